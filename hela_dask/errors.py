@@ -1,0 +1,55 @@
+"""The error classes: every one says in one sentence what is wrong, where, and what to do.
+
+Each inherits the built-in that it refines, so a caller may catch either. The command line turns
+any :class:`HelaDaskError` into that sentence and exit code 1, without a traceback.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ExistsError",
+    "HelaDaskError",
+    "InputError",
+    "MissingDependencyError",
+    "MissingInputError",
+    "NothingToDoError",
+    "ParameterError",
+    "ResourceError",
+    "StorageError",
+]
+
+
+class HelaDaskError(Exception):
+    """Base of all errors that are the input's, not the program's."""
+
+
+class InputError(HelaDaskError, ValueError):
+    """An input file, array or table is not what is needed here."""
+
+
+class MissingInputError(HelaDaskError, FileNotFoundError):
+    """A path that was named does not exist."""
+
+
+class ExistsError(HelaDaskError, FileExistsError):
+    """A result is there already and may not be replaced without ``overwrite``."""
+
+
+class ParameterError(HelaDaskError, ValueError):
+    """A parameter is unknown or its value makes no sense."""
+
+
+class NothingToDoError(HelaDaskError, LookupError):
+    """The input is sound, but holds nothing to segment (no resin, no cell)."""
+
+
+class ResourceError(HelaDaskError, MemoryError):
+    """The work does not fit the memory or the disk that it was given."""
+
+
+class StorageError(HelaDaskError, OSError):
+    """Writing or reading an array failed (full disk, shared shard, broken chunk)."""
+
+
+class MissingDependencyError(HelaDaskError, ImportError):
+    """An optional package is needed and not installed."""

@@ -1,0 +1,182 @@
+"""Every knob: one frozen dataclass a stage, lengths in nm, areas in µm²; to and from TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from hela_dask.errors import MissingInputError, ParameterError
+
+__all__ = [
+    "BackgroundParameters",
+    "DetectParameters",
+    "LinkParameters",
+    "Parameters",
+    "PropagateParameters",
+    "RegionParameters",
+]
+
+
+def knob(default: float, doc: str, *, low: float = 0.0, high: float = math.inf) -> Any:
+    """A dataclass field with its explanation (with unit) and its allowed range, both ends in."""
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high})
+
+
+class _Stage:
+    """Checks shared by all stages: types and ranges, one sentence an error."""
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):  # type: ignore[arg-type]
+            name = f"{_stage_name(type(self))}.{item.name}"
+            value, default = getattr(self, item.name), item.default
+            whole = isinstance(default, int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                wanted = "a whole number" if whole else "a number"
+                raise ParameterError(f"parameter {name} must be {wanted}, not {value!r}")
+            low, high = item.metadata["low"], item.metadata["high"]
+            if not low <= value <= high:
+                raise ParameterError(f"parameter {name} must be in [{low}, {high}], not {value!r}")
+            if not whole:
+                object.__setattr__(self, item.name, float(value))
+
+
+@dataclass(frozen=True)
+class BackgroundParameters(_Stage):
+    """Resin against cells, a slice at a time (J. Imaging 2021, section 2.3; see METHODS A.2)."""
+
+    sigma: float = knob(90.0, "Gaussian of the edge detector, nm", low=1.0)
+
+
+@dataclass(frozen=True)
+class DetectParameters(_Stage):
+    """Cells in one slice: maxima of the distance to the resin (J. Imaging 2021, section 2.4)."""
+
+    resolution: float = knob(40.0, "pixel size of the level used, nm", low=1.0)
+    spacing: float = knob(1000.0, "distance between analysed slices, nm", low=1.0)
+    cells_per_slice: int = knob(20, "most cells searched for in one slice", low=1)
+    lowest_height: float = knob(0.5, "stop below this fraction of the slice's highest", high=1.0)
+    suppression: float = knob(1.2, "half width of the square cleared around a cell, heights")
+
+
+@dataclass(frozen=True)
+class LinkParameters(_Stage):
+    """Detections of adjacent analysed slices joined into cells (J. Imaging 2021, section 2.4)."""
+
+    distance: float = knob(3000.0, "furthest step in the plane between two slices, nm")
+    shortest_chain: float = knob(7500.0, "least height of a cell, nm; at most half the volume's")
+
+
+@dataclass(frozen=True)
+class RegionParameters(_Stage):
+    """The window around a cell (J. Imaging 2021, section 2.4)."""
+
+    width: float = knob(20000.0, "extent in y and in x, nm", low=1.0)
+    depth: float = knob(15000.0, "extent in z, nm", low=1.0)
+    margin: float = knob(5000.0, "least distance of a centre from a side in the plane, nm")
+
+
+@dataclass(frozen=True)
+class PropagateParameters(_Stage):
+    """Nucleus and cell, slice by slice from the centre (J. Imaging 2021, sections 2.5 and 2.6)."""
+
+    edge_sigma: float = knob(40.0, "Gaussian of the envelope's edge detector, nm", low=1.0)
+
+
+_STAGES: dict[str, type[_Stage]] = {
+    "background": BackgroundParameters,
+    "detect": DetectParameters,
+    "link": LinkParameters,
+    "region": RegionParameters,
+    "propagate": PropagateParameters,
+}
+
+
+def _stage_name(kind: type[_Stage]) -> str:
+    return next(name for name, stage in _STAGES.items() if stage is kind)
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> ParameterError:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    return ParameterError(f"unknown {kind} {name!r}; {hint}")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """All knobs of a run, one attribute a stage.
+
+    Examples
+    --------
+    >>> Parameters.from_dict({"detect": {"spacing": 500.0}}).detect.spacing
+    500.0
+    """
+
+    background: BackgroundParameters = field(default_factory=BackgroundParameters)
+    detect: DetectParameters = field(default_factory=DetectParameters)
+    link: LinkParameters = field(default_factory=LinkParameters)
+    region: RegionParameters = field(default_factory=RegionParameters)
+    propagate: PropagateParameters = field(default_factory=PropagateParameters)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Parameters from nested dictionaries; what is not named keeps its default.
+
+        Raises
+        ------
+        ParameterError
+            For an unknown stage or parameter, a wrong type or a value out of range.
+        """
+        stages: dict[str, Any] = {}
+        for stage, knobs in values.items():
+            if stage not in _STAGES:
+                raise _unknown("parameter group", stage, list(_STAGES))
+            if not isinstance(knobs, dict):
+                raise ParameterError(f"parameter group {stage!r} must be a table, not {knobs!r}")
+            known = [item.name for item in dataclasses.fields(_STAGES[stage])]  # type: ignore[arg-type]
+            for name in knobs:
+                if name not in known:
+                    raise _unknown(f"parameter in [{stage}]:", name, known)
+            stages[stage] = _STAGES[stage](**knobs)
+        return cls(**stages)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Parameters from a TOML file as :meth:`to_toml` writes it, whole or in part.
+
+        Raises
+        ------
+        MissingInputError
+            When there is no such file.
+        ParameterError
+            When it is not TOML, or as in :meth:`from_dict`.
+        """
+        try:
+            return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise MissingInputError(f"no parameter file at {path}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ParameterError(f"{path} is not a TOML file: {error}") from error
+        except ParameterError as error:
+            raise ParameterError(f"{path}: {error}") from error
+
+    def to_dict(self) -> dict[str, dict[str, float]]:
+        """Nested dictionaries, as :meth:`from_dict` takes them."""
+        return dataclasses.asdict(self)
+
+    def to_toml(self) -> str:
+        """A TOML text with every parameter, its unit and its meaning as comments."""
+        lines: list[str] = []
+        for name, kind in _STAGES.items():
+            lines += [f"# {(kind.__doc__ or '').splitlines()[0]}", f"[{name}]"]
+            stage = getattr(self, name)
+            lines += [
+                f"{item.name} = {getattr(stage, item.name)!r}  # {item.metadata['doc']}"
+                for item in dataclasses.fields(stage)
+            ]
+            lines.append("")
+        return "\n".join(lines)

@@ -1,0 +1,33 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real EM stacks; the test is skipped where there is none."""
+    folder = os.environ.get("HELA_DASK_DATA")
+    if not folder or not Path(folder, "roi1656").is_dir():
+        pytest.skip("real data not found: set HELA_DASK_DATA to the folder that holds roi1656/")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Any]:
+    """One small dask cluster for the whole session: two processes of one thread."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
