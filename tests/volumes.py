@@ -1,0 +1,37 @@
+"""Volumes made from arrays in memory, in the shape that ``open_volume`` returns them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+__all__ = ["make_volume"]
+
+
+def make_volume(
+    array: Any,
+    voxel_size: Sequence[float] = (50.0, 40.0, 40.0),
+    *,
+    chunks: Any = "auto",
+    name: str = "image",
+    translation: Sequence[float] = (0.0, 0.0, 0.0),
+) -> xr.DataArray:
+    """Wrap a (z, y, x) array (numpy or dask) as a lazy volume with coordinates in nm."""
+    lazy = array if isinstance(array, da.Array) else da.from_array(np.asarray(array), chunks=chunks)
+    coords = {
+        axis: start + step * np.arange(length, dtype=float)
+        for axis, start, step, length in zip(
+            "zyx", translation, voxel_size, lazy.shape, strict=True
+        )
+    }
+    attrs = {
+        "voxel_size": tuple(float(step) for step in voxel_size),
+        "units": "nanometer",
+        "source": "",
+        "level": 0,
+    }
+    return xr.DataArray(lazy, coords=coords, dims=("z", "y", "x"), name=name, attrs=attrs)
