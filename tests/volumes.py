@@ -21,7 +21,9 @@ def make_volume(
     translation: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> xr.DataArray:
     """Wrap a (z, y, x) array (numpy or dask) as a lazy volume with coordinates in nm."""
-    lazy = array if isinstance(array, da.Array) else da.from_array(np.asarray(array), chunks=chunks)
+    lazy = array
+    if not isinstance(array, da.Array):
+        lazy = da.from_array(np.asarray(array), chunks=chunks)  # type: ignore[no-untyped-call]
     coords = {
         axis: start + step * np.arange(length, dtype=float)
         for axis, start, step, length in zip(
