@@ -1,1 +1,108 @@
-"""hela_dask."""
+"""Segment cells and nuclei of volume-EM stacks larger than memory: the public names, loaded late.
+
+Importing the package loads none of dask, xarray, zarr or scikit-image; the first use of a name
+loads the module it is from.
+
+Examples
+--------
+>>> import hela_dask as hd
+>>> volume = hd.open_volume("hela.ome.zarr", resolution=40)  # doctest: +SKIP
+>>> result = hd.run("hela.ome.zarr")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hela_dask.errors import (
+        ExistsError,
+        HelaDaskError,
+        InputError,
+        MissingDependencyError,
+        MissingInputError,
+        NothingToDoError,
+        ParameterError,
+        ResourceError,
+        StorageError,
+    )
+    from hela_dask.parameters import (
+        BackgroundParameters,
+        DetectParameters,
+        LinkParameters,
+        Parameters,
+        PropagateParameters,
+        RegionParameters,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BackgroundParameters",
+    "DetectParameters",
+    "ExistsError",
+    "HelaDaskError",
+    "InputError",
+    "LinkParameters",
+    "MissingDependencyError",
+    "MissingInputError",
+    "NothingToDoError",
+    "ParameterError",
+    "Parameters",
+    "PropagateParameters",
+    "RegionParameters",
+    "ResourceError",
+    "StorageError",
+    "__version__",
+]
+
+_NAMES_OF_MODULE = {
+    "errors": [
+        "ExistsError",
+        "HelaDaskError",
+        "InputError",
+        "MissingDependencyError",
+        "MissingInputError",
+        "NothingToDoError",
+        "ParameterError",
+        "ResourceError",
+        "StorageError",
+    ],
+    "parameters": [
+        "BackgroundParameters",
+        "DetectParameters",
+        "LinkParameters",
+        "Parameters",
+        "PropagateParameters",
+        "RegionParameters",
+    ],
+}
+_MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}
+
+
+class _Package(ModuleType):
+    """The package, with its public names loaded at first use.
+
+    Some functions are called like the module they live in (``run``, ``convert``, ``evaluate``);
+    the import system would bind the module over the function, so that binding is left out here.
+    """
+
+    def __getattr__(self, name: str) -> object:
+        if name not in _MODULE_OF_NAME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{_MODULE_OF_NAME[name]}"), name)
+        setattr(self, name, value)
+        return value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _MODULE_OF_NAME or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *__all__})
+
+
+sys.modules[__name__].__class__ = _Package

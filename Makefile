@@ -1,0 +1,59 @@
+# Everything a developer runs. Each target builds .venv itself, with nothing but Python there, and
+# reuses it as long as pyproject.toml and requirements.lock are unchanged.
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= demo
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+OLDEST := 3.11
+
+# Tests and benchmarks on real stacks run where these are, and are skipped elsewhere.
+ifneq ($(wildcard ../shared/data/roi1656),)
+export HELA_DASK_DATA ?= $(abspath ../shared/data)
+endif
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint format bench lock
+.DEFAULT_GOAL := help
+
+help: ## say what the targets do
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
+
+demo: $(STAMP) ## segment a synthetic volume with known truth and score the result (OUT=demo)
+	@$(BIN)/hela-dask demo --out "$(OUT)"
+
+test: $(STAMP) ## run all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(STAMP) ## format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(STAMP) ## time the kernels against plain scikit-image
+	@$(BIN)/python benchmarks/kernels.py
+
+lock: pyproject.toml ## renew requirements.lock (fetches uv into .venv-lock)
+	@$(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet uv
+	@.venv-lock/bin/uv pip compile --quiet --universal --python-version $(OLDEST) --group dev \
+	    --all-extras --no-annotate --no-emit-index-url --no-header --upgrade \
+	    pyproject.toml --output-file requirements.lock
+
+$(STAMP): pyproject.toml requirements.lock
+	@command -v "$(PYTHON)" >/dev/null || { \
+	    echo "hela_dask needs Python $(OLDEST) or newer and '$(PYTHON)' is not there: install it, or name yours, as in make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))))' || { \
+	    echo "hela_dask needs Python $(OLDEST) or newer and '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1): name a newer one, as in make PYTHON=python3.12" >&2; exit 1; }
+	@echo "building $(VENV) ..."
+	@"$(PYTHON)" -m venv "$(VENV)" || { \
+	    echo "'$(PYTHON)' cannot make a virtual environment: install its venv module (Debian, Ubuntu: python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
