@@ -58,9 +58,13 @@ class DetectParameters(_Stage):
 
     resolution: float = knob(40.0, "pixel size of the level used, nm", low=1.0)
     spacing: float = knob(1000.0, "distance between analysed slices, nm", low=1.0)
-    cells_per_slice: int = knob(20, "most cells searched for in one slice", low=1)
-    lowest_height: float = knob(0.5, "stop below this fraction of the slice's highest", high=1.0)
+    cells_per_slice: int = knob(0, "most cells taken in one slice; 0: no limit (published: 20)")
+    lowest_height: float = knob(0.4, "stop below this fraction of the slice's highest", high=1.0)
     suppression: float = knob(1.2, "half width of the square cleared around a cell, heights")
+    smallest_resin: float = knob(3.0, "smaller pieces of background are spots in a cell, µm²")
+    smoothing: float = knob(200.0, "Gaussian of the altitude before its summits are sought, nm")
+    neck: float = knob(0.8, "same cell when the ridge to it stays over this part of the height")
+    reach: float = knob(2.5, "no such ridge is longer than this, in heights of the higher summit")
 
 
 @dataclass(frozen=True)
