@@ -1,0 +1,106 @@
+"""Clusters as a user names them: local, an address, a file for SLURM, and what is wrong with it."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hela_dask.cluster import Cluster, connect, read_cluster, slurm_cluster
+from hela_dask.errors import InputError, MissingInputError, ParameterError
+
+SLURM = Path(__file__).parent.parent / "deploy" / "slurm.yaml"
+
+
+def test_local_takes_one_worker_a_core_and_an_even_share_of_the_memory() -> None:
+    whole, half = read_cluster(workers=1), read_cluster(workers=2)
+    assert whole.memory is not None and half.memory == whole.memory // 2
+    assert (read_cluster().workers or 0) >= 1
+
+
+def test_memory_is_a_size() -> None:
+    assert read_cluster(workers=3, memory="4GiB") == Cluster("local", 3, 4 * 2**30)
+    assert read_cluster(workers=3, memory=10**9).memory == 10**9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        ({"workers": 0}, "--workers must be at least 1, not 0"),
+        ({"memory": "lots"}, "'lots'"),
+        ({"memory": 0}, "--memory"),
+        ({"spec": "slurm"}, "'slurm' is neither"),
+        ({"spec": "tcp://127.0.0.1:1", "workers": 2}, "--workers"),
+    ],
+)
+def test_what_makes_no_sense_is_named(arguments: dict[str, Any], culprit: str) -> None:
+    with pytest.raises(ParameterError, match=culprit):
+        read_cluster(**arguments)
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "cluster.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_example_for_slurm_is_understood() -> None:
+    cluster = read_cluster(SLURM)
+    assert (cluster.kind, cluster.workers, cluster.memory) == ("slurm", 16, 16 * 2**30)
+    assert read_cluster(SLURM, workers=3).workers == 3
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("dask_jobqueue") is None, reason="dask-jobqueue is not installed"
+)
+def test_the_example_for_slurm_gives_the_job_it_says() -> None:
+    cluster = read_cluster(SLURM, memory="8GiB")
+    options = {**cluster.options, "scheduler_options": {"dashboard_address": None}}
+    options["interface"] = "lo"
+    with slurm_cluster(Cluster("slurm", 1, cluster.memory, options=options)) as started:
+        script = started.job_script()
+    for line in ("#SBATCH -p cpu", "#SBATCH --mem=8G", "#SBATCH -t 04:00:00", "#SBATCH -n 1"):
+        assert line in script
+    assert "--nthreads 1" in script
+    assert "--lifetime 225m --lifetime-stagger 10m" in script
+    assert "export OMP_NUM_THREADS=1" in script
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "culprit"),
+    [
+        ("scheduler: pbs\noptions: {memory: 1GiB}", ParameterError, "'pbs' is not supported yet"),
+        ("workers: 2", InputError, "does not name a scheduler"),
+        ("scheduler: slurm\nnodes: 2", InputError, "'nodes'"),
+        ("scheduler: slurm", InputError, "options.memory"),
+        ("scheduler: slurm\nworkers: many\noptions: {memory: 1GiB}", InputError, "'many'"),
+        ("scheduler: slurm\noptions: {memory: much}", ParameterError, "'much'"),
+        ("scheduler: [slurm", InputError, "not a YAML file"),
+    ],
+)
+def test_a_file_that_is_wrong_is_explained(
+    tmp_path: Path, text: str, error: type[Exception], culprit: str
+) -> None:
+    with pytest.raises(error, match=culprit):
+        read_cluster(write(tmp_path, text))
+
+
+def test_an_option_that_dask_jobqueue_does_not_know_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("dask_jobqueue")
+    path = write(tmp_path, "scheduler: slurm\noptions: {memory: 1GiB, colour: red}")
+    with pytest.raises(InputError, match="colour"), slurm_cluster(read_cluster(path)):
+        pytest.fail("no cluster can come of this")
+
+
+def test_a_file_that_is_missing() -> None:
+    with pytest.raises(MissingInputError, match=r"nowhere\.yaml"):
+        read_cluster("nowhere.yaml")
+
+
+def test_an_address_reaches_the_cluster_and_leaves_it_running(client: Any) -> None:
+    cluster = read_cluster(client.scheduler.address)
+    with connect(cluster) as mine:
+        assert mine.submit(sum, [1, 2]).result() == 3
+    assert len(client.scheduler_info()["workers"]) == 2
