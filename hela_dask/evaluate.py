@@ -1,0 +1,319 @@
+"""Scores of predicted labels against a truth: masks of a class, or instances matched."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hela_dask.errors import InputError, ParameterError
+from hela_dask.labels_input import LabelSource, Pair, open_labels, pair_labels
+from hela_dask.metrics import (
+    Contingency,
+    adjusted_rand_index,
+    contingency,
+    match_instances,
+    sum_contingencies,
+    variation_of_information,
+)
+from hela_dask.scores import ClassScore, ClassScores, InstanceScores
+from hela_dask.surfaces import SurfaceCollector, SurfaceDistance, surface_distance
+
+__all__ = ["evaluate", "parse_classes", "parse_slices", "score", "score_classes", "score_instances"]
+
+log = logging.getLogger(__name__)
+
+VoxelSize = tuple[float, float, float]
+
+
+def evaluate(
+    prediction: Any,
+    truth: Any,
+    *,
+    classes: Mapping[str, Sequence[int]] | None = None,
+    slices: tuple[int, int] | None = None,
+    all_instances: bool = False,
+    hausdorff: bool = True,
+    voxel_size: VoxelSize | None = None,
+) -> pd.DataFrame:
+    """Score predicted labels against a truth, as a table.
+
+    Parameters
+    ----------
+    prediction, truth : path or array
+        An OME-Zarr label group, a TIFF, a ``.npy``, a DataArray or an array of whole numbers,
+        (z, y, x) or one slice (y, x). Slice k of one is slice k of the other. In y and x they are
+        equal, or one is a whole number of times as fine: then it is compared on the coarser grid,
+        where a pixel takes the commonest label of the finer ones in it (of equals the smallest).
+        The prediction may also be the OME-Zarr image that owns ``labels/nuclei`` and
+        ``labels/cells`` (a class whose name begins with "nucle" is then compared with the
+        nuclei, any other with the cells), or a mapping from class name to labels.
+    classes : mapping of name to label values of the truth, optional
+        For example ``{"nucleus": [2], "cell": [1, 2, 5]}``. For each class the predicted instance
+        that overlaps it most over the evaluated slices is scored. Predicted cells include their
+        nucleus, so give a class of cells its nucleus' value as well. Without classes both sides
+        are instances, and are matched one to one.
+    slices : (first, last), optional
+        1-based, both included; needed where the two have different numbers of slices.
+    all_instances : bool
+        Score the union of all predicted instances instead.
+    hausdorff : bool
+        Also measure the distance between the surfaces in 3D; it needs a voxel size.
+    voxel_size : (z, y, x) in nm, optional
+        Of the grid compared on; by default what the inputs know.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With classes a row each: pooled ``ji``, ``ac``, ``dice``, ``ari``, ``npr``, ``kappa``,
+        ``hausdorff_mean``, ``hausdorff_95``, ``hausdorff_max`` (nm), and mean, median and SD of
+        ``ji`` and ``ac`` over the slices where truth or prediction is present. Without, a row an
+        IoU threshold: ``tp``, ``fp``, ``fn``, ``precision``, ``recall``, ``f1``,
+        ``average_precision``.
+
+    Raises
+    ------
+    MissingInputError, InputError, ParameterError
+        For a path that does not exist, shapes or slices that do not fit, a class that the truth
+        does not have.
+
+    See Also
+    --------
+    score : the same with per-slice values, JSON and a plot.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.zeros((1, 4, 4), np.uint8)
+    >>> truth[0, :2, :2] = 2
+    >>> evaluate(truth == 2, truth, classes={"nucleus": [2]}, hausdorff=False).ji.item()
+    1.0
+    """
+    return score(
+        prediction,
+        truth,
+        classes=classes,
+        slices=slices,
+        all_instances=all_instances,
+        hausdorff=hausdorff,
+        voxel_size=voxel_size,
+    ).table()
+
+
+def score(
+    prediction: Any,
+    truth: Any,
+    *,
+    classes: Mapping[str, Sequence[int]] | None = None,
+    slices: tuple[int, int] | None = None,
+    all_instances: bool = False,
+    hausdorff: bool = True,
+    voxel_size: VoxelSize | None = None,
+) -> ClassScores | InstanceScores:
+    """As :func:`evaluate`, with everything that was measured.
+
+    Returns
+    -------
+    ClassScores or InstanceScores
+        With ``table()``, ``to_dict()``, ``to_json()`` and ``plot(path)``.
+    """
+    if classes is None:
+        return score_instances(prediction, truth, slices=slices)
+    return score_classes(
+        prediction,
+        truth,
+        classes,
+        slices=slices,
+        all_instances=all_instances,
+        hausdorff=hausdorff,
+        voxel_size=voxel_size,
+    )
+
+
+def score_classes(
+    prediction: Any,
+    truth: Any,
+    classes: Mapping[str, Sequence[int]],
+    *,
+    slices: tuple[int, int] | None = None,
+    all_instances: bool = False,
+    hausdorff: bool = True,
+    voxel_size: VoxelSize | None = None,
+) -> ClassScores:
+    """Score masks against classes of the truth; parameters as in :func:`evaluate`.
+
+    Notes
+    -----
+    AC, JI and Dice pooled over all voxels as in J. Imaging 2021, and a slice at a time as in
+    PLoS ONE 2020. Reads slab by slab; the surfaces need a second pass over the slices that
+    hold the class.
+    """
+    for name, values in classes.items():
+        if not name or not len(values) or any(value < 0 for value in values):
+            raise ParameterError(f"class {name!r} needs label values of 0 or more, not {values!r}")
+    if not classes:
+        raise ParameterError("no class was given; name one, for example nucleus=2")
+    true = open_labels(truth, "the truth")
+    # Classes that share their prediction are counted in one pass.
+    groups: dict[str, tuple[LabelSource, list[str]]] = {}
+    for name in classes:
+        source = _prediction_of(prediction, name)
+        key = str(source) if isinstance(source, str | Path) else str(id(source))
+        groups.setdefault(key, (open_labels(source, "the prediction"), []))[1].append(name)
+    scores: dict[str, ClassScore] = {}
+    for source, names in groups.values():
+        pair = pair_labels(source, true, slices, voxel_size)
+        tables = _count(pair)
+        for name in names:
+            values = tuple(int(value) for value in classes[name])
+            scores[name] = _score_class(
+                pair, tables, name, values, all_instances=all_instances, hausdorff=hausdorff
+            )
+    return ClassScores({name: scores[name] for name in classes})
+
+
+def score_instances(
+    prediction: Any, truth: Any, *, slices: tuple[int, int] | None = None
+) -> InstanceScores:
+    """Match predicted instances one to one with true ones; parameters as in :func:`evaluate`."""
+    pair = pair_labels(
+        open_labels(prediction, "the prediction"), open_labels(truth, "the truth"), slices
+    )
+    table = sum_contingencies(_count(pair))
+    return InstanceScores(
+        matching=match_instances(table),
+        ari=adjusted_rand_index(table),
+        variation=variation_of_information(table),
+        slices=pair.slices,
+    )
+
+
+def _prediction_of(prediction: Any, name: str) -> Any:
+    """The labels that a class is compared with."""
+    if isinstance(prediction, Mapping):
+        if name not in prediction:
+            known = ", ".join(map(str, prediction))
+            raise ParameterError(f"no prediction for class {name!r}; there is one for {known}")
+        return prediction[name]
+    if isinstance(prediction, str | Path):
+        for folder in (Path(prediction) / "labels", Path(prediction)):
+            if (folder / "nuclei").is_dir() and (folder / "cells").is_dir():
+                return folder / ("nuclei" if name.lower().startswith("nucle") else "cells")
+    return prediction
+
+
+def _count(pair: Pair) -> list[Contingency]:
+    """The table of every evaluated slice."""
+    return [
+        contingency(p, t)
+        for _, predicted, true in pair.slabs(*pair.slices)
+        for p, t in zip(predicted, true, strict=True)
+    ]
+
+
+def _score_class(
+    pair: Pair,
+    tables: list[Contingency],
+    name: str,
+    values: tuple[int, ...],
+    *,
+    all_instances: bool,
+    hausdorff: bool,
+) -> ClassScore:
+    whole = sum_contingencies(tables)
+    found = whole.sizes("truth")
+    if not set(values) & set(found):
+        raise InputError(
+            f"class {name!r}: {pair.truth.name} has none of the values "
+            f"{', '.join(map(str, values))} in slices {pair.slices[0]}:{pair.slices[1]}, only "
+            + ", ".join(map(str, list(found)[:20]))
+        )
+    overlaps = whole.overlaps(values)
+    if all_instances:
+        chosen = tuple(sorted(whole.sizes("prediction").keys() - {0}))
+    else:
+        # The largest overlap; of equals the smallest id.
+        chosen = (max(overlaps, key=lambda label: (overlaps[label], -label)),) if overlaps else ()
+    if not overlaps:
+        log.warning("%s has no instance where %s is %s", pair.prediction.name, name, values)
+    slices = tuple(table.confusion(chosen, values) for table in tables)
+    surface = SurfaceDistance()
+    if hausdorff and pair.voxel_size is None:
+        log.warning("no voxel size is known, so %s has no Hausdorff distance", name)
+    elif hausdorff and chosen:
+        present = [k for k, slice_ in enumerate(slices) if slice_.present]
+        surface = _surface(pair, (present[0], present[-1]), chosen, values)
+    return ClassScore(
+        name=name,
+        values=values,
+        instances=chosen,
+        first_slice=pair.slices[0],
+        slices=slices,
+        surface=surface,
+        voxel_size=pair.voxel_size,
+    )
+
+
+def _surface(
+    pair: Pair, present: tuple[int, int], chosen: tuple[int, ...], values: tuple[int, ...]
+) -> SurfaceDistance:
+    """Second pass, over the slices (0-based within the evaluated) where either mask is."""
+    size = pair.voxel_size
+    if size is None:
+        return SurfaceDistance()
+    # A slice more on both sides, so that a top inside the evaluated slices is seen as one.
+    first = max(pair.slices[0], pair.slices[0] + present[0] - 1)
+    last = min(pair.slices[1], pair.slices[0] + present[1] + 1)
+    predicted, true = SurfaceCollector(size, first - 1), SurfaceCollector(size, first - 1)
+    for _, p, t in pair.slabs(first, last):
+        predicted.add(np.isin(p, chosen))
+        true.add(np.isin(t, values))
+    return surface_distance(predicted.points(), true.points())
+
+
+def parse_classes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Classes as typed on the command line.
+
+    Raises
+    ------
+    ParameterError
+        For anything but ``name=value,value``.
+
+    Examples
+    --------
+    >>> parse_classes(["nucleus=2", "cell=1,2,5"])
+    {'nucleus': (2,), 'cell': (1, 2, 5)}
+    """
+    classes: dict[str, tuple[int, ...]] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        parts = [part.strip() for part in values.split(",")]
+        if not name.strip() or not all(part.isdecimal() for part in parts):
+            raise ParameterError(f"class {text!r} should look like nucleus=2 or cell=1,2,5")
+        if name.strip() in classes:
+            raise ParameterError(f"class {name.strip()!r} is given twice")
+        classes[name.strip()] = tuple(int(part) for part in parts)
+    return classes
+
+
+def parse_slices(text: str) -> tuple[int, int]:
+    """A range of slices as typed on the command line, 1-based, both ends included.
+
+    Raises
+    ------
+    ParameterError
+        For anything but ``first:last`` with 1 <= first <= last.
+
+    Examples
+    --------
+    >>> parse_slices("1:180")
+    (1, 180)
+    """
+    first, _, last = (part.strip() for part in text.partition(":"))
+    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise ParameterError(f"slices {text!r} should look like 1:180, first slice 1")
+    return int(first), int(last)

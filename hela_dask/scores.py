@@ -1,0 +1,216 @@
+"""What an evaluation found: tables for people, JSON for scripts, curves for both."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hela_dask.metrics import SCORES, Confusion, Matching, summarise
+from hela_dask.surfaces import SurfaceDistance
+
+__all__ = ["ClassScore", "ClassScores", "InstanceScores"]
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class against the predicted instances that stand for it.
+
+    Attributes
+    ----------
+    name : str
+    values : tuple of int
+        Labels of the truth that make up the class.
+    instances : tuple of int
+        Predicted labels that were scored; empty where nothing overlaps the class.
+    first_slice : int
+        1-based number of the first of ``slices``.
+    slices : tuple of Confusion
+        Voxel counts of every evaluated slice.
+    surface : SurfaceDistance
+        Between the two surfaces in 3D, nm.
+    voxel_size : (z, y, x) in nm, or None
+    """
+
+    name: str
+    values: tuple[int, ...]
+    instances: tuple[int, ...]
+    first_slice: int
+    slices: tuple[Confusion, ...]
+    surface: SurfaceDistance
+    voxel_size: tuple[float, float, float] | None
+
+    @cached_property
+    def pooled(self) -> Confusion:
+        """Counts over all evaluated slices."""
+        return reduce(add, self.slices)
+
+    def per_slice(self) -> pd.DataFrame:
+        """A row a slice: ``slice`` (1-based), ``tp``, ``fp``, ``fn``, ``tn`` and every ratio."""
+        rows = [
+            {"slice": self.first_slice + k, **vars(counts), **counts.ratios()}
+            for k, counts in enumerate(self.slices)
+        ]
+        return pd.DataFrame(rows)
+
+    def summaries(self) -> dict[str, dict[str, float]]:
+        """Mean, median and SD of each ratio over the slices with truth or prediction."""
+        return {name: summarise(getattr(counts, name) for counts in self.slices) for name in SCORES}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Pooled ratios, surface distances, counts, summaries and per-slice lists; NaN kept."""
+        rows = self.per_slice()
+        return {
+            **self.pooled.ratios(),
+            "hausdorff_mean": self.surface.mean,
+            "hausdorff_95": self.surface.p95,
+            "hausdorff_max": self.surface.maximum,
+            **vars(self.pooled),
+            **{f"slice_{kind}": _of(self.summaries(), kind) for kind in ("mean", "median", "sd")},
+            "values": list(self.values),
+            "instances": list(self.instances),
+            "slices": [self.first_slice, self.first_slice + len(self.slices) - 1],
+            "voxel_size": list(self.voxel_size) if self.voxel_size else None,
+            "per_slice": {str(name): rows[name].tolist() for name in rows},
+        }
+
+
+def _of(summaries: dict[str, dict[str, float]], kind: str) -> dict[str, float]:
+    return {name: summary[kind] for name, summary in summaries.items()}
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Scores of several classes, by name."""
+
+    classes: Mapping[str, ClassScore]
+
+    def __getitem__(self, name: str) -> ClassScore:
+        return self.classes[name]
+
+    def table(self) -> pd.DataFrame:
+        """A row a class: pooled ratios, distances in nm, and ji and ac a slice."""
+        rows: dict[str, dict[str, float]] = {}
+        for name, result in self.classes.items():
+            row = {
+                **result.pooled.ratios(),
+                "hausdorff_mean": result.surface.mean,
+                "hausdorff_95": result.surface.p95,
+                "hausdorff_max": result.surface.maximum,
+            }
+            for ratio in ("ji", "ac", "dice"):
+                for kind, value in result.summaries()[ratio].items():
+                    row[f"{ratio}_{kind}"] = value
+            rows[name] = row
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("class")
+
+    def to_dict(self) -> dict[str, Any]:
+        """``{"nucleus": {"ji": …, "ac": …, "dice": …, "per_slice": {"ji": […], …}, …}, …}``.
+
+        Ready for JSON: what is not defined is None.
+        """
+        return {name: _plain(result.to_dict()) for name, result in self.classes.items()}
+
+    def to_json(self) -> str:
+        """:meth:`to_dict` on one line."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw JI of every class over the slice number into a PNG."""
+        from hela_dask.figures import draw_curves
+
+        curves = {name: result.per_slice() for name, result in self.classes.items()}
+        return draw_curves(curves, path)
+
+    def _repr_html_(self) -> str:
+        return str(self.table().round(4).to_html())
+
+    def __repr__(self) -> str:
+        return f"ClassScores\n{self.table().round(4).T}"
+
+
+@dataclass(frozen=True)
+class InstanceScores:
+    """Instances of a prediction matched with those of a truth.
+
+    Attributes
+    ----------
+    matching : Matching
+    ari : float
+        Adjusted Rand index over all voxels, background as one more segment.
+    variation : (split, merge)
+        Variation of information, bits.
+    slices : (first, last)
+        Evaluated slices, 1-based, both included.
+    """
+
+    matching: Matching
+    ari: float
+    variation: tuple[float, float]
+    slices: tuple[int, int]
+
+    def table(self) -> pd.DataFrame:
+        """A row an IoU threshold."""
+        names = ("tp", "fp", "fn", "precision", "recall", "f1", "average_precision")
+        rows = [
+            {"iou": level.iou, **{name: getattr(level, name) for name in names}}
+            for level in self.matching.levels
+        ]
+        return pd.DataFrame(rows).set_index("iou")
+
+    def pairs(self) -> pd.DataFrame:
+        """Matched instances, a row each: ``prediction``, ``truth`` (ids) and ``iou``."""
+        return pd.DataFrame(self.matching.pairs, columns=["prediction", "truth", "iou"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON, under the one key ``instances``."""
+        return {
+            "instances": _plain(
+                {
+                    "mean_average_precision": self.matching.mean_average_precision,
+                    "mean_iou": self.matching.mean_iou,
+                    "ari": self.ari,
+                    "variation_split": self.variation[0],
+                    "variation_merge": self.variation[1],
+                    "slices": list(self.slices),
+                    "thresholds": self.table().reset_index().to_dict("records"),
+                    "pairs": self.pairs().to_dict("records"),
+                    "missed": list(self.matching.missed),
+                    "spurious": list(self.matching.spurious),
+                }
+            )
+        }
+
+    def to_json(self) -> str:
+        """:meth:`to_dict` on one line."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw precision, recall and F1 over the IoU threshold into a PNG."""
+        from hela_dask.figures import draw_matching
+
+        return draw_matching(self.table(), path)
+
+    def _repr_html_(self) -> str:
+        return str(self.table().round(4).to_html())
+
+    def __repr__(self) -> str:
+        return f"InstanceScores\n{self.table().round(4)}"
+
+
+def _plain(value: Any) -> Any:
+    """Numbers, lists and mappings that JSON knows; NaN becomes None."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
