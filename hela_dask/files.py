@@ -1,0 +1,129 @@
+"""Small files written whole or not at all: JSON, text, tables; and sentences for a failing disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hela_dask.errors import HelaDaskError, StorageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["remove_folder", "replaced", "storage_errors", "write_json", "write_table", "write_text"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the file system raises while `path` is written into a :class:`StorageError`."""
+    try:
+        yield
+    except HelaDaskError:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            free = shutil.disk_usage(_existing(path)).free / 2**20
+            raise StorageError(
+                f"no space left while writing {path} ({free:.0f} MiB free): make room there or "
+                "choose another folder, then start the same command again to continue"
+            ) from error
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` to write to; it becomes `path` only when all went well."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` (UTF-8, line ends as they are) to `path`, whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        When the file system refuses it or is full.
+    """
+    with replaced(Path(path)) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def write_json(path: str | Path, content: object) -> None:
+    """Write `content` to `path` as JSON, whole or not at all.
+
+    NumPy numbers and arrays, paths, tuples and sets are taken; numbers that are not finite
+    become null, which every JSON reader knows.
+
+    Raises
+    ------
+    StorageError
+        When the file system refuses it or is full.
+    """
+    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write `table` to `path` + ``.parquet`` and `path` + ``.csv``, each whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        When the file system refuses it or is full.
+    """
+    writers: dict[str, Callable[[Path], Any]] = {
+        ".parquet": lambda file: table.to_parquet(file, index=False),
+        ".csv": lambda file: table.to_csv(file, index=False, lineterminator="\n"),
+    }
+    for suffix, write in writers.items():
+        with replaced(Path(f"{path}{suffix}")) as temporary:
+            write(temporary)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that an interruption never leaves half of it under its own name."""
+    with storage_errors(path):
+        doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.removed")
+        path.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def _existing(path: Path) -> Path:
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _plain(value: Any) -> Any:
+    """`value` made of what JSON knows."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, os.PathLike):
+        return Path(value).as_posix()
+    return value

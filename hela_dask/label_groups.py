@@ -1,0 +1,210 @@
+"""Label groups: whose they are, where they go, and the metadata that viewers show."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import DTypeLike
+from zarr.storage import LocalStore
+
+from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
+from hela_dask.files import remove_folder, storage_errors
+from hela_dask.groups import build_group, note, ome_zarr_writer, planned
+from hela_dask.metadata import Image, local_path, read_image
+
+__all__ = ["create_labels", "write_label_metadata"]
+
+_VERSION = "0.5"
+
+
+def create_labels(
+    owner: str | Path,
+    name: str,
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    voxel_size: Sequence[float],
+    *,
+    source_image: str | Path | None = None,
+    run: str | Path | None = None,
+    chunks: Sequence[int] | None = None,
+    shards: Sequence[int] | None = None,
+    overwrite: bool = False,
+) -> Image:
+    """Create the label group ``labels/name`` in `owner`, empty and unfinished; register it.
+
+    Parameters
+    ----------
+    owner : str or Path
+        An OME-Zarr 0.5 image, whose labels these are; or another folder, made when it is not
+        there, that holds nothing but labels.
+    name : str
+        Name of the label group.
+    shape, dtype, voxel_size, chunks, shards
+        As in :func:`create_image`; `dtype` is an integer type.
+    source_image : str or Path, optional
+        The image that the labels belong to; default: `owner`, where that is an image.
+    run : str or Path, optional
+        The run folder that makes these labels. It may have them again: existing labels of the
+        same run and of the same shape, type and voxel size stay as they are, so that it can
+        continue.
+    overwrite : bool
+        Replace labels of that name, whoever made them, by empty ones.
+
+    Raises
+    ------
+    ExistsError
+        When another run made labels of that name.
+    StorageError
+        When `owner` cannot be written to, or is not OME-Zarr 0.5.
+    InputError, ParameterError
+        When the name, type, voxel size, chunks or shards make no sense.
+    """
+    owner = local_path(owner)
+    if np.dtype(dtype).kind not in "iu":
+        raise InputError(f"labels are integers, not {np.dtype(dtype).name}")
+    if not name or name in (".", "..") or any(sign in name for sign in '/\\:*?"<>|'):
+        raise InputError(f"{name!r} cannot be the name of a label group")
+    levels = planned(shape, dtype, voxel_size, chunks, shards)
+    source = _check_owner(owner, source_image)
+    target = owner / "labels" / name
+    made_by = None if run is None else Path(run).absolute().as_posix()
+    if target.exists() and not overwrite:
+        kept = _labels_of(target, made_by)
+        if kept.levels == levels and kept.dtype == np.dtype(dtype):
+            return kept
+    with storage_errors(target):
+        group = _labels_group(owner)
+        temporary = owner / f".{name}.{uuid.uuid4().hex[:8]}.tmp"
+        build_group(temporary, levels, dtype, name, {"complete": False, "run": made_by})
+        if target.exists():
+            remove_folder(target)
+        temporary.rename(target)
+        link = "../../" if source == owner else _relative(source, target)
+        _register(group, name, {} if link is None else {"source": {"image": link}})
+    return read_image(target)
+
+
+def write_label_metadata(
+    path: str | Path,
+    *,
+    colors: Mapping[int, Sequence[int]] | None = None,
+    properties: Sequence[Mapping[str, Any]] | None = None,
+    source: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the ``image-label`` metadata of the label group at `path`, replacing what was there.
+
+    Parameters
+    ----------
+    path : str or Path
+        A label group made by :func:`create_labels`.
+    colors : mapping of int to sequence of int, optional
+        Red, green, blue, alpha (0 to 255) of a label.
+    properties : sequence of mapping, optional
+        What is known of a label; each has the key ``"label-value"``.
+    source : str, optional
+        The image, relative to the label group; default: what :func:`create_labels` noted.
+    extra : mapping, optional
+        Added to the group's attribute ``hela_dask``; JSON.
+
+    Raises
+    ------
+    MissingInputError, InputError
+        When there is no such label group.
+    StorageError
+        When the file system refuses it or is full.
+    """
+    image = read_image(path)
+    with storage_errors(image.path):
+        group = zarr.open_group(LocalStore(image.path.parent), mode="r+")
+        label = group[image.name]
+        old: Any = label.attrs.asdict().get("ome", {})
+        content: dict[str, Any] = dict(old.get("image-label", {}))
+        content.pop("version", None)
+        if colors is not None:
+            content["colors"] = [
+                {"label-value": int(value), "rgba": [int(part) for part in rgba]}
+                for value, rgba in sorted(colors.items())
+            ]
+        if properties is not None:
+            content["properties"] = [dict(item) for item in properties]
+        if source is not None:
+            content["source"] = {"image": source}
+        _register(group, image.name, content)
+        if extra:
+            note(image.path, extra)
+
+
+def _check_owner(owner: Path, source_image: str | Path | None) -> Path | None:
+    """The image that labels in `owner` belong to, after a check that they may be written there."""
+    advice = "write the labels to a store of their own with --labels PATH"
+    source = None if source_image is None else local_path(source_image)
+    if not owner.exists():
+        return source
+    if (owner / ".zgroup").exists() or (owner / ".zattrs").exists():
+        raise StorageError(f"{owner} is OME-Zarr 0.4, which is only read: {advice}")
+    if owner.is_file() or (not (owner / "zarr.json").exists() and any(owner.iterdir())):
+        raise StorageError(f"{owner} is not an OME-Zarr store: {advice}")
+    probe = owner / f".{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise StorageError(f"{owner} cannot be written to ({error.strerror}): {advice}") from error
+    if source is None:
+        try:
+            source = read_image(owner, unknown_scale=True).path
+        except InputError:  # a store of nothing but labels
+            return None
+    return owner if source.absolute() == owner.absolute() else source
+
+
+def _labels_of(target: Path, made_by: str | None) -> Image:
+    """The labels at `target`, if it was the run `made_by` that wrote them."""
+    try:
+        found = read_image(target)
+        other = found.attributes.get("run")
+    except (InputError, MissingInputError):
+        found, other = None, None
+    if found is None or made_by is None or other != made_by:
+        maker = f"made by {other}" if other else "not made by this run"
+        raise ExistsError(
+            f"{target} exists, {maker}: replace it with --overwrite, or write the labels "
+            "elsewhere with --labels PATH"
+        )
+    return found
+
+
+def _labels_group(owner: Path) -> zarr.Group:
+    """The group ``labels`` in `owner`, made where it is not there."""
+    owner.mkdir(parents=True, exist_ok=True)
+    if not (owner / "zarr.json").exists():
+        zarr.create_group(LocalStore(owner), zarr_format=3)
+    return zarr.open_group(LocalStore(owner), mode="r+").require_group("labels")
+
+
+def _register(labels: zarr.Group, name: str, content: Mapping[str, Any]) -> None:
+    """List the label group and write its ``image-label``, by ome-zarr, which forgets a version."""
+    old: Any = labels.attrs.asdict().get("ome", {})
+    names = [item for item in old.get("labels", []) if item != name]
+    labels.attrs["ome"] = {**old, "version": _VERSION, "labels": names}
+    label = labels[name]
+    known: Any = label.attrs.asdict().get("ome", {})
+    label.attrs["ome"] = {key: item for key, item in known.items() if key != "image-label"}
+    ome_zarr_writer().write_label_metadata(labels, name, **dict(content))
+
+
+def _relative(source: Path | None, target: Path) -> str | None:
+    """`source` as seen from `target`, or its whole path where they are on different drives."""
+    if source is None:
+        return None
+    try:
+        return Path(os.path.relpath(source.absolute(), target.absolute())).as_posix()
+    except ValueError:
+        return source.absolute().as_posix()

@@ -1,0 +1,164 @@
+"""How a volume is laid out: levels of the pyramid, chunks and shards, and a slab made coarser."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError, ParameterError
+from hela_dask.metadata import Level, Triple
+
+__all__ = ["Downsample", "checked_voxel_size", "halve", "layout", "plan_levels"]
+
+Downsample = Literal["mean", "nearest", "any"]
+Shape = tuple[int, int, int]
+
+_COARSEST = 256  # no further level once y and x are at most this long
+_CHUNKS = (16, 256, 256)
+_SHARDS = (16, 1024, 1024)
+_LARGEST_SLAB = 512 * 2**20  # bytes: a slab of whole planes has to fit a small worker
+
+
+def checked_voxel_size(voxel_size: Sequence[float], *, origin: str = "the voxel size") -> Triple:
+    """`voxel_size` as three floats, after a sentence for what is no voxel size (z, y, x in nm)."""
+    try:
+        sizes = [float(size) for size in voxel_size]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{origin} must be three lengths in nm, z y x, not {voxel_size!r}"
+        ) from error
+    if len(sizes) != 3 or not all(math.isfinite(size) and size > 0 for size in sizes):
+        raise InputError(
+            f"{origin} must be three positive lengths in nm, z y x (--voxel-size 50 10 10), "
+            f"not {' '.join(f'{size:g}' for size in sizes)}"
+        )
+    return sizes[0], sizes[1], sizes[2]
+
+
+def layout(
+    shape: Sequence[int],
+    itemsize: int,
+    chunks: Sequence[int] | None = None,
+    shards: Sequence[int] | None = None,
+) -> tuple[Shape, Shape]:
+    """Chunk and shard for an array of `shape` (voxels, z, y, x): as asked for, or the default.
+
+    The default is 16 x 256 x 256 in shards of 16 x 1024 x 1024, less deep where a slab of whole
+    planes would be over 512 MiB.
+
+    Raises
+    ------
+    ParameterError
+        When they are not positive, or a shard is not a whole number of chunks.
+    """
+    depth = _CHUNKS[0]
+    while depth > 1 and depth * shape[1] * shape[2] * itemsize > _LARGEST_SLAB:
+        depth //= 2
+    chunk = _triple(chunks, "chunks") or (depth, *_CHUNKS[1:])
+    shard = _triple(shards, "shards") or _multiple(chunk, (depth, *_SHARDS[1:]))
+    if chunks is None:
+        pairs = list(zip(chunk, shard, strict=True))
+        chunk = _shape(small if large % small == 0 else large for small, large in pairs)
+    if any(large % small for small, large in zip(chunk, shard, strict=True)):
+        raise ParameterError(f"shards {shard} must be whole multiples of the chunks {chunk}")
+    return chunk, shard
+
+
+def _clip(shape: Shape, chunk: Shape, shard: Shape) -> tuple[Shape, Shape]:
+    """Chunk and shard no longer than an array of `shape` needs, still whole multiples."""
+    short = _shape(min(size, length) for size, length in zip(chunk, shape, strict=True))
+    counts = [large // small for large, small in zip(shard, chunk, strict=True)]
+    needed = [-(-length // size) for length, size in zip(shape, short, strict=True)]
+    return short, _shape(
+        size * min(most, enough) for size, most, enough in zip(short, counts, needed, strict=True)
+    )
+
+
+def _multiple(chunk: Shape, target: Shape) -> Shape:
+    return _shape(size * max(1, goal // size) for size, goal in zip(chunk, target, strict=True))
+
+
+def _shape(lengths: Iterable[int]) -> Shape:
+    z, y, x = (int(length) for length in lengths)
+    return z, y, x
+
+
+def plan_levels(
+    shape: Sequence[int],
+    itemsize: int,
+    voxel_size: Triple,
+    chunks: Sequence[int] | None = None,
+    shards: Sequence[int] | None = None,
+) -> tuple[Level, ...]:
+    """All levels of a volume: y and x halved (rounded up) until both are at most 256, z never.
+
+    A coarse voxel's centre lies between those of the voxels it stands for, hence the
+    translation of half a voxel less half a fine voxel.
+    """
+    size = _shape(shape)
+    chunk, shard = layout(size, itemsize, chunks, shards)
+    levels: list[Level] = []
+    while True:
+        factor = 2 ** len(levels)
+        level_chunks, level_shards = _clip(size, chunk, shard)
+        levels.append(
+            Level(
+                path=str(len(levels)),
+                shape=size,
+                voxel_size=(voxel_size[0], voxel_size[1] * factor, voxel_size[2] * factor),
+                translation=(
+                    0.0,
+                    voxel_size[1] * (factor - 1) / 2,
+                    voxel_size[2] * (factor - 1) / 2,
+                ),
+                chunks=level_chunks,
+                shards=level_shards,
+            )
+        )
+        if max(size[1:]) <= _COARSEST:
+            return tuple(levels)
+        size = (size[0], -(-size[1] // 2), -(-size[2] // 2))
+
+
+def halve(block: NDArray[Any], how: Downsample) -> NDArray[Any]:
+    """`block` (z, y, x) at half the resolution in y and x; an odd last row or column stands alone.
+
+    ``"mean"`` is the local mean (integers: rounded, halves to even, so that a pyramid does not
+    get brighter from level to level), ``"nearest"`` one voxel of the four, ``"any"`` their
+    maximum.
+    """
+    if how == "nearest":
+        return np.ascontiguousarray(block[:, ::2, ::2])
+    if how not in ("mean", "any"):
+        raise ParameterError(f"downsample must be 'mean', 'nearest' or 'any', not {how!r}")
+    _, height, width = block.shape
+    if height % 2 or width % 2:
+        block = np.pad(block, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
+    quarters = [block[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+    if how == "any" or block.dtype == np.bool_:
+        top: NDArray[Any] = np.maximum(quarters[0], quarters[1])
+        np.maximum(top, quarters[2], out=top)
+        np.maximum(top, quarters[3], out=top)
+        return top
+    if block.dtype.kind == "f":
+        mean: NDArray[Any] = (quarters[0] + quarters[1] + quarters[2] + quarters[3]) / 4
+        return mean.astype(block.dtype)
+    wide = np.int32 if block.dtype.itemsize <= 2 else np.int64
+    total: NDArray[np.signedinteger[Any]] = quarters[0].astype(wide)
+    for quarter in quarters[1:]:
+        np.add(total, quarter, out=total, casting="unsafe")
+    np.add(total, 1 + ((total >> 2) & 1), out=total)
+    np.right_shift(total, 2, out=total)
+    return total.astype(block.dtype)
+
+
+def _triple(values: Sequence[int] | None, name: str) -> Shape | None:
+    if values is None:
+        return None
+    if len(values) != 3 or min(values) < 1:
+        raise ParameterError(f"{name} must be three positive numbers of voxels, not {values!r}")
+    return _shape(values)

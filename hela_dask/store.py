@@ -1,0 +1,212 @@
+"""The only code that writes arrays: shard-aligned, resumable, with pyramids and label metadata."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import DTypeLike, NDArray
+from zarr.storage import LocalStore
+
+from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
+from hela_dask.files import remove_folder, storage_errors, write_json, write_table, write_text
+from hela_dask.groups import build_group, note, planned
+from hela_dask.label_groups import create_labels, write_label_metadata
+from hela_dask.metadata import Image, local_path, read_image
+from hela_dask.pyramid import Downsample, halve
+from hela_dask.scratch import create_scratch, read_scratch, write_scratch
+
+__all__ = [
+    "create_image",
+    "create_labels",
+    "create_scratch",
+    "finished_slabs",
+    "read_scratch",
+    "reopen",
+    "slabs",
+    "write_json",
+    "write_label_metadata",
+    "write_scratch",
+    "write_slab",
+    "write_table",
+    "write_text",
+]
+
+_MARKS = ".slabs"  # folder beside the chunks of level 0: one empty file for each finished slab
+
+
+def create_image(
+    path: str | Path,
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    voxel_size: Sequence[float],
+    *,
+    name: str,
+    chunks: Sequence[int] | None = None,
+    shards: Sequence[int] | None = None,
+    overwrite: bool = False,
+    attrs: Mapping[str, Any] | None = None,
+) -> Image:
+    """Create an OME-Zarr 0.5 image with all levels of its pyramid, empty and unfinished.
+
+    It is finished once every one of its :func:`slabs` was written with :func:`write_slab`;
+    until then :func:`hela_dask.open_volume` refuses it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder to create.
+    shape : sequence of int
+        Voxels in z, y, x.
+    dtype : dtype
+        Of the voxels.
+    voxel_size : sequence of float
+        z, y, x in nm.
+    name : str
+        Name of the image in its metadata.
+    chunks, shards : sequence of int, optional
+        Voxels in z, y, x; a shard is a whole number of chunks. Default 16 x 256 x 256 in
+        16 x 1024 x 1024, less deep where a slab of whole planes would be over 512 MiB.
+    overwrite : bool
+        Replace an OME-Zarr at `path` that this package wrote, with the labels inside.
+    attrs : mapping, optional
+        Noted in the group's attribute ``hela_dask``; JSON.
+
+    Raises
+    ------
+    ExistsError
+        When there is something at `path` that may not be replaced.
+    InputError, ParameterError
+        When the voxel size, the chunks or the shards make no sense.
+    StorageError
+        When the file system refuses it or is full.
+    """
+    path = local_path(path)
+    levels = planned(shape, dtype, voxel_size, chunks, shards)
+    if path.exists() or path.is_symlink():
+        _check_replaceable(path, overwrite)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        build_group(temporary, levels, dtype, name, {**(attrs or {}), "complete": False})
+        if path.exists():
+            remove_folder(path)
+        temporary.rename(path)
+    return read_image(path)
+
+
+def slabs(image: Image | str | Path) -> list[tuple[int, int]]:
+    """The units of writing: ranges of slices, each as deep as a shard, the last one clipped.
+
+    One task writes one slab of whole planes, so that no two tasks share a shard.
+    """
+    level = _image(image).levels[0]
+    depth = (level.shards or level.chunks)[0]
+    return [(z, min(z + depth, level.shape[0])) for z in range(0, level.shape[0], depth)]
+
+
+def finished_slabs(image: Image | str | Path) -> list[tuple[int, int]]:
+    """Those of :func:`slabs` that are written, with all levels of the pyramid."""
+    path = image.path if isinstance(image, Image) else Path(image)
+    image = read_image(path)  # as it is now, whatever the caller holds
+    ranges = slabs(image)
+    if image.complete:
+        return ranges
+    marks = _marks(image)
+    return [item for item in ranges if (marks / str(item[0])).exists()]
+
+
+def reopen(image: Image | str | Path, ranges: Iterable[tuple[int, int]]) -> None:
+    """Declare these slabs unwritten again, and with them the whole; for one caller at a time.
+
+    The other slabs stay. Call it before slabs of a finished image are written anew, so that an
+    interruption leaves the image unfinished rather than half old and half new.
+    """
+    image = read_image(image.path if isinstance(image, Image) else image)
+    again = set(ranges)
+    with storage_errors(image.path):
+        marks = _marks(image)
+        marks.mkdir(parents=True, exist_ok=True)
+        for item in finished_slabs(image):
+            (marks / str(item[0])).touch()
+        for item in again:
+            (marks / str(item[0])).unlink(missing_ok=True)
+        if again:
+            note(image.path, {"complete": False})
+
+
+def write_slab(
+    image: Image | str | Path, z0: int, data: NDArray[Any], *, downsample: Downsample = "mean"
+) -> None:
+    """Write one slab, at every level of the pyramid, and mark it as finished.
+
+    The last slab to be written finishes the image.
+
+    Parameters
+    ----------
+    image : Image, str or Path
+        What :func:`create_image` or :func:`create_labels` made.
+    z0 : int
+        First slice of the slab, from 0.
+    data : ndarray, shape (dz, y, x)
+        The whole slab, in the image's type (bool for an integer type is fine).
+    downsample : {"mean", "nearest", "any"}
+        How the coarser levels are made: ``"mean"`` for images, ``"nearest"`` for labels.
+
+    Raises
+    ------
+    StorageError
+        When this is not exactly one slab of this image, or the file system refuses it or is
+        full.
+    """
+    image = _image(image)
+    level = image.levels[0]
+    given = (z0, z0 + data.shape[0])
+    if given not in slabs(image) or data.shape[1:] != level.shape[1:]:
+        raise StorageError(
+            f"{image.path} takes whole slabs, {slabs(image)[0]} and so on, of planes "
+            f"{level.shape[1:]}; {data.shape} at slice {z0} would share a shard with another writer"
+        )
+    if data.dtype not in (image.dtype, np.bool_):
+        raise StorageError(f"{image.path} holds {image.dtype.name}, not {data.dtype.name}")
+    block = np.ascontiguousarray(data).astype(image.dtype, copy=False)
+    with storage_errors(image.path):
+        mark = _marks(image) / str(z0)
+        mark.unlink(missing_ok=True)
+        for number, item in enumerate(image.levels):
+            block = block if number == 0 else halve(block, downsample)
+            array = zarr.open_array(LocalStore(image.path / item.path), mode="r+")
+            if array.shape != (level.shape[0], *block.shape[1:]):
+                raise StorageError(f"{image.path} has a pyramid that this package did not make")
+            array[given[0] : given[1]] = block
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        if sum(1 for _ in mark.parent.iterdir()) == len(slabs(image)):
+            note(image.path, {"complete": True})
+
+
+def _image(image: Image | str | Path) -> Image:
+    return image if isinstance(image, Image) else read_image(image)
+
+
+def _marks(image: Image) -> Path:
+    return image.path / image.levels[0].path / _MARKS
+
+
+def _check_replaceable(path: Path, overwrite: bool) -> None:
+    """Raise unless `path` is an OME-Zarr of ours that may go."""
+    try:
+        ours = not path.is_symlink() and bool(read_image(path).attributes)
+    except (InputError, MissingInputError):
+        ours = False
+    if not ours:
+        raise ExistsError(
+            f"{path} exists and is not an OME-Zarr written by hela_dask, so it is never "
+            "replaced: choose another name or remove it yourself"
+        )
+    if not overwrite:
+        raise ExistsError(f"{path} exists: choose another name, or replace it with --overwrite")
