@@ -1,0 +1,73 @@
+"""The command ``hela-dask``: reads arguments, calls the API once, prints the answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from hela_dask.cli import pipeline, scores, volumes
+from hela_dask.cli.screen import complain
+from hela_dask.errors import HelaDaskError
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="hela-dask",
+    help="Segment every cell and nucleus of a volume-EM stack, larger than memory.",
+    epilog="Example: hela-dask run --help",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (
+    volumes.convert,
+    volumes.info,
+    pipeline.run,
+    pipeline.detect,
+    scores.evaluate,
+    pipeline.report,
+    pipeline.params,
+    volumes.phantom,
+    pipeline.demo,
+):
+    app.command()(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; bad input becomes one sentence on stderr, never a traceback.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows ``hela-dask``; default: the process' own arguments.
+
+    Returns
+    -------
+    int
+        0 done; 1 bad input or nothing to do; 3 finished, but some cells failed; 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = app(arguments, prog_name="hela-dask", standalone_mode=False)
+    except HelaDaskError as error:
+        complain(str(error))
+        return 1
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else f"hela-dask {arguments[0]}"
+        complain(f"{error.format_message().rstrip('.')} (see {command} --help)")
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        complain(f"{error.filename}: {error.strerror}")
+        return 1
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        complain("interrupted; the same command again continues where this one stopped")
+    return code if isinstance(code, int) else 0

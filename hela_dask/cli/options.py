@@ -1,0 +1,112 @@
+"""Arguments and options that several commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hela_dask.errors import ParameterError
+
+__all__ = [
+    "AsJson",
+    "ClusterName",
+    "Memory",
+    "Overwrite",
+    "ParameterFile",
+    "Quiet",
+    "Store",
+    "Verbose",
+    "Workers",
+    "local_path",
+    "parse_box",
+    "parse_cells",
+]
+
+Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+
+
+def local_path(text: str | Path) -> Path:
+    """A path on this machine; a URL is refused."""
+    if "://" in str(text):
+        raise typer.BadParameter(
+            f"{text} is a URL, and only local files and folders are read or written: copy it here"
+        )
+    return Path(text)
+
+
+Store = Annotated[
+    Path,
+    typer.Argument(
+        metavar="STORE", help="The volume: an OME-Zarr, as convert writes it.", parser=local_path
+    ),
+]
+ParameterFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--params",
+        metavar="FILE.toml",
+        help="Parameters, as the command params prints them; those left out keep their defaults.",
+        parser=local_path,
+    ),
+]
+ClusterName = Annotated[
+    str,
+    typer.Option(
+        "--cluster",
+        metavar="local|ADDRESS|FILE.yaml",
+        help="Where to compute: this machine, a running dask scheduler, or SLURM by a YAML file.",
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Worker processes of one thread.")
+]
+Memory = Annotated[
+    str | None, typer.Option("--memory", metavar="4GiB", help="Memory of each worker.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is there, whoever made it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what is being done.")]
+
+
+def parse_cells(text: str | None) -> list[int] | None:
+    """The labels in a text such as ``3,8``.
+
+    Raises
+    ------
+    ParameterError
+        For anything but whole numbers from 1, separated by commas.
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ParameterError(f"--cells {text!r} must be cell labels separated by commas, as in 3,8")
+    return [int(part) for part in parts]
+
+
+def parse_box(text: str | None) -> Box | None:
+    """The box in a text such as ``0:5000,1000:9000,1000:9000``, in nm, in z, y and x.
+
+    Raises
+    ------
+    ParameterError
+        For anything but three rising ranges.
+    """
+    if text is None:
+        return None
+    try:
+        ranges = [tuple(float(end) for end in part.split(":")) for part in text.split(",")]
+        (z0, z1), (y0, y1), (x0, x1) = ranges
+    except ValueError:
+        z0 = z1 = y0 = y1 = x0 = x1 = 0.0
+    if not (z0 < z1 and y0 < y1 and x0 < x1):
+        raise ParameterError(
+            f"--box {text!r} must be three rising ranges in nm, Z0:Z1,Y0:Y1,X0:X1, "
+            "as in 0:5000,1000:9000,1000:9000"
+        )
+    return (z0, z1), (y0, y1), (x0, x1)

@@ -1,0 +1,202 @@
+"""Commands that compute: ``run``, ``detect``, and what goes with them: ``params``, ``report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hela_dask as hd
+from hela_dask.cli.options import (
+    ClusterName,
+    Memory,
+    Overwrite,
+    ParameterFile,
+    Quiet,
+    Store,
+    Verbose,
+    Workers,
+    local_path,
+    parse_box,
+    parse_cells,
+)
+from hela_dask.cli.screen import answer, answer_json, log_to_stderr
+
+__all__ = ["demo", "detect", "params", "report", "run"]
+
+OutFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="RUN",
+        help="Folder of the results; default: the store's name with .run.",
+        parser=local_path,
+    ),
+]
+
+
+def run(
+    store: Store,
+    *,
+    out: OutFolder = None,
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="How a cell is segmented: propagate.")
+    ] = "propagate",
+    parameters: ParameterFile = None,
+    cells: Annotated[
+        str | None, typer.Option(metavar="3,8", help="Segment only these cells.")
+    ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(
+            metavar="Z0:Z1,Y0:Y1,X0:X1", help="Segment only cells centred in this box, nm."
+        ),
+    ] = None,
+    centres: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Take the cells from this table (z, y, x in nm) instead of finding them.",
+            parser=local_path,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Write the labels to an OME-Zarr of their own instead of into STORE.",
+            parser=local_path,
+        ),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LABELS", help="Score the result against these labels.", parser=local_path
+        ),
+    ] = None,
+    cluster: ClusterName = "local",
+    workers: Workers = None,
+    memory: Memory = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Segment all cells of a volume.
+
+    Writes labels into the store, and a table, figures and a report into a folder.
+    The same command again continues an interrupted run, and recomputes only what changed.
+
+    Example:
+
+    hela-dask run hela.ome.zarr
+    """
+    log_to_stderr(quiet=quiet, verbose=verbose)
+    result = hd.run(
+        store,
+        out,
+        method=method,
+        parameters=hd.Parameters.from_toml(parameters) if parameters else None,
+        cells=parse_cells(cells),
+        box=parse_box(box),
+        centres=centres,
+        labels=labels,
+        truth=truth,
+        cluster=cluster,
+        workers=workers,
+        memory=memory,
+        overwrite=overwrite,
+        progress=not quiet,
+    )
+    if not quiet:
+        answer(repr(result))
+    return result.exit_code
+
+
+def detect(
+    store: Store,
+    *,
+    out: OutFolder = None,
+    parameters: ParameterFile = None,
+    save_regions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also save the window around each cell as a folder of TIFF slices.",
+            parser=local_path,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find the cells without segmenting them.
+
+    Writes tables of detections and cells, and drawings of both.
+
+    Example:
+
+    hela-dask detect hela.ome.zarr --save-regions regions/
+    """
+    from hela_dask.run import detect as find
+
+    log_to_stderr(quiet=quiet, verbose=verbose)
+    cells = find(
+        store,
+        out,
+        parameters=hd.Parameters.from_toml(parameters) if parameters else None,
+        save_regions=save_regions,
+        overwrite=overwrite,
+    )
+    if not quiet:
+        answer(str(cells))
+
+
+def report(
+    run_folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of a run.", parser=local_path)
+    ],
+) -> None:
+    """Write the report of a run again.
+
+    Example:
+
+    hela-dask report hela.run
+    """
+    from hela_dask.report import write_report
+
+    answer(str(write_report(run_folder)))
+
+
+def params() -> None:
+    """Print all parameters as a TOML file.
+
+    Example:
+
+    hela-dask params > run.toml
+    """
+    answer(hd.Parameters().to_toml().rstrip())
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where to put it all.", parser=local_path)
+    ] = Path("demo"),
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Segment a synthetic volume and score it.
+
+    Ends with one line of JSON: the scores of the complete cells.
+
+    Example:
+
+    hela-dask demo --out demo
+    """
+    from hela_dask.demo import run_demo
+
+    log_to_stderr(quiet=quiet, verbose=verbose)
+    result = run_demo(out, progress=not quiet)
+    answer(f"report: {result.report}")
+    answer_json(result.figures, indent=None)
+    return result.exit_code

@@ -1,0 +1,141 @@
+"""Commands about volumes: ``convert``, ``info``, ``phantom``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import hela_dask as hd
+from hela_dask.cli.options import AsJson, Overwrite, Quiet, Store, Verbose, local_path
+from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr, progress_bar
+
+__all__ = ["convert", "info", "phantom"]
+
+Target = Annotated[
+    Path,
+    typer.Argument(metavar="DST.ome.zarr", help="The OME-Zarr to write.", parser=local_path),
+]
+
+
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SRC",
+            help="A folder of TIFF slices, a TIFF, an OME-TIFF, an MRC or an OME-Zarr.",
+            parser=local_path,
+        ),
+    ],
+    target: Target,
+    *,
+    voxel_size: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(metavar="Z Y X", help="nm; needed where the source does not say it."),
+    ] = None,
+    chunks: Annotated[
+        tuple[int, int, int] | None, typer.Option(metavar="Z Y X", help="Voxels of a chunk.")
+    ] = None,
+    shards: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option(metavar="Z Y X", help="Voxels of a file; a multiple of the chunks."),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make an OME-Zarr of a stack of slices.
+
+    The source is only read. An interrupted conversion continues with the same command.
+
+    Example:
+
+    hela-dask convert slices/ hela.ome.zarr --voxel-size 50 10 10
+    """
+    log_to_stderr(quiet=quiet, verbose=verbose)
+    with progress_bar("converting", quiet=quiet) as progress:
+        image = hd.convert(
+            source,
+            target,
+            voxel_size=voxel_size,
+            chunks=chunks,
+            shards=shards,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if not quiet:
+        answer(f"{target}: {_size(image.levels[0])}, {len(image.levels)} levels")
+
+
+def info(store: Store, as_json: AsJson = False) -> None:
+    """Show what an OME-Zarr holds.
+
+    Shape, voxel size, levels, size on disk, grey levels, labels.
+
+    Example:
+
+    hela-dask info hela.ome.zarr
+    """
+    description = hd.describe(store)
+    if as_json:
+        answer_json(description)
+    else:
+        facts(_readable(description))
+
+
+def phantom(
+    target: Target,
+    *,
+    shape: Annotated[tuple[int, int, int], typer.Option(metavar="Z Y X", help="Voxels.")] = (
+        200,
+        768,
+        768,
+    ),
+    cells: Annotated[int, typer.Option(metavar="N", help="Number of cells.")] = 6,
+    diameter: Annotated[
+        float, typer.Option(metavar="UM", help="Mean width of the cells, µm; real ones have 17.")
+    ] = 9.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another volume.")] = 0,
+    voxel_size: Annotated[tuple[float, float, float], typer.Option(metavar="Z Y X", help="nm.")] = (
+        50.0,
+        40.0,
+        40.0,
+    ),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make a synthetic volume with its truth.
+
+    The truth is written beside the image, as labels: cells, nuclei and the five classes.
+
+    Example:
+
+    hela-dask phantom phantom.ome.zarr --shape 200 768 768 --cells 6 --diameter 9
+    """
+    log_to_stderr(quiet=quiet, verbose=verbose)
+    with progress_bar("making the phantom", quiet=quiet) as progress:
+        image = hd.make_phantom(
+            target,
+            shape=shape,
+            cells=cells,
+            diameter=diameter,
+            seed=seed,
+            voxel_size=voxel_size,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if not quiet:
+        answer(f"{target}: {_size(image.levels[0])}, {', '.join(image.labels)}")
+
+
+def _size(level: Any) -> str:
+    shape = " x ".join(map(str, level["shape"] if isinstance(level, dict) else level.shape))
+    size = level["voxel_size"] if isinstance(level, dict) else level.voxel_size
+    return f"{shape} voxels of {' x '.join(f'{length:g}' for length in size)} nm"
+
+
+def _readable(description: dict[str, Any]) -> dict[str, str]:
+    """The lines that ``info`` shows."""
+    raise SystemExit(description)
