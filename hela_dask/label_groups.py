@@ -21,6 +21,7 @@ from hela_dask.metadata import Image, local_path, read_image
 __all__ = ["create_labels", "write_label_metadata"]
 
 _VERSION = "0.5"
+_GREY = [128, 128, 128, 255]  # for a label that has properties and no color
 
 
 def create_labels(
@@ -125,15 +126,9 @@ def write_label_metadata(
         group = zarr.open_group(LocalStore(image.path.parent), mode="r+")
         label = group[image.name]
         old: Any = label.attrs.asdict().get("ome", {})
-        content: dict[str, Any] = dict(old.get("image-label", {}))
-        content.pop("version", None)
-        if colors is not None:
-            content["colors"] = [
-                {"label-value": int(value), "rgba": [int(part) for part in rgba]}
-                for value, rgba in sorted(colors.items())
-            ]
-        if properties is not None:
-            content["properties"] = [dict(item) for item in properties]
+        content = _image_label(colors, properties)
+        if source is None:
+            source = old.get("image-label", {}).get("source", {}).get("image")
         if source is not None:
             content["source"] = {"image": source}
         _register(group, image.name, content)
@@ -198,6 +193,25 @@ def _register(labels: zarr.Group, name: str, content: Mapping[str, Any]) -> None
     known: Any = label.attrs.asdict().get("ome", {})
     label.attrs["ome"] = {key: item for key, item in known.items() if key != "image-label"}
     ome_zarr_writer().write_label_metadata(labels, name, **dict(content))
+
+
+def _image_label(
+    colors: Mapping[int, Sequence[int]] | None, properties: Sequence[Mapping[str, Any]] | None
+) -> dict[str, Any]:
+    """Colors and properties as the format has them; where both are given, of the same labels."""
+    content: dict[str, Any] = {}
+    if properties is not None:
+        rows = {int(item["label-value"]): dict(item) for item in properties}
+        for value in sorted(set(colors or ()) - set(rows)):
+            rows[int(value)] = {"label-value": int(value)}
+        content["properties"] = list(rows.values())
+    if colors is not None:
+        shown = {item["label-value"]: _GREY for item in content.get("properties", ())}
+        shown |= {int(value): [int(part) for part in rgba] for value, rgba in colors.items()}
+        content["colors"] = [
+            {"label-value": value, "rgba": rgba} for value, rgba in sorted(shown.items())
+        ]
+    return content
 
 
 def _relative(source: Path | None, target: Path) -> str | None:
