@@ -1,0 +1,186 @@
+"""One row of numbers a cell, from whole-number counts that slabs of labels add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hela_dask.errors import InputError
+from hela_dask.labels_input import open_labels, pair_labels
+
+__all__ = ["combine_counts", "count_slab", "measure_cells", "measurements"]
+
+_SUMS = ("nucleus_voxels", "cell_voxels")
+_LOW = ("z0", "y0", "x0", "nucleus_z0")
+_HIGH = ("z1", "y1", "x1", "nucleus_z1")
+_NO_SLICE = np.iinfo(np.int64).max  # lowest slice of a nucleus that has none
+
+Labels = NDArray[np.integer]
+
+
+def count_slab(nuclei: Labels | None, cells: Labels | None, z0: int) -> pd.DataFrame:
+    """Voxels and extent of every label in one slab of slices.
+
+    Parameters
+    ----------
+    nuclei, cells : (dz, y, x) whole numbers, or None where that label volume is not made
+        Instance labels of whole planes; a nucleus has the label of its cell, 0 is none.
+    z0 : int
+        Index of the slab's first slice in the volume.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a label, all int64: ``label``, ``nucleus_voxels``, ``cell_voxels``, the half-open
+        box ``z0, z1, y0, y1, x0, x1`` in voxels of nucleus and cell together, and
+        ``nucleus_z0, nucleus_z1`` of the nucleus alone. :func:`combine_counts` joins slabs.
+
+    Raises
+    ------
+    InputError
+        When both are None, or their shapes differ.
+    """
+    given = [labels for labels in (nuclei, cells) if labels is not None]
+    if not given or any(labels.shape != given[0].shape for labels in given):
+        shapes = [None if labels is None else labels.shape for labels in (nuclei, cells)]
+        raise InputError(f"nuclei and cells to count must have one shape, not {shapes}")
+    rows: list[pd.DataFrame] = []
+    for labels, voxels in ((nuclei, "nucleus_voxels"), (cells, "cell_voxels")):
+        if labels is not None:
+            rows += [pd.DataFrame([row]) for row in _extents(labels, z0, voxels)]
+    return combine_counts(rows)
+
+
+def _extents(labels: Labels, z0: int, voxels: str) -> Iterable[dict[str, int]]:
+    counts = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
+    for plane in labels:  # a plane at a time: bincount makes its own copy as int64
+        counts += np.bincount(plane.ravel().astype(np.int64), minlength=counts.size)
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        z, y, x = box
+        row = dict.fromkeys(_SUMS, 0)
+        row |= {"label": label, voxels: int(counts[label])}
+        row |= {"z0": z.start + z0, "z1": z.stop + z0}
+        row |= {"y0": y.start, "y1": y.stop, "x0": x.start, "x1": x.stop}
+        nucleus = voxels == "nucleus_voxels"
+        row["nucleus_z0"] = row["z0"] if nucleus else _NO_SLICE
+        row["nucleus_z1"] = row["z1"] if nucleus else -1
+        yield row
+
+
+def combine_counts(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Counts of several slabs as one table, sorted by label; the same in any order."""
+    names = ["label", *_SUMS, *_LOW, *_HIGH]
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame({name: np.zeros(0, np.int64) for name in names})
+    how = {
+        **dict.fromkeys(_SUMS, "sum"),
+        **dict.fromkeys(_LOW, "min"),
+        **dict.fromkeys(_HIGH, "max"),
+    }
+    joined = pd.concat(filled, ignore_index=True).groupby("label", sort=True).agg(how)
+    return joined.reset_index().astype(np.int64)[names]
+
+
+def measurements(
+    counts: pd.DataFrame,
+    voxel_size: tuple[float, float, float],
+    shape: tuple[int, int, int],
+) -> pd.DataFrame:
+    """Counts in physical units.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        From :func:`combine_counts`, of the whole volume.
+    voxel_size : (z, y, x) in nm
+    shape : (z, y, x)
+        Of the whole volume.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a label: ``label``; ``nucleus_volume``, ``cell_volume`` (µm³, the cell with its
+        nucleus); ``nucleus_diameter``, ``cell_diameter`` (nm, of the sphere of that volume);
+        ``nucleus_to_cell`` (ratio of the volumes); ``first_slice``, ``last_slice``,
+        ``nucleus_first_slice``, ``nucleus_last_slice`` (1-based, both included; NA without a
+        nucleus); ``touches_first_slice``, ``touches_last_slice``, ``touches_side``, and
+        ``complete``: none of the three. What a cell does not have is NaN.
+    """
+    table = pd.DataFrame({"label": counts["label"].to_numpy(np.int64)})
+    voxel = float(np.prod(voxel_size)) / 1e9
+    for part in ("nucleus", "cell"):
+        volume = counts[f"{part}_voxels"].to_numpy() * voxel
+        table[f"{part}_volume"] = np.where(volume > 0, volume, np.nan)
+    for part in ("nucleus", "cell"):
+        table[f"{part}_diameter"] = np.cbrt(table[f"{part}_volume"] * 6 / np.pi) * 1000
+    table["nucleus_to_cell"] = table["nucleus_volume"] / table["cell_volume"]
+    table["first_slice"] = counts["z0"] + 1
+    table["last_slice"] = counts["z1"]
+    nucleus = counts["nucleus_voxels"] > 0
+    table["nucleus_first_slice"] = (counts["nucleus_z0"].where(nucleus, 0) + 1).astype("Int64")
+    table["nucleus_last_slice"] = counts["nucleus_z1"].astype("Int64")
+    table.loc[~nucleus, ["nucleus_first_slice", "nucleus_last_slice"]] = pd.NA
+    table["touches_first_slice"] = counts["z0"] == 0
+    table["touches_last_slice"] = counts["z1"] == shape[0]
+    sides = [
+        counts["y0"] == 0,
+        counts["y1"] == shape[1],
+        counts["x0"] == 0,
+        counts["x1"] == shape[2],
+    ]
+    table["touches_side"] = np.any(sides, axis=0) if len(counts) else False
+    touches = ["touches_first_slice", "touches_last_slice", "touches_side"]
+    table["complete"] = ~table[touches].astype(bool).any(axis=1)
+    return table
+
+
+def measure_cells(
+    nuclei: Any, cells: Any, voxel_size: tuple[float, float, float] | None = None
+) -> pd.DataFrame:
+    """Measure every cell of two label volumes, reading them slab by slab.
+
+    Parameters
+    ----------
+    nuclei, cells : path or array
+        Instance labels as :func:`hela_dask.evaluate.evaluate` takes them, of one shape; a
+        nucleus has the label of its cell.
+    voxel_size : (z, y, x) in nm, optional
+        By default what the labels know.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`measurements`.
+
+    Raises
+    ------
+    InputError
+        When the shapes differ or no voxel size is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cell = np.ones((1, 10, 10), np.uint16)
+    >>> measure_cells(cell, cell, (50.0, 100.0, 100.0)).cell_volume.item()
+    0.05
+    """
+    sides = open_labels(nuclei, "nuclei"), open_labels(cells, "cells")
+    if sides[0].shape != sides[1].shape:
+        raise InputError(
+            f"{sides[0].name} is {sides[0].shape} and {sides[1].name} {sides[1].shape} (z, y, x): "
+            "nuclei and cells to measure must have one shape"
+        )
+    pair = pair_labels(*sides, slices=None, size=voxel_size)
+    if pair.voxel_size is None:
+        raise InputError(f"{sides[1].name} has no voxel size; give voxel_size=(z, y, x) in nm")
+    slabs = pair.slabs(*pair.slices)
+    counts = combine_counts([count_slab(n, c, z0) for z0, n, c in slabs])
+    return measurements(counts, pair.voxel_size, sides[0].shape)
