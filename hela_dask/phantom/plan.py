@@ -1,0 +1,300 @@
+"""Where the cells of a phantom lie: a plan drawn from the seed, small enough to pass around."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.errors import ParameterError
+
+__all__ = ["PhantomCell", "PhantomSpec", "plan_phantom"]
+
+_FLAT = 0.86  # height over width of a cell (the papers: 15 µm tall, 15-20 µm wide)
+_TOUCH = 0.9  # centres of touching cells, in sums of their radii
+_APART = 1.08
+_DEEPEST = 0.84  # centres closer than this, in sums of radii, are one cell inside another
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class PhantomCell:
+    """One cell of the plan; lengths in nm, order z, y, x.
+
+    Attributes
+    ----------
+    label
+        Its id in the truth, 1.. by z, y, x of the centre.
+    centre, radii
+        Of the ellipsoid that the ruffled surface follows; the first radius is along z, the others
+        along the cell's own axes, turned by `angle` (radian) in the plane.
+    radius
+        Half of the mean width.
+    nucleus_centre, nucleus_radii
+        The same for its nucleus.
+    complete
+        Whether the centre is more than `radius` away from every side of the volume.
+    touching
+        Labels of the cells that it touches.
+    hole
+        Whether a channel runs through its nucleus.
+    """
+
+    label: int
+    centre: Triple
+    radii: Triple
+    angle: float
+    radius: float
+    nucleus_centre: Triple
+    nucleus_radii: Triple
+    complete: bool
+    touching: tuple[int, ...]
+    hole: bool
+
+
+@dataclass(frozen=True)
+class PhantomSpec:
+    """Everything a phantom is made from: hand it to :func:`phantom_block`.
+
+    Attributes
+    ----------
+    shape
+        Voxels, z, y, x.
+    voxel_size
+        nm, z, y, x.
+    diameter
+        Mean width of the cells, µm.
+    seed
+        Of every random number.
+    cells
+        In the order of their labels.
+    """
+
+    shape: tuple[int, int, int]
+    voxel_size: Triple
+    diameter: float
+    seed: int
+    cells: tuple[PhantomCell, ...]
+
+
+def _checked(
+    shape: Sequence[int], cells: int, diameter: float, seed: int, voxel_size: Sequence[float]
+) -> tuple[tuple[int, int, int], Triple]:
+    if len(shape) != 3 or any(int(n) != n or n < 1 for n in shape):
+        raise ParameterError(
+            f"the shape of a phantom is three whole numbers z, y, x above 0, not {tuple(shape)}"
+        )
+    if len(voxel_size) != 3 or any(not math.isfinite(v) or v <= 0 for v in voxel_size):
+        raise ParameterError(
+            f"the voxel size is three lengths in nm above 0 (z, y, x), not {tuple(voxel_size)}"
+        )
+    if isinstance(cells, bool) or int(cells) != cells or cells < 1:
+        raise ParameterError(f"a phantom needs a whole number of at least 1 cell, not {cells!r}")
+    if not math.isfinite(diameter) or diameter <= 0:
+        raise ParameterError(f"the diameter of a phantom's cells is in µm above 0, not {diameter}")
+    if int(seed) != seed or not 0 <= seed < 2**31:
+        raise ParameterError(f"the seed is a whole number from 0 to 2147483647, not {seed!r}")
+    widest = max(voxel_size)
+    if diameter * 1000.0 < 24.0 * widest:
+        raise ParameterError(
+            f"cells of {diameter} µm are under 24 voxels of {widest} nm wide: ask for a larger "
+            "diameter or a smaller voxel size"
+        )
+    z, y, x = (int(n) for n in shape)
+    a, b, c = (float(v) for v in voxel_size)
+    return (z, y, x), (a, b, c)
+
+
+def _radii(
+    rng: np.random.Generator, cells: int, diameter: float, room: float
+) -> NDArray[np.float64]:
+    """Half widths in nm whose mean is half the diameter, as unequal as the room allows."""
+    half = diameter * 500.0
+    spread = min(0.09, max(0.0, (0.985 * room / half) - 1.0))
+    factors = 1.0 + spread * rng.uniform(-1.0, 1.0, cells)
+    radii: NDArray[np.float64] = half * factors / factors.mean()
+    return np.asarray(np.minimum(radii, max(half, 0.99 * room)))
+
+
+def _partners(cells: int) -> set[tuple[int, int]]:
+    """Pairs meant to touch: chains of three."""
+    return {(i, i + 1) for i in range(cells - 1) if i % 3 != 2}
+
+
+def _relax(
+    rng: np.random.Generator,
+    radii: NDArray[np.float64],
+    complete: int,
+    extent: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Centres by repulsion inside the box, and attraction between partners: (n, 3) nm."""
+    count = len(radii)
+    margin = radii * 1.004 + 20.0
+    low = np.repeat(margin[:, None], 3, axis=1)
+    high = extent - low
+    for i in range(complete, count):  # cut by a side in the plane, or by any side of a deep volume
+        axis = int(rng.integers(1, 3)) if extent[0] < 4 * radii[i] else int(rng.integers(0, 3))
+        low[i], high[i] = 0.0, extent
+        low[i, 0] = min(0.6 * radii[i], extent[0] / 2)
+        high[i, 0] = extent[0] - low[i, 0]
+        inside = sorted([0.1 * radii[i], 0.6 * radii[i]])
+        if rng.random() < 0.5:
+            low[i, axis], high[i, axis] = inside
+        else:
+            low[i, axis], high[i, axis] = extent[axis] - inside[1], extent[axis] - inside[0]
+    middle = (low + high) / 2
+    low, high = np.minimum(low, middle), np.maximum(high, middle)
+    place = low + rng.random((count, 3)) * (high - low)
+    sums = radii[:, None] + radii[None, :]
+    wanted = _APART * sums
+    pull = np.zeros((count, count), bool)
+    for i, j in _partners(count):
+        wanted[i, j] = wanted[j, i] = _TOUCH * sums[i, j]
+        pull[i, j] = pull[j, i] = True
+    np.fill_diagonal(wanted, 0.0)
+    stretch = np.array([1.0 / _FLAT, 1.0, 1.0])
+    for step in range(500):
+        delta = (place[:, None] - place[None, :]) * stretch
+        distance = np.sqrt((delta**2).sum(-1)) + 1e-9
+        force = np.where(pull | (distance < wanted), wanted - distance, 0.0)
+        np.fill_diagonal(force, 0.0)
+        move = (force / distance)[..., None] * delta
+        jitter = rng.normal(0, 0.02 * radii.mean(), place.shape) * max(0.0, 1 - step / 250)
+        place = np.clip(place + 0.3 * move.sum(1) + jitter, low, high)
+    return place
+
+
+def _spacing(place: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances of the centres in sums of radii, heights stretched to widths: (n, n)."""
+    delta = (place[:, None] - place[None, :]) * np.array([1.0 / _FLAT, 1.0, 1.0])
+    spacing = np.sqrt((delta**2).sum(-1)) / (radii[:, None] + radii[None, :])
+    np.fill_diagonal(spacing, np.inf)
+    return spacing
+
+
+def _touches(spacing: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return spacing < 0.95
+
+
+def _layout(
+    rng: np.random.Generator, cells: int, diameter: float, extent: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int] | None:
+    """Centres, radii and the number of complete cells, the most that a few tries can hold."""
+    room = float(extent.min()) / 2 - 25.0
+    most = cells if cells < 3 else cells - max(1, cells // 4)
+    for complete in range(most, (cells + 1) // 2 - 1, -1):
+        for _ in range(12):
+            radii = _radii(rng, cells, diameter, room)
+            if radii[:complete].max() * 1.004 + 20.0 > extent.min() / 2:
+                continue
+            place = _relax(rng, radii, complete, extent)
+            spacing = _spacing(place, radii)
+            enough = cells == 1 or _touches(spacing).any(0).sum() * 3 >= cells
+            if spacing.min() >= _DEEPEST and enough:
+                return place, radii, complete
+    return None
+
+
+def plan_phantom(
+    shape: Sequence[int],
+    cells: int,
+    diameter: float,
+    seed: int = 0,
+    voxel_size: Sequence[float] = (50.0, 40.0, 40.0),
+) -> PhantomSpec:
+    """Plan a phantom: place its cells, decide which touch, which are cut, which has the hole.
+
+    Parameters
+    ----------
+    shape
+        Voxels, z, y, x.
+    cells
+        How many; at least half of them complete.
+    diameter
+        Their mean width, µm.
+    seed
+        Another seed, another phantom.
+    voxel_size
+        nm, z, y, x.
+
+    Raises
+    ------
+    ParameterError
+        When a value makes no sense or the shape cannot hold such cells.
+    """
+    size, voxel = _checked(shape, cells, diameter, seed, voxel_size)
+    extent = (np.array(size) - 1.0) * np.array(voxel)
+    microns = " x ".join(f"{length / 1000:.1f}" for length in extent)
+    if extent.min() / 2 < diameter * 500.0 * 1.004 + 20.0:
+        axis = "zyx"[int(extent.argmin())]
+        need = math.ceil(diameter * 1000.0 * 1.01 / voxel[int(extent.argmin())]) + 3
+        raise ParameterError(
+            f"a volume of {microns} µm cannot hold a complete cell of {diameter:g} µm: make it at "
+            f"least {need} voxels long in {axis}, or the diameter at most "
+            f"{math.floor(extent.min() / 1008.0 * 10 - 1e-9) / 10:g}"
+        )
+    rng = np.random.Generator(np.random.Philox(key=[seed, 0x48654C61]))
+    layout = _layout(rng, cells, diameter, extent)
+    if layout is None:
+        raise ParameterError(
+            f"a volume of {microns} µm cannot hold {cells} cells of {diameter:g} µm, half of them "
+            "complete: ask for fewer cells, a smaller diameter or a larger shape"
+        )
+    place, radii, complete = layout
+    order = sorted(range(cells), key=lambda i: tuple(place[i]))
+    rank = {old: new + 1 for new, old in enumerate(order)}
+    touch = _touches(_spacing(place, radii))
+    holed = max(range(complete), key=lambda i: radii[i])
+    planned = [
+        _cell(
+            rng,
+            rank[i],
+            place[i],
+            float(radii[i]),
+            bool((np.minimum(place[i], extent - place[i]) > radii[i]).all()),
+            tuple(sorted(rank[int(j)] for j in np.flatnonzero(touch[i]))),
+            hole=i == holed,
+        )
+        for i in order
+    ]
+    return PhantomSpec(size, voxel, float(diameter), int(seed), tuple(planned))
+
+
+def _cell(
+    rng: np.random.Generator,
+    label: int,
+    centre: NDArray[np.float64],
+    radius: float,
+    complete: bool,
+    touching: tuple[int, ...],
+    *,
+    hole: bool,
+) -> PhantomCell:
+    aspect = 1.0 + 0.06 * rng.uniform(-1, 1)
+    body = 0.965 * radius
+    radii = (_FLAT * body, body * aspect, body / aspect)
+    angle, way = rng.uniform(0, math.pi), rng.uniform(0, 2 * math.pi)
+    shift = 0.11 * radius
+    nucleus = 0.60 * radius * (1.0 + 0.05 * rng.uniform(-1, 1))
+    slender = 1.0 + 0.1 * rng.uniform(0, 1)
+    lift = 0.04 * radius * rng.uniform(-1, 1)
+    return PhantomCell(
+        label=label,
+        centre=(float(centre[0]), float(centre[1]), float(centre[2])),
+        radii=radii,
+        angle=angle,
+        radius=radius,
+        nucleus_centre=(
+            float(centre[0]) + lift,
+            float(centre[1]) + shift * math.sin(way),
+            float(centre[2]) + shift * math.cos(way),
+        ),
+        nucleus_radii=(0.86 * nucleus, nucleus * slender, nucleus / slender),
+        complete=complete,
+        touching=touching,
+        hole=hole,
+    )
