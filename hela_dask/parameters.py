@@ -62,9 +62,7 @@ class DetectParameters(_Stage):
     lowest_height: float = knob(0.4, "stop below this fraction of the slice's highest", high=1.0)
     suppression: float = knob(1.2, "half width of the square cleared around a cell, heights")
     smallest_resin: float = knob(3.0, "smaller pieces of background are spots in a cell, µm²")
-    smoothing: float = knob(200.0, "Gaussian of the altitude before its summits are sought, nm")
-    neck: float = knob(0.8, "same cell when the ridge to it stays over this part of the height")
-    reach: float = knob(2.5, "no such ridge is longer than this, in heights of the higher summit")
+    neck: float = knob(0.8, "same cell if the ridge between stays over this part of the height")
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,7 @@ class LinkParameters(_Stage):
     """Detections of adjacent analysed slices joined into cells (J. Imaging 2021, section 2.4)."""
 
     distance: float = knob(3000.0, "furthest step in the plane between two slices, nm")
+    gap: int = knob(1, "analysed slices in a row that a chain may miss")
     shortest_chain: float = knob(7500.0, "least height of a cell, nm; at most half the volume's")
 
 
