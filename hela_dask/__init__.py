@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ResourceError,
         StorageError,
     )
+    from hela_dask.evaluate import evaluate
     from hela_dask.parameters import (
         BackgroundParameters,
         DetectParameters,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         PropagateParameters,
         RegionParameters,
     )
+    from hela_dask.volume import open_volume
 
 __version__ = "0.1.0"
 
@@ -57,6 +59,8 @@ __all__ = [
     "ResourceError",
     "StorageError",
     "__version__",
+    "evaluate",
+    "open_volume",
 ]
 
 _NAMES_OF_MODULE = {
@@ -71,6 +75,7 @@ _NAMES_OF_MODULE = {
         "ResourceError",
         "StorageError",
     ],
+    "evaluate": ["evaluate"],
     "parameters": [
         "BackgroundParameters",
         "DetectParameters",
@@ -79,6 +84,7 @@ _NAMES_OF_MODULE = {
         "PropagateParameters",
         "RegionParameters",
     ],
+    "volume": ["open_volume"],
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}
 

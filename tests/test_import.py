@@ -1,0 +1,85 @@
+"""Importing is light, and every public name is there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import hela_dask as hd
+
+HEAVY = (
+    "dask",
+    "distributed",
+    "xarray",
+    "zarr",
+    "ome_zarr",
+    "skimage",
+    "scipy",
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "tensorflow",
+    "keras",
+)
+
+
+def _measure(code: str) -> tuple[list[str], float]:
+    """Top modules loaded by some code in a new interpreter, and its processor time in s."""
+    probe = (
+        "import contextlib, io, json, sys, time\n"
+        f"with contextlib.redirect_stdout(io.StringIO()):\n    {code}\n"
+        "names = sorted({name.partition('.')[0] for name in sys.modules})\n"
+        "print(json.dumps([names, time.process_time()]))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+    )
+    names, seconds = json.loads(found.stdout)
+    return names, seconds
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import hela_dask",
+        "import hela_dask.errors, hela_dask.parameters",
+        "from hela_dask.cli import main; assert main(['--help']) == 0",
+        "from hela_dask.cli import main; assert main(['run', '--help']) == 0",
+        "from hela_dask.cli import main; assert main(['params']) == 0",
+    ],
+)
+def test_nothing_heavy_is_loaded_before_it_is_used(code: str) -> None:
+    names, seconds = min((_measure(code) for _ in range(2)), key=lambda found: found[1])
+    assert not set(HEAVY) & set(names)
+    assert seconds < 0.5
+
+
+@pytest.mark.parametrize("name", hd.__all__)
+def test_every_public_name_is_there_and_documented(name: str) -> None:
+    value = getattr(hd, name)
+    assert not isinstance(value, ModuleType)
+    assert name == "__version__" or value.__doc__
+
+
+def test_a_submodule_does_not_replace_the_function_of_its_name() -> None:
+    # In a new interpreter: the module first, the public name afterwards.
+    code = (
+        "import hela_dask.evaluate, hela_dask as hd; assert callable(hd.evaluate); "
+        "from hela_dask.evaluate import parse_slices; assert callable(hd.evaluate)"
+    )
+    names, _ = _measure(code)
+    assert "hela_dask" in names
+
+
+def test_an_unknown_name_is_an_ordinary_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'segmnt'"):
+        _ = hd.segmnt  # type: ignore[attr-defined]
+    assert not hasattr(hd, "plan")
+
+
+def test_completion_in_a_notebook_shows_the_public_names() -> None:
+    assert set(hd.__all__) <= set(dir(hd))

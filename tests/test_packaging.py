@@ -1,0 +1,142 @@
+"""What is shipped: dependencies, lock file, versions, the wheel, and the Makefile's promises."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import hela_dask as hd
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").split("\n")
+LINES_OF_A_ROOM = 400
+LINES_OF_A_FUNCTION = 60
+
+
+def _locked(version: str) -> dict[str, str]:
+    """Versions that the lock file gives on Linux with some Python."""
+    environment = {
+        "python_version": version,
+        "python_full_version": f"{version}.5",
+        "sys_platform": "linux",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
+    found: dict[str, str] = {}
+    for line in filter(None, LOCK):
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            name = canonicalize_name(requirement.name)
+            assert name not in found, f"{name} is locked twice for Python {version}"
+            found[name] = str(requirement.specifier).removeprefix("==")
+    return found
+
+
+def _declared() -> list[Requirement]:
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    groups = PROJECT["dependency-groups"].values()
+    lines = [PROJECT["project"]["dependencies"], *extras, *groups]
+    return [Requirement(line) for part in lines for line in part]
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_the_lock_file_holds_every_dependency_within_its_bounds(version: str) -> None:
+    locked = _locked(version)
+    for requirement in _declared():
+        name = canonicalize_name(requirement.name)
+        assert name in locked, f"{name} is not locked for Python {version}: make lock"
+        assert requirement.specifier.contains(locked[name], prereleases=True)
+
+
+def test_the_lock_file_names_versions_only() -> None:
+    assert not [line for line in LOCK if "://" in line or line.startswith("-") or " @ " in line]
+
+
+def test_no_dependency_is_pinned_or_without_a_lower_bound() -> None:
+    for line in requires("hela_dask") or []:
+        requirement = Requirement(line)
+        operators = {part.operator for part in requirement.specifier}
+        assert operators == {">="}, f"{requirement} needs a lower bound and nothing else"
+
+
+def test_every_place_gives_the_same_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == hd.__version__
+    assert f"## {hd.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_citation_names_both_source_papers() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {paper["doi"] for paper in citation["references"]} == {
+        "10.3390/jimaging7060093",
+        "10.1371/journal.pone.0230605",
+    }
+
+
+def test_the_wheel_holds_every_module_and_the_marker_of_its_types(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "hela_dask", source / "hela_dask", ignore=ignore)
+    build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    build += ["--disable-pip-version-check", "--wheel-dir", str(tmp_path), str(source)]
+    subprocess.run([sys.executable, *build], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        inside = set(archive.namelist())
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hela_dask").rglob("*.py")}
+    assert modules <= inside
+    assert "hela_dask/py.typed" in inside
+    assert any(name.endswith("licenses/LICENSE") for name in inside)
+    assert not [name for name in inside if name.startswith(("tests/", "benchmarks/"))]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "hela_dask").rglob("*.py")), ids=lambda path: path.name
+)
+def test_a_room_says_what_it_is_for_and_is_not_crowded(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "the first line says what the module is for"
+    assert text.count("\n") <= LINES_OF_A_ROOM
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            lines = (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+            assert lines <= LINES_OF_A_FUNCTION, f"{node.name} is too long"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("#!/bin/sh\n[ $1 = -V ] && echo Python 3.9.7\nexit 1\n", "Python 3.11 or newer"),
+        (None, "is not there"),
+    ],
+)
+def test_make_says_when_python_is_too_old_or_missing(
+    tmp_path: Path, script: str | None, sentence: str
+) -> None:
+    python = tmp_path / "python"
+    if script is not None:
+        python.write_text(script)
+        python.chmod(0o755)
+    command = ["make", "test", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert made.returncode != 0
+    assert sentence in made.stderr
+    assert not (tmp_path / "venv").exists()
