@@ -80,6 +80,8 @@ class RegionParameters(_Stage):
 
     width: float = knob(20000.0, "extent in y and in x, nm", low=1.0)
     depth: float = knob(15000.0, "extent in z, nm", low=1.0)
+    room: float = knob(2.2, "least distance from the centre to the window's sides, cell's heights")
+    cap: float = knob(2000.0, "least depth kept beyond the first and the last detection, nm")
     margin: float = knob(5000.0, "least distance of a centre from a side in the plane, nm")
 
 

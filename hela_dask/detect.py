@@ -1,0 +1,176 @@
+"""Cells in every analysed slice of a volume, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+import pandas as pd
+import xarray as xr
+from dask.base import tokenize
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError
+from hela_dask.kernels.background import background_slice
+from hela_dask.kernels.detection import detect_slice
+from hela_dask.parameters import BackgroundParameters, DetectParameters
+from hela_dask.volume import voxel_size
+
+__all__ = ["DETECTION_COLUMNS", "analysed_slices", "detect_cells"]
+
+DETECTION_COLUMNS = {
+    "slice": "int64",
+    "z": "float64",
+    "y": "float64",
+    "x": "float64",
+    "height": "float64",
+    "rank": "int64",
+    "thickness": "float64",
+}
+
+
+def detect_cells(
+    volume: xr.DataArray,
+    parameters: DetectParameters | None = None,
+    *,
+    background_parameters: BackgroundParameters | None = None,
+) -> pd.DataFrame:
+    """Find the cells in slices `spacing` nm apart (J. Imaging 2021, section 2.4; METHODS A.3).
+
+    Each analysed slice is one dask task, which holds that plane alone and returns a few rows.
+    A plane with pixels under half of ``parameters.resolution`` is first averaged over whole
+    blocks of pixels, so the same cells come out of any level; pass the level that suits
+    (``open_volume(path, resolution=40)``) and finer ones are not even read.
+
+    Parameters
+    ----------
+    volume
+        Grey values, or a boolean background (true in the resin); dims (z, y, x) with coordinates
+        in nm. One slice will do.
+    parameters
+        Knobs of the detection.
+    background_parameters
+        Knobs of the background, where `volume` holds grey values.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a cell and analysed slice: ``slice`` (1-based), ``z``, ``y``, ``x`` (nm),
+        ``height`` (nm: how far the resin is), ``rank`` (1 is the slice's highest), ``thickness``
+        (nm of the volume's depth that the slice stands for). By slice, then rank. No rows where
+        no resin, or nothing but resin, is visible.
+
+    Raises
+    ------
+    InputError
+        When `volume` is not a (z, y, x) array of real numbers, or has no voxel size.
+    """
+    parameters = parameters or DetectParameters()
+    if volume.dims != ("z", "y", "x") or not (volume.dtype == bool or volume.dtype.kind in "uif"):
+        raise InputError(
+            "cells are detected in a (z, y, x) volume of numbers or booleans, not in "
+            f"dims {volume.dims} of {volume.dtype}"
+        )
+    size = voxel_size(volume)
+    slices = analysed_slices(volume.sizes["z"], size[0], parameters)
+    factors = tuple(max(1, int(parameters.resolution / step + 1e-6)) for step in size[1:])
+    pixel = (size[1] * factors[0], size[2] * factors[1])
+    if volume.dtype != bool:
+        background_parameters = background_parameters or BackgroundParameters()
+    else:
+        background_parameters = None
+    token = tokenize(volume.data, slices, pixel, parameters, background_parameters)
+    detect_plane = dask.delayed(_detect_plane)  # type: ignore[attr-defined]
+    tasks = [
+        detect_plane(
+            _plane(volume.data, index, (factors[0], factors[1])),
+            pixel,
+            parameters,
+            background_parameters,
+            dask_key_name=f"detect-cells-{token}-{index}",
+        )
+        for index in slices
+    ]
+    found = dask.compute(*tasks)  # type: ignore[attr-defined,no-untyped-call]
+    return _table(volume, slices, found, size, (factors[0], factors[1]))
+
+
+def analysed_slices(count: int, thickness: float, parameters: DetectParameters) -> list[int]:
+    """Which of `count` slices (0-based) are analysed.
+
+    As many whole spacings as fit, at least one, and the slice in the middle of each; what is left
+    over lies evenly before the first and after the last. So 300 slices of 50 nm give the slices
+    9, 29, … 289, and a volume thinner than two spacings gives its middle slice.
+    """
+    step = max(1, round(parameters.spacing / thickness))
+    number = max(1, count // step)
+    first = (count - 1 - (number - 1) * step) // 2
+    return [first + index * step for index in range(number)]
+
+
+def _plane(data: Any, index: int, factors: tuple[int, int]) -> Any:
+    """One plane, averaged over blocks of pixels, as a single lazy chunk."""
+    lazy = data if isinstance(data, da.Array) else da.from_array(data)
+    plane = lazy[index]
+    if factors != (1, 1):
+        # Whole blocks a chunk, so that a block is never split between two tasks.
+        chunks = tuple(
+            max(factor, max(sizes) // factor * factor)
+            for factor, sizes in zip(factors, plane.chunks, strict=True)
+        )
+        plane = da.coarsen(
+            np.mean,
+            plane.rechunk(chunks),
+            {0: min(factors[0], plane.shape[0]), 1: min(factors[1], plane.shape[1])},
+            trim_excess=True,
+        )
+    return plane.rechunk(-1).to_delayed()[0, 0]
+
+
+def _detect_plane(
+    plane: NDArray[Any],
+    pixel: tuple[float, float],
+    parameters: DetectParameters,
+    background_parameters: BackgroundParameters | None,
+) -> NDArray[np.float64]:
+    """Cells of one plane of grey values, or of the share of resin where that needs no finding."""
+    if background_parameters is None:
+        return detect_slice(plane >= 0.5, pixel, parameters)
+    background = background_slice(plane.astype(np.float32), pixel, background_parameters)
+    return detect_slice(background, pixel, parameters)
+
+
+def _table(
+    volume: xr.DataArray,
+    slices: list[int],
+    found: Sequence[NDArray[np.float64]],
+    size: tuple[float, float, float],
+    factors: tuple[int, int],
+) -> pd.DataFrame:
+    """The rows of all slices, pixels of the analysed planes turned into nm."""
+    origin = [float(volume[axis][0]) for axis in "yx"]
+    thickness = volume.sizes["z"] * size[0] / len(slices)
+    parts = []
+    for index, rows in zip(slices, found, strict=True):
+        # A block's centre is half a block, less half a pixel, from the centre of its first pixel.
+        y, x = (
+            origin[axis] + size[axis + 1] * (rows[:, axis] * factor + (factor - 1) / 2)
+            for axis, factor in enumerate(factors)
+        )
+        parts.append(
+            pd.DataFrame(
+                {
+                    "slice": index + 1,
+                    "z": float(volume["z"][index]),
+                    "y": y,
+                    "x": x,
+                    "height": rows[:, 2],
+                    "rank": np.arange(1, len(rows) + 1),
+                    "thickness": thickness,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True).astype(DETECTION_COLUMNS)

@@ -1,0 +1,199 @@
+"""Kernels lifted over the chunks of a volume: the Gaussian, the background, the distance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError, ParameterError
+from hela_dask.kernels import background as background_kernel
+from hela_dask.kernels import distance as distance_kernel
+from hela_dask.kernels import filters
+from hela_dask.parameters import BackgroundParameters
+from hela_dask.volume import voxel_size
+
+__all__ = ["background", "distance", "gaussian"]
+
+# Operators that are global in a plane take whole planes, as many as stay under this as float32.
+BLOCK_BYTES = 64 * 2**20
+
+
+def gaussian(volume: xr.DataArray, sigma: float) -> xr.DataArray:
+    """Blur each slice of a volume with a Gaussian, lazily (METHODS A.1).
+
+    In the plane only: the published low-pass is, and slices are cut several pixels apart.
+
+    Parameters
+    ----------
+    volume
+        (z, y, x), grey values of any real type, coordinates in nm.
+    sigma
+        Standard deviation in nm, the same in y and in x also where the pixels are not square.
+        The kernel is cut at 4 sigma, and the slice reflected at its border.
+
+    Returns
+    -------
+    xarray.DataArray
+        float32, with the chunks of `volume` and the same bits whatever they are.
+
+    Raises
+    ------
+    ParameterError
+        For a `sigma` below zero or not finite.
+    InputError
+        When `volume` is not a (z, y, x) array of real numbers.
+    """
+    if not 0 <= sigma < np.inf:
+        raise ParameterError(f"sigma must be a length in nm, zero or more, not {sigma!r}")
+    data = _lazy(volume, "iufb", "grey values")
+    _, *pixel = voxel_size(volume)
+    pixels = (sigma / pixel[0], sigma / pixel[1])
+    # An axis in one chunk needs no neighbours, and one no longer than the halo has none to give.
+    depth = dict(enumerate((0, *filters.gaussian_halo(pixels))))
+    whole = {axis: -1 for axis in depth if data.shape[axis] <= depth[axis]}
+    source = data.rechunk(whole)
+    depth = {axis: 0 if source.numblocks[axis] == 1 else halo for axis, halo in depth.items()}
+    result = da.map_overlap(
+        filters.gaussian,
+        source,
+        sigma=pixels,
+        depth=depth,
+        boundary="none",
+        dtype=np.float32,
+        meta=np.empty((0, 0, 0), dtype=np.float32),
+        name=f"gaussian-{tokenize(source, pixels)}",
+    )
+    return volume.copy(data=result.rechunk(data.chunks))
+
+
+def background(
+    volume: xr.DataArray, parameters: BackgroundParameters | None = None
+) -> xr.DataArray:
+    """Tell the resin from the cells in each slice of a volume, lazily (METHODS A.2).
+
+    Thresholds and super-pixels are global in a slice, so a task holds whole slices; how many are
+    in a task changes nothing.
+
+    Parameters
+    ----------
+    volume
+        (z, y, x), grey values of any real type, coordinates in nm.
+    parameters
+        Knobs of the stage.
+
+    Returns
+    -------
+    xarray.DataArray
+        bool, true in the resin; named ``background``.
+
+    Raises
+    ------
+    InputError
+        When `volume` is not a (z, y, x) array of real numbers.
+    """
+    data = _lazy(volume, "iuf", "grey values")
+    _, *pixel = voxel_size(volume)
+    result = _map_planes(
+        background_kernel.background_slice,
+        data,
+        "background",
+        np.dtype(bool),
+        pixel=(pixel[0], pixel[1]),
+        parameters=parameters or BackgroundParameters(),
+    )
+    return volume.copy(data=result).rename("background")
+
+
+def distance(background: xr.DataArray, *, border: bool = True) -> xr.DataArray:
+    """Distance in the plane from each voxel to the nearest background, lazily (METHODS A.3).
+
+    Parameters
+    ----------
+    background
+        (z, y, x) bool, true in the resin, coordinates in nm.
+    border
+        Whether the slice is surrounded by background, as in the published cell detection. If
+        not, a slice without any background is infinitely far from it.
+
+    Returns
+    -------
+    xarray.DataArray
+        float32, nm, exact and unbounded; 0 in the background; named ``distance``.
+
+    Raises
+    ------
+    InputError
+        When `background` is not a boolean (z, y, x) array.
+    """
+    data = _lazy(background, "b", "booleans, true in the resin")
+    _, *pixel = voxel_size(background)
+    result = _map_planes(
+        distance_kernel.distance_slice,
+        data,
+        "distance",
+        np.dtype(np.float32),
+        pixel=(pixel[0], pixel[1]),
+        border=border,
+    )
+    return background.copy(data=result).rename("distance")
+
+
+def _lazy(volume: xr.DataArray, kinds: str, wanted: str) -> da.Array:
+    """The dask array of a volume of the right kind."""
+    if volume.dims != ("z", "y", "x") or volume.dtype.kind not in kinds:
+        raise InputError(
+            f"this takes a (z, y, x) volume of {wanted}, not dims {volume.dims} of {volume.dtype}"
+        )
+    data = volume.data
+    return data if isinstance(data, da.Array) else da.from_array(data)
+
+
+def _map_planes(
+    kernel: Callable[..., NDArray[Any]],
+    data: da.Array,
+    name: str,
+    dtype: np.dtype[Any],
+    **options: Any,
+) -> da.Array:
+    """Apply a kernel of one plane to blocks of whole planes."""
+    plane_bytes = max(1, data.shape[1] * data.shape[2] * np.dtype(np.float32).itemsize)
+    planes = data.rechunk(
+        {0: _depths(data.chunks[0], max(1, BLOCK_BYTES // plane_bytes)), 1: -1, 2: -1}
+    )
+    result: da.Array = planes.map_blocks(
+        _each_plane,
+        kernel=kernel,
+        out=dtype,
+        **options,
+        dtype=dtype,
+        meta=np.empty((0, 0, 0), dtype=dtype),
+        name=f"{name}-{tokenize(planes, options)}",
+    )
+    return result
+
+
+def _depths(chunks: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """Split and join chunks along z to at most `most` slices, never across two deeper ones."""
+    depths: list[int] = []
+    for chunk in chunks:
+        if depths and depths[-1] + chunk <= most:
+            depths[-1] += chunk
+        else:
+            whole, rest = divmod(chunk, most)
+            depths += [most] * whole + [rest] * (rest > 0)
+    return tuple(depths)
+
+
+def _each_plane(
+    block: NDArray[Any], kernel: Callable[..., NDArray[Any]], out: np.dtype[Any], **options: Any
+) -> NDArray[Any]:
+    result = np.empty(block.shape, dtype=out)
+    for index, plane in enumerate(block):
+        result[index] = kernel(plane, **options)
+    return result

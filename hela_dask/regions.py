@@ -1,0 +1,331 @@
+"""The window around each cell, and whether the cell is whole in it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tifffile
+import xarray as xr
+from numpy.typing import NDArray
+
+from hela_dask.errors import ExistsError, InputError
+from hela_dask.files import remove_folder, storage_errors, write_json
+from hela_dask.parameters import RegionParameters
+from hela_dask.volume import voxel_size
+
+__all__ = ["Region", "cell_regions", "save_regions", "with_regions"]
+
+Interval = tuple[float, float]
+
+# A cell is cut by a side when the side is about as near as the resin: its height is the radius
+# of the largest disc inside it, and a real outline reaches a little further.
+_CUT = 1.1
+
+_LISTING = "regions.json"
+
+
+@dataclass(frozen=True)
+class Region:
+    """The window of one cell.
+
+    Attributes
+    ----------
+    label : int
+        Number of the cell.
+    centre : tuple of float
+        z, y, x of the cell's centre, nm.
+    box : tuple of (float, float)
+        First and last edge of the window in z, in y and in x, nm, on edges of voxels.
+    status, reason : str
+        As in the cells table; the reason is empty when the status is ``ok``.
+    touches_first_slice, touches_last_slice, touches_side : bool
+        Whether the cell is, as far as its detections say, cut by an end or a side of the volume.
+    window_clipped : bool
+        Whether the window would reach beyond the volume, so that the cell is not in its middle.
+    """
+
+    label: int
+    centre: tuple[float, float, float]
+    box: tuple[Interval, Interval, Interval]
+    status: str
+    reason: str
+    touches_first_slice: bool
+    touches_last_slice: bool
+    touches_side: bool
+    window_clipped: bool
+
+    def slices(self, volume: xr.DataArray) -> tuple[slice, slice, slice]:
+        """Where the window lies in `volume`, at any level: whole voxels, the outermost included."""
+        size, edges = voxel_size(volume), _edges(volume)
+        parts = []
+        for axis, (low, high) in enumerate(self.box):
+            first = math.floor((low - edges[axis][0]) / size[axis] + 1e-6)
+            last = math.ceil((high - edges[axis][0]) / size[axis] - 1e-6)
+            length = volume.sizes["zyx"[axis]]
+            parts.append(slice(min(max(0, first), length), min(max(0, last), length)))
+        return parts[0], parts[1], parts[2]
+
+
+def cell_regions(
+    cells: pd.DataFrame, volume: xr.DataArray, parameters: RegionParameters | None = None
+) -> list[Region]:
+    """Cut a window around each cell (J. Imaging 2021, section 2.4; METHODS A.5).
+
+    20 x 20 x 15 µm around the centre, more where the cell itself is larger (``room`` heights on
+    each side, and ``cap`` beyond the chain's ends), so that it stays in the middle; cut off where
+    the volume ends. A centre closer to a side of the plane than ``margin``, or than its own
+    height if that is less, gets the status ``too_close_to_edge``; its region is made all the same.
+
+    Parameters
+    ----------
+    cells
+        As from :func:`~hela_dask.link_cells`.
+    volume
+        The volume, at any level; the boxes end on edges of its voxels.
+    parameters
+        Knobs of the stage.
+
+    Returns
+    -------
+    list of Region
+        One a row of `cells`, in its order.
+
+    Raises
+    ------
+    InputError
+        When a column of `cells` is missing, or a centre lies outside the volume.
+    """
+    parameters = parameters or RegionParameters()
+    wanted = ("label", "z", "y", "x", "height", "first_slice", "last_slice", "status", "reason")
+    missing = [name for name in wanted if name not in cells]
+    if missing:
+        raise InputError(f"the cells lack the column {missing[0]!r}; link_cells writes it")
+    size, edges = voxel_size(volume), _edges(volume)
+    return [_region(row, size, edges, parameters) for row in cells.itertuples(index=False)]
+
+
+def _region(
+    cell: Any,
+    size: tuple[float, float, float],
+    edges: list[Interval],
+    parameters: RegionParameters,
+) -> Region:
+    centre = (float(cell.z), float(cell.y), float(cell.x))
+    if not all(low <= place <= high for place, (low, high) in zip(centre, edges, strict=True)):
+        raise InputError(
+            f"the centre of cell {cell.label} (z, y, x = {centre} nm) lies outside the volume "
+            f"({', '.join(f'{low:g} to {high:g}' for low, high in edges)} nm)"
+        )
+    start = edges[0][0] + (cell.first_slice - 1) * size[0]
+    stop = edges[0][0] + cell.last_slice * size[0]
+    reach = max(centre[0] - start, stop - centre[0]) + parameters.cap
+    width = max(parameters.width / 2, parameters.room * cell.height)
+    wanted = [
+        (place - half, place + half)
+        for place, half in zip(
+            centre, (max(parameters.depth / 2, reach), width, width), strict=True
+        )
+    ]
+    boxes = [_snap(*pair) for pair in zip(wanted, edges, size, strict=True)]
+    side, distance = _nearest_side(centre, edges)
+    margin = min(parameters.margin, _CUT * cell.height)
+    status, reason = str(cell.status), str(cell.reason)
+    if distance < margin:
+        note = f"centre {_um(distance)} µm from the {side}, less than {_um(margin)} µm"
+        status = "too_close_to_edge" if status == "ok" else status
+        reason = f"{reason}; {note}" if reason else note
+    return Region(
+        label=int(cell.label),
+        centre=centre,
+        box=(boxes[0], boxes[1], boxes[2]),
+        status=status,
+        reason=reason,
+        touches_first_slice=bool(start - edges[0][0] < parameters.cap),
+        touches_last_slice=bool(edges[0][1] - stop < parameters.cap),
+        touches_side=bool(distance < _CUT * cell.height),
+        window_clipped=any(
+            low < first or high > last
+            for (low, high), (first, last) in zip(wanted, edges, strict=True)
+        ),
+    )
+
+
+def with_regions(cells: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame:
+    """The cells table with the box, the status and the touches of each cell's region.
+
+    Parameters
+    ----------
+    cells
+        As from :func:`~hela_dask.link_cells`.
+    regions
+        One a row of `cells`, in its order, as from :func:`cell_regions`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy with ``box_z0`` to ``box_x1`` (nm), ``touches_first_slice``,
+        ``touches_last_slice``, ``touches_side``, ``window_clipped`` and ``complete`` (touches
+        nothing) added, ``status`` and ``reason`` replaced.
+
+    Raises
+    ------
+    InputError
+        When the labels of both are not the same.
+    """
+    if [region.label for region in regions] != cells["label"].tolist():
+        raise InputError(f"{len(regions)} regions do not belong to these {len(cells)} cells")
+    table = cells.copy()
+    for axis, name in enumerate("zyx"):
+        for end in (0, 1):
+            column = [region.box[axis][end] for region in regions]
+            table[f"box_{name}{end}"] = np.array(column, dtype=float)
+    for name in ("status", "reason"):
+        table[name] = pd.Series([getattr(r, name) for r in regions], index=table.index, dtype=str)
+    touches = ["touches_first_slice", "touches_last_slice", "touches_side"]
+    for name in [*touches, "window_clipped"]:
+        table[name] = np.array([getattr(region, name) for region in regions], dtype=bool)
+    table["complete"] = ~table[touches].any(axis=1)
+    return table
+
+
+def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | Path) -> list[Path]:
+    """Write each region as a folder of TIFF slices, as the papers' data are (METHODS A.5).
+
+    ``FOLDER/cell_0003/slice_0150.tif`` is the window of cell 3 in the volume's slice 150
+    (1-based), with its pixel size in the TIFF's resolution tags; ``FOLDER/regions.json`` says
+    which part of the volume each cell's folder is. Read a chunk of slices at a time.
+
+    Parameters
+    ----------
+    volume
+        The volume the windows are cut from, at any level.
+    regions
+        As from :func:`cell_regions`.
+    folder
+        New or empty, or written by this function before: then what it wrote is replaced.
+
+    Returns
+    -------
+    list of Path
+        The folder of each region.
+
+    Raises
+    ------
+    ExistsError
+        When `folder` holds anything else.
+    StorageError
+        When the file system refuses it or is full.
+    """
+    folder = Path(folder)
+    _clear(folder)
+    digits = len(str(max([region.label for region in regions], default=0)))
+    names = [f"cell_{region.label:0{max(4, digits)}d}" for region in regions]
+    size, edges = voxel_size(volume), _edges(volume)
+    listing = {
+        name: {
+            "label": region.label,
+            "status": region.status,
+            "voxel_size": size,
+            "box": [
+                [edge[0] + part.start * step, edge[0] + part.stop * step]
+                for part, edge, step in zip(region.slices(volume), edges, size, strict=True)
+            ],
+        }
+        for name, region in zip(names, regions, strict=True)
+    }
+    write_json(folder / _LISTING, {"unit": "nanometer", "axes": "zyx", "regions": listing})
+    for name, region in zip(names, regions, strict=True):
+        with storage_errors(folder / name):
+            (folder / name).mkdir()
+            _save_region(volume, region, size, folder / name)
+    return [folder / name for name in names]
+
+
+def _save_region(
+    volume: xr.DataArray, region: Region, size: tuple[float, float, float], folder: Path
+) -> None:
+    digits = max(4, len(str(volume.sizes["z"])))
+    for number, plane in _planes(volume, region):
+        tifffile.imwrite(
+            folder / f"slice_{number + 1:0{digits}d}.tif",
+            plane.astype(np.uint8) * 255 if plane.dtype == bool else plane,
+            resolution=(1e7 / size[2], 1e7 / size[1]),
+            resolutionunit="CENTIMETER",
+            metadata={"spacing": size[0], "unit": "nm"},
+        )
+
+
+def _planes(volume: xr.DataArray, region: Region) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Number (0-based) and pixels of each slice of a region, computed a chunk at a time."""
+    z, y, x = region.slices(volume)
+    chunks = volume.chunks[0] if volume.chunks else (1,) * volume.sizes["z"]
+    first = 0
+    for depth in chunks:
+        start, stop = max(z.start, first), min(z.stop, first + depth)
+        first += depth
+        if start < stop:
+            block = volume[start:stop, y, x].to_numpy()
+            yield from enumerate(block, start)
+
+
+def _clear(folder: Path) -> None:
+    """Make sure that `folder` is there and empty, removing what an earlier call wrote."""
+    listing = folder / _LISTING
+    if listing.is_file():
+        try:
+            names = list(json.loads(listing.read_text(encoding="utf-8"))["regions"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ExistsError(
+                f"{listing} was not written by save_regions; choose another folder"
+            ) from error
+        for name in names:
+            if re.fullmatch(r"cell_\d+", name) and (folder / name).is_dir():
+                remove_folder(folder / name)
+        with storage_errors(listing):
+            listing.unlink()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExistsError(
+            f"{folder} holds something that save_regions did not write; choose another folder"
+        )
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _edges(volume: xr.DataArray) -> list[Interval]:
+    """First and last edge of the volume along z, y and x, nm."""
+    return [
+        (float(volume[axis][0]) - step / 2, float(volume[axis][-1]) + step / 2)
+        for axis, step in zip("zyx", voxel_size(volume), strict=True)
+    ]
+
+
+def _snap(wanted: Interval, edge: Interval, step: float) -> Interval:
+    """`wanted`, widened to the nearest edges of voxels and cut off at the volume's ends."""
+    low = math.floor((wanted[0] - edge[0]) / step + 1e-6)
+    high = math.ceil((wanted[1] - edge[0]) / step - 1e-6)
+    length = round((edge[1] - edge[0]) / step)
+    return edge[0] + max(0, low) * step, edge[0] + min(length, high) * step
+
+
+def _nearest_side(centre: tuple[float, float, float], edges: list[Interval]) -> tuple[str, float]:
+    """Name and distance (nm) of the side of the plane that is nearest to a centre."""
+    sides = {
+        "top": centre[1] - edges[1][0],
+        "bottom": edges[1][1] - centre[1],
+        "left": centre[2] - edges[2][0],
+        "right": edges[2][1] - centre[2],
+    }
+    nearest = min(sides, key=lambda name: sides[name])
+    return nearest, sides[nearest]
+
+
+def _um(length: float) -> str:
+    return f"{length / 1000:.2f}"
