@@ -183,12 +183,15 @@ def score_instances(
     pair = pair_labels(
         open_labels(prediction, "the prediction"), open_labels(truth, "the truth"), slices
     )
-    table = sum_contingencies(_count(pair))
+    tables = _count(pair)
+    whole = sum_contingencies(tables)
+    matching = match_instances(whole)
     return InstanceScores(
-        matching=match_instances(table),
-        ari=adjusted_rand_index(table),
-        variation=variation_of_information(table),
-        slices=pair.slices,
+        matching=matching,
+        ari=adjusted_rand_index(whole),
+        variation=variation_of_information(whole),
+        first_slice=pair.slices[0],
+        slices=tuple(matching.confusion(table) for table in tables),
     )
 
 

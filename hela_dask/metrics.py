@@ -303,6 +303,22 @@ class Matching:
     missed: tuple[int, ...]
     spurious: tuple[int, ...]
 
+    def confusion(self, table: Contingency) -> Confusion:
+        """Counts of one slice's table: right is a voxel that has both instances of a pair.
+
+        A voxel of two instances that are no pair is a false positive and a false negative.
+        """
+        partner = {prediction: truth for prediction, truth, _ in self.pairs}
+        tp = fp = fn = tn = 0
+        columns = (table.prediction.tolist(), table.truth.tolist(), table.counts.tolist())
+        for p, t, n in zip(*columns, strict=True):
+            right = p != 0 and partner.get(p) == t
+            tp += n * right
+            fp += n * (p != 0 and not right)
+            fn += n * (t != 0 and not right)
+            tn += n * (p == 0 and t == 0)
+        return Confusion(tp, fp, fn, tn)
+
     @property
     def mean_average_precision(self) -> float:
         """Mean of the average precision over the thresholds."""

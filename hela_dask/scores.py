@@ -147,14 +147,18 @@ class InstanceScores:
         Adjusted Rand index over all voxels, background as one more segment.
     variation : (split, merge)
         Variation of information, bits.
-    slices : (first, last)
-        Evaluated slices, 1-based, both included.
+    first_slice : int
+        1-based number of the first of ``slices``.
+    slices : tuple of Confusion
+        Counts of every evaluated slice: right is a voxel that has both instances of a pair. A
+        voxel of two instances that are no pair is a false positive and a false negative.
     """
 
     matching: Matching
     ari: float
     variation: tuple[float, float]
-    slices: tuple[int, int]
+    first_slice: int
+    slices: tuple[Confusion, ...]
 
     def table(self) -> pd.DataFrame:
         """A row an IoU threshold."""
@@ -169,8 +173,18 @@ class InstanceScores:
         """Matched instances, a row each: ``prediction``, ``truth`` (ids) and ``iou``."""
         return pd.DataFrame(self.matching.pairs, columns=["prediction", "truth", "iou"])
 
+    def per_slice(self) -> pd.DataFrame:
+        """A row a slice: ``slice`` (1-based), ``tp``, ``fp``, ``fn``, ``ji`` and ``dice``."""
+        names = ("tp", "fp", "fn", "ji", "dice")
+        rows = [
+            {"slice": self.first_slice + k, **{name: getattr(counts, name) for name in names}}
+            for k, counts in enumerate(self.slices)
+        ]
+        return pd.DataFrame(rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON, under the one key ``instances``."""
+        rows = self.per_slice()
         return {
             "instances": _plain(
                 {
@@ -179,7 +193,8 @@ class InstanceScores:
                     "ari": self.ari,
                     "variation_split": self.variation[0],
                     "variation_merge": self.variation[1],
-                    "slices": list(self.slices),
+                    "slices": [self.first_slice, self.first_slice + len(self.slices) - 1],
+                    "per_slice": {str(name): rows[name].tolist() for name in rows},
                     "thresholds": self.table().reset_index().to_dict("records"),
                     "pairs": self.pairs().to_dict("records"),
                     "missed": list(self.matching.missed),

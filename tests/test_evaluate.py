@@ -197,6 +197,8 @@ def test_instances_are_matched_without_classes() -> None:
     instances = json.loads(found.to_json())["instances"]
     assert instances["mean_average_precision"] == pytest.approx((1 + 8 / 3) / 9)
     assert (instances["missed"], instances["spurious"]) == ([], [])
+    # Slice 2: instance 1 right (4 pixels), of instance 2 all 6 missed.
+    assert instances["per_slice"]["ji"] == [1.0, 4 / 10]
 
 
 def test_a_mapping_gives_each_class_its_own_labels() -> None:

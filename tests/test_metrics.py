@@ -177,6 +177,13 @@ def test_an_instance_is_matched_once_where_two_halves_tie() -> None:
     assert (result.levels[0].tp, result.levels[0].fp, result.levels[0].fn) == (1, 1, 0)
 
 
+def test_voxels_of_two_unmatched_instances_are_wrong_twice() -> None:
+    # truth 111222, prediction 333334: 3-1 match (3/5), so column 6 is 4 in 2 (IoU 1/3: no pair)
+    # and columns 4-5 are 3 in 2: both predicted wrongly and missed.
+    table = contingency(draw("333334"), draw("111222"))
+    assert match_instances(table).confusion(table) == Confusion(tp=3, fp=3, fn=3, tn=0)
+
+
 def test_no_instances_have_no_score() -> None:
     level = match_instances(contingency(draw("0000"), draw("0000"))).levels[0]
     assert math.isnan(level.f1)

@@ -1,0 +1,202 @@
+"""Figures without tissue: chains of detections in 3D, and scores as curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
+
+from hela_dask.figures.canvas import CHAINS, new_figure, save
+
+__all__ = ["draw_chains", "draw_curves", "draw_matching"]
+
+GREY = "#8a8a8a"
+# Deep enough for white paper; different in lightness and in dashes.
+CURVES: dict[str, tuple[str, Any]] = {
+    "nucleus": ("#0a8a3f", "-"),
+    "cell": ("#d62728", (0, (5, 1.5))),
+}
+
+
+def draw_chains(
+    detections: pd.DataFrame,
+    cells: pd.DataFrame,
+    extent: tuple[float, float, float],
+    path: str | Path,
+    *,
+    title: str = "",
+    width: int = 900,
+) -> Path:
+    """Draw the linked detections of every cell in 3D (Fig. 3 of the 2021 paper).
+
+    Parameters
+    ----------
+    detections : pandas.DataFrame
+        ``slice``, ``z``, ``y``, ``x`` and ``height`` (nm); with a column ``label`` it says which
+        cell a detection belongs to, otherwise the nearest cell whose slices contain it, at most
+        its height away in the plane.
+    cells : pandas.DataFrame
+        ``label``, ``z``, ``y``, ``x`` (nm), ``first_slice``, ``last_slice`` and ``status``;
+        ``ok`` ones are coloured, the others grey and dashed.
+    extent : (z, y, x) in nm
+        Size of the volume.
+    path : path of a PNG or JPEG
+    title : str
+    width : int
+        Of the picture, pixels.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    figure = new_figure(width, 0.7 * width)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 0.97), projection="3d")
+    assert isinstance(axes, Axes3D)
+    owner = _owners(detections, cells)
+    lone = detections[owner == 0]
+    _scatter(axes, lone, GREY, 0.35)
+    good = 0
+    for row in cells.to_dict("records"):
+        chain = detections[owner == row["label"]].sort_values("slice")
+        if not len(chain):
+            continue
+        fine = row["status"] == "ok"
+        colour = CHAINS[good % len(CHAINS)] if fine else GREY
+        good += fine
+        x, y, z = (chain[axis].to_numpy(float) / 1000 for axis in "xyz")
+        axes.plot(
+            x, y, z, color=colour, linewidth=2.4 if fine else 1.2, linestyle="-" if fine else "--"
+        )
+        _scatter(axes, chain, colour, 0.95 if fine else 0.5)
+        axes.text(
+            x[-1], y[-1], z[-1] + 0.03 * extent[0] / 1000 + 0.3, str(row["label"]), color=colour,
+            fontsize=12, fontweight="bold", ha="center",
+        )  # fmt: skip
+    _frame(axes, extent)
+    if title:
+        figure.text(0.012, 0.965, title, fontsize=12, color="#222222", va="center")
+    return save(figure, path)
+
+
+def _owners(detections: pd.DataFrame, cells: pd.DataFrame) -> Any:
+    """Label of the cell that each detection belongs to, 0 for none."""
+    if "label" in detections:
+        return detections["label"].fillna(0).astype(np.int64).to_numpy()
+    owner = np.zeros(len(detections), np.int64)
+    nearest = np.full(len(detections), np.inf)
+    y, x, height = (detections[name].to_numpy(float) for name in ("y", "x", "height"))
+    for cell in cells.to_dict("records"):
+        away = np.hypot(y - cell["y"], x - cell["x"])
+        mine = detections["slice"].between(cell["first_slice"], cell["last_slice"]).to_numpy(bool)
+        mine &= (away < nearest) & (away <= height)
+        owner[mine], nearest[mine] = cell["label"], away[mine]
+    return owner
+
+
+def _scatter(axes: Axes3D, rows: pd.DataFrame, colour: str, alpha: float) -> None:
+    if len(rows):
+        sizes = np.clip((rows["height"].to_numpy(float) / 1000) ** 2, 6, 90)
+        places = (rows[axis].to_numpy(float) / 1000 for axis in "xyz")
+        axes.scatter(*places, s=sizes, c=colour, alpha=alpha, edgecolors="none", depthshade=False)
+
+
+def _frame(axes: Axes3D, extent: tuple[float, float, float]) -> None:
+    """The volume's box to scale, in µm; y runs as in a picture."""
+    z, y, x = (length / 1000 for length in extent)
+    axes.set_xlim(0, x)
+    axes.set_ylim(y, 0)
+    axes.set_zlim(0, z)
+    # A flat volume is drawn at least a third as high as it is wide, or nothing is seen in it.
+    axes.set_box_aspect((x, y, max(z, max(x, y) / 3)), zoom=1.12)
+    axes.set_xlabel("x (µm)", fontsize=11)
+    axes.set_ylabel("y (µm)", fontsize=11)
+    axes.set_zlabel("z (µm)", fontsize=11)
+    axes.view_init(elev=24, azim=-58)
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.set_pane_color((0.97, 0.97, 0.97, 1.0))
+
+
+def draw_curves(
+    curves: Mapping[str, pd.DataFrame],
+    path: str | Path,
+    *,
+    score: str = "ji",
+    title: str = "",
+    width: int = 1000,
+) -> Path:
+    """Draw a score over the slice number, a line a class (Fig. 12 of the 2021 paper).
+
+    Parameters
+    ----------
+    curves : mapping of class name to pandas.DataFrame
+        ``slice`` (1-based) and the score; where it is NaN the line is broken.
+    path : path of a PNG or JPEG
+    score : {"ji", "ac", "dice", "ari", "npr", "kappa"}
+    title : str
+    width : int
+        Of the picture, pixels.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    figure = new_figure(width, 0.4 * width)
+    axes = figure.add_axes((0.065, 0.15, 0.92, 0.76 if title else 0.81))
+    for k, (name, rows) in enumerate(curves.items()):
+        begin = "cell" if name.lower().startswith("cell") else "nucleus"
+        known = name.lower().startswith(("cell", "nucle"))
+        colour, dashes = CURVES[begin] if known else (CHAINS[k % len(CHAINS)], "--")
+        values = rows[score].astype(float)
+        mean = values.mean()
+        label = f"{name}, mean of slices {mean:.3f}" if np.isfinite(mean) else name
+        marker = "o" if values.notna().sum() < 3 else None
+        axes.plot(
+            rows["slice"], values, ls=dashes, color=colour, lw=1.9, label=label, marker=marker
+        )
+    spoken = {"ji": "Jaccard index", "ac": "accuracy", "dice": "Dice", "ari": "adjusted Rand index"}
+    _dress(axes, "slice", f"{spoken.get(score, score)} of a slice", title)
+    return save(figure, path)
+
+
+def draw_matching(table: pd.DataFrame, path: str | Path, *, width: int = 700) -> Path:
+    """Draw precision, recall and F1 of matched instances over the IoU threshold.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Index: the threshold; columns ``precision``, ``recall``, ``f1``.
+    path : path of a PNG or JPEG
+    width : int
+        Of the picture, pixels.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    figure = new_figure(width, 0.55 * width)
+    axes = figure.add_axes((0.1, 0.15, 0.87, 0.8))
+    styles = (("precision", CHAINS[0], "--"), ("recall", CHAINS[1], ":"), ("f1", CHAINS[2], "-"))
+    for name, colour, dashes in styles:
+        axes.plot(table.index, table[name].astype(float), dashes, color=colour, lw=2, label=name)
+    _dress(axes, "IoU threshold", "share of instances", "")
+    return save(figure, path)
+
+
+def _dress(axes: Axes, x: str, y: str, title: str) -> None:
+    axes.set_ylim(0, 1.02)
+    axes.margins(x=0.01)
+    axes.set_xlabel(x, fontsize=11)
+    axes.set_ylabel(y, fontsize=11)
+    axes.grid(color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=11, loc="lower center", ncols=3)
+    if title:
+        axes.set_title(title, fontsize=12, loc="left", color="#222222")

@@ -1,0 +1,301 @@
+"""Figures on grey values: numbered cells, three planes through a point, ranks, right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, Patch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hela_dask.figures.canvas import (
+    CELL,
+    NUCLEUS,
+    image_axes,
+    new_figure,
+    number,
+    outline,
+    save,
+    scale_bar,
+    show_tissue,
+)
+
+__all__ = ["draw_detections", "draw_errors", "draw_orthogonal", "draw_overlay"]
+
+Plane = NDArray[Any]
+Pixel = tuple[float, float]
+
+STRIP = 34  # pixels of the line of text above an image
+RIGHT = (0.34, 0.71, 0.91)  # sky blue: predicted and true
+SPURIOUS = (1.0, 0.72, 0.0)  # amber: predicted only
+MISSED = (0.93, 0.12, 0.55)  # magenta: true only
+
+
+def draw_overlay(
+    image: Plane,
+    nuclei: Plane | None,
+    cells: Plane | None,
+    pixel: Pixel,
+    path: str | Path,
+    *,
+    title: str = "",
+    width: int = 900,
+    limits: tuple[float, float] | None = None,
+) -> Path:
+    """Draw a slice with its nuclei in green, its cells in red, and their numbers (Fig. 10).
+
+    Parameters
+    ----------
+    image, nuclei, cells : (y, x)
+        Grey values and instance labels of one slice; labels that were not made are None.
+    pixel : (y, x) in nm
+    path : path of a PNG or JPEG
+    title : str
+        Line above the image.
+    width : int
+        Of the picture, pixels.
+    limits : (black, white), optional
+        Grey values; by default percentiles of the slice.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the written file.
+    """
+    axes, size = _page(image, pixel, path, title, width, legend=(nuclei, cells), limits=limits)
+    _mark(axes, nuclei, cells, pixel)
+    scale_bar(axes, size[1], size[0])
+    return save(axes.figure, path)  # type: ignore[arg-type]
+
+
+def _page(
+    image: Plane,
+    pixel: Pixel,
+    path: str | Path,
+    title: str,
+    width: int,
+    *,
+    legend: tuple[Plane | None, Plane | None] = (None, None),
+    limits: tuple[float, float] | None = None,
+) -> tuple[Axes, tuple[float, float]]:
+    """A figure filled by one image below a line of text; also its (height, width) in µm."""
+    height_um, width_um = (n * step / 1000 for n, step in zip(image.shape, pixel, strict=True))
+    strip = STRIP if title or any(labels is not None for labels in legend) else 0
+    tall = width * height_um / width_um
+    figure = new_figure(width, tall + strip)
+    axes = image_axes(figure, (0, 0, 1, tall / (tall + strip)))
+    show_tissue(axes, image, pixel, limits)
+    middle = 1 - strip / 2 / (tall + strip)
+    figure.text(0.006, middle, title, fontsize=12, va="center", ha="left", color="#222222")
+    marks = [
+        (name, colour)
+        for labels, name, colour in zip(legend, ("nucleus", "cell"), ("#00a344", CELL), strict=True)
+        if labels is not None
+    ]
+    for k, (name, colour) in enumerate(reversed(marks)):
+        figure.text(
+            0.994 - 0.1 * k, middle, f"— {name}", color=colour, fontsize=12, va="center", ha="right"
+        )
+    return axes, (height_um, width_um)
+
+
+def _mark(axes: Axes, nuclei: Plane | None, cells: Plane | None, pixel: Pixel) -> None:
+    """Outlines of nuclei and cells, and the number of each."""
+    if cells is not None:
+        outline(axes, cells, pixel, CELL, 1.5)
+    if nuclei is not None:
+        outline(axes, nuclei, pixel, NUCLEUS, 1.3)
+    places: dict[int, tuple[float, float]] = {}
+    # A nucleus' number replaces its cell's.
+    for labels in (cells, nuclei):
+        if labels is not None:
+            places |= _inside(labels)
+    for label, (y, x) in places.items():
+        number(axes, x * pixel[1] / 1000, y * pixel[0] / 1000, str(label))
+
+
+def _inside(labels: Plane) -> dict[int, tuple[float, float]]:
+    """The innermost pixel (y, x) of each label's piece of a slice, centre of the pixel."""
+    places = {}
+    plane = labels.astype(np.int32)
+    for label, box in enumerate(ndimage.find_objects(plane), start=1):
+        if box is not None:
+            depth = ndimage.distance_transform_edt(np.pad(plane[box] == label, 1))
+            y, x = np.unravel_index(np.argmax(depth), depth.shape)
+            places[label] = (box[0].start + float(y) - 0.5, box[1].start + float(x) - 0.5)
+    return places
+
+
+def draw_orthogonal(
+    planes: Mapping[str, tuple[Plane, Plane | None, Plane | None]],
+    voxel_size: tuple[float, float, float],
+    point: tuple[float, float, float],
+    path: str | Path,
+    *,
+    title: str = "",
+    width: int = 1000,
+) -> Path:
+    """Draw the three planes through a point, z to the scale of x and y.
+
+    Parameters
+    ----------
+    planes : mapping with "xy" (y, x), "xz" (z, x) and "yz" (z, y)
+        Grey values, nuclei and cells (or None) of each plane.
+    voxel_size : (z, y, x) in nm
+    point : (z, y, x) in nm from the volume's corner, where the planes meet
+    path : path of a PNG or JPEG
+    title : str
+    width : int
+        Of the picture, pixels.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    z, y, x = voxel_size
+    shape = (planes["xz"][0].shape[0], *planes["xy"][0].shape)
+    tall, deep, wide = shape[1] * y / 1000, shape[0] * z / 1000, shape[2] * x / 1000
+    gap = 0.012 * (wide + deep)
+    scale = width / (wide + gap + deep)
+    figure = new_figure(width, (tall + gap + deep) * scale + STRIP)
+    unit = (1 / (wide + gap + deep), scale / ((tall + gap + deep) * scale + STRIP))
+    at = tuple(value / 1000 for value in point)
+    layout = {
+        # plane: left, bottom, width, height (µm); pixel; lines (horizontal, vertical)
+        "xy": ((0, deep + gap, wide, tall), (y, x), (at[1], at[2])),
+        "xz": ((0, 0, wide, deep), (z, x), (at[0], at[2])),
+        "yz": ((wide + gap, deep + gap, deep, tall), (y, z), (at[1], at[0])),
+    }
+    low, high = np.percentile(planes["xy"][0], (0.5, 99.5))
+    limits = float(low), float(max(high, low + 1e-9))
+    for name, (box, pixel, (row, column)) in layout.items():
+        place = (box[0] * unit[0], box[1] * unit[1], box[2] * unit[0], box[3] * unit[1])
+        axes = image_axes(figure, place)
+        image, nuclei, cells = (
+            part.T if part is not None and name == "yz" else part for part in planes[name]
+        )
+        show_tissue(axes, np.asarray(image), pixel, limits)
+        for labels, colour in ((cells, CELL), (nuclei, NUCLEUS)):
+            if labels is not None:
+                outline(axes, labels, pixel, colour, 1.2)
+        for line in (axes.axhline(row), axes.axvline(column)):
+            line.set(color="white", linewidth=0.7, alpha=0.55, linestyle=(0, (6, 5)))
+        number(axes, 0.028 * wide, 0.028 * wide, name, 11)
+        if name == "xy":
+            scale_bar(axes, wide, tall)
+    top = 1 - STRIP / 2 / ((tall + gap + deep) * scale + STRIP)
+    figure.text(0.006, top, title, fontsize=12, va="center", color="#222222")
+    corner = ((wide + gap + deep / 2) * unit[0], deep / 2 * unit[1])
+    handles = [
+        Line2D([], [], color=colour, label=label)
+        for colour, label in (("#00a344", "nucleus"), (CELL, "cell"))
+    ]
+    figure.legend(handles=handles, loc="center", bbox_to_anchor=corner, frameon=False, fontsize=11)
+    return save(figure, path)
+
+
+def draw_detections(
+    image: Plane,
+    detections: pd.DataFrame,
+    pixel: Pixel,
+    path: str | Path,
+    *,
+    origin: tuple[float, float] = (0.0, 0.0),
+    title: str = "",
+    width: int = 900,
+) -> Path:
+    """Draw a slice with its detected cells ranked by size (Fig. 2).
+
+    Parameters
+    ----------
+    image : (y, x)
+        Grey values, or the resin as booleans.
+    detections : pandas.DataFrame
+        Rows of this slice: ``y``, ``x``, ``height`` (nm) and ``rank``. The circle's radius is
+        the height, that is how far the resin is; the number is the rank.
+    pixel : (y, x) in nm
+    path : path of a PNG or JPEG
+    origin : (y, x) in nm
+        Centre of the first pixel, in the coordinates of the detections.
+    title : str
+    width : int
+        Of the picture, pixels.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    axes, size = _page(image, pixel, path, title, width)
+    # Detections are at pixel centres, the image is drawn from its corner.
+    corner = [start - step / 2 for start, step in zip(origin, pixel, strict=True)]
+    for row in detections.sort_values("rank").to_dict("records"):
+        y, x = (row["y"] - corner[0]) / 1000, (row["x"] - corner[1]) / 1000
+        radius = row["height"] / 1000
+        axes.add_patch(Circle((x, y), radius, fill=False, edgecolor="black", linewidth=3.2))
+        axes.add_patch(Circle((x, y), radius, fill=False, edgecolor="#ffb300", linewidth=1.8))
+        share = radius / (max(size) / 12)
+        number(axes, x, y, str(row["rank"]), float(np.clip(14 * share, 9, 20)))
+    scale_bar(axes, size[1], size[0])
+    return save(axes.figure, path)  # type: ignore[arg-type]
+
+
+def draw_errors(
+    image: Plane,
+    prediction: Plane,
+    truth: Plane,
+    pixel: Pixel,
+    path: str | Path,
+    *,
+    title: str = "",
+    width: int = 700,
+    limits: tuple[float, float] | None = None,
+) -> Path:
+    """Draw where a predicted mask is right and wrong in a slice (Figs. 5 and 11 of the papers).
+
+    Parameters
+    ----------
+    image : (y, x)
+    prediction, truth : (y, x) bool
+        True positives are tinted blue, false positives amber, false negatives magenta.
+    pixel : (y, x) in nm
+    path : path of a PNG or JPEG
+    title : str
+    width : int
+        Of the picture, pixels.
+    limits : (black, white), optional
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    prediction, truth = prediction.astype(bool), truth.astype(bool)
+    axes, size = _page(image, pixel, path, title or " ", width, limits=limits)
+    kinds = [
+        ("TP", prediction & truth, RIGHT, 0.38),
+        ("FP", prediction & ~truth, SPURIOUS, 0.8),
+        ("FN", ~prediction & truth, MISSED, 0.8),
+    ]
+    tint = np.zeros((*image.shape, 4))
+    for _, where, colour, alpha in kinds:
+        tint[where] = (*colour, alpha)
+    axes.imshow(
+        tint, extent=(0, size[1], size[0], 0), interpolation="nearest", aspect="auto", zorder=2
+    )
+    axes.set_xlim(0, size[1])
+    axes.set_ylim(size[0], 0)
+    handles = [
+        Patch(color=colour, label=f"{name} {100 * where.mean():.2f} %")
+        for name, where, colour, _ in kinds
+    ]
+    handles.append(Patch(color="#9e9e9e", label=f"TN {100 * (~prediction & ~truth).mean():.2f} %"))
+    axes.legend(
+        handles=handles, loc="upper left", fontsize=10, framealpha=0.85, handlelength=1.1
+    ).set_zorder(4)
+    scale_bar(axes, size[1], size[0])
+    return save(axes.figure, path)  # type: ignore[arg-type]
