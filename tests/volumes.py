@@ -8,8 +8,9 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.callbacks import Callback
 
-__all__ = ["make_volume"]
+__all__ = ["LargestInput", "make_volume"]
 
 
 def make_volume(
@@ -23,7 +24,7 @@ def make_volume(
     """Wrap a (z, y, x) array (numpy or dask) as a lazy volume with coordinates in nm."""
     lazy = array
     if not isinstance(array, da.Array):
-        lazy = da.from_array(np.asarray(array), chunks=chunks)  # type: ignore[no-untyped-call]
+        lazy = da.from_array(np.asarray(array), chunks=chunks)
     coords = {
         axis: start + step * np.arange(length, dtype=float)
         for axis, start, step, length in zip(
@@ -37,3 +38,15 @@ def make_volume(
         "level": 0,
     }
     return xr.DataArray(lazy, coords=coords, dims=("z", "y", "x"), name=name, attrs=attrs)
+
+
+class LargestInput(Callback):
+    """While active, notes the most bytes of arrays that any task took in (local schedulers)."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = 0
+
+    def _pretask(self, key: Any, dsk: Any, state: Any) -> None:
+        inputs = [state["cache"][dependency] for dependency in state["dependencies"][key]]
+        self.bytes = max(self.bytes, sum(getattr(item, "nbytes", 0) for item in inputs))
