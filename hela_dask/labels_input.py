@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.sources import open_source
 from hela_dask.volume import open_volume, voxel_size
 
 __all__ = ["LabelSource", "Pair", "majority", "open_labels", "pair_labels"]
@@ -94,8 +95,6 @@ def _from_path(path: Path) -> LabelSource:
     if path.is_dir() and any((path / mark).exists() for mark in ("zarr.json", ".zattrs")):
         volume = open_volume(path)
         return _from_array(volume.data, str(path), voxel_size(volume))
-    from hela_dask.sources import open_source
-
     source = open_source(path)
     _check(source.dtype, source.shape, str(path))
     z, y, x = source.shape

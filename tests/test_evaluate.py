@@ -103,13 +103,15 @@ def test_nothing_found_scores_zero() -> None:
 def test_every_kind_of_input_gives_the_same(tmp_path: Path) -> None:
     prediction, truth = drawn()
     np.save(tmp_path / "truth.npy", truth)
-    tifffile.imwrite(tmp_path / "truth.tif", truth)
+    tifffile.imwrite(tmp_path / "truth.tif", truth, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "wide.tif", truth.astype(np.uint32), photometric="minisblack")
     cubes = xr.DataArray(
         da.from_array(truth, chunks=(2, 3, 4)),
         dims=("z", "y", "x"),
         coords={"z": [0.0, 50, 100], "y": 40.0 * np.arange(4), "x": 40.0 * np.arange(4)},
     )
-    kinds = [tmp_path / "truth.npy", str(tmp_path / "truth.tif"), cubes, cubes.data]
+    names = ("truth.npy", "truth.tif", "wide.tif")
+    kinds = [*(tmp_path / name for name in names), str(tmp_path / "truth.tif"), cubes, cubes.data]
     wanted = evaluate(prediction, truth, classes=NUCLEUS, voxel_size=(50, 40, 40))
     for kind in kinds:
         found = evaluate(prediction, kind, classes=NUCLEUS, voxel_size=(50, 40, 40))

@@ -112,7 +112,7 @@ def outline(
             continue
         mask = np.pad(plane[box] == label, 1).astype(np.uint8)
         corner = np.array([box[0].start, box[1].start]) - 0.5
-        for contour in find_contours(mask, 0.5):  # type: ignore[no-untyped-call]
+        for contour in find_contours(mask, 0.5):
             places = (contour + corner) * np.array(pixel) / 1000
             lines.append(places[:, ::-1])
     axes.add_collection(LineCollection(lines, colors=colour, linewidths=width), autolim=False)

@@ -55,7 +55,7 @@ def draw_chains(
     pathlib.Path
     """
     figure = new_figure(width, 0.7 * width)
-    axes = figure.add_axes((0.0, 0.0, 1.0, 0.97), projection="3d")
+    axes = figure.add_axes((-0.06, -0.1, 1.06, 1.14), projection="3d")
     assert isinstance(axes, Axes3D)
     owner = _owners(detections, cells)
     lone = detections[owner == 0]
@@ -69,6 +69,8 @@ def draw_chains(
         colour = CHAINS[good % len(CHAINS)] if fine else GREY
         good += fine
         x, y, z = (chain[axis].to_numpy(float) / 1000 for axis in "xyz")
+        # Down to the floor, so that one sees where in the plane the cell stands.
+        axes.plot([x[0], x[0]], [y[0], y[0]], [0, z[0]], color="#bbbbbb", linewidth=0.8)
         axes.plot(
             x, y, z, color=colour, linewidth=2.4 if fine else 1.2, linestyle="-" if fine else "--"
         )
