@@ -143,9 +143,8 @@ def slurm_cluster(cluster: Cluster) -> Any:
         For an option it does not know.
     """
     try:
-        from dask_jobqueue import SLURMCluster
         from dask_jobqueue.core import Job, JobQueueCluster
-        from dask_jobqueue.slurm import SLURMJob
+        from dask_jobqueue.slurm import SLURMCluster, SLURMJob
     except ImportError as error:
         raise MissingDependencyError(
             "running on SLURM needs dask-jobqueue: pip install 'hela_dask[hpc]'"

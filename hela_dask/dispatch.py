@@ -48,14 +48,13 @@ class Unit:
 
 
 def run_units(
-    client: Client,
+    client: Callable[[], Client],
     task: Callable[[Any, Unit], Row],
     job: Any,
     units: Sequence[Unit],
     *,
     markers: Markers,
     progress: RunProgress,
-    title: str,
     kind: str,
     on_failure: Failure | None = None,
 ) -> dict[str, Row]:
@@ -63,8 +62,9 @@ def run_units(
 
     Parameters
     ----------
-    client : distributed.Client
-        Any; results do not depend on its workers.
+    client : callable
+        Gives a ``distributed.Client``, any; called only when there is something to do. Results
+        do not depend on its workers.
     task : callable
         Importable by the workers; it writes the unit's data, then its marker, and returns the
         marker's small result.
@@ -73,8 +73,8 @@ def run_units(
     units : sequence of Unit
     markers, progress
         Of the run.
-    title, kind : str
-        For the display, for example ``"segment"`` and ``"cells"``.
+    kind : str
+        What the units are, for the display: ``"cells"``, ``"slabs"``.
     on_failure : callable (unit, sentence) -> result, optional
         What a unit that broke its worker, or raised, counts as. Without it, the run ends with
         an error.
@@ -88,7 +88,8 @@ def run_units(
         finished = markers.result(unit.stage, unit.name, unit.fingerprint)
         if finished is not None:
             results[unit.name] = finished
-    progress.stage(title, len(units), len(results), kind)
+    if units:
+        progress.stage(units[0].stage, len(units), len(results), kind)
     waiting = [unit for unit in units if unit.name not in results]
     waiting.sort(key=lambda unit: -unit.cost)
     for unit, outcome in _outcomes(client, task, job, waiting):
@@ -104,15 +105,19 @@ def run_units(
 
 
 def _outcomes(
-    client: Client, task: Callable[[Any, Unit], Row], job: Any, units: Sequence[Unit]
+    get_client: Callable[[], Client],
+    task: Callable[[Any, Unit], Row],
+    job: Any,
+    units: Sequence[Unit],
 ) -> Iterator[tuple[Unit, Row | Exception]]:
     """Results as they come; a window of units at a time keeps the scheduler's memory small."""
     if not units:
         return
     from distributed import as_completed
 
+    client = get_client()
     waiting = deque(units)
-    flying: dict[str, tuple[Future, Unit]] = {}
+    flying: dict[str, tuple[Future[Any], Unit]] = {}
     pool = as_completed([])
 
     def fill() -> None:
@@ -136,10 +141,10 @@ def _outcomes(
 
 def _window(client: Client) -> int:
     """Twice the threads there are now, so that none waits for the next submission."""
-    return max(2, 2 * sum(client.nthreads().values()))
+    return max(2, 2 * int(sum(client.nthreads().values())))
 
 
-def _outcome(future: Future, unit: Unit) -> Row | Exception:
+def _outcome(future: Future[Any], unit: Unit) -> Row | Exception:
     """The task's row, or an error that says which unit and what to do."""
     from distributed import KilledWorker
 

@@ -135,4 +135,5 @@ def _squared_distance(
     rim = np.argwhere(mask & ~binary_erosion(mask))
     _, nearest = KDTree(rim * np.asarray(pixel)).query(points * np.asarray(pixel))
     steps = (points - rim[nearest]) * np.asarray(pixel)
-    return (steps**2).sum(axis=1)
+    squared: npt.NDArray[np.float64] = (steps**2).sum(axis=1)
+    return squared

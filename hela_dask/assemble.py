@@ -1,0 +1,190 @@
+"""Region masks into the instance labels of the whole volume: slab by slab, one owner a voxel."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hela_dask import store
+from hela_dask.errors import InputError
+from hela_dask.kernels.conflicts import Claim, resolve_slice
+
+__all__ = [
+    "LABEL_DTYPE",
+    "CellMasks",
+    "Slab",
+    "assemble_slab",
+    "check_labels",
+    "encode_masks",
+    "label_colors",
+    "label_properties",
+    "plan_slabs",
+]
+
+LABEL_DTYPE = np.dtype(np.uint16)
+"""Of ``labels/nuclei`` and ``labels/cells``: a microscope's volume holds some hundred cells."""
+
+_NUCLEUS, _CELL = 1, 2
+
+
+@dataclass(frozen=True)
+class CellMasks:
+    """Where the masks of a cell are kept, and where in the volume they belong.
+
+    Parameters
+    ----------
+    label : int
+        Of the cell.
+    path : Path
+        A scratch array of bits, as :func:`encode_masks` makes them.
+    extent : tuple of three (first, end)
+        Voxels of the volume (z, y, x; half open) that the array covers.
+    fingerprint : str
+        Of what the masks depend on.
+    """
+
+    label: int
+    path: Path
+    extent: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Whole planes of the labels, and the cells that reach into them.
+
+    Parameters
+    ----------
+    z0, z1 : int
+        Slices, half open.
+    shape : tuple of int
+        Of the whole volume, voxels (z, y, x).
+    pixel : tuple of float
+        y and x, nm.
+    masks : tuple of CellMasks
+        By label.
+    """
+
+    z0: int
+    z1: int
+    shape: tuple[int, int, int]
+    pixel: tuple[float, float]
+    masks: tuple[CellMasks, ...]
+
+
+def encode_masks(
+    nucleus: npt.NDArray[np.bool_], cell: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.uint8]:
+    """Both masks as one array of bits: 1 nucleus, 2 cell (with its nucleus)."""
+    bits = nucleus.astype(np.uint8) * np.uint8(_NUCLEUS)
+    bits[cell | nucleus] |= _CELL
+    return bits
+
+
+def plan_slabs(
+    ranges: Iterable[tuple[int, int]],
+    shape: tuple[int, int, int],
+    pixel: tuple[float, float],
+    masks: Sequence[CellMasks],
+) -> list[Slab]:
+    """The slabs of the labels, each with the cells that reach into it."""
+    ordered = sorted(masks, key=lambda item: item.label)
+    return [
+        Slab(
+            z0,
+            z1,
+            shape,
+            pixel,
+            tuple(item for item in ordered if item.extent[0][0] < z1 and z0 < item.extent[0][1]),
+        )
+        for z0, z1 in ranges
+    ]
+
+
+def assemble_slab(slab: Slab) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
+    """Read the masks that reach into a slab and give each voxel its owner.
+
+    Parameters
+    ----------
+    slab : Slab
+        What to assemble.
+
+    Returns
+    -------
+    nuclei, cells : ndarray of uint16, shape (slices, y, x)
+        Labels; a cell is with its nucleus, and both have one id.
+
+    Raises
+    ------
+    StorageError, MissingInputError
+        When masks cannot be read.
+
+    See Also
+    --------
+    hela_dask.kernels.conflicts.resolve_slice : the rule for voxels that several cells claim.
+    """
+    size = (slab.z1 - slab.z0, *slab.shape[1:])
+    nuclei, cells = np.zeros(size, LABEL_DTYPE), np.zeros(size, LABEL_DTYPE)
+    loaded = [(item, *_read(item, slab.z0, slab.z1)) for item in slab.masks]
+    for number, z in enumerate(range(slab.z0, slab.z1)):
+        claims = []
+        for item, start, bits in loaded:
+            if start <= z < start + len(bits):
+                here = bits[z - start]
+                origin = (item.extent[1][0], item.extent[2][0])
+                claims.append(Claim(item.label, origin, here & _NUCLEUS > 0, here & _CELL > 0))
+        nuclei[number], cells[number] = resolve_slice(
+            slab.shape[1:], claims, slab.pixel, LABEL_DTYPE
+        )
+    return nuclei, cells
+
+
+def _read(masks: CellMasks, z0: int, z1: int) -> tuple[int, npt.NDArray[np.uint8]]:
+    """The first slice, and the bits of the slices that masks and slab share."""
+    first, end = masks.extent[0]
+    start = max(first, z0)
+    bits = np.asarray(store.read_scratch(masks.path)[start - first : min(end, z1) - first])
+    return start, bits.astype(np.uint8, copy=False)
+
+
+def check_labels(labels: Iterable[int]) -> None:
+    """Refuse labels that the label arrays cannot hold.
+
+    Raises
+    ------
+    InputError
+        For a label under 1 or over 65,535.
+    """
+    most = np.iinfo(LABEL_DTYPE).max
+    for label in labels:
+        if not 1 <= label <= most:
+            raise InputError(f"label {label} is not in 1 to {most}, which labels/cells can hold")
+
+
+def label_colors(labels: Iterable[int]) -> dict[int, tuple[int, int, int, int]]:
+    """A colour (red, green, blue, alpha; 0 to 255) for each label, neighbours far apart."""
+    golden = 0.6180339887498949  # steps of the golden ratio never come back to an old hue
+    colors = {}
+    for label in labels:
+        hue, light = (label * golden) % 1.0, (0.95, 0.75)[label % 2]
+        red, green, blue = colorsys.hsv_to_rgb(hue, 0.65, light)
+        colors[label] = (round(red * 255), round(green * 255), round(blue * 255), 255)
+    return colors
+
+
+def label_properties(cells: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """What viewers show of each cell: ``label-value`` and some columns of the cells table."""
+    from hela_dask.markers import plain
+
+    properties = []
+    for row in cells.to_dict("records"):
+        known = {name: plain(row[name]) for name in columns if name in row}
+        properties.append({"label-value": int(row["label"]), **known})
+    return properties

@@ -1,0 +1,150 @@
+"""The end of a run: the final table, what viewers show of the labels, scores, report, run.json."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pandas as pd
+
+import hela_dask
+from hela_dask import store
+from hela_dask.assemble import label_colors, label_properties
+from hela_dask.markers import fingerprint, fingerprint_files
+from hela_dask.pipeline import Found, Pipeline
+from hela_dask.provenance import Record, read_run
+from hela_dask.result import RunResult
+from hela_dask.scoring import Truth, score_run
+from hela_dask.tables import add_measurements, add_segments
+
+__all__ = ["finish_run"]
+
+log = logging.getLogger(__name__)
+
+_SHOWN = ("status", "flags", "complete", "z", "y", "x", "nucleus_volume", "cell_volume")
+
+
+def finish_run(
+    pipeline: Pipeline,
+    record: Record,
+    found: Found,
+    *,
+    rows: Mapping[int, Mapping[str, Any]],
+    chosen: Collection[int],
+    measured: pd.DataFrame,
+    labels: str,
+) -> RunResult:
+    """Write what a user reads; leave it untouched where nothing it depends on has changed.
+
+    Parameters
+    ----------
+    pipeline, record
+        Of the run.
+    found : Found
+        Cells and regions.
+    rows : mapping of label to row
+        What segmentation said.
+    chosen : collection of int
+        Labels that were asked for.
+    measured : DataFrame
+        One row a label, from the assembled labels.
+    labels : str
+        Fingerprint of the assembled labels.
+
+    Returns
+    -------
+    RunResult
+    """
+    setup, job = pipeline.setup, pipeline.job
+    cells = add_measurements(add_segments(found.cells, rows, chosen), measured)
+    failed = cells["status"] == "failed"
+    for cell in cells[failed].itertuples(index=False):
+        pipeline.warn(f"cell {cell.label} failed: {cell.reason}")
+    exit_code = 3 if failed.any() else 0
+    of = fingerprint(
+        hela_dask.__version__,
+        labels,
+        cells.to_dict("list"),
+        _truth_facts(setup.truth),
+        pipeline.warnings,
+    )
+    done = job.markers.result("report", "all", of)
+    report = setup.run / "report.html"
+    if done is None or not report.exists() or pipeline.session.started:
+        pipeline.progress.stage("report", 1)
+        store.write_table(setup.run / "cells", cells)
+        _describe_labels(pipeline, cells)
+        scores = _score(pipeline)
+        record.facts.update(
+            labels={name: str(path.absolute()) for name, path in pipeline.label_paths.items()},
+            timings=dict(pipeline.progress.timings),
+            statuses=cells["status"].value_counts().to_dict(),
+            complete=int(cells["complete"].sum()),
+            warnings=list(pipeline.warnings),
+            dask=pipeline.session.facts or read_run(setup.run).get("dask", {}),
+        )
+        record.finish("finished", exit_code, {"error": ""})
+        _report(pipeline)
+        pipeline.progress.end_stage()
+        record.finish("finished", exit_code, {"timings": dict(pipeline.progress.timings)})
+        done = job.markers.finish("report", "all", of, {"scores": scores})
+    return RunResult(
+        path=setup.run,
+        store=setup.image.path,
+        cells=cells,
+        label_paths=pipeline.label_paths,
+        report=report,
+        exit_code=exit_code,
+        timings=dict(pipeline.progress.timings),
+        warnings=tuple(pipeline.warnings),
+        scores=done["scores"],
+    )
+
+
+def _truth_facts(truth: Truth | None) -> list[Any]:
+    """The truth's files, as they are now."""
+    if truth is None:
+        return []
+    facts: list[Any] = [truth.kind, list(truth.slices)]
+    for name, path in sorted(truth.paths.items()):
+        if path.is_dir():
+            facts.append([name, str(path), fingerprint_files(path, skip=[])])
+        else:
+            facts.append([name, str(path), path.stat().st_size, path.stat().st_mtime_ns])
+    return facts
+
+
+def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame) -> None:
+    """Colours and one row of properties a cell, for napari and other viewers."""
+    labelled = cells[cells["cell_volume"].notna() | cells["nucleus_volume"].notna()]
+    run = pipeline.setup.run.absolute()
+    for name in ("nuclei", "cells"):
+        store.write_label_metadata(
+            pipeline.label_paths[name],
+            colors=label_colors(labelled["label"].tolist()),
+            properties=label_properties(labelled, _SHOWN),
+            extra={"run_json": (run / "run.json").as_posix()},
+        )
+
+
+def _score(pipeline: Pipeline) -> dict[str, Any]:
+    setup = pipeline.setup
+    path = setup.run / "scores.json"
+    if setup.truth is None:
+        path.unlink(missing_ok=True)
+        return {}
+    scores = score_run(setup.truth, pipeline.label_paths)
+    store.write_json(path, scores)
+    return scores
+
+
+def _report(pipeline: Pipeline) -> None:
+    """The report shows what was done; should it fail, what was done is still there."""
+    from hela_dask.report import write_report
+
+    try:
+        write_report(pipeline.setup.run)
+    except Exception as error:
+        log.debug("the report failed", exc_info=True)
+        pipeline.warn(f"the report could not be written: {type(error).__name__}: {error}")

@@ -1,0 +1,276 @@
+"""The stages in their order, each taking up where an earlier run stopped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import hela_dask
+from hela_dask import store
+from hela_dask.assemble import LABEL_DTYPE, CellMasks, check_labels, plan_slabs
+from hela_dask.detect import DETECTION_COLUMNS, detect_cells
+from hela_dask.dispatch import Unit, run_units
+from hela_dask.errors import NothingToDoError
+from hela_dask.link import link_cells
+from hela_dask.markers import fingerprint
+from hela_dask.measure import combine_counts, measurements
+from hela_dask.metadata import Image
+from hela_dask.prepare import Setup, made_by
+from hela_dask.progress import RunProgress
+from hela_dask.regions import Region, cell_regions, with_regions
+from hela_dask.session import Session
+from hela_dask.stages import Job, background_task, failed_row, segment_task, slab_task
+from hela_dask.volume import open_volume
+
+__all__ = ["Found", "Pipeline"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Cells and the windows around them."""
+
+    detections: pd.DataFrame
+    cells: pd.DataFrame
+    regions: list[Region]
+
+    def segmentable(self) -> list[Region]:
+        """Those that are segmented: all but chains too short to be a cell."""
+        return [region for region in self.regions if region.status != "chain_too_short"]
+
+
+@dataclass
+class Pipeline:
+    """A run's stages; each method is one, and skips the units that are finished.
+
+    Parameters
+    ----------
+    setup : Setup
+        What was asked for.
+    job : Job
+        What tasks need to know.
+    session : Session
+        For a client, once there is something to compute.
+    progress : RunProgress
+        Told what goes on.
+    warnings : list of str
+        Filled as they come up.
+    """
+
+    setup: Setup
+    job: Job
+    session: Session
+    progress: RunProgress
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        """Keep a warning for the report, and show it."""
+        self.warnings.append(text)
+        self.progress.warn(text)
+
+    def name(self, stage: str, *parts: Any) -> str:
+        """Fingerprint of a unit: the input, this version, and what the stage depends on."""
+        return fingerprint(stage, hela_dask.__version__, self.setup.source, *parts)
+
+    def find_cells(self) -> Found:
+        """Detections, linked into cells, with their regions; or the centres that were given.
+
+        Raises
+        ------
+        NothingToDoError
+            When there is no cell.
+        """
+        volume = open_volume(self.setup.image.path)
+        if self.setup.centres is not None:
+            detections = pd.DataFrame({name: [] for name in DETECTION_COLUMNS})
+            cells = self.setup.centres
+        else:
+            detections = self._detect()
+            cells = link_cells(detections, volume, self.setup.parameters.link)
+        check_labels(cells["label"].tolist())
+        regions = cell_regions(cells, volume, self.setup.parameters.region)
+        found = Found(detections, with_regions(cells, regions), regions)
+        self._keep_first_table(found)
+        return found
+
+    def _detect(self) -> pd.DataFrame:
+        knobs = self.setup.parameters
+        of = self.name("detect", knobs.background, knobs.detect)
+        markers, run = self.job.markers, self.setup.run
+        finished = markers.result("detect", "slices", of)
+        self.progress.stage("detect", 1, int(finished is not None), "slices")
+        if finished is None:
+            self.session.client()  # the current one, which detect_cells uses
+            table = detect_cells(
+                open_volume(self.setup.image.path, knobs.detect.resolution),
+                knobs.detect,
+                background_parameters=knobs.background,
+            )
+            store.write_table(run / "detections", table)
+            finished = markers.finish("detect", "slices", of, {"rows": table.to_dict("list")})
+            self.progress.advance()
+        self.progress.end_stage()
+        table = pd.DataFrame(finished["rows"]).astype(DETECTION_COLUMNS)
+        if table.empty:
+            raise NothingToDoError(
+                f"no cell was found in {self.setup.image.path}: cells are found by the resin "
+                "around them, and none is visible in the slices looked at; give the cells' "
+                "centres with --centres FILE.csv (columns z, y, x in nm)"
+            )
+        return table
+
+    def _keep_first_table(self, found: Found) -> None:
+        """The cells are known long before they are segmented: let people look."""
+        of = self.name("cells", found.cells.to_dict("list"))
+        if self.job.markers.result("cells", "found", of) is None:
+            store.write_table(self.setup.run / "cells", found.cells)
+            self.job.markers.finish("cells", "found", of, {"cells": len(found.cells)})
+
+    def label_image(self, name: str, dtype: Any) -> Image:
+        """The label group, made where this run has not made it yet."""
+        level = self.setup.image.levels[0]
+        target = self.setup.labels / name
+        mine = target.exists() and made_by(target, self.setup.run)
+        return store.create_labels(
+            self.setup.owner,
+            name,
+            level.shape,
+            dtype,
+            level.voxel_size,
+            source_image=self.setup.image.path,
+            run=self.setup.run,
+            overwrite=self.setup.overwrite and not mine,
+        )
+
+    def _slab_units(
+        self, stage: str, images: Sequence[Image], of: Mapping[int, str], what: Mapping[int, Any]
+    ) -> list[Unit]:
+        """A unit a slab; those that will be written again are declared unfinished first."""
+        units, again = [], []
+        there = set(store.slabs(images[0]))
+        for image in images:
+            there &= set(store.finished_slabs(image))
+        for z0, z1 in store.slabs(images[0]):
+            name = f"z{z0:05d}"
+            if (z0, z1) not in there:
+                self.job.markers.forget(stage, name)
+            if self.job.markers.result(stage, name, of[z0]) is None:
+                again.append((z0, z1))
+            units.append(Unit(stage, name, of[z0], what[z0], float(z1 - z0)))
+        for image in images if again else ():
+            store.reopen(image, again)
+        return units
+
+    def background(self) -> str:
+        """Resin of the whole volume, as ``labels/background``; gives its fingerprint."""
+        image = self.label_image("background", "uint8")
+        ranges = store.slabs(image)
+        of = self.name("background", self.setup.parameters.background, str(image.path))
+        units = self._slab_units(
+            "background", [image], {z0: of for z0, _ in ranges}, {z0: (z0, z1) for z0, z1 in ranges}
+        )
+        if not image.complete:
+            store.write_label_metadata(
+                image.path,
+                colors={1: (255, 220, 120, 90)},
+                properties=[{"label-value": 1, "name": "resin"}],
+            )
+        rows = run_units(
+            self.session.client,
+            background_task,
+            self.job,
+            units,
+            markers=self.job.markers,
+            progress=self.progress,
+            kind="slabs",
+        )
+        if not any(row["resin"] for row in rows.values()):
+            self.warn(
+                "no resin is visible anywhere in the volume: nuclei are delivered, cells are not"
+            )
+        return of
+
+    def segment(
+        self, found: Found, chosen: Collection[int], background: str
+    ) -> tuple[dict[int, dict[str, Any]], list[CellMasks]]:
+        """The masks of each cell that was asked for, and those of others that are there already.
+
+        Returns
+        -------
+        rows : dict of label to what segmentation said of the cell
+        masks : list of CellMasks
+        """
+        units = [self._cell_unit(region, background) for region in found.segmentable()]
+        for unit in units:
+            result = self.job.markers.result(unit.stage, unit.name, unit.fingerprint)
+            if result and result["extent"] and not self.job.scratch(unit.what.label).is_dir():
+                self.job.markers.forget(unit.stage, unit.name)
+        wanted = [
+            unit
+            for unit in units
+            if unit.what.label in chosen
+            or self.job.markers.result(unit.stage, unit.name, unit.fingerprint) is not None
+        ]
+        rows = run_units(
+            self.session.client,
+            segment_task,
+            self.job,
+            wanted,
+            markers=self.job.markers,
+            progress=self.progress,
+            kind="cells",
+            on_failure=lambda unit, text: failed_row(unit.what.label, text),
+        )
+        masks = [
+            CellMasks(
+                unit.what.label,
+                self.job.scratch(unit.what.label),
+                tuple((low, high) for low, high in rows[unit.name]["extent"]),  # type: ignore[arg-type]
+                unit.fingerprint,
+            )
+            for unit in wanted
+            if rows[unit.name]["extent"]
+        ]
+        return {unit.what.label: rows[unit.name] for unit in wanted}, masks
+
+    def _cell_unit(self, region: Region, background: str) -> Unit:
+        knobs = self.setup.parameters.to_dict().get(self.setup.method, {})
+        of = self.name("segment", background, self.setup.method, knobs, region)
+        cost = math.prod(high - low for low, high in region.box)
+        return Unit("segment", f"{region.label:05d}", of, region, cost)
+
+    def assemble(self, masks: Sequence[CellMasks]) -> tuple[pd.DataFrame, str]:
+        """``labels/nuclei`` and ``labels/cells``; gives each cell's numbers, and a fingerprint."""
+        level = self.setup.image.levels[0]
+        images = [self.label_image(name, LABEL_DTYPE) for name in ("nuclei", "cells")]
+        slabs = plan_slabs(store.slabs(images[0]), level.shape, level.voxel_size[1:], masks)
+        of = {
+            slab.z0: self.name(
+                "assemble",
+                [str(image.path) for image in images],
+                [(item.label, item.fingerprint) for item in slab.masks],
+            )
+            for slab in slabs
+        }
+        units = self._slab_units("assemble", images, of, {slab.z0: slab for slab in slabs})
+        rows = run_units(
+            self.session.client,
+            slab_task,
+            self.job,
+            units,
+            markers=self.job.markers,
+            progress=self.progress,
+            kind="slabs",
+        )
+        counts = combine_counts(pd.DataFrame(row["counts"]) for row in rows.values())
+        measured = measurements(counts, level.voxel_size, level.shape)
+        return measured, fingerprint(list(of.values()))
+
+    @property
+    def label_paths(self) -> dict[str, Path]:
+        """The label groups."""
+        return {name: self.setup.labels / name for name in ("nuclei", "cells", "background")}

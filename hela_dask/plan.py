@@ -1,0 +1,109 @@
+"""What the tasks of a run will need, before it starts: refused with numbers where it cannot fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hela_dask.errors import ResourceError
+from hela_dask.metadata import Image
+from hela_dask.parameters import Parameters
+
+__all__ = ["Need", "check_memory", "memory_needs"]
+
+# Bytes a voxel or pixel at the highest point of each task, beside the image itself; measured with
+# `measured` in stages.py on 300 x 500 x 500 and 10 x 2000 x 2000 voxels, rounded up.
+_PROCESS = 400 * 2**20  # Python with the libraries loaded
+_BACKGROUND_PIXEL = 120  # of one plane: edges, components, distances
+_SEGMENT_VOXEL = 24  # of a window
+_LABEL_VOXEL = 5.5  # two label volumes of two bytes, one with its pyramid
+_MASK_VOXEL = 3  # of the windows that reach into a slab
+_USABLE = 0.9  # dask ends a worker at 95 % of its memory
+
+
+@dataclass(frozen=True)
+class Need:
+    """The memory that one task takes at most.
+
+    Parameters
+    ----------
+    task : str
+        What it does, as a sentence names it.
+    bytes : int
+        With the process itself.
+    advice : str
+        The knob to turn, beside more memory.
+    """
+
+    task: str
+    bytes: int
+    advice: str
+
+
+def memory_needs(image: Image, slab_depths: tuple[int, int], parameters: Parameters) -> list[Need]:
+    """The largest task of each stage.
+
+    Parameters
+    ----------
+    image : Image
+        The volume.
+    slab_depths : tuple of int
+        Slices in a slab of the background, and of the labels.
+    parameters : Parameters
+        Their region's size sets the largest window.
+    """
+    level = image.levels[0]
+    item = image.dtype.itemsize
+    plane = level.shape[1] * level.shape[2]
+    region = parameters.region
+    size = (region.depth, region.width, region.width)
+    window = 1
+    for extent, step, length in zip(size, level.voxel_size, level.shape, strict=True):
+        window *= min(length, round(extent / step) + 1)
+    background, labels = (min(depth, level.shape[0]) for depth in slab_depths)
+    slices = min(level.shape[0], round(region.depth / level.voxel_size[0]) + 1)
+    return [
+        Need(
+            f"background of {background} slices of {level.shape[1]} x {level.shape[2]} pixels",
+            _PROCESS + int(plane * (background * (item + 1.4) + _BACKGROUND_PIXEL)),
+            "convert the image with thinner --shards",
+        ),
+        Need(
+            f"segmenting a window of {window / 1e6:.0f} million voxels",
+            _PROCESS + window * (item + 1 + _SEGMENT_VOXEL),
+            "make [region] width and depth smaller",
+        ),
+        Need(
+            f"labels of {labels} slices of {level.shape[1]} x {level.shape[2]} pixels",
+            _PROCESS
+            + int(plane * labels * _LABEL_VOXEL)
+            + _MASK_VOXEL * min(2 * plane * labels, 9 * window * labels // max(1, slices)),
+            "convert the image with thinner --shards",
+        ),
+    ]
+
+
+def check_memory(needs: Sequence[Need], memory: int | None) -> None:
+    """Refuse a plan whose largest task does not fit a worker.
+
+    Parameters
+    ----------
+    needs : sequence of Need
+        From :func:`memory_needs`.
+    memory : int or None
+        Of one worker (of each of its threads, where it has several), bytes; None or 0 is no limit.
+
+    Raises
+    ------
+    ResourceError
+        With the numbers and the knobs.
+    """
+    if not memory:
+        return
+    for need in needs:
+        if need.bytes > memory * _USABLE:
+            raise ResourceError(
+                f"{need.task} takes about {need.bytes / 2**30:.1f} GiB and a worker has "
+                f"{memory / 2**30:.1f} GiB: give each more (--memory, or fewer --workers), "
+                f"or {need.advice}"
+            )

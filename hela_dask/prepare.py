@@ -1,0 +1,240 @@
+"""Everything that can be wrong with a run, found before a cluster starts or a file is written."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hela_dask.assemble import LABEL_DTYPE, check_labels
+from hela_dask.errors import (
+    ExistsError,
+    HelaDaskError,
+    InputError,
+    ParameterError,
+    StorageError,
+)
+from hela_dask.groups import planned
+from hela_dask.markers import fingerprint_files
+from hela_dask.metadata import Image, local_path, read_image
+from hela_dask.methods import get_method
+from hela_dask.parameters import Parameters
+from hela_dask.plan import Need, memory_needs
+from hela_dask.provenance import read_run
+from hela_dask.scoring import Truth, find_truth
+from hela_dask.tables import read_centres
+
+__all__ = ["LABELS", "Box", "Setup", "prepare", "run_folder"]
+
+LABELS = ("background", "nuclei", "cells")
+Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run that may start: all inputs read and found sound.
+
+    Parameters
+    ----------
+    image : Image
+        The volume.
+    run : Path
+        The run folder; it may not be there yet.
+    owner : Path
+        The store that gets the labels.
+    method : str
+        Of :mod:`hela_dask.methods`.
+    parameters : Parameters
+        All knobs.
+    cells : tuple of int or None
+        Labels that were asked for.
+    box : Box or None
+        Only cells whose centre is in it, nm.
+    centres : DataFrame or None
+        Cells given instead of detected.
+    truth : Truth or None
+        To score against.
+    overwrite : bool
+        Labels of other runs may be replaced.
+    source : str
+        Fingerprint of the volume's files.
+    """
+
+    image: Image
+    run: Path
+    owner: Path
+    method: str
+    parameters: Parameters
+    cells: tuple[int, ...] | None
+    box: Box | None
+    centres: pd.DataFrame | None
+    truth: Truth | None
+    overwrite: bool
+    source: str
+
+    @property
+    def labels(self) -> Path:
+        """The folder that holds the label groups."""
+        return self.owner / "labels"
+
+    def needs(self) -> list[Need]:
+        """The memory that the largest tasks take."""
+        level = self.image.levels[0]
+        depths = []
+        for dtype in ("uint8", LABEL_DTYPE):
+            first = planned(level.shape, dtype, level.voxel_size, None, None)[0]
+            depths.append((first.shards or first.chunks)[0])
+        return memory_needs(self.image, (depths[0], depths[1]), self.parameters)
+
+
+def prepare(
+    store: str | Path,
+    out: str | Path | None,
+    *,
+    method: str = "propagate",
+    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
+    cells: Sequence[int] | None = None,
+    box: Sequence[Sequence[float]] | None = None,
+    centres: str | Path | None = None,
+    labels: str | Path | None = None,
+    truth: str | Path | None = None,
+    overwrite: bool = False,
+    segmenting: bool = True,
+) -> Setup:
+    """Check all that a user can get wrong; parameters as in :func:`hela_dask.run`.
+
+    Raises
+    ------
+    HelaDaskError
+        One sentence that names the culprit and says what to do.
+    """
+    image = read_image(store)
+    if not image.complete:
+        raise InputError(f"{image.path} is not finished: start the conversion again to continue it")
+    get_method(method)
+    knobs = _parameters(parameters)
+    folder = run_folder(image.path, out)
+    _check_folder(folder, image.path, overwrite)
+    owner = image.path if labels is None else local_path(labels)
+    if segmenting:
+        _check_owner(image, owner, labels is not None, folder, overwrite)
+    found = None if centres is None else read_centres(centres, image)
+    if found is not None:
+        check_labels(found["label"].tolist())
+    return Setup(
+        image=image,
+        run=folder,
+        owner=owner,
+        method=method,
+        parameters=knobs,
+        cells=_labels(cells),
+        box=_box(box),
+        centres=found,
+        truth=None if truth is None else find_truth(truth, image.levels[0].shape),
+        overwrite=overwrite,
+        source=fingerprint_files(image.path, skip=["labels"]),
+    )
+
+
+def run_folder(store: Path, out: str | Path | None) -> Path:
+    """The run folder: as asked for, or the store's name with ``.run``, beside it."""
+    if out is not None:
+        return local_path(out)
+    store = store.absolute()
+    name = store.name
+    for suffix in (".ome.zarr", ".zarr"):
+        name = name.removesuffix(suffix)
+    return store.with_name(f"{name}.run")
+
+
+def _parameters(given: Parameters | Mapping[str, Any] | str | Path | None) -> Parameters:
+    if given is None:
+        return Parameters()
+    if isinstance(given, Parameters):
+        return given
+    if isinstance(given, Mapping):
+        return Parameters.from_dict(dict(given))
+    return Parameters.from_toml(given)
+
+
+def _check_folder(folder: Path, store: Path, overwrite: bool) -> None:
+    """A run folder is new, empty, or this volume's; anything else is not written into."""
+    if folder.is_symlink() and not folder.exists():
+        raise ExistsError(f"{folder} is a link to nowhere: choose another --out")
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ExistsError(f"{folder} is a file, not a run folder: choose another --out")
+    if (folder / "zarr.json").exists() or (folder / ".zattrs").exists():
+        raise ExistsError(f"{folder} is an OME-Zarr, not a run folder: choose another --out")
+    names = {path.name for path in folder.iterdir()}
+    known = names & {"run.json", "run.toml", "done"}
+    if names and not known and not overwrite:
+        raise ExistsError(f"{folder} exists and is not a run folder: choose another --out")
+    made_for = read_run(folder).get("store")
+    if made_for and made_for != str(store.absolute()) and not overwrite:
+        raise ExistsError(
+            f"{folder} is the run of {made_for}: choose another --out, or reuse it with --overwrite"
+        )
+
+
+def _check_owner(image: Image, owner: Path, separate: bool, folder: Path, overwrite: bool) -> None:
+    """Labels have an owner: rule 6."""
+    advice = "write the labels to a store of their own with --labels PATH"
+    if not separate:
+        if image.version != "0.5":
+            raise StorageError(f"{owner} is OME-Zarr {image.version}, which is only read: {advice}")
+        if not os.access(owner, os.W_OK):
+            raise StorageError(f"{owner} cannot be written to: {advice}")
+    elif owner.exists():
+        if not owner.is_dir() or (not (owner / "zarr.json").exists() and any(owner.iterdir())):
+            raise ExistsError(f"{owner} exists and is not an OME-Zarr: choose another --labels")
+        if not os.access(owner, os.W_OK):
+            raise StorageError(f"{owner} cannot be written to: choose another --labels")
+    for name in LABELS:
+        target = owner / "labels" / name
+        if target.exists() and not overwrite and not made_by(target, folder):
+            maker = maker_of(target)
+            raise ExistsError(
+                f"{target} exists, made by {maker or 'something else'}: replace it with "
+                "--overwrite, or write the labels elsewhere with --labels PATH"
+            )
+
+
+def maker_of(target: Path) -> str | None:
+    """The run folder that made a label group, if it says so."""
+    try:
+        return read_image(target).attributes.get("run")
+    except HelaDaskError:
+        return None
+
+
+def made_by(target: Path, folder: Path) -> bool:
+    """Whether a label group is this run's."""
+    return maker_of(target) == folder.absolute().as_posix()
+
+
+def _labels(cells: Sequence[int] | None) -> tuple[int, ...] | None:
+    if cells is None:
+        return None
+    if not len(cells):
+        raise ParameterError("--cells names no cell: give labels such as 3,8")
+    check_labels(cells)
+    return tuple(sorted({int(label) for label in cells}))
+
+
+def _box(box: Sequence[Sequence[float]] | None) -> Box | None:
+    if box is None:
+        return None
+    if len(box) != 3 or any(len(pair) != 2 for pair in box):
+        raise ParameterError(f"--box is Z0:Z1,Y0:Y1,X0:X1 in nm, not {box!r}")
+    parts = [(float(low), float(high)) for low, high in box]
+    for axis, (low, high) in zip("zyx", parts, strict=True):
+        if not (low < high) or math.isnan(low) or math.isnan(high):
+            raise ParameterError(f"--box is empty in {axis}: {low:g} to {high:g} nm")
+    return parts[0], parts[1], parts[2]

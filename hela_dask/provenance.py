@@ -1,0 +1,164 @@
+"""run.json and run.toml: what was run on what, with which versions, and how it went."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hela_dask
+from hela_dask.files import write_json, write_text
+from hela_dask.metadata import Image
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from hela_dask.prepare import Setup
+
+__all__ = ["Record", "dask_facts", "image_facts", "now", "read_run", "versions"]
+
+_PACKAGES = (
+    "connected-components-3d",
+    "dask",
+    "dask-image",
+    "distributed",
+    "edt",
+    "numpy",
+    "ome-zarr",
+    "pandas",
+    "scikit-image",
+    "scipy",
+    "xarray",
+    "zarr",
+)
+_SETTINGS = (
+    "array.chunk-size",
+    "distributed.scheduler.allowed-failures",
+    "distributed.worker.memory",
+    "temporary-directory",
+)
+
+
+def now() -> str:
+    """The time as UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Of this package, of Python, and of what the numbers depend on."""
+    found = {"hela_dask": hela_dask.__version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def image_facts(image: Image) -> dict[str, Any]:
+    """What a reader of the run wants to know of the input."""
+    level = image.levels[0]
+    return {
+        "path": str(image.path.absolute()),
+        "version": image.version,
+        "dtype": str(image.dtype),
+        "shape": list(level.shape),
+        "voxel_size": list(level.voxel_size),
+        "extent": [
+            step * length for step, length in zip(level.voxel_size, level.shape, strict=True)
+        ],
+        "levels": len(image.levels),
+    }
+
+
+def dask_facts(client: Client) -> dict[str, Any]:
+    """The cluster, and the settings of dask that matter."""
+    import dask
+
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return {
+        "workers": len(workers),
+        "threads": sum(worker["nthreads"] for worker in workers),
+        "memory_of_a_worker": min((worker["memory_limit"] for worker in workers), default=0),
+        "scheduler": str(client.scheduler.address) if client.scheduler else "",
+        "dashboard": client.dashboard_link or "",
+        "config": {name: dask.config.get(name, None) for name in _SETTINGS},
+    }
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """``run.json`` of a run folder; empty where there is none that can be read."""
+    try:
+        found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class Record:
+    """``run.json``, from the first unit of work to the end.
+
+    Parameters
+    ----------
+    setup : Setup
+        What was asked for. Nothing is written before :meth:`begin`.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._folder, self._begun = setup.run, False
+        self._parameters = setup.parameters.to_toml()
+        facts: dict[str, Any] = {
+            "state": "running",
+            "exit_code": None,
+            "error": "",
+            "store": str(setup.image.path.absolute()),
+            "image": image_facts(setup.image),
+            "fingerprint": setup.source,
+            "method": setup.method,
+            "parameters": setup.parameters.to_dict(),
+            "cells": None if setup.cells is None else list(setup.cells),
+            "box": None if setup.box is None else [list(pair) for pair in setup.box],
+            "centres": setup.centres is not None,
+            "labels": {},
+            "started": now(),
+            "finished": "",
+            "timings": {},
+            "statuses": {},
+            "warnings": [],
+            "dask": {},
+        }
+        self.facts = facts
+
+    def begin(self) -> None:
+        """There is work to do: from now on the run folder says so."""
+        self._begun = True
+        self._write()
+        path = self._folder / "run.toml"
+        if not path.exists() or path.read_text(encoding="utf-8") != self._parameters:
+            write_text(path, self._parameters)
+
+    def finish(self, state: str, exit_code: int, more: Mapping[str, Any]) -> None:
+        """The work is done."""
+        if not self._begun:
+            self.begin()
+        self.facts.update(more, state=state, exit_code=exit_code, finished=now())
+        self._write()
+
+    def stop(self, state: str, exit_code: int, error: str) -> None:
+        """The work ended before it was done; says nothing where it had not begun."""
+        if self._begun:
+            self.finish(state, exit_code, {"error": error})
+
+    def _write(self) -> None:
+        machine = {
+            "platform": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        }
+        content = {**self.facts, "versions": versions(), "machine": machine}
+        write_json(self._folder / "run.json", content)

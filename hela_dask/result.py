@@ -1,0 +1,96 @@
+"""What a run gives back: paths, the cells table, lazy labels, and how to show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+__all__ = ["RunResult"]
+
+_SHOWN = ["label", "z", "y", "x", "status", "nucleus_volume", "cell_volume", "complete"]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes
+    ----------
+    path : Path
+        The run folder.
+    store : Path
+        The image.
+    cells : pandas.DataFrame
+        One row a cell, as in ``cells.parquet``.
+    label_paths : dict of str to Path
+        The label groups ``nuclei``, ``cells`` and ``background``.
+    labels : dict of str to xarray.DataArray
+        The same, opened lazily.
+    report : Path
+        The HTML page.
+    exit_code : int
+        0, or 3 when some cells failed.
+    timings : dict of str to float
+        Seconds of each stage, of this call.
+    warnings : tuple of str
+        What a user should know.
+    scores : dict
+        Agreement with the truth, where one was given.
+    """
+
+    path: Path
+    store: Path
+    cells: pd.DataFrame
+    label_paths: Mapping[str, Path]
+    report: Path
+    exit_code: int = 0
+    timings: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    scores: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def labels(self) -> dict[str, xr.DataArray]:
+        """The label groups as lazy volumes in nm, at the image's full resolution."""
+        from hela_dask.volume import open_volume
+
+        return {name: open_volume(path) for name, path in self.label_paths.items()}
+
+    def summary(self) -> str:
+        """One line: how many cells there are of each status."""
+        counts = self.cells["status"].value_counts(sort=False)
+        parts = [f"{counts[status]} {status}" for status in sorted(counts.index, key=_order)]
+        complete = int(self.cells["complete"].sum())
+        return f"{len(self.cells)} cells: {', '.join(parts)}; {complete} complete"
+
+    def __repr__(self) -> str:
+        lines = [f"Run of {self.store}", f"  {self.summary()}"]
+        lines += [f"  labels  {path}" for path in self.label_paths.values()]
+        lines += [f"  report  {self.report}"]
+        failed = self.cells[self.cells["status"] == "failed"]
+        lines += [
+            f"  cell {row.label} failed: {row.reason}" for row in failed.itertuples(index=False)
+        ]
+        lines += [f"  warning: {text}" for text in self.warnings]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        shown = self.cells[[name for name in _SHOWN if name in self.cells]]
+        table = shown.to_html(index=False, float_format="{:.1f}".format, max_rows=30)
+        lines = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
+        return (
+            f"<div><b>Run of {escape(str(self.store))}</b><br>{escape(self.summary())}<br>"
+            f"report: <code>{escape(str(self.report))}</code>"
+            f"{f'<ul>{lines}</ul>' if lines else ''}{table}</div>"
+        )
+
+
+def _order(status: str) -> tuple[bool, str]:
+    return status != "ok", status

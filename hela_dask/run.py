@@ -1,0 +1,248 @@
+"""The pipeline from a volume to labelled cells, a table and a report: resumable, on any cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from hela_dask.cluster import Cluster, read_cluster
+from hela_dask.errors import ParameterError
+from hela_dask.files import storage_errors
+from hela_dask.finish import finish_run
+from hela_dask.lock import hold
+from hela_dask.parameters import Parameters
+from hela_dask.pipeline import Found, Pipeline
+from hela_dask.prepare import Setup, prepare
+from hela_dask.progress import RunProgress
+from hela_dask.provenance import Record
+from hela_dask.regions import save_regions as write_regions
+from hela_dask.result import RunResult
+from hela_dask.session import Session
+from hela_dask.stages import Job
+from hela_dask.tables import select_cells
+from hela_dask.volume import open_volume, voxel_size
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["RunResult", "detect", "run"]
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    store: str | Path,
+    out: str | Path | None = None,
+    *,
+    method: str = "propagate",
+    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
+    client: Client | None = None,
+    cells: Sequence[int] | None = None,
+    box: Sequence[Sequence[float]] | None = None,
+    centres: str | Path | None = None,
+    labels: str | Path | None = None,
+    truth: str | Path | None = None,
+    cluster: str | Path = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> RunResult:
+    """Segment every cell of a volume: labels into the store, a table and a report beside it.
+
+    The same call again continues an interrupted run and leaves what is finished untouched; with
+    other parameters it recomputes only what depends on them. The result is the same for any
+    number of workers, on a laptop or a cluster.
+
+    Parameters
+    ----------
+    store : path
+        An OME-Zarr volume, as :func:`hela_dask.convert` makes it. It is never modified, but for
+        the labels that are added to it.
+    out : path, optional
+        The run folder; default: the store's name with ``.run``, beside it.
+    method : str
+        How a cell is segmented; one of :data:`hela_dask.methods.METHODS`.
+    parameters : Parameters, mapping or path of a TOML file, optional
+        Knobs that differ from the defaults.
+    client : distributed.Client, optional
+        A client of your own; it is used and stays open. Default: what `cluster` says.
+    cells : sequence of int, optional
+        Segment only the cells with these labels; the numbers are those of the whole volume.
+        The masks of others that were segmented before stay.
+    box : three pairs of float, optional
+        Segment only cells whose centre lies in this box: (low, high) in z, y, x, nm.
+    centres : path, optional
+        A CSV with ``z``, ``y``, ``x`` in nm, and perhaps ``label``: the cells, instead of
+        finding them. Needed where no resin is visible; then only nuclei are delivered.
+    labels : path, optional
+        Write the labels to a store of their own instead of into `store`.
+    truth : path, optional
+        Labels to score the result against; see :func:`hela_dask.scoring.find_truth`.
+    cluster : str or path
+        ``"local"``, a scheduler's address, or a YAML file for SLURM.
+    workers, memory
+        Number of workers, and the memory of each, such as ``"4GiB"``.
+    overwrite : bool
+        Labels, or a run folder, of another run may be replaced. What this run has finished is
+        not computed again; remove the run folder for that.
+    progress : bool
+        Show on stderr, if that is a terminal, what goes on. The log says it in any case.
+
+    Returns
+    -------
+    RunResult
+        Its ``exit_code`` is 3 when some cells failed; they are named in its table.
+
+    Raises
+    ------
+    HelaDaskError
+        For input that cannot be used, before anything is written: see :mod:`hela_dask.errors`.
+    NothingToDoError
+        When no cell is found.
+
+    Examples
+    --------
+    >>> result = run("hela.ome.zarr")  # doctest: +SKIP
+    """
+    where = read_cluster(cluster, workers=workers, memory=memory)
+    if client is not None and (cluster != "local" or workers or memory):
+        raise ParameterError("give either a client of your own, or cluster, workers and memory")
+    setup = prepare(
+        store,
+        out,
+        method=method,
+        parameters=parameters,
+        cells=cells,
+        box=box,
+        centres=centres,
+        labels=labels,
+        truth=truth,
+        overwrite=overwrite,
+    )
+    result: RunResult = _within(setup, client, where, progress, _segment_all)
+    return result
+
+
+def detect(
+    store: str | Path,
+    out: str | Path | None = None,
+    *,
+    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
+    client: Client | None = None,
+    cluster: str | Path = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    save_regions: str | Path | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Find the cells of a volume without segmenting them.
+
+    Writes ``detections.parquet``, ``cells.parquet`` (both also as CSV), ``figures/chains.png``
+    (J. Imaging 2021, Fig. 3) and ``figures/detections.png`` (Fig. 2) into the run folder, which
+    a later :func:`run` continues.
+
+    Parameters
+    ----------
+    store, out, parameters, client, cluster, workers, memory, overwrite, progress
+        As in :func:`run`.
+    save_regions : path, optional
+        Also write the window around each cell as a folder of TIFF slices.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The cells, as in ``cells.parquet``.
+
+    Raises
+    ------
+    HelaDaskError
+        As :func:`run`.
+    """
+    where = read_cluster(cluster, workers=workers, memory=memory)
+    setup = prepare(store, out, parameters=parameters, overwrite=overwrite, segmenting=False)
+
+    def find(pipeline: Pipeline, record: Record) -> pd.DataFrame:
+        found = pipeline.find_cells()
+        _draw(setup, found)
+        if save_regions is not None:
+            write_regions(open_volume(setup.image.path), found.regions, Path(save_regions))
+        statuses = found.cells["status"].value_counts().to_dict()
+        record.finish("detected", 0, {"statuses": statuses, "timings": pipeline.progress.timings})
+        return found.cells
+
+    table: pd.DataFrame = _within(setup, client, where, progress, find)
+    return table
+
+
+def _within(setup: Setup, client: Client | None, where: Cluster, progress: bool, work: Any) -> Any:
+    """Hold the run folder, the display and the cluster around the work, and record its end."""
+    with RunProgress(progress) as display:
+        record = Record(setup)
+        needs = setup.needs()
+        session = Session(
+            client,
+            where,
+            store=setup.image.path,
+            run=setup.run,
+            needs=needs,
+            progress=display,
+            begin=record.begin,
+        )
+        with storage_errors(setup.run):
+            setup.run.mkdir(parents=True, exist_ok=True)
+        with hold(setup.run) as lock:
+            job = Job(
+                setup.image.path.absolute(),
+                setup.run.absolute(),
+                setup.labels.absolute(),
+                lock,
+                setup.method,
+                setup.parameters,
+            )
+            pipeline = Pipeline(setup, job, session, display)
+            try:
+                with session:
+                    return work(pipeline, record)
+            except KeyboardInterrupt:
+                record.stop("interrupted", 130, "interrupted; the same command continues it")
+                raise
+            except BaseException as error:
+                record.stop("failed", 1, f"{type(error).__name__}: {error}")
+                raise
+
+
+def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:
+    setup = pipeline.setup
+    found = pipeline.find_cells()
+    chosen = select_cells(found.cells, setup.cells, setup.box)
+    background = pipeline.background()
+    rows, masks = pipeline.segment(found, chosen, background)
+    measured, labels = pipeline.assemble(masks)
+    return finish_run(
+        pipeline, record, found, rows=rows, chosen=chosen, measured=measured, labels=labels
+    )
+
+
+def _draw(setup: Setup, found: Found) -> None:
+    """The chains in 3D, and the analysed slice with the most cells."""
+    from hela_dask.figures import draw_chains, draw_detections
+
+    folder = setup.run / "figures"
+    level = setup.image.levels[0]
+    extent = [step * size for step, size in zip(level.voxel_size, level.shape, strict=True)]
+    draw_chains(
+        found.detections, found.cells, (extent[0], extent[1], extent[2]), folder / "chains.png"
+    )
+    if found.detections.empty:
+        return
+    volume = open_volume(setup.image.path, setup.parameters.detect.resolution)
+    number = int(found.detections["slice"].value_counts(sort=True).index[0])
+    plane = volume[number - 1].compute(scheduler="synchronous").values
+    here = found.detections[found.detections["slice"] == number]
+    draw_detections(plane, here, voxel_size(volume)[1:], folder / "detections.png")

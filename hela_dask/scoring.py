@@ -1,0 +1,144 @@
+"""Agreement of a run with a truth, whatever kind of labels the truth is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hela_dask.errors import InputError
+from hela_dask.evaluate import score_classes, score_instances
+from hela_dask.labels_input import open_labels, pair_labels
+
+__all__ = ["Truth", "find_truth", "score_run"]
+
+CLASSES = {"nucleus": (2,), "cell": (1, 2, 5)}
+"""The classes of the published maps: 1 nuclear envelope, 2 nucleus, 3 other cells, 4 resin,
+5 this cell's cytoplasm. A cell is taken with its nucleus."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a run is compared with.
+
+    Parameters
+    ----------
+    kind : str
+        ``"instances"``: ids of cells, and perhaps of nuclei; or ``"classes"``: one map with the
+        five published classes, in which one cell is marked.
+    paths : dict of str to Path
+        For instances ``cell`` and/or ``nucleus``, for classes ``classes``.
+    slices : tuple of int
+        First and last slice that are compared, 1-based: all that the truth has.
+    classes : dict
+        Of a class map: values of nucleus and cell. A map without class 5 marks no single cell:
+        then all nuclei are compared with class 2.
+    """
+
+    kind: str
+    paths: Mapping[str, Path]
+    slices: tuple[int, int]
+    classes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+def find_truth(path: str | Path, shape: tuple[int, int, int]) -> Truth:
+    """Recognise a truth and check that it fits the volume, before any work.
+
+    Parameters
+    ----------
+    path : str or Path
+        One of: an OME-Zarr image with ``labels/true_nuclei`` and ``labels/true_cells``, or its
+        folder ``labels`` (a phantom); a label group of cells, or of nuclei if its name says so;
+        a TIFF or ``.npy`` of either; a map of the five published classes (a map whose values are
+        0 to 5 and that has the classes nucleus, 2, and resin, 4).
+    shape : tuple of int
+        Of the volume. The truth may have fewer slices: then the volume's first ones are compared.
+
+    Raises
+    ------
+    MissingInputError, InputError
+        When there is none, or it does not fit the volume.
+    """
+    path = Path(path)
+    paths = _pair(path)
+    if not paths:
+        name = "nucleus" if "nucle" in path.name.lower() else "cell"
+        paths = {name: path}
+    depths = set()
+    for item in paths.values():
+        labels = open_labels(item, str(item))
+        depths.add(labels.shape[0])
+        last = min(labels.shape[0], shape[0])
+        volume = open_labels(np.broadcast_to(np.uint16(0), shape), "the volume")
+        pair_labels(volume, labels, (1, last))
+    values = _values(path) if len(paths) == 1 else set()
+    if values and max(values) <= 5 and {2, 4} <= values:
+        classes = CLASSES if 5 in values else {"nucleus": CLASSES["nucleus"]}
+        return Truth("classes", {"classes": path}, (1, last), classes)
+    if len(depths) > 1:
+        raise InputError(f"{path}: nuclei and cells have different numbers of slices")
+    return Truth("instances", paths, (1, last))
+
+
+def _pair(path: Path) -> dict[str, Path]:
+    """True nuclei and cells side by side, as a phantom has them."""
+    folders = [path / "labels", path]
+    if path.name in ("true_cells", "true_nuclei"):
+        folders = [path.parent]
+    for folder in folders:
+        pair = {"nucleus": folder / "true_nuclei", "cell": folder / "true_cells"}
+        if all(item.is_dir() for item in pair.values()):
+            return pair
+    return {}
+
+
+def _values(path: Path) -> set[int]:
+    """Values in every tenth slice; not all of them once they are no classes."""
+    labels = open_labels(path, str(path))
+    values: set[int] = set()
+    for z in range(0, labels.shape[0], 10):
+        values.update(np.unique(labels.read(z, z + 1)).tolist())
+        if max(values) > 5:
+            break
+    return values
+
+
+def score_run(truth: Truth, labels: Mapping[str, Path]) -> dict[str, Any]:
+    """Compare the labels of a run with a truth.
+
+    Parameters
+    ----------
+    truth : Truth
+        From :func:`find_truth`.
+    labels : mapping
+        The label groups ``nuclei`` and ``cells``.
+
+    Returns
+    -------
+    dict
+        ``kind``, ``truth`` (paths), ``slices``, and ``nucleus`` and ``cell``, each as
+        ``evaluate --json`` prints it: for classes ``ji``, ``ac``, ``dice``, ``per_slice``, …; for
+        instances the matching at IoU 0.5 to 0.9.
+    """
+    predicted = {"nucleus": labels["nuclei"], "cell": labels["cells"]}
+    found: dict[str, Any] = {
+        "kind": truth.kind,
+        "truth": {name: str(path) for name, path in truth.paths.items()},
+        "slices": list(truth.slices),
+    }
+    if truth.kind == "classes":
+        path = truth.paths["classes"]
+        scores = score_classes(
+            predicted,
+            path,
+            truth.classes,
+            slices=truth.slices,
+            all_instances="cell" not in truth.classes,
+        )
+        return {**found, "classes": dict(truth.classes), **scores.to_dict()}
+    for name, path in truth.paths.items():
+        found[name] = score_instances(predicted[name], path, slices=truth.slices).to_dict()
+    return found

@@ -1,0 +1,208 @@
+"""The tasks of a run: one slab of background, one cell, one slab of labels. Paths in, a row out.
+
+Each reads its own slab or window, writes what it alone owns, and then its marker. They are plain
+functions of small arguments, so that any dask worker that sees the same files can run them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from hela_dask import store
+from hela_dask.assemble import Slab, assemble_slab, encode_masks
+from hela_dask.dispatch import Unit
+from hela_dask.kernels.background import background_slice
+from hela_dask.lock import Lock
+from hela_dask.markers import Markers
+from hela_dask.measure import count_slab
+from hela_dask.parameters import Parameters
+from hela_dask.volume import open_volume, voxel_size
+
+__all__ = ["Job", "background_task", "load", "segment_task", "slab_task"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all tasks of a run share.
+
+    Parameters
+    ----------
+    store : Path
+        The image.
+    run : Path
+        The run folder.
+    labels : Path
+        The folder that holds ``nuclei``, ``cells`` and ``background``.
+    lock : Lock
+        Proof that the run still goes on.
+    method : str
+        Of :mod:`hela_dask.methods`.
+    parameters : Parameters
+        All knobs.
+    """
+
+    store: Path
+    run: Path
+    labels: Path
+    lock: Lock
+    method: str = "propagate"
+    parameters: Parameters = field(default_factory=Parameters)
+
+    @property
+    def markers(self) -> Markers:
+        """What is finished."""
+        return Markers(self.run / "done")
+
+    def scratch(self, label: int) -> Path:
+        """Where the masks of a cell are kept."""
+        return self.run / "scratch" / f"{label:05d}"
+
+
+def load(volume: xr.DataArray) -> xr.DataArray:
+    """The volume in memory, read by this thread: a task must not call its own cluster."""
+    return volume.compute(scheduler="synchronous")
+
+
+def background_task(job: Job, unit: Unit) -> dict[str, Any]:
+    """Resin of one slab, at full resolution, into ``labels/background`` (METHODS A.2)."""
+    z0, z1 = unit.what
+    with measured() as cost:
+        slab = load(open_volume(job.store)[z0:z1])
+        pixel = voxel_size(slab)[1:]
+        resin = np.empty(slab.shape, np.uint8)
+        for plane, out in zip(slab.values, resin, strict=True):
+            out[:] = background_slice(plane, pixel, job.parameters.background)
+        job.lock.check()
+        store.write_slab(job.labels / "background", z0, resin, downsample="nearest")
+    row = {"z0": z0, "z1": z1, "resin": int(resin.sum(dtype=np.int64)), **cost}
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
+
+
+def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
+    """One cell: its nucleus and itself, in its own window, as scratch masks.
+
+    A cell that fails is a row that says why. It leaves no marker, so the next run tries again.
+    """
+    from hela_dask.segment import segment_cell
+
+    region = unit.what
+    try:
+        with measured() as cost:
+            volume = open_volume(job.store)
+            window = region.slices(volume)
+            masks = segment_cell(
+                load(volume[window]),
+                region,
+                job.method,
+                parameters=job.parameters,
+                background=load(open_volume(job.labels / "background")[window] > 0),
+            )
+            found = _write_masks(job, region.label, window, masks)
+    except Exception as error:
+        log.warning("cell %d failed: %s", region.label, error)
+        log.debug("%s", traceback.format_exc())
+        return failed_row(region.label, f"{type(error).__name__}: {error}")
+    row = {
+        "label": region.label,
+        "status": str(masks.attrs.get("status", "ok")),
+        "reason": str(masks.attrs.get("reason", "")),
+        "flags": _flags(masks.attrs.get("flags", "")),
+        **found,
+        **cost,
+    }
+    job.lock.check()
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
+
+
+def failed_row(label: int, reason: str) -> dict[str, Any]:
+    """What a cell counts as that could not be segmented."""
+    return {"label": label, "status": "failed", "reason": reason, "flags": "", "extent": None}
+
+
+def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
+    """One slab of ``labels/nuclei`` and ``labels/cells``, and its voxels of each cell counted."""
+    slab: Slab = unit.what
+    with measured() as cost:
+        nuclei, cells = assemble_slab(slab)
+        job.lock.check()
+        store.write_slab(job.labels / "nuclei", slab.z0, nuclei, downsample="nearest")
+        store.write_slab(job.labels / "cells", slab.z0, cells, downsample="nearest")
+        counts = count_slab(nuclei, cells, slab.z0)
+    row = {"counts": counts.to_dict("list"), **cost}
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
+
+
+def _write_masks(
+    job: Job, label: int, window: tuple[slice, slice, slice], masks: xr.Dataset
+) -> dict[str, Any]:
+    """Keep the part of the window that holds the masks; say where in the volume it is."""
+    bits = encode_masks(masks["nucleus"].values, masks["cell"].values)
+    inside = _extent(bits)
+    if inside is None:
+        return {"extent": None}
+    bits = bits[tuple(slice(low, high) for low, high in inside)]
+    job.lock.check()
+    path = store.create_scratch(job.scratch(label), bits.shape, bits.dtype)
+    store.write_scratch(path, bits)
+    extent = [
+        [part.start + low, part.start + high]
+        for part, (low, high) in zip(window, inside, strict=True)
+    ]
+    return {"extent": extent}
+
+
+def _extent(mask: npt.NDArray[np.uint8]) -> list[tuple[int, int]] | None:
+    """The smallest box around what is not zero."""
+    extent = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        places = np.flatnonzero(mask.any(axis=others))
+        if not places.size:
+            return None
+        extent.append((int(places[0]), int(places[-1]) + 1))
+    return extent
+
+
+def _flags(flags: object) -> str:
+    return flags if isinstance(flags, str) else ",".join(map(str, flags))  # type: ignore[call-overload]
+
+
+@contextmanager
+def measured(interval: float = 0.1) -> Iterator[dict[str, float]]:
+    """Seconds, and the most memory (MiB) that this process held meanwhile; filled in at the end.
+
+    The memory is the process', so with several threads a worker it counts the neighbours too.
+    """
+    import psutil
+
+    process, found = psutil.Process(), {"seconds": 0.0, "peak_memory": 0.0}
+    peak, over = [process.memory_info().rss], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(interval):
+            peak.append(max(peak.pop(), process.memory_info().rss))
+
+    watcher = threading.Thread(target=watch, name="peak-memory", daemon=True)
+    started = time.perf_counter()
+    watcher.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        watcher.join()
+        found["seconds"] = round(time.perf_counter() - started, 3)
+        found["peak_memory"] = round(max(peak[0], process.memory_info().rss) / 2**20, 1)

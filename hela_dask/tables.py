@@ -1,0 +1,187 @@
+"""The cells table as it grows: from regions, through what segmentation said, to measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hela_dask.errors import InputError, MissingInputError
+from hela_dask.volume import Image
+
+__all__ = ["add_measurements", "add_segments", "read_centres", "select_cells"]
+
+_TOUCHES = ["touches_first_slice", "touches_last_slice", "touches_side"]
+
+
+def read_centres(path: str | Path, image: Image) -> pd.DataFrame:
+    """Cells from a table of centres, instead of from detection.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CSV with the columns ``z``, ``y``, ``x`` (nm) and, if the cells are to keep their
+        numbers, ``label``. Without it they are numbered by z, y, x.
+    image : Image
+        The volume that they lie in.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`hela_dask.link_cells` gives it; ``height`` is not known (NaN).
+
+    Raises
+    ------
+    MissingInputError, InputError
+        For a file that is not there, a column or number that is missing, a centre outside the
+        volume, or a label that is used twice.
+    """
+    try:
+        found = pd.read_csv(path, skipinitialspace=True)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise MissingInputError(f"no table of centres at {path}") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a CSV table: {error}") from error
+    found.columns = [str(name).strip().lower() for name in found.columns]
+    for name in ("z", "y", "x"):
+        if name not in found:
+            raise InputError(f"{path} has no column {name!r}: centres are z, y, x in nm")
+        numbers = pd.to_numeric(found[name], errors="coerce").astype(float)
+        if not np.isfinite(numbers).all():
+            row = int(np.argmin(np.isfinite(numbers)))
+            raise InputError(f"{path}, row {row + 1}: {name} is {found[name].iloc[row]!r}")
+        found[name] = numbers
+    if found.empty:
+        raise InputError(f"{path} holds no centre")
+    _check_inside(path, found, image)
+    found = found.sort_values(["z", "y", "x"], ignore_index=True)
+    cells = found[["z", "y", "x"]].copy()
+    cells.insert(0, "label", _labels(path, found))
+    cells["height"] = np.nan
+    cells["n_detections"] = 0
+    level = image.levels[0]
+    nearest = np.rint((cells["z"] - level.translation[0]) / level.voxel_size[0])
+    cells["first_slice"] = cells["last_slice"] = nearest.astype(np.int64) + 1
+    cells["status"], cells["reason"], cells["flags"] = "ok", "", ""
+    return cells.sort_values("label", ignore_index=True)
+
+
+def _check_inside(path: str | Path, centres: pd.DataFrame, image: Image) -> None:
+    level = image.levels[0]
+    for axis, name in enumerate("zyx"):
+        low = level.translation[axis] - level.voxel_size[axis] / 2
+        high = low + level.voxel_size[axis] * level.shape[axis]
+        for row, value in enumerate(centres[name], start=1):
+            if not low <= value <= high:
+                raise InputError(
+                    f"{path}, row {row}: {name} = {value:g} nm is outside the volume, "
+                    f"which spans {low:g} to {high:g} nm"
+                )
+
+
+def _labels(path: str | Path, found: pd.DataFrame) -> Any:
+    if "label" not in found:
+        return np.arange(1, len(found) + 1)
+    numbers = pd.to_numeric(found["label"], errors="coerce")
+    whole = numbers.notna() & (numbers == numbers.round()) & (numbers >= 1)
+    if not whole.all():
+        raise InputError(f"{path}: labels are whole numbers of 1 or more")
+    if numbers.duplicated().any():
+        twice = int(numbers[numbers.duplicated()].iloc[0])
+        raise InputError(f"{path}: label {twice} is used twice")
+    return numbers.astype(np.int64)
+
+
+def select_cells(
+    cells: pd.DataFrame,
+    labels: Collection[int] | None,
+    box: tuple[tuple[float, float], ...] | None,
+) -> set[int]:
+    """Labels of the cells that were asked for: by label, by their centre's place, or all.
+
+    Raises
+    ------
+    InputError
+        For a label that no cell has, or a box in which there is no centre.
+    """
+    chosen = set(cells["label"].tolist())
+    if labels is not None:
+        if unknown := sorted(set(labels) - chosen):
+            last = int(cells["label"].max())
+            raise InputError(f"there is no cell {unknown[0]}: the cells are 1 to {last}")
+        chosen &= set(labels)
+    if box is not None:
+        inside = np.ones(len(cells), bool)
+        for name, (low, high) in zip("zyx", box, strict=True):
+            inside &= ((cells[name] >= low) & (cells[name] < high)).to_numpy()
+        chosen &= set(cells["label"][inside].tolist())
+        if not chosen:
+            raise InputError(f"no cell's centre lies in the box {_text(box)} nm (z, y, x)")
+    return chosen
+
+
+def _text(box: tuple[tuple[float, float], ...]) -> str:
+    return ",".join(f"{low:g}:{high:g}" for low, high in box)
+
+
+def add_segments(
+    cells: pd.DataFrame, rows: Mapping[int, Mapping[str, Any]], chosen: Collection[int]
+) -> pd.DataFrame:
+    """What segmentation said of each cell, joined to the table of regions.
+
+    A cell that was not asked for and has no masks gets the status ``not_selected``. One too
+    close to an edge keeps that status, unless it failed; what else was found is in its flags.
+    """
+    table = cells.copy()
+    for name in ("seconds", "peak_memory"):
+        table[name] = [
+            float(rows.get(label, {}).get(name, np.nan)) for label in table["label"].tolist()
+        ]
+    merged = [_status(cell, rows, chosen) for cell in table.to_dict("records")]
+    for position, name in enumerate(("status", "reason", "flags")):
+        table[name] = [item[position] for item in merged]
+    return table
+
+
+def _status(
+    cell: Mapping[Any, Any], rows: Mapping[int, Mapping[str, Any]], chosen: Collection[int]
+) -> tuple[str, str, str]:
+    """Status, reason and flags of one cell."""
+    status, reason = str(cell["status"]), str(cell["reason"])
+    flags = [flag for flag in str(cell["flags"]).split(",") if flag]
+    row = rows.get(cell["label"])
+    if row is None:
+        if status == "chain_too_short" or cell["label"] in chosen:
+            return status, reason, ",".join(flags)
+        return "not_selected", "", ",".join(flags)
+    flags += [flag for flag in str(row["flags"]).split(",") if flag and flag not in flags]
+    if row["status"] not in ("ok", status):
+        if status == "ok" or row["status"] == "failed":
+            status = str(row["status"])
+        else:
+            flags.append(str(row["status"]))
+    reasons = [text for text in (reason, str(row["reason"])) if text]
+    return status, "; ".join(dict.fromkeys(reasons)), ",".join(dict.fromkeys(flags))
+
+
+def add_measurements(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """Volumes, and what the labels touch, joined to the table; a cell without labels has NaN.
+
+    ``complete`` is true for a cell with labels that touch neither the first nor the last slice
+    nor a side.
+    """
+    joined = cells.merge(measured, on="label", how="left", suffixes=("", "_labels"))
+    for name in ["first_slice", "last_slice", *_TOUCHES, "complete"]:
+        found = joined.pop(f"{name}_labels") if f"{name}_labels" in joined else joined.get(name)
+        if found is None:
+            continue
+        earlier = cells[name] if name in cells else pd.Series(False, index=cells.index)
+        values = [old if pd.isna(new) else new for old, new in zip(earlier, found, strict=True)]
+        whole = name in ("first_slice", "last_slice")
+        joined[name] = np.array(values, np.int64) if whole else np.array(values, bool)
+    labelled = joined["cell_volume"].notna() | joined["nucleus_volume"].notna()
+    joined["complete"] = labelled & ~joined[_TOUCHES].any(axis=1)
+    return joined
