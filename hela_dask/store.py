@@ -185,7 +185,7 @@ def write_slab(
             array[given[0] : given[1]] = block
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
-        if sum(1 for _ in mark.parent.iterdir()) == len(slabs(image)):
+        if all((mark.parent / str(start)).exists() for start, _ in slabs(image)):
             note(image.path, {"complete": True})
 
 

@@ -1,0 +1,352 @@
+"""TIFF, MRC or OME-Zarr into a sharded OME-Zarr 0.5, slab by slab; and what a store holds."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import LocalStore
+
+from hela_dask.errors import ExistsError, HelaDaskError, InputError
+from hela_dask.metadata import Image, Level, Triple, local_path, read_image
+from hela_dask.pyramid import checked_voxel_size, plan_levels
+from hela_dask.sources import Source, open_source
+from hela_dask.store import create_image, finished_slabs, slabs, write_slab
+
+__all__ = ["convert", "describe"]
+
+log = logging.getLogger(__name__)
+
+_TOLERANCE = 0.01  # relative: metadata and option may round differently
+_SUMMARY_VOXELS = 2**27  # describe reads the finest level that is no larger
+_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    voxel_size: Sequence[float] | None = None,
+    chunks: Sequence[int] | None = None,
+    shards: Sequence[int] | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Image:
+    """Convert a stack of slices to OME-Zarr 0.5 with a pyramid; continues what was interrupted.
+
+    Memory stays at a small multiple of one slab (the planes of one row of shards).
+
+    Parameters
+    ----------
+    source : str or Path
+        A folder of TIFF slices, a TIFF, MRC or ``.npy`` file, or an OME-Zarr 0.4 or 0.5 (see
+        :func:`hela_dask.sources.open_source`), of 8 or 16 bit. Signed values are taken where
+        none is negative; signed bytes with negative ones are raised by 128.
+    target : str or Path
+        The folder to write, for instance ``hela.ome.zarr``.
+    voxel_size : sequence of float, optional
+        z, y, x in nm. Needed where the source does not state it; must agree with it within 1 %
+        where it does.
+    chunks, shards : sequence of int, optional
+        See :func:`hela_dask.store.create_image`.
+    overwrite : bool
+        Replace a store at `target` that this package wrote, with the labels inside.
+    progress : callable, optional
+        Called with the number of slices done and of all slices.
+
+    Returns
+    -------
+    Image
+        The finished store.
+
+    Raises
+    ------
+    MissingInputError, InputError, ParameterError
+        When the source, the voxel size or the chunks cannot be used; before anything is written
+        except where a slice turns out to be damaged only when it is decoded.
+    ExistsError
+        When there is something else at `target`.
+    StorageError
+        When the file system refuses it or is full.
+    """
+    path = _checked_target(local_path(source), local_path(target))
+    opened = open_source(source)
+    size = _agreed_voxel_size(opened, voxel_size)
+    opened = _unsigned(opened)
+    origin = {
+        "path": opened.path.absolute().as_posix(),
+        "kind": opened.kind,
+        "fingerprint": _fingerprint(opened, size),
+    }
+    levels = plan_levels(opened.shape, opened.dtype.itemsize, size, chunks, shards)
+    image = _continued(path, levels, origin, overwrite)
+    if image is None:
+        image = create_image(
+            path,
+            opened.shape,
+            opened.dtype,
+            size,
+            name=path.name.removesuffix(".zarr").removesuffix(".ome"),
+            chunks=chunks,
+            shards=shards,
+            overwrite=overwrite,
+            attrs={"source": origin},
+        )
+    done = set(finished_slabs(image))
+    count = sum(stop - start for start, stop in done)
+    if done:
+        log.info("%s: continued after %d of %d slices", path, count, opened.shape[0])
+    for start, stop in slabs(image):
+        if progress is not None:
+            progress(count, opened.shape[0])
+        if (start, stop) not in done:
+            write_slab(image, start, opened.read(start, stop), downsample="mean")
+            count += stop - start
+    if progress is not None:
+        progress(count, opened.shape[0])
+    return read_image(path)
+
+
+def describe(store: str | Path) -> dict[str, Any]:
+    """What an OME-Zarr image or label group holds, as a dictionary of plain values.
+
+    Parameters
+    ----------
+    store : str or Path
+        See :func:`hela_dask.volume.read_image`.
+
+    Returns
+    -------
+    dict
+        ``path``, ``version``, ``complete``, ``shape`` (z, y, x), ``dtype``, ``voxel_size`` (nm),
+        ``extent`` (µm), ``levels``, ``size_on_disk`` (bytes, labels included), ``grey`` (of the
+        finest level with at most 2**27 voxels, which ``level`` names: ``min``, ``max``,
+        ``mean`` and exact ``percentiles``; None for labels and unfinished stores), ``labels``,
+        and ``source``, where this package wrote the store.
+
+    Raises
+    ------
+    MissingInputError, InputError
+        As :func:`hela_dask.volume.read_image`.
+    """
+    image = read_image(local_path(store))
+    finest = image.levels[0]
+    grey = image.complete and image.name == "image" and image.dtype.kind in "iuf"
+    return {
+        "path": str(image.path),
+        "version": image.version,
+        "complete": image.complete,
+        "shape": list(finest.shape),
+        "dtype": image.dtype.name,
+        "voxel_size": list(finest.voxel_size),
+        "extent": [
+            length * size / 1000
+            for length, size in zip(finest.shape, finest.voxel_size, strict=True)
+        ],
+        "levels": [_level_facts(level) for level in image.levels],
+        "size_on_disk": _size_on_disk(image.path),
+        "grey": _grey_summary(image) if grey else None,
+        "labels": [_label_facts(image.path / "labels" / name) for name in image.labels],
+        "source": image.attributes.get("source", {}).get("path"),
+    }
+
+
+def _checked_target(source: Path, target: Path) -> Path:
+    """`target`, unless writing there would touch the source or is plainly a slip."""
+    if target.suffix.lower() in (".tif", ".tiff", ".mrc", ".npy", ".json"):
+        raise InputError(f"{target} is to be an OME-Zarr folder: name it {target.stem}.ome.zarr")
+    here, there = source.absolute(), target.absolute()
+    if source.exists():
+        here = here.resolve()
+        there = there.resolve()
+    inside_store = here in there.parents and any(
+        (here / name).exists() for name in ("zarr.json", ".zattrs", ".zgroup")
+    )
+    if here == there or there in here.parents or inside_store:
+        raise InputError(f"{target} lies in or around the source {source}: choose another target")
+    return target
+
+
+def _agreed_voxel_size(source: Source, given: Sequence[float] | None) -> Triple:
+    """The voxel size from the metadata or the option; where both state it, they must agree."""
+    stated = " ".join("?" if size is None else f"{size:g}" for size in source.sizes)
+    if given is None:
+        if source.voxel_size is not None:
+            return checked_voxel_size(source.voxel_size, origin=f"the voxel size of {source.path}")
+        known = any(size is not None for size in source.sizes)
+        what = f"a part of its voxel size ({stated} nm, z y x)" if known else "no voxel size"
+        raise InputError(f"{source.path} states {what}: give it in nm as --voxel-size Z Y X")
+    wanted = checked_voxel_size(given)
+    for mine, theirs in zip(wanted, source.sizes, strict=True):
+        if theirs is not None and not math.isclose(mine, theirs, rel_tol=_TOLERANCE):
+            raise InputError(
+                f"{source.path} states a voxel size of {stated} nm (z y x), but --voxel-size says "
+                f"{' '.join(f'{size:g}' for size in wanted)}: leave the option out to use what the "
+                "file states, or correct the file"
+            )
+    return wanted
+
+
+def _unsigned(source: Source) -> Source:
+    """The source as 8 or 16 bit unsigned, or a sentence that says what it is instead."""
+    if source.dtype in (np.uint8, np.uint16):
+        return source
+    if source.dtype == np.bool_:
+        return replace(source, dtype=np.dtype(np.uint8))
+    if source.dtype not in (np.int8, np.int16):
+        raise InputError(
+            f"{source.path} holds {source.dtype.name} values; 8 or 16 bit grey values are needed: "
+            "scale it to 16 bit first (in Fiji: Image > Type > 16-bit)"
+        )
+    depth = max(1, 2**26 // (source.shape[1] * source.shape[2]))
+    lowest = min(
+        int(source.read(start, min(start + depth, source.shape[0])).min())
+        for start in range(0, source.shape[0], depth)
+    )
+    unsigned = np.dtype(f"u{source.dtype.itemsize}")
+    if lowest >= 0:
+        return replace(source, dtype=unsigned)
+    if source.dtype == np.int16:
+        raise InputError(
+            f"{source.path} holds 16 bit signed values down to {lowest}: add an offset so that "
+            "none is negative, and save it as 16 bit unsigned"
+        )
+    log.warning("%s holds signed bytes down to %d; 128 is added to all", source.path, lowest)
+
+    def shifted(start: int, stop: int) -> NDArray[Any]:
+        return (source.read(start, stop).astype(np.int16) + 128).astype(np.uint8)
+
+    return replace(source, dtype=unsigned, reader=shifted)
+
+
+def _fingerprint(source: Source, voxel_size: Triple) -> str:
+    """Identity of what is converted: every file's name, size and time, shape and voxel size."""
+    digest = hashlib.sha256()
+    digest.update(repr((source.shape, source.dtype.str, voxel_size)).encode())
+    for file in source.files:
+        facts = file.stat()
+        digest.update(
+            f"{file.absolute().as_posix()}\0{facts.st_size}\0{facts.st_mtime_ns}".encode()
+        )
+    return digest.hexdigest()
+
+
+def _continued(
+    path: Path, levels: tuple[Level, ...], origin: dict[str, str], overwrite: bool
+) -> Image | None:
+    """The unfinished store at `path`, if this very conversion began it; else None.
+
+    What may not be replaced is refused here; what this package did not write, in
+    :func:`hela_dask.store.create_image`.
+    """
+    try:
+        image = read_image(path)
+    except HelaDaskError:
+        return None
+    begun = image.attributes.get("source", {})
+    if begun == origin and not image.complete and image.levels == levels:
+        return image
+    if overwrite or not image.attributes:
+        return None
+    if image.complete:
+        problem = "there already and complete"
+    elif begun == origin:
+        problem = "an unfinished conversion with other chunks"
+    elif begun.get("path") == origin["path"]:
+        problem = "an unfinished conversion of the same path with other content or voxel size"
+    else:
+        problem = f"an unfinished store made from {begun.get('path', 'something else')}"
+    raise ExistsError(f"{path} is {problem}: choose another name, or replace it with --overwrite")
+
+
+def _level_facts(level: Level) -> dict[str, Any]:
+    return {
+        "path": level.path,
+        "shape": list(level.shape),
+        "voxel_size": list(level.voxel_size),
+        "chunks": list(level.chunks),
+        "shards": None if level.shards is None else list(level.shards),
+    }
+
+
+def _label_facts(path: Path) -> dict[str, Any]:
+    try:
+        image = read_image(path, unknown_scale=True)
+    except HelaDaskError as error:
+        return {"name": path.name, "error": str(error)}
+    return {
+        "name": path.name,
+        "shape": list(image.levels[0].shape),
+        "dtype": image.dtype.name,
+        "complete": image.complete,
+        "run": image.attributes.get("run"),
+    }
+
+
+def _size_on_disk(path: Path) -> int:
+    total, folders = 0, [str(path)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
+def _grey_summary(image: Image) -> dict[str, Any]:
+    """Minimum, maximum, mean and percentiles, from whole-number counts where the type allows."""
+    number = next(
+        (
+            number
+            for number, level in enumerate(image.levels)
+            if math.prod(level.shape) <= _SUMMARY_VOXELS
+        ),
+        len(image.levels) - 1,
+    )
+    blocks = _blocks(image, image.levels[number])
+    if image.dtype not in (np.uint8, np.uint16):
+        parts = [(block.min(), block.max(), block.sum(dtype=np.float64)) for block in blocks]
+        lows, highs, sums = zip(*parts, strict=True)
+        return {
+            "level": number,
+            "min": float(min(lows)),
+            "max": float(max(highs)),
+            "mean": math.fsum(sums) / math.prod(image.levels[number].shape),
+            "percentiles": None,
+        }
+    counts = np.zeros(2 ** (8 * image.dtype.itemsize), np.int64)
+    for block in blocks:
+        counts += np.bincount(block.ravel(), minlength=counts.size)
+    values = np.flatnonzero(counts)
+    below = np.cumsum(counts)
+    total = int(below[-1])
+    return {
+        "level": number,
+        "min": int(values[0]),
+        "max": int(values[-1]),
+        "mean": float(np.dot(values, counts[values]) / total),
+        "percentiles": {
+            str(percent): int(np.searchsorted(below, math.ceil(total * percent / 100)))
+            for percent in _PERCENTILES
+        },
+    }
+
+
+def _blocks(image: Image, level: Level) -> Iterator[NDArray[Any]]:
+    """The level, some slices at a time."""
+    array = zarr.open_array(LocalStore(image.path / level.path, read_only=True), mode="r")
+    depth = (level.shards or level.chunks)[0]
+    for start in range(0, level.shape[0], depth):
+        where: tuple[int | slice, ...] = (0,) * (array.ndim - 3) + (slice(start, start + depth),)
+        yield np.asarray(array[where if array.ndim >= 3 else ...])
