@@ -132,7 +132,8 @@ def reopen(image: Image | str | Path, ranges: Iterable[tuple[int, int]]) -> None
         marks = _marks(image)
         marks.mkdir(parents=True, exist_ok=True)
         for item in finished_slabs(image):
-            (marks / str(item[0])).touch()
+            if not (marks / str(item[0])).exists():  # finished ones keep their time
+                (marks / str(item[0])).touch()
         for item in again:
             (marks / str(item[0])).unlink(missing_ok=True)
         if again:
