@@ -49,7 +49,24 @@ class _Stage:
 class BackgroundParameters(_Stage):
     """Resin against cells, a slice at a time (J. Imaging 2021, section 2.3; see METHODS A.2)."""
 
+    blur: float = knob(20.0, "low-pass before everything else, nm")
+    separability: float = knob(
+        0.72, "share of the grey values' variance that resin against cells explains, at least"
+    )
     sigma: float = knob(90.0, "Gaussian of the edge detector, nm", low=1.0)
+    edge_quantile: float = knob(0.7, "share of the gradients below the high threshold", high=1.0)
+    edge_low: float = knob(0.4, "low threshold of the edges as a fraction of the high", high=1.0)
+    edge_width: float = knob(210.0, "width that edges are widened to, nm")
+    smallest_piece: float = knob(0.01, "least area of a super-pixel, µm²")
+    closing: float = knob(390.0, "gaps that super-pixels are joined over, radius in nm")
+    opening: float = knob(190.0, "thinner parts of the super-pixels are dropped, radius in nm")
+    reach: float = knob(1500.0, "how far from the super-pixels bright pixels are added, nm")
+    detail: float = knob(40.0, "low-pass for the pixels that are added, nm")
+    contrast: float = knob(
+        0.35, "a pixel is added this far up from the cells' grey to the resin's", high=1.0
+    )
+    smallest_fragment: float = knob(0.25, "smaller pieces of cell in the resin are resin, µm²")
+    smallest_gap: float = knob(0.1, "smaller pieces of resin are cell, µm²")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,96 @@
+"""Discs of any radius through distance transforms, holes, and small pieces; radii in nm."""
+
+from __future__ import annotations
+
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+__all__ = [
+    "EIGHT",
+    "areas",
+    "close",
+    "depth_inside",
+    "dilate",
+    "distance_to",
+    "erode",
+    "open_",
+    "remove_holes",
+    "remove_pieces",
+    "touching_border",
+]
+
+Mask = NDArray[np.bool_]
+
+# 8-connected neighbourhood in a plane.
+EIGHT = np.ones((3, 3), dtype=bool)
+
+
+def distance_to(mask: Mask, pixel: tuple[float, ...]) -> NDArray[np.float32]:
+    """Distance in nm from each pixel to the nearest true one; infinite where none is.
+
+    The border of the array is no obstacle and no object: what lies beyond is not known.
+    """
+    return depth_inside(~mask, pixel)
+
+
+def depth_inside(mask: Mask, pixel: tuple[float, ...]) -> NDArray[np.float32]:
+    """Distance in nm from each true pixel to the nearest false one; 0 on false ones."""
+    distance: NDArray[np.float32] = edt.edt(
+        np.ascontiguousarray(mask), anisotropy=tuple(pixel), black_border=False, parallel=1
+    )
+    return distance
+
+
+def dilate(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
+    """Everything within `radius` (nm) of the mask."""
+    return distance_to(mask, pixel) <= radius
+
+
+def erode(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
+    """What lies further than `radius` (nm) inside the mask."""
+    return depth_inside(mask, pixel) > radius
+
+
+def close(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
+    """Fill the gaps that a disc of `radius` (nm) does not fit into."""
+    return erode(dilate(mask, radius, pixel), radius, pixel)
+
+
+def open_(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
+    """Remove what a disc of `radius` (nm) does not fit into."""
+    return dilate(erode(mask, radius, pixel), radius, pixel)
+
+
+def areas(labels: NDArray[np.int32], pixel: tuple[float, ...]) -> NDArray[np.float64]:
+    """Area in µm² of each label of a plane, index 0 (no label) set to zero."""
+    sizes = np.bincount(labels.ravel()) * (float(np.prod(pixel)) * 1e-6)
+    sizes[0] = 0.0
+    return sizes
+
+
+def remove_pieces(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
+    """Drop 4-connected pieces of a plane under `area` (µm²)."""
+    labels, _ = ndimage.label(mask)
+    keep = areas(labels, pixel) >= area
+    keep[0] = False
+    kept: Mask = keep[labels]
+    return kept
+
+
+def remove_holes(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
+    """Fill 4-connected holes of a plane under `area` (µm²) that do not reach its border."""
+    labels, _ = ndimage.label(~mask)
+    keep = areas(labels, pixel) >= area
+    keep[touching_border(labels)] = True
+    keep[0] = False
+    filled: Mask = ~keep[labels]
+    return filled
+
+
+def touching_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The labels, without 0, that touch the border of the plane."""
+    sides = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    found = np.unique(sides)
+    return found[found > 0]
