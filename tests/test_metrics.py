@@ -118,7 +118,7 @@ def test_variation_of_information_equals_scikit_image(
     pair: tuple[np.ndarray, np.ndarray],
 ) -> None:
     prediction, truth = pair
-    wanted = skimage_variation(truth, prediction)  # type: ignore[no-untyped-call]
+    wanted = skimage_variation(truth, prediction)
     assert variation_of_information(contingency(prediction, truth)) == pytest.approx(
         tuple(wanted), abs=1e-12
     )

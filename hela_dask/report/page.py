@@ -1,0 +1,256 @@
+"""The HTML page: what a run found, put in order for a reader; no arithmetic on images."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+import hela_dask
+from hela_dask.report.folder import RunFolder
+from hela_dask.report.pictures import Picture
+from hela_dask.report.style import SCRIPT, STYLE
+from hela_dask.report.tables import (
+    cells_table,
+    facts_table,
+    instances_table,
+    scores_table,
+    timings_table,
+)
+
+__all__ = ["render"]
+
+
+def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str]) -> str:
+    """The page as one text, pictures and all.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    pictures : sequence of Picture
+        Their files are read.
+    notes : sequence of str
+        What could not be drawn.
+    """
+    name = str(folder.facts.get("store") or folder.path).replace("\\", "/").rstrip("/")
+    title = f"Cells of {name.rsplit('/', 1)[-1]}"
+    parts = [
+        ("", "", _tiles(folder)),
+        ("", "", _warnings(folder, notes)),
+        ("scores", "Agreement with the truth", _scores(folder, pictures)),
+        ("slices", "Slices", _gallery(pictures, "overlays")),
+        ("cells", "Cells", _cells(folder)),
+        ("planes", "Three planes", _gallery(pictures, "orthogonal", "one")),
+        ("detection", "Detection", _gallery(pictures, "detection", "gallery wide")),
+        ("volume", "Volume and run", _facts(folder)),
+        ("parameters", "Parameters", _parameters(folder)),
+    ]
+    links = "".join(
+        f'<a href="#{key}">{escape(heading)}</a>' for key, heading, body in parts if key and body
+    )
+    sections = "".join(
+        f'<section id="{key}"><h2>{escape(heading)}</h2>{body}</section>' if key else body
+        for key, heading, body in parts
+        if body
+    )
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
+        f"<header><div><h1>{escape(title)}</h1><p>{_subtitle(folder)}</p>"
+        f"<nav>{links}</nav></div></header>"
+        f"<main>{sections}<footer>Written by hela_dask {escape(hela_dask.__version__)}. "
+        "Lengths and volumes are physical; slices are counted from 1, the bottom one."
+        f"</footer></main><script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _subtitle(folder: RunFolder) -> str:
+    image = folder.facts.get("image") or {}
+    parts = []
+    if image.get("shape") and image.get("voxel_size"):
+        parts.append(" × ".join(map(str, image["shape"])) + " voxels (z, y, x)")
+        parts.append(" × ".join(f"{step:g}" for step in image["voxel_size"]) + " nm")
+    if folder.facts.get("method"):
+        parts.append(f"method {folder.facts['method']}")
+    if when := (folder.facts.get("finished") or folder.facts.get("started")):
+        parts.append(_when(str(when)))
+    return escape(" · ".join(parts))
+
+
+def _when(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text).strftime("%d %B %Y, %H:%M %Z").strip()
+    except ValueError:
+        return text
+
+
+def _tiles(folder: RunFolder) -> str:
+    """The figures one looks for first."""
+    cells, done = folder.cells, folder.segmented()
+    tiles: list[tuple[str, str]] = []
+    if "status" in cells:
+        good = int((cells["status"] == "ok").sum())
+        tiles.append((str(good), f"cells segmented of {len(cells)} found"))
+    if "complete" in done and len(done):
+        whole = done[done["complete"].astype(bool) & (done["status"] == "ok")]
+        tiles.append((str(len(whole)), "of them complete: not cut by the volume"))
+        basis, rows = ("of complete cells", whole) if len(whole) else ("of cut cells", done)
+        for part in ("nucleus", "cell"):
+            volume = rows.get(f"{part}_volume", pd.Series(dtype=float)).dropna()
+            if len(volume):
+                spread = f" ± {volume.std():.0f}" if len(volume) > 1 else ""
+                tiles.append((f"{volume.mean():.0f}{spread} µm³", f"{part} volume {basis}"))
+    for name in ("nucleus", "cell"):
+        score = folder.score(name)
+        inner = score.get("instances")
+        if isinstance(inner, dict):
+            levels = {row["iou"]: row["f1"] for row in inner.get("thresholds", [])}
+            value, what = levels.get(0.5), f"F1 of {name} instances at IoU 0.5"
+        else:
+            value, what = score.get("ji"), f"Jaccard index of the {name}"
+        if value is not None:
+            tiles.append((f"{value:.3f}", what))
+    if seconds := sum((folder.facts.get("timings") or {}).values()):
+        tiles.append((duration(seconds), "computing in the last call"))
+    return (
+        '<div class="tiles">'
+        + "".join(
+            f'<div class="tile"><b>{escape(a)}</b><span>{escape(b)}</span></div>' for a, b in tiles
+        )
+        + "</div>"
+        if tiles
+        else ""
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 3.2 s, 4 min 10 s, 2 h 05 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = math.floor(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds - 60 * minutes:02.0f} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _warnings(folder: RunFolder, notes: Iterable[str]) -> str:
+    body = ""
+    if folder.facts.get("error"):
+        state = escape(str(folder.facts.get("state", "")))
+        body += (
+            f'<section class="error"><h2>The run {state or "stopped"}</h2>'
+            f"{escape(str(folder.facts['error']))}</section>"
+        )
+    texts = [str(text) for text in (*(folder.facts.get("warnings") or ()), *notes)]
+    if texts:
+        items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+        heading = "Warnings" if len(texts) > 1 else "Warning"
+        body += f'<section class="warnings"><h2>{heading}</h2><ul>{items}</ul></section>'
+    return body
+
+
+def _scores(folder: RunFolder, pictures: Sequence[Picture]) -> str:
+    scores = {name: folder.score(name) for name in ("nucleus", "cell") if folder.score(name)}
+    if not scores:
+        return ""
+    classes = {name: score for name, score in scores.items() if "ji" in score}
+    matched = {
+        name: score["instances"]
+        for name, score in scores.items()
+        if isinstance(score.get("instances"), dict)
+    }
+    truth = ", ".join(str(path) for path in (folder.scores.get("truth") or {}).values())
+    span = folder.scores.get("slices")
+    where = f"Truth: {escape(truth)}" if truth else ""
+    if span:
+        where += f"{'; s' if where else 'S'}lices {span[0]} to {span[1]}"
+    errors = _gallery(pictures, "errors")
+    legend = (
+        "<h3>Right and wrong</h3><p class='note'>Blue: in both. Amber: predicted only (FP). "
+        "Magenta: in the truth only (FN).</p>"
+    )
+    return (
+        (f'<p class="note">{where}</p>' if where else "")
+        + (scores_table(classes) if classes else "")
+        + (instances_table(matched) if matched else "")
+        + _gallery(pictures, "curves", "plain")
+        + (legend + errors if errors else "")
+    )
+
+
+def _gallery(pictures: Sequence[Picture], section: str, kind: str = "gallery") -> str:
+    figures = []
+    for picture in pictures:
+        if picture.section == section and picture.path.exists():
+            mime = "jpeg" if picture.path.suffix == ".jpg" else "png"
+            data = base64.b64encode(picture.path.read_bytes()).decode("ascii")
+            caption = escape(picture.caption)
+            figures.append(
+                f'<figure><img alt="{caption}" src="data:image/{mime};base64,{data}">'
+                f"<figcaption>{caption}</figcaption></figure>"
+            )
+    return f'<div class="{kind}">{"".join(figures)}</div>' if figures else ""
+
+
+def _cells(folder: RunFolder) -> str:
+    if folder.cells.empty:
+        return "<p>No cell was found.</p>"
+    counts = folder.cells["status"].value_counts()
+    badges = " ".join(
+        f'<span class="badge {escape(str(status))}">{number} {escape(spoken(str(status)))}</span>'
+        for status, number in counts.items()
+    )
+    note = (
+        '<p class="note">Click a heading to sort. Volumes of cells that the volume cuts are of the '
+        "part inside.</p>"
+    )
+    return f"<p>{badges}</p>{cells_table(folder.cells)}{note}"
+
+
+def spoken(status: str) -> str:
+    """A status as words."""
+    return status.replace("_", " ")
+
+
+def _facts(folder: RunFolder) -> str:
+    facts = folder.facts
+    image, machine, dask = (facts.get(name) or {} for name in ("image", "machine", "dask"))
+    rows: dict[str, Any] = {"image": facts.get("store")}
+    if image.get("extent"):
+        rows["extent"] = " × ".join(f"{length / 1000:.1f}" for length in image["extent"]) + " µm"
+    rows |= {"type": image.get("dtype"), "pyramid levels": image.get("levels")}
+    rows |= {f"labels/{name}": path for name, path in (facts.get("labels") or {}).items()}
+    rows |= {"run folder": str(folder.path.absolute()), "state": facts.get("state")}
+    rows |= {"started": facts.get("started"), "finished": facts.get("finished")}
+    if dask:
+        rows["workers"] = f"{dask.get('workers')} with {dask.get('threads')} threads in all"
+        rows["dashboard"] = dask.get("dashboard")
+    command = machine.get("command")
+    rows |= {"machine": machine.get("platform"), "command": " ".join(command) if command else None}
+    versions = facts.get("versions") or {}
+    return (
+        facts_table(rows)
+        + timings_table(facts.get("timings") or {}, duration)
+        + (
+            f"<details><summary>Versions</summary>{facts_table(versions)}</details>"
+            if versions
+            else ""
+        )
+    )
+
+
+def _parameters(folder: RunFolder) -> str:
+    groups: Mapping[str, Any] = folder.facts.get("parameters") or {}
+    body = "".join(
+        f"<div><h3>{escape(str(group))}</h3>{facts_table(knobs)}</div>"
+        for group, knobs in groups.items()
+        if isinstance(knobs, dict)
+    )
+    note = '<p class="note">Lengths in nm, areas in µm²; the same are in run.toml.</p>'
+    return f'<div class="columns">{body}</div>{note}' if body else ""

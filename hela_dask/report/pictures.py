@@ -1,0 +1,258 @@
+"""The pictures of a report: which slices and planes are worth showing, read and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hela_dask.errors import HelaDaskError
+from hela_dask.figures import (
+    draw_chains,
+    draw_curves,
+    draw_detections,
+    draw_errors,
+    draw_orthogonal,
+    draw_overlay,
+)
+from hela_dask.labels_input import Pair, open_labels, pair_labels
+from hela_dask.report.folder import RunFolder
+from hela_dask.report.reading import View, compute, open_view
+from hela_dask.volume import voxel_size
+
+__all__ = ["Picture", "draw_pictures"]
+
+PIXELS = 1400  # of a picture, at most
+OVERLAYS = 6
+ERRORS = 3  # slices a class
+REACH = 13_000.0  # nm around a cell's centre: a cell is 15-20 µm wide
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn file, where it belongs and what it shows."""
+
+    section: str
+    path: Path
+    caption: str
+
+
+def draw_pictures(folder: RunFolder) -> tuple[list[Picture], list[str]]:
+    """Draw all pictures that the run has data for, into ``figures/``.
+
+    Returns
+    -------
+    pictures : list of Picture
+    notes : list of str
+        A sentence for each kind of picture that could not be drawn.
+    """
+    target = folder.path / "figures"
+    for old in (*target.glob("overlay_*.jpg"), *target.glob("errors_*.jpg")):
+        old.unlink()
+    kinds: list[Callable[[RunFolder, Path], Iterator[Picture]]] = [_chains, _curves]
+    notes = []
+    if folder.store is None:
+        notes.append(f"the image is no longer at {folder.facts.get('store')}: no pictures of it")
+    else:
+        kinds += [_overlays, _orthogonal, _detections, _errors]
+    pictures = []
+    for kind in kinds:
+        try:
+            pictures += list(kind(folder, target))
+        except (HelaDaskError, OSError) as error:
+            notes.append(f"pictures left out: {error}")
+    return pictures, notes
+
+
+def _view(folder: RunFolder, **how: Any) -> View:
+    assert folder.store is not None
+    return open_view(folder.store, folder.labels("nuclei"), folder.labels("cells"), **how)
+
+
+def _overlays(folder: RunFolder, target: Path) -> Iterator[Picture]:
+    """Slices evenly spaced through the cells (Fig. 10)."""
+    view = _view(folder, pixels=PIXELS)
+    depth, cells = view.image.sizes["z"], folder.segmented()
+    first, last = (
+        (1, depth) if cells.empty else (cells["first_slice"].min(), cells["last_slice"].max())
+    )
+    numbers = np.linspace(int(first), int(last), OVERLAYS + 2)[1:-1].round().astype(int)
+    extent = max(n * step for n, step in zip(view.image.shape[1:], view.pixel, strict=True))
+    for number in sorted(set(np.clip(numbers, 1, depth).tolist())):
+        grey, nuclei, cell = view.plane(z=number - 1)
+        path = target / f"overlay_{number:05d}.jpg"
+        height = (number - 1) * view.voxel_size[0] / 1000
+        title = f"slice {number} of {depth}, {height:.2f} µm up"
+        draw_overlay(grey, nuclei, cell, view.pixel, path, title=title, width=_width(extent))
+        labels = nuclei if cell is None else cell
+        shown = [] if labels is None else np.unique(labels[labels > 0]).tolist()
+        ids = ", ".join(map(str, shown))
+        caption = f"Slice {number}" + (f": cells {ids}" if ids else ": no cell")
+        yield Picture("overlays", path, caption)
+
+
+def _width(extent: float) -> int:
+    """Pixels of a picture: more where there is more to see."""
+    return 1200 if extent > 30_000 else 800
+
+
+def _orthogonal(folder: RunFolder, target: Path) -> Iterator[Picture]:
+    """Three planes through the largest cell, a complete one if there is any."""
+    cells = folder.segmented()
+    if cells.empty:
+        return
+    order = [name for name in ("complete", "cell_volume", "nucleus_volume") if name in cells]
+    cell = cells.sort_values(order, ascending=False).iloc[0]
+    view = _view(folder, resolution=40.0)
+    if max(view.image.sizes[axis] * view.pixel[k] for k, axis in enumerate("yx")) > 2.4 * REACH:
+        view = view.window((float(cell["y"]), float(cell["x"])), REACH)
+    at = {axis: int(np.abs(view.image[axis].values - float(cell[axis])).argmin()) for axis in "zyx"}
+    planes = {
+        "xy": view.plane(z=at["z"]),
+        "xz": view.plane(y=at["y"]),
+        "yz": view.plane(x=at["x"]),
+    }
+    size = view.voxel_size
+    point = tuple((at[axis] + 0.5) * size[k] for k, axis in enumerate("zyx"))
+    path = target / "orthogonal.jpg"
+    draw_orthogonal(planes, size, (point[0], point[1], point[2]), path)
+    yield Picture(
+        "orthogonal",
+        path,
+        f"The planes through the centre of cell {cell['label']}, z to scale; dashes show where "
+        "they meet.",
+    )
+
+
+def _chains(folder: RunFolder, target: Path) -> Iterator[Picture]:
+    extent = (folder.facts.get("image") or {}).get("extent")
+    if folder.detections.empty or folder.cells.empty or not extent:
+        return
+    z, y, x = (float(length) for length in extent)
+    path = draw_chains(folder.detections, folder.cells, (z, y, x), target / "chains.png")
+    yield Picture(
+        "detection",
+        path,
+        "Detections in the analysed slices, linked into cells; the larger a dot, the farther the "
+        "resin. Grey and dashed: not segmented as a whole cell, see the reasons in the table.",
+    )
+
+
+def _detections(folder: RunFolder, target: Path) -> Iterator[Picture]:
+    """The analysed slice with the most detections, the middle one of several."""
+    if folder.detections.empty:
+        return
+    counts = folder.detections["slice"].value_counts().sort_index()
+    best = counts.index[counts == counts.max()]
+    number = int(best[len(best) // 2])
+    image = _view(folder, pixels=PIXELS).image
+    rows = folder.detections[folder.detections["slice"] == number]
+    pixel = voxel_size(image)[1:]
+    extent = max(n * step for n, step in zip(image.shape[1:], pixel, strict=True))
+    path = draw_detections(
+        compute(image.isel(z=number - 1)),
+        rows,
+        pixel,
+        target / "detections.png",
+        origin=(float(image["y"][0]), float(image["x"][0])),
+        width=_width(extent),
+    )
+    yield Picture(
+        "detection",
+        path,
+        f"Slice {number}: detections ranked by size; a circle reaches to the nearest resin.",
+    )
+
+
+def _curves(folder: RunFolder, target: Path) -> Iterator[Picture]:
+    curves = {}
+    for name in ("nucleus", "cell"):
+        score = folder.score(name)
+        rows = score.get("per_slice") or score.get("instances", {}).get("per_slice")
+        if rows:
+            curves[name] = pd.DataFrame(rows).astype({"ji": float})
+    if curves:
+        path = draw_curves(curves, target / "curves.png")
+        yield Picture("curves", path, "Jaccard index of each slice that has the class.")
+
+
+def _errors(folder: RunFolder, target: Path) -> Iterator[Picture]:
+    """Right and wrong in slices evenly spaced through each class (Figs. 5 and 11)."""
+    paths = folder.scores.get("truth") or {}
+    for name, labels in (("nucleus", "nuclei"), ("cell", "cells")):
+        score, predicted = folder.score(name), folder.labels(labels)
+        truth = paths.get(name) or paths.get("classes")
+        matched = score.get("instances")
+        inner = matched if isinstance(matched, dict) else score
+        rows = pd.DataFrame(inner.get("per_slice") or {})
+        if rows.empty or predicted is None or truth is None or not Path(truth).exists():
+            continue
+        present = rows.loc[rows["tp"] + rows["fp"] + rows["fn"] > 0]
+        if present.empty:
+            continue
+        picks = np.linspace(0, len(present) - 1, 2 * ERRORS + 1)[1::2].round().astype(int)
+        slices = tuple(folder.scores.get("slices") or inner["slices"])
+        pair = pair_labels(open_labels(predicted, name), open_labels(truth, name), slices)
+        for row in present.iloc[sorted(set(picks.tolist()))].to_dict("records"):
+            yield _error(folder, target, name, pair, score, row)
+
+
+Row = dict[Any, Any]
+
+
+def _error(
+    folder: RunFolder, target: Path, name: str, pair: Pair, score: dict[str, Any], row: Row
+) -> Picture:
+    number = int(row["slice"])
+    _, found, true = next(pair.slabs(number, number))
+    if isinstance(score.get("instances"), dict):
+        prediction, truth = _matched(found[0], true[0], score["instances"]["pairs"])
+    else:
+        prediction = np.isin(found[0], score["instances"])
+        truth = np.isin(true[0], score["values"])
+    image = _image_like(folder, truth.shape)
+    # Every so many pixels of a large slice; the window around the masks of a small class.
+    rows, columns = (np.flatnonzero((prediction | truth).any(axis=axis)) for axis in (1, 0))
+    pixel = voxel_size(image)[1:]
+    margin = [int(2000 / step) for step in pixel]
+    y = slice(max(rows[0] - margin[0], 0), rows[-1] + margin[0] + 1)
+    x = slice(max(columns[0] - margin[1], 0), columns[-1] + margin[1] + 1)
+    grey = compute(image.isel(z=number - 1, y=y, x=x))
+    step = -(-max(grey.shape) // PIXELS)
+    thin = np.s_[::step, ::step]
+    path = draw_errors(
+        grey[thin],
+        prediction[y, x][thin],
+        truth[y, x][thin],
+        (pixel[0] * step, pixel[1] * step),
+        target / f"errors_{name}_{number:05d}.jpg",
+        title=f"{name}, slice {number}: JI {row['ji']:.3f}",
+    )
+    return Picture("errors", path, f"{name.capitalize()}, slice {number}")
+
+
+def _matched(found: Any, true: Any, pairs: list[dict[str, Any]]) -> tuple[Any, Any]:
+    """Masks whose overlap is where matched instances overlap."""
+    right = np.zeros(found.shape, bool)
+    for pair in pairs:
+        right |= (found == pair["prediction"]) & (true == pair["truth"])
+    return (found != 0) & (right | (true == 0)), true != 0
+
+
+def _image_like(folder: RunFolder, shape: tuple[int, ...]) -> xr.DataArray:
+    """The image on a grid of (y, x) pixels: a level of its pyramid, or every so many pixels."""
+    assert folder.store is not None
+    whole = open_view(folder.store, None, None).image
+    step = max(1, whole.shape[1] // shape[0])
+    finest = voxel_size(whole)
+    near = open_view(folder.store, None, None, resolution=max(finest[1:]) * step).image
+    if near.shape[1:] == tuple(shape):
+        return near
+    return whole.isel(
+        y=slice(step // 2, None, step), x=slice(step // 2, None, max(1, whole.shape[2] // shape[1]))
+    )

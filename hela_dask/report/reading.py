@@ -1,0 +1,112 @@
+"""Planes of an image and its labels, at the level of the pyramid that suits a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hela_dask.volume import open_volume, read_image, voxel_size
+
+__all__ = ["View", "open_view"]
+
+Plane = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class View:
+    """An image with its labels on the same lazy grid.
+
+    Attributes
+    ----------
+    image : DataArray (z, y, x)
+    nuclei, cells : DataArray (z, y, x) or None
+    """
+
+    image: xr.DataArray
+    nuclei: xr.DataArray | None
+    cells: xr.DataArray | None
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """(z, y, x) in nm."""
+        return voxel_size(self.image)
+
+    @property
+    def pixel(self) -> tuple[float, float]:
+        """(y, x) in nm."""
+        return self.voxel_size[1:]
+
+    def plane(self, **where: int) -> tuple[Plane, Plane | None, Plane | None]:
+        """Grey values, nuclei and cells of one plane, as ``plane(z=12)``."""
+        return (
+            compute(self.image.isel(where)),
+            None if self.nuclei is None else compute(self.nuclei.isel(where)),
+            None if self.cells is None else compute(self.cells.isel(where)),
+        )
+
+    def window(self, centre: tuple[float, float], reach: float) -> View:
+        """The part within ``reach`` nm of (y, x) in the plane; slices are all kept."""
+        part = {
+            axis: slice(middle - reach, middle + reach)
+            for axis, middle in zip("yx", centre, strict=True)
+        }
+        return View(
+            self.image.sel(part),
+            None if self.nuclei is None else self.nuclei.sel(part),
+            None if self.cells is None else self.cells.sel(part),
+        )
+
+
+def compute(array: xr.DataArray) -> Plane:
+    """The values, read by threads of this process even where a cluster is connected."""
+    return np.asarray(array.compute(scheduler="threads").values)
+
+
+def open_view(
+    store: Path,
+    nuclei: Path | None,
+    cells: Path | None,
+    *,
+    pixels: int | None = None,
+    resolution: float | None = None,
+) -> View:
+    """Open an image and its labels for pictures.
+
+    Parameters
+    ----------
+    store, nuclei, cells : Path or None
+        OME-Zarr image and label groups.
+    pixels : int, optional
+        The finest level with at most so many pixels in y and x; where even the coarsest has
+        more, every second, third, … pixel of it.
+    resolution : float, optional
+        Otherwise: the coarsest level with pixels of at most so many nm.
+    """
+    if pixels is None:
+        image = open_volume(store, resolution)
+    else:
+        levels = read_image(store).levels
+        fitting = [k for k, level in enumerate(levels) if max(level.shape[1:]) <= pixels]
+        image = open_volume(store, level=min(fitting, default=len(levels) - 1))
+        step = -(-max(image.shape[1:]) // pixels)
+        if step > 1:
+            image = image.isel(y=slice(None, None, step), x=slice(None, None, step))
+    return View(image, *(_on_grid(path, image) for path in (nuclei, cells)))
+
+
+def _on_grid(path: Path | None, image: xr.DataArray) -> xr.DataArray | None:
+    """Labels at the pixels of the image."""
+    if path is None:
+        return None
+    labels = open_volume(path, max(voxel_size(image)[1:]))
+    same = labels.shape == image.shape and all(
+        np.allclose(labels[axis], image[axis]) for axis in "zyx"
+    )
+    if same:
+        return labels
+    return labels.sel({axis: image[axis] for axis in "zyx"}, method="nearest")
