@@ -1,0 +1,380 @@
+"""Writing: whole slabs only, pyramids, owners of labels, and stores that other readers open."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pickle
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hela_dask import store
+from hela_dask.errors import ExistsError, InputError, ParameterError, StorageError
+from hela_dask.pyramid import halve, layout
+from hela_dask.volume import Image, open_volume, read_image
+
+SIZE = (50.0, 10.0, 12.0)
+
+
+def volume(shape: tuple[int, int, int] = (20, 300, 521), dtype: str = "uint8") -> NDArray[Any]:
+    top = np.iinfo(dtype).max
+    return np.random.default_rng(0).integers(0, top, shape, dtype=dtype, endpoint=True)
+
+
+def fill(image: Image, data: NDArray[Any], how: Any = "mean") -> None:
+    for z0, z1 in store.slabs(image):
+        store.write_slab(image, z0, data[z0:z1], downsample=how)
+
+
+def make_image(path: Path, data: NDArray[Any] | None = None) -> Image:
+    data = volume() if data is None else data
+    image = store.create_image(path, data.shape, data.dtype, SIZE, name="x")
+    fill(image, data)
+    return image
+
+
+def make_labels(owner: Path, run: Path | None = None, **more: Any) -> Image:
+    labels = store.create_labels(owner, "nuclei", (20, 300, 521), "uint32", SIZE, run=run, **more)
+    if not labels.complete:
+        fill(labels, volume().astype(np.uint32) // 50, "nearest")
+    return read_image(labels.path)
+
+
+def test_levels_halve_y_and_x_and_shift_by_half_a_voxel(tmp_path: Path) -> None:
+    image = make_image(tmp_path / "a.ome.zarr")
+    assert [level.shape for level in image.levels] == [
+        (20, 300, 521),
+        (20, 150, 261),
+        (20, 75, 131),
+    ]
+    assert [level.voxel_size for level in image.levels] == [
+        (50, 10, 12),
+        (50, 20, 24),
+        (50, 40, 48),
+    ]
+    assert [level.translation for level in image.levels] == [(0, 0, 0), (0, 5, 6), (0, 15, 18)]
+    assert (image.levels[0].chunks, image.levels[0].shards) == ((16, 256, 256), (16, 512, 768))
+
+
+def test_what_was_written_is_read_at_every_level(tmp_path: Path) -> None:
+    data = volume()
+    make_image(tmp_path / "a.ome.zarr", data)
+    expected = data
+    for level in range(3):
+        assert np.array_equal(open_volume(tmp_path / "a.ome.zarr", level=level).values, expected)
+        expected = halve(expected, "mean")
+
+
+@pytest.mark.parametrize("how", ["mean", "nearest", "any"])
+def test_halving_by_hand(how: Any) -> None:
+    block = np.array([[[0, 4, 9], [4, 4, 11], [7, 1, 200]]], np.uint8)
+    expected = {
+        "mean": [[3, 10], [4, 200]],
+        "nearest": [[0, 9], [7, 200]],
+        "any": [[4, 11], [7, 200]],
+    }[how]
+    assert halve(block, how).tolist() == [expected]
+    assert halve(block, how).dtype == np.uint8
+
+
+def test_the_mean_of_a_level_is_that_of_the_finer_one() -> None:
+    data = volume((4, 512, 512), "uint16")
+    assert abs(float(halve(data, "mean").mean()) - float(data.mean())) < 0.01
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 65535))
+def test_halving_a_constant_keeps_it(height: int, width: int, value: int) -> None:
+    block = np.full((2, height, width), value, np.uint16)
+    for how in ("mean", "nearest", "any"):
+        small = halve(block, how)
+        assert small.shape == (2, -(-height // 2), -(-width // 2))
+        assert (small == value).all()
+
+
+def test_a_slab_of_large_planes_is_less_deep() -> None:
+    assert layout((518, 8192, 8192), 1)[1] == (8, 1024, 1024)
+    assert layout((518, 8192, 8192), 4)[1] == (2, 1024, 1024)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "shards"), [((16, 100, 100), (16, 250, 250)), ((0, 1, 1), None), ((1, 1), None)]
+)
+def test_shards_are_whole_chunks(tmp_path: Path, chunks: Any, shards: Any) -> None:
+    with pytest.raises(ParameterError, match=r"multiples of the chunks|three positive"):
+        store.create_image(
+            tmp_path / "a", (4, 9, 9), "uint8", SIZE, name="a", chunks=chunks, shards=shards
+        )
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("z0", "shape"),
+    [(0, (15, 300, 521)), (1, (16, 300, 521)), (8, (8, 300, 521)), (16, (16, 300, 521)),
+     (0, (16, 300, 520)), (0, (20, 300, 521)), (20, (4, 300, 521))],
+)  # fmt: skip
+def test_what_is_no_whole_slab_is_refused(tmp_path: Path, z0: int, shape: Any) -> None:
+    image = make_image(tmp_path / "a.ome.zarr")
+    before = open_volume(image.path).values
+    with pytest.raises(StorageError, match="whole slabs"):
+        store.write_slab(image, z0, np.zeros(shape, np.uint8))
+    with pytest.raises(StorageError, match="holds uint8, not uint16"):
+        store.write_slab(image, 0, np.zeros((16, 300, 521), np.uint16))
+    assert np.array_equal(open_volume(image.path).values, before)
+
+
+def test_a_store_is_whole_only_when_every_slab_is(tmp_path: Path) -> None:
+    data = volume()
+    image = store.create_image(tmp_path / "a.ome.zarr", data.shape, "uint8", SIZE, name="a")
+    store.write_slab(image, 16, data[16:])
+    assert store.finished_slabs(image) == [(16, 20)]
+    with pytest.raises(InputError, match="not finished"):
+        open_volume(image.path)
+    store.write_slab(image, 0, data[:16])
+    assert store.finished_slabs(image) == store.slabs(image) == [(0, 16), (16, 20)]
+    assert read_image(image.path).complete
+    store.reopen(image, [(0, 16)])
+    assert store.finished_slabs(image) == [(16, 20)]
+    with pytest.raises(InputError, match="not finished"):
+        open_volume(image.path)
+    store.write_slab(image, 0, data[:16])
+    assert np.array_equal(open_volume(image.path).values, data)
+
+
+def _write_one(image: Image, z0: int, z1: int) -> int:
+    store.write_slab(image, z0, np.full((z1 - z0, 40, 40), z0 + 1, np.uint8))
+    return z0
+
+
+def test_many_processes_write_one_image(tmp_path: Path, client: Any) -> None:
+    image = store.create_image(
+        tmp_path / "a.ome.zarr", (19, 40, 40), "uint8", SIZE, name="a", chunks=(2, 16, 16)
+    )
+    assert len(pickle.dumps(image)) < 3000
+    ranges = store.slabs(image)
+    futures = [client.submit(_write_one, image, *item) for item in ranges]
+    assert sorted(client.gather(futures)) == [z0 for z0, _ in ranges]
+    expected = [z0 + 1 for z0, z1 in ranges for _ in range(z0, z1)]
+    assert open_volume(image.path).values[:, 0, 0].tolist() == expected
+
+
+def test_other_readers_and_strict_validators_accept_image_and_labels(tmp_path: Path) -> None:
+    data = volume()
+    path = make_image(tmp_path / "a.ome.zarr", data).path
+    labels = make_labels(path, tmp_path / "a.run")
+    for _ in range(2):  # writing it again lists it once
+        store.write_label_metadata(
+            labels.path,
+            colors={1: (0, 255, 0, 255), 2: (255, 0, 0, 255)},
+            properties=[{"label-value": 1, "volume": 3.5}, {"label-value": 3, "volume": 1.0}],
+            extra={"run_json": "a.run/run.json"},
+        )
+    assert read_image(path).labels == ("nuclei",)
+    assert read_image(labels.path).attributes["run_json"] == "a.run/run.json"
+    content = json.loads((labels.path / "zarr.json").read_text())["attributes"]["ome"]
+    assert content["image-label"]["source"] == {"image": "../../"}
+    assert json.loads((path / "labels" / "zarr.json").read_text())["attributes"]["ome"] == {
+        "version": "0.5",
+        "labels": ["nuclei"],
+    }
+    _validate(path)
+    assert _levels_in_ome_zarr(path) == _levels_here(path)
+    assert _levels_in_ome_zarr(labels.path) == _levels_here(labels.path)
+
+
+def _validate(path: Path) -> None:
+    import yaozarrs
+    from ome_zarr_models.v05 import Image as ImageModel
+    from ome_zarr_models.v05 import ImageLabel, Labels
+
+    for inside in (path, path / "labels", path / "labels" / "nuclei"):
+        yaozarrs.validate_zarr_store(str(inside))
+    group = zarr.open_group(path, mode="r")
+    ImageModel.from_zarr(group)
+    labels: Any = group["labels"]
+    Labels.from_zarr(labels)
+    ImageLabel.from_zarr(labels["nuclei"])
+
+
+def _levels_in_ome_zarr(path: Path) -> list[tuple[tuple[int, ...], int]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from ome_zarr.io import parse_url
+        from ome_zarr.reader import Reader
+    node = next(node for node in Reader(parse_url(path))() if node.zarr.basename() == path.name)
+    return [(tuple(level.shape), int(np.asarray(level).sum())) for level in node.data]
+
+
+def _levels_here(path: Path) -> list[tuple[tuple[int, ...], int]]:
+    volumes = [open_volume(path, level=number) for number in range(len(read_image(path).levels))]
+    return [(item.shape, int(item.values.sum())) for item in volumes]
+
+
+def test_labels_belong_to_the_run_that_made_them(tmp_path: Path) -> None:
+    path = make_image(tmp_path / "a.ome.zarr").path
+    made = make_labels(path, tmp_path / "a.run")
+    before = open_volume(made.path).values
+    again = make_labels(path, tmp_path / "a.run")
+    assert again.complete
+    assert np.array_equal(open_volume(again.path).values, before)
+    for run in (tmp_path / "b.run", None):
+        with pytest.raises(ExistsError, match=r"made by .*a\.run.*--overwrite.*--labels"):
+            make_labels(path, run)
+    fresh = store.create_labels(
+        path, "nuclei", (20, 300, 521), "uint32", SIZE, run=tmp_path / "b.run", overwrite=True
+    )
+    assert not fresh.complete
+    assert str(fresh.attributes["run"]).endswith("b.run")
+
+
+def test_other_content_of_the_same_run_starts_empty(tmp_path: Path) -> None:
+    path = make_image(tmp_path / "a.ome.zarr").path
+    make_labels(path, tmp_path / "a.run")
+    other = store.create_labels(path, "nuclei", (20, 300, 521), "uint16", SIZE,
+                                run=tmp_path / "a.run")  # fmt: skip
+    assert other.dtype == np.uint16
+    assert not other.complete
+
+
+def test_labels_in_a_store_of_their_own_point_to_the_image(tmp_path: Path) -> None:
+    image = make_image(tmp_path / "data" / "a.ome.zarr").path
+    labels = make_labels(tmp_path / "mine.ome.zarr", source_image=image)
+    content = json.loads((labels.path / "zarr.json").read_text())["attributes"]["ome"]
+    link = content["image-label"]["source"]["image"]
+    assert (labels.path / link).resolve() == image.resolve()
+    assert not (image / "labels").exists()
+
+
+def test_where_labels_cannot_go_is_said_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "old.zarr"
+    zarr.create_group(old, zarr_format=2)
+    with pytest.raises(StorageError, match=r"old\.zarr is OME-Zarr 0\.4.*--labels PATH"):
+        make_labels(old)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "z.txt").touch()
+    with pytest.raises(StorageError, match=r"not an OME-Zarr store.*--labels PATH"):
+        make_labels(tmp_path / "folder")
+    path = make_image(tmp_path / "a.ome.zarr").path
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(StorageError, match=r"cannot be written to.*--labels PATH"):
+        make_labels(path)
+
+
+def test_labels_have_integers_and_a_name(tmp_path: Path) -> None:
+    for name, dtype in (("a/b", "uint8"), ("", "uint8"), ("a", "float32"), ("a", "bool")):
+        with pytest.raises(InputError):
+            store.create_labels(tmp_path / "a", name, (1, 2, 2), dtype, SIZE)
+
+
+def test_overwrite_removes_only_what_we_wrote(tmp_path: Path) -> None:
+    def create(path: Path, overwrite: bool) -> Image:
+        return store.create_image(path, (2, 4, 4), "uint8", SIZE, name="a", overwrite=overwrite)
+
+    ours = create(tmp_path / "ours", False).path
+    with pytest.raises(ExistsError, match="--overwrite"):
+        create(ours, False)
+    (ours / "0" / "extra").touch()
+    create(ours, True)
+    assert not (ours / "0" / "extra").exists()
+    foreign = tmp_path / "foreign"
+    zarr.create_group(foreign, zarr_format=3, attributes={"precious": 1})
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "thesis.tex").write_text("years")
+    link = tmp_path / "link"
+    link.symlink_to(ours, target_is_directory=True)
+    for path in (foreign, thesis, link, thesis / "thesis.tex"):
+        with pytest.raises(ExistsError, match="never replaced"):
+            create(path, True)
+    assert (thesis / "thesis.tex").read_text() == "years"
+    assert zarr.open_group(foreign, mode="r").attrs["precious"] == 1
+
+
+@pytest.mark.parametrize("size", [(0, 1, 1), (1, -1, 1), (1, 1, float("nan")), (1, 1), ("a", 1, 1)])
+def test_a_voxel_size_is_three_positive_lengths(tmp_path: Path, size: Any) -> None:
+    with pytest.raises(InputError, match="voxel size must be three"):
+        store.create_image(tmp_path / "a", (2, 4, 4), "uint8", size, name="a")
+
+
+def _json(path: Path) -> None:
+    store.write_json(path, {"a": 1})
+
+
+def _table(path: Path) -> None:
+    store.write_table(path, pd.DataFrame({"a": [1]}))
+
+
+def _slab(path: Path) -> None:
+    store.write_slab(path.parent / "a.ome.zarr", 0, np.ones((4, 9, 9), np.uint8))
+
+
+@pytest.mark.parametrize("write", [_json, _table, _slab])
+def test_a_full_disk_is_a_sentence_and_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None]
+) -> None:
+    store.create_image(tmp_path / "a.ome.zarr", (4, 9, 9), "uint8", SIZE, name="a")
+    for name in ("x", "x.parquet", "x.csv"):
+        (tmp_path / name).write_text("old")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StorageError, match=r"no space left while writing .*MiB free"):
+        write(tmp_path / "x")
+    monkeypatch.undo()
+    assert {(tmp_path / name).read_text() for name in ("x", "x.parquet", "x.csv")} == {"old"}
+    assert not read_image(tmp_path / "a.ome.zarr").complete
+    assert not list(tmp_path.glob("*.tmp")) + list(tmp_path.glob(".*.tmp"))
+
+
+def test_json_takes_what_numpy_and_paths_give(tmp_path: Path) -> None:
+    content: dict[object, Any] = {
+        "a": np.float64(1.5),
+        "b": (np.int64(2), float("nan")),
+        "c": Path("x") / "y",
+    }
+    store.write_json(tmp_path / "new" / "x.json", {**content, 4: np.arange(2), "µ": {1}})
+    text = (tmp_path / "new" / "x.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"a": 1.5, "b": [2, None], "c": "x/y", "4": [0, 1], "µ": [1]}
+
+
+def test_tables_keep_types_in_parquet_and_names_with_dots(tmp_path: Path) -> None:
+    table = pd.DataFrame({"label": [1, 2], "status": ["ok", "failed"], "z": [1.25, np.nan]})
+    store.write_table(tmp_path / "cells.v1", table)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "cells.v1.parquet"), table)
+    assert (tmp_path / "cells.v1.csv").read_bytes() == b"label,status,z\n1,ok,1.25\n2,failed,\n"
+
+
+def test_scratch_takes_whole_chunks_and_gives_them_back(tmp_path: Path) -> None:
+    masks = volume((20, 30, 40)) > 100
+    path = store.create_scratch(tmp_path / "7", masks.shape, bool, attrs={"label": 7})
+    store.write_scratch(path, masks[16:], 16)
+    store.write_scratch(path, masks[:16])
+    assert np.array_equal(store.read_scratch(path)[...], masks)
+    assert store.read_scratch(path).attrs["label"] == 7
+    for data, start in ((masks[:15], 0), (masks[:16], 8), (masks[:16], 16), (masks[:16, 1:], 0)):
+        with pytest.raises(StorageError, match="whole chunks"):
+            store.write_scratch(path, data, start)
+    store.create_scratch(path, (2, 2, 2), bool)
+    assert not np.any(store.read_scratch(path)[...])
+    with pytest.raises(FileNotFoundError, match="no scratch array"):
+        store.read_scratch(tmp_path / "8")
+    with pytest.raises(StorageError, match="in the way"):
+        store.create_scratch(tmp_path, (2, 2, 2), bool)
