@@ -92,7 +92,7 @@ class RunProgress:
         self._done += count
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, count)
-        if self._done - self._told >= max(1, self._total // 10) and self._done < self._total:
+        if self._done - self._told >= -(-self._total // 10) and self._done < self._total:
             self._told = self._done
             log.info("%s: %d of %d", self._stage, self._done, self._total)
 

@@ -1,0 +1,91 @@
+"""A small volume of balls in resin, with stand-ins for the stages that find what is in it.
+
+The stand-ins are exact on these balls, so that a test of the run can say what must come out; they
+work in this process only, for clients made with ``processes=False``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import xarray as xr
+from scipy import ndimage
+
+from hela_dask import store
+from hela_dask.volume import voxel_size
+
+__all__ = ["BALLS", "SHAPE", "VOXEL", "ball", "make_scene", "stand_in"]
+
+SHAPE, VOXEL = (40, 160, 160), (200.0, 160.0, 160.0)
+BALLS = ((20, 45, 45, 18), (18, 50, 115, 20), (22, 115, 50, 22), (20, 152, 120, 19))
+"""z, y, x in voxels, and the radius in pixels; the last one is cut by a side."""
+
+
+def ball(z: float, y: float, x: float, radius: float) -> npt.NDArray[np.bool_]:
+    """A ball in the volume."""
+    steps = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    squares = sum(
+        ((step - place) * size) ** 2
+        for step, place, size in zip(steps, (z, y, x), VOXEL, strict=True)
+    )
+    return np.asarray(squares < (radius * VOXEL[1]) ** 2)
+
+
+def make_scene(path: Path, balls: Sequence[Sequence[float]] = BALLS, depth: int = 8) -> Path:
+    """Write the balls (grey 100) in resin (grey 200) as a store of slabs that deep."""
+    image = store.create_image(
+        path, SHAPE, "uint8", VOXEL, name="scene", chunks=(depth, 64, 64), shards=(depth, 192, 192)
+    )
+    grey = np.full(SHAPE, 200, np.uint8)
+    for item in balls:
+        grey[ball(*item)] = 100
+    for z0, z1 in store.slabs(image):
+        store.write_slab(image, z0, grey[z0:z1])
+    return path
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Put the stand-ins in place; returns what counts their calls and may make them fail.
+
+    ``calls`` has a list of labels in ``segment`` and a number in ``background``; a label in
+    ``broken`` raises.
+    """
+    calls: dict[str, Any] = {"segment": [], "background": 0, "broken": set()}
+
+    def background_slice(image: npt.NDArray[Any], *_: Any) -> npt.NDArray[np.bool_]:
+        calls["background"] += 1
+        return np.asarray(image > 150)
+
+    def segment_cell(
+        volume: xr.DataArray, region: Any, method: str, *, parameters: Any, background: xr.DataArray
+    ) -> xr.Dataset:
+        calls["segment"].append(region.label)
+        if region.label in calls["broken"]:
+            raise ValueError(f"no luck with cell {region.label}")
+        pieces, _ = ndimage.label(~background.values)
+        size = voxel_size(volume)
+        place = tuple(
+            round((middle - float(volume[axis][0])) / step)
+            for axis, middle, step in zip("zyx", region.centre, size, strict=True)
+        )
+        cell = (pieces == pieces[place]) & (pieces[place] > 0)
+        nucleus = ndimage.binary_erosion(cell, iterations=4)
+        masks = {"nucleus": nucleus, "cell": cell, "background": background.values}
+        status = "ok" if nucleus.any() else "no_nucleus"
+        return xr.Dataset(
+            {name: (("z", "y", "x"), mask) for name, mask in masks.items()},
+            attrs={"label": region.label, "status": status, "reason": "", "flags": ""},
+        )
+
+    for module in ("stages", "detect"):
+        target = importlib.import_module(f"hela_dask.{module}")
+        monkeypatch.setattr(target, "background_slice", background_slice)
+    segment = importlib.import_module("hela_dask.segment")
+    monkeypatch.setattr(segment, "segment_cell", segment_cell)
+    return calls

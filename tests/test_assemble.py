@@ -1,0 +1,110 @@
+"""Masks of regions become labels of the volume: by slab, one owner a voxel, whatever the slabs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+from hela_dask import store
+from hela_dask.assemble import (
+    CellMasks,
+    assemble_slab,
+    check_labels,
+    encode_masks,
+    label_colors,
+    label_properties,
+    plan_slabs,
+)
+from hela_dask.errors import InputError
+
+SHAPE = (10, 30, 40)
+
+
+def keep(
+    folder: Path, label: int, origin: tuple[int, int, int], seed: int, size: tuple[int, int, int]
+) -> CellMasks:
+    """Random masks of one cell, kept as a run keeps them."""
+    rng = np.random.default_rng(seed)
+    cell = rng.random(size) < 0.8
+    bits = encode_masks(cell & (rng.random(size) < 0.3), cell)
+    path = store.create_scratch(folder / str(label), bits.shape, bits.dtype)
+    store.write_scratch(path, bits)
+    z, y, x = ((start, start + length) for start, length in zip(origin, size, strict=True))
+    return CellMasks(label, path, (z, y, x))
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> list[CellMasks]:
+    """Three cells that overlap; the second is in slices 3 to 7 only."""
+    return [
+        keep(tmp_path, 3, (0, 0, 0), 1, (10, 12, 14)),
+        keep(tmp_path, 1, (3, 8, 9), 2, (5, 15, 20)),
+        keep(tmp_path, 2, (0, 15, 20), 3, (10, 15, 20)),
+    ]
+
+
+def assemble(masks: list[CellMasks], depth: int) -> tuple[npt.NDArray[np.uint16], ...]:
+    ranges = [(z, min(z + depth, SHAPE[0])) for z in range(0, SHAPE[0], depth)]
+    slabs = [assemble_slab(slab) for slab in plan_slabs(ranges, SHAPE, (40.0, 40.0), masks)]
+    return tuple(np.concatenate([slab[part] for slab in slabs]) for part in (0, 1))
+
+
+def test_bits_hold_both_masks_and_a_nucleus_is_part_of_its_cell() -> None:
+    nucleus, cell = np.array([True, True, False, False]), np.array([True, False, True, False])
+    assert encode_masks(nucleus, cell).tolist() == [3, 3, 2, 0]
+
+
+def test_the_labels_do_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:
+    whole = assemble(masks, 10)
+    for depth in (1, 3, 4):
+        for part, other in zip(whole, assemble(masks[::-1], depth), strict=True):
+            np.testing.assert_array_equal(part, other)
+
+
+def test_all_that_is_claimed_is_labelled_once(masks: list[CellMasks]) -> None:
+    nuclei, cells = assemble(masks, 4)
+    claimed = np.zeros(SHAPE, bool)
+    for item in masks:
+        box = tuple(slice(*pair) for pair in item.extent)
+        claimed[box] |= np.asarray(store.read_scratch(item.path)[:]) > 0
+    np.testing.assert_array_equal(cells > 0, claimed)
+    np.testing.assert_array_equal(nuclei[nuclei > 0], cells[nuclei > 0])
+    assert set(np.unique(nuclei)) == {0, 1, 2, 3}
+    assert nuclei.dtype == cells.dtype == np.uint16
+
+
+def test_a_slab_knows_only_the_cells_that_reach_into_it(masks: list[CellMasks]) -> None:
+    slabs = plan_slabs([(0, 3), (3, 8), (8, 10)], SHAPE, (40.0, 40.0), masks)
+    assert [[item.label for item in slab.masks] for slab in slabs] == [[2, 3], [1, 2, 3], [2, 3]]
+
+
+def test_no_cells_give_empty_labels() -> None:
+    nuclei, cells = assemble([], 4)
+    assert nuclei.shape == cells.shape == SHAPE
+    assert not nuclei.any() and not cells.any()
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    check_labels([1, 65535])
+    for label in (0, 65536):
+        with pytest.raises(InputError, match=str(label)):
+            check_labels([label])
+
+
+def test_colours_are_distinct_and_stay() -> None:
+    colors = label_colors(range(1, 31))
+    assert len(set(colors.values())) == 30
+    assert all(0 <= part <= 255 for rgba in colors.values() for part in rgba)
+    assert label_colors([7])[7] == colors[7]
+
+
+def test_properties_are_one_plain_row_a_cell() -> None:
+    cells = pd.DataFrame({"label": [4, 9], "status": ["ok", "failed"], "volume": [1.5, np.nan]})
+    assert label_properties(cells, ["status", "volume", "other"]) == [
+        {"label-value": 4, "status": "ok", "volume": 1.5},
+        {"label-value": 9, "status": "failed", "volume": None},
+    ]
