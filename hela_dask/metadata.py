@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -166,6 +167,8 @@ def _open_group(path: Path) -> zarr.Group:
             f"{path} is {kind}, not an OME-Zarr store: convert it first with "
             f"hela-dask convert {path} {path.with_suffix('.ome.zarr').name} --voxel-size Z Y X"
         )
+    if _is_array(path):
+        raise InputError(f"{path} is one array of a store: name the group that holds it")
     try:
         return zarr.open_group(LocalStore(path, read_only=True), mode="r", use_consolidated=False)
     except FileNotFoundError as error:
@@ -176,18 +179,15 @@ def _open_group(path: Path) -> zarr.Group:
             ) from error
         raise InputError(f"{path} is not an OME-Zarr store (no zarr metadata in it)") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        hint = "is one array of a store: name the group that holds it"
-        raise InputError(
-            f"{path} {hint if _is_array(path) else f'has unreadable zarr metadata: {error}'}"
-        ) from error
+        raise InputError(f"{path} has unreadable zarr metadata: {error}") from error
 
 
 def _is_array(path: Path) -> bool:
     if (path / ".zarray").exists():
         return True
     try:
-        return '"array"' in (path / "zarr.json").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        return bool(json.loads((path / "zarr.json").read_bytes()).get("node_type") == "array")
+    except (OSError, ValueError, AttributeError):
         return False
 
 
