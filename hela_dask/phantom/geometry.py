@@ -111,46 +111,66 @@ def _body(grid: Grid, spec: PhantomSpec, cell: PhantomCell, hull: Floats) -> Flo
     if not near_surface.any():
         return body
     low = grid.field(cell.radius * 0.8, *key, 0)
-    body -= np.float32(0.055 * cell.radius) * low
+    body -= np.float32(0.06 * cell.radius) * low
     lobes = np.sqrt(np.abs(grid.field(1250.0 * scale, *key, 1)))
     lobes -= np.float32(0.80)
-    lobes *= np.float32(620.0 * scale)
+    lobes *= np.float32(780.0 * scale)
     body -= lobes
-    blebs = np.sqrt(np.abs(grid.field(420.0 * scale, *key, 2)))
+    blebs = np.sqrt(np.abs(grid.field(450.0 * scale, *key, 2)))
     blebs -= np.float32(0.8)
-    blebs *= np.float32(170.0 * scale)
+    blebs *= np.float32(250.0 * scale)
     body -= blebs
+    if cell.complete:
+        body = np.maximum(body, np.float32(120.0) - _to_side(grid, spec))
     return body
+
+
+def _to_side(grid: Grid, spec: PhantomSpec) -> Floats:
+    """Distance to the nearest side of the volume: no ruffle of a complete cell reaches it."""
+    out = np.full(grid.shape, FAR, np.float32)
+    for axis, count, size in zip(
+        (grid.z, grid.y, grid.x), spec.shape, spec.voxel_size, strict=True
+    ):
+        far = np.float32((count - 1) * size)
+        np.minimum(out, np.minimum(axis, far - axis), out=out)
+    return out
 
 
 def _nucleus(grid: Grid, spec: PhantomSpec, cell: PhantomCell) -> Floats:
     """Surface of a nucleus: folds, polar lobes, deep grooves, and the channel of one of them."""
+    out = np.full(grid.shape, FAR, np.float32)
+    radii = cell.nucleus_radii
+    reach = 1.25 * max(radii[1:]) + 700.0
+    found = grid.within(cell.nucleus_centre, (1.35 * radii[0] + 700.0, reach, reach))
+    if found is None:
+        return out
+    grid, part = found
     key = (spec.seed, _NUCLEUS, cell.label)
-    centre, radii = cell.nucleus_centre, cell.nucleus_radii
     wide = (radii[1] * radii[2]) ** 0.5
-    f = ellipsoid(grid, centre, radii, cell.angle)
-    if (f.min() > 1500.0) or (f.max() < -0.65 * wide and not cell.hole):
-        return f
+    f = ellipsoid(grid, cell.nucleus_centre, radii, cell.angle)
     scale = min(1.0, wide / 2500.0)
-    waves = grid.field(1300.0 * scale, *key, 0)
-    f -= np.float32(120.0 * scale) * waves
-    f -= np.float32(28.0 * scale) * grid.field(380.0 * scale, *key, 1)
-    f = _with_islands(grid, key, f, centre, radii, wide)
-    f = _with_grooves(grid, key, f, waves, centre, wide)
+    waves = grid.field(1500.0 * scale, *key, 0)
+    crinkles = grid.field(400.0 * scale, *key, 1)
+    f -= np.float32(0.05 * wide) * grid.field(0.9 * wide, *key, 2)
+    f -= np.float32(190.0 * scale) * waves
+    f -= np.float32(42.0 * scale) * crinkles
+    f = _with_islands(grid, cell, key, f)
+    f = _with_grooves(grid, cell, key, f, np.float32(0.09 * wide) * waves + 50 * crinkles)
     if cell.hole:
-        f = np.maximum(f, _channel(grid, key, waves, centre, wide))
-    return f
+        f = np.maximum(f, _channel(grid, cell, key, waves))
+    out[part] = f
+    return out
 
 
 def _with_islands(
     grid: Grid,
+    cell: PhantomCell,
     key: tuple[int, ...],
     f: Floats,
-    centre: tuple[float, ...],
-    radii: tuple[float, ...],
-    wide: float,
 ) -> Floats:
     """Add lobes at both poles: the last slices of a nucleus show them as islands."""
+    centre, radii = cell.nucleus_centre, cell.nucleus_radii
+    wide = (radii[1] * radii[2]) ** 0.5
     for pole in (-1, 1):
         turn = 2 * math.pi * float(uniform(*key, _LOBE, pole + 1))
         number = 2 + int(uniform(*key, _LOBE, pole + 3) < 0.5)
@@ -163,6 +183,9 @@ def _with_islands(
                 centre[1] + out * math.sin(way),
                 centre[2] + out * math.cos(way),
             )
+            away = np.abs(grid.z - np.float32(at[0])).min()
+            if away / 1.15 - size > 0.13 * wide:
+                continue
             lobe = ellipsoid(grid, at, (1.15 * size, size, size), 0.0)
             f = _join(f, lobe, 0.12 * wide)
     return f
@@ -178,14 +201,11 @@ def _join(a: Floats, b: Floats, reach: float) -> Floats:
 
 
 def _with_grooves(
-    grid: Grid,
-    key: tuple[int, ...],
-    f: Floats,
-    waves: Floats,
-    centre: tuple[float, ...],
-    wide: float,
+    grid: Grid, cell: PhantomCell, key: tuple[int, ...], f: Floats, bend: Floats
 ) -> Floats:
     """Cut invaginations: thin, wavy sheets of cytoplasm that reach deep into the nucleus."""
+    centre, radii = cell.nucleus_centre, cell.nucleus_radii
+    wide = (radii[1] * radii[2]) ** 0.5
     half = min(75.0, 0.03 * wide)
     dz, dy, dx = (
         axis - np.float32(at) for axis, at in zip((grid.z, grid.y, grid.x), centre, strict=True)
@@ -196,20 +216,22 @@ def _with_grooves(
         height = wide * (0.15 + 0.2 * float(uniform(*key, _GROOVE, k, 2)))
         level = wide * 0.8 * (float(uniform(*key, _GROOVE, k, 3)) - 0.5)
         tilt = 0.8 * (float(uniform(*key, _GROOVE, k, 4)) - 0.5)
+        rise = (dz - np.float32(level)) / np.float32(height)
+        if inner * (1.0 + 0.5 * float((rise * rise).min())) > 1.4 * wide:
+            continue
         c, s = np.float32(math.cos(way)), np.float32(math.sin(way))
         along = c * dx + s * dy
-        across = (c * dy - s * dx) + np.float32(tilt) * dz + np.float32(0.05 * wide) * waves
-        rise = (dz - np.float32(level)) / np.float32(height)
+        across = (c * dy - s * dx) + np.float32(tilt) * dz + bend
         depth = np.float32(inner) * (np.float32(1) + np.float32(0.5) * rise * rise) - along
         sheet = np.maximum(np.abs(across) - np.float32(half), depth)
         f = np.maximum(f, -sheet)
     return f
 
 
-def _channel(
-    grid: Grid, key: tuple[int, ...], waves: Floats, centre: tuple[float, ...], wide: float
-) -> Floats:
+def _channel(grid: Grid, cell: PhantomCell, key: tuple[int, ...], waves: Floats) -> Floats:
     """Minus the distance to a slanted channel through the whole nucleus, positive inside it."""
+    centre, radii = cell.nucleus_centre, cell.nucleus_radii
+    wide = (radii[1] * radii[2]) ** 0.5
     way = 2 * math.pi * float(uniform(*key, _GROOVE, 99, 0))
     off = 0.22 * wide
     dz = grid.z - np.float32(centre[0])
@@ -224,35 +246,51 @@ def _channel(
 
 def build_shapes(grid: Grid, spec: PhantomSpec) -> Shapes | None:
     """All shapes of a tile; None where no cell comes near it."""
-    reach = 3000.0
-    cells = [cell for cell in spec.cells if near(grid, cell, reach)]
+    cells = [cell for cell in spec.cells if near(grid, cell, 3000.0)]
     if not cells:
         return None
-    shape = grid.shape
-    first = np.full(shape, FAR, np.float32)
-    second = np.full(shape, FAR, np.float32)
-    owner = np.zeros(shape, np.int32)
-    nucleus = np.full(shape, FAR, np.float32)
-    nearest = np.full(shape, FAR, np.float32)
-    polar = np.zeros(shape, np.float32)
+    empty = np.full(grid.shape, FAR, np.float32)
+    shapes = Shapes(
+        cell=empty,
+        other=empty.copy(),
+        owner=np.zeros(grid.shape, np.int32),
+        nucleus=empty.copy(),
+        hull=empty.copy(),
+        polar=np.zeros(grid.shape, np.float32),
+    )
     for cell in cells:
         hull = ellipsoid(grid, cell.centre, cell.radii, cell.angle)
-        np.minimum(nearest, hull, out=nearest)
-        if hull.min() > 1500.0:
-            continue
-        body = _body(grid, spec, cell, hull)
-        wins = body < first
-        second = np.where(wins, first, np.minimum(second, body))
-        first = np.where(wins, body, first)
-        owner[wins] = cell.label
-        inner = np.maximum(_nucleus(grid, spec, cell), body + np.float32(_MARGIN))
-        nucleus = np.where(wins, inner, nucleus)
-        way = 2 * math.pi * float(uniform(spec.seed, _BODY, cell.label, 77))
-        lean = np.float32(math.cos(way)) * (grid.x - np.float32(cell.centre[2]))
-        lean = lean + np.float32(math.sin(way)) * (grid.y - np.float32(cell.centre[1]))
-        polar = np.where(wins, lean / np.float32(cell.radius), polar)
-    contact = (second - first) * np.float32(0.5)
-    nucleus = np.maximum(nucleus, np.float32(_MARGIN / 2) - contact)
-    surface = _join(first, second, _BRIDGE)
-    owner[surface >= 0] = 0
-    return Shapes(surface, contact, owner, nucleus, nearest, polar)
+        np.minimum(shapes.hull, hull, out=shapes.hull)
+        wide = max(cell.radii[1:]) + 1600.0
+        found = grid.within(cell.centre, (cell.radii[0] + 1600.0, wide, wide))
+        if found is not None:
+            _add_cell(found[0], spec, cell, hull[found[1]], shapes, found[1])
+    contact = (shapes.other - shapes.cell) * np.float32(0.5)
+    np.maximum(shapes.nucleus, np.float32(_MARGIN / 2) - contact, out=shapes.nucleus)
+    shapes.cell = _join(shapes.cell, shapes.other, _BRIDGE)
+    shapes.other = contact
+    shapes.owner[shapes.cell >= 0] = 0
+    return shapes
+
+
+def _add_cell(
+    grid: Grid,
+    spec: PhantomSpec,
+    cell: PhantomCell,
+    hull: Floats,
+    shapes: Shapes,
+    part: tuple[slice, slice, slice],
+) -> None:
+    """Enter one cell into the part of a tile that its box covers; `other` is the second nearest."""
+    body = _body(grid, spec, cell, hull)
+    first, second = shapes.cell[part], shapes.other[part]
+    wins = body < first
+    second[...] = np.where(wins, first, np.minimum(second, body))
+    np.minimum(first, body, out=first)
+    shapes.owner[part][wins] = cell.label
+    inner = np.maximum(_nucleus(grid, spec, cell), body + np.float32(_MARGIN))
+    shapes.nucleus[part][wins] = inner[wins]
+    way = 2 * math.pi * float(uniform(spec.seed, _BODY, cell.label, 77))
+    lean = np.float32(math.cos(way) / cell.radius) * (grid.x - np.float32(cell.centre[2]))
+    lean = lean + np.float32(math.sin(way) / cell.radius) * (grid.y - np.float32(cell.centre[1]))
+    np.copyto(shapes.polar[part], lean, where=wins)

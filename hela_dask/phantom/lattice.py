@@ -7,6 +7,7 @@ piece of a field, in whatever order, gets the same bits.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,7 +93,7 @@ def _operator(start: int, count: int, step: int, slope: bool) -> tuple[int, int,
 
 
 class Grid:
-    """The voxels of one tile, and smooth random fields over them.
+    """The voxels of one tile or of a part of it, and smooth random fields over them.
 
     All arrays of a tile are float32 in the order (y, z, x), the cheapest for interpolation.
 
@@ -102,21 +103,47 @@ class Grid:
         First voxel of the tile, z, y, x.
     voxel_size
         nm, z, y, x.
+    count
+        Voxels, z, y, x; a whole tile unless given.
     """
 
-    def __init__(self, origin: Sequence[int], voxel_size: Sequence[float]) -> None:
+    def __init__(
+        self, origin: Sequence[int], voxel_size: Sequence[float], count: Sequence[int] = TILE
+    ) -> None:
         self.origin = (int(origin[0]), int(origin[1]), int(origin[2]))
         self.voxel_size = tuple(float(size) for size in voxel_size)
-        self.shape = (TILE[1], TILE[0], TILE[2])
+        self.count = (int(count[0]), int(count[1]), int(count[2]))
+        self.shape = (self.count[1], self.count[0], self.count[2])
         nm = [
             ((start + np.arange(count)) * size).astype(np.float32)
-            for start, count, size in zip(self.origin, TILE, self.voxel_size, strict=True)
+            for start, count, size in zip(self.origin, self.count, self.voxel_size, strict=True)
         ]
         self.z = nm[0][None, :, None]
         self.y = nm[1][:, None, None]
         self.x = nm[2][None, None, :]
         self.low = tuple(float(axis[0]) for axis in nm)
         self.high = tuple(float(axis[-1]) for axis in nm)
+
+    def within(
+        self, centre: Sequence[float], half: Sequence[float]
+    ) -> tuple[Grid, tuple[slice, slice, slice]] | None:
+        """The part of the tile in a box (centre and half lengths in nm), and where it lies.
+
+        It has all slices of the tile; None where the box misses it.
+        """
+        spans = []
+        for low, size, number, at, reach in zip(
+            self.low, self.voxel_size, self.count, centre, half, strict=True
+        ):
+            start = max(0, math.ceil((at - reach - low) / size))
+            stop = min(number, math.floor((at + reach - low) / size) + 1)
+            if start >= stop:
+                return None
+            spans.append((start, stop))
+        (_, depth), (y0, y1), (x0, x1) = (0, self.count[0]), spans[1], spans[2]
+        origin = (self.origin[0], self.origin[1] + y0, self.origin[2] + x0)
+        part = Grid(origin, self.voxel_size, (depth, y1 - y0, x1 - x0))
+        return part, (slice(y0, y1), slice(None), slice(x0, x1))
 
     def _lattice(
         self, key: Sequence[int], spacing: Sequence[float]
@@ -125,7 +152,7 @@ class Grid:
             max(1, round(nm / size)) for nm, size in zip(spacing, self.voxel_size, strict=True)
         ]
         points = []
-        for start, count, step in zip(self.origin, TILE, steps, strict=True):
+        for start, count, step in zip(self.origin, self.count, steps, strict=True):
             first, number, _ = _operator(start, count, step, False)
             points.append(np.arange(first, first + number))
         z, y, x = np.ix_(*points)
@@ -147,10 +174,10 @@ class Grid:
         lattice, steps = self._lattice(key, three)
         operators = [
             [_operator(start, count, step, slope)[2] for slope in (False, True)]
-            for start, count, step in zip(self.origin, TILE, steps, strict=True)
+            for start, count, step in zip(self.origin, self.count, steps, strict=True)
         ]
         nz, ny, nx = lattice.shape
-        depth, _, width = TILE
+        depth, _, width = self.count
         planes = operators[0][0] @ lattice.reshape(nz, ny * nx)
         columns = np.ascontiguousarray(planes.reshape(depth * ny, nx).T)
 

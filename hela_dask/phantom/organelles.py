@@ -20,6 +20,7 @@ __all__ = ["Debris", "coverage", "stamp_debris", "stamp_organelles"]
 
 _ORGANELLE, _DEBRIS = 201, 202
 _BOX = 900.0  # nm, side of a box that holds a few organelles
+_DRAWN = 420.0  # nm, radius of the smallest lump in the truth
 _CLEARING = 2600.0  # nm, side of a box that may hold debris
 
 
@@ -40,10 +41,19 @@ class Debris:
         Signed distance to lumps of cytoplasm and filled vesicles.
     tint
         Grey added by rims, specks and contents.
+    halo
+        How much a body nearby clears the resin of charge, 0 to 1.
+    inner
+        Grey added inside lumps.
+    drawn
+        Near lumps large enough for the truth; smaller ones count as resin, as in real labels.
     """
 
     solid: Floats
     tint: Floats
+    halo: Floats
+    inner: Floats
+    drawn: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -114,14 +124,22 @@ class _Layout:
     def depth(
         self, at: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Of points (n, 3) in nm: distance to the cell, to its nucleus, and the polar side."""
+        """Of points (n, 3) in nm: distance to the cell, to its nucleus, and the polar side.
+
+        Inside a cell, the distance to the cell is the smaller one of those to its surface and to
+        the contact with a neighbour.
+        """
         cell = self._distance(at, self.centre, self.radii)
         nearest = cell.argmin(1)
         rows = np.arange(len(at))
         nucleus = self._distance(at, self.core, self.core_radii)[rows, nearest]
         delta = at - self.centre[nearest]
         lean = np.cos(self.way[nearest]) * delta[:, 2] + np.sin(self.way[nearest]) * delta[:, 1]
-        return cell[rows, nearest], nucleus, lean / self.radius[nearest]
+        first = cell[rows, nearest]
+        if len(self.label) > 1:
+            contact = (first - np.partition(cell, 1, axis=1)[:, 1]) / 2
+            first = np.where(first < 0, np.maximum(first, contact), first)
+        return first, nucleus, lean / self.radius[nearest]
 
 
 def _draw(
@@ -146,7 +164,7 @@ def stamp_organelles(grid: Grid, spec: PhantomSpec, tint: Floats, rough: Floats)
     `rough` is a random field that makes their outlines irregular.
     """
     reach = 900.0
-    keys, place = _draw(grid, spec, _ORGANELLE, _BOX, reach, 4)
+    keys, place = _draw(grid, spec, _ORGANELLE, _BOX, reach, 9)
     cell, nucleus, polar = _Layout(spec).depth(place)
     chance = uniform(spec.seed, _ORGANELLE, *keys.T, 3)
     crowd = 0.22 + 0.85 * np.clip(0.5 + 1.3 * polar, 0.0, 1.0)
@@ -167,7 +185,7 @@ def _mitochondrion(
     grid: Grid, at: tuple[float, float, float], r: list[float], tint: Floats, rough: Floats
 ) -> None:
     """A bent rod, dark with a darker rim and faint cristae."""
-    wide = 130.0 + 130.0 * r[1]
+    wide = 100.0 + 130.0 * r[1]
     long = 80.0 + 620.0 * r[2] ** 2
     window = _window(grid, at, min(880.0, long + wide + 60.0))
     if window is None:
@@ -189,11 +207,11 @@ def _mitochondrion(
     pixel = grid.voxel_size[2]
     inside = coverage(d, pixel)
     rim = inside - coverage(d + np.float32(36.0), pixel)
-    fill = -9.0 - 22.0 * r[6]
+    fill = -5.0 - 19.0 * r[6]
     body = tint[window.part]
     body *= np.float32(1) - inside
     body += np.float32(fill) * inside
-    body -= np.float32(17.0) * rim
+    body -= np.float32(25.0) * rim
     if r[7] < 0.7:
         wave = np.abs((along / np.float32(105.0) + np.float32(3) * r[7]) % np.float32(2) - 1)
         wave += np.float32(0.25) * rough[window.part]
@@ -210,7 +228,7 @@ def _granule(grid: Grid, at: tuple[float, float, float], r: list[float], tint: F
     z, y, x = window.z, window.y, window.x
     d = np.sqrt(z * z * np.float32(0.6) + y * y + x * x * np.float32(0.7 + 0.6 * r[3]))
     inside = coverage(d - np.float32(size), grid.voxel_size[2])
-    tint[window.part] -= np.float32(18.0 + 30.0 * r[2] ** 2) * inside
+    tint[window.part] -= np.float32(22.0 + 34.0 * r[2] ** 2) * inside
 
 
 def _vesicle(
@@ -237,19 +255,20 @@ def _vesicle(
 def stamp_debris(grid: Grid, spec: PhantomSpec, rough: Floats) -> Debris:
     """Lumps, vesicles and specks that float in the resin, most of them close to cells."""
     solid = np.full(grid.shape, 1e6, np.float32)
-    debris = Debris(solid, np.zeros(grid.shape, np.float32))
-    keys, place = _draw(grid, spec, _DEBRIS, _CLEARING, 1400.0, 9)
+    tint, halo, inner = (np.zeros(grid.shape, np.float32) for _ in range(3))
+    debris = Debris(solid, tint, halo, inner, np.zeros(grid.shape, np.bool_))
+    keys, place = _draw(grid, spec, _DEBRIS, _CLEARING, 1400.0, 40)
     cell, _, _ = _Layout(spec).depth(place)
     chance = uniform(spec.seed, _DEBRIS, *keys.T, 3)
     draws = [uniform(spec.seed, _DEBRIS, *keys.T, k) for k in range(4, 12)]
-    crowd = np.where(cell > 350.0, np.clip(0.75 - (cell - 350.0) / 4500.0, 0.10, 1.0), 0.0)
+    crowd = np.where(cell > 250.0, np.clip(0.8 - (cell - 250.0) / 5000.0, 0.3, 1.0), 0.0)
     for i in np.flatnonzero(chance < crowd):
         r = [float(draw[i]) for draw in draws]
         at = (float(place[i, 0]), float(place[i, 1]), float(place[i, 2]))
         room = float(cell[i])
-        if r[0] < 0.40:
+        if r[0] < 0.27:
             _lump(grid, at, r, room, debris, rough)
-        elif r[0] < 0.56:
+        elif r[0] < 0.36:
             _bubble(grid, at, r, room, debris, rough)
         else:
             _speck(grid, at, r, debris)
@@ -265,7 +284,7 @@ def _lump(
     rough: Floats,
 ) -> None:
     """A cut-off piece of cytoplasm, with the grey of a cell."""
-    size = min(110.0 + 520.0 * r[1] ** 1.6, 0.85 * room)
+    size = min(90.0 + 860.0 * r[1] ** 2.6, 0.85 * room)
     window = _window(grid, at, 1.5 * size + 150.0)
     if window is None:
         return
@@ -276,7 +295,12 @@ def _lump(
     thin = np.float32(1.0 + 1.6 * r[3] ** 2)
     d = np.sqrt(z * z + a * a + b * b * thin)
     d -= np.float32(size)
-    d += np.float32(0.16 * size) * rough[window.part]
+    d += np.float32(0.2 * size) * rough[window.part]
+    if r[4] < 0.4:  # something inside it
+        shell = np.abs(d + np.float32(0.45 * size)) - np.float32(24.0)
+        debris.inner[window.part] -= np.float32(24.0) * coverage(shell, grid.voxel_size[2])
+    if size > _DRAWN:
+        debris.drawn[window.part] |= d < debris.solid[window.part]
     part = debris.solid[window.part]
     np.minimum(part, d, out=part)
 
@@ -313,7 +337,7 @@ def _bubble(
 def _speck(grid: Grid, at: tuple[float, float, float], r: list[float], debris: Debris) -> None:
     """A small dark thread or dot, with the bright halo of its charge."""
     size = 28.0 + 60.0 * r[1] ** 2
-    window = _window(grid, at, 700.0)
+    window = _window(grid, at, 980.0 if r[5] < 0.2 else 6 * size + 40.0)
     if window is None:
         return
     z, y, x = window.z, window.y, window.x
@@ -326,5 +350,7 @@ def _speck(grid: Grid, at: tuple[float, float, float], r: list[float], debris: D
     part -= np.float32(35.0 + 60.0 * r[4]) * coverage(d - np.float32(size), grid.voxel_size[2])
     if r[5] < 0.2:
         away = np.sqrt(z * z + a * a + b * b)
-        glow = np.clip(np.float32(1) - away / np.float32(650.0), 0, 1)
-        part += np.float32(14.0) * glow * glow
+        glow = np.clip(np.float32(1.4) - away / np.float32(700.0), 0, 1)
+        part += np.float32(7.0) * glow * glow
+        halo = debris.halo[window.part]
+        np.maximum(halo, glow, out=halo)

@@ -15,7 +15,7 @@ __all__ = ["PhantomCell", "PhantomSpec", "plan_phantom"]
 
 _FLAT = 0.86  # height over width of a cell (the papers: 15 µm tall, 15-20 µm wide)
 _TOUCH = 0.9  # centres of touching cells, in sums of their radii
-_APART = 1.08
+_APART = 1.16
 _DEEPEST = 0.84  # centres closer than this, in sums of radii, are one cell inside another
 
 Triple = tuple[float, float, float]
@@ -116,13 +116,13 @@ def _radii(
     half = diameter * 500.0
     spread = min(0.09, max(0.0, (0.985 * room / half) - 1.0))
     factors = 1.0 + spread * rng.uniform(-1.0, 1.0, cells)
-    radii: NDArray[np.float64] = half * factors / factors.mean()
-    return np.asarray(np.minimum(radii, max(half, 0.99 * room)))
+    radii = half * factors / factors.mean()
+    return np.asarray(np.minimum(radii, max(half, 0.99 * room)), dtype=np.float64)
 
 
 def _partners(cells: int) -> set[tuple[int, int]]:
-    """Pairs meant to touch: chains of three."""
-    return {(i, i + 1) for i in range(cells - 1) if i % 3 != 2}
+    """Pairs meant to touch."""
+    return {(i, i + 1) for i in range(0, cells - 1, 2)}
 
 
 def _relax(
@@ -133,8 +133,8 @@ def _relax(
 ) -> NDArray[np.float64]:
     """Centres by repulsion inside the box, and attraction between partners: (n, 3) nm."""
     count = len(radii)
-    margin = radii * 1.004 + 20.0
-    low = np.repeat(margin[:, None], 3, axis=1)
+    tight = (radii * 1.004 + 20.0)[:, None]
+    low = np.clip(radii[:, None] * 1.1, tight, np.maximum(tight, extent / 2 - 1.0))
     high = extent - low
     for i in range(complete, count):  # cut by a side in the plane, or by any side of a deep volume
         axis = int(rng.integers(1, 3)) if extent[0] < 4 * radii[i] else int(rng.integers(0, 3))
@@ -165,7 +165,7 @@ def _relax(
         move = (force / distance)[..., None] * delta
         jitter = rng.normal(0, 0.02 * radii.mean(), place.shape) * max(0.0, 1 - step / 250)
         place = np.clip(place + 0.3 * move.sum(1) + jitter, low, high)
-    return place
+    return np.asarray(place, dtype=np.float64)
 
 
 def _spacing(place: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -173,7 +173,7 @@ def _spacing(place: NDArray[np.float64], radii: NDArray[np.float64]) -> NDArray[
     delta = (place[:, None] - place[None, :]) * np.array([1.0 / _FLAT, 1.0, 1.0])
     spacing = np.sqrt((delta**2).sum(-1)) / (radii[:, None] + radii[None, :])
     np.fill_diagonal(spacing, np.inf)
-    return spacing
+    return np.asarray(spacing, dtype=np.float64)
 
 
 def _touches(spacing: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -187,15 +187,19 @@ def _layout(
     room = float(extent.min()) / 2 - 25.0
     most = cells if cells < 3 else cells - max(1, cells // 4)
     for complete in range(most, (cells + 1) // 2 - 1, -1):
-        for _ in range(12):
+        best: tuple[int, NDArray[np.float64], NDArray[np.float64]] | None = None
+        for _ in range(16):
             radii = _radii(rng, cells, diameter, room)
             if radii[:complete].max() * 1.004 + 20.0 > extent.min() / 2:
                 continue
             place = _relax(rng, radii, complete, extent)
             spacing = _spacing(place, radii)
             enough = cells == 1 or _touches(spacing).any(0).sum() * 3 >= cells
-            if spacing.min() >= _DEEPEST and enough:
-                return place, radii, complete
+            crowding = int(_touches(spacing).sum())
+            if spacing.min() >= _DEEPEST and enough and (best is None or crowding < best[0]):
+                best = crowding, place, radii
+        if best is not None:
+            return best[1], best[2], complete
     return None
 
 
@@ -275,7 +279,7 @@ def _cell(
     hole: bool,
 ) -> PhantomCell:
     aspect = 1.0 + 0.06 * rng.uniform(-1, 1)
-    body = 0.965 * radius
+    body = radius
     radii = (_FLAT * body, body * aspect, body / aspect)
     angle, way = rng.uniform(0, math.pi), rng.uniform(0, 2 * math.pi)
     shift = 0.11 * radius
