@@ -282,14 +282,14 @@ def _add_cell(
     part: tuple[slice, slice, slice],
 ) -> None:
     """Enter one cell into the part of a tile that its box covers; `other` is the second nearest."""
-    body = _body(grid, spec, cell, hull)
+    nucleus = _nucleus(grid, spec, cell)
+    body = np.minimum(_body(grid, spec, cell, hull), nucleus + np.float32(_MARGIN))
     first, second = shapes.cell[part], shapes.other[part]
     wins = body < first
     second[...] = np.where(wins, first, np.minimum(second, body))
     np.minimum(first, body, out=first)
     shapes.owner[part][wins] = cell.label
-    inner = np.maximum(_nucleus(grid, spec, cell), body + np.float32(_MARGIN))
-    shapes.nucleus[part][wins] = inner[wins]
+    np.copyto(shapes.nucleus[part], nucleus, where=wins)
     way = 2 * math.pi * float(uniform(spec.seed, _BODY, cell.label, 77))
     lean = np.float32(math.cos(way) / cell.radius) * (grid.x - np.float32(cell.centre[2]))
     lean = lean + np.float32(math.sin(way) / cell.radius) * (grid.y - np.float32(cell.centre[1]))
