@@ -161,9 +161,13 @@ def _slice_header(file: Path) -> Header:
 def _compare(file: Path, header: Header, first_file: Path, first: Header) -> None:
     for name, mine, other in zip(("shape", "type", "voxel size"), header, first, strict=True):
         if mine != other:
+            found, expected = (
+                " x ".join(map(str, value)) if isinstance(value, tuple) else value
+                for value in (mine, other)
+            )
             raise InputError(
-                f"{file} has the {name} {mine}, but the first slice {first_file.name} has {other}: "
-                "all slices of a volume must agree"
+                f"{file} has the {name} {found}, but the first slice {first_file.name} has "
+                f"{expected}: all slices of a volume must agree"
             )
 
 
