@@ -142,7 +142,8 @@ def _choose(image: Image, resolution: float | None, level: int | None) -> int:
 
 def _lazy(image: Image, level: Level) -> da.Array:
     """The level as a dask array (z, y, x), one chunk a shard or some chunks."""
-    folder = image.path / level.path
+    # Absolute: a worker may run in another folder, and what it does not find it reads as zeros.
+    folder = (image.path / level.path).absolute()
     array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
     block = level.shards or tuple(
         chunk * max(1, target // chunk)
