@@ -18,6 +18,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hela_dask.convert import convert, describe
+    from hela_dask.detect import detect_cells
     from hela_dask.errors import (
         ExistsError,
         HelaDaskError,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
         StorageError,
     )
     from hela_dask.evaluate import evaluate
+    from hela_dask.lazy import background, distance, gaussian
+    from hela_dask.link import link_cells
     from hela_dask.parameters import (
         BackgroundParameters,
         DetectParameters,
@@ -38,6 +42,10 @@ if TYPE_CHECKING:
         PropagateParameters,
         RegionParameters,
     )
+    from hela_dask.phantom import make_phantom
+    from hela_dask.regions import Region, cell_regions
+    from hela_dask.report import write_report
+    from hela_dask.run import RunResult, run
     from hela_dask.volume import open_volume
 
 __version__ = "0.1.0"
@@ -55,15 +63,30 @@ __all__ = [
     "ParameterError",
     "Parameters",
     "PropagateParameters",
+    "Region",
     "RegionParameters",
     "ResourceError",
+    "RunResult",
     "StorageError",
     "__version__",
+    "background",
+    "cell_regions",
+    "convert",
+    "describe",
+    "detect_cells",
+    "distance",
     "evaluate",
+    "gaussian",
+    "link_cells",
+    "make_phantom",
     "open_volume",
+    "run",
+    "write_report",
 ]
 
 _NAMES_OF_MODULE = {
+    "convert": ["convert", "describe"],
+    "detect": ["detect_cells"],
     "errors": [
         "ExistsError",
         "HelaDaskError",
@@ -76,6 +99,8 @@ _NAMES_OF_MODULE = {
         "StorageError",
     ],
     "evaluate": ["evaluate"],
+    "lazy": ["background", "distance", "gaussian"],
+    "link": ["link_cells"],
     "parameters": [
         "BackgroundParameters",
         "DetectParameters",
@@ -84,6 +109,10 @@ _NAMES_OF_MODULE = {
         "PropagateParameters",
         "RegionParameters",
     ],
+    "phantom": ["make_phantom"],
+    "regions": ["Region", "cell_regions"],
+    "report": ["write_report"],
+    "run": ["RunResult", "run"],
     "volume": ["open_volume"],
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}

@@ -20,6 +20,7 @@ app = typer.Typer(
     help="Segment every cell and nucleus of a volume-EM stack, larger than memory.",
     epilog="Example: hela-dask run --help",
     add_completion=False,
+    pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

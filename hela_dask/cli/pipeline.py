@@ -21,9 +21,11 @@ from hela_dask.cli.options import (
     parse_box,
     parse_cells,
 )
-from hela_dask.cli.screen import answer, answer_json, log_to_stderr
+from hela_dask.cli.screen import answer, answer_json, log_to_stderr, progress_bar
 
 __all__ = ["demo", "detect", "params", "report", "run"]
+
+_SHOWN = ["label", "z", "y", "x", "height", "first_slice", "last_slice", "status"]
 
 OutFolder = Annotated[
     Path | None,
@@ -96,7 +98,7 @@ def run(
         store,
         out,
         method=method,
-        parameters=hd.Parameters.from_toml(parameters) if parameters else None,
+        parameters=parameters,
         cells=parse_cells(cells),
         box=parse_box(box),
         centres=centres,
@@ -126,6 +128,9 @@ def detect(
             parser=local_path,
         ),
     ] = None,
+    cluster: ClusterName = "local",
+    workers: Workers = None,
+    memory: Memory = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -144,12 +149,16 @@ def detect(
     cells = find(
         store,
         out,
-        parameters=hd.Parameters.from_toml(parameters) if parameters else None,
+        parameters=parameters,
         save_regions=save_regions,
+        cluster=cluster,
+        workers=workers,
+        memory=memory,
         overwrite=overwrite,
+        progress=not quiet,
     )
     if not quiet:
-        answer(str(cells))
+        answer(cells[_SHOWN].to_string(index=False, float_format="{:.0f}".format))
 
 
 def report(
@@ -196,7 +205,8 @@ def demo(
     from hela_dask.demo import run_demo
 
     log_to_stderr(quiet=quiet, verbose=verbose)
-    result = run_demo(out, progress=not quiet)
+    with progress_bar("making the phantom", quiet=quiet) as phantom_progress:
+        result = run_demo(out, progress=not quiet, phantom_progress=phantom_progress)
     answer(f"report: {result.report}")
     answer_json(result.figures, indent=None)
     return result.exit_code

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -39,9 +40,13 @@ def facts(rows: Mapping[str, str]) -> None:
 
 
 def log_to_stderr(*, quiet: bool, verbose: bool) -> None:
-    """Show the library's log: warnings, with ``--verbose`` all, with ``--quiet`` errors only."""
+    """Show the library's log: warnings, with ``--verbose`` all, with ``--quiet`` errors only.
+
+    Without a terminal there are no progress bars: then what is being done is shown as lines.
+    """
     log = logging.getLogger("hela_dask")
-    log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING)
+    normal = logging.WARNING if sys.stderr.isatty() else logging.INFO
+    log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else normal)
     for handler in [handler for handler in log.handlers if isinstance(handler, _Echo)]:
         log.removeHandler(handler)
     log.addHandler(_Echo())
@@ -51,7 +56,9 @@ class _Echo(logging.Handler):
     """Writes to the stderr of the moment, so that lines and progress bars do not mix."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        typer.secho(f"{record.levelname.capitalize()}: {record.getMessage()}", dim=True, err=True)
+        loud = record.levelno >= logging.WARNING
+        kind = f"{record.levelname.capitalize()}: " if loud else ""
+        typer.secho(f"{kind}{record.getMessage()}", dim=not loud, err=True)
         if record.exc_info:
             typer.echo(logging.Formatter().formatException(record.exc_info), err=True)
 

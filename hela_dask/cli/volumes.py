@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,7 +66,9 @@ def convert(
             progress=progress,
         )
     if not quiet:
-        answer(f"{target}: {_size(image.levels[0])}, {len(image.levels)} levels")
+        finest = image.levels[0]
+        size = _size(finest.shape, finest.voxel_size)
+        answer(f"{target}: {size}, {len(image.levels)} levels")
 
 
 def info(store: Store, as_json: AsJson = False) -> None:
@@ -127,15 +130,38 @@ def phantom(
             progress=progress,
         )
     if not quiet:
-        answer(f"{target}: {_size(image.levels[0])}, {', '.join(image.labels)}")
+        finest = image.levels[0]
+        answer(f"{target}: {_size(finest.shape, finest.voxel_size)}")
 
 
-def _size(level: Any) -> str:
-    shape = " x ".join(map(str, level["shape"] if isinstance(level, dict) else level.shape))
-    size = level["voxel_size"] if isinstance(level, dict) else level.voxel_size
-    return f"{shape} voxels of {' x '.join(f'{length:g}' for length in size)} nm"
+def _size(shape: Sequence[int], voxel_size: Sequence[float]) -> str:
+    sizes = " x ".join(f"{length:g}" for length in voxel_size)
+    return f"{' x '.join(map(str, shape))} voxels of {sizes} nm"
 
 
-def _readable(description: dict[str, Any]) -> dict[str, str]:
-    """The lines that ``info`` shows."""
-    raise SystemExit(description)
+def _readable(found: Mapping[str, Any]) -> dict[str, str]:
+    """The lines that ``info`` shows, from what ``describe`` found."""
+    unfinished = "" if found["complete"] else ", unfinished"
+    lines = {
+        "volume": f"{found['path']} (OME-Zarr {found['version']}{unfinished})",
+        "shape": f"{' x '.join(map(str, found['shape']))}  z, y, x, {found['dtype']}",
+        "voxel size": f"{' x '.join(f'{size:g}' for size in found['voxel_size'])} nm",
+        "extent": f"{' x '.join(f'{length:.1f}' for length in found['extent'])} µm",
+        "size on disk": f"{found['size_on_disk'] / 2**20:.1f} MiB",
+    }
+    for level in found["levels"]:
+        cut = level["shards"] or level["chunks"]
+        size = _size(level["shape"], level["voxel_size"])
+        lines[f"level {level['path']}"] = f"{size}, {' x '.join(map(str, cut))} a file"
+    grey = found["grey"]
+    if grey:
+        lines["grey levels"] = f"{grey['min']} to {grey['max']}, mean {grey['mean']:.1f}"
+        if grey["percentiles"]:
+            parts = (f"{percent} %: {value}" for percent, value in grey["percentiles"].items())
+            lines["percentiles"] = ", ".join(parts)
+    for label in found["labels"]:
+        lines[f"label {label['name']}"] = label.get("error") or (
+            f"{' x '.join(map(str, label['shape']))}, {label['dtype']}"
+            f"{'' if label['complete'] else ', unfinished'}"
+        )
+    return lines

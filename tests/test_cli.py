@@ -1,0 +1,241 @@
+"""The command line: what it hands over, what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import hela_dask as hd
+from hela_dask.cli import main
+from hela_dask.cli.options import parse_box, parse_cells
+from hela_dask.errors import InputError, ParameterError
+
+PROMISED = {
+    "convert": ["--voxel-size", "--chunks", "--shards", "--overwrite"],
+    "info": ["--json"],
+    "run": [
+        *("--out", "--method", "--params", "--cells", "--box", "--centres", "--labels"),
+        *("--truth", "--cluster", "--workers", "--memory", "--overwrite"),
+    ],
+    "detect": ["--out", "--save-regions"],
+    "evaluate": ["--class", "--slices", "--all-instances", "--json", "--plot"],
+    "report": [],
+    "params": [],
+    "phantom": ["--shape", "--cells", "--diameter", "--seed", "--voxel-size"],
+    "demo": ["--out"],
+}
+SCRIPT = Path(sys.executable).with_name("hela-dask")
+
+
+class Recorder:
+    """Stands in for a function of the API: keeps what it was given."""
+
+    def __init__(self, result: Any = None, error: BaseException | None = None) -> None:
+        self.result, self.error = result, error
+        self.given: tuple[Any, ...] = ()
+        self.named: dict[str, Any] = {}
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        self.given, self.named = given, named
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+@pytest.fixture
+def image() -> Any:
+    level = SimpleNamespace(shape=(4, 5, 6), voxel_size=(50.0, 10.0, 10.0))
+    return SimpleNamespace(levels=[level], labels=("true_cells",))
+
+
+@pytest.mark.parametrize("command", PROMISED)
+def test_each_command_explains_its_options_with_an_example(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"Example:\n\n  hela-dask {command}" in text
+    assert [option for option in PROMISED[command] if option not in text] == []
+
+
+def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    assert all(f"\n  {command} " in text for command in PROMISED)
+
+
+def test_convert_hands_over_its_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], image: Any
+) -> None:
+    fake = Recorder(image)
+    monkeypatch.setattr(hd, "convert", fake)
+    sizes = [
+        "--voxel-size",
+        "50",
+        "10",
+        "10.5",
+        "--chunks",
+        "1",
+        "2",
+        "3",
+        "--shards",
+        "2",
+        "4",
+        "6",
+    ]
+    assert main(["convert", "in", "out.ome.zarr", *sizes]) == 0
+    assert fake.given == (Path("in"), Path("out.ome.zarr"))
+    assert fake.named.pop("progress") is not None
+    assert fake.named == {
+        "voxel_size": (50.0, 10.0, 10.5),
+        "chunks": (1, 2, 3),
+        "shards": (2, 4, 6),
+        "overwrite": False,
+    }
+    assert "4 x 5 x 6 voxels of 50 x 10 x 10 nm" in capsys.readouterr().out
+
+
+def test_run_hands_over_its_options_and_gives_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = Recorder(SimpleNamespace(exit_code=3))
+    monkeypatch.setattr(hd, "run", fake)
+    given = ["--out", "o", "--params", "knobs.toml", "--cells", "3,8", "--box", "0:1,0:2e3,5:6.5"]
+    given += ["--labels", "l", "--truth", "t", "--cluster", "tcp://a:1", "--workers", "2"]
+    given += ["--memory", "4GiB", "--centres", "c.csv", "--overwrite", "--quiet"]
+    assert main(["run", "s.ome.zarr", *given]) == 3
+    assert fake.given == (Path("s.ome.zarr"), Path("o"))
+    assert fake.named == {
+        "parameters": Path("knobs.toml"),
+        "method": "propagate",
+        "cells": [3, 8],
+        "box": ((0.0, 1.0), (0.0, 2000.0), (5.0, 6.5)),
+        "centres": Path("c.csv"),
+        "labels": Path("l"),
+        "truth": Path("t"),
+        "cluster": "tcp://a:1",
+        "workers": 2,
+        "memory": "4GiB",
+        "overwrite": True,
+        "progress": False,
+    }
+    assert capsys.readouterr() == ("", "")
+
+
+def test_params_prints_the_toml_that_run_takes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["params"]) == 0
+    path = tmp_path / "run.toml"
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert hd.Parameters.from_toml(path) == hd.Parameters()
+
+
+def test_json_answers_are_json_and_know_no_nan(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = SimpleNamespace(to_dict=lambda: {"nucleus": {"ji": 0.5, "ac": float("nan")}})
+    fake = Recorder(scores)
+    monkeypatch.setattr(import_module("hela_dask.evaluate"), "score", fake)
+    given = ["--class", "nucleus=2", "--class", "cell=1,2,5", "--slices", "1:180", "--json"]
+    assert main(["evaluate", "p.tif", "t.tif", *given]) == 0
+    assert fake.given == (Path("p.tif"), Path("t.tif"))
+    assert fake.named["classes"] == {"nucleus": (2,), "cell": (1, 2, 5)}
+    assert fake.named["slices"] == (1, 180)
+    assert json.loads(capsys.readouterr().out) == {"nucleus": {"ji": 0.5, "ac": None}}
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InputError("slice z3.tif\nis empty"), "Error: slice z3.tif is empty\n"),
+        (PermissionError(13, "Permission denied", "/x/y"), "Error: /x/y: Permission denied\n"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(hd, "describe", Recorder(error=error))
+    assert main(["info", "x.ome.zarr"]) == 1
+    assert capsys.readouterr() == ("", sentence)
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hd, "describe", Recorder(error=ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        main(["info", "x.ome.zarr"])
+
+
+def test_an_interrupt_ends_with_130_and_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hd, "run", Recorder(error=KeyboardInterrupt()))
+    assert main(["run", "x.ome.zarr"]) == 130
+    assert "continues where this one stopped" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        (["frobnicate"], "frobnicate"),
+        (["convert"], "SRC"),
+        (["convert", "a"], "DST.ome.zarr"),
+        (["run", "a", "--methd", "x"], "--methd"),
+        (["convert", "a", "b", "--voxel-size", "50", "10"], "--voxel-size"),
+        (["convert", "a", "b", "--voxel-size", "50", "ten", "10"], "--voxel-size"),
+        (["run", "a", "--workers", "many"], "--workers"),
+        (["run", "a", "--cells", "3;8"], "--cells '3;8'"),
+        (["run", "a", "--box", "0:10"], "--box '0:10'"),
+        (["evaluate", "a", "b", "--class", "nucleus"], "'nucleus'"),
+        (["evaluate", "a", "b", "--slices", "9:3"], "'9:3'"),
+        (["info", "s3://bucket/x.ome.zarr"], "s3://bucket/x.ome.zarr is a URL"),
+        (["run", "a", "--truth", "https://host/x"], "https://host/x is a URL"),
+    ],
+)
+def test_a_wrong_command_line_is_one_sentence_that_names_the_culprit(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], culprit: str
+) -> None:
+    assert main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert culprit in err
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert out == ""
+
+
+def test_the_installed_command_ends_with_that_code_too() -> None:
+    ended = subprocess.run(
+        [SCRIPT, "run", "no-such.ome.zarr"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "no-such.ome.zarr" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "", "a", "3,,8", "1.5"])
+def test_cells_are_whole_numbers_from_1(text: str) -> None:
+    with pytest.raises(ParameterError, match="--cells"):
+        parse_cells(text)
+
+
+@pytest.mark.parametrize("text", ["", "0:1", "0:1,0:1", "1:0,0:1,0:1", "0:1,0:1,0:nan", "a,b,c"])
+def test_a_box_is_three_rising_ranges(text: str) -> None:
+    with pytest.raises(ParameterError, match="--box"):
+        parse_box(text)
+
+
+def test_cells_and_box_are_read() -> None:
+    assert parse_cells(None) is None
+    assert parse_cells(" 3, 8") == [3, 8]
+    assert parse_box(None) is None
+    assert parse_box("0:1,2:3.5,-1:1e4") == ((0, 1), (2, 3.5), (-1, 10000))
