@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ NUCLEUS = "#4dff88"
 CELL = "#ff2e2e"
 # Okabe and Ito's colours, told apart by colour-blind readers; black and yellow left out.
 CHAINS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-SHADOW = withStroke(linewidth=2.2, foreground="black")
+SHADOW = withStroke(linewidth=2.6, foreground="black")
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -118,7 +118,14 @@ def outline(
     axes.add_collection(LineCollection(lines, colors=colour, linewidths=width), autolim=False)
 
 
-def number(axes: Axes, x: float, y: float, text: str, size: float = 11) -> None:
+def number(
+    axes: Axes,
+    x: float,
+    y: float,
+    text: str,
+    size: float,
+    vertical: Literal["center", "bottom"] = "center",
+) -> None:
     """White figures with a dark rim, readable on any grey."""
     axes.text(
         x,
@@ -128,14 +135,16 @@ def number(axes: Axes, x: float, y: float, text: str, size: float = 11) -> None:
         fontsize=size,
         fontweight="bold",
         ha="center",
-        va="center",
+        va=vertical,
         path_effects=[SHADOW],
         clip_on=True,
         zorder=6,
     )
 
 
-def scale_bar(axes: Axes, width: float, height: float, length: float = 5.0) -> None:
+def scale_bar(
+    axes: Axes, width: float, height: float, length: float = 5.0, size: float = 11
+) -> None:
     """A bar of ``length`` µm at the lower right of an image of ``width`` x ``height`` µm.
 
     Where it would take more than 40 % of the width, a shorter round length is taken.
@@ -149,4 +158,4 @@ def scale_bar(axes: Axes, width: float, height: float, length: float = 5.0) -> N
     axes.add_patch(
         Rectangle((x, y), length, thick, fc="white", ec="black", linewidth=0.9, zorder=5)
     )
-    number(axes, x + length / 2, y - 2.6 * thick, f"{length:g} µm", 10)
+    number(axes, x + length / 2, y - thick, f"{length:g} µm", size, "bottom")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 
 from hela_dask.figures.canvas import CHAINS, new_figure, save
@@ -55,7 +56,7 @@ def draw_chains(
     pathlib.Path
     """
     figure = new_figure(width, 0.7 * width)
-    axes = figure.add_axes((-0.06, -0.1, 1.06, 1.14), projection="3d")
+    axes = figure.add_axes((-0.07, -0.1, 1.07, 1.14), projection="3d")
     assert isinstance(axes, Axes3D)
     owner = _owners(detections, cells)
     lone = detections[owner == 0]
@@ -74,10 +75,10 @@ def draw_chains(
         axes.plot(
             x, y, z, color=colour, linewidth=2.4 if fine else 1.2, linestyle="-" if fine else "--"
         )
-        _scatter(axes, chain, colour, 0.95 if fine else 0.5)
+        _scatter(axes, chain, colour, 1.0 if fine else 0.5)
         axes.text(
-            x[-1], y[-1], z[-1] + 0.03 * extent[0] / 1000 + 0.3, str(row["label"]), color=colour,
-            fontsize=12, fontweight="bold", ha="center",
+            x[-1], y[-1], z[-1] + 0.05 * extent[0] / 1000, str(row["label"]), color=colour,
+            fontsize=15, fontweight="bold", ha="center",
         )  # fmt: skip
     _frame(axes, extent)
     if title:
@@ -95,14 +96,14 @@ def _owners(detections: pd.DataFrame, cells: pd.DataFrame) -> Any:
     for cell in cells.to_dict("records"):
         away = np.hypot(y - cell["y"], x - cell["x"])
         mine = detections["slice"].between(cell["first_slice"], cell["last_slice"]).to_numpy(bool)
-        mine &= (away < nearest) & (away <= height)
+        mine = mine & (away < nearest) & (away <= height)
         owner[mine], nearest[mine] = cell["label"], away[mine]
     return owner
 
 
 def _scatter(axes: Axes3D, rows: pd.DataFrame, colour: str, alpha: float) -> None:
     if len(rows):
-        sizes = np.clip((rows["height"].to_numpy(float) / 1000) ** 2, 6, 90)
+        sizes = np.clip((rows["height"].to_numpy(float) / 1000) ** 2 * 1.5, 20, 140)
         places = (rows[axis].to_numpy(float) / 1000 for axis in "xyz")
         axes.scatter(*places, s=sizes, c=colour, alpha=alpha, edgecolors="none", depthshade=False)
 
@@ -114,12 +115,16 @@ def _frame(axes: Axes3D, extent: tuple[float, float, float]) -> None:
     axes.set_ylim(y, 0)
     axes.set_zlim(0, z)
     # A flat volume is drawn at least a third as high as it is wide, or nothing is seen in it.
-    axes.set_box_aspect((x, y, max(z, max(x, y) / 3)), zoom=1.12)
-    axes.set_xlabel("x (µm)", fontsize=11)
-    axes.set_ylabel("y (µm)", fontsize=11)
-    axes.set_zlabel("z (µm)", fontsize=11)
+    high = max(z, max(x, y) / 3)
+    # A higher box needs to be drawn smaller to stay inside the picture.
+    axes.set_box_aspect((x, y, high), zoom=1.2 - 0.42 * min(1.0, high / max(x, y)))
+    axes.set_xlabel("x (µm)", fontsize=14, labelpad=9)
+    axes.set_ylabel("y (µm)", fontsize=14, labelpad=9)
+    axes.set_zlabel("z (µm)", fontsize=14, labelpad=9)
     axes.view_init(elev=24, azim=-58)
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_tick_params(labelsize=13)
         axis.set_pane_color((0.97, 0.97, 0.97, 1.0))
 
 

@@ -31,7 +31,8 @@ __all__ = ["draw_detections", "draw_errors", "draw_orthogonal", "draw_overlay"]
 Plane = NDArray[Any]
 Pixel = tuple[float, float]
 
-STRIP = 34  # pixels of the line of text above an image
+TEXT = 55  # a picture is that many times as wide, in pixels, as its text is high, in points
+STRIP = 0.042  # share of the width that the line of text above an image takes
 RIGHT = (0.34, 0.71, 0.91)  # sky blue: predicted and true
 SPURIOUS = (1.0, 0.72, 0.0)  # amber: predicted only
 MISSED = (0.93, 0.12, 0.55)  # magenta: true only
@@ -69,8 +70,8 @@ def draw_overlay(
         Of the written file.
     """
     axes, size = _page(image, pixel, path, title, width, legend=(nuclei, cells), limits=limits)
-    _mark(axes, nuclei, cells, pixel)
-    scale_bar(axes, size[1], size[0])
+    _mark(axes, nuclei, cells, pixel, width / TEXT)
+    scale_bar(axes, size[1], size[0], size=width / TEXT)
     return save(axes.figure, path)  # type: ignore[arg-type]
 
 
@@ -86,26 +87,26 @@ def _page(
 ) -> tuple[Axes, tuple[float, float]]:
     """A figure filled by one image below a line of text; also its (height, width) in µm."""
     height_um, width_um = (n * step / 1000 for n, step in zip(image.shape, pixel, strict=True))
-    strip = STRIP if title or any(labels is not None for labels in legend) else 0
+    strip = STRIP * width if title or any(labels is not None for labels in legend) else 0
     tall = width * height_um / width_um
     figure = new_figure(width, tall + strip)
     axes = image_axes(figure, (0, 0, 1, tall / (tall + strip)))
     show_tissue(axes, image, pixel, limits)
     middle = 1 - strip / 2 / (tall + strip)
-    figure.text(0.006, middle, title, fontsize=12, va="center", ha="left", color="#222222")
+    text = width / TEXT
+    figure.text(0.006, middle, title, fontsize=text, va="center", ha="left", color="#222222")
     marks = [
         (name, colour)
         for labels, name, colour in zip(legend, ("nucleus", "cell"), ("#00a344", CELL), strict=True)
         if labels is not None
     ]
     for k, (name, colour) in enumerate(reversed(marks)):
-        figure.text(
-            0.994 - 0.1 * k, middle, f"— {name}", color=colour, fontsize=12, va="center", ha="right"
-        )
+        place = (0.994 - 0.11 * k, middle)
+        figure.text(*place, f"— {name}", color=colour, fontsize=text, va="center", ha="right")
     return axes, (height_um, width_um)
 
 
-def _mark(axes: Axes, nuclei: Plane | None, cells: Plane | None, pixel: Pixel) -> None:
+def _mark(axes: Axes, nuclei: Plane | None, cells: Plane | None, pixel: Pixel, text: float) -> None:
     """Outlines of nuclei and cells, and the number of each."""
     if cells is not None:
         outline(axes, cells, pixel, CELL, 1.5)
@@ -117,7 +118,7 @@ def _mark(axes: Axes, nuclei: Plane | None, cells: Plane | None, pixel: Pixel) -
         if labels is not None:
             places |= _inside(labels)
     for label, (y, x) in places.items():
-        number(axes, x * pixel[1] / 1000, y * pixel[0] / 1000, str(label))
+        number(axes, x * pixel[1] / 1000, y * pixel[0] / 1000, str(label), 1.15 * text)
 
 
 def _inside(labels: Plane) -> dict[int, tuple[float, float]]:
@@ -163,8 +164,10 @@ def draw_orthogonal(
     tall, deep, wide = shape[1] * y / 1000, shape[0] * z / 1000, shape[2] * x / 1000
     gap = 0.012 * (wide + deep)
     scale = width / (wide + gap + deep)
-    figure = new_figure(width, (tall + gap + deep) * scale + STRIP)
-    unit = (1 / (wide + gap + deep), scale / ((tall + gap + deep) * scale + STRIP))
+    strip = STRIP * width if title else 0
+    height = (tall + gap + deep) * scale + strip
+    figure = new_figure(width, height)
+    unit = (1 / (wide + gap + deep), scale / height)
     at = tuple(value / 1000 for value in point)
     layout = {
         # plane: left, bottom, width, height (µm); pixel; lines (horizontal, vertical)
@@ -172,6 +175,7 @@ def draw_orthogonal(
         "xz": ((0, 0, wide, deep), (z, x), (at[0], at[2])),
         "yz": ((wide + gap, deep + gap, deep, tall), (y, z), (at[1], at[0])),
     }
+    text = width / TEXT / 1.2
     low, high = np.percentile(planes["xy"][0], (0.5, 99.5))
     limits = float(low), float(max(high, low + 1e-9))
     for name, (box, pixel, (row, column)) in layout.items():
@@ -185,18 +189,20 @@ def draw_orthogonal(
             if labels is not None:
                 outline(axes, labels, pixel, colour, 1.2)
         for line in (axes.axhline(row), axes.axvline(column)):
-            line.set(color="white", linewidth=0.7, alpha=0.55, linestyle=(0, (6, 5)))
-        number(axes, 0.028 * wide, 0.028 * wide, name, 11)
+            line.set(color="white", linewidth=1.0, alpha=0.75, linestyle=(0, (6, 5)))
+        number(axes, 0.028 * wide, 0.028 * wide, name, text)
         if name == "xy":
-            scale_bar(axes, wide, tall)
-    top = 1 - STRIP / 2 / ((tall + gap + deep) * scale + STRIP)
-    figure.text(0.006, top, title, fontsize=12, va="center", color="#222222")
+            scale_bar(axes, wide, tall, size=text)
+    top = 1 - strip / 2 / height
+    figure.text(0.006, top, title, fontsize=text, va="center", color="#222222")
     corner = ((wide + gap + deep / 2) * unit[0], deep / 2 * unit[1])
     handles = [
         Line2D([], [], color=colour, label=label)
         for colour, label in (("#00a344", "nucleus"), (CELL, "cell"))
     ]
-    figure.legend(handles=handles, loc="center", bbox_to_anchor=corner, frameon=False, fontsize=11)
+    figure.legend(
+        handles=handles, loc="center", bbox_to_anchor=corner, frameon=False, fontsize=text
+    )
     return save(figure, path)
 
 
@@ -240,8 +246,8 @@ def draw_detections(
         axes.add_patch(Circle((x, y), radius, fill=False, edgecolor="black", linewidth=3.2))
         axes.add_patch(Circle((x, y), radius, fill=False, edgecolor="#ffb300", linewidth=1.8))
         share = radius / (max(size) / 12)
-        number(axes, x, y, str(row["rank"]), float(np.clip(14 * share, 9, 20)))
-    scale_bar(axes, size[1], size[0])
+        number(axes, x, y, str(row["rank"]), width / TEXT * float(np.clip(share, 0.8, 1.5)))
+    scale_bar(axes, size[1], size[0], size=width / TEXT)
     return save(axes.figure, path)  # type: ignore[arg-type]
 
 
@@ -295,7 +301,7 @@ def draw_errors(
     ]
     handles.append(Patch(color="#9e9e9e", label=f"TN {100 * (~prediction & ~truth).mean():.2f} %"))
     axes.legend(
-        handles=handles, loc="upper left", fontsize=10, framealpha=0.85, handlelength=1.1
+        handles=handles, loc="upper left", fontsize=width / TEXT, framealpha=0.85, handlelength=1.1
     ).set_zorder(4)
-    scale_bar(axes, size[1], size[0])
+    scale_bar(axes, size[1], size[0], size=width / TEXT)
     return save(axes.figure, path)  # type: ignore[arg-type]

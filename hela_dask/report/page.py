@@ -42,10 +42,10 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
     parts = [
         ("", "", _tiles(folder)),
         ("", "", _warnings(folder, notes)),
-        ("scores", "Agreement with the truth", _scores(folder, pictures)),
-        ("slices", "Slices", _gallery(pictures, "overlays")),
+        ("slices", "Slices", _gallery(pictures, "overlays", "gallery wide")),
         ("cells", "Cells", _cells(folder)),
         ("planes", "Three planes", _gallery(pictures, "orthogonal", "one")),
+        ("scores", "Agreement with the truth", _scores(folder, pictures)),
         ("detection", "Detection", _gallery(pictures, "detection", "gallery wide")),
         ("volume", "Volume and run", _facts(folder)),
         ("parameters", "Parameters", _parameters(folder)),
@@ -100,7 +100,8 @@ def _tiles(folder: RunFolder) -> str:
     if "complete" in done and len(done):
         whole = done[done["complete"].astype(bool) & (done["status"] == "ok")]
         tiles.append((str(len(whole)), "of them complete: not cut by the volume"))
-        basis, rows = ("of complete cells", whole) if len(whole) else ("of cut cells", done)
+        fine = done[done["status"] == "ok"]
+        basis, rows = ("of complete cells", whole) if len(whole) else ("of cut cells", fine)
         for part in ("nucleus", "cell"):
             volume = rows.get(f"{part}_volume", pd.Series(dtype=float)).dropna()
             if len(volume):
@@ -208,7 +209,7 @@ def _cells(folder: RunFolder) -> str:
     )
     note = (
         '<p class="note">Click a heading to sort. Volumes of cells that the volume cuts are of the '
-        "part inside.</p>"
+        "part inside. Ratio: nucleus to cell. Time and memory (MiB): of the segmentation.</p>"
     )
     return f"<p>{badges}</p>{cells_table(folder.cells)}{note}"
 
@@ -234,14 +235,11 @@ def _facts(folder: RunFolder) -> str:
     command = machine.get("command")
     rows |= {"machine": machine.get("platform"), "command": " ".join(command) if command else None}
     versions = facts.get("versions") or {}
+    more = facts_table(versions)
     return (
-        facts_table(rows)
-        + timings_table(facts.get("timings") or {}, duration)
-        + (
-            f"<details><summary>Versions</summary>{facts_table(versions)}</details>"
-            if versions
-            else ""
-        )
+        f'<div class="columns"><div>{facts_table(rows)}</div>'
+        f"<div>{timings_table(facts.get('timings') or {}, duration)}</div></div>"
+        + (f"<details><summary>Versions</summary>{more}</details>" if more else "")
     )
 
 

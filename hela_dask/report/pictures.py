@@ -120,7 +120,9 @@ def _orthogonal(folder: RunFolder, target: Path) -> Iterator[Picture]:
     size = view.voxel_size
     point = tuple((at[axis] + 0.5) * size[k] for k, axis in enumerate("zyx"))
     path = target / "orthogonal.jpg"
-    draw_orthogonal(planes, size, (point[0], point[1], point[2]), path)
+    draw_orthogonal(
+        planes, size, (point[0], point[1], point[2]), path, title=f"cell {cell['label']}"
+    )
     yield Picture(
         "orthogonal",
         path,

@@ -22,11 +22,12 @@ section { background: var(--paper); border: 1px solid var(--line); border-radius
           padding: 20px 24px 22px; margin-top: 20px; }
 h2 { margin: 0 0 12px; font-size: 19px; font-weight: 620; }
 h3 { margin: 18px 0 8px; font-size: 15px; color: var(--soft); font-weight: 600; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(134px, 1fr)); gap: 10px;
          margin-top: 20px; }
 .tile { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
         padding: 14px 16px; }
-.tile b { display: block; font-size: 25px; font-weight: 640; letter-spacing: -.01em; }
+.tile b { display: block; font-size: 21px; font-weight: 640; letter-spacing: -.01em;
+          white-space: nowrap; }
 .tile span { color: var(--soft); font-size: 13.5px; }
 .warnings { border-left: 5px solid #d98a00; background: #fff9ec; }
 .warnings ul { margin: 0; padding-left: 20px; }
@@ -34,19 +35,22 @@ h3 { margin: 18px 0 8px; font-size: 15px; color: var(--soft); font-weight: 600; 
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px;
         font-variant-numeric: tabular-nums; }
-th, td { padding: 6px 10px; text-align: right; border-bottom: 1px solid var(--line);
+th, td { padding: 6px 9px; text-align: right; border-bottom: 1px solid var(--line);
          vertical-align: top; }
-th { color: var(--soft); font-weight: 600; white-space: nowrap; }
+td { white-space: nowrap; }
+th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 th:first-child, td:first-child, .text { text-align: left; }
 table.sortable th { cursor: pointer; user-select: none; }
 table.sortable th:hover { color: var(--accent); }
 th[aria-sort=ascending]::after { content: " \\2191"; }
 th[aria-sort=descending]::after { content: " \\2193"; }
 tbody tr:hover { background: #f2f8f8; }
-td.reason { text-align: left; color: var(--soft); min-width: 210px; font-size: 13px; }
+td.reason, table.sortable th:last-child, table.sortable th:nth-child(2) { text-align: left; }
+td.reason { color: var(--soft); min-width: 190px; font-size: 13px; white-space: normal; }
 table.facts { width: auto; }
 table.facts th { text-align: left; padding-left: 0; padding-right: 26px; }
-table.facts td { text-align: left; overflow-wrap: anywhere; }
+table.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+table.facts th { white-space: nowrap; vertical-align: top; }
 .badge { display: inline-block; border-radius: 20px; padding: 1px 10px; font-size: 12.5px;
          font-weight: 600; white-space: nowrap; background: #e8ecf1; color: #46525f; }
 .ok { background: #d9f2e3; color: #0a6b36; }
@@ -65,8 +69,9 @@ figcaption { color: var(--soft); font-size: 13.5px; margin-top: 5px; }
 .bar { background: #e6f0f0; border-radius: 4px; height: 13px; min-width: 180px; }
 .bar i { display: block; height: 100%; border-radius: 4px; background: var(--accent); }
 .note { color: var(--soft); font-size: 13.5px; margin: 8px 0 0; }
-.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr));
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr));
            gap: 8px 34px; }
+.columns h3:first-child { margin-top: 4px; }
 details { margin-top: 8px; }
 summary { cursor: pointer; color: var(--accent); font-weight: 600; }
 footer { color: var(--soft); font-size: 13px; margin-top: 22px; }

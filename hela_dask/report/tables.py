@@ -50,16 +50,16 @@ def cells_table(cells: pd.DataFrame) -> str:
     columns: list[tuple[str, str, Callable[[Any], Cell]]] = [
         ("cell", "label", lambda value: _number(value, ".0f")),
         ("status", "status", _status),
-        ("x (µm)", "x", lambda value: _number(value, ".1f", 1000)),
-        ("y (µm)", "y", lambda value: _number(value, ".1f", 1000)),
-        ("z (µm)", "z", lambda value: _number(value, ".1f", 1000)),
+        ("x µm", "x", lambda value: _number(value, ".1f", 1000)),
+        ("y µm", "y", lambda value: _number(value, ".1f", 1000)),
+        ("z µm", "z", lambda value: _number(value, ".1f", 1000)),
         ("slices", "first_slice", lambda value: _number(value, ".0f")),
-        ("nucleus (µm³)", "nucleus_volume", _number),
-        ("cell (µm³)", "cell_volume", _number),
-        ("nucleus / cell", "nucleus_to_cell", lambda value: _number(value, ".2f")),
+        ("nucleus µm³", "nucleus_volume", _number),
+        ("cell µm³", "cell_volume", _number),
+        ("ratio", "nucleus_to_cell", lambda value: _number(value, ".2f")),
         ("complete", "complete", _tick),
-        ("time (s)", "seconds", _number),
-        ("memory (MiB)", "peak_memory", lambda value: _number(value, ".0f")),
+        ("time s", "seconds", _number),
+        ("MiB", "peak_memory", lambda value: _number(value, ".0f")),
     ]
     table = cells.copy()
     if {"nucleus_volume", "cell_volume"} <= set(table) and "nucleus_to_cell" not in table:
@@ -151,7 +151,7 @@ def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> str:
             text += f" ± {spread:.3f}"
         rows.append([*row, (text, middle, "")])
     return (
-        _table(["class", *(head for head, _, _ in heads), "JI a slice"], rows)
+        _table(["class", *(head for head, _, _ in heads), "JI per slice"], rows)
         + '<p class="note">Pooled over all voxels; last column: mean ± SD over slices that have '
         "the class. NPR is (1 + kappa) / 2.</p>"
     )
