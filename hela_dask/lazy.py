@@ -12,9 +12,9 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.kernels import background as background_kernel
-from hela_dask.kernels import distance as distance_kernel
 from hela_dask.kernels import filters
+from hela_dask.kernels.background import background_slice
+from hela_dask.kernels.distance import distance_slice
 from hela_dask.parameters import BackgroundParameters
 from hela_dask.volume import voxel_size
 
@@ -100,7 +100,7 @@ def background(
     data = _lazy(volume, "iuf", "grey values")
     _, *pixel = voxel_size(volume)
     result = _map_planes(
-        background_kernel.background_slice,
+        background_slice,
         data,
         "background",
         np.dtype(bool),
@@ -134,7 +134,7 @@ def distance(background: xr.DataArray, *, border: bool = True) -> xr.DataArray:
     data = _lazy(background, "b", "booleans, true in the resin")
     _, *pixel = voxel_size(background)
     result = _map_planes(
-        distance_kernel.distance_slice,
+        distance_slice,
         data,
         "distance",
         np.dtype(np.float32),

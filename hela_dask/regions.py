@@ -278,25 +278,28 @@ def _planes(volume: xr.DataArray, region: Region) -> Iterator[tuple[int, NDArray
 
 def _clear(folder: Path) -> None:
     """Make sure that `folder` is there and empty, removing what an earlier call wrote."""
-    listing = folder / _LISTING
-    if listing.is_file():
-        try:
-            names = list(json.loads(listing.read_text(encoding="utf-8"))["regions"])
-        except (ValueError, KeyError, TypeError) as error:
+    if folder.exists():
+        ours = _written(folder) if folder.is_dir() else set()
+        if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours:
             raise ExistsError(
-                f"{listing} was not written by save_regions; choose another folder"
-            ) from error
-        for name in names:
-            if re.fullmatch(r"cell_\d+", name) and (folder / name).is_dir():
+                f"{folder} holds something that save_regions did not write; choose another folder"
+            )
+        for name in sorted(ours - {_LISTING}):
+            if (folder / name).is_dir():
                 remove_folder(folder / name)
-        with storage_errors(listing):
-            listing.unlink()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExistsError(
-            f"{folder} holds something that save_regions did not write; choose another folder"
-        )
     with storage_errors(folder):
+        (folder / _LISTING).unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def _written(folder: Path) -> set[str]:
+    """Names in `folder` that an earlier call wrote, by its own list of them."""
+    try:
+        listing = json.loads((folder / _LISTING).read_text(encoding="utf-8"))
+        names = [str(name) for name in listing["regions"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {_LISTING} | {name for name in names if re.fullmatch(r"cell_\d+", name)}
 
 
 def _edges(volume: xr.DataArray) -> list[Interval]:
