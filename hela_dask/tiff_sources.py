@@ -160,7 +160,7 @@ def _slice_header(file: Path) -> Header:
 
 def _compare(file: Path, header: Header, first_file: Path, first: Header) -> None:
     for name, mine, other in zip(("shape", "type", "voxel size"), header, first, strict=True):
-        if mine != other:
+        if not _agree(mine, other):
             found, expected = (
                 " x ".join(map(str, value)) if isinstance(value, tuple) else value
                 for value in (mine, other)
@@ -169,6 +169,17 @@ def _compare(file: Path, header: Header, first_file: Path, first: Header) -> Non
                 f"{file} has the {name} {found}, but the first slice {first_file.name} has "
                 f"{expected}: all slices of a volume must agree"
             )
+
+
+def _agree(mine: Any, other: Any) -> bool:
+    """Equal; lengths in nm may be rounded differently."""
+    if mine == other or not isinstance(mine, tuple):
+        return bool(mine == other)
+    return all(
+        isinstance(a, float) and isinstance(b, float) and math.isclose(a, b, rel_tol=1e-3)
+        for a, b in zip(mine, other, strict=True)
+        if a != b
+    )
 
 
 def _read_slice(file: Path, header: Header) -> NDArray[Any]:
