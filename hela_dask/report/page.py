@@ -105,8 +105,9 @@ def _tiles(folder: RunFolder) -> str:
         for part in ("nucleus", "cell"):
             volume = rows.get(f"{part}_volume", pd.Series(dtype=float)).dropna()
             if len(volume):
-                spread = f" ± {volume.std():.0f}" if len(volume) > 1 else ""
-                tiles.append((f"{volume.mean():.0f}{spread} µm³", f"{part} volume {basis}"))
+                form = ".0f" if volume.mean() >= 10 else ".2f"
+                spread = f" ± {volume.std():{form}}" if len(volume) > 1 else ""
+                tiles.append((f"{volume.mean():{form}}{spread} µm³", f"{part} volume {basis}"))
     for name in ("nucleus", "cell"):
         score = folder.score(name)
         inner = score.get("instances")

@@ -57,7 +57,8 @@ def draw_pictures(folder: RunFolder) -> tuple[list[Picture], list[str]]:
     kinds: list[Callable[[RunFolder, Path], Iterator[Picture]]] = [_chains, _curves]
     notes = []
     if folder.store is None:
-        notes.append(f"the image is no longer at {folder.facts.get('store')}: no pictures of it")
+        if folder.facts.get("store"):
+            notes.append(f"the image is no longer at {folder.facts['store']}: no pictures of it")
     else:
         kinds += [_overlays, _orthogonal, _detections, _errors]
     pictures = []
