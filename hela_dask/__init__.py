@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from hela_dask.regions import Region, cell_regions
     from hela_dask.report import write_report
     from hela_dask.run import RunResult, run
+    from hela_dask.segment import segment_cell
     from hela_dask.volume import open_volume
 
 __version__ = "0.1.0"
@@ -81,6 +82,7 @@ __all__ = [
     "make_phantom",
     "open_volume",
     "run",
+    "segment_cell",
     "write_report",
 ]
 
@@ -113,6 +115,7 @@ _NAMES_OF_MODULE = {
     "regions": ["Region", "cell_regions"],
     "report": ["write_report"],
     "run": ["RunResult", "run"],
+    "segment": ["segment_cell"],
     "volume": ["open_volume"],
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}

@@ -78,7 +78,7 @@ def test_a_submodule_does_not_replace_the_function_of_its_name() -> None:
 def test_an_unknown_name_is_an_ordinary_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'segmnt'"):
         _ = hd.segmnt  # type: ignore[attr-defined]
-    assert not hasattr(hd, "plan")
+    assert not hasattr(hd, "nothing")
 
 
 def test_completion_in_a_notebook_shows_the_public_names() -> None:
