@@ -223,7 +223,8 @@ def _with_grooves(
         along = c * dx + s * dy
         across = (c * dy - s * dx) + np.float32(tilt) * dz + bend
         depth = np.float32(inner) * (np.float32(1) + np.float32(0.5) * rise * rise) - along
-        sheet = np.maximum(np.abs(across) - np.float32(half), depth)
+        np.maximum(depth, np.float32(0), out=depth)
+        sheet = np.sqrt(across * across + depth * depth) - np.float32(half)
         f = np.maximum(f, -sheet)
     return f
 

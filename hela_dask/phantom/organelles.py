@@ -300,7 +300,7 @@ def _lump(
         shell = np.abs(d + np.float32(0.45 * size)) - np.float32(24.0)
         debris.inner[window.part] -= np.float32(24.0) * coverage(shell, grid.voxel_size[2])
     if size > _DRAWN:
-        debris.drawn[window.part] |= d < debris.solid[window.part]
+        debris.drawn[window.part] |= d < 0
     part = debris.solid[window.part]
     np.minimum(part, d, out=part)
 

@@ -157,13 +157,13 @@ def _relax(
         pull[i, j] = pull[j, i] = True
     np.fill_diagonal(wanted, 0.0)
     stretch = np.array([1.0 / _FLAT, 1.0, 1.0])
-    for step in range(500):
+    for step in range(300):
         delta = (place[:, None] - place[None, :]) * stretch
         distance = np.sqrt((delta**2).sum(-1)) + 1e-9
         force = np.where(pull | (distance < wanted), wanted - distance, 0.0)
         np.fill_diagonal(force, 0.0)
         move = (force / distance)[..., None] * delta
-        jitter = rng.normal(0, 0.02 * radii.mean(), place.shape) * max(0.0, 1 - step / 250)
+        jitter = rng.normal(0, 0.02 * radii.mean(), place.shape) * max(0.0, 1 - step / 150)
         place = np.clip(place + 0.3 * move.sum(1) + jitter, low, high)
     return np.asarray(place, dtype=np.float64)
 
@@ -186,7 +186,10 @@ def _layout(
     """Centres, radii and the number of complete cells, the most that a few tries can hold."""
     room = float(extent.min()) / 2 - 25.0
     most = cells if cells < 3 else cells - max(1, cells // 4)
-    for complete in range(most, (cells + 1) // 2 - 1, -1):
+    least = (cells + 1) // 2
+    if least * _FLAT * math.pi / 6.0 * (1000.0 * diameter) ** 3 > 0.8 * extent.prod():
+        return None
+    for complete in sorted({*range(most, least, -max(1, cells // 8)), least}, reverse=True):
         best: tuple[int, NDArray[np.float64], NDArray[np.float64]] | None = None
         for _ in range(16):
             radii = _radii(rng, cells, diameter, room)
