@@ -16,7 +16,17 @@ from zarr.storage import LocalStore
 
 from hela_dask.errors import InputError, MissingInputError
 
-__all__ = ["NOT_STORES", "Image", "Level", "Triple", "local_path", "read_image", "to_nm"]
+__all__ = [
+    "NOT_STORES",
+    "Image",
+    "Level",
+    "Triple",
+    "local_path",
+    "read_image",
+    "slab_marks",
+    "slab_ranges",
+    "to_nm",
+]
 
 Triple = tuple[float, float, float]
 
@@ -118,7 +128,7 @@ def read_image(path: str | Path, *, unknown_scale: bool = False) -> Image:
     path = local_path(path)
     group = _open_group(path)
     attributes: dict[str, Any] = group.attrs.asdict()
-    version, multiscales = _multiscales(path, attributes)
+    version, multiscales = _multiscales(path, group, attributes)
     axes = _axes(path, multiscales)
     levels = tuple(_level(path, group, axes, multiscales, item) for item in multiscales["datasets"])
     if not levels:
@@ -138,9 +148,26 @@ def read_image(path: str | Path, *, unknown_scale: bool = False) -> Image:
         dtype=np.dtype(_array(path, group, multiscales["datasets"][0]["path"]).dtype),
         levels=levels,
         labels=_label_names(group),
-        complete=bool(own.get("complete", True)),
+        complete=bool(own.get("complete", True)) or _all_marked(path, levels[0]),
         attributes=own,
     )
+
+
+def slab_marks(path: Path, level: Level) -> Path:
+    """Folder beside the chunks of level 0 with one empty file for each slab that is written."""
+    return path / level.path / ".slabs"
+
+
+def slab_ranges(level: Level) -> list[tuple[int, int]]:
+    """Ranges of slices that are written together, as deep as a shard, the last one clipped."""
+    depth = (level.shards or level.chunks)[0]
+    return [(z, min(z + depth, level.shape[0])) for z in range(0, level.shape[0], depth)]
+
+
+def _all_marked(path: Path, level: Level) -> bool:
+    """Whether every slab is there, though no writer saw the marks of all others."""
+    marks = slab_marks(path, level)
+    return all((marks / str(start)).exists() for start, _ in slab_ranges(level))
 
 
 def local_path(path: str | Path) -> Path:
@@ -191,12 +218,16 @@ def _is_array(path: Path) -> bool:
         return False
 
 
-def _multiscales(path: Path, attributes: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _multiscales(
+    path: Path, group: zarr.Group, attributes: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
     """Version of the format and the first multiscale image's metadata."""
     ome = attributes.get("ome", attributes)
-    found = ome.get("multiscales") if isinstance(ome, Mapping) else None
+    if not isinstance(ome, Mapping):
+        raise InputError(f"{path} has unreadable zarr metadata: its 'ome' is {ome!r}")
+    found = ome.get("multiscales")
     if not (isinstance(found, list) and found and isinstance(found[0], dict)):
-        names = ome.get("labels") if isinstance(ome, Mapping) else None
+        names = ome.get("labels") or [f"labels/{name}" for name in _label_names(group)]
         hint = "no multiscales metadata"
         if isinstance(names, list) and names:
             hint = f"it holds the label groups {', '.join(map(str, names))}: name one of them"

@@ -16,7 +16,7 @@ from hela_dask.errors import ExistsError, InputError, MissingInputError, Storage
 from hela_dask.files import remove_folder, storage_errors, write_json, write_table, write_text
 from hela_dask.groups import build_group, note, planned
 from hela_dask.label_groups import create_labels, write_label_metadata
-from hela_dask.metadata import Image, local_path, read_image
+from hela_dask.metadata import Image, local_path, read_image, slab_marks, slab_ranges
 from hela_dask.pyramid import Downsample, halve
 from hela_dask.scratch import create_scratch, read_scratch, write_scratch
 
@@ -35,8 +35,6 @@ __all__ = [
     "write_table",
     "write_text",
 ]
-
-_MARKS = ".slabs"  # folder beside the chunks of level 0: one empty file for each finished slab
 
 
 def create_image(
@@ -104,9 +102,7 @@ def slabs(image: Image | str | Path) -> list[tuple[int, int]]:
 
     One task writes one slab of whole planes, so that no two tasks share a shard.
     """
-    level = _image(image).levels[0]
-    depth = (level.shards or level.chunks)[0]
-    return [(z, min(z + depth, level.shape[0])) for z in range(0, level.shape[0], depth)]
+    return slab_ranges(_image(image).levels[0])
 
 
 def finished_slabs(image: Image | str | Path) -> list[tuple[int, int]]:
@@ -195,7 +191,7 @@ def _image(image: Image | str | Path) -> Image:
 
 
 def _marks(image: Image) -> Path:
-    return image.path / image.levels[0].path / _MARKS
+    return slab_marks(image.path, image.levels[0])
 
 
 def _check_replaceable(path: Path, overwrite: bool) -> None:

@@ -151,6 +151,17 @@ def test_a_store_is_whole_only_when_every_slab_is(tmp_path: Path) -> None:
     assert np.array_equal(open_volume(image.path).values, data)
 
 
+def test_a_store_is_whole_though_no_writer_saw_all_the_others(tmp_path: Path) -> None:
+    """On a shared file system two writers may finish at once, each blind to the other's mark."""
+    image = make_image(tmp_path / "a.ome.zarr")
+    content = json.loads((image.path / "zarr.json").read_text())
+    content["attributes"]["hela_dask"]["complete"] = False
+    (image.path / "zarr.json").write_text(json.dumps(content))
+    assert read_image(image.path).complete
+    (image.path / "0" / ".slabs" / "0").unlink()
+    assert not read_image(image.path).complete
+
+
 def _write_one(image: Image, z0: int, z1: int) -> int:
     store.write_slab(image, z0, np.full((z1 - z0, 40, 40), z0 + 1, np.uint8))
     return z0
@@ -253,6 +264,8 @@ def test_labels_in_a_store_of_their_own_point_to_the_image(tmp_path: Path) -> No
     link = content["image-label"]["source"]["image"]
     assert (labels.path / link).resolve() == image.resolve()
     assert not (image / "labels").exists()
+    with pytest.raises(InputError, match="holds the label groups labels/nuclei: name one of them"):
+        open_volume(tmp_path / "mine.ome.zarr")
 
 
 def test_where_labels_cannot_go_is_said_with_the_way_out(
