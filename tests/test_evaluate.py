@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from hela_dask import labels_input
+from hela_dask import labels_input, store
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError, ParameterError
 from hela_dask.evaluate import (
     evaluate,
@@ -26,9 +26,12 @@ from hela_dask.evaluate import (
     score_classes,
     score_instances,
 )
+from hela_dask.label_groups import create_labels
 from hela_dask.labels_input import majority
+from hela_dask.volume import open_volume
 
 NUCLEUS = {"nucleus": [2]}
+SIZE = (50.0, 40.0, 40.0)
 
 
 def drawn() -> tuple[np.ndarray, np.ndarray]:
@@ -118,6 +121,27 @@ def test_every_kind_of_input_gives_the_same(tmp_path: Path) -> None:
         assert found.equals(wanted)
     # The DataArray knows its voxels.
     assert evaluate(prediction, cubes, classes=NUCLEUS).equals(wanted)
+
+
+def test_label_groups_are_read_alone_or_through_their_image(tmp_path: Path) -> None:
+    prediction, truth = drawn()
+    cells = np.where(truth > 0, 3, 0)
+    image = store.create_image(tmp_path / "a.ome.zarr", truth.shape, "uint8", SIZE, name="image")
+    for name, labels in (("nuclei", prediction), ("cells", cells)):
+        group = create_labels(
+            image.path, name, truth.shape, np.uint32, SIZE, source_image=image.path
+        )
+        for z0, z1 in store.slabs(group):
+            store.write_slab(group, z0, labels[z0:z1].astype(np.uint32), downsample="nearest")
+    classes = {"nucleus": [2], "cell": [1, 2]}
+    wanted = evaluate(
+        {"nucleus": prediction, "cell": cells}, truth, classes=classes, voxel_size=SIZE
+    )
+    nuclei = image.path / "labels" / "nuclei"
+    assert evaluate(nuclei, truth, classes=NUCLEUS).equals(wanted.iloc[:1])
+    for owner in (image.path, str(image.path / "labels")):
+        assert evaluate(owner, truth, classes=classes).equals(wanted)
+    assert evaluate(open_volume(nuclei), nuclei)["f1"].eq(1).all()
 
 
 def test_one_slice_may_be_two_dimensional() -> None:

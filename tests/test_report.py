@@ -22,7 +22,7 @@ from hela_dask.report import pictures, write_report
 from hela_dask.report.page import duration
 from hela_dask.report.reading import open_view
 
-SHAPE, SIZE = (6, 300, 320), (50.0, 40.0, 40.0)
+SHAPE, SIZE = (6, 300, 320), (250.0, 40.0, 40.0)
 VOID = {"meta", "img", "br"}
 
 
@@ -81,7 +81,7 @@ def make_run(folder: Path) -> Path:
     table = pd.DataFrame(
         {
             "label": [4, 9],
-            "z": [125.0, 100.0],
+            "z": [625.0, 500.0],
             "y": [6000.0, 2000.0],
             "x": [6000.0, 2000.0],
             "height": [2000.0, 900.0],
@@ -100,7 +100,7 @@ def make_run(folder: Path) -> Path:
             "peak_memory": [200.0, 100.0],
         }
     )
-    detections = table[["z", "y", "x", "height"]].assign(slice=[3, 3], rank=[1, 2], thickness=50.0)
+    detections = table[["z", "y", "x", "height"]].assign(slice=[3, 3], rank=[1, 2], thickness=250.0)
     store.write_table(run / "cells", table)
     store.write_table(run / "detections", detections)
     facts = {
@@ -108,7 +108,7 @@ def make_run(folder: Path) -> Path:
         "image": {
             "shape": SHAPE,
             "voxel_size": SIZE,
-            "extent": [300.0, 12_000.0, 12_800.0],
+            "extent": [1500.0, 12_000.0, 12_800.0],
             "dtype": "uint8",
         },
         "method": "propagate",
@@ -192,7 +192,7 @@ def test_it_says_what_was_found(text: str) -> None:
     shown = Page(text).text
     for words in (
         "Cells of a.ome.zarr",
-        "6 × 300 × 320 voxels (z, y, x) · 50 × 40 × 40 nm",
+        "6 × 300 × 320 voxels (z, y, x) · 250 × 40 × 40 nm",
         "2–5",  # slices of cell 4
         "3.20 µm³",
         "2 min 12 s",  # both stages

@@ -112,13 +112,16 @@ def _orthogonal(folder: RunFolder, target: Path) -> Iterator[Picture]:
     view = _view(folder, resolution=40.0)
     if max(view.image.sizes[axis] * view.pixel[k] for k, axis in enumerate("yx")) > 2.4 * REACH:
         view = view.window((float(cell["y"]), float(cell["x"])), REACH)
+    size = view.voxel_size
+    extent = [n * step for n, step in zip(view.image.shape, size, strict=True)]
+    if extent[0] < max(extent[1:]) / 20:
+        return  # too few slices to see anything in the other planes
     at = {axis: int(np.abs(view.image[axis].values - float(cell[axis])).argmin()) for axis in "zyx"}
     planes = {
         "xy": view.plane(z=at["z"]),
         "xz": view.plane(y=at["y"]),
         "yz": view.plane(x=at["x"]),
     }
-    size = view.voxel_size
     point = tuple((at[axis] + 0.5) * size[k] for k, axis in enumerate("zyx"))
     path = target / "orthogonal.jpg"
     draw_orthogonal(
