@@ -106,7 +106,28 @@ class RegionParameters(_Stage):
 class PropagateParameters(_Stage):
     """Nucleus and cell, slice by slice from the centre (J. Imaging 2021, sections 2.5 and 2.6)."""
 
-    edge_sigma: float = knob(40.0, "Gaussian of the envelope's edge detector, nm", low=1.0)
+    line_sigma: float = knob(50.0, "scale of membranes seen in the plane, nm", low=1.0)
+    sheet_sigma: float = knob(60.0, "scale of membranes seen across slices, nm", low=1.0)
+    slow: float = knob(
+        750.0, "brightness changes along z slower than this are left in, nm", low=1.0
+    )
+    search: float = knob(5000.0, "how far from the cell's centre its nucleus is looked for, nm")
+    spot: float = knob(1500.0, "radius of the smooth part of the nucleus that is measured, nm")
+    membrane: float = knob(3.5, "a membrane is this many deviations over the nucleus' inside")
+    clearance: float = knob(100.0, "distance that super-pixels keep from membranes, nm")
+    smallest_nucleus: float = knob(3.0, "least area of a nucleus in its first slice, µm²")
+    reach: float = knob(400.0, "furthest that a nucleus moves from slice to slice, nm")
+    overlap: float = knob(0.01, "least overlap with the slice before, µm²")
+    share: float = knob(0.7, "least part of a piece that lies over the slice before", high=1.0)
+    gap: float = knob(150.0, "a nucleus lost for at most this long along z is found again, nm")
+    inside: float = knob(100.0, "the outline lies further out than this inside the core, nm")
+    outside: float = knob(120.0, "and nearer than this outside it, nm")
+    envelope: float = knob(60.0, "from the middle of the envelope to the nucleus' outline, nm")
+    saddle: float = knob(300.0, "depth of the saddle that parts two cells, nm", low=1.0)
+    nucleus_share: float = knob(0.05, "a basin with this much of the nucleus is cell", high=1.0)
+    cover: float = knob(0.5, "a basin covered this much by the slice before is cell", high=1.0)
+    neck: float = knob(80.0, "what hangs on by less is not the cell, radius in nm")
+    smoothing: float = knob(150.0, "height of the majority along z, nm")
 
 
 _STAGES: dict[str, type[_Stage]] = {

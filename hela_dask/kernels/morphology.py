@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import edt
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ __all__ = [
 ]
 
 Mask = NDArray[np.bool_]
+Labels = NDArray[np.signedinteger[Any]]
 
 # 8-connected neighbourhood in a plane.
 EIGHT = np.ones((3, 3), dtype=bool)
@@ -63,9 +66,10 @@ def open_(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
     return dilate(erode(mask, radius, pixel), radius, pixel)
 
 
-def areas(labels: NDArray[np.int32], pixel: tuple[float, ...]) -> NDArray[np.float64]:
+def areas(labels: Labels, pixel: tuple[float, ...]) -> NDArray[np.float64]:
     """Area in µm² of each label of a plane, index 0 (no label) set to zero."""
-    sizes = np.bincount(labels.ravel()) * (float(np.prod(pixel)) * 1e-6)
+    pixels = np.bincount(labels.ravel()).astype(np.float64)
+    sizes: NDArray[np.float64] = pixels * (float(np.prod(pixel)) * 1e-6)
     sizes[0] = 0.0
     return sizes
 
@@ -89,7 +93,7 @@ def remove_holes(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
     return filled
 
 
-def touching_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+def touching_border(labels: Labels) -> Labels:
     """The labels, without 0, that touch the border of the plane."""
     sides = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     found = np.unique(sides)

@@ -1,1 +1,81 @@
 """The methods: one region in, the masks of its nucleus and cell out, all with one signature."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.errors import ParameterError
+from hela_dask.parameters import Parameters
+
+__all__ = ["METHODS", "Masks", "Method", "get_method"]
+
+# Name of a method: the module here that has a function of the same name.
+METHODS = ("propagate",)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """What a method finds in a region.
+
+    Attributes
+    ----------
+    nucleus, cell : ndarray of bool, (z, y, x)
+        Of the region's shape; the cell includes its nucleus.
+    status, reason : str
+        As in the cells table: ``ok``, ``no_nucleus`` or ``no_resin``, and why.
+    flags : tuple of str
+        What a user should look at.
+    """
+
+    nucleus: NDArray[np.bool_]
+    cell: NDArray[np.bool_]
+    status: str = "ok"
+    reason: str = ""
+    flags: tuple[str, ...] = ()
+
+
+class Method(Protocol):
+    """The signature of every method."""
+
+    def __call__(
+        self,
+        image: NDArray[Any],
+        background: NDArray[np.bool_],
+        voxel: tuple[float, float, float],
+        centre: tuple[int, int, int],
+        parameters: Parameters,
+    ) -> Masks:
+        """Segment the cell at `centre` (z, y, x in voxels) of a region.
+
+        Parameters
+        ----------
+        image
+            (z, y, x) grey values.
+        background
+            (z, y, x), true in the resin.
+        voxel
+            Voxel size (z, y, x) in nm.
+        centre
+            z, y, x of the cell's centre, voxels of the region.
+        parameters
+            All knobs.
+        """
+
+
+def get_method(name: str) -> Method:
+    """The method of a name.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such method; the message lists those that there are.
+    """
+    if name not in METHODS:
+        raise ParameterError(f"unknown method {name!r}; known: {', '.join(METHODS)}")
+    module = importlib.import_module(f"hela_dask.methods.{name}")
+    return cast(Method, getattr(module, name))

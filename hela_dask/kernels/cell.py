@@ -1,0 +1,100 @@
+"""The cell in one slice: basins of the distance to the resin that hold the nucleus."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.morphology import reconstruction
+from skimage.segmentation import watershed
+
+from hela_dask.kernels import morphology
+from hela_dask.parameters import PropagateParameters
+
+__all__ = ["basins", "cell_slice"]
+
+Mask = NDArray[np.bool_]
+
+
+def basins(
+    tissue: Mask, pixel: tuple[float, float], parameters: PropagateParameters
+) -> NDArray[np.int32]:
+    """Split touching cells of a slice where the tissue between them is narrow (METHODS A.7).
+
+    Watershed of the distance to the resin. Two summits are one basin unless the saddle between
+    them is lower than both by ``saddle``, so ruffles and blebs stay with their cell.
+
+    Parameters
+    ----------
+    tissue
+        (y, x), false in the resin.
+    pixel, parameters
+        Pixel size (y, x) in nm; ``saddle`` is used.
+
+    Returns
+    -------
+    ndarray of int32, (y, x)
+        0 in the resin.
+    """
+    height = morphology.depth_inside(tissue, pixel)
+    if not np.isfinite(height).all():  # no resin at all: nothing to split by
+        return tissue.astype(np.int32)
+    lowered = reconstruction(height - parameters.saddle, height)
+    # Summits lower than the saddle depth are summits all the same where nothing higher is near.
+    summits, _ = ndimage.label(
+        (height - lowered >= np.minimum(parameters.saddle, height) * (1 - 1e-5)) & tissue,
+        structure=morphology.EIGHT,
+    )
+    split: NDArray[np.int32] = watershed(-height, summits, mask=tissue)
+    return split
+
+
+def cell_slice(
+    pieces: NDArray[np.int32],
+    nucleus: Mask,
+    previous: Mask | None,
+    centre: tuple[int, int],
+    pixel: tuple[float, float],
+    parameters: PropagateParameters,
+) -> Mask:
+    """The basins of a slice that are the cell, cleaned (METHODS A.7).
+
+    Kept are those that hold part of the nucleus and those that the cell of the slice before
+    covers; without either, the one at the centre. Then what hangs on by a thin neck goes.
+
+    Parameters
+    ----------
+    pieces
+        (y, x) from :func:`basins`.
+    nucleus
+        (y, x) nucleus of this slice, perhaps empty.
+    previous
+        (y, x) cell of the slice before, None in the first.
+    centre
+        y, x of the cell's centre, pixels.
+    pixel, parameters
+        Pixel size (y, x) in nm; ``nucleus_share``, ``cover`` and ``neck`` are used.
+    """
+    p = parameters
+    count = int(pieces.max()) + 1
+    sizes = np.bincount(pieces.ravel(), minlength=count)
+    keep = np.zeros(count, dtype=bool)
+    if nucleus.any():
+        shared = np.bincount(pieces[nucleus], minlength=count)
+        keep |= (shared >= p.nucleus_share * nucleus.sum()) | (shared > sizes / 2)
+    if previous is not None:
+        keep |= np.bincount(pieces[previous], minlength=count) >= p.cover * sizes
+    elif not nucleus.any():
+        keep[pieces[centre]] = True
+    keep[0] = False
+    return _without_necks(keep[pieces] | nucleus, pixel, p.neck)
+
+
+def _without_necks(mask: Mask, pixel: tuple[float, float], radius: float) -> Mask:
+    """The largest piece that a disc fits through, and what of the mask is within a disc of it."""
+    pieces, count = ndimage.label(morphology.erode(mask, radius, pixel))
+    if count == 0:
+        return np.zeros(mask.shape, dtype=bool)
+    largest: Mask = pieces == np.argmax(morphology.areas(pieces, pixel))
+    # The eroded piece begins a pixel beyond the radius.
+    return morphology.dilate(largest, radius + max(pixel), pixel) & mask

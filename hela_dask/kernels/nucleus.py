@@ -1,0 +1,188 @@
+"""The nucleus in one slice: where it starts, where it goes on from the last slice, its outline."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
+
+from hela_dask.kernels import morphology
+from hela_dask.parameters import PropagateParameters
+
+__all__ = ["continue_nucleus", "outline_nucleus", "smoothest_spot", "start_nucleus"]
+
+Mask = NDArray[np.bool_]
+Grey = NDArray[np.float32]
+
+
+def smoothest_spot(
+    ridge: Grey,
+    tissue: Mask,
+    centre: tuple[int, int],
+    pixel: tuple[float, float],
+    parameters: PropagateParameters,
+) -> tuple[int, int] | None:
+    """The pixel of the tissue near a cell's centre with the fewest membranes around it.
+
+    Nuclei are large and smooth, and cytoplasm is full of membranes, so it lies in the nucleus.
+
+    Parameters
+    ----------
+    ridge
+        (y, x) strength of dark lines, as from ``ridge_plane``.
+    tissue
+        (y, x), false in the resin.
+    centre
+        y, x of the cell's centre, pixels.
+    pixel
+        Pixel size (y, x) in nm.
+    parameters
+        ``search`` and ``spot`` are used.
+
+    Returns
+    -------
+    (int, int) or None
+        None where there is no tissue near the centre.
+    """
+    sigma = (parameters.spot / 2 / pixel[0], parameters.spot / 2 / pixel[1])
+    weight = ndimage.gaussian_filter(tissue.astype(np.float32), sigma, mode="constant")
+    lines = ndimage.gaussian_filter(np.maximum(ridge, 0) * tissue, sigma, mode="constant")
+    rows, columns = np.ogrid[: ridge.shape[0], : ridge.shape[1]]
+    away = np.hypot((rows - centre[0]) * pixel[0], (columns - centre[1]) * pixel[1])
+    # Where half of the surroundings are resin, the mean says little.
+    allowed = tissue & (away <= parameters.search) & (weight > 0.5)
+    if not allowed.any():
+        return None
+    mean = np.where(allowed, lines / np.maximum(weight, np.float32(1e-6)), np.inf)
+    y, x = np.unravel_index(int(np.argmin(mean)), mean.shape)
+    return int(y), int(x)
+
+
+def start_nucleus(
+    free: Mask,
+    spot: tuple[int, int],
+    pixel: tuple[float, float],
+    parameters: PropagateParameters,
+) -> tuple[Mask, float]:
+    """The super-pixel at the smoothest spot of the first slice (METHODS A.6), without leaks.
+
+    Super-pixels are the parts of `free` that keep a clearance from every membrane. A nucleus that
+    reaches the border of the region has leaked through a gap of its envelope, or is cut by the
+    border: the clearance is raised up to 2.5 times to stop a leak, and else left as it is.
+
+    Parameters
+    ----------
+    free
+        (y, x) tissue without membranes.
+    spot
+        y, x that the nucleus is nearest to, pixels.
+    pixel, parameters
+        Pixel size (y, x) in nm; ``clearance`` and ``smallest_nucleus`` are used.
+
+    Returns
+    -------
+    mask, float
+        The core of the nucleus, empty where none is large enough, and the clearance in nm.
+    """
+    p = parameters
+    depth = morphology.depth_inside(free, pixel)
+    fallback = np.zeros(free.shape, dtype=bool)
+    for factor in (1.0, 1.3, 1.6, 2.0, 2.5):
+        clearance = p.clearance * factor
+        piece, cut = _nearest_piece(depth > clearance, spot, pixel, p.smallest_nucleus / 2)
+        core = morphology.dilate(piece, clearance, pixel) & free
+        if core.sum() * pixel[0] * pixel[1] * 1e-6 < p.smallest_nucleus:
+            break
+        if not cut:
+            return core, clearance
+        if factor == 1.0:
+            fallback = core
+    return fallback, p.clearance
+
+
+def _nearest_piece(
+    mask: Mask, spot: tuple[int, int], pixel: tuple[float, float], area: float
+) -> tuple[Mask, bool]:
+    """The piece nearest to a spot, of those over `area`, and whether it touches the border."""
+    pieces, _ = ndimage.label(mask)
+    large = morphology.areas(pieces, pixel) >= area
+    large[0] = False
+    if not large.any():
+        return np.zeros(mask.shape, dtype=bool), False
+    rows, columns = np.nonzero(large[pieces])
+    away = np.hypot((rows - spot[0]) * pixel[0], (columns - spot[1]) * pixel[1])
+    nearest = int(np.argmin(away))
+    label = pieces[rows[nearest], columns[nearest]]
+    return pieces == label, bool(label in morphology.touching_border(pieces))
+
+
+def continue_nucleus(
+    free: Mask,
+    previous: Mask,
+    clearance: float,
+    pixel: tuple[float, float],
+    parameters: PropagateParameters,
+) -> Mask:
+    """The super-pixels of a slice that carry on the nucleus of the slice before (METHODS A.6).
+
+    Each has to lie over the previous nucleus with most of its area, so islands that are connected
+    in z stay and others go; none reaches further than ``reach`` beyond it.
+
+    Parameters
+    ----------
+    free
+        (y, x) tissue without membranes.
+    previous
+        (y, x) core of the nucleus in the slice before.
+    clearance
+        Distance in nm that super-pixels keep from membranes.
+    pixel, parameters
+        Pixel size (y, x) in nm; ``reach``, ``overlap`` and ``share`` are used.
+    """
+    p = parameters
+    near = morphology.dilate(previous, p.reach, pixel)
+    pieces, count = ndimage.label((morphology.depth_inside(free, pixel) > clearance) & near)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    shared = np.bincount(pieces[previous], minlength=count + 1)
+    keep = (shared * pixel[0] * pixel[1] * 1e-6 > p.overlap) & (shared >= p.share * sizes)
+    keep[0] = False
+    if not keep.any():
+        return np.zeros(free.shape, dtype=bool)
+    return morphology.dilate(keep[pieces], clearance, pixel) & free & near
+
+
+def outline_nucleus(
+    strength: Grey,
+    core: Mask,
+    background: Mask,
+    pixel: tuple[float, float],
+    parameters: PropagateParameters,
+) -> Mask:
+    """The nucleus up to the middle of its envelope: the strongest line around the core.
+
+    A watershed of the membrane strength between the inside of the core and what is further than
+    ``outside`` from it; holes are filled, as in the published method.
+
+    Parameters
+    ----------
+    strength
+        (y, x) membrane strength.
+    core
+        (y, x) from :func:`start_nucleus` or :func:`continue_nucleus`.
+    background
+        (y, x) true in the resin.
+    pixel, parameters
+        Pixel size (y, x) in nm; ``inside`` and ``outside`` are used.
+    """
+    p = parameters
+    inside = morphology.erode(core, p.inside, pixel)
+    pieces, count = ndimage.label(core)
+    kept = np.bincount(pieces[inside], minlength=count + 1) > 0
+    inside |= core & ~kept[pieces]  # an island too thin for that is its own marker
+    markers = np.zeros(core.shape, dtype=np.int32)
+    markers[morphology.distance_to(core, pixel) > p.outside] = 2
+    markers[background] = 2
+    markers[inside] = 1
+    filled: Mask = ndimage.binary_fill_holes(watershed(strength, markers) == 1)
+    return filled

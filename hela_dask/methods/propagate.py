@@ -1,0 +1,247 @@
+"""Method ``propagate``: nucleus and cell from the cell's centre slice up and down.
+
+The classical method of the J. Imaging 2021 paper (sections 2.5 and 2.6), with the edges of its
+super-pixels replaced by a membrane strength in nm, which also works where the nuclear envelope is
+one pixel wide; see ``docs/method.md``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels import morphology
+from hela_dask.kernels.cell import basins, cell_slice
+from hela_dask.kernels.levelling import brightness_offsets
+from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume
+from hela_dask.kernels.nucleus import (
+    continue_nucleus,
+    outline_nucleus,
+    smoothest_spot,
+    start_nucleus,
+)
+from hela_dask.methods import Masks
+from hela_dask.parameters import Parameters, PropagateParameters
+
+__all__ = ["propagate"]
+
+Mask = NDArray[np.bool_]
+Grey = NDArray[np.float32]
+Voxel = tuple[float, float, float]
+
+# Slices of membrane strength that are computed together.
+_SLAB = 8
+
+
+def propagate(
+    image: NDArray[Any],
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, int, int],
+    parameters: Parameters,
+) -> Masks:
+    """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
+    p = parameters.propagate
+    nucleus = _nucleus(image, background, voxel, centre, p)
+    if not background.any():
+        return Masks(
+            nucleus,
+            nucleus.copy(),
+            "no_resin",
+            "no resin is visible in the region, so the cell cannot be told from its neighbours",
+        )
+    cell = _cell(nucleus, background, voxel, centre, p)
+    nucleus &= cell
+    if not nucleus.any():
+        return Masks(
+            nucleus,
+            cell,
+            "no_nucleus",
+            f"no smooth piece of {p.smallest_nucleus:g} µm² within {p.search / 1000:g} µm"
+            f" of the centre in slice {centre[0] + 1} of the region",
+        )
+    return Masks(nucleus, cell)
+
+
+class _Membranes:
+    """Membrane strength of a region's slices, a slab at a time so that memory stays bounded."""
+
+    def __init__(
+        self, image: NDArray[Any], background: Mask, voxel: Voxel, p: PropagateParameters
+    ) -> None:
+        self._image, self._voxel, self._p = image, voxel, p
+        self._offsets = brightness_offsets(image, background, voxel, p.slow)
+        self._scales = ((0.0, 1.0), (0.0, 1.0))
+        self._first, self._slab = -1, (np.empty(0, np.float32), np.empty(0, np.float32))
+
+    def ridges(self, z: int) -> tuple[Grey, Grey]:
+        """Lines in the plane, and sheets in space, of one slice."""
+        first = z - z % _SLAB
+        if first != self._first:
+            self._first, self._slab = first, self._compute(first)
+        lines, sheets = self._slab
+        return lines[z - first], sheets[z - first]
+
+    def _compute(self, first: int) -> tuple[Grey, Grey]:
+        p, depth = self._p, len(self._image)
+        halo, last = ridge_halo(p.sheet_sigma, self._voxel), min(first + _SLAB, depth)
+        low, high = max(0, first - halo), min(depth, last + halo)
+        block = self._image[low:high].astype(np.float32)
+        block -= self._offsets[low:high, None, None]
+        sheets = ridge_volume(block, p.sheet_sigma, self._voxel)[first - low : last - low]
+        pixel = self._voxel[1:]
+        lines = [
+            ridge_plane(plane, p.line_sigma, pixel)
+            for plane in block[first - low :][: last - first]
+        ]
+        return np.stack(lines), sheets
+
+    def calibrate(self, spot: tuple[int, int, int]) -> None:
+        """Measure what is normal inside the nucleus, in a disc around a spot in it."""
+        radius = self._p.spot
+        rows, columns = np.ogrid[: self._image.shape[1], : self._image.shape[2]]
+        disc = (
+            np.hypot((rows - spot[1]) * self._voxel[1], (columns - spot[2]) * self._voxel[2])
+            <= radius
+        )
+        scales = []
+        for ridge in self.ridges(spot[0]):
+            values = ridge[disc]
+            middle = float(np.median(values))
+            scales.append((middle, max(float(np.median(np.abs(values - middle))), 1e-6)))
+        self._scales = (scales[0], scales[1])
+
+    def strength(self, z: int) -> Grey:
+        """Deviations over the inside of the nucleus, of the stronger of line and sheet."""
+        found = [
+            (ridge - np.float32(middle)) / np.float32(deviation)
+            for ridge, (middle, deviation) in zip(self.ridges(z), self._scales, strict=True)
+        ]
+        stronger: Grey = np.maximum(*found)
+        return stronger
+
+
+def _nucleus(
+    image: NDArray[Any],
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, int, int],
+    p: PropagateParameters,
+) -> Mask:
+    """All slices of the nucleus, up to the inner face of its envelope."""
+    pixel = voxel[1:]
+    nucleus = np.zeros(image.shape, dtype=bool)
+    membranes = _Membranes(image, background, voxel, p)
+    start = centre[0]
+    spot = smoothest_spot(membranes.ridges(start)[0], ~background[start], centre[1:], pixel, p)
+    if spot is None:
+        return nucleus
+    membranes.calibrate((start, *spot))
+
+    def free(z: int) -> tuple[Grey, Mask]:
+        strength = membranes.strength(z)
+        return strength, (strength < p.membrane) & ~background[z]
+
+    strength, inside = free(start)
+    first, clearance = start_nucleus(inside, spot, pixel, p)
+    if not first.any():
+        return nucleus
+    nucleus[start] = outline_nucleus(strength, first, background[start], pixel, p)
+    for direction in (1, -1):
+        previous, last_found = first, start
+        for z in _outwards(start, direction, len(image)):
+            strength, inside = free(z)
+            core = continue_nucleus(inside, previous, clearance, pixel, p)
+            if core.any():
+                previous, last_found = core, z
+                nucleus[z] = outline_nucleus(strength, core, background[z], pixel, p)
+            elif abs(z - last_found) * voxel[0] > p.gap:
+                break
+    _bridge_gaps(nucleus)
+    nucleus = _majority(nucleus, p.smoothing / voxel[0])
+    nucleus = _connected(nucleus, (start, *spot))
+    for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
+        nucleus[z] = morphology.erode(nucleus[z], p.envelope, pixel)
+    return nucleus
+
+
+def _cell(
+    nucleus: Mask,
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, int, int],
+    p: PropagateParameters,
+) -> Mask:
+    """All slices of the cell, from its centre slice up and down."""
+    pixel = voxel[1:]
+    cell = np.zeros(nucleus.shape, dtype=bool)
+
+    def find(z: int, previous: Mask | None) -> Mask:
+        pieces = basins(~background[z], pixel, p)
+        return cell_slice(pieces, nucleus[z], previous, centre[1:], pixel, p)
+
+    start = centre[0]
+    cell[start] = find(start, None)
+    for direction in (1, -1):
+        previous = cell[start]
+        for z in _outwards(start, direction, len(cell)):
+            previous = find(z, previous)
+            if not previous.any():
+                break
+            cell[z] = previous
+    cell = _majority(cell, p.smoothing / voxel[0]) & ~background
+    return _largest(cell | nucleus)
+
+
+def _outwards(start: int, direction: int, length: int) -> Iterator[int]:
+    """Slices from the one next to `start` to the end of the region."""
+    return iter(range(start + 1, length) if direction > 0 else range(start - 1, -1, -1))
+
+
+def _bridge_gaps(mask: Mask) -> None:
+    """Give empty slices between others what is in both neighbours, in place."""
+    found = np.flatnonzero(mask.any(axis=(1, 2)))
+    for low, high in itertools.pairwise(found):
+        mask[low + 1 : high] = mask[low] & mask[high]
+
+
+def _majority(mask: Mask, slices: float) -> Mask:
+    """True where most of the slices around are; an odd number of them, at least one."""
+    width = 2 * (int(slices) // 2) + 1
+    if width == 1 or len(mask) < width:
+        return mask
+    votes = np.zeros(mask.shape, dtype=np.int16)
+    half = width // 2
+    index = np.arange(len(mask))
+    for shift in range(-half, half + 1):
+        votes += mask[np.clip(index + shift, 0, len(mask) - 1)]
+    return votes > half
+
+
+def _connected(mask: Mask, spot: tuple[int, int, int]) -> Mask:
+    """The 26-connected component at a spot of it, or else the largest."""
+    return _component(mask, lambda labels: int(labels[spot]))
+
+
+def _largest(mask: Mask) -> Mask:
+    """The largest 26-connected component."""
+    return _component(mask, lambda _: 0)
+
+
+def _component(mask: Mask, choose: Callable[[NDArray[Any]], int]) -> Mask:
+    """The component that `choose` names, the largest where it names none (0)."""
+    if not mask.any():
+        return mask
+    labels = cc3d.connected_components(mask, connectivity=26)
+    wanted = choose(labels)
+    if wanted == 0:
+        sizes = np.bincount(labels.ravel())
+        sizes[0] = 0
+        wanted = int(np.argmax(sizes))
+    found: Mask = labels == wanted
+    return found
