@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Labels = NDArray[np.integer]
 SLAB_BYTES = 32 * 2**20  # worth a read
-SLAB_LIMIT = 512 * 2**20  # of one side, however deep its chunks are
+SLAB_LIMIT = 256 * 2**20  # of one side, however deep its chunks are
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ SCORES = ("ji", "ac", "dice", "ari", "npr", "kappa")
 
 Integers = NDArray[np.integer] | NDArray[np.bool_]
 
+_AT_ONCE = 2**22  # voxels: a large plane as 64-bit keys, several copies of it, is gigabytes
+
 
 @dataclass(frozen=True)
 class Contingency:
@@ -91,8 +93,11 @@ def contingency(prediction: Integers, truth: Integers) -> Contingency:
     if prediction.shape != truth.shape:
         raise InputError(f"label arrays of shape {prediction.shape} and {truth.shape} do not match")
     if prediction.size == 0:
-        empty = np.zeros(0, np.int64)
-        return Contingency(empty, empty, empty)
+        return sum_contingencies([])
+    if prediction.size > _AT_ONCE:
+        parts = -(-prediction.size // _AT_ONCE)
+        pieces = (np.array_split(labels.ravel(), parts) for labels in (prediction, truth))
+        return sum_contingencies([contingency(p, t) for p, t in zip(*pieces, strict=True)])
     p, t = _whole(prediction), _whole(truth)
     width = int(t.max()) + 1
     if (int(p.max()) + 1) * width <= max(1 << 20, p.size):

@@ -96,6 +96,16 @@ def test_json_has_the_documented_shape() -> None:
     assert (nucleus["instances"], nucleus["values"], nucleus["slices"]) == ([5], [2], [1, 3])
 
 
+@pytest.mark.parametrize("classes", [NUCLEUS, None])
+def test_scores_can_be_drawn_and_shown(
+    classes: dict[str, list[int]] | None, tmp_path: Path
+) -> None:
+    result = score(*drawn(), classes=classes, hausdorff=False)
+    assert result.plot(tmp_path / "scores.png").stat().st_size > 3000
+    assert ("nucleus" if classes else "0.50") in repr(result)
+    assert "<table" in result._repr_html_()
+
+
 def test_nothing_found_scores_zero() -> None:
     _, truth = drawn()
     result = score_classes(np.zeros_like(truth), truth, NUCLEUS, voxel_size=(1, 1, 1))["nucleus"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.metrics import variation_of_information as skimage_variation
 
+from hela_dask import metrics
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.metrics import (
     Confusion,
@@ -142,6 +143,15 @@ def test_tables_add_up_in_any_order(pair: tuple[np.ndarray, np.ndarray]) -> None
             np.array_equal(getattr(total, name), getattr(whole, name))
             for name in ("prediction", "truth", "counts")
         )
+
+
+def test_a_plane_in_pieces_gives_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    prediction, truth = np.random.default_rng(1).integers(0, 5, (2, 30, 31)).astype(np.uint16)
+    whole = contingency(prediction, truth)
+    monkeypatch.setattr(metrics, "_AT_ONCE", 100)
+    pieces = contingency(prediction, truth)
+    assert np.array_equal(pieces.counts, whole.counts)
+    assert np.array_equal(pieces.truth, whole.truth)
 
 
 def test_large_ids_give_the_same_table_as_small_ones() -> None:

@@ -89,7 +89,12 @@ footer { color: var(--soft); font-size: 13px; margin-top: 22px; }
   th, td { padding: 3px 5px; }
   td.reason { min-width: 90px; font-size: 9.5px; }
   .scroll { overflow: visible; }
-  .gallery, .gallery.wide { grid-template-columns: 1fr 1fr; }
+  .gallery { grid-template-columns: repeat(3, 1fr); }
+  .gallery.wide { grid-template-columns: 1fr 1fr; }
+  .columns { grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); }
+  .tiles { grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); }
+  .tile { padding: 8px 9px; }
+  .tile b { font-size: 15px; }
 }
 """
 
