@@ -127,7 +127,8 @@ def test_windows_are_parts_of_the_whole(
         ends += [start, data.draw(st.integers(start + 1, min(size, start + most)))]
     z0, z1, y0, y1, x0, x1 = ends
     part = phantom_block(spec, z0, z1, y0, y1, x0, x1)
-    for window, everything in zip(part, whole, strict=True):
+    pairs: list[tuple[NDArray[Any], NDArray[Any]]] = list(zip(part, whole, strict=True))
+    for window, everything in pairs:
         np.testing.assert_array_equal(window, everything[z0:z1, y0:y1, x0:x1])
 
 
