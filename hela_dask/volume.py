@@ -151,11 +151,17 @@ def _lazy(image: Image, level: Level) -> da.Array:
     )
     extra = (1,) * (array.ndim - 3)
     chunks = extra + block if array.ndim >= 3 else block[1:]
-    described = next(item for name in ("zarr.json", ".zarray") if (item := folder / name).exists())
+    # Two arrays of one name are one array to dask: a store that was written anew has another.
+    times = [
+        file.stat().st_mtime_ns
+        for place in (image.path, folder)
+        for name in ("zarr.json", ".zattrs", ".zarray")
+        if (file := place / name).exists()
+    ]
     lazy: da.Array = da.from_array(
         array,
         chunks=tuple(min(size, length) for size, length in zip(chunks, array.shape, strict=True)),
-        name=f"{image.name}-{tokenize(str(folder), described.stat().st_mtime_ns)}",
+        name=f"{image.name}-{tokenize(str(folder), times)}",
         meta=np.empty((0,) * array.ndim, dtype=array.dtype),
         inline_array=True,
     )

@@ -151,6 +151,15 @@ def test_a_window_reads_only_its_own_shards(tmp_path: Path) -> None:
     assert (open_volume(path)[4:, :32, 32:].values == 7).all()
 
 
+def test_a_store_that_was_written_anew_is_another_array_to_dask(tmp_path: Path) -> None:
+    path = ours(tmp_path / "a.ome.zarr", (2, 9, 9))
+    first = open_volume(path).data.name
+    assert open_volume(path).data.name == first
+    store.reopen(path, [(0, 2)])
+    store.write_slab(path, 0, np.ones((2, 9, 9), np.uint8))
+    assert open_volume(path).data.name != first
+
+
 def test_a_label_group_is_opened_by_its_path(tmp_path: Path) -> None:
     path = ours(tmp_path / "a.ome.zarr", (2, 9, 9))
     labels = store.create_labels(path, "nuclei", (2, 9, 9), "uint16", (50, 10, 10))
