@@ -90,10 +90,10 @@ def make_run(folder: Path) -> Path:
             "status": ["ok", "failed"],
             "reason": ["", "ValueError: <script>alert(1)</script> & more"],
             "flags": ["no_protrusions", ""],
-            "touches_first_slice": [False, True],
+            "touches_first_slice": [True, True],
             "touches_last_slice": [False, False],
             "touches_side": [False, False],
-            "complete": [True, False],
+            "complete": [False, False],
             "nucleus_volume": [0.256, np.nan],
             "cell_volume": [3.2, np.nan],
             "seconds": [1.5, 0.2],
@@ -202,6 +202,8 @@ def test_it_says_what_was_found(text: str) -> None:
         "no protrusions",
     ):
         assert words in shown, words
+    # Said of the cell that was segmented, not of the one that failed.
+    assert shown.count("cut by the first slice") == 1
 
 
 def test_whatever_a_run_says_is_escaped(text: str) -> None:

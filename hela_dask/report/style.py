@@ -35,7 +35,7 @@ h3 { margin: 18px 0 8px; font-size: 15px; color: var(--soft); font-weight: 600; 
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px;
         font-variant-numeric: tabular-nums; }
-th, td { padding: 6px 9px; text-align: right; border-bottom: 1px solid var(--line);
+th, td { padding: 6px 8px; text-align: right; border-bottom: 1px solid var(--line);
          vertical-align: top; }
 td { white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
@@ -46,7 +46,7 @@ th[aria-sort=ascending]::after { content: " \\2191"; }
 th[aria-sort=descending]::after { content: " \\2193"; }
 tbody tr:hover { background: #f2f8f8; }
 td.reason, table.sortable th:last-child, table.sortable th:nth-child(2) { text-align: left; }
-td.reason { color: var(--soft); min-width: 190px; font-size: 13px; white-space: normal; }
+td.reason { color: var(--soft); min-width: 230px; font-size: 13px; white-space: normal; }
 table.facts { width: auto; }
 table.facts th { text-align: left; padding-left: 0; padding-right: 26px; }
 table.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }

@@ -46,7 +46,7 @@ def _number(value: Any, form: str = ".1f", scale: float = 1.0) -> Cell:
 
 
 def cells_table(cells: pd.DataFrame) -> str:
-    """One row a cell; a heading sorts."""
+    """One row a cell, those that are ok first; a heading sorts."""
     columns: list[tuple[str, str, Callable[[Any], Cell]]] = [
         ("cell", "label", lambda value: _number(value, ".0f")),
         ("status", "status", _status),
@@ -61,7 +61,7 @@ def cells_table(cells: pd.DataFrame) -> str:
         ("time s", "seconds", _number),
         ("MiB", "peak_memory", lambda value: _number(value, ".0f")),
     ]
-    table = cells.copy()
+    table = cells.sort_values("status", key=lambda status: status != "ok", kind="stable")
     if {"nucleus_volume", "cell_volume"} <= set(table) and "nucleus_to_cell" not in table:
         table["nucleus_to_cell"] = table["nucleus_volume"] / table["cell_volume"]
     kept = [column for column in columns if column[1] in table]
@@ -95,10 +95,12 @@ _TOUCHES = {
 
 
 def _remarks(record: Mapping[Any, Any]) -> str:
-    """Reason, flags and what cuts the cell, in words."""
+    """Reason, flags and, of a segmented cell, what cuts it, in words."""
     parts = [str(record.get("reason") or "")]
     parts += str(record.get("flags") or "").replace("_", " ").split(",")
-    parts += [text for name, text in _TOUCHES.items() if record.get(name) is True]
+    volumes = [record[name] for name in ("nucleus_volume", "cell_volume") if name in record]
+    if not volumes or not all(_nothing(volume) for volume in volumes):
+        parts += [text for name, text in _TOUCHES.items() if record.get(name) is True]
     return "; ".join(part.strip() for part in parts if part.strip())
 
 
