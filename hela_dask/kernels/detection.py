@@ -24,9 +24,10 @@ def detect_slice(
 
     As published: the Euclidean distance to the background is an altitude map, the plane's border
     counting as background; its highest summit is a cell, the square of +-1.2 heights around it is
-    cleared, and so on down to a fraction of the highest. Two things are added, because on real
-    slices one cell has several summits otherwise:
+    cleared, and so on down to a fraction of the highest. Three things are added. Real slices
+    have vesicles in the resin, and several summits in one cell:
 
+    - nothing under ``smallest_height`` is a cell, where a slice holds only debris;
     - pieces of background under ``smallest_resin`` (pale spots inside a cell) are not resin here;
     - a summit that a ridge joins to a cell already found, never lower than ``neck`` of the
       summit's own height, is part of that cell.
@@ -52,7 +53,7 @@ def detect_slice(
     if not resin.any() or background.all():
         return np.empty((0, 3))
     altitude = distance_slice(resin, pixel)
-    places, heights = _summits(np.where(background, 0, altitude), parameters.lowest_height)
+    places, heights = _summits(np.where(background, 0, altitude), parameters)
     centres = places * np.array(pixel)
     taken: list[int] = []
     joined: list[int] = []  # further summits of the cells in `taken`
@@ -82,13 +83,14 @@ def _without_specks(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool
 
 
 def _summits(
-    altitude: NDArray[np.float32], lowest: float
+    altitude: NDArray[np.float32], parameters: DetectParameters
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Places (n, 2) and heights of the regional maxima that are high enough, in rank order."""
     summit = (altitude > 0) & (altitude == ndimage.maximum_filter(altitude, size=3))
     places = np.argwhere(summit)
     heights = altitude[summit].astype(float)
-    high = heights >= lowest * heights.max(initial=0)
+    lowest = max(parameters.smallest_height, parameters.lowest_height * heights.max(initial=0))
+    high = heights >= lowest
     places, heights = places[high], heights[high]
     order = np.lexsort((places[:, 1], places[:, 0], -heights))
     return places[order], heights[order]

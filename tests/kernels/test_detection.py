@@ -80,14 +80,16 @@ def test_pale_spots_inside_a_cell_are_not_resin_but_a_lumen_is() -> None:
     assert not spots[int(found[0, 0]), int(found[0, 1])]
     published = dataclasses.replace(DEFAULTS, smallest_resin=0.0)
     assert detect_slice(spots, PIXEL, published)[0, 2] < 2400
-    lumen = cell | ~resin_around((150, 200, 40))
-    assert detect_slice(lumen, PIXEL, DEFAULTS)[0, 2] < 1200
+    lumen = cell | ~resin_around((150, 200, 30))
+    assert detect_slice(lumen, PIXEL, DEFAULTS)[0, 2] < 1400
 
 
 def test_low_and_surplus_summits_are_left_out() -> None:
-    plane = resin_around((80, 90, 60), (200, 150, 50), (120, 300, 40), (240, 330, 20))
+    plane = resin_around(
+        (80, 90, 75), (200, 150, 50), (120, 300, 40), (240, 330, 28), (275, 30, 20)
+    )
     assert len(detect_slice(plane, PIXEL, DEFAULTS)) == 3
-    assert len(detect_slice(plane, PIXEL, dataclasses.replace(DEFAULTS, lowest_height=0.3))) == 4
+    assert len(detect_slice(plane, PIXEL, dataclasses.replace(DEFAULTS, lowest_height=0.0))) == 4
     assert len(detect_slice(plane, PIXEL, dataclasses.replace(DEFAULTS, cells_per_slice=2))) == 2
 
 
