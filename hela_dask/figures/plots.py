@@ -153,7 +153,7 @@ def draw_curves(
     pathlib.Path
     """
     figure = new_figure(width, 0.4 * width)
-    axes = figure.add_axes((0.065, 0.15, 0.92, 0.76 if title else 0.81))
+    axes = figure.add_axes((0.065, 0.15, 0.92, 0.74))
     for k, (name, rows) in enumerate(curves.items()):
         begin = "cell" if name.lower().startswith("cell") else "nucleus"
         known = name.lower().startswith(("cell", "nucle"))
@@ -186,7 +186,7 @@ def draw_matching(table: pd.DataFrame, path: str | Path, *, width: int = 700) ->
     pathlib.Path
     """
     figure = new_figure(width, 0.55 * width)
-    axes = figure.add_axes((0.1, 0.15, 0.87, 0.8))
+    axes = figure.add_axes((0.1, 0.15, 0.87, 0.74))
     styles = (("precision", CHAINS[0], "--"), ("recall", CHAINS[1], ":"), ("f1", CHAINS[2], "-"))
     for name, colour, dashes in styles:
         axes.plot(table.index, table[name].astype(float), dashes, color=colour, lw=2, label=name)
@@ -204,6 +204,10 @@ def _dress(axes: Axes, x: str, y: str, title: str) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=11, loc="lower center", ncols=3)
+        # Above the axes, where no line can run.
+        axes.legend(
+            frameon=False, fontsize=11, ncols=3, loc="lower right", bbox_to_anchor=(1, 1),
+            borderaxespad=0.2,
+        )  # fmt: skip
     if title:
         axes.set_title(title, fontsize=12, loc="left", color="#222222")
