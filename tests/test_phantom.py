@@ -157,6 +157,17 @@ def test_fields_go_on_across_tiles_without_a_seam() -> None:
     assert left.std() == pytest.approx(1.0, abs=0.15)
 
 
+def test_image_shows_no_border_of_a_tile(whole: Block) -> None:
+    image = whole.image.astype(float)
+    steps = np.abs(np.diff(image, axis=2)).mean((0, 1))
+    assert abs(steps[TILE[2] - 1] - steps[200:].mean()) < 4 * steps[200:].std()
+    # Slices differ in brightness; borders of tiles in z differ no more than others.
+    level = image - np.median(image, axis=(1, 2), keepdims=True)
+    jumps = np.abs(np.diff(level, axis=0)).mean((1, 2))
+    at_borders = np.arange(len(jumps)) % TILE[0] == TILE[0] - 1
+    assert jumps[at_borders].mean() < 1.1 * jumps[~at_borders].mean()
+
+
 def test_part_of_a_grid_has_the_fields_of_its_tile() -> None:
     grid = Grid((16, 0, 512), (50.0, 40.0, 40.0))
     found = grid.within((900.0, 4000.0, 26000.0), (900.0, 1500.0, 2500.0))
