@@ -22,31 +22,44 @@ def basins(
     """Split touching cells of a slice where the tissue between them is narrow (METHODS A.7).
 
     Watershed of the distance to the resin. Two summits are one basin unless the saddle between
-    them is lower than both by ``saddle``, so ruffles and blebs stay with their cell.
+    them is lower than both by ``saddle``, so ruffles and blebs stay with their cell. Where the
+    basins meet is decided on a grid of ``grid`` nm; their outline against the resin is not
+    touched.
 
     Parameters
     ----------
     tissue
         (y, x), false in the resin.
     pixel, parameters
-        Pixel size (y, x) in nm; ``saddle`` is used.
+        Pixel size (y, x) in nm; ``saddle`` and ``grid`` are used.
 
     Returns
     -------
     ndarray of int32, (y, x)
         0 in the resin.
     """
-    height = morphology.depth_inside(tissue, pixel)
-    if not np.isfinite(height).all():  # no resin at all: nothing to split by
+    fine = morphology.depth_inside(tissue, pixel)
+    if not np.isfinite(fine).all():  # no resin at all: nothing to split by
+        return tissue.astype(np.int32)
+    step = tuple(max(1, int(parameters.grid / size)) for size in pixel)
+    height = fine[step[0] // 2 :: step[0], step[1] // 2 :: step[1]]
+    if not height.any():
         return tissue.astype(np.int32)
     lowered = reconstruction(height - parameters.saddle, height)
-    # Summits lower than the saddle depth are summits all the same where nothing higher is near.
-    summits, _ = ndimage.label(
-        (height - lowered >= np.minimum(parameters.saddle, height) * (1 - 1e-5)) & tissue,
-        structure=morphology.EIGHT,
+    # A summit lower than the saddle depth counts as one where nothing higher is connected to it.
+    drop = np.minimum(parameters.saddle, height) * (1 - 1e-5)
+    summits, _ = ndimage.label((height - lowered >= drop) & (height > 0), morphology.EIGHT)
+    split = watershed(-height, summits, mask=height > 0)
+    # Tissue too thin to be on the grid belongs to the nearest basin.
+    nearest = ndimage.distance_transform_edt(
+        split == 0, return_distances=False, return_indices=True
     )
-    split: NDArray[np.int32] = watershed(-height, summits, mask=tissue)
-    return split
+    rows, columns = (
+        np.minimum(np.arange(length) // size, short - 1)
+        for length, size, short in zip(tissue.shape, step, split.shape, strict=True)
+    )
+    full: NDArray[np.int32] = split[tuple(nearest)][np.ix_(rows, columns)]
+    return full * tissue
 
 
 def cell_slice(

@@ -59,7 +59,7 @@ def ridge_volume(block: NDArray[Any], sigma: float, voxel: tuple[float, float, f
     flat = spread <= np.float32(1e-6)
     cosine = determinant / (2 * np.where(flat, np.float32(1), spread) ** 3)
     angle = np.arccos(np.clip(cosine, -1, 1)) / 3
-    ridge = mean + 2 * spread * np.cos(angle)
+    ridge: Grey = mean + 2 * spread * np.cos(angle)
     return ridge.astype(np.float32, copy=False)
 
 

@@ -152,14 +152,17 @@ def _nucleus(
     if not first.any():
         return nucleus
     nucleus[start] = outline_nucleus(strength, first, background[start], pixel, p)
+    margin = p.reach + p.outside + clearance
     for direction in (1, -1):
         previous, last_found = first, start
         for z in _outwards(start, direction, len(image)):
             strength, inside = free(z)
-            core = continue_nucleus(inside, previous, clearance, pixel, p)
+            box = _box(previous, margin, pixel)
+            core = continue_nucleus(inside[box], previous[box], clearance, pixel, p)
             if core.any():
-                previous, last_found = core, z
-                nucleus[z] = outline_nucleus(strength, core, background[z], pixel, p)
+                previous, last_found = np.zeros_like(previous), z
+                previous[box] = core
+                nucleus[z][box] = outline_nucleus(strength[box], core, background[z][box], pixel, p)
             elif abs(z - last_found) * voxel[0] > p.gap:
                 break
     _bridge_gaps(nucleus)
@@ -201,6 +204,16 @@ def _cell(
 def _outwards(start: int, direction: int, length: int) -> Iterator[int]:
     """Slices from the one next to `start` to the end of the region."""
     return iter(range(start + 1, length) if direction > 0 else range(start - 1, -1, -1))
+
+
+def _box(mask: Mask, margin: float, pixel: tuple[float, ...]) -> tuple[slice, slice]:
+    """The rows and columns that hold the mask, and `margin` (nm) more on each side."""
+    bounds = []
+    for axis in (0, 1):
+        places = np.flatnonzero(mask.any(axis=1 - axis))
+        more = int(margin / pixel[axis]) + 2
+        bounds.append(slice(max(0, int(places[0]) - more), int(places[-1]) + more + 1))
+    return bounds[0], bounds[1]
 
 
 def _bridge_gaps(mask: Mask) -> None:
