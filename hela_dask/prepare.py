@@ -173,7 +173,7 @@ def _check_folder(folder: Path, store: Path, overwrite: bool) -> None:
     if (folder / "zarr.json").exists() or (folder / ".zattrs").exists():
         raise ExistsError(f"{folder} is an OME-Zarr, not a run folder: choose another --out")
     names = {path.name for path in folder.iterdir()}
-    known = names & {"run.json", "run.toml", "done"}
+    known = names & {"run.json", "run.toml", "done", "lock"}
     if names and not known and not overwrite:
         raise ExistsError(f"{folder} exists and is not a run folder: choose another --out")
     made_for = read_run(folder).get("store")

@@ -23,7 +23,7 @@ from hela_dask.volume import voxel_size
 __all__ = ["BALLS", "SHAPE", "VOXEL", "ball", "make_scene", "stand_in"]
 
 SHAPE, VOXEL = (40, 160, 160), (200.0, 160.0, 160.0)
-BALLS = ((20, 45, 45, 18), (18, 50, 115, 20), (22, 115, 50, 22), (20, 152, 120, 19))
+BALLS = ((20, 45, 45, 18), (18, 50, 115, 20), (22, 115, 50, 21), (20, 152, 120, 19))
 """z, y, x in voxels, and the radius in pixels; the last one is cut by a side."""
 
 
@@ -50,8 +50,23 @@ def make_scene(path: Path, balls: Sequence[Sequence[float]] = BALLS, depth: int 
     return path
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+class EmptyPage:
+    """In place of dask's performance report."""
+
+    def __init__(self, filename: str) -> None:
+        self._path = Path(filename)
+
+    def __enter__(self) -> None:
+        self._path.touch()
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[str, Any]:
     """Put the stand-ins in place; returns what counts their calls and may make them fail.
+
+    Unless ``pages``, the two HTML pages, which take most of the time, are left empty.
 
     ``calls`` has a list of labels in ``segment`` and a number in ``background``; a label in
     ``broken`` raises.
@@ -88,4 +103,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         monkeypatch.setattr(target, "background_slice", background_slice)
     segment = importlib.import_module("hela_dask.segment")
     monkeypatch.setattr(segment, "segment_cell", segment_cell)
+    if not pages:
+        monkeypatch.setattr("distributed.performance_report", EmptyPage)
+        report = importlib.import_module("hela_dask.report")
+        monkeypatch.setattr(report, "write_report", lambda run: Path(run, "report.html").touch())
     return calls

@@ -1,0 +1,394 @@
+"""A whole run on balls in resin: what it writes, what it leaves alone, what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from hela_dask.errors import (
+    ExistsError,
+    HelaDaskError,
+    InputError,
+    MissingInputError,
+    NothingToDoError,
+    ParameterError,
+    ResourceError,
+    StorageError,
+)
+from hela_dask.lock import hold
+from hela_dask.run import RunResult, detect, run
+from hela_dask.volume import open_volume, read_image
+from tests.scenes import BALLS, SHAPE, VOXEL, ball, make_scene, stand_in
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Any]:
+    """A client in this process, of one thread."""
+    from distributed import Client
+
+    with Client(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return stand_in(monkeypatch)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return make_scene(tmp_path / "balls.ome.zarr")
+
+
+def times(*folders: Path) -> dict[str, int]:
+    """Every file and when it was last written."""
+    return {
+        str(path): path.stat().st_mtime_ns
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def go(scene: Path, here: Any, **more: Any) -> RunResult:
+    return run(scene, client=here, progress=False, **more)
+
+
+def test_every_ball_is_a_cell_with_its_nucleus(
+    scene: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    result = go(scene, here)
+    cells, nuclei = result.labels["cells"].values, result.labels["nuclei"].values
+    resin = result.labels["background"].values
+    assert result.exit_code == 0 and result.path == scene.parent / "balls.run"
+    owners = []
+    for item in BALLS:
+        mask = ball(*item)
+        ids = np.unique(cells[mask])
+        assert ids.size == 1 and ids[0] > 0
+        np.testing.assert_array_equal(cells == ids[0], mask)
+        assert np.array_equal(np.unique(nuclei[mask]), [0, ids[0]])
+        assert not resin[mask].any()
+        owners.append(int(ids[0]))
+    assert sorted(owners) == result.cells["label"].tolist() == [1, 2, 3, 4]
+    volume = sum(float(ball(*item).sum()) for item in BALLS) * np.prod(VOXEL) / 1e9
+    assert result.cells["cell_volume"].sum() == pytest.approx(volume)
+    assert (result.cells["nucleus_volume"] < result.cells["cell_volume"]).all()
+    cut = result.cells.set_index("label").loc[owners[3]]
+    assert cut["touches_side"] and not cut["complete"]
+    assert result.cells["complete"].sum() == 3
+    assert sorted(calls["segment"]) == [1, 2, 3, 4]
+
+
+def test_what_a_run_writes(scene: Path, here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, pages=True)
+    result = go(scene, here)
+    names = {path.name for path in result.path.iterdir()}
+    assert names >= {"run.toml", "run.json", "cells.parquet", "cells.csv", "detections.parquet"}
+    assert names >= {"report.html", "performance.html", "done"} and "lock" not in names
+    assert (result.path / "report.html").stat().st_size > 10_000
+    facts = json.loads((result.path / "run.json").read_text())
+    assert (facts["state"], facts["exit_code"]) == ("finished", 0)
+    assert facts["versions"]["dask"] and facts["image"]["shape"] == list(SHAPE)
+    assert set(facts["timings"]) >= {"detect", "background", "segment", "assemble"}
+    assert facts["dask"]["threads"] == 1 and facts["statuses"].get("ok", 0) >= 3
+    table = pd.read_parquet(result.path / "cells.parquet")
+    pd.testing.assert_frame_equal(table, result.cells, check_dtype=False)
+    group = json.loads((result.label_paths["cells"] / "zarr.json").read_text())["attributes"]
+    label = group["ome"]["image-label"]
+    assert [item["label-value"] for item in label["properties"]] == [1, 2, 3, 4]
+    assert len(label["colors"]) == 4 and label["source"] == {"image": "../../"}
+    assert group["hela_dask"]["run"] == str(result.path)
+    assert group["hela_dask"]["run_json"] == str(result.path / "run.json")
+    assert read_image(scene).labels == ("background", "nuclei", "cells")
+
+
+def test_a_second_run_leaves_everything_untouched(
+    scene: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    first = go(scene, here)
+    before, counted = times(scene, first.path), calls["background"]
+    second = go(scene, here)
+    assert times(scene, first.path) == before
+    assert calls["background"] == counted and len(calls["segment"]) == 4
+    pd.testing.assert_frame_equal(first.cells, second.cells)
+    assert second.exit_code == 0
+
+
+def test_other_parameters_redo_what_depends_on_them_and_nothing_else(
+    scene: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    first = go(scene, here)
+    background = times(first.label_paths["background"])
+    counted = calls["background"]
+    again = go(scene, here, parameters={"region": {"width": 21000.0}})
+    assert times(again.label_paths["background"]) == background
+    assert calls["background"] == counted and len(calls["segment"]) == 8
+    go(scene, here, parameters={"background": {"sigma": 91.0}})
+    assert calls["background"] > counted and len(calls["segment"]) == 12
+
+
+def test_a_changed_volume_is_a_new_input(scene: Path, here: Any, calls: dict[str, Any]) -> None:
+    go(scene, here)
+    for path in (scene / "0").rglob("0"):
+        if path.is_file():
+            path.touch()
+    go(scene, here)
+    assert len(calls["segment"]) == 8
+
+
+def test_one_cell_that_fails_is_a_row_and_is_tried_again(
+    scene: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    calls["broken"] = {2}
+    result = go(scene, here)
+    assert result.exit_code == 3
+    row = result.cells.set_index("label").loc[2]
+    assert row["status"] == "failed" and "no luck with cell 2" in row["reason"]
+    assert np.isnan(row["cell_volume"]) and not row["complete"]
+    assert "cell 2 failed" in repr(result) and "cell 2 failed" in result.warnings[0]
+    assert set(np.unique(result.labels["cells"].values)) == {0, 1, 3, 4}
+    calls["broken"], calls["segment"] = set(), []
+    mended = go(scene, here)
+    assert mended.exit_code == 0 and calls["segment"] == [2]
+    assert set(np.unique(mended.labels["cells"].values)) == {0, 1, 2, 3, 4}
+
+
+def test_only_some_cells(scene: Path, here: Any, calls: dict[str, Any]) -> None:
+    whole = go(scene, here, out=scene.parent / "whole.run", labels=scene.parent / "whole.zarr")
+    calls["segment"] = []
+    some = go(scene, here, cells=[1, 3])
+    assert sorted(calls["segment"]) == [1, 3]
+    expected = whole.labels["cells"].values
+    expected = np.where(np.isin(expected, [1, 3]), expected, 0)
+    np.testing.assert_array_equal(some.labels["cells"].values, expected)
+    assert (some.cells["status"] == "not_selected").tolist() == [False, True, False, True]
+    rest = go(scene, here)
+    assert sorted(calls["segment"]) == [1, 2, 3, 4]
+    np.testing.assert_array_equal(rest.labels["cells"].values, whole.labels["cells"].values)
+
+
+def test_only_cells_in_a_box(scene: Path, here: Any, calls: dict[str, Any]) -> None:
+    half = SHAPE[1] * VOXEL[1] / 2
+    result = go(scene, here, box=((0, 1e6), (0, half), (0, half)))
+    assert len(calls["segment"]) == 1
+    row = result.cells[result.cells["status"] != "not_selected"].iloc[0]
+    assert row["y"] < half and row["x"] < half
+    with pytest.raises(InputError, match="no cell's centre lies in the box"):
+        go(scene, here, box=((0, 1), (0, 1), (0, 1)))
+
+
+def test_labels_in_a_store_of_their_own(scene: Path, here: Any, calls: dict[str, Any]) -> None:
+    before = times(scene)
+    own = scene.parent / "own.ome.zarr"
+    result = go(scene, here, labels=own)
+    assert times(scene) == before
+    assert result.label_paths["cells"] == own / "labels" / "cells"
+    assert result.labels["cells"].attrs["voxel_size"] == VOXEL
+
+
+def test_labels_of_another_run_are_not_replaced_unasked(
+    scene: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    first = go(scene, here)
+    other = scene.parent / "other.run"
+    with pytest.raises(ExistsError, match=r"balls\.run.*--overwrite.*--labels"):
+        go(scene, here, out=other)
+    assert not other.exists()
+    second = go(scene, here, out=other, overwrite=True)
+    np.testing.assert_array_equal(second.labels["cells"].values, first.labels["cells"].values)
+    counted = len(calls["segment"])
+    go(scene, here, out=other, overwrite=True)
+    assert len(calls["segment"]) == counted
+    with pytest.raises(ExistsError, match=r"other\.run"):
+        go(scene, here)
+
+
+def test_centres_instead_of_detection(
+    scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path
+) -> None:
+    table = tmp_path / "centres.csv"
+    rows = [f"{z * 200},{y * 160},{x * 160},{7 - k}" for k, (z, y, x, _) in enumerate(BALLS[:2])]
+    table.write_text("\n".join(["z, y, x, label", *rows]))
+    result = go(scene, here, centres=table)
+    assert result.cells["label"].tolist() == [6, 7]
+    for label, item in ((7, BALLS[0]), (6, BALLS[1])):
+        np.testing.assert_array_equal(result.labels["cells"].values == label, ball(*item))
+
+
+@pytest.mark.parametrize(
+    ("text", "culprit"),
+    [
+        ("z,y\n1,2", "no column 'x'"),
+        ("z,y,x\n1,2,far", "row 1: x is 'far'"),
+        ("z,y,x\n1,2,3\n1,2,900000", "row 2: x = 900000 nm is outside"),
+        ("z,y,x,label\n1,2,3,1\n4,5,6,1", "label 1 is used twice"),
+        ("z,y,x,label\n1,2,3,0.5", "labels are whole numbers"),
+        ("z,y,x", "holds no centre"),
+        ("", "not a CSV"),
+    ],
+)
+def test_centres_that_make_no_sense(
+    scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path, text: str, culprit: str
+) -> None:
+    table = tmp_path / "centres.csv"
+    table.write_text(text)
+    with pytest.raises(InputError, match=culprit):
+        go(scene, here, centres=table)
+    assert not (scene.parent / "balls.run").exists()
+
+
+def test_no_resin_and_no_centres_is_nothing_to_do(
+    tmp_path: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    scene = make_scene(tmp_path / "grey.ome.zarr", [(20, 80, 80, 400)])
+    with pytest.raises(NothingToDoError, match=r"no cell was found.*--centres"):
+        go(scene, here)
+    assert not (scene / "labels").exists()
+    facts = json.loads((tmp_path / "grey.run" / "run.json").read_text())
+    assert (facts["state"], facts["exit_code"]) == ("failed", 1)
+
+
+def test_scores_against_a_truth(
+    scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path
+) -> None:
+    classes = np.full((30, *SHAPE[1:]), 4, np.uint8)
+    for number, item in enumerate(BALLS):
+        classes[ball(*item)[:30]] = 5 if number == 0 else 3
+    z, y, x, radius = BALLS[0]
+    classes[ball(z, y, x, radius / 2)[:30]] = 2
+    truth = tmp_path / "classes.tif"
+    tifffile.imwrite(truth, classes)
+    result = go(scene, here, truth=truth)
+    scores = json.loads((result.path / "scores.json").read_text())
+    assert scores == result.scores
+    assert scores["kind"] == "classes" and scores["slices"] == [1, 30]
+    assert scores["cell"]["ji"] == 1.0 and 0.1 < scores["nucleus"]["ji"] < 1.0
+    with pytest.raises(InputError, match="pixels"):
+        tifffile.imwrite(tmp_path / "odd.tif", classes[:, :100, :99])
+        go(scene, here, truth=tmp_path / "odd.tif")
+    with pytest.raises(MissingInputError, match=r"none\.tif"):
+        go(scene, here, truth=tmp_path / "none.tif")
+
+
+def test_a_truth_of_instances(scene: Path, here: Any, calls: dict[str, Any]) -> None:
+    truth = np.zeros(SHAPE, np.uint16)
+    for number, item in enumerate(BALLS, start=11):
+        truth[ball(*item)] = number
+    path = scene.parent / "cells.npy"
+    np.save(path, truth)
+    result = go(scene, here, truth=path)
+    assert result.scores["kind"] == "instances" and "nucleus" not in result.scores
+    assert '"f1": 1.0' in json.dumps(result.scores["cell"])
+
+
+def test_two_runs_in_one_folder(scene: Path, here: Any, calls: dict[str, Any]) -> None:
+    folder = scene.parent / "balls.run"
+    folder.mkdir()
+    with hold(folder), pytest.raises(ExistsError, match="in use by process"):
+        go(scene, here)
+    assert not (folder / "run.json").exists()
+
+
+def test_a_folder_that_is_no_run_is_left_alone(
+    scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "chapter1.txt").write_text("It was a dark night")
+    with pytest.raises(ExistsError, match="not a run folder"):
+        go(scene, here, out=folder)
+    with pytest.raises(ExistsError, match="is an OME-Zarr"):
+        go(scene, here, out=scene)
+    assert [path.name for path in folder.iterdir()] == ["chapter1.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "culprit"),
+    [
+        ({"method": "magic"}, ParameterError, "magic"),
+        ({"parameters": {"detect": {"spacin": 1.0}}}, ParameterError, "spacin"),
+        ({"parameters": "no.toml"}, MissingInputError, r"no\.toml"),
+        ({"cells": [70]}, InputError, "there is no cell 70"),
+        ({"cells": []}, ParameterError, "--cells"),
+        ({"cells": [0]}, InputError, "label 0"),
+        ({"box": ((0, 1), (0, 1), (2, 1))}, ParameterError, "empty in x"),
+        ({"box": ((0, 1), (0, 1))}, ParameterError, "--box is"),
+        ({"centres": "no.csv"}, MissingInputError, r"no\.csv"),
+        ({"workers": 2}, ParameterError, "either a client"),
+        ({"cluster": "somewhere"}, ParameterError, "somewhere"),
+    ],
+)
+def test_bad_requests_are_refused_in_one_sentence(
+    scene: Path,
+    here: Any,
+    calls: dict[str, Any],
+    arguments: dict[str, Any],
+    error: type[Exception],
+    culprit: str,
+) -> None:
+    with pytest.raises(error, match=culprit) as caught:
+        go(scene, here, **arguments)
+    assert isinstance(caught.value, HelaDaskError) and "\n" not in str(caught.value)
+    assert not (scene / "labels").exists()
+
+
+def test_a_tiff_must_be_converted_first(tmp_path: Path, here: Any) -> None:
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, np.zeros((2, 8, 8), np.uint8))
+    with pytest.raises(InputError, match="convert"):
+        run(path, client=here)
+
+
+def test_a_read_only_version_needs_labels(tmp_path: Path, here: Any) -> None:
+    group = tmp_path / "old.ome.zarr"
+    group.mkdir()
+    axes = [{"name": name, "type": "space", "unit": "nanometer"} for name in "zyx"]
+    scale = [{"type": "scale", "scale": list(VOXEL)}]
+    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    multiscales = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+    (group / ".zgroup").write_text('{"zarr_format": 2}')
+    (group / ".zattrs").write_text(json.dumps({"multiscales": multiscales}))
+    import zarr
+
+    zarr.create_array(group / "0", shape=(4, 8, 8), dtype="uint8", zarr_format=2)
+    with pytest.raises(StorageError, match=r"0\.4.*--labels"):
+        run(group, client=here)
+    assert not (tmp_path / "old.run").exists()
+
+
+def test_a_plan_that_does_not_fit_is_refused_with_numbers(scene: Path) -> None:
+    with pytest.raises(ResourceError, match=r"takes about 0\.\d GiB.*--memory"):
+        run(scene, workers=1, memory="200MiB", progress=False)
+    assert not (scene.parent / "balls.run").exists()
+
+
+def test_detect_alone(scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path) -> None:
+    cells = detect(scene, client=here, save_regions=tmp_path / "regions", progress=False)
+    folder = scene.parent / "balls.run"
+    assert len(cells) == 4 and not (scene / "labels").exists()
+    assert {"chains.png", "detections.png"} <= {
+        path.name for path in (folder / "figures").iterdir()
+    }
+    assert len(list((tmp_path / "regions").iterdir())) >= 4
+    before = times(folder / "done")
+    result = go(scene, here)
+    assert result.cells["label"].tolist() == cells["label"].tolist()
+    assert {name: times(folder / "done")[name] for name in before} == before
+
+
+def test_a_result_explains_itself(scene: Path, here: Any, calls: dict[str, Any]) -> None:
+    result = go(scene, here)
+    text, page = repr(result), result._repr_html_()
+    assert "4 cells" in text and str(result.report) in text
+    assert "<table" in page and "4 cells" in page
+    assert open_volume(result.label_paths["nuclei"]).dtype == np.uint16
