@@ -82,9 +82,10 @@ class Slab:
 def encode_masks(
     nucleus: npt.NDArray[np.bool_], cell: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.uint8]:
-    """Both masks as one array of bits: 1 nucleus, 2 cell (with its nucleus)."""
+    """Both masks as one array of bits: 1 nucleus, 2 cell, with its nucleus if there is a cell."""
     bits = nucleus.astype(np.uint8) * np.uint8(_NUCLEUS)
-    bits[cell | nucleus] |= _CELL
+    if cell.any():
+        bits[cell | nucleus] |= _CELL
     return bits
 
 

@@ -150,7 +150,10 @@ def _write_masks(
     job: Job, label: int, window: tuple[slice, slice, slice], masks: xr.Dataset
 ) -> dict[str, Any]:
     """Keep the part of the window that holds the masks; say where in the volume it is."""
-    bits = encode_masks(masks["nucleus"].values, masks["cell"].values)
+    cell = masks["cell"].values
+    if masks.attrs.get("status") == "no_resin":
+        cell = np.zeros_like(cell)  # where it ends is not known: nuclei are delivered, cells not
+    bits = encode_masks(masks["nucleus"].values, cell)
     inside = _extent(bits)
     if inside is None:
         return {"extent": None}

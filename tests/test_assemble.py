@@ -56,6 +56,7 @@ def assemble(masks: list[CellMasks], depth: int) -> tuple[npt.NDArray[np.uint16]
 def test_bits_hold_both_masks_and_a_nucleus_is_part_of_its_cell() -> None:
     nucleus, cell = np.array([True, True, False, False]), np.array([True, False, True, False])
     assert encode_masks(nucleus, cell).tolist() == [3, 3, 2, 0]
+    assert encode_masks(nucleus, np.zeros(4, bool)).tolist() == [1, 1, 0, 0]
 
 
 def test_the_labels_do_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:

@@ -27,7 +27,8 @@ class Claim:
     origin : tuple of int
         Row and column of the masks' first pixel in the plane.
     nucleus, cell : ndarray of bool, shape (y, x)
-        The masks in the region's window; the cell is taken with its nucleus.
+        The masks in the region's window. The cell holds its nucleus, or is empty where only
+        nuclei are delivered.
     """
 
     label: int
@@ -70,7 +71,7 @@ def resolve_slice(
     Returns
     -------
     nuclei, cells : ndarray of int, shape (y, x)
-        0 where there is none. A nucleus lies inside the cell of the same label.
+        0 where there is none. A nucleus lies inside the cell of the same label, if that has any.
     """
     claims = sorted(claims, key=lambda claim: claim.label)
     nuclei_here = np.zeros(shape, np.uint16)
@@ -90,7 +91,9 @@ def resolve_slice(
 
     nuclei = np.zeros(shape, dtype)
     for claim in claims:
-        nuclei[claim.window][claim.nucleus & (cells[claim.window] == claim.label)] = claim.label
+        mine = cells[claim.window] == claim.label
+        nuclei[claim.window][claim.nucleus & mine] = claim.label
+        cells[claim.window][mine & ~claim.cell] = 0
     return nuclei, cells
 
 

@@ -77,6 +77,14 @@ def test_distance_is_physical() -> None:
     assert cells[0, 0] == 1
 
 
+def test_a_nucleus_without_a_cell_owns_its_pixels_all_the_same() -> None:
+    nuclei, cells = resolve_slice(
+        (1, 6), [claim(1, "......", ".##..."), claim(2, "..####", "....#.")]
+    )
+    assert row(nuclei) == "011020"
+    assert row(cells) == "000222"
+
+
 def test_nothing_claimed_is_nothing_labelled() -> None:
     nuclei, cells = resolve_slice((2, 3), [], dtype=np.uint32)
     assert nuclei.dtype == cells.dtype == np.uint32
@@ -94,7 +102,7 @@ def scenes(draw: st.DrawFn) -> list[Claim]:
         shape = rng.integers(2, 7, 2)
         y, x = rng.integers(0, np.array([9, 10]) - shape)
         cell = rng.random(shape) < 0.7
-        claims.append(Claim(label, (int(y), int(x)), rng.random(shape) < 0.3, cell))
+        claims.append(Claim(label, (int(y), int(x)), cell & (rng.random(shape) < 0.3), cell))
     return claims
 
 
