@@ -140,6 +140,7 @@ def complete_scores(
 
 
 def _make(store: Path, size: DemoSize, progress: Callable[[int, int], None] | None) -> None:
+    log.info("making a phantom of %d x %d x %d voxels", *size.shape)
     try:
         make_phantom(
             store,
@@ -154,4 +155,4 @@ def _make(store: Path, size: DemoSize, progress: Callable[[int, int], None] | No
         level = read_image(store).levels[0]
         if (level.shape, level.voxel_size) != (size.shape, size.voxel_size):
             raise
-        log.info("using the phantom of an earlier demo, %s", store)
+        log.info("%s is there already: using it", store)
