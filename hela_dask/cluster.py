@@ -115,6 +115,8 @@ def connect(cluster: Cluster) -> Iterator[Client]:
     settings = {
         "distributed.scheduler.allowed-failures": 1,
         "distributed.worker.preload": ["hela_dask.worker_preload"],
+        # On an interruption the cancelled tasks are no news.
+        "logging": {**dask.config.get("logging", {}), "distributed.worker.state_machine": "error"},
     }
     with dask.config.set(settings):
         if cluster.kind == "slurm":
