@@ -120,6 +120,7 @@ class PropagateParameters(_Stage):
     reach: float = knob(400.0, "furthest that a nucleus moves from slice to slice, nm")
     overlap: float = knob(0.01, "least overlap with the slice before, µm²")
     share: float = knob(0.7, "least part of a piece that lies over the slice before", high=1.0)
+    memory: float = knob(150.0, "height of the slices before that a piece may carry on, nm")
     gap: float = knob(150.0, "a nucleus lost for at most this long along z is found again, nm")
     inside: float = knob(100.0, "the outline lies further out than this inside the core, nm")
     outside: float = knob(120.0, "and nearer than this outside it, nm")

@@ -91,7 +91,7 @@ def start_nucleus(
     for factor in (1.0, 1.3, 1.6, 2.0, 2.5):
         clearance = p.clearance * factor
         piece, cut = _nearest_piece(depth > clearance, spot, pixel, p.smallest_nucleus / 2)
-        core = morphology.dilate(piece, clearance, pixel) & free
+        core = ndimage.binary_fill_holes(morphology.dilate(piece, clearance, pixel) & free)
         if core.sum() * pixel[0] * pixel[1] * 1e-6 < p.smallest_nucleus:
             break
         if not cut:
@@ -149,7 +149,9 @@ def continue_nucleus(
     keep[0] = False
     if not keep.any():
         return np.zeros(free.shape, dtype=bool)
-    return morphology.dilate(keep[pieces], clearance, pixel) & free & near
+    core = morphology.dilate(keep[pieces], clearance, pixel) & free & near
+    filled: Mask = ndimage.binary_fill_holes(core)
+    return filled
 
 
 def outline_nucleus(

@@ -8,6 +8,7 @@ one pixel wide; see ``docs/method.md``.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -101,17 +102,11 @@ class _Membranes:
         ]
         return np.stack(lines), sheets
 
-    def calibrate(self, spot: tuple[int, int, int]) -> None:
-        """Measure what is normal inside the nucleus, in a disc around a spot in it."""
-        radius = self._p.spot
-        rows, columns = np.ogrid[: self._image.shape[1], : self._image.shape[2]]
-        disc = (
-            np.hypot((rows - spot[1]) * self._voxel[1], (columns - spot[2]) * self._voxel[2])
-            <= radius
-        )
+    def calibrate(self, z: int, inside: Mask) -> None:
+        """Measure what is normal inside the nucleus, from a mask of such pixels of a slice."""
         scales = []
-        for ridge in self.ridges(spot[0]):
-            values = ridge[disc]
+        for ridge in self.ridges(z):
+            values = ridge[inside]
             middle = float(np.median(values))
             scales.append((middle, max(float(np.median(np.abs(values - middle))), 1e-6)))
         self._scales = (scales[0], scales[1])
@@ -141,7 +136,7 @@ def _nucleus(
     spot = smoothest_spot(membranes.ridges(start)[0], ~background[start], centre[1:], pixel, p)
     if spot is None:
         return nucleus
-    membranes.calibrate((start, *spot))
+    membranes.calibrate(start, _disc(image.shape[1:], spot, p.spot, pixel))
 
     def free(z: int) -> tuple[Grey, Mask]:
         strength = membranes.strength(z)
@@ -151,17 +146,23 @@ def _nucleus(
     first, clearance = start_nucleus(inside, spot, pixel, p)
     if not first.any():
         return nucleus
+    # The spot is smoother than the rest of the nucleus, with its nucleoli: measure all of it.
+    membranes.calibrate(start, first)
+    strength, inside = free(start)
+    first, clearance = start_nucleus(inside, spot, pixel, p)
     nucleus[start] = outline_nucleus(strength, first, background[start], pixel, p)
     margin = p.reach + p.outside + clearance
     for direction in (1, -1):
-        previous, last_found = first, start
+        last_found, recent = start, deque([first], maxlen=max(1, int(p.memory / voxel[0])))
         for z in _outwards(start, direction, len(image)):
             strength, inside = free(z)
+            previous = np.logical_or.reduce(recent)
             box = _box(previous, margin, pixel)
             core = continue_nucleus(inside[box], previous[box], clearance, pixel, p)
             if core.any():
-                previous, last_found = np.zeros_like(previous), z
-                previous[box] = core
+                last_found = z
+                recent.append(np.zeros_like(previous))
+                recent[-1][box] = core
                 nucleus[z][box] = outline_nucleus(strength[box], core, background[z][box], pixel, p)
             elif abs(z - last_found) * voxel[0] > p.gap:
                 break
@@ -204,6 +205,16 @@ def _cell(
 def _outwards(start: int, direction: int, length: int) -> Iterator[int]:
     """Slices from the one next to `start` to the end of the region."""
     return iter(range(start + 1, length) if direction > 0 else range(start - 1, -1, -1))
+
+
+def _disc(
+    shape: tuple[int, ...], spot: tuple[int, int], radius: float, pixel: tuple[float, ...]
+) -> Mask:
+    """True within `radius` (nm) of a spot of a plane."""
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    away = np.hypot((rows - spot[0]) * pixel[0], (columns - spot[1]) * pixel[1])
+    inside: Mask = away <= radius
+    return inside
 
 
 def _box(mask: Mask, margin: float, pixel: tuple[float, ...]) -> tuple[slice, slice]:
