@@ -110,20 +110,46 @@ def _outcomes(
     job: Any,
     units: Sequence[Unit],
 ) -> Iterator[tuple[Unit, Row | Exception]]:
-    """Results as they come; a window of units at a time keeps the scheduler's memory small."""
+    """Results as they come; a window of units at a time keeps the scheduler's memory small.
+
+    A worker that dies takes others down that only waited there. So units that are suspected of
+    it are tried again at the end, each alone: only the guilty one fails.
+    """
     if not units:
         return
-    from distributed import as_completed
+    from distributed import KilledWorker
 
     client = get_client()
+    suspects: list[Unit] = []
+    for unit, future in _futures(client, task, job, units, _window, "together"):
+        if future.status == "error" and isinstance(future.exception(), KilledWorker):
+            log.warning("%s %s may have ended its worker: tried again later", unit.stage, unit.name)
+            suspects.append(unit)
+        else:
+            yield unit, _outcome(future, unit)
+    for unit, future in _futures(client, task, job, suspects, lambda _: 1, "alone"):
+        yield unit, _outcome(future, unit)
+
+
+def _futures(
+    client: Client,
+    task: Callable[[Any, Unit], Row],
+    job: Any,
+    units: Sequence[Unit],
+    window: Callable[[Client], int],
+    suffix: str,
+) -> Iterator[tuple[Unit, Future[Any]]]:
+    """Each unit with its future as it ends; those that still run are cancelled at the end."""
+    from distributed import as_completed
+
     waiting = deque(units)
     flying: dict[str, tuple[Future[Any], Unit]] = {}
     pool = as_completed([])
 
     def fill() -> None:
-        while waiting and len(flying) < _window(client):
+        while waiting and len(flying) < window(client):
             unit = waiting.popleft()
-            key = f"{unit.stage}-{unit.name}-{job.lock.token[:8]}"
+            key = f"{unit.stage}-{unit.name}-{job.lock.token[:8]}-{suffix}"
             future = client.submit(task, job, unit, key=key, pure=False)
             flying[key] = (future, unit)
             pool.add(future)
@@ -132,7 +158,7 @@ def _outcomes(
         fill()
         for future in pool:
             _, unit = flying.pop(future.key)
-            yield unit, _outcome(future, unit)
+            yield unit, future
             fill()
     finally:
         if flying:

@@ -20,6 +20,7 @@ from hela_dask.link import link_cells
 from hela_dask.markers import fingerprint
 from hela_dask.measure import combine_counts, measurements
 from hela_dask.metadata import Image
+from hela_dask.plan import window_need
 from hela_dask.prepare import Setup, made_by
 from hela_dask.progress import RunProgress
 from hela_dask.regions import Region, cell_regions, with_regions
@@ -215,6 +216,7 @@ class Pipeline:
             if unit.what.label in chosen
             or self.job.markers.result(unit.stage, unit.name, unit.fingerprint) is not None
         ]
+        self._check_windows(wanted)
         rows = run_units(
             self.session.client,
             segment_task,
@@ -236,6 +238,16 @@ class Pipeline:
             if rows[unit.name]["extent"]
         ]
         return {unit.what.label: rows[unit.name] for unit in wanted}, masks
+
+    def _check_windows(self, units: Sequence[Unit]) -> None:
+        """A cell's window may be larger than the usual one; refused before any is segmented."""
+        if self.session.started and units:
+            size = self.setup.image.levels[0].voxel_size
+            largest = max(units, key=lambda unit: unit.cost).what.box
+            window = [
+                round((high - low) / step) for (low, high), step in zip(largest, size, strict=True)
+            ]
+            self.session.check([window_need(self.setup.image, window)])
 
     def _cell_unit(self, region: Region, background: str) -> Unit:
         knobs = self.setup.parameters.to_dict().get(self.setup.method, {})

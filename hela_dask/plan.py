@@ -9,13 +9,14 @@ from hela_dask.errors import ResourceError
 from hela_dask.metadata import Image
 from hela_dask.parameters import Parameters
 
-__all__ = ["Need", "check_memory", "memory_needs"]
+__all__ = ["Need", "check_memory", "memory_needs", "window_need"]
 
 # Bytes a voxel or pixel at the highest point of each task, beside the image itself; measured with
 # `measured` in stages.py on 300 x 500 x 500 and 10 x 2000 x 2000 voxels, rounded up.
 _PROCESS = 400 * 2**20  # Python with the libraries loaded
-_BACKGROUND_PIXEL = 120  # of one plane: edges, components, distances
-_SEGMENT_VOXEL = 24  # of a window
+_BACKGROUND_PIXEL = 60  # of one plane: edges, components, distances
+_SEGMENT_VOXEL = 16  # of a window: votes over slices, components
+_SEGMENT_PIXEL = 120  # of one plane of a window: membranes of some slices at a time
 _LABEL_VOXEL = 5.5  # two label volumes of two bytes, one with its pyramid
 _MASK_VOXEL = 3  # of the windows that reach into a slab
 _USABLE = 0.9  # dask ends a worker at 95 % of its memory
@@ -32,12 +33,12 @@ class Need:
     bytes : int
         With the process itself.
     advice : str
-        The knob to turn, beside more memory.
+        The knob to turn, beside more memory; empty where there is none.
     """
 
     task: str
     bytes: int
-    advice: str
+    advice: str = ""
 
 
 def memory_needs(image: Image, slab_depths: tuple[int, int], parameters: Parameters) -> list[Need]:
@@ -57,30 +58,35 @@ def memory_needs(image: Image, slab_depths: tuple[int, int], parameters: Paramet
     plane = level.shape[1] * level.shape[2]
     region = parameters.region
     size = (region.depth, region.width, region.width)
-    window = 1
-    for extent, step, length in zip(size, level.voxel_size, level.shape, strict=True):
-        window *= min(length, round(extent / step) + 1)
+    window = [
+        min(length, round(extent / step) + 1)
+        for extent, step, length in zip(size, level.voxel_size, level.shape, strict=True)
+    ]
     background, labels = (min(depth, level.shape[0]) for depth in slab_depths)
-    slices = min(level.shape[0], round(region.depth / level.voxel_size[0]) + 1)
     return [
         Need(
             f"background of {background} slices of {level.shape[1]} x {level.shape[2]} pixels",
             _PROCESS + int(plane * (background * (item + 1.4) + _BACKGROUND_PIXEL)),
-            "convert the image with thinner --shards",
         ),
-        Need(
-            f"segmenting a window of {window / 1e6:.0f} million voxels",
-            _PROCESS + window * (item + 1 + _SEGMENT_VOXEL),
-            "make [region] width and depth smaller",
-        ),
+        window_need(image, window),
         Need(
             f"labels of {labels} slices of {level.shape[1]} x {level.shape[2]} pixels",
             _PROCESS
             + int(plane * labels * _LABEL_VOXEL)
-            + _MASK_VOXEL * min(2 * plane * labels, 9 * window * labels // max(1, slices)),
-            "convert the image with thinner --shards",
+            + _MASK_VOXEL * min(2 * plane * labels, 9 * window[1] * window[2] * labels),
         ),
     ]
+
+
+def window_need(image: Image, window: Sequence[int]) -> Need:
+    """For the segmentation of one window of so many voxels in z, y, x."""
+    plane = window[1] * window[2]
+    a_pixel = window[0] * (image.dtype.itemsize + 1 + _SEGMENT_VOXEL) + _SEGMENT_PIXEL
+    return Need(
+        f"segmenting a window of {' x '.join(map(str, window))} voxels",
+        _PROCESS + plane * a_pixel,
+        "make [region] width and depth smaller",
+    )
 
 
 def check_memory(needs: Sequence[Need], memory: int | None) -> None:
@@ -102,8 +108,8 @@ def check_memory(needs: Sequence[Need], memory: int | None) -> None:
         return
     for need in needs:
         if need.bytes > memory * _USABLE:
+            other = f", or {need.advice}" if need.advice else ""
             raise ResourceError(
                 f"{need.task} takes about {need.bytes / 2**30:.1f} GiB and a worker has "
-                f"{memory / 2**30:.1f} GiB: give each more (--memory, or fewer --workers), "
-                f"or {need.advice}"
+                f"{memory / 2**30:.1f} GiB: give each more (--memory, or fewer --workers){other}"
             )
