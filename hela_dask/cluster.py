@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import inspect
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,8 +116,6 @@ def connect(cluster: Cluster) -> Iterator[Client]:
     settings = {
         "distributed.scheduler.allowed-failures": 1,
         "distributed.worker.preload": ["hela_dask.worker_preload"],
-        # On an interruption the cancelled tasks are no news.
-        "logging": {**dask.config.get("logging", {}), "distributed.worker.state_machine": "error"},
     }
     with dask.config.set(settings):
         if cluster.kind == "slurm":
@@ -130,8 +129,17 @@ def connect(cluster: Cluster) -> Iterator[Client]:
                 memory_limit=cluster.memory,
                 dashboard_address=":0",
             )
-        with started, Client(started, set_as_default=False) as client:
-            yield client
+        nanny = logging.getLogger("distributed.nanny")
+        level = nanny.level
+        try:
+            with started, Client(started, set_as_default=False) as client:
+                try:
+                    yield client
+                finally:
+                    # That a busy worker has to be killed, when all are stopped, is no news.
+                    nanny.setLevel(logging.ERROR)
+        finally:
+            nanny.setLevel(level)
 
 
 def slurm_cluster(cluster: Cluster) -> Any:

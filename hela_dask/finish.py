@@ -86,6 +86,7 @@ def finish_run(
         )
         record.finish("finished", exit_code, {"error": ""})
         _report(pipeline)
+        pipeline.progress.advance()
         pipeline.progress.end_stage()
         record.finish("finished", exit_code, {"timings": dict(pipeline.progress.timings)})
         done = job.markers.finish("report", "all", of, {"scores": scores})
