@@ -39,7 +39,7 @@ def test_the_notebook_runs_and_draws(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_script_segments_on_a_client_of_its_own(tmp_path: Path, client: Any) -> None:
     size = (100.0, 80.0, 80.0)
-    made = {"shape": (80, 224, 224), "cells": 2, "diameter": 7.0, "seed": 3}
+    made = {"shape": (80, 144, 144), "cells": 1, "diameter": 7.0, "seed": 3}
     hd.make_phantom(tmp_path / "p.ome.zarr", voxel_size=size, **made)  # type: ignore[arg-type]
     grey = hd.open_volume(tmp_path / "p.ome.zarr").to_numpy()
     tifffile.imwrite(tmp_path / "stack.tif", grey, photometric="minisblack")
