@@ -1,0 +1,157 @@
+"""Ridges of analytic lines and sheets, against the closed form and against each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume
+
+Grey = NDArray[np.float64]
+
+
+def closed_form(contrast: float, width: float, sigma: float) -> float:
+    """Ridge in the middle of a dark Gaussian sheet: sigma² times the second derivative."""
+    return contrast * sigma**2 * width / (width**2 + sigma**2) ** 1.5
+
+
+def sheet(shape: tuple[int, ...], step: tuple[float, ...], normal: tuple[float, ...]) -> Grey:
+    """Nothing but a Gaussian sheet 60 darker, of width 40 nm, through the middle."""
+    places = [
+        (np.arange(length) - length // 2) * size for length, size in zip(shape, step, strict=True)
+    ]
+    grids = np.meshgrid(*places, indexing="ij")
+    away = sum(n * place for n, place in zip(normal, grids, strict=True))
+    drawn: Grey = -60 * np.exp(-((away / np.linalg.norm(normal)) ** 2) / (2 * 40.0**2))
+    return drawn
+
+
+@pytest.mark.parametrize("pixel", [(10.0, 10.0), (20.0, 10.0), (40.0, 40.0)])
+@pytest.mark.parametrize("normal", [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (-1.0, 2.0)])
+def test_a_line_has_the_closed_form_strength(
+    pixel: tuple[float, float], normal: tuple[float, float]
+) -> None:
+    image = sheet((101, 101), pixel, normal)
+    ridge = ridge_plane(image, 50.0, pixel)
+    assert ridge[50, 50] == pytest.approx(closed_form(60, 40, 50), rel=0.05)
+
+
+@pytest.mark.parametrize("normal", [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 1.0)])
+def test_a_sheet_has_the_closed_form_strength_in_any_direction(
+    normal: tuple[float, float, float],
+) -> None:
+    voxel = (25.0, 20.0, 20.0)
+    block = sheet((41, 45, 45), voxel, normal)
+    ridge = ridge_volume(block, 60.0, voxel)
+    assert ridge[20, 22, 22] == pytest.approx(closed_form(60, 40, 60), rel=0.05)
+
+
+def test_voxels_as_they_are_see_flat_and_upright_sheets_alike() -> None:
+    voxel = (50.0, 40.0, 40.0)
+    flat = ridge_volume(sheet((31, 41, 41), voxel, (1.0, 0.0, 0.0)), 60.0, voxel)[15, 20, 20]
+    upright = ridge_volume(sheet((31, 41, 41), voxel, (0.0, 0.0, 1.0)), 60.0, voxel)[15, 20, 20]
+    assert flat == pytest.approx(upright, rel=0.1)
+
+
+def test_a_flat_sheet_is_seen_in_space_and_not_in_its_plane() -> None:
+    voxel = (50.0, 40.0, 40.0)
+    block = sheet((31, 41, 41), voxel, (1.0, 0.0, 0.0))
+    expected = closed_form(60, 40, 60)
+    assert ridge_volume(block, 60.0, voxel)[15, 20, 20] > 0.8 * expected
+    assert abs(ridge_plane(block[15], 50.0, voxel[1:])).max() < 0.02 * expected
+
+
+def test_dark_lines_are_high_and_bright_ones_and_steps_are_not() -> None:
+    dark = sheet((61, 61), (20.0, 20.0), (0.0, 1.0))
+    step = np.where(np.arange(61) < 30, 90.0, 150.0) * np.ones((61, 1))
+    strength = ridge_plane(dark, 50.0, (20.0, 20.0))
+    assert strength.argmax(axis=1).tolist() == [30] * 61
+    assert ridge_plane(-dark, 50.0, (20.0, 20.0))[30, 30] < 1
+    # A step has a ridge on its bright-to-dark foot, and none where the line would be.
+    assert abs(ridge_plane(step, 50.0, (20.0, 20.0))[30, 29:31]).max() < 0.5 * strength.max()
+
+
+@pytest.mark.parametrize("voxel", [(50.0, 40.0, 40.0), (20.0, 10.0, 30.0)])
+def test_space_is_the_largest_eigenvalue(voxel: tuple[float, float, float]) -> None:
+    block = np.random.default_rng(0).normal(150, 20, (17, 18, 19))
+    found = ridge_volume(block, 70.0, voxel)[8, 9, 9]
+    rolled = []
+    for order in ((2, 0, 0), (0, 2, 0), (0, 0, 2), (1, 1, 0), (1, 0, 1), (0, 1, 1)):
+        rolled.append(_derivative(block, 70.0, voxel, order)[8, 9, 9])
+    zz, yy, xx, zy, zx, yx = rolled
+    matrix = np.array([[zz, zy, zx], [zy, yy, yx], [zx, yx, xx]])
+    assert found == pytest.approx(np.linalg.eigvalsh(matrix)[-1], abs=2e-3)
+
+
+def _derivative(
+    block: Grey, sigma: float, voxel: tuple[float, ...], order: tuple[int, ...]
+) -> Grey:
+    from scipy import ndimage
+
+    scale = np.prod([(sigma / size) ** n for size, n in zip(voxel, order, strict=True)])
+    derived: Grey = scale * ndimage.gaussian_filter(
+        block, [sigma / size for size in voxel], order=order, mode="nearest", truncate=3.0
+    )
+    return derived
+
+
+def test_the_plane_is_the_space_that_does_not_change_along_z() -> None:
+    plane = np.random.default_rng(3).normal(150, 20, (40, 40))
+    # Where the largest eigenvalue is positive, it is not the one along z.
+    space = ridge_volume(np.stack([plane] * 31), 50.0, (50.0, 40.0, 40.0))[15]
+    flat = ridge_plane(plane, 50.0, (40.0, 40.0))
+    strong = flat > 3
+    assert strong.sum() > 300
+    np.testing.assert_allclose(space[strong], flat[strong], atol=2e-3)
+
+
+@pytest.mark.parametrize("sigma", [30.0, 60.0, 130.0])
+def test_halo_slices_are_enough_bit_for_bit_and_one_fewer_is_not(sigma: float) -> None:
+    voxel = (50.0, 40.0, 40.0)
+    block = np.random.default_rng(4).integers(0, 255, (30, 24, 26)).astype(np.float32)
+    whole = ridge_volume(block, sigma, voxel)
+    halo = ridge_halo(sigma, voxel)
+    part = ridge_volume(block[12 - halo : 15 + halo], sigma, voxel)[halo : halo + 3]
+    np.testing.assert_array_equal(part, whole[12:15])
+    short = ridge_volume(block[13 - halo : 14 + halo], sigma, voxel)[halo - 1 : halo + 2]
+    assert (short != whole[12:15]).any()
+
+
+@settings(max_examples=15, deadline=None)
+@given(gain=st.floats(0.1, 200), offset=st.floats(-300, 300))
+def test_gain_scales_and_offset_barely_shifts(gain: float, offset: float) -> None:
+    plane = np.random.default_rng(5).normal(150, 20, (30, 30))
+    ridge = ridge_plane(plane, 50.0, (40.0, 40.0))
+    np.testing.assert_allclose(
+        ridge_plane(gain * plane, 50.0, (40.0, 40.0)), gain * ridge, atol=1e-3 * gain
+    )
+    # The kernels are cut, so their sum is not quite zero: 0.4 % of the offset is left.
+    shifted = ridge_plane(plane + offset, 50.0, (40.0, 40.0)) - ridge
+    assert abs(shifted).max() < 0.004 * abs(offset) + 1e-2
+    assert np.ptp(shifted) < 1e-2
+
+
+def test_moving_the_image_moves_the_ridges() -> None:
+    image = np.random.default_rng(6).normal(150, 20, (60, 60))
+    moved = ridge_plane(np.roll(image, (7, 4), (0, 1)), 50.0, (40.0, 40.0))[17:50, 14:50]
+    np.testing.assert_array_equal(moved, ridge_plane(image, 50.0, (40.0, 40.0))[10:43, 10:46])
+
+
+@pytest.mark.parametrize("size", [5.0, 10.0, 40.0])
+def test_a_flat_image_has_one_value_near_zero(size: float) -> None:
+    for value in (0, 200):
+        plane = ridge_plane(np.full((30, 30), value), 50.0, (size, size))
+        space = ridge_volume(np.full((9, 30, 30), value, np.uint8), 60.0, (50.0, size, size))
+        for flat in (plane, space):
+            assert np.ptp(flat) < 1e-4
+            assert abs(flat).max() <= 0.025 * value  # the kernels are cut
+
+
+def test_one_slice_is_its_own_neighbourhood() -> None:
+    image = sheet((1, 61, 61), (50.0, 40.0, 40.0), (0.0, 0.0, 1.0))
+    found = ridge_volume(image, 60.0, (50.0, 40.0, 40.0))
+    assert found.shape == image.shape
+    assert found[0, 30, 30] == pytest.approx(closed_form(60, 40, 60), rel=0.05)
