@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hela_dask.cluster import Cluster, read_cluster
-from hela_dask.errors import ParameterError
+from hela_dask.errors import NothingToDoError, ParameterError
 from hela_dask.files import storage_errors
 from hela_dask.finish import finish_run
 from hela_dask.lock import hold
@@ -220,7 +220,16 @@ def _within(setup: Setup, client: Client | None, where: Cluster, progress: bool,
 def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:
     setup = pipeline.setup
     found = pipeline.find_cells()
+    if not found.segmentable():
+        raise NothingToDoError(
+            f"none of the {len(found.cells)} chains of detections in {setup.image.path} is long "
+            f"enough to be a cell (see {setup.run / 'cells.csv'}): make [link] shortest_chain "
+            "smaller, or give the cells' centres with --centres FILE.csv"
+        )
     chosen = select_cells(found.cells, setup.cells, setup.box)
+    if setup.cells is not None:
+        for label in sorted(chosen - {region.label for region in found.segmentable()}):
+            pipeline.warn(f"cell {label} is not segmented: its chain is too short")
     background = pipeline.background()
     rows, masks = pipeline.segment(found, chosen, background)
     measured, labels = pipeline.assemble(masks)

@@ -392,3 +392,14 @@ def test_a_result_explains_itself(scene: Path, here: Any, calls: dict[str, Any])
     assert "4 cells" in text and str(result.report) in text
     assert "<table" in page and "4 cells" in page
     assert open_volume(result.label_paths["nuclei"]).dtype == np.uint16
+
+
+def test_chains_that_are_all_too_short_are_rows_and_nothing_to_do(
+    tmp_path: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    scene = make_scene(tmp_path / "small.ome.zarr", [(20, 80, 80, 9)])
+    cells = detect(scene, client=here, progress=False)
+    assert cells["status"].tolist() == ["chain_too_short"]
+    with pytest.raises(NothingToDoError, match="shortest_chain"):
+        go(scene, here)
+    assert not calls["segment"] and not (scene / "labels").exists()
