@@ -82,4 +82,6 @@ def evaluate(
     if as_json:
         answer_json(result.to_dict())
     else:
-        answer(result.table().to_string())
+        table = result.table()
+        shown = table.T if classes else table  # many scores of few classes: a row a score
+        answer(shown.to_string(float_format="{:.4f}".format))

@@ -68,7 +68,8 @@ def convert(
     if not quiet:
         finest = image.levels[0]
         size = _size(finest.shape, finest.voxel_size)
-        answer(f"{target}: {size}, {len(image.levels)} levels")
+        plural = "s" if len(image.levels) > 1 else ""
+        answer(f"{target}: {size}, {len(image.levels)} level{plural}")
 
 
 def info(store: Store, as_json: AsJson = False) -> None:
