@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -72,10 +71,26 @@ def _derivative(
     image: NDArray[Any], sigma: float, pixel: tuple[float, ...], order: tuple[int, ...]
 ) -> Grey:
     """Scale-normalised Gaussian derivative in physical units."""
-    pixels = tuple(sigma / size for size in pixel)
-    scale = np.float32(math.prod(p**n for p, n in zip(pixels, order, strict=True)))
-    derived: Grey = ndimage.gaussian_filter(
-        image, pixels, order=order, output=np.float32, mode="nearest", truncate=TRUNCATE
-    )
-    derived *= scale
+    derived: Grey = np.asarray(image, dtype=np.float32)
+    for axis, (size, n) in enumerate(zip(pixel, order, strict=True)):
+        kernel = _kernel(sigma / size, n) * (sigma / size) ** n
+        derived = ndimage.correlate1d(derived, kernel, axis, mode="nearest")
     return derived
+
+
+def _kernel(sigma: float, order: int) -> NDArray[np.float64]:
+    """Gaussian derivative that is exact for parabolas although it is sampled and cut.
+
+    A plain one leaves up to 2 % of the grey value itself, and not the same along each axis.
+    """
+    radius = int(TRUNCATE * sigma + 0.5)
+    x = np.arange(-radius, radius + 1, dtype=np.float64)
+    weight = np.exp(-(x**2) / (2 * sigma**2))
+    weight /= weight.sum()
+    if order == 0:
+        return weight
+    variance = max(float((weight * x**2).sum()), np.finfo(np.float64).tiny)
+    if order == 1:
+        return x * weight / variance
+    kernel: NDArray[np.float64] = (x**2 - variance) * weight
+    return 2 * kernel / max(float((kernel * x**2).sum()), np.finfo(np.float64).tiny)

@@ -94,13 +94,16 @@ class _Membranes:
         low, high = max(0, first - halo), min(depth, last + halo)
         block = self._image[low:high].astype(np.float32)
         block -= self._offsets[low:high, None, None]
-        sheets = ridge_volume(block, p.sheet_sigma, self._voxel)[first - low : last - low]
         pixel = self._voxel[1:]
-        lines = [
-            ridge_plane(plane, p.line_sigma, pixel)
-            for plane in block[first - low :][: last - first]
-        ]
-        return np.stack(lines), sheets
+        lines = np.stack(
+            [
+                ridge_plane(plane, p.line_sigma, pixel)
+                for plane in block[first - low :][: last - first]
+            ]
+        )
+        if depth == 1:  # nothing is known across slices
+            return lines, lines
+        return lines, ridge_volume(block, p.sheet_sigma, self._voxel)[first - low : last - low]
 
     def calibrate(self, z: int, inside: Mask) -> None:
         """Measure what is normal inside the nucleus, from a mask of such pixels of a slice."""
@@ -113,11 +116,13 @@ class _Membranes:
 
     def strength(self, z: int) -> Grey:
         """Deviations over the inside of the nucleus, of the stronger of line and sheet."""
-        found = [
+        lines, sheets = (
             (ridge - np.float32(middle)) / np.float32(deviation)
             for ridge, (middle, deviation) in zip(self.ridges(z), self._scales, strict=True)
-        ]
-        stronger: Grey = np.maximum(*found)
+        )
+        if len(self._image) == 1:  # one slice shows no sheets
+            return lines
+        stronger: Grey = np.maximum(lines, sheets)
         return stronger
 
 
@@ -150,8 +155,11 @@ def _nucleus(
     membranes.calibrate(start, first)
     strength, inside = free(start)
     first, clearance = start_nucleus(inside, spot, pixel, p)
-    nucleus[start] = outline_nucleus(strength, first, background[start], pixel, p)
     margin = p.reach + p.outside + clearance
+    box = _box(first, margin, pixel)
+    nucleus[start][box] = outline_nucleus(
+        strength[box], first[box], background[start][box], pixel, p
+    )
     for direction in (1, -1):
         last_found, recent = start, deque([first], maxlen=max(1, int(p.memory / voxel[0])))
         for z in _outwards(start, direction, len(image)):
