@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.measure import label
 from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
@@ -48,7 +49,10 @@ def basins(
     lowered = reconstruction(height - parameters.saddle, height)
     # A summit lower than the saddle depth counts as one where nothing higher is connected to it.
     drop = np.minimum(parameters.saddle, height) * (1 - 1e-5)
-    summits, _ = ndimage.label((height - lowered >= drop) & (height > 0), morphology.EIGHT)
+    # Equally high ones on one plateau of the lowered height have no such saddle between them.
+    _, level = np.unique(lowered, return_inverse=True)
+    plateaus = label((level.reshape(height.shape) + 1) * (height > 0), connectivity=2)
+    summits = np.where(height - lowered >= drop, plateaus, 0)
     split = watershed(-height, summits, mask=height > 0)
     # Tissue too thin to be on the grid belongs to the nearest basin.
     nearest = ndimage.distance_transform_edt(

@@ -120,8 +120,6 @@ class _Membranes:
             (ridge - np.float32(middle)) / np.float32(deviation)
             for ridge, (middle, deviation) in zip(self.ridges(z), self._scales, strict=True)
         )
-        if len(self._image) == 1:  # one slice shows no sheets
-            return lines
         stronger: Grey = np.maximum(lines, sheets)
         return stronger
 
@@ -154,7 +152,9 @@ def _nucleus(
     # The spot is smoother than the rest of the nucleus, with its nucleoli: measure all of it.
     membranes.calibrate(start, first)
     strength, inside = free(start)
-    first, clearance = start_nucleus(inside, spot, pixel, p)
+    again, wider = start_nucleus(inside, spot, pixel, p)
+    if again.any():
+        first, clearance = again, wider
     margin = p.reach + p.outside + clearance
     box = _box(first, margin, pixel)
     nucleus[start][box] = outline_nucleus(

@@ -14,8 +14,11 @@ Grey = NDArray[np.float64]
 
 
 def closed_form(contrast: float, width: float, sigma: float) -> float:
-    """Ridge in the middle of a dark Gaussian sheet: sigma² times the second derivative."""
-    return contrast * sigma**2 * width / (width**2 + sigma**2) ** 1.5
+    """Ridge in the middle of a dark Gaussian sheet: sigma² times the second derivative.
+
+    Kernels that are cut at three sigmas are a little narrower, and see up to 8 % more.
+    """
+    return float(contrast * sigma**2 * width / (width**2 + sigma**2) ** 1.5)
 
 
 def sheet(shape: tuple[int, ...], step: tuple[float, ...], normal: tuple[float, ...]) -> Grey:
@@ -36,7 +39,7 @@ def test_a_line_has_the_closed_form_strength(
 ) -> None:
     image = sheet((101, 101), pixel, normal)
     ridge = ridge_plane(image, 50.0, pixel)
-    assert ridge[50, 50] == pytest.approx(closed_form(60, 40, 50), rel=0.05)
+    assert ridge[50, 50] == pytest.approx(closed_form(60, 40, 50), rel=0.09)
 
 
 @pytest.mark.parametrize("normal", [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 1.0)])
@@ -46,7 +49,7 @@ def test_a_sheet_has_the_closed_form_strength_in_any_direction(
     voxel = (25.0, 20.0, 20.0)
     block = sheet((41, 45, 45), voxel, normal)
     ridge = ridge_volume(block, 60.0, voxel)
-    assert ridge[20, 22, 22] == pytest.approx(closed_form(60, 40, 60), rel=0.05)
+    assert ridge[20, 22, 22] == pytest.approx(closed_form(60, 40, 60), rel=0.09)
 
 
 def test_voxels_as_they_are_see_flat_and_upright_sheets_alike() -> None:
@@ -74,28 +77,25 @@ def test_dark_lines_are_high_and_bright_ones_and_steps_are_not() -> None:
     assert abs(ridge_plane(step, 50.0, (20.0, 20.0))[30, 29:31]).max() < 0.5 * strength.max()
 
 
-@pytest.mark.parametrize("voxel", [(50.0, 40.0, 40.0), (20.0, 10.0, 30.0)])
-def test_space_is_the_largest_eigenvalue(voxel: tuple[float, float, float]) -> None:
-    block = np.random.default_rng(0).normal(150, 20, (17, 18, 19))
-    found = ridge_volume(block, 70.0, voxel)[8, 9, 9]
-    rolled = []
-    for order in ((2, 0, 0), (0, 2, 0), (0, 0, 2), (1, 1, 0), (1, 0, 1), (0, 1, 1)):
-        rolled.append(_derivative(block, 70.0, voxel, order)[8, 9, 9])
-    zz, yy, xx, zy, zx, yx = rolled
-    matrix = np.array([[zz, zy, zx], [zy, yy, yx], [zx, yx, xx]])
-    assert found == pytest.approx(np.linalg.eigvalsh(matrix)[-1], abs=2e-3)
-
-
-def _derivative(
-    block: Grey, sigma: float, voxel: tuple[float, ...], order: tuple[int, ...]
-) -> Grey:
-    from scipy import ndimage
-
-    scale = np.prod([(sigma / size) ** n for size, n in zip(voxel, order, strict=True)])
-    derived: Grey = scale * ndimage.gaussian_filter(
-        block, [sigma / size for size in voxel], order=order, mode="nearest", truncate=3.0
-    )
-    return derived
+@pytest.mark.parametrize("voxel", [(50.0, 40.0, 40.0), (20.0, 10.0, 30.0), (60.0, 9.0, 9.0)])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_parabola_has_the_largest_eigenvalue_of_its_own_hessian(
+    voxel: tuple[float, float, float], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    matrix, slope = random.normal(0, 0.01, (3, 3)), random.normal(0, 0.1, 3)
+    hessian = matrix + matrix.T
+    shape = tuple(2 * (int(3 * 70 / size + 0.5) + 1) + 1 for size in voxel)
+    places = np.indices(shape).reshape(3, -1).T - np.array(shape) // 2
+    places = places * np.array(voxel)
+    values = 150 + places @ slope + (places @ hessian * places).sum(axis=1) / 2
+    middle = tuple(length // 2 for length in shape)
+    block = values.reshape(shape)
+    expected = 70.0**2 * np.linalg.eigvalsh(hessian)[-1]
+    assert ridge_volume(block, 70.0, voxel)[middle] == pytest.approx(expected, rel=2e-3, abs=0.05)
+    flat = 70.0**2 * np.linalg.eigvalsh(hessian[1:, 1:])[-1]
+    found = ridge_plane(block[middle[0]], 70.0, voxel[1:])[middle[1:]]
+    assert found == pytest.approx(flat, rel=2e-3, abs=0.05)
 
 
 def test_the_plane_is_the_space_that_does_not_change_along_z() -> None:
@@ -122,16 +122,14 @@ def test_halo_slices_are_enough_bit_for_bit_and_one_fewer_is_not(sigma: float) -
 
 @settings(max_examples=15, deadline=None)
 @given(gain=st.floats(0.1, 200), offset=st.floats(-300, 300))
-def test_gain_scales_and_offset_barely_shifts(gain: float, offset: float) -> None:
+def test_gain_scales_and_offset_changes_nothing(gain: float, offset: float) -> None:
     plane = np.random.default_rng(5).normal(150, 20, (30, 30))
     ridge = ridge_plane(plane, 50.0, (40.0, 40.0))
     np.testing.assert_allclose(
         ridge_plane(gain * plane, 50.0, (40.0, 40.0)), gain * ridge, atol=1e-3 * gain
     )
-    # The kernels are cut, so their sum is not quite zero: 0.4 % of the offset is left.
-    shifted = ridge_plane(plane + offset, 50.0, (40.0, 40.0)) - ridge
-    assert abs(shifted).max() < 0.004 * abs(offset) + 1e-2
-    assert np.ptp(shifted) < 1e-2
+    shifted = ridge_plane(plane + offset, 50.0, (40.0, 40.0))
+    np.testing.assert_allclose(shifted, ridge, atol=2e-3)
 
 
 def test_moving_the_image_moves_the_ridges() -> None:
@@ -141,17 +139,16 @@ def test_moving_the_image_moves_the_ridges() -> None:
 
 
 @pytest.mark.parametrize("size", [5.0, 10.0, 40.0])
-def test_a_flat_image_has_one_value_near_zero(size: float) -> None:
+def test_a_flat_image_has_no_ridges_at_any_pixel_size(size: float) -> None:
     for value in (0, 200):
         plane = ridge_plane(np.full((30, 30), value), 50.0, (size, size))
         space = ridge_volume(np.full((9, 30, 30), value, np.uint8), 60.0, (50.0, size, size))
-        for flat in (plane, space):
-            assert np.ptp(flat) < 1e-4
-            assert abs(flat).max() <= 0.025 * value  # the kernels are cut
+        assert abs(plane).max() < 1e-3
+        assert abs(space).max() < 1e-3
 
 
 def test_one_slice_is_its_own_neighbourhood() -> None:
     image = sheet((1, 61, 61), (50.0, 40.0, 40.0), (0.0, 0.0, 1.0))
     found = ridge_volume(image, 60.0, (50.0, 40.0, 40.0))
     assert found.shape == image.shape
-    assert found[0, 30, 30] == pytest.approx(closed_form(60, 40, 60), rel=0.05)
+    assert found[0, 30, 30] == pytest.approx(closed_form(60, 40, 60), rel=0.09)
