@@ -57,7 +57,7 @@ def test_the_example_for_slurm_is_understood() -> None:
 )
 def test_the_example_for_slurm_gives_the_job_it_says() -> None:
     cluster = read_cluster(SLURM, memory="8GiB")
-    options = {**cluster.options, "scheduler_options": {"dashboard_address": None}}
+    options = {**cluster.options, "scheduler_options": {"dashboard_address": ":0"}}
     options["interface"] = "lo"
     with slurm_cluster(Cluster("slurm", 1, cluster.memory, options=options)) as started:
         script = started.job_script()
