@@ -21,13 +21,16 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[Any]:
-    """One small dask cluster for the whole session: two processes of one thread."""
+    """One small dask cluster for the whole session: two processes of one thread.
+
+    Not dask's default, so that a test without it computes in its own process whatever ran before.
+    """
     from distributed import Client, LocalCluster
 
     with (
         LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
-        Client(cluster) as client,
+        Client(cluster, set_as_default=False) as client,
     ):
         yield client
