@@ -45,6 +45,7 @@ def draw_cell(
     *,
     nucleus: bool = True,
     neighbour: bool = False,
+    resin: bool = True,
     gap: float = 0.0,
     slices: tuple[int, int] | None = None,
     seed: int = 0,
@@ -59,6 +60,8 @@ def draw_cell(
         Whether it has one.
     neighbour
         Draw another cell, without nucleus, that touches it on the right.
+    resin
+        False: cytoplasm everywhere around it.
     gap
         Width in nm of a gap in the envelope, at its right, in all slices.
     slices
@@ -77,6 +80,7 @@ def draw_cell(
         other = _depth(places, (CENTRE[0], CENTRE[1], CENTRE[2] + 4600), _CELL) > 0
         tissue = cell | other
         cell = cell & (places[2] < CENTRE[2] + 2300)
+    tissue = tissue | (not resin)
     grain = _grain(shape, voxel, seed, 1.0)
     # Organelles: lines about half a micrometre apart.
     lines = np.exp(-((_grain(shape, voxel, seed + 1, 4.0) / 0.3) ** 2))

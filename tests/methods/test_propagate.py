@@ -48,7 +48,7 @@ def test_a_nucleus_with_a_gap_in_its_envelope_does_not_leak(drawing: Drawing, fo
     assert found.status == "ok"
     assert iou(found.nucleus, drawing.nucleus) > 0.92
     slices = np.flatnonzero(drawing.nucleus.any(axis=(1, 2)))
-    for z in slices[4:-4]:
+    for z in slices[5:-5]:
         assert iou(found.nucleus[z], drawing.nucleus[z]) > 0.9
 
 
@@ -116,20 +116,20 @@ def test_one_slice_is_enough(size: float) -> None:
     assert iou(found.cell, drawing.cell) > 0.99
 
 
-def test_a_cell_without_a_nucleus_says_so() -> None:
-    drawing = draw_cell(nucleus=False, slices=(16, 36))
-    found = segment(drawing)
+def test_a_cell_without_a_nucleus_of_that_size_says_so() -> None:
+    drawing = draw_cell(slices=(16, 36))
+    parameters = Parameters.from_dict({"propagate": {"smallest_nucleus": 30.0, "search": 2000.0}})
+    found = method(drawing.image, drawing.background, drawing.voxel, drawing.centre, parameters)
     assert found.status == "no_nucleus"
     assert not found.nucleus.any()
-    assert "3 µm²" in found.reason
-    assert "5 µm" in found.reason
-    assert iou(found.cell, drawing.cell) > 0.9
+    assert "30 µm² within 2 µm of the centre in slice 11 of the region" in found.reason
+    assert iou(found.cell, drawing.cell) > 0.97
 
 
 def test_without_resin_the_nucleus_is_found_and_the_cell_is_not_guessed() -> None:
-    drawing = draw_cell(slices=(16, 36))
-    nothing = np.zeros_like(drawing.background)
-    found = method(drawing.image, nothing, drawing.voxel, drawing.centre, DEFAULTS)
+    drawing = draw_cell(slices=(16, 36), resin=False)
+    assert not drawing.background.any()
+    found = segment(drawing)
     assert found.status == "no_resin"
     assert "resin" in found.reason
     assert iou(found.nucleus, drawing.nucleus) > 0.9
