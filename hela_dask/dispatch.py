@@ -144,7 +144,8 @@ def _futures(
 
     waiting = deque(units)
     flying: dict[str, tuple[Future[Any], Unit]] = {}
-    pool = as_completed([])
+    with client.as_current():  # which need not be dask's default one
+        pool = as_completed([])
 
     def fill() -> None:
         while waiting and len(flying) < window(client):
