@@ -92,11 +92,30 @@ def test_gain_does_not_move_the_spot() -> None:
 # -- the first slice
 
 
+def begin(
+    free: Mask,
+    spot: tuple[int, int],
+    pixel: tuple[float, float] = PIXEL,
+    parameters: PropagateParameters = DEFAULTS,
+) -> tuple[Mask, float]:
+    """Where all of the slice is the cell's own."""
+    return start_nucleus(free, EVERYWHERE, np.ones_like(free), spot, pixel, parameters)
+
+
+def test_a_neighbours_nucleus_is_not_taken_though_it_is_nearer() -> None:
+    mine, other = disc(4000, 2500, 1200), disc(4000, 5500, 1200)
+    own = np.indices(SHAPE)[1] < 100
+    core, _ = start_nucleus(mine | other, own, (100, 120), PIXEL, DEFAULTS)
+    assert iou(core, mine) > 0.95
+    core, _ = start_nucleus(mine | other, np.ones_like(own), (100, 120), PIXEL, DEFAULTS)
+    assert iou(core, other) > 0.95
+
+
 @pytest.mark.parametrize("pixel", [(40.0, 40.0), (20.0, 20.0), (10.0, 40.0)])
 def test_the_inside_of_a_whole_ring_is_the_nucleus(pixel: tuple[float, float]) -> None:
     wall = ring(pixel=pixel)
     spot = (wall.shape[0] // 2, wall.shape[1] // 2)
-    core, clearance = start_nucleus(~wall, spot, pixel, DEFAULTS)
+    core, clearance = begin(~wall, spot, pixel, DEFAULTS)
     assert clearance == 100
     assert iou(core, disc(4000, 4000, 1880, pixel)) > 0.96
     assert not (core & wall).any()
@@ -104,14 +123,14 @@ def test_the_inside_of_a_whole_ring_is_the_nucleus(pixel: tuple[float, float]) -
 
 @pytest.mark.parametrize(("gap", "clearance"), [(160.0, 100.0), (240.0, 130.0), (400.0, 200.0)])
 def test_the_core_does_not_leak_through_a_gap(gap: float, clearance: float) -> None:
-    core, used = start_nucleus(~ring(gap), (100, 100), PIXEL, DEFAULTS)
+    core, used = begin(~ring(gap), (100, 100), PIXEL, DEFAULTS)
     assert used == pytest.approx(clearance)
     assert iou(core, disc(4000, 4000, 1880)) > 0.95
     assert not (core & ~disc(4000, 4000, 2000 + used)).any()
 
 
 def test_a_gap_too_wide_for_any_clearance_leaves_it_as_it_is() -> None:
-    core, used = start_nucleus(~ring(1500.0), (100, 100), PIXEL, DEFAULTS)
+    core, used = begin(~ring(1500.0), (100, 100), PIXEL, DEFAULTS)
     assert used == 100
     assert core.sum() > 1.5 * disc(4000, 4000, 1880).sum()
 
@@ -119,24 +138,24 @@ def test_a_gap_too_wide_for_any_clearance_leaves_it_as_it_is() -> None:
 def test_the_piece_nearest_to_the_spot_of_those_large_enough() -> None:
     large, other, small = disc(2000, 2000, 1300), disc(6000, 6000, 1300), disc(3700, 3700, 500)
     free = large | other | small
-    core, _ = start_nucleus(free, (90, 90), PIXEL, DEFAULTS)
+    core, _ = begin(free, (90, 90), PIXEL, DEFAULTS)
     assert iou(core, large) > 0.95
-    core, _ = start_nucleus(free, (110, 120), PIXEL, DEFAULTS)
+    core, _ = begin(free, (110, 120), PIXEL, DEFAULTS)
     assert iou(core, other) > 0.95
 
 
 def test_nucleoli_are_holes_and_are_filled() -> None:
     free = disc(4000, 4000, 1800) & ~disc(4200, 3800, 500)
-    core, _ = start_nucleus(free, (120, 100), PIXEL, DEFAULTS)
+    core, _ = begin(free, (120, 100), PIXEL, DEFAULTS)
     assert iou(core, disc(4000, 4000, 1800)) > 0.97
 
 
 def test_nothing_under_the_smallest_area() -> None:
     small = disc(4000, 4000, 900)  # 2.5 µm²
-    assert not start_nucleus(small, (100, 100), PIXEL, DEFAULTS)[0].any()
+    assert not begin(small, (100, 100), PIXEL, DEFAULTS)[0].any()
     smaller = dataclasses.replace(DEFAULTS, smallest_nucleus=2.0)
-    assert start_nucleus(small, (100, 100), PIXEL, smaller)[0].any()
-    assert not start_nucleus(np.zeros(SHAPE, dtype=bool), (100, 100), PIXEL, DEFAULTS)[0].any()
+    assert begin(small, (100, 100), PIXEL, smaller)[0].any()
+    assert not begin(np.zeros(SHAPE, dtype=bool), (100, 100), PIXEL, DEFAULTS)[0].any()
 
 
 # -- the slices after it
