@@ -61,6 +61,7 @@ def smoothest_spot(
 
 def start_nucleus(
     free: Mask,
+    own: Mask,
     spot: tuple[int, int],
     pixel: tuple[float, float],
     parameters: PropagateParameters,
@@ -75,6 +76,8 @@ def start_nucleus(
     ----------
     free
         (y, x) tissue without membranes.
+    own
+        (y, x) the cell's own part of the slice, roughly; most of the nucleus lies in it.
     spot
         y, x that the nucleus is nearest to, pixels.
     pixel, parameters
@@ -90,7 +93,7 @@ def start_nucleus(
     fallback = np.zeros(free.shape, dtype=bool)
     for factor in (1.0, 1.3, 1.6, 2.0, 2.5):
         clearance = p.clearance * factor
-        piece, cut = _nearest_piece(depth > clearance, spot, pixel, p.smallest_nucleus / 2)
+        piece, cut = _nearest_piece(depth > clearance, own, spot, pixel, p.smallest_nucleus / 2)
         core = ndimage.binary_fill_holes(morphology.dilate(piece, clearance, pixel) & free)
         if core.sum() * pixel[0] * pixel[1] * 1e-6 < p.smallest_nucleus:
             break
@@ -102,11 +105,13 @@ def start_nucleus(
 
 
 def _nearest_piece(
-    mask: Mask, spot: tuple[int, int], pixel: tuple[float, float], area: float
+    mask: Mask, own: Mask, spot: tuple[int, int], pixel: tuple[float, float], area: float
 ) -> tuple[Mask, bool]:
-    """The piece nearest to a spot, of those over `area`, and whether it touches the border."""
-    pieces, _ = ndimage.label(mask)
+    """The cell's own piece over `area` nearest to a spot, and whether it touches the border."""
+    pieces, count = ndimage.label(mask)
+    inside = np.bincount(pieces[own], minlength=count + 1)
     large = morphology.areas(pieces, pixel) >= area
+    large &= inside > np.bincount(pieces.ravel(), minlength=count + 1) / 2
     large[0] = False
     if not large.any():
         return np.zeros(mask.shape, dtype=bool), False

@@ -7,16 +7,14 @@ one pixel wide; see ``docs/method.md``.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.kernels import morphology
+from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.cell import basins, cell_slice
 from hela_dask.kernels.levelling import brightness_offsets
 from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume
@@ -136,7 +134,8 @@ def _nucleus(
     nucleus = np.zeros(image.shape, dtype=bool)
     membranes = _Membranes(image, background, voxel, p)
     start = centre[0]
-    spot = smoothest_spot(membranes.ridges(start)[0], ~background[start], centre[1:], pixel, p)
+    own = _own_piece(~background[start], centre[1:], pixel, p)
+    spot = smoothest_spot(membranes.ridges(start)[0], own, centre[1:], pixel, p)
     if spot is None:
         return nucleus
     membranes.calibrate(start, _disc(image.shape[1:], spot, p.spot, pixel))
@@ -146,13 +145,13 @@ def _nucleus(
         return strength, (strength < p.membrane) & ~background[z]
 
     strength, inside = free(start)
-    first, clearance = start_nucleus(inside, spot, pixel, p)
+    first, clearance = start_nucleus(inside, own, spot, pixel, p)
     if not first.any():
         return nucleus
     # The spot is smoother than the rest of the nucleus, with its nucleoli: measure all of it.
     membranes.calibrate(start, first)
     strength, inside = free(start)
-    again, wider = start_nucleus(inside, spot, pixel, p)
+    again, wider = start_nucleus(inside, own, spot, pixel, p)
     if again.any():
         first, clearance = again, wider
     margin = p.reach + p.outside + clearance
@@ -174,9 +173,9 @@ def _nucleus(
                 nucleus[z][box] = outline_nucleus(strength[box], core, background[z][box], pixel, p)
             elif abs(z - last_found) * voxel[0] > p.gap:
                 break
-    _bridge_gaps(nucleus)
-    nucleus = _majority(nucleus, p.smoothing / voxel[0])
-    nucleus = _connected(nucleus, (start, *spot))
+    stack.bridge_gaps(nucleus)
+    stack.majority(nucleus, _odd(p.smoothing / voxel[0]))
+    stack.keep_component(nucleus, (start, *spot))
     for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
         nucleus[z] = morphology.erode(nucleus[z], p.envelope, pixel)
     return nucleus
@@ -206,13 +205,32 @@ def _cell(
             if not previous.any():
                 break
             cell[z] = previous
-    cell = _majority(cell, p.smoothing / voxel[0]) & ~background
-    return _largest(cell | nucleus)
+    stack.majority(cell, _odd(p.smoothing / voxel[0]))
+    cell &= ~background
+    cell |= nucleus
+    stack.keep_component(cell)
+    return cell
 
 
 def _outwards(start: int, direction: int, length: int) -> Iterator[int]:
     """Slices from the one next to `start` to the end of the region."""
     return iter(range(start + 1, length) if direction > 0 else range(start - 1, -1, -1))
+
+
+def _own_piece(
+    tissue: Mask, centre: tuple[int, int], pixel: tuple[float, float], p: PropagateParameters
+) -> Mask:
+    """The basin of a slice at the cell's centre; all tissue where that lies in the resin."""
+    if not tissue[centre]:
+        return tissue
+    pieces = basins(tissue, pixel, p)
+    own: Mask = pieces == pieces[centre]
+    return own
+
+
+def _odd(number: float) -> int:
+    """The largest odd whole number up to this one, at least 1."""
+    return 2 * max(0, int((number - 1) // 2)) + 1
 
 
 def _disc(
@@ -233,47 +251,3 @@ def _box(mask: Mask, margin: float, pixel: tuple[float, ...]) -> tuple[slice, sl
         more = int(margin / pixel[axis]) + 2
         bounds.append(slice(max(0, int(places[0]) - more), int(places[-1]) + more + 1))
     return bounds[0], bounds[1]
-
-
-def _bridge_gaps(mask: Mask) -> None:
-    """Give empty slices between others what is in both neighbours, in place."""
-    found = np.flatnonzero(mask.any(axis=(1, 2)))
-    for low, high in itertools.pairwise(found):
-        mask[low + 1 : high] = mask[low] & mask[high]
-
-
-def _majority(mask: Mask, slices: float) -> Mask:
-    """True where most of the slices around are; an odd number of them, at least one."""
-    width = 2 * (int(slices) // 2) + 1
-    if width == 1 or len(mask) < width:
-        return mask
-    votes = np.zeros(mask.shape, dtype=np.int16)
-    half = width // 2
-    index = np.arange(len(mask))
-    for shift in range(-half, half + 1):
-        votes += mask[np.clip(index + shift, 0, len(mask) - 1)]
-    return votes > half
-
-
-def _connected(mask: Mask, spot: tuple[int, int, int]) -> Mask:
-    """The 26-connected component at a spot of it, or else the largest."""
-    return _component(mask, lambda labels: int(labels[spot]))
-
-
-def _largest(mask: Mask) -> Mask:
-    """The largest 26-connected component."""
-    return _component(mask, lambda _: 0)
-
-
-def _component(mask: Mask, choose: Callable[[NDArray[Any]], int]) -> Mask:
-    """The component that `choose` names, the largest where it names none (0)."""
-    if not mask.any():
-        return mask
-    labels = cc3d.connected_components(mask, connectivity=26)
-    wanted = choose(labels)
-    if wanted == 0:
-        sizes = np.bincount(labels.ravel())
-        sizes[0] = 0
-        wanted = int(np.argmax(sizes))
-    found: Mask = labels == wanted
-    return found

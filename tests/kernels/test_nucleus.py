@@ -99,7 +99,7 @@ def begin(
     parameters: PropagateParameters = DEFAULTS,
 ) -> tuple[Mask, float]:
     """Where all of the slice is the cell's own."""
-    return start_nucleus(free, EVERYWHERE, np.ones_like(free), spot, pixel, parameters)
+    return start_nucleus(free, np.ones_like(free), spot, pixel, parameters)
 
 
 def test_a_neighbours_nucleus_is_not_taken_though_it_is_nearer() -> None:

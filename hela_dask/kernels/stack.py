@@ -1,0 +1,94 @@
+"""Masks of a whole region, a slice at a time: the majority along z, and what is connected."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hela_dask.kernels.morphology import EIGHT
+
+__all__ = ["bridge_gaps", "keep_component", "majority"]
+
+Mask = NDArray[np.bool_]
+
+
+def bridge_gaps(mask: Mask) -> None:
+    """Give empty slices between others what is in both neighbours, in place; (z, y, x)."""
+    found = np.flatnonzero(mask.any(axis=(1, 2)))
+    for low, high in itertools.pairwise(found):
+        mask[low + 1 : high] = mask[low] & mask[high]
+
+
+def majority(mask: Mask, width: int) -> None:
+    """Keep in each slice what most of the `width` slices around it hold, in place.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x). Beyond its ends the outermost slices are repeated.
+    width
+        An odd number of slices.
+    """
+    half, depth = width // 2, len(mask)
+    if half == 0 or depth < width:
+        return
+    last = mask[-1].copy()
+    earlier = deque([mask[0].copy()] * half, maxlen=half)  # slices as they were
+    for z in range(depth):
+        votes = mask[z].astype(np.int16)
+        for other in earlier:
+            votes += other
+        for other in (mask[at] if at < depth else last for at in range(z + 1, z + half + 1)):
+            votes += other
+        earlier.append(mask[z].copy())
+        mask[z] = votes > half
+
+
+def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None:
+    """Keep one component, in place: the one at a spot, or the largest.
+
+    Pieces are 8-connected in their slice, and connected where they overlap from slice to slice.
+    Only one slice of labels is held at a time.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x).
+    spot
+        z, y, x in the component that is wanted; None, or a spot outside the mask, is the largest.
+    """
+    links: list[NDArray[np.int64]] = []
+    sizes: list[NDArray[np.int64]] = []
+    first, previous, wanted = 0, np.zeros(mask.shape[1:], dtype=np.int64), -1
+    for z, plane in enumerate(mask):
+        pieces, count = _pieces(plane, first)
+        both = (previous > 0) & (pieces > 0)
+        links.append(np.unique(np.stack([previous[both], pieces[both]]), axis=1))
+        sizes.append(np.bincount(pieces[plane] - first, minlength=count + 1)[1:])
+        if spot is not None and z == spot[0]:
+            wanted = int(pieces[spot[1:]]) - 1
+        first, previous = first + count, pieces
+    if first == 0:
+        return
+    rows, columns = np.concatenate(links, axis=1) - 1
+    graph = coo_array((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(first, first))
+    _, component = connected_components(graph, directed=False)
+    total = np.bincount(component, weights=np.concatenate(sizes))
+    keep = component == (component[wanted] if wanted >= 0 else np.argmax(total))
+    first = 0
+    for plane in mask:
+        pieces, count = _pieces(plane, first)
+        plane[plane] = keep[pieces[plane] - 1]
+        first += count
+
+
+def _pieces(plane: Mask, first: int) -> tuple[NDArray[np.int64], int]:
+    """Pieces of a slice, numbered from `first` + 1, and how many there are."""
+    found, count = ndimage.label(plane, structure=EIGHT)
+    return np.where(plane, found.astype(np.int64) + first, 0), count

@@ -1,0 +1,106 @@
+"""Masks along z: against the same on whole arrays, and drawn cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hela_dask.kernels.stack import bridge_gaps, keep_component, majority
+
+
+def noise(seed: int, shape: tuple[int, int, int], share: float = 0.5) -> NDArray[np.bool_]:
+    return np.asarray(np.random.default_rng(seed).random(shape) < share)
+
+
+@given(st.integers(0, 99), st.integers(1, 9), st.sampled_from([1, 3, 5, 7]))
+@settings(deadline=None, max_examples=30)
+def test_majority_is_the_median_along_z(seed: int, depth: int, width: int) -> None:
+    mask = noise(seed, (depth, 4, 5))
+    half = width // 2
+    padded = np.concatenate([mask[:1]] * half + [mask] + [mask[-1:]] * half)
+    votes = sum(padded[shift : shift + depth].astype(int) for shift in range(width))
+    wanted = votes > half if depth >= width else mask.copy()
+    majority(mask, width)
+    np.testing.assert_array_equal(mask, wanted)
+
+
+def test_gaps_take_what_both_sides_share() -> None:
+    mask = np.zeros((6, 1, 4), dtype=bool)
+    mask[1, 0] = [True, True, True, False]
+    mask[4, 0] = [False, True, True, True]
+    bridge_gaps(mask)
+    assert mask[:, 0].astype(int).tolist() == [
+        [0, 0, 0, 0],
+        [1, 1, 1, 0],
+        [0, 1, 1, 0],
+        [0, 1, 1, 0],
+        [0, 1, 1, 1],
+        [0, 0, 0, 0],
+    ]
+
+
+def fork() -> NDArray[np.bool_]:
+    """Two columns that meet in the last slice, and a larger block that touches neither."""
+    mask = np.zeros((4, 6, 12), dtype=bool)
+    mask[:, 1, 1] = mask[:, 1, 4] = True
+    mask[3, 1, 1:5] = True
+    mask[:3, 3:6, 7:11] = True
+    return mask
+
+
+@pytest.mark.parametrize("spot", [(0, 1, 1), (0, 1, 4), (3, 1, 2)])
+def test_islands_that_are_connected_in_z_stay(spot: tuple[int, int, int]) -> None:
+    mask = fork()
+    keep_component(mask, spot)
+    wanted = fork()
+    wanted[:, 3:] = False
+    np.testing.assert_array_equal(mask, wanted)
+
+
+@pytest.mark.parametrize("spot", [None, (0, 0, 0)])
+def test_without_a_spot_in_the_mask_the_largest_is_kept(
+    spot: tuple[int, int, int] | None,
+) -> None:
+    mask = fork()
+    keep_component(mask, spot)
+    assert mask.sum() == 3 * 12
+    assert mask[:3, 3:6, 7:11].all()
+
+
+def test_pieces_that_meet_at_a_corner_are_one_in_a_slice_and_two_across_slices() -> None:
+    within = np.zeros((1, 3, 3), dtype=bool)
+    within[0, 0, 0] = within[0, 1, 1] = True
+    keep_component(within)
+    assert within.sum() == 2
+    across = np.zeros((2, 3, 3), dtype=bool)
+    across[0, 0, 0] = across[1, 1, 1] = across[1, 1, 2] = True
+    keep_component(across)
+    assert across.sum() == 2
+    assert not across[0].any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_components_are_those_of_the_whole_array(seed: int) -> None:
+    from scipy import ndimage
+
+    mask = noise(seed, (6, 12, 12), 0.3)
+    structure = np.zeros((3, 3, 3), dtype=bool)
+    structure[1] = True
+    structure[:, 1, 1] = True
+    labels, _ = ndimage.label(mask, structure)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    keep_component(mask)
+    assert mask.sum() == sizes.max()
+    assert np.unique(labels[mask]).size == 1
+
+
+def test_nothing_stays_nothing() -> None:
+    mask = np.zeros((3, 4, 4), dtype=bool)
+    keep_component(mask, (1, 1, 1))
+    majority(mask, 3)
+    bridge_gaps(mask)
+    assert not mask.any()
