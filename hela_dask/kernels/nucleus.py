@@ -45,18 +45,24 @@ def smoothest_spot(
     (int, int) or None
         None where there is no tissue near the centre.
     """
-    sigma = (parameters.spot / 2 / pixel[0], parameters.spot / 2 / pixel[1])
+    # The mean varies slowly, so a coarse grid is enough.
+    step = tuple(max(1, int(parameters.spot / 20 / size)) for size in pixel)
+    coarse = tuple(size * length for size, length in zip(pixel, step, strict=True))
+    ridge, tissue = ridge[:: step[0], :: step[1]], tissue[:: step[0], :: step[1]]
+    sigma = (parameters.spot / 2 / coarse[0], parameters.spot / 2 / coarse[1])
     weight = ndimage.gaussian_filter(tissue.astype(np.float32), sigma, mode="constant")
     lines = ndimage.gaussian_filter(np.maximum(ridge, 0) * tissue, sigma, mode="constant")
     rows, columns = np.ogrid[: ridge.shape[0], : ridge.shape[1]]
-    away = np.hypot((rows - centre[0]) * pixel[0], (columns - centre[1]) * pixel[1])
+    away = np.hypot(
+        rows * coarse[0] - centre[0] * pixel[0], columns * coarse[1] - centre[1] * pixel[1]
+    )
     # Where half of the surroundings are resin, the mean says little.
     allowed = tissue & (away <= parameters.search) & (weight > 0.5)
     if not allowed.any():
         return None
     mean = np.where(allowed, lines / np.maximum(weight, np.float32(1e-6)), np.inf)
     y, x = np.unravel_index(int(np.argmin(mean)), mean.shape)
-    return int(y), int(x)
+    return int(y) * step[0], int(x) * step[1]
 
 
 def start_nucleus(
