@@ -15,8 +15,8 @@ __all__ = ["Need", "check_memory", "memory_needs", "window_need"]
 # `measured` in stages.py on 300 x 500 x 500 and 10 x 2000 x 2000 voxels, rounded up.
 _PROCESS = 400 * 2**20  # Python with the libraries loaded
 _BACKGROUND_PIXEL = 60  # of one plane: edges, components, distances
-_SEGMENT_VOXEL = 16  # of a window: votes over slices, components
-_SEGMENT_PIXEL = 120  # of one plane of a window: membranes of some slices at a time
+_SEGMENT_VOXEL = 5  # of a window: two masks, their bits, the background as it is read
+_SEGMENT_PIXEL = 500  # of one plane of a window: membranes of some slices at a time
 _LABEL_VOXEL = 5.5  # two label volumes of two bytes, one with its pyramid
 _MASK_VOXEL = 3  # of the windows that reach into a slab
 _USABLE = 0.9  # dask ends a worker at 95 % of its memory

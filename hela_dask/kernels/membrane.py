@@ -33,7 +33,12 @@ def ridge_plane(image: NDArray[Any], sigma: float, pixel: tuple[float, float]) -
     return ridge.astype(np.float32, copy=False)
 
 
-def ridge_volume(block: NDArray[Any], sigma: float, voxel: tuple[float, float, float]) -> Grey:
+def ridge_volume(
+    block: NDArray[Any],
+    sigma: float,
+    voxel: tuple[float, float, float],
+    wanted: slice = slice(None),
+) -> Grey:
     """Largest eigenvalue of the Hessian in space, times sigma squared: dark sheets are high.
 
     A sheet that lies flat in the plane is a blur there, and only seen across slices. Voxels may
@@ -47,19 +52,28 @@ def ridge_volume(block: NDArray[Any], sigma: float, voxel: tuple[float, float, f
         Scale in nm.
     voxel
         Voxel size (z, y, x) in nm.
+    wanted
+        The slices of the block that are returned.
     """
     orders = ((2, 0, 0), (0, 2, 0), (0, 0, 2), (1, 1, 0), (1, 0, 1), (0, 1, 1))
-    zz, yy, xx, zy, zx, yx = (_derivative(block, sigma, voxel, order) for order in orders)
+    hessian = [_derivative(block, sigma, voxel, order, wanted) for order in orders]
+    ridge = np.empty_like(hessian[0])
+    for plane, parts in zip(ridge, zip(*hessian, strict=True), strict=True):
+        plane[:] = _largest_eigenvalue(*parts)
+    return ridge
+
+
+def _largest_eigenvalue(zz: Grey, yy: Grey, xx: Grey, zy: Grey, zx: Grey, yx: Grey) -> Grey:
+    """Of symmetric 3 x 3 matrices: the deviator's characteristic polynomial in closed form."""
     mean: Grey = (zz + yy + xx) / np.float32(3)
     zz, yy, xx = zz - mean, yy - mean, xx - mean
-    # The characteristic polynomial of the deviator, solved in closed form.
     spread: Grey = np.sqrt((zz**2 + yy**2 + xx**2 + 2 * (zy**2 + zx**2 + yx**2)) / 6)
     determinant = zz * (yy * xx - yx**2) - zy * (zy * xx - yx * zx) + zx * (zy * yx - yy * zx)
     flat = spread <= np.float32(1e-6)
     cosine = determinant / (2 * np.where(flat, np.float32(1), spread) ** 3)
     angle = np.arccos(np.clip(cosine, -1, 1)) / 3
-    ridge: Grey = mean + 2 * spread * np.cos(angle)
-    return ridge.astype(np.float32, copy=False)
+    largest: Grey = mean + 2 * spread * np.cos(angle)
+    return largest.astype(np.float32, copy=False)
 
 
 def ridge_halo(sigma: float, voxel: tuple[float, float, float]) -> int:
@@ -68,13 +82,19 @@ def ridge_halo(sigma: float, voxel: tuple[float, float, float]) -> int:
 
 
 def _derivative(
-    image: NDArray[Any], sigma: float, pixel: tuple[float, ...], order: tuple[int, ...]
+    image: NDArray[Any],
+    sigma: float,
+    pixel: tuple[float, ...],
+    order: tuple[int, ...],
+    wanted: slice = slice(None),
 ) -> Grey:
-    """Scale-normalised Gaussian derivative in physical units."""
+    """Scale-normalised Gaussian derivative in physical units, of the wanted first indices."""
     derived: Grey = np.asarray(image, dtype=np.float32)
     for axis, (size, n) in enumerate(zip(pixel, order, strict=True)):
         kernel = _kernel(sigma / size, n) * (sigma / size) ** n
         derived = ndimage.correlate1d(derived, kernel, axis, mode="nearest")
+        if axis == 0:
+            derived = derived[wanted]
     return derived
 
 

@@ -93,15 +93,11 @@ class _Membranes:
         block = self._image[low:high].astype(np.float32)
         block -= self._offsets[low:high, None, None]
         pixel = self._voxel[1:]
-        lines = np.stack(
-            [
-                ridge_plane(plane, p.line_sigma, pixel)
-                for plane in block[first - low :][: last - first]
-            ]
-        )
+        wanted = slice(first - low, last - low)
+        lines = np.stack([ridge_plane(plane, p.line_sigma, pixel) for plane in block[wanted]])
         if depth == 1:  # nothing is known across slices
             return lines, lines
-        return lines, ridge_volume(block, p.sheet_sigma, self._voxel)[first - low : last - low]
+        return lines, ridge_volume(block, p.sheet_sigma, self._voxel, wanted)
 
     def calibrate(self, z: int, inside: Mask) -> None:
         """Measure what is normal inside the nucleus, from a mask of such pixels of a slice."""
