@@ -38,7 +38,7 @@ def detect_cells(
     *,
     background_parameters: BackgroundParameters | None = None,
 ) -> pd.DataFrame:
-    """Find the cells in slices `spacing` nm apart (J. Imaging 2021, section 2.4; docs/method.md A.3).
+    """Find the cells in slices `spacing` nm apart (J. Imaging 2021, section 2.4; method A.3).
 
     Each analysed slice is one dask task, which holds that plane alone and returns a few rows.
     A plane with pixels under half of ``parameters.resolution`` is first averaged over whole

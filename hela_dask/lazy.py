@@ -25,7 +25,7 @@ BLOCK_BYTES = 64 * 2**20
 
 
 def gaussian(volume: xr.DataArray, sigma: float) -> xr.DataArray:
-    """Blur each slice of a volume with a Gaussian, lazily (docs/method.md A.1).
+    """Blur each slice of a volume with a Gaussian, lazily (method A.1).
 
     In the plane only: the published low-pass is, and slices are cut several pixels apart.
 
@@ -75,7 +75,7 @@ def gaussian(volume: xr.DataArray, sigma: float) -> xr.DataArray:
 def background(
     volume: xr.DataArray, parameters: BackgroundParameters | None = None
 ) -> xr.DataArray:
-    """Tell the resin from the cells in each slice of a volume, lazily (docs/method.md A.2).
+    """Tell the resin from the cells in each slice of a volume, lazily (method A.2).
 
     Thresholds and super-pixels are global in a slice, so a task holds whole slices; how many are
     in a task changes nothing.
@@ -111,7 +111,7 @@ def background(
 
 
 def distance(background: xr.DataArray, *, border: bool = True) -> xr.DataArray:
-    """Distance in the plane from each voxel to the nearest background, lazily (docs/method.md A.3).
+    """Distance in the plane from each voxel to the nearest background, lazily (method A.3).
 
     Parameters
     ----------

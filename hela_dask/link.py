@@ -21,7 +21,7 @@ __all__ = ["assign_chains", "link_cells"]
 def link_cells(
     detections: pd.DataFrame, volume: xr.DataArray, parameters: LinkParameters | None = None
 ) -> pd.DataFrame:
-    """Join the detections of a volume into cells (J. Imaging 2021, section 2.4; docs/method.md A.4).
+    """Join the detections of a volume into cells (J. Imaging 2021, section 2.4; method A.4).
 
     A detection continues the chain whose last detection is nearest in the plane, at most
     ``parameters.distance`` away, one to one and the nearest pairs first; a chain may skip

@@ -47,7 +47,7 @@ class _Stage:
 
 @dataclass(frozen=True)
 class BackgroundParameters(_Stage):
-    """Resin against cells, a slice at a time (J. Imaging 2021, section 2.3; see docs/method.md A.2)."""
+    """Resin against cells, a slice at a time (J. Imaging 2021, section 2.3; method A.2)."""
 
     blur: float = knob(20.0, "low-pass before everything else, nm")
     separability: float = knob(

@@ -77,7 +77,7 @@ class Region:
 def cell_regions(
     cells: pd.DataFrame, volume: xr.DataArray, parameters: RegionParameters | None = None
 ) -> list[Region]:
-    """Cut a window around each cell (J. Imaging 2021, section 2.4; docs/method.md A.5).
+    """Cut a window around each cell (J. Imaging 2021, section 2.4; method A.5).
 
     20 x 20 x 15 µm around the centre, more where the cell itself is larger (``room`` heights on
     each side, and ``cap`` beyond the chain's ends), so that it stays in the middle; cut off where
@@ -197,7 +197,7 @@ def with_regions(cells: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame
 
 
 def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | Path) -> list[Path]:
-    """Write each region as a folder of TIFF slices, as the papers' data are (docs/method.md A.5).
+    """Write each region as a folder of TIFF slices, as the papers' data are (method A.5).
 
     ``FOLDER/cell_0003/slice_0150.tif`` is the window of cell 3 in the volume's slice 150
     (1-based), with its pixel size in the TIFF's resolution tags; ``FOLDER/regions.json`` says

@@ -78,7 +78,7 @@ def load(volume: xr.DataArray) -> xr.DataArray:
 
 
 def background_task(job: Job, unit: Unit) -> dict[str, Any]:
-    """Resin of one slab, at full resolution, into ``labels/background`` (docs/method.md A.2)."""
+    """Resin of one slab, at full resolution, into ``labels/background`` (method A.2)."""
     z0, z1 = unit.what
     with measured() as cost:
         slab = load(open_volume(job.store)[z0:z1])

@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 def basins(
     tissue: Mask, pixel: tuple[float, float], parameters: PropagateParameters
 ) -> NDArray[np.int32]:
-    """Split touching cells of a slice where the tissue between them is narrow (docs/method.md A.7).
+    """Split touching cells of a slice where the tissue between them is narrow (method A.7).
 
     Watershed of the distance to the resin. Two summits are one basin unless the saddle between
     them is lower than both by ``saddle``, so ruffles and blebs stay with their cell. Where the
@@ -74,7 +74,7 @@ def cell_slice(
     pixel: tuple[float, float],
     parameters: PropagateParameters,
 ) -> Mask:
-    """The basins of a slice that are the cell, cleaned (docs/method.md A.7).
+    """The basins of a slice that are the cell, cleaned (method A.7).
 
     Kept are those that hold part of the nucleus and those that the cell of the slice before
     covers; without either, the one at the centre. Then what hangs on by a thin neck goes.

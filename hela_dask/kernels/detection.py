@@ -20,7 +20,7 @@ _REACH = 2.5
 def detect_slice(
     background: NDArray[np.bool_], pixel: tuple[float, float], parameters: DetectParameters
 ) -> NDArray[np.float64]:
-    """Find the cells of one whole plane (J. Imaging 2021, section 2.4; docs/method.md A.3).
+    """Find the cells of one whole plane (J. Imaging 2021, section 2.4; method A.3).
 
     As published: the Euclidean distance to the background is an altitude map, the plane's border
     counting as background; its highest summit is a cell, the square of +-1.2 heights around it is

@@ -21,7 +21,7 @@ def distance_slice(
     pixel
         Pixel size (y, x) in nm; the two may differ.
     border
-        Whether the plane is surrounded by background (docs/method.md A.3 says that it is when cells are
+        Whether the plane is surrounded by background (method A.3 says that it is when cells are
         detected): a pixel of the outermost row is then one pixel away from it at most.
 
     Returns

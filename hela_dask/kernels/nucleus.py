@@ -72,7 +72,7 @@ def start_nucleus(
     pixel: tuple[float, float],
     parameters: PropagateParameters,
 ) -> tuple[Mask, float]:
-    """The super-pixel at the smoothest spot of the first slice (docs/method.md A.6), without leaks.
+    """The super-pixel at the smoothest spot of the first slice (method A.6), without leaks.
 
     Super-pixels are the parts of `free` that keep a clearance from every membrane. A nucleus that
     reaches the border of the region has leaked through a gap of its envelope, or is cut by the
@@ -135,7 +135,7 @@ def continue_nucleus(
     pixel: tuple[float, float],
     parameters: PropagateParameters,
 ) -> Mask:
-    """The super-pixels of a slice that carry on the nucleus of the slice before (docs/method.md A.6).
+    """The super-pixels of a slice that carry on the nucleus of the slice before (method A.6).
 
     Each has to lie over the previous nucleus with most of its area, so islands that are connected
     in z stay and others go; none reaches further than ``reach`` beyond it.
