@@ -64,6 +64,8 @@ def finish_run(
     exit_code = 3 if failed.any() else 0
     of = fingerprint(
         hela_dask.__version__,
+        setup.method,
+        setup.parameters,
         labels,
         cells.to_dict("list"),
         _truth_facts(setup.truth),

@@ -111,6 +111,7 @@ class Pipeline:
                 knobs.detect,
                 background_parameters=knobs.background,
             )
+            markers.forget("detect")
             store.write_table(run / "detections", table)
             finished = markers.finish("detect", "slices", of, {"rows": table.to_dict("list")})
             self.progress.advance()
@@ -128,6 +129,8 @@ class Pipeline:
         """The cells are known long before they are segmented: let people look."""
         of = self.name("cells", found.cells.to_dict("list"))
         if self.job.markers.result("cells", "found", of) is None:
+            self.job.markers.forget("report")  # its table is the one that is replaced here
+            self.job.markers.forget("cells")
             store.write_table(self.setup.run / "cells", found.cells)
             self.job.markers.finish("cells", "found", of, {"cells": len(found.cells)})
 
@@ -170,7 +173,7 @@ class Pipeline:
         """Resin of the whole volume, as ``labels/background``; gives its fingerprint."""
         image = self.label_image("background", "uint8")
         ranges = store.slabs(image)
-        of = self.name("background", self.setup.parameters.background, str(image.path))
+        of = self.name("background", self.setup.parameters.background, _place(image))
         units = self._slab_units(
             "background", [image], {z0: of for z0, _ in ranges}, {z0: (z0, z1) for z0, z1 in ranges}
         )
@@ -263,7 +266,7 @@ class Pipeline:
         of = {
             slab.z0: self.name(
                 "assemble",
-                [str(image.path) for image in images],
+                [_place(image) for image in images],
                 [(item.label, item.fingerprint) for item in slab.masks],
             )
             for slab in slabs
@@ -286,3 +289,8 @@ class Pipeline:
     def label_paths(self) -> dict[str, Path]:
         """The label groups."""
         return {name: self.setup.labels / name for name in ("nuclei", "cells", "background")}
+
+
+def _place(image: Image) -> str:
+    """Where an image is, from whatever folder a run was started."""
+    return str(image.path.absolute())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import hela_dask
 from hela_dask.files import write_json, write_text
+from hela_dask.markers import Markers
 from hela_dask.metadata import Image
 
 if TYPE_CHECKING:
@@ -135,8 +136,9 @@ class Record:
         self.facts = facts
 
     def begin(self) -> None:
-        """There is work to do: from now on the run folder says so."""
+        """There is work to do: from now on the run folder says so, until the work is finished."""
         self._begun = True
+        Markers(self._folder / "done").forget("report")
         self._write()
         path = self._folder / "run.toml"
         if not path.exists() or path.read_text(encoding="utf-8") != self._parameters:

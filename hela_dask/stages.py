@@ -71,6 +71,17 @@ class Job:
         """Where the masks of a cell are kept."""
         return self.run / "scratch" / f"{label:05d}"
 
+    def claim(self, unit: Unit) -> None:
+        """Call before a unit's data are written: what a marker says of the old ones ends here.
+
+        Raises
+        ------
+        StorageError
+            When the run has ended meanwhile; see :meth:`~hela_dask.lock.Lock.check`.
+        """
+        self.lock.check()
+        self.markers.forget(unit.stage, unit.name)
+
 
 def load(volume: xr.DataArray) -> xr.DataArray:
     """The volume in memory, read by this thread: a task must not call its own cluster."""
@@ -86,7 +97,7 @@ def background_task(job: Job, unit: Unit) -> dict[str, Any]:
         resin = np.empty(slab.shape, np.uint8)
         for plane, out in zip(slab.values, resin, strict=True):
             out[:] = background_slice(plane, pixel, job.parameters.background)
-        job.lock.check()
+        job.claim(unit)
         store.write_slab(job.labels / "background", z0, resin, downsample="nearest")
     row = {"z0": z0, "z1": z1, "resin": int(resin.sum(dtype=np.int64)), **cost}
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
@@ -111,7 +122,7 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
                 parameters=job.parameters,
                 background=load(open_volume(job.labels / "background")[window] > 0),
             )
-            found = _write_masks(job, region.label, window, masks)
+            found = _write_masks(job, unit, window, masks)
     except Exception as error:
         log.warning("cell %d failed: %s", region.label, error)
         log.debug("%s", traceback.format_exc())
@@ -138,7 +149,7 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
     slab: Slab = unit.what
     with measured() as cost:
         nuclei, cells = assemble_slab(slab)
-        job.lock.check()
+        job.claim(unit)
         store.write_slab(job.labels / "nuclei", slab.z0, nuclei, downsample="nearest")
         store.write_slab(job.labels / "cells", slab.z0, cells, downsample="nearest")
         counts = count_slab(nuclei, cells, slab.z0)
@@ -147,7 +158,7 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
 
 
 def _write_masks(
-    job: Job, label: int, window: tuple[slice, slice, slice], masks: xr.Dataset
+    job: Job, unit: Unit, window: tuple[slice, slice, slice], masks: xr.Dataset
 ) -> dict[str, Any]:
     """Keep the part of the window that holds the masks; say where in the volume it is."""
     cell = masks["cell"].values
@@ -158,8 +169,8 @@ def _write_masks(
     if inside is None:
         return {"extent": None}
     bits = bits[tuple(slice(low, high) for low, high in inside)]
-    job.lock.check()
-    path = store.create_scratch(job.scratch(label), bits.shape, bits.dtype)
+    job.claim(unit)
+    path = store.create_scratch(job.scratch(unit.what.label), bits.shape, bits.dtype)
     store.write_scratch(path, bits)
     extent = [
         [part.start + low, part.start + high]

@@ -1,0 +1,134 @@
+"""Back to earlier parameters, after others were tried and stopped: nothing of theirs is taken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hela_dask.errors import StorageError
+from hela_dask.run import RunResult, detect, run
+from tests.scenes import make_scene, stand_in
+
+OTHERS = {"region": {"width": 21000.0}}
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Any]:
+    """A client in this process, of one thread."""
+    from distributed import Client
+
+    with Client(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return stand_in(monkeypatch)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return make_scene(tmp_path / "balls.ome.zarr")
+
+
+def go(scene: Path, here: Any, **more: Any) -> RunResult:
+    return run(scene, client=here, progress=False, **more)
+
+
+def check_labels(result: RunResult, expected: np.ndarray[Any, Any]) -> None:
+    np.testing.assert_array_equal(result.labels["cells"].values, expected)
+
+
+def test_masks_that_others_began_to_write_are_made_again(
+    scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = go(scene, here).labels["cells"].values
+
+    def full(*_: Any) -> None:
+        raise StorageError("no space left")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("hela_dask.store.write_scratch", full)
+        assert go(scene, here, parameters=OTHERS).exit_code == 3
+    check_labels(go(scene, here), expected)
+
+
+def test_slabs_that_others_wrote_without_a_marker_are_made_again(
+    scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = go(scene, here).labels["cells"].values
+
+    def killed(*_: Any) -> None:
+        raise RuntimeError("killed")
+
+    calls["broken"] = {2}
+    with monkeypatch.context() as process, pytest.raises(RuntimeError, match="killed"):
+        process.setattr("hela_dask.stages.count_slab", killed)
+        go(scene, here, parameters=OTHERS)
+    calls["broken"] = set()
+    check_labels(go(scene, here), expected)
+
+
+def test_tables_and_record_are_of_the_last_run(scene: Path, here: Any, calls: Any) -> None:
+    first = go(scene, here)
+    detect(scene, client=here, parameters={"link": {"shortest_chain": 1e9}}, progress=False)
+    again = go(scene, here)
+    pd.testing.assert_frame_equal(first.cells, again.cells)
+    table = pd.read_parquet(again.path / "cells.parquet")
+    pd.testing.assert_frame_equal(table, first.cells, check_dtype=False)
+    facts = json.loads((again.path / "run.json").read_text())
+    assert facts["state"] == "finished" and set(facts["labels"]) == {
+        "background",
+        "nuclei",
+        "cells",
+    }
+
+
+def test_a_record_of_what_was_interrupted_does_not_stay(
+    scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = go(scene, here)
+    before = (first.path / "run.toml").read_text()
+
+    def stopped(client: Any, *_: Any, **__: Any) -> None:
+        client()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as person, pytest.raises(KeyboardInterrupt):
+        person.setattr("hela_dask.pipeline.run_units", stopped)
+        go(scene, here, parameters=OTHERS)
+    assert json.loads((first.path / "run.json").read_text())["exit_code"] == 130
+    again = go(scene, here)
+    facts = json.loads((again.path / "run.json").read_text())
+    assert (facts["state"], facts["exit_code"]) == ("finished", 0)
+    assert facts["parameters"]["region"]["width"] == 20000.0
+    assert (again.path / "run.toml").read_text() == before
+
+
+def test_the_record_has_the_parameters_even_if_they_change_nothing(
+    scene: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    go(scene, here)
+    again = go(scene, here, parameters={"link": {"shortest_chain": 7400.0}})
+    facts = json.loads((again.path / "run.json").read_text())
+    assert facts["parameters"]["link"]["shortest_chain"] == 7400.0
+
+
+def test_a_volume_is_the_same_by_any_path(
+    scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = go(scene, here)
+    counted = calls["background"], len(calls["segment"])
+    done = {path: path.stat().st_mtime_ns for path in (first.path / "done").iterdir()}
+    monkeypatch.chdir(scene.parent)
+    go(Path("balls.ome.zarr"), here)
+    assert (calls["background"], len(calls["segment"])) == counted
+    assert {path: path.stat().st_mtime_ns for path in (first.path / "done").iterdir()} == done
