@@ -38,6 +38,8 @@ class _Stage:
             if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
                 wanted = "a whole number" if whole else "a number"
                 raise ParameterError(f"parameter {name} must be {wanted}, not {value!r}")
+            if not math.isfinite(value):
+                raise ParameterError(f"parameter {name} must be a finite number, not {value!r}")
             low, high = item.metadata["low"], item.metadata["high"]
             if not low <= value <= high:
                 raise ParameterError(f"parameter {name} must be in [{low}, {high}], not {value!r}")
@@ -51,7 +53,9 @@ class BackgroundParameters(_Stage):
 
     blur: float = knob(20.0, "low-pass before everything else, nm")
     separability: float = knob(
-        0.72, "share of the grey values' variance that resin against cells explains, at least"
+        0.72,
+        "share of the grey values' variance that resin against cells explains, at least",
+        high=1.0,
     )
     sigma: float = knob(90.0, "Gaussian of the edge detector, nm", low=1.0)
     edge_quantile: float = knob(0.7, "share of the gradients below the high threshold", high=1.0)
@@ -99,8 +103,8 @@ class RegionParameters(_Stage):
     width: float = knob(20000.0, "extent in y and in x, nm", low=1.0)
     depth: float = knob(15000.0, "extent in z, nm", low=1.0)
     room: float = knob(2.2, "least distance from the centre to the window's sides, cell's heights")
-    cap: float = knob(2000.0, "least depth kept beyond the first and the last detection, nm")
-    margin: float = knob(5000.0, "least distance of a centre from a side in the plane, nm")
+    cap: float = knob(3000.0, "a cell may go on so far beyond its first and last detection, nm")
+    margin: float = knob(5000.0, "nearer to a side, centres are too close (or 1.1 heights if less), nm")
 
 
 @dataclass(frozen=True)
