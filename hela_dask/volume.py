@@ -32,7 +32,8 @@ def open_volume(
         Folder of an OME-Zarr 0.4 or 0.5 image, or of a label group inside one.
     resolution : float, optional
         The coarsest level whose pixels in y and x are at most this large (nm) is opened, and
-        the finest where all are larger.
+        the finest where all are larger. Levels with fewer slices are passed over: the number of
+        a slice is the same at every resolution.
     level : int, optional
         Number of the level, 0 the finest; instead of `resolution`.
 
@@ -136,6 +137,7 @@ def _choose(image: Image, resolution: float | None, level: int | None) -> int:
         (max(item.voxel_size[1:]), number)
         for number, item in enumerate(image.levels)
         if max(item.voxel_size[1:]) <= resolution * (1 + 1e-6)
+        and item.shape[0] == image.levels[0].shape[0]
     ]
     return max(fitting)[1] if fitting else 0
 

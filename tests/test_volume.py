@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hela_dask import store
 from hela_dask.errors import InputError, MissingInputError, ParameterError
+from hela_dask.report.reading import open_view
 from hela_dask.volume import open_volume, read_image, voxel_size
 
 DATA = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(4, 6, 8)
@@ -121,6 +122,20 @@ def test_the_level_is_the_coarsest_that_is_fine_enough(tmp_path: Path) -> None:
     for resolution, level in ((0, None), (-1, None), (float("nan"), None), (10, 0), (None, 3)):
         with pytest.raises(ParameterError):
             open_volume(path, resolution, level=level)
+
+
+def test_levels_with_fewer_slices_are_passed_over(tmp_path: Path) -> None:
+    path = foreign(tmp_path / "a.zarr")
+    group = zarr.open_group(path, mode="r+")
+    group.create_array("s1", data=DATA[::2, ::2, ::2])
+    multiscales: Any = group.attrs["multiscales"]
+    step = {"type": "scale", "scale": [100.0, 20.0, 24.0]}
+    multiscales[0]["datasets"].append({"path": "s1", "coordinateTransformations": [step]})
+    group.attrs["multiscales"] = multiscales
+    assert open_volume(path, 1000.0).shape == DATA.shape
+    assert open_volume(path, level=1).shape == (2, 3, 4)
+    view = open_view(path, None, None, pixels=4).image
+    assert view.shape == (4, 3, 4) and np.array_equal(view.values, DATA[:, ::2, ::2])
 
 
 def test_what_a_volume_says(tmp_path: Path) -> None:

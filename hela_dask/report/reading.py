@@ -82,8 +82,8 @@ def open_view(
     store, nuclei, cells : Path or None
         OME-Zarr image and label groups.
     pixels : int, optional
-        The finest level with at most so many pixels in y and x; where even the coarsest has
-        more, every second, third, … pixel of it.
+        The finest level of all slices with at most so many pixels in y and x; where even the
+        coarsest has more, every second, third, … pixel of it.
     resolution : float, optional
         Otherwise: the coarsest level with pixels of at most so many nm.
     """
@@ -91,8 +91,9 @@ def open_view(
         image = open_volume(store, resolution)
     else:
         levels = read_image(store).levels
-        fitting = [k for k, level in enumerate(levels) if max(level.shape[1:]) <= pixels]
-        image = open_volume(store, level=min(fitting, default=len(levels) - 1))
+        whole = [k for k, level in enumerate(levels) if level.shape[0] == levels[0].shape[0]]
+        fitting = [k for k in whole if max(levels[k].shape[1:]) <= pixels]
+        image = open_volume(store, level=min(fitting, default=whole[-1]))
         step = -(-max(image.shape[1:]) // pixels)
         if step > 1:
             image = image.isel(y=slice(None, None, step), x=slice(None, None, step))
