@@ -19,6 +19,8 @@ CLASSES = {"nucleus": (2,), "cell": (1, 2, 5)}
 """The classes of the published maps: 1 nuclear envelope, 2 nucleus, 3 other cells, 4 resin,
 5 this cell's cytoplasm. A cell is taken with its nucleus."""
 
+_CLASS_MAP = frozenset(range(1, 6))  # no 0: instances leave the resin unnamed, class maps do not
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -52,8 +54,8 @@ def find_truth(path: str | Path, shape: tuple[int, int, int]) -> Truth:
     path : str or Path
         One of: an OME-Zarr image with ``labels/true_nuclei`` and ``labels/true_cells``, or its
         folder ``labels`` (a phantom); a label group of cells, or of nuclei if its name says so;
-        a TIFF or ``.npy`` of either; a map of the five published classes (a map whose values are
-        0 to 5 and that has the classes nucleus, 2, and resin, 4).
+        a TIFF or ``.npy`` of either; a map of the five published classes (which name every
+        voxel: its values are 1 to 5, nucleus, 2, and resin, 4, among them, and none is 0).
     shape : tuple of int
         Of the volume. The truth may have fewer slices: then the volume's first ones are compared.
 
@@ -75,7 +77,7 @@ def find_truth(path: str | Path, shape: tuple[int, int, int]) -> Truth:
         volume = open_labels(np.broadcast_to(np.uint16(0), shape), "the volume")
         pair_labels(volume, labels, (1, last))
     values = _values(path) if len(paths) == 1 else set()
-    if values and max(values) <= 5 and {2, 4} <= values:
+    if {2, 4} <= values <= _CLASS_MAP:
         classes = CLASSES if 5 in values else {"nucleus": CLASSES["nucleus"]}
         return Truth("classes", {"classes": path}, (1, last), classes)
     if len(depths) > 1:
@@ -101,7 +103,7 @@ def _values(path: Path) -> set[int]:
     values: set[int] = set()
     for z in range(0, labels.shape[0], 10):
         values.update(np.unique(labels.read(z, z + 1)).tolist())
-        if max(values) > 5:
+        if not values <= _CLASS_MAP:
             break
     return values
 
