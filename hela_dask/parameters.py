@@ -104,7 +104,9 @@ class RegionParameters(_Stage):
     depth: float = knob(15000.0, "extent in z, nm", low=1.0)
     room: float = knob(2.2, "least distance from the centre to the window's sides, cell's heights")
     cap: float = knob(3000.0, "a cell may go on so far beyond its first and last detection, nm")
-    margin: float = knob(5000.0, "nearer to a side, centres are too close (or 1.1 heights if less), nm")
+    margin: float = knob(
+        5000.0, "nearer to a side, centres are too close (or 1.1 heights if less), nm"
+    )
 
 
 @dataclass(frozen=True)
