@@ -21,7 +21,7 @@ from hela_dask.files import remove_folder, storage_errors, write_json
 from hela_dask.parameters import RegionParameters
 from hela_dask.volume import voxel_size
 
-__all__ = ["Region", "cell_regions", "save_regions", "with_regions"]
+__all__ = ["Region", "cell_regions", "check_regions_folder", "save_regions", "with_regions"]
 
 Interval = tuple[float, float]
 
@@ -272,21 +272,34 @@ def _planes(volume: xr.DataArray, region: Region) -> Iterator[tuple[int, NDArray
         start, stop = max(z.start, first), min(z.stop, first + depth)
         first += depth
         if start < stop:
-            block = volume[start:stop, y, x].to_numpy()
+            # Threads of this process even where a cluster is connected: images stay here.
+            block = volume[start:stop, y, x].compute(scheduler="threads").values
             yield from enumerate(block, start)
+
+
+def check_regions_folder(folder: Path) -> set[str]:
+    """Names in `folder` that :func:`save_regions` wrote and may replace.
+
+    Raises
+    ------
+    ExistsError
+        When `folder` holds anything else.
+    """
+    if not folder.exists():
+        return set()
+    ours = _written(folder) if folder.is_dir() else set()
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours:
+        raise ExistsError(
+            f"{folder} holds something that save_regions did not write; choose another folder"
+        )
+    return ours
 
 
 def _clear(folder: Path) -> None:
     """Make sure that `folder` is there and empty, removing what an earlier call wrote."""
-    if folder.exists():
-        ours = _written(folder) if folder.is_dir() else set()
-        if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours:
-            raise ExistsError(
-                f"{folder} holds something that save_regions did not write; choose another folder"
-            )
-        for name in sorted(ours - {_LISTING}):
-            if (folder / name).is_dir():
-                remove_folder(folder / name)
+    for name in sorted(check_regions_folder(folder) - {_LISTING}):
+        if (folder / name).is_dir():
+            remove_folder(folder / name)
     with storage_errors(folder):
         (folder / _LISTING).unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from hela_dask.pipeline import Found, Pipeline
 from hela_dask.prepare import Setup, prepare
 from hela_dask.progress import RunProgress
 from hela_dask.provenance import Record
+from hela_dask.regions import check_regions_folder
 from hela_dask.regions import save_regions as write_regions
 from hela_dask.result import RunResult
 from hela_dask.session import Session
@@ -166,6 +167,8 @@ def detect(
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     setup = prepare(store, out, parameters=parameters, overwrite=overwrite, segmenting=False)
+    if save_regions is not None:
+        check_regions_folder(Path(save_regions))
 
     def find(pipeline: Pipeline, record: Record) -> pd.DataFrame:
         found = pipeline.find_cells()

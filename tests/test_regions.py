@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import pandas as pd
@@ -223,3 +224,12 @@ def test_the_real_cell_is_one_chain_and_its_neighbours_are_rows(real_data: Path)
     assert len(others) >= 5
     assert set(others["status"]) <= {"chain_too_short", "too_close_to_edge"}
     assert others["reason"].str.len().min() > 0
+
+
+def test_regions_are_read_here_and_not_by_a_cluster(tmp_path: Path) -> None:
+    def cluster(*_: Any, **__: Any) -> None:
+        raise AssertionError("images travel")
+
+    volume, regions = small_regions()
+    with dask.config.set(scheduler=cluster):
+        assert len(save_regions(volume, regions, tmp_path)) == 2

@@ -278,6 +278,15 @@ def test_detect_alone(scene: Path, here: Any, calls: dict[str, Any], tmp_path: P
     assert {name: times(folder / "done")[name] for name in before} == before
 
 
+def test_a_folder_for_regions_is_looked_at_before_the_work(
+    scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ExistsError, match="did not write"):
+        detect(scene, client=here, save_regions=tmp_path, progress=False)
+    assert calls["background"] == 0 and not (tmp_path / "balls.run").exists()
+
+
 def test_a_result_explains_itself(scene: Path, here: Any, calls: dict[str, Any]) -> None:
     result = go(scene, here)
     text, page = repr(result), result._repr_html_()
