@@ -81,7 +81,8 @@ def create_labels(
             return kept
     with storage_errors(target):
         group = _labels_group(owner)
-        temporary = owner / f".{name}.{uuid.uuid4().hex[:8]}.tmp"
+        # Beside the labels: what a killed run leaves there is no part of the image.
+        temporary = target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
         build_group(temporary, levels, dtype, name, {"complete": False, "run": made_by})
         if target.exists():
             remove_folder(target)

@@ -213,13 +213,13 @@ class Pipeline:
             result = self.job.markers.result(unit.stage, unit.name, unit.fingerprint)
             if result and result["extent"] and not self.job.scratch(unit.what.label).is_dir():
                 self.job.markers.forget(unit.stage, unit.name)
-        wanted = [
-            unit
+        done = {
+            unit.name
             for unit in units
-            if unit.what.label in chosen
-            or self.job.markers.result(unit.stage, unit.name, unit.fingerprint) is not None
-        ]
-        self._check_windows(wanted)
+            if self.job.markers.result(unit.stage, unit.name, unit.fingerprint) is not None
+        }
+        wanted = [unit for unit in units if unit.what.label in chosen or unit.name in done]
+        self._check_windows([unit for unit in wanted if unit.name not in done])
         rows = run_units(
             self.session.client,
             segment_task,
@@ -244,7 +244,7 @@ class Pipeline:
 
     def _check_windows(self, units: Sequence[Unit]) -> None:
         """A cell's window may be larger than the usual one; refused before any is segmented."""
-        if self.session.started and units:
+        if units:
             size = self.setup.image.levels[0].voxel_size
             largest = max(units, key=lambda unit: unit.cost).what.box
             window = [

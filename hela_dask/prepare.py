@@ -121,6 +121,7 @@ def prepare(
     folder = run_folder(image.path, out)
     _check_folder(folder, image.path, overwrite)
     owner = image.path if labels is None else local_path(labels)
+    _check_places(image.path, folder, None if labels is None else owner)
     if segmenting:
         _check_owner(image, owner, labels is not None, folder, overwrite)
     found = None if centres is None else read_centres(centres, image)
@@ -181,6 +182,15 @@ def _check_folder(folder: Path, store: Path, overwrite: bool) -> None:
         raise ExistsError(
             f"{folder} is the run of {made_for}: choose another --out, or reuse it with --overwrite"
         )
+
+
+def _check_places(store: Path, folder: Path, labels: Path | None) -> None:
+    """What a run writes lies outside the volume, whose files are its fingerprint."""
+    for option, path in (("--out", folder), ("--labels", labels)):
+        if path is not None and store.absolute() in path.absolute().parents:
+            raise ParameterError(f"{option} {path} lies inside the volume {store}: choose another")
+    if labels is not None and labels.absolute() == folder.absolute():
+        raise ParameterError(f"{labels} cannot be both the run folder and --labels")
 
 
 def _check_owner(image: Image, owner: Path, separate: bool, folder: Path, overwrite: bool) -> None:

@@ -92,8 +92,10 @@ class Session:
         return self._client
 
     def check(self, needs: list[Need]) -> None:
-        """Compare further needs with the memory of the workers there are."""
-        check_memory(needs, _memory(self.client()))
+        """Compare further needs with the memory of the workers, also of those to come."""
+        self._needs = [*self._needs, *needs]
+        client = self._client or self._given
+        check_memory(needs, _memory(client) if client else self._cluster.memory)
 
     def _start(self) -> Client:
         from distributed import performance_report

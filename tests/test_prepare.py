@@ -151,3 +151,36 @@ def test_a_plan_that_does_not_fit_is_refused_with_numbers(scene: Path) -> None:
     with pytest.raises(ResourceError, match=r"takes about 0\.\d GiB.*--memory"):
         run(scene, workers=1, memory="200MiB", progress=False)
     assert not (scene.parent / "balls.run").exists()
+
+
+def test_a_window_that_does_not_fit_is_refused_though_all_else_is_done(
+    scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(scene, here)
+    most = 600 * 2**20
+    monkeypatch.setattr("hela_dask.session._memory", lambda client: most)
+    knobs = {"region": {"width": 21000.0}}
+    assert go(scene, here, parameters=knobs).exit_code == 0
+    monkeypatch.setattr("hela_dask.plan._SEGMENT_PIXEL", 50_000)
+    monkeypatch.setattr("hela_dask.prepare.memory_needs", lambda *_: [])
+    counted = len(calls["segment"])
+    with pytest.raises(ResourceError, match="segmenting a window"):
+        go(scene, here, parameters={"region": {"width": 22000.0}})
+    assert len(calls["segment"]) == counted
+    assert go(scene, here, parameters=knobs).exit_code == 0  # there is nothing left to segment
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "culprit"),
+    [
+        ("out", "balls.ome.zarr/my.run", "--out .* lies inside the volume"),
+        ("labels", "balls.ome.zarr/labels", "--labels .* lies inside the volume"),
+        ("labels", "balls.run", "both the run folder and --labels"),
+    ],
+)
+def test_nothing_else_is_written_into_the_volume(
+    scene: Path, here: Any, option: str, path: str, culprit: str
+) -> None:
+    with pytest.raises(ParameterError, match=culprit):
+        go(scene, here, **{option: scene.parent / path})
+    assert not (scene.parent / path).exists()

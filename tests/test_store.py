@@ -391,3 +391,19 @@ def test_scratch_takes_whole_chunks_and_gives_them_back(tmp_path: Path) -> None:
         store.read_scratch(tmp_path / "8")
     with pytest.raises(StorageError, match="in the way"):
         store.create_scratch(tmp_path, (2, 2, 2), bool)
+
+
+def test_what_a_killed_run_leaves_of_labels_is_no_part_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_image(tmp_path / "a.ome.zarr").path
+
+    def killed(group: Path, *_: Any) -> None:
+        group.mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hela_dask.label_groups.build_group", killed)
+    before = {item.name for item in path.iterdir()}
+    with pytest.raises(KeyboardInterrupt):
+        make_labels(path)
+    assert {item.name for item in path.iterdir()} - before == {"labels"}
