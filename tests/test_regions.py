@@ -30,7 +30,7 @@ def large_volume(pixel: float = 40.0, depth: int = 600) -> xr.DataArray:
 
 
 def cell(**values: Any) -> pd.DataFrame:
-    """One cell in the middle of `large_volume`, 10 µm tall, with changes."""
+    """One cell in the middle of `large_volume`, 8 µm tall, with changes."""
     row = {
         "label": 1,
         "z": 15_000.0,
@@ -38,8 +38,8 @@ def cell(**values: Any) -> pd.DataFrame:
         "x": 30_000.0,
         "height": 4_000.0,
         "n_detections": 10,
-        "first_slice": 201,
-        "last_slice": 400,
+        "first_slice": 221,
+        "last_slice": 380,
         "status": "ok",
         "reason": "",
         "flags": "",
@@ -59,7 +59,7 @@ def test_the_published_window() -> None:
 
 def test_the_window_grows_around_a_larger_cell_and_keeps_it_in_the_middle() -> None:
     (region,) = cell_regions(cell(height=6_000.0, first_slice=141, last_slice=420), large_volume())
-    assert region.box == ((5_000, 25_000), (16_800, 43_200), (16_800, 43_200))
+    assert region.box == ((4_000, 26_000), (16_800, 43_200), (16_800, 43_200))
 
 
 def test_windows_end_on_edges_of_voxels_and_at_the_volume() -> None:
