@@ -10,6 +10,7 @@ from typing import Any
 
 from hela_dask.errors import ExistsError
 from hela_dask.evaluate import score_instances
+from hela_dask.markers import plain
 from hela_dask.metrics import Matching
 from hela_dask.phantom import make_phantom, plan_phantom
 from hela_dask.run import run
@@ -140,19 +141,25 @@ def complete_scores(
 
 
 def _make(store: Path, size: DemoSize, progress: Callable[[int, int], None] | None) -> None:
+    """The phantom, unless it is there already; one that was interrupted is made again."""
+    unfinished = False
+    if store.exists():
+        image = read_image(store)
+        made = image.attributes.get("phantom", {})
+        if any(made.get(key) != item for key, item in plain(size).items()):
+            raise ExistsError(f"{store} is not the phantom of this demo: choose another --out")
+        unfinished = not image.complete
+        if not unfinished:
+            log.info("%s is there already: using it", store)
+            return
     log.info("making a phantom of %d x %d x %d voxels", *size.shape)
-    try:
-        make_phantom(
-            store,
-            shape=size.shape,
-            cells=size.cells,
-            diameter=size.diameter,
-            seed=size.seed,
-            voxel_size=size.voxel_size,
-            progress=progress,
-        )
-    except ExistsError:
-        level = read_image(store).levels[0]
-        if (level.shape, level.voxel_size) != (size.shape, size.voxel_size):
-            raise
-        log.info("%s is there already: using it", store)
+    make_phantom(
+        store,
+        shape=size.shape,
+        cells=size.cells,
+        diameter=size.diameter,
+        seed=size.seed,
+        voxel_size=size.voxel_size,
+        overwrite=unfinished,
+        progress=progress,
+    )

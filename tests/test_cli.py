@@ -182,6 +182,9 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(
     monkeypatch.setattr(hd, "run", Recorder(error=KeyboardInterrupt()))
     assert main(["run", "x.ome.zarr"]) == 130
     assert "continues where this one stopped" in capsys.readouterr().err
+    monkeypatch.setattr(hd, "make_phantom", Recorder(error=KeyboardInterrupt()))
+    assert main(["phantom", "x.ome.zarr"]) == 130
+    assert capsys.readouterr().err == "Error: interrupted\n"
 
 
 @pytest.mark.parametrize(

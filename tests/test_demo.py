@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hela_dask.cli import main
 from hela_dask.demo import DemoSize, complete_scores, run_demo
 from hela_dask.errors import ExistsError
 from hela_dask.metrics import contingency, match_instances
+from hela_dask.volume import read_image
 
 SMALL = DemoSize((80, 224, 224), cells=2, diameter=7.0, seed=3, voxel_size=(100.0, 80.0, 80.0))
 
@@ -58,6 +60,31 @@ def test_a_small_demo_finds_its_cells_and_a_second_one_uses_what_is_there(
     assert pixels == {path: path.stat().st_mtime_ns for path in pixels}
     with pytest.raises(ExistsError, match=r"phantom\.ome\.zarr"):
         run_demo(tmp_path, client=client, progress=False)
+
+
+def test_an_interrupted_phantom_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from hela_dask import demo
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    class Started(Exception):  # noqa: N818
+        """The run, which is not what is tested here."""
+
+    def run(store: Path, *_: Any, **__: Any) -> None:
+        assert read_image(store).complete
+        raise Started
+
+    monkeypatch.setattr(demo, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(tmp_path, size=SMALL, phantom_progress=stop)
+    for _ in range(2):
+        with pytest.raises(Started):
+            run_demo(tmp_path, size=SMALL)
+    with pytest.raises(ExistsError, match="another --out"):
+        run_demo(tmp_path, size=dataclasses.replace(SMALL, seed=4))
 
 
 def test_the_command_ends_with_the_report_and_one_line_of_json(

@@ -14,6 +14,7 @@ from hela_dask.errors import HelaDaskError
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
+CONTINUED = ("convert", "run", "detect", "demo")  # commands that take up where they stopped
 
 app = typer.Typer(
     name="hela-dask",
@@ -70,5 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        complain("interrupted; the same command again continues where this one stopped")
+        more = "; the same command again continues where this one stopped"
+        complain("interrupted" + (more if arguments[0] in CONTINUED else ""))
     return code if isinstance(code, int) else 0
