@@ -42,7 +42,7 @@ class Source:
     sizes : (z, y, x)
         Voxel size in nm as far as the metadata state it; None where they do not.
     files : tuple of Path
-        What its identity depends on: each slice, or the one file.
+        What its identity depends on: each slice, the one file, or all that hold the finest level.
     reader : callable
         ``reader(z0, z1)`` reads slices; use :meth:`read`.
     """
@@ -136,14 +136,15 @@ def _open_ome_zarr(path: Path) -> Source:
         return np.asarray(array[where])
 
     z, y, x = (None if math.isnan(size) else size for size in level.voxel_size)
-    described = (file for name in _ZARR for file in (path / name, folder / name))
+    described = [path / name for name in _ZARR if (path / name).exists()]
+    stored = sorted(file for file in folder.rglob("*") if file.is_file())
     return Source(
         path=path,
         kind=f"OME-Zarr {image.version}",
         shape=level.shape,
         dtype=image.dtype.newbyteorder("="),
         sizes=(z, y, x),
-        files=tuple(file for file in described if file.exists()),
+        files=(*described, *stored),
         reader=read,
     )
 

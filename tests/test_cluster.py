@@ -55,7 +55,10 @@ def test_the_example_for_slurm_is_understood() -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("dask_jobqueue") is None, reason="dask-jobqueue is not installed"
 )
-def test_the_example_for_slurm_gives_the_job_it_says() -> None:
+def test_the_example_for_slurm_gives_the_job_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # it makes the folder of the jobs' logs
     cluster = read_cluster(SLURM, memory="8GiB")
     options = {**cluster.options, "scheduler_options": {"dashboard_address": ":0"}}
     options["interface"] = "lo"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -211,6 +212,17 @@ def test_a_killed_conversion_is_continued(tmp_path: Path) -> None:
     convert(source, target, voxel_size=SIZE)
     assert {name: chunk_files(target)[name] for name in half} == half
     assert np.array_equal(open_volume(target).values, DATA)
+
+
+def test_a_store_that_changed_meanwhile_is_another_source(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"
+    convert(slices(tmp_path / "slices"), source, voxel_size=SIZE)
+    with pytest.raises(InterruptError):
+        convert(source, target, progress=StopAfter(16))
+    chunk = source / "0" / "c" / "1" / "0" / "0"
+    os.utime(chunk, ns=(1, 1))
+    with pytest.raises(ExistsError, match="other content"):
+        convert(source, target)
 
 
 def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
