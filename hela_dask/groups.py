@@ -15,7 +15,7 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
 
 from hela_dask.errors import InputError
-from hela_dask.metadata import Level
+from hela_dask.metadata import Level, Triple
 from hela_dask.pyramid import checked_voxel_size, plan_levels
 
 __all__ = ["build_group", "note", "ome_zarr_writer", "planned"]
@@ -27,12 +27,15 @@ def planned(
     voxel_size: Sequence[float],
     chunks: Sequence[int] | None,
     shards: Sequence[int] | None,
+    *,
+    translation: Triple = (0.0, 0.0, 0.0),
 ) -> tuple[Level, ...]:
     """The levels of a new volume, after checks of what was asked for."""
     if len(shape) != 3 or min(shape) < 1:
         raise InputError(f"a volume has a shape of three positive numbers, not {tuple(shape)}")
     size = checked_voxel_size(voxel_size)
-    return plan_levels(shape, np.dtype(dtype).itemsize, size, chunks, shards)
+    item = np.dtype(dtype).itemsize
+    return plan_levels(shape, item, size, chunks, shards, translation=translation)
 
 
 def ome_zarr_writer() -> Any:

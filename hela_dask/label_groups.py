@@ -16,7 +16,7 @@ from zarr.storage import LocalStore
 from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
 from hela_dask.files import remove_folder, storage_errors
 from hela_dask.groups import build_group, note, ome_zarr_writer, planned
-from hela_dask.metadata import Image, local_path, read_image
+from hela_dask.metadata import Image, Triple, local_path, read_image
 
 __all__ = ["create_labels", "write_label_metadata"]
 
@@ -31,6 +31,7 @@ def create_labels(
     dtype: DTypeLike,
     voxel_size: Sequence[float],
     *,
+    translation: Triple = (0.0, 0.0, 0.0),
     source_image: str | Path | None = None,
     run: str | Path | None = None,
     chunks: Sequence[int] | None = None,
@@ -48,6 +49,8 @@ def create_labels(
         Name of the label group.
     shape, dtype, voxel_size, chunks, shards
         As in :func:`create_image`; `dtype` is an integer type.
+    translation : (z, y, x)
+        Centre of the first voxel, nm: the image's, so that the labels lie over it.
     source_image : str or Path, optional
         The image that the labels belong to; default: `owner`, where that is an image.
     run : str or Path, optional
@@ -71,7 +74,7 @@ def create_labels(
         raise InputError(f"labels are integers, not {np.dtype(dtype).name}")
     if not name or name in (".", "..") or any(sign in name for sign in '/\\:*?"<>|'):
         raise InputError(f"{name!r} cannot be the name of a label group")
-    levels = planned(shape, dtype, voxel_size, chunks, shards)
+    levels = planned(shape, dtype, voxel_size, chunks, shards, translation=translation)
     source = _check_owner(owner, source_image)
     target = owner / "labels" / name
     made_by = None if run is None else Path(run).absolute().as_posix()

@@ -145,6 +145,7 @@ class Pipeline:
             level.shape,
             dtype,
             level.voxel_size,
+            translation=level.translation,
             source_image=self.setup.image.path,
             run=self.setup.run,
             overwrite=self.setup.overwrite and not mine,

@@ -93,11 +93,13 @@ def plan_levels(
     voxel_size: Triple,
     chunks: Sequence[int] | None = None,
     shards: Sequence[int] | None = None,
+    *,
+    translation: Triple = (0.0, 0.0, 0.0),
 ) -> tuple[Level, ...]:
     """All levels of a volume: y and x halved (rounded up) until both are at most 256, z never.
 
     A coarse voxel's centre lies between those of the voxels it stands for, hence the
-    translation of half a voxel less half a fine voxel.
+    translation of half a voxel less half a fine voxel, added to that of the finest level.
     """
     size = _shape(shape)
     chunk, shard = layout(size, itemsize, chunks, shards)
@@ -111,9 +113,9 @@ def plan_levels(
                 shape=size,
                 voxel_size=(voxel_size[0], voxel_size[1] * factor, voxel_size[2] * factor),
                 translation=(
-                    0.0,
-                    voxel_size[1] * (factor - 1) / 2,
-                    voxel_size[2] * (factor - 1) / 2,
+                    translation[0],
+                    translation[1] + voxel_size[1] * (factor - 1) / 2,
+                    translation[2] + voxel_size[2] * (factor - 1) / 2,
                 ),
                 chunks=level_chunks,
                 shards=level_shards,

@@ -191,6 +191,22 @@ def test_labels_in_a_store_of_their_own(scene: Path, here: Any, calls: dict[str,
     assert result.labels["cells"].attrs["voxel_size"] == VOXEL
 
 
+def test_labels_lie_over_an_image_that_does_not_start_at_zero(
+    scene: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    facts = json.loads((scene / "zarr.json").read_text())
+    for dataset in facts["attributes"]["ome"]["multiscales"][0]["datasets"]:
+        place = dataset["coordinateTransformations"][1]["translation"]
+        place[:] = [place[0] + 500.0, place[1] + 7000.0, place[2] - 30.0]
+    (scene / "zarr.json").write_text(json.dumps(facts))
+    go(scene, here)
+    labels = go(scene, here).labels["cells"]
+    np.testing.assert_array_equal(labels.values > 0, np.any([ball(*item) for item in BALLS], 0))
+    for axis in "zyx":
+        np.testing.assert_array_equal(labels[axis], open_volume(scene)[axis])
+    assert len(calls["segment"]) == len(BALLS)
+
+
 def test_labels_of_another_run_are_not_replaced_unasked(
     scene: Path, here: Any, calls: dict[str, Any]
 ) -> None:
