@@ -107,6 +107,8 @@ def _alive(holder: dict[str, Any]) -> bool:
         return True  # cannot be known from here
     try:
         started = float(psutil.Process(int(holder["pid"])).create_time())
+    except psutil.AccessDenied:
+        return True  # of another user, who may well be running it
     except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
         return False
     # A process id is used again after a while; the start time tells them apart.

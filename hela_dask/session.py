@@ -107,6 +107,8 @@ class Session:
             client = self._stack.enter_context(connect(self._cluster))
         self._stack.enter_context(client.as_current())
         if self._cluster.kind != "local" or self._given is not None:
+            if not client.nthreads():
+                self._progress.say("waiting for the first worker")
             client.wait_for_workers(1)
             _check_workers(client, self._store)
             check_memory(self._needs, _memory(client))

@@ -117,3 +117,22 @@ def test_a_task_that_outlived_its_run_may_not_write(tmp_path: Path) -> None:
         late.check()
     with hold(tmp_path), pytest.raises(StorageError, match="no longer"):
         late.check()
+
+
+def test_a_holder_that_may_not_be_looked_at_is_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psutil
+
+    real = psutil.Process
+
+    def process(pid: int | None = None) -> psutil.Process:
+        if pid == 123456:
+            raise psutil.AccessDenied(pid)
+        return real(pid)
+
+    holder = {"token": "t", "pid": 123456, "host": socket.gethostname(), "started": 1.0}
+    (tmp_path / "lock").write_text(json.dumps(holder))
+    monkeypatch.setattr(psutil, "Process", process)
+    with pytest.raises(ExistsError, match="in use by process 123456"), hold(tmp_path):
+        pass
