@@ -115,7 +115,7 @@ def connect(cluster: Cluster) -> Iterator[Client]:
     # A task that breaks its worker twice will break every worker: name its cell and go on.
     settings = {
         "distributed.scheduler.allowed-failures": 1,
-        "distributed.worker.preload": ["hela_dask.worker_preload"],
+        "distributed.worker.preload": ["hela_dask.running.worker_preload"],
     }
     with dask.config.set(settings):
         if cluster.kind == "slurm":

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
-from hela_dask.metadata import Image, Level, Triple, local_path, read_image
-from hela_dask.pyramid import checked_voxel_size, plan_levels
 from hela_dask.sources import Source, open_source
+from hela_dask.storage.metadata import Image, Level, Triple, local_path, read_image
+from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
 from hela_dask.store import create_image, finished_slabs, slabs, write_slab
 
 __all__ = ["convert", "describe"]

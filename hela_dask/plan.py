@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hela_dask.errors import ResourceError
-from hela_dask.metadata import Image
 from hela_dask.parameters import Parameters
+from hela_dask.storage.metadata import Image
 
 __all__ = ["Need", "check_memory", "memory_needs", "window_need"]
 
 # Bytes a voxel or pixel at the highest point of each task, beside the image itself; measured with
-# `measured` in stages.py on 300 x 500 x 500 and 10 x 2000 x 2000 voxels, rounded up.
+# `measured` in running/stages.py on 300 x 500 x 500 and 10 x 2000 x 2000 voxels, rounded up.
 _PROCESS = 400 * 2**20  # Python with the libraries loaded
 _BACKGROUND_PIXEL = 60  # of one plane: edges, components, distances
 _SEGMENT_VOXEL = 5  # of a window: two masks, their bits, the background as it is read

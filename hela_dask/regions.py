@@ -17,8 +17,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, InputError
-from hela_dask.files import remove_folder, storage_errors, write_json
 from hela_dask.parameters import RegionParameters
+from hela_dask.storage.files import remove_folder, storage_errors, write_json
 from hela_dask.volume import voxel_size
 
 __all__ = ["Region", "cell_regions", "check_regions_folder", "save_regions", "with_regions"]

@@ -11,20 +11,20 @@ import pandas as pd
 
 from hela_dask.cluster import Cluster, read_cluster
 from hela_dask.errors import NothingToDoError, ParameterError
-from hela_dask.files import storage_errors
-from hela_dask.finish import finish_run
-from hela_dask.lock import hold
 from hela_dask.parameters import Parameters
-from hela_dask.pipeline import Found, Pipeline
-from hela_dask.prepare import Setup, prepare
-from hela_dask.progress import RunProgress
-from hela_dask.provenance import Record
 from hela_dask.regions import check_regions_folder
 from hela_dask.regions import save_regions as write_regions
-from hela_dask.result import RunResult
-from hela_dask.session import Session
-from hela_dask.stages import Job
-from hela_dask.tables import select_cells
+from hela_dask.running.finish import finish_run
+from hela_dask.running.lock import hold
+from hela_dask.running.pipeline import Found, Pipeline
+from hela_dask.running.prepare import Setup, prepare
+from hela_dask.running.progress import RunProgress
+from hela_dask.running.provenance import Record
+from hela_dask.running.result import RunResult
+from hela_dask.running.session import Session
+from hela_dask.running.stages import Job
+from hela_dask.running.tables import select_cells
+from hela_dask.storage.files import storage_errors
 from hela_dask.volume import open_volume, voxel_size
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run(
     labels : path, optional
         Write the labels to a store of their own instead of into `store`.
     truth : path, optional
-        Labels to score the result against; see :func:`hela_dask.scoring.find_truth`.
+        Labels to score the result against; see :func:`hela_dask.running.scoring.find_truth`.
     cluster : str or path
         ``"local"``, a scheduler's address, or a YAML file for SLURM.
     workers, memory

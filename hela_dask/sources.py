@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError
-from hela_dask.metadata import Triple, local_path, read_image
+from hela_dask.storage.metadata import Triple, local_path, read_image
 
 __all__ = ["Sizes", "Source", "open_source"]
 

@@ -13,12 +13,18 @@ from numpy.typing import DTypeLike, NDArray
 from zarr.storage import LocalStore
 
 from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
-from hela_dask.files import remove_folder, storage_errors, write_json, write_table, write_text
-from hela_dask.groups import build_group, note, planned
-from hela_dask.label_groups import create_labels, write_label_metadata
-from hela_dask.metadata import Image, local_path, read_image, slab_marks, slab_ranges
-from hela_dask.pyramid import Downsample, halve
-from hela_dask.scratch import create_scratch, read_scratch, write_scratch
+from hela_dask.storage.files import (
+    remove_folder,
+    storage_errors,
+    write_json,
+    write_table,
+    write_text,
+)
+from hela_dask.storage.groups import build_group, note, planned
+from hela_dask.storage.label_groups import create_labels, write_label_metadata
+from hela_dask.storage.metadata import Image, local_path, read_image, slab_marks, slab_ranges
+from hela_dask.storage.pyramid import Downsample, halve
+from hela_dask.storage.scratch import create_scratch, read_scratch, write_scratch
 
 __all__ = [
     "create_image",

@@ -13,7 +13,7 @@ from dask.base import tokenize
 from zarr.storage import LocalStore
 
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.metadata import Image, Level, Triple, read_image
+from hela_dask.storage.metadata import Image, Level, Triple, read_image
 
 __all__ = ["Image", "Level", "open_volume", "read_image", "voxel_size"]
 

@@ -98,7 +98,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
             attrs={"label": region.label, "status": status, "reason": "", "flags": ""},
         )
 
-    for module in ("stages", "detect"):
+    for module in ("running.stages", "detect"):
         target = importlib.import_module(f"hela_dask.{module}")
         monkeypatch.setattr(target, "background_slice", background_slice)
     segment = importlib.import_module("hela_dask.segment")

@@ -26,8 +26,8 @@ from hela_dask.evaluate import (
     score_classes,
     score_instances,
 )
-from hela_dask.label_groups import create_labels
 from hela_dask.labels_input import majority
+from hela_dask.storage.label_groups import create_labels
 from hela_dask.volume import open_volume
 
 NUCLEUS = {"nucleus": [2]}

@@ -17,10 +17,10 @@ from scipy import ndimage
 from skimage.measure import euler_number
 
 from hela_dask.errors import ExistsError, ParameterError
-from hela_dask.metadata import read_image
 from hela_dask.phantom import PhantomSpec, make_phantom, phantom_block, plan_phantom
 from hela_dask.phantom.block import Block
 from hela_dask.phantom.lattice import TILE, Grid, grain, normal, uniform
+from hela_dask.storage.metadata import read_image
 
 SHAPE = (80, 220, 300)
 

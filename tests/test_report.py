@@ -17,10 +17,10 @@ import pytest
 from hela_dask import store
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.evaluate import score_classes, score_instances
-from hela_dask.label_groups import create_labels
 from hela_dask.report import pictures, write_report
 from hela_dask.report.page import duration
 from hela_dask.report.reading import open_view
+from hela_dask.storage.label_groups import create_labels
 
 SHAPE, SIZE = (6, 300, 320), (250.0, 40.0, 40.0)
 VOID = {"meta", "img", "br"}

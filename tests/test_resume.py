@@ -71,7 +71,7 @@ def test_slabs_that_others_wrote_without_a_marker_are_made_again(
 
     calls["broken"] = {2}
     with monkeypatch.context() as process, pytest.raises(RuntimeError, match="killed"):
-        process.setattr("hela_dask.stages.count_slab", killed)
+        process.setattr("hela_dask.running.stages.count_slab", killed)
         go(scene, here, parameters=OTHERS)
     calls["broken"] = set()
     check_labels(go(scene, here), expected)
@@ -103,7 +103,7 @@ def test_a_record_of_what_was_interrupted_does_not_stay(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as person, pytest.raises(KeyboardInterrupt):
-        person.setattr("hela_dask.pipeline.run_units", stopped)
+        person.setattr("hela_dask.running.pipeline.run_units", stopped)
         go(scene, here, parameters=OTHERS)
     assert json.loads((first.path / "run.json").read_text())["exit_code"] == 130
     again = go(scene, here)

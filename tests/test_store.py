@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hela_dask import store
 from hela_dask.errors import ExistsError, InputError, ParameterError, StorageError
-from hela_dask.pyramid import halve, layout
+from hela_dask.storage.pyramid import halve, layout
 from hela_dask.volume import Image, open_volume, read_image
 
 SIZE = (50.0, 10.0, 12.0)
@@ -402,7 +402,7 @@ def test_what_a_killed_run_leaves_of_labels_is_no_part_of_the_image(
         group.mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hela_dask.label_groups.build_group", killed)
+    monkeypatch.setattr("hela_dask.storage.label_groups.build_group", killed)
     before = {item.name for item in path.iterdir()}
     with pytest.raises(KeyboardInterrupt):
         make_labels(path)

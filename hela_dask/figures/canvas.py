@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from hela_dask.files import replaced
+from hela_dask.storage.files import replaced
 
 __all__ = [
     "CELL",

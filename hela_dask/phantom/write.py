@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hela_dask.metadata import Image, read_image
 from hela_dask.phantom.block import phantom_block
 from hela_dask.phantom.lattice import uniform
 from hela_dask.phantom.plan import PhantomSpec, plan_phantom
-from hela_dask.pyramid import layout
+from hela_dask.storage.metadata import Image, read_image
+from hela_dask.storage.pyramid import layout
 from hela_dask.store import create_image, create_labels, slabs, write_label_metadata, write_slab
 
 __all__ = ["make_phantom"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hela_dask.files import write_text
 from hela_dask.report.folder import read_folder
 from hela_dask.report.page import render
 from hela_dask.report.pictures import draw_pictures
+from hela_dask.storage.files import write_text
 
 __all__ = ["write_report"]
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hela_dask
-from hela_dask.files import write_json, write_text
-from hela_dask.markers import Markers
-from hela_dask.metadata import Image
+from hela_dask.running.markers import Markers
+from hela_dask.storage.files import write_json, write_text
+from hela_dask.storage.metadata import Image
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from hela_dask.prepare import Setup
+    from hela_dask.running.prepare import Setup
 
 __all__ = ["Record", "dask_facts", "image_facts", "now", "read_run", "versions"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from hela_dask.scoring import find_truth
+from hela_dask.running.scoring import find_truth
 
 SHAPE = (12, 20, 30)
 

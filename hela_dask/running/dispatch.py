@@ -13,8 +13,8 @@ from hela_dask.errors import HelaDaskError, ResourceError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-    from hela_dask.markers import Markers
-    from hela_dask.progress import RunProgress
+    from hela_dask.running.markers import Markers
+    from hela_dask.running.progress import RunProgress
 
 __all__ = ["Unit", "run_units"]
 

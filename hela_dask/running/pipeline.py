@@ -14,18 +14,18 @@ import hela_dask
 from hela_dask import store
 from hela_dask.assemble import LABEL_DTYPE, CellMasks, check_labels, plan_slabs
 from hela_dask.detect import DETECTION_COLUMNS, detect_cells
-from hela_dask.dispatch import Unit, run_units
 from hela_dask.errors import NothingToDoError
 from hela_dask.link import link_cells
-from hela_dask.markers import fingerprint
 from hela_dask.measure import combine_counts, measurements
-from hela_dask.metadata import Image
 from hela_dask.plan import window_need
-from hela_dask.prepare import Setup, made_by
-from hela_dask.progress import RunProgress
 from hela_dask.regions import Region, cell_regions, with_regions
-from hela_dask.session import Session
-from hela_dask.stages import Job, background_task, failed_row, segment_task, slab_task
+from hela_dask.running.dispatch import Unit, run_units
+from hela_dask.running.markers import fingerprint
+from hela_dask.running.prepare import Setup, made_by
+from hela_dask.running.progress import RunProgress
+from hela_dask.running.session import Session
+from hela_dask.running.stages import Job, background_task, failed_row, segment_task, slab_task
+from hela_dask.storage.metadata import Image
 from hela_dask.volume import open_volume
 
 __all__ = ["Found", "Pipeline"]

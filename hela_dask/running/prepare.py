@@ -19,15 +19,15 @@ from hela_dask.errors import (
     ParameterError,
     StorageError,
 )
-from hela_dask.groups import planned
-from hela_dask.markers import fingerprint_files
-from hela_dask.metadata import Image, local_path, read_image
 from hela_dask.methods import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.plan import Need, memory_needs
-from hela_dask.provenance import read_run
-from hela_dask.scoring import Truth, find_truth
-from hela_dask.tables import read_centres
+from hela_dask.running.markers import fingerprint_files
+from hela_dask.running.provenance import read_run
+from hela_dask.running.scoring import Truth, find_truth
+from hela_dask.running.tables import read_centres
+from hela_dask.storage.groups import planned
+from hela_dask.storage.metadata import Image, local_path, read_image
 
 __all__ = ["LABELS", "Box", "Setup", "prepare", "run_folder"]
 

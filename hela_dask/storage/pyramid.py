@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.metadata import Level, Triple
+from hela_dask.storage.metadata import Level, Triple
 
 __all__ = ["Downsample", "checked_voxel_size", "halve", "layout", "plan_levels"]
 

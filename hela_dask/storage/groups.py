@@ -15,8 +15,8 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
 
 from hela_dask.errors import InputError
-from hela_dask.metadata import Level, Triple
-from hela_dask.pyramid import checked_voxel_size, plan_levels
+from hela_dask.storage.metadata import Level, Triple
+from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
 
 __all__ = ["build_group", "note", "ome_zarr_writer", "planned"]
 

@@ -20,8 +20,8 @@ from hela_dask.errors import (
     ResourceError,
     StorageError,
 )
-from hela_dask.lock import hold
 from hela_dask.run import RunResult, run
+from hela_dask.running.lock import hold
 from tests.scenes import VOXEL, make_scene, stand_in
 
 
@@ -158,11 +158,11 @@ def test_a_window_that_does_not_fit_is_refused_though_all_else_is_done(
 ) -> None:
     go(scene, here)
     most = 600 * 2**20
-    monkeypatch.setattr("hela_dask.session._memory", lambda client: most)
+    monkeypatch.setattr("hela_dask.running.session._memory", lambda client: most)
     knobs = {"region": {"width": 21000.0}}
     assert go(scene, here, parameters=knobs).exit_code == 0
     monkeypatch.setattr("hela_dask.plan._SEGMENT_PIXEL", 50_000)
-    monkeypatch.setattr("hela_dask.prepare.memory_needs", lambda *_: [])
+    monkeypatch.setattr("hela_dask.running.prepare.memory_needs", lambda *_: [])
     counted = len(calls["segment"])
     with pytest.raises(ResourceError, match="segmenting a window"):
         go(scene, here, parameters={"region": {"width": 22000.0}})

@@ -22,12 +22,12 @@ import xarray as xr
 
 from hela_dask import store
 from hela_dask.assemble import Slab, assemble_slab, encode_masks
-from hela_dask.dispatch import Unit
 from hela_dask.kernels.background import background_slice
-from hela_dask.lock import Lock
-from hela_dask.markers import Markers
 from hela_dask.measure import count_slab
 from hela_dask.parameters import Parameters
+from hela_dask.running.dispatch import Unit
+from hela_dask.running.lock import Lock
+from hela_dask.running.markers import Markers
 from hela_dask.volume import open_volume, voxel_size
 
 __all__ = ["Job", "background_task", "load", "segment_task", "slab_task"]
@@ -77,7 +77,7 @@ class Job:
         Raises
         ------
         StorageError
-            When the run has ended meanwhile; see :meth:`~hela_dask.lock.Lock.check`.
+            When the run has ended meanwhile; see :meth:`~hela_dask.running.lock.Lock.check`.
         """
         self.lock.check()
         self.markers.forget(unit.stage, unit.name)

@@ -12,8 +12,8 @@ import hela_dask
 from hela_dask.cluster import Cluster, connect
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.plan import Need, check_memory
-from hela_dask.progress import RunProgress
-from hela_dask.provenance import dask_facts
+from hela_dask.running.progress import RunProgress
+from hela_dask.running.provenance import dask_facts
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from hela_dask.cluster import connect, read_cluster
-from hela_dask.dispatch import Unit, run_units
 from hela_dask.errors import InputError, ResourceError
-from hela_dask.lock import Lock
-from hela_dask.markers import Markers
-from hela_dask.progress import RunProgress
+from hela_dask.running.dispatch import Unit, run_units
+from hela_dask.running.lock import Lock
+from hela_dask.running.markers import Markers
+from hela_dask.running.progress import RunProgress
 
 
 @dataclass(frozen=True)

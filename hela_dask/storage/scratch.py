@@ -13,7 +13,7 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
 
 from hela_dask.errors import MissingInputError, StorageError
-from hela_dask.files import remove_folder, storage_errors
+from hela_dask.storage.files import remove_folder, storage_errors
 
 __all__ = ["create_scratch", "read_scratch", "write_scratch"]
 

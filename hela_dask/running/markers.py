@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from hela_dask.files import write_json
+from hela_dask.storage.files import write_json
 
 __all__ = ["Markers", "fingerprint", "fingerprint_files", "plain"]
 

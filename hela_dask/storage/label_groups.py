@@ -14,9 +14,9 @@ from numpy.typing import DTypeLike
 from zarr.storage import LocalStore
 
 from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
-from hela_dask.files import remove_folder, storage_errors
-from hela_dask.groups import build_group, note, ome_zarr_writer, planned
-from hela_dask.metadata import Image, Triple, local_path, read_image
+from hela_dask.storage.files import remove_folder, storage_errors
+from hela_dask.storage.groups import build_group, note, ome_zarr_writer, planned
+from hela_dask.storage.metadata import Image, Triple, local_path, read_image
 
 __all__ = ["create_labels", "write_label_metadata"]
 

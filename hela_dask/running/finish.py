@@ -11,12 +11,12 @@ import pandas as pd
 import hela_dask
 from hela_dask import store
 from hela_dask.assemble import label_colors, label_properties
-from hela_dask.markers import fingerprint, fingerprint_files
-from hela_dask.pipeline import Found, Pipeline
-from hela_dask.provenance import Record, read_run
-from hela_dask.result import RunResult
-from hela_dask.scoring import Truth, score_run
-from hela_dask.tables import add_measurements, add_segments
+from hela_dask.running.markers import fingerprint, fingerprint_files
+from hela_dask.running.pipeline import Found, Pipeline
+from hela_dask.running.provenance import Record, read_run
+from hela_dask.running.result import RunResult
+from hela_dask.running.scoring import Truth, score_run
+from hela_dask.running.tables import add_measurements, add_segments
 
 __all__ = ["finish_run"]
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from hela_dask.errors import ExistsError, StorageError
-from hela_dask.lock import Lock, hold
-from hela_dask.markers import Markers, fingerprint, fingerprint_files, plain
 from hela_dask.parameters import BackgroundParameters
+from hela_dask.running.lock import Lock, hold
+from hela_dask.running.markers import Markers, fingerprint, fingerprint_files, plain
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def test_a_folder_is_held_by_one_run(tmp_path: Path) -> None:
 
 
 def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
-    script = "import os; from hela_dask.lock import hold; from pathlib import Path\n"
+    script = "import os; from hela_dask.running.lock import hold; from pathlib import Path\n"
     script += f"lock = hold(Path({str(tmp_path)!r})); lock.__enter__(); os._exit(9)"
     subprocess.run([sys.executable, "-c", script], check=False)
     assert (tmp_path / "lock").exists()

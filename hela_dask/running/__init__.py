@@ -1,0 +1,1 @@
+"""How a run is carried out: checks, stages and their tasks, markers, progress, provenance."""

@@ -1,0 +1,1 @@
+"""How arrays lie on disk: groups, pyramids, metadata, scratch, whole files."""
