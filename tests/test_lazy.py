@@ -10,6 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from dask_image import ndfilters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,6 +56,12 @@ def test_gaussian_has_the_same_bits_for_any_chunking(
     assert blurred.chunks == volume.chunks
     expected = gaussian_kernel(grey, (sigma / 40.0, sigma / 20.0))
     np.testing.assert_array_equal(blurred.compute(scheduler="synchronous"), expected)
+
+
+def test_gaussian_is_that_of_dask_image() -> None:
+    volume = make_volume(GREY.astype(np.float64), (50.0, 40.0, 20.0))
+    theirs = ndfilters.gaussian_filter(volume.data, (0.0, 2.0, 4.0), mode="reflect")
+    np.testing.assert_allclose(operators.gaussian(volume, 80.0), theirs, rtol=1e-6)
 
 
 @given(case=chunked())

@@ -18,7 +18,6 @@ __all__ = [
     "distance_to",
     "erode",
     "open_",
-    "remove_holes",
     "remove_pieces",
     "touching_border",
 ]
@@ -81,16 +80,6 @@ def remove_pieces(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
     keep[0] = False
     kept: Mask = keep[labels]
     return kept
-
-
-def remove_holes(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
-    """Fill 4-connected holes of a plane under `area` (µm²) that do not reach its border."""
-    labels, _ = ndimage.label(~mask)
-    keep = areas(labels, pixel) >= area
-    keep[touching_border(labels)] = True
-    keep[0] = False
-    filled: Mask = ~keep[labels]
-    return filled
 
 
 def touching_border(labels: Labels) -> Labels:

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Record", "dask_facts", "image_facts", "now", "read_run", "versions"]
 
 _PACKAGES = (
-    "connected-components-3d",
     "dask",
-    "dask-image",
     "distributed",
     "edt",
     "numpy",

@@ -127,28 +127,17 @@ def test_pieces_go_below_the_area_and_stay_above_it() -> None:
     assert kept.sum() == 100
 
 
-def test_pieces_that_meet_at_a_corner_are_two_and_holes_too() -> None:
+def test_pieces_that_meet_at_a_corner_are_two() -> None:
     mask = np.zeros((24, 24), dtype=bool)
     mask[2:12, 2:12] = mask[12:22, 12:22] = True
     assert not morphology.remove_pieces(mask, 150 * 1600e-6, (40.0, 40.0)).any()
-    assert morphology.remove_holes(~mask, 150 * 1600e-6, (40.0, 40.0)).all()
-
-
-def test_holes_are_filled_by_area_and_never_at_the_border() -> None:
-    mask = np.ones((40, 40), dtype=bool)
-    mask[10:13, 10:13] = mask[20:30, 20:30] = mask[:3, 20:22] = False
-    filled = morphology.remove_holes(mask, 0.1, (40.0, 40.0))
-    assert filled[10:13, 10:13].all()
-    assert not filled[20:30, 20:30].any()
-    assert not filled[:3, 20:22].any()
 
 
 def test_nothing_stays_nothing_and_everything_everything() -> None:
     empty = np.zeros((7, 5), dtype=bool)
     for mask in (empty, ~empty):
-        for change in (morphology.remove_pieces, morphology.remove_holes):
-            np.testing.assert_array_equal(change(mask, 0.0, (40.0, 40.0)), mask)
-            np.testing.assert_array_equal(change(mask, 0.01, (40.0, 40.0)), mask)
+        for area in (0.0, 0.01):
+            np.testing.assert_array_equal(morphology.remove_pieces(mask, area, (40.0, 40.0)), mask)
 
 
 def test_labels_at_the_border() -> None:
