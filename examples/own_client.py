@@ -46,4 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 # Workers import this file: nothing may start before this line (macOS and Windows need it).
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except hd.HelaDaskError as error:  # one sentence says what is wrong
+        raise SystemExit(f"error: {error}") from None

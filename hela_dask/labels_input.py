@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.sources import open_source
+from hela_dask.storage.metadata import read_image
 from hela_dask.volume import open_volume, voxel_size
 
 __all__ = ["LabelSource", "Pair", "majority", "open_labels", "pair_labels"]
@@ -93,6 +94,12 @@ def _from_path(path: Path) -> LabelSource:
         except (ValueError, EOFError) as error:
             raise InputError(f"{path} is not a .npy array: {error}") from error
     if path.is_dir() and any((path / mark).exists() for mark in ("zarr.json", ".zattrs")):
+        image = read_image(path)
+        if image.labels:
+            raise InputError(
+                f"{path} is an image: name one of its labels, as in "
+                f"{path / 'labels' / image.labels[0]}"
+            )
         volume = open_volume(path)
         return _from_array(volume.data, str(path), voxel_size(volume))
     source = open_source(path)

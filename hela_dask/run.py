@@ -226,8 +226,9 @@ def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:
     if not found.segmentable():
         raise NothingToDoError(
             f"none of the {len(found.cells)} chains of detections in {setup.image.path} is long "
-            f"enough to be a cell (see {setup.run / 'cells.csv'}): make [link] shortest_chain "
-            "smaller, or give the cells' centres with --centres FILE.csv"
+            f"enough to be a cell ({found.cells['reason'].iloc[0]}; all in "
+            f"{setup.run / 'cells.csv'}): make [link] shortest_chain smaller, or give the cells' "
+            "centres with --centres FILE.csv"
         )
     chosen = select_cells(found.cells, setup.cells, setup.box)
     if setup.cells is not None:

@@ -43,6 +43,7 @@ def make_scene(path: Path, balls: Sequence[Sequence[float]] = BALLS, depth: int 
         path, SHAPE, "uint8", VOXEL, name="scene", chunks=(depth, 64, 64), shards=(depth, 192, 192)
     )
     grey = np.full(SHAPE, 200, np.uint8)
+    grey[:, 0, 0] = 199  # no slice holds one grey value only
     for item in balls:
         grey[ball(*item)] = 100
     for z0, z1 in store.slabs(image):

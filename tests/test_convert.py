@@ -137,6 +137,7 @@ def test_the_option_completes_and_may_not_contradict_the_file(tmp_path: Path) ->
         ((50, -10, 10), "three positive lengths .*not 50 -10 10"),
         ((50, 10, float("nan")), "three positive lengths .*not 50 10 nan"),
         ((50, 10), "three positive lengths"),
+        ((0.05, 0.01, 0.01), "0.01 nm is less than an atom; 0.01 µm would be 10"),
     ],
 )
 def test_without_a_voxel_size_nothing_is_written(tmp_path: Path, size: Any, sentence: str) -> None:

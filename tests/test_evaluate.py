@@ -152,6 +152,8 @@ def test_label_groups_are_read_alone_or_through_their_image(tmp_path: Path) -> N
     for owner in (image.path, str(image.path / "labels")):
         assert evaluate(owner, truth, classes=classes).equals(wanted)
     assert evaluate(open_volume(nuclei), nuclei)["f1"].eq(1).all()
+    with pytest.raises(InputError, match=r"is an image: name one of its labels, as in .*labels"):
+        evaluate(image.path, truth)
 
 
 def test_one_slice_may_be_two_dimensional() -> None:

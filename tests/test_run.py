@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from hela_dask import store
 from hela_dask.errors import (
     ExistsError,
     InputError,
@@ -19,7 +20,7 @@ from hela_dask.errors import (
     NothingToDoError,
 )
 from hela_dask.run import RunResult, detect, run
-from hela_dask.volume import open_volume, read_image
+from hela_dask.volume import open_volume, read_image, voxel_size
 from tests.scenes import BALLS, SHAPE, VOXEL, ball, make_scene, stand_in
 
 
@@ -320,3 +321,15 @@ def test_chains_that_are_all_too_short_are_rows_and_nothing_to_do(
     with pytest.raises(NothingToDoError, match="shortest_chain"):
         go(scene, here)
     assert not calls["segment"] and not (scene / "labels").exists()
+
+
+def test_slices_that_show_nothing_are_named(scene: Path, here: Any, calls: dict[str, Any]) -> None:
+    volume = open_volume(scene)
+    grey = volume.values.copy()
+    grey[[2, 7]] = 0
+    blank = scene.with_name("blank.ome.zarr")
+    image = store.create_image(blank, grey.shape, grey.dtype, voxel_size(volume), name="blank")
+    for z0, z1 in store.slabs(image):
+        store.write_slab(image, z0, grey[z0:z1], downsample="mean")
+    result = go(blank, here)
+    assert any("2 slices" in text and "3, 8" in text for text in result.warnings)

@@ -46,6 +46,7 @@ def propagate(
 ) -> Masks:
     """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
     p = parameters.propagate
+    centre = (_nearest_shown(image, centre[0]), *centre[1:])
     nucleus = _nucleus(image, background, voxel, centre, p)
     if not background.any():
         return Masks(
@@ -54,7 +55,7 @@ def propagate(
             "no_resin",
             "no resin is visible in the region, so the cell cannot be told from its neighbours",
         )
-    cell = _cell(nucleus, background, voxel, centre, p)
+    cell = _cell(image, nucleus, background, voxel, centre, p)
     nucleus &= cell
     if not nucleus.any():
         return Masks(
@@ -158,6 +159,8 @@ def _nucleus(
     for direction in (1, -1):
         last_found, recent = start, deque([first], maxlen=max(1, int(p.memory / voxel[0])))
         for z in _outwards(start, direction, len(image)):
+            if _blank(image[z]):
+                continue
             strength, inside = free(z)
             previous = np.logical_or.reduce(recent)
             box = _box(previous, margin, pixel)
@@ -178,6 +181,7 @@ def _nucleus(
 
 
 def _cell(
+    image: NDArray[Any],
     nucleus: Mask,
     background: Mask,
     voxel: Voxel,
@@ -197,15 +201,29 @@ def _cell(
     for direction in (1, -1):
         previous = cell[start]
         for z in _outwards(start, direction, len(cell)):
+            if _blank(image[z]):
+                continue
             previous = find(z, previous)
             if not previous.any():
                 break
             cell[z] = previous
+    stack.bridge_gaps(cell)
     stack.majority(cell, _odd(p.smoothing / voxel[0]))
     cell &= ~background
     cell |= nucleus
     stack.keep_component(cell)
     return cell
+
+
+def _blank(plane: NDArray[Any]) -> bool:
+    """Whether a slice shows nothing: a lost one that was filled with one value."""
+    return bool(plane.min() == plane.max())
+
+
+def _nearest_shown(image: NDArray[Any], start: int) -> int:
+    """The slice nearest to `start` that shows something; `start` where none does."""
+    order = sorted(range(len(image)), key=lambda z: abs(z - start))
+    return next((z for z in order if not _blank(image[z])), start)
 
 
 def _outwards(start: int, direction: int, length: int) -> Iterator[int]:

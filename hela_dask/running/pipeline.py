@@ -193,6 +193,12 @@ class Pipeline:
             progress=self.progress,
             kind="slabs",
         )
+        blank = sorted(z for row in rows.values() for z in row["blank_slices"])
+        if blank:
+            self.warn(
+                f"{len(blank)} slices hold one grey value only and are passed over:"
+                f" {', '.join(map(str, blank[:20]))}{' …' if len(blank) > 20 else ''}"
+            )
         if not any(row["resin"] for row in rows.values()):
             self.warn(
                 "no resin is visible anywhere in the volume: nuclei are delivered, cells are not"

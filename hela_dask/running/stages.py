@@ -99,7 +99,14 @@ def background_task(job: Job, unit: Unit) -> dict[str, Any]:
             out[:] = background_slice(plane, pixel, job.parameters.background)
         job.claim(unit)
         store.write_slab(job.labels / "background", z0, resin, downsample="nearest")
-    row = {"z0": z0, "z1": z1, "resin": int(resin.sum(dtype=np.int64)), **cost}
+    blank = [z0 + z + 1 for z, plane in enumerate(slab.values) if plane.min() == plane.max()]
+    row = {
+        "z0": z0,
+        "z1": z1,
+        "resin": int(resin.sum(dtype=np.int64)),
+        "blank_slices": blank,
+        **cost,
+    }
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
 
 

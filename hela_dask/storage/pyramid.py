@@ -23,6 +23,10 @@ _SHARDS = (16, 1024, 1024)
 _LARGEST_SLAB = 512 * 2**20  # bytes: a slab of whole planes has to fit a small worker
 
 
+# nm; anything less is a length in another unit.
+SMALLEST_VOXEL = 0.2
+
+
 def checked_voxel_size(voxel_size: Sequence[float], *, origin: str = "the voxel size") -> Triple:
     """`voxel_size` as three floats, after a sentence for what is no voxel size (z, y, x in nm)."""
     try:
@@ -35,6 +39,11 @@ def checked_voxel_size(voxel_size: Sequence[float], *, origin: str = "the voxel 
         raise InputError(
             f"{origin} must be three positive lengths in nm, z y x (--voxel-size 50 10 10), "
             f"not {' '.join(f'{size:g}' for size in sizes)}"
+        )
+    if min(sizes) < SMALLEST_VOXEL:
+        raise InputError(
+            f"{origin} must be lengths in nm: {min(sizes):g} nm is less than an atom; "
+            f"{min(sizes):g} µm would be {1000 * min(sizes):g}"
         )
     return sizes[0], sizes[1], sizes[2]
 

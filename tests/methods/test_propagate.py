@@ -52,6 +52,17 @@ def test_a_nucleus_with_a_gap_in_its_envelope_does_not_leak(drawing: Drawing, fo
         assert iou(found.nucleus[z], drawing.nucleus[z]) > 0.9
 
 
+@pytest.mark.parametrize("away", [0, 5])
+def test_a_black_slice_is_passed_over(drawing: Drawing, found: Masks, away: int) -> None:
+    image, background = drawing.image.copy(), drawing.background.copy()
+    lost = drawing.centre[0] + away
+    image[lost], background[lost] = 0, False  # as a slice without resin is
+    masks = method(image, background, drawing.voxel, drawing.centre, DEFAULTS)
+    assert masks.status == "ok"
+    assert iou(masks.nucleus, found.nucleus) > 0.97
+    assert iou(masks.cell, found.cell) > 0.97
+
+
 def test_the_nucleus_ends_where_it_ends(drawing: Drawing, found: Masks) -> None:
     here = np.flatnonzero(found.nucleus.any(axis=(1, 2)))
     truth = np.flatnonzero(drawing.nucleus.any(axis=(1, 2)))
