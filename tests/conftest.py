@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.scenes import make_scene, stand_in
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
@@ -34,3 +36,26 @@ def client() -> Iterator[Any]:
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Any]:
+    """A client in this process, of one thread."""
+    from distributed import Client
+
+    with Client(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Quick stand-ins for the slow kernels; what they were called with."""
+    return stand_in(monkeypatch)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """A store with four balls in resin."""
+    return make_scene(tmp_path / "balls.ome.zarr")

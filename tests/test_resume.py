@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +12,8 @@ import pytest
 
 from hela_dask.errors import StorageError
 from hela_dask.run import RunResult, detect, run
-from tests.scenes import make_scene, stand_in
 
 OTHERS = {"region": {"width": 21000.0}}
-
-
-@pytest.fixture(scope="module")
-def here() -> Iterator[Any]:
-    """A client in this process, of one thread."""
-    from distributed import Client
-
-    with Client(
-        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
-    ) as client:
-        yield client
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    return stand_in(monkeypatch)
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Path:
-    return make_scene(tmp_path / "balls.ome.zarr")
 
 
 def go(scene: Path, here: Any, **more: Any) -> RunResult:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import pickle
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import zarr
 from hypothesis import given
@@ -323,74 +320,6 @@ def test_overwrite_removes_only_what_we_wrote(tmp_path: Path) -> None:
 def test_a_voxel_size_is_three_positive_lengths(tmp_path: Path, size: Any) -> None:
     with pytest.raises(InputError, match="voxel size must be three"):
         store.create_image(tmp_path / "a", (2, 4, 4), "uint8", size, name="a")
-
-
-def _json(path: Path) -> None:
-    store.write_json(path, {"a": 1})
-
-
-def _table(path: Path) -> None:
-    store.write_table(path, pd.DataFrame({"a": [1]}))
-
-
-def _slab(path: Path) -> None:
-    store.write_slab(path.parent / "a.ome.zarr", 0, np.ones((4, 9, 9), np.uint8))
-
-
-@pytest.mark.parametrize("write", [_json, _table, _slab])
-def test_a_full_disk_is_a_sentence_and_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None]
-) -> None:
-    store.create_image(tmp_path / "a.ome.zarr", (4, 9, 9), "uint8", SIZE, name="a")
-    for name in ("x", "x.parquet", "x.csv"):
-        (tmp_path / name).write_text("old")
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(StorageError, match=r"no space left while writing .*MiB free"):
-        write(tmp_path / "x")
-    monkeypatch.undo()
-    assert {(tmp_path / name).read_text() for name in ("x", "x.parquet", "x.csv")} == {"old"}
-    assert not read_image(tmp_path / "a.ome.zarr").complete
-    assert not list(tmp_path.glob("*.tmp")) + list(tmp_path.glob(".*.tmp"))
-
-
-def test_json_takes_what_numpy_and_paths_give(tmp_path: Path) -> None:
-    content: dict[object, Any] = {
-        "a": np.float64(1.5),
-        "b": (np.int64(2), float("nan")),
-        "c": Path("x") / "y",
-    }
-    store.write_json(tmp_path / "new" / "x.json", {**content, 4: np.arange(2), "µ": {1}})
-    text = (tmp_path / "new" / "x.json").read_text(encoding="utf-8")
-    assert json.loads(text) == {"a": 1.5, "b": [2, None], "c": "x/y", "4": [0, 1], "µ": [1]}
-
-
-def test_tables_keep_types_in_parquet_and_names_with_dots(tmp_path: Path) -> None:
-    table = pd.DataFrame({"label": [1, 2], "status": ["ok", "failed"], "z": [1.25, np.nan]})
-    store.write_table(tmp_path / "cells.v1", table)
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "cells.v1.parquet"), table)
-    assert (tmp_path / "cells.v1.csv").read_bytes() == b"label,status,z\n1,ok,1.25\n2,failed,\n"
-
-
-def test_scratch_takes_whole_chunks_and_gives_them_back(tmp_path: Path) -> None:
-    masks = volume((20, 30, 40)) > 100
-    path = store.create_scratch(tmp_path / "7", masks.shape, bool, attrs={"label": 7})
-    store.write_scratch(path, masks[16:], 16)
-    store.write_scratch(path, masks[:16])
-    assert np.array_equal(store.read_scratch(path)[...], masks)
-    assert store.read_scratch(path).attrs["label"] == 7
-    for data, start in ((masks[:15], 0), (masks[:16], 8), (masks[:16], 16), (masks[:16, 1:], 0)):
-        with pytest.raises(StorageError, match="whole chunks"):
-            store.write_scratch(path, data, start)
-    store.create_scratch(path, (2, 2, 2), bool)
-    assert not np.any(store.read_scratch(path)[...])
-    with pytest.raises(FileNotFoundError, match="no scratch array"):
-        store.read_scratch(tmp_path / "8")
-    with pytest.raises(StorageError, match="in the way"):
-        store.create_scratch(tmp_path, (2, 2, 2), bool)
 
 
 def test_what_a_killed_run_leaves_of_labels_is_no_part_of_the_image(
