@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = ["Session"]
+
+
+def is_worth_a_traceback(record: logging.LogRecord) -> bool:
+    """Whether an error in the event loop says anything.
+
+    Where Ctrl-C comes before a call has reached the loop, distributed's own clean-up of that call
+    fails on a name without a value; the interruption itself is told by the run.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, NameError) and "'future'" in str(error))
 
 
 class Session:
@@ -62,6 +73,10 @@ class Session:
         self._store, self._run, self._needs = store, run, needs
         self._progress, self._begin = progress, begin
         self._stack = contextlib.ExitStack()
+        logging.getLogger("tornado.application").addFilter(is_worth_a_traceback)
+        self._stack.callback(
+            logging.getLogger("tornado.application").removeFilter, is_worth_a_traceback
+        )
         self._client: Client | None = None
         self._report: Any = None
         self.facts: dict[str, Any] = {}
