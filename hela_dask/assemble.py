@@ -182,7 +182,7 @@ def label_colors(labels: Iterable[int]) -> dict[int, tuple[int, int, int, int]]:
 
 def label_properties(cells: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
     """What viewers show of each cell: ``label-value`` and some columns of the cells table."""
-    from hela_dask.running.markers import plain
+    from hela_dask.storage.files import plain
 
     properties = []
     for row in cells.to_dict("records"):

@@ -13,7 +13,7 @@ from hela_dask.evaluate import score_instances
 from hela_dask.metrics import Matching
 from hela_dask.phantom import make_phantom, plan_phantom
 from hela_dask.run import run
-from hela_dask.running.markers import plain
+from hela_dask.storage.files import plain
 from hela_dask.volume import read_image
 
 __all__ = ["DemoResult", "DemoSize", "complete_scores", "run_demo"]

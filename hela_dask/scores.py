@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from hela_dask.metrics import SCORES, Confusion, Matching, summarise
+from hela_dask.storage.files import plain
 from hela_dask.surfaces import SurfaceDistance
 
 __all__ = ["ClassScore", "ClassScores", "InstanceScores"]
@@ -116,7 +116,7 @@ class ClassScores:
 
         Ready for JSON: what is not defined is None.
         """
-        return {name: _plain(result.to_dict()) for name, result in self.classes.items()}
+        return {name: plain(result.to_dict()) for name, result in self.classes.items()}
 
     def to_json(self) -> str:
         """:meth:`to_dict` on one line."""
@@ -186,7 +186,7 @@ class InstanceScores:
         """Everything, ready for JSON, under the one key ``instances``."""
         rows = self.per_slice()
         return {
-            "instances": _plain(
+            "instances": plain(
                 {
                     "mean_average_precision": self.matching.mean_average_precision,
                     "mean_iou": self.matching.mean_iou,
@@ -218,14 +218,3 @@ class InstanceScores:
 
     def __repr__(self) -> str:
         return f"InstanceScores\n{self.table().round(4)}"
-
-
-def _plain(value: Any) -> Any:
-    """Numbers, lists and mappings that JSON knows; NaN becomes None."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

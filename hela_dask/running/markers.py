@@ -7,41 +7,17 @@ is still the same, the unit is done and its files are left untouched.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from hela_dask.storage.files import plain, write_json
 
-from hela_dask.storage.files import write_json
-
-__all__ = ["Markers", "fingerprint", "fingerprint_files", "plain"]
-
-
-def plain(value: Any) -> Any:
-    """``value`` as it comes back from JSON: dataclasses, numpy numbers, tuples and paths too.
-
-    Numbers that are not finite become None.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return plain(dataclasses.asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
+__all__ = ["Markers", "fingerprint", "fingerprint_files"]
 
 
 def fingerprint(*parts: Any) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import json
 import math
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,15 @@ from hela_dask.errors import HelaDaskError, StorageError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["remove_folder", "replaced", "storage_errors", "write_json", "write_table", "write_text"]
+__all__ = [
+    "plain",
+    "remove_folder",
+    "replaced",
+    "storage_errors",
+    "write_json",
+    "write_table",
+    "write_text",
+]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 
@@ -78,7 +87,7 @@ def write_json(path: str | Path, content: object) -> None:
     StorageError
         When the file system refuses it or is full.
     """
-    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
@@ -114,14 +123,19 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _plain(value: Any) -> Any:
-    """`value` made of what JSON knows."""
+def plain(value: Any) -> Any:
+    """`value` as it comes back from JSON: dataclasses, numpy, tuples and paths too.
+
+    Numbers that are not finite become None.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, os.PathLike):

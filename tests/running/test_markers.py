@@ -16,7 +16,8 @@ import pytest
 from hela_dask.errors import ExistsError, StorageError
 from hela_dask.parameters import BackgroundParameters
 from hela_dask.running.lock import Lock, hold
-from hela_dask.running.markers import Markers, fingerprint, fingerprint_files, plain
+from hela_dask.running.markers import Markers, fingerprint, fingerprint_files
+from hela_dask.storage.files import plain
 
 
 @dataclass(frozen=True)
