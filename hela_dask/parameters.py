@@ -19,6 +19,7 @@ __all__ = [
     "Parameters",
     "PropagateParameters",
     "RegionParameters",
+    "VolumetricParameters",
 ]
 
 
@@ -131,6 +132,7 @@ class PropagateParameters(_Stage):
     inside: float = knob(100.0, "the outline lies further out than this inside the core, nm")
     outside: float = knob(120.0, "and nearer than this outside it, nm")
     envelope: float = knob(60.0, "from the middle of the envelope to the nucleus' outline, nm")
+    envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
     saddle: float = knob(300.0, "depth of the saddle that parts two cells, nm", low=1.0)
     grid: float = knob(80.0, "spacing at which touching cells are parted, nm", low=1.0)
     nucleus_share: float = knob(0.05, "a basin with this much of the nucleus is cell", high=1.0)
@@ -139,11 +141,17 @@ class PropagateParameters(_Stage):
     smoothing: float = knob(150.0, "height of the majority along z, nm")
 
 
+@dataclass(frozen=True)
+class VolumetricParameters(PropagateParameters):
+    """Nucleus and cell from evidence in three dimensions."""
+
+
 _STAGES: dict[str, type[_Stage]] = {
     "background": BackgroundParameters,
     "detect": DetectParameters,
     "link": LinkParameters,
     "region": RegionParameters,
+    "volumetric": VolumetricParameters,
     "propagate": PropagateParameters,
 }
 
@@ -172,6 +180,7 @@ class Parameters:
     detect: DetectParameters = field(default_factory=DetectParameters)
     link: LinkParameters = field(default_factory=LinkParameters)
     region: RegionParameters = field(default_factory=RegionParameters)
+    volumetric: VolumetricParameters = field(default_factory=VolumetricParameters)
     propagate: PropagateParameters = field(default_factory=PropagateParameters)
 
     @classmethod

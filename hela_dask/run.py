@@ -11,6 +11,7 @@ import pandas as pd
 
 from hela_dask.cluster import Cluster, read_cluster
 from hela_dask.errors import NothingToDoError, ParameterError
+from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.regions import check_regions_folder
 from hela_dask.regions import save_regions as write_regions
@@ -39,7 +40,7 @@ def run(
     store: str | Path,
     out: str | Path | None = None,
     *,
-    method: str = "propagate",
+    method: str = DEFAULT_METHOD,
     parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
     client: Client | None = None,
     cells: Sequence[int] | None = None,

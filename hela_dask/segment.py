@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.lazy import background as lazy_background
-from hela_dask.methods import get_method
+from hela_dask.methods import DEFAULT_METHOD, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.volume import voxel_size
 
 if TYPE_CHECKING:
+    from hela_dask.methods import Trace
     from hela_dask.regions import Region
 
 __all__ = ["segment_cell"]
@@ -23,10 +24,11 @@ __all__ = ["segment_cell"]
 def segment_cell(
     volume: xr.DataArray,
     region: Region,
-    method: str = "propagate",
+    method: str = DEFAULT_METHOD,
     *,
     parameters: Parameters | None = None,
     background: xr.DataArray | None = None,
+    trace: Trace | None = None,
 ) -> xr.Dataset:
     """Segment the nucleus and the cell of one region.
 
@@ -44,13 +46,15 @@ def segment_cell(
     background
         True in the resin, on the grid of `volume`. If None, it is computed from the whole planes
         of `volume` that the region has a part of.
+    trace
+        Told what each step makes of one slice of the region, see :class:`~hela_dask.methods.Trace`.
 
     Returns
     -------
     xarray.Dataset
-        In memory, on the region's voxels: ``nucleus``, ``cell`` (with its nucleus) and
-        ``background``, bool; ``attrs`` hold ``label``, ``status``, ``reason`` and ``flags`` (comma
-        separated) as in the cells table.
+        In memory, on the region's voxels: ``nucleus``, ``cell`` (with its nucleus), ``envelope``
+        and ``background``, bool; ``attrs`` hold ``label``, ``status``, ``reason`` and ``flags``
+        (comma separated) as in the cells table.
 
     Raises
     ------
@@ -77,8 +81,13 @@ def segment_cell(
     image = volume[window]
     resin: NDArray[np.bool_] = np.asarray(background.values, dtype=bool)
     voxel = voxel_size(volume)
-    masks = segment(image.values, resin, voxel, _centre(image, region, voxel), parameters)
-    found = {"nucleus": masks.nucleus, "cell": masks.cell, "background": resin}
+    masks = segment(image.values, resin, voxel, _centre(image, region, voxel), parameters, trace)
+    found = {
+        "nucleus": masks.nucleus,
+        "cell": masks.cell,
+        "envelope": masks.envelope,
+        "background": resin,
+    }
     return xr.Dataset(
         {name: (image.dims, mask) for name, mask in found.items()},
         coords=image.coords,

@@ -114,7 +114,7 @@ def test_run_hands_over_its_options_and_gives_its_exit_code(
     assert fake.given == (Path("s.ome.zarr"), Path("o"))
     assert fake.named == {
         "parameters": Path("knobs.toml"),
-        "method": "propagate",
+        "method": "volumetric",
         "cells": [3, 8],
         "box": ((0.0, 1.0), (0.0, 2000.0), (5.0, 6.5)),
         "centres": Path("c.csv"),

@@ -53,7 +53,7 @@ def test_what_comes_out_lies_on_the_regions_voxels(
     volume: xr.DataArray, found: xr.Dataset, drawing: Drawing
 ) -> None:
     window = region().slices(volume)
-    assert set(found.data_vars) == {"nucleus", "cell", "background"}
+    assert set(found.data_vars) == {"nucleus", "cell", "envelope", "background"}
     for name in found.data_vars:
         assert found[name].dims == ("z", "y", "x")
         assert found[name].dtype == bool
@@ -135,7 +135,7 @@ def test_statuses_are_passed_on(volume: xr.DataArray) -> None:
     assert found.attrs["status"] == "no_resin"
     assert "resin" in found.attrs["reason"]
     assert bool(found["nucleus"].any())
-    demanding = Parameters.from_dict({"propagate": {"smallest_nucleus": 50.0}})
+    demanding = Parameters.from_dict({"volumetric": {"smallest_nucleus": 50.0}})
     found = segment_cell(volume, small, parameters=demanding)
     assert found.attrs["status"] == "no_nucleus"
     assert "50 µm²" in found.attrs["reason"]
@@ -144,7 +144,7 @@ def test_statuses_are_passed_on(volume: xr.DataArray) -> None:
 
 
 def test_what_cannot_be_segmented_is_said(volume: xr.DataArray) -> None:
-    with pytest.raises(ParameterError, match="unknown method 'unet3'; known: propagate"):
+    with pytest.raises(ParameterError, match="unknown method 'unet3'; known: volumetric"):
         segment_cell(volume, region(), "unet3")
     with pytest.raises(InputError, match="region of cell 7 lies outside the volume"):
         segment_cell(volume[:4], region())

@@ -43,8 +43,8 @@ def run(
     *,
     out: OutFolder = None,
     method: Annotated[
-        str, typer.Option(metavar="NAME", help="How a cell is segmented: propagate.")
-    ] = "propagate",
+        str, typer.Option(metavar="NAME", help="How a cell is segmented: volumetric or propagate.")
+    ] = "volumetric",
     parameters: ParameterFile = None,
     cells: Annotated[
         str | None, typer.Option(metavar="3,8", help="Segment only these cells.")

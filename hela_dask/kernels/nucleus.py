@@ -10,7 +10,13 @@ from skimage.segmentation import watershed
 from hela_dask.kernels import morphology
 from hela_dask.parameters import PropagateParameters
 
-__all__ = ["continue_nucleus", "outline_nucleus", "smoothest_spot", "start_nucleus"]
+__all__ = [
+    "continue_nucleus",
+    "envelope_ring",
+    "outline_nucleus",
+    "smoothest_spot",
+    "start_nucleus",
+]
 
 Mask = NDArray[np.bool_]
 Grey = NDArray[np.float32]
@@ -199,3 +205,21 @@ def outline_nucleus(
     markers[inside] = 1
     filled: Mask = ndimage.binary_fill_holes(watershed(strength, markers) == 1)
     return filled
+
+
+def envelope_ring(nucleus: Mask, cell: Mask, width: float, voxel: tuple[float, ...]) -> Mask:
+    """The nuclear envelope of each slice: what of the cell lies within `width` of the nucleus.
+
+    Parameters
+    ----------
+    nucleus, cell
+        (z, y, x) masks; the cell holds the nucleus.
+    width
+        Thickness of the envelope in the plane, nm.
+    voxel
+        Voxel size (z, y, x) in nm.
+    """
+    ring = np.zeros_like(nucleus)
+    for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
+        ring[z] = morphology.dilate(nucleus[z], width, voxel[1:]) & cell[z] & ~nucleus[z]
+    return ring

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ParameterError
+from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters
 
-__all__ = ["METHODS", "Masks", "Method", "get_method"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "Masks", "Method", "Trace", "get_method"]
 
 # Name of a method: the module here that has a function of the same name.
-METHODS = ("propagate",)
+METHODS = ("volumetric", "propagate")
+DEFAULT_METHOD = METHODS[0]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Masks:
     ----------
     nucleus, cell : ndarray of bool, (z, y, x)
         Of the region's shape; the cell includes its nucleus.
+    envelope : ndarray of bool, (z, y, x)
+        The nuclear envelope: in the cell, outside the nucleus.
     status, reason : str
         As in the cells table: ``ok``, ``no_nucleus`` or ``no_resin``, and why.
     flags : tuple of str
@@ -34,6 +38,7 @@ class Masks:
 
     nucleus: NDArray[np.bool_]
     cell: NDArray[np.bool_]
+    envelope: NDArray[np.bool_]
     status: str = "ok"
     reason: str = ""
     flags: tuple[str, ...] = ()
@@ -49,6 +54,7 @@ class Method(Protocol):
         voxel: tuple[float, float, float],
         centre: tuple[int, int, int],
         parameters: Parameters,
+        trace: Trace | None = None,
     ) -> Masks:
         """Segment the cell at `centre` (z, y, x in voxels) of a region.
 
@@ -64,6 +70,8 @@ class Method(Protocol):
             z, y, x of the cell's centre, voxels of the region.
         parameters
             All knobs.
+        trace
+            Told what each step makes of one slice, for pictures; None for nobody.
         """
 
 

@@ -20,11 +20,13 @@ from hela_dask.kernels.levelling import brightness_offsets
 from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume
 from hela_dask.kernels.nucleus import (
     continue_nucleus,
+    envelope_ring,
     outline_nucleus,
     smoothest_spot,
     start_nucleus,
 )
 from hela_dask.methods import Masks
+from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters, PropagateParameters
 
 __all__ = ["propagate"]
@@ -43,6 +45,7 @@ def propagate(
     voxel: Voxel,
     centre: tuple[int, int, int],
     parameters: Parameters,
+    trace: Trace | None = None,
 ) -> Masks:
     """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
     p = parameters.propagate
@@ -52,6 +55,7 @@ def propagate(
         return Masks(
             nucleus,
             nucleus.copy(),
+            np.zeros_like(nucleus),
             "no_resin",
             "no resin is visible in the region, so the cell cannot be told from its neighbours",
         )
@@ -61,11 +65,12 @@ def propagate(
         return Masks(
             nucleus,
             cell,
+            np.zeros_like(nucleus),
             "no_nucleus",
             f"no smooth piece of {p.smallest_nucleus:g} µm² within {p.search / 1000:g} µm"
             f" of the centre in slice {centre[0] + 1} of the region",
         )
-    return Masks(nucleus, cell)
+    return Masks(nucleus, cell, envelope_ring(nucleus, cell, p.envelope_width, voxel))
 
 
 class _Membranes:

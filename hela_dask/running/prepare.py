@@ -19,7 +19,7 @@ from hela_dask.errors import (
     ParameterError,
     StorageError,
 )
-from hela_dask.methods import get_method
+from hela_dask.methods import DEFAULT_METHOD, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.plan import Need, memory_needs
 from hela_dask.running.markers import fingerprint_files
@@ -96,7 +96,7 @@ def prepare(
     store: str | Path,
     out: str | Path | None,
     *,
-    method: str = "propagate",
+    method: str = DEFAULT_METHOD,
     parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
     cells: Sequence[int] | None = None,
     box: Sequence[Sequence[float]] | None = None,

@@ -24,6 +24,7 @@ from hela_dask import store
 from hela_dask.assemble import Slab, assemble_slab, encode_masks
 from hela_dask.kernels.background import background_slice
 from hela_dask.measure import count_slab
+from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.running.dispatch import Unit
 from hela_dask.running.lock import Lock
@@ -59,7 +60,7 @@ class Job:
     run: Path
     labels: Path
     lock: Lock
-    method: str = "propagate"
+    method: str = DEFAULT_METHOD
     parameters: Parameters = field(default_factory=Parameters)
 
     @property
