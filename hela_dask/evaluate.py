@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.labels_input import LabelSource, Pair, open_labels, pair_labels
+from hela_dask.labels_input import LabelSource, Pair, Without, open_labels, pair_labels
 from hela_dask.metrics import (
     Contingency,
     adjusted_rand_index,
@@ -20,8 +20,9 @@ from hela_dask.metrics import (
     sum_contingencies,
     variation_of_information,
 )
+from hela_dask.predictions import labels_for_class
 from hela_dask.scores import ClassScore, ClassScores, InstanceScores
-from hela_dask.surfaces import SurfaceCollector, SurfaceDistance, surface_distance
+from hela_dask.surfaces import SurfaceCollector, Surfaces, surface_distances
 
 __all__ = ["evaluate", "parse_classes", "parse_slices", "score", "score_classes", "score_instances"]
 
@@ -37,7 +38,7 @@ def evaluate(
     classes: Mapping[str, Sequence[int]] | None = None,
     slices: tuple[int, int] | None = None,
     all_instances: bool = False,
-    hausdorff: bool = True,
+    hausdorff: bool | Collection[str] = True,
     voxel_size: VoxelSize | None = None,
 ) -> pd.DataFrame:
     """Score predicted labels against a truth, as a table.
@@ -50,19 +51,22 @@ def evaluate(
         equal, or one is a whole number of times as fine: then it is compared on the coarser grid,
         where a pixel takes the commonest label of the finer ones in it (of equals the smallest).
         The prediction may also be the OME-Zarr image that owns ``labels/nuclei`` and
-        ``labels/cells`` (a class whose name begins with "nucle" is then compared with the
-        nuclei, any other with the cells), or a mapping from class name to labels.
+        ``labels/cells`` (each class is then compared with the labels its name says: nucleus,
+        cell, cytoplasm, envelope, background; see
+        :func:`hela_dask.predictions.labels_for_class`), or a mapping from class name to labels.
     classes : mapping of name to label values of the truth, optional
         For example ``{"nucleus": [2], "cell": [1, 2, 5]}``. For each class the predicted instance
         that overlaps it most over the evaluated slices is scored. Predicted cells include their
-        nucleus, so give a class of cells its nucleus' value as well. Without classes both sides
+        nucleus, so give a class of cells its nucleus' value as well; a class cytoplasm=1,5 of
+        such an image is compared with cells less their nuclei. Without classes both sides
         are instances, and are matched one to one.
     slices : (first, last), optional
         1-based, both included; needed where the two have different numbers of slices.
     all_instances : bool
         Score the union of all predicted instances instead.
-    hausdorff : bool
-        Also measure the distance between the surfaces in 3D; it needs a voxel size.
+    hausdorff : bool or names of classes
+        Also measure the distance between the surfaces in 3D, of all classes or of some; it needs
+        a voxel size.
     voxel_size : (z, y, x) in nm, optional
         Of the grid compared on; by default what the inputs know.
 
@@ -111,7 +115,7 @@ def score(
     classes: Mapping[str, Sequence[int]] | None = None,
     slices: tuple[int, int] | None = None,
     all_instances: bool = False,
-    hausdorff: bool = True,
+    hausdorff: bool | Collection[str] = True,
     voxel_size: VoxelSize | None = None,
 ) -> ClassScores | InstanceScores:
     """As :func:`evaluate`, with everything that was measured.
@@ -141,7 +145,7 @@ def score_classes(
     *,
     slices: tuple[int, int] | None = None,
     all_instances: bool = False,
-    hausdorff: bool = True,
+    hausdorff: bool | Collection[str] = True,
     voxel_size: VoxelSize | None = None,
 ) -> ClassScores:
     """Score masks against classes of the truth; parameters as in :func:`evaluate`.
@@ -159,19 +163,19 @@ def score_classes(
         raise ParameterError("no class was given; name one, for example nucleus=2")
     true = open_labels(truth, "the truth")
     # Classes that share their prediction are counted in one pass.
-    groups: dict[str, tuple[LabelSource, list[str]]] = {}
+    groups: dict[Hashable, tuple[LabelSource, list[str]]] = {}
     for name in classes:
-        source = _prediction_of(prediction, name)
-        key = str(source) if isinstance(source, str | Path) else str(id(source))
-        groups.setdefault(key, (open_labels(source, "the prediction"), []))[1].append(name)
+        source = labels_for_class(prediction, name)
+        groups.setdefault(_key(source), (open_labels(source, "the prediction"), []))[1].append(name)
     scores: dict[str, ClassScore] = {}
     for source, names in groups.values():
         pair = pair_labels(source, true, slices, voxel_size)
         tables = _count(pair)
         for name in names:
             values = tuple(int(value) for value in classes[name])
+            wanted = hausdorff if isinstance(hausdorff, bool) else name in hausdorff
             scores[name] = _score_class(
-                pair, tables, name, values, all_instances=all_instances, hausdorff=hausdorff
+                pair, tables, name, values, all_instances=all_instances, hausdorff=wanted
             )
     return ClassScores({name: scores[name] for name in classes})
 
@@ -195,18 +199,11 @@ def score_instances(
     )
 
 
-def _prediction_of(prediction: Any, name: str) -> Any:
-    """The labels that a class is compared with."""
-    if isinstance(prediction, Mapping):
-        if name not in prediction:
-            known = ", ".join(map(str, prediction))
-            raise ParameterError(f"no prediction for class {name!r}; there is one for {known}")
-        return prediction[name]
-    if isinstance(prediction, str | Path):
-        for folder in (Path(prediction) / "labels", Path(prediction)):
-            if (folder / "nuclei").is_dir() and (folder / "cells").is_dir():
-                return folder / ("nuclei" if name.lower().startswith("nucle") else "cells")
-    return prediction
+def _key(source: Any) -> Hashable:
+    """Equal for the same labels, named twice."""
+    if isinstance(source, Without):
+        return _key(source.labels), _key(source.others)
+    return str(source) if isinstance(source, str | Path) else id(source)
 
 
 def _count(pair: Pair) -> list[Contingency]:
@@ -244,30 +241,30 @@ def _score_class(
     if not overlaps:
         log.warning("%s has no instance where %s is %s", pair.prediction.name, name, values)
     slices = tuple(table.confusion(chosen, values) for table in tables)
-    surface = SurfaceDistance()
+    surfaces = Surfaces()
     if hausdorff and pair.voxel_size is None:
         log.warning("no voxel size is known, so %s has no Hausdorff distance", name)
     elif hausdorff and chosen:
         present = [k for k, slice_ in enumerate(slices) if slice_.present]
-        surface = _surface(pair, (present[0], present[-1]), chosen, values)
+        surfaces = _surfaces(pair, (present[0], present[-1]), chosen, values)
     return ClassScore(
         name=name,
         values=values,
         instances=chosen,
         first_slice=pair.slices[0],
         slices=slices,
-        surface=surface,
+        surfaces=surfaces,
         voxel_size=pair.voxel_size,
     )
 
 
-def _surface(
+def _surfaces(
     pair: Pair, present: tuple[int, int], chosen: tuple[int, ...], values: tuple[int, ...]
-) -> SurfaceDistance:
+) -> Surfaces:
     """Second pass, over the slices (0-based within the evaluated) where either mask is."""
     size = pair.voxel_size
     if size is None:
-        return SurfaceDistance()
+        return Surfaces()
     # A slice more on both sides, so that a top inside the evaluated slices is seen as one.
     first = max(pair.slices[0], pair.slices[0] + present[0] - 1)
     last = min(pair.slices[1], pair.slices[0] + present[1] + 1)
@@ -275,7 +272,7 @@ def _surface(
     for _, p, t in pair.slabs(first, last):
         predicted.add(np.isin(p, chosen))
         true.add(np.isin(t, values))
-    return surface_distance(predicted.points(), true.points())
+    return surface_distances(predicted.points(), true.points())
 
 
 def parse_classes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hela_dask.sources import open_source
 from hela_dask.storage.metadata import read_image
 from hela_dask.volume import open_volume, voxel_size
 
-__all__ = ["LabelSource", "Pair", "majority", "open_labels", "pair_labels"]
+__all__ = ["LabelSource", "Pair", "Without", "majority", "open_labels", "pair_labels"]
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +51,26 @@ class LabelSource:
     read: Callable[[int, int], Labels]
 
 
+@dataclass(frozen=True)
+class Without:
+    """Labels, less the voxels where others are not 0: cells without their nuclei.
+
+    Attributes
+    ----------
+    labels, others : path or array
+        As :func:`open_labels` takes them, of one shape.
+    """
+
+    labels: Any
+    others: Any
+
+
 def open_labels(labels: Any, name: str) -> LabelSource:
     """Labels from a path or an array.
 
     Parameters
     ----------
-    labels : path or array
+    labels : path, array or Without
         An OME-Zarr label group (its finest level), a TIFF or ``.npy`` file, a DataArray, or
         anything with a shape, a dtype and slicing; (z, y, x), or (y, x) for one slice.
     name : str
@@ -71,6 +85,8 @@ def open_labels(labels: Any, name: str) -> LabelSource:
     """
     if isinstance(labels, str | Path):
         return _from_path(Path(labels))
+    if isinstance(labels, Without):
+        return _without(open_labels(labels.labels, name), open_labels(labels.others, name))
     size = None
     if isinstance(labels, xr.DataArray):
         labels = labels.transpose("z", "y", "x") if set(labels.dims) == set("zyx") else labels
@@ -83,6 +99,27 @@ def open_labels(labels: Any, name: str) -> LabelSource:
     if not hasattr(labels, "shape") or not hasattr(labels, "dtype"):
         raise InputError(f"{name} must be a path or an array, not {type(labels).__name__}")
     return _from_array(labels, name, size)
+
+
+def _without(labels: LabelSource, others: LabelSource) -> LabelSource:
+    if labels.shape != others.shape:
+        raise InputError(
+            f"{labels.name} is {labels.shape} and {others.name} {others.shape} (z, y, x): labels "
+            "that are taken from others must have their shape"
+        )
+
+    def read(z0: int, z1: int) -> Labels:
+        kept = np.array(labels.read(z0, z1))
+        kept[others.read(z0, z1) != 0] = 0
+        return kept
+
+    return replace(
+        labels,
+        name=f"{labels.name} without {others.name}",
+        depth=max(labels.depth, others.depth),
+        item=labels.item + others.item,
+        read=read,
+    )
 
 
 def _from_path(path: Path) -> LabelSource:

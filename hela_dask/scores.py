@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import add
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from hela_dask.errors import InputError
 from hela_dask.metrics import SCORES, Confusion, Matching, summarise
 from hela_dask.storage.files import plain
-from hela_dask.surfaces import SurfaceDistance
+from hela_dask.surfaces import SurfaceDistance, Surfaces
 
 __all__ = ["ClassScore", "ClassScores", "InstanceScores"]
 
@@ -34,8 +35,8 @@ class ClassScore:
         1-based number of the first of ``slices``.
     slices : tuple of Confusion
         Voxel counts of every evaluated slice.
-    surface : SurfaceDistance
-        Between the two surfaces in 3D, nm.
+    surfaces : Surfaces
+        How far the two surfaces are apart in 3D; empty where that was not measured.
     voxel_size : (z, y, x) in nm, or None
     """
 
@@ -44,13 +45,45 @@ class ClassScore:
     instances: tuple[int, ...]
     first_slice: int
     slices: tuple[Confusion, ...]
-    surface: SurfaceDistance
+    surfaces: Surfaces
     voxel_size: tuple[float, float, float] | None
 
     @cached_property
     def pooled(self) -> Confusion:
         """Counts over all evaluated slices."""
         return reduce(add, self.slices)
+
+    @cached_property
+    def surface(self) -> SurfaceDistance:
+        """Mean, 95 % and largest distance between the surfaces, nm; NaN if not measured."""
+        return self.surfaces.summary()
+
+    def within(self, first: int, last: int) -> ClassScore:
+        """The same instances in some of the slices, 1-based, both included.
+
+        Surface voxels of these slices count; the nearest one of the other surface may lie beyond.
+
+        Raises
+        ------
+        InputError
+            When not all of these slices were evaluated.
+
+        Examples
+        --------
+        >>> poles = scores["nucleus"].within(1, 74)  # doctest: +SKIP
+        >>> poles.pooled.ji, poles.summaries()["ji"]["mean"], poles.surface.p95  # doctest: +SKIP
+        """
+        end = self.first_slice + len(self.slices) - 1
+        if not self.first_slice <= first <= last <= end:
+            raise InputError(
+                f"slices {first}:{last} are not in {self.first_slice}:{end}, which were evaluated"
+            )
+        surfaces = Surfaces()
+        if self.voxel_size is not None:
+            step = self.voxel_size[0]
+            surfaces = self.surfaces.between((first - 1.5) * step, (last - 0.5) * step)
+        part = self.slices[first - self.first_slice : last - self.first_slice + 1]
+        return replace(self, first_slice=first, slices=part, surfaces=surfaces)
 
     def per_slice(self) -> pd.DataFrame:
         """A row a slice: ``slice`` (1-based), ``tp``, ``fp``, ``fn``, ``tn`` and every ratio."""
@@ -94,6 +127,10 @@ class ClassScores:
 
     def __getitem__(self, name: str) -> ClassScore:
         return self.classes[name]
+
+    def within(self, first: int, last: int) -> ClassScores:
+        """Of some of the slices, see :meth:`ClassScore.within`."""
+        return ClassScores({name: item.within(first, last) for name, item in self.classes.items()})
 
     def table(self) -> pd.DataFrame:
         """A row a class: pooled ratios, distances in nm, and ji and ac a slice."""

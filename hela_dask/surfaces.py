@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-__all__ = ["SurfaceCollector", "SurfaceDistance", "surface_distance"]
+__all__ = ["SurfaceCollector", "SurfaceDistance", "Surfaces", "surface_distances"]
 
 Mask = NDArray[np.bool_]
 Points = NDArray[np.float64]
@@ -94,15 +94,47 @@ class SurfaceCollector:
         self._next += 1
 
 
-def surface_distance(prediction: Points, truth: Points) -> SurfaceDistance:
-    """Hausdorff distances between two sets of surface voxels (n, 3), nm; NaN if one is empty."""
+@dataclass(frozen=True, eq=False)
+class Surfaces:
+    """Distance of every voxel of two surfaces to the other one.
+
+    Attributes
+    ----------
+    heights : pair of (n,) float
+        z of the voxels of the predicted and of the true surface, nm.
+    distances : pair of (n,) float
+        nm, to the nearest voxel of the other surface.
+    """
+
+    heights: tuple[Points, Points] = (np.zeros(0), np.zeros(0))
+    distances: tuple[Points, Points] = (np.zeros(0), np.zeros(0))
+
+    def between(self, low: float, high: float) -> Surfaces:
+        """Those voxels whose z is in [low, high], nm; the nearest one may lie beyond."""
+        kept = [(z >= low) & (z <= high) for z in self.heights]
+        heights, distances = (
+            (pair[0][kept[0]], pair[1][kept[1]]) for pair in (self.heights, self.distances)
+        )
+        return Surfaces(heights, distances)
+
+    def summary(self) -> SurfaceDistance:
+        """The larger of the two directions in each figure; NaN where one has no voxel."""
+        if not all(part.size for part in self.distances):
+            return SurfaceDistance()
+        return SurfaceDistance(
+            mean=float(max(part.mean() for part in self.distances)),
+            p95=float(max(np.percentile(part, 95) for part in self.distances)),
+            maximum=float(max(part.max() for part in self.distances)),
+        )
+
+
+def surface_distances(prediction: Points, truth: Points) -> Surfaces:
+    """Of two sets of surface voxels, (n, 3) in nm; nothing where one of them is empty."""
     if not len(prediction) or not len(truth):
-        return SurfaceDistance()
-    there, back = _nearest(prediction, truth), _nearest(truth, prediction)
-    return SurfaceDistance(
-        mean=float(max(there.mean(), back.mean())),
-        p95=float(max(np.percentile(there, 95), np.percentile(back, 95))),
-        maximum=float(max(there.max(), back.max())),
+        return Surfaces()
+    return Surfaces(
+        (prediction[:, 0], truth[:, 0]),
+        (_nearest(prediction, truth), _nearest(truth, prediction)),
     )
 
 

@@ -26,7 +26,7 @@ from hela_dask.evaluate import (
     score_classes,
     score_instances,
 )
-from hela_dask.labels_input import majority
+from hela_dask.labels_input import Without, majority
 from hela_dask.storage.label_groups import create_labels
 from hela_dask.volume import open_volume
 
@@ -137,7 +137,8 @@ def test_label_groups_are_read_alone_or_through_their_image(tmp_path: Path) -> N
     prediction, truth = drawn()
     cells = np.where(truth > 0, 3, 0)
     image = store.create_image(tmp_path / "a.ome.zarr", truth.shape, "uint8", SIZE, name="image")
-    for name, labels in (("nuclei", prediction), ("cells", cells)):
+    resin = np.where(cells > 0, 0, 1)
+    for name, labels in (("nuclei", prediction), ("cells", cells), ("background", resin)):
         group = create_labels(
             image.path, name, truth.shape, np.uint32, SIZE, source_image=image.path
         )
@@ -151,9 +152,43 @@ def test_label_groups_are_read_alone_or_through_their_image(tmp_path: Path) -> N
     assert evaluate(nuclei, truth, classes=NUCLEUS).equals(wanted.iloc[:1])
     for owner in (image.path, str(image.path / "labels")):
         assert evaluate(owner, truth, classes=classes).equals(wanted)
+    # A cell without its nucleus, and the resin, are found by the names of their classes.
+    rest = {"cell_without_nucleus": [1], "Cytoplasm": [1], "resin": [0]}
+    found = evaluate(image.path, truth, classes=rest)
+    only = evaluate(np.where(prediction > 0, 0, cells), truth, classes={"c": [1]}, voxel_size=SIZE)
+    assert found.iloc[0].equals(only.iloc[0]) and found.iloc[1].equals(only.iloc[0])
+    assert found.loc["resin", "ji"] == 1.0
     assert evaluate(open_volume(nuclei), nuclei)["f1"].eq(1).all()
     with pytest.raises(InputError, match=r"is an image: name one of its labels, as in .*labels"):
         evaluate(image.path, truth)
+
+
+def test_a_cell_without_its_nucleus_needs_both_of_one_shape() -> None:
+    prediction, truth = drawn()
+    cells = np.where(truth > 0, 3, 0)
+    both = {"cytoplasm": Without(cells, prediction), "again": Without(cells, prediction)}
+    table = evaluate(both, truth, classes={"cytoplasm": [2], "again": [2]}, hausdorff=False)
+    # Of the six true voxels one is left, which the prediction has not; slice 3 is all other.
+    assert table["ji"].tolist() == [1 / 20, 1 / 20]
+    with pytest.raises(InputError, match="must have their shape"):
+        evaluate(Without(cells, prediction[:2]), truth, classes=NUCLEUS)
+
+
+def test_some_slices_are_scored_apart() -> None:
+    whole = score_classes(*drawn(), NUCLEUS, voxel_size=SIZE)
+    part = whole.within(2, 3)["nucleus"]
+    assert (part.instances, part.pooled.ji, part.summaries()["ji"]["mean"]) == ((5,), 0.0, 0.0)
+    assert part.per_slice()["slice"].tolist() == [2, 3]
+    assert math.isnan(part.surface.mean) and whole["nucleus"].surface.mean > 0
+    assert whole.within(1, 3)["nucleus"].surface == whole["nucleus"].surface
+    with pytest.raises(InputError, match="not in 1:3, which were evaluated"):
+        whole.within(3, 4)
+
+
+def test_surfaces_are_measured_for_the_classes_that_are_named() -> None:
+    classes = {"nucleus": [2], "other": [1]}
+    table = evaluate(*drawn(), classes=classes, voxel_size=SIZE, hausdorff=["other"])
+    assert table["hausdorff_mean"].notna().tolist() == [False, True]
 
 
 def test_one_slice_may_be_two_dimensional() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hela_dask.surfaces import SurfaceCollector, SurfaceDistance, surface_distance
+from hela_dask.surfaces import SurfaceCollector, SurfaceDistance, surface_distances
 
 SIZE = (50.0, 40.0, 10.0)
 
@@ -49,7 +49,7 @@ def test_a_shift_by_one_voxel_is_one_voxel_size(axis: int, distance: float) -> N
     # nearest surface voxel is 10 nm away, in x. The way back is the mirror image.
     moved = tuple(c + (k == axis) for k, c in enumerate((2, 3, 4)))
     a, b = surface(cube((2, 3, 4))), surface(cube((moved[0], moved[1], moved[2])))
-    result = surface_distance(a, b)
+    result = surface_distances(a, b).summary()
     assert result.maximum == distance
     assert result.mean == pytest.approx((9 * distance + 10) / 26)
 
@@ -58,14 +58,15 @@ def test_two_flat_plates_are_their_gap_apart() -> None:
     # One-voxel plates across the whole plane, three slices apart: every distance is 150 nm.
     low, high = np.zeros((2, 7, 6, 5), bool)
     low[1], high[4] = True, True
-    assert surface_distance(surface(low), surface(high)) == SurfaceDistance(150.0, 150.0, 150.0)
+    found = surface_distances(surface(low), surface(high)).summary()
+    assert found == SurfaceDistance(150.0, 150.0, 150.0)
 
 
 def test_the_larger_direction_counts() -> None:
     # One voxel of five is 40 nm away from the other surface (5 single voxels in a row of y).
     row, part = np.zeros((2, 1, 5, 3), bool)
     row[0, :, 1], part[0, :4, 1] = True, True
-    result = surface_distance(surface(row), surface(part))
+    result = surface_distances(surface(row), surface(part)).summary()
     # There: (0, 0, 0, 0, 40), mean 8, 95th percentile 40 * 0.8 = 32; back: all 0.
     assert (result.mean, result.maximum) == (8.0, 40.0)
     assert result.p95 == pytest.approx(32.0)
@@ -86,4 +87,14 @@ def test_slabs_do_not_change_the_surface(slabs: int) -> None:
 def test_nothing_has_no_distance() -> None:
     nothing = surface(np.zeros((3, 4, 4), bool))
     assert nothing.shape == (0, 3)
-    assert math.isnan(surface_distance(nothing, surface(cube((1, 1, 1)))).mean)
+    assert math.isnan(surface_distances(nothing, surface(cube((1, 1, 1)))).summary().mean)
+
+
+def test_some_slices_of_a_surface_are_compared_with_all_of_the_other() -> None:
+    # One-voxel plates at slices 2 and 5 against one at slice 4: 100 nm below it, 50 nm above.
+    plates, one = np.zeros((2, 7, 6, 5), bool)
+    plates[[1, 4]], one[3] = True, True
+    surfaces = surface_distances(surface(plates), surface(one))
+    assert surfaces.between(150.0, 200.0).summary() == SurfaceDistance(50.0, 50.0, 50.0)
+    assert math.isnan(surfaces.between(0.0, 100.0).summary().mean)  # no truth there
+    assert surfaces.between(0.0, 300.0).summary() == surfaces.summary()

@@ -22,6 +22,7 @@ from hela_dask.report.tables import (
     scores_table,
     timings_table,
 )
+from hela_dask.running.scoring import CLASSES
 
 __all__ = ["render"]
 
@@ -158,7 +159,7 @@ def _warnings(folder: RunFolder, notes: Iterable[str]) -> str:
 
 
 def _scores(folder: RunFolder, pictures: Sequence[Picture]) -> str:
-    scores = {name: folder.score(name) for name in ("nucleus", "cell") if folder.score(name)}
+    scores = {name: folder.score(name) for name in CLASSES if folder.score(name)}
     if not scores:
         return ""
     classes = {name: score for name, score in scores.items() if "ji" in score}

@@ -12,12 +12,21 @@ import numpy as np
 from hela_dask.errors import InputError
 from hela_dask.evaluate import score_classes, score_instances
 from hela_dask.labels_input import open_labels, pair_labels
+from hela_dask.predictions import predictions_of
 
-__all__ = ["Truth", "find_truth", "score_run"]
+__all__ = ["CLASSES", "Truth", "find_truth", "score_run"]
 
-CLASSES = {"nucleus": (2,), "cell": (1, 2, 5)}
+CLASSES = {
+    "nucleus": (2,),
+    "cell": (1, 2, 5),
+    "cytoplasm": (1, 5),
+    "background": (4,),
+}
 """The classes of the published maps: 1 nuclear envelope, 2 nucleus, 3 other cells, 4 resin,
-5 this cell's cytoplasm. A cell is taken with its nucleus."""
+5 this cell's cytoplasm. A cell is taken with its nucleus, ``cytoplasm`` is the same cell without
+it, but with the envelope (the papers' "cell excluding nucleus")."""
+
+_SURFACES = ("nucleus", "cell")  # the resin's has as many voxels as all cells' together
 
 _CLASS_MAP = frozenset(range(1, 6))  # no 0: instances leave the resin unnamed, class maps do not
 
@@ -36,8 +45,8 @@ class Truth:
     slices : tuple of int
         First and last slice that are compared, 1-based: all that the truth has.
     classes : dict
-        Of a class map: values of nucleus and cell. A map without class 5 marks no single cell:
-        then all nuclei are compared with class 2.
+        Of a class map: the values of each class. A map without class 5 marks no single cell:
+        then all nuclei are compared with class 2, and the resin with class 4.
     """
 
     kind: str
@@ -78,7 +87,8 @@ def find_truth(path: str | Path, shape: tuple[int, int, int]) -> Truth:
         pair_labels(volume, labels, (1, last))
     values = _values(path) if len(paths) == 1 else set()
     if {2, 4} <= values <= _CLASS_MAP:
-        classes = CLASSES if 5 in values else {"nucleus": CLASSES["nucleus"]}
+        named = CLASSES if 5 in values else ("nucleus", "background")
+        classes = {name: CLASSES[name] for name in named if values.intersection(CLASSES[name])}
         return Truth("classes", {"classes": path}, (1, last), classes)
     if len(depths) > 1:
         raise InputError(f"{path}: nuclei and cells have different numbers of slices")
@@ -116,16 +126,16 @@ def score_run(truth: Truth, labels: Mapping[str, Path]) -> dict[str, Any]:
     truth : Truth
         From :func:`find_truth`.
     labels : mapping
-        The label groups ``nuclei`` and ``cells``.
+        The label groups ``nuclei``, ``cells``, ``envelope`` and ``background``.
 
     Returns
     -------
     dict
-        ``kind``, ``truth`` (paths), ``slices``, and ``nucleus`` and ``cell``, each as
-        ``evaluate --json`` prints it: for classes ``ji``, ``ac``, ``dice``, ``per_slice``, …; for
-        instances the matching at IoU 0.5 to 0.9.
+        ``kind``, ``truth`` (paths), ``slices``, and each class as ``evaluate --json`` prints it:
+        of a class map those of :data:`CLASSES` that it has, with ``ji``, ``ac``, ``dice``,
+        ``per_slice``, …; of instances ``nucleus`` and ``cell``, the matching at IoU 0.5 to 0.9.
     """
-    predicted = {"nucleus": labels["nuclei"], "cell": labels["cells"]}
+    predicted = predictions_of(labels["cells"].parent)
     found: dict[str, Any] = {
         "kind": truth.kind,
         "truth": {name: str(path) for name, path in truth.paths.items()},
@@ -139,6 +149,7 @@ def score_run(truth: Truth, labels: Mapping[str, Path]) -> dict[str, Any]:
             truth.classes,
             slices=truth.slices,
             all_instances="cell" not in truth.classes,
+            hausdorff=_SURFACES,
         )
         return {**found, "classes": dict(truth.classes), **scores.to_dict()}
     for name, path in truth.paths.items():
