@@ -12,7 +12,7 @@ from skimage.segmentation import watershed
 from hela_dask.kernels import morphology
 from hela_dask.parameters import PropagateParameters
 
-__all__ = ["basins", "cell_slice"]
+__all__ = ["basins", "cell_slice", "choose_basins"]
 
 Mask = NDArray[np.bool_]
 
@@ -92,6 +92,24 @@ def cell_slice(
     pixel, parameters
         Pixel size (y, x) in nm; ``nucleus_share``, ``cover`` and ``neck`` are used.
     """
+    chosen = choose_basins(pieces, nucleus, previous, centre, parameters)
+    return _without_necks(chosen, pixel, parameters.neck)
+
+
+def choose_basins(
+    pieces: NDArray[np.int32],
+    nucleus: Mask,
+    previous: Mask | None,
+    centre: tuple[int, int],
+    parameters: PropagateParameters,
+) -> Mask:
+    """The basins of a slice that :func:`cell_slice` keeps, and the nucleus, not cleaned yet.
+
+    Parameters
+    ----------
+    pieces, nucleus, previous, centre, parameters
+        As in :func:`cell_slice`; ``nucleus_share`` and ``cover`` are used.
+    """
     p = parameters
     count = int(pieces.max()) + 1
     sizes = np.bincount(pieces.ravel(), minlength=count)
@@ -104,7 +122,8 @@ def cell_slice(
     elif not nucleus.any():
         keep[pieces[centre]] = True
     keep[0] = False
-    return _without_necks(keep[pieces] | nucleus, pixel, p.neck)
+    chosen: Mask = keep[pieces] | nucleus
+    return chosen
 
 
 def _without_necks(mask: Mask, pixel: tuple[float, float], radius: float) -> Mask:

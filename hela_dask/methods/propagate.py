@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
-from hela_dask.kernels.cell import basins, cell_slice
+from hela_dask.kernels.cell import basins, cell_slice, choose_basins
 from hela_dask.kernels.levelling import brightness_offsets
 from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume
 from hela_dask.kernels.nucleus import (
@@ -26,6 +26,7 @@ from hela_dask.kernels.nucleus import (
     start_nucleus,
 )
 from hela_dask.methods import Masks
+from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters, PropagateParameters
 
@@ -50,7 +51,7 @@ def propagate(
     """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
     p = parameters.propagate
     centre = (_nearest_shown(image, centre[0]), *centre[1:])
-    nucleus = _nucleus(image, background, voxel, centre, p)
+    nucleus = _nucleus(image, background, voxel, centre, p, trace)
     if not background.any():
         return Masks(
             nucleus,
@@ -59,7 +60,7 @@ def propagate(
             "no_resin",
             "no resin is visible in the region, so the cell cannot be told from its neighbours",
         )
-    cell = _cell(image, nucleus, background, voxel, centre, p)
+    cell = _cell(image, nucleus, background, voxel, centre, p, trace=trace)
     nucleus &= cell
     if not nucleus.any():
         return Masks(
@@ -79,7 +80,7 @@ class _Membranes:
     def __init__(
         self, image: NDArray[Any], background: Mask, voxel: Voxel, p: PropagateParameters
     ) -> None:
-        self._image, self._voxel, self._p = image, voxel, p
+        self._image, self._background, self._voxel, self._p = image, background, voxel, p
         self._offsets = brightness_offsets(image, background, voxel, p.slow)
         self._scales = ((0.0, 1.0), (0.0, 1.0))
         self._first, self._slab = -1, (np.empty(0, np.float32), np.empty(0, np.float32))
@@ -123,6 +124,11 @@ class _Membranes:
         stronger: Grey = np.maximum(lines, sheets)
         return stronger
 
+    def free(self, z: int) -> tuple[Grey, Mask]:
+        """Membrane strength of a slice, and its tissue without membranes."""
+        strength = self.strength(z)
+        return strength, (strength < self._p.membrane) & ~self._background[z]
+
 
 def _nucleus(
     image: NDArray[Any],
@@ -130,59 +136,85 @@ def _nucleus(
     voxel: Voxel,
     centre: tuple[int, int, int],
     p: PropagateParameters,
+    trace: Trace | None,
 ) -> Mask:
     """All slices of the nucleus, up to the inner face of its envelope."""
-    pixel = voxel[1:]
+    pixel, start = voxel[1:], centre[0]
     nucleus = np.zeros(image.shape, dtype=bool)
     membranes = _Membranes(image, background, voxel, p)
-    start = centre[0]
-    own = _own_piece(~background[start], centre[1:], pixel, p)
-    spot = smoothest_spot(membranes.ridges(start)[0], own, centre[1:], pixel, p)
-    if spot is None:
+    begun = _start(membranes, background[start], centre, pixel, p, trace)
+    if begun is None:
         return nucleus
-    membranes.calibrate(start, _disc(image.shape[1:], spot, p.spot, pixel))
-
-    def free(z: int) -> tuple[Grey, Mask]:
-        strength = membranes.strength(z)
-        return strength, (strength < p.membrane) & ~background[z]
-
-    strength, inside = free(start)
-    first, clearance = start_nucleus(inside, own, spot, pixel, p)
-    if not first.any():
-        return nucleus
-    # The spot is smoother than the rest of the nucleus, with its nucleoli: measure all of it.
-    membranes.calibrate(start, first)
-    strength, inside = free(start)
-    again, wider = start_nucleus(inside, own, spot, pixel, p)
-    if again.any():
-        first, clearance = again, wider
+    first, clearance, spot = begun
     margin = p.reach + p.outside + clearance
-    box = _box(first, margin, pixel)
-    nucleus[start][box] = outline_nucleus(
-        strength[box], first[box], background[start][box], pixel, p
-    )
+
+    def outline(z: int, strength: Grey, core: Mask, box: tuple[slice, slice]) -> None:
+        nucleus[z][box] = outline_nucleus(strength[box], core[box], background[z][box], pixel, p)
+        if trace is not None and trace.z == z:
+            steps.show_outline(trace, core, nucleus[z], p)
+
+    outline(start, membranes.strength(start), first, _box(first, margin, pixel))
     for direction in (1, -1):
         last_found, recent = start, deque([first], maxlen=max(1, int(p.memory / voxel[0])))
         for z in _outwards(start, direction, len(image)):
             if _blank(image[z]):
                 continue
-            strength, inside = free(z)
+            strength, inside = membranes.free(z)
             previous = np.logical_or.reduce(recent)
             box = _box(previous, margin, pixel)
-            core = continue_nucleus(inside[box], previous[box], clearance, pixel, p)
+            if trace is not None and trace.z == z:
+                steps.show_pieces(
+                    trace, strength, inside, previous, clearance=clearance, pixel=pixel, p=p
+                )
+            core = np.zeros_like(previous)
+            core[box] = continue_nucleus(inside[box], previous[box], clearance, pixel, p)
             if core.any():
                 last_found = z
-                recent.append(np.zeros_like(previous))
-                recent[-1][box] = core
-                nucleus[z][box] = outline_nucleus(strength[box], core, background[z][box], pixel, p)
+                recent.append(core)
+                outline(z, strength, core, box)
             elif abs(z - last_found) * voxel[0] > p.gap:
                 break
     stack.bridge_gaps(nucleus)
     stack.majority(nucleus, _odd(p.smoothing / voxel[0]))
     stack.keep_component(nucleus, (start, *spot))
+    if trace is not None:
+        steps.show_majority(trace, nucleus, "nucleus", p)
     for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
         nucleus[z] = morphology.erode(nucleus[z], p.envelope, pixel)
+    if trace is not None:
+        steps.show_nucleus(trace, nucleus, start, voxel, p)
     return nucleus
+
+
+def _start(
+    membranes: _Membranes,
+    background: Mask,
+    centre: tuple[int, int, int],
+    pixel: tuple[float, float],
+    p: PropagateParameters,
+    trace: Trace | None,
+) -> tuple[Mask, float, tuple[int, int]] | None:
+    """Core of the nucleus in its first slice, its clearance and a spot in it; None without one."""
+    z = centre[0]
+    own = _own_piece(~background, centre[1:], pixel, p)
+    spot = smoothest_spot(membranes.ridges(z)[0], own, centre[1:], pixel, p)
+    if spot is None:
+        return None
+    disc = _disc(background.shape, spot, p.spot, pixel)
+    membranes.calibrate(z, disc)
+    strength, inside = membranes.free(z)
+    first, clearance = start_nucleus(inside, own, spot, pixel, p)
+    if first.any():
+        # The spot is smoother than the rest of the nucleus, with its nucleoli: measure all of it.
+        membranes.calibrate(z, first)
+        strength, inside = membranes.free(z)
+        again, wider = start_nucleus(inside, own, spot, pixel, p)
+        if again.any():
+            first, clearance = again, wider
+    if trace is not None and trace.z == z:
+        steps.show_start(trace, own, disc, p)
+        steps.show_pieces(trace, strength, inside, None, clearance=clearance, pixel=pixel, p=p)
+    return (first, clearance, spot) if first.any() else None
 
 
 def _cell(
@@ -192,6 +224,8 @@ def _cell(
     voxel: Voxel,
     centre: tuple[int, int, int],
     p: PropagateParameters,
+    *,
+    trace: Trace | None,
 ) -> Mask:
     """All slices of the cell, from its centre slice up and down."""
     pixel = voxel[1:]
@@ -199,7 +233,11 @@ def _cell(
 
     def find(z: int, previous: Mask | None) -> Mask:
         pieces = basins(~background[z], pixel, p)
-        return cell_slice(pieces, nucleus[z], previous, centre[1:], pixel, p)
+        found = cell_slice(pieces, nucleus[z], previous, centre[1:], pixel, p)
+        if trace is not None and trace.z == z:
+            chosen = choose_basins(pieces, nucleus[z], previous, centre[1:], p)
+            steps.show_basins(trace, background[z], pieces, chosen, found, pixel=pixel, p=p)
+        return found
 
     start = centre[0]
     cell[start] = find(start, None)
@@ -217,6 +255,8 @@ def _cell(
     cell &= ~background
     cell |= nucleus
     stack.keep_component(cell)
+    if trace is not None:
+        steps.show_majority(trace, cell, "cell", p)
     return cell
 
 

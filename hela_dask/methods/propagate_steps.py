@@ -1,0 +1,172 @@
+"""What the method ``propagate`` shows of one slice, for pictures: nothing of it is used later."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hela_dask.kernels import morphology
+from hela_dask.methods.trace import Trace
+from hela_dask.parameters import PropagateParameters
+
+__all__ = [
+    "show_basins",
+    "show_majority",
+    "show_nucleus",
+    "show_outline",
+    "show_pieces",
+    "show_start",
+]
+
+Mask = NDArray[np.bool_]
+Grey = NDArray[np.float32]
+Pixel = tuple[float, float]
+
+
+def show_start(trace: Trace, own: Mask, disc: Mask, p: PropagateParameters) -> None:
+    """The first slice: where the nucleus is looked for, and where its inside is measured."""
+    trace.show(
+        "own part of the slice",
+        "The nucleus starts in this slice. It is looked for in the tissue around the cell's "
+        "centre, up to where narrow places part it from neighbours.",
+        own,
+        trace.z,
+    )
+    trace.show(
+        "smoothest spot",
+        f"The disc with the fewest membranes within {p.search / 1000:g} µm of the centre lies in "
+        "the nucleus: what is normal inside a nucleus is measured in it.",
+        disc,
+        trace.z,
+    )
+
+
+def show_pieces(
+    trace: Trace,
+    strength: Grey,
+    free: Mask,
+    previous: Mask | None,
+    *,
+    clearance: float,
+    pixel: Pixel,
+    p: PropagateParameters,
+) -> None:
+    """Membranes, and the super-pixels between them; `previous` is None in the first slice."""
+    trace.show(
+        "membrane strength",
+        "Dark lines in the slice and dark sheets across slices, in deviations above what is "
+        f"normal inside the nucleus; {p.membrane:g} or more is a membrane.",
+        strength,
+        trace.z,
+    )
+    trace.show(
+        "tissue without membranes",
+        f"What is not resin, and where the strength stays below {p.membrane:g}.",
+        free,
+        trace.z,
+    )
+    deep = morphology.depth_inside(free, pixel) > clearance
+    where = "in the whole slice"
+    if previous is not None:
+        trace.show(
+            "nucleus of the slices before",
+            f"What was found in the last {p.memory:g} nm on the way from the first slice to here: "
+            "the nucleus goes on from it.",
+            previous,
+            trace.z,
+        )
+        deep &= morphology.dilate(previous, p.reach, pixel)
+        where = f"up to {p.reach:g} nm around the nucleus before"
+    trace.show(
+        "super-pixels",
+        f"Pieces that keep {clearance:g} nm from every membrane, {where}; gaps of the envelope "
+        "that are narrower than twice that are closed.",
+        ndimage.label(deep)[0].astype(np.int32),
+        trace.z,
+    )
+
+
+def show_outline(trace: Trace, core: Mask, nucleus: Mask, p: PropagateParameters) -> None:
+    """From the super-pixels that were taken to the middle of the envelope."""
+    trace.show(
+        "core of the nucleus",
+        "The super-pixels that were taken (in the first slice the one at the smoothest spot, later "
+        f"those with {p.share:.0%} of their area over the nucleus before), grown back, holes "
+        "filled.",
+        core,
+        trace.z,
+    )
+    trace.show(
+        "middle of the envelope",
+        f"The strongest line between {p.inside:g} nm inside the core and {p.outside:g} nm outside "
+        "it, by a watershed of the membrane strength.",
+        nucleus,
+        trace.z,
+    )
+
+
+def show_majority(trace: Trace, mask: Mask, what: str, p: PropagateParameters) -> None:
+    """A whole (z, y, x) mask after it was smoothed along z."""
+    more = {
+        "nucleus": "only what is connected to its first slice stays.",
+        "cell": "the resin is taken off, the nucleus is added, and the largest piece stays.",
+    }
+    trace.show(
+        f"{what}, smoothed along z",
+        f"A slice keeps what most slices within {p.smoothing:g} nm of height hold; {more[what]}",
+        mask,
+    )
+
+
+def show_nucleus(
+    trace: Trace, nucleus: Mask, start: int, voxel: tuple[float, ...], p: PropagateParameters
+) -> None:
+    """The whole (z, y, x) nucleus as it is delivered."""
+    away = (trace.z - start) * voxel[0] / 1000
+    place = f"{abs(away):.2f} µm {'above' if away > 0 else 'below'} the first one"
+    trace.show(
+        "nucleus",
+        f"{p.envelope:g} nm are taken off, from the middle of the envelope to its inner face. "
+        f"This slice is {place if away else 'the first one'}.",
+        nucleus,
+    )
+
+
+def show_basins(
+    trace: Trace,
+    background: Mask,
+    pieces: NDArray[np.int32],
+    chosen: Mask,
+    cell: Mask,
+    *,
+    pixel: Pixel,
+    p: PropagateParameters,
+) -> None:
+    """Touching cells parted, and the parts that are this cell."""
+    trace.show(
+        "distance to the resin",
+        "In the slice, in nm: each cell is a hill, and narrow places between cells are saddles.",
+        morphology.depth_inside(~background, pixel),
+        trace.z,
+    )
+    trace.show(
+        "basins",
+        f"The tissue, parted along saddles that lie {p.saddle:g} nm or more below the hills on "
+        "both sides.",
+        pieces,
+        trace.z,
+    )
+    trace.show(
+        "basins of the cell",
+        "Those with part of the nucleus, and those that the cell of the slice before covers by "
+        f"{p.cover:.0%}; in the first slice without a nucleus, the one at the centre.",
+        chosen,
+        trace.z,
+    )
+    trace.show(
+        "without thin necks",
+        f"What hangs on by less than {2 * p.neck:g} nm is left out.",
+        cell,
+        trace.z,
+    )
