@@ -1,0 +1,173 @@
+"""Stacks in memory with a truth, and one cell of them segmented and scored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import dask
+import numpy as np
+import tifffile
+import xarray as xr
+from numpy.typing import NDArray
+
+from hela_dask.evaluate import score_classes
+from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.parameters import Parameters
+from hela_dask.phantom import phantom_block, plan_phantom
+from hela_dask.regions import Region
+from hela_dask.scores import ClassScores
+from hela_dask.segment import segment_cell
+
+__all__ = [
+    "CLASSES",
+    "REAL_VOXEL",
+    "Stack",
+    "agreement",
+    "as_volume",
+    "data_folder",
+    "phantom_stack",
+    "real_stack",
+    "segment_stack",
+    "whole_region",
+]
+
+REAL_VOXEL = (50.0, 40.0, 40.0)
+CLASSES: dict[str, tuple[int, ...]] = {
+    "nucleus": (2,),
+    "cell": (1, 2, 5),
+    "background": (4,),
+}
+"""Values of the published maps: 1 nuclear envelope, 2 nucleus, 3 other cells, 4 resin, 5 this
+cell's cytoplasm."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Some slices around one cell, with their truth.
+
+    Attributes
+    ----------
+    image : ndarray, (z, y, x)
+        Grey values.
+    truth : ndarray of uint8, (z, y, x)
+        The five published classes.
+    centre : (z, y, x)
+        Of the cell, in voxels.
+    voxel : (z, y, x) in nm
+    """
+
+    image: NDArray[Any]
+    truth: NDArray[np.uint8]
+    centre: tuple[int, int, int]
+    voxel: tuple[float, float, float] = REAL_VOXEL
+
+    def slices(self, first: int, last: int, centre: int | None = None) -> Stack:
+        """Slices `first` to `last` of it (1-based, both included), centre in slice `centre`."""
+        z = self.centre[0] if centre is None else centre - 1
+        kept = slice(first - 1, last)
+        return replace(
+            self,
+            image=self.image[kept],
+            truth=self.truth[kept],
+            centre=(z - first + 1, *self.centre[1:]),
+        )
+
+
+def data_folder() -> Path:
+    """The folder of real stacks.
+
+    Raises
+    ------
+    SystemExit
+        When ``HELA_DASK_DATA`` does not name it.
+    """
+    folder = Path(os.environ.get("HELA_DASK_DATA", "."))
+    if not (folder / "roi1656").is_dir():
+        raise SystemExit("set HELA_DASK_DATA to the folder that holds roi1656/")
+    return folder
+
+
+def real_stack(folder: Path) -> Stack:
+    """The labelled slices of the real cell with a published truth."""
+    truth = tifffile.imread(folder / "roi1656" / "labels_z001-180.tif")
+    image = tifffile.imread(folder / "roi1656" / "raw_z001-300.tif", key=range(len(truth)))
+    # The window was cut around the cell, so that its middle is the centre.
+    return Stack(image, truth, (149, image.shape[1] // 2, image.shape[2] // 2))
+
+
+def phantom_stack(
+    shape: tuple[int, int, int] = (60, 500, 500),
+    diameter: float = 12.0,
+    seed: int = 0,
+    voxel: tuple[float, float, float] = (150.0, 40.0, 40.0),
+) -> Stack:
+    """A phantom of two cells, with the classes of the first complete one as the truth."""
+    spec = plan_phantom(shape, 2, diameter, seed, voxel)
+    block = phantom_block(spec, 0, shape[0], 0, shape[1], 0, shape[2])
+    cell = next(cell for cell in spec.cells if cell.complete)
+    z, y, x = (int(at / size) for at, size in zip(cell.centre, voxel, strict=True))
+    own = block.cells == cell.label
+    truth = np.where(block.classes == 4, 4, np.where(own, block.classes, 3)).astype(np.uint8)
+    return Stack(block.image, truth, (z, y, x), voxel)
+
+
+def as_volume(array: NDArray[Any], voxel: tuple[float, float, float]) -> xr.DataArray:
+    """An array as ``open_volume`` would return it: lazy, with coordinates in nm."""
+    coords = {
+        axis: step * np.arange(length, dtype=float)
+        for axis, step, length in zip("zyx", voxel, array.shape, strict=True)
+    }
+    attrs = {"voxel_size": voxel, "units": "nanometer", "source": "", "level": 0}
+    volume = xr.DataArray(array, coords=coords, dims=("z", "y", "x"), name="image", attrs=attrs)
+    return volume.chunk({"z": 16, "y": -1, "x": -1})
+
+
+def whole_region(stack: Stack) -> Region:
+    """All of the stack as the window of its cell."""
+    centre = tuple(at * size for at, size in zip(stack.centre, stack.voxel, strict=True))
+    box = tuple(
+        (-size / 2, (length - 0.5) * size)
+        for size, length in zip(stack.voxel, stack.image.shape, strict=True)
+    )
+    return Region(
+        label=1,
+        centre=(centre[0], centre[1], centre[2]),
+        box=(box[0], box[1], box[2]),
+        status="ok",
+        reason="",
+        touches_first_slice=False,
+        touches_last_slice=False,
+        touches_side=False,
+        window_clipped=False,
+    )
+
+
+def segment_stack(
+    stack: Stack,
+    *,
+    method: str = DEFAULT_METHOD,
+    parameters: Parameters | None = None,
+    resin: bool = True,
+) -> xr.Dataset:
+    """The stack's cell, its background found by the library; in this process, one thread.
+
+    Without `resin` no background is looked for, as in a run where none is visible.
+    """
+    volume = as_volume(stack.image, stack.voxel)
+    background = None if resin else volume.copy(data=np.zeros(volume.shape, dtype=bool))
+    with dask.config.set(scheduler="synchronous"):
+        return segment_cell(
+            volume, whole_region(stack), method, parameters=parameters, background=background
+        )
+
+
+def agreement(
+    masks: xr.Dataset, stack: Stack, classes: Mapping[str, tuple[int, ...]] = CLASSES
+) -> ClassScores:
+    """Scores of one cell's masks against the stack's truth, without surfaces."""
+    predicted = {name: np.asarray(masks[name]).astype(np.uint8) for name in classes}
+    return score_classes(predicted, stack.truth, classes, hausdorff=False, voxel_size=stack.voxel)
