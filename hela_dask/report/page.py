@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -11,10 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-import hela_dask
 from hela_dask.report.folder import RunFolder
 from hela_dask.report.pictures import Picture
-from hela_dask.report.style import SCRIPT, STYLE
+from hela_dask.report.style import document, figure
 from hela_dask.report.tables import (
     cells_table,
     facts_table,
@@ -59,16 +57,7 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
         for key, heading, body in parts
         if body
     )
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
-        f"<header><div><h1>{escape(title)}</h1><p>{_subtitle(folder)}</p>"
-        f"<nav>{links}</nav></div></header>"
-        f"<main>{sections}<footer>Written by hela_dask {escape(hela_dask.__version__)}. "
-        "Lengths and volumes are physical; slices are counted from 1, the bottom one."
-        f"</footer></main><script>{SCRIPT}</script></body></html>\n"
-    )
+    return document(title, _subtitle(folder), sections, nav=links)
 
 
 def _subtitle(folder: RunFolder) -> str:
@@ -188,16 +177,11 @@ def _scores(folder: RunFolder, pictures: Sequence[Picture]) -> str:
 
 
 def _gallery(pictures: Sequence[Picture], section: str, kind: str = "gallery") -> str:
-    figures = []
-    for picture in pictures:
-        if picture.section == section and picture.path.exists():
-            mime = "jpeg" if picture.path.suffix == ".jpg" else "png"
-            data = base64.b64encode(picture.path.read_bytes()).decode("ascii")
-            caption = escape(picture.caption)
-            figures.append(
-                f'<figure><img alt="{caption}" src="data:image/{mime};base64,{data}">'
-                f"<figcaption>{caption}</figcaption></figure>"
-            )
+    figures = [
+        figure(picture.path, picture.caption)
+        for picture in pictures
+        if picture.section == section and picture.path.exists()
+    ]
     return f'<div class="{kind}">{"".join(figures)}</div>' if figures else ""
 
 

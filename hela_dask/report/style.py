@@ -1,8 +1,14 @@
-"""How the report looks and what its table does when a heading is clicked: CSS and a few lines."""
+"""How pages look and what a click on a table or a picture does: the frame, CSS, a few lines."""
 
 from __future__ import annotations
 
-__all__ = ["SCRIPT", "STYLE"]
+import base64
+from html import escape
+from pathlib import Path
+
+import hela_dask
+
+__all__ = ["SCRIPT", "STYLE", "document", "figure"]
 
 STYLE = """
 :root { --ink: #1c2430; --soft: #5d6b7c; --line: #dfe5ec; --paper: #ffffff; --wash: #f5f7fa;
@@ -119,3 +125,36 @@ for (const image of document.querySelectorAll("figure img")) {
   image.addEventListener("click", () => image.parentElement.classList.toggle("large"));
 }
 """
+
+
+def document(title: str, subtitle: str, body: str, *, nav: str = "") -> str:
+    """A whole page in one text: style and script are inside.
+
+    Parameters
+    ----------
+    title : str
+        Plain text.
+    subtitle, body, nav : str
+        HTML.
+    """
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
+        f"<header><div><h1>{escape(title)}</h1><p>{subtitle}</p>"
+        f"<nav>{nav}</nav></div></header>"
+        f"<main>{body}<footer>Written by hela_dask {escape(hela_dask.__version__)}. "
+        "Lengths and volumes are physical; slices are counted from 1, the bottom one."
+        f"</footer></main><script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def figure(path: Path, caption: str, title: str = "") -> str:
+    """A picture (PNG or JPEG) inside the page, its caption, and perhaps a title in front of it."""
+    mime = "jpeg" if path.suffix == ".jpg" else "png"
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    heading = f"<b>{escape(title)}</b><br>" if title else ""
+    return (
+        f'<figure><img alt="{escape(caption)}" src="data:image/{mime};base64,{data}">'
+        f"<figcaption>{heading}{escape(caption)}</figcaption></figure>"
+    )
