@@ -30,10 +30,13 @@ class Damage:
     apply : callable
         Takes a stack and the slice (0-based) that single-slice damage befalls; returns the
         damaged stack, its truth moved along where a slice's place or number changes.
+    blind : bool
+        Nothing at all is to be seen in that slice afterwards.
     """
 
     name: str
     apply: Callable[[Stack, int], Stack]
+    blind: bool = False
 
 
 def _clipped(values: Image) -> NDArray[np.uint8]:
@@ -45,19 +48,16 @@ def linear(stack: Stack, gain: float, *, clips: bool) -> Stack:
     """Grey values a x + b, cut off at 0 and 255.
 
     The offset keeps the middle of the range where it is, as an operator would set it; with
-    `clips` it is set too bright, so that a tenth of the pixels is saturated, or, where that would
-    make the median brighter than 200, so that the median is there.
+    `clips` it is set too bright, so that a tenth of the pixels is saturated.
     """
     grey = stack.image.astype(np.float32)
-    low, middle, bright, high = np.percentile(grey, (0.5, 50, 90, 99.5))
-    offset = 127.5 - gain * (low + high) / 2
-    if clips:
-        offset = min(255 - gain * bright, 200 - gain * middle)
+    low, bright, high = np.percentile(grey, (0.5, 90, 99.5))
+    offset = 255 - gain * bright if clips else 127.5 - gain * (low + high) / 2
     return replace(stack, image=_clipped(gain * grey + offset))
 
 
 def _linear(gain: float, *, clips: bool) -> Damage:
-    name = f"a = {gain:g}, too bright, clipped" if clips else f"a = {gain:g}, centred"
+    name = f"a = {gain:g}, a tenth saturated" if clips else f"a = {gain:g}, centred"
     return Damage(name, lambda stack, _: linear(stack, gain, clips=clips))
 
 
@@ -128,7 +128,11 @@ DAMAGES: tuple[Damage, ...] = (
     _grey("inverted contrast", lambda image: (255 - image).astype(np.uint8)),
     _grey("noise of sigma 10", _noise),
     Damage("one slice missing", _missing),
-    Damage("one slice black", lambda stack, z: _one_slice(stack, z, np.zeros_like(stack.image[z]))),
+    Damage(
+        "one slice black",
+        lambda stack, z: _one_slice(stack, z, np.zeros_like(stack.image[z])),
+        blind=True,
+    ),
     Damage("one slice duplicated", _duplicated),
     Damage("one slice shifted by 400 nm", _shifted),
     Damage("one slice blurred by 200 nm", _blurred),

@@ -6,8 +6,12 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import xarray as xr
 
 from benchmarks.damage import DAMAGES, Damage
 from benchmarks.stacks import (
@@ -20,22 +24,30 @@ from benchmarks.stacks import (
 )
 from hela_dask.methods import DEFAULT_METHOD
 
-__all__ = ["MOST", "RANGES", "measure", "robustness", "table"]
+__all__ = ["MOST", "RANGES", "indices", "robustness", "segment", "table"]
 
 MOST = 0.02
 """The Jaccard index of no class may fall by more."""
 
 # First and last slice, the slice of the cell's centre, and the one that single damage befalls.
-RANGES = {"middle": (106, 165, 136, 128), "pole": (15, 74, 60, 45)}
+RANGES = {"middle": (121, 150, 136, 128), "pole": (15, 64, 60, 45)}
 
 
-def measure(stack: Stack, method: str = DEFAULT_METHOD) -> dict[str, float]:
-    """JI of nucleus, cell and background, and the seconds that it took."""
+def segment(stack: Stack, method: str = DEFAULT_METHOD) -> tuple[xr.Dataset, float]:
+    """Masks of the stack's cell, and the seconds that it took."""
     start = time.perf_counter()
     masks = segment_stack(stack, method=method)
-    seconds = time.perf_counter() - start
+    return masks, time.perf_counter() - start
+
+
+def indices(masks: xr.Dataset, stack: Stack, without: int | None = None) -> dict[str, float]:
+    """JI of nucleus, cell and background, one slice (0-based) perhaps left out."""
+    if without is not None:
+        kept = np.delete(np.arange(len(stack.image)), without)
+        masks = masks.isel(z=kept)
+        stack = replace(stack, image=stack.image[kept], truth=stack.truth[kept])
     scores = agreement(masks, stack)
-    return {**{name: scores[name].pooled.ji for name in CLASSES}, "seconds": seconds}
+    return {name: scores[name].pooled.ji for name in CLASSES}
 
 
 def robustness(
@@ -51,16 +63,28 @@ def robustness(
     for name in ranges:
         first, last, centre, place = RANGES[name]
         part = stack.slices(first, last, centre)
-        whole = measure(part, method)
+        masks, seconds = segment(part, method)
+        whole = indices(masks, part)
         tell(_line(f"{name}, slices {first}-{last}, undamaged", whole, ""))
         rows = {}
         for damage in damages:
-            harmed = measure(damage.apply(part, place - first), method)
-            fall = {key: whole[key] - harmed[key] for key in CLASSES}
-            rows[damage.name] = {"fall": fall, "seconds": harmed["seconds"]}
+            harmed = damage.apply(part, place - first)
+            result, _ = segment(harmed, method)
+            # A slice that shows nothing weighs ten times more here than in a stack of 300.
+            hidden = place - first if damage.blind else None
+            before = indices(masks, part, hidden)
+            after = indices(result, harmed, hidden)
+            fall = {key: before[key] - after[key] for key in CLASSES}
+            rows[damage.name] = {"fall": fall}
             worst = max(fall.values())
             tell(_line(damage.name, fall, "" if worst <= MOST else "  FAILS"))
-        found[name] = {"slices": [first, last], "place": place, "ji": whole, "damages": rows}
+        found[name] = {
+            "slices": [first, last],
+            "place": place,
+            "ji": whole,
+            "seconds": seconds,
+            "damages": rows,
+        }
     return found
 
 

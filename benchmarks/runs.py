@@ -1,0 +1,149 @@
+"""Whole runs with default parameters, on the real cell and on phantoms, and their scores."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from skimage.filters import threshold_otsu
+
+import hela_dask as hd
+from benchmarks.stacks import REAL_VOXEL
+from hela_dask.demo import DemoSize, complete_scores
+from hela_dask.evaluate import score_classes, score_instances
+from hela_dask.phantom import make_phantom, plan_phantom
+from hela_dask.predictions import predictions_of
+from hela_dask.running.provenance import read_run
+from hela_dask.scores import ClassScore, ClassScores
+
+__all__ = ["CLASSES", "RANGES", "otsu", "phantom_run", "real_run", "score_real", "truth_path"]
+
+# Values of the published maps: 1 nuclear envelope, 2 nucleus, 3 other cells, 4 resin, 5 cytoplasm.
+CLASSES: dict[str, tuple[int, ...]] = {
+    "nucleus": (2,),
+    "cell": (1, 2, 5),
+    "cytoplasm": (1, 5),
+    "envelope": (1,),
+    "background": (4,),
+}
+SURFACES = ("nucleus", "cell")
+
+# All labelled slices; the lower pole of the cell; the rest.
+RANGES = {"1-180": (1, 180), "1-74": (1, 74), "75-180": (75, 180)}
+
+
+def truth_path(data: Path) -> Path:
+    """The published labels of the real cell."""
+    return data / "roi1656" / "labels_z001-180.tif"
+
+
+def real_run(data: Path, folder: Path, method: str) -> Path:
+    """The real stack converted and segmented with default parameters; the run folder.
+
+    What is in `folder` already is continued, as a run always is.
+    """
+    store = folder / f"roi1656-{method}.ome.zarr"
+    source = data / "roi1656" / "raw_z001-300.tif"
+    if not store.exists():
+        hd.convert(source, store, voxel_size=REAL_VOXEL)
+    result = hd.run(store, folder / f"roi1656-{method}.run", method=method, progress=False)
+    return result.path
+
+
+def score_real(run: Path, data: Path) -> dict[str, Any]:
+    """Scores of a run on the real stack in each range of slices, and a curve a class."""
+    facts = read_run(run)
+    predicted = predictions_of(Path(facts["labels"]["cells"]).parent)
+    classes = {
+        name: values
+        for name, values in CLASSES.items()
+        if name != "envelope" or predicted["envelope"].is_dir()
+    }
+    scores = score_classes(
+        predicted, truth_path(data), classes, slices=RANGES["1-180"], hausdorff=SURFACES
+    )
+    seconds = {stage: round(value, 1) for stage, value in facts["timings"].items()}
+    return {
+        "workers": facts["dask"].get("workers"),
+        "cores": os.cpu_count(),
+        "seconds": {**seconds, "all": round(sum(seconds.values()), 1)},
+        "ranges": {
+            part: {name: _figures(scores.within(*ends)[name]) for name in classes}
+            for part, ends in RANGES.items()
+        },
+        "curves": _curves(scores),
+    }
+
+
+def _figures(score: ClassScore) -> dict[str, Any]:
+    found: dict[str, Any] = {"ji": score.pooled.ji, "ac": score.pooled.ac}
+    for ratio in ("ji", "ac"):
+        for kind, value in score.summaries()[ratio].items():
+            found[f"{ratio}_{kind}"] = value
+    found["slices"] = sum(counts.present for counts in score.slices)
+    found["hausdorff_mean"], found["hausdorff_95"] = score.surface.mean, score.surface.p95
+    return {
+        key: None if isinstance(value, float) and np.isnan(value) else round(value, 4)
+        for key, value in found.items()
+    }
+
+
+def _curves(scores: ClassScores) -> dict[str, list[float | None]]:
+    """JI of every slice; None where neither truth nor prediction is."""
+    return {
+        name: [
+            round(counts.ji, 4) if counts.present else None for counts in scores[name].slices
+        ]
+        for name in scores.classes
+    }
+
+
+def otsu(data: Path) -> dict[str, Any]:
+    """Resin as what is brighter than Otsu's threshold of each slice, nothing else done."""
+    truth = tifffile.imread(truth_path(data))
+    image = tifffile.imread(data / "roi1656" / "raw_z001-300.tif", key=range(len(truth)))
+    resin = np.stack([plane > threshold_otsu(plane) for plane in image]).astype(np.uint8)
+    scores = score_classes(
+        resin, truth, {"background": CLASSES["background"]}, hausdorff=False, voxel_size=REAL_VOXEL
+    )
+    return {
+        part: _figures(scores.within(*ends)["background"]) for part, ends in RANGES.items()
+    }
+
+
+def phantom_run(folder: Path, method: str, seed: int) -> dict[str, Any]:
+    """The demo's phantom with another seed, segmented and matched with its own truth."""
+    size = DemoSize(seed=seed)
+    store = folder / f"phantom-{seed}.ome.zarr"
+    plan = {
+        "shape": size.shape,
+        "cells": size.cells,
+        "diameter": size.diameter,
+        "seed": seed,
+        "voxel_size": size.voxel_size,
+    }
+    if not store.exists():
+        make_phantom(store, **plan)  # type: ignore[arg-type]
+    start = time.perf_counter()
+    result = hd.run(
+        store,
+        folder / f"phantom-{seed}-{method}.run",
+        method=method,
+        labels=folder / f"phantom-{seed}-{method}.labels",
+        progress=False,
+    )
+    seconds = time.perf_counter() - start
+    truth = store / "labels"
+    figures = complete_scores(
+        score_instances(result.label_paths["cells"], truth / "true_cells").matching,
+        score_instances(result.label_paths["nuclei"], truth / "true_nuclei").matching,
+        true=[cell.label for cell in plan_phantom(**plan).cells if cell.complete],  # type: ignore[arg-type]
+        predicted=result.cells.label[result.cells.complete].tolist(),
+    )
+    return {name: round(value, 4) for name, value in figures.items()} | {
+        "seconds": round(seconds, 1)
+    }
