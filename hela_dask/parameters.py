@@ -18,6 +18,7 @@ __all__ = [
     "LinkParameters",
     "Parameters",
     "PropagateParameters",
+    "QualityParameters",
     "RegionParameters",
     "VolumetricParameters",
 ]
@@ -146,6 +147,44 @@ class VolumetricParameters(PropagateParameters):
     """Nucleus and cell from evidence in three dimensions."""
 
 
+@dataclass(frozen=True)
+class QualityParameters(_Stage):
+    """How far a cell can be trusted, without a truth: its masks are measured, doubts flagged."""
+
+    resolution: float = knob(40.0, "masks are measured at pixels about this large, nm", low=1.0)
+    span: float = knob(
+        500.0, "what an outline does for less than half of this along z does not last, nm", low=1.0
+    )
+    drift: float = knob(50.0, "a surface may well be this far off along z, about a slice, nm")
+    beside: float = knob(150.0, "this near is beside the outline (a ruffle is 100 nm wide), nm")
+    nucleus_jitter: float = knob(
+        50.0, "doubtful if the outline wavers by an envelope's thickness, nm", low=1.0
+    )
+    cell_jitter: float = knob(
+        100.0, "doubtful if the membrane wavers by the width of its ruffles, nm", low=1.0
+    )
+    jump: float = knob(
+        0.3, "doubtful if so much of a usual slice comes or goes at one step", low=0.01
+    )
+    contact: float = knob(
+        0.3, "doubtful if so much of the membrane has no resin beside it", low=0.01, high=1.0
+    )
+    bare: float = knob(
+        0.1, "doubtful if so much of the nucleus has no cytoplasm beside it", low=0.01, high=1.0
+    )
+    window: float = knob(
+        0.05, "doubtful if so much of a usual slice lies on sides of the window", low=0.001
+    )
+    doubt: float = knob(
+        0.2, "slices in which more of a mask wavers or slopes away are doubtful", low=0.01
+    )
+
+    @property
+    def measuring(self) -> tuple[float, ...]:
+        """The knobs that measurements depend on; the others only judge them."""
+        return self.resolution, self.span, self.drift, self.beside
+
+
 _STAGES: dict[str, type[_Stage]] = {
     "background": BackgroundParameters,
     "detect": DetectParameters,
@@ -153,6 +192,7 @@ _STAGES: dict[str, type[_Stage]] = {
     "region": RegionParameters,
     "volumetric": VolumetricParameters,
     "propagate": PropagateParameters,
+    "quality": QualityParameters,
 }
 
 
@@ -182,6 +222,7 @@ class Parameters:
     region: RegionParameters = field(default_factory=RegionParameters)
     volumetric: VolumetricParameters = field(default_factory=VolumetricParameters)
     propagate: PropagateParameters = field(default_factory=PropagateParameters)
+    quality: QualityParameters = field(default_factory=QualityParameters)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

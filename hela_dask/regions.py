@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, InputError
+from hela_dask.kernels.quality import FACES
 from hela_dask.parameters import RegionParameters
 from hela_dask.storage.files import remove_folder, storage_errors, write_json
 from hela_dask.volume import voxel_size
@@ -50,6 +51,9 @@ class Region:
         Whether the cell is, as far as its detections say, cut by an end or a side of the volume.
     window_clipped : bool
         Whether the window would reach beyond the volume, so that the cell is not in its middle.
+    ends : tuple of str
+        Which of the window's sides are the volume's own: names of
+        :data:`hela_dask.kernels.quality.FACES`.
     """
 
     label: int
@@ -61,6 +65,7 @@ class Region:
     touches_last_slice: bool
     touches_side: bool
     window_clipped: bool
+    ends: tuple[str, ...] = field(default=(), kw_only=True)
 
     def slices(self, volume: xr.DataArray) -> tuple[slice, slice, slice]:
         """Where the window lies in `volume`, at any level: whole voxels, the outermost included."""
@@ -155,6 +160,7 @@ def _region(
             low < first or high > last
             for (low, high), (first, last) in zip(wanted, edges, strict=True)
         ),
+        ends=_ends(boxes, edges, size),
     )
 
 
@@ -329,6 +335,16 @@ def _snap(wanted: Interval, edge: Interval, step: float) -> Interval:
     high = math.ceil((wanted[1] - edge[0]) / step - 1e-6)
     length = round((edge[1] - edge[0]) / step)
     return edge[0] + max(0, low) * step, edge[0] + min(length, high) * step
+
+
+def _ends(boxes: list[Interval], edges: list[Interval], size: tuple[float, ...]) -> tuple[str, ...]:
+    """The sides of a window that are the volume's own."""
+    reached = [
+        abs(at - end) < step / 2
+        for box, edge, step in zip(boxes, edges, size, strict=True)
+        for at, end in zip(box, edge, strict=True)
+    ]
+    return tuple(name for name, own in zip(FACES, reached, strict=True) if own)
 
 
 def _nearest_side(centre: tuple[float, float, float], edges: list[Interval]) -> tuple[str, float]:

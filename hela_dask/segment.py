@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.lazy import background as lazy_background
-from hela_dask.methods import DEFAULT_METHOD, get_method
-from hela_dask.parameters import Parameters
+from hela_dask.methods import DEFAULT_METHOD, Masks, get_method
+from hela_dask.parameters import Parameters, QualityParameters
+from hela_dask.quality import NUMBERS, judge, measure_quality
 from hela_dask.volume import voxel_size
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ def segment_cell(
     -------
     xarray.Dataset
         In memory, on the region's voxels: ``nucleus``, ``cell`` (with its nucleus), ``envelope``
-        and ``background``, bool; ``attrs`` hold ``label``, ``status``, ``reason`` and ``flags``
-        (comma separated) as in the cells table.
+        and ``background``, bool; ``attrs`` hold ``label``, ``status``, ``reason``, ``flags``
+        (comma separated), ``confidence`` and the numbers it is made of as in the cells table, and
+        ``doubt``, a share for each slice, see :func:`hela_dask.quality.measure_quality`.
 
     Raises
     ------
@@ -93,13 +95,42 @@ def segment_cell(
         coords=image.coords,
         attrs={
             "label": region.label,
-            "status": masks.status,
-            "reason": masks.reason,
-            "flags": ",".join(masks.flags),
+            **_said(masks, resin, voxel, region, parameters.quality),
             "voxel_size": voxel,
             "units": "nanometer",
         },
     )
+
+
+def _said(
+    masks: Masks,
+    resin: NDArray[np.bool_],
+    voxel: tuple[float, float, float],
+    region: Region,
+    parameters: QualityParameters,
+) -> dict[str, Any]:
+    """Status, reason, flags, confidence and what it is made of."""
+    known = masks.status != "no_resin"  # else the cell is its nucleus, for want of better
+    cell = masks.cell if known else np.zeros_like(masks.cell)
+    found = measure_quality(
+        masks.nucleus,
+        cell,
+        resin,
+        voxel,
+        parameters,
+        ends=region.ends,
+        clipped=region.window_clipped,
+    )
+    confidence, doubts = judge(found, parameters, status=masks.status, flags=masks.flags)
+    reasons = [text for text in (masks.reason, *found["reasons"]) if text]
+    return {
+        "status": masks.status,
+        "reason": "; ".join(reasons),
+        "flags": ",".join(dict.fromkeys((*masks.flags, *found["flags"], *doubts))),
+        "confidence": confidence,
+        **{name: found[name] for name in NUMBERS},
+        "doubt": found["doubt"],
+    }
 
 
 def _centre(

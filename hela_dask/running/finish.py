@@ -16,13 +16,16 @@ from hela_dask.running.pipeline import Found, Pipeline
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.scoring import Truth, score_run
-from hela_dask.running.tables import add_measurements, add_segments
+from hela_dask.running.tables import add_measurements, add_quality, add_segments
 
 __all__ = ["finish_run"]
 
 log = logging.getLogger(__name__)
 
-_SHOWN = ("status", "flags", "complete", "z", "y", "x", "nucleus_volume", "cell_volume")
+_SHOWN = (
+    *("status", "flags", "confidence", "complete"),
+    *("z", "y", "x", "nucleus_volume", "cell_volume", "doubtful_slices"),
+)
 
 
 def finish_run(
@@ -57,7 +60,9 @@ def finish_run(
     RunResult
     """
     setup, job = pipeline.setup, pipeline.job
-    cells = add_measurements(add_segments(found.cells, rows, chosen), measured)
+    segmented = add_segments(found.cells, rows, chosen)
+    judged = add_quality(segmented, rows, setup.parameters.quality)
+    cells = add_measurements(judged, measured)
     failed = cells["status"] == "failed"
     for cell in cells[failed].itertuples(index=False):
         pipeline.warn(f"cell {cell.label} failed: {cell.reason}")

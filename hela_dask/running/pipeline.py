@@ -261,7 +261,8 @@ class Pipeline:
 
     def _cell_unit(self, region: Region, background: str) -> Unit:
         knobs = self.setup.parameters.to_dict().get(self.setup.method, {})
-        of = self.name("segment", background, self.setup.method, knobs, region)
+        measuring = self.setup.parameters.quality.measuring
+        of = self.name("segment", background, self.setup.method, knobs, measuring, region)
         cost = math.prod(high - low for low, high in region.box)
         return Unit("segment", f"{region.label:05d}", of, region, cost)
 

@@ -26,6 +26,7 @@ from hela_dask.kernels.background import background_slice
 from hela_dask.measure import count_slab
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
+from hela_dask.quality import NUMBERS
 from hela_dask.running.dispatch import Unit
 from hela_dask.running.lock import Lock
 from hela_dask.running.markers import Markers
@@ -140,6 +141,9 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
         "status": str(masks.attrs.get("status", "ok")),
         "reason": str(masks.attrs.get("reason", "")),
         "flags": _flags(masks.attrs.get("flags", "")),
+        "doubt": masks.attrs.get("doubt", []),
+        "first": window[0].start + 1,  # number of the window's first slice
+        **{name: masks.attrs[name] for name in NUMBERS if name in masks.attrs},
         **found,
         **cost,
     }

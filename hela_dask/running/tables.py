@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.parameters import QualityParameters
+from hela_dask.quality import JUDGED, NUMBERS, judge, slice_ranges
 from hela_dask.volume import Image
 
-__all__ = ["add_measurements", "add_segments", "read_centres", "select_cells"]
+__all__ = ["add_measurements", "add_quality", "add_segments", "read_centres", "select_cells"]
 
 _TOUCHES = ["touches_first_slice", "touches_last_slice", "touches_side"]
 
@@ -165,6 +167,51 @@ def _status(
             flags.append(str(row["status"]))
     reasons = [text for text in (reason, str(row["reason"])) if text]
     return status, "; ".join(dict.fromkeys(reasons)), ",".join(dict.fromkeys(flags))
+
+
+def add_quality(
+    cells: pd.DataFrame, rows: Mapping[int, Mapping[str, Any]], parameters: QualityParameters
+) -> pd.DataFrame:
+    """How far each cell can be trusted, by the limits as they are now.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        With what segmentation said, from :func:`add_segments`.
+    rows : mapping of label to row
+        What segmentation said and measured.
+    parameters : QualityParameters
+        The limits.
+
+    Returns
+    -------
+    DataFrame
+        With the columns ``confidence``, :data:`~hela_dask.quality.NUMBERS` and
+        ``doubtful_slices`` added, and the flags of what is over its limit.
+    """
+    table, flags = cells.copy(), []
+    found: dict[str, list[Any]] = {name: [] for name in ("confidence", *NUMBERS)}
+    doubtful = []
+    for label, said in zip(table["label"].tolist(), table["flags"].tolist(), strict=True):
+        row = rows.get(label, {})
+        own = [flag for flag in str(said).split(",") if flag and flag not in JUDGED]
+        confidence, over = judge(
+            row,
+            parameters,
+            status=str(row.get("status", "")),
+            flags=str(row.get("flags", "")).split(","),
+        )
+        found["confidence"].append(confidence)
+        for name in NUMBERS:
+            value = row.get(name)
+            found[name].append(np.nan if value is None else float(value))
+        flags.append(",".join(dict.fromkeys((*own, *over))))
+        doubtful.append(slice_ranges(row.get("doubt", []), int(row.get("first", 1)), parameters))
+    table["flags"] = flags
+    for name, values in found.items():
+        table[name] = np.array(values, float)
+    table["doubtful_slices"] = doubtful
+    return table
 
 
 def add_measurements(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:

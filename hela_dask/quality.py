@@ -1,0 +1,208 @@
+"""How far a cell's masks can be trusted: numbers, doubts in words, and one confidence.
+
+The confidence is ``1 / (1 + sum of (number / limit)²)`` over the numbers of :data:`LIMITS`, each
+against its knob in ``[quality]``; a nucleus that was not found, resin that is not seen and each
+flag of the method count as one number at its limit. So one number at its limit halves the
+confidence, one at half of it takes a fifth away, and a cell without any doubt has 1.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels.quality import FACES, beside, face_areas, surface_profile
+from hela_dask.parameters import QualityParameters
+
+__all__ = [
+    "EXPLANATIONS",
+    "JUDGED",
+    "LIMITS",
+    "NUMBERS",
+    "judge",
+    "measure_quality",
+    "slice_ranges",
+]
+
+Mask = NDArray[np.bool_]
+
+LIMITS = {
+    "nucleus_jitter": ("nucleus_jitter", "unsteady_nucleus"),
+    "cell_jitter": ("cell_jitter", "unsteady_cell"),
+    "nucleus_jump": ("jump", "nucleus_leaps"),
+    "cell_jump": ("jump", "cell_leaps"),
+    "contact": ("contact", "little_resin"),
+    "nucleus_bare": ("bare", "nucleus_at_membrane"),
+    "beyond_window": ("window", "larger_than_window"),
+}
+"""Number of the cells table: the knob that it is judged by, and the flag if it is over it."""
+
+NUMBERS: Final = tuple(LIMITS)
+"""What is measured of each cell: columns of the cells table."""
+
+JUDGED: Final = frozenset(flag for _, flag in LIMITS.values())
+"""Flags that say that a number is over its limit."""
+
+EXPLANATIONS = {
+    "unsteady_nucleus": "the nucleus' outline wavers from slice to slice",
+    "unsteady_cell": "the cell's outline wavers from slice to slice",
+    "nucleus_leaps": "the nucleus grows, shrinks or moves abruptly from one slice to the next",
+    "cell_leaps": "the cell grows, shrinks or moves abruptly from one slice to the next",
+    "little_resin": "much of the membrane has no resin beside it, so where the cell ends is a guess"
+    " there",
+    "nucleus_at_membrane": "much of the nucleus reaches the cell's membrane: it may have leaked"
+    " through its envelope, or the cell may be cut too small",
+    "larger_than_window": "the cell goes on beyond its window; give it more room: width, depth and"
+    " room in [region]",
+    "nucleus_cut": "the volume ends inside the nucleus; its volume is of the part inside",
+    "two_nuclei": "two nuclei in one cell: it may be dividing, or two cells may be taken for one",
+    "no_nucleus": "no nucleus was found",
+    "no_resin": "no resin is visible, so the cell cannot be told from its neighbours",
+}
+"""What each flag says, in plain words."""
+
+
+def measure_quality(
+    nucleus: Mask,
+    cell: Mask,
+    background: Mask,
+    voxel: tuple[float, float, float],
+    parameters: QualityParameters,
+    *,
+    ends: Collection[str] = (),
+    clipped: bool = False,
+) -> dict[str, Any]:
+    """Measure the masks of one cell.
+
+    Parameters
+    ----------
+    nucleus, cell, background
+        (z, y, x) of the cell's window, bool; the cell holds its nucleus. A cell that is not
+        known is empty.
+    voxel
+        Voxel size (z, y, x), nm.
+    parameters
+        Knobs of the stage; only those in ``measuring`` matter here.
+    ends
+        Which of :data:`~hela_dask.kernels.quality.FACES` of the window are the volume's own.
+    clipped
+        Whether the window would reach beyond the volume.
+
+    Returns
+    -------
+    dict
+        ``nucleus_jitter``, ``cell_jitter``
+            Mean width of the band along the outline that does not last along z, nm.
+        ``nucleus_jump``, ``cell_jump``
+            Largest change from a slice to the next beyond what the slices around it change by,
+            as a share of a usual slice's area.
+        ``contact``
+            Share of the cell's outline without resin beside it.
+        ``nucleus_bare``
+            Share of the nucleus' outline without cytoplasm beside it.
+        ``beyond_window``
+            Area of the cell on sides of the window inside the volume, over a usual slice's.
+        ``doubt``
+            For each slice of the window, the share of nucleus or cell (the larger) that wavers
+            or slopes away, a list.
+        ``reasons``
+            What the window's sides and the volume's ends cut, a list of clauses.
+        ``flags``
+            ``nucleus_cut``, or nothing, a list.
+
+        A number is NaN where there is no mask to take it from.
+    """
+    inner, outer = (surface_profile(mask, voxel, parameters) for mask in (nucleus, cell))
+    usual = float(np.median(outer.area[outer.area > 0])) if outer.area.any() else math.nan
+    reached = {
+        name: area
+        for name, area in face_areas(cell, voxel).items()
+        if area > 0 and name not in ends
+    }
+    cut = [name for name, area in face_areas(nucleus, voxel).items() if area > 0 and name in ends]
+    reasons = []
+    if cut:
+        reasons.append(f"the volume ends in the nucleus ({', '.join(cut)})")
+    if reached:
+        reasons.append(f"the cell goes on beyond its window ({', '.join(reached)})")
+    if clipped:
+        sides = [name for name in FACES if name in ends]
+        reasons.append(f"the window is cut off by the volume ({', '.join(sides) or 'a side'})")
+    return {
+        "nucleus_jitter": inner.jitter,
+        "cell_jitter": outer.jitter,
+        "nucleus_jump": inner.jump,
+        "cell_jump": outer.jump,
+        "contact": 1 - beside(cell, background, voxel, parameters),
+        "nucleus_bare": beside(nucleus, ~cell, voxel, parameters) if cell.any() else math.nan,
+        "beyond_window": sum(reached.values()) / usual if cell.any() else math.nan,
+        "doubt": np.maximum(inner.doubt, outer.doubt).round(4).tolist(),
+        "reasons": reasons,
+        "flags": ["nucleus_cut"] if cut else [],
+    }
+
+
+def judge(
+    numbers: Mapping[str, Any],
+    parameters: QualityParameters,
+    *,
+    status: str = "ok",
+    flags: Collection[str] = (),
+) -> tuple[float, list[str]]:
+    """One confidence from a cell's numbers, and the flags of those over their limits.
+
+    Parameters
+    ----------
+    numbers
+        With the names of :data:`LIMITS`; what is missing, None or NaN is left out.
+    parameters
+        Knobs of the stage: the limits.
+    status
+        Of the cell, as in the cells table.
+    flags
+        What the method found doubtful.
+
+    Returns
+    -------
+    confidence : float
+        In [0, 1], see the formula above; 0 of empty masks, NaN where nothing was measured.
+    flags : list of str
+        In the order of :data:`LIMITS`.
+    """
+    if not any(name in numbers for name in LIMITS):
+        return math.nan, []
+    known = {
+        name: float(numbers[name])
+        for name in LIMITS
+        if numbers.get(name) is not None and math.isfinite(numbers[name])
+    }
+    if not known:
+        return 0.0, []
+    shares = {name: value / getattr(parameters, LIMITS[name][0]) for name, value in known.items()}
+    said = {flag for flag in flags if flag and flag not in {"nucleus_cut", *JUDGED}}
+    said |= {status} & {"no_nucleus", "no_resin"}
+    doubt = math.fsum(share**2 for share in shares.values()) + len(said)
+    return 1 / (1 + doubt), [LIMITS[name][1] for name, share in shares.items() if share > 1]
+
+
+def slice_ranges(doubt: Sequence[float], first: int, parameters: QualityParameters) -> str:
+    """The slices that are doubtful, as text: ``"1-10, 27-45"``.
+
+    Parameters
+    ----------
+    doubt
+        A share for each slice, as :func:`measure_quality` gives it.
+    first
+        Number of the first of them.
+    parameters
+        Knobs of the stage; ``doubt`` is the limit.
+    """
+    over = [number for number, share in enumerate(doubt, first) if share > parameters.doubt]
+    groups = itertools.groupby(enumerate(over), key=lambda item: item[1] - item[0])
+    ranges = [[number for _, number in group] for _, group in groups]
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in ranges)
