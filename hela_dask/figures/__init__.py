@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hela_dask.figures.plots import draw_chains, draw_curves, draw_matching
+from hela_dask.figures.steps import Mark, Panel, draw_panel, draw_sheet, measure
 from hela_dask.figures.tissue import (
     draw_detections,
     draw_errors,
@@ -11,6 +12,8 @@ from hela_dask.figures.tissue import (
 )
 
 __all__ = [
+    "Mark",
+    "Panel",
     "draw_chains",
     "draw_curves",
     "draw_detections",
@@ -18,4 +21,7 @@ __all__ = [
     "draw_matching",
     "draw_orthogonal",
     "draw_overlay",
+    "draw_panel",
+    "draw_sheet",
+    "measure",
 ]

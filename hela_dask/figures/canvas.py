@@ -22,8 +22,11 @@ __all__ = [
     "CELL",
     "CHAINS",
     "DPI",
+    "ENVELOPE",
     "NUCLEUS",
+    "SHADOW",
     "image_axes",
+    "innermost",
     "new_figure",
     "number",
     "outline",
@@ -36,6 +39,7 @@ DPI = 100
 # Green and red as the papers', one bright and one deep: they differ in lightness too.
 NUCLEUS = "#4dff88"
 CELL = "#ff2e2e"
+ENVELOPE = "#ffc400"  # between the two in lightness
 # Okabe and Ito's colours, told apart by colour-blind readers; black and yellow left out.
 CHAINS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 SHADOW = withStroke(linewidth=2.6, foreground="black")
@@ -116,6 +120,18 @@ def outline(
             places = (contour + corner) * np.array(pixel) / 1000
             lines.append(places[:, ::-1])
     axes.add_collection(LineCollection(lines, colors=colour, linewidths=width), autolim=False)
+
+
+def innermost(labels: NDArray[Any]) -> dict[int, tuple[float, float]]:
+    """The innermost pixel (y, x) of each label's piece of a slice, centre of the pixel."""
+    places = {}
+    plane = labels.astype(np.int32)
+    for label, box in enumerate(ndimage.find_objects(plane), start=1):
+        if box is not None:
+            depth = ndimage.distance_transform_edt(np.pad(plane[box] == label, 1))
+            y, x = np.unravel_index(np.argmax(depth), depth.shape)
+            places[label] = (box[0].start + float(y) - 0.5, box[1].start + float(x) - 0.5)
+    return places
 
 
 def number(

@@ -12,12 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hela_dask.figures.canvas import (
     CELL,
     NUCLEUS,
     image_axes,
+    innermost,
     new_figure,
     number,
     outline,
@@ -116,21 +116,9 @@ def _mark(axes: Axes, nuclei: Plane | None, cells: Plane | None, pixel: Pixel, t
     # A nucleus' number replaces its cell's.
     for labels in (cells, nuclei):
         if labels is not None:
-            places |= _inside(labels)
+            places |= innermost(labels)
     for label, (y, x) in places.items():
         number(axes, x * pixel[1] / 1000, y * pixel[0] / 1000, str(label), 1.15 * text)
-
-
-def _inside(labels: Plane) -> dict[int, tuple[float, float]]:
-    """The innermost pixel (y, x) of each label's piece of a slice, centre of the pixel."""
-    places = {}
-    plane = labels.astype(np.int32)
-    for label, box in enumerate(ndimage.find_objects(plane), start=1):
-        if box is not None:
-            depth = ndimage.distance_transform_edt(np.pad(plane[box] == label, 1))
-            y, x = np.unravel_index(np.argmax(depth), depth.shape)
-            places[label] = (box[0].start + float(y) - 0.5, box[1].start + float(x) - 0.5)
-    return places
 
 
 def draw_orthogonal(

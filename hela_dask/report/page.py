@@ -178,7 +178,7 @@ def _scores(folder: RunFolder, pictures: Sequence[Picture]) -> str:
 
 def _gallery(pictures: Sequence[Picture], section: str, kind: str = "gallery") -> str:
     figures = [
-        figure(picture.path, picture.caption)
+        figure(picture.path.read_bytes(), picture.caption)
         for picture in pictures
         if picture.section == section and picture.path.exists()
     ]

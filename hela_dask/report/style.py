@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from html import escape
-from pathlib import Path
 
 import hela_dask
 
@@ -149,12 +148,12 @@ def document(title: str, subtitle: str, body: str, *, nav: str = "") -> str:
     )
 
 
-def figure(path: Path, caption: str, title: str = "") -> str:
+def figure(picture: bytes, caption: str, title: str = "") -> str:
     """A picture (PNG or JPEG) inside the page, its caption, and perhaps a title in front of it."""
-    mime = "jpeg" if path.suffix == ".jpg" else "png"
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    mime = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    data = base64.b64encode(picture).decode("ascii")
     heading = f"<b>{escape(title)}</b><br>" if title else ""
     return (
-        f'<figure><img alt="{escape(caption)}" src="data:image/{mime};base64,{data}">'
+        f'<figure><img alt="{escape(title or caption)}" src="data:image/{mime};base64,{data}">'
         f"<figcaption>{heading}{escape(caption)}</figcaption></figure>"
     )

@@ -1,0 +1,273 @@
+"""Pictures of every step that led to one cell's outlines in one slice (Fig. 4 of the papers)."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.image import imread, imsave
+from numpy.typing import NDArray
+
+from hela_dask.errors import ExistsError, InputError, ParameterError
+from hela_dask.figures import Mark, Panel, draw_panel, draw_sheet, measure
+from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
+from hela_dask.methods import Trace
+from hela_dask.regions import Region
+from hela_dask.report.reading import compute
+from hela_dask.report.style import document, figure
+from hela_dask.running.lookup import FinishedCell, find_cell
+from hela_dask.segment import segment_cell
+from hela_dask.storage.files import storage_errors, write_text
+from hela_dask.storage.metadata import local_path
+from hela_dask.volume import open_volume, voxel_size
+
+__all__ = ["ExplainedStep", "Explanation", "explain"]
+
+_SHEET, _PAGE = "explain.png", "explain.html"
+_OURS = re.compile(r"\d\d_[a-z0-9_]+\.png|explain\.(png|html)")
+
+
+@dataclass(frozen=True)
+class ExplainedStep:
+    """One step: a few words, a sentence or two, and the picture."""
+
+    title: str
+    caption: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What :func:`explain` wrote.
+
+    Attributes
+    ----------
+    cell, slice_number : int
+        What was asked for; slices are counted from 1.
+    page : Path
+        One HTML page with all pictures and their captions inside.
+    sheet : Path
+        All pictures on one sheet.
+    steps : tuple of ExplainedStep
+        A picture each, in the order in which the steps are taken.
+    """
+
+    cell: int
+    slice_number: int
+    page: Path
+    sheet: Path
+    steps: tuple[ExplainedStep, ...]
+
+    def _repr_png_(self) -> bytes:
+        return self.sheet.read_bytes()
+
+
+def explain(
+    store: str | Path,
+    cell: int,
+    slice_number: int,
+    *,
+    run: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Explanation:
+    """Show why the lines of a cell are where they are in one slice: a picture of every step.
+
+    The cell is segmented again, in this process, from what its run kept: the same window, method,
+    parameters and background, so the last pictures are the run's own result. It takes the time
+    and the memory of one cell.
+
+    Parameters
+    ----------
+    store : path
+        The OME-Zarr volume.
+    cell : int
+        Label of the cell, as in the run's table.
+    slice_number : int
+        The slice of the volume, counted from 1.
+    run : path, optional
+        Folder of a finished run of the volume; default: the store's name with ``.run``.
+    out : path, optional
+        Folder of the pictures; default: a folder in the run's ``explain``. An earlier
+        explanation in it is replaced.
+
+    Returns
+    -------
+    Explanation
+        A picture a step, a sheet and a page; in a notebook it shows the sheet.
+
+    Raises
+    ------
+    MissingInputError
+        When there is no finished run, or its labels are gone.
+    InputError
+        When the volume has changed since, there is no such cell, the cell was not segmented, or
+        the slice lies outside its window.
+    ParameterError
+        When the run was made by a version with other parameters.
+    ExistsError
+        When `out` holds something else.
+
+    Examples
+    --------
+    >>> explain("hela.ome.zarr", 7, 150).page  # doctest: +SKIP
+    """
+    asked = find_cell(store, cell, run)
+    _check_slice(asked, slice_number)
+    folder = _target(asked, slice_number, out)
+    panels, grey, pixel = _panels(asked, slice_number)
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+    steps = []
+    for k, panel in enumerate(panels, start=1):
+        name = re.sub(r"[^a-z0-9]+", "_", panel.title.lower()).strip("_")
+        path = draw_panel(grey, panel, pixel, folder / f"{k:02d}_{name}.png")
+        steps.append(ExplainedStep(panel.title, panel.caption, path))
+    title = f"Cell {cell}, slice {slice_number}"
+    what = f"{asked.store.name}, method {asked.method}, {_size(grey, pixel)} around the cell"
+    sheet = draw_sheet(grey, panels, pixel, folder / _SHEET, title=title, subtitle=what)
+    page = folder / _PAGE
+    notes = [measure(panel, pixel) for panel in panels]
+    write_text(page, document(title, escape(what), _body(steps, notes)))
+    return Explanation(cell, slice_number, page, sheet, tuple(steps))
+
+
+def _check_slice(asked: FinishedCell, number: int) -> None:
+    window = asked.region.slices(open_volume(asked.store))[0]
+    if not window.start < number <= window.stop:
+        raise InputError(
+            f"slice {number} lies outside the window of cell {asked.region.label}, which holds "
+            f"the slices {window.start + 1} to {window.stop}"
+        )
+
+
+def _target(asked: FinishedCell, number: int, out: str | Path | None) -> Path:
+    """The folder of the pictures; nothing in it but an earlier explanation."""
+    name = f"cell_{asked.region.label:05d}_slice_{number:05d}"
+    folder = asked.run / "explain" / name if out is None else local_path(out)
+    if asked.store.absolute() in folder.absolute().parents:
+        raise ParameterError(f"--out {folder} lies inside the volume {asked.store}: choose another")
+    if folder.exists():
+        strange = not folder.is_dir() or any(
+            not _OURS.fullmatch(path.name) for path in folder.iterdir()
+        )
+        if strange:
+            raise ExistsError(
+                f"{folder} holds something that explain did not write: choose another --out"
+            )
+    return folder
+
+
+def _panels(
+    asked: FinishedCell, number: int
+) -> tuple[list[Panel], NDArray[Any], tuple[float, float]]:
+    """What is shown, the grey slice under it, and the size of its pixels in nm."""
+    volume = open_volume(asked.store)
+    window = asked.region.slices(volume)
+    trace = Trace(number - 1 - window[0].start)
+    masks = segment_cell(
+        volume[window].compute(scheduler="threads"),
+        asked.region,
+        asked.method,
+        parameters=asked.parameters,
+        background=(asked.labels("background")[window] > 0).compute(scheduler="threads"),
+        trace=trace,
+    )
+    pixel = voxel_size(volume)[1:]
+    here = (number - 1, *window[1:])
+    grey = compute(volume[here])
+    found = {name: masks[name].values[trace.z] for name in ("nucleus", "envelope", "cell")}
+    panels = [
+        Panel(
+            "the slice",
+            f"Slice {number} of {volume.sizes['z']}, in the window around cell "
+            f"{asked.region.label}; its centre is in slice {_nearest(volume, asked.region)}.",
+        ),
+        Panel(
+            "resin",
+            "What the run takes for resin, as it is in labels/background.",
+            masks["background"].values[trace.z],
+        ),
+        *(Panel(step.title, step.caption, step.plane) for step in trace.steps),
+        _outcome(asked, masks, found, window[0].start),
+        _delivered(asked, found["cell"], here, pixel),
+    ]
+    return panels, grey, pixel
+
+
+def _nearest(volume: xr.DataArray, region: Region) -> int:
+    """The slice of a cell's centre, counted from 1."""
+    return int(np.abs(volume["z"].values - region.centre[0]).argmin()) + 1
+
+
+def _outcome(
+    asked: FinishedCell, masks: xr.Dataset, found: dict[str, NDArray[np.bool_]], first: int
+) -> Panel:
+    """All lines that the method drew."""
+    size = voxel_size(masks["cell"])
+    known = found if masks.attrs["status"] != "no_resin" else {"nucleus": found["nucleus"]}
+    areas = [
+        f"{name} {plane.sum() * size[1] * size[2] * 1e-6:.1f} µm²"
+        for name, plane in known.items()
+        if plane.any()
+    ]
+    sentences = [f"Found in this slice: {', '.join(areas)}."] if areas else []
+    for name in ("nucleus", "cell"):
+        slices = np.flatnonzero(masks[name].values.any(axis=(1, 2))) + first + 1
+        if name in known and not slices.size:
+            sentences.append(f"No {name} was found in the window.")
+        elif name in known and not known[name].any():
+            sentences.append(
+                f"No {name} in this slice: it goes from slice {slices[0]} to {slices[-1]}."
+            )
+    if masks.attrs["reason"]:
+        sentences.append(f"{masks.attrs['reason'][:1].upper()}{masks.attrs['reason'][1:]}.")
+    marks = [
+        Mark("cell", found["cell"], CELL),
+        Mark("envelope", found["envelope"] | found["nucleus"], ENVELOPE),
+        Mark("nucleus", found["nucleus"], NUCLEUS),
+    ]
+    shown = tuple(mark for mark in marks if mark.name in known and found[mark.name].any())
+    return Panel(f"outcome of {asked.method}", " ".join(sentences), None, shown)
+
+
+def _delivered(
+    asked: FinishedCell, cell: NDArray[np.bool_], here: Any, pixel: tuple[float, float]
+) -> Panel:
+    """The labels of the run, in which all cells have met."""
+    label = asked.region.label
+    cells, nuclei = (compute(asked.labels(name)[here]) for name in ("cells", "nuclei"))
+    own = cells == label
+    lost, got = (
+        float(mask.sum()) * pixel[0] * pixel[1] * 1e-6 for mask in (cell & ~own, own & ~cell)
+    )
+    caption = (
+        "All cells together, as the run delivers them: no voxel has two owners. In this slice "
+        f"cell {label} has {lost:.1f} µm² less and {got:.1f} µm² more than in its own window."
+    )
+    marks = Mark("cells", cells, CELL, numbered=True), Mark("nuclei", nuclei, NUCLEUS)
+    return Panel("labels of the run", caption, None, marks)
+
+
+def _size(grey: NDArray[Any], pixel: tuple[float, float]) -> str:
+    height, width = (n * step / 1000 for n, step in zip(grey.shape, pixel, strict=True))
+    return f"{height:.1f} × {width:.1f} µm (y, x)"
+
+
+def _body(steps: Sequence[ExplainedStep], notes: Sequence[str]) -> str:
+    """The page's pictures, smaller than the files."""
+    figures = []
+    for k, (step, note) in enumerate(zip(steps, notes, strict=True), start=1):
+        title = f"{k}  {step.title[:1].upper()}{step.title[1:]}" + (f" – {note}" if note else "")
+        jpeg = io.BytesIO()
+        imsave(jpeg, imread(step.path)[..., :3], format="jpeg", pil_kwargs={"quality": 85})
+        figures.append(figure(jpeg.getvalue(), step.caption, title))
+    return f'<section><div class="gallery wide">{"".join(figures)}</div></section>'

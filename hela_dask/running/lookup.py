@@ -1,0 +1,135 @@
+"""A cell of a finished run, found again: its window, and what the run knew and made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from hela_dask.errors import InputError, MissingInputError, ParameterError
+from hela_dask.parameters import Parameters
+from hela_dask.regions import Region
+from hela_dask.report.folder import RunFolder, read_folder
+from hela_dask.running.markers import fingerprint_files
+from hela_dask.running.prepare import made_by, run_folder
+from hela_dask.running.tables import select_cells
+from hela_dask.volume import open_volume, read_image
+
+__all__ = ["FinishedCell", "find_cell"]
+
+_UNSEGMENTED = ("chain_too_short", "not_selected", "failed")
+
+
+@dataclass(frozen=True)
+class FinishedCell:
+    """A cell that a run has segmented.
+
+    Attributes
+    ----------
+    store, run : Path
+        The image and the run folder.
+    folder : RunFolder
+        What is in it.
+    method : str
+        Of :mod:`hela_dask.methods`.
+    parameters : Parameters
+        The run's knobs of the background and of the method.
+    region : Region
+        The cell's window.
+    """
+
+    store: Path
+    run: Path
+    folder: RunFolder
+    method: str
+    parameters: Parameters
+    region: Region
+
+    def labels(self, name: str) -> xr.DataArray:
+        """A label group of the run, lazily.
+
+        Raises
+        ------
+        MissingInputError
+            When it is gone, or another run has replaced it.
+        """
+        path = self.folder.labels(name)
+        if path is None or not made_by(path, self.run):
+            raise MissingInputError(
+                f"the labels {name!r} of {self.run} are gone or another run's by now: start "
+                f"hela-dask run {self.store} --out {self.run} again"
+            )
+        return open_volume(path)
+
+
+def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> FinishedCell:
+    """Find a cell of a finished run.
+
+    Parameters
+    ----------
+    store : path
+        The volume.
+    cell : int
+        The cell's label.
+    run : path, optional
+        The run folder; default: the store's name with ``.run``.
+
+    Raises
+    ------
+    MissingInputError
+        When there is no finished run.
+    InputError
+        When the volume has changed since, there is no such cell, or it was not segmented.
+    ParameterError
+        When the run was made by a version with other parameters.
+    """
+    image = read_image(store)
+    path = run_folder(image.path, run)
+    folder = read_folder(path) if (path / "run.json").is_file() else None
+    if folder is None or folder.facts.get("state") != "finished":
+        raise MissingInputError(
+            f"there is no finished run of {image.path} at {path}: start hela-dask run {image.path} "
+            "first, or name the folder of its run with --run"
+        )
+    facts = folder.facts
+    if facts.get("store") != str(image.path.absolute()):
+        raise InputError(
+            f"{path} is the run of {facts.get('store')}, not of {image.path}: name another --run"
+        )
+    again = f"start hela-dask run {image.path} again"
+    if facts.get("fingerprint") != fingerprint_files(image.path, skip=["labels"]):
+        raise InputError(f"{image.path} has changed since the run {path}: {again}")
+    method = str(facts["method"])
+    try:
+        # Of the other stages' knobs nothing depends on here.
+        knobs = {name: facts["parameters"].get(name, {}) for name in ("background", method)}
+        parameters = Parameters.from_dict(knobs)
+    except ParameterError as error:
+        raise ParameterError(f"{path} was made by another version ({error}): {again}") from error
+    select_cells(folder.cells, [cell], None)
+    row = folder.cells.set_index("label", drop=False).loc[cell]
+    if row["status"] in _UNSEGMENTED:
+        why = f": {row['reason']}" if row["reason"] else ""
+        raise InputError(
+            f"cell {cell} has no masks in {path}, its status is {row['status']}{why}; "
+            f"{path / 'cells.csv'} lists the cells that have"
+        )
+    return FinishedCell(image.path, path, folder, method, parameters, _region(row))
+
+
+def _region(row: Any) -> Region:
+    """The window of a cell, as its row of the table keeps it."""
+    box = [(float(row[f"box_{axis}0"]), float(row[f"box_{axis}1"])) for axis in "zyx"]
+    return Region(
+        label=int(row["label"]),
+        centre=(float(row["z"]), float(row["y"]), float(row["x"])),
+        box=(box[0], box[1], box[2]),
+        status=str(row["status"]),
+        reason=str(row["reason"]),
+        touches_first_slice=bool(row["touches_first_slice"]),
+        touches_last_slice=bool(row["touches_last_slice"]),
+        touches_side=bool(row["touches_side"]),
+        window_clipped=bool(row["window_clipped"]),
+    )
