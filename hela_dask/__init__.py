@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         StorageError,
     )
     from hela_dask.evaluate import evaluate
+    from hela_dask.explain import Explanation, explain
     from hela_dask.lazy import background, distance, gaussian
     from hela_dask.link import link_cells
     from hela_dask.parameters import (
@@ -55,6 +56,7 @@ __all__ = [
     "BackgroundParameters",
     "DetectParameters",
     "ExistsError",
+    "Explanation",
     "HelaDaskError",
     "InputError",
     "LinkParameters",
@@ -77,6 +79,7 @@ __all__ = [
     "detect_cells",
     "distance",
     "evaluate",
+    "explain",
     "gaussian",
     "link_cells",
     "make_phantom",
@@ -101,6 +104,7 @@ _NAMES_OF_MODULE = {
         "StorageError",
     ],
     "evaluate": ["evaluate"],
+    "explain": ["Explanation", "explain"],
     "lazy": ["background", "distance", "gaussian"],
     "link": ["link_cells"],
     "parameters": [

@@ -27,6 +27,7 @@ PROMISED = {
     "detect": ["--out", "--save-regions"],
     "evaluate": ["--class", "--slices", "--all-instances", "--json", "--plot"],
     "report": [],
+    "explain": ["--cell", "--slice", "--run", "--out", "--json"],
     "params": [],
     "phantom": ["--shape", "--cells", "--diameter", "--seed", "--voxel-size"],
     "demo": ["--out"],
@@ -129,6 +130,29 @@ def test_run_hands_over_its_options_and_gives_its_exit_code(
     assert capsys.readouterr() == ("", "")
 
 
+def test_explain_hands_over_its_options_and_prints_the_paths(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = SimpleNamespace(title="nucleus", caption="What is left.", path=Path("o/01_nucleus.png"))
+    found = SimpleNamespace(cell=7, slice_number=150, page=Path("p"), sheet=Path("s"), steps=[step])
+    fake = Recorder(found)
+    monkeypatch.setattr(hd, "explain", fake)
+    given = ["explain", "s.ome.zarr", "--cell", "7", "--slice", "150", "--run", "r", "--out", "o"]
+    assert main(given) == 0
+    assert fake.given == (Path("s.ome.zarr"), 7, 150)
+    assert fake.named == {"run": Path("r"), "out": Path("o")}
+    assert capsys.readouterr().out == "page   p\nsheet  s\n"
+    assert main([*given, "--json"]) == 0
+    picture = str(Path("o/01_nucleus.png"))
+    assert json.loads(capsys.readouterr().out) == {
+        "cell": 7,
+        "slice": 150,
+        "page": "p",
+        "sheet": "s",
+        "steps": [{"title": "nucleus", "caption": "What is left.", "picture": picture}],
+    }
+
+
 def test_params_prints_the_toml_that_run_takes(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -202,6 +226,8 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(
         (["evaluate", "a", "b", "--class", "nucleus"], "'nucleus'"),
         (["evaluate", "a", "b", "--slices", "9:3"], "'9:3'"),
         (["info", "s3://bucket/x.ome.zarr"], "s3://bucket/x.ome.zarr is a URL"),
+        (["explain", "a", "--slice", "3"], "--cell"),
+        (["explain", "a", "--cell", "3", "--slice", "x"], "--slice"),
         (["run", "a", "--truth", "https://host/x"], "https://host/x is a URL"),
     ],
 )

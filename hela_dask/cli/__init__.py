@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from hela_dask.cli import pipeline, scores, volumes
+from hela_dask.cli import explain, pipeline, scores, volumes
 from hela_dask.cli.screen import complain
 from hela_dask.errors import HelaDaskError
 
@@ -32,6 +32,7 @@ for _command in (
     pipeline.detect,
     scores.evaluate,
     pipeline.report,
+    explain.explain,
     pipeline.params,
     volumes.phantom,
     pipeline.demo,
