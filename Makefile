@@ -15,7 +15,7 @@ export HELA_DASK_DATA ?= $(abspath ../shared/data)
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint format bench lock
+.PHONY: help demo test lint format bench accuracy lock
 .DEFAULT_GOAL := help
 
 help: ## say what the targets do
@@ -38,6 +38,9 @@ format: $(STAMP) ## format the code and mend what ruff can mend
 
 bench: $(STAMP) ## time the kernels against plain scikit-image
 	@$(BIN)/python benchmarks/kernels.py
+
+accuracy: $(STAMP) ## measure every figure of docs/accuracy.md again (hours; ARGS=--quick: minutes)
+	@$(BIN)/python -m benchmarks.accuracy $(or $(ARGS),--write)
 
 lock: pyproject.toml ## renew requirements.lock (fetches uv into .venv-lock)
 	@$(PYTHON) -m venv .venv-lock

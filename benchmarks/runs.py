@@ -95,9 +95,7 @@ def _figures(score: ClassScore) -> dict[str, Any]:
 def _curves(scores: ClassScores) -> dict[str, list[float | None]]:
     """JI of every slice; None where neither truth nor prediction is."""
     return {
-        name: [
-            round(counts.ji, 4) if counts.present else None for counts in scores[name].slices
-        ]
+        name: [round(counts.ji, 4) if counts.present else None for counts in scores[name].slices]
         for name in scores.classes
     }
 
@@ -110,9 +108,7 @@ def otsu(data: Path) -> dict[str, Any]:
     scores = score_classes(
         resin, truth, {"background": CLASSES["background"]}, hausdorff=False, voxel_size=REAL_VOXEL
     )
-    return {
-        part: _figures(scores.within(*ends)["background"]) for part, ends in RANGES.items()
-    }
+    return {part: _figures(scores.within(*ends)["background"]) for part, ends in RANGES.items()}
 
 
 def phantom_run(folder: Path, method: str, seed: int) -> dict[str, Any]:

@@ -1,0 +1,219 @@
+"""docs/accuracy.md, from what ``benchmarks.accuracy`` found and the sentences of notes.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import robustness
+from hela_dask.methods import METHODS
+
+__all__ = ["render"]
+
+NOTES = Path(__file__).parent / "notes.toml"
+
+NAMES = {
+    "nucleus": "nucleus",
+    "cell": "cell including nucleus",
+    "cytoplasm": "cell excluding nucleus",
+    "envelope": "nuclear envelope",
+    "background": "background (resin)",
+}
+
+# Scores of others on the same cell, pooled JI over all 300 slices unless the column says less.
+OTHERS: tuple[tuple[str, str, str, str, str], ...] = (
+    ("Karabağ 2021, slice by slice, 10 nm, as reported", "0.9665", "0.871", "0.809", ""),
+    ("Duque-Vázquez 2024, classical, 40 nm, their masks", "0.956", "0.896", "0.840", ""),
+    ("Hosangadi, U-Net trained on slices of this stack, their masks", "", "0.953", "", ""),
+)
+
+
+def render(found: dict[str, Any]) -> str:
+    """The page as Markdown; what was not measured is left out."""
+    notes = tomllib.loads(NOTES.read_text(encoding="utf-8"))
+    parts = [
+        ["# Accuracy", "", notes["intro"].strip()],
+        _headline(found, notes),
+        _details(found),
+        _curves(found),
+        _worst(found, notes),
+        _full_resolution(found, notes),
+        _phantoms(found),
+        _ablation(found, notes),
+        _robustness(found, notes),
+        _contrast(found, notes),
+        ["## Reproduce it", "", notes["reproduce"].strip(), "", _versions(found)],
+    ]
+    return "\n\n".join("\n".join(part).strip() for part in parts if part) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _methods(found: dict[str, Any]) -> list[str]:
+    return [method for method in METHODS if method in found.get("real", {})]
+
+
+def _headline(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
+    """Pooled JI beside that of others."""
+    classes = ("nucleus", "cell", "cytoplasm", "background")
+    rows = []
+    for method in _methods(found):
+        part = found["real"][method]["ranges"]["1-180"]
+        scores = [_number(part[name]["ji"]) for name in classes]
+        rows.append([f"**`{method}`**", *scores, _number(part["nucleus"]["ji_mean"])])
+    if "otsu" in found:
+        resin = _number(found["otsu"]["1-180"]["ji"])
+        rows.append(["Otsu's threshold of each slice", "", "", "", resin, ""])
+    rows += [[*row, ""] for row in OTHERS]
+    head = ["pooled JI", *(NAMES[name] for name in classes), "nucleus, mean of slices"]
+    return ["## One real cell", "", notes["real"].strip(), "", *_table(head, rows)]
+
+
+def _details(found: dict[str, Any]) -> list[str]:
+    """All ranges of slices, all classes."""
+    lines = []
+    for method in _methods(found):
+        real = found["real"][method]
+        rows = [
+            [
+                part,
+                NAMES[name],
+                _number(row["ji"]),
+                _number(row["ac"]),
+                " / ".join(_number(row[f"ji_{kind}"]) for kind in ("mean", "median", "sd")),
+                str(row["slices"]),
+                _number(row["hausdorff_mean"], 0),
+                _number(row["hausdorff_95"], 0),
+            ]
+            for part, classes in real["ranges"].items()
+            for name, row in classes.items()
+        ]
+        head = [
+            "slices", "class", "JI", "AC", "JI of slices: mean / median / SD", "slices counted",
+            "surfaces apart, mean nm", "95 % nm",
+        ]  # fmt: skip
+        seconds = real["seconds"]
+        stages = ", ".join(f"{stage} {value:.0f}" for stage, value in seconds.items())
+        lines += [
+            f"### `{method}`",
+            "",
+            *_table(head, rows),
+            "",
+            f"Seconds of the run ({real['workers']} workers, all 300 slices): {stages}.",
+            "",
+        ]
+    return lines
+
+
+def _curves(found: dict[str, Any]) -> list[str]:
+    if not _methods(found):
+        return []
+    return [
+        "### Slice by slice",
+        "",
+        "![JI of the nucleus over the slice number, a line a method](accuracy/curves_nucleus.png)",
+        "",
+        "![JI of the cell over the slice number, a line a method](accuracy/curves_cell.png)",
+    ]
+
+
+def _worst(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
+    if not found.get("worst"):
+        return []
+    lines = ["## The worst slices", "", notes["worst"].strip()]
+    for row in found["worst"]:
+        name, z = row["class"], row["slice"]
+        why = notes.get(name, {}).get(str(z), "")
+        lines += [
+            "",
+            f"**{NAMES[name].capitalize()}, slice {z}** (JI {_number(row['ji'])}). {why}".rstrip(),
+            "",
+            f"![{NAMES[name]} in slice {z}: right, spurious and missed](accuracy/{row['picture']})",
+        ]
+    return lines
+
+
+def _full_resolution(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
+    if not found.get("worst"):
+        return []
+    return [
+        "## A second cell at full resolution",
+        "",
+        notes["full_resolution"].strip(),
+        "",
+        "![Outlines of nucleus and cell in ten slices](accuracy/full_resolution.jpg)",
+    ]
+
+
+def _phantoms(found: dict[str, Any]) -> list[str]:
+    names = {
+        "instance_f1": "F1 of complete cells",
+        "mean_cell_iou": "mean IoU of cells",
+        "mean_nucleus_iou": "mean IoU of nuclei",
+        "seconds": "seconds",
+    }
+    rows = [
+        [f"`{method}`", seed, *(_number(row[key], 0 if key == "seconds" else 3) for key in names)]
+        for method, seeds in found.get("phantoms", {}).items()
+        for seed, row in seeds.items()
+    ]
+    if not rows:
+        return []
+    text = "The demo's phantom (200 x 768 x 768 voxels, six cells) with two seeds; IoU of 0.5."
+    return ["## Phantoms", "", text, "", *_table(["method", "seed", *names.values()], rows)]
+
+
+def _ablation(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for name, rows in found.get("ablation", {}).items():
+        classes = [key for key in NAMES if key in rows[0]]
+        table = []
+        for row in rows:
+            scores = [
+                _number(row[key]) + ("" if row is rows[0] else f" ({row[key] - rows[0][key]:+.3f})")
+                for key in (*classes, "nucleus_slices")
+            ]
+            table.append([row["step"], *scores, f"{row['seconds']:.0f}"])
+        head = ["", *(NAMES[key] for key in classes), "nucleus, mean of slices", "seconds"]
+        lines += ["", f"### {name.capitalize()}", "", *_table(head, table)]
+    return ["## What each step adds", "", notes["ablation"].strip(), *lines] if lines else []
+
+
+def _robustness(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
+    if "robustness" not in found:
+        return []
+    text = notes["robustness"].strip()
+    return ["## Damaged stacks", "", text, "", *robustness.table(found["robustness"])]
+
+
+def _contrast(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
+    rows = [
+        [
+            name,
+            " x ".join(map(str, row["shape"])),
+            _number(row["nucleus"]),
+            "yes" if row["resin found"] else "no",
+            f"`{row['status']}`",
+            f"{row['seconds']:.0f}",
+        ]
+        for name, row in found.get("contrast", {}).items()
+    ]
+    if not rows:
+        return []
+    head = ["made from", "voxels", "nucleus JI", "resin found", "status", "seconds"]
+    return ["## Low contrast, no resin", "", notes["contrast"].strip(), "", *_table(head, rows)]
+
+
+def _versions(found: dict[str, Any]) -> str:
+    names = ("hela_dask", "python", "numpy", "scipy", "scikit-image")
+    known = found.get("versions", {})
+    return "Measured with " + ", ".join(f"{name} {known[name]}" for name in names if name in known)

@@ -1,0 +1,156 @@
+"""Pictures of a scored run: JI over the slices, the worst slices, outlines at full resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tifffile
+from numpy.typing import NDArray
+
+import hela_dask as hd
+from benchmarks.runs import CLASSES, truth_path
+from benchmarks.stacks import REAL_VOXEL, as_volume
+from hela_dask.figures import draw_curves, draw_errors
+from hela_dask.figures.canvas import (
+    CELL,
+    NUCLEUS,
+    image_axes,
+    new_figure,
+    number,
+    outline,
+    save,
+    scale_bar,
+    show_tissue,
+)
+from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.predictions import predictions_of
+from hela_dask.running.provenance import read_run
+
+__all__ = ["curves", "outlines", "worst_pictures", "worst_slices"]
+
+SHOWN = ("nucleus", "cell")
+APART = 12
+MARGIN = 30
+
+
+def curves(found: dict[str, Any], folder: Path) -> list[Path]:
+    """JI over the slice number, a picture a class, a line a method."""
+    paths = []
+    for name in SHOWN:
+        tables = {
+            method: pd.DataFrame(
+                {"slice": np.arange(1, len(ji) + 1), "ji": np.array(ji, dtype=float)}
+            )
+            for method, real in found.items()
+            for ji in [real["curves"][name]]
+        }
+        path = folder / f"curves_{name}.png"
+        paths.append(draw_curves(tables, path, title=name, width=800))
+    return paths
+
+
+def worst_slices(curve: Sequence[float | None], wrong: Sequence[int], count: int = 2) -> list[int]:
+    """1-based: those of the lowest JI, then those of most wrong voxels, well apart.
+
+    Parameters
+    ----------
+    curve
+        JI of each slice, None where there is neither truth nor prediction.
+    wrong
+        False voxels of each slice.
+    count
+        How many of each kind.
+    """
+    chosen: list[int] = []
+    present = [k for k, ji in enumerate(curve) if ji is not None]
+    by_ji = sorted(present, key=lambda k: (curve[k], k))
+    by_size = sorted(present, key=lambda k: (-wrong[k], k))
+    for order in (by_ji, by_size):
+        taken = 0
+        for k in order:
+            if taken < count and all(abs(k + 1 - other) >= APART for other in chosen):
+                chosen.append(k + 1)
+                taken += 1
+    return chosen
+
+
+def worst_pictures(
+    run: Path, data: Path, real: dict[str, Any], folder: Path
+) -> list[dict[str, Any]]:
+    """Right and wrong in the worst slices of nucleus and cell of a run.
+
+    Returns
+    -------
+    list of dict
+        ``class``, ``slice``, ``ji`` and ``picture``, a row each.
+    """
+    facts = read_run(run)
+    predicted = predictions_of(Path(facts["labels"]["cells"]).parent)
+    truth = tifffile.imread(truth_path(data))
+    image = tifffile.imread(data / "roi1656" / "raw_z001-300.tif", key=range(len(truth)))
+    rows = []
+    for name in SHOWN:
+        labels = hd.open_volume(predicted[name])[: len(truth)].compute(scheduler="threads").values
+        true = np.isin(truth, CLASSES[name])
+        ids, counts = np.unique(labels[true & (labels > 0)], return_counts=True)
+        mask = labels == ids[counts.argmax()]
+        wrong = (mask != true).sum(axis=(1, 2)).tolist()
+        for z in worst_slices(real["curves"][name], wrong):
+            path = folder / f"{name}_{z:03d}.jpg"
+            _errors(image[z - 1], mask[z - 1], true[z - 1], f"{name}, slice {z}", path)
+            ji = real["curves"][name][z - 1]
+            rows.append({"class": name, "slice": z, "ji": ji, "picture": path.name})
+    return rows
+
+
+def _errors(
+    image: NDArray[Any], mask: NDArray[Any], true: NDArray[Any], title: str, path: Path
+) -> None:
+    window = _window(mask | true, image.shape, square=260)
+    draw_errors(
+        image[window], mask[window], true[window], REAL_VOXEL[1:], path, title=title, width=420
+    )
+
+
+def _window(mask: NDArray[Any], shape: tuple[int, ...], square: int) -> tuple[slice, slice]:
+    """Around a mask: at least so many pixels square, inside the plane."""
+    sides = []
+    for axis, length in enumerate(shape):
+        places = np.flatnonzero(mask.any(axis=1 - axis))
+        size = min(length, max(square, int(places[-1] - places[0]) + 2 * MARGIN))
+        low = int(places[0] + places[-1]) // 2 - size // 2
+        low = min(max(0, low), length - size)
+        sides.append(slice(low, low + size))
+    return sides[0], sides[1]
+
+
+def outlines(data: Path, path: Path, method: str = DEFAULT_METHOD, width: int = 1500) -> Path:
+    """Nucleus and cell in the ten full-resolution slices of the second cell, on one sheet."""
+    files = sorted((data / "roi6005").glob("*.tif"))
+    panel = width / 5
+    figure = new_figure(width, 2 * panel)
+    for k, file in enumerate(files[:10]):
+        plane = tifffile.imread(file)
+        volume = as_volume(plane[None], (50.0, 10.0, 10.0))
+        cells = hd.link_cells(hd.detect_cells(volume), volume)
+        regions = hd.cell_regions(cells, volume)
+        middle = plane.shape[0] * 5.0
+        region = min(
+            regions, key=lambda item: abs(item.centre[1] - middle) + abs(item.centre[2] - middle)
+        )
+        masks = hd.segment_cell(volume, region, method)
+        row, column = divmod(k, 5)
+        axes = image_axes(figure, (column / 5, 0.5 - row / 2, 0.198, 0.495))
+        # The window as it is: pixels of 20 nm are enough for a picture.
+        _, y, x = region.slices(volume)
+        show_tissue(axes, plane[y, x][::2, ::2], (20.0, 20.0), None)
+        for name, colour in (("cell", CELL), ("nucleus", NUCLEUS)):
+            mask = masks[name].values[0][::2, ::2].astype(np.uint8)
+            outline(axes, mask, (20.0, 20.0), colour, 1.0)
+        number(axes, 1.6, 1.0, file.stem, 7)
+        scale_bar(axes, 0.01 * (x.stop - x.start), 0.01 * (y.stop - y.start), size=7)
+    return save(figure, path)
