@@ -103,9 +103,10 @@ def analysed_slices(count: int, thickness: float, parameters: DetectParameters) 
 
     As many whole spacings as fit, at least one, and the slice in the middle of each; what is left
     over lies evenly before the first and after the last. So 300 slices of 50 nm give the slices
-    9, 29, … 289, and a volume thinner than two spacings gives its middle slice.
+    9, 29, … 289. Where fewer than ``fewest_slices`` spacings fit, they are smaller: what is seen
+    in a single slice is weak evidence.
     """
-    step = max(1, round(parameters.spacing / thickness))
+    step = max(1, min(round(parameters.spacing / thickness), count // parameters.fewest_slices))
     number = max(1, count // step)
     first = (count - 1 - (number - 1) * step) // 2
     return [first + index * step for index in range(number)]

@@ -81,9 +81,14 @@ class DetectParameters(_Stage):
 
     resolution: float = knob(40.0, "pixel size of the level used, nm", low=1.0)
     spacing: float = knob(1000.0, "distance between analysed slices, nm", low=1.0)
+    fewest_slices: int = knob(
+        8, "a thin volume is analysed in as many slices as this, if it has them", low=1
+    )
     cells_per_slice: int = knob(0, "most cells taken in one slice; 0: no limit (published: 20)")
-    lowest_height: float = knob(0.4, "stop below this fraction of the slice's highest", high=1.0)
     smallest_height: float = knob(1000.0, "lower summits are debris, nm")
+    beyond: float = knob(
+        2000.0, "what the plane's border cuts is taken to go on so far (published: 0), nm"
+    )
     suppression: float = knob(1.2, "half width of the square cleared around a cell, heights")
     smallest_resin: float = knob(3.0, "smaller pieces of background are spots in a cell, µm²")
     neck: float = knob(0.8, "same cell if the ridge between stays over this part of the height")
@@ -95,7 +100,19 @@ class LinkParameters(_Stage):
 
     distance: float = knob(3000.0, "furthest step in the plane between two slices, nm")
     gap: int = knob(1, "analysed slices in a row that a chain may miss")
-    shortest_chain: float = knob(7500.0, "least height of a cell, nm; at most half the volume's")
+    shortest_chain: float = knob(
+        7500.0, "height along z that makes a cell, nm; half the volume's if that is less"
+    )
+    lowest_height: float = knob(
+        0.4, "for which summits under this part of their slice's highest do not count", high=1.0
+    )
+    smallest_cell: float = knob(
+        0.04,
+        "shorter or lower, a cell has this part of a usual one's volume, or more the shorter it is",
+    )
+    pinch: float = knob(
+        0.8, "two cells, if between two slices a third is narrower than this part of both", high=1.0
+    )
 
 
 @dataclass(frozen=True)

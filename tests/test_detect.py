@@ -33,10 +33,10 @@ def two_balls(depth: int = 60, rows: int = 200, columns: int = 300) -> NDArray[n
         (300, list(range(9, 300, 20))),
         (518, list(range(18, 500, 20))),
         (1, [0]),
-        (2, [0]),
-        (19, [9]),
-        (39, [19]),
-        (40, [9, 29]),
+        (2, [0, 1]),
+        (9, list(range(9))),
+        (40, list(range(2, 40, 5))),
+        (160, list(range(9, 160, 20))),
     ],
 )
 def test_analysed_slices_lie_in_the_middle(count: int, expected: list[int]) -> None:
@@ -46,13 +46,21 @@ def test_analysed_slices_lie_in_the_middle(count: int, expected: list[int]) -> N
     assert after - before in (0, 1)
 
 
+def test_a_thin_volume_is_looked_at_more_closely() -> None:
+    for count in range(8, 160):
+        found = analysed_slices(count, 50.0, DetectParameters())
+        assert len(found) >= 8
+        assert len(set(np.diff(found))) == 1
+    assert analysed_slices(60, 50.0, DetectParameters(fewest_slices=1)) == [9, 29, 49]
+
+
 def test_slices_thicker_than_the_spacing_are_all_analysed() -> None:
     assert analysed_slices(4, 3000.0, DetectParameters()) == [0, 1, 2, 3]
 
 
 def test_places_are_nm_in_the_volume_s_own_coordinates() -> None:
     volume = make_volume(two_balls(), chunks=(7, 100, 100), translation=(500.0, 1000.0, 2000.0))
-    table = detect_cells(volume)
+    table = detect_cells(volume, DetectParameters(fewest_slices=1))
     assert dict(table.dtypes.astype(str)) == DETECTION_COLUMNS
     assert table["slice"].tolist() == [10, 10, 30, 30, 50, 50]
     assert table["rank"].tolist() == [1, 2] * 3

@@ -9,7 +9,7 @@ import xarray as xr
 
 from hela_dask.detect import detect_cells
 from hela_dask.errors import InputError
-from hela_dask.link import link_cells
+from hela_dask.link import assign_chains, link_cells
 from hela_dask.parameters import LinkParameters
 from tests.volumes import make_volume
 
@@ -20,7 +20,7 @@ def volume(count: int) -> xr.DataArray:
     return make_volume(np.zeros((count, 4, 4), bool), (STEP, 1e4, 1e4))
 
 
-def table(*rows: tuple[int, float, float]) -> pd.DataFrame:
+def table(*rows: tuple[int, float, float], height: float = 4000.0) -> pd.DataFrame:
     """Detections from slice (1-based), y and x in µm; every slice stands for 1 µm."""
     slices = np.array([row[0] for row in rows])
     return pd.DataFrame(
@@ -29,7 +29,7 @@ def table(*rows: tuple[int, float, float]) -> pd.DataFrame:
             "z": (slices - 1) * STEP,
             "y": [1000.0 * row[1] for row in rows],
             "x": [1000.0 * row[2] for row in rows],
-            "height": 4000.0,
+            "height": height,
             "rank": [
                 1 + sum(row[0] == before[0] for before in rows[:n]) for n, row in enumerate(rows)
             ],
@@ -43,7 +43,7 @@ def test_two_straight_cells() -> None:
     cells = link_cells(table(*rows), volume(10))
     assert cells["label"].tolist() == [1, 2]
     assert cells["x"].tolist() == [10000.0, 30000.0]
-    assert cells["z"].tolist() == [4500.0, 4500.0]
+    assert cells["z"].tolist() == [4000.0, 4000.0]
     assert cells["n_detections"].tolist() == [10, 10]
     assert (cells["first_slice"].tolist(), cells["last_slice"].tolist()) == ([1, 1], [10, 10])
     assert cells["status"].tolist() == ["ok", "ok"]
@@ -51,15 +51,22 @@ def test_two_straight_cells() -> None:
 
 
 def test_a_step_of_three_micrometres_links_and_a_longer_one_does_not() -> None:
-    assert len(link_cells(table((1, 10, 10), (2, 10, 13)), volume(2))) == 1
-    assert len(link_cells(table((1, 10, 10), (2, 10, 13.01)), volume(2))) == 2
+    for step, count in ((13.0, 1), (13.01, 2)):
+        detections = table((1, 10, 10), (2, 10, step), height=2000.0)
+        assert len(link_cells(detections, volume(2))) == count
+
+
+def test_small_cells_do_not_jump_as_far() -> None:
+    for height, count in ((1250.0, 1), (1200.0, 2)):
+        detections = table((1, 10, 10), (2, 10, 12.5), height=height)
+        assert len(link_cells(detections, volume(2))) == count
 
 
 def test_links_are_one_to_one_and_the_nearest_pair_goes_first() -> None:
     # Both ends want the detection at 11; the one at 10.5 is nearer, the other takes what is left.
-    cells = link_cells(table((1, 9, 5), (1, 10.5, 5), (2, 11, 5), (2, 7, 5)), volume(2))
-    assert sorted(cells["y"]) == [8000.0, 10750.0]
-    assert cells["n_detections"].tolist() == [2, 2]
+    detections = table((1, 9, 5), (1, 10.5, 5), (2, 11, 5), (2, 7, 5), height=1200.0)
+    chains = assign_chains(detections, LinkParameters())
+    assert chains.tolist() == [0, 1, 1, 0]
 
 
 def test_a_missed_slice_is_bridged_but_not_two() -> None:
@@ -71,16 +78,61 @@ def test_a_missed_slice_is_bridged_but_not_two() -> None:
 
 
 def test_a_chain_that_is_too_short_is_a_row_that_says_why() -> None:
-    rows = [(z, 10.0, 10.0) for z in range(1, 9)] + [(z, 10.0, 30.0) for z in range(1, 8)]
-    cells = link_cells(table(*rows), volume(30)).sort_values("x")
+    high = [(z, 10.0, 10.0) for z in range(1, 9)]
+    low = [(z, 10.0, 30.0) for z in range(1, 4)]
+    detections = pd.concat([table(*high), table(*low, height=1000.0)])
+    cells = link_cells(detections, volume(30)).sort_values("x")
     assert cells["status"].tolist() == ["ok", "chain_too_short"]  # eight slices of 1 µm
-    assert cells["reason"].tolist()[1] == ("spans 7.0 µm in 7 analysed slices, less than 7.5 µm")
+    assert cells["reason"].tolist()[1] == (
+        "spans 3.0 µm in 3 analysed slices, less than 7.5 µm, and its discs hold 9 µm³, under 40"
+    )
+
+
+def test_a_cell_low_in_every_slice_is_one_by_its_length_and_debris_is_not() -> None:
+    detections = pd.concat(
+        [
+            table(*((z, 10.0, 10.0) for z in range(1, 16)), height=6000.0),
+            table(*((z, 10.0, 30.0) for z in range(1, 16)), height=1500.0),  # 0.25 of the highest
+            table(*((z, 30.0, 10.0) for z in range(3, 7)), height=5000.0),  # flat: 4 µm high
+            table(*((z, 30.0, 30.0) for z in range(3, 6)), height=1200.0),
+        ]
+    )
+    cells = link_cells(detections, volume(30)).sort_values(["y", "x"])
+    assert cells["status"].tolist() == ["ok", "ok", "ok", "chain_too_short"]
+    published = LinkParameters(smallest_cell=1e9)
+    cells = link_cells(detections, volume(30), published).sort_values(["y", "x"])
+    assert cells["status"].tolist() == ["ok", *["chain_too_short"] * 3]
+    assert "15 analysed slices, but low in most of them" in cells["reason"].iloc[1]
+
+
+def test_debris_alone_is_no_cell() -> None:
+    detections = table(*((z, 10.0, 10.0) for z in range(3, 6)), height=1200.0)
+    assert link_cells(detections, volume(30))["status"].tolist() == ["chain_too_short"]
+
+
+def test_the_centre_of_a_bent_cell_is_in_its_tissue() -> None:
+    # A crescent: the mean of its places, y = 10 and x = 14, is in the resin.
+    bend = [(z, 10.0 + 1.5 * (z - 5), 18.0 - 0.25 * (z - 5) ** 2) for z in range(1, 10)]
+    detections = table(*bend, height=1500.0)
+    detections.loc[6:, "height"] = 2000.0
+    cells = link_cells(detections, volume(9))
+    assert len(cells) == 1
+    assert cells[["z", "y", "x"]].iloc[0].tolist() == [6000.0, 13000.0, 17000.0]
+
+
+def test_cells_on_top_of_each_other_are_two() -> None:
+    detections = table(*((z, 10.0, 10.0 if z < 8 else 10.5) for z in range(1, 15)))
+    detections["height"] = [2000.0, 4000, 5000, 5500, 5000, 4000, 2500] * 2
+    cells = link_cells(detections, volume(14))
+    assert cells["n_detections"].tolist() == [7, 7]
+    assert cells["status"].tolist() == ["ok", "ok"]
 
 
 def test_in_a_thin_volume_half_the_depth_is_enough() -> None:
     rows = [(z, 10.0, 10.0) for z in range(1, 4)]
-    assert link_cells(table(*rows), volume(6))["status"].tolist() == ["ok"]
-    assert link_cells(table(*rows), volume(7))["status"].tolist() == ["chain_too_short"]
+    thin = table(*rows, height=900.0)
+    assert link_cells(thin, volume(6))["status"].tolist() == ["ok"]
+    assert link_cells(thin, volume(7))["status"].tolist() == ["chain_too_short"]
 
 
 def test_one_slice_links_each_detection_to_itself() -> None:
@@ -90,7 +142,7 @@ def test_one_slice_links_each_detection_to_itself() -> None:
         thin = make_volume(np.repeat(~tissue[None], count, axis=0))
         cells = link_cells(detect_cells(thin), thin)
         assert cells["status"].tolist() == ["ok", "ok"]
-        assert cells["n_detections"].tolist() == [1, 1]
+        assert cells["n_detections"].tolist() == [count, count]
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:

@@ -22,14 +22,18 @@ def detect_slice(
 ) -> NDArray[np.float64]:
     """Find the cells of one whole plane (J. Imaging 2021, section 2.4; method A.3).
 
-    As published: the Euclidean distance to the background is an altitude map, the plane's border
-    counting as background; its highest summit is a cell, the square of +-1.2 heights around it is
-    cleared, and so on down to a fraction of the highest. Three things are added. Real slices
-    have vesicles in the resin, and several summits in one cell:
+    As published: the Euclidean distance to the background is an altitude map; its highest summit
+    is a cell, the square of +-1.2 heights around it is cleared, and so on. What is different:
 
-    - nothing under ``smallest_height`` is a cell, where a slice holds only debris;
-    - pieces of background under ``smallest_resin`` (pale spots inside a cell) are not resin here;
-    - a summit that a ridge joins to a cell already found, never lower than ``neck`` of the
+    - Published, the plane's border counts as background, so a cell that it cuts in half stands
+      low, with several summits that change from slice to slice. Here what the border cuts is
+      taken to go on for ``beyond``, and then comes resin: half a cell has one summit, a little
+      inside the border; and two that touch there have two, as they would not if tissue had no end.
+    - Published, the descent stops at half of the slice's highest summit, so a cell that is small
+      or flat in every slice is never seen. Here it goes down to ``smallest_height``, and
+      :func:`~hela_dask.link_cells` tells low cells from debris by what the slices say together.
+    - Pieces of background under ``smallest_resin`` (pale spots inside a cell) are not resin here.
+    - A summit that a ridge joins to a cell already found, never lower than ``neck`` of the
       summit's own height, is part of that cell.
 
     Parameters
@@ -52,8 +56,9 @@ def detect_slice(
     resin = _without_specks(background, parameters.smallest_resin * 1e6 / (pixel[0] * pixel[1]))
     if not resin.any() or background.all():
         return np.empty((0, 3))
-    altitude = distance_slice(resin, pixel)
-    places, heights = _summits(np.where(background, 0, altitude), parameters)
+    altitude = distance_slice(resin, pixel, border=False)
+    np.minimum(altitude, _to_border(altitude.shape, pixel, parameters.beyond), out=altitude)
+    places, heights = _summits(np.where(background, 0, altitude), parameters.smallest_height)
     centres = places * np.array(pixel)
     taken: list[int] = []
     joined: list[int] = []  # further summits of the cells in `taken`
@@ -82,16 +87,26 @@ def _without_specks(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool
     return kept
 
 
+def _to_border(
+    shape: tuple[int, ...], pixel: tuple[float, float], beyond: float
+) -> NDArray[np.float32]:
+    """How far each pixel is from the plane's end, which lies `beyond` nm outside its border."""
+    ends = [
+        np.minimum(np.arange(1, count + 1), np.arange(count, 0, -1)) * step + beyond
+        for count, step in zip(shape, pixel, strict=True)
+    ]
+    distance: NDArray[np.float32] = np.minimum.outer(*ends).astype(np.float32)
+    return distance
+
+
 def _summits(
-    altitude: NDArray[np.float32], parameters: DetectParameters
+    altitude: NDArray[np.float32], lowest: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Places (n, 2) and heights of the regional maxima that are high enough, in rank order."""
-    summit = (altitude > 0) & (altitude == ndimage.maximum_filter(altitude, size=3))
+    summit = (altitude > 0) & (altitude >= lowest)
+    summit &= altitude == ndimage.maximum_filter(altitude, size=3)
     places = np.argwhere(summit)
     heights = altitude[summit].astype(float)
-    lowest = max(parameters.smallest_height, parameters.lowest_height * heights.max(initial=0))
-    high = heights >= lowest
-    places, heights = places[high], heights[high]
     order = np.lexsort((places[:, 1], places[:, 0], -heights))
     return places[order], heights[order]
 

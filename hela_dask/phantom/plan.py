@@ -17,6 +17,8 @@ _FLAT = 0.86  # height over width of a cell (the papers: 15 µm tall, 15-20 µm 
 _TOUCH = 0.9  # centres of touching cells, in sums of their radii
 _APART = 1.16
 _DEEPEST = 0.84  # centres closer than this, in sums of radii, are one cell inside another
+_SMALL = 0.5  # width of a small cell, in widths of a usual one
+_LYING, _STANDING = 0.36, 0.42  # thinnest radius of a flat cell, in radii of a usual one
 
 Triple = tuple[float, float, float]
 
@@ -212,6 +214,9 @@ def plan_phantom(
     diameter: float,
     seed: int = 0,
     voxel_size: Sequence[float] = (50.0, 40.0, 40.0),
+    *,
+    small: int = 0,
+    flat: int = 0,
 ) -> PhantomSpec:
     """Plan a phantom: place its cells, decide which touch, which are cut, which has the hole.
 
@@ -227,6 +232,9 @@ def plan_phantom(
         Another seed, another phantom.
     voxel_size
         nm, z, y, x.
+    small, flat
+        So many of the complete cells are half as wide as the others; or thin: in turn lying in
+        the plane and standing upright in it. All other cells stay as they are without them.
 
     Raises
     ------
@@ -256,6 +264,8 @@ def plan_phantom(
     rank = {old: new + 1 for new, old in enumerate(order)}
     touch = _touches(_spacing(place, radii))
     holed = max(range(complete), key=lambda i: radii[i])
+    odd = _odd([i for i in range(complete) if i != holed], small, flat)
+    touch[list(odd)] = touch[:, list(odd)] = False  # they have drawn back from their neighbours
     planned = [
         _cell(
             rng,
@@ -265,10 +275,24 @@ def plan_phantom(
             bool((np.minimum(place[i], extent - place[i]) > radii[i]).all()),
             tuple(sorted(rank[int(j)] for j in np.flatnonzero(touch[i]))),
             hole=i == holed,
+            factors=odd.get(i, (1.0, 1.0, 1.0)),
         )
         for i in order
     ]
     return PhantomSpec(size, voxel, float(diameter), int(seed), tuple(planned))
+
+
+def _odd(free: Sequence[int], small: int, flat: int) -> dict[int, Triple]:
+    """Factors of the radii of the cells that are not of the usual shape, by their place."""
+    if min(small, flat) < 0 or small + flat > len(free):
+        raise ParameterError(
+            f"{small} small and {flat} flat cells are asked for, and {len(free)} can be: those "
+            "that are complete, but for the one with a hole in its nucleus"
+        )
+    shapes = [(_SMALL, _SMALL, _SMALL)] * small
+    for turn in range(flat):
+        shapes.append((_LYING, 1.0, 1.0) if turn % 2 == 0 else (1.0, 1.0, _STANDING))
+    return dict(zip(free, shapes, strict=False))
 
 
 def _cell(
@@ -280,6 +304,7 @@ def _cell(
     touching: tuple[int, ...],
     *,
     hole: bool,
+    factors: Triple,
 ) -> PhantomCell:
     aspect = 1.0 + 0.06 * rng.uniform(-1, 1)
     body = radius
@@ -289,18 +314,20 @@ def _cell(
     nucleus = 0.60 * radius * (1.0 + 0.05 * rng.uniform(-1, 1))
     slender = 1.0 + 0.1 * rng.uniform(0, 1)
     lift = 0.04 * radius * rng.uniform(-1, 1)
+    z, b, a = factors
+    thin = min(factors)
     return PhantomCell(
         label=label,
         centre=(float(centre[0]), float(centre[1]), float(centre[2])),
-        radii=radii,
+        radii=(radii[0] * z, radii[1] * b, radii[2] * a),
         angle=angle,
-        radius=radius,
+        radius=radius * (factors[0] * factors[1] * factors[2]) ** (1 / 3),
         nucleus_centre=(
-            float(centre[0]) + lift,
-            float(centre[1]) + shift * math.sin(way),
-            float(centre[2]) + shift * math.cos(way),
+            float(centre[0]) + thin * lift,
+            float(centre[1]) + thin * shift * math.sin(way),
+            float(centre[2]) + thin * shift * math.cos(way),
         ),
-        nucleus_radii=(0.86 * nucleus, nucleus * slender, nucleus / slender),
+        nucleus_radii=(0.86 * nucleus * z, nucleus * slender * b, nucleus / slender * a),
         complete=complete,
         touching=touching,
         hole=hole,

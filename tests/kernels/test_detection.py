@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.parameters import DetectParameters
@@ -84,38 +81,43 @@ def test_pale_spots_inside_a_cell_are_not_resin_but_a_lumen_is() -> None:
     assert detect_slice(lumen, PIXEL, DEFAULTS)[0, 2] < 1400
 
 
-def test_low_and_surplus_summits_are_left_out() -> None:
+def test_debris_and_surplus_summits_are_left_out() -> None:
     plane = resin_around(
         (80, 90, 75), (200, 150, 50), (120, 300, 40), (240, 330, 28), (275, 30, 20)
     )
-    assert len(detect_slice(plane, PIXEL, DEFAULTS)) == 3
-    assert len(detect_slice(plane, PIXEL, dataclasses.replace(DEFAULTS, lowest_height=0.0))) == 4
+    assert len(detect_slice(plane, PIXEL, DEFAULTS)) == 4
+    assert len(detect_slice(plane, PIXEL, dataclasses.replace(DEFAULTS, smallest_height=500))) == 5
     assert len(detect_slice(plane, PIXEL, dataclasses.replace(DEFAULTS, cells_per_slice=2))) == 2
 
 
-def test_the_border_counts_as_background() -> None:
-    found = detect_slice(resin_around((0, 200, 100)), PIXEL, DEFAULTS)
-    assert 40 <= found[0, 0] <= 50
-    assert found[0, 2] == pytest.approx((found[0, 0] + 1) * 40, abs=80)
+def test_a_half_cell_has_one_summit_where_the_border_cuts_it() -> None:
+    plane = resin_around((0, 200, 100))
+    found = detect_slice(plane, PIXEL, DEFAULTS)
+    assert len(found) == 1
+    assert found[0, 2] == pytest.approx((found[0, 0] + 1) * 40 + DEFAULTS.beyond, abs=40)
+    assert found[0, 2] == pytest.approx(3000, abs=60)  # against 1900 as published
+    published = detect_slice(plane, PIXEL, dataclasses.replace(DEFAULTS, beyond=0.0))
+    assert 40 <= published[0, 0] <= 50
+    assert published[0, 2] == pytest.approx((published[0, 0] + 1) * 40, abs=80)
+
+
+def test_half_cells_that_touch_at_the_border_are_two() -> None:
+    plane = resin_around((0, 120, 80), (0, 275, 80))
+    found = detect_slice(plane, PIXEL, DEFAULTS)
+    assert len(found) == 2
+    assert np.abs(np.sort(found[:, 1]) - [120, 275]).max() <= 10
+    endless = detect_slice(plane, PIXEL, dataclasses.replace(DEFAULTS, beyond=1e6))
+    assert endless[0, 0] == 0
+
+
+def test_a_cell_inside_is_the_same_whatever_lies_beyond_the_border() -> None:
+    plane = resin_around((150, 200, 70))
+    found = detect_slice(plane, PIXEL, DEFAULTS)
+    for beyond in (0.0, 1e6):
+        other = detect_slice(plane, PIXEL, dataclasses.replace(DEFAULTS, beyond=beyond))
+        np.testing.assert_array_equal(other, found)
 
 
 def test_where_nothing_stands_out_there_are_no_rows() -> None:
     for plane in (np.ones((50, 60), bool), np.zeros((50, 60), bool)):
         assert detect_slice(plane, PIXEL, DEFAULTS).shape == (0, 3)
-
-
-def test_a_whole_real_slice(real_data: Path) -> None:
-    classes = tifffile.imread(real_data / "slice330" / "unet_classes_40nm.tif")
-    background = classes == 4
-    found = detect_slice(background, PIXEL, DEFAULTS)
-    rows, columns = found[:, :2].astype(int).T
-    assert 20 <= len(found) <= 28
-    assert not background[rows, columns].any()
-    # No two in one nucleus, and no two closer than the larger one's radius.
-    nuclei, _ = ndimage.label(ndimage.binary_closing(classes <= 2, iterations=5))
-    inside = nuclei[rows, columns]
-    assert len(np.unique(inside[inside > 0])) == np.count_nonzero(inside)
-    centres = found[:, :2] * 40.0
-    for rank, (centre, height) in enumerate(zip(centres, found[:, 2], strict=True)):
-        assert np.hypot(*(centres[rank + 1 :] - centre).T).min(initial=np.inf) > height
-    assert (np.diff(found[:, 2]) <= 0).all()
