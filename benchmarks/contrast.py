@@ -19,7 +19,7 @@ from scipy import ndimage
 from benchmarks.stacks import Stack, agreement, phantom_stack, segment_stack
 from hela_dask.methods import DEFAULT_METHOD
 
-__all__ = ["coarse_contrast", "contrast", "finer", "real_fine", "without_resin"]
+__all__ = ["contrast", "finer", "low_contrast", "real_fine", "without_resin"]
 
 # Grey levels of noise that the camera adds at the finer pixels, after the contrast is compressed.
 NOISE = 4.0
@@ -68,7 +68,7 @@ def without_resin(image: NDArray[Any], truth: NDArray[np.uint8], rim: int = 8) -
     return filled
 
 
-def coarse_contrast(image: NDArray[Any], seed: int = 0) -> NDArray[np.uint8]:
+def low_contrast(image: NDArray[Any], seed: int = 0) -> NDArray[np.uint8]:
     """A third of the contrast around the middle grey, and noise."""
     grey = image.astype(np.float32)
     middle = float(np.median(grey))
@@ -136,7 +136,7 @@ def like_other_sets(stack: Stack, pixel: float) -> Stack:
         crop.voxel,
     )
     fine = finer(tissue, (60.0, pixel, pixel))
-    return Stack(coarse_contrast(fine.image), fine.truth, fine.centre, fine.voxel)
+    return Stack(low_contrast(fine.image), fine.truth, fine.centre, fine.voxel)
 
 
 def real_fine(folder: Path, name: str, pixel: float, width: float = 12_000.0) -> Stack:
@@ -147,7 +147,7 @@ def real_fine(folder: Path, name: str, pixel: float, width: float = 12_000.0) ->
     crop = plane[None, window, window]
     stack = Stack(crop, np.zeros(crop.shape, np.uint8), (0, half, half), (60.0, 10.0, 10.0))
     fine = finer(stack, (60.0, pixel, pixel))
-    return Stack(coarse_contrast(fine.image), fine.truth, fine.centre, fine.voxel)
+    return Stack(low_contrast(fine.image), fine.truth, fine.centre, fine.voxel)
 
 
 def contrast(stack: Stack, method: str = DEFAULT_METHOD) -> dict[str, Any]:
