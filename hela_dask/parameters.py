@@ -190,7 +190,7 @@ class QualityParameters(_Stage):
         0.1, "doubtful if so much of the nucleus has no cytoplasm beside it", low=0.01, high=1.0
     )
     window: float = knob(
-        0.05, "doubtful if so much of a usual slice lies on sides of the window", low=0.001
+        0.3, "doubtful if so much of a usual slice lies on sides of the window", low=0.001
     )
     doubt: float = knob(
         0.2, "slices in which more of a mask wavers or slopes away are doubtful", low=0.01

@@ -38,15 +38,20 @@ LIMITS = {
     "cell_jump": ("jump", "cell_leaps"),
     "contact": ("contact", "little_resin"),
     "nucleus_bare": ("bare", "nucleus_at_membrane"),
-    "beyond_window": ("window", "larger_than_window"),
+    "beyond_window": ("window", ""),
 }
-"""Number of the cells table: the knob that it is judged by, and the flag if it is over it."""
+"""Number of the cells table: the knob that it is judged by, and the flag if it is over it.
+
+A window that cuts its cell is flagged anyhow, however little it cuts.
+"""
 
 NUMBERS: Final = tuple(LIMITS)
 """What is measured of each cell: columns of the cells table."""
 
-JUDGED: Final = frozenset(flag for _, flag in LIMITS.values())
+JUDGED: Final = frozenset(flag for _, flag in LIMITS.values() if flag)
 """Flags that say that a number is over its limit."""
+
+_CUTS = ("nucleus_cut", "larger_than_window")
 
 EXPLANATIONS = {
     "unsteady_nucleus": "the nucleus' outline wavers from slice to slice",
@@ -113,7 +118,7 @@ def measure_quality(
         ``reasons``
             What the window's sides and the volume's ends cut, a list of clauses.
         ``flags``
-            ``nucleus_cut``, or nothing, a list.
+            ``nucleus_cut``, ``larger_than_window``, both or none, a list.
 
         A number is NaN where there is no mask to take it from.
     """
@@ -143,7 +148,7 @@ def measure_quality(
         "beyond_window": sum(reached.values()) / usual if cell.any() else math.nan,
         "doubt": np.maximum(inner.doubt, outer.doubt).round(4).tolist(),
         "reasons": reasons,
-        "flags": ["nucleus_cut"] if cut else [],
+        "flags": [flag for flag, found in zip(_CUTS, (cut, reached), strict=True) if found],
     }
 
 
@@ -184,10 +189,11 @@ def judge(
     if not known:
         return 0.0, []
     shares = {name: value / getattr(parameters, LIMITS[name][0]) for name, value in known.items()}
-    said = {flag for flag in flags if flag and flag not in {"nucleus_cut", *JUDGED}}
+    said = {flag for flag in flags if flag and flag not in {*_CUTS, *JUDGED}}
     said |= {status} & {"no_nucleus", "no_resin"}
     doubt = math.fsum(share**2 for share in shares.values()) + len(said)
-    return 1 / (1 + doubt), [LIMITS[name][1] for name, share in shares.items() if share > 1]
+    over = [LIMITS[name][1] for name, share in shares.items() if share > 1]
+    return 1 / (1 + doubt), [flag for flag in over if flag]
 
 
 def slice_ranges(doubt: Sequence[float], first: int, parameters: QualityParameters) -> str:

@@ -204,7 +204,7 @@ def _length(plane: Mask, pixel: tuple[float, float], only: Mask | None = None) -
         if only is not None:
             before, after = (only[:-1], only[1:]) if axis == 0 else (only[:, :-1], only[:, 1:])
             edge &= np.where(low, after, before)
-        total += np.count_nonzero(edge) * size
+        total += int(np.count_nonzero(edge)) * size
     return total * _CROSSINGS / 1000
 
 

@@ -16,7 +16,9 @@ from hela_dask.report.style import document, figure
 from hela_dask.report.tables import (
     cells_table,
     facts_table,
+    flags_legend,
     instances_table,
+    quality_table,
     scores_table,
     timings_table,
 )
@@ -197,7 +199,25 @@ def _cells(folder: RunFolder) -> str:
         '<p class="note">Click a heading to sort. Volumes of cells that the volume cuts are of the '
         "part inside. Ratio: nucleus to cell. Time and memory (MiB): of the segmentation.</p>"
     )
-    return f"<p>{badges}</p>{cells_table(folder.cells)}{note}"
+    return f"<p>{badges}</p>{cells_table(folder.cells)}{note}{_quality(folder.cells)}"
+
+
+def _quality(cells: pd.DataFrame) -> str:
+    """What the flags say, and the numbers behind the confidence."""
+    legend, numbers = flags_legend(cells), quality_table(cells)
+    if not numbers:
+        return legend
+    note = (
+        '<p class="note">Confidence is 1 without any doubt; a number at its limit (in [quality] '
+        "of the parameters) halves it. It is taken from the masks, without a truth: look first at "
+        "the cells at the top, in the slices named here. Wavers: what of the outline does not last "
+        "from slice to slice. Leaps: the largest sudden change, of a usual slice. No resin beside: "
+        "share of the membrane that touches something else. Bare: share of the nucleus without "
+        "cytoplasm beside it. At the window: what its sides cut off, of a usual slice.</p>"
+    )
+    heading = "<h3>What the flags say</h3>" if legend else ""
+    details = f"<summary>Confidence in numbers</summary>{numbers}{note}"
+    return f"{heading}{legend}<details>{details}</details>"
 
 
 def spoken(status: str) -> str:

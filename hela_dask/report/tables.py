@@ -9,7 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["cells_table", "facts_table", "instances_table", "scores_table", "timings_table"]
+from hela_dask.quality import EXPLANATIONS
+
+__all__ = [
+    "cells_table",
+    "facts_table",
+    "flags_legend",
+    "instances_table",
+    "quality_table",
+    "scores_table",
+    "timings_table",
+]
 
 Cell = tuple[str, Any, str]  # HTML, value to sort by, CSS class
 
@@ -46,10 +56,11 @@ def _number(value: Any, form: str = ".1f", scale: float = 1.0) -> Cell:
 
 
 def cells_table(cells: pd.DataFrame) -> str:
-    """One row a cell, those that are ok first; a heading sorts."""
+    """One row a cell, the most doubtful first, at the end those not measured; a heading sorts."""
     columns: list[tuple[str, str, Callable[[Any], Cell]]] = [
         ("cell", "label", lambda value: _number(value, ".0f")),
         ("status", "status", _status),
+        ("confidence", "confidence", _confidence),
         ("x µm", "x", lambda value: _number(value, ".1f", 1000)),
         ("y µm", "y", lambda value: _number(value, ".1f", 1000)),
         ("z µm", "z", lambda value: _number(value, ".1f", 1000)),
@@ -61,7 +72,7 @@ def cells_table(cells: pd.DataFrame) -> str:
         ("time s", "seconds", _number),
         ("MiB", "peak_memory", lambda value: _number(value, ".0f")),
     ]
-    table = cells.sort_values("status", key=lambda status: status != "ok", kind="stable")
+    table = _doubtful_first(cells)
     if {"nucleus_volume", "cell_volume"} <= set(table) and "nucleus_to_cell" not in table:
         table["nucleus_to_cell"] = table["nucleus_volume"] / table["cell_volume"]
     kept = [column for column in columns if column[1] in table]
@@ -77,9 +88,67 @@ def cells_table(cells: pd.DataFrame) -> str:
     return _table([*(head for head, _, _ in kept), "remarks"], rows, "sortable")
 
 
+def _doubtful_first(cells: pd.DataFrame) -> pd.DataFrame:
+    table = cells.sort_values("status", key=lambda status: status != "ok", kind="stable")
+    if "confidence" in table:
+        table = table.sort_values("confidence", kind="stable", na_position="last")
+    return table
+
+
+def quality_table(cells: pd.DataFrame) -> str:
+    """What the confidence of each cell is made of; empty where nothing was measured."""
+    if "confidence" not in cells or cells["confidence"].isna().all():
+        return ""
+    columns: list[tuple[str, str, Callable[[Any], Cell]]] = [
+        ("cell", "label", lambda value: _number(value, ".0f")),
+        ("confidence", "confidence", _confidence),
+        ("nucleus wavers, nm", "nucleus_jitter", lambda value: _number(value, ".0f")),
+        ("cell wavers, nm", "cell_jitter", lambda value: _number(value, ".0f")),
+        ("nucleus leaps, %", "nucleus_jump", _percent),
+        ("cell leaps, %", "cell_jump", _percent),
+        ("no resin beside, %", "contact", _percent),
+        ("nucleus bare, %", "nucleus_bare", _percent),
+        ("at the window, %", "beyond_window", _percent),
+        ("doubtful slices", "doubtful_slices", _text),
+    ]
+    kept = [column for column in columns if column[1] in cells]
+    table = _doubtful_first(cells[cells["confidence"].notna()])
+    rows = [[show(record[name]) for _, name, show in kept] for record in table.to_dict("records")]
+    return _table([head for head, _, _ in kept], rows, "sortable")
+
+
+def flags_legend(cells: pd.DataFrame) -> str:
+    """What each flag that a cell has means."""
+    said = [str(text or "").split(",") for text in cells.get("flags", ())]
+    named = {flag for flags in said for flag in flags}
+    rows = "".join(
+        f"<tr><th>{escape(flag.replace('_', ' '))}</th><td>{escape(text)}</td></tr>"
+        for flag, text in EXPLANATIONS.items()
+        if flag in named
+    )
+    return f'<table class="facts"><tbody>{rows}</tbody></table>' if rows else ""
+
+
 def _status(value: Any) -> Cell:
     text = escape(str(value))
     return f'<span class="badge {text}">{text.replace("_", " ")}</span>', str(value), "text"
+
+
+def _confidence(value: Any) -> Cell:
+    """A number, on the colour of trust, of some doubt or of much."""
+    if _nothing(value):
+        return "–", None, ""
+    kind = "ok" if value >= 0.5 else "too_close_to_edge" if value >= 0.2 else "failed"
+    return f'<span class="badge {kind}">{float(value):.2f}</span>', float(value), ""
+
+
+def _percent(value: Any) -> Cell:
+    return _number(value, ".0f", 0.01)
+
+
+def _text(value: Any) -> Cell:
+    text = "" if _nothing(value) else str(value)
+    return escape(text), text, "reason"
 
 
 def _tick(value: Any) -> Cell:
@@ -90,7 +159,6 @@ _TOUCHES = {
     "touches_first_slice": "cut by the first slice",
     "touches_last_slice": "cut by the last slice",
     "touches_side": "cut by a side",
-    "window_clipped": "window clipped",
 }
 
 

@@ -16,7 +16,7 @@ P = QualityParameters()
 
 
 def discs(
-    radii: NDArray[np.float64], moved: NDArray[np.float64] | None = None, size: int = 160
+    radii: NDArray[np.floating], moved: NDArray[np.floating] | None = None, size: int = 160
 ) -> Mask:
     """A disc a slice: its radius, and by how much (y, x) it is away from the middle, nm."""
     rows, columns = np.ogrid[:size, :size]
