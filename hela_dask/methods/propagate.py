@@ -151,7 +151,7 @@ def _nucleus(
     def outline(z: int, strength: Grey, core: Mask, box: tuple[slice, slice]) -> None:
         nucleus[z][box] = outline_nucleus(strength[box], core[box], background[z][box], pixel, p)
         if trace is not None and trace.z == z:
-            steps.show_outline(trace, core, nucleus[z], p)
+            steps.show_outline(trace, nucleus[z], p)
 
     outline(start, membranes.strength(start), first, _box(first, margin, pixel))
     for direction in (1, -1):
@@ -168,6 +168,8 @@ def _nucleus(
                 )
             core = np.zeros_like(previous)
             core[box] = continue_nucleus(inside[box], previous[box], clearance, pixel, p)
+            if trace is not None and trace.z == z:
+                steps.show_core(trace, core, p)
             if core.any():
                 last_found = z
                 recent.append(core)
@@ -214,6 +216,7 @@ def _start(
     if trace is not None and trace.z == z:
         steps.show_start(trace, own, disc, p)
         steps.show_pieces(trace, strength, inside, None, clearance=clearance, pixel=pixel, p=p)
+        steps.show_core(trace, first, p)
     return (first, clearance, spot) if first.any() else None
 
 

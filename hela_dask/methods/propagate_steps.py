@@ -12,6 +12,7 @@ from hela_dask.parameters import PropagateParameters
 
 __all__ = [
     "show_basins",
+    "show_core",
     "show_majority",
     "show_nucleus",
     "show_outline",
@@ -87,8 +88,8 @@ def show_pieces(
     )
 
 
-def show_outline(trace: Trace, core: Mask, nucleus: Mask, p: PropagateParameters) -> None:
-    """From the super-pixels that were taken to the middle of the envelope."""
+def show_core(trace: Trace, core: Mask, p: PropagateParameters) -> None:
+    """The super-pixels that were taken."""
     trace.show(
         "core of the nucleus",
         "The super-pixels that were taken (in the first slice the one at the smoothest spot, later "
@@ -97,6 +98,10 @@ def show_outline(trace: Trace, core: Mask, nucleus: Mask, p: PropagateParameters
         core,
         trace.z,
     )
+
+
+def show_outline(trace: Trace, nucleus: Mask, p: PropagateParameters) -> None:
+    """From the core to the middle of the envelope."""
     trace.show(
         "middle of the envelope",
         f"The strongest line between {p.inside:g} nm inside the core and {p.outside:g} nm outside "
