@@ -46,6 +46,7 @@ def run(
     cells: Sequence[int] | None = None,
     box: Sequence[Sequence[float]] | None = None,
     centres: str | Path | None = None,
+    corrections: str | Path | None = None,
     labels: str | Path | None = None,
     truth: str | Path | None = None,
     cluster: str | Path = "local",
@@ -81,6 +82,9 @@ def run(
     centres : path, optional
         A CSV with ``z``, ``y``, ``x`` in nm, and perhaps ``label``: the cells, instead of
         finding them. Needed where no resin is visible; then only nuclei are delivered.
+    corrections : path, optional
+        A CSV that moves, adds or takes out cells of those that are found; all others keep their
+        numbers and what is finished of them. See :func:`hela_dask.running.centres.correct_cells`.
     labels : path, optional
         Write the labels to a store of their own instead of into `store`.
     truth : path, optional
@@ -122,6 +126,7 @@ def run(
         cells=cells,
         box=box,
         centres=centres,
+        corrections=corrections,
         labels=labels,
         truth=truth,
         overwrite=overwrite,

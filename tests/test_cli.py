@@ -21,7 +21,8 @@ PROMISED = {
     "convert": ["--voxel-size", "--chunks", "--shards", "--overwrite"],
     "info": ["--json"],
     "run": [
-        *("--out", "--method", "--params", "--cells", "--box", "--centres", "--labels"),
+        *("--out", "--method", "--params", "--cells", "--box", "--centres", "--corrections"),
+        "--labels",
         *("--truth", "--cluster", "--workers", "--memory", "--overwrite"),
     ],
     "detect": ["--out", "--save-regions"],
@@ -110,7 +111,8 @@ def test_run_hands_over_its_options_and_gives_its_exit_code(
     monkeypatch.setattr(hd, "run", fake)
     given = ["--out", "o", "--params", "knobs.toml", "--cells", "3,8", "--box", "0:1,0:2e3,5:6.5"]
     given += ["--labels", "l", "--truth", "t", "--cluster", "tcp://a:1", "--workers", "2"]
-    given += ["--memory", "4GiB", "--centres", "c.csv", "--overwrite", "--quiet"]
+    given += ["--memory", "4GiB", "--centres", "c.csv", "--corrections", "k.csv"]
+    given += ["--overwrite", "--quiet"]
     assert main(["run", "s.ome.zarr", *given]) == 3
     assert fake.given == (Path("s.ome.zarr"), Path("o"))
     assert fake.named == {
@@ -119,6 +121,7 @@ def test_run_hands_over_its_options_and_gives_its_exit_code(
         "cells": [3, 8],
         "box": ((0.0, 1.0), (0.0, 2000.0), (5.0, 6.5)),
         "centres": Path("c.csv"),
+        "corrections": Path("k.csv"),
         "labels": Path("l"),
         "truth": Path("t"),
         "cluster": "tcp://a:1",

@@ -63,6 +63,14 @@ def run(
             parser=local_path,
         ),
     ] = None,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Move, add or take out the cells in this table; all others stay as they are.",
+            parser=local_path,
+        ),
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
@@ -102,6 +110,7 @@ def run(
         cells=parse_cells(cells),
         box=parse_box(box),
         centres=centres,
+        corrections=corrections,
         labels=labels,
         truth=truth,
         cluster=cluster,

@@ -19,12 +19,14 @@ from hela_dask.link import link_cells
 from hela_dask.measure import combine_counts, measurements
 from hela_dask.plan import window_need
 from hela_dask.regions import Region, cell_regions, with_regions
+from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.markers import fingerprint
 from hela_dask.running.prepare import Setup, made_by
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
 from hela_dask.running.stages import Job, background_task, failed_row, segment_task, slab_task
+from hela_dask.storage.files import write_text
 from hela_dask.storage.metadata import Image
 from hela_dask.volume import open_volume
 
@@ -78,7 +80,7 @@ class Pipeline:
         return fingerprint(stage, hela_dask.__version__, self.setup.source, *parts)
 
     def find_cells(self) -> Found:
-        """Detections, linked into cells, with their regions; or the centres that were given.
+        """Detections, linked into cells, or the centres that were given; corrected; with regions.
 
         Raises
         ------
@@ -92,6 +94,10 @@ class Pipeline:
         else:
             detections = self._detect()
             cells = link_cells(detections, volume, self.setup.parameters.link)
+        if self.setup.corrections is not None:
+            cells = correct_cells(
+                cells, self.setup.corrections, self.setup.image, self.setup.corrections_path
+            )
         check_labels(cells["label"].tolist())
         regions = cell_regions(cells, volume, self.setup.parameters.region)
         found = Found(detections, with_regions(cells, regions), regions)
@@ -132,6 +138,9 @@ class Pipeline:
             self.job.markers.forget("report")  # its table is the one that is replaced here
             self.job.markers.forget("cells")
             store.write_table(self.setup.run / "cells", found.cells)
+            write_text(
+                self.setup.run / "centres.csv", points_table(found.cells).to_csv(index=False)
+            )
             self.job.markers.finish("cells", "found", of, {"cells": len(found.cells)})
 
     def label_image(self, name: str, dtype: Any) -> Image:

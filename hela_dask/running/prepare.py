@@ -22,10 +22,10 @@ from hela_dask.errors import (
 from hela_dask.methods import DEFAULT_METHOD, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.plan import Need, memory_needs
+from hela_dask.running.centres import read_centres, read_corrections
 from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.provenance import read_run
 from hela_dask.running.scoring import Truth, find_truth
-from hela_dask.running.tables import read_centres
 from hela_dask.storage.groups import planned
 from hela_dask.storage.metadata import Image, local_path, read_image
 
@@ -57,6 +57,10 @@ class Setup:
         Only cells whose centre is in it, nm.
     centres : DataFrame or None
         Cells given instead of detected.
+    corrections : DataFrame or None
+        What is to be changed about them.
+    corrections_path : str
+        Where that is from.
     truth : Truth or None
         To score against.
     overwrite : bool
@@ -73,6 +77,8 @@ class Setup:
     cells: tuple[int, ...] | None
     box: Box | None
     centres: pd.DataFrame | None
+    corrections: pd.DataFrame | None
+    corrections_path: str
     truth: Truth | None
     overwrite: bool
     source: str
@@ -101,6 +107,7 @@ def prepare(
     cells: Sequence[int] | None = None,
     box: Sequence[Sequence[float]] | None = None,
     centres: str | Path | None = None,
+    corrections: str | Path | None = None,
     labels: str | Path | None = None,
     truth: str | Path | None = None,
     overwrite: bool = False,
@@ -127,6 +134,7 @@ def prepare(
     found = None if centres is None else read_centres(centres, image)
     if found is not None:
         check_labels(found["label"].tolist())
+    changes = None if corrections is None else read_corrections(corrections, image)
     return Setup(
         image=image,
         run=folder,
@@ -136,6 +144,8 @@ def prepare(
         cells=_labels(cells),
         box=_box(box),
         centres=found,
+        corrections=changes,
+        corrections_path="" if corrections is None else str(corrections),
         truth=None if truth is None else find_truth(truth, image.levels[0].shape),
         overwrite=overwrite,
         source=fingerprint_files(image.path, skip=["labels"]),

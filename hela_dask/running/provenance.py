@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 import hela_dask
 from hela_dask.running.markers import Markers
 from hela_dask.storage.files import write_json, write_text
@@ -99,6 +101,16 @@ def read_run(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _rows(corrections: pd.DataFrame | None) -> list[dict[str, Any]] | None:
+    """What was corrected, row by row; None stands for what was left empty."""
+    if corrections is None:
+        return None
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in corrections.to_dict("records")
+    ]
+
+
 class Record:
     """``run.json``, from the first unit of work to the end.
 
@@ -123,6 +135,7 @@ class Record:
             "cells": None if setup.cells is None else list(setup.cells),
             "box": None if setup.box is None else [list(pair) for pair in setup.box],
             "centres": setup.centres is not None,
+            "corrections": _rows(setup.corrections),
             "labels": {},
             "started": now(),
             "finished": "",

@@ -3,98 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hela_dask.errors import InputError, MissingInputError
+from hela_dask.errors import InputError
 from hela_dask.parameters import QualityParameters
 from hela_dask.quality import JUDGED, NUMBERS, judge, slice_ranges
-from hela_dask.volume import Image
 
-__all__ = ["add_measurements", "add_quality", "add_segments", "read_centres", "select_cells"]
+__all__ = ["add_measurements", "add_quality", "add_segments", "select_cells"]
 
 _TOUCHES = ["touches_first_slice", "touches_last_slice", "touches_side"]
-
-
-def read_centres(path: str | Path, image: Image) -> pd.DataFrame:
-    """Cells from a table of centres, instead of from detection.
-
-    Parameters
-    ----------
-    path : str or Path
-        A CSV with the columns ``z``, ``y``, ``x`` (nm) and, if the cells are to keep their
-        numbers, ``label``. Without it they are numbered by z, y, x.
-    image : Image
-        The volume that they lie in.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As :func:`hela_dask.link_cells` gives it; ``height`` is not known (NaN).
-
-    Raises
-    ------
-    MissingInputError, InputError
-        For a file that is not there, a column or number that is missing, a centre outside the
-        volume, or a label that is used twice.
-    """
-    try:
-        found = pd.read_csv(path, skipinitialspace=True)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise MissingInputError(f"no table of centres at {path}") from error
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a CSV table: {error}") from error
-    found.columns = [str(name).strip().lower() for name in found.columns]
-    for name in ("z", "y", "x"):
-        if name not in found:
-            raise InputError(f"{path} has no column {name!r}: centres are z, y, x in nm")
-        numbers = pd.to_numeric(found[name], errors="coerce").astype(float)
-        if not np.isfinite(numbers).all():
-            row = int(np.argmin(np.isfinite(numbers)))
-            raise InputError(f"{path}, row {row + 1}: {name} is {found[name].iloc[row]!r}")
-        found[name] = numbers
-    if found.empty:
-        raise InputError(f"{path} holds no centre")
-    _check_inside(path, found, image)
-    found = found.sort_values(["z", "y", "x"], ignore_index=True)
-    cells = found[["z", "y", "x"]].copy()
-    cells.insert(0, "label", _labels(path, found))
-    cells["height"] = np.nan
-    cells["n_detections"] = 0
-    level = image.levels[0]
-    nearest = np.rint((cells["z"] - level.translation[0]) / level.voxel_size[0])
-    cells["first_slice"] = cells["last_slice"] = nearest.astype(np.int64) + 1
-    cells["status"], cells["reason"], cells["flags"] = "ok", "", ""
-    return cells.sort_values("label", ignore_index=True)
-
-
-def _check_inside(path: str | Path, centres: pd.DataFrame, image: Image) -> None:
-    level = image.levels[0]
-    for axis, name in enumerate("zyx"):
-        low = level.translation[axis] - level.voxel_size[axis] / 2
-        high = low + level.voxel_size[axis] * level.shape[axis]
-        for row, value in enumerate(centres[name], start=1):
-            if not low <= value <= high:
-                raise InputError(
-                    f"{path}, row {row}: {name} = {value:g} nm is outside the volume, "
-                    f"which spans {low:g} to {high:g} nm"
-                )
-
-
-def _labels(path: str | Path, found: pd.DataFrame) -> Any:
-    if "label" not in found:
-        return np.arange(1, len(found) + 1)
-    numbers = pd.to_numeric(found["label"], errors="coerce")
-    whole = numbers.notna() & (numbers == numbers.round()) & (numbers >= 1)
-    if not whole.all():
-        raise InputError(f"{path}: labels are whole numbers of 1 or more")
-    if numbers.duplicated().any():
-        twice = int(numbers[numbers.duplicated()].iloc[0])
-        raise InputError(f"{path}: label {twice} is used twice")
-    return numbers.astype(np.int64)
 
 
 def select_cells(

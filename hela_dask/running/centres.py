@@ -1,0 +1,265 @@
+"""Places of cells that people give: all of them instead of detection, or corrections of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hela_dask.errors import InputError, MissingInputError
+from hela_dask.volume import Image
+
+__all__ = ["correct_cells", "points_table", "read_centres", "read_corrections"]
+
+_PLACE = ["z", "y", "x"]
+_AXES = ["axis-0", "axis-1", "axis-2"]  # what napari calls them in the CSV of a points layer
+
+
+def read_centres(path: str | Path, image: Image) -> pd.DataFrame:
+    """Cells from a table of centres, instead of from detection.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CSV with the columns ``z``, ``y``, ``x`` (nm) and, if the cells are to keep their
+        numbers, ``label``; or napari's of a points layer, see :func:`read_corrections`. Without
+        labels they are numbered by z, y, x.
+    image : Image
+        The volume that they lie in.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`hela_dask.link_cells` gives it; ``height`` is not known (NaN).
+
+    Raises
+    ------
+    MissingInputError, InputError
+        For a file that is not there, a column or number that is missing, a centre outside the
+        volume, or a label that is used twice.
+    """
+    found = _read(path, image)
+    for name in _PLACE:
+        if found[name].isna().any():
+            row = int(np.argmax(found[name].isna()))
+            raise InputError(f"{path}, row {row + 1}: {name} is nan")
+    if found["label"].isna().any() and found["label"].notna().any():
+        raise InputError(f"{path}: labels are whole numbers of 1 or more, and all rows have one")
+    found = found.sort_values(_PLACE, ignore_index=True)
+    labels = found["label"]
+    if labels.isna().all():
+        labels = pd.Series(np.arange(1, len(found) + 1), dtype=float)
+    if labels.duplicated().any():
+        raise InputError(f"{path}: label {int(labels[labels.duplicated()].iloc[0])} is used twice")
+    rows = [
+        _given(int(label), tuple(place), image)
+        for label, place in zip(labels, found[_PLACE].to_numpy(), strict=True)
+    ]
+    return pd.DataFrame(rows).sort_values("label", ignore_index=True)
+
+
+def read_corrections(path: str | Path, image: Image) -> pd.DataFrame:
+    """Corrections of the cells that detection finds, for :func:`correct_cells`.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CSV. Either with the columns ``z``, ``y``, ``x`` in nm and perhaps ``label``. Or as
+        napari saves a points layer, ``axis-0``, ``axis-1``, ``axis-2``: with the column ``label``
+        that ``RUN/centres.csv`` has, positions are nm, as they are in that file; without it, the
+        layer was made in the viewer, which gives it the image's scale and saves positions in
+        voxels of the full resolution.
+    image : Image
+        The volume that they lie in.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``label`` (NaN where none is given), ``z``, ``y``, ``x`` (nm; NaN: take the cell out).
+
+    Raises
+    ------
+    MissingInputError, InputError
+        As :func:`read_centres`.
+    """
+    found = _read(path, image)
+    there = found[_PLACE].notna()
+    bad = (there.any(axis=1) & ~there.all(axis=1)) | (~there.any(axis=1) & found["label"].isna())
+    if bad.any():
+        raise InputError(
+            f"{path}, row {int(np.argmax(bad)) + 1}: give z, y and x, or a label alone to take "
+            "that cell out"
+        )
+    return found
+
+
+def _read(path: str | Path, image: Image) -> pd.DataFrame:
+    """Label, z, y and x (nm) of each row of a table, NaN where a cell of it is empty."""
+    try:
+        table = pd.read_csv(path, skipinitialspace=True)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise MissingInputError(f"no table of centres at {path}") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a CSV table: {error}") from error
+    table.columns = pd.Index([str(name).strip().lower() for name in table.columns])
+    names = _PLACE
+    if _AXES[0] in table and not set(_PLACE) & set(table):
+        names = _AXES
+    for name in names:
+        if name not in table:
+            raise InputError(
+                f"{path} has no column {name!r}: centres are z, y, x in nm, or axis-0, axis-1, "
+                "axis-2 of a points layer with three axes"
+            )
+    if table.empty:
+        raise InputError(f"{path} holds no centre")
+    found = pd.DataFrame({"label": _labels(path, table)})
+    for name, column in zip(_PLACE, names, strict=True):
+        found[name] = _numbers(path, table[column], name)
+    level = image.levels[0]
+    if names is _AXES and "label" not in table:
+        found[_PLACE] = found[_PLACE] * np.array(level.voxel_size) + np.array(level.translation)
+    _check_inside(path, found, image, voxels=names is _AXES and "label" not in table)
+    return found
+
+
+def _numbers(path: str | Path, column: pd.Series[Any], name: str) -> pd.Series[Any]:
+    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    bad = ~np.isfinite(numbers.to_numpy()) & column.notna().to_numpy()
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(f"{path}, row {row + 1}: {name} is {column.iloc[row]!r}")
+    return numbers
+
+
+def _labels(path: str | Path, table: pd.DataFrame) -> pd.Series[Any]:
+    if "label" not in table:
+        return pd.Series(np.nan, index=table.index)
+    numbers = pd.to_numeric(table["label"], errors="coerce").astype(float)
+    if ((numbers != numbers.round()) | (numbers < 1))[table["label"].notna()].any():
+        raise InputError(f"{path}: labels are whole numbers of 1 or more")
+    return numbers
+
+
+def _check_inside(
+    path: str | Path, centres: pd.DataFrame, image: Image, *, voxels: bool = False
+) -> None:
+    level = image.levels[0]
+    for axis, name in enumerate(_PLACE):
+        low = level.translation[axis] - level.voxel_size[axis] / 2
+        high = low + level.voxel_size[axis] * level.shape[axis]
+        for row, value in enumerate(centres[name], start=1):
+            if not np.isnan(value) and not low <= value <= high:
+                unit = "; without a column label, positions are taken for voxels" if voxels else ""
+                raise InputError(
+                    f"{path}, row {row}: {name} = {value:g} nm is outside the volume, "
+                    f"which spans {low:g} to {high:g} nm{unit}"
+                )
+
+
+def correct_cells(
+    cells: pd.DataFrame, corrections: pd.DataFrame, image: Image, path: str | Path
+) -> pd.DataFrame:
+    """Cells with some of them moved, added or taken out; all others keep number and place.
+
+    A row with the label of a cell moves its centre there; within half a voxel of where the cell
+    is, it changes nothing. A row without a label, or with a new one, adds a cell; without, it gets
+    the next number that is free. A label alone takes its cell out. Where a label is used twice,
+    as a viewer does with a point that was copied, the row where the cell is means that cell and
+    the other is new.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As from :func:`hela_dask.link_cells`.
+    corrections : DataFrame
+        As from :func:`read_corrections`.
+    image : Image
+        The volume.
+    path : path
+        Of the corrections, for messages.
+
+    Returns
+    -------
+    DataFrame
+        By label; flags ``moved`` and ``added`` say what was done.
+
+    Raises
+    ------
+    InputError
+        For a label to take out that no cell has, or used twice for two new places.
+    """
+    rows: dict[int, Any] = {int(row["label"]): row for row in cells.to_dict("records")}
+    where = {label: [row[name] for name in _PLACE] for label, row in rows.items()}
+    wanted = [
+        (None if np.isnan(label) else int(label), tuple(place))
+        for label, *place in corrections[["label", *_PLACE]].to_numpy(dtype=float)
+    ]
+    still = np.array(image.levels[0].voxel_size) / 2
+    stays = [
+        label in where and bool((np.abs(np.subtract(place, where[label])) <= still).all())
+        for label, place in wanted
+    ]
+    kept = {label for (label, _), stay in zip(wanted, stays, strict=True) if stay}
+    free = max([*rows, *(label for label, _ in wanted if label is not None)], default=0) + 1
+    changed: set[int] = set()
+    for (named, place), stay in zip(wanted, stays, strict=True):
+        if stay:
+            continue
+        out = bool(np.isnan(place).any())
+        if named in changed or (out and named in kept):
+            raise InputError(f"{path}: label {named} is used twice, for different things")
+        label = free if named is None or named in kept else named
+        free += label == free
+        changed.add(label)
+        if not out:
+            rows[label] = _moved(rows.get(label), _given(label, place, image))
+        elif rows.pop(label, None) is None:
+            raise InputError(f"{path}: there is no cell {label} to take out")
+    if not rows:
+        raise InputError(f"{path} takes out all cells")
+    return pd.DataFrame(list(rows.values())).sort_values("label", ignore_index=True)
+
+
+def _moved(cell: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
+    """A detected cell at the place that was given; or a new one there."""
+    if cell is None:
+        return {**given, "flags": "added"}
+    return {
+        **given,
+        "height": cell["height"],
+        "n_detections": cell["n_detections"],
+        "first_slice": min(cell["first_slice"], given["first_slice"]),
+        "last_slice": max(cell["last_slice"], given["last_slice"]),
+        "flags": "moved",
+    }
+
+
+def _given(label: int, place: tuple[float, ...], image: Image) -> dict[str, Any]:
+    """The row of a cell of which only the centre is known."""
+    level = image.levels[0]
+    number = round((place[0] - level.translation[0]) / level.voxel_size[0]) + 1
+    number = min(max(number, 1), level.shape[0])
+    return {
+        "label": label,
+        **dict(zip(_PLACE, map(float, place), strict=True)),
+        "height": np.nan,
+        "n_detections": 0,
+        "first_slice": number,
+        "last_slice": number,
+        "status": "ok",
+        "reason": "",
+        "flags": "",
+    }
+
+
+def points_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """Centres in nm as napari reads and writes a points layer, with their labels as a feature."""
+    shown = cells[cells["status"] != "chain_too_short"]
+    table = pd.DataFrame({"index": np.arange(len(shown))})
+    for axis, name in zip(_AXES, _PLACE, strict=True):
+        table[axis] = shown[name].to_numpy()
+    table["label"] = shown["label"].to_numpy()
+    return table
