@@ -202,6 +202,7 @@ def test_it_says_what_was_found(text: str) -> None:
         "no protrusions",
     ):
         assert words in shown, words
+    assert "Confidence" not in shown  # nothing was measured
     # Said of the cell that was segmented, not of the one that failed.
     assert shown.count("cut by the first slice") == 1
 
@@ -287,3 +288,32 @@ def test_durations_are_spoken() -> None:
         "4 min 10 s",
         "2 h 05 min",
     ]
+
+
+def test_the_most_doubtful_cell_comes_first_and_flags_are_explained(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hela_dask.report.draw_pictures", lambda folder: ([], []))
+    table = pd.read_parquet(run / "cells.parquet")
+    more = table.iloc[[0, 0]].assign(
+        label=[5, 6],
+        confidence=[0.91, 0.12],
+        contact=[0.04, 0.78],
+        nucleus_jitter=[17.2, np.nan],
+        flags=["", "little_resin,two_nuclei"],
+        doubtful_slices=["", "2-3, 5"],
+    )
+    both = pd.concat([table, more], ignore_index=True)  # of 4 and 9 nothing was measured
+    store.write_table(run / "cells", both)
+    text = write_report(run).read_text(encoding="utf-8")
+    shown = Page(text).text
+    rows = re.findall(r'<tr><td class="" data-v="(\d+)', text)
+    assert rows == ["6", "5", "4", "9", "6", "5"]  # all cells, then those with numbers
+    assert re.search(r'data-v="0\.12"><span class="badge failed">0\.12</span>', text)
+    assert '<span class="badge ok">0.91' in text
+    assert "much of the membrane has no resin beside it" in shown
+    assert "it may be dividing" in shown
+    assert "the nucleus' outline wavers" not in shown
+    assert "2-3, 5" in shown
+    assert re.search(r'data-v="0\.78">78<', text)
+    assert "Confidence in numbers" in shown

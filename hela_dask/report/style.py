@@ -51,7 +51,7 @@ th[aria-sort=ascending]::after { content: " \\2191"; }
 th[aria-sort=descending]::after { content: " \\2193"; }
 tbody tr:hover { background: #f2f8f8; }
 td.reason, table.sortable th:last-child, table.sortable th:nth-child(2) { text-align: left; }
-td.reason { color: var(--soft); min-width: 230px; font-size: 13px; white-space: normal; }
+td.reason { color: var(--soft); min-width: 190px; font-size: 13px; white-space: normal; }
 table.facts { width: auto; }
 table.facts th { text-align: left; padding-left: 0; padding-right: 26px; }
 table.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }

@@ -1,0 +1,78 @@
+"""Quality in the cells table: judged by the limits as they are, measured only once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import hela_dask as hd
+from hela_dask.parameters import QualityParameters
+from hela_dask.quality import NUMBERS
+from hela_dask.running.tables import add_quality, add_segments
+from hela_dask.storage.files import plain
+
+CELLS = pd.DataFrame(
+    {
+        "label": [1, 2, 3, 4],
+        "status": ["ok", "ok", "too_close_to_edge", "chain_too_short"],
+        "reason": ["", "", "near", "short"],
+        "flags": ["", "", "seen_once", ""],
+    }
+)
+
+
+def row(status: str = "ok", flags: str = "", **numbers: float) -> dict[str, Any]:
+    """What segmentation says of a cell, as a marker keeps it."""
+    said = {"status": status, "reason": "", "flags": flags, "first": 11, "doubt": [0.1, 0.4, 0.5]}
+    found: dict[str, Any] = plain({**said, **dict.fromkeys(NUMBERS, np.nan), **numbers})
+    return found
+
+
+def judged(rows: dict[int, dict[str, Any]], parameters: QualityParameters) -> pd.DataFrame:
+    table = add_segments(CELLS, rows, {1, 2, 3, 4})
+    return add_quality(table, rows, parameters).set_index("label")
+
+
+def test_each_cell_has_its_numbers_flags_and_doubtful_slices() -> None:
+    rows = {
+        1: row(contact=0.1, cell_jitter=20.0),
+        2: row(contact=0.6, flags="two_nuclei,larger_than_window"),
+        3: {"status": "failed", "reason": "ValueError", "flags": "", "extent": None},
+    }
+    table = judged(rows, QualityParameters())
+    assert table["confidence"].iloc[0] > 0.8
+    assert table["confidence"].iloc[1] < 0.2
+    assert table["confidence"].iloc[2:].isna().all()
+    assert table["flags"].tolist() == [
+        "",
+        "two_nuclei,larger_than_window,little_resin",
+        "seen_once",
+        "",
+    ]
+    assert table["contact"].tolist()[:2] == [0.1, 0.6]
+    assert table.loc[1, [name for name in NUMBERS if "nucleus" in name]].isna().all()
+    assert table["doubtful_slices"].tolist() == ["12-13", "12-13", "", ""]
+    assert all(table[name].dtype == np.float64 for name in NUMBERS)
+
+
+def test_flags_follow_the_limits_and_are_not_kept_from_an_earlier_run() -> None:
+    rows = {1: row(contact=0.4, flags="little_resin")}
+    assert judged(rows, QualityParameters()).loc[1, "flags"] == "little_resin"
+    patient = judged(rows, QualityParameters(contact=0.5, doubt=0.45))
+    assert patient.loc[1, "flags"] == ""
+    assert patient.loc[1, "doubtful_slices"] == "13"
+
+
+def test_other_limits_need_no_new_masks(scene: Path, here: Any, calls: dict[str, Any]) -> None:
+    def go(**knobs: float) -> Any:
+        return hd.run(scene, client=here, progress=False, parameters={"quality": knobs})
+
+    first = go()
+    assert {"confidence", "doubtful_slices", *NUMBERS} <= set(first.cells)
+    go(contact=0.11, doubt=0.5)
+    assert len(calls["segment"]) == 4
+    go(span=700.0)
+    assert len(calls["segment"]) == 8
