@@ -6,7 +6,7 @@ import colorsys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from hela_dask.kernels.conflicts import Claim, resolve_slice
 __all__ = [
     "LABEL_DTYPE",
     "CellMasks",
+    "Labels",
     "Slab",
     "assemble_slab",
     "check_labels",
@@ -29,9 +30,9 @@ __all__ = [
 ]
 
 LABEL_DTYPE = np.dtype(np.uint16)
-"""Of ``labels/nuclei`` and ``labels/cells``: a microscope's volume holds some hundred cells."""
+"""Of the labels of nuclei, cells and envelopes: a microscope's volume holds some hundred cells."""
 
-_NUCLEUS, _CELL = 1, 2
+_NUCLEUS, _CELL, _ENVELOPE = 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,14 @@ class CellMasks:
     path: Path
     extent: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
     fingerprint: str = ""
+
+
+class Labels(NamedTuple):
+    """Instance labels of some slices, each (slices, y, x) of uint16."""
+
+    nuclei: npt.NDArray[np.uint16]
+    cells: npt.NDArray[np.uint16]
+    envelope: npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -80,12 +89,21 @@ class Slab:
 
 
 def encode_masks(
-    nucleus: npt.NDArray[np.bool_], cell: npt.NDArray[np.bool_]
+    nucleus: npt.NDArray[np.bool_],
+    cell: npt.NDArray[np.bool_],
+    envelope: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.uint8]:
-    """Both masks as one array of bits: 1 nucleus, 2 cell, with its nucleus if there is a cell."""
+    """The masks of one cell as one array of bits: 1 nucleus, 2 cell, 4 nuclear envelope.
+
+    The cell is kept with its nucleus, if there is a cell. The envelope is kept outside the
+    nucleus and, if there is a cell, inside that.
+    """
     bits = nucleus.astype(np.uint8) * np.uint8(_NUCLEUS)
+    ring = envelope & ~nucleus
     if cell.any():
         bits[cell | nucleus] |= _CELL
+        ring &= cell
+    bits[ring] |= _ENVELOPE
     return bits
 
 
@@ -109,7 +127,7 @@ def plan_slabs(
     ]
 
 
-def assemble_slab(slab: Slab) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
+def assemble_slab(slab: Slab) -> Labels:
     """Read the masks that reach into a slab and give each voxel its owner.
 
     Parameters
@@ -119,8 +137,9 @@ def assemble_slab(slab: Slab) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.ui
 
     Returns
     -------
-    nuclei, cells : ndarray of uint16, shape (slices, y, x)
-        Labels; a cell is with its nucleus, and both have one id.
+    Labels
+        nuclei, cells and envelopes of the slab. A cell is with its nucleus and that one's
+        envelope, and all three have one id.
 
     Raises
     ------
@@ -132,7 +151,7 @@ def assemble_slab(slab: Slab) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.ui
     hela_dask.kernels.conflicts.resolve_slice : the rule for voxels that several cells claim.
     """
     size = (slab.z1 - slab.z0, *slab.shape[1:])
-    nuclei, cells = np.zeros(size, LABEL_DTYPE), np.zeros(size, LABEL_DTYPE)
+    labels = Labels(*(np.zeros(size, LABEL_DTYPE) for _ in Labels._fields))
     loaded = [(item, *_read(item, slab.z0, slab.z1)) for item in slab.masks]
     for number, z in enumerate(range(slab.z0, slab.z1)):
         claims = []
@@ -140,11 +159,12 @@ def assemble_slab(slab: Slab) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.ui
             if start <= z < start + len(bits):
                 here = bits[z - start]
                 origin = (item.extent[1][0], item.extent[2][0])
-                claims.append(Claim(item.label, origin, here & _NUCLEUS > 0, here & _CELL > 0))
-        nuclei[number], cells[number] = resolve_slice(
-            slab.shape[1:], claims, slab.pixel, LABEL_DTYPE
-        )
-    return nuclei, cells
+                parts = (here & bit > 0 for bit in (_NUCLEUS, _CELL, _ENVELOPE))
+                claims.append(Claim(item.label, origin, *parts))
+        planes = resolve_slice(slab.shape[1:], claims, slab.pixel, LABEL_DTYPE)
+        for whole, plane in zip(labels, planes, strict=True):
+            whole[number] = plane
+    return labels
 
 
 def _read(masks: CellMasks, z0: int, z1: int) -> tuple[int, npt.NDArray[np.uint8]]:

@@ -15,7 +15,7 @@ from hela_dask.labels_input import open_labels, pair_labels
 
 __all__ = ["combine_counts", "count_slab", "measure_cells", "measurements"]
 
-_SUMS = ("nucleus_voxels", "cell_voxels")
+_SUMS = ("nucleus_voxels", "cell_voxels", "envelope_voxels")
 _LOW = ("z0", "y0", "x0", "nucleus_z0")
 _HIGH = ("z1", "y1", "x1", "nucleus_z1")
 _NO_SLICE = np.iinfo(np.int64).max  # lowest slice of a nucleus that has none
@@ -23,34 +23,39 @@ _NO_SLICE = np.iinfo(np.int64).max  # lowest slice of a nucleus that has none
 Labels = NDArray[np.integer]
 
 
-def count_slab(nuclei: Labels | None, cells: Labels | None, z0: int) -> pd.DataFrame:
+def count_slab(
+    nuclei: Labels | None, cells: Labels | None, z0: int, envelope: Labels | None = None
+) -> pd.DataFrame:
     """Voxels and extent of every label in one slab of slices.
 
     Parameters
     ----------
-    nuclei, cells : (dz, y, x) whole numbers, or None where that label volume is not made
-        Instance labels of whole planes; a nucleus has the label of its cell, 0 is none.
+    nuclei, cells, envelope : (dz, y, x) whole numbers, or None where that one is not made
+        Instance labels of whole planes; a nucleus and its envelope have the label of their cell,
+        0 is none.
     z0 : int
         Index of the slab's first slice in the volume.
 
     Returns
     -------
     pandas.DataFrame
-        A row a label, all int64: ``label``, ``nucleus_voxels``, ``cell_voxels``, the half-open
-        box ``z0, z1, y0, y1, x0, x1`` in voxels of nucleus and cell together, and
-        ``nucleus_z0, nucleus_z1`` of the nucleus alone. :func:`combine_counts` joins slabs.
+        A row a label, all int64: ``label``, ``nucleus_voxels``, ``cell_voxels``,
+        ``envelope_voxels``, the half-open box ``z0, z1, y0, y1, x0, x1`` in voxels of all of
+        them together, and ``nucleus_z0, nucleus_z1`` of the nucleus alone.
+        :func:`combine_counts` joins slabs.
 
     Raises
     ------
     InputError
-        When both are None, or their shapes differ.
+        When all are None, or their shapes differ.
     """
-    given = [labels for labels in (nuclei, cells) if labels is not None]
+    sides = (nuclei, cells, envelope)
+    given = [labels for labels in sides if labels is not None]
     if not given or any(labels.shape != given[0].shape for labels in given):
-        shapes = [None if labels is None else labels.shape for labels in (nuclei, cells)]
-        raise InputError(f"nuclei and cells to count must have one shape, not {shapes}")
+        shapes = [None if labels is None else labels.shape for labels in sides]
+        raise InputError(f"nuclei, cells and envelope to count must have one shape, not {shapes}")
     rows: list[pd.DataFrame] = []
-    for labels, voxels in ((nuclei, "nucleus_voxels"), (cells, "cell_voxels")):
+    for labels, voxels in zip(sides, _SUMS, strict=True):
         if labels is not None:
             rows += [pd.DataFrame([row]) for row in _extents(labels, z0, voxels)]
     return combine_counts(rows)
@@ -107,16 +112,17 @@ def measurements(
     Returns
     -------
     pandas.DataFrame
-        A row a label: ``label``; ``nucleus_volume``, ``cell_volume`` (µm³, the cell with its
-        nucleus); ``nucleus_diameter``, ``cell_diameter`` (nm, of the sphere of that volume);
-        ``nucleus_to_cell`` (ratio of the volumes); ``first_slice``, ``last_slice``,
+        A row a label: ``label``; ``nucleus_volume``, ``cell_volume``, ``envelope_volume`` (µm³,
+        the cell with its nucleus and envelope); ``nucleus_diameter``, ``cell_diameter`` (nm, of
+        the sphere of that volume); ``nucleus_to_cell`` (ratio of the volumes); ``first_slice``,
+        ``last_slice``,
         ``nucleus_first_slice``, ``nucleus_last_slice`` (1-based, both included; NA without a
         nucleus); ``touches_first_slice``, ``touches_last_slice``, ``touches_side``, and
         ``complete``: none of the three. What a cell does not have is NaN.
     """
     table = pd.DataFrame({"label": counts["label"].to_numpy(np.int64)})
     voxel = float(np.prod(voxel_size)) / 1e9
-    for part in ("nucleus", "cell"):
+    for part in ("nucleus", "cell", "envelope"):
         volume = counts[f"{part}_voxels"].to_numpy() * voxel
         table[f"{part}_volume"] = np.where(volume > 0, volume, np.nan)
     for part in ("nucleus", "cell"):
@@ -143,9 +149,13 @@ def measurements(
 
 
 def measure_cells(
-    nuclei: Any, cells: Any, voxel_size: tuple[float, float, float] | None = None
+    nuclei: Any,
+    cells: Any,
+    voxel_size: tuple[float, float, float] | None = None,
+    *,
+    envelope: Any = None,
 ) -> pd.DataFrame:
-    """Measure every cell of two label volumes, reading them slab by slab.
+    """Measure every cell of its label volumes, reading them slab by slab.
 
     Parameters
     ----------
@@ -154,6 +164,8 @@ def measure_cells(
         nucleus has the label of its cell.
     voxel_size : (z, y, x) in nm, optional
         By default what the labels know.
+    envelope : path or array, optional
+        Of the nuclei, like these; without it ``envelope_volume`` is NaN.
 
     Returns
     -------
@@ -172,15 +184,20 @@ def measure_cells(
     >>> measure_cells(cell, cell, (50.0, 100.0, 100.0)).cell_volume.item()
     0.05
     """
-    sides = open_labels(nuclei, "nuclei"), open_labels(cells, "cells")
-    if sides[0].shape != sides[1].shape:
-        raise InputError(
-            f"{sides[0].name} is {sides[0].shape} and {sides[1].name} {sides[1].shape} (z, y, x): "
-            "nuclei and cells to measure must have one shape"
-        )
-    pair = pair_labels(*sides, slices=None, size=voxel_size)
+    sides = [open_labels(nuclei, "nuclei"), open_labels(cells, "cells")]
+    if envelope is not None:
+        sides.append(open_labels(envelope, "envelope"))
+    for side in sides:
+        if side.shape != sides[1].shape:
+            raise InputError(
+                f"{side.name} is {side.shape} and {sides[1].name} {sides[1].shape} (z, y, x): "
+                "labels to measure must have one shape"
+            )
+    pair = pair_labels(sides[0], sides[1], slices=None, size=voxel_size)
     if pair.voxel_size is None:
         raise InputError(f"{sides[1].name} has no voxel size; give voxel_size=(z, y, x) in nm")
-    slabs = pair.slabs(*pair.slices)
-    counts = combine_counts([count_slab(n, c, z0) for z0, n, c in slabs])
-    return measurements(counts, pair.voxel_size, sides[0].shape)
+    parts = [count_slab(n, c, z0) for z0, n, c in pair.slabs(*pair.slices)]
+    if envelope is not None:
+        around = pair_labels(sides[2], sides[1], slices=None, size=voxel_size)
+        parts += [count_slab(None, None, z0, e) for z0, e, _ in around.slabs(*around.slices)]
+    return measurements(combine_counts(parts), pair.voxel_size, sides[0].shape)

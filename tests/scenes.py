@@ -93,6 +93,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         cell = (pieces == pieces[place]) & (pieces[place] > 0)
         nucleus = ndimage.binary_erosion(cell, iterations=4)
         masks = {"nucleus": nucleus, "cell": cell, "background": background.values}
+        masks["envelope"] = ndimage.binary_dilation(nucleus) & ~nucleus
         status = "ok" if nucleus.any() else "no_nucleus"
         return xr.Dataset(
             {name: (("z", "y", "x"), mask) for name, mask in masks.items()},

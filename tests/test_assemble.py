@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 
 from hela_dask import store
 from hela_dask.assemble import (
     CellMasks,
+    Labels,
     assemble_slab,
     check_labels,
     encode_masks,
@@ -30,7 +30,7 @@ def keep(
     """Random masks of one cell, kept as a run keeps them."""
     rng = np.random.default_rng(seed)
     cell = rng.random(size) < 0.8
-    bits = encode_masks(cell & (rng.random(size) < 0.3), cell)
+    bits = encode_masks(cell & (rng.random(size) < 0.3), cell, rng.random(size) < 0.2)
     path = store.create_scratch(folder / str(label), bits.shape, bits.dtype)
     store.write_scratch(path, bits)
     z, y, x = ((start, start + length) for start, length in zip(origin, size, strict=True))
@@ -47,16 +47,19 @@ def masks(tmp_path: Path) -> list[CellMasks]:
     ]
 
 
-def assemble(masks: list[CellMasks], depth: int) -> tuple[npt.NDArray[np.uint16], ...]:
+def assemble(masks: list[CellMasks], depth: int) -> Labels:
     ranges = [(z, min(z + depth, SHAPE[0])) for z in range(0, SHAPE[0], depth)]
     slabs = [assemble_slab(slab) for slab in plan_slabs(ranges, SHAPE, (40.0, 40.0), masks)]
-    return tuple(np.concatenate([slab[part] for slab in slabs]) for part in (0, 1))
+    return Labels(*(np.concatenate(parts) for parts in zip(*slabs, strict=True)))
 
 
-def test_bits_hold_both_masks_and_a_nucleus_is_part_of_its_cell() -> None:
-    nucleus, cell = np.array([True, True, False, False]), np.array([True, False, True, False])
-    assert encode_masks(nucleus, cell).tolist() == [3, 3, 2, 0]
-    assert encode_masks(nucleus, np.zeros(4, bool)).tolist() == [1, 1, 0, 0]
+def test_bits_hold_all_masks_and_a_nucleus_is_part_of_its_cell() -> None:
+    nucleus, cell, ring = (
+        np.array([mark == "#" for mark in drawn]) for drawn in ("##...", "#.##.", ".##.#")
+    )
+    assert encode_masks(nucleus, cell, ring).tolist() == [3, 3, 6, 2, 0]
+    # Without a cell, what is around the nucleus is delivered as it is.
+    assert encode_masks(nucleus, np.zeros(5, bool), ring).tolist() == [1, 1, 4, 0, 4]
 
 
 def test_the_labels_do_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:
@@ -67,7 +70,7 @@ def test_the_labels_do_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:
 
 
 def test_all_that_is_claimed_is_labelled_once(masks: list[CellMasks]) -> None:
-    nuclei, cells = assemble(masks, 4)
+    nuclei, cells, envelope = assemble(masks, 4)
     claimed = np.zeros(SHAPE, bool)
     for item in masks:
         box = tuple(slice(*pair) for pair in item.extent)
@@ -75,7 +78,9 @@ def test_all_that_is_claimed_is_labelled_once(masks: list[CellMasks]) -> None:
     np.testing.assert_array_equal(cells > 0, claimed)
     np.testing.assert_array_equal(nuclei[nuclei > 0], cells[nuclei > 0])
     assert set(np.unique(nuclei)) == {0, 1, 2, 3}
-    assert nuclei.dtype == cells.dtype == np.uint16
+    np.testing.assert_array_equal(envelope[envelope > 0], cells[envelope > 0])
+    assert set(np.unique(envelope)) == {0, 1, 2, 3} and not (nuclei > 0)[envelope > 0].any()
+    assert nuclei.dtype == cells.dtype == envelope.dtype == np.uint16
 
 
 def test_a_slab_knows_only_the_cells_that_reach_into_it(masks: list[CellMasks]) -> None:
@@ -84,9 +89,8 @@ def test_a_slab_knows_only_the_cells_that_reach_into_it(masks: list[CellMasks]) 
 
 
 def test_no_cells_give_empty_labels() -> None:
-    nuclei, cells = assemble([], 4)
-    assert nuclei.shape == cells.shape == SHAPE
-    assert not nuclei.any() and not cells.any()
+    for labels in assemble([], 4):
+        assert labels.shape == SHAPE and not labels.any()
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:

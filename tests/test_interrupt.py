@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 CENTRES = ((1800, 8500, 10200), (2300, 1200, 1400), (3300, 5000, 9300), (2000, 8000, 9000))
-NAMES = ("background", "nuclei", "cells")
+NAMES = ("background", "nuclei", "cells", "envelope")
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:

@@ -43,6 +43,21 @@ def test_measures_of_drawn_cells() -> None:
     assert table.loc[1, "cell_diameter"] == pytest.approx((6 * 3.2e6 / math.pi) ** (1 / 3))
     assert table["nucleus_volume"].isna().tolist() == [False, True, True, False]
     assert table["cell_volume"].isna().tolist() == [False, False, False, True]
+    assert table["envelope_volume"].isna().all()
+
+
+def test_an_envelope_is_measured_beside_its_nucleus() -> None:
+    nuclei, cells = drawn()
+    envelope = np.zeros_like(nuclei)
+    envelope[2, 4:6, 5] = 1
+    table = measure_cells(nuclei, cells, SIZE, envelope=envelope).set_index("label")
+    assert table.loc[1, "envelope_volume"] == pytest.approx(2 * 4e-5)
+    others = table.drop(columns="envelope_volume")
+    assert others.equals(
+        measure_cells(nuclei, cells, SIZE).set_index("label").drop(columns="envelope_volume")
+    )
+    with pytest.raises(InputError, match=r"envelope is \(6, 10, 6\) and cells"):
+        measure_cells(nuclei, cells, SIZE, envelope=envelope[..., ::2])
 
 
 def test_slices_are_counted_from_one_and_edges_are_seen() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from scipy.ndimage import binary_dilation
 
 from hela_dask import store
 from hela_dask.errors import (
@@ -42,7 +43,7 @@ def test_every_ball_is_a_cell_with_its_nucleus(
 ) -> None:
     result = go(scene, here)
     cells, nuclei = result.labels["cells"].values, result.labels["nuclei"].values
-    resin = result.labels["background"].values
+    resin, rings = result.labels["background"].values, result.labels["envelope"].values
     assert result.exit_code == 0 and result.path == scene.parent / "balls.run"
     owners = []
     for item in BALLS:
@@ -52,11 +53,16 @@ def test_every_ball_is_a_cell_with_its_nucleus(
         np.testing.assert_array_equal(cells == ids[0], mask)
         assert np.array_equal(np.unique(nuclei[mask]), [0, ids[0]])
         assert not resin[mask].any()
+        # One voxel around the nucleus, as the stand-in draws it.
+        inner = nuclei == ids[0]
+        np.testing.assert_array_equal(rings == ids[0], binary_dilation(inner) & ~inner)
         owners.append(int(ids[0]))
     assert sorted(owners) == result.cells["label"].tolist() == [1, 2, 3, 4]
     volume = sum(float(ball(*item).sum()) for item in BALLS) * np.prod(VOXEL) / 1e9
     assert result.cells["cell_volume"].sum() == pytest.approx(volume)
     assert (result.cells["nucleus_volume"] < result.cells["cell_volume"]).all()
+    volume = np.count_nonzero(rings) * np.prod(VOXEL) / 1e9
+    assert result.cells["envelope_volume"].sum() == pytest.approx(volume)
     cut = result.cells.set_index("label").loc[owners[3]]
     assert cut["touches_side"] and not cut["complete"]
     assert result.cells["complete"].sum() == 3
@@ -77,13 +83,15 @@ def test_what_a_run_writes(scene: Path, here: Any, monkeypatch: pytest.MonkeyPat
     assert facts["dask"]["threads"] == 1 and facts["statuses"].get("ok", 0) >= 3
     table = pd.read_parquet(result.path / "cells.parquet")
     pd.testing.assert_frame_equal(table, result.cells, check_dtype=False)
-    group = json.loads((result.label_paths["cells"] / "zarr.json").read_text())["attributes"]
-    label = group["ome"]["image-label"]
-    assert [item["label-value"] for item in label["properties"]] == [1, 2, 3, 4]
-    assert len(label["colors"]) == 4 and label["source"] == {"image": "../../"}
-    assert group["hela_dask"]["run"] == str(result.path)
-    assert group["hela_dask"]["run_json"] == str(result.path / "run.json")
-    assert read_image(scene).labels == ("background", "nuclei", "cells")
+    for name in ("nuclei", "cells", "envelope"):
+        group = json.loads((result.label_paths[name] / "zarr.json").read_text())["attributes"]
+        label = group["ome"]["image-label"]
+        assert [item["label-value"] for item in label["properties"]] == [1, 2, 3, 4]
+        assert all(item["envelope_volume"] > 0 for item in label["properties"])
+        assert len(label["colors"]) == 4 and label["source"] == {"image": "../../"}
+        assert group["hela_dask"]["run"] == str(result.path)
+        assert group["hela_dask"]["run_json"] == str(result.path / "run.json")
+    assert read_image(scene).labels == ("background", "nuclei", "cells", "envelope")
 
 
 def test_a_second_run_leaves_everything_untouched(
@@ -233,7 +241,9 @@ def test_scores_against_a_truth(
     for number, item in enumerate(BALLS):
         classes[ball(*item)[:30]] = 5 if number == 0 else 3
     z, y, x, radius = BALLS[0]
-    classes[ball(z, y, x, radius / 2)[:30]] = 2
+    nucleus = ball(z, y, x, radius / 2)[:30]
+    classes[binary_dilation(nucleus, iterations=4) & ~nucleus] = 1
+    classes[nucleus] = 2
     truth = tmp_path / "classes.tif"
     tifffile.imwrite(truth, classes)
     result = go(scene, here, truth=truth)
@@ -243,6 +253,8 @@ def test_scores_against_a_truth(
     assert scores["cell"]["ji"] == 1.0 and 0.1 < scores["nucleus"]["ji"] < 1.0
     # The nuclei made here are larger than the true one, so too little of the cell is left.
     assert 0.1 < scores["cytoplasm"]["ji"] < 1.0 and scores["background"]["ji"] > 0.9
+    # The true envelope is drawn deeper in the ball than the nuclei made here reach outwards.
+    assert 0.0 < scores["envelope"]["ji"] < 0.1
     with pytest.raises(InputError, match="pixels"):
         tifffile.imwrite(tmp_path / "odd.tif", classes[:, :100, :99])
         go(scene, here, truth=tmp_path / "odd.tif")

@@ -26,15 +26,16 @@ class Claim:
         The cell's label, 1 or more.
     origin : tuple of int
         Row and column of the masks' first pixel in the plane.
-    nucleus, cell : ndarray of bool, shape (y, x)
-        The masks in the region's window. The cell holds its nucleus, or is empty where only
-        nuclei are delivered.
+    nucleus, cell, envelope : ndarray of bool, shape (y, x)
+        The masks in the region's window. The envelope lies outside the nucleus; the cell holds
+        both, or is empty where only nuclei are delivered.
     """
 
     label: int
     origin: tuple[int, int]
     nucleus: Mask
     cell: Mask
+    envelope: Mask
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -48,8 +49,8 @@ def resolve_slice(
     claims: Sequence[Claim],
     pixel: tuple[float, float] = (1.0, 1.0),
     dtype: npt.DTypeLike = np.uint16,
-) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
-    """Labels of nuclei and of cells (with their nuclei) in one plane; no pixel has two owners.
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer], npt.NDArray[np.integer]]:
+    """Labels of nuclei, cells and envelopes in one plane; no pixel has two owners.
 
     A pixel that one cell claims is that cell's. A nucleus beats cytoplasm. What is still claimed
     by several goes to the one whose own, uncontested part is nearest in the plane, a tie to the
@@ -70,15 +71,16 @@ def resolve_slice(
 
     Returns
     -------
-    nuclei, cells : ndarray of int, shape (y, x)
-        0 where there is none. A nucleus lies inside the cell of the same label, if that has any.
+    nuclei, cells, envelopes : ndarray of int, shape (y, x)
+        0 where there is none. A nucleus and its envelope lie inside the cell of the same label,
+        if that has any.
     """
     claims = sorted(claims, key=lambda claim: claim.label)
     nuclei_here = np.zeros(shape, np.uint16)
     cells_here = np.zeros(shape, np.uint16)
     for claim in claims:
         nuclei_here[claim.window] += claim.nucleus
-        cells_here[claim.window] += claim.cell | claim.nucleus
+        cells_here[claim.window] += _whole(claim)
     claimants = np.where(nuclei_here > 0, nuclei_here, cells_here)
 
     cells = np.zeros(shape, dtype)
@@ -89,17 +91,23 @@ def resolve_slice(
     if contested.any():
         cells[contested] = _nearest_owner(contested, cells, claims, candidates, pixel)
 
-    nuclei = np.zeros(shape, dtype)
+    nuclei, envelopes = np.zeros(shape, dtype), np.zeros(shape, dtype)
     for claim in claims:
         mine = cells[claim.window] == claim.label
         nuclei[claim.window][claim.nucleus & mine] = claim.label
+        envelopes[claim.window][claim.envelope & mine] = claim.label
         cells[claim.window][mine & ~claim.cell] = 0
-    return nuclei, cells
+    return nuclei, cells, envelopes
+
+
+def _whole(claim: Claim) -> Mask:
+    """All that a claim asks for, also where only a nucleus is delivered."""
+    return claim.cell | claim.nucleus | claim.envelope
 
 
 def _candidate(claim: Claim, nuclei_here: npt.NDArray[np.uint16]) -> Mask:
     """Where a claim stands after nuclei have beaten cytoplasm."""
-    return np.where(nuclei_here[claim.window] > 0, claim.nucleus, claim.cell | claim.nucleus)
+    return np.where(nuclei_here[claim.window] > 0, claim.nucleus, _whole(claim))
 
 
 def _nearest_owner(

@@ -10,7 +10,7 @@ import pandas as pd
 
 import hela_dask
 from hela_dask import store
-from hela_dask.assemble import label_colors, label_properties
+from hela_dask.assemble import Labels, label_colors, label_properties
 from hela_dask.running.markers import fingerprint, fingerprint_files
 from hela_dask.running.pipeline import Found, Pipeline
 from hela_dask.running.provenance import Record, read_run
@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 _SHOWN = (
     *("status", "flags", "confidence", "complete"),
-    *("z", "y", "x", "nucleus_volume", "cell_volume", "doubtful_slices"),
+    *("z", "y", "x", "nucleus_volume", "cell_volume"),
+    *("envelope_volume", "doubtful_slices"),
 )
 
 
@@ -127,7 +128,7 @@ def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame) -> None:
     """Colours and one row of properties a cell, for napari and other viewers."""
     labelled = cells[cells["cell_volume"].notna() | cells["nucleus_volume"].notna()]
     run = pipeline.setup.run.absolute()
-    for name in ("nuclei", "cells"):
+    for name in Labels._fields:
         store.write_label_metadata(
             pipeline.label_paths[name],
             colors=label_colors(labelled["label"].tolist()),

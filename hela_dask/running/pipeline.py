@@ -12,7 +12,7 @@ import pandas as pd
 
 import hela_dask
 from hela_dask import store
-from hela_dask.assemble import LABEL_DTYPE, CellMasks, check_labels, plan_slabs
+from hela_dask.assemble import LABEL_DTYPE, CellMasks, Labels, check_labels, plan_slabs
 from hela_dask.detect import DETECTION_COLUMNS, detect_cells
 from hela_dask.errors import NothingToDoError
 from hela_dask.link import link_cells
@@ -276,9 +276,9 @@ class Pipeline:
         return Unit("segment", f"{region.label:05d}", of, region, cost)
 
     def assemble(self, masks: Sequence[CellMasks]) -> tuple[pd.DataFrame, str]:
-        """``labels/nuclei`` and ``labels/cells``; gives each cell's numbers, and a fingerprint."""
+        """Labels of nuclei, cells and envelopes; gives each cell's numbers, and a fingerprint."""
         level = self.setup.image.levels[0]
-        images = [self.label_image(name, LABEL_DTYPE) for name in ("nuclei", "cells")]
+        images = [self.label_image(name, LABEL_DTYPE) for name in Labels._fields]
         slabs = plan_slabs(store.slabs(images[0]), level.shape, level.voxel_size[1:], masks)
         of = {
             slab.z0: self.name(
@@ -305,7 +305,7 @@ class Pipeline:
     @property
     def label_paths(self) -> dict[str, Path]:
         """The label groups."""
-        return {name: self.setup.labels / name for name in ("nuclei", "cells", "background")}
+        return {name: self.setup.labels / name for name in (*Labels._fields, "background")}
 
 
 def _place(image: Image) -> str:

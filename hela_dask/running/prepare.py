@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from hela_dask.assemble import LABEL_DTYPE, check_labels
+from hela_dask.assemble import LABEL_DTYPE, Labels, check_labels
 from hela_dask.errors import (
     ExistsError,
     HelaDaskError,
@@ -31,7 +31,7 @@ from hela_dask.storage.metadata import Image, local_path, read_image
 
 __all__ = ["LABELS", "Box", "Setup", "prepare", "run_folder"]
 
-LABELS = ("background", "nuclei", "cells")
+LABELS = ("background", *Labels._fields)
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
 

@@ -29,7 +29,7 @@ class RunResult:
     cells : pandas.DataFrame
         One row a cell, as in ``cells.parquet``.
     label_paths : dict of str to Path
-        The label groups ``nuclei``, ``cells`` and ``background``.
+        The label groups ``nuclei``, ``cells``, ``envelope`` and ``background``.
     labels : dict of str to xarray.DataArray
         The same, opened lazily.
     report : Path

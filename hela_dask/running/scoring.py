@@ -20,6 +20,7 @@ CLASSES = {
     "nucleus": (2,),
     "cell": (1, 2, 5),
     "cytoplasm": (1, 5),
+    "envelope": (1,),
     "background": (4,),
 }
 """The classes of the published maps: 1 nuclear envelope, 2 nucleus, 3 other cells, 4 resin,

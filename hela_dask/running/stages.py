@@ -48,7 +48,7 @@ class Job:
     run : Path
         The run folder.
     labels : Path
-        The folder that holds ``nuclei``, ``cells`` and ``background``.
+        The folder that holds ``nuclei``, ``cells``, ``envelope`` and ``background``.
     lock : Lock
         Proof that the run still goes on.
     method : str
@@ -157,14 +157,14 @@ def failed_row(label: int, reason: str) -> dict[str, Any]:
 
 
 def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
-    """One slab of ``labels/nuclei`` and ``labels/cells``, and its voxels of each cell counted."""
+    """One slab of the labels of nuclei, cells and envelopes, and each cell's voxels counted."""
     slab: Slab = unit.what
     with measured() as cost:
-        nuclei, cells = assemble_slab(slab)
+        labels = assemble_slab(slab)
         job.claim(unit)
-        store.write_slab(job.labels / "nuclei", slab.z0, nuclei, downsample="nearest")
-        store.write_slab(job.labels / "cells", slab.z0, cells, downsample="nearest")
-        counts = count_slab(nuclei, cells, slab.z0)
+        for name, part in labels._asdict().items():
+            store.write_slab(job.labels / name, slab.z0, part, downsample="nearest")
+        counts = count_slab(labels.nuclei, labels.cells, slab.z0, labels.envelope)
     row = {"counts": counts.to_dict("list"), **cost}
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
 
@@ -176,7 +176,7 @@ def _write_masks(
     cell = masks["cell"].values
     if masks.attrs.get("status") == "no_resin":
         cell = np.zeros_like(cell)  # where it ends is not known: nuclei are delivered, cells not
-    bits = encode_masks(masks["nucleus"].values, cell)
+    bits = encode_masks(masks["nucleus"].values, cell, masks["envelope"].values)
     inside = _extent(bits)
     if inside is None:
         return {"extent": None}

@@ -11,15 +11,19 @@ from hela_dask.kernels.conflicts import Claim, resolve_slice
 
 
 def claim(
-    label: int, cell: str, nucleus: str | None = None, origin: tuple[int, int] = (0, 0)
+    label: int,
+    cell: str,
+    nucleus: str | None = None,
+    envelope: str | None = None,
+    origin: tuple[int, int] = (0, 0),
 ) -> Claim:
     """A claim drawn with characters: # is claimed; rows are separated by /."""
 
-    def draw(text: str) -> npt.NDArray[np.bool_]:
-        return np.array([[c == "#" for c in row] for row in text.split("/")])
+    def draw(text: str | None) -> npt.NDArray[np.bool_]:
+        return np.array([[c == "#" for c in row] for row in (text or blank).split("/")])
 
-    mask = draw(cell)
-    return Claim(label, origin, np.zeros_like(mask) if nucleus is None else draw(nucleus), mask)
+    blank = cell.replace("#", ".")
+    return Claim(label, origin, draw(nucleus), draw(cell), draw(envelope))
 
 
 def row(labels: npt.NDArray[np.integer]) -> str:
@@ -27,7 +31,7 @@ def row(labels: npt.NDArray[np.integer]) -> str:
 
 
 def test_what_nobody_contests_is_kept() -> None:
-    nuclei, cells = resolve_slice(
+    nuclei, cells, _ = resolve_slice(
         (1, 9), [claim(1, "####", ".##."), claim(2, "###", "#..", origin=(0, 5))]
     )
     assert row(cells) == "111102220"
@@ -35,23 +39,25 @@ def test_what_nobody_contests_is_kept() -> None:
 
 
 def test_contested_pixels_go_to_the_nearer_cell() -> None:
-    _, cells = resolve_slice((1, 9), [claim(1, "######..."), claim(2, "..#######")])
+    _, cells, _ = resolve_slice((1, 9), [claim(1, "######..."), claim(2, "..#######")])
     assert row(cells) == "111122222"
 
 
 def test_a_tie_goes_to_the_lower_label() -> None:
-    _, cells = resolve_slice((1, 7), [claim(2, "#####.."), claim(1, "..#####")])
+    _, cells, _ = resolve_slice((1, 7), [claim(2, "#####.."), claim(1, "..#####")])
     assert row(cells) == "2221111"
 
 
 def test_a_nucleus_beats_cytoplasm() -> None:
-    nuclei, cells = resolve_slice((1, 8), [claim(1, "######.."), claim(2, "..######", "..###...")])
+    nuclei, cells, _ = resolve_slice(
+        (1, 8), [claim(1, "######.."), claim(2, "..######", "..###...")]
+    )
     assert row(cells) == "11222222"
     assert row(nuclei) == "00222000"
 
 
 def test_two_nuclei_are_split_like_cells() -> None:
-    nuclei, cells = resolve_slice(
+    nuclei, cells, _ = resolve_slice(
         (1, 8), [claim(1, "#####...", "#####..."), claim(2, "...#####", "...#####")]
     )
     assert row(cells) == "11112222"
@@ -59,36 +65,53 @@ def test_two_nuclei_are_split_like_cells() -> None:
 
 
 def test_a_cell_contested_everywhere_loses_to_one_with_its_own_part() -> None:
-    _, cells = resolve_slice((1, 5), [claim(1, ".##.."), claim(2, "#####")])
+    _, cells, _ = resolve_slice((1, 5), [claim(1, ".##.."), claim(2, "#####")])
     assert row(cells) == "22222"
 
 
 def test_equal_claims_without_own_part_go_to_the_lower_label() -> None:
-    _, cells = resolve_slice((1, 3), [claim(4, "###"), claim(3, "###")])
+    _, cells, _ = resolve_slice((1, 3), [claim(4, "###"), claim(3, "###")])
     assert row(cells) == "333"
 
 
 def test_distance_is_physical() -> None:
     # The contested pixel is 1 row from cell 1 and 2 columns from cell 2; rows are 3 times as far.
     one, two = claim(1, "#../#../..."), claim(2, "#.#/.../...")
-    _, cells = resolve_slice((3, 3), [one, two], (3.0, 1.0))
+    _, cells, _ = resolve_slice((3, 3), [one, two], (3.0, 1.0))
     assert cells[0, 0] == 2
-    _, cells = resolve_slice((3, 3), [one, two], (1.0, 1.0))
+    _, cells, _ = resolve_slice((3, 3), [one, two], (1.0, 1.0))
     assert cells[0, 0] == 1
 
 
 def test_a_nucleus_without_a_cell_owns_its_pixels_all_the_same() -> None:
-    nuclei, cells = resolve_slice(
+    nuclei, cells, _ = resolve_slice(
         (1, 6), [claim(1, "......", ".##..."), claim(2, "..####", "....#.")]
     )
     assert row(nuclei) == "011020"
     assert row(cells) == "000222"
 
 
+def test_an_envelope_is_lost_with_its_cell() -> None:
+    # The second cell's nucleus stands in the envelope of the first: there it has none.
+    _, cells, envelopes = resolve_slice(
+        (1, 9),
+        [
+            claim(1, "######...", ".##......", "#..##...."),
+            claim(2, "..#######", "....##...", "......#.."),
+        ],
+    )
+    assert row(cells) == "111122222"
+    assert row(envelopes) == "100100200"
+
+
+def test_a_nucleus_without_a_cell_has_an_envelope_all_the_same() -> None:
+    nuclei, cells, envelopes = resolve_slice((1, 6), [claim(1, "......", "..##..", ".#..#.")])
+    assert [row(nuclei), row(cells), row(envelopes)] == ["001100", "000000", "010010"]
+
+
 def test_nothing_claimed_is_nothing_labelled() -> None:
-    nuclei, cells = resolve_slice((2, 3), [], dtype=np.uint32)
-    assert nuclei.dtype == cells.dtype == np.uint32
-    assert not nuclei.any() and not cells.any()
+    for labels in resolve_slice((2, 3), [], dtype=np.uint32):
+        assert labels.dtype == np.uint32 and not labels.any()
 
 
 @st.composite
@@ -102,13 +125,15 @@ def scenes(draw: st.DrawFn) -> list[Claim]:
         shape = rng.integers(2, 7, 2)
         y, x = rng.integers(0, np.array([9, 10]) - shape)
         cell = rng.random(shape) < 0.7
-        claims.append(Claim(label, (int(y), int(x)), cell & (rng.random(shape) < 0.3), cell))
+        nucleus = cell & (rng.random(shape) < 0.3)
+        envelope = cell & ~nucleus & (rng.random(shape) < 0.3)
+        claims.append(Claim(label, (int(y), int(x)), nucleus, cell, envelope))
     return claims
 
 
 @given(scenes())
 def test_every_pixel_has_one_owner_who_claimed_it(claims: list[Claim]) -> None:
-    nuclei, cells = resolve_slice((8, 9), claims)
+    nuclei, cells, envelopes = resolve_slice((8, 9), claims)
     claimed = np.zeros((8, 9), bool)
     for item in claims:
         mask = np.zeros((8, 9), bool)
@@ -118,8 +143,12 @@ def test_every_pixel_has_one_owner_who_claimed_it(claims: list[Claim]) -> None:
         claimed |= mask
         assert not (cells == item.label)[~mask].any()
         assert not (nuclei == item.label)[~nucleus].any()
+        ring = np.zeros((8, 9), bool)
+        ring[item.window] = item.envelope
+        np.testing.assert_array_equal(envelopes == item.label, ring & (cells == item.label))
     np.testing.assert_array_equal(cells > 0, claimed)
     np.testing.assert_array_equal(nuclei[nuclei > 0], cells[nuclei > 0])
+    assert not (nuclei > 0)[envelopes > 0].any()
 
 
 @given(scenes(), st.integers(0, 3), st.integers(0, 3))
@@ -127,7 +156,7 @@ def test_the_answer_depends_neither_on_order_nor_on_place(
     claims: list[Claim], down: int, right: int
 ) -> None:
     moved = [
-        Claim(c.label, (c.origin[0] + down, c.origin[1] + right), c.nucleus, c.cell)
+        Claim(c.label, (c.origin[0] + down, c.origin[1] + right), c.nucleus, c.cell, c.envelope)
         for c in reversed(claims)
     ]
     for here, there in zip(
