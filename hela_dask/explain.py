@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -132,7 +132,10 @@ def explain(
         path = draw_panel(grey, panel, pixel, folder / f"{k:02d}_{name}.png")
         steps.append(ExplainedStep(panel.title, panel.caption, path))
     title = f"Cell {cell}, slice {slice_number}"
-    what = f"{asked.store.name}, method {asked.method}, {_size(grey, pixel)} around the cell"
+    what = (
+        f"{asked.store.name}, method {asked.method}, {_size(grey, pixel)} around the cell. Blue: "
+        "kept by a step; amber: more than in the mask before it; magenta: less."
+    )
     sheet = draw_sheet(grey, panels, pixel, folder / _SHEET, title=title, subtitle=what)
     page = folder / _PAGE
     notes = [measure(panel, pixel) for panel in panels]
@@ -196,11 +199,23 @@ def _panels(
             "What the run takes for resin, as it is in labels/background.",
             masks["background"].values[trace.z],
         ),
-        *(Panel(step.title, step.caption, step.plane) for step in trace.steps),
+        *_step_panels(trace),
         _outcome(asked, masks, found, window[0].start),
         _delivered(asked, found["cell"], here, pixel),
     ]
     return panels, grey, pixel
+
+
+def _step_panels(trace: Trace) -> Iterator[Panel]:
+    """What the method showed; a mask that goes on from the one before shows what has changed."""
+    last: NDArray[Any] | None = None
+    for step in trace.steps:
+        before = None
+        if step.plane.dtype == bool:
+            if last is not None and 2 * (step.plane & last).sum() > (step.plane | last).sum():
+                before = last
+            last = step.plane
+        yield Panel(step.title, step.caption, step.plane, before=before)
 
 
 def _nearest(volume: xr.DataArray, region: Region) -> int:

@@ -54,6 +54,16 @@ def test_an_empty_mask_says_so(tmp_path: Path) -> None:
     assert not (drawn(tmp_path, None)[middle] > 240).all(axis=2).any()
 
 
+def test_what_a_mask_gained_is_amber_and_what_it_lost_magenta(tmp_path: Path) -> None:
+    before, after = np.zeros((2, *GREY.shape), bool)
+    before[150:350, 50:300], after[150:350, 100:350] = True, True
+    panel = Panel("a step", "What it is.", after, before=before)
+    image = pixels(draw_panel(GREY, panel, PIXEL, tmp_path / "a.png", width=500))
+    amber, magenta, kept = image[250, 325], image[250, 75], image[250, 200]
+    assert amber[0] > amber[1] > amber[2] + 60 and magenta[0] > magenta[2] > magenta[1] + 60
+    assert kept[2] > kept[1] > kept[0]
+
+
 def test_pieces_have_a_colour_each(tmp_path: Path) -> None:
     pieces = np.zeros(GREY.shape, np.int32)
     pieces[100:400, 50:200], pieces[100:400, 300:450] = 4000, 77

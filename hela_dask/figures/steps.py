@@ -35,6 +35,7 @@ Plane = NDArray[Any]
 Pixel = tuple[float, float]
 
 MASK = CHAINS[4]
+MORE, LESS = "#ffb800", "#ed1f8c"  # as right and wrong are drawn: more than it was, and less
 HEAT = "viridis"
 TAILS = (1.0, 99.0)  # percentiles that the colours of a heat map span
 FINEST = 1000  # pixels of a drawn plane, at most: a picture has no more
@@ -78,12 +79,16 @@ class Panel:
         is the grey slice.
     marks : tuple of Mark
         Outlines on it.
+    before : ndarray of bool, (y, x), or None
+        Of a mask: what it was in the step before; what is more is drawn amber, what is less
+        magenta.
     """
 
     title: str
     caption: str
     plane: Plane | None = None
     marks: tuple[Mark, ...] = ()
+    before: Plane | None = None
 
 
 def measure(panel: Panel, pixel: Pixel) -> str:
@@ -92,7 +97,7 @@ def measure(panel: Panel, pixel: Pixel) -> str:
     if plane is None or plane.dtype.kind not in "bi":
         return ""
     if plane.dtype == bool:
-        return f"{float(plane.sum()) * pixel[0] * pixel[1] * 1e-6:.1f} µm²"
+        return _area(plane, pixel)
     count = int(np.unique(plane[plane > 0]).size)
     return f"{count} piece{'' if count == 1 else 's'}"
 
@@ -224,6 +229,8 @@ class _Tile:
     def paint(self, axes: Axes, panel: Panel) -> None:
         """Draw the picture alone."""
         self._paint(axes, panel.plane)
+        if panel.before is not None and panel.plane is not None:
+            self._change(axes, panel.plane, panel.before)
         self._mark(axes, panel.marks)
         axes.set_xlim(0, self._wide)
         axes.set_ylim(self._high, 0)
@@ -239,11 +246,19 @@ class _Tile:
         if plane is None or kind == "u":
             return
         thin = plane[:: self._step, :: self._step]
-        self._tint(axes, _colours(thin, [MASK] if kind == "b" else CHAINS, 90))
+        self._tint(axes, _colours(thin, [MASK, MASK] if kind == "b" else CHAINS, 90))
         if kind == "b":
             outline(axes, thin, self._pixel, MASK, self._width / 330)
         if not plane.any():
             self._note(axes, "nothing in this slice")
+
+    def _change(self, axes: Axes, plane: Plane, before: Plane) -> None:
+        """What a mask has more and less than before; over its outline, as it is thin."""
+        changes = (("+", plane & ~before, MORE), ("−", before & ~plane, LESS))
+        for k, (sign, mask, colour) in enumerate(changes):
+            self._tint(axes, _colours(mask[:: self._step, :: self._step], [colour, colour], 235))
+            place = (0.03, 0.975 - 0.062 * k)
+            self._words(axes, place, f"{sign} {_area(mask, self._fine)}", color=colour, va="top")
 
     def _tint(self, axes: Axes, colours: NDArray[np.uint8]) -> None:
         extent = (0.0, self._wide, self._high, 0.0)
@@ -316,6 +331,10 @@ def _text(
     )
 
 
+def _area(mask: Plane, pixel: Pixel) -> str:
+    return f"{mask.sum() * pixel[0] * pixel[1] * 1e-6:.1f} µm²"
+
+
 def _thin(plane: Plane, step: int) -> Plane:
     """Means of squares of pixels, no more than a picture can show."""
     if step == 1:
@@ -327,7 +346,10 @@ def _thin(plane: Plane, step: int) -> Plane:
 
 def _colours(plane: Plane, colours: Sequence[str], alpha: int) -> NDArray[np.uint8]:
     """Transparent colours of a mask, or of pieces in turn, as (y, x, 4); none where it is 0."""
-    values, rank = np.unique(np.maximum(plane, 0), return_inverse=True)
+    if plane.dtype == bool:  # no need to sort
+        values, rank = np.array([0, 1]), plane.astype(np.intp)
+    else:
+        values, rank = np.unique(np.maximum(plane, 0), return_inverse=True)
     table = np.zeros((len(values), 4), np.uint8)
     for k, value in enumerate(values):
         if value:
