@@ -13,6 +13,7 @@ from typing import Any, Self
 from hela_dask.errors import MissingInputError, ParameterError
 
 __all__ = [
+    "AssembleParameters",
     "BackgroundParameters",
     "DetectParameters",
     "LinkParameters",
@@ -51,28 +52,26 @@ class _Stage:
 
 @dataclass(frozen=True)
 class BackgroundParameters(_Stage):
-    """Resin against cells, a slice at a time (J. Imaging 2021, section 2.3; method A.2)."""
+    """Resin against cells: by grey value, without smears of charge, consistent along z."""
 
-    blur: float = knob(20.0, "low-pass before everything else, nm")
-    separability: float = knob(
-        0.72,
-        "share of the grey values' variance that resin against cells explains, at least",
-        high=1.0,
+    polarity: int = knob(
+        0, "1: resin is brighter than cells, -1: darker, 0: the volume decides", low=-1, high=1
     )
-    sigma: float = knob(90.0, "Gaussian of the edge detector, nm", low=1.0)
-    edge_quantile: float = knob(0.7, "share of the gradients below the high threshold", high=1.0)
-    edge_low: float = knob(0.4, "low threshold of the edges as a fraction of the high", high=1.0)
-    edge_width: float = knob(210.0, "width that edges are widened to, nm")
-    smallest_piece: float = knob(0.01, "least area of a super-pixel, µm²")
-    closing: float = knob(390.0, "gaps that super-pixels are joined over, radius in nm")
-    opening: float = knob(190.0, "thinner parts of the super-pixels are dropped, radius in nm")
-    reach: float = knob(1500.0, "how far from the super-pixels bright pixels are added, nm")
-    detail: float = knob(40.0, "low-pass for the pixels that are added, nm")
+    blur: float = knob(30.0, "low-pass before grey values are compared, nm")
     contrast: float = knob(
-        0.35, "a pixel is added this far up from the cells' grey to the resin's", high=1.0
+        0.33, "resin begins this far up from the cells' grey value to the resin's", high=1.0
+    )
+    levels: float = knob(250.0, "height of the slices whose grey levels are compared, nm")
+    rim: float = knob(
+        325.0, "where climbing from cell to resin takes longer there is no membrane, nm", low=1.0
+    )
+    contact: float = knob(0.3, "a smear has at least this part of its rim in resin", high=1.0)
+    neck: float = knob(
+        120.0, "smears part from cells where the dark narrows by this, radius in nm", low=1.0
     )
     smallest_fragment: float = knob(0.25, "smaller pieces of cell in the resin are resin, µm²")
-    smallest_gap: float = knob(0.1, "smaller pieces of resin are cell, µm²")
+    smallest_gap: float = knob(0.12, "smaller pieces of resin are cell, µm²")
+    smoothing: float = knob(150.0, "height of the majority along z, nm")
 
 
 @dataclass(frozen=True)
@@ -165,6 +164,18 @@ class VolumetricParameters(PropagateParameters):
 
 
 @dataclass(frozen=True)
+class AssembleParameters(_Stage):
+    """Tissue between the cells that no region claimed, all cells seen together."""
+
+    largest_piece: float = knob(
+        2.0, "what hangs on a cell and is larger may be a neighbour without a label, µm²"
+    )
+    neck: float = knob(
+        0.1, "what belongs to a cell is held by this part of its own width, at least", high=1.0
+    )
+
+
+@dataclass(frozen=True)
 class QualityParameters(_Stage):
     """How far a cell can be trusted, without a truth: its masks are measured, doubts flagged."""
 
@@ -209,6 +220,7 @@ _STAGES: dict[str, type[_Stage]] = {
     "region": RegionParameters,
     "volumetric": VolumetricParameters,
     "propagate": PropagateParameters,
+    "assemble": AssembleParameters,
     "quality": QualityParameters,
 }
 
@@ -239,6 +251,7 @@ class Parameters:
     region: RegionParameters = field(default_factory=RegionParameters)
     volumetric: VolumetricParameters = field(default_factory=VolumetricParameters)
     propagate: PropagateParameters = field(default_factory=PropagateParameters)
+    assemble: AssembleParameters = field(default_factory=AssembleParameters)
     quality: QualityParameters = field(default_factory=QualityParameters)
 
     @classmethod

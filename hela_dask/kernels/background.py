@@ -1,98 +1,162 @@
-"""The resin in one whole slice: super-pixels between edges, then the bright pixels near them."""
+"""The resin in whole slices: by grey value, without charging smears, consistent along z."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 from hela_dask.kernels import morphology
-from hela_dask.kernels.edges import edges
+from hela_dask.kernels.levels import GreyLevels, SliceLevels, padding, slice_levels
+from hela_dask.kernels.smears import smears
 from hela_dask.parameters import BackgroundParameters
 
-__all__ = ["background_slice"]
+__all__ = [
+    "background_block",
+    "background_halo",
+    "background_slice",
+    "consistent_levels",
+    "likeness",
+    "resin_slice",
+]
+
+# A slice's own levels count where their difference is this near to that of its neighbours.
+_CONTRAST = 1.5
 
 
-def background_slice(
-    image: NDArray[Any], pixel: tuple[float, float], parameters: BackgroundParameters
+def background_halo(parameters: BackgroundParameters, thickness: float) -> int:
+    """Slices on either side that :func:`background_block` looks at, for slices so thick (nm)."""
+    return _half(parameters.levels, thickness) + _half(parameters.smoothing, thickness)
+
+
+def background_block(
+    block: NDArray[Any],
+    voxel: tuple[float, float, float],
+    parameters: BackgroundParameters,
+    levels: GreyLevels | None = None,
+    wanted: slice = slice(None),
 ) -> NDArray[np.bool_]:
-    """True where a slice shows resin (J. Imaging 2021, section 2.3, with relative grey values).
+    """True where slices show resin.
 
-    Large smooth pieces between Canny edges that are brighter than Otsu's threshold are resin.
-    They include charging smears, which no threshold on pixels would keep. Then bright pixels
-    near them are added, which follows the membrane into narrow clefts; fragments of cells that
-    float in the resin count as resin, and tiny bright spots in a cell as the cell.
+    Resin is what is nearer to the grey value of resin than a fraction of the way from that of
+    cells, in smears of charge too. Each slice is measured against its own grey levels, since
+    brightness jumps from slice to slice; its neighbours' stand in where it has none, or odd ones.
 
     Parameters
     ----------
-    image
-        (y, x) grey values of one whole plane, any real type.
-    pixel
-        Pixel size (y, x) in nm.
+    block
+        (z, y, x) upright grey values of whole planes, any real type: those that are wanted with
+        :func:`background_halo` more on either side, fewer only where the volume ends.
+    voxel
+        Voxel size (z, y, x) in nm.
     parameters
         Knobs of the stage.
+    levels
+        Of the volume, for slices that show only cells or only resin, far from any with both.
+    wanted
+        Slices of the block.
 
     Returns
     -------
-    ndarray of bool, (y, x)
-        All false where no resin is visible: where Otsu's threshold does not split the grey
-        values into two separate classes.
+    ndarray of bool, (z, y, x)
+        Of the wanted slices. All false where neither a slice nor its neighbours nor the volume
+        show what resin looks like. A slice of one grey value is what its neighbours are.
     """
-    p = parameters
-    grey = _blur(image, p.blur, pixel)
-    threshold = _resin_threshold(grey, p.separability)
-    if threshold is None:
-        return np.zeros(image.shape, dtype=bool)
-    resin = _bright_superpixels(grey, threshold, pixel, p)
-    resin = morphology.close(resin, p.closing, pixel)
-    resin = morphology.open_(resin, p.opening, pixel)
-    if not resin.any():
-        return resin
-    cell, bright = float(np.median(grey[grey <= threshold])), float(np.median(grey[resin]))
-    level = cell + p.contrast * (bright - cell)
-    near = morphology.dilate(resin, p.reach, pixel)
-    resin |= near & (_blur(image, p.detail, pixel) > level)
-    resin = ~morphology.remove_pieces(~resin, p.smallest_fragment, pixel)
-    return morphology.remove_pieces(resin, p.smallest_gap, pixel)
+    start, stop, _ = wanted.indices(len(block))
+    reach, pixel = _half(parameters.smoothing, voxel[0]), (voxel[1], voxel[2])
+    first, last = max(0, start - reach), min(len(block), stop + reach)
+    half = _half(parameters.levels, voxel[0])
+    typical = levels.typical if levels is not None else SliceLevels()
+    origin = max(0, first - half)
+    own = [slice_levels(plane, pixel) for plane in block[origin : last + half]]
+    # Votes of a slice: 1 for resin, -1 for not, 0 where it shows nothing.
+    votes = np.zeros((last - first, *block.shape[1:]), dtype=np.int8)
+    for out, z in zip(votes, range(first, last), strict=True):
+        if block[z].min() < block[z].max():
+            at = consistent_levels(own, z - origin, half, typical)
+            out[:] = np.where(resin_slice(block[z], at, pixel, parameters), 1, -1)
+    resin = np.empty((stop - start, *block.shape[1:]), dtype=bool)
+    for out, z in zip(resin, range(start, stop), strict=True):
+        near = votes[max(first, z - reach) - first : z + reach + 1 - first]
+        # A draw is decided by the slice itself, and where that shows nothing by the one before.
+        own_vote = votes[z - first] if votes[z - first].any() else near[0]
+        out[:] = 2 * near.sum(axis=0, dtype=np.int8) + own_vote > 0
+    return resin
 
 
-def _blur(image: NDArray[Any], sigma: float, pixel: tuple[float, float]) -> NDArray[np.float32]:
-    blurred: NDArray[np.float32] = ndimage.gaussian_filter(
-        image, (sigma / pixel[0], sigma / pixel[1]), output=np.float32, truncate=3.0
-    )
-    return blurred
-
-
-def _resin_threshold(grey: NDArray[np.float32], separability: float) -> float | None:
-    """Otsu's threshold, or None where the classes that it makes explain too little."""
-    low, high = float(grey.min()), float(grey.max())
-    if not low < high:
-        return None
-    threshold = float(threshold_otsu(grey))
-    bright = grey > threshold
-    share = float(bright.mean())
-    step = float(grey[bright].mean(dtype=np.float64)) - float(grey[~bright].mean(dtype=np.float64))
-    explained = share * (1 - share) * step**2 / float(grey.var(dtype=np.float64))
-    return threshold if explained >= separability else None
-
-
-def _bright_superpixels(
-    grey: NDArray[np.float32],
-    threshold: float,
+def background_slice(
+    image: NDArray[Any],
     pixel: tuple[float, float],
-    p: BackgroundParameters,
+    parameters: BackgroundParameters,
+    levels: GreyLevels | None = None,
 ) -> NDArray[np.bool_]:
-    """Pieces between widened edges whose mean grey value is over the threshold."""
-    sigma = (p.sigma / pixel[0], p.sigma / pixel[1])
-    width = tuple(2 * int(p.edge_width / (2 * size)) + 1 for size in pixel)
-    walls = ndimage.maximum_filter(edges(grey, sigma, p.edge_quantile, p.edge_low), size=width)
-    pieces, _ = ndimage.label(~walls, structure=morphology.EIGHT)
-    sizes = morphology.areas(pieces, pixel)
-    sums = np.bincount(pieces.ravel(), weights=grey.ravel())
-    mean = sums / np.maximum(np.bincount(pieces.ravel()), 1)
-    kept = (sizes > p.smallest_piece) & (mean > threshold)
-    found: NDArray[np.bool_] = kept[pieces]
+    """True where one whole plane shows resin, by itself: see :func:`background_block`."""
+    found: NDArray[np.bool_] = background_block(
+        image[None], (math.inf, *pixel), parameters, levels
+    )[0]
     return found
+
+
+def consistent_levels(
+    levels: Sequence[SliceLevels], index: int, half: int, typical: SliceLevels
+) -> SliceLevels:
+    """The levels that a slice is measured by.
+
+    Its own, unless it has none or their difference is far from the neighbours': then the medians
+    of those within `half` slices, and where none of these has any, `typical`.
+    """
+    near = [
+        (level.cell, level.resin)
+        for level in levels[max(0, index - half) : index + half + 1]
+        if level.visible
+    ]
+    if not near:
+        return typical
+    cell, resin = (float(value) for value in np.median(near, axis=0))
+    own = levels[index]
+    if own.visible and 1 / _CONTRAST <= (own.resin - own.cell) / (resin - cell) <= _CONTRAST:
+        return own
+    return SliceLevels(cell, resin)
+
+
+def likeness(
+    image: NDArray[Any], levels: SliceLevels, pixel: tuple[float, float], blur: float
+) -> NDArray[np.float32]:
+    """0 at the grey value of cells, 1 at that of resin, after a low-pass of `blur` nm."""
+    sigma = (blur / pixel[0], blur / pixel[1])
+    grey = ndimage.gaussian_filter(image, sigma, output=np.float32, truncate=3.0)
+    scaled: NDArray[np.float32] = (grey - np.float32(levels.cell)) / np.float32(
+        levels.resin - levels.cell
+    )
+    return scaled
+
+
+def resin_slice(
+    image: NDArray[Any],
+    levels: SliceLevels,
+    pixel: tuple[float, float],
+    parameters: BackgroundParameters,
+) -> NDArray[np.bool_]:
+    """Resin of one whole slice whose levels are known; all false where they are not.
+
+    A frame of one dark grey value around the image is no cell: it counts as resin.
+    """
+    if not levels.visible:
+        return np.zeros(image.shape, dtype=bool)
+    p = parameters
+    like = likeness(image, levels, pixel, p.blur)
+    frame = padding(image, image.min(), pixel)
+    # A pale spot in a cell has no membrane around it: it must not be taken for a smear's rim.
+    dark = ~morphology.remove_pieces((like >= p.contrast) | frame, p.smallest_gap, pixel)
+    dark &= ~smears(like, dark, frame, pixel, p)
+    dark = morphology.remove_pieces(dark, p.smallest_fragment, pixel)
+    return morphology.remove_pieces(~dark, p.smallest_gap, pixel)
+
+
+def _half(height: float, thickness: float) -> int:
+    """Slices on either side that a window of `height` nm reaches."""
+    return math.floor(height / (2 * thickness) + 1e-6)

@@ -36,7 +36,7 @@ def test_a_fingerprint_changes_with_any_part_and_with_nothing_else() -> None:
     one = fingerprint("segment", BackgroundParameters(), (1, 2))
     assert one == fingerprint("segment", BackgroundParameters(), [1, 2])
     assert one != fingerprint("segment", BackgroundParameters(), (2, 1))
-    assert one != fingerprint("segment", BackgroundParameters(sigma=91.0), (1, 2))
+    assert one != fingerprint("segment", BackgroundParameters(blur=31.0), (1, 2))
     assert len(one) == 32
 
 

@@ -1,0 +1,106 @@
+"""Charging smears: dark parts of the resin, told from cells by having no sharp rim."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.morphology import reconstruction
+from skimage.segmentation import expand_labels, watershed
+
+from hela_dask.kernels import morphology
+from hela_dask.kernels.grid import coarsen, grid_factors, refine
+from hela_dask.parameters import BackgroundParameters
+
+__all__ = ["dark_pieces", "smears", "smooth_rims"]
+
+Pieces = NDArray[np.int32]
+
+_HIDDEN = -1  # neither a piece nor resin
+
+
+def smears(
+    likeness: NDArray[np.float32],
+    dark: NDArray[np.bool_],
+    frame: NDArray[np.bool_],
+    pixel: tuple[float, float],
+    parameters: BackgroundParameters,
+) -> NDArray[np.bool_]:
+    """Dark pixels of a slice that are smears in the resin.
+
+    Parameters
+    ----------
+    likeness
+        (y, x), 0 at the grey value of cells and 1 at that of resin.
+    dark
+        (y, x), what is too dark to be resin by its grey value alone.
+    frame
+        (y, x), pixels that show nothing: what touches them has no rim there.
+    pixel
+        Pixel size (y, x) in nm.
+    parameters
+        Knobs of the stage.
+    """
+    factors = grid_factors(pixel)
+    square = (pixel[0] * factors[0], pixel[1] * factors[1])
+    coarse = coarsen(likeness, factors)
+    pieces = dark_pieces(coarsen(dark, factors) > 0.5, square, parameters.neck)
+    pieces[coarsen(frame, factors) > 0.5] = _HIDDEN
+    smooth = smooth_rims(coarse, pieces, square, parameters)
+    if not smooth.any():
+        return np.zeros(dark.shape, dtype=bool)
+    # Pixels that are dark in a square that is not belong to the piece beside it.
+    owner = np.asarray(expand_labels(np.maximum(pieces, 0), distance=1))
+    found: NDArray[np.bool_] = dark & refine(smooth[owner], factors, dark.shape)
+    return found
+
+
+def dark_pieces(dark: NDArray[np.bool_], pixel: tuple[float, float], neck: float) -> Pieces:
+    """The dark parts of a slice, cut at their necks: a smear may hang on to a cell.
+
+    Two parts are one where the way between them is less than `neck` (nm) narrower, by radius,
+    than the narrower of the two.
+    """
+    depth = morphology.depth_inside(dark, pixel).astype(np.float64)
+    flat = reconstruction(np.maximum(depth - neck, 0.0), depth)
+    summits, count = ndimage.label(depth - flat >= neck * (1 - 1e-6))
+    pieces, _ = ndimage.label(dark)
+    high = np.zeros(int(pieces.max()) + 1, dtype=bool)
+    high[np.unique(pieces[summits > 0])] = True
+    seeds = np.where(dark & ~high[pieces], pieces + count, summits)
+    cut: Pieces = watershed(-depth, seeds, mask=dark).astype(np.int32)
+    return cut
+
+
+def smooth_rims(
+    likeness: NDArray[np.float32],
+    pieces: Pieces,
+    pixel: tuple[float, float],
+    parameters: BackgroundParameters,
+) -> NDArray[np.bool_]:
+    """Which pieces (by number; 0 is false) fade into the resin instead of ending at a membrane.
+
+    Over a membrane the grey value climbs from cell to resin within about 200 nm on the grid. A
+    smear may have a sharp side, but along half of its contact with resin the climb takes longer.
+    A piece with little contact is never a smear: what encloses it decides.
+    """
+    flat = np.hypot(*np.gradient(likeness, *pixel)) * parameters.rim
+    number = int(pieces.max()) + 1
+    rim, contact, smooth = np.zeros((3, number))
+    for axis, length in enumerate(reversed(pixel)):
+        spans = _neighbours(pieces.shape[axis])
+        one, other = (np.take(pieces, span, axis) for span in spans)
+        fading = sum(np.take(flat, span, axis) for span in spans) < 2
+        for inside, outside in ((one, other), (other, one)):
+            edge = (inside > 0) & (inside != outside)
+            rim += length * np.bincount(inside[edge], minlength=number)
+            edge &= outside == 0
+            contact += length * np.bincount(inside[edge], minlength=number)
+            smooth += length * np.bincount(inside[edge & fading], minlength=number)
+    found: NDArray[np.bool_] = (contact > parameters.contact * rim) & (2 * smooth > contact)
+    found[0] = False
+    return found
+
+
+def _neighbours(length: int) -> tuple[range, range]:
+    return range(length - 1), range(1, length)
