@@ -232,8 +232,9 @@ def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:
     if not found.segmentable():
         raise NothingToDoError(
             f"none of the {len(found.cells)} chains of detections in {setup.image.path} is long "
-            f"enough to be a cell ({found.cells['reason'].iloc[0]}; all in "
-            f"{setup.run / 'cells.csv'}): make [link] shortest_chain smaller, or give the cells' "
+            f"or large enough to be a cell ({found.cells['reason'].iloc[0]}; all in "
+            f"{setup.run / 'cells.csv'}): make [link] shortest_chain or smallest_cell smaller, "
+            "or give the cells' "
             "centres with --centres FILE.csv"
         )
     chosen = select_cells(found.cells, setup.cells, setup.box)
