@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from hela_dask.kernels import morphology
 from hela_dask.kernels.levels import GreyLevels, SliceLevels, padding, slice_levels
 from hela_dask.kernels.smears import smears
 from hela_dask.parameters import BackgroundParameters
+
+if TYPE_CHECKING:
+    from hela_dask.methods.trace import Trace
 
 __all__ = [
     "background_block",
@@ -39,6 +42,8 @@ def background_block(
     parameters: BackgroundParameters,
     levels: GreyLevels | None = None,
     wanted: slice = slice(None),
+    *,
+    trace: Trace | None = None,
 ) -> NDArray[np.bool_]:
     """True where slices show resin.
 
@@ -59,6 +64,8 @@ def background_block(
         Of the volume, for slices that show only cells or only resin, far from any with both.
     wanted
         Slices of the block.
+    trace
+        Told what each step makes of one slice of the block, for pictures; None for nobody.
 
     Returns
     -------
@@ -78,7 +85,8 @@ def background_block(
     for out, z in zip(votes, range(first, last), strict=True):
         if block[z].min() < block[z].max():
             at = consistent_levels(own, z - origin, half, typical)
-            out[:] = np.where(resin_slice(block[z], at, pixel, parameters), 1, -1)
+            told = trace if trace is not None and trace.z == z else None
+            out[:] = np.where(resin_slice(block[z], at, pixel, parameters, told), 1, -1)
     resin = np.empty((stop - start, *block.shape[1:]), dtype=bool)
     for out, z in zip(resin, range(start, stop), strict=True):
         near = votes[max(first, z - reach) - first : z + reach + 1 - first]
@@ -140,10 +148,12 @@ def resin_slice(
     levels: SliceLevels,
     pixel: tuple[float, float],
     parameters: BackgroundParameters,
+    trace: Trace | None = None,
 ) -> NDArray[np.bool_]:
     """Resin of one whole slice whose levels are known; all false where they are not.
 
-    A frame of one dark grey value around the image is no cell: it counts as resin.
+    A frame of one dark grey value around the image is no cell: it counts as resin. A `trace` is
+    told what each step makes of it.
     """
     if not levels.visible:
         return np.zeros(image.shape, dtype=bool)
@@ -152,9 +162,50 @@ def resin_slice(
     frame = padding(image, image.min(), pixel)
     # A pale spot in a cell has no membrane around it: it must not be taken for a smear's rim.
     dark = ~morphology.remove_pieces((like >= p.contrast) | frame, p.smallest_gap, pixel)
-    dark &= ~smears(like, dark, frame, pixel, p)
-    dark = morphology.remove_pieces(dark, p.smallest_fragment, pixel)
-    return morphology.remove_pieces(~dark, p.smallest_gap, pixel)
+    smear = smears(like, dark, frame, pixel, p)
+    cells = morphology.remove_pieces(dark & ~smear, p.smallest_fragment, pixel)
+    resin = morphology.remove_pieces(~cells, p.smallest_gap, pixel)
+    if trace is not None:
+        _show(trace, levels, like, {"dark": dark, "smear": smear, "resin": resin}, p)
+    return resin
+
+
+def _show(
+    trace: Trace,
+    levels: SliceLevels,
+    like: NDArray[np.float32],
+    found: dict[str, NDArray[np.bool_]],
+    p: BackgroundParameters,
+) -> None:
+    """What the steps made of one slice, for pictures."""
+    trace.show(
+        "likeness to resin",
+        f"0 at the grey value of cells ({levels.cell:.0f} in this slice), 1 at that of resin "
+        f"({levels.resin:.0f}), after a low-pass of {p.blur:g} nm. Resin begins at {p.contrast:g}.",
+        like,
+        trace.z,
+    )
+    trace.show(
+        "too dark for resin",
+        f"What lies below {p.contrast:g}: cells, but also smears of charge in the resin. Pale "
+        f"spots under {p.smallest_gap:g} µm² are filled.",
+        found["dark"],
+        trace.z,
+    )
+    trace.show(
+        "smears of charge",
+        f"Dark parts that fade into the resin: along half of their contact with it, the climb "
+        f"from cell to resin takes longer than {p.rim:g} nm, so there is no membrane.",
+        found["smear"],
+        trace.z,
+    )
+    trace.show(
+        "resin of the slice alone",
+        f"The rest, with the smears; pieces of cell under {p.smallest_fragment:g} µm² that float "
+        f"in it are resin too, and pieces of resin under {p.smallest_gap:g} µm² are cell.",
+        found["resin"],
+        trace.z,
+    )
 
 
 def _half(height: float, thickness: float) -> int:
