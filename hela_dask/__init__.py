@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         LinkParameters,
         Parameters,
         PropagateParameters,
+        QualityParameters,
         RegionParameters,
     )
     from hela_dask.phantom import make_phantom
@@ -66,6 +67,7 @@ __all__ = [
     "ParameterError",
     "Parameters",
     "PropagateParameters",
+    "QualityParameters",
     "Region",
     "RegionParameters",
     "ResourceError",
@@ -113,6 +115,7 @@ _NAMES_OF_MODULE = {
         "LinkParameters",
         "Parameters",
         "PropagateParameters",
+        "QualityParameters",
         "RegionParameters",
     ],
     "phantom": ["make_phantom"],
