@@ -66,6 +66,8 @@ EXPLANATIONS = {
     " room in [region]",
     "nucleus_cut": "the volume ends inside the nucleus; its volume is of the part inside",
     "two_nuclei": "two nuclei in one cell: it may be dividing, or two cells may be taken for one",
+    "moved": "its centre was moved by hand",
+    "added": "its centre was added by hand",
     "no_nucleus": "no nucleus was found",
     "no_resin": "no resin is visible, so the cell cannot be told from its neighbours",
 }
@@ -144,8 +146,10 @@ def measure_quality(
         "nucleus_jump": inner.jump,
         "cell_jump": outer.jump,
         "contact": 1 - beside(cell, background, voxel, parameters),
-        "nucleus_bare": beside(nucleus, ~cell, voxel, parameters) if cell.any() else math.nan,
-        "beyond_window": sum(reached.values()) / usual if cell.any() else math.nan,
+        "nucleus_bare": beside(nucleus, cell, voxel, parameters, outside=True)
+        if outer.area.any()
+        else math.nan,
+        "beyond_window": sum(reached.values()) / usual,
         "doubt": np.maximum(inner.doubt, outer.doubt).round(4).tolist(),
         "reasons": reasons,
         "flags": [flag for flag, found in zip(_CUTS, (cut, reached), strict=True) if found],

@@ -121,6 +121,8 @@ def beside(
     others: Mask,
     voxel: tuple[float, float, float],
     parameters: QualityParameters,
+    *,
+    outside: bool = False,
 ) -> float:
     """Share of a mask's outline, seen in the plane, that has some of `others` beside it.
 
@@ -132,6 +134,8 @@ def beside(
         Voxel size (z, y, x), nm.
     parameters
         Knobs of the stage; ``beside`` is how near is near enough.
+    outside
+        Look for what is not in `others`, instead.
 
     Returns
     -------
@@ -146,6 +150,7 @@ def beside(
         if part is None:
             continue
         plane, other = (of[z][part][rows, columns] for of in (mask, others))
+        other = ~other if outside else other
         near = dilate(other, parameters.beside, pixel) if other.any() else other
         length += _length(plane, pixel)
         with_others += _length(plane, pixel, near)
