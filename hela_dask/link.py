@@ -13,7 +13,7 @@ from hela_dask.kernels.chains import absorb_pieces, link_detections, part_chains
 from hela_dask.parameters import LinkParameters
 from hela_dask.volume import voxel_size
 
-__all__ = ["assign_chains", "link_cells"]
+__all__ = ["assign_chains", "label_detections", "link_cells", "of_cells"]
 
 # The centre of a cell is where it is at least this part as thick as anywhere.
 _THICK = 0.9
@@ -89,6 +89,47 @@ def link_cells(
 
 
 _SAID = ["status", "reason", "flags"]
+
+
+def label_detections(
+    detections: pd.DataFrame, cells: pd.DataFrame, parameters: LinkParameters | None = None
+) -> pd.DataFrame:
+    """The detections with the number of the cell, or the chain that is none, they belong to.
+
+    Parameters
+    ----------
+    detections
+        As from :func:`~hela_dask.detect_cells`.
+    cells
+        What :func:`link_cells` made of them with these parameters.
+    parameters
+        Knobs of the stage.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By slice, then rank, with a column ``label``.
+    """
+    rows = detections.sort_values(["slice", "rank", "z", "y", "x"], ignore_index=True)
+    chain = assign_chains(rows, parameters or LinkParameters())
+    # The centre of a cell is one of its detections.
+    centres = rows[["z", "y", "x"]].merge(cells[["z", "y", "x", "label"]], how="left")["label"]
+    known = {int(chain[row]): int(centres[row]) for row in np.flatnonzero(centres.notna())}
+    rows["label"] = np.array([known.get(int(number), 0) for number in chain], dtype=np.int64)
+    return rows
+
+
+def of_cells(detections: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """The detections that belong to cells, ranked anew in their slices; for pictures.
+
+    All of them where the column ``label`` of :func:`label_detections` is missing.
+    """
+    if "label" not in detections:
+        return detections
+    real = cells.loc[cells["status"] != "chain_too_short", "label"]
+    rows = detections[detections["label"].isin(real)].copy()
+    rows["rank"] = rows.groupby("slice")["rank"].rank(method="first").astype(np.int64)
+    return rows
 
 
 def assign_chains(rows: pd.DataFrame, parameters: LinkParameters) -> NDArray[np.int64]:

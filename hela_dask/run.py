@@ -11,6 +11,7 @@ import pandas as pd
 
 from hela_dask.cluster import Cluster, read_cluster
 from hela_dask.errors import NothingToDoError, ParameterError
+from hela_dask.link import of_cells
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.regions import check_regions_folder
@@ -259,10 +260,11 @@ def _draw(setup: Setup, found: Found) -> None:
     draw_chains(
         found.detections, found.cells, (extent[0], extent[1], extent[2]), folder / "chains.png"
     )
-    if found.detections.empty:
+    rows = of_cells(found.detections, found.cells)
+    if rows.empty:
         return
     volume = open_volume(setup.image.path, setup.parameters.detect.resolution)
-    number = int(found.detections["slice"].value_counts(sort=True).index[0])
+    number = int(rows["slice"].value_counts(sort=True).index[0])
     plane = volume[number - 1].compute(scheduler="synchronous").values
-    here = found.detections[found.detections["slice"] == number]
+    here = rows[rows["slice"] == number]
     draw_detections(plane, here, voxel_size(volume)[1:], folder / "detections.png")

@@ -9,7 +9,7 @@ import xarray as xr
 
 from hela_dask.detect import detect_cells
 from hela_dask.errors import InputError
-from hela_dask.link import assign_chains, link_cells
+from hela_dask.link import assign_chains, label_detections, link_cells, of_cells
 from hela_dask.parameters import LinkParameters
 from tests.volumes import make_volume
 
@@ -178,11 +178,28 @@ def test_moving_everything_moves_the_centres() -> None:
     np.testing.assert_array_equal(moved["n_detections"], expected["n_detections"])
 
 
+def test_detections_say_which_cell_they_belong_to() -> None:
+    high = table(*((z, 10.0, 10.0) for z in range(1, 11)))
+    low = table((3, 30.0, 30.0), height=1200.0)
+    more = table(*((z, 20.0, 10.0) for z in range(1, 11)), height=3000.0)
+    detections = pd.concat([high, low, more]).sample(frac=1, random_state=0)
+    cells = link_cells(detections, volume(10))
+    labelled = label_detections(detections, cells)
+    by_place = {y: set(labelled["label"][labelled["y"] == y]) for y in (10e3, 20e3, 30e3)}
+    assert all(len(labels) == 1 for labels in by_place.values())
+    assert set.union(*by_place.values()) == {1, 2, 3}
+    shown = of_cells(labelled, cells)
+    assert len(shown) == 20 and not (shown["y"] == 30e3).any()
+    assert (shown.groupby("slice")["rank"].max() == 2).all()
+    assert len(of_cells(detections, cells)) == 21
+
+
 def test_no_detections_give_an_empty_table_with_all_columns() -> None:
     full = link_cells(table((1, 10, 10)), volume(1))
     empty = link_cells(table((1, 10, 10)).iloc[:0], volume(1))
     assert empty.empty
     assert list(empty.columns) == list(full.columns)
+    assert label_detections(table((1, 10, 10)).iloc[:0], empty)["label"].dtype == np.int64
 
 
 def test_a_table_that_is_not_of_detections_is_refused() -> None:

@@ -21,6 +21,7 @@ from hela_dask.figures import (
     draw_overlay,
 )
 from hela_dask.labels_input import Pair, open_labels, pair_labels
+from hela_dask.link import of_cells
 from hela_dask.report.folder import RunFolder
 from hela_dask.report.reading import View, compute, open_view
 from hela_dask.volume import voxel_size
@@ -151,13 +152,14 @@ def _chains(folder: RunFolder, target: Path) -> Iterator[Picture]:
 
 def _detections(folder: RunFolder, target: Path) -> Iterator[Picture]:
     """The analysed slice with the most detections, the middle one of several."""
-    if folder.detections.empty:
+    found = of_cells(folder.detections, folder.cells)
+    if found.empty:
         return
-    counts = folder.detections["slice"].value_counts().sort_index()
+    counts = found["slice"].value_counts().sort_index()
     best = counts.index[counts == counts.max()]
     number = int(best[len(best) // 2])
     image = _view(folder, pixels=PIXELS).image
-    rows = folder.detections[folder.detections["slice"] == number]
+    rows = found[found["slice"] == number]
     pixel = voxel_size(image)[1:]
     extent = max(n * step for n, step in zip(image.shape[1:], pixel, strict=True))
     path = draw_detections(

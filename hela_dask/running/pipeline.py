@@ -15,7 +15,7 @@ from hela_dask import store
 from hela_dask.assemble import LABEL_DTYPE, CellMasks, Labels, check_labels, plan_slabs
 from hela_dask.detect import DETECTION_COLUMNS, detect_cells
 from hela_dask.errors import NothingToDoError
-from hela_dask.link import link_cells
+from hela_dask.link import label_detections, link_cells
 from hela_dask.measure import combine_counts, measurements
 from hela_dask.plan import window_need
 from hela_dask.regions import Region, cell_regions, with_regions
@@ -94,6 +94,7 @@ class Pipeline:
         else:
             detections = self._detect()
             cells = link_cells(detections, volume, self.setup.parameters.link)
+            detections = label_detections(detections, cells, self.setup.parameters.link)
         if self.setup.corrections is not None:
             cells = correct_cells(
                 cells, self.setup.corrections, self.setup.image, self.setup.corrections_path
@@ -107,7 +108,7 @@ class Pipeline:
     def _detect(self) -> pd.DataFrame:
         knobs = self.setup.parameters
         of = self.name("detect", knobs.background, knobs.detect)
-        markers, run = self.job.markers, self.setup.run
+        markers = self.job.markers
         finished = markers.result("detect", "slices", of)
         self.progress.stage("detect", 1, int(finished is not None), "slices")
         if finished is None:
@@ -118,7 +119,6 @@ class Pipeline:
                 background_parameters=knobs.background,
             )
             markers.forget("detect")
-            store.write_table(run / "detections", table)
             finished = markers.finish("detect", "slices", of, {"rows": table.to_dict("list")})
             self.progress.advance()
         self.progress.end_stage()
@@ -133,10 +133,11 @@ class Pipeline:
 
     def _keep_first_table(self, found: Found) -> None:
         """The cells are known long before they are segmented: let people look."""
-        of = self.name("cells", found.cells.to_dict("list"))
+        of = self.name("cells", found.cells.to_dict("list"), found.detections.to_dict("list"))
         if self.job.markers.result("cells", "found", of) is None:
             self.job.markers.forget("report")  # its table is the one that is replaced here
             self.job.markers.forget("cells")
+            store.write_table(self.setup.run / "detections", found.detections)
             store.write_table(self.setup.run / "cells", found.cells)
             write_text(
                 self.setup.run / "centres.csv", points_table(found.cells).to_csv(index=False)
