@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from hela_dask.evaluate import evaluate
     from hela_dask.explain import Explanation, explain
+    from hela_dask.greys import GreyLevels, grey_levels
     from hela_dask.lazy import background, distance, gaussian
     from hela_dask.link import link_cells
     from hela_dask.parameters import (
@@ -58,6 +59,7 @@ __all__ = [
     "DetectParameters",
     "ExistsError",
     "Explanation",
+    "GreyLevels",
     "HelaDaskError",
     "InputError",
     "LinkParameters",
@@ -83,6 +85,7 @@ __all__ = [
     "evaluate",
     "explain",
     "gaussian",
+    "grey_levels",
     "link_cells",
     "make_phantom",
     "open_volume",
@@ -107,6 +110,7 @@ _NAMES_OF_MODULE = {
     ],
     "evaluate": ["evaluate"],
     "explain": ["Explanation", "explain"],
+    "greys": ["GreyLevels", "grey_levels"],
     "lazy": ["background", "distance", "gaussian"],
     "link": ["link_cells"],
     "parameters": [

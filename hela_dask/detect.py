@@ -14,7 +14,8 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
-from hela_dask.kernels.background import background_slice
+from hela_dask.greys import GreyLevels, grey_levels, upright_volume
+from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.parameters import BackgroundParameters, DetectParameters
 from hela_dask.volume import voxel_size
@@ -37,10 +38,12 @@ def detect_cells(
     parameters: DetectParameters | None = None,
     *,
     background_parameters: BackgroundParameters | None = None,
+    levels: GreyLevels | None = None,
 ) -> pd.DataFrame:
     """Find the cells in slices `spacing` nm apart (J. Imaging 2021, section 2.4; method A.3).
 
-    Each analysed slice is one dask task, which holds that plane alone and returns a few rows.
+    Each analysed slice is one dask task, which holds that plane, with those beside it that its
+    background depends on, and returns a few rows.
     A plane with pixels under half of ``parameters.resolution`` is first averaged over whole
     blocks of pixels, so the same cells come out of any level; pass the level that suits
     (``open_volume(path, resolution=40)``) and finer ones are not even read.
@@ -54,6 +57,8 @@ def detect_cells(
         Knobs of the detection.
     background_parameters
         Knobs of the background, where `volume` holds grey values.
+    levels
+        What :func:`~hela_dask.grey_levels` found; if None, it is found first.
 
     Returns
     -------
@@ -80,16 +85,24 @@ def detect_cells(
     pixel = (size[1] * factors[0], size[2] * factors[1])
     if volume.dtype != bool:
         background_parameters = background_parameters or BackgroundParameters()
+        levels = levels or grey_levels(volume, background_parameters)
+        volume = upright_volume(volume, levels)
+        halo = background_halo(background_parameters, size[0])
     else:
-        background_parameters = None
-    token = tokenize(volume.data, slices, pixel, parameters, background_parameters)
+        background_parameters, levels, halo = None, None, 0
+    token = tokenize(volume.data, slices, pixel, parameters, background_parameters, levels)
     detect_plane = dask.delayed(_detect_plane)  # type: ignore[attr-defined]
     tasks = [
         detect_plane(
-            _plane(volume.data, index, (factors[0], factors[1])),
-            pixel,
+            [
+                _plane(volume.data, near, (factors[0], factors[1]))
+                for near in range(max(0, index - halo), min(volume.sizes["z"], index + halo + 1))
+            ],
+            min(index, halo),
+            (size[0], *pixel),
             parameters,
             background_parameters,
+            levels,
             dask_key_name=f"detect-cells-{token}-{index}",
         )
         for index in slices
@@ -132,16 +145,20 @@ def _plane(data: Any, index: int, factors: tuple[int, int]) -> Any:
 
 
 def _detect_plane(
-    plane: NDArray[Any],
-    pixel: tuple[float, float],
+    planes: Sequence[NDArray[Any]],
+    index: int,
+    voxel: tuple[float, float, float],
     parameters: DetectParameters,
     background_parameters: BackgroundParameters | None,
+    levels: GreyLevels | None,
 ) -> NDArray[np.float64]:
-    """Cells of one plane of grey values, or of the share of resin where that needs no finding."""
+    """Cells of one of the planes of grey values, or of the share of resin."""
     if background_parameters is None:
-        return detect_slice(plane >= 0.5, pixel, parameters)
-    background = background_slice(plane.astype(np.float32), pixel, background_parameters)
-    return detect_slice(background, pixel, parameters)
+        return detect_slice(planes[index] >= 0.5, voxel[1:], parameters)
+    block = np.stack([plane.astype(np.float32) for plane in planes])
+    wanted = slice(index, index + 1)
+    background = background_block(block, voxel, background_parameters, levels, wanted)[0]
+    return detect_slice(background, voxel[1:], parameters)
 
 
 def _table(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hela_dask.errors import ExistsError, InputError, ParameterError
 from hela_dask.figures import Mark, Panel, draw_panel, draw_sheet, measure
 from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
+from hela_dask.greys import GreyLevels
 from hela_dask.methods import Trace
 from hela_dask.regions import Region
 from hela_dask.report.reading import compute
@@ -182,6 +183,7 @@ def _panels(
         asked.method,
         parameters=asked.parameters,
         background=(asked.labels("background")[window] > 0).compute(scheduler="threads"),
+        levels=GreyLevels(**asked.folder.facts["grey_levels"]),
         trace=trace,
     )
     pixel = voxel_size(volume)[1:]

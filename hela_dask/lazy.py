@@ -12,9 +12,11 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.greys import delayed_levels
 from hela_dask.kernels import filters
-from hela_dask.kernels.background import background_slice
+from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.distance import distance_slice
+from hela_dask.kernels.levels import GreyLevels, upright
 from hela_dask.parameters import BackgroundParameters
 from hela_dask.volume import voxel_size
 
@@ -73,12 +75,15 @@ def gaussian(volume: xr.DataArray, sigma: float) -> xr.DataArray:
 
 
 def background(
-    volume: xr.DataArray, parameters: BackgroundParameters | None = None
+    volume: xr.DataArray,
+    parameters: BackgroundParameters | None = None,
+    *,
+    levels: GreyLevels | None = None,
 ) -> xr.DataArray:
-    """Tell the resin from the cells in each slice of a volume, lazily (method A.2).
+    """Tell the resin from the cells in each slice of a volume, lazily.
 
-    Thresholds and super-pixels are global in a slice, so a task holds whole slices; how many are
-    in a task changes nothing.
+    Grey levels and smears are properties of a whole slice and its neighbours, so a task holds
+    whole slices with a few more on either side; how many are in a task changes nothing.
 
     Parameters
     ----------
@@ -86,6 +91,8 @@ def background(
         (z, y, x), grey values of any real type, coordinates in nm.
     parameters
         Knobs of the stage.
+    levels
+        What :func:`~hela_dask.grey_levels` found; if None, it is found with the first slice.
 
     Returns
     -------
@@ -98,16 +105,36 @@ def background(
         When `volume` is not a (z, y, x) array of real numbers.
     """
     data = _lazy(volume, "iuf", "grey values")
-    _, *pixel = voxel_size(volume)
-    result = _map_planes(
-        background_slice,
-        data,
-        "background",
-        np.dtype(bool),
-        pixel=(pixel[0], pixel[1]),
-        parameters=parameters or BackgroundParameters(),
-    )
-    return volume.copy(data=result).rename("background")
+    parameters = parameters or BackgroundParameters()
+    voxel = voxel_size(volume)
+    halo = background_halo(parameters, voxel[0])
+    known = levels if levels is not None else delayed_levels(volume, parameters)
+    name = f"background-{tokenize(data, voxel, parameters, known)}"
+    parts, start = [], 0
+    for depth in _depths(data.chunks[0], max(halo, _planes(data), 1)):
+        first, stop = max(0, start - halo), start + depth
+        block = data[first : stop + halo].rechunk(-1)
+        parts.append(
+            block.map_blocks(
+                _background_block,
+                voxel=voxel,
+                parameters=parameters,
+                levels=known,
+                wanted=slice(start - first, stop - first),
+                chunks=((depth,), *block.chunks[1:]),
+                dtype=bool,
+                meta=np.empty((0, 0, 0), dtype=bool),
+                name=f"{name}-{start}",
+            )
+        )
+        start = stop
+    return volume.copy(data=da.concatenate(parts)).rename("background")
+
+
+def _background_block(
+    block: NDArray[Any], *, levels: GreyLevels, **options: Any
+) -> NDArray[np.bool_]:
+    return background_block(upright(block, levels.inverted), levels=levels, **options)
 
 
 def distance(background: xr.DataArray, *, border: bool = True) -> xr.DataArray:
@@ -162,10 +189,7 @@ def _map_planes(
     **options: Any,
 ) -> da.Array:
     """Apply a kernel of one plane to blocks of whole planes."""
-    plane_bytes = max(1, data.shape[1] * data.shape[2] * np.dtype(np.float32).itemsize)
-    planes = data.rechunk(
-        {0: _depths(data.chunks[0], max(1, BLOCK_BYTES // plane_bytes)), 1: -1, 2: -1}
-    )
+    planes = data.rechunk({0: _depths(data.chunks[0], _planes(data)), 1: -1, 2: -1})
     result: da.Array = planes.map_blocks(
         _each_plane,
         kernel=kernel,
@@ -176,6 +200,12 @@ def _map_planes(
         name=f"{name}-{tokenize(planes, options)}",
     )
     return result
+
+
+def _planes(data: da.Array) -> int:
+    """How many whole planes a task holds."""
+    plane = data.shape[1] * data.shape[2] * np.dtype(np.float32).itemsize
+    return max(1, int(BLOCK_BYTES // max(1, plane)))
 
 
 def _depths(chunks: tuple[int, ...], most: int) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,7 +184,8 @@ def detect(
         if save_regions is not None:
             write_regions(open_volume(setup.image.path), found.regions, Path(save_regions))
         statuses = found.cells["status"].value_counts().to_dict()
-        record.finish("detected", 0, {"statuses": statuses, "timings": pipeline.progress.timings})
+        facts = {"statuses": statuses, "grey_levels": asdict(pipeline.job.levels)}
+        record.finish("detected", 0, {**facts, "timings": pipeline.progress.timings})
         return found.cells
 
     table: pd.DataFrame = _within(setup, client, where, progress, find)

@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
+from hela_dask.greys import GreyLevels, grey_levels, upright_volume
 from hela_dask.lazy import background as lazy_background
 from hela_dask.methods import DEFAULT_METHOD, Masks, get_method
 from hela_dask.parameters import Parameters, QualityParameters
@@ -29,6 +30,7 @@ def segment_cell(
     *,
     parameters: Parameters | None = None,
     background: xr.DataArray | None = None,
+    levels: GreyLevels | None = None,
     trace: Trace | None = None,
 ) -> xr.Dataset:
     """Segment the nucleus and the cell of one region.
@@ -46,7 +48,10 @@ def segment_cell(
         All knobs; the method takes its own.
     background
         True in the resin, on the grid of `volume`. If None, it is computed from the whole planes
-        of `volume` that the region has a part of.
+        of `volume` that the region has a part of, and some beside them.
+    levels
+        What :func:`~hela_dask.grey_levels` found in the whole volume; if None, it is found in
+        `volume`, or in the region alone where the background is given.
     trace
         Told what each step makes of one slice of the region, see :class:`~hela_dask.methods.Trace`.
 
@@ -70,17 +75,18 @@ def segment_cell(
     window = region.slices(volume)
     if any(part.stop <= part.start for part in window):
         raise InputError(f"the region of cell {region.label} lies outside the volume")
+    if levels is None:
+        seen = volume if background is None else volume[window]
+        levels = grey_levels(seen, parameters.background)
     if background is None:
-        background = lazy_background(volume[window[0]], parameters.background)[
-            :, window[1], window[2]
-        ]
+        background = lazy_background(volume, parameters.background, levels=levels)[window]
     elif background.shape == volume.shape:
         background = background[window]
     else:
         raise InputError(
             f"the background's shape {background.shape} is not the volume's, {volume.shape}"
         )
-    image = volume[window]
+    image = upright_volume(volume[window], levels)
     resin: NDArray[np.bool_] = np.asarray(background.values, dtype=bool)
     voxel = voxel_size(volume)
     masks = segment(image.values, resin, voxel, _centre(image, region, voxel), parameters, trace)
@@ -121,7 +127,7 @@ def _said(
         ends=region.ends,
         clipped=region.window_clipped,
     )
-    confidence, doubts = judge(found, parameters, status=masks.status, flags=masks.flags)
+    confidence, doubts = judge(found, parameters, flags=masks.flags)
     reasons = [text for text in (masks.reason, *found["reasons"]) if text]
     return {
         "status": masks.status,

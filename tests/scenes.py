@@ -74,12 +74,20 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
     """
     calls: dict[str, Any] = {"segment": [], "background": 0, "broken": set()}
 
-    def background_slice(image: npt.NDArray[Any], *_: Any) -> npt.NDArray[np.bool_]:
+    def background_block(
+        block: npt.NDArray[Any], voxel: Any, parameters: Any, levels: Any, wanted: slice
+    ) -> npt.NDArray[np.bool_]:
         calls["background"] += 1
-        return np.asarray(image > 150)
+        return np.asarray(block[wanted] > 150)
 
     def segment_cell(
-        volume: xr.DataArray, region: Any, method: str, *, parameters: Any, background: xr.DataArray
+        volume: xr.DataArray,
+        region: Any,
+        method: str,
+        *,
+        parameters: Any,
+        background: xr.DataArray,
+        levels: Any,
     ) -> xr.Dataset:
         calls["segment"].append(region.label)
         if region.label in calls["broken"]:
@@ -102,7 +110,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
 
     for module in ("running.stages", "detect"):
         target = importlib.import_module(f"hela_dask.{module}")
-        monkeypatch.setattr(target, "background_slice", background_slice)
+        monkeypatch.setattr(target, "background_block", background_block)
     segment = importlib.import_module("hela_dask.segment")
     monkeypatch.setattr(segment, "segment_cell", segment_cell)
     if not pages:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import hela_dask.lazy as operators
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.kernels.background import background_slice
+from hela_dask.greys import GreyLevels, grey_levels
+from hela_dask.kernels.background import background_block
 from hela_dask.kernels.distance import distance_slice
 from hela_dask.kernels.filters import gaussian as gaussian_kernel
 from hela_dask.parameters import BackgroundParameters
@@ -80,19 +81,42 @@ def test_distance_has_the_same_bits_for_any_chunking(
             )
 
 
-@pytest.mark.parametrize("chunks", [(1, 60, 60), (3, 17, 29), (2, 64, 10)])
-def test_background_is_the_kernel_on_each_whole_plane(chunks: tuple[int, int, int]) -> None:
+def cells_in_slices(count: int) -> np.ndarray:
+    """A cell on resin, of other brightness in every slice; the last slice but one is black."""
     rows, columns = np.indices((64, 96))
     cell = np.hypot(rows - 30, columns - 50) < 24
-    grey = np.where(cell, 120, 210) + RNG.normal(0, 4, (3, 64, 96))
-    volume = make_volume(grey.astype(np.uint8), chunks=chunks)
-    result = operators.background(volume).compute(scheduler="synchronous")
-    assert result.dtype == bool
-    assert result.name == "background"
-    for plane, expected in zip(result.to_numpy(), volume.to_numpy(), strict=True):
-        np.testing.assert_array_equal(
-            plane, background_slice(expected, (40.0, 40.0), BackgroundParameters())
-        )
+    grey = np.where(cell, 120, 210) + RNG.normal(0, 4, (count, 64, 96))
+    grey += RNG.integers(-20, 20, (count, 1, 1))
+    grey[-2] = 0
+    return grey.astype(np.uint8)
+
+
+@given(depths=splits(11), rows=splits(64), limit=st.sampled_from([1, 3, 50]))
+@settings(max_examples=6, deadline=None)
+def test_background_has_the_same_bits_for_any_chunking(
+    depths: tuple[int, ...], rows: tuple[int, ...], limit: int
+) -> None:
+    grey, parameters = cells_in_slices(11), BackgroundParameters()
+    voxel = (50.0, 40.0, 40.0)
+    levels = GreyLevels(cell=120.0, resin=210.0)
+    expected = background_block(grey, voxel, parameters, levels)
+    assert 0.5 < expected.mean() < 0.9
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operators, "BLOCK_BYTES", limit * 64 * 96 * 4)
+        volume = make_volume(grey, voxel, chunks=(depths, rows, (50, 46)))
+        result = operators.background(volume, levels=levels)
+        computed = result.compute(scheduler="synchronous")
+    assert computed.dtype == bool
+    assert computed.name == "background"
+    np.testing.assert_array_equal(computed, expected)
+
+
+def test_background_finds_the_grey_levels_by_itself() -> None:
+    volume = make_volume(cells_in_slices(9), chunks=(2, 64, 50))
+    levels = grey_levels(volume)
+    expected = operators.background(volume, levels=levels).compute(scheduler="synchronous")
+    found = operators.background(volume).compute(scheduler="synchronous")
+    np.testing.assert_array_equal(found, expected)
 
 
 OPERATORS: dict[str, Callable[[xr.DataArray], xr.DataArray]] = {
@@ -127,7 +151,7 @@ def test_the_largest_input_of_a_task_does_not_grow_with_the_slices(
 ) -> None:
     monkeypatch.setattr(operators, "BLOCK_BYTES", 4 * 64 * 48 * 4)  # four slices
     largest = []
-    for count in (12, 48):
+    for count in (24, 96):
         source = da.random.default_rng(0).integers(
             0, 256, (count, 64, 48), chunks=(6, 16, 48), dtype=np.uint8
         )

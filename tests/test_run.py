@@ -115,7 +115,7 @@ def test_other_parameters_redo_what_depends_on_them_and_nothing_else(
     again = go(scene, here, parameters={"region": {"width": 21000.0}})
     assert times(again.label_paths["background"]) == background
     assert calls["background"] == counted and len(calls["segment"]) == 8
-    go(scene, here, parameters={"background": {"sigma": 91.0}})
+    go(scene, here, parameters={"background": {"blur": 31.0}})
     assert calls["background"] > counted and len(calls["segment"]) == 12
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -86,6 +87,7 @@ def finish_run(
         scores = _score(pipeline)
         record.facts.update(
             labels={name: str(path.absolute()) for name, path in pipeline.label_paths.items()},
+            grey_levels=asdict(job.levels),
             timings=dict(pipeline.progress.timings),
             statuses=cells["status"].value_counts().to_dict(),
             complete=int(cells["complete"].sum()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hela_dask import store
 from hela_dask.assemble import LABEL_DTYPE, CellMasks, Labels, check_labels, plan_slabs
 from hela_dask.detect import DETECTION_COLUMNS, detect_cells
 from hela_dask.errors import NothingToDoError
+from hela_dask.greys import GreyLevels, grey_levels
 from hela_dask.link import label_detections, link_cells
 from hela_dask.measure import combine_counts, measurements
 from hela_dask.plan import window_need
@@ -87,6 +88,7 @@ class Pipeline:
         NothingToDoError
             When there is no cell.
         """
+        self._read_levels()
         volume = open_volume(self.setup.image.path)
         if self.setup.centres is not None:
             detections = pd.DataFrame({name: [] for name in DETECTION_COLUMNS})
@@ -105,9 +107,24 @@ class Pipeline:
         self._keep_first_table(found)
         return found
 
+    def _read_levels(self) -> None:
+        """The volume's grey levels, which all later stages read the image by."""
+        knobs = self.setup.parameters
+        of = self.name("levels", knobs.background.polarity, knobs.detect.resolution)
+        finished = self.job.markers.result("levels", "volume", of)
+        if finished is None:
+            self.session.client()  # the current one, which does the reading
+            volume = open_volume(self.setup.image.path, knobs.detect.resolution)
+            found = asdict(grey_levels(volume, knobs.background))
+            finished = self.job.markers.finish("levels", "volume", of, found)
+        levels = GreyLevels(*(finished[item.name] for item in fields(GreyLevels)))
+        self.job = replace(self.job, levels=levels)
+        if levels.inverted:
+            self.progress.say("resin is darker than cells: the image is read as its negative")
+
     def _detect(self) -> pd.DataFrame:
         knobs = self.setup.parameters
-        of = self.name("detect", knobs.background, knobs.detect)
+        of = self.name("detect", self.job.levels, knobs.background, knobs.detect)
         markers = self.job.markers
         finished = markers.result("detect", "slices", of)
         self.progress.stage("detect", 1, int(finished is not None), "slices")
@@ -117,6 +134,7 @@ class Pipeline:
                 open_volume(self.setup.image.path, knobs.detect.resolution),
                 knobs.detect,
                 background_parameters=knobs.background,
+                levels=self.job.levels,
             )
             markers.forget("detect")
             finished = markers.finish("detect", "slices", of, {"rows": table.to_dict("list")})
@@ -184,7 +202,8 @@ class Pipeline:
         """Resin of the whole volume, as ``labels/background``; gives its fingerprint."""
         image = self.label_image("background", "uint8")
         ranges = store.slabs(image)
-        of = self.name("background", self.setup.parameters.background, _place(image))
+        knobs = self.setup.parameters.background
+        of = self.name("background", self.job.levels, knobs, _place(image))
         units = self._slab_units(
             "background", [image], {z0: of for z0, _ in ranges}, {z0: (z0, z1) for z0, z1 in ranges}
         )

@@ -136,6 +136,7 @@ class Record:
             "box": None if setup.box is None else [list(pair) for pair in setup.box],
             "centres": setup.centres is not None,
             "corrections": _rows(setup.corrections),
+            "grey_levels": None,
             "labels": {},
             "started": now(),
             "finished": "",

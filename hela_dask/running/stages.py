@@ -22,7 +22,8 @@ import xarray as xr
 
 from hela_dask import store
 from hela_dask.assemble import Slab, assemble_slab, encode_masks
-from hela_dask.kernels.background import background_slice
+from hela_dask.greys import GreyLevels, upright_volume
+from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.measure import count_slab
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
@@ -55,6 +56,8 @@ class Job:
         Of :mod:`hela_dask.methods`.
     parameters : Parameters
         All knobs.
+    levels : GreyLevels
+        The volume's grey levels, and which way round they are.
     """
 
     store: Path
@@ -63,6 +66,7 @@ class Job:
     lock: Lock
     method: str = DEFAULT_METHOD
     parameters: Parameters = field(default_factory=Parameters)
+    levels: GreyLevels = field(default_factory=GreyLevels)
 
     @property
     def markers(self) -> Markers:
@@ -91,17 +95,20 @@ def load(volume: xr.DataArray) -> xr.DataArray:
 
 
 def background_task(job: Job, unit: Unit) -> dict[str, Any]:
-    """Resin of one slab, at full resolution, into ``labels/background`` (method A.2)."""
+    """Resin of one slab, at full resolution, into ``labels/background``."""
     z0, z1 = unit.what
+    knobs = job.parameters.background
     with measured() as cost:
-        slab = load(open_volume(job.store)[z0:z1])
-        pixel = voxel_size(slab)[1:]
-        resin = np.empty(slab.shape, np.uint8)
-        for plane, out in zip(slab.values, resin, strict=True):
-            out[:] = background_slice(plane, pixel, job.parameters.background)
+        volume = open_volume(job.store)
+        voxel = voxel_size(volume)
+        halo = background_halo(knobs, voxel[0])
+        first = max(0, z0 - halo)
+        block = load(upright_volume(volume[first : z1 + halo], job.levels)).values
+        slab = slice(z0 - first, z1 - first)
+        resin = background_block(block, voxel, knobs, job.levels, slab).astype(np.uint8)
         job.claim(unit)
         store.write_slab(job.labels / "background", z0, resin, downsample="nearest")
-    blank = [z0 + z + 1 for z, plane in enumerate(slab.values) if plane.min() == plane.max()]
+    blank = [z0 + z + 1 for z, plane in enumerate(block[slab]) if plane.min() == plane.max()]
     row = {
         "z0": z0,
         "z1": z1,
@@ -130,6 +137,7 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
                 job.method,
                 parameters=job.parameters,
                 background=load(open_volume(job.labels / "background")[window] > 0),
+                levels=job.levels,
             )
             found = _write_masks(job, unit, window, masks)
     except Exception as error:
