@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from hela_dask.errors import ExistsError, InputError, ParameterError
 from hela_dask.figures import Mark, Panel, draw_panel, draw_sheet, measure
 from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
-from hela_dask.greys import GreyLevels
-from hela_dask.methods import Trace
+from hela_dask.greys import upright_volume
+from hela_dask.kernels.background import background_block, background_halo
+from hela_dask.methods.trace import Step, Trace
 from hela_dask.regions import Region
 from hela_dask.report.reading import compute
 from hela_dask.report.style import document, figure
@@ -31,6 +32,7 @@ from hela_dask.volume import open_volume, voxel_size
 
 __all__ = ["ExplainedStep", "Explanation", "explain"]
 
+_Place = tuple[int, slice, slice]
 _SHEET, _PAGE = "explain.png", "explain.html"
 _OURS = re.compile(r"\d\d_[a-z0-9_]+\.png|explain\.(png|html)")
 
@@ -108,10 +110,10 @@ def explain(
     MissingInputError
         When there is no finished run, or its labels are gone.
     InputError
-        When the volume has changed since, there is no such cell, the cell was not segmented, or
-        the slice lies outside its window.
+        When the volume has changed since, the run was made by a version with other parameters,
+        there is no such cell, it was not segmented, or the slice lies outside its window.
     ParameterError
-        When the run was made by a version with other parameters.
+        When `out` lies inside the volume.
     ExistsError
         When `out` holds something else.
 
@@ -183,11 +185,11 @@ def _panels(
         asked.method,
         parameters=asked.parameters,
         background=(asked.labels("background")[window] > 0).compute(scheduler="threads"),
-        levels=GreyLevels(**asked.folder.facts["grey_levels"]),
+        levels=asked.levels,
         trace=trace,
     )
     pixel = voxel_size(volume)[1:]
-    here = (number - 1, *window[1:])
+    here = (number - 1, window[1], window[2])
     grey = compute(volume[here])
     found = {name: masks[name].values[trace.z] for name in ("nucleus", "envelope", "cell")}
     panels = [
@@ -196,22 +198,38 @@ def _panels(
             f"Slice {number} of {volume.sizes['z']}, in the window around cell "
             f"{asked.region.label}; its centre is in slice {_nearest(volume, asked.region)}.",
         ),
-        Panel(
-            "resin",
-            "What the run takes for resin, as it is in labels/background.",
-            masks["background"].values[trace.z],
-        ),
-        *_step_panels(trace),
+        *_step_panels(_resin_steps(asked, volume, here, masks["background"].values[trace.z])),
+        *_step_panels(trace.steps),
         _outcome(asked, masks, found, window[0].start),
         _delivered(asked, found["cell"], here, pixel),
     ]
     return panels, grey, pixel
 
 
-def _step_panels(trace: Trace) -> Iterator[Panel]:
-    """What the method showed; a mask that goes on from the one before shows what has changed."""
+def _resin_steps(
+    asked: FinishedCell, volume: xr.DataArray, here: _Place, kept: NDArray[np.bool_]
+) -> list[Step]:
+    """How the resin of the slice was found, in the window, and what the run `kept` of it."""
+    number, *window = here
+    knobs, voxel = asked.parameters.background, voxel_size(volume)
+    halo = background_halo(knobs, voxel[0])
+    first = max(0, number - halo)
+    block = compute(upright_volume(volume[first : number + halo + 1], asked.levels))
+    trace = Trace(number - first)
+    wanted = slice(trace.z, trace.z + 1)
+    background_block(block, voxel, knobs, asked.levels, wanted, trace=trace)
+    steps = [replace(step, plane=step.plane[tuple(window)]) for step in trace.steps]
+    caption = (
+        f"What most slices within {knobs.smoothing:g} nm of height agree on; the run keeps it in "
+        "labels/background."
+    )
+    return [*steps, Step("resin", caption, kept)]
+
+
+def _step_panels(steps: Sequence[Step]) -> Iterator[Panel]:
+    """What was shown; a mask that goes on from the one before shows what has changed."""
     last: NDArray[Any] | None = None
-    for step in trace.steps:
+    for step in steps:
         before = None
         if step.plane.dtype == bool:
             if last is not None and 2 * (step.plane & last).sum() > (step.plane | last).sum():
@@ -257,7 +275,7 @@ def _outcome(
 
 
 def _delivered(
-    asked: FinishedCell, cell: NDArray[np.bool_], here: Any, pixel: tuple[float, float]
+    asked: FinishedCell, cell: NDArray[np.bool_], here: _Place, pixel: tuple[float, float]
 ) -> Panel:
     """The labels of the run, in which all cells have met."""
     label = asked.region.label

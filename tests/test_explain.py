@@ -24,6 +24,13 @@ from tests.scenes import EmptyPage
 VOXEL = (50.0, 40.0, 40.0)
 CENTRE = (900.0, 3600.0, 3600.0)  # nm; slice 19
 KNOBS = {"region": {"width": 6400.0, "depth": 1000.0, "cap": 0.0, "margin": 1000.0}}
+RESIN = [
+    "likeness to resin",
+    "too dark for resin",
+    "smears of charge",
+    "resin of the slice alone",
+    "resin",
+]
 START = ["own part of the slice", "smoothest spot"]
 NUCLEUS = [
     "membrane strength",
@@ -102,7 +109,7 @@ def test_the_steps_are_in_the_order_in_which_they_are_taken(
     volume: Path, shown: hd.Explanation, tmp_path: Path
 ) -> None:
     titles = [step.title for step in shown.steps]
-    assert titles == ["the slice", "resin", *NUCLEUS, *CELL, *END]
+    assert titles == ["the slice", *RESIN, *NUCLEUS, *CELL, *END]
     assert [step.path.name[:3] for step in shown.steps] == [
         f"{k:02d}_" for k in range(1, len(titles) + 1)
     ]
@@ -110,9 +117,9 @@ def test_the_steps_are_in_the_order_in_which_they_are_taken(
     first = hd.explain(volume, 7, 19, out=tmp_path)
     begun = [title for title in NUCLEUS if title != "nucleus of the slices before"]
     assert [step.title for step in first.steps] == [
-        *("the slice", "resin"), *START, *begun, *CELL, *END
+        "the slice", *RESIN, *START, *begun, *CELL, *END
     ]  # fmt: skip
-    assert "the first one" in first.steps[10].caption
+    assert "the first one" in first.steps[14].caption
     # An earlier explanation is replaced.
     assert len(list(tmp_path.iterdir())) == len(first.steps) + 2
     captions = " ".join(step.caption for step in shown.steps)
@@ -207,7 +214,7 @@ def test_without_a_finished_run_it_says_to_run_first(volume: Path, tmp_path: Pat
         ({"state": "interrupted"}, "there is no finished run"),
         ({"store": "/elsewhere.ome.zarr"}, r"is the run of /elsewhere\.ome\.zarr, not of"),
         ({"fingerprint": "0"}, "has changed since the run"),
-        ({"parameters": {"propagate": {"bogus": 1.0}}}, "another version .*'bogus'.* again"),
+        ({"parameters": {"propagate": {"bogus": 1.0}}}, "another version .* again"),
     ):
         (run / "run.json").write_text(json.dumps(facts | change), encoding="utf-8")
         with pytest.raises((InputError, MissingInputError, ParameterError), match=sentence):

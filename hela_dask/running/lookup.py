@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from hela_dask.errors import InputError, MissingInputError, ParameterError
+from hela_dask.greys import GreyLevels
 from hela_dask.parameters import Parameters
 from hela_dask.regions import Region
 from hela_dask.report.folder import RunFolder, read_folder
@@ -35,7 +36,9 @@ class FinishedCell:
     method : str
         Of :mod:`hela_dask.methods`.
     parameters : Parameters
-        The run's knobs of the background and of the method.
+        The run's knobs of the background, the method and the quality.
+    levels : GreyLevels
+        Of the volume, as the run found them.
     region : Region
         The cell's window.
     """
@@ -45,6 +48,7 @@ class FinishedCell:
     folder: RunFolder
     method: str
     parameters: Parameters
+    levels: GreyLevels
     region: Region
 
     def labels(self, name: str) -> xr.DataArray:
@@ -81,9 +85,8 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
     MissingInputError
         When there is no finished run.
     InputError
-        When the volume has changed since, there is no such cell, or it was not segmented.
-    ParameterError
-        When the run was made by a version with other parameters.
+        When the volume has changed since, the run was made by a version with other parameters,
+        there is no such cell, or it was not segmented.
     """
     image = read_image(store)
     path = run_folder(image.path, run)
@@ -104,10 +107,11 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
     method = str(facts["method"])
     try:
         # Of the other stages' knobs nothing depends on here.
-        knobs = {name: facts["parameters"].get(name, {}) for name in ("background", method)}
-        parameters = Parameters.from_dict(knobs)
-    except ParameterError as error:
-        raise ParameterError(f"{path} was made by another version ({error}): {again}") from error
+        stages = ("background", method, "quality")
+        parameters = Parameters.from_dict({name: facts["parameters"][name] for name in stages})
+        levels = GreyLevels(**facts["grey_levels"])
+    except (ParameterError, KeyError, TypeError) as error:
+        raise InputError(f"{path} was made by another version ({error}): {again}") from error
     select_cells(folder.cells, [cell], None)
     row = folder.cells.set_index("label", drop=False).loc[cell]
     if row["status"] in _UNSEGMENTED:
@@ -116,7 +120,7 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
             f"cell {cell} has no masks in {path}, its status is {row['status']}{why}; "
             f"{path / 'cells.csv'} lists the cells that have"
         )
-    return FinishedCell(image.path, path, folder, method, parameters, _region(row))
+    return FinishedCell(image.path, path, folder, method, parameters, levels, _region(row))
 
 
 def _region(row: Any) -> Region:
