@@ -176,6 +176,22 @@ def test_one_corrected_centre_redoes_one_cell(
     assert again.cells["flags"].tolist() == second.cells["flags"].tolist()
 
 
+def test_a_centre_in_the_resin_is_put_right(
+    scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path
+) -> None:
+    places = [nm(item) for item in BALLS]
+    rows = [f"{k},{z},{y},{x}" for k, (z, y, x) in enumerate(places, start=1)]
+    wrong, right = tmp_path / "wrong.csv", tmp_path / "right.csv"
+    wrong.write_text("\n".join(["label,z,y,x", *rows[:2], "3,1000,12000,12500", rows[3]]))
+    right.write_text("label,z,y,x\n" + rows[2])
+    first = hd_run(scene, client=here, progress=False, centres=wrong)
+    assert not (first.labels["cells"].values == 3).any()
+    second = hd_run(scene, client=here, progress=False, centres=wrong, corrections=right)
+    assert calls["segment"][4:] == [3]
+    for label, item in enumerate(BALLS, start=1):
+        np.testing.assert_array_equal(second.labels["cells"].values == label, ball(*item))
+
+
 def test_a_cell_taken_out_leaves_the_labels_and_one_put_in_enters(
     scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path
 ) -> None:
