@@ -15,6 +15,8 @@ import pandas as pd
 from hela_dask import store
 from hela_dask.errors import InputError
 from hela_dask.kernels.conflicts import Claim, resolve_slice
+from hela_dask.kernels.leftovers import Around, join_leftovers, leftover_halo
+from hela_dask.parameters import AssembleParameters
 
 __all__ = [
     "LABEL_DTYPE",
@@ -75,8 +77,8 @@ class Slab:
         Slices, half open.
     shape : tuple of int
         Of the whole volume, voxels (z, y, x).
-    pixel : tuple of float
-        y and x, nm.
+    voxel : tuple of float
+        z, y and x, nm.
     masks : tuple of CellMasks
         By label.
     """
@@ -84,7 +86,7 @@ class Slab:
     z0: int
     z1: int
     shape: tuple[int, int, int]
-    pixel: tuple[float, float]
+    voxel: tuple[float, float, float]
     masks: tuple[CellMasks, ...]
 
 
@@ -110,7 +112,7 @@ def encode_masks(
 def plan_slabs(
     ranges: Iterable[tuple[int, int]],
     shape: tuple[int, int, int],
-    pixel: tuple[float, float],
+    voxel: tuple[float, float, float],
     masks: Sequence[CellMasks],
 ) -> list[Slab]:
     """The slabs of the labels, each with the cells that reach into it."""
@@ -120,20 +122,26 @@ def plan_slabs(
             z0,
             z1,
             shape,
-            pixel,
+            voxel,
             tuple(item for item in ordered if item.extent[0][0] < z1 and z0 < item.extent[0][1]),
         )
         for z0, z1 in ranges
     ]
 
 
-def assemble_slab(slab: Slab) -> Labels:
+def assemble_slab(
+    slab: Slab, background: npt.NDArray[np.integer], parameters: AssembleParameters
+) -> Labels:
     """Read the masks that reach into a slab and give each voxel its owner.
 
     Parameters
     ----------
     slab : Slab
         What to assemble.
+    background : ndarray of int, shape (slices, y, x)
+        Of the slab's slices, not 0 in the resin.
+    parameters : AssembleParameters
+        What becomes of tissue that no region claims.
 
     Returns
     -------
@@ -149,21 +157,27 @@ def assemble_slab(slab: Slab) -> Labels:
     See Also
     --------
     hela_dask.kernels.conflicts.resolve_slice : the rule for voxels that several cells claim.
+    hela_dask.kernels.leftovers.join_leftovers : the rule for tissue that no cell claims. It
+        looks at masks of the slices next to the slab too, so far as ``reach`` says.
     """
-    size = (slab.z1 - slab.z0, *slab.shape[1:])
+    halo = leftover_halo(slab.voxel[0], parameters)
+    size, pixel = (slab.z1 - slab.z0, *slab.shape[1:]), slab.voxel[1:]
     labels = Labels(*(np.zeros(size, LABEL_DTYPE) for _ in Labels._fields))
-    loaded = [(item, *_read(item, slab.z0, slab.z1)) for item in slab.masks]
+    loaded = [(item, *_read(item, slab.z0 - halo, slab.z1 + halo)) for item in slab.masks]
     for number, z in enumerate(range(slab.z0, slab.z1)):
-        claims = []
+        claims, around = [], {}
         for item, start, bits in loaded:
             if start <= z < start + len(bits):
                 here = bits[z - start]
                 origin = (item.extent[1][0], item.extent[2][0])
+                near = bits[max(0, z - halo - start) : z + halo + 1 - start]
+                around[item.label] = Around(origin, near, _CELL)
                 parts = (here & bit > 0 for bit in (_NUCLEUS, _CELL, _ENVELOPE))
                 claims.append(Claim(item.label, origin, *parts))
-        planes = resolve_slice(slab.shape[1:], claims, slab.pixel, LABEL_DTYPE)
-        for whole, plane in zip(labels, planes, strict=True):
-            whole[number] = plane
+        nuclei, cells, envelope = resolve_slice(slab.shape[1:], claims, pixel, LABEL_DTYPE)
+        free = (background[number] == 0) & (cells == 0) & (nuclei == 0) & (envelope == 0)
+        labels.nuclei[number], labels.envelope[number] = nuclei, envelope
+        labels.cells[number] = join_leftovers(cells, free, around, pixel, parameters)
     return labels
 
 

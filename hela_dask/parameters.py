@@ -167,12 +167,13 @@ class VolumetricParameters(PropagateParameters):
 class AssembleParameters(_Stage):
     """Tissue between the cells that no region claimed, all cells seen together."""
 
-    largest_piece: float = knob(
-        2.0, "what hangs on a cell and is larger may be a neighbour without a label, µm²"
+    reach: float = knob(
+        300.0, "a cell goes on where it was so far along z, a protrusion's thickness, nm"
     )
-    neck: float = knob(
-        0.1, "what belongs to a cell is held by this part of its own width, at least", high=1.0
+    cover: float = knob(
+        0.9, "a piece is the cell's if that was over this part of it there", low=0.01, high=1.0
     )
+    largest_gap: float = knob(2.0, "what is larger between cells may be one without a label, µm²")
 
 
 @dataclass(frozen=True)

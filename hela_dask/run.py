@@ -246,7 +246,7 @@ def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:
             pipeline.warn(f"cell {label} is not segmented: its chain is too short")
     background = pipeline.background()
     rows, masks = pipeline.segment(found, chosen, background)
-    measured, labels = pipeline.assemble(masks)
+    measured, labels = pipeline.assemble(masks, background)
     return finish_run(
         pipeline, record, found, rows=rows, chosen=chosen, measured=measured, labels=labels
     )

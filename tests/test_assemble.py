@@ -20,8 +20,10 @@ from hela_dask.assemble import (
     plan_slabs,
 )
 from hela_dask.errors import InputError
+from hela_dask.parameters import AssembleParameters
 
 SHAPE = (10, 30, 40)
+VOXEL = (50.0, 40.0, 40.0)
 
 
 def keep(
@@ -47,9 +49,14 @@ def masks(tmp_path: Path) -> list[CellMasks]:
     ]
 
 
-def assemble(masks: list[CellMasks], depth: int) -> Labels:
+def assemble(masks: list[CellMasks], depth: int, tissue: float = 0.0) -> Labels:
+    """Labels of a volume, slab by slab; so much of it is no resin, whoever claims it or not."""
+    resin = (np.random.default_rng(9).random(SHAPE) >= tissue).astype(np.uint8)
     ranges = [(z, min(z + depth, SHAPE[0])) for z in range(0, SHAPE[0], depth)]
-    slabs = [assemble_slab(slab) for slab in plan_slabs(ranges, SHAPE, (40.0, 40.0), masks)]
+    slabs = [
+        assemble_slab(slab, resin[slab.z0 : slab.z1], AssembleParameters(reach=150.0))
+        for slab in plan_slabs(ranges, SHAPE, VOXEL, masks)
+    ]
     return Labels(*(np.concatenate(parts) for parts in zip(*slabs, strict=True)))
 
 
@@ -63,10 +70,34 @@ def test_bits_hold_all_masks_and_a_nucleus_is_part_of_its_cell() -> None:
 
 
 def test_the_labels_do_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:
-    whole = assemble(masks, 10)
+    whole = assemble(masks, 10, tissue=0.6)
+    # Pieces that nobody claims have been joined to cells, by what slices nearby say too.
+    assert np.count_nonzero(whole.cells) > np.count_nonzero(assemble(masks, 10).cells)
     for depth in (1, 3, 4):
-        for part, other in zip(whole, assemble(masks[::-1], depth), strict=True):
+        for part, other in zip(whole, assemble(masks[::-1], depth, tissue=0.6), strict=True):
             np.testing.assert_array_equal(part, other)
+
+
+def test_a_piece_left_out_in_one_slice_is_joined_by_its_neighbours(tmp_path: Path) -> None:
+    cell = np.zeros((10, 6, 12), bool)
+    cell[:, 1:5, :6] = True
+    cell[2, 2:4, 6:9] = True  # the protrusion, in one slice; tissue is seen in all
+    bits = encode_masks(np.zeros_like(cell), cell, np.zeros_like(cell))
+    path = store.create_scratch(tmp_path / "1", bits.shape, bits.dtype)
+    store.write_scratch(path, bits)
+    masks = [CellMasks(1, path, ((0, 10), (0, 6), (0, 12)))]
+    resin = np.ones((10, 6, 12), np.uint8)
+    resin[:, 1:5, :6] = resin[:, 2:4, 6:9] = 0
+    for depth in (10, 4, 3):
+        ranges = [(z, min(z + depth, 10)) for z in range(0, 10, depth)]
+        found = np.concatenate(
+            [
+                assemble_slab(slab, resin[slab.z0 : slab.z1], AssembleParameters(reach=150.0)).cells
+                for slab in plan_slabs(ranges, (10, 6, 12), VOXEL, masks)
+            ]
+        )
+        # Three slices on each side, by 50 nm.
+        assert [plane[2, 7] for plane in found] == [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
 
 
 def test_all_that_is_claimed_is_labelled_once(masks: list[CellMasks]) -> None:
@@ -84,7 +115,7 @@ def test_all_that_is_claimed_is_labelled_once(masks: list[CellMasks]) -> None:
 
 
 def test_a_slab_knows_only_the_cells_that_reach_into_it(masks: list[CellMasks]) -> None:
-    slabs = plan_slabs([(0, 3), (3, 8), (8, 10)], SHAPE, (40.0, 40.0), masks)
+    slabs = plan_slabs([(0, 3), (3, 8), (8, 10)], SHAPE, VOXEL, masks)
     assert [[item.label for item in slab.masks] for slab in slabs] == [[2, 3], [1, 2, 3], [2, 3]]
 
 

@@ -66,6 +66,7 @@ def test_tables_and_record_are_of_the_last_run(scene: Path, here: Any, calls: An
         "background",
         "nuclei",
         "cells",
+        "envelope",
     }
 
 

@@ -295,15 +295,16 @@ class Pipeline:
         cost = math.prod(high - low for low, high in region.box)
         return Unit("segment", f"{region.label:05d}", of, region, cost)
 
-    def assemble(self, masks: Sequence[CellMasks]) -> tuple[pd.DataFrame, str]:
+    def assemble(self, masks: Sequence[CellMasks], background: str) -> tuple[pd.DataFrame, str]:
         """Labels of nuclei, cells and envelopes; gives each cell's numbers, and a fingerprint."""
         level = self.setup.image.levels[0]
         images = [self.label_image(name, LABEL_DTYPE) for name in Labels._fields]
-        slabs = plan_slabs(store.slabs(images[0]), level.shape, level.voxel_size[1:], masks)
+        slabs = plan_slabs(store.slabs(images[0]), level.shape, level.voxel_size, masks)
         of = {
             slab.z0: self.name(
                 "assemble",
                 [_place(image) for image in images],
+                [background, self.setup.parameters.assemble],
                 [(item.label, item.fingerprint) for item in slab.masks],
             )
             for slab in slabs

@@ -168,7 +168,9 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
     """One slab of the labels of nuclei, cells and envelopes, and each cell's voxels counted."""
     slab: Slab = unit.what
     with measured() as cost:
-        labels = assemble_slab(slab)
+        resin = load(open_volume(job.labels / "background")[slab.z0 : slab.z1]).values
+        labels = assemble_slab(slab, resin, job.parameters.assemble)
+        del resin
         job.claim(unit)
         for name, part in labels._asdict().items():
             store.write_slab(job.labels / name, slab.z0, part, downsample="nearest")

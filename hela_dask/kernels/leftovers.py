@@ -1,0 +1,170 @@
+"""Tissue of a slice that no region claimed: which cell it belongs to, all cells seen together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from hela_dask.parameters import AssembleParameters
+
+__all__ = ["Around", "join_leftovers", "leftover_halo"]
+
+Labels: TypeAlias = npt.NDArray[np.integer]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Ids: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the region of one cell says in the slices near one.
+
+    Parameters
+    ----------
+    origin : tuple of int
+        Row and column of the masks' first pixel in the plane.
+    masks : ndarray of uint8, shape (slices, y, x)
+        Slices at most :func:`leftover_halo` away.
+    bit : int
+        The bit of the masks that says "cell".
+    """
+
+    origin: tuple[int, int]
+    masks: npt.NDArray[np.uint8]
+    bit: int = 1
+
+    def claims(self, rows: Ids, columns: Ids) -> Mask:
+        """Whether the region claims some pixels of the plane, (slices, pixels)."""
+        y, x = rows - self.origin[0], columns - self.origin[1]
+        _, height, width = self.masks.shape
+        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        claimed = np.zeros((len(self.masks), rows.size), np.bool_)
+        claimed[:, inside] = (self.masks[:, y[inside], x[inside]] & self.bit) > 0
+        return claimed
+
+
+def leftover_halo(step: float, parameters: AssembleParameters) -> int:
+    """Slices on each side of one that decide what belongs to a cell in it; `step` is in nm."""
+    return int(parameters.reach / step)
+
+
+def join_leftovers(
+    cells: Labels,
+    free: Mask,
+    around: Mapping[int, Around],
+    pixel: tuple[float, float],
+    parameters: AssembleParameters,
+) -> Labels:
+    """Cells of one plane, with the tissue that nobody claimed and that is theirs.
+
+    Regions are segmented as if alone, and each leaves out what it takes for its neighbour's: a
+    sliver between two cells, a protrusion beyond a neck. A connected piece of such tissue that
+    touches nothing but resin and one cell is that cell's if, within ``reach`` along z, its
+    region claims ``cover`` of the piece's pixels: there the cell goes on. What touches no cell
+    (a vesicle in the resin), hangs together with tissue that no cell has there (an unlabelled
+    neighbour), or comes out of nowhere, stays free. A piece between several cells, up to
+    ``largest_gap``, is parted: each of its pixels goes to the nearest of those that it touches,
+    a tie to the lower label.
+
+    The rule looks at one whole plane, and along z at what regions claim, which no other piece
+    changes: the answer does not depend on slabs or chunks.
+
+    Parameters
+    ----------
+    cells : ndarray of int, shape (y, x)
+        Labels, one owner a pixel.
+    free : ndarray of bool, shape (y, x)
+        Tissue without an owner.
+    around : mapping of label to Around
+        Of every cell in the plane.
+    pixel : tuple of float
+        Pixel size in y and x, nm.
+    parameters : AssembleParameters
+
+    Returns
+    -------
+    ndarray of int, shape (y, x)
+        Labels with the pieces added; nothing that had an owner has another.
+    """
+    joined = cells.copy()
+    if not free.any() or not cells.any():
+        return joined
+    pieces, count = ndimage.label(free)
+    touched, owners = _contacts(pieces, cells)
+    alone = np.bincount(touched, minlength=count + 1) == 1
+    owner = np.zeros(count + 1, cells.dtype)
+    owner[touched] = owners
+    owner[~alone] = 0
+    places = np.flatnonzero((owner > 0)[pieces])
+    _join_covered(joined, pieces, owner, places, around, parameters.cover)
+
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    small = sizes * (pixel[0] * pixel[1] / 1e6) <= parameters.largest_gap
+    between = np.unique(touched[small[touched] & ~alone[touched]])
+    for piece, box in _boxes(pieces, between):
+        here = pieces[box] == piece
+        joined[box][here] = _nearest(cells[box], owners[touched == piece], pixel)[here]
+    return joined
+
+
+def _contacts(pieces: npt.NDArray[np.integer], cells: Labels) -> tuple[Ids, Ids]:
+    """Each pair of a piece and a cell that share a pixel's edge."""
+    width = int(cells.max()) + 1
+    keys = []
+    for axis in (0, 1):
+        for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
+            here = (one, np.s_[:]) if axis == 0 else (np.s_[:], one)
+            there = (other, np.s_[:]) if axis == 0 else (np.s_[:], other)
+            meets = (pieces[here] > 0) & (cells[there] > 0)
+            piece, cell = pieces[here][meets], cells[there][meets]
+            keys.append(np.unique(piece.astype(np.int64) * width + cell))
+    pairs = np.unique(np.concatenate(keys))
+    return pairs // width, pairs % width
+
+
+def _join_covered(
+    joined: Labels,
+    pieces: npt.NDArray[np.integer],
+    owner: Labels,
+    places: Ids,
+    around: Mapping[int, Around],
+    cover: float,
+) -> None:
+    """Add the pieces that the region of their owner claims in a slice near this one."""
+    piece = pieces.ravel()[places]
+    of = owner[piece]
+    for label in map(int, np.unique(of)):
+        mine = places[of == label]
+        numbers, number = np.unique(piece[of == label], return_inverse=True)
+        size = np.bincount(number, minlength=numbers.size)
+        claims = around[label].claims(*np.divmod(mine, pieces.shape[1]))
+        most = np.zeros(numbers.size, np.int64)
+        for slice_ in claims:
+            np.maximum(most, np.bincount(number[slice_], minlength=numbers.size), out=most)
+        joined.ravel()[mine[(most >= cover * size)[number]]] = label
+
+
+def _boxes(
+    pieces: npt.NDArray[np.integer], wanted: Ids
+) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    """Pieces, and the part of the plane that holds each and the pixels around it."""
+    if wanted.size:
+        found = ndimage.find_objects(np.where(np.isin(pieces, wanted), pieces, 0))
+        for piece in map(int, wanted):
+            y, x = found[piece - 1]
+            yield (
+                piece,
+                (slice(max(0, y.start - 1), y.stop + 1), slice(max(0, x.start - 1), x.stop + 1)),
+            )
+
+
+def _nearest(cells: Labels, owners: Ids, pixel: tuple[float, float]) -> Labels:
+    """For each pixel the nearest of some cells, of equals the lowest label."""
+    labels = np.sort(owners)
+    away = [ndimage.distance_transform_edt(cells != label, sampling=pixel) for label in labels]
+    nearest: Labels = labels[np.argmin(away, axis=0)].astype(cells.dtype)
+    return nearest

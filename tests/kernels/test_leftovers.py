@@ -1,0 +1,131 @@
+"""Drawn pieces of tissue without an owner: which of them are a cell's, and which stay free."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hela_dask.kernels.leftovers import Around, join_leftovers, leftover_halo
+from hela_dask.parameters import AssembleParameters
+
+PIXEL = (40.0, 40.0)
+KNOBS = AssembleParameters()
+
+
+def join(
+    drawn: str,
+    *near: str,
+    parameters: AssembleParameters = KNOBS,
+    pixel: tuple[float, float] = PIXEL,
+) -> str:
+    """The plane drawn with digits (cells), o (tissue without an owner) and . (resin).
+
+    `near` are slices within reach in which digits are what regions claim.
+    """
+    plane = [list(row) for row in drawn.split("/")]
+    cells = np.array([[int(c) if c.isdigit() else 0 for c in row] for row in plane], np.uint16)
+    free = np.array([[c == "o" for c in row] for row in plane])
+    stack = np.array([[list(row) for row in text.split("/")] for text in (drawn, *near)])
+    around = {
+        int(label): Around((0, 0), (stack == str(label)).astype(np.uint8))
+        for label in np.unique(cells[cells > 0])
+    }
+    joined = join_leftovers(cells, free, around, pixel, parameters)
+    rows = zip(joined.tolist(), plane, strict=True)
+    return "/".join(
+        "".join(str(label) if label else mark for label, mark in zip(*row, strict=True))
+        for row in rows
+    )
+
+
+def test_what_the_cell_covers_nearby_is_the_cells() -> None:
+    assert join("11ooo...", "11111...") == "11111..."
+    assert join("11ooo...", "........", "..111...") == "11111..."
+
+
+def test_what_comes_out_of_nowhere_stays_free() -> None:
+    assert join("11ooo...") == "11ooo..."
+    assert join("11oooooooooo", "1111........") == "11oooooooooo"
+
+
+def test_nine_tenths_of_a_piece_are_enough() -> None:
+    drawn = "1oooooooooo."
+    assert join(drawn, "1111111111..") == "11111111111."
+    assert join(drawn, "111111111...") == drawn
+    # Half in one slice and half in another is no slice in which the cell goes on there.
+    assert join(drawn, "111111......", "......11111.") == drawn
+
+
+def test_a_vesicle_that_touches_no_cell_stays_free() -> None:
+    assert join("11..oo../........", "111111../........") == "11..oo../........"
+    # A shared corner is no contact.
+    assert join("11....../..oo....", "1111..../1111....") == "11....../..oo...."
+
+
+def test_a_protrusion_that_hangs_together_with_a_neighbour_without_a_label_stays_free() -> None:
+    drawn = "11ooo.../....oooo/....oooo"
+    assert join(drawn, "11111.../......../........") == drawn
+
+
+def test_tissue_between_two_cells_is_parted_in_the_middle() -> None:
+    assert join("11oooo22") == "11112222"
+    # Of equal distances the lower label's.
+    assert join("11ooo22.") == "1111222."
+    assert join("22ooo11.") == "2221111."
+    # Rows are three times as far as columns.
+    assert join("1.2/ooo/...", pixel=(120.0, 40.0)) == "1.2/112/..."
+
+
+def test_a_large_piece_between_cells_may_be_a_cell_without_a_label() -> None:
+    drawn = "1oooooooo2"
+    few = AssembleParameters(largest_gap=0.0127)  # 8 pixels are 0.0128 µm²
+    enough = AssembleParameters(largest_gap=0.0129)
+    assert join(drawn, parameters=few) == drawn
+    assert join(drawn, parameters=enough) == "1111122222"
+    # Even where one of the two goes on: it is between both.
+    assert join(drawn, "1111111112", parameters=few) == drawn
+
+
+def test_masks_need_not_reach_as_far_as_the_piece() -> None:
+    cells, free = np.zeros((2, 6, 8), np.uint16)
+    cells[2:4, 1:3], free[2:4, 3:6] = 5, 1
+    masks = np.zeros((3, 2, 5), np.uint8)
+    masks[2], masks[0, :, :2] = 4, 7
+    for end, found in ((5, True), (4, False)):
+        near = Around((2, 1), masks[:, :, :end], bit=4)
+        joined = join_leftovers(cells, free > 0, {5: near}, PIXEL, KNOBS)
+        assert (joined == 5).sum() == (10 if found else 4)
+
+
+def test_the_halo_is_what_is_within_reach() -> None:
+    assert leftover_halo(50.0, AssembleParameters(reach=300.0)) == 6
+    assert leftover_halo(60.0, AssembleParameters(reach=300.0)) == 5
+    assert leftover_halo(400.0, AssembleParameters(reach=300.0)) == 0
+
+
+@pytest.mark.parametrize("drawn", ["....", "oooo", "1111", "1.22"])
+def test_nothing_to_join_is_nothing_changed(drawn: str) -> None:
+    assert join(drawn) == drawn
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 3), st.integers(0, 3))
+def test_owners_stay_and_the_place_does_not_matter(seed: int, down: int, right: int) -> None:
+    rng = np.random.default_rng(seed)
+    cells: npt.NDArray[np.uint16] = rng.choice(
+        np.array([0, 0, 0, 1, 2, 3], np.uint16), size=(9, 10)
+    )
+    free = (cells == 0) & (rng.random(cells.shape) < 0.6)
+    near = rng.random((4, 3, *cells.shape)) < 0.5
+    around = {label: Around((0, 0), near[label].astype(np.uint8)) for label in (1, 2, 3)}
+    joined = join_leftovers(cells, free, around, PIXEL, KNOBS)
+    np.testing.assert_array_equal(joined[cells > 0], cells[cells > 0])
+    assert not joined[(cells == 0) & ~free].any()
+    pad = ((down, 2), (right, 1))
+    moved = {
+        label: Around((down, right), item.masks.copy()) for label, item in sorted(around.items())
+    }
+    again = join_leftovers(np.pad(cells, pad), np.pad(free, pad), moved, PIXEL, KNOBS)
+    np.testing.assert_array_equal(again, np.pad(joined, pad))
