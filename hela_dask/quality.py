@@ -1,9 +1,9 @@
 """How far a cell's masks can be trusted: numbers, doubts in words, and one confidence.
 
-The confidence is ``1 / (1 + sum of (number / limit)²)`` over the numbers of :data:`LIMITS`, each
-against its knob in ``[quality]``; a nucleus that was not found, resin that is not seen and each
-flag of the method count as one number at its limit. So one number at its limit halves the
-confidence, one at half of it takes a fifth away, and a cell without any doubt has 1.
+The doubt is the sum of ``number / limit`` over the numbers of :data:`LIMITS`, each against its knob
+in ``[quality]``: how many limits they reach together. A number that could not be taken, since there
+is no nucleus or no resin, and each flag of the method count as one limit. The confidence is
+``1 / (1 + (doubt / 3)²)``: 1 without any doubt, and a half where three limits are reached.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ JUDGED: Final = frozenset(flag for _, flag in LIMITS.values() if flag)
 """Flags that say that a number is over its limit."""
 
 _CUTS = ("nucleus_cut", "larger_than_window")
+_EVEN = 3.0  # limits that, reached together, leave a confidence of a half: about half of them
 
 EXPLANATIONS = {
     "unsteady_nucleus": "the nucleus' outline wavers from slice to slice",
@@ -160,7 +161,6 @@ def judge(
     numbers: Mapping[str, Any],
     parameters: QualityParameters,
     *,
-    status: str = "ok",
     flags: Collection[str] = (),
 ) -> tuple[float, list[str]]:
     """One confidence from a cell's numbers, and the flags of those over their limits.
@@ -168,11 +168,9 @@ def judge(
     Parameters
     ----------
     numbers
-        With the names of :data:`LIMITS`; what is missing, None or NaN is left out.
+        With the names of :data:`LIMITS`; what could not be taken is None or NaN.
     parameters
         Knobs of the stage: the limits.
-    status
-        Of the cell, as in the cells table.
     flags
         What the method found doubtful.
 
@@ -193,11 +191,10 @@ def judge(
     if not known:
         return 0.0, []
     shares = {name: value / getattr(parameters, LIMITS[name][0]) for name, value in known.items()}
-    said = {flag for flag in flags if flag and flag not in {*_CUTS, *JUDGED}}
-    said |= {status} & {"no_nucleus", "no_resin"}
-    doubt = math.fsum(share**2 for share in shares.values()) + len(said)
+    said = {flag for flag in flags if flag} - {*_CUTS, *JUDGED, "no_nucleus", "no_resin"}
+    doubt = math.fsum(shares.values()) + len(LIMITS) - len(shares) + len(said)
     over = [LIMITS[name][1] for name, share in shares.items() if share > 1]
-    return 1 / (1 + doubt), [flag for flag in over if flag]
+    return 1 / (1 + (doubt / _EVEN) ** 2), [flag for flag in over if flag]
 
 
 def slice_ranges(doubt: Sequence[float], first: int, parameters: QualityParameters) -> str:

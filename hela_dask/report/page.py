@@ -208,12 +208,13 @@ def _quality(cells: pd.DataFrame) -> str:
     if not numbers:
         return legend
     note = (
-        '<p class="note">Confidence is 1 without any doubt; a number at its limit (in [quality] '
-        "of the parameters) halves it. It is taken from the masks, without a truth: look first at "
-        "the cells at the top, in the slices named here. Wavers: what of the outline does not last "
-        "from slice to slice. Leaps: the largest sudden change, of a usual slice. No resin beside: "
-        "share of the membrane that touches something else. Bare: share of the nucleus without "
-        "cytoplasm beside it. At the window: what its sides cut off, of a usual slice.</p>"
+        '<p class="note">Confidence is 1 without any doubt, and a half where the numbers together '
+        "reach three of their limits ([quality] of the parameters). It is taken from the masks, "
+        "without a truth: look first at the cells at the top, in the slices named here. Wavers: "
+        "what of the outline does not last from slice to slice. Leaps: the largest sudden change, "
+        "of a usual slice. No resin beside: share of the membrane that touches something else. "
+        "Bare: share of the nucleus without cytoplasm beside it. At the window: what its sides cut "
+        "off, of a usual slice.</p>"
     )
     heading = "<h3>What the flags say</h3>" if legend else ""
     details = f"<summary>Confidence in numbers</summary>{numbers}{note}"

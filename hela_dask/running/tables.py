@@ -115,12 +115,7 @@ def add_quality(
     for label, said in zip(table["label"].tolist(), table["flags"].tolist(), strict=True):
         row = rows.get(label, {})
         own = [flag for flag in str(said).split(",") if flag and flag not in JUDGED]
-        confidence, over = judge(
-            row,
-            parameters,
-            status=str(row.get("status", "")),
-            flags=str(row.get("flags", "")).split(","),
-        )
+        confidence, over = judge(row, parameters, flags=str(row.get("flags", "")).split(","))
         found["confidence"].append(confidence)
         for name in NUMBERS:
             value = row.get(name)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import hela_dask as hd
 from hela_dask.parameters import QualityParameters
@@ -27,7 +28,7 @@ CELLS = pd.DataFrame(
 def row(status: str = "ok", flags: str = "", **numbers: float) -> dict[str, Any]:
     """What segmentation says of a cell, as a marker keeps it."""
     said = {"status": status, "reason": "", "flags": flags, "first": 11, "doubt": [0.1, 0.4, 0.5]}
-    found: dict[str, Any] = plain({**said, **dict.fromkeys(NUMBERS, np.nan), **numbers})
+    found: dict[str, Any] = plain({**said, **dict.fromkeys(NUMBERS, 0.0), **numbers})
     return found
 
 
@@ -38,22 +39,22 @@ def judged(rows: dict[int, dict[str, Any]], parameters: QualityParameters) -> pd
 
 def test_each_cell_has_its_numbers_flags_and_doubtful_slices() -> None:
     rows = {
-        1: row(contact=0.1, cell_jitter=20.0),
-        2: row(contact=0.6, flags="two_nuclei,larger_than_window"),
+        1: row(contact=0.1, cell_jitter=20.0, nucleus_jitter=np.nan),
+        2: row(contact=0.6, cell_jitter=300.0, flags="two_nuclei,larger_than_window"),
         3: {"status": "failed", "reason": "ValueError", "flags": "", "extent": None},
     }
     table = judged(rows, QualityParameters())
-    assert table["confidence"].iloc[0] > 0.8
-    assert table["confidence"].iloc[1] < 0.2
+    assert table["confidence"].iloc[0] == pytest.approx(1 / (1 + ((1 / 3 + 0.2 + 1) / 3) ** 2))
+    assert table["confidence"].iloc[1] == pytest.approx(1 / (1 + ((2 + 3 + 1) / 3) ** 2))
     assert table["confidence"].iloc[2:].isna().all()
     assert table["flags"].tolist() == [
         "",
-        "two_nuclei,larger_than_window,little_resin",
+        "two_nuclei,larger_than_window,unsteady_cell,little_resin",
         "seen_once",
         "",
     ]
     assert table["contact"].tolist()[:2] == [0.1, 0.6]
-    assert table.loc[1, [name for name in NUMBERS if "nucleus" in name]].isna().all()
+    assert table["nucleus_jitter"].isna().tolist() == [True, False, True, True]
     assert table["doubtful_slices"].tolist() == ["12-13", "12-13", "", ""]
     assert all(table[name].dtype == np.float64 for name in NUMBERS)
 
