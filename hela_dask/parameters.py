@@ -17,6 +17,7 @@ __all__ = [
     "BackgroundParameters",
     "DetectParameters",
     "LinkParameters",
+    "MethodParameters",
     "Parameters",
     "PropagateParameters",
     "QualityParameters",
@@ -128,8 +129,8 @@ class RegionParameters(_Stage):
 
 
 @dataclass(frozen=True)
-class PropagateParameters(_Stage):
-    """Nucleus and cell, slice by slice from the centre (J. Imaging 2021, sections 2.5 and 2.6)."""
+class MethodParameters(_Stage):
+    """What the classical methods share: membranes, where a nucleus starts, how cells are parted."""
 
     line_sigma: float = knob(50.0, "scale of membranes seen in the plane, nm", low=1.0)
     sheet_sigma: float = knob(60.0, "scale of membranes seen across slices, nm", low=1.0)
@@ -139,16 +140,7 @@ class PropagateParameters(_Stage):
     search: float = knob(5000.0, "how far from the cell's centre its nucleus is looked for, nm")
     spot: float = knob(1500.0, "radius of the smooth part of the nucleus that is measured, nm")
     membrane: float = knob(3.5, "a membrane is this many deviations over the nucleus' inside")
-    clearance: float = knob(100.0, "distance that super-pixels keep from membranes, nm")
-    smallest_nucleus: float = knob(3.0, "least area of a nucleus in its first slice, µm²")
-    reach: float = knob(400.0, "furthest that a nucleus moves from slice to slice, nm")
-    overlap: float = knob(0.01, "least overlap with the slice before, µm²")
-    share: float = knob(0.7, "least part of a piece that lies over the slice before", high=1.0)
-    memory: float = knob(150.0, "height of the slices before that a piece may carry on, nm")
-    gap: float = knob(150.0, "a nucleus lost for at most this long along z is found again, nm")
-    inside: float = knob(100.0, "the outline lies further out than this inside the core, nm")
-    outside: float = knob(120.0, "and nearer than this outside it, nm")
-    envelope: float = knob(60.0, "from the middle of the envelope to the nucleus' outline, nm")
+    smallest_nucleus: float = knob(3.0, "least area of a nucleus in its largest slice, µm²")
     envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
     saddle: float = knob(300.0, "depth of the saddle that parts two cells, nm", low=1.0)
     grid: float = knob(80.0, "spacing at which touching cells are parted, nm", low=1.0)
@@ -159,8 +151,45 @@ class PropagateParameters(_Stage):
 
 
 @dataclass(frozen=True)
-class VolumetricParameters(PropagateParameters):
-    """Nucleus and cell from evidence in three dimensions."""
+class PropagateParameters(MethodParameters):
+    """Nucleus and cell, slice by slice from the centre (J. Imaging 2021, sections 2.5 and 2.6)."""
+
+    clearance: float = knob(100.0, "distance that super-pixels keep from membranes, nm")
+    reach: float = knob(400.0, "furthest that a nucleus moves from slice to slice, nm")
+    overlap: float = knob(0.01, "least overlap with the slice before, µm²")
+    share: float = knob(0.7, "least part of a piece that lies over the slice before", high=1.0)
+    memory: float = knob(150.0, "height of the slices before that a piece may carry on, nm")
+    gap: float = knob(150.0, "a nucleus lost for at most this long along z is found again, nm")
+    inside: float = knob(100.0, "the outline lies further out than this inside the core, nm")
+    outside: float = knob(120.0, "and nearer than this outside it, nm")
+    envelope: float = knob(60.0, "from the middle of the envelope to the nucleus' outline, nm")
+
+
+@dataclass(frozen=True)
+class VolumetricParameters(MethodParameters):
+    """Nucleus and cell from evidence in three dimensions, refined where pixels are fine."""
+
+    resolution: float = knob(
+        40.0, "what is decided in space is decided on pixels about this large, nm", low=1.0
+    )
+    widest: float = knob(300.0, "largest clearance from membranes that is tried, nm", low=1.0)
+    narrowest: float = knob(
+        70.0, "smallest clearance that is tried: about a membrane's own width, nm", low=1.0
+    )
+    surroundings: float = knob(
+        200.0, "scale at which the share of membranes in the tissue is taken, nm", low=1.0
+    )
+    density: float = knob(
+        0.12, "tissue with a larger share of membranes is not nucleus, but a leak", high=1.0
+    )
+    hole: float = knob(
+        2.0, "a hole whose rim is this many times stronger than a membrane must be is a real one"
+    )
+    inside: float = knob(60.0, "the outline lies further out than this inside the core, nm")
+    outside: float = knob(150.0, "and nearer than this outside it, nm")
+    envelope: float = knob(
+        0.0, "further in than the pixels that the middle of the envelope runs through, nm"
+    )
 
 
 @dataclass(frozen=True)

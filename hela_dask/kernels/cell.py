@@ -10,7 +10,7 @@ from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
 from hela_dask.kernels import morphology
-from hela_dask.parameters import PropagateParameters
+from hela_dask.parameters import MethodParameters
 
 __all__ = ["basins", "cell_slice", "choose_basins"]
 
@@ -18,7 +18,7 @@ Mask = NDArray[np.bool_]
 
 
 def basins(
-    tissue: Mask, pixel: tuple[float, float], parameters: PropagateParameters
+    tissue: Mask, pixel: tuple[float, float], parameters: MethodParameters
 ) -> NDArray[np.int32]:
     """Split touching cells of a slice where the tissue between them is narrow (method A.7).
 
@@ -72,7 +72,7 @@ def cell_slice(
     previous: Mask | None,
     centre: tuple[int, int],
     pixel: tuple[float, float],
-    parameters: PropagateParameters,
+    parameters: MethodParameters,
 ) -> Mask:
     """The basins of a slice that are the cell, cleaned (method A.7).
 
@@ -101,7 +101,7 @@ def choose_basins(
     nucleus: Mask,
     previous: Mask | None,
     centre: tuple[int, int],
-    parameters: PropagateParameters,
+    parameters: MethodParameters,
 ) -> Mask:
     """The basins of a slice that :func:`cell_slice` keeps, and the nucleus, not cleaned yet.
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from hela_dask.kernels import morphology
-from hela_dask.parameters import PropagateParameters
+from hela_dask.parameters import MethodParameters, PropagateParameters
 
 __all__ = [
     "continue_nucleus",
@@ -27,7 +27,7 @@ def smoothest_spot(
     tissue: Mask,
     centre: tuple[int, int],
     pixel: tuple[float, float],
-    parameters: PropagateParameters,
+    parameters: MethodParameters,
 ) -> tuple[int, int] | None:
     """The pixel of the tissue near a cell's centre with the fewest membranes around it.
 

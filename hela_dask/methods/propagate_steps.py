@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from hela_dask.kernels import morphology
 from hela_dask.methods.trace import Trace
-from hela_dask.parameters import PropagateParameters
+from hela_dask.parameters import MethodParameters, PropagateParameters
 
 __all__ = [
     "show_basins",
@@ -111,7 +111,7 @@ def show_outline(trace: Trace, nucleus: Mask, p: PropagateParameters) -> None:
     )
 
 
-def show_majority(trace: Trace, mask: Mask, what: str, p: PropagateParameters) -> None:
+def show_majority(trace: Trace, mask: Mask, what: str, p: MethodParameters) -> None:
     """A whole (z, y, x) mask after it was smoothed along z."""
     more = {
         "nucleus": "only what is connected to its first slice stays.",
@@ -146,7 +146,7 @@ def show_basins(
     cell: Mask,
     *,
     pixel: Pixel,
-    p: PropagateParameters,
+    p: MethodParameters,
 ) -> None:
     """Touching cells parted, and the parts that are this cell."""
     trace.show(

@@ -1,29 +1,191 @@
-"""Method ``volumetric``: nucleus and cell from evidence in three dimensions."""
+"""Method ``volumetric``: nucleus and cell from evidence in three dimensions; the default.
+
+Membranes are told in the plane and across slices at once, the nucleus is one piece of space
+between them, and its outline is the envelope's line in space; see ``docs/method.md``.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.kernels import morphology, stack
+from hela_dask.kernels.core import Core, fill_holes, find_core
+from hela_dask.kernels.membrane import ridge_plane
+from hela_dask.kernels.nucleus import envelope_ring, smoothest_spot
+from hela_dask.kernels.outline import outline_volume, refine_outline
 from hela_dask.methods import Masks
-from hela_dask.methods.propagate import propagate
+from hela_dask.methods.cells import own_piece, segment_slices
+from hela_dask.methods.membranes import Membranes
+from hela_dask.methods.slices import (
+    blank,
+    box_around,
+    coarser,
+    coarser_by,
+    finer,
+    nearest_shown,
+)
 from hela_dask.methods.trace import Trace
-from hela_dask.parameters import Parameters
+from hela_dask.parameters import Parameters, VolumetricParameters
 
 __all__ = ["volumetric"]
+
+Mask = NDArray[np.bool_]
+Grey = NDArray[np.float32]
+Voxel = tuple[float, float, float]
+
+# Membrane strength is kept in tenths of a deviation, up to 25.5: an envelope is far over that
+# of the inside, and how far does not matter.
+_TENTHS = 10
+
+# A nucleus has its envelope between itself and the resin; more of the surface faces resin only
+# where the piece is no nucleus but a whole cell, or a bleb of one.
+_MOST_RESIN = 0.3
 
 
 def volumetric(
     image: NDArray[Any],
-    background: NDArray[np.bool_],
-    voxel: tuple[float, float, float],
+    background: Mask,
+    voxel: Voxel,
     centre: tuple[int, int, int],
     parameters: Parameters,
     trace: Trace | None = None,
 ) -> Masks:
     """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
-    same = dataclasses.replace(parameters, propagate=parameters.volumetric)
-    return propagate(image, background, voxel, centre, same, trace)
+    p = parameters.volumetric
+    centre = (nearest_shown(image, centre[0]), *centre[1:])
+    nucleus, found, reason = _nucleus(image, background, voxel, centre, p, trace)
+    if not background.any():
+        why = "no resin is visible in the region, so the cell cannot be told from its neighbours"
+        ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
+        return Masks(nucleus, nucleus.copy(), ring & ~nucleus, "no_resin", why)
+    cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
+    nucleus &= cell
+    if not nucleus.any():
+        return Masks(nucleus, cell, np.zeros_like(nucleus), "no_nucleus", reason)
+    ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
+    twins = [cell[tuple(int(at) for at in place)] for place in found.others]
+    if any(twins):
+        why = f"{sum(twins) + 1} nuclei in one cell; the one nearest its centre is outlined"
+        return Masks(nucleus, cell, ring, "ok", why, ("two_nuclei",))
+    return Masks(nucleus, cell, ring)
+
+
+def _nucleus(
+    image: NDArray[Any],
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, int, int],
+    p: VolumetricParameters,
+    trace: Trace | None,
+) -> tuple[Mask, Core, str]:
+    """All slices of the nucleus up to its envelope; its core; and why there is none."""
+    factors, rough_voxel = coarser_by(voxel, p.resolution)
+    rough_image = coarser(image, factors)
+    rough_resin = background if factors == (1, 1) else coarser(background, factors) >= 0.5
+    start = (centre[0], *(at // n for at, n in zip(centre[1:], factors, strict=True)))
+    membranes = Membranes(rough_image, rough_resin, rough_voxel, p)
+    nothing = Core(np.zeros(rough_image.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
+    spot = _spot(membranes, rough_resin, start, rough_voxel, p)
+    if spot is None:
+        return np.zeros(image.shape, dtype=bool), nothing, "no tissue near the centre"
+    strength = _strength(rough_image, membranes)
+    core = find_core(
+        (strength < p.membrane * _TENTHS) & ~rough_resin, ~rough_resin, spot, rough_voxel, p
+    )
+    core.others[:, 1:] *= factors
+    reason = _not_a_nucleus(core, rough_voxel, p)
+    if reason:
+        return np.zeros(image.shape, dtype=bool), nothing, reason
+    for z in map(int, np.flatnonzero(core.mask.any(axis=(1, 2)))):
+        core.mask[z] = fill_holes(
+            core.mask[z], strength[z], rough_voxel[1:], p.hole * p.membrane * _TENTHS
+        )
+    nucleus = outline_volume(strength, core.mask, rough_resin, rough_voxel, p)
+    stack.keep_component(nucleus, spot)
+    if factors != (1, 1):
+        nucleus = _refined(nucleus, core.mask, image, background, voxel, factors=factors, p=p)
+    for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
+        nucleus[z] = morphology.erode(nucleus[z], max(voxel[1:]) + p.envelope, voxel[1:])
+    return nucleus, core, ""
+
+
+def _spot(
+    membranes: Membranes,
+    background: Mask,
+    centre: tuple[int, ...],
+    voxel: Voxel,
+    p: VolumetricParameters,
+) -> tuple[int, int, int] | None:
+    """A smooth spot near the cell's centre; what is normal inside the nucleus is measured there."""
+    z, y, x = centre
+    own = own_piece(~background[z], (y, x), voxel[1:], p)
+    place = smoothest_spot(membranes.ridges(z)[0], own, (y, x), voxel[1:], p)
+    if place is None:
+        return None
+    spot = (z, *place)
+    membranes.calibrate_ball(spot, p.spot)
+    return spot
+
+
+def _strength(image: NDArray[Any], membranes: Membranes) -> NDArray[np.uint8]:
+    """Membrane strength of all slices; one that shows nothing is between its neighbours."""
+    strength = np.empty(image.shape, dtype=np.uint8)
+    shown = []
+    for z, plane in enumerate(image):
+        strength[z] = np.clip(membranes.strength(z) * _TENTHS, 0, 255)
+        if not blank(plane):
+            shown.append(z)
+    for z in sorted(set(range(len(image))) - set(shown)):
+        low = max((at for at in shown if at < z), default=-1)
+        high = min((at for at in shown if at > z), default=-1)
+        sides = [strength[at].astype(np.uint16) for at in (low, high) if at >= 0]
+        if sides:
+            strength[z] = sum(sides) // len(sides)
+    return strength
+
+
+def _not_a_nucleus(core: Core, voxel: Voxel, p: VolumetricParameters) -> str:
+    """Why what was found is no nucleus; empty where it is one."""
+    largest = float(core.mask.sum(axis=(1, 2)).max(initial=0)) * voxel[1] * voxel[2] * 1e-6
+    if largest < p.smallest_nucleus:
+        return (
+            f"no piece without membranes of {p.smallest_nucleus:g} µm² in a slice within "
+            f"{p.search / 1000:g} µm of the centre"
+        )
+    if core.resin > _MOST_RESIN:
+        return (
+            "the smoothest tissue near the centre is not a nucleus: "
+            f"{core.resin:.0%} of its surface faces resin, without an envelope between"
+        )
+    return ""
+
+
+def _refined(
+    rough: Mask,
+    core: Mask,
+    image: NDArray[Any],
+    background: Mask,
+    voxel: Voxel,
+    *,
+    factors: tuple[int, int],
+    p: VolumetricParameters,
+) -> Mask:
+    """The outline on the region's own pixels, slice by slice, near where it was found."""
+    nucleus = np.zeros(image.shape, dtype=bool)
+    reach = 1.5 * max(size * n for size, n in zip(voxel[1:], factors, strict=True))
+    for z in map(int, np.flatnonzero(rough.any(axis=(1, 2)))):
+        wide = finer(rough[z], factors, image.shape[1:])
+        box = box_around(wide, p.outside + reach, voxel[1:])
+        lines = ridge_plane(image[z][box], p.line_sigma, voxel[1:])
+        nucleus[z][box] = refine_outline(
+            lines,
+            wide[box],
+            finer(core[z], factors, image.shape[1:])[box],
+            background[z][box],
+            voxel[1:],
+            reach,
+        )
+    return nucleus

@@ -170,15 +170,15 @@ def test_an_island_is_kept_by_its_connection_in_z() -> None:
 
 
 def test_slabs_of_membranes_are_as_of_the_whole_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module("hela_dask.methods.propagate")
+    module = importlib.import_module("hela_dask.methods.membranes")
     image = np.random.default_rng(0).integers(90, 180, (21, 40, 40)).astype(np.uint8)
     nothing = np.zeros(image.shape, dtype=bool)
     voxel = (50.0, 40.0, 40.0)
     assert ridge_halo(DEFAULTS.propagate.sheet_sigma, voxel) == 4
-    slabs = module._Membranes(image, nothing, voxel, DEFAULTS.propagate)
+    slabs = module.Membranes(image, nothing, voxel, DEFAULTS.propagate)
     expected = [tuple(ridge.copy() for ridge in slabs.ridges(z)) for z in range(21)]
-    monkeypatch.setattr(module, "_SLAB", 100)
-    whole = module._Membranes(image, nothing, voxel, DEFAULTS.propagate)
+    monkeypatch.setattr(module, "SLAB", 100)
+    whole = module.Membranes(image, nothing, voxel, DEFAULTS.propagate)
     for z in range(21):
         for one, other in zip(whole.ridges(z), expected[z], strict=True):
             np.testing.assert_array_equal(one, other)

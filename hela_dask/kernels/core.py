@@ -1,0 +1,229 @@
+"""The core of a nucleus in space: what a sphere reaches without touching a membrane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hela_dask.kernels import morphology
+from hela_dask.kernels.morphology import EIGHT
+from hela_dask.parameters import VolumetricParameters
+
+__all__ = ["Core", "fill_holes", "find_core"]
+
+Mask = NDArray[np.bool_]
+Grey = NDArray[np.float32]
+Voxel = tuple[float, float, float]
+
+# Clearances that are tried, evenly on a logarithmic scale: each a sixth smaller than the last.
+_STEPS = 9
+
+# Connectivity, and shares of membranes, are taken at pixels about this large: a third of the
+# membranes' own scale of blur loses nothing.
+_COARSE = 80.0
+
+# A step that adds less than this part is too small to tell what it is.
+_LITTLE = 0.02
+
+
+@dataclass(frozen=True)
+class Core:
+    """What :func:`find_core` found.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, (z, y, x)
+        Tissue without membranes in one piece; empty where there is none.
+    clearance : float
+        Distance from membranes, in nm, at which it is one piece; 0 where there is none.
+    others : ndarray of float, (n, 3)
+        z, y, x of a voxel of each further piece like it, at least a quarter as large: of other
+        nuclei.
+    resin : float
+        Share of its surface that faces resin instead of a membrane.
+    """
+
+    mask: Mask
+    clearance: float
+    others: NDArray[np.float64]
+    resin: float
+
+
+def find_core(
+    free: Mask,
+    tissue: Mask,
+    spot: tuple[int, int, int],
+    voxel: Voxel,
+    parameters: VolumetricParameters,
+) -> Core:
+    """Grow from a smooth spot through every gap that is wider than a membrane's own gaps.
+
+    The nuclear envelope has gaps, and where one is wider than the clearance the nucleus leaks
+    into the cytoplasm. A leak shows: the cytoplasm is full of membranes. So the clearance is made
+    smaller step by step, which lets thin lobes in, until a step adds tissue in whose surroundings
+    membranes take a larger share than ``density``.
+
+    Parameters
+    ----------
+    free, tissue
+        (z, y, x) tissue without membranes, and all tissue.
+    spot
+        z, y, x near the middle of the nucleus, voxels.
+    voxel
+        Voxel size (z, y, x) in nm.
+    parameters
+        ``widest``, ``narrowest``, ``surroundings``, ``density`` and ``spot`` are used.
+    """
+    p = parameters
+    step = tuple(max(1, int(_COARSE / size + 1e-6)) for size in voxel[1:])
+    sparse = (slice(None), slice(None, None, step[0]), slice(None, None, step[1]))
+    coarse = (voxel[0], voxel[1] * step[0], voxel[2] * step[1])
+    depth = _depth(free, voxel)[sparse].copy()
+    share = _membrane_share(free, tissue, step, coarse, p.surroundings)
+    ball = _ball(depth.shape, (spot[0], spot[1] // step[0], spot[2] // step[1]), p.spot, coarse)
+    core, clearance = np.zeros(depth.shape, dtype=bool), 0.0
+    for radius in np.geomspace(p.widest, p.narrowest, _STEPS):
+        pieces, count = ndimage.label(depth > radius)
+        held = np.bincount(pieces[ball], minlength=count + 1)
+        held[0] = 0
+        if not held.any():
+            continue
+        wider = pieces == np.argmax(held)
+        added = wider & ~core
+        grown = np.count_nonzero(added) > _LITTLE * np.count_nonzero(core)
+        if grown and share[added].mean() > p.density:
+            break
+        core, clearance = wider, float(radius)
+    if not core.any():
+        return Core(np.zeros(free.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
+    others = _others(depth > clearance, core, share, p.density)
+    mask = _grow_back(core, free, sparse, clearance, voxel)
+    return Core(mask, clearance, others * (1, *step), _resin_share(mask, tissue, clearance, voxel))
+
+
+def _depth(mask: Mask, voxel: Voxel) -> Grey:
+    """Distance in space, nm, to the nearest false voxel; the array's faces are none."""
+    distance: Grey = edt.edt(
+        np.ascontiguousarray(mask), anisotropy=voxel, black_border=False, parallel=1
+    )
+    return distance
+
+
+def _membrane_share(
+    free: Mask, tissue: Mask, step: tuple[int, ...], coarse: Voxel, sigma: float
+) -> Grey:
+    """Share of the tissue around each coarse voxel that membranes take."""
+    sigmas = tuple(sigma / size for size in coarse)
+    shape = tuple(-(-length // n) for length, n in zip(free.shape[1:], step, strict=True))
+    part, whole = np.empty((2, len(free), *shape), dtype=np.float32)
+    for z in range(len(free)):
+        whole[z] = _block_mean(tissue[z], step)
+        part[z] = _block_mean(tissue[z] & ~free[z], step)
+    for values in (part, whole):
+        ndimage.gaussian_filter(values, sigmas, output=values, mode="nearest", truncate=3.0)
+    shares: Grey = part / np.maximum(whole, np.float32(0.05))
+    return shares
+
+
+def _block_mean(plane: Mask, step: tuple[int, ...]) -> Grey:
+    """Means over blocks of pixels; the last blocks hold what is left."""
+    total = plane.astype(np.float32)
+    for axis, n in enumerate(step):
+        starts = np.arange(0, plane.shape[axis], n)
+        lengths = np.diff(np.append(starts, plane.shape[axis]))
+        total = np.asarray(np.add.reduceat(total, starts, axis=axis), dtype=np.float32)
+        total /= np.expand_dims(lengths, 1 - axis).astype(np.float32)
+    means: Grey = total
+    return means
+
+
+def _ball(shape: tuple[int, ...], spot: tuple[int, int, int], radius: float, voxel: Voxel) -> Mask:
+    z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    squared = (
+        ((z - spot[0]) * voxel[0]) ** 2
+        + ((y - spot[1]) * voxel[1]) ** 2
+        + ((x - spot[2]) * voxel[2]) ** 2
+    )
+    ball: Mask = squared <= radius**2
+    return ball
+
+
+def _others(clear: Mask, core: Mask, share: Grey, density: float) -> NDArray[np.float64]:
+    """A voxel of each further piece that is a quarter as large and as poor in membranes."""
+    pieces, _ = ndimage.label(clear)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    large = np.flatnonzero(sizes >= np.count_nonzero(core) / 4)
+    found = []
+    for label in large:
+        piece = pieces == label
+        if not (piece & core).any() and share[piece].mean() <= density:
+            places = np.argwhere(piece)
+            found.append(places[len(places) // 2])
+    return np.array(found, dtype=np.float64).reshape(-1, 3)
+
+
+def _grow_back(
+    core: Mask,
+    free: Mask,
+    sparse: tuple[slice, ...],
+    clearance: float,
+    voxel: Voxel,
+) -> Mask:
+    """All free voxels within the clearance of the core, which is known at every few pixels."""
+    away = np.ones(free.shape, dtype=bool)
+    away[sparse] = ~core
+    reach = clearance + max(
+        (part.step or 1) * size / 2 if (part.step or 1) > 1 else 0.0
+        for part, size in zip(sparse[1:], voxel[1:], strict=True)
+    )
+    grown: Mask = (_depth(away, voxel) <= reach) & free
+    return grown
+
+
+def _resin_share(core: Mask, tissue: Mask, clearance: float, voxel: Voxel) -> float:
+    """Of the pixels just outside the core, the share that is resin; slice by slice."""
+    resin = rim = 0
+    for inside, here in zip(core, tissue, strict=True):
+        if inside.any():
+            ring = morphology.dilate(inside, clearance, voxel[1:]) & ~inside
+            rim += int(np.count_nonzero(ring))
+            resin += int(np.count_nonzero(ring & ~here))
+    return resin / rim if rim else 0.0
+
+
+def fill_holes(
+    core: Mask, strength: NDArray[np.float32], voxel: tuple[float, float], hole: float
+) -> Mask:
+    """Fill what a slice of the core surrounds, unless it lies behind an envelope.
+
+    Nucleoli have faint rims and belong to the nucleus. A channel of cytoplasm through it has the
+    envelope around it, a strong one: it stays a hole.
+
+    Parameters
+    ----------
+    core
+        (y, x) one slice.
+    strength
+        (y, x) membrane strength.
+    voxel
+        Pixel size (y, x) in nm.
+    hole
+        A hole is kept where the median strength along its rim, at its strongest line, is more.
+    """
+    holes = ndimage.binary_fill_holes(core) & ~core
+    pieces, count = ndimage.label(holes, structure=EIGHT)
+    if count == 0:
+        return core
+    # The line runs where the strength is highest across the rim: about a membrane's width in.
+    rim = holes & (morphology.distance_to(core, voxel) <= 2 * max(*voxel, 40.0))
+    peak = ndimage.maximum_filter(strength, size=3)
+    numbers = np.arange(1, count + 1)
+    medians = ndimage.median(peak, np.where(rim, pieces, 0), numbers)
+    kept = np.concatenate([[True], np.nan_to_num(np.atleast_1d(medians)) > hole])
+    filled: Mask = core | (holes & ~kept[pieces])
+    return filled

@@ -1,0 +1,119 @@
+"""The outline of a nucleus: the strongest surface of membrane around its core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
+
+from hela_dask.kernels import morphology
+from hela_dask.parameters import VolumetricParameters
+
+__all__ = ["outline_volume", "refine_outline"]
+
+Mask = NDArray[np.bool_]
+
+_SIX = ndimage.generate_binary_structure(3, 1)
+
+
+def outline_volume(
+    strength: NDArray[Any],
+    core: Mask,
+    background: Mask,
+    voxel: tuple[float, float, float],
+    parameters: VolumetricParameters,
+) -> Mask:
+    """The nucleus up to the middle of its envelope, in space.
+
+    A watershed of the membrane strength between the inside of the core and all that is further
+    than ``outside`` from it. Only the band between the two is flooded.
+
+    Parameters
+    ----------
+    strength
+        (z, y, x) membrane strength.
+    core, background
+        (z, y, x) from :func:`~hela_dask.kernels.core.find_core`, holes filled; the resin.
+    voxel
+        Voxel size (z, y, x) in nm.
+    parameters
+        ``inside`` and ``outside`` are used.
+    """
+    p = parameters
+    found = np.zeros(core.shape, dtype=bool)
+    box = _box(core, p.outside, voxel)
+    inner = np.ascontiguousarray(core[box])
+    inside = edt.edt(inner, anisotropy=voxel, black_border=False, parallel=1) > p.inside
+    inside |= _thin(inner, inside)
+    outside = edt.edt(~inner, anisotropy=voxel, black_border=False, parallel=1) > p.outside
+    outside |= background[box]
+    band = ~(inside | outside)
+    near = ndimage.binary_dilation(band, _SIX)
+    markers = np.zeros(inner.shape, dtype=np.int8)
+    markers[outside & near] = 2
+    markers[inside & near] = 1
+    found[box] = (watershed(strength[box], markers, mask=near) == 1) | inside
+    return found
+
+
+def _thin(core: Mask, inside: Mask) -> Mask:
+    """Pieces of the core, slice by slice, that are too thin to have an inside."""
+    thin = np.zeros(core.shape, dtype=bool)
+    for plane, kept, out in zip(core, inside, thin, strict=True):
+        pieces, count = ndimage.label(plane)
+        if count:
+            has = np.bincount(pieces[kept], minlength=count + 1) > 0
+            has[0] = True
+            out[:] = ~has[pieces]
+    return thin
+
+
+def refine_outline(
+    strength: NDArray[Any],
+    rough: Mask,
+    core: Mask,
+    background: Mask,
+    pixel: tuple[float, float],
+    reach: float,
+) -> Mask:
+    """The outline of one slice on finer pixels than it was found on.
+
+    Parameters
+    ----------
+    strength
+        (y, x) membrane strength on the fine pixels.
+    rough, core
+        (y, x) the nucleus and its core as known so far, on the fine pixels.
+    background
+        (y, x) true in the resin.
+    pixel
+        Pixel size (y, x) in nm.
+    reach
+        How far the outline may move, nm.
+    """
+    markers = np.zeros(rough.shape, dtype=np.int8)
+    markers[morphology.distance_to(rough, pixel) > reach] = 2
+    markers[background] = 2
+    inside = morphology.erode(rough, reach, pixel) | (morphology.erode(core, reach / 2, pixel))
+    pieces, count = ndimage.label(rough)
+    has = np.bincount(pieces[inside], minlength=count + 1) > 0
+    has[0] = True
+    inside |= ~has[pieces]
+    markers[inside & ~background] = 1
+    refined: Mask = watershed(strength, markers) == 1
+    return refined
+
+
+def _box(mask: Mask, margin: float, voxel: tuple[float, float, float]) -> tuple[slice, ...]:
+    """The box around a mask, and `margin` (nm) more."""
+    bounds = []
+    for axis, size in enumerate(voxel):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        places = np.flatnonzero(mask.any(axis=others))
+        more = int(margin / size) + 2
+        bounds.append(slice(max(0, int(places[0]) - more), int(places[-1]) + more + 1))
+    return tuple(bounds)

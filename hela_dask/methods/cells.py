@@ -1,0 +1,74 @@
+"""The cell around a nucleus, from its centre slice up and down; for every classical method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels import stack
+from hela_dask.kernels.cell import basins, cell_slice, choose_basins
+from hela_dask.methods import propagate_steps as steps
+from hela_dask.methods.slices import blank, odd, outwards
+from hela_dask.methods.trace import Trace
+from hela_dask.parameters import MethodParameters
+
+__all__ = ["own_piece", "segment_slices"]
+
+Mask = NDArray[np.bool_]
+Voxel = tuple[float, float, float]
+
+
+def segment_slices(
+    image: NDArray[Any],
+    nucleus: Mask,
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, int, int],
+    p: MethodParameters,
+    *,
+    trace: Trace | None,
+) -> Mask:
+    """All slices of the cell, from its centre slice up and down."""
+    pixel = voxel[1:]
+    cell = np.zeros(nucleus.shape, dtype=bool)
+
+    def find(z: int, previous: Mask | None) -> Mask:
+        pieces = basins(~background[z], pixel, p)
+        found = cell_slice(pieces, nucleus[z], previous, centre[1:], pixel, p)
+        if trace is not None and trace.z == z:
+            chosen = choose_basins(pieces, nucleus[z], previous, centre[1:], p)
+            steps.show_basins(trace, background[z], pieces, chosen, found, pixel=pixel, p=p)
+        return found
+
+    start = centre[0]
+    cell[start] = find(start, None)
+    for direction in (1, -1):
+        previous = cell[start]
+        for z in outwards(start, direction, len(cell)):
+            if blank(image[z]):
+                continue
+            previous = find(z, previous)
+            if not previous.any():
+                break
+            cell[z] = previous
+    stack.bridge_gaps(cell)
+    stack.majority(cell, odd(p.smoothing / voxel[0]))
+    cell &= ~background
+    cell |= nucleus
+    stack.keep_component(cell)
+    if trace is not None:
+        steps.show_majority(trace, cell, "cell", p)
+    return cell
+
+
+def own_piece(
+    tissue: Mask, centre: tuple[int, int], pixel: tuple[float, float], p: MethodParameters
+) -> Mask:
+    """The basin of a slice at the cell's centre; all tissue where that lies in the resin."""
+    if not tissue[centre]:
+        return tissue
+    pieces = basins(tissue, pixel, p)
+    own: Mask = pieces == pieces[centre]
+    return own
