@@ -40,7 +40,7 @@ def detect_cells(
     background_parameters: BackgroundParameters | None = None,
     levels: GreyLevels | None = None,
 ) -> pd.DataFrame:
-    """Find the cells in slices `spacing` nm apart (J. Imaging 2021, section 2.4; method A.3).
+    """Find the cells in slices `spacing` nm apart, or less in a thin volume (method A.3).
 
     Each analysed slice is one dask task, which holds that plane, with those beside it that its
     background depends on, and returns a few rows.
