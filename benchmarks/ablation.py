@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from benchmarks.stacks import Stack, agreement, segment_stack
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
@@ -35,13 +37,14 @@ def ablation(
         ``seconds``.
     """
     rows = []
+    classes = {key: values for key, values in CLASSES.items() if np.isin(values, stack.truth).any()}
     for name, overrides in (("all steps", {}), *steps):
         start = time.perf_counter()
         masks = segment_stack(stack, method=method, parameters=Parameters.from_dict(overrides))
         seconds = time.perf_counter() - start
         masks["cytoplasm"] = masks["cell"] & ~masks["nucleus"]
-        scores = agreement(masks, stack, CLASSES)
-        row = {key: round(scores[key].pooled.ji, 4) for key in CLASSES}
+        scores = agreement(masks, stack, classes)
+        row = {key: round(scores[key].pooled.ji, 4) for key in classes}
         row["nucleus_slices"] = round(scores["nucleus"].summaries()["ji"]["mean"], 4)
         tell(f"{name:<44}" + "".join(f"{value:>9.4f}" for value in row.values()))
         rows.append({"step": name, "overrides": overrides, **row, "seconds": round(seconds, 1)})

@@ -18,18 +18,11 @@ from hela_dask.evaluate import score_classes, score_instances
 from hela_dask.phantom import make_phantom, plan_phantom
 from hela_dask.predictions import predictions_of
 from hela_dask.running.provenance import read_run
+from hela_dask.running.scoring import CLASSES
 from hela_dask.scores import ClassScore, ClassScores
 
 __all__ = ["CLASSES", "RANGES", "otsu", "phantom_run", "real_run", "score_real", "truth_path"]
 
-# Values of the published maps: 1 nuclear envelope, 2 nucleus, 3 other cells, 4 resin, 5 cytoplasm.
-CLASSES: dict[str, tuple[int, ...]] = {
-    "nucleus": (2,),
-    "cell": (1, 2, 5),
-    "cytoplasm": (1, 5),
-    "envelope": (1,),
-    "background": (4,),
-}
 SURFACES = ("nucleus", "cell")
 
 # All labelled slices; the lower pole of the cell; the rest.
@@ -58,13 +51,8 @@ def score_real(run: Path, data: Path) -> dict[str, Any]:
     """Scores of a run on the real stack in each range of slices, and a curve a class."""
     facts = read_run(run)
     predicted = predictions_of(Path(facts["labels"]["cells"]).parent)
-    classes = {
-        name: values
-        for name, values in CLASSES.items()
-        if name != "envelope" or predicted["envelope"].is_dir()
-    }
     scores = score_classes(
-        predicted, truth_path(data), classes, slices=RANGES["1-180"], hausdorff=SURFACES
+        predicted, truth_path(data), CLASSES, slices=RANGES["1-180"], hausdorff=SURFACES
     )
     seconds = {stage: round(value, 1) for stage, value in facts["timings"].items()}
     return {
@@ -72,7 +60,7 @@ def score_real(run: Path, data: Path) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "seconds": {**seconds, "all": round(sum(seconds.values()), 1)},
         "ranges": {
-            part: {name: _figures(scores.within(*ends)[name]) for name in classes}
+            part: {name: _figures(scores.within(*ends)[name]) for name in CLASSES}
             for part, ends in RANGES.items()
         },
         "curves": _curves(scores),
