@@ -202,7 +202,9 @@ class AssembleParameters(_Stage):
     cover: float = knob(
         0.9, "a piece is the cell's if that was over this part of it there", low=0.01, high=1.0
     )
-    largest_gap: float = knob(2.0, "what is larger between cells may be one without a label, µm²")
+    largest_piece: float = knob(
+        3.0, "larger, about 2 µm across, it may be a neighbour without a label, µm²"
+    )
 
 
 @dataclass(frozen=True)

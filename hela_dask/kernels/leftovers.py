@@ -62,13 +62,12 @@ def join_leftovers(
     """Cells of one plane, with the tissue that nobody claimed and that is theirs.
 
     Regions are segmented as if alone, and each leaves out what it takes for its neighbour's: a
-    sliver between two cells, a protrusion beyond a neck. A connected piece of such tissue that
-    touches nothing but resin and one cell is that cell's if, within ``reach`` along z, its
-    region claims ``cover`` of the piece's pixels: there the cell goes on. What touches no cell
-    (a vesicle in the resin), hangs together with tissue that no cell has there (an unlabelled
-    neighbour), or comes out of nowhere, stays free. A piece between several cells, up to
-    ``largest_gap``, is parted: each of its pixels goes to the nearest of those that it touches,
-    a tie to the lower label.
+    sliver between two cells, a protrusion beyond a neck. A connected piece of such tissue, up to
+    ``largest_piece``, that touches nothing but resin and one cell is that cell's if, within
+    ``reach`` along z, its region claims ``cover`` of the piece's pixels: there the cell goes on.
+    A piece between several cells is parted: each of its pixels goes to the nearest of those that
+    it touches, a tie to the lower label. What touches no cell (a vesicle in the resin), hangs
+    together with the body of a neighbour that has no label, or comes out of nowhere, stays free.
 
     The rule looks at one whole plane, and along z at what regions claim, which no other piece
     changes: the answer does not depend on slabs or chunks.
@@ -94,32 +93,29 @@ def join_leftovers(
     if not free.any() or not cells.any():
         return joined
     pieces, count = ndimage.label(free)
-    touched, owners = _contacts(pieces, cells)
-    alone = np.bincount(touched, minlength=count + 1) == 1
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    small = sizes * (pixel[0] * pixel[1] / 1e6) <= parameters.largest_piece
+    touched, owners = _contacts(pieces, free, cells)
+    neighbours = np.bincount(touched, minlength=count + 1)
     owner = np.zeros(count + 1, cells.dtype)
     owner[touched] = owners
-    owner[~alone] = 0
-    places = np.flatnonzero((owner > 0)[pieces])
-    _join_covered(joined, pieces, owner, places, around, parameters.cover)
-
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    small = sizes * (pixel[0] * pixel[1] / 1e6) <= parameters.largest_gap
-    between = np.unique(touched[small[touched] & ~alone[touched]])
-    for piece, box in _boxes(pieces, between):
+    owner[~small | (neighbours != 1)] = 0
+    _join_covered(joined, pieces, owner, sizes, around, parameters.cover)
+    for piece, box in _boxes(pieces, np.flatnonzero(small & (neighbours > 1))):
         here = pieces[box] == piece
         joined[box][here] = _nearest(cells[box], owners[touched == piece], pixel)[here]
     return joined
 
 
-def _contacts(pieces: npt.NDArray[np.integer], cells: Labels) -> tuple[Ids, Ids]:
+def _contacts(pieces: npt.NDArray[np.integer], free: Mask, cells: Labels) -> tuple[Ids, Ids]:
     """Each pair of a piece and a cell that share a pixel's edge."""
-    width = int(cells.max()) + 1
+    width, owned = int(cells.max()) + 1, cells > 0
     keys = []
     for axis in (0, 1):
         for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
             here = (one, np.s_[:]) if axis == 0 else (np.s_[:], one)
             there = (other, np.s_[:]) if axis == 0 else (np.s_[:], other)
-            meets = (pieces[here] > 0) & (cells[there] > 0)
+            meets = free[here] & owned[there]
             piece, cell = pieces[here][meets], cells[there][meets]
             keys.append(np.unique(piece.astype(np.int64) * width + cell))
     pairs = np.unique(np.concatenate(keys))
@@ -130,22 +126,21 @@ def _join_covered(
     joined: Labels,
     pieces: npt.NDArray[np.integer],
     owner: Labels,
-    places: Ids,
+    sizes: Ids,
     around: Mapping[int, Around],
     cover: float,
 ) -> None:
     """Add the pieces that the region of their owner claims in a slice near this one."""
+    places = np.flatnonzero((owner > 0)[pieces])
     piece = pieces.ravel()[places]
-    of = owner[piece]
-    for label in map(int, np.unique(of)):
-        mine = places[of == label]
-        numbers, number = np.unique(piece[of == label], return_inverse=True)
-        size = np.bincount(number, minlength=numbers.size)
-        claims = around[label].claims(*np.divmod(mine, pieces.shape[1]))
-        most = np.zeros(numbers.size, np.int64)
+    most = np.zeros(sizes.size, np.int64)
+    for label in map(int, np.unique(owner[owner > 0])):
+        mine = owner[piece] == label
+        claims = around[label].claims(*np.divmod(places[mine], pieces.shape[1]))
         for slice_ in claims:
-            np.maximum(most, np.bincount(number[slice_], minlength=numbers.size), out=most)
-        joined.ravel()[mine[(most >= cover * size)[number]]] = label
+            np.maximum(most, np.bincount(piece[mine][slice_], minlength=sizes.size), out=most)
+    covered = most >= cover * sizes
+    joined.ravel()[places] = np.where(covered[piece], owner[piece], 0)
 
 
 def _boxes(
@@ -153,7 +148,9 @@ def _boxes(
 ) -> Iterator[tuple[int, tuple[slice, slice]]]:
     """Pieces, and the part of the plane that holds each and the pixels around it."""
     if wanted.size:
-        found = ndimage.find_objects(np.where(np.isin(pieces, wanted), pieces, 0))
+        kept = np.arange(int(pieces.max()) + 1, dtype=pieces.dtype)
+        kept[~np.isin(kept, wanted)] = 0
+        found = ndimage.find_objects(kept[pieces])
         for piece in map(int, wanted):
             y, x = found[piece - 1]
             yield (

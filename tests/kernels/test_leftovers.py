@@ -79,14 +79,15 @@ def test_tissue_between_two_cells_is_parted_in_the_middle() -> None:
     assert join("1.2/ooo/...", pixel=(120.0, 40.0)) == "1.2/112/..."
 
 
-def test_a_large_piece_between_cells_may_be_a_cell_without_a_label() -> None:
+def test_a_large_piece_may_be_a_cell_without_a_label() -> None:
     drawn = "1oooooooo2"
-    few = AssembleParameters(largest_gap=0.0127)  # 8 pixels are 0.0128 µm²
-    enough = AssembleParameters(largest_gap=0.0129)
+    few = AssembleParameters(largest_piece=0.0127)  # 8 pixels are 0.0128 µm²
+    enough = AssembleParameters(largest_piece=0.0129)
     assert join(drawn, parameters=few) == drawn
     assert join(drawn, parameters=enough) == "1111122222"
-    # Even where one of the two goes on: it is between both.
-    assert join(drawn, "1111111112", parameters=few) == drawn
+    # Even where a cell goes on.
+    assert join("1oooooooo.", "111111111.", parameters=few) == "1oooooooo."
+    assert join("1oooooooo.", "111111111.", parameters=enough) == "111111111."
 
 
 def test_masks_need_not_reach_as_far_as_the_piece() -> None:
