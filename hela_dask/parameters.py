@@ -133,7 +133,7 @@ class MethodParameters(_Stage):
     """What the classical methods share: membranes, where a nucleus starts, how cells are parted."""
 
     line_sigma: float = knob(50.0, "scale of membranes seen in the plane, nm", low=1.0)
-    sheet_sigma: float = knob(60.0, "scale of membranes seen across slices, nm", low=1.0)
+    sheet_sigma: float = knob(60.0, "scale of membranes seen across slices, nm; 0: none are")
     slow: float = knob(
         750.0, "brightness changes along z slower than this are left in, nm", low=1.0
     )

@@ -50,7 +50,7 @@ class Membranes:
         pixel = self._voxel[1:]
         wanted = slice(first - low, last - low)
         lines = np.stack([ridge_plane(plane, p.line_sigma, pixel) for plane in block[wanted]])
-        if depth == 1:  # nothing is known across slices
+        if depth == 1 or p.sheet_sigma == 0:  # nothing is known across slices, or asked
             return lines, lines
         return lines, ridge_volume(block, p.sheet_sigma, self._voxel, wanted)
 
