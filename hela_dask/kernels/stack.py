@@ -68,8 +68,7 @@ def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None
     first, previous, wanted = 0, np.zeros(mask.shape[1:], dtype=np.int64), -1
     for z, plane in enumerate(mask):
         pieces, count = _pieces(plane, first)
-        both = (previous > 0) & (pieces > 0)
-        links.append(np.unique(np.stack([previous[both], pieces[both]]), axis=1))
+        links.append(_overlaps(previous, pieces))
         sizes.append(np.bincount(pieces[plane] - first, minlength=count + 1)[1:])
         if spot is not None and z == spot[0]:
             wanted = int(pieces[spot[1:]]) - 1
@@ -86,6 +85,17 @@ def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None
         pieces, count = _pieces(plane, first)
         plane[plane] = keep[pieces[plane] - 1]
         first += count
+
+
+def _overlaps(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs (2, n) of pieces of two slices that overlap."""
+    both = (one > 0) & (other > 0)
+    pairs = np.stack([one[both], other[both]])
+    # Along a row the pair hardly ever changes: only where it does is sorted.
+    changes = np.ones(pairs.shape[1], dtype=bool)
+    changes[1:] = (pairs[:, 1:] != pairs[:, :-1]).any(axis=0)
+    found: NDArray[np.int64] = np.unique(pairs[:, changes], axis=1)
+    return found
 
 
 def _pieces(plane: Mask, first: int) -> tuple[NDArray[np.int64], int]:
