@@ -17,8 +17,8 @@ _PROCESS = 400 * 2**20  # Python with the libraries loaded
 _BACKGROUND_PIXEL = 60  # of one plane: edges, components, distances
 _SEGMENT_VOXEL = 5  # of a window: two masks, their bits, the background as it is read
 _SEGMENT_PIXEL = 500  # of one plane of a window: membranes of some slices at a time
-_LABEL_VOXEL = 5.5  # two label volumes of two bytes, one with its pyramid
-_MASK_VOXEL = 3  # of the windows that reach into a slab
+_LABEL_VOXEL = 8.5  # three label volumes of two bytes, one with its pyramid; the resin
+_MASK_VOXEL = 4  # of the windows that reach into a slab, with slices on both sides of it
 _USABLE = 0.9  # dask ends a worker at 95 % of its memory
 
 
