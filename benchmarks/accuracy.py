@@ -39,11 +39,12 @@ class Work:
     runs: tuple[Path, ...]
     found: dict[str, Any]
     pictures: Path | None
+    workers: int | None = None
 
     def real(self) -> None:
         """Whole runs on the real cell; with pictures of the first method's."""
         runs = self.runs or tuple(
-            real_run(self.data, self.folder, method) for method in self.methods
+            real_run(self.data, self.folder, method, self.workers) for method in self.methods
         )
         scored = {read_run(run)["method"]: score_real(run, self.data) for run in runs}
         self.found["real"] = {**self.found.get("real", {}), **scored}
@@ -72,7 +73,7 @@ class Work:
         for method in self.methods:
             rows[method] = {}
             for seed in SEEDS:
-                rows[method][str(seed)] = phantom_run(self.folder, method, seed)
+                rows[method][str(seed)] = phantom_run(self.folder, method, seed, self.workers)
                 print(f"phantom {seed}, {method}: {rows[method][str(seed)]}", flush=True)
 
     def ablation(self) -> None:
@@ -133,6 +134,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--method", choices=METHODS, action="append", help="default: all")
     parser.add_argument("--run", type=Path, action="append", help="score this run, run nothing")
     parser.add_argument("--folder", type=Path, help="stores and runs; default: a temporary one")
+    parser.add_argument("--workers", type=int, help="of each run; default: as many as fit")
     parser.add_argument("--json", type=Path, default=DOCS / "accuracy.json")
     parser.add_argument("--write", action="store_true", help="the JSON, the page, its pictures")
     parser.add_argument("--page", action="store_true", help="only make the page from the JSON")
@@ -155,6 +157,7 @@ def main() -> None:
                 tuple(options.run or ()),
                 found,
                 DOCS / "accuracy" if options.write else None,
+                options.workers,
             )
             for name in sections:
                 SECTIONS[name](work)

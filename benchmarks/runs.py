@@ -34,7 +34,7 @@ def truth_path(data: Path) -> Path:
     return data / "roi1656" / "labels_z001-180.tif"
 
 
-def real_run(data: Path, folder: Path, method: str) -> Path:
+def real_run(data: Path, folder: Path, method: str, workers: int | None = None) -> Path:
     """The real stack converted and segmented with default parameters; the run folder.
 
     What is in `folder` already is continued, as a run always is.
@@ -43,7 +43,8 @@ def real_run(data: Path, folder: Path, method: str) -> Path:
     source = data / "roi1656" / "raw_z001-300.tif"
     if not store.exists():
         hd.convert(source, store, voxel_size=REAL_VOXEL)
-    result = hd.run(store, folder / f"roi1656-{method}.run", method=method, progress=False)
+    run = folder / f"roi1656-{method}.run"
+    result = hd.run(store, run, method=method, workers=workers, progress=False)
     return result.path
 
 
@@ -99,7 +100,7 @@ def otsu(data: Path) -> dict[str, Any]:
     return {part: _figures(scores.within(*ends)["background"]) for part, ends in RANGES.items()}
 
 
-def phantom_run(folder: Path, method: str, seed: int) -> dict[str, Any]:
+def phantom_run(folder: Path, method: str, seed: int, workers: int | None = None) -> dict[str, Any]:
     """The demo's phantom with another seed, segmented and matched with its own truth."""
     size = DemoSize(seed=seed)
     store = folder / f"phantom-{seed}.ome.zarr"
@@ -118,6 +119,7 @@ def phantom_run(folder: Path, method: str, seed: int) -> dict[str, Any]:
         folder / f"phantom-{seed}-{method}.run",
         method=method,
         labels=folder / f"phantom-{seed}-{method}.labels",
+        workers=workers,
         progress=False,
     )
     seconds = time.perf_counter() - start
