@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hela_dask.errors import ResourceError
+from hela_dask.kernels.background import background_halo
 from hela_dask.parameters import Parameters
 from hela_dask.storage.metadata import Image
 
@@ -14,7 +15,8 @@ __all__ = ["Need", "check_memory", "memory_needs", "window_need"]
 # Bytes a voxel or pixel at the highest point of each task, beside the image itself; measured with
 # `measured` in running/stages.py on 300 x 500 x 500 and 10 x 2000 x 2000 voxels, rounded up.
 _PROCESS = 400 * 2**20  # Python with the libraries loaded
-_BACKGROUND_PIXEL = 60  # of one plane: edges, components, distances
+_BACKGROUND_PIXEL = 40  # of one plane: grey values as floats, components, distances
+_BACKGROUND_VOXEL = 3.5  # of a slab: votes, the resin, its pyramid
 _SEGMENT_VOXEL = 5  # of a window: two masks, their bits, the background as it is read
 _SEGMENT_PIXEL = 500  # of one plane of a window: membranes of some slices at a time
 _LABEL_VOXEL = 8.5  # three label volumes of two bytes, one with its pyramid; the resin
@@ -62,11 +64,20 @@ def memory_needs(image: Image, slab_depths: tuple[int, int], parameters: Paramet
         min(length, round(extent / step) + 1)
         for extent, step, length in zip(size, level.voxel_size, level.shape, strict=True)
     ]
+    halo = background_halo(parameters.background, level.voxel_size[0])
     background, labels = (min(depth, level.shape[0]) for depth in slab_depths)
     return [
         Need(
             f"background of {background} slices of {level.shape[1]} x {level.shape[2]} pixels",
-            _PROCESS + int(plane * (background * (item + 1.4) + _BACKGROUND_PIXEL)),
+            _PROCESS
+            + int(
+                plane
+                * (
+                    min(background + 2 * halo, level.shape[0]) * 2 * item  # and its negative
+                    + background * _BACKGROUND_VOXEL
+                    + _BACKGROUND_PIXEL
+                )
+            ),
         ),
         window_need(image, window),
         Need(

@@ -10,6 +10,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from hela_dask.detect import detect_cells
+from hela_dask.lazy import background
 from hela_dask.link import link_cells
 from hela_dask.regions import cell_regions
 from hela_dask.segment import segment_cell
@@ -54,3 +55,19 @@ def test_a_slice_of_full_resolution_has_its_nucleus_in_one_piece(
     nucleus, cell = (float(masks[part].sum()) * 1e-4 for part in ("nucleus", "cell"))
     assert 52 < nucleus < 62
     assert 135 < cell < 150
+
+
+def test_resin_agrees_with_the_truth_in_both_parts_and_as_a_negative(real_data: Path) -> None:
+    folder = real_data / "roi1656"
+    for start, least in ((36, 0.925), (120, 0.915)):
+        # Nine slices with the three on either side that they depend on.
+        span = range(start - 3, start + 12)
+        stack = tifffile.imread(folder / "raw_z001-300.tif", key=span)
+        truth = tifffile.imread(folder / "labels_z001-180.tif", key=span)[3:-3] == 4
+        volume = make_volume(stack, (50.0, 40.0, 40.0), chunks=(5, -1, -1))
+        found = background(volume).values[3:-3]
+        agreement = (found & truth).sum() / (found | truth).sum()
+        assert agreement > least, start
+        np.testing.assert_array_equal(
+            background(volume.copy(data=~volume.data)).values[3:-3], found
+        )

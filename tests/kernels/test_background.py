@@ -1,7 +1,8 @@
-"""Resin in drawn slices: clefts, fragments, smears, gain and offset, pixel sizes, no resin."""
+"""Resin in drawn slices: clefts, fragments, smears, odd slices, grey levels, pixels, no resin."""
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.background import background_slice
+from hela_dask.kernels.background import background_block, background_halo, background_slice
+from hela_dask.kernels.levels import GreyLevels
 from hela_dask.parameters import BackgroundParameters
 
 Mask = NDArray[np.bool_]
@@ -163,3 +165,98 @@ def test_a_plane_of_one_grey_value_has_no_background_and_no_warnings(
         found = background_slice(np.full((90, 70), value, dtype), PIXEL, DEFAULTS)
     assert found.shape == (90, 70)
     assert not found.any()
+
+
+VOXEL = (50.0, *PIXEL)
+
+
+def test_a_smear_that_hangs_on_to_a_cell_is_parted_from_it() -> None:
+    rows, columns = plane()
+    tissue = two_cells()
+    dark = np.exp(-(((rows - 1800) / 1100) ** 2) - ((columns - 8000) / 4500) ** 2)
+    smeared = np.where(tissue, draw(tissue), draw(tissue) - 75 * dark)
+    found = background_slice(smeared, PIXEL, DEFAULTS)
+    heart = ~tissue & (dark > 0.8)
+    assert (smeared[heart] < 165).mean() > 0.9
+    assert found[heart].mean() > 0.9
+    assert found[tissue].mean() < 0.03
+
+
+def test_a_slow_gradient_changes_little() -> None:
+    tissue = two_cells()
+    # A fifth of the contrast from side to side, in cells and resin alike.
+    image = draw(tissue) + np.linspace(-6.5, 6.5, tissue.shape[1])
+    assert iou(background_slice(image, PIXEL, DEFAULTS), ~tissue) > 0.96
+
+
+def test_a_dark_or_bright_slice_is_read_by_its_own_levels() -> None:
+    tissue = two_cells()
+    stack = np.stack([draw(tissue, seed=seed) for seed in range(5)]).astype(float)
+    stack[2] += 40
+    stack[3] *= 0.8
+    found = background_block(stack, VOXEL, DEFAULTS)
+    assert min(iou(one, ~tissue) for one in found) > 0.97
+
+
+def test_a_black_slice_is_what_its_neighbours_are() -> None:
+    tissue = two_cells()
+    stack = np.stack([draw(tissue, seed=seed) for seed in range(3)])
+    stack[1] = 0
+    found = background_block(stack, VOXEL, DEFAULTS)
+    assert min(iou(one, ~tissue) for one in found) > 0.97
+
+
+def test_what_one_slice_alone_shows_is_outvoted() -> None:
+    tissue = two_cells()
+    stack = np.stack([draw(tissue, seed=seed) for seed in range(5)])
+    stack[2, 150:170, 180:220] = 145
+    expected = background_block(stack[[0, 1, 1, 3, 4]], VOXEL, DEFAULTS)[2]
+    assert (background_block(stack, VOXEL, DEFAULTS)[2] != expected).mean() < 0.003
+    alone = background_block(stack, VOXEL, dataclasses.replace(DEFAULTS, smoothing=0.0))
+    assert (alone[2] != expected).sum() > 20 * 30
+
+
+@pytest.mark.parametrize(("kind", "share"), [(True, 0.0), (False, 1.0)])
+def test_neighbours_and_the_volume_tell_what_a_slice_of_one_kind_is(
+    kind: bool, share: float
+) -> None:
+    pure = draw(np.full(plane()[0].shape, kind))
+    near = draw(two_cells())
+    beside = background_block(np.stack([near, near, pure, pure, pure]), VOXEL, DEFAULTS)
+    assert abs(beside[3].mean() - share) < 0.02
+    far = background_block(pure[None], VOXEL, DEFAULTS, GreyLevels(cell=145.0, resin=210.0))
+    assert abs(far.mean() - share) < 0.02
+    assert not background_block(pure[None], VOXEL, DEFAULTS).any()
+
+
+def test_a_black_frame_counts_as_resin_and_changes_nothing_inside() -> None:
+    tissue = two_cells()
+    image = draw(tissue)
+    framed = np.pad(image, ((100, 0), (50, 150)))
+    found = background_slice(framed, PIXEL, DEFAULTS)
+    inside = found[100:, 50:-150]
+    assert iou(inside, ~tissue) > 0.97
+    found[100:, 50:-150] = True
+    assert found.all()
+
+
+@pytest.mark.parametrize("power", [0.7, 1.4])
+def test_gamma_changes_little(power: float) -> None:
+    image = 255 * (draw(two_cells()) / 255) ** power
+    assert iou(background_slice(image, PIXEL, DEFAULTS), ~two_cells()) > 0.965
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_any_slabs_with_their_halo_give_the_same_bits(depth: int) -> None:
+    rng = np.random.default_rng(1)
+    stack = np.stack([draw(two_cells(), seed=seed)[:200] for seed in range(7)]).astype(float)
+    stack += rng.integers(-20, 20, (7, 1, 1))
+    stack[4] = 9
+    whole = background_block(stack, VOXEL, DEFAULTS)
+    halo = background_halo(DEFAULTS, VOXEL[0])
+    assert halo == 3
+    for start in range(0, 7, depth):
+        first, stop = max(0, start - halo), min(7, start + depth)
+        wanted = slice(start - first, stop - first)
+        part = background_block(stack[first : stop + halo], VOXEL, DEFAULTS, wanted=wanted)
+        np.testing.assert_array_equal(part, whole[start:stop])
