@@ -183,8 +183,8 @@ def _ablation(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
                 _number(row[key]) + ("" if row is rows[0] else f" ({row[key] - rows[0][key]:+.3f})")
                 for key in (*classes, "nucleus_slices")
             ]
-            table.append([row["step"], *scores, f"{row['seconds']:.0f}"])
-        head = ["", *(NAMES[key] for key in classes), "nucleus, mean of slices", "seconds"]
+            table.append([row["step"], *scores])
+        head = ["", *(NAMES[key] for key in classes), "nucleus, mean of slices"]
         lines += ["", f"### {name.capitalize()}", "", *_table(head, table)]
     return ["## What each step adds", "", notes["ablation"].strip(), *lines] if lines else []
 

@@ -151,17 +151,16 @@ def segment_stack(
     *,
     method: str = DEFAULT_METHOD,
     parameters: Parameters | None = None,
-    resin: bool = True,
+    resin: xr.DataArray | None = None,
 ) -> xr.Dataset:
-    """The stack's cell, its background found by the library; in this process, one thread.
+    """The stack's cell; its background is found by the library unless `resin` is given.
 
-    Without `resin` no background is looked for, as in a run where none is visible.
+    In this process, on one thread.
     """
     volume = as_volume(stack.image, stack.voxel)
-    background = None if resin else volume.copy(data=np.zeros(volume.shape, dtype=bool))
     with dask.config.set(scheduler="synchronous"):
         return segment_cell(
-            volume, whole_region(stack), method, parameters=parameters, background=background
+            volume, whole_region(stack), method, parameters=parameters, background=resin
         )
 
 
