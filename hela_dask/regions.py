@@ -87,7 +87,8 @@ def cell_regions(
     20 x 20 x 15 µm around the centre, more where the cell itself is larger (``room`` heights on
     each side, and ``cap`` beyond the chain's ends), so that it stays in the middle; cut off where
     the volume ends. A centre closer to a side of the plane than ``margin``, or than its own
-    height if that is less, gets the status ``too_close_to_edge``; its region is made all the same.
+    height if that is less, gets the status ``too_close_to_edge``; its region is made all the same,
+    but no larger than ``room`` and ``cap`` ask for: only a part of the cell is there.
 
     Parameters
     ----------
@@ -131,17 +132,20 @@ def _region(
         )
     start = edges[0][0] + (cell.first_slice - 1) * size[0]
     stop = edges[0][0] + cell.last_slice * size[0]
-    reach = max(centre[0] - start, stop - centre[0]) + parameters.cap
-    width = max(parameters.width / 2, parameters.room * cell.height)
-    wanted = [
-        (place - half, place + half)
-        for place, half in zip(
-            centre, (max(parameters.depth / 2, reach), width, width), strict=True
-        )
-    ]
-    boxes = [_snap(*pair) for pair in zip(wanted, edges, size, strict=True)]
     side, distance = _nearest_side(centre, edges)
     margin = min(parameters.margin, _CUT * cell.height)
+    room = parameters.room * cell.height
+    if distance < margin and math.isfinite(room):
+        # Only a part of the cell is there, and the usual window is for a whole one.
+        width = min(parameters.width / 2, room)
+        deep = (start - parameters.cap, stop + parameters.cap)
+    else:
+        width = max(parameters.width / 2, room)
+        reach = max(centre[0] - start, stop - centre[0]) + parameters.cap
+        reach = max(parameters.depth / 2, reach)
+        deep = (centre[0] - reach, centre[0] + reach)
+    wanted = [deep, *((place - width, place + width) for place in centre[1:])]
+    boxes = [_snap(*pair) for pair in zip(wanted, edges, size, strict=True)]
     status, reason = str(cell.status), str(cell.reason)
     if distance < margin:
         note = f"centre {_um(distance)} µm from the {side}, less than {_um(margin)} µm"

@@ -55,9 +55,13 @@ def ridge_volume(
     wanted
         The slices of the block that are returned.
     """
-    orders = ((2, 0, 0), (0, 2, 0), (0, 0, 2), (1, 1, 0), (1, 0, 1), (0, 1, 1))
-    hessian = [_derivative(block, sigma, voxel, order, wanted) for order in orders]
-    ridge = np.empty_like(hessian[0])
+    z0, z1, z2 = (_along(block, 0, sigma, voxel, n)[wanted] for n in range(3))
+    # Each pass along an axis serves all the derivatives that need it.
+    z0y0, z0y1, z0y2 = (_along(z0, 1, sigma, voxel, n) for n in range(3))
+    z1y0, z1y1 = (_along(z1, 1, sigma, voxel, n) for n in range(2))
+    last = ((_along(z2, 1, sigma, voxel, 0), 0), (z0y2, 0), (z0y0, 2), (z1y1, 0), (z1y0, 1))
+    hessian = [_along(part, 2, sigma, voxel, n) for part, n in (*last, (z0y1, 1))]
+    ridge = np.empty_like(z0)
     for plane, parts in zip(ridge, zip(*hessian, strict=True), strict=True):
         plane[:] = _largest_eigenvalue(*parts)
     return ridge
@@ -82,19 +86,21 @@ def ridge_halo(sigma: float, voxel: tuple[float, float, float]) -> int:
 
 
 def _derivative(
-    image: NDArray[Any],
-    sigma: float,
-    pixel: tuple[float, ...],
-    order: tuple[int, ...],
-    wanted: slice = slice(None),
+    image: NDArray[Any], sigma: float, pixel: tuple[float, ...], order: tuple[int, ...]
 ) -> Grey:
-    """Scale-normalised Gaussian derivative in physical units, of the wanted first indices."""
+    """Scale-normalised Gaussian derivative in physical units."""
     derived: Grey = np.asarray(image, dtype=np.float32)
-    for axis, (size, n) in enumerate(zip(pixel, order, strict=True)):
-        kernel = _kernel(sigma / size, n) * (sigma / size) ** n
-        derived = ndimage.correlate1d(derived, kernel, axis, mode="nearest")
-        if axis == 0:
-            derived = derived[wanted]
+    for axis, n in enumerate(order):
+        derived = _along(derived, axis, sigma, pixel, n)
+    return derived
+
+
+def _along(image: NDArray[Any], axis: int, sigma: float, pixel: tuple[float, ...], n: int) -> Grey:
+    """The n-th of these derivatives along one axis."""
+    kernel = _kernel(sigma / pixel[axis], n) * (sigma / pixel[axis]) ** n
+    derived: Grey = ndimage.correlate1d(
+        np.asarray(image, dtype=np.float32), kernel, axis, mode="nearest"
+    )
     return derived
 
 

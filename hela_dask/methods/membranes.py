@@ -19,7 +19,7 @@ Grey = NDArray[np.float32]
 Voxel = tuple[float, float, float]
 
 # Slices of membrane strength that are computed together.
-SLAB = 8
+SLAB = 16
 
 
 class Membranes:
