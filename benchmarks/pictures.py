@@ -128,7 +128,7 @@ def _window(mask: NDArray[Any], shape: tuple[int, ...], square: int) -> tuple[sl
     return sides[0], sides[1]
 
 
-def outlines(data: Path, path: Path, method: str = DEFAULT_METHOD, width: int = 1500) -> Path:
+def outlines(data: Path, path: Path, method: str = DEFAULT_METHOD, width: int = 1100) -> Path:
     """Nucleus and cell in the ten full-resolution slices of the second cell, on one sheet."""
     files = sorted((data / "roi6005").glob("*.tif"))
     panel = width / 5
@@ -151,6 +151,6 @@ def outlines(data: Path, path: Path, method: str = DEFAULT_METHOD, width: int = 
         for name, colour in (("cell", CELL), ("nucleus", NUCLEUS)):
             mask = masks[name].values[0][::2, ::2].astype(np.uint8)
             outline(axes, mask, (20.0, 20.0), colour, 1.0)
-        number(axes, 1.6, 1.0, file.stem, 7)
-        scale_bar(axes, 0.01 * (x.stop - x.start), 0.01 * (y.stop - y.start), size=7)
+        number(axes, 1.9, 1.0, file.stem, 6)
+        scale_bar(axes, 0.01 * (x.stop - x.start), 0.01 * (y.stop - y.start), size=6)
     return save(figure, path)
