@@ -13,7 +13,7 @@ from hela_dask.kernels import morphology
 from hela_dask.kernels.morphology import EIGHT
 from hela_dask.parameters import VolumetricParameters
 
-__all__ = ["Core", "fill_holes", "find_core"]
+__all__ = ["Core", "even_out", "fill_holes", "find_core"]
 
 Mask = NDArray[np.bool_]
 Grey = NDArray[np.float32]
@@ -25,6 +25,9 @@ _STEPS = 9
 # Connectivity, and shares of membranes, are taken at pixels about this large: a third of the
 # membranes' own scale of blur loses nothing.
 _COARSE = 80.0
+
+# A smaller part of a slice, in nm², does not tell what the inside of a nucleus looks like.
+_ENOUGH = 1e6
 
 # A step that adds less than this part is too small to tell what it is.
 _LITTLE = 0.02
@@ -227,3 +230,42 @@ def fill_holes(
     kept = np.concatenate([[True], np.nan_to_num(np.atleast_1d(medians)) > hole])
     filled: Mask = core | (holes & ~kept[pieces])
     return filled
+
+
+def even_out(
+    strength: NDArray[np.uint8], core: Mask, voxel: tuple[float, float, float], span: float
+) -> None:
+    """Make membrane strength mean the same in each slice, in place.
+
+    Focus, contrast and noise drift along z, and with them how rough the inside of the nucleus
+    looks. Its median, and the distance from there to the eighth decile, are brought to what is
+    usual in the core's slices; both are medians along z, so that one odd slice stays odd.
+
+    Parameters
+    ----------
+    strength
+        (z, y, x) membrane strength.
+    core
+        (z, y, x) a first core.
+    voxel
+        Voxel size (z, y, x) in nm.
+    span
+        Height in nm of the medians along z.
+    """
+    slices, numbers = [], []
+    for z in range(len(core)):
+        inside = ndimage.binary_fill_holes(core[z])
+        if inside.sum() * voxel[1] * voxel[2] >= _ENOUGH:
+            slices.append(z)
+            numbers.append(np.percentile(strength[z][inside], (50, 80)))
+    if len(slices) < 2:
+        return
+    known = np.array(numbers)
+    known[:, 1] = np.maximum(known[:, 1] - known[:, 0], 1)
+    size = 2 * int(span / voxel[0] / 2) + 1
+    smooth = ndimage.median_filter(known, size=(min(size, len(known)), 1), mode="nearest")
+    usual = np.median(known, axis=0)
+    for z in range(len(strength)):
+        middle, spread = smooth[int(np.argmin(np.abs(np.array(slices) - z)))]
+        even = (strength[z] - np.float32(middle)) * np.float32(usual[1] / spread) + usual[0]
+        strength[z] = np.clip(np.rint(even), 0, 255)

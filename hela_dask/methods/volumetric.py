@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
-from hela_dask.kernels.core import Core, fill_holes, find_core
+from hela_dask.kernels.core import Core, even_out, fill_holes, find_core
 from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.nucleus import envelope_ring, smoothest_spot
 from hela_dask.kernels.outline import outline_volume, refine_outline
@@ -92,9 +92,10 @@ def _nucleus(
     if spot is None:
         return np.zeros(image.shape, dtype=bool), nothing, "no tissue near the centre"
     strength = _strength(rough_image, membranes)
-    core = find_core(
-        (strength < p.membrane * _TENTHS) & ~rough_resin, ~rough_resin, spot, rough_voxel, p
-    )
+    tissue = ~rough_resin
+    first = find_core((strength < p.membrane * _TENTHS) & tissue, tissue, spot, rough_voxel, p)
+    even_out(strength, first.mask, rough_voxel, p.spot)
+    core = find_core((strength < p.membrane * _TENTHS) & tissue, tissue, spot, rough_voxel, p)
     core.others[:, 1:] *= factors
     reason = _not_a_nucleus(core, rough_voxel, p)
     if reason:
