@@ -73,7 +73,7 @@ def _headline(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
         rows.append([f"**`{method}`**", *scores, _number(part["nucleus"]["ji_mean"])])
     if "otsu" in found:
         resin = _number(found["otsu"]["1-180"]["ji"])
-        rows.append(["Otsu's threshold of each slice", "", "", "", resin, ""])
+        rows.append(["Otsu's threshold of each slice, blurred by 40 nm", "", "", "", resin, ""])
     rows += [list(row) for row in OTHERS]
     head = ["pooled JI", *(NAMES[name] for name in classes), "nucleus, mean of slices"]
     return ["## One real cell", "", notes["real"].strip(), "", *_table(head, rows)]
