@@ -44,6 +44,8 @@ def draw_cell(
     voxel: tuple[float, float, float] = (50.0, 40.0, 40.0),
     *,
     nucleus: bool = True,
+    twins: bool = False,
+    hole: float = 0.0,
     neighbour: bool = False,
     resin: bool = True,
     gap: float = 0.0,
@@ -58,6 +60,10 @@ def draw_cell(
         Voxel size, nm; the grain is the same at any.
     nucleus
         Whether it has one.
+    twins
+        Two smaller ones instead, side by side.
+    hole
+        Radius in nm of a channel of cytoplasm along z through its middle.
     neighbour
         Draw another cell, without nucleus, that touches it on the right.
     resin
@@ -88,6 +94,15 @@ def draw_cell(
     core = np.zeros(shape, dtype=bool)
     if nucleus:
         within = _depth(places, CENTRE, _NUCLEUS)
+        if twins:
+            left, right = (
+                _depth(places, (*CENTRE[:2], CENTRE[2] + side), (800.0, 1200.0, 1200.0))
+                for side in (-1300.0, 1300.0)
+            )
+            within = np.maximum(left, right)
+        if hole:
+            away = np.hypot(places[1] - CENTRE[1], places[2] - CENTRE[2])
+            within = np.minimum(within, away - hole)
         image = np.where(within > 0, 150 + 3 * grain, image)
         wall = np.exp(-(within**2) / (2 * 35.0**2))
         wall[(abs(places[1] - CENTRE[1]) < gap / 2) & (places[2] > CENTRE[2])] = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import edt
 import numpy as np
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels import morphology
-from hela_dask.kernels.morphology import EIGHT
 from hela_dask.parameters import VolumetricParameters
 
 __all__ = ["Core", "even_out", "fill_holes", "find_core"]
@@ -18,6 +18,11 @@ __all__ = ["Core", "even_out", "fill_holes", "find_core"]
 Mask = NDArray[np.bool_]
 Grey = NDArray[np.float32]
 Voxel = tuple[float, float, float]
+
+# 8-connected in a slice; from slice to slice only straight up and down.
+_STACKED = np.zeros((3, 3, 3), dtype=bool)
+_STACKED[1] = True
+_STACKED[:, 1, 1] = True
 
 # Clearances that are tried, evenly on a logarithmic scale: each a sixth smaller than the last.
 _STEPS = 9
@@ -200,35 +205,45 @@ def _resin_share(core: Mask, tissue: Mask, clearance: float, voxel: Voxel) -> fl
 
 
 def fill_holes(
-    core: Mask, strength: NDArray[np.float32], voxel: tuple[float, float], hole: float
+    core: Mask, strength: NDArray[Any], voxel: tuple[float, float, float], hole: float
 ) -> Mask:
-    """Fill what a slice of the core surrounds, unless it lies behind an envelope.
+    """Fill what the core surrounds in its slices, unless it lies behind an envelope.
 
     Nucleoli have faint rims and belong to the nucleus. A channel of cytoplasm through it has the
-    envelope around it, a strong one: it stays a hole.
+    envelope around it, a strong one: it stays a hole, in all slices, although its ends, where the
+    envelope lies flat, look fainter.
 
     Parameters
     ----------
     core
-        (y, x) one slice.
+        (z, y, x).
     strength
-        (y, x) membrane strength.
+        (z, y, x) membrane strength.
     voxel
-        Pixel size (y, x) in nm.
+        Voxel size (z, y, x) in nm.
     hole
         A hole is kept where the median strength along its rim, at its strongest line, is more.
     """
-    holes = ndimage.binary_fill_holes(core) & ~core
-    pieces, count = ndimage.label(holes, structure=EIGHT)
+    box = ndimage.find_objects(core.view(np.uint8))
+    if not box:
+        return core
+    inner, here = core[box[0]], strength[box[0]]
+    holes = np.zeros_like(inner)
+    peaks = np.zeros(inner.shape, dtype=here.dtype)
+    for plane, out, peak, values in zip(inner, holes, peaks, here, strict=True):
+        out[:] = ndimage.binary_fill_holes(plane) & ~plane
+        if out.any():
+            # The line runs where the strength is highest across the rim, a membrane's width in.
+            rim = out & (morphology.distance_to(plane, voxel[1:]) <= 2 * max(*voxel[1:], 40.0))
+            peak[rim] = np.maximum(ndimage.maximum_filter(values, size=3)[rim], 1)
+    pieces, count = ndimage.label(holes, structure=_STACKED)
     if count == 0:
         return core
-    # The line runs where the strength is highest across the rim: about a membrane's width in.
-    rim = holes & (morphology.distance_to(core, voxel) <= 2 * max(*voxel, 40.0))
-    peak = ndimage.maximum_filter(strength, size=3)
-    numbers = np.arange(1, count + 1)
-    medians = ndimage.median(peak, np.where(rim, pieces, 0), numbers)
+    labels = np.where(peaks > 0, pieces, 0)
+    medians = ndimage.median(peaks, labels, np.arange(1, count + 1))
     kept = np.concatenate([[True], np.nan_to_num(np.atleast_1d(medians)) > hole])
-    filled: Mask = core | (holes & ~kept[pieces])
+    filled = core.copy()
+    filled[box[0]] |= holes & ~kept[pieces]
     return filled
 
 

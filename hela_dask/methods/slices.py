@@ -85,10 +85,11 @@ def coarser(image: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
     return result
 
 
-def finer(plane: Mask, factors: tuple[int, int], shape: tuple[int, ...]) -> Mask:
+def finer(plane: NDArray[Any], factors: tuple[int, int], shape: tuple[int, ...]) -> NDArray[Any]:
     """A plane of :func:`coarser` on the fine pixels again, its last ones repeated."""
     rows, columns = (
         np.minimum(np.arange(length) // n, short - 1)
         for length, n, short in zip(shape, factors, plane.shape, strict=True)
     )
-    return plane[np.ix_(rows, columns)]
+    fine: NDArray[Any] = plane[np.ix_(rows, columns)]
+    return fine

@@ -28,6 +28,7 @@ from hela_dask.methods.slices import (
     nearest_shown,
 )
 from hela_dask.methods.trace import Trace
+from hela_dask.methods.volumetric_steps import Shown
 from hela_dask.parameters import Parameters, VolumetricParameters
 
 __all__ = ["volumetric"]
@@ -60,7 +61,7 @@ def volumetric(
     if not background.any():
         why = "no resin is visible in the region, so the cell cannot be told from its neighbours"
         ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
-        return Masks(nucleus, nucleus.copy(), ring & ~nucleus, "no_resin", why)
+        return Masks(nucleus, nucleus.copy(), ring, "no_resin", why)
     cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
     nucleus &= cell
     if not nucleus.any():
@@ -85,44 +86,67 @@ def _nucleus(
     factors, rough_voxel = coarser_by(voxel, p.resolution)
     rough_image = coarser(image, factors)
     rough_resin = background if factors == (1, 1) else coarser(background, factors) >= 0.5
+    shown = Shown(trace, factors, image.shape[1:])
     start = (centre[0], *(at // n for at, n in zip(centre[1:], factors, strict=True)))
-    membranes = Membranes(rough_image, rough_resin, rough_voxel, p)
-    nothing = Core(np.zeros(rough_image.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
-    spot = _spot(membranes, rough_resin, start, rough_voxel, p)
-    if spot is None:
-        return np.zeros(image.shape, dtype=bool), nothing, "no tissue near the centre"
-    strength = _strength(rough_image, membranes)
-    tissue = ~rough_resin
-    first = find_core((strength < p.membrane * _TENTHS) & tissue, tissue, spot, rough_voxel, p)
-    even_out(strength, first.mask, rough_voxel, p.spot)
-    core = find_core((strength < p.membrane * _TENTHS) & tissue, tissue, spot, rough_voxel, p)
+    core, strength, reason = _core(rough_image, rough_resin, rough_voxel, start, p, shown)
     core.others[:, 1:] *= factors
-    reason = _not_a_nucleus(core, rough_voxel, p)
     if reason:
-        return np.zeros(image.shape, dtype=bool), nothing, reason
-    for z in map(int, np.flatnonzero(core.mask.any(axis=(1, 2)))):
-        core.mask[z] = fill_holes(
-            core.mask[z], strength[z], rough_voxel[1:], p.hole * p.membrane * _TENTHS
-        )
-    nucleus = outline_volume(strength, core.mask, rough_resin, rough_voxel, p)
-    stack.keep_component(nucleus, spot)
+        return np.zeros(image.shape, dtype=bool), core, reason
+    solid = fill_holes(core.mask, strength, rough_voxel, p.hole * p.membrane * _TENTHS)
+    shown.filled(solid)
+    nucleus = outline_volume(strength, solid, rough_resin, rough_voxel, p)
+    stack.keep_component(nucleus)
+    shown.outline(nucleus, p)
     if factors != (1, 1):
-        nucleus = _refined(nucleus, core.mask, image, background, voxel, factors=factors, p=p)
+        nucleus = _refined(nucleus, solid, image, background, voxel, factors=factors, p=p)
     for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
         nucleus[z] = morphology.erode(nucleus[z], max(voxel[1:]) + p.envelope, voxel[1:])
+    shown.nucleus(nucleus, factors != (1, 1), p)
     return nucleus, core, ""
+
+
+def _core(
+    image: NDArray[Any],
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, ...],
+    p: VolumetricParameters,
+    shown: Shown,
+) -> tuple[Core, NDArray[np.uint8], str]:
+    """The core of the nucleus, membrane strength, and why there is no nucleus."""
+    membranes = Membranes(image, background, voxel, p)
+    own = own_piece(~background[centre[0]], (centre[1], centre[2]), voxel[1:], p)
+    spot = _spot(membranes, own, centre, voxel, p)
+    if spot is None:
+        nothing = Core(np.zeros(image.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
+        return nothing, np.empty(0, np.uint8), "no tissue near the centre"
+    shown.spot(spot, image.shape, voxel, p)
+    strength, tissue = _strength(image, membranes), ~background
+    first = find_core((strength < p.membrane * _TENTHS) & tissue, tissue, spot, voxel, p)
+    even_out(strength, first.mask, voxel, p.spot)
+    free = (strength < p.membrane * _TENTHS) & tissue
+    core = find_core(free, tissue, spot, voxel, p)
+    # Most of it has to lie in the cell's own part of its first slice: else it is a neighbour's.
+    begun = core.mask[spot[0]]
+    foreign = np.count_nonzero(begun & own) <= np.count_nonzero(begun) / 2
+    shown.strength(strength, _TENTHS, p)
+    shown.free(free)
+    shown.core(core, p)
+    reason = _not_a_nucleus(core, voxel, p)
+    if not reason and foreign:
+        reason = "the nucleus nearest to the centre lies in another cell"
+    return core, strength, reason
 
 
 def _spot(
     membranes: Membranes,
-    background: Mask,
+    own: Mask,
     centre: tuple[int, ...],
     voxel: Voxel,
     p: VolumetricParameters,
 ) -> tuple[int, int, int] | None:
     """A smooth spot near the cell's centre; what is normal inside the nucleus is measured there."""
     z, y, x = centre
-    own = own_piece(~background[z], (y, x), voxel[1:], p)
     place = smoothest_spot(membranes.ridges(z)[0], own, (y, x), voxel[1:], p)
     if place is None:
         return None
