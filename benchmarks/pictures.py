@@ -112,7 +112,7 @@ def _errors(
 ) -> None:
     window = _window(mask | true, image.shape, square=260)
     draw_errors(
-        image[window], mask[window], true[window], REAL_VOXEL[1:], path, title=title, width=420
+        image[window], mask[window], true[window], REAL_VOXEL[1:], path, title=title, width=340
     )
 
 
@@ -128,7 +128,7 @@ def _window(mask: NDArray[Any], shape: tuple[int, ...], square: int) -> tuple[sl
     return sides[0], sides[1]
 
 
-def outlines(data: Path, path: Path, method: str = DEFAULT_METHOD, width: int = 1100) -> Path:
+def outlines(data: Path, path: Path, method: str = DEFAULT_METHOD, width: int = 1000) -> Path:
     """Nucleus and cell in the ten full-resolution slices of the second cell, on one sheet."""
     files = sorted((data / "roi6005").glob("*.tif"))
     panel = width / 5
