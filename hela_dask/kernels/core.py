@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -34,6 +33,9 @@ _COARSE = 80.0
 # A smaller part of a slice, in nm², does not tell what the inside of a nucleus looks like.
 _ENOUGH = 1e6
 
+# Where cytoplasm is looked for around a nucleus, nm beyond its clearance: behind the envelope.
+_SHELL = (50.0, 250.0)
+
 # A step that adds less than this part is too small to tell what it is.
 _LITTLE = 0.02
 
@@ -52,7 +54,7 @@ class Core:
         z, y, x of a voxel of each further piece like it, at least a quarter as large: of other
         nuclei.
     resin : float
-        Share of its surface that faces resin instead of a membrane.
+        Share of resin in what surrounds it in its slices: much where it is a whole cell.
     """
 
     mask: Mask
@@ -88,9 +90,9 @@ def find_core(
     """
     p = parameters
     step = tuple(max(1, int(_COARSE / size + 1e-6)) for size in voxel[1:])
-    sparse = (slice(None), slice(None, None, step[0]), slice(None, None, step[1]))
+    sparse = (slice(None, None, step[0]), slice(None, None, step[1]))
     coarse = (voxel[0], voxel[1] * step[0], voxel[2] * step[1])
-    depth = _depth(free, voxel)[sparse].copy()
+    depth = _sparse_depth(free, sparse, voxel, p.widest)
     share = _membrane_share(free, tissue, step, coarse, p.surroundings)
     ball = _ball(depth.shape, (spot[0], spot[1] // step[0], spot[2] // step[1]), p.spot, coarse)
     core, clearance = np.zeros(depth.shape, dtype=bool), 0.0
@@ -113,12 +115,10 @@ def find_core(
     return Core(mask, clearance, others * (1, *step), _resin_share(mask, tissue, clearance, voxel))
 
 
-def _depth(mask: Mask, voxel: Voxel) -> Grey:
-    """Distance in space, nm, to the nearest false voxel; the array's faces are none."""
-    distance: Grey = edt.edt(
-        np.ascontiguousarray(mask), anisotropy=voxel, black_border=False, parallel=1
-    )
-    return distance
+def _sparse_depth(free: Mask, sparse: tuple[slice, slice], voxel: Voxel, cap: float) -> Grey:
+    """Distance in space, nm, to the nearest voxel that is not free, at every few pixels."""
+    parts = morphology.depth_in_space(free, voxel, cap)
+    return np.concatenate([depth[:, sparse[0], sparse[1]] for _, depth in parts])
 
 
 def _membrane_share(
@@ -176,31 +176,29 @@ def _others(clear: Mask, core: Mask, share: Grey, density: float) -> NDArray[np.
 
 
 def _grow_back(
-    core: Mask,
-    free: Mask,
-    sparse: tuple[slice, ...],
-    clearance: float,
-    voxel: Voxel,
+    core: Mask, free: Mask, sparse: tuple[slice, slice], clearance: float, voxel: Voxel
 ) -> Mask:
     """All free voxels within the clearance of the core, which is known at every few pixels."""
     away = np.ones(free.shape, dtype=bool)
-    away[sparse] = ~core
-    reach = clearance + max(
-        (part.step or 1) * size / 2 if (part.step or 1) > 1 else 0.0
-        for part, size in zip(sparse[1:], voxel[1:], strict=True)
-    )
-    grown: Mask = (_depth(away, voxel) <= reach) & free
+    away[:, sparse[0], sparse[1]] = ~core
+    steps = zip(sparse, voxel[1:], strict=True)
+    reach = clearance + max(part.step * size / 2 if part.step > 1 else 0.0 for part, size in steps)
+    grown = np.empty(free.shape, dtype=bool)
+    for part, distance in morphology.depth_in_space(away, voxel, reach):
+        grown[part] = (distance <= reach) & free[part]
     return grown
 
 
 def _resin_share(core: Mask, tissue: Mask, clearance: float, voxel: Voxel) -> float:
-    """Of the pixels just outside the core, the share that is resin; slice by slice."""
+    """Of what lies outside the core, beyond a membrane's width, the share that is resin."""
     resin = rim = 0
+    near, far = (clearance + beyond for beyond in _SHELL)
     for inside, here in zip(core, tissue, strict=True):
         if inside.any():
-            ring = morphology.dilate(inside, clearance, voxel[1:]) & ~inside
-            rim += int(np.count_nonzero(ring))
-            resin += int(np.count_nonzero(ring & ~here))
+            away = morphology.distance_to(inside, voxel[1:])
+            shell = (away > near) & (away <= far)
+            rim += int(np.count_nonzero(shell))
+            resin += int(np.count_nonzero(shell & ~here))
     return resin / rim if rim else 0.0
 
 

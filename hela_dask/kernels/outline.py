@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -47,9 +46,12 @@ def outline_volume(
     found = np.zeros(core.shape, dtype=bool)
     box = _box(core, p.outside, voxel)
     inner = np.ascontiguousarray(core[box])
-    inside = edt.edt(inner, anisotropy=voxel, black_border=False, parallel=1) > p.inside
+    inside, outside = np.empty_like(inner), np.empty_like(inner)
+    for part, depth in morphology.depth_in_space(inner, voxel, p.inside):
+        inside[part] = depth > p.inside
     inside |= _thin(inner, inside)
-    outside = edt.edt(~inner, anisotropy=voxel, black_border=False, parallel=1) > p.outside
+    for part, distance in morphology.depth_in_space(~inner, voxel, p.outside):
+        outside[part] = distance > p.outside
     outside |= background[box]
     band = ~(inside | outside)
     near = ndimage.binary_dilation(band, _SIX)

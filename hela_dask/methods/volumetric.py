@@ -41,8 +41,8 @@ Voxel = tuple[float, float, float]
 # of the inside, and how far does not matter.
 _TENTHS = 10
 
-# A nucleus has its envelope between itself and the resin; more of the surface faces resin only
-# where the piece is no nucleus but a whole cell, or a bleb of one.
+# A nucleus has cytoplasm around it. More resin than this is only around what is no nucleus but
+# a whole cell, or a bleb of one.
 _MOST_RESIN = 0.3
 
 
@@ -124,6 +124,7 @@ def _core(
     strength, tissue = _strength(image, membranes), ~background
     first = find_core((strength < p.membrane * _TENTHS) & tissue, tissue, spot, voxel, p)
     even_out(strength, first.mask, voxel, p.spot)
+    del first
     free = (strength < p.membrane * _TENTHS) & tissue
     core = find_core(free, tissue, spot, voxel, p)
     # Most of it has to lie in the cell's own part of its first slice: else it is a neighbour's.
@@ -183,7 +184,7 @@ def _not_a_nucleus(core: Core, voxel: Voxel, p: VolumetricParameters) -> str:
     if core.resin > _MOST_RESIN:
         return (
             "the smoothest tissue near the centre is not a nucleus: "
-            f"{core.resin:.0%} of its surface faces resin, without an envelope between"
+            f"{core.resin:.0%} of what surrounds it is resin, not cytoplasm"
         )
     return ""
 
