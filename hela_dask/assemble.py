@@ -26,6 +26,7 @@ __all__ = [
     "assemble_slab",
     "check_labels",
     "encode_masks",
+    "find_yields",
     "label_colors",
     "label_properties",
     "plan_slabs",
@@ -51,12 +52,18 @@ class CellMasks:
         Voxels of the volume (z, y, x; half open) that the array covers.
     fingerprint : str
         Of what the masks depend on.
+    centre : tuple of int, optional
+        Voxel of the volume (z, y, x) that the cell was found by.
+    yields : tuple of int
+        Labels of the cells that it yields to, see :func:`find_yields`.
     """
 
     label: int
     path: Path
     extent: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
     fingerprint: str = ""
+    centre: tuple[int, int, int] | None = None
+    yields: tuple[int, ...] = ()
 
 
 class Labels(NamedTuple):
@@ -107,6 +114,56 @@ def encode_masks(
         ring &= cell
     bits[ring] |= _ENVELOPE
     return bits
+
+
+def find_yields(masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
+    """Which cells leave to which others all that both claim: their masks have leaked into those.
+
+    A cell yields to another if its masks cover the other's centre, while the other's cover their
+    own centre and not that of the first. Where both cover both centres, or neither does, nobody
+    yields. The rule knows only masks and centres: it depends neither on slabs nor on order.
+
+    Parameters
+    ----------
+    masks : sequence of CellMasks
+        Of all cells; one without a centre has no part in it.
+
+    Returns
+    -------
+    dict of label to tuple of labels
+        Of the cells that yield, to whom, in order.
+
+    Raises
+    ------
+    StorageError, MissingInputError
+        When masks cannot be read.
+    """
+    centred = [(item, item.centre) for item in masks if item.centre is not None]
+    places = np.array([place for _, place in centred], np.int64).reshape(-1, 3)
+    found: dict[int, tuple[int, ...]] = {}
+    for one, own in centred:
+        low, high = np.array(one.extent).T
+        near = np.flatnonzero(((places >= low) & (places < high)).all(axis=1))
+        to = [
+            other.label
+            for other, place in (centred[number] for number in near)
+            if other.label != one.label
+            and _covers(one, place)
+            and not _covers(other, own)
+            and _covers(other, place)
+        ]
+        if to:
+            found[one.label] = tuple(sorted(to))
+    return found
+
+
+def _covers(masks: CellMasks, place: tuple[int, int, int]) -> bool:
+    """Whether any mask of a cell holds a voxel of the volume."""
+    inside = all(low <= at < high for at, (low, high) in zip(place, masks.extent, strict=True))
+    if not inside:
+        return False
+    z, y, x = (at - low for at, (low, _) in zip(place, masks.extent, strict=True))
+    return bool(np.asarray(store.read_scratch(masks.path)[z, y, x]) > 0)
 
 
 def plan_slabs(
@@ -172,8 +229,8 @@ def assemble_slab(
                 origin = (item.extent[1][0], item.extent[2][0])
                 near = bits[max(0, z - halo - start) : z + halo + 1 - start]
                 around[item.label] = Around(origin, near, _CELL)
-                parts = (here & bit > 0 for bit in (_NUCLEUS, _CELL, _ENVELOPE))
-                claims.append(Claim(item.label, origin, *parts))
+                nucleus, cell, ring = (here & bit > 0 for bit in (_NUCLEUS, _CELL, _ENVELOPE))
+                claims.append(Claim(item.label, origin, nucleus, cell, ring, item.yields))
         nuclei, cells, envelope = resolve_slice(slab.shape[1:], claims, pixel, LABEL_DTYPE)
         free = (background[number] == 0) & (cells == 0) & (nuclei == 0) & (envelope == 0)
         labels.nuclei[number], labels.envelope[number] = nuclei, envelope

@@ -2,8 +2,9 @@
 
 The doubt is the sum of ``number / limit`` over the numbers of :data:`LIMITS`, each against its knob
 in ``[quality]``: how many limits they reach together. A number that could not be taken, since there
-is no nucleus or no resin, and each flag of the method count as one limit. The confidence is
-``1 / (1 + (doubt / 3)²)``: 1 without any doubt, and a half where three limits are reached.
+is no nucleus or no resin, and each flag of the method or of the assembly count as one limit. The
+confidence is ``1 / (1 + (doubt / 3)²)``: 1 without any doubt, and a half where three limits are
+reached.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ EXPLANATIONS = {
     " room in [region]",
     "nucleus_cut": "the volume ends inside the nucleus; its volume is of the part inside",
     "two_nuclei": "two nuclei in one cell: it may be dividing, or two cells may be taken for one",
+    "yielded": "it reached over the centre of a neighbour, which did not reach over its own: it has"
+    " leaked, and all that both claimed is the neighbour's",
     "moved": "its centre was moved by hand",
     "added": "its centre was added by hand",
     "no_nucleus": "no nucleus was found",

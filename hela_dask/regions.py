@@ -78,6 +78,14 @@ class Region:
             parts.append(slice(min(max(0, first), length), min(max(0, last), length)))
         return parts[0], parts[1], parts[2]
 
+    def voxel(self, volume: xr.DataArray) -> tuple[int, int, int]:
+        """The centre in voxels of `volume`, the whole or a part of it; the nearest one inside."""
+        z, y, x = (
+            min(max(round((at - float(volume[axis][0])) / size), 0), volume.sizes[axis] - 1)
+            for axis, at, size in zip("zyx", self.centre, voxel_size(volume), strict=True)
+        )
+        return z, y, x
+
 
 def cell_regions(
     cells: pd.DataFrame, volume: xr.DataArray, parameters: RegionParameters | None = None

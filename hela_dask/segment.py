@@ -89,7 +89,7 @@ def segment_cell(
     image = upright_volume(volume[window], levels)
     resin: NDArray[np.bool_] = np.asarray(background.values, dtype=bool)
     voxel = voxel_size(volume)
-    masks = segment(image.values, resin, voxel, _centre(image, region, voxel), parameters, trace)
+    masks = segment(image.values, resin, voxel, region.voxel(image), parameters, trace)
     found = {
         "nucleus": masks.nucleus,
         "cell": masks.cell,
@@ -137,14 +137,3 @@ def _said(
         **{name: found[name] for name in NUMBERS},
         "doubt": found["doubt"],
     }
-
-
-def _centre(
-    image: xr.DataArray, region: Region, voxel: tuple[float, float, float]
-) -> tuple[int, int, int]:
-    """The region's centre in voxels of its image, inside it."""
-    z, y, x = (
-        min(max(round((at - float(image[axis][0])) / size), 0), image.sizes[axis] - 1)
-        for axis, at, size in zip("zyx", region.centre, voxel, strict=True)
-    )
-    return z, y, x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -29,6 +29,8 @@ class Claim:
     nucleus, cell, envelope : ndarray of bool, shape (y, x)
         The masks in the region's window. The envelope lies outside the nucleus; the cell holds
         both, or is empty where only nuclei are delivered.
+    yields : tuple of int
+        Labels of the cells that take all that both claim.
     """
 
     label: int
@@ -36,6 +38,7 @@ class Claim:
     nucleus: Mask
     cell: Mask
     envelope: Mask
+    yields: tuple[int, ...] = ()
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -52,11 +55,12 @@ def resolve_slice(
 ) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer], npt.NDArray[np.integer]]:
     """Labels of nuclei, cells and envelopes in one plane; no pixel has two owners.
 
-    A pixel that one cell claims is that cell's. A nucleus beats cytoplasm. What is still claimed
-    by several goes to the one whose own, uncontested part is nearest in the plane, a tie to the
-    lower label. So the two papers' regions, each segmented as if alone, become one partition
-    (J. Imaging 2021 leaves overlaps as they are). The rule looks at whole claims, never at
-    blocks: the answer does not depend on slabs, chunks or the order of the claims.
+    A pixel that one cell claims is that cell's. A cell that yields to another leaves it all that
+    both claim, nucleus or not. A nucleus beats cytoplasm. What is still claimed by several goes to
+    the one whose own, uncontested part is nearest in the plane, a tie to the lower label. So the
+    two papers' regions, each segmented as if alone, become one partition (J. Imaging 2021 leaves
+    overlaps as they are). The rule looks at whole claims, never at blocks: the answer does not
+    depend on slabs, chunks or the order of the claims.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def resolve_slice(
         0 where there is none. A nucleus and its envelope lie inside the cell of the same label,
         if that has any.
     """
-    claims = sorted(claims, key=lambda claim: claim.label)
+    claims = _yielded(shape, sorted(claims, key=lambda claim: claim.label))
     nuclei_here = np.zeros(shape, np.uint16)
     cells_here = np.zeros(shape, np.uint16)
     for claim in claims:
@@ -98,6 +102,42 @@ def resolve_slice(
         envelopes[claim.window][claim.envelope & mine] = claim.label
         cells[claim.window][mine & ~claim.cell] = 0
     return nuclei, cells, envelopes
+
+
+def _yielded(shape: tuple[int, int], claims: Sequence[Claim]) -> Sequence[Claim]:
+    """The claims without what others take from them.
+
+    A pixel whose claimants all yield to one another in a ring stays claimed by all of them.
+    """
+    by_label = {claim.label: claim for claim in claims}
+    losses: dict[int, Mask] = {}
+    for claim in claims:
+        for other in (by_label[label] for label in claim.yields if label in by_label):
+            plane = np.zeros(shape, np.bool_)
+            plane[other.window] = _whole(other)
+            lost = losses.setdefault(claim.label, np.zeros(claim.cell.shape, np.bool_))
+            lost |= plane[claim.window]
+    if not losses:
+        return claims
+    kept = np.zeros(shape, np.bool_)
+    for claim in claims:
+        kept[claim.window] |= _whole(claim) & ~losses.get(claim.label, np.False_)
+    return [
+        _without(claim, losses[claim.label] & kept[claim.window])
+        if claim.label in losses
+        else claim
+        for claim in claims
+    ]
+
+
+def _without(claim: Claim, lost: Mask) -> Claim:
+    """A claim to all but some pixels of its window."""
+    return replace(
+        claim,
+        nucleus=claim.nucleus & ~lost,
+        cell=claim.cell & ~lost,
+        envelope=claim.envelope & ~lost,
+    )
 
 
 def _whole(claim: Claim) -> Mask:

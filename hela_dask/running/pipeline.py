@@ -12,7 +12,14 @@ import pandas as pd
 
 import hela_dask
 from hela_dask import store
-from hela_dask.assemble import LABEL_DTYPE, CellMasks, Labels, check_labels, plan_slabs
+from hela_dask.assemble import (
+    LABEL_DTYPE,
+    CellMasks,
+    Labels,
+    check_labels,
+    find_yields,
+    plan_slabs,
+)
 from hela_dask.detect import DETECTION_COLUMNS, detect_cells
 from hela_dask.errors import NothingToDoError
 from hela_dask.greys import GreyLevels, grey_levels
@@ -241,8 +248,8 @@ class Pipeline:
 
         Returns
         -------
-        rows : dict of label to what segmentation said of the cell
-        masks : list of CellMasks
+        rows : dict of label to what segmentation said of the cell, with the flag ``yielded``
+        masks : list of CellMasks, with whom they yield to
         """
         units = [self._cell_unit(region, background) for region in found.segmentable()]
         for unit in units:
@@ -266,17 +273,35 @@ class Pipeline:
             kind="cells",
             on_failure=lambda unit, text: failed_row(unit.what.label, text),
         )
+        volume = open_volume(self.setup.image.path)
         masks = [
             CellMasks(
                 unit.what.label,
                 self.job.scratch(unit.what.label),
                 tuple((low, high) for low, high in rows[unit.name]["extent"]),  # type: ignore[arg-type]
                 unit.fingerprint,
+                unit.what.voxel(volume),
             )
             for unit in wanted
             if rows[unit.name]["extent"]
         ]
-        return {unit.what.label: rows[unit.name] for unit in wanted}, masks
+        yields = self._yields(masks)
+        by_label = {
+            unit.what.label: _flagged(rows[unit.name], "yielded")
+            if unit.what.label in yields
+            else rows[unit.name]
+            for unit in wanted
+        }
+        return by_label, [replace(item, yields=yields.get(item.label, ())) for item in masks]
+
+    def _yields(self, masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
+        """Which cells yield to which; masks are looked at again only if any has changed."""
+        of = self.name("yields", [(item.label, item.fingerprint, item.centre) for item in masks])
+        finished = self.job.markers.result("yields", "cells", of)
+        if finished is None:
+            found = {str(label): to for label, to in find_yields(masks).items()}
+            finished = self.job.markers.finish("yields", "cells", of, found)
+        return {int(label): tuple(to) for label, to in finished.items()}
 
     def _check_windows(self, units: Sequence[Unit]) -> None:
         """A cell's window may be larger than the usual one; refused before any is segmented."""
@@ -305,7 +330,7 @@ class Pipeline:
                 "assemble",
                 [_place(image) for image in images],
                 [background, self.setup.parameters.assemble],
-                [(item.label, item.fingerprint) for item in slab.masks],
+                [(item.label, item.fingerprint, item.yields) for item in slab.masks],
             )
             for slab in slabs
         }
@@ -327,6 +352,11 @@ class Pipeline:
     def label_paths(self) -> dict[str, Path]:
         """The label groups."""
         return {name: self.setup.labels / name for name in (*Labels._fields, "background")}
+
+
+def _flagged(row: Mapping[str, Any], flag: str) -> dict[str, Any]:
+    """A cell's row with one flag more."""
+    return {**row, "flags": ",".join(filter(None, (str(row["flags"]), flag)))}
 
 
 def _place(image: Image) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 from hypothesis import given
@@ -16,6 +18,7 @@ def claim(
     nucleus: str | None = None,
     envelope: str | None = None,
     origin: tuple[int, int] = (0, 0),
+    yields: tuple[int, ...] = (),
 ) -> Claim:
     """A claim drawn with characters: # is claimed; rows are separated by /."""
 
@@ -23,7 +26,7 @@ def claim(
         return np.array([[c == "#" for c in row] for row in (text or blank).split("/")])
 
     blank = cell.replace("#", ".")
-    return Claim(label, origin, draw(nucleus), draw(cell), draw(envelope))
+    return Claim(label, origin, draw(nucleus), draw(cell), draw(envelope), yields)
 
 
 def row(labels: npt.NDArray[np.integer]) -> str:
@@ -91,6 +94,44 @@ def test_a_nucleus_without_a_cell_owns_its_pixels_all_the_same() -> None:
     assert row(cells) == "000222"
 
 
+def test_who_yields_loses_all_that_both_claim_even_its_nucleus() -> None:
+    leaked = claim(1, "########..", ".######...", "#.........")
+    whole = claim(2, "###.######", "....##....", "..#...#...")
+    for order in ([leaked, whole], [whole, leaked]):
+        nuclei, _, _ = resolve_slice((1, 10), order)
+        assert row(nuclei) == "0111111000"  # a nucleus beats cytoplasm, the nearer a nucleus
+    nuclei, cells, envelopes = resolve_slice((1, 10), [replace(leaked, yields=(2, 7)), whole])
+    assert [row(nuclei), row(cells)] == ["0001220000", "2221222222"]
+    assert row(envelopes) == "0020002000"
+
+
+def test_a_nucleus_or_a_cell_may_vanish_by_yielding() -> None:
+    one = claim(1, "######", ".##...", "#..#..")
+    small = claim(2, "...##.", "...##.", yields=(1,))
+    nuclei, cells, _ = resolve_slice((1, 6), [one, small])
+    assert [row(nuclei), row(cells)] == ["011000", "111111"]
+
+
+def test_who_yields_to_one_cell_contends_with_others_as_ever() -> None:
+    first, last = claim(1, "####......"), claim(3, "......####")
+    _, cells, _ = resolve_slice((1, 10), [first, claim(2, ".#######..", yields=(3,)), last])
+    assert row(cells) == "1112223333"
+
+
+def test_pixels_of_a_ring_of_yielding_cells_keep_an_owner() -> None:
+    ring = [
+        claim(1, "##...##.", yields=(2,)),
+        claim(2, "..##.##.", yields=(3,)),
+        claim(3, "....##.#", yields=(1,)),
+    ]
+    # The seventh pixel is the second cell's; the sixth, which all three claim, is as near to that
+    # as to the third cell.
+    _, cells, _ = resolve_slice((1, 8), ring)
+    assert row(cells) == "11223223"
+    _, cells, _ = resolve_slice((1, 8), [*ring, claim(4, ".....#..")])
+    assert row(cells) == "11223423"
+
+
 def test_an_envelope_is_lost_with_its_cell() -> None:
     # The second cell's nucleus stands in the envelope of the first: there it has none.
     _, cells, envelopes = resolve_slice(
@@ -116,7 +157,7 @@ def test_nothing_claimed_is_nothing_labelled() -> None:
 
 @st.composite
 def scenes(draw: st.DrawFn) -> list[Claim]:
-    """Up to four random claims in a plane of 8 x 9."""
+    """Up to four random claims in a plane of 8 x 9, some yielding to others, even in rings."""
     seed = draw(st.integers(0, 2**32 - 1))
     count = draw(st.integers(1, 4))
     rng = np.random.default_rng(seed)
@@ -127,7 +168,8 @@ def scenes(draw: st.DrawFn) -> list[Claim]:
         cell = rng.random(shape) < 0.7
         nucleus = cell & (rng.random(shape) < 0.3)
         envelope = cell & ~nucleus & (rng.random(shape) < 0.3)
-        claims.append(Claim(label, (int(y), int(x)), nucleus, cell, envelope))
+        yields = tuple(n for n in range(1, count + 1) if n != label and rng.random() < 0.25)
+        claims.append(Claim(label, (int(y), int(x)), nucleus, cell, envelope, yields))
     return claims
 
 
@@ -156,10 +198,21 @@ def test_the_answer_depends_neither_on_order_nor_on_place(
     claims: list[Claim], down: int, right: int
 ) -> None:
     moved = [
-        Claim(c.label, (c.origin[0] + down, c.origin[1] + right), c.nucleus, c.cell, c.envelope)
+        replace(c, origin=(c.origin[0] + down, c.origin[1] + right), yields=c.yields[::-1])
         for c in reversed(claims)
     ]
     for here, there in zip(
         resolve_slice((8, 9), claims), resolve_slice((12, 13), moved), strict=True
     ):
         np.testing.assert_array_equal(here, there[down : down + 8, right : right + 9])
+
+
+@given(scenes())
+def test_no_pixel_is_taken_from_who_yields_to_nobody(claims: list[Claim]) -> None:
+    nuclei, cells, _ = resolve_slice((8, 9), claims)
+    by_label = {item.label: item for item in claims}
+    for item in claims:
+        for other in (by_label[label] for label in item.yields if not by_label[label].yields):
+            taken = np.zeros((8, 9), bool)
+            taken[other.window] = other.cell
+            assert not (taken & ((cells == item.label) | (nuclei == item.label))).any()
