@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import tifffile
 
 from hela_dask.errors import HelaDaskError, ParameterError
 from hela_dask.kernels.background import background_slice
-from hela_dask.kernels.membrane import ridge_halo
 from hela_dask.methods import METHODS, Masks, get_method, propagate
 from hela_dask.methods.propagate import propagate as method
 from hela_dask.parameters import Parameters
@@ -167,21 +165,6 @@ def test_an_island_is_kept_by_its_connection_in_z() -> None:
         left, right = found.nucleus[z, :, : middle - 4], found.nucleus[z, :, middle + 4 :]
         assert iou(left, drawing.nucleus[z, :, : middle - 4]) > 0.8
         assert iou(right, drawing.nucleus[z, :, middle + 4 :]) > 0.8
-
-
-def test_slabs_of_membranes_are_as_of_the_whole_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module("hela_dask.methods.membranes")
-    image = np.random.default_rng(0).integers(90, 180, (21, 40, 40)).astype(np.uint8)
-    nothing = np.zeros(image.shape, dtype=bool)
-    voxel = (50.0, 40.0, 40.0)
-    assert ridge_halo(DEFAULTS.propagate.sheet_sigma, voxel) == 4
-    slabs = module.Membranes(image, nothing, voxel, DEFAULTS.propagate)
-    expected = [tuple(ridge.copy() for ridge in slabs.ridges(z)) for z in range(21)]
-    monkeypatch.setattr(module, "SLAB", 100)
-    whole = module.Membranes(image, nothing, voxel, DEFAULTS.propagate)
-    for z in range(21):
-        for one, other in zip(whole.ridges(z), expected[z], strict=True):
-            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.slow
