@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ __all__ = ["Need", "check_memory", "memory_needs", "window_need"]
 _PROCESS = 400 * 2**20  # Python with the libraries loaded
 _BACKGROUND_PIXEL = 40  # of one plane: grey values as floats, components, distances
 _BACKGROUND_VOXEL = 3.5  # of a slab: votes, the resin, its pyramid
-_SEGMENT_VOXEL = 5  # of a window: two masks, their bits, the background as it is read
+_SEGMENT_VOXEL = 5  # of a window: three masks, their bits, the background as it is read
+_DECIDED_VOXEL = 9  # of a window at the resolution that is decided at: membranes, cores, pieces
 _SEGMENT_PIXEL = 500  # of one plane of a window: membranes of some slices at a time
 _LABEL_VOXEL = 8.5  # three label volumes of two bytes, one with its pyramid; the resin
 _MASK_VOXEL = 4  # of the windows that reach into a slab, with slices on both sides of it
@@ -79,7 +81,7 @@ def memory_needs(image: Image, slab_depths: tuple[int, int], parameters: Paramet
                 )
             ),
         ),
-        window_need(image, window),
+        window_need(image, window, parameters.volumetric.resolution),
         Need(
             f"labels of {labels} slices of {level.shape[1]} x {level.shape[2]} pixels",
             _PROCESS
@@ -89,13 +91,16 @@ def memory_needs(image: Image, slab_depths: tuple[int, int], parameters: Paramet
     ]
 
 
-def window_need(image: Image, window: Sequence[int]) -> Need:
+def window_need(image: Image, window: Sequence[int], resolution: float) -> Need:
     """For the segmentation of one window of so many voxels in z, y, x."""
     plane = window[1] * window[2]
-    a_pixel = window[0] * (image.dtype.itemsize + 1 + _SEGMENT_VOXEL) + _SEGMENT_PIXEL
+    pixel = image.levels[0].voxel_size[1:]
+    coarser = math.prod(max(1, int(resolution / size + 1e-6)) for size in pixel)
+    a_voxel = image.dtype.itemsize + 1 + _SEGMENT_VOXEL + _DECIDED_VOXEL / coarser
+    a_pixel = window[0] * a_voxel + _SEGMENT_PIXEL
     return Need(
         f"segmenting a window of {' x '.join(map(str, window))} voxels",
-        _PROCESS + plane * a_pixel,
+        _PROCESS + int(plane * a_pixel),
         "make [region] width and depth smaller",
     )
 

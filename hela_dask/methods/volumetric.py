@@ -99,8 +99,10 @@ def _nucleus(
     shown.outline(nucleus, p)
     if factors != (1, 1):
         nucleus = _refined(nucleus, solid, image, background, voxel, factors=factors, p=p)
+    # Pixels that touch what lies outside, if only with a corner, are on the envelope's line.
+    line = 1.001 * float(np.hypot(*voxel[1:]))
     for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
-        nucleus[z] = morphology.erode(nucleus[z], max(voxel[1:]) + p.envelope, voxel[1:])
+        nucleus[z] = morphology.erode(nucleus[z], line + p.envelope, voxel[1:])
     shown.nucleus(nucleus, factors != (1, 1), p)
     return nucleus, core, ""
 

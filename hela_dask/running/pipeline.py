@@ -311,7 +311,8 @@ class Pipeline:
             window = [
                 round((high - low) / step) for (low, high), step in zip(largest, size, strict=True)
             ]
-            self.session.check([window_need(self.setup.image, window)])
+            resolution = self.setup.parameters.volumetric.resolution
+            self.session.check([window_need(self.setup.image, window, resolution)])
 
     def _cell_unit(self, region: Region, background: str) -> Unit:
         knobs = self.setup.parameters.to_dict().get(self.setup.method, {})
