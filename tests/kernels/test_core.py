@@ -146,10 +146,12 @@ def test_a_second_ball_is_reported_unless_it_is_full_of_membranes(walls: bool) -
         assert space.right[z, y, x]
 
 
-def test_a_small_second_ball_is_not_reported() -> None:
-    space = lobes(radii=(800.0, 450.0))  # less than a fifth of the volume
-    assert share(space.core().mask, space.left) > 0.95
-    assert space.core().others.shape == (0, 3)
+@pytest.mark.parametrize(("radius", "others"), [(450.0, 0), (700.0, 1)])
+def test_a_second_ball_is_reported_if_it_is_large(radius: float, others: int) -> None:
+    space = lobes(radii=(800.0, radius))  # a sixth and two thirds of the volume
+    core = space.core(replace(KNOBS, density=0.4))
+    assert share(core.mask, space.left) > 0.95
+    assert len(core.others) == others
 
 
 def test_the_share_that_faces_resin() -> None:

@@ -85,8 +85,7 @@ def test_background_is_never_nucleus() -> None:
     core = distance < RADIUS - 80
     resin = np.broadcast_to(np.arange(SHAPE[2]) >= 38, SHAPE) & ~core
     assert (resin & (distance < RADIUS)).any()
-    strength = np.where(resin, 0, crest(distance, RADIUS)).astype(np.uint8)
-    found = outline_volume(strength, core, resin, VOXEL, DEFAULTS)
+    found = outline_volume(crest(distance, RADIUS), core, resin, VOXEL, DEFAULTS)
     assert not (found & resin).any()
     assert iou(found, (distance < RADIUS) & ~resin) > 0.88
 
