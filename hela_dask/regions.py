@@ -96,7 +96,7 @@ def cell_regions(
     each side, and ``cap`` beyond the chain's ends), so that it stays in the middle; cut off where
     the volume ends. A centre closer to a side of the plane than ``margin``, or than its own
     height if that is less, gets the status ``too_close_to_edge``; its region is made all the same,
-    but no larger than ``room`` and ``cap`` ask for: only a part of the cell is there.
+    but no larger than ``cut_room`` and ``cap`` ask for: only a part of the cell is there.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def _region(
     room = parameters.room * cell.height
     if distance < margin and math.isfinite(room):
         # Only a part of the cell is there, and the usual window is for a whole one.
-        width = min(parameters.width / 2, room)
+        width = min(parameters.width / 2, parameters.cut_room * cell.height)
         deep = (start - parameters.cap, stop + parameters.cap)
     else:
         width = max(parameters.width / 2, room)

@@ -109,7 +109,7 @@ class Shown:
         """Up to the middle of the envelope."""
         if self._trace is not None:
             self._show(
-                "up to the middle of the envelope",
+                "to the middle of the envelope",
                 f"The strongest surface of membrane within {p.outside:g} nm of the core, in space, "
                 "and what of it is one piece with the core.",
                 nucleus[self._trace.z],

@@ -220,7 +220,7 @@ def test_steps_are_shown_in_order_and_change_nothing() -> None:
         "tissue without membranes",
         "core of the nucleus",
         "core without holes",
-        "up to the middle of the envelope",
+        "to the middle of the envelope",
         "nucleus",
     ]
     assert all(step.plane.shape == drawing.image.shape[1:] for step in trace.steps)
