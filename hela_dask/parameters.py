@@ -146,7 +146,7 @@ class MethodParameters(_Stage):
     smallest_nucleus: float = knob(3.0, "least area of a nucleus in its largest slice, µm²")
     envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
     saddle: float = knob(300.0, "depth of the saddle that parts two cells, nm", low=1.0)
-    grid: float = knob(120.0, "spacing at which touching cells are parted, nm", low=1.0)
+    grid: float = knob(80.0, "spacing at which touching cells are parted, nm", low=1.0)
     nucleus_share: float = knob(0.05, "a basin with this much of the nucleus is cell", high=1.0)
     cover: float = knob(0.5, "a basin covered this much by the slice before is cell", high=1.0)
     neck: float = knob(80.0, "what hangs on by less is not the cell, radius in nm")
