@@ -100,10 +100,10 @@ def real_stack(folder: Path) -> Stack:
 
 
 def phantom_stack(
-    shape: tuple[int, int, int] = (60, 500, 500),
-    diameter: float = 12.0,
+    shape: tuple[int, int, int] = (200, 500, 500),
+    diameter: float = 9.0,
     seed: int = 0,
-    voxel: tuple[float, float, float] = (150.0, 40.0, 40.0),
+    voxel: tuple[float, float, float] = (50.0, 40.0, 40.0),
 ) -> Stack:
     """A phantom of two cells, with the classes of the first complete one as the truth."""
     spec = plan_phantom(shape, 2, diameter, seed, voxel)
