@@ -172,9 +172,6 @@ class PropagateParameters(MethodParameters):
 class VolumetricParameters(MethodParameters):
     """Nucleus and cell from evidence in three dimensions, refined where pixels are fine."""
 
-    membrane: float = knob(
-        3.2, "a membrane is this many deviations over the nucleus' inside; noise hides fainter ones"
-    )
     resolution: float = knob(
         40.0, "what is decided in space is decided on pixels about this large, nm", low=1.0
     )
