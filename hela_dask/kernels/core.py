@@ -69,6 +69,8 @@ def find_core(
     spot: tuple[int, int, int],
     voxel: Voxel,
     parameters: VolumetricParameters,
+    *,
+    described: bool = True,
 ) -> Core:
     """Grow from a smooth spot through every gap that is wider than a membrane's own gaps.
 
@@ -87,6 +89,8 @@ def find_core(
         Voxel size (z, y, x) in nm.
     parameters
         ``widest``, ``narrowest``, ``surroundings``, ``density`` and ``spot`` are used.
+    described
+        Whether what lies around it is looked at; if not, there are no ``others`` and no ``resin``.
     """
     p = parameters
     step = tuple(max(1, int(_COARSE / size + 1e-6)) for size in voxel[1:])
@@ -110,8 +114,10 @@ def find_core(
         core, clearance = wider, float(radius)
     if not core.any():
         return Core(np.zeros(free.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
-    others = _others(depth > clearance, core, share, p.density)
     mask = _grow_back(core, free, sparse, clearance, voxel)
+    if not described:
+        return Core(mask, clearance, np.empty((0, 3)), 0.0)
+    others = _others(depth > clearance, core, share, p.density)
     return Core(mask, clearance, others * (1, *step), _resin_share(mask, tissue, clearance, voxel))
 
 

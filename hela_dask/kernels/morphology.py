@@ -20,6 +20,7 @@ __all__ = [
     "distance_to",
     "erode",
     "open_",
+    "pieces_without",
     "remove_pieces",
     "touching_border",
 ]
@@ -101,6 +102,15 @@ def remove_pieces(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
     keep[0] = False
     kept: Mask = keep[labels]
     return kept
+
+
+def pieces_without(mask: Mask, inside: Mask) -> Mask:
+    """The 4-connected pieces of a plane that hold nothing of `inside`, which is part of it."""
+    pieces, count = ndimage.label(mask)
+    without = np.bincount(pieces[inside], minlength=count + 1) == 0
+    without[0] = False
+    found: Mask = without[pieces]
+    return found
 
 
 def touching_border(labels: Labels) -> Labels:

@@ -49,7 +49,8 @@ def outline_volume(
     inside, outside = np.empty_like(inner), np.empty_like(inner)
     for part, depth in morphology.depth_in_space(inner, voxel, p.inside):
         inside[part] = depth > p.inside
-    inside |= _thin(inner, inside)
+    for plane, deep in zip(inner, inside, strict=True):
+        deep[morphology.pieces_without(plane, deep)] = True  # too thin to have an inside
     for part, distance in morphology.depth_in_space(~inner, voxel, p.outside):
         outside[part] = distance > p.outside
     outside |= background[box]
@@ -60,18 +61,6 @@ def outline_volume(
     markers[inside & near] = 1
     found[box] = (watershed(strength[box], markers, mask=near) == 1) | inside
     return found
-
-
-def _thin(core: Mask, inside: Mask) -> Mask:
-    """Pieces of the core, slice by slice, that are too thin to have an inside."""
-    thin = np.zeros(core.shape, dtype=bool)
-    for plane, kept, out in zip(core, inside, thin, strict=True):
-        pieces, count = ndimage.label(plane)
-        if count:
-            has = np.bincount(pieces[kept], minlength=count + 1) > 0
-            has[0] = True
-            out[:] = ~has[pieces]
-    return thin
 
 
 def refine_outline(
@@ -101,10 +90,7 @@ def refine_outline(
     markers[morphology.distance_to(rough, pixel) > reach] = 2
     markers[background] = 2
     inside = morphology.erode(rough, reach, pixel) | (morphology.erode(core, reach / 2, pixel))
-    pieces, count = ndimage.label(rough)
-    has = np.bincount(pieces[inside], minlength=count + 1) > 0
-    has[0] = True
-    inside |= ~has[pieces]
+    inside |= morphology.pieces_without(rough, inside)
     markers[inside & ~background] = 1
     refined: Mask = watershed(strength, markers) == 1
     return refined

@@ -124,7 +124,8 @@ def _core(
         return nothing, np.empty(0, np.uint8), "no tissue near the centre"
     shown.spot(spot, image.shape, voxel, p)
     strength, tissue = _strength(image, membranes), ~background
-    first = find_core((strength < p.membrane * _TENTHS) & tissue, tissue, spot, voxel, p)
+    free = (strength < p.membrane * _TENTHS) & tissue
+    first = find_core(free, tissue, spot, voxel, p, described=False)
     even_out(strength, first.mask, voxel, p.spot)
     del first
     free = (strength < p.membrane * _TENTHS) & tissue
