@@ -142,7 +142,7 @@ class MethodParameters(_Stage):
     )
     search: float = knob(5000.0, "how far from the cell's centre its nucleus is looked for, nm")
     spot: float = knob(1500.0, "radius of the smooth part of the nucleus that is measured, nm")
-    membrane: float = knob(3.5, "a membrane is this many deviations over the nucleus' inside")
+    membrane: float = knob(3.4, "a membrane is this many deviations over the nucleus' inside")
     smallest_nucleus: float = knob(3.0, "least area of a nucleus in its largest slice, µm²")
     envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
     saddle: float = knob(300.0, "depth of the saddle that parts two cells, nm", low=1.0)

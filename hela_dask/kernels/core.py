@@ -12,7 +12,7 @@ from scipy import ndimage
 from hela_dask.kernels import morphology
 from hela_dask.parameters import VolumetricParameters
 
-__all__ = ["Core", "even_out", "fill_holes", "find_core"]
+__all__ = ["MOST_RESIN", "Core", "even_out", "fill_holes", "find_core"]
 
 Mask = NDArray[np.bool_]
 Grey = NDArray[np.float32]
@@ -30,11 +30,16 @@ _STEPS = 9
 # membranes' own scale of blur loses nothing.
 _COARSE = 80.0
 
-# A smaller part of a slice, in nm², does not tell what the inside of a nucleus looks like.
+# A smaller part of a slice, in nm², does not tell what the inside of a nucleus looks like. Nor
+# does one under half of the largest: near its ends a nucleus is mostly envelope.
 _ENOUGH = 1e6
 
 # Where cytoplasm is looked for around a nucleus, nm beyond its clearance: behind the envelope.
 _SHELL = (50.0, 250.0)
+
+# A nucleus has cytoplasm around it. More resin than this is only around what is no nucleus but
+# a whole cell, or a bleb of one.
+MOST_RESIN = 0.3
 
 # A step that adds less than this part is too small to tell what it is.
 _LITTLE = 0.02
@@ -77,7 +82,8 @@ def find_core(
     The nuclear envelope has gaps, and where one is wider than the clearance the nucleus leaks
     into the cytoplasm. A leak shows: the cytoplasm is full of membranes. So the clearance is made
     smaller step by step, which lets thin lobes in, until a step adds tissue in whose surroundings
-    membranes take a larger share than ``density``.
+    membranes take a larger share than ``density``, or reaches the cell's own membrane, so that
+    more than :data:`MOST_RESIN` of what lies around it is resin.
 
     Parameters
     ----------
@@ -100,6 +106,7 @@ def find_core(
     share = _membrane_share(free, tissue, step, coarse, p.surroundings)
     ball = _ball(depth.shape, (spot[0], spot[1] // step[0], spot[2] // step[1]), p.spot, coarse)
     core, clearance = np.zeros(depth.shape, dtype=bool), 0.0
+    rough = tissue[:, sparse[0], sparse[1]]
     for radius in np.geomspace(p.widest, p.narrowest, _STEPS):
         pieces, count = ndimage.label(depth > radius)
         held = np.bincount(pieces[ball], minlength=count + 1)
@@ -111,6 +118,8 @@ def find_core(
         grown = np.count_nonzero(added) > _LITTLE * np.count_nonzero(core)
         if grown and share[added].mean() > p.density:
             break
+        if grown and core.any() and _resin_share(wider, rough, 2 * radius, coarse) > MOST_RESIN:
+            break  # it has leaked as far as the cell's own membrane
         core, clearance = wider, float(radius)
     if not core.any():
         return Core(np.zeros(free.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
@@ -272,9 +281,11 @@ def even_out(
         Height in nm of the medians along z.
     """
     slices, numbers = [], []
+    largest = np.count_nonzero(core, axis=(1, 2)).max(initial=0)
+    least = max(_ENOUGH / (voxel[1] * voxel[2]), largest / 2)
     for z in range(len(core)):
         inside = ndimage.binary_fill_holes(core[z])
-        if inside.sum() * voxel[1] * voxel[2] >= _ENOUGH:
+        if inside.sum() >= least:
             slices.append(z)
             numbers.append(np.percentile(strength[z][inside], (50, 80)))
     if len(slices) < 2:

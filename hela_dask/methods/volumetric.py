@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
-from hela_dask.kernels.core import Core, even_out, fill_holes, find_core
+from hela_dask.kernels.core import MOST_RESIN, Core, even_out, fill_holes, find_core
 from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.nucleus import envelope_ring, smoothest_spot
 from hela_dask.kernels.outline import outline_volume, refine_outline
@@ -40,10 +40,6 @@ Voxel = tuple[float, float, float]
 # Membrane strength is kept in tenths of a deviation, up to 25.5: an envelope is far over that
 # of the inside, and how far does not matter.
 _TENTHS = 10
-
-# A nucleus has cytoplasm around it. More resin than this is only around what is no nucleus but
-# a whole cell, or a bleb of one.
-_MOST_RESIN = 0.3
 
 
 def volumetric(
@@ -184,7 +180,7 @@ def _not_a_nucleus(core: Core, voxel: Voxel, p: VolumetricParameters) -> str:
             f"no piece without membranes of {p.smallest_nucleus:g} µm² in a slice within "
             f"{p.search / 1000:g} µm of the centre"
         )
-    if core.resin > _MOST_RESIN:
+    if core.resin > MOST_RESIN:
         return (
             "the smoothest tissue near the centre is not a nucleus: "
             f"{core.resin:.0%} of what surrounds it is resin, not cytoplasm"

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.core import Core, even_out, fill_holes, find_core
+from hela_dask.kernels.core import MOST_RESIN, Core, even_out, fill_holes, find_core
 from hela_dask.parameters import VolumetricParameters
 
 Mask = NDArray[np.bool_]
@@ -113,6 +113,18 @@ def test_the_clearance_is_the_smallest_that_does_not_leak() -> None:
     assert NECK / 2 - VOXEL[2] < leaky <= KNOBS.widest
     assert KNOBS.narrowest - 1e-6 <= whole < NECK / 2 + VOXEL[2]
     assert whole < leaky
+
+
+def test_a_leak_into_a_smooth_space_that_ends_at_resin_is_not_taken() -> None:
+    space = lobes(neck=NECK, resin=False)
+    # As it is the right lobe is taken; with resin behind its wall it is not inside a cell.
+    _, _, x = np.indices(space.free.shape)
+    away = ndimage.distance_transform_edt(~space.right, sampling=VOXEL)
+    bared = space.tissue & ~((away > WALL) & (x > x[space.right].min()))
+    core = find_core(space.free & bared, bared, space.spot, VOXEL, KNOBS)
+    assert share(core.mask, space.left) > 0.95
+    assert share(core.mask, space.right) < 0.05
+    assert core.resin < MOST_RESIN
 
 
 def test_a_neck_that_is_narrower_than_all_that_is_tried_parts() -> None:
@@ -308,6 +320,15 @@ def test_slices_without_core_are_brought_where_the_nearest_one_is() -> None:
     everywhere = np.ones_like(core)
     middles = level(plain, everywhere)[:, 0]
     assert np.ptp(middles[[2, 3, 4, 12, 13, 14]]) <= 2
+
+
+def test_the_ends_of_a_nucleus_do_not_tell_what_its_inside_looks_like() -> None:
+    plain, core = noisy()
+    plain[:4] = np.clip(plain[:4] * 3.0, 0, 255)  # mostly envelope
+    core[:4, :, 28:] = False  # 1.2 µm² of 2.6
+    before = plain.copy()
+    even_out(plain, core, VOXEL, 250.0)
+    assert np.abs(plain.astype(int) - before)[:4].mean() < 3
 
 
 @pytest.mark.parametrize("slices", [0, 1])
