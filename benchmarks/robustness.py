@@ -30,7 +30,7 @@ MOST = 0.02
 """The Jaccard index of no class may fall by more."""
 
 # First and last slice, the slice of the cell's centre, and the one that single damage befalls.
-RANGES = {"middle": (121, 150, 136, 128), "pole": (15, 64, 60, 45)}
+RANGES = {"whole": (1, 180, 150, 45), "middle": (121, 150, 136, 128), "pole": (15, 64, 60, 45)}
 
 
 def segment(stack: Stack, method: str = DEFAULT_METHOD) -> tuple[xr.Dataset, float]:

@@ -208,12 +208,18 @@ def _resin_share(core: Mask, tissue: Mask, clearance: float, voxel: Voxel) -> fl
     """Of what lies outside the core, beyond a membrane's width, the share that is resin."""
     resin = rim = 0
     near, far = (clearance + beyond for beyond in _SHELL)
+    margin = [int(far / size) + 2 for size in voxel[1:]]
     for inside, here in zip(core, tissue, strict=True):
-        if inside.any():
-            away = morphology.distance_to(inside, voxel[1:])
+        held = ndimage.find_objects(inside.view(np.int8))
+        if held:
+            box = tuple(
+                slice(max(0, part.start - more), part.stop + more)
+                for part, more in zip(held[0], margin, strict=True)
+            )
+            away = morphology.distance_to(inside[box], voxel[1:])
             shell = (away > near) & (away <= far)
             rim += int(np.count_nonzero(shell))
-            resin += int(np.count_nonzero(shell & ~here))
+            resin += int(np.count_nonzero(shell & ~here[box]))
     return resin / rim if rim else 0.0
 
 
