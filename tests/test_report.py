@@ -301,6 +301,7 @@ def test_the_most_doubtful_cell_comes_first_and_flags_are_explained(
         contact=[0.04, 0.78],
         nucleus_jitter=[17.2, np.nan],
         flags=["", "little_resin,two_nuclei"],
+        reason=["", "2 nuclei in one cell; the one nearest its centre is outlined"],
         doubtful_slices=["", "2-3, 5"],
     )
     both = pd.concat([table, more], ignore_index=True)  # of 4 and 9 nothing was measured
@@ -313,6 +314,8 @@ def test_the_most_doubtful_cell_comes_first_and_flags_are_explained(
     assert '<span class="badge ok">0.91' in text
     assert "much of the membrane has no resin beside it" in shown
     assert "it may be dividing" in shown
+    assert "the one nearest its centre is outlined; little resin" in shown
+    assert "little resin; two nuclei" not in shown  # the reason tells it
     assert "the nucleus' outline wavers" not in shown
     assert "2-3, 5" in shown
     assert re.search(r'data-v="0\.78">78<', text)

@@ -45,6 +45,8 @@ th, td { padding: 6px 8px; text-align: right; border-bottom: 1px solid var(--lin
 td { white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 th:first-child, td:first-child, .text { text-align: left; }
+table.sortable { font-size: 13px; }
+table.sortable th, table.sortable td { padding: 6px 5px; }
 table.sortable th { cursor: pointer; user-select: none; }
 table.sortable th:hover { color: var(--accent); }
 th[aria-sort=ascending]::after { content: " \\2191"; }

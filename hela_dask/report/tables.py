@@ -162,10 +162,15 @@ _TOUCHES = {
 }
 
 
+# The reason says the same, and more.
+_TOLD = ("nucleus_cut", "larger_than_window", "two_nuclei", "no_nucleus", "no_resin")
+
+
 def _remarks(record: Mapping[Any, Any]) -> str:
-    """Reason, flags and, of a segmented cell, what cuts it, in words."""
-    parts = [str(record.get("reason") or "")]
-    parts += str(record.get("flags") or "").replace("_", " ").split(",")
+    """Reason, flags that it does not tell, and what cuts a segmented cell, in words."""
+    reason = str(record.get("reason") or "")
+    flags = str(record.get("flags") or "").split(",")
+    parts = [reason, *(flag.replace("_", " ") for flag in flags if not (reason and flag in _TOLD))]
     volumes = [record[name] for name in ("nucleus_volume", "cell_volume") if name in record]
     if not volumes or not all(_nothing(volume) for volume in volumes):
         parts += [text for name, text in _TOUCHES.items() if record.get(name) is True]
