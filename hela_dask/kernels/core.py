@@ -41,6 +41,9 @@ _SHELL = (50.0, 250.0)
 # a whole cell, or a bleb of one.
 MOST_RESIN = 0.3
 
+# Nor does a lobe bring so much more resin near at one step.
+_MORE_RESIN = 0.1
+
 # A step that adds less than this part is too small to tell what it is.
 _LITTLE = 0.02
 
@@ -83,7 +86,7 @@ def find_core(
     into the cytoplasm. A leak shows: the cytoplasm is full of membranes. So the clearance is made
     smaller step by step, which lets thin lobes in, until a step adds tissue in whose surroundings
     membranes take a larger share than ``density``, or reaches the cell's own membrane, so that
-    more than :data:`MOST_RESIN` of what lies around it is resin.
+    more than :data:`MOST_RESIN` of what lies around it is resin, or suddenly much more.
 
     Parameters
     ----------
@@ -105,7 +108,7 @@ def find_core(
     depth = _sparse_depth(free, sparse, voxel, p.widest)
     share = _membrane_share(free, tissue, step, coarse, p.surroundings)
     ball = _ball(depth.shape, (spot[0], spot[1] // step[0], spot[2] // step[1]), p.spot, coarse)
-    core, clearance = np.zeros(depth.shape, dtype=bool), 0.0
+    core, clearance, resin = np.zeros(depth.shape, dtype=bool), 0.0, 0.0
     rough = tissue[:, sparse[0], sparse[1]]
     for radius in np.geomspace(p.widest, p.narrowest, _STEPS):
         pieces, count = ndimage.label(depth > radius)
@@ -118,8 +121,11 @@ def find_core(
         grown = np.count_nonzero(added) > _LITTLE * np.count_nonzero(core)
         if grown and share[added].mean() > p.density:
             break
-        if grown and core.any() and _resin_share(wider, rough, 2 * radius, coarse) > MOST_RESIN:
-            break  # it has leaked as far as the cell's own membrane
+        if grown:
+            beside = _resin_share(wider, rough, 2 * radius, coarse)
+            if core.any() and beside > min(MOST_RESIN, resin + _MORE_RESIN):
+                break  # it has leaked as far as the cell's own membrane
+            resin = beside
         core, clearance = wider, float(radius)
     if not core.any():
         return Core(np.zeros(free.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)

@@ -128,6 +128,22 @@ def test_a_leak_into_a_smooth_space_that_ends_at_resin_is_not_taken() -> None:
     assert core.resin < MOST_RESIN
 
 
+def test_a_leak_that_brings_much_resin_near_at_once_is_not_taken() -> None:
+    space = lobes(neck=NECK, resin=False)
+    begins = np.flatnonzero(space.right.any(axis=(0, 1)))[0]
+    away = ndimage.distance_transform_edt(~space.right, sampling=VOXEL)
+    bared = space.tissue.copy()
+    bared[:, : bared.shape[1] // 2, begins + 5 :] &= (away <= WALL)[
+        :, : bared.shape[1] // 2, begins + 5 :
+    ]
+    # Resin on one side of the right lobe: a fifth of what lies around both.
+    both = find_core(space.free & bared, bared, space.spot, VOXEL, replace(KNOBS, narrowest=200.0))
+    core = find_core(space.free & bared, bared, space.spot, VOXEL, KNOBS)
+    assert both.resin < 0.05
+    assert share(core.mask, space.left) > 0.95
+    assert share(core.mask, space.right) < 0.05
+
+
 def test_a_neck_that_is_narrower_than_all_that_is_tried_parts() -> None:
     space = lobes(neck=NECK, resin=False)
     core = space.core(replace(KNOBS, narrowest=200.0))
