@@ -17,6 +17,7 @@ from hela_dask.errors import InputError
 from hela_dask.greys import GreyLevels, grey_levels, upright_volume
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.detection import detect_slice
+from hela_dask.kernels.grid import factors_for
 from hela_dask.parameters import BackgroundParameters, DetectParameters
 from hela_dask.volume import voxel_size
 
@@ -81,7 +82,7 @@ def detect_cells(
         )
     size = voxel_size(volume)
     slices = analysed_slices(volume.sizes["z"], size[0], parameters)
-    factors = tuple(max(1, int(parameters.resolution / step + 1e-6)) for step in size[1:])
+    factors = factors_for(size[1:], parameters.resolution)
     pixel = (size[1] * factors[0], size[2] * factors[1])
     if volume.dtype != bool:
         background_parameters = background_parameters or BackgroundParameters()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hela_dask.errors import ResourceError
 from hela_dask.kernels.background import background_halo
+from hela_dask.kernels.grid import factors_for
 from hela_dask.parameters import Parameters
 from hela_dask.storage.metadata import Image
 
@@ -94,8 +95,7 @@ def memory_needs(image: Image, slab_depths: tuple[int, int], parameters: Paramet
 def window_need(image: Image, window: Sequence[int], resolution: float) -> Need:
     """For the segmentation of one window of so many voxels in z, y, x."""
     plane = window[1] * window[2]
-    pixel = image.levels[0].voxel_size[1:]
-    coarser = math.prod(max(1, int(resolution / size + 1e-6)) for size in pixel)
+    coarser = math.prod(factors_for(image.levels[0].voxel_size[1:], resolution))
     a_voxel = image.dtype.itemsize + 1 + _SEGMENT_VOXEL + _DECIDED_VOXEL / coarser
     a_pixel = window[0] * a_voxel + _SEGMENT_PIXEL
     return Need(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels import morphology
+from hela_dask.kernels.grid import factors_for
 from hela_dask.parameters import VolumetricParameters
 
 __all__ = ["MOST_RESIN", "Core", "even_out", "fill_holes", "find_core"]
@@ -102,7 +103,7 @@ def find_core(
         Whether what lies around it is looked at; if not, there are no ``others`` and no ``resin``.
     """
     p = parameters
-    step = tuple(max(1, int(_COARSE / size + 1e-6)) for size in voxel[1:])
+    step = factors_for(voxel[1:], _COARSE)
     sparse = (slice(None, None, step[0]), slice(None, None, step[1]))
     coarse = (voxel[0], voxel[1] * step[0], voxel[2] * step[1])
     depth = _sparse_depth(free, sparse, voxel, p.widest)
@@ -214,14 +215,9 @@ def _resin_share(core: Mask, tissue: Mask, clearance: float, voxel: Voxel) -> fl
     """Of what lies outside the core, beyond a membrane's width, the share that is resin."""
     resin = rim = 0
     near, far = (clearance + beyond for beyond in _SHELL)
-    margin = [int(far / size) + 2 for size in voxel[1:]]
     for inside, here in zip(core, tissue, strict=True):
-        held = ndimage.find_objects(inside.view(np.int8))
-        if held:
-            box = tuple(
-                slice(max(0, part.start - more), part.stop + more)
-                for part, more in zip(held[0], margin, strict=True)
-            )
+        if inside.any():
+            box = morphology.box_around(inside, far, voxel[1:])
             away = morphology.distance_to(inside[box], voxel[1:])
             shell = (away > near) & (away <= far)
             rim += int(np.count_nonzero(shell))

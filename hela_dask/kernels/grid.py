@@ -7,15 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["coarsen", "grid_factors", "refine"]
+__all__ = ["coarsen", "factors_for", "grid_factors", "refine"]
 
 # Squares of about this size: wider than a membrane, narrower than what is looked for on them.
 _SQUARE = 80.0
 
 
+def factors_for(pixel: tuple[float, ...], resolution: float) -> tuple[int, int]:
+    """Pixels (y, x) that make one of `resolution` nm, or of the size just below it."""
+    y, x = (max(1, int(resolution / size + 1e-6)) for size in pixel)
+    return y, x
+
+
 def grid_factors(pixel: tuple[float, float]) -> tuple[int, int]:
     """Pixels in a square of the grid, in y and in x, for a pixel size in nm."""
-    return max(1, int(_SQUARE / pixel[0] + 1e-6)), max(1, int(_SQUARE / pixel[1] + 1e-6))
+    return factors_for(pixel, _SQUARE)
 
 
 def coarsen(image: NDArray[Any], factors: tuple[int, int]) -> NDArray[np.float32]:

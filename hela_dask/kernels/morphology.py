@@ -13,6 +13,7 @@ from scipy import ndimage
 __all__ = [
     "EIGHT",
     "areas",
+    "box_around",
     "close",
     "depth_in_space",
     "depth_inside",
@@ -111,6 +112,24 @@ def pieces_without(mask: Mask, inside: Mask) -> Mask:
     without[0] = False
     found: Mask = without[pieces]
     return found
+
+
+def box_around(mask: NDArray[Any], margin: float, size: tuple[float, ...]) -> tuple[slice, ...]:
+    """The smallest box that holds all that is not zero, and `margin` (nm) more on each side.
+
+    It ends where the array does. With a margin it is a little wider, so that what lies just beyond
+    is seen. Of an empty mask it is empty.
+    """
+    bounds = []
+    for axis, step in enumerate(size):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        places = np.flatnonzero(mask.any(axis=others))
+        if not places.size:
+            return (slice(0, 0),) * mask.ndim
+        more = int(margin / step) + 2 if margin else 0
+        low, high = int(places[0]) - more, int(places[-1]) + 1 + more
+        bounds.append(slice(max(0, low), min(mask.shape[axis], high)))
+    return tuple(bounds)
 
 
 def touching_border(labels: Labels) -> Labels:

@@ -44,7 +44,7 @@ def outline_volume(
     """
     p = parameters
     found = np.zeros(core.shape, dtype=bool)
-    box = _box(core, p.outside, voxel)
+    box = morphology.box_around(core, p.outside, voxel)
     inner = np.ascontiguousarray(core[box])
     inside, outside = np.empty_like(inner), np.empty_like(inner)
     for part, depth in morphology.depth_in_space(inner, voxel, p.inside):
@@ -94,14 +94,3 @@ def refine_outline(
     markers[inside & ~background] = 1
     refined: Mask = watershed(strength, markers) == 1
     return refined
-
-
-def _box(mask: Mask, margin: float, voxel: tuple[float, float, float]) -> tuple[slice, ...]:
-    """The box around a mask, and `margin` (nm) more."""
-    bounds = []
-    for axis, size in enumerate(voxel):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        places = np.flatnonzero(mask.any(axis=others))
-        more = int(margin / size) + 2
-        bounds.append(slice(max(0, int(places[0]) - more), int(places[-1]) + more + 1))
-    return tuple(bounds)

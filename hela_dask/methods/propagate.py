@@ -25,7 +25,7 @@ from hela_dask.methods import Masks
 from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.cells import own_piece, segment_slices
 from hela_dask.methods.membranes import Membranes
-from hela_dask.methods.slices import blank, box_around, disc_around, nearest_shown, odd, outwards
+from hela_dask.methods.slices import blank, disc_around, nearest_shown, odd, outwards
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters, PropagateParameters
 
@@ -88,12 +88,12 @@ def _nucleus(
     first, clearance, spot = begun
     margin = p.reach + p.outside + clearance
 
-    def outline(z: int, strength: Grey, core: Mask, box: tuple[slice, slice]) -> None:
+    def outline(z: int, strength: Grey, core: Mask, box: tuple[slice, ...]) -> None:
         nucleus[z][box] = outline_nucleus(strength[box], core[box], background[z][box], pixel, p)
         if trace is not None and trace.z == z:
             steps.show_outline(trace, nucleus[z], p)
 
-    outline(start, membranes.strength(start), first, box_around(first, margin, pixel))
+    outline(start, membranes.strength(start), first, morphology.box_around(first, margin, pixel))
     for direction in (1, -1):
         last_found, recent = start, deque([first], maxlen=max(1, int(p.memory / voxel[0])))
         for z in outwards(start, direction, len(image)):
@@ -101,7 +101,7 @@ def _nucleus(
                 continue
             strength, inside = membranes.free(z)
             previous = np.logical_or.reduce(recent)
-            box = box_around(previous, margin, pixel)
+            box = morphology.box_around(previous, margin, pixel)
             if trace is not None and trace.z == z:
                 steps.show_pieces(
                     trace, strength, inside, previous, clearance=clearance, pixel=pixel, p=p

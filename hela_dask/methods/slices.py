@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.kernels.grid import factors_for
+
 __all__ = [
     "blank",
-    "box_around",
     "coarser",
     "coarser_by",
     "disc_around",
@@ -54,21 +55,11 @@ def disc_around(
     return inside
 
 
-def box_around(mask: Mask, margin: float, pixel: tuple[float, ...]) -> tuple[slice, slice]:
-    """The rows and columns that hold the mask, and `margin` (nm) more on each side."""
-    bounds = []
-    for axis in (0, 1):
-        places = np.flatnonzero(mask.any(axis=1 - axis))
-        more = int(margin / pixel[axis]) + 2
-        bounds.append(slice(max(0, int(places[0]) - more), int(places[-1]) + more + 1))
-    return bounds[0], bounds[1]
-
-
 def coarser_by(
     voxel: tuple[float, float, float], resolution: float
 ) -> tuple[tuple[int, int], tuple[float, float, float]]:
     """How many pixels (y, x) make one of about `resolution` nm, and the voxel size then."""
-    y, x = (max(1, int(resolution / size + 1e-6)) for size in voxel[1:])
+    y, x = factors_for(voxel[1:], resolution)
     return (y, x), (voxel[0], voxel[1] * y, voxel[2] * x)
 
 

@@ -21,7 +21,6 @@ from hela_dask.methods.cells import own_piece, segment_slices
 from hela_dask.methods.membranes import Membranes
 from hela_dask.methods.slices import (
     blank,
-    box_around,
     coarser,
     coarser_by,
     finer,
@@ -203,7 +202,7 @@ def _refined(
     reach = 1.5 * max(size * n for size, n in zip(voxel[1:], factors, strict=True))
     for z in map(int, np.flatnonzero(rough.any(axis=(1, 2)))):
         wide = finer(rough[z], factors, image.shape[1:])
-        box = box_around(wide, p.outside + reach, voxel[1:])
+        box = morphology.box_around(wide, p.outside + reach, voxel[1:])
         lines = ridge_plane(image[z][box], p.line_sigma, voxel[1:])
         nucleus[z][box] = refine_outline(
             lines,

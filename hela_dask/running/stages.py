@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from hela_dask import store
 from hela_dask.assemble import Slab, assemble_slab, encode_masks
 from hela_dask.greys import GreyLevels, upright_volume
 from hela_dask.kernels.background import background_block, background_halo
+from hela_dask.kernels.morphology import box_around
 from hela_dask.measure import count_slab
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
@@ -187,30 +187,18 @@ def _write_masks(
     if masks.attrs.get("status") == "no_resin":
         cell = np.zeros_like(cell)  # where it ends is not known: nuclei are delivered, cells not
     bits = encode_masks(masks["nucleus"].values, cell, masks["envelope"].values)
-    inside = _extent(bits)
-    if inside is None:
+    inside = box_around(bits, 0.0, (1.0, 1.0, 1.0))
+    bits = bits[inside]
+    if not bits.size:
         return {"extent": None}
-    bits = bits[tuple(slice(low, high) for low, high in inside)]
     job.claim(unit)
     path = store.create_scratch(job.scratch(unit.what.label), bits.shape, bits.dtype)
     store.write_scratch(path, bits)
     extent = [
-        [part.start + low, part.start + high]
-        for part, (low, high) in zip(window, inside, strict=True)
+        [part.start + own.start, part.start + own.stop]
+        for part, own in zip(window, inside, strict=True)
     ]
     return {"extent": extent}
-
-
-def _extent(mask: npt.NDArray[np.uint8]) -> list[tuple[int, int]] | None:
-    """The smallest box around what is not zero."""
-    extent = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        places = np.flatnonzero(mask.any(axis=others))
-        if not places.size:
-            return None
-        extent.append((int(places[0]), int(places[-1]) + 1))
-    return extent
 
 
 def _flags(flags: object) -> str:

@@ -81,6 +81,14 @@ def lobes(
     return Space(free, tissue, left < radii[0], right < radii[1], middle, voxel)
 
 
+def resin_behind_the_right_lobe(space: Space, part: tuple[slice, ...]) -> Mask:
+    """The tissue, with resin beyond the wall of the right lobe in a part of the space."""
+    tissue = space.tissue.copy()
+    away = ndimage.distance_transform_edt(~space.right, sampling=VOXEL)
+    tissue[part] &= (away <= WALL)[part]
+    return tissue
+
+
 def share(mask: Mask, of: Mask) -> float:
     """Part of `of` that the mask covers."""
     return float((mask & of).sum() / of.sum())
@@ -119,9 +127,7 @@ def test_a_leak_into_a_smooth_space_that_ends_at_resin_is_not_taken() -> None:
     space = lobes(neck=NECK, resin=False)
     # As it is the right lobe is taken; with resin behind its wall it is not inside a cell.
     begins = np.flatnonzero(space.right.any(axis=(0, 1)))[0]
-    away = ndimage.distance_transform_edt(~space.right, sampling=VOXEL)
-    bared = space.tissue.copy()
-    bared[:, :, begins:] &= (away <= WALL)[:, :, begins:]
+    bared = resin_behind_the_right_lobe(space, np.s_[:, :, begins:])
     core = find_core(space.free & bared, bared, space.spot, VOXEL, KNOBS)
     assert share(core.mask, space.left) > 0.95
     assert share(core.mask, space.right) < 0.05
@@ -130,12 +136,8 @@ def test_a_leak_into_a_smooth_space_that_ends_at_resin_is_not_taken() -> None:
 
 def test_a_leak_that_brings_much_resin_near_at_once_is_not_taken() -> None:
     space = lobes(neck=NECK, resin=False)
-    begins = np.flatnonzero(space.right.any(axis=(0, 1)))[0]
-    away = ndimage.distance_transform_edt(~space.right, sampling=VOXEL)
-    bared = space.tissue.copy()
-    bared[:, : bared.shape[1] // 2, begins + 5 :] &= (away <= WALL)[
-        :, : bared.shape[1] // 2, begins + 5 :
-    ]
+    begins = np.flatnonzero(space.right.any(axis=(0, 1)))[0] + 5
+    bared = resin_behind_the_right_lobe(space, np.s_[:, : space.spot[1], begins:])
     # Resin on one side of the right lobe: a fifth of what lies around both.
     both = find_core(space.free & bared, bared, space.spot, VOXEL, replace(KNOBS, narrowest=200.0))
     core = find_core(space.free & bared, bared, space.spot, VOXEL, KNOBS)

@@ -149,3 +149,29 @@ def test_labels_at_the_border() -> None:
 
 def test_diagonal_neighbours_are_one_piece_with_eight() -> None:
     assert ndimage.label(np.eye(4, dtype=bool), structure=morphology.EIGHT)[1] == 1
+
+
+@pytest.mark.parametrize("margin", [0.0, 95.0])
+def test_a_box_holds_the_mask_and_its_margin(margin: float) -> None:
+    mask = np.zeros((60, 90), dtype=bool)
+    mask[25, 40] = mask[30, 44] = True
+    pixel = (20.0, 10.0)
+    rows, columns = morphology.box_around(mask, margin, pixel)
+    for part, (first, last), size in zip((rows, columns), ((25, 30), (40, 44)), pixel, strict=True):
+        assert (first - part.start) * size >= margin
+        assert (part.stop - 1 - last) * size >= margin
+        assert (first - part.start) * size <= margin + 3 * size
+    mask[0, 0] = mask[-1, -1] = True
+    assert mask[morphology.box_around(mask, margin, pixel)].shape == mask.shape
+
+
+def test_the_box_around_nothing_is_empty() -> None:
+    nothing = np.zeros((4, 5, 6), dtype=bool)
+    assert nothing[morphology.box_around(nothing, 95.0, (50.0, 20.0, 10.0))].size == 0
+
+
+def test_without_a_margin_the_box_is_the_smallest() -> None:
+    mask = np.zeros((4, 5, 6), dtype=bool)
+    mask[1, 2, 3] = mask[2, 2, 5] = True
+    expected = (slice(1, 3), slice(2, 3), slice(3, 6))
+    assert morphology.box_around(mask, 0.0, (50.0, 20.0, 10.0)) == expected

@@ -1,4 +1,4 @@
-"""Slices of a region: which show something, coarser and finer ones, boxes and discs."""
+"""Slices of a region: which show something, coarser and finer ones, discs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from hela_dask.methods.slices import (
     blank,
-    box_around,
     coarser,
     coarser_by,
     disc_around,
@@ -55,20 +54,6 @@ def test_a_disc_is_round_in_nm() -> None:
     assert (columns.min(), columns.max()) == (10, 50)
     assert disc.sum() * 200 == pytest.approx(np.pi * 200**2, rel=0.02)
     assert not disc_around((5, 5), (40, 40), 100.0, (10.0, 10.0)).any()
-
-
-@pytest.mark.parametrize("margin", [0.0, 95.0])
-def test_a_box_holds_the_mask_and_its_margin(margin: float) -> None:
-    mask = np.zeros((60, 90), dtype=bool)
-    mask[25, 40] = mask[30, 44] = True
-    pixel = (20.0, 10.0)
-    rows, columns = box_around(mask, margin, pixel)
-    for part, (first, last), size in zip((rows, columns), ((25, 30), (40, 44)), pixel, strict=True):
-        assert (first - part.start) * size >= margin
-        assert (part.stop - 1 - last) * size >= margin
-        assert (first - part.start) * size <= margin + 3 * size
-    mask[0, 0] = mask[-1, -1] = True
-    assert mask[box_around(mask, margin, pixel)].shape == mask.shape
 
 
 @pytest.mark.parametrize(
