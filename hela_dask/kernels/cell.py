@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.measure import label
-from skimage.morphology import reconstruction
-from skimage.segmentation import watershed
 
 from hela_dask.kernels import morphology
+from hela_dask.kernels.basins import basins_of
 from hela_dask.parameters import MethodParameters
 
 __all__ = ["basins", "cell_slice", "choose_basins"]
@@ -22,7 +20,7 @@ def basins(
 ) -> NDArray[np.int32]:
     """Split touching cells of a slice where the tissue between them is narrow (method A.7).
 
-    Watershed of the distance to the resin. Two summits are one basin unless the saddle between
+    Basins of the distance to the resin. Two summits are one basin unless the saddle between
     them is lower than both by ``saddle``, so ruffles and blebs stay with their cell. Where the
     basins meet is decided on a grid of ``grid`` nm; their outline against the resin is not
     touched.
@@ -46,14 +44,7 @@ def basins(
     height = fine[step[0] // 2 :: step[0], step[1] // 2 :: step[1]]
     if not height.any():
         return tissue.astype(np.int32)
-    lowered = reconstruction(height - parameters.saddle, height)
-    # A summit lower than the saddle depth counts as one where nothing higher is connected to it.
-    drop = np.minimum(parameters.saddle, height) * (1 - 1e-5)
-    # Equally high ones on one plateau of the lowered height have no such saddle between them.
-    _, level = np.unique(lowered, return_inverse=True)
-    plateaus = label((level.reshape(height.shape) + 1) * (height > 0), connectivity=2)
-    summits = np.where(height - lowered >= drop, plateaus, 0)
-    split = watershed(-height, summits, mask=height > 0)
+    split = basins_of(height, parameters.saddle)
     # Tissue too thin to be on the grid belongs to the nearest basin.
     nearest = ndimage.distance_transform_edt(
         split == 0, return_distances=False, return_indices=True

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels import morphology
+from hela_dask.kernels.capped import depth_in_space
 from hela_dask.kernels.grid import factors_for
 from hela_dask.parameters import VolumetricParameters
 
@@ -106,7 +107,7 @@ def find_core(
     step = factors_for(voxel[1:], _COARSE)
     sparse = (slice(None, None, step[0]), slice(None, None, step[1]))
     coarse = (voxel[0], voxel[1] * step[0], voxel[2] * step[1])
-    depth = _sparse_depth(free, sparse, voxel, p.widest)
+    depth = np.concatenate([part for _, part in depth_in_space(free, voxel, p.widest, step)])
     share = _membrane_share(free, tissue, step, coarse, p.surroundings)
     ball = _ball(depth.shape, (spot[0], spot[1] // step[0], spot[2] // step[1]), p.spot, coarse)
     core, clearance, resin = np.zeros(depth.shape, dtype=bool), 0.0, 0.0
@@ -135,12 +136,6 @@ def find_core(
         return Core(mask, clearance, np.empty((0, 3)), 0.0)
     others = _others(depth > clearance, core, share, p.density)
     return Core(mask, clearance, others * (1, *step), _resin_share(mask, tissue, clearance, voxel))
-
-
-def _sparse_depth(free: Mask, sparse: tuple[slice, slice], voxel: Voxel, cap: float) -> Grey:
-    """Distance in space, nm, to the nearest voxel that is not free, at every few pixels."""
-    parts = morphology.depth_in_space(free, voxel, cap)
-    return np.concatenate([depth[:, sparse[0], sparse[1]] for _, depth in parts])
 
 
 def _membrane_share(
@@ -201,13 +196,19 @@ def _grow_back(
     core: Mask, free: Mask, sparse: tuple[slice, slice], clearance: float, voxel: Voxel
 ) -> Mask:
     """All free voxels within the clearance of the core, which is known at every few pixels."""
+    steps = (1, *(part.step for part in sparse))
+    reach = clearance + max(n * size / 2 if n > 1 else 0.0 for n, size in zip(steps, voxel, strict=True))
+    within = ndimage.find_objects(core.view(np.int8))[0]
+    box = tuple(
+        slice(max(0, part.start * n - int(reach / size) - 1), part.stop * n + int(reach / size) + 1)
+        for part, n, size in zip(within, steps, voxel, strict=True)
+    )
     away = np.ones(free.shape, dtype=bool)
     away[:, sparse[0], sparse[1]] = ~core
-    steps = zip(sparse, voxel[1:], strict=True)
-    reach = clearance + max(part.step * size / 2 if part.step > 1 else 0.0 for part, size in steps)
-    grown = np.empty(free.shape, dtype=bool)
-    for part, distance in morphology.depth_in_space(away, voxel, reach):
-        grown[part] = (distance <= reach) & free[part]
+    grown = np.zeros(free.shape, dtype=bool)
+    near, here = grown[box], free[box]
+    for part, distance in depth_in_space(away[box], voxel, reach):
+        near[part] = (distance <= reach) & here[part]
     return grown
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+
+from hela_dask.kernels.hessian import largest_in_plane, largest_in_space
 
 __all__ = ["TRUNCATE", "ridge_halo", "ridge_plane", "ridge_volume"]
 
@@ -28,9 +29,8 @@ def ridge_plane(image: NDArray[Any], sigma: float, pixel: tuple[float, float]) -
     pixel
         Pixel size (y, x) in nm.
     """
-    yy, xx, yx = (_derivative(image, sigma, pixel, order) for order in ((2, 0), (0, 2), (1, 1)))
-    ridge = (yy + xx) / 2 + np.hypot((yy - xx) / 2, yx)
-    return ridge.astype(np.float32, copy=False)
+    along = [_kernels(sigma, size) for size in pixel]
+    return largest_in_plane(np.ascontiguousarray(image, dtype=np.float32), *along)
 
 
 def ridge_volume(
@@ -55,29 +55,9 @@ def ridge_volume(
     wanted
         The slices of the block that are returned.
     """
-    z0, z1, z2 = (_along(block, 0, sigma, voxel, n)[wanted] for n in range(3))
-    # Each pass along an axis serves all the derivatives that need it.
-    z0y0, z0y1, z0y2 = (_along(z0, 1, sigma, voxel, n) for n in range(3))
-    z1y0, z1y1 = (_along(z1, 1, sigma, voxel, n) for n in range(2))
-    last = ((_along(z2, 1, sigma, voxel, 0), 0), (z0y2, 0), (z0y0, 2), (z1y1, 0), (z1y0, 1))
-    hessian = [_along(part, 2, sigma, voxel, n) for part, n in (*last, (z0y1, 1))]
-    ridge = np.empty_like(z0)
-    for plane, parts in zip(ridge, zip(*hessian, strict=True), strict=True):
-        plane[:] = _largest_eigenvalue(*parts)
-    return ridge
-
-
-def _largest_eigenvalue(zz: Grey, yy: Grey, xx: Grey, zy: Grey, zx: Grey, yx: Grey) -> Grey:
-    """Of symmetric 3 x 3 matrices: the deviator's characteristic polynomial in closed form."""
-    mean: Grey = (zz + yy + xx) / np.float32(3)
-    zz, yy, xx = zz - mean, yy - mean, xx - mean
-    spread: Grey = np.sqrt((zz**2 + yy**2 + xx**2 + 2 * (zy**2 + zx**2 + yx**2)) / 6)
-    determinant = zz * (yy * xx - yx**2) - zy * (zy * xx - yx * zx) + zx * (zy * yx - yy * zx)
-    flat = spread <= np.float32(1e-6)
-    cosine = determinant / (2 * np.where(flat, np.float32(1), spread) ** 3)
-    angle = np.arccos(np.clip(cosine, -1, 1)) / 3
-    largest: Grey = mean + 2 * spread * np.cos(angle)
-    return largest.astype(np.float32, copy=False)
+    along = [_kernels(sigma, size) for size in voxel]
+    first, last, _ = wanted.indices(len(block))
+    return largest_in_space(np.ascontiguousarray(block, dtype=np.float32), first, last, *along)
 
 
 def ridge_halo(sigma: float, voxel: tuple[float, float, float]) -> int:
@@ -85,23 +65,10 @@ def ridge_halo(sigma: float, voxel: tuple[float, float, float]) -> int:
     return int(TRUNCATE * sigma / voxel[0] + 0.5)
 
 
-def _derivative(
-    image: NDArray[Any], sigma: float, pixel: tuple[float, ...], order: tuple[int, ...]
-) -> Grey:
-    """Scale-normalised Gaussian derivative in physical units."""
-    derived: Grey = np.asarray(image, dtype=np.float32)
-    for axis, n in enumerate(order):
-        derived = _along(derived, axis, sigma, pixel, n)
-    return derived
-
-
-def _along(image: NDArray[Any], axis: int, sigma: float, pixel: tuple[float, ...], n: int) -> Grey:
-    """The n-th of these derivatives along one axis."""
-    kernel = _kernel(sigma / pixel[axis], n) * (sigma / pixel[axis]) ** n
-    derived: Grey = ndimage.correlate1d(
-        np.asarray(image, dtype=np.float32), kernel, axis, mode="nearest"
-    )
-    return derived
+def _kernels(sigma: float, size: float) -> Grey:
+    """The Gaussian along an axis and its two derivatives, scale-normalised."""
+    kernels = [_kernel(sigma / size, n) * (sigma / size) ** n for n in range(3)]
+    return np.array(kernels, dtype=np.float32)
 
 
 def _kernel(sigma: float, order: int) -> NDArray[np.float64]:

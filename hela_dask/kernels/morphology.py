@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import edt
@@ -15,7 +14,6 @@ __all__ = [
     "areas",
     "box_around",
     "close",
-    "depth_in_space",
     "depth_inside",
     "dilate",
     "distance_to",
@@ -28,9 +26,6 @@ __all__ = [
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.signedinteger[Any]]
-
-# Slices that depth_in_space gives together.
-_SLAB = 40
 
 # 8-connected neighbourhood in a plane.
 EIGHT = np.ones((3, 3), dtype=bool)
@@ -50,22 +45,6 @@ def depth_inside(mask: Mask, pixel: tuple[float, ...]) -> NDArray[np.float32]:
         np.ascontiguousarray(mask), anisotropy=tuple(pixel), black_border=False, parallel=1
     )
     return distance
-
-
-def depth_in_space(
-    mask: Mask, voxel: tuple[float, float, float], cap: float
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Distance in space from each true voxel to the nearest false one, some slices at a time.
-
-    Distances up to `cap` (nm) are exact; larger ones are only known to be larger. So the memory
-    that it takes does not grow with the depth of the mask. Its faces are no obstacles.
-    """
-    halo = int(cap / voxel[0]) + 1
-    for first in range(0, len(mask), _SLAB):
-        last = min(len(mask), first + _SLAB)
-        low, high = max(0, first - halo), min(len(mask), last + halo)
-        depth = depth_inside(mask[low:high], voxel)
-        yield slice(first, last), depth[first - low : last - low]
 
 
 def dilate(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:

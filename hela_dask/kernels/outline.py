@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from hela_dask.kernels import morphology
+from hela_dask.kernels.capped import depth_in_space
 from hela_dask.parameters import VolumetricParameters
 
 __all__ = ["outline_volume", "refine_outline"]
@@ -47,11 +48,11 @@ def outline_volume(
     box = morphology.box_around(core, p.outside, voxel)
     inner = np.ascontiguousarray(core[box])
     inside, outside = np.empty_like(inner), np.empty_like(inner)
-    for part, depth in morphology.depth_in_space(inner, voxel, p.inside):
+    for part, depth in depth_in_space(inner, voxel, p.inside):
         inside[part] = depth > p.inside
     for plane, deep in zip(inner, inside, strict=True):
         deep[morphology.pieces_without(plane, deep)] = True  # too thin to have an inside
-    for part, distance in morphology.depth_in_space(~inner, voxel, p.outside):
+    for part, distance in depth_in_space(~inner, voxel, p.outside):
         outside[part] = distance > p.outside
     outside |= background[box]
     band = ~(inside | outside)

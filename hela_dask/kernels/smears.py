@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.morphology import reconstruction
-from skimage.segmentation import expand_labels, watershed
+from skimage.segmentation import expand_labels
 
 from hela_dask.kernels import morphology
+from hela_dask.kernels.basins import basins_of
 from hela_dask.kernels.grid import coarsen, grid_factors, refine
 from hela_dask.parameters import BackgroundParameters
 
@@ -61,15 +60,9 @@ def dark_pieces(dark: NDArray[np.bool_], pixel: tuple[float, float], neck: float
     Two parts are one where the way between them is less than `neck` (nm) narrower, by radius,
     than the narrower of the two.
     """
-    depth = morphology.depth_inside(dark, pixel).astype(np.float64)
-    flat = reconstruction(np.maximum(depth - neck, 0.0), depth)
-    summits, count = ndimage.label(depth - flat >= neck * (1 - 1e-6))
-    pieces, _ = ndimage.label(dark)
-    high = np.zeros(int(pieces.max()) + 1, dtype=bool)
-    high[np.unique(pieces[summits > 0])] = True
-    seeds = np.where(dark & ~high[pieces], pieces + count, summits)
-    cut: Pieces = watershed(-depth, seeds, mask=dark).astype(np.int32)
-    return cut
+    if dark.all():
+        return np.ones(dark.shape, dtype=np.int32)
+    return basins_of(morphology.depth_inside(dark, pixel), neck)
 
 
 def smooth_rims(

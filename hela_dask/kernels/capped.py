@@ -1,0 +1,129 @@
+"""Distances in space that matter only up to a length: exact, and in time and memory to match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels.compiled import compiled
+
+__all__ = ["depth_in_space"]
+
+Mask = NDArray[np.bool_]
+Grey = NDArray[np.float32]
+
+# Slices that are given together.
+_SLAB = 64
+
+
+def depth_in_space(
+    mask: Mask,
+    voxel: tuple[float, float, float],
+    cap: float,
+    step: tuple[int, int] = (1, 1),
+) -> Iterator[tuple[slice, Grey]]:
+    """Distance in space from each true voxel to the nearest false one, some slices at a time.
+
+    Distances up to `cap` are exact; larger ones are only known to be larger. So what is computed
+    for a voxel is within the cap of it, and the memory that it takes does not grow with the depth
+    of the mask. Faces of the array are no obstacles: what lies beyond is not known.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x).
+    voxel
+        Voxel size (z, y, x) in nm.
+    cap
+        The largest distance that is wanted, nm.
+    step
+        Only every so many rows and columns are computed.
+
+    Yields
+    ------
+    part : slice
+        Of the mask's slices.
+    depth : ndarray of float32, (slices, rows, columns)
+        nm.
+    """
+    sizes = np.asarray(voxel, dtype=np.float32)
+    mask = np.ascontiguousarray(mask)
+    for first in range(0, len(mask), _SLAB):
+        last = min(len(mask), first + _SLAB)
+        yield slice(first, last), _capped(mask, sizes, np.float32(cap), *step, first, last)
+
+
+@compiled
+def _capped(
+    mask: Mask, voxel: Grey, cap: np.float32, row_step: int, column_step: int, first: int, last: int
+) -> Grey:
+    """Slices from `first` to `last`: along x by counting, then along y and z the least square."""
+    depth, rows, columns = mask.shape
+    far = np.int64(cap / voxel[0]) + 1
+    ring = 2 * far + 1
+    wanted = (rows + row_step - 1) // row_step, (columns + column_step - 1) // column_step
+    along_x = np.empty((rows, wanted[1]), np.float32)
+    planes = np.empty((ring, *wanted), np.float32)
+    found = np.empty((last - first, *wanted), np.float32)
+    for z in range(max(0, first - far), last + far):
+        if z < depth:
+            _squares_along_x(mask[z], voxel[2], cap, column_step, along_x)
+            _least_along_y(along_x, voxel[1], cap, row_step, planes[z % ring])
+        here = z - far
+        if here >= first:
+            least = found[here - first]
+            least[:] = planes[here % ring]
+            for away in range(1, far + 1):
+                more = (away * voxel[0]) ** 2
+                for other in (here - away, here + away):
+                    if 0 <= other < depth:
+                        _lower(least, planes[other % ring], more)
+            for row in least:
+                for x in range(row.size):
+                    row[x] = np.sqrt(row[x])
+    return found
+
+
+@compiled
+def _squares_along_x(plane: Mask, size: np.float32, cap: np.float32, step: int, out: Grey) -> None:
+    """Squared distance along x to the nearest false pixel; what is beyond the cap is far beyond."""
+    most = np.int64(cap / size) + 1
+    near = np.empty(plane.shape[1], np.int64)
+    beyond = 4 * cap * cap
+    for row, squares in zip(plane, out):  # noqa: B905  compiled code has no strict zip
+        away = most
+        for x in range(row.size):
+            away = min(away + 1, most) if row[x] else 0
+            near[x] = away
+        away = most
+        for x in range(row.size - 1, -1, -1):
+            away = min(away + 1, most) if row[x] else 0
+            near[x] = min(near[x], away)
+        for x in range(squares.size):
+            away = near[x * step]
+            squares[x] = (away * size) ** 2 if away < most else beyond
+
+
+@compiled
+def _least_along_y(squares: Grey, size: np.float32, cap: np.float32, step: int, out: Grey) -> None:
+    far = np.int64(cap / size) + 1
+    for number in range(len(out)):
+        y, least = number * step, out[number]
+        least[:] = squares[y]
+        for away in range(1, far + 1):
+            more = (away * size) ** 2
+            for other in (y - away, y + away):
+                if 0 <= other < len(squares):
+                    row = squares[other]
+                    for x in range(least.size):
+                        least[x] = min(least[x], row[x] + more)
+
+
+@compiled
+def _lower(least: Grey, other: Grey, more: np.float32) -> None:
+    """The lesser of each and the other, so much more."""
+    for y in range(len(least)):
+        for x in range(least.shape[1]):
+            least[y, x] = min(least[y, x], other[y, x] + more)

@@ -1,0 +1,26 @@
+"""Loops that numpy cannot do well, compiled once for this processor and kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from numba import njit
+
+__all__ = ["compiled"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function of arrays and numbers when it is first called; it holds no lock.
+
+    What was compiled is kept beside the module, or in the user's cache folder. Where neither can
+    be written, as in some containers, each process compiles anew.
+    """
+    try:
+        fast: Callable[P, R] = njit(function, cache=True, nogil=True)
+    except RuntimeError:  # no place to keep it
+        fast = njit(function, nogil=True)
+    return fast
