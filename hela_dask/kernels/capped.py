@@ -52,25 +52,26 @@ def depth_in_space(
     mask = np.ascontiguousarray(mask)
     for first in range(0, len(mask), _SLAB):
         last = min(len(mask), first + _SLAB)
-        yield slice(first, last), _capped(mask, sizes, np.float32(cap), *step, first, last)
+        yield slice(first, last), _capped(mask, sizes, np.float32(cap), step, (first, last))
 
 
 @compiled
 def _capped(
-    mask: Mask, voxel: Grey, cap: np.float32, row_step: int, column_step: int, first: int, last: int
+    mask: Mask, voxel: Grey, cap: np.float32, step: tuple[int, int], wanted: tuple[int, int]
 ) -> Grey:
-    """Slices from `first` to `last`: along x by counting, then along y and z the least square."""
+    """Some slices: along x by counting, then along y and along z the least square."""
     depth, rows, columns = mask.shape
-    far = np.int64(cap / voxel[0]) + 1
+    first, last = wanted
+    far = int(cap / voxel[0]) + 1
     ring = 2 * far + 1
-    wanted = (rows + row_step - 1) // row_step, (columns + column_step - 1) // column_step
-    along_x = np.empty((rows, wanted[1]), np.float32)
-    planes = np.empty((ring, *wanted), np.float32)
-    found = np.empty((last - first, *wanted), np.float32)
+    shape = (rows + step[0] - 1) // step[0], (columns + step[1] - 1) // step[1]
+    along_x = np.empty((rows, shape[1]), np.float32)
+    planes = np.empty((ring, *shape), np.float32)
+    found = np.empty((last - first, *shape), np.float32)
     for z in range(max(0, first - far), last + far):
         if z < depth:
-            _squares_along_x(mask[z], voxel[2], cap, column_step, along_x)
-            _least_along_y(along_x, voxel[1], cap, row_step, planes[z % ring])
+            _squares_along_x(mask[z], voxel[2], cap, step[1], along_x)
+            _least_along_y(along_x, voxel[1], cap, step[0], planes[z % ring])
         here = z - far
         if here >= first:
             least = found[here - first]
@@ -89,7 +90,7 @@ def _capped(
 @compiled
 def _squares_along_x(plane: Mask, size: np.float32, cap: np.float32, step: int, out: Grey) -> None:
     """Squared distance along x to the nearest false pixel; what is beyond the cap is far beyond."""
-    most = np.int64(cap / size) + 1
+    most = int(cap / size) + 1
     near = np.empty(plane.shape[1], np.int64)
     beyond = 4 * cap * cap
     for row, squares in zip(plane, out):  # noqa: B905  compiled code has no strict zip
@@ -108,7 +109,7 @@ def _squares_along_x(plane: Mask, size: np.float32, cap: np.float32, step: int, 
 
 @compiled
 def _least_along_y(squares: Grey, size: np.float32, cap: np.float32, step: int, out: Grey) -> None:
-    far = np.int64(cap / size) + 1
+    far = int(cap / size) + 1
     for number in range(len(out)):
         y, least = number * step, out[number]
         least[:] = squares[y]

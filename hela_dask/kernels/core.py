@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from hela_dask.kernels import morphology
 from hela_dask.kernels.capped import depth_in_space
-from hela_dask.kernels.grid import factors_for
+from hela_dask.kernels.grid import coarsen, factors_for
 from hela_dask.parameters import VolumetricParameters
 
 __all__ = ["MOST_RESIN", "Core", "even_out", "fill_holes", "find_core"]
@@ -139,31 +139,19 @@ def find_core(
 
 
 def _membrane_share(
-    free: Mask, tissue: Mask, step: tuple[int, ...], coarse: Voxel, sigma: float
+    free: Mask, tissue: Mask, step: tuple[int, int], coarse: Voxel, sigma: float
 ) -> Grey:
     """Share of the tissue around each coarse voxel that membranes take."""
     sigmas = tuple(sigma / size for size in coarse)
     shape = tuple(-(-length // n) for length, n in zip(free.shape[1:], step, strict=True))
     part, whole = np.empty((2, len(free), *shape), dtype=np.float32)
     for z in range(len(free)):
-        whole[z] = _block_mean(tissue[z], step)
-        part[z] = _block_mean(tissue[z] & ~free[z], step)
+        whole[z] = coarsen(tissue[z], step)
+        part[z] = coarsen(tissue[z] & ~free[z], step)
     for values in (part, whole):
         ndimage.gaussian_filter(values, sigmas, output=values, mode="nearest", truncate=3.0)
     shares: Grey = part / np.maximum(whole, np.float32(0.05))
     return shares
-
-
-def _block_mean(plane: Mask, step: tuple[int, ...]) -> Grey:
-    """Means over blocks of pixels; the last blocks hold what is left."""
-    total = plane.astype(np.float32)
-    for axis, n in enumerate(step):
-        starts = np.arange(0, plane.shape[axis], n)
-        lengths = np.diff(np.append(starts, plane.shape[axis]))
-        total = np.asarray(np.add.reduceat(total, starts, axis=axis), dtype=np.float32)
-        total /= np.expand_dims(lengths, 1 - axis).astype(np.float32)
-    means: Grey = total
-    return means
 
 
 def _ball(shape: tuple[int, ...], spot: tuple[int, int, int], radius: float, voxel: Voxel) -> Mask:
@@ -196,18 +184,14 @@ def _grow_back(
     core: Mask, free: Mask, sparse: tuple[slice, slice], clearance: float, voxel: Voxel
 ) -> Mask:
     """All free voxels within the clearance of the core, which is known at every few pixels."""
-    steps = (1, *(part.step for part in sparse))
-    reach = clearance + max(n * size / 2 if n > 1 else 0.0 for n, size in zip(steps, voxel, strict=True))
-    within = ndimage.find_objects(core.view(np.int8))[0]
-    box = tuple(
-        slice(max(0, part.start * n - int(reach / size) - 1), part.stop * n + int(reach / size) + 1)
-        for part, n, size in zip(within, steps, voxel, strict=True)
-    )
-    away = np.ones(free.shape, dtype=bool)
-    away[:, sparse[0], sparse[1]] = ~core
+    steps = zip(sparse, voxel[1:], strict=True)
+    reach = clearance + max(part.step * size / 2 if part.step > 1 else 0.0 for part, size in steps)
+    seeds = np.zeros(free.shape, dtype=bool)
+    seeds[:, sparse[0], sparse[1]] = core
     grown = np.zeros(free.shape, dtype=bool)
+    box = morphology.box_around(seeds, reach, voxel)
     near, here = grown[box], free[box]
-    for part, distance in depth_in_space(away[box], voxel, reach):
+    for part, distance in depth_in_space(~seeds[box], voxel, reach):
         near[part] = (distance <= reach) & here[part]
     return grown
 

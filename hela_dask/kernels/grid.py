@@ -1,4 +1,4 @@
-"""A slice on coarse squares, where noise is averaged away and smears and grey levels are found."""
+"""Slices on coarser pixels and back: where noise is averaged away, and decisions cost less."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["coarsen", "factors_for", "grid_factors", "refine"]
+from hela_dask.kernels.compiled import compiled
+
+__all__ = ["coarsen", "coarsen_slices", "factors_for", "grid_factors", "refine"]
+
+Grey = NDArray[np.float32]
 
 # Squares of about this size: wider than a membrane, narrower than what is looked for on them.
 _SQUARE = 80.0
@@ -24,18 +28,41 @@ def grid_factors(pixel: tuple[float, float]) -> tuple[int, int]:
     return factors_for(pixel, _SQUARE)
 
 
-def coarsen(image: NDArray[Any], factors: tuple[int, int]) -> NDArray[np.float32]:
-    """Means over squares of pixels; the last row and column are repeated to fill squares."""
-    missing = [(0, -length % by) for length, by in zip(image.shape, factors, strict=True)]
-    if any(after for _, after in missing):
-        image = np.pad(image, missing, mode="edge")
-    rows, columns = (length // by for length, by in zip(image.shape, factors, strict=True))
-    squares = image.reshape(rows, factors[0], columns, factors[1])
-    mean: NDArray[np.float32] = squares.mean(axis=(1, 3), dtype=np.float32)
-    return mean
+def coarsen(image: NDArray[Any], factors: tuple[int, int]) -> Grey:
+    """Means of a plane over blocks of pixels; the last ones over what there is of them."""
+    shape = tuple(-(-length // by) for length, by in zip(image.shape, factors, strict=True))
+    means = np.empty(shape, dtype=np.float32)
+    _block_means(np.ascontiguousarray(image), *factors, means)
+    return means
+
+
+def coarsen_slices(image: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
+    """:func:`coarsen` of each slice of (z, y, x); the image itself where there is nothing to do."""
+    if factors == (1, 1):
+        return image
+    return np.stack([coarsen(plane, factors) for plane in image])
 
 
 def refine(squares: NDArray[Any], factors: tuple[int, int], shape: tuple[int, ...]) -> NDArray[Any]:
-    """The squares' values at the pixels of a slice of this shape."""
+    """The values of the blocks of :func:`coarsen` at the pixels of a slice of this shape."""
+    if factors == (1, 1):
+        return squares
     fine = squares.repeat(factors[0], axis=0).repeat(factors[1], axis=1)
     return fine[: shape[0], : shape[1]]
+
+
+@compiled
+def _block_means(image: NDArray[Any], height: int, width: int, means: Grey) -> None:
+    rows, columns = image.shape
+    sums = np.empty(means.shape[1], np.float64)
+    for block in range(len(means)):
+        first, last = block * height, min((block + 1) * height, rows)
+        sums[:] = 0.0
+        for y in range(first, last):
+            row = image[y]
+            for at in range(means.shape[1]):
+                for x in range(at * width, min((at + 1) * width, columns)):
+                    sums[at] += row[x]
+        for at in range(means.shape[1]):
+            count = (last - first) * (min((at + 1) * width, columns) - at * width)
+            means[block, at] = sums[at] / count

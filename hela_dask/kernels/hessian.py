@@ -1,4 +1,4 @@
-"""Gaussian derivatives of second order and the largest eigenvalue of their matrix, a row at a time."""
+"""Second derivatives of a smoothed image, and the largest eigenvalue of their matrix."""
 
 from __future__ import annotations
 

@@ -219,6 +219,9 @@ def envelope_ring(nucleus: Mask, cell: Mask, width: float, voxel: tuple[float, .
         Voxel size (z, y, x) in nm.
     """
     ring = np.zeros_like(nucleus)
-    for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
-        ring[z] = morphology.dilate(nucleus[z], width, voxel[1:]) & cell[z] & ~nucleus[z]
+    for found, inside, around in zip(ring, nucleus, cell, strict=True):
+        if inside.any():
+            box = morphology.box_around(inside, width, voxel[1:])
+            near = morphology.dilate(inside[box], width, voxel[1:])
+            found[box] = near & around[box] & ~inside[box]
     return ring

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.kernels.morphology import dilate
+from hela_dask.kernels.morphology import box_around, dilate
 from hela_dask.parameters import QualityParameters
 
 __all__ = ["FACES", "Profile", "beside", "face_areas", "surface_profile"]
@@ -100,9 +100,9 @@ def surface_profile(
     unit = pixel[0] * pixel[1] * 1e-6
     depth = len(mask)
     area, length, unsteady, changed = np.zeros((4, depth))
-    extent = _extent(mask)
-    if extent is not None:
-        part = mask[:, *extent][:, rows, columns]
+    if mask.any():
+        box = box_around(mask, 0.0, voxel)
+        part = mask[:, box[1], box[2]][:, rows, columns]
         half = max(1, round(parameters.span / 2 / voxel[0]))
         for z, usual in enumerate(_majority(part, half)):
             area[z] = np.count_nonzero(part[z]) * unit
@@ -143,12 +143,9 @@ def beside(
         From 0 to 1; NaN where there is no outline.
     """
     rows, columns, pixel = _grid(voxel, parameters)
-    margin = int(parameters.beside / min(voxel[1:])) + 2
     length = with_others = 0.0
     for z in np.flatnonzero(mask.any(axis=(1, 2))):
-        part = _extent(mask[z : z + 1], margin)
-        if part is None:
-            continue
+        part = box_around(mask[z], parameters.beside, voxel[1:])
         plane, other = (of[z][part][rows, columns] for of in (mask, others))
         other = ~other if outside else other
         near = dilate(other, parameters.beside, pixel) if other.any() else other
@@ -174,18 +171,6 @@ def _grid(
     """Which rows and columns are looked at, and how far apart they are, nm."""
     y, x = (max(1, int(p.resolution / size)) for size in voxel[1:])
     return slice(None, None, y), slice(None, None, x), (voxel[1] * y, voxel[2] * x)
-
-
-def _extent(mask: Mask, margin: int = 0) -> tuple[slice, slice] | None:
-    """Rows and columns that hold the mask, and `margin` more on each side; None if it is empty."""
-    flat: Mask = np.any(mask, axis=0)
-    parts = []
-    for axis in (1, 0):
-        places = np.flatnonzero(np.any(flat, axis=axis))
-        if not places.size:
-            return None
-        parts.append(slice(max(0, int(places[0]) - margin), int(places[-1]) + margin + 1))
-    return parts[0], parts[1]
 
 
 def _majority(mask: Mask, half: int) -> Iterator[Mask]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.core import MOST_RESIN, Core, even_out, fill_holes, find_core
+from hela_dask.kernels.grid import coarsen_slices, factors_for, refine
 from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.nucleus import envelope_ring, smoothest_spot
 from hela_dask.kernels.outline import outline_volume, refine_outline
@@ -21,9 +22,6 @@ from hela_dask.methods.cells import own_piece, segment_slices
 from hela_dask.methods.membranes import Membranes
 from hela_dask.methods.slices import (
     blank,
-    coarser,
-    coarser_by,
-    finer,
     nearest_shown,
 )
 from hela_dask.methods.trace import Trace
@@ -78,9 +76,10 @@ def _nucleus(
     trace: Trace | None,
 ) -> tuple[Mask, Core, str]:
     """All slices of the nucleus up to its envelope; its core; and why there is none."""
-    factors, rough_voxel = coarser_by(voxel, p.resolution)
-    rough_image = coarser(image, factors)
-    rough_resin = background if factors == (1, 1) else coarser(background, factors) >= 0.5
+    factors = factors_for(voxel[1:], p.resolution)
+    rough_voxel = (voxel[0], voxel[1] * factors[0], voxel[2] * factors[1])
+    rough_image = coarsen_slices(image, factors)
+    rough_resin = coarsen_slices(background, factors) >= 0.5
     shown = Shown(trace, factors, image.shape[1:])
     start = (centre[0], *(at // n for at, n in zip(centre[1:], factors, strict=True)))
     core, strength, reason = _core(rough_image, rough_resin, rough_voxel, start, p, shown)
@@ -201,13 +200,13 @@ def _refined(
     nucleus = np.zeros(image.shape, dtype=bool)
     reach = 1.5 * max(size * n for size, n in zip(voxel[1:], factors, strict=True))
     for z in map(int, np.flatnonzero(rough.any(axis=(1, 2)))):
-        wide = finer(rough[z], factors, image.shape[1:])
+        wide = refine(rough[z], factors, image.shape[1:])
         box = morphology.box_around(wide, p.outside + reach, voxel[1:])
         lines = ridge_plane(image[z][box], p.line_sigma, voxel[1:])
         nucleus[z][box] = refine_outline(
             lines,
             wide[box],
-            finer(core[z], factors, image.shape[1:])[box],
+            refine(core[z], factors, image.shape[1:])[box],
             background[z][box],
             voxel[1:],
             reach,

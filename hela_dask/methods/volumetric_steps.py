@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.core import Core
-from hela_dask.methods.slices import disc_around, finer
+from hela_dask.kernels.grid import refine
+from hela_dask.methods.slices import disc_around
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import VolumetricParameters
 
@@ -37,7 +38,7 @@ class Shown:
 
     def _show(self, title: str, caption: str, plane: NDArray[Any]) -> None:
         if self._trace is not None:
-            fine = finer(plane, self._factors, self._shape)
+            fine = refine(plane, self._factors, self._shape)
             self._trace.show(title, caption, fine, self._trace.z)
 
     def spot(

@@ -1,0 +1,66 @@
+"""Coarser pixels are means, and back again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hela_dask.kernels.grid import coarsen, coarsen_slices, factors_for, refine
+
+
+@pytest.mark.parametrize(
+    ("pixel", "factors"),
+    [
+        ((40.0, 40.0), (1, 1)),
+        ((10.0, 10.0), (4, 4)),
+        ((10.0, 20.0), (4, 2)),
+        ((15.0, 15.0), (2, 2)),
+        ((60.0, 60.0), (1, 1)),
+        ((40.0 / 3, 40.0 / 3), (3, 3)),
+    ],
+)
+def test_no_coarser_than_asked_for(pixel: tuple[float, float], factors: tuple[int, int]) -> None:
+    assert factors_for(pixel, 40.0) == factors
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.tuples(st.integers(1, 4), st.integers(1, 5)),
+    st.tuples(st.integers(1, 13), st.integers(1, 13)),
+    st.sampled_from([np.bool_, np.uint8, np.uint16, np.int16, np.float32]),
+    st.integers(0, 99),
+)
+def test_each_block_is_the_mean_of_what_there_is_of_it(
+    factors: tuple[int, int], shape: tuple[int, int], kind: type[np.generic], seed: int
+) -> None:
+    image = (np.random.default_rng(seed).random(shape) * 200).astype(kind)
+    found = coarsen(image, factors)
+    assert found.dtype == np.float32
+    assert found.shape == tuple(-(-n // by) for n, by in zip(shape, factors, strict=True))
+    (height, width) = factors
+    for y, x in np.ndindex(found.shape):
+        block = image[y * height : (y + 1) * height, x * width : (x + 1) * width]
+        assert found[y, x] == pytest.approx(float(block.astype(np.float64).mean()), rel=1e-6)
+    in_slices = coarsen_slices(image[None], factors)[0]
+    np.testing.assert_array_equal(in_slices, image if factors == (1, 1) else found)
+
+
+def test_the_mean_of_bright_pixels_does_not_overflow() -> None:
+    np.testing.assert_array_equal(coarsen(np.full((8, 8), 65535, np.uint16), (4, 4)), 65535)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.tuples(st.integers(1, 13), st.integers(1, 13)),
+    st.integers(0, 99),
+)
+def test_coarser_undoes_finer(factors: tuple[int, int], shape: tuple[int, int], seed: int) -> None:
+    blocks = tuple(-(-n // by) for n, by in zip(shape, factors, strict=True))
+    coarse = np.random.default_rng(seed).random(blocks) < 0.5
+    fine = refine(coarse, factors, shape)
+    assert fine.shape == shape
+    assert fine.dtype == bool
+    np.testing.assert_array_equal(coarsen(fine, factors), coarse)
