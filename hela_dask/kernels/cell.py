@@ -119,9 +119,14 @@ def choose_basins(
 
 def _without_necks(mask: Mask, pixel: tuple[float, float], radius: float) -> Mask:
     """The largest piece that a disc fits through, and what of the mask is within a disc of it."""
-    pieces, count = ndimage.label(morphology.erode(mask, radius, pixel))
-    if count == 0:
-        return np.zeros(mask.shape, dtype=bool)
-    largest: Mask = pieces == np.argmax(morphology.areas(pieces, pixel))
-    # The eroded piece begins a pixel beyond the radius.
-    return morphology.dilate(largest, radius + max(pixel), pixel) & mask
+    found = np.zeros(mask.shape, dtype=bool)
+    box = morphology.box_around(mask, radius, pixel)
+    part = mask[box]
+    if not part.size:
+        return found
+    pieces, count = ndimage.label(morphology.erode(part, radius, pixel))
+    if count:
+        largest: Mask = pieces == np.argmax(morphology.areas(pieces, pixel))
+        # The eroded piece begins a pixel beyond the radius.
+        found[box] = morphology.dilate(largest, radius + max(pixel), pixel) & part
+    return found
