@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import njit
 
@@ -19,8 +19,9 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     What was compiled is kept beside the module, or in the user's cache folder. Where neither can
     be written, as in some containers, each process compiles anew.
     """
+    fast: Any
     try:
-        fast: Callable[P, R] = njit(function, cache=True, nogil=True)
+        fast = njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no place to keep it
-        fast = njit(function, nogil=True)
-    return fast
+        fast = njit(nogil=True)(function)
+    return cast("Callable[P, R]", fast)
