@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import DTypeLike, NDArray
-from zarr.storage import LocalStore
 
 from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
 from hela_dask.storage.files import (
@@ -23,16 +22,19 @@ from hela_dask.storage.files import (
 from hela_dask.storage.groups import build_group, note, planned
 from hela_dask.storage.label_groups import create_labels, write_label_metadata
 from hela_dask.storage.metadata import Image, local_path, read_image, slab_marks, slab_ranges
-from hela_dask.storage.pyramid import Downsample, halve
+from hela_dask.storage.pyramid import Downsample
 from hela_dask.storage.scratch import create_scratch, read_scratch, write_scratch
+from hela_dask.storage.slab_writer import SlabWriter
 
 __all__ = [
+    "SlabWriter",
     "create_image",
     "create_labels",
     "create_scratch",
     "finished_slabs",
     "read_scratch",
     "reopen",
+    "slab_writer",
     "slabs",
     "write_json",
     "write_label_metadata",
@@ -142,10 +144,66 @@ def reopen(image: Image | str | Path, ranges: Iterable[tuple[int, int]]) -> None
             note(image.path, {"complete": False})
 
 
+@contextlib.contextmanager
+def slab_writer(
+    image: Image | str | Path, z0: int, *, downsample: Downsample = "mean"
+) -> Iterator[SlabWriter]:
+    """Write one slab tile by tile, at every level of the pyramid, and mark it as finished.
+
+    What is held is a tile and at most one shard of each coarser level, however large the planes
+    are. When the block ends without an exception the slab is finished, and the last slab
+    finishes the image; else the slab stays unwritten, and is written anew by the next writer.
+
+    Parameters
+    ----------
+    image : Image, str or Path
+        What :func:`create_image` or :func:`create_labels` made.
+    z0 : int
+        First slice of the slab, from 0.
+    downsample : {"mean", "nearest", "any"}
+        How the coarser levels are made: ``"mean"`` for images, ``"nearest"`` for labels.
+
+    Yields
+    ------
+    SlabWriter
+        Write each of its `tiles` once, in their order.
+
+    Raises
+    ------
+    StorageError
+        When no slab of this image begins there, a tile was not written, or the file system
+        refuses it or is full.
+
+    Examples
+    --------
+    >>> with slab_writer(labels, 0, downsample="nearest") as writer:  # doctest: +SKIP
+    ...     for rows, columns in writer.tiles:
+    ...         writer.write(rows, columns, masks[:8, rows, columns])
+    """
+    image = _image(image)
+    stop = dict(slabs(image)).get(z0)
+    if stop is None:
+        raise StorageError(
+            f"{image.path} takes whole slabs, {slabs(image)[0]} and so on; what begins at slice "
+            f"{z0} would share a shard with another writer"
+        )
+    mark = _marks(image) / str(z0)
+    with storage_errors(image.path):
+        mark.unlink(missing_ok=True)
+        writer = SlabWriter(image, z0, stop, downsample)
+    yield writer
+    with storage_errors(image.path):
+        writer.close()
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        if all((mark.parent / str(start)).exists() for start, _ in slabs(image)):
+            note(image.path, {"complete": True})
+
+
 def write_slab(
     image: Image | str | Path, z0: int, data: NDArray[Any], *, downsample: Downsample = "mean"
 ) -> None:
-    """Write one slab, at every level of the pyramid, and mark it as finished.
+    """Write one slab that is in memory, at every level of the pyramid, and mark it as finished.
 
     The last slab to be written finishes the image.
 
@@ -167,29 +225,17 @@ def write_slab(
         full.
     """
     image = _image(image)
-    level = image.levels[0]
-    given = (z0, z0 + data.shape[0])
-    if given not in slabs(image) or data.shape[1:] != level.shape[1:]:
+    planes = image.levels[0].shape[1:]
+    if (z0, z0 + data.shape[0]) not in slabs(image) or data.shape[1:] != planes:
         raise StorageError(
             f"{image.path} takes whole slabs, {slabs(image)[0]} and so on, of planes "
-            f"{level.shape[1:]}; {data.shape} at slice {z0} would share a shard with another writer"
+            f"{planes}; {data.shape} at slice {z0} would share a shard with another writer"
         )
     if data.dtype not in (image.dtype, np.bool_):
         raise StorageError(f"{image.path} holds {image.dtype.name}, not {data.dtype.name}")
-    block = np.ascontiguousarray(data).astype(image.dtype, copy=False)
-    with storage_errors(image.path):
-        mark = _marks(image) / str(z0)
-        mark.unlink(missing_ok=True)
-        for number, item in enumerate(image.levels):
-            block = block if number == 0 else halve(block, downsample)
-            array = zarr.open_array(LocalStore(image.path / item.path), mode="r+")
-            if array.shape != (level.shape[0], *block.shape[1:]):
-                raise StorageError(f"{image.path} has a pyramid that this package did not make")
-            array[given[0] : given[1]] = block
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
-        if all((mark.parent / str(start)).exists() for start, _ in slabs(image)):
-            note(image.path, {"complete": True})
+    with slab_writer(image, z0, downsample=downsample) as writer:
+        for rows, columns in writer.tiles:
+            writer.write(rows, columns, data[:, rows, columns])
 
 
 def _image(image: Image | str | Path) -> Image:

@@ -1,0 +1,233 @@
+"""A slab written tile by tile: coarser levels follow as their shards fill, so little is held."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import LocalStore
+
+from hela_dask.errors import StorageError
+from hela_dask.storage.files import storage_errors
+from hela_dask.storage.metadata import Image, Level
+from hela_dask.storage.pyramid import Downsample, halve
+
+__all__ = ["SlabWriter", "slab_tiles"]
+
+Tile = tuple[slice, slice]
+
+
+def slab_tiles(levels: tuple[Level, ...]) -> list[Tile]:
+    """Rows and columns of the finest level that are written at once, in the order to do it.
+
+    A tile is a shard. The order is that of the quadrants of the plane, their quadrants and so
+    on, so that the tiles below one shard of a coarser level follow one another and no level has
+    two shards that are begun. Where shards of one level do not fill those of the next (their
+    sides are odd), the one tile is the whole plane.
+    """
+    height, width = levels[0].shape[1:]
+    if not _nested(levels):
+        return [(slice(0, height), slice(0, width))]
+    _, high, wide = _shard(levels[0])
+    places = [(y, x) for y in range(-(-height // high)) for x in range(-(-width // wide))]
+    return [
+        (
+            slice(y * high, min((y + 1) * high, height)),
+            slice(x * wide, min((x + 1) * wide, width)),
+        )
+        for y, x in sorted(places, key=_quadrants)
+    ]
+
+
+@dataclass
+class _Shard:
+    """A shard of a coarser level, as far as it is known."""
+
+    data: NDArray[Any]
+    rows: slice
+    columns: slice
+    missing: int  # voxels of a plane that are still to come
+
+
+class SlabWriter:
+    """Writes one slab of a volume, at every level of its pyramid, tile by tile.
+
+    Made by :func:`hela_dask.store.slab_writer`, which also marks the slab as finished. For one
+    thread; others may write other slabs.
+
+    Attributes
+    ----------
+    tiles : list of (slice, slice)
+        Rows and columns of the finest level. Each is to be written once; in this order, at most
+        one shard of each coarser level is held.
+    depth : int
+        Slices of the slab.
+    """
+
+    def __init__(self, image: Image, z0: int, z1: int, downsample: Downsample) -> None:
+        self.tiles = slab_tiles(image.levels)
+        self.depth = z1 - z0
+        self._image = image
+        self._z = slice(z0, z1)
+        self._how: Downsample = downsample
+        self._left = {_key(tile) for tile in self.tiles}
+        self._arrays = [
+            zarr.open_array(LocalStore(image.path / level.path), mode="r+")
+            for level in image.levels
+        ]
+        self._begun: list[dict[tuple[int, int], _Shard]] = [{} for _ in image.levels]
+        self._check()
+
+    def write(self, rows: slice, columns: slice, data: NDArray[Any] | None) -> None:
+        """Write one tile, and what it completes of the coarser levels.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            One of :attr:`tiles` that was not written yet.
+        data : ndarray, shape (depth, rows, columns), or None
+            In the image's type (bool for an integer type is fine); None: nothing but zeros.
+
+        Raises
+        ------
+        StorageError
+            When this is no such tile, the shape or type of `data` is not the tile's, or the file
+            system refuses it or is full.
+        """
+        image, tile = self._image, (rows, columns)
+        if _key(tile) not in self._left:
+            again = tile in self.tiles
+            raise StorageError(
+                f"{image.path}: rows {rows.start} to {rows.stop} and columns {columns.start} to "
+                f"{columns.stop} of a slab "
+                + ("were written already" if again else "are no tile: a shard has one writer")
+            )
+        shape = (self.depth, rows.stop - rows.start, columns.stop - columns.start)
+        if data is not None:
+            if data.dtype not in (image.dtype, np.bool_):
+                raise StorageError(f"{image.path} holds {image.dtype.name}, not {data.dtype.name}")
+            if data.shape != shape:
+                raise StorageError(f"{image.path}: a tile has shape {shape} here, not {data.shape}")
+        with storage_errors(image.path):
+            self._put(0, rows, columns, _filled(data))
+        self._left.remove(_key(tile))
+
+    def close(self) -> None:
+        """Check that nothing is missing.
+
+        Raises
+        ------
+        StorageError
+            When tiles were not written.
+        """
+        if self._left:
+            raise StorageError(
+                f"{self._image.path}: {len(self._left)} of {len(self.tiles)} tiles of the slab at "
+                f"slice {self._z.start + 1} were not written"
+            )
+
+    def _put(self, number: int, rows: slice, columns: slice, data: NDArray[Any] | None) -> None:
+        """Write whole shards of one level; hand their coarser version to the next."""
+        array = self._arrays[number]
+        if data is None:
+            self._clear(number, rows, columns)
+        else:
+            block = np.ascontiguousarray(data).astype(self._image.dtype, copy=False)
+            self._clear(number, rows, columns)  # replaced, not read again and merged
+            array[self._z, rows, columns] = block
+        if number + 1 == len(self._arrays):
+            return
+        target = _half(rows), _half(columns)
+        shard = self._shard_of(number + 1, *target)
+        if data is not None:
+            z, y, x = slice(None), _within(target[0], shard.rows), _within(target[1], shard.columns)
+            shard.data[z, y, x] = halve(block, self._how)
+        shard.missing -= _length(target[0]) * _length(target[1])
+        if shard.missing == 0:
+            del self._begun[number + 1][shard.rows.start, shard.columns.start]
+            self._put(number + 1, shard.rows, shard.columns, _filled(shard.data))
+
+    def _shard_of(self, number: int, rows: slice, columns: slice) -> _Shard:
+        """The shard of a level, or all its shards, that these rows and columns lie in."""
+        level = self._image.levels[number]
+        whole = len(self.tiles) == 1
+        sides = level.shape[1:] if whole else _shard(level)[1:]
+        place = rows.start // sides[0] * sides[0], columns.start // sides[1] * sides[1]
+        if place not in self._begun[number]:
+            y, x = (
+                slice(start, min(start + side, length))
+                for start, side, length in zip(place, sides, level.shape[1:], strict=True)
+            )
+            data = np.zeros((self.depth, _length(y), _length(x)), self._image.dtype)
+            self._begun[number][place] = _Shard(data, y, x, _length(y) * _length(x))
+        return self._begun[number][place]
+
+    def _clear(self, number: int, rows: slice, columns: slice) -> None:
+        """Remove what was written there before."""
+        array, level = self._arrays[number], self._image.levels[number]
+        deep, high, wide = _shard(level)
+        for y in range(rows.start // high, -(-rows.stop // high)):
+            for x in range(columns.start // wide, -(-columns.stop // wide)):
+                key = array.metadata.encode_chunk_key((self._z.start // deep, y, x))
+                (self._image.path / level.path / key).unlink(missing_ok=True)
+
+    def _check(self) -> None:
+        """Raise where the levels are not halves of one another in the same slabs."""
+        shape, deep = self._image.levels[0].shape, _shard(self._image.levels[0])[0]
+        for level, array in zip(self._image.levels, self._arrays, strict=True):
+            if array.shape != shape or _shard(level)[0] != deep:
+                raise StorageError(
+                    f"{self._image.path} has a pyramid that this package did not make"
+                )
+            shape = shape[0], -(-shape[1] // 2), -(-shape[2] // 2)
+
+
+def _nested(levels: tuple[Level, ...]) -> bool:
+    """Whether a shard of each level, halved, lies in one shard of the next and begins in it."""
+    for fine, coarse in itertools.pairwise(levels):
+        for axis in (1, 2):
+            small, large = _shard(fine)[axis], _shard(coarse)[axis]
+            last = large >= coarse.shape[axis]
+            fits = small % 2 == 0 and (last or 2 * large % small == 0)
+            if not (last if small >= fine.shape[axis] else fits):
+                return False
+    return True
+
+
+def _shard(level: Level) -> tuple[int, int, int]:
+    return level.shards or level.chunks
+
+
+def _quadrants(place: tuple[int, int]) -> int:
+    """Position along a Z-shaped curve: the bits of row and column in turn."""
+    y, x = place
+    bits = max(y, x).bit_length()
+    return sum(((y >> n & 1) << (2 * n + 1)) | ((x >> n & 1) << (2 * n)) for n in range(bits))
+
+
+def _key(tile: Tile) -> tuple[int, int, int, int]:
+    rows, columns = tile
+    return rows.start, rows.stop, columns.start, columns.stop
+
+
+def _filled(data: NDArray[Any] | None) -> NDArray[Any] | None:
+    """`data`, or None where it is nothing but zeros."""
+    if data is None or not (data.dtype.kind == "f" or data.any()):  # floats: -0.0 is no 0.0
+        return None
+    return data
+
+
+def _half(place: slice) -> slice:
+    return slice(place.start // 2, -(-place.stop // 2))
+
+
+def _within(place: slice, shard: slice) -> slice:
+    return slice(place.start - shard.start, place.stop - shard.start)
+
+
+def _length(place: slice) -> int:
+    return int(place.stop - place.start)
