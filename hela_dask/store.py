@@ -75,8 +75,9 @@ def create_image(
     name : str
         Name of the image in its metadata.
     chunks, shards : sequence of int, optional
-        Voxels in z, y, x; a shard is a whole number of chunks. Default 16 x 256 x 256 in
-        16 x 1024 x 1024, less deep where a slab of whole planes would be over 512 MiB.
+        Voxels in z, y, x; a shard is a whole number of chunks. Default 1 x 512 x 512 in
+        8 x 2048 x 2048 (``docs/storage.md`` says why); 16 deep where a plane is no longer than
+        1024; less deep and wider where a slab of whole planes would be over 512 MiB.
     overwrite : bool
         Replace an OME-Zarr at `path` that this package wrote, with the labels inside.
     attrs : mapping, optional

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import pickle
 import warnings
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from hela_dask import store
 from hela_dask.errors import ExistsError, InputError, ParameterError, StorageError
-from hela_dask.storage.pyramid import halve, layout
+from hela_dask.storage.pyramid import halve, layout, plan_levels
 from hela_dask.volume import Image, open_volume, read_image
 
 SIZE = (50.0, 10.0, 12.0)
@@ -61,7 +62,7 @@ def test_levels_halve_y_and_x_and_shift_by_half_a_voxel(tmp_path: Path) -> None:
         (50, 40, 48),
     ]
     assert [level.translation for level in image.levels] == [(0, 0, 0), (0, 5, 6), (0, 15, 18)]
-    assert (image.levels[0].chunks, image.levels[0].shards) == ((16, 256, 256), (16, 512, 768))
+    assert (image.levels[0].chunks, image.levels[0].shards) == ((1, 300, 512), (16, 300, 1024))
 
 
 def test_what_was_written_is_read_at_every_level(tmp_path: Path) -> None:
@@ -99,16 +100,33 @@ def test_halving_a_constant_keeps_it(height: int, width: int, value: int) -> Non
         assert (small == value).all()
 
 
-def test_a_slab_of_large_planes_is_less_deep() -> None:
-    assert layout((518, 8192, 8192), 1)[1] == (8, 1024, 1024)
-    assert layout((518, 8192, 8192), 4)[1] == (2, 1024, 1024)
+def test_a_slab_of_large_planes_is_bounded_and_one_of_small_planes_deeper() -> None:
+    assert layout((518, 8192, 8192), 1) == ((1, 512, 512), (8, 2048, 2048))
+    assert layout((518, 8192, 8192), 2)[1] == (4, 4096, 4096)
+    assert layout((518, 8192, 8192), 2, tiled=True)[1] == (8, 2048, 2048)
+    assert layout((518, 16384, 16384), 4)[1] == (1, 4096, 4096)
+    assert layout((300, 1000, 1024), 2)[1] == (16, 2048, 2048)
+
+
+@pytest.mark.parametrize("itemsize", [1, 2])
+@pytest.mark.parametrize("tiled", [False, True])
+def test_a_full_volume_with_its_pyramid_has_fewer_than_2000_files(
+    itemsize: int, tiled: bool
+) -> None:
+    levels = plan_levels((518, 8192, 8192), itemsize, SIZE, tiled=tiled)
+    grids = [
+        [-(-length // side) for length, side in zip(level.shape, level.shards or (), strict=True)]
+        for level in levels
+    ]
+    marks = grids[0][0]
+    assert sum(math.prod(grid) for grid in grids) + marks + len(levels) + 1 < 2000
 
 
 @pytest.mark.parametrize(
     ("chunks", "shards"), [((16, 100, 100), (16, 250, 250)), ((0, 1, 1), None), ((1, 1), None)]
 )
 def test_shards_are_whole_chunks(tmp_path: Path, chunks: Any, shards: Any) -> None:
-    with pytest.raises(ParameterError, match=r"multiples of the chunks|three positive"):
+    with pytest.raises(ParameterError, match=r"multiples of .* \(16, 200, 200\) are|three pos"):
         store.create_image(
             tmp_path / "a", (4, 9, 9), "uint8", SIZE, name="a", chunks=chunks, shards=shards
         )

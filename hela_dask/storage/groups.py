@@ -29,13 +29,14 @@ def planned(
     shards: Sequence[int] | None,
     *,
     translation: Triple = (0.0, 0.0, 0.0),
+    tiled: bool = False,
 ) -> tuple[Level, ...]:
     """The levels of a new volume, after checks of what was asked for."""
     if len(shape) != 3 or min(shape) < 1:
         raise InputError(f"a volume has a shape of three positive numbers, not {tuple(shape)}")
     size = checked_voxel_size(voxel_size)
     item = np.dtype(dtype).itemsize
-    return plan_levels(shape, item, size, chunks, shards, translation=translation)
+    return plan_levels(shape, item, size, chunks, shards, translation=translation, tiled=tiled)
 
 
 def ome_zarr_writer() -> Any:
@@ -58,7 +59,8 @@ def build_group(
             dtype=np.dtype(dtype),
             chunks=level.chunks,
             shards=level.shards,
-            compressors=ZstdCodec(level=3),
+            # Its own checksum: every reader looks at it, also one that decodes a part of a shard.
+            compressors=ZstdCodec(level=1, checksum=True),
             fill_value=0,
             dimension_names=("z", "y", "x"),
         )

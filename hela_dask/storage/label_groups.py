@@ -74,7 +74,7 @@ def create_labels(
         raise InputError(f"labels are integers, not {np.dtype(dtype).name}")
     if not name or name in (".", "..") or any(sign in name for sign in '/\\:*?"<>|'):
         raise InputError(f"{name!r} cannot be the name of a label group")
-    levels = planned(shape, dtype, voxel_size, chunks, shards, translation=translation)
+    levels = planned(shape, dtype, voxel_size, chunks, shards, translation=translation, tiled=True)
     source = _check_owner(owner, source_image)
     target = owner / "labels" / name
     made_by = None if run is None else Path(run).absolute().as_posix()

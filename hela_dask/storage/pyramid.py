@@ -18,9 +18,11 @@ Downsample = Literal["mean", "nearest", "any"]
 Shape = tuple[int, int, int]
 
 _COARSEST = 256  # no further level once y and x are at most this long
-_CHUNKS = (16, 256, 256)
-_SHARDS = (16, 1024, 1024)
-_LARGEST_SLAB = 512 * 2**20  # bytes: a slab of whole planes has to fit a small worker
+# What docs/storage.md measures: a slice is read without its neighbours, a window with few chunks.
+_CHUNKS = (1, 512, 512)
+_SHARDS = (8, 2048, 2048)
+_SMALL_PLANE = 1024  # slabs of planes up to this long are twice as deep: fewer, larger tasks
+_LARGEST_SLAB = 512 * 2**20  # bytes: what is converted is held as a slab of whole planes
 
 
 # nm; anything less is a length in another unit.
@@ -53,27 +55,36 @@ def layout(
     itemsize: int,
     chunks: Sequence[int] | None = None,
     shards: Sequence[int] | None = None,
+    *,
+    tiled: bool = False,
 ) -> tuple[Shape, Shape]:
     """Chunk and shard for an array of `shape` (voxels, z, y, x): as asked for, or the default.
 
-    The default is 16 x 256 x 256 in shards of 16 x 1024 x 1024, less deep where a slab of whole
-    planes would be over 512 MiB.
+    The default is 1 x 512 x 512 in shards of 8 x 2048 x 2048; 16 deep where a plane is no longer
+    than 1024; less deep and wider where a slab of whole planes would be over 512 MiB, unless it
+    is written tile by tile (`tiled`).
 
     Raises
     ------
     ParameterError
         When they are not positive, or a shard is not a whole number of chunks.
     """
-    depth = _CHUNKS[0]
-    while depth > 1 and depth * shape[1] * shape[2] * itemsize > _LARGEST_SLAB:
+    depth, side = _SHARDS[0], _SHARDS[1]
+    if max(shape[1:]) <= _SMALL_PLANE:
+        depth *= 2
+    while not tiled and depth > 1 and depth * shape[1] * shape[2] * itemsize > _LARGEST_SLAB:
         depth //= 2
-    chunk = _triple(chunks, "chunks") or (depth, *_CHUNKS[1:])
-    shard = _triple(shards, "shards") or _multiple(chunk, (depth, *_SHARDS[1:]))
+        side = 2 * _SHARDS[1]
+    chunk = _triple(chunks, "chunks") or _CHUNKS
+    shard = _triple(shards, "shards") or _multiple(chunk, (depth, side, side))
     if chunks is None:
         pairs = list(zip(chunk, shard, strict=True))
         chunk = _shape(small if large % small == 0 else large for small, large in pairs)
     if any(large % small for small, large in zip(chunk, shard, strict=True)):
-        raise ParameterError(f"shards {shard} must be whole multiples of the chunks {chunk}")
+        raise ParameterError(
+            f"shards {shard} must be whole multiples of the chunks {chunk}: "
+            f"{_multiple(chunk, shard)} are"
+        )
     return chunk, shard
 
 
@@ -104,6 +115,7 @@ def plan_levels(
     shards: Sequence[int] | None = None,
     *,
     translation: Triple = (0.0, 0.0, 0.0),
+    tiled: bool = False,
 ) -> tuple[Level, ...]:
     """All levels of a volume: y and x halved (rounded up) until both are at most 256, z never.
 
@@ -111,7 +123,7 @@ def plan_levels(
     translation of half a voxel less half a fine voxel, added to that of the finest level.
     """
     size = _shape(shape)
-    chunk, shard = layout(size, itemsize, chunks, shards)
+    chunk, shard = layout(size, itemsize, chunks, shards, tiled=tiled)
     levels: list[Level] = []
     while True:
         factor = 2 ** len(levels)

@@ -63,7 +63,7 @@ def create_scratch(
             shape=tuple(shape),
             dtype=dtype,
             chunks=tuple(max(1, size) for size in (chunks or default)),
-            compressors=ZstdCodec(level=1),
+            compressors=ZstdCodec(level=1, checksum=True),
             fill_value=0,
             attributes=dict(attrs or {}),
         )
