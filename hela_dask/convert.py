@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.storage import LocalStore
 
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
 from hela_dask.sources import Source, open_source
 from hela_dask.storage.metadata import Image, Level, Triple, local_path, read_image
 from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
+from hela_dask.storage.reading import StoredArray
 from hela_dask.store import create_image, finished_slabs, slabs, write_slab
 
 __all__ = ["convert", "describe"]
@@ -345,8 +344,8 @@ def _grey_summary(image: Image) -> dict[str, Any]:
 
 def _blocks(image: Image, level: Level) -> Iterator[NDArray[Any]]:
     """The level, some slices at a time."""
-    array = zarr.open_array(LocalStore(image.path / level.path, read_only=True), mode="r")
+    array = StoredArray(image.path / level.path)
     depth = (level.shards or level.chunks)[0]
     for start in range(0, level.shape[0], depth):
         where: tuple[int | slice, ...] = (0,) * (array.ndim - 3) + (slice(start, start + depth),)
-        yield np.asarray(array[where if array.ndim >= 3 else ...])
+        yield array[where if array.ndim >= 3 else ...]

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.storage import LocalStore
 
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError
 from hela_dask.storage.metadata import Triple, local_path, read_image
+from hela_dask.storage.reading import StoredArray
 
 __all__ = ["Sizes", "Source", "open_source"]
 
@@ -129,11 +128,11 @@ def _open_ome_zarr(path: Path) -> Source:
     folder = image.path / level.path
 
     def read(z0: int, z1: int) -> NDArray[Any]:
-        array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+        array = StoredArray(folder)
         if array.ndim < 3:
-            return np.asarray(array[...])[np.newaxis]
+            return array[...][np.newaxis]
         where: tuple[int | slice, ...] = (0,) * (array.ndim - 3) + (slice(z0, z1),)
-        return np.asarray(array[where])
+        return array[where]
 
     z, y, x = (None if math.isnan(size) else size for size in level.voxel_size)
     described = [path / name for name in _ZARR if (path / name).exists()]

@@ -8,12 +8,11 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 import xarray as xr
-import zarr
 from dask.base import tokenize
-from zarr.storage import LocalStore
 
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.storage.metadata import Image, Level, Triple, read_image
+from hela_dask.storage.reading import StoredArray
 
 __all__ = ["Image", "Level", "open_volume", "read_image", "voxel_size"]
 
@@ -144,9 +143,8 @@ def _choose(image: Image, resolution: float | None, level: int | None) -> int:
 
 def _lazy(image: Image, level: Level) -> da.Array:
     """The level as a dask array (z, y, x), one chunk a shard or some chunks."""
-    # Absolute: a worker may run in another folder, and what it does not find it reads as zeros.
-    folder = (image.path / level.path).absolute()
-    array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+    array = StoredArray(image.path / level.path)
+    folder = array.folder
     block = level.shards or tuple(
         chunk * max(1, target // chunk)
         for chunk, target in zip(level.chunks, _TASK_CHUNK, strict=True)

@@ -14,6 +14,7 @@ from zarr.storage import LocalStore
 
 from hela_dask.errors import MissingInputError, StorageError
 from hela_dask.storage.files import remove_folder, storage_errors
+from hela_dask.storage.reading import StoredArray
 
 __all__ = ["create_scratch", "read_scratch", "write_scratch"]
 
@@ -92,7 +93,7 @@ def write_scratch(path: str | Path, data: NDArray[Any], start: int = 0) -> None:
         array[start:stop] = data
 
 
-def read_scratch(path: str | Path) -> zarr.Array[Any]:
+def read_scratch(path: str | Path) -> StoredArray:
     """Open a scratch array for reading; slice it to get numpy arrays.
 
     Raises
@@ -103,4 +104,4 @@ def read_scratch(path: str | Path) -> zarr.Array[Any]:
     path = Path(path)
     if not (path / "zarr.json").is_file():
         raise MissingInputError(f"no scratch array at {path}")
-    return zarr.open_array(LocalStore(path, read_only=True), mode="r")
+    return StoredArray(path)

@@ -1,0 +1,201 @@
+"""Arrays opened for reading: by compiled codecs where they are, and what is broken is named."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import itertools
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import LocalStore
+
+from hela_dask.errors import StorageError
+
+__all__ = ["StoredArray", "reading_pipeline"]
+
+_KEY = "codec_pipeline.path"
+_COMPILED = "zarrs.ZarrsCodecPipeline"
+_LOCK = threading.Lock()
+
+
+def reading_pipeline() -> str:
+    """The class that decodes what this package reads.
+
+    The compiled one where the package ``zarrs`` is installed, with the same bits; what the user
+    chose in zarr's configuration or environment (``ZARR_CODEC_PIPELINE__PATH``) goes first.
+    Writing is left to zarr's own, which puts a shard in place whole or not at all.
+    """
+    path = str(zarr.config.get(_KEY))
+    free = path == _stock() and not _chosen()
+    return _COMPILED if free and _compiled_is_there() else path
+
+
+def _stock() -> str:
+    """What zarr takes when nobody chose."""
+    return str(zarr.config.defaults[0]["codec_pipeline"]["path"])
+
+
+@functools.cache
+def _chosen() -> bool:
+    """Whether the environment or a configuration file says what to take."""
+    return zarr.config.collect().get("codec_pipeline", {}).get("path") is not None
+
+
+@functools.cache
+def _compiled_is_there() -> bool:
+    try:
+        importlib.import_module("zarrs")
+    except ImportError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _pipeline(path: str) -> Iterator[None]:
+    """Arrays opened in this block decode with `path`; zarr has only a global switch for it."""
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # zarrs: falls back to zarr's own
+        with zarr.config.set({_KEY: path}):
+            yield
+
+
+class StoredArray:
+    """An array of a store, read like one of numpy; a task gets its path and opens it itself.
+
+    Parameters
+    ----------
+    folder : Path
+        The array's folder.
+
+    Attributes
+    ----------
+    folder : Path
+        Absolute: a worker may run in another folder, and what is not found is read as zeros.
+    shape, dtype, ndim, attrs
+        As stored.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder).absolute()
+        self._array = _opened(self.folder)
+        self.shape: tuple[int, ...] = self._array.shape
+        self.dtype: np.dtype[Any] = np.dtype(self._array.dtype)
+        self.ndim = self._array.ndim
+        self.attrs = self._array.attrs
+
+    def __reduce__(self) -> tuple[type[StoredArray], tuple[Path]]:
+        return StoredArray, (self.folder,)
+
+    def __getitem__(self, selection: Any) -> NDArray[Any]:
+        """Read a part.
+
+        Raises
+        ------
+        StorageError
+            When a chunk is damaged or cannot be read; it is named.
+        """
+        where = _slices(selection, self.shape)
+        try:
+            if where is None:
+                return np.asarray(self._array[selection])
+            block = np.asarray(self._array[where])
+        except IndexError:
+            raise
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
+            raise self._named(where or _slices(..., self.shape) or (), error) from error
+        # Whole numbers drop their axis only here: the compiled codecs read slices.
+        keys = selection if isinstance(selection, tuple) else (selection,)
+        keep = [key for key in keys if key is not Ellipsis]
+        if not any(isinstance(key, int | np.integer) for key in keep):
+            return block
+        cut = _expanded(keys, self.ndim)
+        return block[tuple(0 if isinstance(key, int | np.integer) else slice(None) for key in cut)]
+
+    def _named(self, where: tuple[slice, ...], error: Exception) -> StorageError:
+        """The first chunk of the selection that cannot be read."""
+        name = f"{self.folder.parent}: array {self.folder.name!r}"
+        advice = "restore the store from a copy, or remove it and write it again"
+        sides = self._array.chunks
+        ranges = [
+            range(part.start // side, -(-part.stop // side))
+            for part, side in zip(where, sides, strict=True)
+        ]
+        array = _opened(self.folder)
+        for place in itertools.product(*ranges):
+            box = tuple(
+                slice(index * side, min((index + 1) * side, length))
+                for index, side, length in zip(place, sides, self.shape, strict=True)
+            )
+            try:
+                array[box]
+            except (OSError, RuntimeError, ValueError, TypeError) as found:
+                return StorageError(
+                    f"{name}: chunk {place} ({_described(box)}) in {self._file(box)} is damaged "
+                    f"({_reason(found)}): {advice}"
+                )
+        return StorageError(f"{name} cannot be read ({_reason(error)}): try again, or {advice}")
+
+    def _file(self, box: tuple[slice, ...]) -> Path:
+        sides = self._array.shards or self._array.chunks
+        place = tuple(part.start // side for part, side in zip(box, sides, strict=True))
+        return self.folder / self._array.metadata.encode_chunk_key(place)
+
+
+def _opened(folder: Path) -> zarr.Array[Any]:
+    path = reading_pipeline()
+    with _pipeline(path):
+        array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+    if path == _COMPILED and not (array.metadata.zarr_format == 3 and array.dtype.isnative):
+        with _pipeline(_stock()):
+            array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+    return array
+
+
+def _expanded(keys: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
+    """`keys` with one entry for each axis."""
+    if Ellipsis in keys:
+        at = keys.index(Ellipsis)
+        keys = keys[:at] + (slice(None),) * (ndim - len(keys) + 1) + keys[at + 1 :]
+    return keys + (slice(None),) * (ndim - len(keys))
+
+
+def _slices(selection: Any, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
+    """A selection of whole numbers and slices without steps as slices; None for any other."""
+    keys = selection if isinstance(selection, tuple) else (selection,)
+    if not all(key is Ellipsis or isinstance(key, int | np.integer | slice) for key in keys):
+        return None
+    if len(keys) - (Ellipsis in keys) > len(shape):
+        return None
+    parts = []
+    for key, length in zip(_expanded(keys, len(shape)), shape, strict=True):
+        if isinstance(key, slice):
+            start, stop, step = key.indices(length)
+            if step != 1:
+                return None
+            parts.append(slice(start, max(start, stop)))
+        else:
+            index = int(key) + (length if key < 0 else 0)
+            if not 0 <= index < length:
+                raise IndexError(f"position {key} of {length}")
+            parts.append(slice(index, index + 1))
+    return tuple(parts)
+
+
+def _described(box: tuple[slice, ...]) -> str:
+    """Where a chunk is, for people: slices from 1, rows and columns in pixels."""
+    if len(box) < 3:
+        return ", ".join(f"{part.start}:{part.stop}" for part in box)
+    z, y, x = box[-3:]
+    return f"slices {z.start + 1} to {z.stop}, rows {y.start}:{y.stop}, columns {x.start}:{x.stop}"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
