@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -89,6 +89,27 @@ def test_halving_by_hand(how: Any) -> None:
 def test_the_mean_of_a_level_is_that_of_the_finer_one() -> None:
     data = volume((4, 512, 512), "uint16")
     assert abs(float(halve(data, "mean").mean()) - float(data.mean())) < 0.01
+
+
+@settings(deadline=None)  # compiled when first called
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 40)),
+    st.sampled_from(["uint8", "uint16", "int8", "int16", "uint32", "int64"]),
+    st.integers(0, 99),
+)
+def test_the_mean_of_four_is_rounded_and_halves_to_even(
+    shape: tuple[int, int, int], dtype: str, seed: int
+) -> None:
+    info = np.iinfo(dtype)
+    low, high = max(info.min, -(2**40)), min(info.max, 2**40)
+    block = np.random.default_rng(seed).integers(low, high, shape, dtype=dtype, endpoint=True)
+    odd = ((0, 0), (0, shape[1] % 2), (0, shape[2] % 2))
+    whole = np.pad(block, odd, mode="edge").astype(np.float64)
+    four = whole[:, ::2, ::2] + whole[:, 1::2, ::2] + whole[:, ::2, 1::2] + whole[:, 1::2, 1::2]
+    for given_block in (block, np.asfortranarray(block)):
+        small = halve(given_block, "mean")
+        assert small.dtype == block.dtype
+        assert np.array_equal(small, np.rint(four / 4).astype(dtype))
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 65535))
