@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,9 @@ __all__ = [
     "write_table",
     "write_text",
 ]
+
+
+_THREADS = min(4, os.cpu_count() or 1)  # that compress the chunks of one shard
 
 
 def create_image(
@@ -186,13 +191,14 @@ def slab_writer(
     if stop is None:
         raise StorageError(
             f"{image.path} takes whole slabs, {slabs(image)[0]} and so on; what begins at slice "
-            f"{z0} would share a shard with another writer"
+            f"{z0} would share a shard with another writer: {_shards(image)}"
         )
     mark = _marks(image) / str(z0)
-    with storage_errors(image.path):
-        mark.unlink(missing_ok=True)
-        writer = SlabWriter(image, z0, stop, downsample)
-    yield writer
+    with ThreadPoolExecutor(_THREADS, "shard") as threads:
+        with storage_errors(image.path):
+            mark.unlink(missing_ok=True)
+            writer = SlabWriter(image, z0, stop, downsample, threads)
+        yield writer
     with storage_errors(image.path):
         writer.close()
         mark.parent.mkdir(parents=True, exist_ok=True)
@@ -230,13 +236,19 @@ def write_slab(
     if (z0, z0 + data.shape[0]) not in slabs(image) or data.shape[1:] != planes:
         raise StorageError(
             f"{image.path} takes whole slabs, {slabs(image)[0]} and so on, of planes "
-            f"{planes}; {data.shape} at slice {z0} would share a shard with another writer"
+            f"{planes}; {data.shape} at slice {z0} would share a shard with another writer: "
+            f"{_shards(image)}"
         )
     if data.dtype not in (image.dtype, np.bool_):
         raise StorageError(f"{image.path} holds {image.dtype.name}, not {data.dtype.name}")
     with slab_writer(image, z0, downsample=downsample) as writer:
         for rows, columns in writer.tiles:
             writer.write(rows, columns, data[:, rows, columns])
+
+
+def _shards(image: Image) -> str:
+    depth, high, wide = image.levels[0].shards or image.levels[0].chunks
+    return f"its shards are {depth} x {high} x {wide}, so a task takes {depth} whole slices"
 
 
 def _image(image: Image | str | Path) -> Image:

@@ -8,6 +8,7 @@ import math
 import re
 import struct
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _LARGEST_PIXEL = 10_000.0  # nm: beyond it a resolution tag is a printer's or a screen's default
 _UNKNOWN: Sizes = (None, None, None)
+_THREADS = 2  # slices decoded at once: more hold more planes
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -52,8 +54,12 @@ def open_folder(folder: Path, suffixes: Sequence[str]) -> Source:
 
     def read(z0: int, z1: int) -> NDArray[Any]:
         block = np.empty((z1 - z0, *first[0]), first[1])
-        for position, file in enumerate(files[z0:z1]):
-            block[position] = _read_slice(file, first)
+
+        def decode(position: int) -> None:
+            block[position] = _read_slice(files[z0 + position], first)
+
+        with ThreadPoolExecutor(_THREADS) as threads:
+            list(threads.map(decode, range(z1 - z0)))
         return block
 
     return Source(

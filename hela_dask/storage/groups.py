@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import DTypeLike
-from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
 
 from hela_dask.errors import InputError
 from hela_dask.storage.metadata import Level, Triple
 from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
+from hela_dask.storage.shards import compressor
 
 __all__ = ["build_group", "note", "ome_zarr_writer", "planned"]
 
@@ -59,8 +59,7 @@ def build_group(
             dtype=np.dtype(dtype),
             chunks=level.chunks,
             shards=level.shards,
-            # Its own checksum: every reader looks at it, also one that decodes a part of a shard.
-            compressors=ZstdCodec(level=1, checksum=True),
+            compressors=compressor(),
             fill_value=0,
             dimension_names=("z", "y", "x"),
         )

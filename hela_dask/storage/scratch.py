@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
 from zarr.storage import LocalStore
 
 from hela_dask.errors import MissingInputError, StorageError
 from hela_dask.storage.files import remove_folder, storage_errors
 from hela_dask.storage.reading import StoredArray
+from hela_dask.storage.shards import compressor
 
 __all__ = ["create_scratch", "read_scratch", "write_scratch"]
 
@@ -64,7 +64,7 @@ def create_scratch(
             shape=tuple(shape),
             dtype=dtype,
             chunks=tuple(max(1, size) for size in (chunks or default)),
-            compressors=ZstdCodec(level=1, checksum=True),
+            compressors=compressor(),
             fill_value=0,
             attributes=dict(attrs or {}),
         )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from hela_dask.errors import StorageError
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.storage.pyramid import Downsample, halve
+from hela_dask.storage.shards import encode_shard, is_ours, put_shard
 
 __all__ = ["SlabWriter", "slab_tiles"]
 
@@ -68,12 +72,16 @@ class SlabWriter:
         Slices of the slab.
     """
 
-    def __init__(self, image: Image, z0: int, z1: int, downsample: Downsample) -> None:
+    def __init__(
+        self, image: Image, z0: int, z1: int, downsample: Downsample, threads: Executor
+    ) -> None:
         self.tiles = slab_tiles(image.levels)
         self.depth = z1 - z0
         self._image = image
         self._z = slice(z0, z1)
         self._how: Downsample = downsample
+        self._threads = threads
+        self._writing: Future[None] | None = None
         self._left = {_key(tile) for tile in self.tiles}
         self._arrays = [
             zarr.open_array(LocalStore(image.path / level.path), mode="r+")
@@ -117,13 +125,14 @@ class SlabWriter:
         self._left.remove(_key(tile))
 
     def close(self) -> None:
-        """Check that nothing is missing.
+        """Wait until all is written; check that nothing is missing.
 
         Raises
         ------
         StorageError
-            When tiles were not written.
+            When tiles were not written, or the file system refuses it or is full.
         """
+        self._finish()
         if self._left:
             raise StorageError(
                 f"{self._image.path}: {len(self._left)} of {len(self.tiles)} tiles of the slab at "
@@ -132,15 +141,11 @@ class SlabWriter:
 
     def _put(self, number: int, rows: slice, columns: slice, data: NDArray[Any] | None) -> None:
         """Write whole shards of one level; hand their coarser version to the next."""
-        array = self._arrays[number]
         if data is None:
             self._clear(number, rows, columns)
         else:
             block = np.ascontiguousarray(data).astype(self._image.dtype, copy=False)
-            self._clear(number, rows, columns)  # replaced, not read again and merged
-            # Where no chunk is empty zarr need not look for one, which costs it a third.
-            full = not _empty_chunk(block, array.chunks)
-            array.with_config({"write_empty_chunks": full})[self._z, rows, columns] = block
+            self._store(number, rows, columns, block)
         if number + 1 == len(self._arrays):
             return
         target = _half(rows), _half(columns)
@@ -168,14 +173,45 @@ class SlabWriter:
             self._begun[number][place] = _Shard(data, y, x, _length(y) * _length(x))
         return self._begun[number][place]
 
+    def _store(self, number: int, rows: slice, columns: slice, block: NDArray[Any]) -> None:
+        """Write some whole shards of one level."""
+        array, level = self._arrays[number], self._image.levels[number]
+        if not is_ours(array):
+            self._clear(number, rows, columns)  # replaced, not read again and merged
+            array[self._z, rows, columns] = block
+            return
+        for file, y, x in self._files(number, rows, columns):
+            part = block[:, _within(y, rows), _within(x, columns)]
+            encoded = encode_shard(part, level.chunks, _shard(level), self._threads)
+            self._finish()
+            # Written while the next shard is compressed; it is a copy of what the caller holds.
+            self._writing = self._threads.submit(put_shard, file, encoded)
+
+    def _finish(self) -> None:
+        """Wait for the shard that is being written, and raise what went wrong with it."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
     def _clear(self, number: int, rows: slice, columns: slice) -> None:
         """Remove what was written there before."""
+        for file, _, _ in self._files(number, rows, columns):
+            file.unlink(missing_ok=True)
+
+    def _files(
+        self, number: int, rows: slice, columns: slice
+    ) -> Iterator[tuple[Path, slice, slice]]:
+        """The shards that make up a part of a level, each with its rows and columns."""
         array, level = self._arrays[number], self._image.levels[number]
         deep, high, wide = _shard(level)
         for y in range(rows.start // high, -(-rows.stop // high)):
             for x in range(columns.start // wide, -(-columns.stop // wide)):
                 key = array.metadata.encode_chunk_key((self._z.start // deep, y, x))
-                (self._image.path / level.path / key).unlink(missing_ok=True)
+                yield (
+                    self._image.path / level.path / key,
+                    slice(y * high, min((y + 1) * high, rows.stop)),
+                    slice(x * wide, min((x + 1) * wide, columns.stop)),
+                )
 
     def _check(self) -> None:
         """Raise where the levels are not halves of one another in the same slabs."""
@@ -221,15 +257,6 @@ def _filled(data: NDArray[Any] | None) -> NDArray[Any] | None:
     if data is None or not (data.dtype.kind == "f" or data.any()):  # floats: -0.0 is no 0.0
         return None
     return data
-
-
-def _empty_chunk(block: NDArray[Any], chunk: tuple[int, ...]) -> bool:
-    """Whether a chunk of `block`, which begins with one, holds nothing but zeros."""
-    starts = [range(0, length, side) for length, side in zip(block.shape, chunk, strict=True)]
-    return not all(
-        block[z : z + chunk[0], y : y + chunk[1], x : x + chunk[2]].any()
-        for z, y, x in itertools.product(*starts)
-    )
 
 
 def _half(place: slice) -> slice:

@@ -1,0 +1,149 @@
+"""One whole shard encoded and put in place: chunks compressed side by side, then their index.
+
+zarr's own way through the codecs of a shard takes two to three times as long
+(``docs/storage.md``). The format is that of the zarr v3 specification, codec
+``sharding_indexed``: the chunks one after another, then for each chunk, in C order, its offset and
+its length as little-endian uint64 (all bits set: a chunk of fill values, not stored), then the
+CRC-32C of these.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec, ZstdCodec
+
+from hela_dask.kernels.compiled import compiled
+from hela_dask.storage.files import replaced, storage_errors
+
+__all__ = ["compressor", "crc32c", "encode_shard", "is_ours", "put_shard"]
+
+_LEVEL = 1
+_MISSING = np.uint64(2**64 - 1)
+
+
+def compressor() -> ZstdCodec:
+    """The codec of every chunk that this package writes.
+
+    Its own checksum: every reader looks at it, also one that decodes only a part of a shard.
+    """
+    return ZstdCodec(level=_LEVEL, checksum=True)
+
+
+def is_ours(array: zarr.Array[Any]) -> bool:
+    """Whether :func:`encode_shard` makes what the metadata of `array` say."""
+    codecs: tuple[Any, ...] = getattr(array.metadata, "codecs", ())
+    if len(codecs) != 1 or not isinstance(codecs[0], ShardingCodec) or array.fill_value != 0:
+        return False
+    shard = codecs[0]
+    return (
+        len(shard.codecs) == 2
+        and _little(shard.codecs[0])
+        and shard.codecs[1] == compressor()
+        and len(shard.index_codecs) == 2
+        and _little(shard.index_codecs[0])
+        and isinstance(shard.index_codecs[1], Crc32cCodec)
+        and getattr(shard.index_location, "value", shard.index_location) == "end"
+    )
+
+
+def _little(codec: object) -> bool:
+    if not isinstance(codec, BytesCodec):
+        return False
+    return getattr(codec.endian, "value", codec.endian) in (None, "little")
+
+
+def encode_shard(
+    block: NDArray[Any], chunk: tuple[int, ...], shard: tuple[int, ...], threads: Executor
+) -> list[bytes]:
+    """One shard as the parts of its file; none where it holds nothing but zeros.
+
+    Parameters
+    ----------
+    block : ndarray
+        What is in the shard, up to the end of the array.
+    chunk, shard : tuple of int
+        Voxels along each axis.
+    threads : Executor
+        Compresses several chunks at once.
+    """
+    places = list(_places(block.shape, chunk))
+    data = block.astype(block.dtype.newbyteorder("<"), copy=False)
+    encoded = list(threads.map(lambda place: _encoded(data[place], chunk), places))
+    if not any(encoded):
+        return []
+    counts = [side // size for side, size in zip(shard, chunk, strict=True)]
+    index = np.full((*counts, 2), _MISSING, "<u8")
+    offset = 0
+    for place, content in zip(places, encoded, strict=True):
+        if content:
+            at = tuple(part.start // size for part, size in zip(place, chunk, strict=True))
+            index[at] = offset, len(content)
+            offset += len(content)
+    table = index.tobytes()
+    check = crc32c(np.frombuffer(table, np.uint8))
+    return [*(content for content in encoded if content), table, check.to_bytes(4, "little")]
+
+
+def put_shard(path: Path, parts: list[bytes]) -> None:
+    """Put what :func:`encode_shard` made in place, whole or not at all; nothing: no file.
+
+    Raises
+    ------
+    StorageError
+        When the file system refuses it or is full.
+    """
+    if not parts:
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
+        return
+    with replaced(path) as temporary, temporary.open("wb") as file:
+        file.writelines(parts)
+
+
+def _places(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    starts = [range(0, length, side) for length, side in zip(shape, chunk, strict=True)]
+    for place in itertools.product(*starts):
+        yield tuple(
+            slice(start, min(start + side, length))
+            for start, side, length in zip(place, chunk, shape, strict=True)
+        )
+
+
+def _encoded(part: NDArray[Any], chunk: tuple[int, ...]) -> bytes | None:
+    """A chunk compressed; None where it holds nothing but zeros (a float's -0.0 is something)."""
+    if not part.any() and not (part.dtype.kind == "f" and np.signbit(part).any()):
+        return None
+    if part.shape != chunk:  # at the end of the array: stored whole
+        missing = [(0, side - length) for side, length in zip(chunk, part.shape, strict=True)]
+        part = np.pad(part, missing)
+    # A compressor for each call: they are cheap, and not meant for several threads at once.
+    return bytes(Zstd(level=_LEVEL, checksum=True).encode(np.ascontiguousarray(part)))
+
+
+def crc32c(data: NDArray[np.uint8]) -> int:
+    """Checksum of some bytes: the reflected polynomial of Castagnoli (RFC 3720, B.4)."""
+    return int(_crc(data, _crc_table()))
+
+
+def _crc_table() -> NDArray[np.uint32]:
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0x82F63B78), table >> 1)
+    return table.astype(np.uint32)
+
+
+@compiled
+def _crc(data: NDArray[np.uint8], table: NDArray[np.uint32]) -> np.uint32:
+    rest: np.uint32 = np.uint32(0xFFFFFFFF)
+    for byte in data:
+        rest = table[(rest ^ np.uint32(byte)) & np.uint32(0xFF)] ^ (rest >> np.uint32(8))
+    return rest ^ np.uint32(0xFFFFFFFF)
