@@ -29,10 +29,11 @@ DATA = np.random.default_rng(0).normal(128, 20, (5, 150, 170)).clip(1, 255).asty
 
 
 @pytest.fixture(params=PIPELINES, ids=["zarr", "zarrs"])
-def pipeline(request: pytest.FixtureRequest) -> Iterator[str]:
+def pipeline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Every test that takes it runs with both ways of decoding."""
     if request.param == COMPILED and importlib.util.find_spec("zarrs") is None:
         pytest.skip("the compiled codecs are not installed: pip install zarrs")
+    monkeypatch.setattr(reading, "_compiled_is_there", lambda: request.param == COMPILED)
     with zarr.config.set({"codec_pipeline.path": request.param}):
         yield request.param
 
@@ -52,7 +53,8 @@ def arrays(tmp_path_factory: pytest.TempPathFactory) -> list[StoredArray]:
     known = [name for name in PIPELINES if name == STOCK or importlib.util.find_spec("zarrs")]
     opened = []
     for name in known:
-        with zarr.config.set({"codec_pipeline.path": name}):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reading, "_compiled_is_there", lambda name=name: name == COMPILED)
             opened.append(StoredArray(image.path / "0"))
     return opened
 
@@ -74,6 +76,11 @@ def test_a_part_is_that_of_numpy(arrays: list[StoredArray], drawn: Any) -> None:
         found = array[keys]
         assert found.dtype == DATA.dtype
         assert np.array_equal(found, DATA[keys]), keys
+
+
+def test_each_pipeline_is_the_one_asked_for(arrays: list[StoredArray]) -> None:
+    found = [type(array._array.async_array.codec_pipeline).__name__ for array in arrays]
+    assert found == ["BatchedCodecPipeline", "ZarrsCodecPipeline"][: len(found)]
 
 
 def test_what_travels_is_a_path(arrays: list[StoredArray]) -> None:
@@ -128,6 +135,21 @@ def test_a_damaged_chunk_is_named_by_a_worker(tmp_path: Path, client: Any) -> No
     volume = open_volume(image.path)
     with pytest.raises(StorageError, match=r"array '0': chunk \(0, [01], [23]\) \(slices 1 to 1"):
         client.compute(volume.data).result()
+
+
+def test_one_slice_is_asked_for_as_a_slice(arrays: list[StoredArray]) -> None:
+    """The compiled codecs would leave a whole number, which drops its axis, to zarr's own."""
+    asked: list[Any] = []
+
+    class Spy:
+        def __getitem__(self, where: Any) -> Any:
+            asked.append(where)
+            return DATA[where]
+
+    spied = StoredArray(arrays[0].folder)
+    spied._array = Spy()  # type: ignore[assignment]
+    assert np.array_equal(spied[2, ..., 5], DATA[2, ..., 5])
+    assert asked == [(slice(2, 3), slice(0, 150), slice(5, 6))]
 
 
 @pytest.mark.usefixtures("pipeline")

@@ -1,0 +1,354 @@
+"""How fast volumes are written and read in several layouts and codecs; convert against a copy.
+
+``python -m benchmarks.storage`` takes less than a minute, with small planes; ``--size 8192
+--rounds 3 --write`` measures what docs/storage.md shows and puts it there. The grey values are
+real ones where ``HELA_DASK_DATA`` names the folder of the real stacks, and a phantom's otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import math
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec, ZstdCodec
+from zarr.storage import LocalStore
+
+from hela_dask import store
+from hela_dask.phantom import phantom_block, plan_phantom
+from hela_dask.storage.metadata import Image, Level
+from hela_dask.storage.pyramid import layout, plan_levels
+from hela_dask.storage.reading import StoredArray
+from hela_dask.volume import open_volume
+
+Triple = tuple[int, int, int]
+Rows = list[list[str]]
+
+PAGE = Path(__file__).parent.parent / "docs" / "storage.md"
+VOXEL = (50.0, 10.0, 10.0)
+FULL = (518, 8192, 8192)
+WINDOW = 300  # slices of a cell's window
+STOCK = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+COMPILED = "zarrs.ZarrsCodecPipeline"
+LAYOUTS: tuple[tuple[Triple, Triple], ...] = (
+    ((1, 256, 256), (8, 2048, 2048)),
+    ((1, 512, 512), (8, 2048, 2048)),
+    ((1, 1024, 1024), (8, 2048, 2048)),
+    ((1, 4096, 4096), (8, 4096, 4096)),
+    ((2, 256, 256), (8, 2048, 2048)),
+    ((2, 512, 512), (8, 2048, 2048)),
+    ((4, 256, 256), (8, 2048, 2048)),
+    ((8, 256, 256), (8, 2048, 2048)),
+    ((16, 256, 256), (16, 1024, 1024)),
+    ((1, 512, 512), (8, 4096, 4096)),
+)
+
+
+def grey(size: int, depth: int) -> NDArray[np.uint8]:
+    """Slices of size x size: real ones beside their mirror images, or a phantom's."""
+    files = sorted(Path(os.environ.get("HELA_DASK_DATA", ".")).glob("roi6005/*.tif"))
+    if files:
+        tiles = [tifffile.imread(file) for file in files]
+    else:
+        spec = plan_phantom((60, 512, 512), 1, 10.0, 0, (200.0, 40.0, 40.0))
+        tiles = list(phantom_block(spec, 20, 30, 0, 512, 0, 512).image)
+    turns: tuple[Callable[[Any], Any], ...] = (lambda a: a, np.transpose, np.flipud, np.rot90)
+    planes = np.empty((depth, size, size), np.uint8)
+    for z in range(depth):
+        tile = turns[z // len(tiles) % len(turns)](tiles[z % len(tiles)])
+        planes[z] = mirrored(tile, size)
+    return planes
+
+
+def cells(size: int, depth: int) -> NDArray[np.uint16]:
+    """Labels: round cells of 1,700 pixels, 2,000 apart, that drift from slice to slice."""
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    number = (y // 2000 * (size // 2000 + 1) + x // 2000 + 1).astype(np.uint16)
+    away = np.hypot(y % 2000 - 1000, x % 2000 - 1000) + 40 * np.sin(y / 90) * np.cos(x / 70)
+    return np.stack([np.where(away < 850 - 3 * z, number, 0).astype(np.uint16)
+                     for z in range(depth)])  # fmt: skip
+
+
+def mirrored(tile: NDArray[Any], size: int) -> NDArray[Any]:
+    """`tile` beside its mirror images, until it fills the plane: no seams."""
+    tile = np.concatenate([tile, tile[:, ::-1]], 1)
+    tile = np.concatenate([tile, tile[::-1]], 0)
+    times = -(-size // tile.shape[0])
+    return np.tile(tile, (times, times))[:size, :size]
+
+
+def timed(action: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def pipelines() -> dict[str, str]:
+    known = {"zarr": STOCK}
+    return known | ({"zarrs": COMPILED} if importlib.util.find_spec("zarrs") else {})
+
+
+def reads(folder: Path, window: int) -> dict[str, float]:
+    """Seconds of the two ways of reading, and of a window of 500 x 500, by each pipeline."""
+    found = {}
+    for name, path in pipelines().items():
+        with zarr.config.set({"codec_pipeline.path": path}):
+            array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+        depth, size, _ = array.shape
+        scale = WINDOW / depth
+        at, small = min(2777, size // 3), min(1111, size // 4)
+        middle = slice(depth // 2, depth // 2 + 1)  # zarrs takes slices, as open_volume gives it
+        found[f"slice, {name}"] = timed(partial(array.__getitem__, middle))
+        box = slice(at, at + window), slice(at, at + window)
+        found[f"window, {name}"] = scale * timed(partial(array.__getitem__, (slice(None), *box)))
+        little = slice(small, small + min(500, size // 4))
+        found[f"cell at 40 nm, {name}"] = scale * timed(
+            partial(array.__getitem__, (slice(None), little, little))
+        )
+    return found
+
+
+def bytes_read(folder: Path, chunk: Triple, window: int) -> dict[str, float]:
+    """MB of chunks that a slice and a window of 300 slices touch."""
+    array = StoredArray(folder)
+    size = sum(file.stat().st_size for file in (folder / "c").rglob("*") if file.is_file())
+    density = size / math.prod(array.shape) / 1e6
+    at = min(2777, array.shape[1] // 3)
+    across = [(-(-(at + window) // side) - at // side) * side for side in chunk[1:]]
+    return {
+        "slice, MB": chunk[0] * math.prod(array.shape[1:]) * density,
+        "window, MB": WINDOW * math.prod(across) * density,
+    }
+
+
+def measure_layouts(
+    data: NDArray[Any], folder: Path, rounds: int, window: int
+) -> dict[tuple[Triple, Triple], dict[str, float]]:
+    """Medians over some rounds of writing (with the pyramid) and reading each layout."""
+    found: dict[tuple[Triple, Triple], dict[str, list[float]]] = {key: {} for key in LAYOUTS}
+    for _ in range(rounds):
+        for chunks, shards in LAYOUTS:
+            figures: dict[str, float] = {}
+            path = folder / "layout.ome.zarr"
+            image = store.create_image(
+                path, data.shape, data.dtype, VOXEL, name="a", chunks=chunks, shards=shards,
+                overwrite=True,
+            )  # fmt: skip
+            seconds = timed(partial(write, image, data))
+            figures["write, MB/s"] = data.nbytes / 1e6 / seconds
+            figures |= bytes_read(path / "0", chunks, window)
+            for _again in range(2):
+                figures |= reads(path / "0", window)  # the second time: what is in the cache
+            levels = plan_levels(FULL, 1, VOXEL, chunks, shards)
+            figures["files"] = files(levels)
+            for key, value in figures.items():
+                found[chunks, shards].setdefault(key, []).append(value)
+            shutil.rmtree(path)
+    return {
+        key: {name: statistics.median(values) for name, values in item.items()}
+        for key, item in found.items()
+    }
+
+
+def write(image: Image, data: NDArray[Any]) -> None:
+    for z0, z1 in store.slabs(image):
+        store.write_slab(image, z0, data[z0:z1])
+
+
+def files(levels: Sequence[Level]) -> int:
+    """Files of an image: shards, marks of finished slabs, metadata."""
+    grids = [
+        [
+            -(-length // side)
+            for length, side in zip(level.shape, level.shards or level.chunks, strict=True)
+        ]
+        for level in levels
+    ]
+    return sum(math.prod(grid) for grid in grids) + grids[0][0] + len(levels) + 1
+
+
+def layout_table(found: dict[tuple[Triple, Triple], dict[str, float]], size: int) -> Rows:
+    names = list(pipelines())
+    head = ["chunk", "shard", "files", "write, MB/s"]
+    for way in ("slice", "window", "cell at 40 nm"):
+        head += [f"{way}, s: {name}" for name in names]
+        head += [f"{way}, MB"] if way != "cell at 40 nm" else []
+    best = {
+        name: min(item[name] for item in found.values())
+        for name in next(iter(found.values()))
+        if name.rpartition(", ")[2] in names
+    }
+    default = layout((16, size, size), 1)
+    rows = [head]
+    for (chunks, shards), item in found.items():
+        bold = "**" if (chunks, shards) == default else ""
+        row = [bold + triple(chunks) + bold, triple(shards), f"{item['files']:.0f}"]
+        row.append(f"{item['write, MB/s']:.0f}")
+        for column in head[4:]:
+            if column.endswith("MB"):
+                row.append(f"{item[column]:.0f}")
+                continue
+            key = column.replace(", s: ", ", ")
+            row.append(f"{item[key]:.3g} ({item[key] / best[key]:.1f})")
+        rows.append(row)
+    return rows
+
+
+def codecs(itemsize: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"none": None}
+    for level in (1, 3):
+        found[f"zstd {level}"] = ZstdCodec(level=level)
+        found[f"zstd {level}, checksum"] = ZstdCodec(level=level, checksum=True)
+    blosc = partial(BloscCodec, typesize=itemsize)
+    found["blosc lz4 5"] = blosc(cname="lz4", clevel=5, shuffle="noshuffle")
+    found["blosc lz4 5, bitshuffle"] = blosc(cname="lz4", clevel=5, shuffle="bitshuffle")
+    found["blosc zstd 1"] = blosc(cname="zstd", clevel=1, shuffle="noshuffle")
+    found["blosc zstd 1, bitshuffle"] = blosc(cname="zstd", clevel=1, shuffle="bitshuffle")
+    found["blosc zstd 3, shuffle"] = blosc(cname="zstd", clevel=3, shuffle="shuffle")
+    return found
+
+
+def codec_table(data: NDArray[Any], folder: Path, rounds: int, window: int) -> Rows:
+    """Ratio, speed of writing (all through zarr's own pipeline), and of reading, of each codec."""
+    chunks, shards = layout(data.shape, data.itemsize, tiled=True)
+    found: dict[str, dict[str, list[float]]] = {}
+    for _ in range(rounds):
+        for name, codec in codecs(data.itemsize).items():
+            path = folder / "codec.zarr"
+            array = zarr.create_array(
+                LocalStore(path), shape=data.shape, dtype=data.dtype, chunks=chunks,
+                shards=shards, compressors=codec, fill_value=0, overwrite=True,
+            )  # fmt: skip
+
+            def put(array: Any = array) -> None:
+                array[...] = data
+
+            item = found.setdefault(name, {})
+            item.setdefault("write", []).append(data.nbytes / 1e6 / timed(put))
+            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            item.setdefault("ratio", []).append(data.nbytes / size)
+            for key, value in reads(path, window).items():
+                item.setdefault(key, []).append(value)
+            shutil.rmtree(path)
+    ways = [f"{way}, {name}" for way in ("slice", "window") for name in pipelines()]
+    rows = [["codec", "ratio", "write, MB/s", *(way.replace(", ", ", s: ") for way in ways)]]
+    for name, item in found.items():
+        numbers = [f"{statistics.median(item[way]):.3g}" for way in ways]
+        ratio, speed = statistics.median(item["ratio"]), statistics.median(item["write"])
+        rows.append([name, f"{ratio:.2f}", f"{speed:.0f}", *numbers])
+    return rows
+
+
+def convert_table(data: NDArray[Any], folder: Path, rounds: int) -> Rows:
+    """A folder of TIFF slices, converted by the command line, copied, and the disk alone."""
+    source = folder / "slices"
+    source.mkdir()
+    for z, plane in enumerate(data):
+        tifffile.imwrite(source / f"z{z:04d}.tif", plane)
+    target = folder / "convert.ome.zarr"
+    code = "import sys, hela_dask; hela_dask.convert(*sys.argv[1:], voxel_size=(50, 10, 10))"
+    command = [sys.executable, "-c", code, str(source), str(target)]
+
+    def copy() -> None:
+        shutil.copytree(source, folder / "copy")
+        os.sync()
+
+    def disk() -> None:
+        with (folder / "disk").open("wb") as file:
+            data.tofile(file)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def convert() -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        subprocess.run(command, check=True)
+        os.sync()
+
+    steps = {"convert, in a new process": convert, "plain copy of the folder": copy,
+             "one file written": disk}  # fmt: skip
+    rows, base = [["what", "s", "MB/s of grey values", "ratio"]], 0.0
+    for name, step in steps.items():
+        seconds = []
+        for _ in range(rounds):
+            os.sync()
+            seconds.append(timed(step))
+            shutil.rmtree(folder / "copy", ignore_errors=True)
+        median = statistics.median(seconds)
+        base = base or median
+        speed = data.nbytes / 1e6 / median
+        rows.append([name, f"{median:.1f}", f"{speed:.0f}", f"{base / median:.1f}"])
+    at = min(500, data.shape[1] // 8)
+    volume = open_volume(target, resolution=40)[:, at // 2 : at // 2 + at, at // 2 : at // 2 + at]
+    volume.compute(scheduler="synchronous")
+    seconds = [timed(lambda: volume.compute(scheduler="synchronous")) for _ in range(rounds)]
+    scaled = statistics.median(seconds) * WINDOW / len(data)
+    name = f"a window of {at} x {at} x {WINDOW} of the 40 nm level, by open_volume"
+    return [*rows, [name, f"{scaled:.2f}", f"{at * at * WINDOW / 1e6 / scaled:.0f}", ""]]
+
+
+def triple(values: Triple) -> str:
+    return " x ".join(map(str, values))
+
+
+def table(rows: Rows) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def put(page: str, name: str, content: str) -> str:
+    """`page` with another content between the two comments of that name."""
+    start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+    if start not in page or end not in page:
+        raise SystemExit(f"{PAGE} has no place for {name}")
+    pattern = re.escape(start) + ".*?" + re.escape(end)
+    return re.sub(pattern, lambda _: start + content + end, page, flags=re.DOTALL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=2048, help="pixels along a side of a plane")
+    parser.add_argument("--depth", type=int, default=16, help="slices")
+    parser.add_argument("--slices", type=int, default=16, help="slices to convert")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--only", choices=["layouts", "codecs", "labels", "convert"])
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
+    given = parser.parse_args()
+    window, plane = min(2000, given.size // 2), min(4096, given.size)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        steps: dict[str, Callable[[], Rows]] = {
+            "layouts": lambda: layout_table(
+                measure_layouts(grey(given.size, given.depth), folder, given.rounds, window),
+                given.size,
+            ),
+            "codecs": lambda: codec_table(grey(plane, given.depth), folder, given.rounds, window),
+            "labels": lambda: codec_table(cells(plane, given.depth), folder, given.rounds, window),
+            "convert": lambda: convert_table(grey(given.size, given.slices), folder, given.rounds),
+        }
+        for step, measured in steps.items():
+            if given.only not in (None, step):
+                continue
+            rows = measured()
+            print(f"\n{step}\n\n{table(rows)}", flush=True)
+            if given.write:
+                PAGE.write_text(put(PAGE.read_text("utf-8"), step, table(rows)), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
