@@ -24,6 +24,7 @@ __all__ = ["StoredArray", "reading_pipeline"]
 _KEY = "codec_pipeline.path"
 _COMPILED = "zarrs.ZarrsCodecPipeline"
 _LOCK = threading.Lock()
+_ADVICE = "restore the store from a copy, or remove it and write it again"
 
 
 def reading_pipeline() -> str:
@@ -106,8 +107,9 @@ class StoredArray:
         try:
             if where is None:
                 return np.asarray(self._array[selection])
+            self._refuse_empty_files(where)
             block = np.asarray(self._array[where])
-        except IndexError:
+        except (IndexError, StorageError):
             raise
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             raise self._named(where or _slices(..., self.shape) or (), error) from error
@@ -122,7 +124,6 @@ class StoredArray:
     def _named(self, where: tuple[slice, ...], error: Exception) -> StorageError:
         """The first chunk of the selection that cannot be read."""
         name = f"{self.folder.parent}: array {self.folder.name!r}"
-        advice = "restore the store from a copy, or remove it and write it again"
         sides = self._array.chunks
         ranges = [
             range(part.start // side, -(-part.stop // side))
@@ -139,9 +140,28 @@ class StoredArray:
             except (OSError, RuntimeError, ValueError, TypeError) as found:
                 return StorageError(
                     f"{name}: chunk {place} ({_described(box)}) in {self._file(box)} is damaged "
-                    f"({_reason(found)}): {advice}"
+                    f"({_reason(found)}): {_ADVICE}"
                 )
-        return StorageError(f"{name} cannot be read ({_reason(error)}): try again, or {advice}")
+        return StorageError(f"{name} cannot be read ({_reason(error)}): try again, or {_ADVICE}")
+
+    def _refuse_empty_files(self, where: tuple[slice, ...]) -> None:
+        """A shard that a crash left empty would be read as if nothing had been written there."""
+        if self._array.shards is None:
+            return
+        sides = self._array.shards
+        for place in itertools.product(
+            *(
+                range(part.start // side, -(-part.stop // side))
+                for part, side in zip(where, sides, strict=True)
+            )
+        ):
+            file = self.folder / self._array.metadata.encode_chunk_key(place)
+            with contextlib.suppress(FileNotFoundError):
+                if file.stat().st_size == 0:
+                    raise StorageError(
+                        f"{self.folder.parent}: array {self.folder.name!r}: shard {place} in "
+                        f"{file} is damaged (it is empty): {_ADVICE}"
+                    )
 
     def _file(self, box: tuple[slice, ...]) -> Path:
         sides = self._array.shards or self._array.chunks

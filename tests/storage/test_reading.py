@@ -128,6 +128,18 @@ def test_a_damaged_chunk_is_named(
     assert np.array_equal(volume[:, :64].values, DATA[:, :64])
 
 
+@pytest.mark.usefixtures("pipeline")
+def test_an_empty_file_is_no_empty_shard(tmp_path: Path) -> None:
+    image = made(tmp_path / "a.ome.zarr")
+    (image.path / "0" / "c" / "1" / "1" / "2").write_bytes(b"")
+    (image.path / "0" / "c" / "0" / "0" / "0").unlink()  # as zarr says that all is fill value
+    volume = open_volume(image.path)
+    for part in (volume, volume[2:4, 64:128, 128:], volume[3, 127, 169]):
+        with pytest.raises(StorageError, match=r"shard \(1, 1, 2\) in .*1.1.2 is damaged \(it"):
+            part.compute()
+    assert not volume[:2, :64, :64].values.any()
+
+
 def test_a_damaged_chunk_is_named_by_a_worker(tmp_path: Path, client: Any) -> None:
     image = made(tmp_path / "a.ome.zarr")
     file = image.path / "0" / "c" / "0" / "0" / "1"
@@ -142,6 +154,8 @@ def test_one_slice_is_asked_for_as_a_slice(arrays: list[StoredArray]) -> None:
     asked: list[Any] = []
 
     class Spy:
+        shards = None
+
         def __getitem__(self, where: Any) -> Any:
             asked.append(where)
             return DATA[where]
