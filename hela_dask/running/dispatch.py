@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from hela_dask.errors import HelaDaskError, ResourceError
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Unit", "run_units"]
 
 log = logging.getLogger(__name__)
+
+_PATIENCE = 0.5  # seconds between looks at the workers, while nothing ends
 
 Row = dict[str, Any]
 Failure = Callable[["Unit", str], Row]
@@ -121,54 +128,99 @@ def _outcomes(
 
     client = get_client()
     suspects: list[Unit] = []
-    for unit, future in _futures(client, task, job, units, _window, "together"):
-        if future.status == "error" and isinstance(future.exception(), KilledWorker):
+    for unit, outcome in _submitted(client, task, job, units, _Window(client), "together"):
+        if isinstance(outcome, ResourceError) and isinstance(outcome.__cause__, KilledWorker):
             log.warning("%s %s may have ended its worker: tried again later", unit.stage, unit.name)
             suspects.append(unit)
         else:
-            yield unit, _outcome(future, unit)
-    for unit, future in _futures(client, task, job, suspects, lambda _: 1, "alone"):
-        yield unit, _outcome(future, unit)
+            yield unit, outcome
+    yield from _submitted(client, task, job, suspects, lambda _: 1, "alone")
 
 
-def _futures(
+def _submitted(
     client: Client,
     task: Callable[[Any, Unit], Row],
     job: Any,
     units: Sequence[Unit],
-    window: Callable[[Client], int],
+    window: Callable[[int], int],
     suffix: str,
-) -> Iterator[tuple[Unit, Future[Any]]]:
-    """Each unit with its future as it ends; those that still run are cancelled at the end."""
-    from distributed import as_completed
+) -> Iterator[tuple[Unit, Row | Exception]]:
+    """Each unit with its outcome as it ends; those that still run are cancelled at the end.
 
+    What has ended meanwhile is collected at once and replaced at once, however many units that
+    are: a scheduler that falls behind is asked less often, not more.
+    """
     waiting = deque(units)
-    flying: dict[str, tuple[Future[Any], Unit]] = {}
-    with client.as_current():  # which need not be dask's default one
-        pool = as_completed([])
+    flying: dict[Any, tuple[Future[Any], Unit]] = {}
+    ended: SimpleQueue[Future[Any]] = SimpleQueue()
+    end = f"{job.lock.token[:8]}-{suffix}"
 
     def fill() -> None:
-        while waiting and len(flying) < window(client):
-            unit = waiting.popleft()
-            key = f"{unit.stage}-{unit.name}-{job.lock.token[:8]}-{suffix}"
-            future = client.submit(task, job, unit, key=key, pure=False)
+        room = window(len(waiting) + len(flying)) - len(flying) if waiting else 0
+        batch = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+        keys = [f"{unit.stage}-{unit.name}-{end}" for unit in batch]
+        futures = client.map(partial(task, job), batch, key=keys, pure=False) if batch else []
+        for key, future, unit in zip(keys, futures, batch, strict=True):
             flying[key] = (future, unit)
-            pool.add(future)
+            future.add_done_callback(ended.put)
 
     try:
         fill()
-        for future in pool:
-            _, unit = flying.pop(future.key)
-            yield unit, future
+        while flying:
+            batch = _drained(ended)
+            for future, row in zip(batch, _rows(client, batch), strict=True):
+                _, unit = flying.pop(future.key)
+                yield unit, _outcome(future, unit) if row is None else row
             fill()
     finally:
         if flying:
             client.cancel([future for future, _ in flying.values()], force=True)
 
 
-def _window(client: Client) -> int:
-    """Twice the threads there are now, so that none waits for the next submission."""
-    return max(2, 2 * int(sum(client.nthreads().values())))
+class _Window:
+    """How many units the scheduler is given at a time, of so many that have not ended.
+
+    Three for each thread there is: over two, dask keeps them in one queue and hands the next, the
+    largest, to whoever is free. But it deals out one more than a worker can run, and the last
+    ones would wait behind the largest: so from four a thread on, each thread gets one at a time.
+
+    Workers come and go, so threads are counted again, but not for every unit: that asks the
+    scheduler.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._threads, self._counted = client, 1, -math.inf
+
+    def __call__(self, left: int) -> int:
+        now = monotonic()
+        if now - self._counted >= _PATIENCE:
+            self._threads, self._counted = max(1, sum(self._client.nthreads().values())), now
+        return self._threads * (3 if left > 4 * self._threads else 1)
+
+
+def _drained(ended: SimpleQueue[Future[Any]]) -> list[Future[Any]]:
+    """What has ended; where nothing has, wait for the first, but not for long.
+
+    Workers may have joined meanwhile, and want work.
+    """
+    found: list[Future[Any]] = []
+    with contextlib.suppress(Empty):
+        found.append(ended.get(timeout=_PATIENCE))
+        while True:
+            found.append(ended.get_nowait())
+    return found
+
+
+def _rows(client: Client, futures: Sequence[Future[Any]]) -> Sequence[Row | None]:
+    """Their results, fetched together; None for each that has none, or where one is lost."""
+    finished = [future for future in futures if future.status == "finished"]
+    rows = client.gather(finished, errors="skip") if finished else []
+    by_key = (
+        {future.key: row for future, row in zip(finished, rows, strict=True)}
+        if len(rows) == len(finished)
+        else {}
+    )
+    return [by_key.get(future.key) for future in futures]
 
 
 def _outcome(future: Future[Any], unit: Unit) -> Row | Exception:
@@ -181,14 +233,15 @@ def _outcome(future: Future[Any], unit: Unit) -> Row | Exception:
     name = f"{unit.stage} {unit.name}"
     error = future.exception() if future.status == "error" else None
     if isinstance(error, KilledWorker):
-        return ResourceError(
+        failure: Exception = ResourceError(
             f"{name} ended its workers, most likely for want of memory: "
             "give each more (--memory, or fewer --workers)"
         )
-    if isinstance(error, HelaDaskError):
+    elif isinstance(error, HelaDaskError):
         return error
-    if error is None:
+    elif error is None:
         return ResourceError(f"{name} was {future.status} by the cluster")
-    failure = RuntimeError(f"{name} failed: {type(error).__name__}: {error}")
+    else:
+        failure = RuntimeError(f"{name} failed: {type(error).__name__}: {error}")
     failure.__cause__ = error
     return failure

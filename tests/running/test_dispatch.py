@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from hela_dask.cluster import connect, read_cluster
 from hela_dask.errors import InputError, ResourceError
+from hela_dask.running import dispatch
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.lock import Lock
 from hela_dask.running.markers import Markers
@@ -43,12 +46,29 @@ def units(*numbers: int) -> list[Unit]:
     return [Unit("double", str(number), "f", number, float(number)) for number in numbers]
 
 
-def go(client: Any, folder: Path, numbers: list[Unit], **more: Any) -> dict[str, Any]:
+def meet(job: Job, unit: Unit) -> dict[str, Any]:
+    """The first unit ends only when the second one has been here."""
+    sign = job.folder / "sign"
+    if unit.what == 2:
+        sign.touch()
+    end = time.monotonic() + 20
+    while not sign.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    return {"met": sign.exists()}
+
+
+def go(
+    client: Any,
+    folder: Path,
+    numbers: list[Unit],
+    task: Callable[[Any, Unit], dict[str, Any]] = double,
+    **more: Any,
+) -> dict[str, Any]:
     job = Job(folder, Lock(folder / "lock", "0123456789"))
     with RunProgress(False) as progress:
         return run_units(
             lambda: client,
-            double,
+            task,
             job,
             numbers,
             markers=job.markers,
@@ -75,6 +95,55 @@ def test_an_error_ends_the_stage_or_is_a_result(client: Any, tmp_path: Path) -> 
         go(client, tmp_path, units(-1))
     found = go(client, tmp_path, units(-1, 4), on_failure=lambda _, text: {"error": text})
     assert found == {"-1": {"error": "InputError: -1 is below zero"}, "4": {"twice": 8}}
+
+
+def test_workers_that_join_get_work_before_anything_ends(tmp_path: Path) -> None:
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        cluster.scale(2)  # returns before the second worker is there
+        found = go(client, tmp_path, units(1, 2), meet)
+    assert found == {"1": {"met": True}, "2": {"met": True}}
+
+
+def test_the_window_is_three_a_thread_and_one_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Crowd:
+        asked = 0
+
+        def nthreads(self) -> dict[str, int]:
+            self.asked += 1
+            return {"tcp://one": 4, "tcp://two": 6}
+
+    crowd, now = Crowd(), [100.0]
+    monkeypatch.setattr(dispatch, "monotonic", lambda: now[0])
+    window = dispatch._Window(crowd)  # type: ignore[arg-type]
+    assert [window(left) for left in (1000, 41, 40, 3)] == [30, 30, 10, 10]
+    assert crowd.asked == 1, "the scheduler is not asked for every unit"
+    now[0] += 60
+    assert window(1000) == 30
+    assert crowd.asked == 2, "workers come and go"
+
+
+def test_what_ends_together_is_replaced_together(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    kept = client.map
+
+    def counted(task: Any, batch: list[Unit], **more: Any) -> Any:
+        sizes.append(len(batch))
+        return kept(task, batch, **more)
+
+    monkeypatch.setattr(client, "map", counted)
+    found = go(client, tmp_path, units(*range(12)))
+    assert len(found) == 12
+    assert sum(sizes) == 12, "each is submitted once"
+    assert sizes[0] == 6, "three for each of two threads"
 
 
 @pytest.mark.slow
