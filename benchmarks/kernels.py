@@ -1,17 +1,20 @@
-"""Times of the kernels on one slice, beside the same step in plain scikit-image calls.
+"""Times of the kernels on slices at 10 nm beside plain calls: ``python -m benchmarks.kernels``.
 
-Run it with ``make bench``.
-
-A ratio of 3 means that ours takes a third of the time. The slice is a real one where
-``HELA_DASK_DATA`` names the folder of the real stacks, and a phantom's otherwise.
+A ratio of 3 means that ours takes a third of the time. The slices are real ones where
+``HELA_DASK_DATA`` names the folder of the real stacks, and a phantom's otherwise. The background,
+the nucleus and the cell are the whole steps of the method, on one core: ours on a short stack,
+divided by its slices, since they look at neighbours; the plain reading of the published method
+(:mod:`benchmarks.published`) on one slice, once, since it takes a minute.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,96 +22,205 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import feature, filters, measure, morphology
+from skimage import filters
 
-from hela_dask.kernels.background import background_slice
+from benchmarks import results
+from benchmarks.published import plain_background, plain_cell, plain_nucleus
+from hela_dask.kernels.background import background_block
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.kernels.distance import distance_slice
 from hela_dask.kernels.filters import gaussian
-from hela_dask.parameters import BackgroundParameters, DetectParameters
+from hela_dask.methods import DEFAULT_METHOD, get_method
+from hela_dask.methods.cells import segment_slices
+from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
 
-Image = NDArray[Any]
+__all__ = ["Row", "Slices", "load", "rows"]
+
 Mask = NDArray[np.bool_]
+Timer = Callable[[Callable[[], Any]], tuple[float, Any]]
+
+AIM = 0.5
+"""Seconds for background, nucleus and cell of one slice together."""
 
 
-def load_slice() -> tuple[Image, float, str]:
-    """A slice to measure on, its pixel size in nm, and what it is."""
+@dataclass(frozen=True)
+class Slices:
+    """A short stack around one cell.
+
+    Attributes
+    ----------
+    image : ndarray, (z, y, x)
+    voxel : (z, y, x) in nm
+    centre : (z, y, x) in voxels
+    what : str
+        Where it is from.
+    """
+
+    image: NDArray[Any]
+    voxel: tuple[float, float, float]
+    centre: tuple[int, int, int]
+    what: str
+
+
+@dataclass
+class Row:
+    """One step: seconds a slice.
+
+    Attributes
+    ----------
+    step : str
+    own : float
+    plain : float or None
+    agreement : float or None
+        Jaccard index of the two results, where they are masks of the same thing.
+    """
+
+    step: str
+    own: float
+    plain: float | None = None
+    agreement: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times faster ours is."""
+        return None if self.plain is None else self.plain / self.own
+
+
+@dataclass
+class Stopwatch:
+    """Medians of several calls; a call over `patience` seconds is made once."""
+
+    repeats: int = 3
+    patience: float = 5.0
+
+    def __call__(self, call: Callable[[], Any]) -> tuple[float, Any]:
+        times, result = [], None
+        for _ in range(self.repeats):
+            start = time.perf_counter()
+            result = call()
+            times.append(time.perf_counter() - start)
+            if times[-1] > self.patience:
+                break
+        return statistics.median(times), result
+
+
+def load(depth: int = 16) -> Slices:
+    """Slices of 2000 x 2000 pixels of 10 nm, real where there are some.
+
+    The real ones are every second of a part of a stack, back and forth.
+    """
     folder = Path(os.environ.get("HELA_DASK_DATA", "."))
-    slices = sorted(folder.glob("roi6005/*.tif"))
-    if slices:
-        # Every second pixel, so that the plain calls end within the minute too.
-        return tifffile.imread(slices[0])[::2, ::2].copy(), 20.0, f"real slice {slices[0].name}"
-    spec = plan_phantom((60, 512, 512), 1, 10.0, 0, (200.0, 40.0, 40.0))
-    return phantom_block(spec, 30, 31, 0, 512, 0, 512).image[0], 40.0, "phantom slice"
+    paths = [folder / "roi6005" / f"z00{z}.tif" for z in (56, 58, 60, 62, 64)]
+    if all(path.exists() for path in paths):
+        planes = [tifffile.imread(path) for path in paths]
+        there_and_back = [*planes, *planes[-2:0:-1]]
+        image = np.stack([there_and_back[z % len(there_and_back)] for z in range(depth)])
+        what = "real slices of EMPIAR-10094"
+    else:
+        shape, size = (100, 2000, 2000), (150.0, 10.0, 10.0)
+        spec = plan_phantom(shape, 1, 12.0, 0, size)
+        first = 50 - depth // 2
+        image = phantom_block(spec, first, first + depth, 0, shape[1], 0, shape[2]).image
+        what = "slices of a phantom"
+    centre = (depth // 2, image.shape[1] // 2, image.shape[2] // 2)
+    return Slices(image, (50.0, 10.0, 10.0), centre, f"{what}, {image.shape[1]} x {image.shape[2]}")
 
 
-def plain_background(image: Image, pixel: float) -> Mask:
-    """The published background of a slice, each step the obvious call (J. Imaging 2021, 2.3)."""
-    sigma = 90 / pixel
-    smooth = filters.gaussian(image.astype(float), 20 / pixel, preserve_range=True)
-    blurred = filters.gaussian(smooth, sigma, preserve_range=True)
-    high = float(np.quantile(np.hypot(filters.sobel_h(blurred), filters.sobel_v(blurred)), 0.7))
-    edges = feature.canny(smooth, sigma, 0.4 * high, high)
-    square = np.ones((max(1, round(210 / pixel)),) * 2, bool)
-    pieces = measure.label(~morphology.dilation(edges, square), connectivity=2)
-    bright = min(max(160.0, filters.threshold_otsu(smooth)), 200.0)
-    mask = np.zeros(image.shape, bool)
-    for piece in measure.regionprops(pieces, smooth):
-        if piece.intensity_mean > bright and piece.area * pixel**2 > 1e4:
-            mask[pieces == piece.label] = True
-    mask = ndimage.binary_fill_holes(mask)
-    mask = morphology.closing(mask, morphology.disk(round(390 / pixel)))
-    mask = morphology.opening(mask, morphology.disk(round(190 / pixel)))
-    if mask.any():
-        near = ndimage.distance_transform_edt(~mask) * pixel <= 500
-        mask = mask | (near & (smooth > smooth[mask].mean() - 5))
-    mask = morphology.closing(mask, morphology.disk(max(1, round(40 / pixel))))
-    grown: Mask = morphology.dilation(mask, morphology.disk(max(1, round(20 / pixel))))
-    return grown
+def small_steps(stack: Slices, clock: Timer) -> list[Row]:
+    """Operators that several stages use, on one slice."""
+    plane, pixel = stack.image[stack.centre[0]], stack.voxel[1]
+    size, knobs = (pixel, pixel), Parameters()
+    resin = background_block(plane[None], (np.inf, *size), knobs.background)[0]
+    sigma = 20 / pixel
+    own, _ = clock(lambda: gaussian(plane, (sigma, sigma)))
+    plain, _ = clock(lambda: filters.gaussian(plane.astype(float), sigma, preserve_range=True))
+    found = [Row("gaussian, 20 nm", own, plain)]
+    own, _ = clock(lambda: distance_slice(resin, size))
+    plain, _ = clock(lambda: ndimage.distance_transform_edt(np.pad(~resin, 1), sampling=size))
+    found.append(Row("distance to the resin", own, plain))
+    coarse = resin[::4, ::4]
+    own, _ = clock(lambda: detect_slice(coarse, (40.0, 40.0), knobs.detect))
+    return [*found, Row("cells of a slice, at 40 nm", own)]
 
 
-def seconds(call: Callable[[], object], repeats: int = 3) -> float:
-    """Median time of a call; one repeat is enough for a slow one."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-        if times[-1] > 5:
-            break
-    return statistics.median(times)
+def own_steps(stack: Slices, clock: Timer) -> tuple[dict[str, float], dict[str, Mask]]:
+    """Ours: seconds a slice of background, nucleus and cell, and their masks of the middle one."""
+    knobs, count, middle = Parameters(), len(stack.image), stack.centre[0]
+    spent, resin = clock(lambda: background_block(stack.image, stack.voxel, knobs.background))
+    seconds = {"background": spent / count}
+    method = get_method(DEFAULT_METHOD)
+    spent, masks = clock(lambda: method(stack.image, resin, stack.voxel, stack.centre, knobs))
+    of_cell, _ = clock(
+        lambda: segment_slices(
+            stack.image,
+            masks.nucleus,
+            resin,
+            stack.voxel,
+            stack.centre,
+            knobs.volumetric,
+            trace=None,
+        )
+    )
+    seconds["nucleus"], seconds["cell"] = (spent - of_cell) / count, of_cell / count
+    return seconds, {
+        "background": resin[middle],
+        "nucleus": masks.nucleus[middle],
+        "cell": masks.cell[middle],
+    }
+
+
+def plain_steps(stack: Slices, clock: Timer) -> tuple[dict[str, float], dict[str, Mask]]:
+    """The same of the published method, on the middle slice."""
+    plane, pixel = stack.image[stack.centre[0]], stack.voxel[1]
+    seconds: dict[str, float] = {}
+    seconds["background"], resin = clock(lambda: plain_background(plane, pixel))
+    seconds["nucleus"], nucleus = clock(
+        lambda: plain_nucleus(plane, resin, stack.centre[1:], pixel)
+    )
+    seconds["cell"], cell = clock(lambda: plain_cell(nucleus, resin, pixel))
+    return seconds, {"background": resin, "nucleus": nucleus, "cell": cell}
+
+
+def rows(stack: Slices, clock: Timer) -> list[Row]:
+    """Every step; the last row is background, nucleus and cell together."""
+    own, ours = own_steps(stack, clock)
+    plain, theirs = plain_steps(stack, clock)
+    found = [Row(name, own[name], plain[name], _jaccard(ours[name], theirs[name])) for name in own]
+    whole = Row("the three together", sum(own.values()), sum(plain.values()))
+    return [*small_steps(stack, clock), *found, whole]
+
+
+def _jaccard(one: Mask, other: Mask) -> float:
+    union = int((one | other).sum())
+    return float((one & other).sum() / union) if union else 1.0
 
 
 def main() -> None:
-    """Print one line a step: ours, plain, and how many times faster ours is."""
-    image, pixel, what = load_slice()
-    size = (pixel, pixel)
-    background = background_slice(image, size, BackgroundParameters())
-    steps: dict[str, tuple[Callable[[], object], Callable[[], object] | None]] = {
-        "gaussian, 20 nm": (
-            lambda: gaussian(image, (20 / pixel,) * 2),
-            lambda: filters.gaussian(image.astype(float), 20 / pixel, preserve_range=True),
-        ),
-        "background": (
-            lambda: background_slice(image, size, BackgroundParameters()),
-            lambda: plain_background(image, pixel),
-        ),
-        "distance": (
-            lambda: distance_slice(background, size),
-            lambda: ndimage.distance_transform_edt(np.pad(~background, 1), sampling=size),
-        ),
-        "cells of a slice": (lambda: detect_slice(background, size, DetectParameters()), None),
-    }
-    print(f"{what}, {image.shape[0]} x {image.shape[1]} pixels of {pixel:g} nm")
-    print(f"{'step':<18}{'ours':>12}{'plain':>12}{'ratio':>8}")
-    for name, (ours, plain) in steps.items():
-        own = seconds(ours)
-        row = f"{name:<18}{own * 1000:>9.1f} ms"
-        if plain is not None:
-            other = seconds(plain)
-            row += f"{other * 1000:>9.1f} ms{other / own:>8.1f}"
-        print(row)
+    """Print a line a step; with ``--write`` keep them in docs/performance.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--depth", type=int, default=16, help="slices of the stack for ours")
+    parser.add_argument("--write", action="store_true", help="keep them in docs/performance.json")
+    options = parser.parse_args()
+    stack = load(options.depth)
+    print(f"{stack.what} pixels of {stack.voxel[1]:g} nm, one core, seconds a slice", flush=True)
+    print(f"{'step':<28}{'ours':>9}{'plain':>9}{'ratio':>8}{'JI of the two':>15}")
+    found = rows(stack, Stopwatch())
+    for row in found:
+        text = f"{row.step:<28}{row.own:>9.3f}"
+        if row.plain is not None and row.ratio is not None:
+            text += f"{row.plain:>9.2f}{row.ratio:>8.1f}"
+        if row.agreement is not None:
+            text += f"{row.agreement:>15.3f}"
+        print(text)
+    print(f"aim for the three together: {AIM:g} s a slice")
+    if options.write:
+        figures = {
+            "what": stack.what,
+            "slices": len(stack.image),
+            "rows": [{**vars(row), "ratio": row.ratio} for row in found],
+        }
+        results.keep("kernels", figures, "python -m benchmarks.kernels --write")
 
 
 if __name__ == "__main__":

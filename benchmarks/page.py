@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import robustness
+from benchmarks.markdown import number, page, table
 from hela_dask.methods import METHODS
 
 __all__ = ["render"]
@@ -47,16 +47,7 @@ def render(found: dict[str, Any]) -> str:
         _contrast(found, notes),
         ["## Reproduce it", "", notes["reproduce"].strip(), "", _versions(found)],
     ]
-    return "\n\n".join("\n".join(part).strip() for part in parts if part) + "\n"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows)]
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    return page(parts)
 
 
 def _methods(found: dict[str, Any]) -> list[str]:
@@ -69,14 +60,14 @@ def _headline(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
     rows = []
     for method in _methods(found):
         part = found["real"][method]["ranges"]["1-180"]
-        scores = [_number(part[name]["ji"]) for name in classes]
-        rows.append([f"**`{method}`**", *scores, _number(part["nucleus"]["ji_mean"])])
+        scores = [number(part[name]["ji"]) for name in classes]
+        rows.append([f"**`{method}`**", *scores, number(part["nucleus"]["ji_mean"])])
     if "otsu" in found:
-        resin = _number(found["otsu"]["1-180"]["ji"])
+        resin = number(found["otsu"]["1-180"]["ji"])
         rows.append(["Otsu's threshold of each slice, blurred by 40 nm", "", "", "", resin, ""])
     rows += [list(row) for row in OTHERS]
     head = ["pooled JI", *(NAMES[name] for name in classes), "nucleus, mean of slices"]
-    return ["## One real cell", "", notes["real"].strip(), "", *_table(head, rows)]
+    return ["## One real cell", "", notes["real"].strip(), "", *table(head, rows)]
 
 
 def _details(found: dict[str, Any]) -> list[str]:
@@ -88,12 +79,12 @@ def _details(found: dict[str, Any]) -> list[str]:
             [
                 part,
                 NAMES[name],
-                _number(row["ji"]),
-                _number(row["ac"]),
-                " / ".join(_number(row[f"ji_{kind}"]) for kind in ("mean", "median", "sd")),
+                number(row["ji"]),
+                number(row["ac"]),
+                " / ".join(number(row[f"ji_{kind}"]) for kind in ("mean", "median", "sd")),
                 str(row["slices"]),
-                _number(row["hausdorff_mean"], 0),
-                _number(row["hausdorff_95"], 0),
+                number(row["hausdorff_mean"], 0),
+                number(row["hausdorff_95"], 0),
             ]
             for part, classes in real["ranges"].items()
             for name, row in classes.items()
@@ -107,7 +98,7 @@ def _details(found: dict[str, Any]) -> list[str]:
         lines += [
             f"### `{method}`",
             "",
-            *_table(head, rows),
+            *table(head, rows),
             "",
             f"Seconds of the run ({real['workers']} workers, all 300 slices): {stages}.",
             "",
@@ -136,7 +127,7 @@ def _worst(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
         why = notes.get(name, {}).get(str(z), "")
         lines += [
             "",
-            f"**{NAMES[name].capitalize()}, slice {z}** (JI {_number(row['ji'])}). {why}".rstrip(),
+            f"**{NAMES[name].capitalize()}, slice {z}** (JI {number(row['ji'])}). {why}".rstrip(),
             "",
             f"![{NAMES[name]} in slice {z}: right, spurious and missed](accuracy/{row['picture']})",
         ]
@@ -163,29 +154,29 @@ def _phantoms(found: dict[str, Any]) -> list[str]:
         "seconds": "seconds",
     }
     rows = [
-        [f"`{method}`", seed, *(_number(row[key], 0 if key == "seconds" else 3) for key in names)]
+        [f"`{method}`", seed, *(number(row[key], 0 if key == "seconds" else 3) for key in names)]
         for method, seeds in found.get("phantoms", {}).items()
         for seed, row in seeds.items()
     ]
     if not rows:
         return []
     text = "The demo's phantom (200 x 768 x 768 voxels, six cells) with two seeds; IoU of 0.5."
-    return ["## Phantoms", "", text, "", *_table(["method", "seed", *names.values()], rows)]
+    return ["## Phantoms", "", text, "", *table(["method", "seed", *names.values()], rows)]
 
 
 def _ablation(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for name, rows in found.get("ablation", {}).items():
         classes = [key for key in NAMES if key in rows[0]]
-        table = []
+        scored = []
         for row in rows:
             scores = [
-                _number(row[key]) + ("" if row is rows[0] else f" ({row[key] - rows[0][key]:+.3f})")
+                number(row[key]) + ("" if row is rows[0] else f" ({row[key] - rows[0][key]:+.3f})")
                 for key in (*classes, "nucleus_slices")
             ]
-            table.append([row["step"], *scores])
+            scored.append([row["step"], *scores])
         head = ["", *(NAMES[key] for key in classes), "nucleus, mean of slices"]
-        lines += ["", f"### {name.capitalize()}", "", *_table(head, table)]
+        lines += ["", f"### {name.capitalize()}", "", *table(head, scored)]
     return ["## What each step adds", "", notes["ablation"].strip(), *lines] if lines else []
 
 
@@ -201,7 +192,7 @@ def _contrast(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
         [
             name,
             " x ".join(map(str, row["shape"])),
-            _number(row["nucleus"]),
+            number(row["nucleus"]),
             "yes" if row["resin found"] else "no",
             f"`{row['status']}`",
             f"{row['seconds']:.0f}",
@@ -211,7 +202,7 @@ def _contrast(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
     if not rows:
         return []
     head = ["made from", "voxels", "nucleus JI", "resin found", "status", "seconds"]
-    return ["## Low contrast, no resin", "", notes["contrast"].strip(), "", *_table(head, rows)]
+    return ["## Low contrast, no resin", "", notes["contrast"].strip(), "", *table(head, rows)]
 
 
 def _versions(found: dict[str, Any]) -> str:

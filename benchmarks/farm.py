@@ -1,0 +1,127 @@
+"""A real scheduler with many real workers on one machine, whose tasks sleep.
+
+``python -m benchmarks.farm ADDRESS COUNT`` holds so many single-thread workers in one process;
+:func:`farm` starts the scheduler and these, each in processes of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from distributed import Client, Worker
+
+from hela_dask.running.dispatch import Unit
+from hela_dask.running.lock import Lock
+from hela_dask.running.markers import Markers
+
+__all__ = ["Farm", "NapJob", "farm", "nap"]
+
+ROOT = Path(__file__).parent.parent
+IN_A_PROCESS = 250
+
+
+@dataclass(frozen=True)
+class NapJob:
+    """What dispatch needs of a job."""
+
+    folder: Path
+    lock: Lock
+
+    @property
+    def markers(self) -> Markers:
+        """What is finished: nothing."""
+        return Markers(self.folder)
+
+
+def nap(job: NapJob, unit: Unit) -> dict[str, Any]:
+    """Take as long as the task that was recorded, and no processor."""
+    del job
+    if unit.what:
+        time.sleep(unit.what)
+    return {"seconds": unit.what, "peak_memory": 0.0}
+
+
+@dataclass(frozen=True)
+class Farm:
+    """A scheduler, its workers, and a client of it.
+
+    Attributes
+    ----------
+    client : distributed.Client
+    workers : int
+    scheduler : psutil.Process
+    """
+
+    client: Client
+    workers: int
+    scheduler: psutil.Process
+
+    def scheduler_seconds(self) -> float:
+        """Processor time that the scheduler took so far."""
+        times = self.scheduler.cpu_times()
+        return float(times.user + times.system)
+
+
+@contextlib.contextmanager
+def farm(workers: int) -> Iterator[Farm]:
+    """Start a scheduler with so many workers; stop them at the end."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        told = Path(folder, "scheduler.json")
+        command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
+        scheduler = _start(*command, "--no-dashboard", "--scheduler-file", str(told))
+        stack.callback(_stop, scheduler)
+        address = str(json.loads(_awaited(told).read_text(encoding="utf-8"))["address"])
+        for first in range(0, workers, IN_A_PROCESS):
+            count = min(IN_A_PROCESS, workers - first)
+            stack.callback(_stop, _start("benchmarks.farm", address, str(count)))
+        client = stack.enter_context(Client(address, set_as_default=False))
+        client.wait_for_workers(workers, timeout=120)
+        yield Farm(client, workers, psutil.Process(scheduler.pid))
+
+
+def _start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _awaited(path: Path, seconds: float = 30.0) -> Path:
+    end = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.2)  # it may be half written
+    return path
+
+
+async def _work(address: str, count: int) -> None:
+    workers = await asyncio.gather(
+        *(Worker(address, nthreads=1, memory_limit=0, dashboard=False) for _ in range(count))
+    )
+    await asyncio.gather(*(worker.finished() for worker in workers))
+
+
+if __name__ == "__main__":
+    asyncio.run(_work(sys.argv[1], int(sys.argv[2])))
