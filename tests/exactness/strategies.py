@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -23,22 +24,20 @@ voxels = st.sampled_from(
 
 
 @st.composite
-def splits(draw: st.DrawFn, length: int, most: int = 0) -> tuple[int, ...]:
-    """Uneven chunk lengths that make up `length`, none over `most`."""
-    parts = []
-    while length:
-        parts.append(draw(st.integers(1, min(length, most or length))))
-        length -= parts[-1]
-    return tuple(parts)
+def splits(draw: st.DrawFn, length: int, parts: int = 5) -> tuple[int, ...]:
+    """Chunk lengths that make up `length`: a few, some of them one pixel or slice wide."""
+    cuts = draw(st.sets(st.integers(1, max(1, length - 1)), max_size=parts - 1))
+    places = [0, *sorted(cuts - {length}), length]
+    return tuple(high - low for low, high in itertools.pairwise(places))
 
 
 @st.composite
 def chunkings(draw: st.DrawFn, shape: tuple[int, int, int]) -> Any:
-    """Chunks of an array: uneven in all axes, tiny, tiled, or one that is larger than the array."""
+    """Chunks of an array: uneven in all axes, even, of one slice, or larger than the array."""
     uneven = st.tuples(*(splits(length) for length in shape))
-    narrow = st.tuples(*(splits(length, most=max(3, length // 6)) for length in shape))
-    even = st.sampled_from([(1, 1000, 1000), (2, 7, 9), (1, 5, 4), (64, 64, 64), (1000,) * 3])
-    return draw(uneven | narrow | even)
+    tiles = tuple(max(1, length // 4) for length in shape)
+    even = st.sampled_from([(1, 1000, 1000), (1000, *tiles[1:]), tiles, (1000, 1000, 1000)])
+    return draw(uneven | uneven | even)
 
 
 @st.composite
@@ -78,9 +77,11 @@ def tissue(
         grey[-2] = 90
     grey = np.clip(255 - grey if inverted else grey, 0, 255)
     if np.dtype(kind).kind == "f":
-        return (grey / 7 - 3).astype(kind)  # steps that no type holds exactly
+        floats: NDArray[Any] = (grey / 7 - 3).astype(kind)  # steps that no type holds exactly
+        return floats
     gain = {1: 1, 2: 100, 4: 30_000}[np.dtype(kind).itemsize]
-    return np.round(grey * gain).astype(kind)
+    whole: NDArray[Any] = np.round(grey * gain).astype(kind)
+    return whole
 
 
 def cut(array: NDArray[Any], chunks: Any, voxel: tuple[float, float, float]) -> xr.DataArray:

@@ -24,7 +24,7 @@ from hela_dask.kernels.levels import GreyLevels, slice_votes, upright, volume_le
 from hela_dask.parameters import BackgroundParameters, DetectParameters
 from tests.exactness.strategies import DTYPES, chunkings, cut, tissue, values, voxels
 
-SHAPES = [(4, 23, 31), (1, 23, 31), (3, 4, 31), (2, 23, 1), (1, 1, 1), (7, 40, 9)]
+SHAPES = [(4, 23, 31), (3, 5, 6), (1, 23, 31), (3, 4, 31), (2, 23, 1), (1, 1, 1), (7, 40, 9)]
 Voxel = tuple[float, float, float]
 
 backgrounds = st.builds(
@@ -54,7 +54,7 @@ def computed(volume: Any) -> NDArray[Any]:
     sigma=st.sampled_from([0.0, 20.0, 90.0, 300.0]) | st.floats(0.0, 400.0),
     data=st.data(),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_gaussian(
     shape: tuple[int, int, int], kind: str, voxel: Voxel, sigma: float, data: st.DataObject
 ) -> None:
@@ -104,8 +104,9 @@ def whole_levels(grey: NDArray[Any], voxel: Voxel, polarity: int) -> GreyLevels:
     seed=st.integers(0, 99),
     data=st.data(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_background(
+    *,
     shape: tuple[int, int, int],
     kind: str,
     voxel: Voxel,
@@ -153,9 +154,7 @@ def detect_whole(
         block = np.stack([averaged(plane, factors) for plane in up[first : z + halo + 1]])
         if is_grey:
             size, wanted = (voxel[0], *pixel), slice(z - first, z - first + 1)
-            resin = background_block(
-                block.astype(np.float32), size, background, levels, wanted
-            )[0]
+            resin = background_block(block.astype(np.float32), size, background, levels, wanted)[0]
         else:
             resin = block[0] >= 0.5
         for row, column, height in detect_slice(resin, pixel, detect):
@@ -171,7 +170,8 @@ def averaged(plane: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
         return plane
     rows, columns = (length // by for length, by in zip(plane.shape, factors, strict=True))
     blocks = plane[: rows * factors[0], : columns * factors[1]].astype(np.float64)
-    return blocks.reshape(rows, factors[0], columns, factors[1]).mean(axis=(1, 3))
+    means: NDArray[Any] = blocks.reshape(rows, factors[0], columns, factors[1]).mean(axis=(1, 3))
+    return means
 
 
 @given(
@@ -186,8 +186,9 @@ def averaged(plane: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
     seed=st.integers(0, 99),
     data=st.data(),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_detection(
+    *,
     kind: str,
     voxel: Voxel,
     spacing: float,
