@@ -1,0 +1,176 @@
+"""What a task takes in does not grow with the volume: recorded for operators and for whole runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+
+import hela_dask.lazy as operators
+from hela_dask import store
+from hela_dask.detect import detect_cells
+from hela_dask.storage.reading import StoredArray
+from tests.exactness.runs import DEPTH, go, two_cells, without_pages
+from tests.volumes import LargestInput, make_volume
+
+PLANE = (64, 48)
+OPERATORS: dict[str, Callable[[xr.DataArray], xr.DataArray]] = {
+    "gaussian": lambda volume: operators.gaussian(volume, 90.0),
+    "background": operators.background,
+    "distance": lambda volume: operators.distance(volume > 128),
+}
+
+
+def noise(shape: tuple[int, int, int], chunks: tuple[int, int, int]) -> xr.DataArray:
+    """Random grey values that come into being chunk by chunk."""
+    random = da.random.default_rng(0)
+    return make_volume(random.integers(0, 256, shape, chunks=chunks, dtype=np.uint8))
+
+
+def largest_input(result: xr.DataArray) -> int:
+    """Most bytes that any task takes in, while all chunks are computed and none are joined."""
+    with LargestInput() as record, dask.config.set(scheduler="synchronous"):
+        chunks = result.data.to_delayed(optimize_graph=False)
+        dask.compute(*chunks.ravel())  # type: ignore[attr-defined,no-untyped-call]
+    found: int = record.bytes
+    return found
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_take_no_more_of_more_slices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "BLOCK_BYTES", 4 * 64 * 48 * 4)  # four slices
+    shapes = [(count, *PLANE) for count in (24, 48, 96)]
+    taken = [largest_input(OPERATORS[name](noise(shape, (6, 16, 48)))) for shape in shapes]
+    assert len(set(taken)) == 1
+    # Six slices of a chunk with their halo, as float32.
+    assert 0 < taken[0] <= 2 * 6 * 64 * 48 * 4
+
+
+def test_the_gaussian_takes_no_more_of_larger_planes() -> None:
+    shapes = [(4, 128, 192), (4, 256, 384)]
+    taken = [largest_input(operators.gaussian(noise(shape, (4, 32, 48)), 90.0)) for shape in shapes]
+    # A chunk with nine pixels around it, as float32, of which the middle is kept.
+    assert taken == [4 * (32 + 18) * (48 + 18) * 4] * 2
+
+
+@pytest.mark.parametrize("name", ["background", "distance"])
+def test_what_is_global_in_a_plane_takes_planes_and_no_more_of_them_than_fit(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for factor in (1, 2):
+        rows, columns = 64 * factor, 48 * factor
+        monkeypatch.setattr(operators, "BLOCK_BYTES", 8 * 64 * 48 * 4)
+        taken = largest_input(OPERATORS[name](noise((40, rows, columns), (5, 16, 48))))
+        # Eight planes fit, or two, which the halo of four slices on each side makes twelve.
+        assert taken <= (8 + 8 if factor == 1 else 4 + 8) * rows * columns * 4
+
+
+def test_detection_takes_some_planes_however_many_there_are() -> None:
+    taken = []
+    for count in (24, 96):
+        with LargestInput() as record, dask.config.set(scheduler="synchronous"):
+            detect_cells(noise((count, *PLANE), (6, 16, 48)))
+        taken.append(record.bytes)
+    # A slice and its halo of four on each side; or the chunk that one of them is cut from.
+    assert taken[0] == taken[1] <= (1 + 2 * 4) * 64 * 48 * 8
+
+
+@contextmanager
+def reads() -> Iterator[dict[str, dict[str, int]]]:
+    """For each task (by its stage and name), the bytes that it reads of each array in all."""
+    from distributed.worker import thread_state  # type: ignore[attr-defined]
+
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    read = StoredArray.__getitem__
+
+    def recorded(self: StoredArray, selection: Any) -> Any:
+        block = read(self, selection)
+        task = str(getattr(thread_state, "key", "the run itself"))
+        folder = self.folder
+        kind = "masks" if "scratch" in folder.parts else f"{folder.parent.name}/{folder.name}"
+        found[task][kind] += block.nbytes
+        return block
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StoredArray, "__getitem__", recorded)
+        yield found
+
+
+def most(found: dict[str, dict[str, int]], stage: str) -> int:
+    """The most that one task of a stage reads."""
+    return max(sum(arrays.values()) for task, arrays in found.items() if task.startswith(stage))
+
+
+def repeated(folder: Path, pixel: float, deep: int, wide: int) -> Path:
+    """The two cells and as many copies of them, slice upon slice and side by side."""
+    grey = np.tile(two_cells(pixel), (deep, 1, wide))
+    image = store.create_image(
+        folder / f"{deep}-{wide}.ome.zarr",
+        grey.shape,
+        grey.dtype,
+        (DEPTH, pixel, pixel),
+        name="copies",
+        chunks=(1, 128, 128),
+        shards=(8, 256, 256),
+    )
+    for z0, z1 in store.slabs(image):
+        store.write_slab(image, z0, grey[z0:z1])
+    return image.path
+
+
+def read_in_a_run(
+    path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, dict[str, int]]:
+    """What tasks read while the first two cells are segmented."""
+    without_pages(monkeypatch)
+    for name, value in (
+        ("_CHUNKS", (1, 128, 128)),
+        ("_SHARDS", (8, 256, 256)),
+        ("_SMALL_PLANE", 0),
+    ):
+        monkeypatch.setattr(f"hela_dask.storage.pyramid.{name}", value)
+    centres = path.parent / "centres.csv"
+    centres.write_text("z,y,x\n1300,2720,7200\n1300,3080,3000\n")
+    with reads() as found:
+        result = go(path, client, f"{path.stem}", centres=centres)
+    assert result.exit_code == 0 and len(result.cells) == 2
+    return found
+
+
+@pytest.mark.parametrize("pixel", [40.0, 20.0])
+def test_tasks_of_a_run_read_no_more_of_more_slices(
+    pixel: float, here: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [
+        read_in_a_run(repeated(tmp_path, pixel, deep, 1), here, monkeypatch) for deep in (2, 3)
+    ]
+    for stage in ("background", "segment", "assemble"):
+        assert most(found[0], stage) == most(found[1], stage) > 0
+    plane = int(np.prod(two_cells(pixel).shape[1:]))
+    # A slab of eight slices and three beside it on each side.
+    assert most(found[1], "background") <= (8 + 2 * 3) * plane
+
+
+def test_a_wider_plane_is_read_by_slabs_alone_and_no_task_reads_more_of_a_cell(
+    here: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow, wide = (
+        read_in_a_run(repeated(tmp_path, 20.0, 1, wide), here, monkeypatch) for wide in (2, 3)
+    )
+    assert most(narrow, "segment") == most(wide, "segment") > 0
+    masks = [
+        max(arrays["masks"] for task, arrays in found.items() if task.startswith("assemble"))
+        for found in (narrow, wide)
+    ]
+    assert masks[0] == masks[1] > 0
+    # Of the plane, a slab of resin: eight slices.
+    plane = 3 * int(np.prod(two_cells(20.0).shape[1:]))
+    assert most(wide, "assemble") - masks[1] <= 8 * plane
