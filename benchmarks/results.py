@@ -12,9 +12,10 @@ from typing import Any
 from hela_dask.running.provenance import versions
 from hela_dask.storage.files import plain
 
-__all__ = ["DOCS", "RESULTS", "keep", "machine", "read"]
+__all__ = ["DOCS", "FIGURES", "RESULTS", "keep", "machine", "read"]
 
 DOCS = Path(__file__).parent.parent / "docs"
+FIGURES = DOCS / "performance"
 RESULTS = DOCS / "performance.json"
 
 

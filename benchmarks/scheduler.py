@@ -173,11 +173,11 @@ def checks(on: Farm, tasks: dict[str, list[float]], limit: dict[str, Any]) -> li
     return rows
 
 
-def tails(on: Farm, tasks: dict[str, list[float]]) -> list[dict[str, Any]]:
-    """Few units a thread, where one that waits behind the largest costs most."""
+def tails(on: Farm) -> list[dict[str, Any]]:
+    """Few units a thread, of half a second to two and a half: some wait behind the largest."""
     rows = []
     for each in (1.0, 1.5, 2.0, 3.0):
-        seconds = stages_of(tasks, int(on.workers * each), mean=1.5)["segment"]
+        seconds = np.linspace(0.5, 2.5, int(on.workers * each)).tolist()
         row = {
             "workers": on.workers,
             "units": len(seconds),
@@ -279,13 +279,13 @@ def everything(tasks: dict[str, list[float]]) -> dict[str, Any]:
     measured, checked, ends = [], [], []
     for workers in LIMITS:
         with farm(workers) as on:
-            limit = limits(on, 3000)
+            limit = limits(on, 2000)
             for how in ("own", "plain"):
                 _tell({"workers": workers, "how": how, **limit[how]})
             measured.append(limit)
             checked += checks(on, tasks, limit)
             if workers == 64:
-                ends += tails(on, tasks)
+                ends += tails(on)
     for workers in sorted({check[0] for check in CHECKS} - set(LIMITS)):
         with farm(workers) as on:
             checked += checks(on, tasks, limits(on, 1000))

@@ -7,6 +7,7 @@ functions of small arguments, so that any dask worker that sees the same files c
 from __future__ import annotations
 
 import logging
+import platform
 import threading
 import time
 import traceback
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -33,7 +34,10 @@ from hela_dask.running.lock import Lock
 from hela_dask.running.markers import Markers
 from hela_dask.volume import open_volume, voxel_size
 
-__all__ = ["Job", "background_task", "load", "segment_task", "slab_task"]
+if TYPE_CHECKING:
+    import psutil
+
+__all__ = ["Job", "background_task", "load", "measured", "segment_task", "slab_task"]
 
 log = logging.getLogger(__name__)
 
@@ -206,14 +210,19 @@ def _flags(flags: object) -> str:
 
 
 @contextmanager
-def measured(interval: float = 0.1) -> Iterator[dict[str, float]]:
-    """Seconds, and the most memory (MiB) that this process held meanwhile; filled in at the end.
+def measured(interval: float = 0.1) -> Iterator[dict[str, Any]]:
+    """What a task costs its process; filled in at the end.
 
-    The memory is the process', so with several threads a worker it counts the neighbours too.
+    ``seconds``, and ``cpu_seconds`` of the processor; the most memory held meanwhile
+    (``peak_memory``, MiB); the bytes it ``read`` and ``written``, cached or not, where the system
+    counts them (Linux, Windows); the ``worker``. All are the process', so with several threads a
+    worker they count the neighbours too.
     """
     import psutil
 
-    process, found = psutil.Process(), {"seconds": 0.0, "peak_memory": 0.0}
+    process = psutil.Process()
+    found: dict[str, Any] = {"worker": f"{platform.node()}-{process.pid}"}
+    before = _spent(process)
     peak, over = [process.memory_info().rss], threading.Event()
 
     def watch() -> None:
@@ -221,12 +230,25 @@ def measured(interval: float = 0.1) -> Iterator[dict[str, float]]:
             peak.append(max(peak.pop(), process.memory_info().rss))
 
     watcher = threading.Thread(target=watch, name="peak-memory", daemon=True)
-    started = time.perf_counter()
     watcher.start()
     try:
         yield found
     finally:
         over.set()
         watcher.join()
-        found["seconds"] = round(time.perf_counter() - started, 3)
         found["peak_memory"] = round(max(peak[0], process.memory_info().rss) / 2**20, 1)
+        found.update(
+            {name: round(value - before[name], 3) for name, value in _spent(process).items()}
+        )
+
+
+def _spent(process: psutil.Process) -> dict[str, float]:
+    """Of a process so far: seconds, processor time, bytes read and written where known."""
+    times = process.cpu_times()
+    spent = {"seconds": time.perf_counter(), "cpu_seconds": times.user + times.system}
+    counters = process.io_counters() if hasattr(process, "io_counters") else None
+    if counters is not None:
+        # What the task asked for; where only the disk's part is known, that.
+        spent["read"] = getattr(counters, "read_chars", counters.read_bytes)
+        spent["written"] = getattr(counters, "write_chars", counters.write_bytes)
+    return spent

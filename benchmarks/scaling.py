@@ -1,0 +1,219 @@
+"""Time per voxel and memory of a worker, as the volume grows: ``python -m benchmarks.scaling``.
+
+A phantom of two cells is mirror-tiled in y and x to 4, 16 and 64 times its size, so that cells stay
+whole and each volume holds the same cells, only more of them; each is run with one and with two
+workers. The windows are as wide as a cell's share of the unit, so that they are alike at all sizes.
+
+What is measured is kept in ``FOLDER/scaling.json``, a run at a time, so that the same command goes
+on where it was interrupted; ``--write`` puts figures and figure beside the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import hela_dask as hd
+from benchmarks import results
+from benchmarks.charts import scaling_chart
+from benchmarks.recorded import task_rows
+from hela_dask import store
+from hela_dask.errors import HelaDaskError
+from hela_dask.running.provenance import read_run
+from hela_dask.storage.files import write_json
+from hela_dask.storage.metadata import read_image
+
+__all__ = ["MULTIPLES", "mirrored", "spread", "tiles", "verdict"]
+
+MULTIPLES = (1, 4, 16, 64)
+FLAT = 1.15
+PER_VOXEL = 1.3
+DIAMETER, EXTENT = 8.0, (8500.0, 12800.0, 25600.0)  # µm; nm of a unit with two cells side by side
+# As wide as a cell's half of the unit.
+PARAMETERS = {"region": {"width": 12800.0, "depth": 8500.0, "room": 1.5, "cut_room": 1.5}}
+
+
+def tiles(multiple: int) -> int:
+    """Tiles along y and along x of a volume so many times the unit."""
+    side = math.isqrt(multiple)
+    if side**2 != multiple:
+        raise SystemExit(f"a multiple is a square number (1, 4, 16, 64), not {multiple}")
+    return side
+
+
+def mirrored(block: NDArray[Any], count: int) -> NDArray[Any]:
+    """A block (z, y, x) beside its mirror images, `count` along y and x: no seams."""
+    for axis in (1, 2):
+        parts = [block if k % 2 == 0 else np.flip(block, axis) for k in range(count)]
+        block = np.concatenate(parts, axis)
+    return block
+
+
+def make_volume(folder: Path, multiple: int, voxel: tuple[float, float, float]) -> Path:
+    """The unit so many times, as a store; those that are there are taken."""
+    path = folder / f"scaling-{multiple}.ome.zarr"
+    unit = folder / "scaling-unit.ome.zarr"
+    if not _complete(unit):
+        shape = [round(length / size) for length, size in zip(EXTENT, voxel, strict=True)]
+        hd.make_phantom(
+            unit, shape=shape, cells=2, diameter=DIAMETER, voxel_size=voxel, overwrite=True
+        )
+    if _complete(path):
+        return path
+    image = hd.open_volume(unit, level=0).values
+    side = tiles(multiple)
+    shape = [image.shape[0], *(length * side for length in image.shape[1:])]
+    target = store.create_image(path, shape, image.dtype, voxel, name="tiles", overwrite=True)
+    for z0, z1 in store.slabs(target):
+        store.write_slab(target, z0, mirrored(image[z0:z1], side))
+    return path
+
+
+def _complete(path: Path) -> bool:
+    try:
+        return read_image(path).complete
+    except HelaDaskError:
+        return False
+
+
+def measure(
+    volume: Path, folder: Path, workers: int, memory: str, parameters: dict[str, Any]
+) -> dict[str, Any]:
+    """One run from nothing; its folder and labels are removed again."""
+    run, labels = (
+        folder / f"{volume.name}.{workers}.run",
+        folder / f"{volume.name}.{workers}.labels",
+    )
+    for path in (run, labels):
+        shutil.rmtree(path, ignore_errors=True)
+    start = time.perf_counter()
+    result = hd.run(
+        volume,
+        run,
+        labels=labels,
+        workers=workers,
+        memory=memory,
+        parameters=parameters,
+        progress=False,
+    )
+    wall = time.perf_counter() - start
+    facts, rows = read_run(run), task_rows(run)
+    shape = facts["image"]["shape"]
+    found = {
+        "workers": workers,
+        "shape": shape,
+        "voxel": facts["image"]["voxel_size"],
+        "voxels": int(np.prod(shape, dtype=np.int64)),
+        "cells": len(result.cells),
+        "statuses": facts["statuses"],
+        "seconds": {**facts["timings"], "all": wall},
+        "tasks": {stage: len(each) for stage, each in rows.items()},
+        "peak": {
+            stage: max(float(row["peak_memory"]) for row in each) for stage, each in rows.items()
+        },
+    }
+    for path in (run, labels):
+        shutil.rmtree(path, ignore_errors=True)
+    return found
+
+
+def spread(rows: Sequence[dict[str, Any]], workers: int) -> tuple[float, float]:
+    """Largest over smallest: peak memory of a worker, and worker-seconds a voxel."""
+    mine = [row for row in rows if row["workers"] == workers]
+    peaks = [max(row["peak"].values()) for row in mine]
+    times = [seconds_a_megavoxel(row) for row in mine]
+    return max(peaks) / min(peaks), max(times) / min(times)
+
+
+def seconds_a_megavoxel(row: dict[str, Any]) -> float:
+    """Of all its workers, over all stages, without the start of the workers."""
+    seconds = sum(value for stage, value in row["seconds"].items() if stage != "all")
+    return float(seconds * row["workers"] / row["voxels"] * 1e6)
+
+
+def verdict(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Whether memory was flat and time per voxel too: a line for each number of workers."""
+    lines = []
+    for workers in sorted({row["workers"] for row in rows}):
+        memory, seconds = spread(rows, workers)
+        lines.append(
+            f"{workers} worker{'s' if workers > 1 else ''}: memory within {memory - 1:.0%} "
+            f"({_held(memory, FLAT)}, limit {FLAT - 1:.0%}), time per voxel within "
+            f"{seconds:.2f} x ({_held(seconds, PER_VOXEL)}, limit {PER_VOXEL:g} x)"
+        )
+    return lines
+
+
+def _held(value: float, limit: float) -> str:
+    return "held" if value <= limit else "not held"
+
+
+def _tell(multiple: int, row: dict[str, Any]) -> None:
+    stages = ", ".join(f"{stage} {value:.1f}" for stage, value in row["seconds"].items())
+    print(
+        f"{multiple:>3} x, {row['workers']} workers: {' x '.join(map(str, row['shape']))} voxels, "
+        f"{row['cells']} cells, {seconds_a_megavoxel(row):.3f} worker-s/Mvoxel, peak MiB "
+        f"{', '.join(f'{stage} {value:.0f}' for stage, value in row['peak'].items())}; s: {stages}",
+        flush=True,
+    )
+
+
+def parse() -> argparse.Namespace:
+    """What was typed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, help="of volumes and runs; default: temporary")
+    parser.add_argument("--multiples", type=int, nargs="+", default=list(MULTIPLES))
+    parser.add_argument("--workers", type=int, nargs="+", default=[2, 1])
+    parser.add_argument("--memory", default="4GiB", help="of each worker")
+    parser.add_argument("--pixel", type=float, default=40.0, help="nm in y and x")
+    parser.add_argument("--again", action="store_true", help="measure again what is kept")
+    parser.add_argument("--write", action="store_true", help="JSON and figure beside the page")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure what is not yet kept, print it all, and say whether it was flat."""
+    options = parse()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = folder / "scaling.json"
+        found: dict[str, dict[str, Any]] = {}
+        if kept.exists() and not options.again:
+            found = json.loads(kept.read_text(encoding="utf-8"))
+        voxel = (50.0, options.pixel, options.pixel)
+        for multiple in options.multiples:
+            for workers in options.workers:
+                name = f"{multiple} x, {workers} workers, {options.pixel:g} nm"
+                if name not in found:
+                    volume = make_volume(folder, multiple, voxel)
+                    row = measure(volume, folder, workers, options.memory, PARAMETERS)
+                    found[name] = {"multiple": multiple, **row}
+                    write_json(kept, found)
+                _tell(multiple, found[name])
+            shutil.rmtree(folder / f"scaling-{multiple}.ome.zarr", ignore_errors=True)
+        rows = [row for row in found.values() if row["voxel"][1] == options.pixel]
+    for line in verdict(rows):
+        print(line)
+    if options.write:
+        command = "python -m benchmarks.scaling --folder FOLDER --write"
+        results.keep(
+            "scaling", {"rows": rows, "verdict": verdict(rows), "parameters": PARAMETERS}, command
+        )
+        scaling_chart(rows, results.FIGURES / "scaling.png")
+
+
+if __name__ == "__main__":
+    main()
