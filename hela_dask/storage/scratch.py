@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,20 +56,26 @@ def create_scratch(
     """
     path = Path(path)
     if path.exists():
-        if not (path / "zarr.json").is_file():
+        if not (path / "zarr.json").is_file() and any(path.iterdir()):
             raise StorageError(f"{path} is in the way: it is not a scratch array")
         remove_folder(path)
     default = (min(16, max(1, shape[0])), *shape[1:])
+    # Under another name first: half of an array would be in the way of the next run.
+    building = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     with storage_errors(path):
-        zarr.create_array(
-            LocalStore(path),
-            shape=tuple(shape),
-            dtype=dtype,
-            chunks=tuple(max(1, size) for size in (chunks or default)),
-            compressors=compressor(),
-            fill_value=0,
-            attributes=dict(attrs or {}),
-        )
+        try:
+            zarr.create_array(
+                LocalStore(building),
+                shape=tuple(shape),
+                dtype=dtype,
+                chunks=tuple(max(1, size) for size in (chunks or default)),
+                compressors=compressor(),
+                fill_value=0,
+                attributes=dict(attrs or {}),
+            )
+            building.rename(path)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
     return path
 
 

@@ -104,7 +104,7 @@ def whole_levels(grey: NDArray[Any], voxel: Voxel, polarity: int) -> GreyLevels:
     seed=st.integers(0, 99),
     data=st.data(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_background(
     *,
     shape: tuple[int, int, int],
@@ -186,7 +186,7 @@ def averaged(plane: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
     seed=st.integers(0, 99),
     data=st.data(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_detection(
     *,
     kind: str,

@@ -84,3 +84,18 @@ def test_scratch_takes_whole_chunks_and_gives_them_back(tmp_path: Path) -> None:
         store.read_scratch(tmp_path / "8")
     with pytest.raises(StorageError, match="in the way"):
         store.create_scratch(tmp_path, (2, 2, 2), bool)
+
+
+def test_a_scratch_array_that_could_not_be_made_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk, pytest.raises(StorageError, match="no space"):
+        disk.setattr(Path, "replace", full)
+        store.create_scratch(tmp_path / "7", (2, 2, 2), bool)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "7").mkdir()
+    path = store.create_scratch(tmp_path / "7", (2, 2, 2), bool)
+    assert not np.any(store.read_scratch(path)[...])
