@@ -36,8 +36,9 @@ format: $(STAMP) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## time the kernels against plain scikit-image
-	@$(BIN)/python benchmarks/kernels.py
+bench: $(STAMP) ## time kernels and the scheduler beside the plain way (minutes; prints ratios)
+	@$(BIN)/python -m benchmarks.kernels
+	@$(BIN)/python -m benchmarks.scheduler --quick
 
 accuracy: $(STAMP) ## measure every figure of docs/accuracy.md again (hours; ARGS=--quick: minutes)
 	@$(BIN)/python -m benchmarks.accuracy $(or $(ARGS),--write)

@@ -80,7 +80,9 @@ def farm(workers: int) -> Iterator[Farm]:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         told = Path(folder, "scheduler.json")
         command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
-        scheduler = _start(*command, "--no-dashboard", "--scheduler-file", str(told))
+        scheduler = _start(
+            *command, "--no-dashboard", "--idle-timeout", "120s", "--scheduler-file", str(told)
+        )
         stack.callback(_stop, scheduler)
         address = str(json.loads(_awaited(told).read_text(encoding="utf-8"))["address"])
         for first in range(0, workers, IN_A_PROCESS):
