@@ -78,22 +78,25 @@ def scheduler_chart(found: dict[str, Any], path: Path) -> Path:
         left.plot(
             [row["seconds"] for row in rows],
             [100 * row["efficiency"] for row in rows],
-            label=f"{workers} workers",
+            label=str(workers),
             color=CHAINS[k % len(CHAINS)],
             marker=MARKS[k % len(MARKS)],
             ms=4,
             lw=1.6,
         )
-    for stage, seconds in found["recorded"]["seconds"].items():
-        mean = sum(seconds) / len(seconds)
-        left.axvline(mean, color=GREY, lw=0.8, ls=(0, (4, 3)), zorder=0)
+    for mean, names in _together(found["recorded"]["seconds"]):
+        left.axvline(mean, ymax=0.82, color=GREY, lw=0.8, ls=(0, (4, 3)), zorder=0)
         left.annotate(
-            stage, (mean, 2), xytext=(-3, 0), textcoords="offset points", rotation=90,
-            fontsize=7.5, color=GREY, ha="right", va="bottom",
+            names, (mean, 2), xytext=(4, 0), textcoords="offset points", rotation=90,
+            fontsize=8, color=GREY, ha="left", va="bottom",
         )  # fmt: skip
-    _logarithmic(left, [0.01, 0.1, 1, 10], "seconds a task")
-    left.set_title("workers busy, % of the time", fontsize=10, loc="left")
-    left.legend(frameon=False, fontsize=8.5, loc="lower right")
+    _logarithmic(left, [0.01, 0.1, 1, 10], "seconds a task (dashed: what was recorded)")
+    left.set_ylim(-3, 122)
+    left.set_yticks(range(0, 101, 20))
+    left.set_title("workers busy, % of the time; by number of workers", fontsize=10, loc="left")
+    left.legend(
+        frameon=False, fontsize=8.5, loc="upper left", ncols=5, columnspacing=1.0, handlelength=1.4
+    )
     for k, cells in enumerate(sorted({row["cells"] for row in found["whole"]})):
         rows = [row for row in found["whole"] if row["cells"] == cells]
         x = [row["workers"] for row in rows]
@@ -114,6 +117,18 @@ def scheduler_chart(found: dict[str, Any], path: Path) -> Path:
     right.legend(frameon=False, fontsize=9, loc="upper right")
     path.parent.mkdir(parents=True, exist_ok=True)
     return save(figure, path)
+
+
+def _together(recorded: dict[str, list[float]]) -> list[tuple[float, str]]:
+    """Mean seconds of each stage; stages that take about as long share a line."""
+    means = sorted((sum(seconds) / len(seconds), stage) for stage, seconds in recorded.items())
+    groups: list[list[tuple[float, str]]] = []
+    for mean, stage in means:
+        if groups and mean < 1.5 * groups[-1][0][0]:
+            groups[-1].append((mean, stage))
+        else:
+            groups.append([(mean, stage)])
+    return [(group[0][0], ", ".join(stage for _, stage in group)) for group in groups]
 
 
 def _logarithmic(axes: Axes, ticks: Sequence[float], name: str) -> None:

@@ -251,8 +251,8 @@ def _bound(what: Found) -> str:
         f"{float(seconds):.2g} s with {workers}" for workers, seconds in what["shortest"].items()
     )
     return (
-        "The scheduler becomes the limit where tasks are short: to keep 90 % of the time, a task "
-        f"must take {shortest} workers. That is why a stage has few large tasks."
+        "The scheduler becomes the limit where tasks are short. For workers to be busy 90 % of\n"
+        f"the time, a task must take {shortest}.\nThat is why a stage has few large tasks."
     )
 
 
