@@ -60,7 +60,7 @@ def tissue(
     cells: int = 3,
     inverted: bool = False,
 ) -> NDArray[Any]:
-    """Cells on resin with grain, specks and smears; brightness jumps, and one slice is blank."""
+    """Cells on resin with grain and smears; brightness and contrast jump, one slice is blank."""
     random = np.random.default_rng(seed)
     depth, rows, columns = shape
     mask = np.zeros(shape, bool)
@@ -72,7 +72,8 @@ def tissue(
     grain = ndimage.gaussian_filter(random.normal(size=shape), (0, 0.7, 0.7))
     grey = np.where(mask, 120 + 40 * grain, 205 + 6 * grain)
     grey -= 60 * (ndimage.gaussian_filter(random.normal(size=shape), (0, 4, 4)) > 0.17) * ~mask
-    grey += random.integers(-20, 20, (depth, 1, 1))
+    contrast = random.choice([1.0, 0.5, 0.3], (depth, 1, 1), p=[0.6, 0.2, 0.2])
+    grey = 150 + (grey - 150) * contrast + random.integers(-20, 20, (depth, 1, 1))
     if depth > 3:
         grey[-2] = 90
     grey = np.clip(255 - grey if inverted else grey, 0, 255)

@@ -148,10 +148,10 @@ def read_in_a_run(
 def test_tasks_of_a_run_read_no_more_of_more_slices(
     here: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [read_in_a_run(repeated(tmp_path, 20.0, deep, 1), here, monkeypatch) for deep in (2, 3)]
+    found = [read_in_a_run(repeated(tmp_path, 40.0, deep, 1), here, monkeypatch) for deep in (2, 3)]
     for stage in ("background", "segment", "assemble"):
         assert most(found[0], stage) == most(found[1], stage) > 0
-    plane = int(np.prod(two_cells(20.0).shape[1:]))
+    plane = int(np.prod(two_cells(40.0).shape[1:]))
     # A slab of eight slices and three beside it on each side.
     assert most(found[1], "background") <= (8 + 2 * 3) * plane
 
