@@ -345,7 +345,7 @@ def _grey_summary(image: Image) -> dict[str, Any]:
 def _blocks(image: Image, level: Level) -> Iterator[NDArray[Any]]:
     """The level, some slices at a time."""
     array = StoredArray(image.path / level.path)
-    depth = (level.shards or level.chunks)[0]
+    depth = level.file[0]
     for start in range(0, level.shape[0], depth):
         where: tuple[int | slice, ...] = (0,) * (array.ndim - 3) + (slice(start, start + depth),)
         yield array[where if array.ndim >= 3 else ...]

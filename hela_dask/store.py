@@ -247,7 +247,7 @@ def write_slab(
 
 
 def _shards(image: Image) -> str:
-    depth, high, wide = image.levels[0].shards or image.levels[0].chunks
+    depth, high, wide = image.levels[0].file
     return f"its shards are {depth} x {high} x {wide}, so a task takes {depth} whole slices"
 
 

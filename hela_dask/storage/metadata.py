@@ -71,6 +71,11 @@ class Level:
     chunks: tuple[int, int, int]
     shards: tuple[int, int, int] | None
 
+    @property
+    def file(self) -> tuple[int, int, int]:
+        """Voxels in a file: a shard, or a chunk where the array is not sharded."""
+        return self.shards or self.chunks
+
 
 @dataclass(frozen=True)
 class Image:
@@ -160,7 +165,7 @@ def slab_marks(path: Path, level: Level) -> Path:
 
 def slab_ranges(level: Level) -> list[tuple[int, int]]:
     """Ranges of slices that are written together, as deep as a shard, the last one clipped."""
-    depth = (level.shards or level.chunks)[0]
+    depth = level.file[0]
     return [(z, min(z + depth, level.shape[0])) for z in range(0, level.shape[0], depth)]
 
 

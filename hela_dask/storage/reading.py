@@ -125,12 +125,8 @@ class StoredArray:
         """The first chunk of the selection that cannot be read."""
         name = f"{self.folder.parent}: array {self.folder.name!r}"
         sides = self._array.chunks
-        ranges = [
-            range(part.start // side, -(-part.stop // side))
-            for part, side in zip(where, sides, strict=True)
-        ]
         array = _opened(self.folder)
-        for place in itertools.product(*ranges):
+        for place in _touched(where, sides):
             box = tuple(
                 slice(index * side, min((index + 1) * side, length))
                 for index, side, length in zip(place, sides, self.shape, strict=True)
@@ -148,13 +144,7 @@ class StoredArray:
         """A shard that a crash left empty would be read as if nothing had been written there."""
         if self._array.shards is None:
             return
-        sides = self._array.shards
-        for place in itertools.product(
-            *(
-                range(part.start // side, -(-part.stop // side))
-                for part, side in zip(where, sides, strict=True)
-            )
-        ):
+        for place in _touched(where, self._array.shards):
             file = self.folder / self._array.metadata.encode_chunk_key(place)
             with contextlib.suppress(FileNotFoundError):
                 if file.stat().st_size == 0:
@@ -177,6 +167,16 @@ def _opened(folder: Path) -> zarr.Array[Any]:
         with _pipeline(_stock()):
             array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
     return array
+
+
+def _touched(where: tuple[slice, ...], sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Places of the chunks, or shards, of these sides that a selection lies in."""
+    return itertools.product(
+        *(
+            range(part.start // side, -(-part.stop // side))
+            for part, side in zip(where, sides, strict=True)
+        )
+    )
 
 
 def _expanded(keys: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:

@@ -15,13 +15,13 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import zarr
 from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec, ZstdCodec
 
-from hela_dask.kernels.compiled import compiled
 from hela_dask.storage.files import replaced, storage_errors
 
 __all__ = ["compressor", "crc32c", "encode_shard", "is_ours", "put_shard"]
@@ -89,8 +89,8 @@ def encode_shard(
             index[at] = offset, len(content)
             offset += len(content)
     table = index.tobytes()
-    check = crc32c(np.frombuffer(table, np.uint8))
-    return [*(content for content in encoded if content), table, check.to_bytes(4, "little")]
+    check = crc32c(table).to_bytes(4, "little")
+    return [*(content for content in encoded if content), table, check]
 
 
 def put_shard(path: Path, parts: list[bytes]) -> None:
@@ -129,21 +129,6 @@ def _encoded(part: NDArray[Any], chunk: tuple[int, ...]) -> bytes | None:
     return bytes(Zstd(level=_LEVEL, checksum=True).encode(np.ascontiguousarray(part)))
 
 
-def crc32c(data: NDArray[np.uint8]) -> int:
+def crc32c(data: bytes | NDArray[np.uint8]) -> int:
     """Checksum of some bytes: the reflected polynomial of Castagnoli (RFC 3720, B.4)."""
-    return int(_crc(data, _crc_table()))
-
-
-def _crc_table() -> NDArray[np.uint32]:
-    table = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        table = np.where(table & 1, (table >> 1) ^ np.uint32(0x82F63B78), table >> 1)
-    return table.astype(np.uint32)
-
-
-@compiled
-def _crc(data: NDArray[np.uint8], table: NDArray[np.uint32]) -> np.uint32:
-    rest: np.uint32 = np.uint32(0xFFFFFFFF)
-    for byte in data:
-        rest = table[(rest ^ np.uint32(byte)) & np.uint32(0xFF)] ^ (rest >> np.uint32(8))
-    return rest ^ np.uint32(0xFFFFFFFF)
+    return int(google_crc32c.value(bytes(data)))

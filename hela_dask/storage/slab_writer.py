@@ -36,7 +36,7 @@ def slab_tiles(levels: tuple[Level, ...]) -> list[Tile]:
     height, width = levels[0].shape[1:]
     if not _nested(levels):
         return [(slice(0, height), slice(0, width))]
-    _, high, wide = _shard(levels[0])
+    _, high, wide = levels[0].file
     places = [(y, x) for y in range(-(-height // high)) for x in range(-(-width // wide))]
     return [
         (
@@ -162,7 +162,7 @@ class SlabWriter:
         """The shard of a level, or all its shards, that these rows and columns lie in."""
         level = self._image.levels[number]
         whole = len(self.tiles) == 1
-        sides = level.shape[1:] if whole else _shard(level)[1:]
+        sides = level.shape[1:] if whole else level.file[1:]
         place = rows.start // sides[0] * sides[0], columns.start // sides[1] * sides[1]
         if place not in self._begun[number]:
             y, x = (
@@ -182,7 +182,7 @@ class SlabWriter:
             return
         for file, y, x in self._files(number, rows, columns):
             part = block[:, _within(y, rows), _within(x, columns)]
-            encoded = encode_shard(part, level.chunks, _shard(level), self._threads)
+            encoded = encode_shard(part, level.chunks, level.file, self._threads)
             self._finish()
             # Written while the next shard is compressed; it is a copy of what the caller holds.
             self._writing = self._threads.submit(put_shard, file, encoded)
@@ -203,7 +203,7 @@ class SlabWriter:
     ) -> Iterator[tuple[Path, slice, slice]]:
         """The shards that make up a part of a level, each with its rows and columns."""
         array, level = self._arrays[number], self._image.levels[number]
-        deep, high, wide = _shard(level)
+        deep, high, wide = level.file
         for y in range(rows.start // high, -(-rows.stop // high)):
             for x in range(columns.start // wide, -(-columns.stop // wide)):
                 key = array.metadata.encode_chunk_key((self._z.start // deep, y, x))
@@ -215,9 +215,9 @@ class SlabWriter:
 
     def _check(self) -> None:
         """Raise where the levels are not halves of one another in the same slabs."""
-        shape, deep = self._image.levels[0].shape, _shard(self._image.levels[0])[0]
+        shape, deep = self._image.levels[0].shape, self._image.levels[0].file[0]
         for level, array in zip(self._image.levels, self._arrays, strict=True):
-            if array.shape != shape or _shard(level)[0] != deep:
+            if array.shape != shape or level.file[0] != deep:
                 raise StorageError(
                     f"{self._image.path} has a pyramid that this package did not make"
                 )
@@ -228,16 +228,12 @@ def _nested(levels: tuple[Level, ...]) -> bool:
     """Whether a shard of each level, halved, lies in one shard of the next and begins in it."""
     for fine, coarse in itertools.pairwise(levels):
         for axis in (1, 2):
-            small, large = _shard(fine)[axis], _shard(coarse)[axis]
+            small, large = fine.file[axis], coarse.file[axis]
             last = large >= coarse.shape[axis]
             fits = small % 2 == 0 and (last or 2 * large % small == 0)
             if not (last if small >= fine.shape[axis] else fits):
                 return False
     return True
-
-
-def _shard(level: Level) -> tuple[int, int, int]:
-    return level.shards or level.chunks
 
 
 def _quadrants(place: tuple[int, int]) -> int:
