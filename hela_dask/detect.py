@@ -96,7 +96,7 @@ def detect_cells(
     tasks = [
         detect_plane(
             [
-                _plane(volume.data, near, (factors[0], factors[1]))
+                _plane(volume.data, near, factors)
                 for near in range(max(0, index - halo), min(volume.sizes["z"], index + halo + 1))
             ],
             min(index, halo),
@@ -109,7 +109,7 @@ def detect_cells(
         for index in slices
     ]
     found = dask.compute(*tasks)  # type: ignore[attr-defined,no-untyped-call]
-    return _table(volume, slices, found, size, (factors[0], factors[1]))
+    return _table(volume, slices, found, size, factors)
 
 
 def analysed_slices(count: int, thickness: float, parameters: DetectParameters) -> list[int]:
