@@ -91,11 +91,9 @@ class Setup:
     def needs(self) -> list[Need]:
         """The memory that the largest tasks take."""
         level = self.image.levels[0]
-        depths = []
-        for dtype in ("uint8", LABEL_DTYPE):
-            first = planned(level.shape, dtype, level.voxel_size, None, None)[0]
-            depths.append((first.shards or first.chunks)[0])
-        return memory_needs(self.image, (depths[0], depths[1]), self.parameters)
+        labels = planned(level.shape, LABEL_DTYPE, level.voxel_size, None, None, tiled=True)
+        depth = labels[0].file[0]
+        return memory_needs(self.image, (depth, depth), self.parameters)
 
 
 def prepare(

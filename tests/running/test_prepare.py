@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from hela_dask import store
 from hela_dask.errors import (
     ExistsError,
     HelaDaskError,
@@ -21,6 +22,7 @@ from hela_dask.errors import (
 )
 from hela_dask.run import RunResult, run
 from hela_dask.running.lock import hold
+from hela_dask.running.prepare import prepare
 from tests.scenes import VOXEL
 
 
@@ -129,6 +131,18 @@ def test_a_plan_that_does_not_fit_is_refused_with_numbers(scene: Path) -> None:
     with pytest.raises(ResourceError, match=r"takes about 0\.\d GiB.*--memory"):
         run(scene, workers=1, memory="200MiB", progress=False)
     assert not (scene.parent / "balls.run").exists()
+
+
+def test_the_plan_knows_how_deep_labels_are_written(
+    scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Images whose slabs are too large get shallower ones; labels, written tile by tile, do not.
+    monkeypatch.setattr("hela_dask.storage.pyramid._LARGEST_SLAB", 1)
+    needs = prepare(scene, None).needs()
+    result = go(scene, here)
+    for name, need in (("background", needs[0]), ("cells", needs[2])):
+        depth = store.slabs(result.label_paths[name])[0][1]
+        assert depth > 1 and f"of {depth} slices" in need.task
 
 
 def test_a_window_that_does_not_fit_is_refused_though_all_else_is_done(
