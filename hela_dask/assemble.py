@@ -17,6 +17,7 @@ from hela_dask.errors import InputError
 from hela_dask.kernels.conflicts import Claim, resolve_slice
 from hela_dask.kernels.leftovers import Around, join_leftovers, leftover_halo
 from hela_dask.parameters import AssembleParameters
+from hela_dask.refine import Outline
 
 __all__ = [
     "LABEL_DTYPE",
@@ -30,12 +31,14 @@ __all__ = [
     "label_colors",
     "label_properties",
     "plan_slabs",
+    "read_outlines",
 ]
 
 LABEL_DTYPE = np.dtype(np.uint16)
 """Of the labels of nuclei, cells and envelopes: a microscope's volume holds some hundred cells."""
 
-_NUCLEUS, _CELL, _ENVELOPE = 1, 2, 4
+_NUCLEUS, _CELL, _ENVELOPE, _OUTLINE = 1, 2, 4, 8
+_CLAIMED = _NUCLEUS | _CELL | _ENVELOPE
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Labels(NamedTuple):
 
 @dataclass(frozen=True)
 class Slab:
-    """Whole planes of the labels, and the cells that reach into them.
+    """Whole planes of the working level, and the cells that reach into them.
 
     Parameters
     ----------
@@ -88,6 +91,9 @@ class Slab:
         z, y and x, nm.
     masks : tuple of CellMasks
         By label.
+    thresholds : tuple of float
+        Grey value where resin begins in each slice; NaN where that is not known. None are
+        needed where the image is its own working level.
     """
 
     z0: int
@@ -95,17 +101,20 @@ class Slab:
     shape: tuple[int, int, int]
     voxel: tuple[float, float, float]
     masks: tuple[CellMasks, ...]
+    thresholds: tuple[float, ...] = ()
 
 
 def encode_masks(
     nucleus: npt.NDArray[np.bool_],
     cell: npt.NDArray[np.bool_],
     envelope: npt.NDArray[np.bool_],
+    outline: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """The masks of one cell as one array of bits: 1 nucleus, 2 cell, 4 nuclear envelope.
+    """The masks of one cell as bits: 1 nucleus, 2 cell, 4 nuclear envelope, 8 outline.
 
     The cell is kept with its nucleus, if there is a cell. The envelope is kept outside the
-    nucleus and, if there is a cell, inside that.
+    nucleus and, if there is a cell, inside that. The outline is the nucleus up to the middle of
+    its envelope, if not given the nucleus; it claims nothing.
     """
     bits = nucleus.astype(np.uint8) * np.uint8(_NUCLEUS)
     ring = envelope & ~nucleus
@@ -113,6 +122,8 @@ def encode_masks(
         bits[cell | nucleus] |= _CELL
         ring &= cell
     bits[ring] |= _ENVELOPE
+    if nucleus.any():
+        bits[nucleus if outline is None else outline] |= _OUTLINE
     return bits
 
 
@@ -163,7 +174,7 @@ def _covers(masks: CellMasks, place: tuple[int, int, int]) -> bool:
     if not inside:
         return False
     z, y, x = (at - low for at, (low, _) in zip(place, masks.extent, strict=True))
-    return bool(np.asarray(store.read_scratch(masks.path)[z, y, x]) > 0)
+    return bool(np.asarray(store.read_scratch(masks.path)[z, y, x]) & _CLAIMED)
 
 
 def plan_slabs(
@@ -171,8 +182,12 @@ def plan_slabs(
     shape: tuple[int, int, int],
     voxel: tuple[float, float, float],
     masks: Sequence[CellMasks],
+    thresholds: Sequence[float] = (),
 ) -> list[Slab]:
-    """The slabs of the labels, each with the cells that reach into it."""
+    """The slabs of the labels, each with the cells that reach into it.
+
+    `thresholds` are of all slices of the volume, or of none.
+    """
     ordered = sorted(masks, key=lambda item: item.label)
     return [
         Slab(
@@ -181,13 +196,14 @@ def plan_slabs(
             shape,
             voxel,
             tuple(item for item in ordered if item.extent[0][0] < z1 and z0 < item.extent[0][1]),
+            tuple(thresholds[z0:z1]),
         )
         for z0, z1 in ranges
     ]
 
 
 def assemble_slab(
-    slab: Slab, background: npt.NDArray[np.integer], parameters: AssembleParameters
+    slab: Slab, background: npt.NDArray[np.integer | np.bool_], parameters: AssembleParameters
 ) -> Labels:
     """Read the masks that reach into a slab and give each voxel its owner.
 
@@ -236,6 +252,18 @@ def assemble_slab(
         labels.nuclei[number], labels.envelope[number] = nuclei, envelope
         labels.cells[number] = join_leftovers(cells, free, around, pixel, parameters)
     return labels
+
+
+def read_outlines(slab: Slab) -> list[Outline]:
+    """The outlines of the nuclei in a slab, for :class:`~hela_dask.refine.Refiner`."""
+    found = []
+    for item in slab.masks:
+        start, bits = _read(item, slab.z0, slab.z1)
+        planes = np.zeros((slab.z1 - slab.z0, *bits.shape[1:]), dtype=bool)
+        planes[start - slab.z0 : start - slab.z0 + len(bits)] = (bits & _OUTLINE) > 0
+        if planes.any():
+            found.append(Outline(item.label, (item.extent[1][0], item.extent[2][0]), planes))
+    return found
 
 
 def _read(masks: CellMasks, z0: int, z1: int) -> tuple[int, npt.NDArray[np.uint8]]:

@@ -158,7 +158,7 @@ def _detect_plane(
         return detect_slice(planes[index] >= 0.5, voxel[1:], parameters)
     block = np.stack([plane.astype(np.float32) for plane in planes])
     wanted = slice(index, index + 1)
-    background = background_block(block, voxel, background_parameters, levels, wanted)[0]
+    background = background_block(block, voxel, background_parameters, levels, wanted)[0][0]
     return detect_slice(background, voxel[1:], parameters)
 
 

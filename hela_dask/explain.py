@@ -25,10 +25,10 @@ from hela_dask.regions import Region
 from hela_dask.report.reading import compute
 from hela_dask.report.style import document, figure
 from hela_dask.running.lookup import FinishedCell, find_cell
-from hela_dask.segment import segment_cell
+from hela_dask.segment import decide_cell
 from hela_dask.storage.files import storage_errors, write_text
 from hela_dask.storage.metadata import local_path
-from hela_dask.volume import open_volume, voxel_size
+from hela_dask.volume import voxel_size
 
 __all__ = ["ExplainedStep", "Explanation", "explain"]
 
@@ -147,7 +147,7 @@ def explain(
 
 
 def _check_slice(asked: FinishedCell, number: int) -> None:
-    window = asked.region.slices(open_volume(asked.store))[0]
+    window = asked.region.slices(asked.working())[0]
     if not window.start < number <= window.stop:
         raise InputError(
             f"slice {number} lies outside the window of cell {asked.region.label}, which holds "
@@ -176,15 +176,15 @@ def _panels(
     asked: FinishedCell, number: int
 ) -> tuple[list[Panel], NDArray[Any], tuple[float, float]]:
     """What is shown, the grey slice under it, and the size of its pixels in nm."""
-    volume = open_volume(asked.store)
+    volume = asked.working()
     window = asked.region.slices(volume)
     trace = Trace(number - 1 - window[0].start)
-    masks = segment_cell(
+    masks = decide_cell(
         volume[window].compute(scheduler="threads"),
         asked.region,
         asked.method,
         parameters=asked.parameters,
-        background=(asked.labels("background")[window] > 0).compute(scheduler="threads"),
+        background=asked.background(window),
         levels=asked.levels,
         trace=trace,
     )

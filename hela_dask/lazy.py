@@ -134,7 +134,7 @@ def background(
 def _background_block(
     block: NDArray[Any], *, levels: GreyLevels, **options: Any
 ) -> NDArray[np.bool_]:
-    return background_block(upright(block, levels.inverted), levels=levels, **options)
+    return background_block(upright(block, levels.inverted), levels=levels, **options)[0]
 
 
 def distance(background: xr.DataArray, *, border: bool = True) -> xr.DataArray:

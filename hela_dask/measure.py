@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hela_dask.errors import InputError
+from hela_dask.kernels.counting import count_labels
 from hela_dask.labels_input import open_labels, pair_labels
 
 __all__ = ["combine_counts", "count_slab", "measure_cells", "measurements"]
@@ -24,17 +24,23 @@ Labels = NDArray[np.integer]
 
 
 def count_slab(
-    nuclei: Labels | None, cells: Labels | None, z0: int, envelope: Labels | None = None
+    nuclei: Labels | None,
+    cells: Labels | None,
+    z0: int,
+    envelope: Labels | None = None,
+    corner: tuple[int, int] = (0, 0),
 ) -> pd.DataFrame:
-    """Voxels and extent of every label in one slab of slices.
+    """Voxels and extent of every label in one slab of slices, or in a tile of one.
 
     Parameters
     ----------
     nuclei, cells, envelope : (dz, y, x) whole numbers, or None where that one is not made
-        Instance labels of whole planes; a nucleus and its envelope have the label of their cell,
+        Instance labels; a nucleus and its envelope have the label of their cell,
         0 is none.
     z0 : int
         Index of the slab's first slice in the volume.
+    corner : tuple of int
+        Row and column of the plane that the labels begin at.
 
     Returns
     -------
@@ -57,22 +63,25 @@ def count_slab(
     rows: list[pd.DataFrame] = []
     for labels, voxels in zip(sides, _SUMS, strict=True):
         if labels is not None:
-            rows += [pd.DataFrame([row]) for row in _extents(labels, z0, voxels)]
+            rows += [pd.DataFrame([row]) for row in _extents(labels, (z0, *corner), voxels)]
     return combine_counts(rows)
 
 
-def _extents(labels: Labels, z0: int, voxels: str) -> Iterable[dict[str, int]]:
-    counts = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
-    for plane in labels:  # a plane at a time: bincount makes its own copy as int64
-        counts += np.bincount(plane.ravel().astype(np.int64), minlength=counts.size)
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
+def _extents(labels: Labels, corner: tuple[int, int, int], voxels: str) -> Iterable[dict[str, int]]:
+    highest = int(labels.max(initial=0))
+    if not highest:
+        return
+    found = np.zeros((highest + 1, 7), np.int64)
+    found[:, 1::2] = _NO_SLICE
+    count_labels(np.ascontiguousarray(labels), found)
+    for label in map(int, np.flatnonzero(found[:, 0])):
+        if label == 0:
             continue
-        z, y, x = box
         row = dict.fromkeys(_SUMS, 0)
-        row |= {"label": label, voxels: int(counts[label])}
-        row |= {"z0": z.start + z0, "z1": z.stop + z0}
-        row |= {"y0": y.start, "y1": y.stop, "x0": x.start, "x1": x.stop}
+        row |= {"label": label, voxels: int(found[label, 0])}
+        for axis, begin, low, high in zip("zyx", corner, (1, 3, 5), (2, 4, 6), strict=True):
+            row[f"{axis}0"] = int(found[label, low]) + begin
+            row[f"{axis}1"] = int(found[label, high]) + begin
         nucleus = voxels == "nucleus_voxels"
         row["nucleus_z0"] = row["z0"] if nucleus else _NO_SLICE
         row["nucleus_z1"] = row["z1"] if nucleus else -1

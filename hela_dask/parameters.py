@@ -23,6 +23,7 @@ __all__ = [
     "QualityParameters",
     "RegionParameters",
     "VolumetricParameters",
+    "WorkingParameters",
 ]
 
 
@@ -49,6 +50,15 @@ class _Stage:
                 raise ParameterError(f"parameter {name} must be in [{low}, {high}], not {value!r}")
             if not whole:
                 object.__setattr__(self, item.name, float(value))
+
+
+@dataclass(frozen=True)
+class WorkingParameters(_Stage):
+    """The level that is decided on; its outlines are then refined on the image's own pixels."""
+
+    resolution: float = knob(
+        40.0, "resin, nuclei and cells are decided on pixels of at most this size, nm", low=1.0
+    )
 
 
 @dataclass(frozen=True)
@@ -167,14 +177,15 @@ class PropagateParameters(MethodParameters):
     outside: float = knob(120.0, "and nearer than this outside it, nm")
     envelope: float = knob(60.0, "from the middle of the envelope to the nucleus' outline, nm")
 
+    def inset(self, pixel: tuple[float, ...]) -> float:
+        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x)."""
+        return self.envelope
+
 
 @dataclass(frozen=True)
 class VolumetricParameters(MethodParameters):
-    """Nucleus and cell from evidence in three dimensions, refined where pixels are fine."""
+    """Nucleus and cell from evidence in three dimensions."""
 
-    resolution: float = knob(
-        40.0, "what is decided in space is decided on pixels about this large, nm", low=1.0
-    )
     widest: float = knob(300.0, "largest clearance from membranes that is tried, nm", low=1.0)
     narrowest: float = knob(
         70.0, "smallest clearance that is tried: about a membrane's own width, nm", low=1.0
@@ -193,6 +204,13 @@ class VolumetricParameters(MethodParameters):
     envelope: float = knob(
         0.0, "further in than the pixels that the middle of the envelope runs through, nm"
     )
+
+    def inset(self, pixel: tuple[float, ...]) -> float:
+        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x).
+
+        Pixels that touch what lies outside, if only with a corner, are on the envelope's line.
+        """
+        return self.envelope + 1.001 * math.hypot(*pixel)
 
 
 @dataclass(frozen=True)
@@ -249,6 +267,7 @@ class QualityParameters(_Stage):
 
 
 _STAGES: dict[str, type[_Stage]] = {
+    "working": WorkingParameters,
     "background": BackgroundParameters,
     "detect": DetectParameters,
     "link": LinkParameters,
@@ -280,6 +299,7 @@ class Parameters:
     500.0
     """
 
+    working: WorkingParameters = field(default_factory=WorkingParameters)
     background: BackgroundParameters = field(default_factory=BackgroundParameters)
     detect: DetectParameters = field(default_factory=DetectParameters)
     link: LinkParameters = field(default_factory=LinkParameters)

@@ -244,9 +244,8 @@ def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:
     if setup.cells is not None:
         for label in sorted(chosen - {region.label for region in found.segmentable()}):
             pipeline.warn(f"cell {label} is not segmented: its chain is too short")
-    background = pipeline.background()
-    rows, masks = pipeline.segment(found, chosen, background)
-    measured, labels = pipeline.assemble(masks, background)
+    rows, masks = pipeline.segment(found, chosen)
+    measured, labels = pipeline.assemble(masks)
     return finish_run(
         pipeline, record, found, rows=rows, chosen=chosen, measured=measured, labels=labels
     )

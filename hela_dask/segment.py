@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,17 +11,29 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.greys import GreyLevels, grey_levels, upright_volume
-from hela_dask.lazy import background as lazy_background
+from hela_dask.kernels.background import background_block, background_halo
+from hela_dask.kernels.grid import coarsen
 from hela_dask.methods import DEFAULT_METHOD, Masks, get_method
-from hela_dask.parameters import Parameters, QualityParameters
+from hela_dask.parameters import (
+    Parameters,
+    PropagateParameters,
+    QualityParameters,
+    VolumetricParameters,
+)
 from hela_dask.quality import NUMBERS, judge, measure_quality
-from hela_dask.volume import voxel_size
+from hela_dask.refine import Decided, Grid, Outline, Refiner
+from hela_dask.volume import voxel_size, working_factors, working_volume
 
 if TYPE_CHECKING:
     from hela_dask.methods import Trace
     from hela_dask.regions import Region
 
-__all__ = ["segment_cell"]
+__all__ = ["decide_cell", "segment_cell"]
+
+Mask = NDArray[np.bool_]
+
+_MASKS = ("nucleus", "cell", "envelope", "background")
+_SLAB = 16  # slices of a region that are refined at a time
 
 
 def segment_cell(
@@ -35,6 +48,9 @@ def segment_cell(
 ) -> xr.Dataset:
     """Segment the nucleus and the cell of one region.
 
+    They are decided on pixels of about 40 nm (``[working] resolution``), whatever the volume's
+    own are, and refined on those where they are smaller.
+
     Parameters
     ----------
     volume
@@ -47,8 +63,8 @@ def segment_cell(
     parameters
         All knobs; the method takes its own.
     background
-        True in the resin, on the grid of `volume`. If None, it is computed from the whole planes
-        of `volume` that the region has a part of, and some beside them.
+        True in the resin, on the grid of `volume`; kept as it is. If None, it is computed from the
+        whole planes of `volume` that the region has a part of, and some beside them.
     levels
         What :func:`~hela_dask.grey_levels` found in the whole volume; if None, it is found in
         `volume`, or in the region alone where the background is given.
@@ -71,41 +87,175 @@ def segment_cell(
         When `volume` holds no voxel of the region, or `background` is on another grid.
     """
     parameters = parameters or Parameters()
-    segment = get_method(method)
-    window = region.slices(volume)
+    get_method(method)
+    working = working_volume(volume, parameters.working.resolution)
+    window = region.slices(working)
     if any(part.stop <= part.start for part in window):
         raise InputError(f"the region of cell {region.label} lies outside the volume")
+    factors = working_factors(volume, working)
     if levels is None:
-        seen = volume if background is None else volume[window]
+        seen = working if background is None else working[window]
         levels = grey_levels(seen, parameters.background)
-    if background is None:
-        background = lazy_background(volume, parameters.background, levels=levels)[window]
-    elif background.shape == volume.shape:
-        background = background[window]
-    else:
-        raise InputError(
-            f"the background's shape {background.shape} is not the volume's, {volume.shape}"
-        )
-    image = upright_volume(volume[window], levels)
-    resin: NDArray[np.bool_] = np.asarray(background.values, dtype=bool)
-    voxel = voxel_size(volume)
-    masks = segment(image.values, resin, voxel, region.voxel(image), parameters, trace)
+    resin, thresholds, given = _resin(working, window, background, volume, parameters, levels)
+    decided = decide_cell(
+        working[window],
+        region,
+        method,
+        parameters=parameters,
+        background=resin,
+        levels=levels,
+        trace=trace,
+    )
+    if factors == (1, 1):
+        return decided.drop_vars("outline")
+    image = upright_volume(volume[fine_window(window, factors, volume.shape)], levels)
+    grid = Grid((image.shape[1], image.shape[2]), voxel_size(volume)[1:], factors)
+    blur = parameters.background.blur
+    fine = _refined(decided, image, grid, thresholds, blur, getattr(parameters, method))
+    return fine if given is None else _with_background(fine, given)
+
+
+def decide_cell(
+    window: xr.DataArray,
+    region: Region,
+    method: str,
+    *,
+    parameters: Parameters,
+    background: NDArray[np.bool_],
+    levels: GreyLevels,
+    trace: Trace | None = None,
+) -> xr.Dataset:
+    """Segment the cell of one region on its window of the working level, and on no finer one.
+
+    Parameters
+    ----------
+    window
+        (z, y, x) grey values of the region.
+    region, method, parameters, levels, trace
+        As in :func:`segment_cell`.
+    background
+        (z, y, x), true in the resin.
+
+    Returns
+    -------
+    xarray.Dataset
+        As of :func:`segment_cell`, and ``outline``: the nucleus up to the middle of its envelope.
+    """
+    image = upright_volume(window, levels)
+    voxel = voxel_size(window)
+    segment = get_method(method)
+    masks = segment(image.values, background, voxel, region.voxel(image), parameters, trace)
     found = {
         "nucleus": masks.nucleus,
         "cell": masks.cell,
         "envelope": masks.envelope,
-        "background": resin,
+        "background": background,
+        "outline": masks.nucleus if masks.outline is None else masks.outline,
     }
     return xr.Dataset(
         {name: (image.dims, mask) for name, mask in found.items()},
         coords=image.coords,
         attrs={
             "label": region.label,
-            **_said(masks, resin, voxel, region, parameters.quality),
+            **_said(masks, background, voxel, region, parameters.quality),
             "voxel_size": voxel,
             "units": "nanometer",
         },
     )
+
+
+def _resin(
+    working: xr.DataArray,
+    window: tuple[slice, slice, slice],
+    background: xr.DataArray | None,
+    volume: xr.DataArray,
+    parameters: Parameters,
+    levels: GreyLevels,
+) -> tuple[Mask, list[float], xr.DataArray | None]:
+    """Resin of the window on the working level, its thresholds, and what was given of it."""
+    unknown = [math.nan] * (window[0].stop - window[0].start)
+    if background is not None:
+        if background.shape != volume.shape:
+            raise InputError(
+                f"the background's shape {background.shape} is not the volume's, {volume.shape}"
+            )
+        factors = working_factors(volume, working)
+        if factors == (1, 1):
+            return np.asarray(background[window].values, dtype=bool), unknown, None
+        fine = fine_window(window, factors, volume.shape)
+        planes = [coarsen(np.asarray(plane), factors) >= 0.5 for plane in background[fine].values]
+        return np.stack(planes), unknown, background[fine]
+    knobs, voxel = parameters.background, voxel_size(working)
+    halo = background_halo(knobs, voxel[0])
+    parts, thresholds = [], []
+    for z0 in range(window[0].start, window[0].stop, _SLAB):
+        first, z1 = max(0, z0 - halo), min(z0 + _SLAB, window[0].stop)
+        block = upright_volume(working[first : z1 + halo], levels).values
+        found, known = background_block(block, voxel, knobs, levels, slice(z0 - first, z1 - first))
+        parts.append(found[:, window[1], window[2]])
+        thresholds += known
+    return np.concatenate(parts), thresholds, None
+
+
+def _refined(
+    decided: xr.Dataset,
+    image: xr.DataArray,
+    grid: Grid,
+    thresholds: list[float],
+    blur: float,
+    method: VolumetricParameters | PropagateParameters,
+) -> xr.Dataset:
+    """The masks on the pixels of the upright image, some slices at a time."""
+    known = decided.attrs["status"] != "no_resin"
+    masks = {name: np.empty(image.shape, dtype=bool) for name in _MASKS}
+    for z0 in range(0, image.sizes["z"], _SLAB):
+        part = slice(int(z0), int(z0) + _SLAB)
+        nuclei, cells, envelope = (
+            decided[name].values[part].astype(np.uint16) for name in _MASKS[:3]
+        )
+        planes = Decided(
+            nuclei,
+            cells if known else np.zeros_like(cells),
+            envelope,
+            decided["background"].values[part],
+            thresholds[part],
+            [Outline(1, (0, 0), decided["outline"].values[part])],
+        )
+
+        def read(rows: slice, columns: slice, part: slice = part) -> NDArray[Any]:
+            return np.asarray(image[part, rows, columns])
+
+        refiner = Refiner(planes, grid, read, blur, method)
+        tile = refiner.tile(slice(0, grid.shape[0]), slice(0, grid.shape[1]))
+        for name, found in zip(_MASKS, tile, strict=True):
+            masks[name][part] = found > 0
+    if not known:
+        masks["cell"] = masks["nucleus"].copy()
+    return xr.Dataset(
+        {name: (image.dims, mask) for name, mask in masks.items()},
+        coords=image.coords,
+        attrs={**decided.attrs, "voxel_size": voxel_size(image)},
+    )
+
+
+def _with_background(masks: xr.Dataset, background: xr.DataArray) -> xr.Dataset:
+    """The masks where the background is as it was given."""
+    resin = np.asarray(background, dtype=bool)
+    cell = masks["cell"] & (~resin | masks["nucleus"])
+    return masks.assign(
+        cell=cell, envelope=masks["envelope"] & cell, background=(masks["cell"].dims, resin)
+    )
+
+
+def fine_window(
+    window: tuple[slice, slice, slice], factors: tuple[int, int], shape: tuple[int, ...]
+) -> tuple[slice, slice, slice]:
+    """The voxels of a volume of this shape that a window of its working level holds."""
+    y, x = (
+        slice(part.start * by, min(part.stop * by, length))
+        for part, by, length in zip(window[1:], factors, shape[1:], strict=True)
+    )
+    return window[0], y, x
 
 
 def _said(

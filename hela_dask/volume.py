@@ -12,9 +12,19 @@ from dask.base import tokenize
 
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.storage.metadata import Image, Level, Triple, read_image
+from hela_dask.storage.pyramid import halve
 from hela_dask.storage.reading import StoredArray
 
-__all__ = ["Image", "Level", "open_volume", "read_image", "voxel_size"]
+__all__ = [
+    "Image",
+    "Level",
+    "open_volume",
+    "read_image",
+    "voxel_size",
+    "working_factors",
+    "working_level",
+    "working_volume",
+]
 
 # What a dask chunk of an unsharded array should hold at least: many small chunks, one task.
 _TASK_CHUNK = (16, 1024, 1024)
@@ -83,6 +93,55 @@ def open_volume(
     )
 
 
+def working_volume(source: str | Path | xr.DataArray, resolution: float) -> xr.DataArray:
+    """The level of a volume that is decided on: y and x halved while pixels fit `resolution`.
+
+    Of a store that is the level of its pyramid, where there is one that is the finest halved;
+    else it is made from what there is, with the same values.
+
+    Parameters
+    ----------
+    source : str, Path or xarray.DataArray
+        A store, or one level of a volume.
+    resolution : float
+        Largest size of a pixel in y and x, nm.
+
+    Returns
+    -------
+    xarray.DataArray
+        Lazy, as of :func:`open_volume`; the finest itself where its pixels are not under half of
+        `resolution`.
+    """
+    if not isinstance(source, xr.DataArray):
+        image = read_image(source)
+        number = _choose(image, resolution, None)
+        while not _is_halved(image.levels[0], image.levels[number]):
+            number -= 1
+        source = open_volume(source, level=number)
+    while 2 * max(voxel_size(source)[1:]) <= resolution * (1 + 1e-6):
+        source = _halved(source)
+    return source
+
+
+def working_level(image: Image, resolution: float) -> tuple[tuple[int, int, int], Triple]:
+    """Shape and voxel size (nm) of the :func:`working_volume` of a store."""
+    shape, size = image.levels[0].shape, image.levels[0].voxel_size
+    times = 0
+    while 2 ** (times + 1) * max(size[1:]) <= resolution * (1 + 1e-6):
+        times += 1
+    y, x = (-(-length // 2**times) for length in shape[1:])
+    return (shape[0], y, x), (size[0], size[1] * 2**times, size[2] * 2**times)
+
+
+def working_factors(fine: xr.DataArray, working: xr.DataArray) -> tuple[int, int]:
+    """How many pixels (y, x) of a volume one of its :func:`working_volume` is."""
+    y, x = (
+        round(large / small)
+        for large, small in zip(voxel_size(working)[1:], voxel_size(fine)[1:], strict=True)
+    )
+    return y, x
+
+
 def voxel_size(volume: xr.DataArray) -> Triple:
     """Size of a voxel of `volume` in z, y, x, nm.
 
@@ -139,6 +198,41 @@ def _choose(image: Image, resolution: float | None, level: int | None) -> int:
         and item.shape[0] == image.levels[0].shape[0]
     ]
     return max(fitting)[1] if fitting else 0
+
+
+def _is_halved(fine: Level, level: Level) -> bool:
+    """Whether a level has the shape of the finest halved some times."""
+    times = round(math.log2(level.voxel_size[1] / fine.voxel_size[1]))
+    size = tuple(-(-length // 2**times) for length in fine.shape[1:])
+    steps = tuple(step * 2**times for step in fine.voxel_size[1:])
+    return size == tuple(level.shape[1:]) and np.allclose(steps, level.voxel_size[1:])
+
+
+def _halved(volume: xr.DataArray) -> xr.DataArray:
+    """A volume with pixels twice as large in y and x, lazily."""
+    lazy = volume.data if isinstance(volume.data, da.Array) else da.from_array(volume.data)
+    even = {
+        axis: tuple(_even(lazy.chunks[axis]))
+        for axis in (1, 2)
+        if any(size % 2 for size in lazy.chunks[axis][:-1])
+    }
+    lazy = lazy.rechunk(even)
+    chunks = (lazy.chunks[0], *(tuple(-(-n // 2) for n in lazy.chunks[axis]) for axis in (1, 2)))
+    data = lazy.map_blocks(
+        halve, how="mean", chunks=chunks, dtype=lazy.dtype, meta=np.empty((0, 0, 0), lazy.dtype)
+    )
+    size = voxel_size(volume)
+    coordinates: dict[str, np.typing.NDArray[np.float64]] = {"z": volume["z"].values}
+    for axis, step, length in zip("yx", size[1:], data.shape[1:], strict=True):
+        coordinates[axis] = float(volume[axis][0]) + step / 2 + 2 * step * np.arange(length)
+    attrs = {**volume.attrs, "voxel_size": (size[0], 2 * size[1], 2 * size[2])}
+    return xr.DataArray(data, dims=volume.dims, coords=coordinates, name=volume.name, attrs=attrs)
+
+
+def _even(sizes: tuple[int, ...]) -> list[int]:
+    """Chunks of even lengths, but for the last."""
+    length, side = sum(sizes), max(2, max(sizes) // 2 * 2)
+    return [min(side, length - start) for start in range(0, length, side)]
 
 
 def _lazy(image: Image, level: Level) -> da.Array:

@@ -44,8 +44,8 @@ def background_block(
     wanted: slice = slice(None),
     *,
     trace: Trace | None = None,
-) -> NDArray[np.bool_]:
-    """True where slices show resin.
+) -> tuple[NDArray[np.bool_], list[float]]:
+    """Where slices show resin.
 
     Resin is what is nearer to the grey value of resin than a fraction of the way from that of
     cells, in smears of charge too. Each slice is measured against its own grey levels, since
@@ -69,9 +69,11 @@ def background_block(
 
     Returns
     -------
-    ndarray of bool, (z, y, x)
+    resin : ndarray of bool, (z, y, x)
         Of the wanted slices. All false where neither a slice nor its neighbours nor the volume
         show what resin looks like. A slice of one grey value is what its neighbours are.
+    thresholds : list of float
+        The grey value where resin begins, a number a wanted slice; NaN where it is not known.
     """
     start, stop, _ = wanted.indices(len(block))
     reach, pixel = _half(parameters.smoothing, voxel[0]), (voxel[1], voxel[2])
@@ -82,18 +84,21 @@ def background_block(
     own = [slice_levels(plane, pixel) for plane in block[origin : last + half]]
     # Votes of a slice: 1 for resin, -1 for not, 0 where it shows nothing.
     votes = np.zeros((last - first, *block.shape[1:]), dtype=np.int8)
+    thresholds = [math.nan] * (stop - start)
     for out, z in zip(votes, range(first, last), strict=True):
         if block[z].min() < block[z].max():
             at = consistent_levels(own, z - origin, half, typical)
             told = trace if trace is not None and trace.z == z else None
             out[:] = np.where(resin_slice(block[z], at, pixel, parameters, told), 1, -1)
+            if at.visible and start <= z < stop:
+                thresholds[z - start] = at.cell + parameters.contrast * (at.resin - at.cell)
     resin = np.empty((stop - start, *block.shape[1:]), dtype=bool)
     for out, z in zip(resin, range(start, stop), strict=True):
         near = votes[max(first, z - reach) - first : z + reach + 1 - first]
         # A draw is decided by the slice itself, and where that shows nothing by the one before.
         own_vote = votes[z - first] if votes[z - first].any() else near[0]
         out[:] = 2 * near.sum(axis=0, dtype=np.int8) + own_vote > 0
-    return resin
+    return resin, thresholds
 
 
 def background_slice(
@@ -103,9 +108,8 @@ def background_slice(
     levels: GreyLevels | None = None,
 ) -> NDArray[np.bool_]:
     """True where one whole plane shows resin, by itself: see :func:`background_block`."""
-    found: NDArray[np.bool_] = background_block(
-        image[None], (math.inf, *pixel), parameters, levels
-    )[0]
+    resin, _ = background_block(image[None], (math.inf, *pixel), parameters, levels)
+    found: NDArray[np.bool_] = resin[0]
     return found
 
 

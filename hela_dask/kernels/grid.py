@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
 
-__all__ = ["coarsen", "coarsen_slices", "factors_for", "grid_factors", "refine"]
+__all__ = ["coarsen", "factors_for", "grid_factors", "refine"]
 
 Grey = NDArray[np.float32]
 
@@ -34,13 +34,6 @@ def coarsen(image: NDArray[Any], factors: tuple[int, int]) -> Grey:
     means = np.empty(shape, dtype=np.float32)
     _block_means(np.ascontiguousarray(image), *factors, means)
     return means
-
-
-def coarsen_slices(image: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
-    """:func:`coarsen` of each slice of (z, y, x); the image itself where there is nothing to do."""
-    if factors == (1, 1):
-        return image
-    return np.stack([coarsen(plane, factors) for plane in image])
 
 
 def refine(squares: NDArray[Any], factors: tuple[int, int], shape: tuple[int, ...]) -> NDArray[Any]:

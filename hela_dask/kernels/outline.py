@@ -13,7 +13,7 @@ from hela_dask.kernels import morphology
 from hela_dask.kernels.capped import depth_in_space
 from hela_dask.parameters import VolumetricParameters
 
-__all__ = ["outline_volume", "refine_outline"]
+__all__ = ["outline_volume"]
 
 Mask = NDArray[np.bool_]
 
@@ -62,36 +62,3 @@ def outline_volume(
     markers[inside & near] = 1
     found[box] = (watershed(strength[box], markers, mask=near) == 1) | inside
     return found
-
-
-def refine_outline(
-    strength: NDArray[Any],
-    rough: Mask,
-    core: Mask,
-    background: Mask,
-    pixel: tuple[float, float],
-    reach: float,
-) -> Mask:
-    """The outline of one slice on finer pixels than it was found on.
-
-    Parameters
-    ----------
-    strength
-        (y, x) membrane strength on the fine pixels.
-    rough, core
-        (y, x) the nucleus and its core as known so far, on the fine pixels.
-    background
-        (y, x) true in the resin.
-    pixel
-        Pixel size (y, x) in nm.
-    reach
-        How far the outline may move, nm.
-    """
-    markers = np.zeros(rough.shape, dtype=np.int8)
-    markers[morphology.distance_to(rough, pixel) > reach] = 2
-    markers[background] = 2
-    inside = morphology.erode(rough, reach, pixel) | (morphology.erode(core, reach / 2, pixel))
-    inside |= morphology.pieces_without(rough, inside)
-    markers[inside & ~background] = 1
-    refined: Mask = watershed(strength, markers) == 1
-    return refined

@@ -34,6 +34,9 @@ class Masks:
         As in the cells table: ``ok``, ``no_nucleus`` or ``no_resin``, and why.
     flags : tuple of str
         What a user should look at.
+    outline : ndarray of bool, (z, y, x), or None
+        The nucleus up to the middle of its envelope, which is what is refined where the image's
+        own pixels are smaller; None: the nucleus itself.
     """
 
     nucleus: NDArray[np.bool_]
@@ -42,6 +45,7 @@ class Masks:
     status: str = "ok"
     reason: str = ""
     flags: tuple[str, ...] = ()
+    outline: NDArray[np.bool_] | None = None
 
 
 class Method(Protocol):

@@ -47,7 +47,7 @@ def propagate(
     """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
     p = parameters.propagate
     centre = (nearest_shown(image, centre[0]), *centre[1:])
-    nucleus = _nucleus(image, background, voxel, centre, p, trace)
+    nucleus, outline = _nucleus(image, background, voxel, centre, p, trace)
     if not background.any():
         return Masks(
             nucleus,
@@ -55,6 +55,7 @@ def propagate(
             np.zeros_like(nucleus),
             "no_resin",
             "no resin is visible in the region, so the cell cannot be told from its neighbours",
+            outline=outline,
         )
     cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
     nucleus &= cell
@@ -67,7 +68,8 @@ def propagate(
             f"no smooth piece of {p.smallest_nucleus:g} µm² within {p.search / 1000:g} µm"
             f" of the centre in slice {centre[0] + 1} of the region",
         )
-    return Masks(nucleus, cell, envelope_ring(nucleus, cell, p.envelope_width, voxel))
+    ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
+    return Masks(nucleus, cell, ring, outline=outline)
 
 
 def _nucleus(
@@ -77,14 +79,14 @@ def _nucleus(
     centre: tuple[int, int, int],
     p: PropagateParameters,
     trace: Trace | None,
-) -> Mask:
-    """All slices of the nucleus, up to the inner face of its envelope."""
+) -> tuple[Mask, Mask]:
+    """All slices of the nucleus, up to the inner face of its envelope and up to its middle."""
     pixel, start = voxel[1:], centre[0]
     nucleus = np.zeros(image.shape, dtype=bool)
     membranes = Membranes(image, background, voxel, p)
     begun = _start(membranes, background[start], centre, pixel, p, trace)
     if begun is None:
-        return nucleus
+        return nucleus, nucleus
     first, clearance, spot = begun
     margin = p.reach + p.outside + clearance
 
@@ -121,11 +123,12 @@ def _nucleus(
     stack.keep_component(nucleus, (start, *spot))
     if trace is not None:
         steps.show_majority(trace, nucleus, "nucleus", p)
+    middle = nucleus.copy()
     for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
-        nucleus[z] = morphology.erode(nucleus[z], p.envelope, pixel)
+        nucleus[z] = morphology.erode(nucleus[z], p.inset(pixel), pixel)
     if trace is not None:
         steps.show_nucleus(trace, nucleus, start, voxel, p)
-    return nucleus
+    return nucleus, middle
 
 
 def _start(

@@ -13,17 +13,12 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.core import MOST_RESIN, Core, even_out, fill_holes, find_core
-from hela_dask.kernels.grid import coarsen_slices, factors_for, refine
-from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.nucleus import envelope_ring, smoothest_spot
-from hela_dask.kernels.outline import outline_volume, refine_outline
+from hela_dask.kernels.outline import outline_volume
 from hela_dask.methods import Masks
 from hela_dask.methods.cells import own_piece, segment_slices
 from hela_dask.methods.membranes import Membranes
-from hela_dask.methods.slices import (
-    blank,
-    nearest_shown,
-)
+from hela_dask.methods.slices import blank, nearest_shown
 from hela_dask.methods.trace import Trace
 from hela_dask.methods.volumetric_steps import Shown
 from hela_dask.parameters import Parameters, VolumetricParameters
@@ -50,11 +45,12 @@ def volumetric(
     """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
     p = parameters.volumetric
     centre = (nearest_shown(image, centre[0]), *centre[1:])
-    nucleus, found, reason = _nucleus(image, background, voxel, centre, p, trace)
+    shown = Shown(trace)
+    nucleus, outline, found, reason = _nucleus(image, background, voxel, centre, p, shown)
     if not background.any():
         why = "no resin is visible in the region, so the cell cannot be told from its neighbours"
         ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
-        return Masks(nucleus, nucleus.copy(), ring, "no_resin", why)
+        return Masks(nucleus, nucleus.copy(), ring, "no_resin", why, outline=outline)
     cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
     nucleus &= cell
     if not nucleus.any():
@@ -63,8 +59,8 @@ def volumetric(
     twins = [cell[tuple(int(at) for at in place)] for place in found.others]
     if any(twins):
         why = f"{sum(twins) + 1} nuclei in one cell; the one nearest its centre is outlined"
-        return Masks(nucleus, cell, ring, "ok", why, ("two_nuclei",))
-    return Masks(nucleus, cell, ring)
+        return Masks(nucleus, cell, ring, "ok", why, ("two_nuclei",), outline)
+    return Masks(nucleus, cell, ring, outline=outline)
 
 
 def _nucleus(
@@ -73,32 +69,23 @@ def _nucleus(
     voxel: Voxel,
     centre: tuple[int, int, int],
     p: VolumetricParameters,
-    trace: Trace | None,
-) -> tuple[Mask, Core, str]:
-    """All slices of the nucleus up to its envelope; its core; and why there is none."""
-    factors = factors_for(voxel[1:], p.resolution)
-    rough_voxel = (voxel[0], voxel[1] * factors[0], voxel[2] * factors[1])
-    rough_image = coarsen_slices(image, factors)
-    rough_resin = coarsen_slices(background, factors) >= 0.5
-    shown = Shown(trace, factors, image.shape[1:])
-    start = (centre[0], *(at // n for at, n in zip(centre[1:], factors, strict=True)))
-    core, strength, reason = _core(rough_image, rough_resin, rough_voxel, start, p, shown)
-    core.others[:, 1:] *= factors
+    shown: Shown,
+) -> tuple[Mask, Mask, Core, str]:
+    """The nucleus, up to its envelope and to the middle of it; its core; and why there is none."""
+    core, strength, reason = _core(image, background, voxel, centre, p, shown)
     if reason:
-        return np.zeros(image.shape, dtype=bool), core, reason
-    solid = fill_holes(core.mask, strength, rough_voxel, p.hole * p.membrane * _TENTHS)
+        nothing = np.zeros(image.shape, dtype=bool)
+        return nothing, nothing, core, reason
+    solid = fill_holes(core.mask, strength, voxel, p.hole * p.membrane * _TENTHS)
     shown.filled(solid)
-    nucleus = outline_volume(strength, solid, rough_resin, rough_voxel, p)
-    stack.keep_component(nucleus)
-    shown.outline(nucleus, p)
-    if factors != (1, 1):
-        nucleus = _refined(nucleus, solid, image, background, voxel, factors=factors, p=p)
-    # Pixels that touch what lies outside, if only with a corner, are on the envelope's line.
-    line = 1.001 * float(np.hypot(*voxel[1:]))
-    for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
-        nucleus[z] = morphology.erode(nucleus[z], line + p.envelope, voxel[1:])
-    shown.nucleus(nucleus, factors != (1, 1), p)
-    return nucleus, core, ""
+    outline = outline_volume(strength, solid, background, voxel, p)
+    stack.keep_component(outline)
+    shown.outline(outline, p)
+    nucleus = np.zeros_like(outline)
+    for z in map(int, np.flatnonzero(outline.any(axis=(1, 2)))):
+        nucleus[z] = morphology.erode(outline[z], p.inset(voxel[1:]), voxel[1:])
+    shown.nucleus(nucleus, p)
+    return nucleus, outline, core, ""
 
 
 def _core(
@@ -184,31 +171,3 @@ def _not_a_nucleus(core: Core, voxel: Voxel, p: VolumetricParameters) -> str:
             f"{core.resin:.0%} of what surrounds it is resin, not cytoplasm"
         )
     return ""
-
-
-def _refined(
-    rough: Mask,
-    core: Mask,
-    image: NDArray[Any],
-    background: Mask,
-    voxel: Voxel,
-    *,
-    factors: tuple[int, int],
-    p: VolumetricParameters,
-) -> Mask:
-    """The outline on the region's own pixels, slice by slice, near where it was found."""
-    nucleus = np.zeros(image.shape, dtype=bool)
-    reach = 1.5 * max(size * n for size, n in zip(voxel[1:], factors, strict=True))
-    for z in map(int, np.flatnonzero(rough.any(axis=(1, 2)))):
-        wide = refine(rough[z], factors, image.shape[1:])
-        box = morphology.box_around(wide, p.outside + reach, voxel[1:])
-        lines = ridge_plane(image[z][box], p.line_sigma, voxel[1:])
-        nucleus[z][box] = refine_outline(
-            lines,
-            wide[box],
-            refine(core[z], factors, image.shape[1:])[box],
-            background[z][box],
-            voxel[1:],
-            reach,
-        )
-    return nucleus

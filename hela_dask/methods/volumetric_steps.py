@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.core import Core
-from hela_dask.kernels.grid import refine
 from hela_dask.methods.slices import disc_around
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import VolumetricParameters
@@ -19,27 +18,20 @@ Mask = NDArray[np.bool_]
 
 
 class Shown:
-    """Shows planes that are coarser than the region on the region's own pixels.
+    """Shows planes of the slice that is looked at.
 
     Parameters
     ----------
     trace : Trace or None
         None: nothing is shown.
-    factors : tuple of int
-        How many pixels (y, x) of the region one of the planes' is.
-    shape : tuple of int
-        Height and width of the region, pixels.
     """
 
-    def __init__(
-        self, trace: Trace | None, factors: tuple[int, int], shape: tuple[int, ...]
-    ) -> None:
-        self._trace, self._factors, self._shape = trace, factors, shape
+    def __init__(self, trace: Trace | None) -> None:
+        self._trace = trace
 
     def _show(self, title: str, caption: str, plane: NDArray[Any]) -> None:
         if self._trace is not None:
-            fine = refine(plane, self._factors, self._shape)
-            self._trace.show(title, caption, fine, self._trace.z)
+            self._trace.show(title, caption, plane, self._trace.z)
 
     def spot(
         self,
@@ -116,15 +108,15 @@ class Shown:
                 nucleus[self._trace.z],
             )
 
-    def nucleus(self, nucleus: Mask, refined: bool, p: VolumetricParameters) -> None:
-        """The final nucleus, on the region's own pixels."""
+    def nucleus(self, nucleus: Mask, p: VolumetricParameters) -> None:
+        """The final nucleus."""
         if self._trace is None:
             return
-        fine = "The outline found on its own pixels near the rough one. " if refined else ""
         inner = f" and {p.envelope:g} nm more" if p.envelope else ""
         self._trace.show(
             "nucleus",
-            f"{fine}The pixels that the middle of the envelope runs through{inner} are envelope, "
-            "not nucleus.",
+            f"The pixels that the middle of the envelope runs through{inner} are envelope, "
+            "not nucleus. Where the image's own pixels are smaller, the line is moved to the "
+            "strongest one near it when the labels are written.",
             nucleus,
         )

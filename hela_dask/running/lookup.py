@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.greys import GreyLevels
@@ -15,8 +17,10 @@ from hela_dask.regions import Region
 from hela_dask.report.folder import RunFolder, read_folder
 from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.prepare import made_by, run_folder
+from hela_dask.running.stages import resin_path
 from hela_dask.running.tables import select_cells
-from hela_dask.volume import open_volume, read_image
+from hela_dask.storage.scratch import read_scratch
+from hela_dask.volume import open_volume, read_image, working_volume
 
 __all__ = ["FinishedCell", "find_cell"]
 
@@ -51,8 +55,27 @@ class FinishedCell:
     levels: GreyLevels
     region: Region
 
+    @property
+    def resolution(self) -> float:
+        """Of the level that was decided on, nm."""
+        return self.parameters.working.resolution
+
+    def working(self) -> xr.DataArray:
+        """The level of the image that was decided on, lazily."""
+        return working_volume(self.store, self.resolution)
+
+    def background(self, window: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
+        """A part of the background that was decided: true in the resin.
+
+        Raises
+        ------
+        MissingInputError
+            When it is gone.
+        """
+        return np.asarray(read_scratch(resin_path(self.run))[window]) > 0
+
     def labels(self, name: str) -> xr.DataArray:
-        """A label group of the run, lazily.
+        """A label group of the run on the level that was decided on, lazily.
 
         Raises
         ------
@@ -65,7 +88,7 @@ class FinishedCell:
                 f"the labels {name!r} of {self.run} are gone or another run's by now: start "
                 f"hela-dask run {self.store} --out {self.run} again"
             )
-        return open_volume(path)
+        return open_volume(path, self.resolution)
 
 
 def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> FinishedCell:
@@ -107,7 +130,7 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
     method = str(facts["method"])
     try:
         # Of the other stages' knobs nothing depends on here.
-        stages = ("background", method, "quality")
+        stages = ("working", "background", method, "quality")
         parameters = Parameters.from_dict({name: facts["parameters"][name] for name in stages})
         levels = GreyLevels(**facts["grey_levels"])
     except (ParameterError, KeyError, TypeError) as error:

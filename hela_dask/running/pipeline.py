@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import hela_dask
@@ -25,7 +26,7 @@ from hela_dask.errors import NothingToDoError
 from hela_dask.greys import GreyLevels, grey_levels
 from hela_dask.link import label_detections, link_cells
 from hela_dask.measure import combine_counts, measurements
-from hela_dask.plan import window_need
+from hela_dask.plan import BACKGROUND_SLAB, window_need
 from hela_dask.regions import Region, cell_regions, with_regions
 from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.dispatch import Unit, run_units
@@ -36,9 +37,11 @@ from hela_dask.running.session import Session
 from hela_dask.running.stages import Job, background_task, failed_row, segment_task, slab_task
 from hela_dask.storage.files import write_text
 from hela_dask.storage.metadata import Image
-from hela_dask.volume import open_volume
+from hela_dask.volume import working_level
 
 __all__ = ["Found", "Pipeline"]
+
+_SQUARE = (512, 512)  # a chunk of the background, in the plane: a window reads some
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,10 @@ class Pipeline:
         Told what goes on.
     warnings : list of str
         Filled as they come up.
+    background : str
+        Fingerprint of the background of the working level, once it is found.
+    thresholds : tuple of float
+        Grey value where resin begins in each slice; NaN where that is not known.
     """
 
     setup: Setup
@@ -77,6 +84,8 @@ class Pipeline:
     session: Session
     progress: RunProgress
     warnings: list[str] = field(default_factory=list)
+    background: str = field(default="", init=False)
+    thresholds: tuple[float, ...] = field(default=(), init=False)
 
     def warn(self, text: str) -> None:
         """Keep a warning for the report, and show it."""
@@ -96,7 +105,8 @@ class Pipeline:
             When there is no cell.
         """
         self._read_levels()
-        volume = open_volume(self.setup.image.path)
+        self._find_background()
+        volume = self.job.working()
         if self.setup.centres is not None:
             detections = pd.DataFrame({name: [] for name in DETECTION_COLUMNS})
             cells = self.setup.centres
@@ -117,12 +127,11 @@ class Pipeline:
     def _read_levels(self) -> None:
         """The volume's grey levels, which all later stages read the image by."""
         knobs = self.setup.parameters
-        of = self.name("levels", knobs.background.polarity, knobs.detect.resolution)
+        of = self.name("levels", knobs.background.polarity, knobs.working)
         finished = self.job.markers.result("levels", "volume", of)
         if finished is None:
             self.session.client()  # the current one, which does the reading
-            volume = open_volume(self.setup.image.path, knobs.detect.resolution)
-            found = asdict(grey_levels(volume, knobs.background))
+            found = asdict(grey_levels(self.job.working(), knobs.background))
             finished = self.job.markers.finish("levels", "volume", of, found)
         levels = GreyLevels(*(finished[item.name] for item in fields(GreyLevels)))
         self.job = replace(self.job, levels=levels)
@@ -131,18 +140,13 @@ class Pipeline:
 
     def _detect(self) -> pd.DataFrame:
         knobs = self.setup.parameters
-        of = self.name("detect", self.job.levels, knobs.background, knobs.detect)
+        of = self.name("detect", self.background, knobs.detect)
         markers = self.job.markers
         finished = markers.result("detect", "slices", of)
         self.progress.stage("detect", 1, int(finished is not None), "slices")
         if finished is None:
             self.session.client()  # the current one, which detect_cells uses
-            table = detect_cells(
-                open_volume(self.setup.image.path, knobs.detect.resolution),
-                knobs.detect,
-                background_parameters=knobs.background,
-                levels=self.job.levels,
-            )
+            table = detect_cells(self.job.background(), knobs.detect)
             markers.forget("detect")
             finished = markers.finish("detect", "slices", of, {"rows": table.to_dict("list")})
             self.progress.advance()
@@ -205,21 +209,21 @@ class Pipeline:
             store.reopen(image, again)
         return units
 
-    def background(self) -> str:
-        """Resin of the whole volume, as ``labels/background``; gives its fingerprint."""
-        image = self.label_image("background", "uint8")
-        ranges = store.slabs(image)
-        knobs = self.setup.parameters.background
-        of = self.name("background", self.job.levels, knobs, _place(image))
-        units = self._slab_units(
-            "background", [image], {z0: of for z0, _ in ranges}, {z0: (z0, z1) for z0, z1 in ranges}
-        )
-        if not image.complete:
-            store.write_label_metadata(
-                image.path,
-                colors={1: (255, 220, 120, 90)},
-                properties=[{"label-value": 1, "name": "resin"}],
-            )
+    def _find_background(self) -> None:
+        """Resin of the whole volume on its working level, which all later stages look at."""
+        volume, knobs = self.job.working(), self.setup.parameters
+        of = self.name("background", self.job.levels, knobs.background, knobs.working)
+        ranges = [
+            (z0, min(z0 + BACKGROUND_SLAB, volume.sizes["z"]))
+            for z0 in range(0, volume.sizes["z"], BACKGROUND_SLAB)
+        ]
+        units = [
+            Unit("background", f"z{z0:05d}", of, (z0, z1), float(z1 - z0)) for z0, z1 in ranges
+        ]
+        if not self.job.resin.is_dir():
+            self.job.markers.forget("background")
+        if any(self.job.markers.result(unit.stage, unit.name, of) is None for unit in units):
+            self._make_room(volume.shape)
         rows = run_units(
             self.session.client,
             background_task,
@@ -228,6 +232,10 @@ class Pipeline:
             markers=self.job.markers,
             progress=self.progress,
             kind="slabs",
+        )
+        self.background = of
+        self.thresholds = tuple(
+            math.nan if at is None else at for row in rows.values() for at in row["thresholds"]
         )
         blank = sorted(z for row in rows.values() for z in row["blank_slices"])
         if blank:
@@ -239,10 +247,16 @@ class Pipeline:
             self.warn(
                 "no resin is visible anywhere in the volume: nuclei are delivered, cells are not"
             )
-        return of
+
+    def _make_room(self, shape: tuple[int, ...]) -> None:
+        """An array for the background, kept where it is there already."""
+        if self.job.resin.is_dir() and store.read_scratch(self.job.resin).shape == shape:
+            return
+        self.job.markers.forget("background")
+        store.create_scratch(self.job.resin, shape, np.uint8, (BACKGROUND_SLAB, *_SQUARE))
 
     def segment(
-        self, found: Found, chosen: Collection[int], background: str
+        self, found: Found, chosen: Collection[int]
     ) -> tuple[dict[int, dict[str, Any]], list[CellMasks]]:
         """The masks of each cell that was asked for, and those of others that are there already.
 
@@ -251,10 +265,10 @@ class Pipeline:
         rows : dict of label to what segmentation said of the cell, with the flag ``yielded``
         masks : list of CellMasks, with whom they yield to
         """
-        units = [self._cell_unit(region, background) for region in found.segmentable()]
+        units = [self._cell_unit(region) for region in found.segmentable()]
         for unit in units:
             result = self.job.markers.result(unit.stage, unit.name, unit.fingerprint)
-            if result and result["extent"] and not self.job.scratch(unit.what.label).is_dir():
+            if result and result["extent"] and not self.job.masks(unit.what.label).is_dir():
                 self.job.markers.forget(unit.stage, unit.name)
         done = {
             unit.name
@@ -273,11 +287,11 @@ class Pipeline:
             kind="cells",
             on_failure=lambda unit, text: failed_row(unit.what.label, text),
         )
-        volume = open_volume(self.setup.image.path)
+        volume = self.job.working()
         masks = [
             CellMasks(
                 unit.what.label,
-                self.job.scratch(unit.what.label),
+                self.job.masks(unit.what.label),
                 tuple((low, high) for low, high in rows[unit.name]["extent"]),  # type: ignore[arg-type]
                 unit.fingerprint,
                 unit.what.voxel(volume),
@@ -306,31 +320,43 @@ class Pipeline:
     def _check_windows(self, units: Sequence[Unit]) -> None:
         """A cell's window may be larger than the usual one; refused before any is segmented."""
         if units:
-            size = self.setup.image.levels[0].voxel_size
+            _, size = self._working
             largest = max(units, key=lambda unit: unit.cost).what.box
             window = [
                 round((high - low) / step) for (low, high), step in zip(largest, size, strict=True)
             ]
-            resolution = self.setup.parameters.volumetric.resolution
-            self.session.check([window_need(self.setup.image, window, resolution)])
+            self.session.check([window_need(self.setup.image, window)])
 
-    def _cell_unit(self, region: Region, background: str) -> Unit:
+    @property
+    def _working(self) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+        """Shape and voxel size of the working level."""
+        return working_level(self.setup.image, self.setup.parameters.working.resolution)
+
+    def _cell_unit(self, region: Region) -> Unit:
         knobs = self.setup.parameters.to_dict().get(self.setup.method, {})
         measuring = self.setup.parameters.quality.measuring
-        of = self.name("segment", background, self.setup.method, knobs, measuring, region)
+        of = self.name("segment", self.background, self.setup.method, knobs, measuring, region)
         cost = math.prod(high - low for low, high in region.box)
         return Unit("segment", f"{region.label:05d}", of, region, cost)
 
-    def assemble(self, masks: Sequence[CellMasks], background: str) -> tuple[pd.DataFrame, str]:
-        """Labels of nuclei, cells and envelopes; gives each cell's numbers, and a fingerprint."""
+    def assemble(self, masks: Sequence[CellMasks]) -> tuple[pd.DataFrame, str]:
+        """All labels, on the image's own pixels; gives each cell's numbers, and a fingerprint."""
         level = self.setup.image.levels[0]
         images = [self.label_image(name, LABEL_DTYPE) for name in Labels._fields]
-        slabs = plan_slabs(store.slabs(images[0]), level.shape, level.voxel_size, masks)
+        images.append(self.label_image("background", "uint8"))
+        if not images[-1].complete:
+            store.write_label_metadata(
+                images[-1].path,
+                colors={1: (255, 220, 120, 90)},
+                properties=[{"label-value": 1, "name": "resin"}],
+            )
+        slabs = plan_slabs(store.slabs(images[0]), *self._working, masks, self.thresholds)
+        method = self.setup.parameters.to_dict().get(self.setup.method, {})
         of = {
             slab.z0: self.name(
                 "assemble",
                 [_place(image) for image in images],
-                [background, self.setup.parameters.assemble],
+                [self.background, self.setup.parameters.assemble, self.setup.method, method],
                 [(item.label, item.fingerprint, item.yields) for item in slab.masks],
             )
             for slab in slabs

@@ -1,4 +1,4 @@
-"""The tasks of a run: one slab of background, one cell, one slab of labels. Paths in, a row out.
+"""The tasks of a run: a slab of background, a cell, a slab of labels. Paths in, a row out.
 
 Each reads its own slab or window, writes what it alone owns, and then its marker. They are plain
 functions of small arguments, so that any dask worker that sees the same files can run them.
@@ -7,39 +7,55 @@ functions of small arguments, so that any dask worker that sees the same files c
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
+import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from hela_dask import store
-from hela_dask.assemble import Slab, assemble_slab, encode_masks
+from hela_dask.assemble import Slab, assemble_slab, encode_masks, read_outlines
 from hela_dask.greys import GreyLevels, upright_volume
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.morphology import box_around
-from hela_dask.measure import count_slab
+from hela_dask.measure import combine_counts, count_slab
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.quality import NUMBERS
+from hela_dask.refine import Decided, Grid, Refiner, Tile
 from hela_dask.running.dispatch import Unit
 from hela_dask.running.lock import Lock
 from hela_dask.running.markers import Markers
-from hela_dask.volume import open_volume, voxel_size
+from hela_dask.storage.reading import StoredArray
+from hela_dask.volume import open_volume, voxel_size, working_factors, working_volume
 
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["Job", "background_task", "load", "measured", "segment_task", "slab_task"]
+__all__ = [
+    "Job",
+    "background_task",
+    "load",
+    "measured",
+    "resin_path",
+    "segment_task",
+    "slab_task",
+]
 
 log = logging.getLogger(__name__)
+
+_BYTES = np.empty((0, 0, 0), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -77,9 +93,24 @@ class Job:
         """What is finished."""
         return Markers(self.run / "done")
 
-    def scratch(self, label: int) -> Path:
-        """Where the masks of a cell are kept."""
-        return self.run / "scratch" / f"{label:05d}"
+    @property
+    def resin(self) -> Path:
+        """Where the background of the working level is kept."""
+        return resin_path(self.run)
+
+    def masks(self, label: int) -> Path:
+        """Where the masks of a cell are kept, on the working level."""
+        return self.run / "decided" / f"{label:05d}"
+
+    def working(self) -> xr.DataArray:
+        """The level of the image that is decided on, lazily."""
+        return working_volume(self.store, self.parameters.working.resolution)
+
+    def background(self) -> xr.DataArray:
+        """What :func:`background_task` found: true in the resin, on the working level, lazily."""
+        array = StoredArray(self.resin)
+        lazy = da.from_array(array, chunks=(16, *array.shape[1:]), inline_array=True, meta=_BYTES)
+        return self.working().copy(data=lazy > 0).rename("background")
 
     def claim(self, unit: Unit) -> None:
         """Call before a unit's data are written: what a marker says of the old ones ends here.
@@ -93,30 +124,36 @@ class Job:
         self.markers.forget(unit.stage, unit.name)
 
 
+def resin_path(run: Path) -> Path:
+    """Where a run keeps the background of the working level."""
+    return run / "decided" / "background"
+
+
 def load(volume: xr.DataArray) -> xr.DataArray:
     """The volume in memory, read by this thread: a task must not call its own cluster."""
     return volume.compute(scheduler="synchronous")
 
 
 def background_task(job: Job, unit: Unit) -> dict[str, Any]:
-    """Resin of one slab, at full resolution, into ``labels/background``."""
+    """Resin of a slab of the working level, into the run folder, and where its greys begin."""
     z0, z1 = unit.what
     knobs = job.parameters.background
     with measured() as cost:
-        volume = open_volume(job.store)
+        volume = job.working()
         voxel = voxel_size(volume)
         halo = background_halo(knobs, voxel[0])
         first = max(0, z0 - halo)
         block = load(upright_volume(volume[first : z1 + halo], job.levels)).values
         slab = slice(z0 - first, z1 - first)
-        resin = background_block(block, voxel, knobs, job.levels, slab).astype(np.uint8)
+        resin, thresholds = background_block(block, voxel, knobs, job.levels, slab)
         job.claim(unit)
-        store.write_slab(job.labels / "background", z0, resin, downsample="nearest")
+        store.write_scratch(job.resin, resin.astype(np.uint8), z0)
     blank = [z0 + z + 1 for z, plane in enumerate(block[slab]) if plane.min() == plane.max()]
     row = {
         "z0": z0,
         "z1": z1,
         "resin": int(resin.sum(dtype=np.int64)),
+        "thresholds": [None if math.isnan(at) else at for at in thresholds],
         "blank_slices": blank,
         **cost,
     }
@@ -128,19 +165,19 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
 
     A cell that fails is a row that says why. It leaves no marker, so the next run tries again.
     """
-    from hela_dask.segment import segment_cell
+    from hela_dask.segment import decide_cell
 
     region = unit.what
     try:
         with measured() as cost:
-            volume = open_volume(job.store)
+            volume = job.working()
             window = region.slices(volume)
-            masks = segment_cell(
+            masks = decide_cell(
                 load(volume[window]),
                 region,
                 job.method,
                 parameters=job.parameters,
-                background=load(open_volume(job.labels / "background")[window] > 0),
+                background=np.asarray(store.read_scratch(job.resin)[window]) > 0,
                 levels=job.levels,
             )
             found = _write_masks(job, unit, window, masks)
@@ -169,18 +206,53 @@ def failed_row(label: int, reason: str) -> dict[str, Any]:
 
 
 def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
-    """One slab of the labels of nuclei, cells and envelopes, and each cell's voxels counted."""
+    """One slab of all labels, tile by tile, and each cell's voxels counted."""
     slab: Slab = unit.what
+    slices = slice(slab.z0, slab.z1)
     with measured() as cost:
-        resin = load(open_volume(job.labels / "background")[slab.z0 : slab.z1]).values
+        image = open_volume(job.store)
+        factors = working_factors(image, job.working())
+        resin = np.asarray(store.read_scratch(job.resin)[slices]) > 0
         labels = assemble_slab(slab, resin, job.parameters.assemble)
-        del resin
+
+        def read(rows: slice, columns: slice) -> NDArray[Any]:
+            part: NDArray[Any] = load(
+                upright_volume(image[slices, rows, columns], job.levels)
+            ).values
+            return part
+
+        refiner = Refiner(
+            Decided(
+                *labels, resin, slab.thresholds, read_outlines(slab) if factors != (1, 1) else []
+            ),
+            Grid((image.shape[1], image.shape[2]), voxel_size(image)[1:], factors),
+            read,
+            job.parameters.background.blur,
+            getattr(job.parameters, job.method),
+        )
         job.claim(unit)
-        for name, part in labels._asdict().items():
-            store.write_slab(job.labels / name, slab.z0, part, downsample="nearest")
-        counts = count_slab(labels.nuclei, labels.cells, slab.z0, labels.envelope)
+        counts = _write_labels(job, slab.z0, refiner)
     row = {"counts": counts.to_dict("list"), **cost}
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
+
+
+def _write_labels(job: Job, z0: int, refiner: Refiner) -> pd.DataFrame:
+    """Write all labels of a slab tile by tile; gives their counts."""
+    counts = []
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(
+                store.slab_writer(job.labels / name, z0, downsample="nearest")
+            )
+            for name in Tile._fields
+        }
+        for rows, columns in writers["cells"].tiles:
+            tile = refiner.tile(rows, columns)
+            for name, part in tile._asdict().items():
+                writers[name].write(rows, columns, part)
+            corner = rows.start, columns.start
+            counts.append(count_slab(tile.nuclei, tile.cells, z0, tile.envelope, corner))
+    return combine_counts(counts)
 
 
 def _write_masks(
@@ -190,13 +262,15 @@ def _write_masks(
     cell = masks["cell"].values
     if masks.attrs.get("status") == "no_resin":
         cell = np.zeros_like(cell)  # where it ends is not known: nuclei are delivered, cells not
-    bits = encode_masks(masks["nucleus"].values, cell, masks["envelope"].values)
+    bits = encode_masks(
+        masks["nucleus"].values, cell, masks["envelope"].values, masks["outline"].values
+    )
     inside = box_around(bits, 0.0, (1.0, 1.0, 1.0))
     bits = bits[inside]
     if not bits.size:
         return {"extent": None}
     job.claim(unit)
-    path = store.create_scratch(job.scratch(unit.what.label), bits.shape, bits.dtype)
+    path = store.create_scratch(job.masks(unit.what.label), bits.shape, bits.dtype)
     store.write_scratch(path, bits)
     extent = [
         [part.start + own.start, part.start + own.stop]

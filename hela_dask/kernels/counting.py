@@ -1,0 +1,42 @@
+"""Voxels and box of every label of a block, in one pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels.compiled import compiled
+
+__all__ = ["count_labels"]
+
+
+@compiled
+def count_labels(labels: NDArray[Any], found: NDArray[np.int64]) -> None:
+    """Add up the labels of a block (z, y, x), in place; 0 is none.
+
+    Parameters
+    ----------
+    labels
+        (z, y, x) whole numbers.
+    found
+        A row a label: voxels, and first and last + 1 of its slices, rows and columns. Begins
+        with 0 voxels, firsts larger and lasts smaller than any.
+    """
+    depth, height, width = labels.shape
+    for z in range(depth):
+        for y in range(height):
+            x = 0
+            while x < width:
+                label = labels[z, y, x]
+                start = x
+                while x < width and labels[z, y, x] == label:
+                    x += 1
+                if label == 0:
+                    continue
+                row = found[label]
+                row[0] += x - start
+                row[1], row[2] = min(row[1], z), max(row[2], z + 1)
+                row[3], row[4] = min(row[3], y), max(row[4], y + 1)
+                row[5], row[6] = min(row[5], start), max(row[6], x)

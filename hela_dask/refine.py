@@ -1,0 +1,324 @@
+"""What was decided on the working level, on the image's own pixels: slices of labels, tile by tile.
+
+Resin ends at its grey value, in a band around the border that was decided; a nucleus ends at the
+strongest line in a band around its outline; where cells touch, the working level decides. A tile
+needs no more of the image than itself and some pixels around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels import morphology
+from hela_dask.kernels.membrane import ridge_plane
+from hela_dask.kernels.refining import (
+    grown,
+    mixed,
+    refine_nucleus,
+    refine_resin,
+    resin_halo,
+    spread,
+)
+from hela_dask.parameters import PropagateParameters, VolumetricParameters
+
+__all__ = ["Decided", "Grid", "Outline", "Refiner", "Tile"]
+
+Mask = NDArray[np.bool_]
+Plane = tuple[slice, slice]
+Read = Callable[[slice, slice], NDArray[Any]]
+
+_SUPPORT = 4.0  # standard deviations beyond which a line does not depend on the image
+
+
+class Outline(NamedTuple):
+    """A nucleus up to the middle of its envelope, on the working level.
+
+    Attributes
+    ----------
+    label : int
+        Of the cell.
+    origin : tuple of int
+        Row and column of the working level that the planes begin at.
+    planes : ndarray of bool, (slices, y, x)
+        Of the slices that are refined.
+    """
+
+    label: int
+    origin: tuple[int, int]
+    planes: Mask
+
+
+class Tile(NamedTuple):
+    """Labels of a tile, each (slices, y, x); the background is 1 in the resin."""
+
+    nuclei: NDArray[np.uint16]
+    cells: NDArray[np.uint16]
+    envelope: NDArray[np.uint16]
+    background: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The image's own pixels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of a plane.
+    pixel : tuple of float
+        Size of a pixel (y, x), nm.
+    factors : tuple of int
+        How many of them (y, x) a pixel of the working level is.
+    """
+
+    shape: tuple[int, int]
+    pixel: tuple[float, float]
+    factors: tuple[int, int]
+
+    @property
+    def coarse(self) -> tuple[float, float]:
+        """Size of a pixel of the working level, nm."""
+        return self.pixel[0] * self.factors[0], self.pixel[1] * self.factors[1]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Whole planes of the working level, as they were decided.
+
+    Parameters
+    ----------
+    nuclei, cells, envelope : ndarray of uint16, (slices, y, x)
+        Labels; no voxel has two owners.
+    resin : ndarray of bool, (slices, y, x)
+        The background.
+    thresholds : sequence of float
+        Grey value where resin begins in each slice; NaN where that is not known.
+    outlines : sequence of Outline
+        Of all nuclei in these slices.
+    """
+
+    nuclei: NDArray[np.uint16]
+    cells: NDArray[np.uint16]
+    envelope: NDArray[np.uint16]
+    resin: Mask
+    thresholds: Sequence[float]
+    outlines: Sequence[Outline]
+
+
+class _Nucleus(NamedTuple):
+    """A refined nucleus of one slice, and what is near it, in a box of the plane."""
+
+    label: int
+    box: Plane
+    inside: NDArray[np.uint8]  # packed bits along rows
+    near: NDArray[np.uint8]
+
+    def cut(self, tile: Plane) -> tuple[Plane, Mask, Mask] | None:
+        """Where it lies in a tile, and what of it does; None where it does not."""
+        low = [max(a.start, b.start) for a, b in zip(self.box, tile, strict=True)]
+        high = [min(a.stop, b.stop) for a, b in zip(self.box, tile, strict=True)]
+        if any(end <= start for start, end in zip(low, high, strict=True)):
+            return None
+        here, own = (
+            tuple(
+                slice(start - part.start, end - part.start)
+                for start, end, part in zip(low, high, of, strict=True)
+            )
+            for of in (tile, self.box)
+        )
+        width = self.box[1].stop - self.box[1].start
+        inside, near = (
+            np.unpackbits(bits[own[0]], axis=1, count=width)[:, own[1]].astype(bool)
+            for bits in (self.inside, self.near)
+        )
+        return (here[0], here[1]), inside, near
+
+
+class Refiner:
+    """Refines some slices, a tile at a time.
+
+    Parameters
+    ----------
+    decided : Decided
+        Of whole planes.
+    grid : Grid
+        The image's own pixels.
+    read : callable (rows, columns) -> ndarray, (slices, y, x)
+        Upright grey values of a part of the slices.
+    blur : float
+        Low-pass before grey values are compared, nm.
+    method : MethodParameters
+        Of the method that decided.
+    """
+
+    def __init__(
+        self,
+        decided: Decided,
+        grid: Grid,
+        read: Read,
+        blur: float,
+        method: VolumetricParameters | PropagateParameters,
+    ) -> None:
+        self._decided, self._grid, self._read, self._blur = decided, grid, read, blur
+        self._p = method
+        self._fine = grid.factors != (1, 1)
+        if self._fine:
+            self._near = [mixed(plane) for plane in decided.resin]
+            self._grown = [
+                grown(cells, resin)
+                for cells, resin in zip(decided.cells, decided.resin, strict=True)
+            ]
+            self._nuclei = self._refine_nuclei()
+
+    def tile(self, rows: slice, columns: slice) -> Tile:
+        """The labels of a tile; it begins and ends where pixels of the working level do."""
+        d = self._decided
+        if not self._fine:
+            part = (slice(None), rows, columns)
+            return Tile(d.nuclei[part], d.cells[part], d.envelope[part], d.resin[part].view("u1"))
+        shape = (len(d.resin), rows.stop - rows.start, columns.stop - columns.start)
+        nuclei, cells, envelope = (np.zeros(shape, np.uint16) for _ in range(3))
+        labels = Tile(nuclei, cells, envelope, np.zeros(shape, np.uint8))
+        resin = self._resin(rows, columns)
+        for z in range(shape[0]):
+            labels.background[z] = resin[z]
+            if d.cells[z].any() or d.nuclei[z].any() or d.envelope[z].any():
+                self._fill(labels, z, (rows, columns), resin[z])
+        return labels
+
+    def _resin(self, rows: slice, columns: slice) -> Mask:
+        d, grid = self._decided, self._grid
+        part = self._coarse((rows, columns))
+        outer = self._around((rows, columns), resin_halo(self._blur, grid.pixel))
+        wanted = any(
+            near[part].any() and not np.isnan(at)
+            for near, at in zip(self._near, d.thresholds, strict=True)
+        )
+        grey = self._read(*outer) if wanted else np.zeros((len(d.resin), 0, 0), np.uint8)
+        return np.stack(
+            [
+                refine_resin(
+                    grey[z],
+                    (outer[0].start, outer[1].start),
+                    (rows, columns),
+                    d.resin[z],
+                    self._near[z],
+                    d.thresholds[z],
+                    factors=grid.factors,
+                    pixel=grid.pixel,
+                    blur=self._blur,
+                )
+                for z in range(len(d.resin))
+            ]
+        )
+
+    def _fill(self, labels: Tile, z: int, tile: Plane, resin: Mask) -> None:
+        """Cells, nuclei and envelopes of one slice of a tile."""
+        d, factors = self._decided, self._grid.factors
+        claimed = spread(self._grown[z], *tile, factors)
+        alone = spread(
+            np.where(d.cells[z] > 0, 0, np.maximum(d.nuclei[z], d.envelope[z])), *tile, factors
+        )
+        labels.cells[z] = np.where(resin, 0, claimed)
+        for nucleus in self._nuclei[z]:
+            cut = nucleus.cut(tile)
+            if cut is None:
+                continue
+            here, inside, near = cut
+            own, bare = claimed[here] == nucleus.label, alone[here] == nucleus.label
+            inside &= own | bare
+            labels.nuclei[z][here][inside] = nucleus.label
+            labels.cells[z][here][inside & own] = nucleus.label
+            ring = near & ~inside & (bare | (labels.cells[z][here] == nucleus.label))
+            labels.envelope[z][here][ring & ~resin[here]] = nucleus.label
+
+    def _refine_nuclei(self) -> list[list[_Nucleus]]:
+        """The nuclei of each slice."""
+        found: list[list[_Nucleus]] = [[] for _ in self._decided.resin]
+        for outline in self._decided.outlines:
+            if not outline.planes.any():
+                continue
+            box = self._box(outline, np.asarray(outline.planes.any(axis=0)))
+            grey = self._read(*self._own(box))
+            for z in map(int, np.flatnonzero(outline.planes.any(axis=(1, 2)))):
+                found[z].append(self._nucleus(outline, z, grey[z], box))
+        return found
+
+    def _nucleus(self, outline: Outline, z: int, grey: NDArray[Any], whole: Plane) -> _Nucleus:
+        d, grid, p = self._decided, self._grid, self._p
+        coarse = self._box(outline, outline.planes[z])
+        fine, begun = self._own(coarse), self._own(whole)
+        here = grey[
+            fine[0].start - begun[0].start : fine[0].stop - begun[0].start,
+            fine[1].start - begun[1].start : fine[1].stop - begun[1].start,
+        ]
+        rough = np.zeros(d.resin.shape[1:], dtype=bool)
+        height, width = outline.planes.shape[1:]
+        y, x = outline.origin
+        rough[y : y + height, x : x + width] = outline.planes[z]
+        resin = refine_resin(
+            here,
+            (fine[0].start, fine[1].start),
+            fine,
+            d.resin[z],
+            self._near[z],
+            d.thresholds[z],
+            factors=grid.factors,
+            pixel=grid.pixel,
+            blur=self._blur,
+        )
+        inside = refine_nucleus(
+            ridge_plane(here, p.line_sigma, grid.pixel),
+            rough[coarse],
+            resin,
+            (grid.factors, grid.pixel),
+            p.inset(grid.pixel),
+        )
+        near = morphology.dilate(inside, p.envelope_width, grid.pixel)
+        return _Nucleus(outline.label, fine, np.packbits(inside, axis=1), np.packbits(near, axis=1))
+
+    def _box(self, outline: Outline, plane: Mask) -> Plane:
+        """The box around a nucleus that its lines and its envelope lie in, working level."""
+        coarse = self._grid.coarse
+        room = 1.5 * max(coarse) + max(_SUPPORT * self._p.line_sigma, self._p.envelope_width)
+        inner = morphology.box_around(plane, 0.0, (1.0, 1.0))
+        y, x = (
+            slice(
+                max(0, part.start + begin - int(room / size) - 2),
+                min(length, part.stop + begin + int(room / size) + 2),
+            )
+            for part, begin, size, length in zip(
+                inner, outline.origin, coarse, self._decided.resin.shape[1:], strict=True
+            )
+        )
+        return y, x
+
+    def _own(self, coarse: Plane) -> Plane:
+        """The image's own pixels of a part of the working level."""
+        grid = self._grid
+        y, x = (
+            slice(part.start * by, length if part.stop == end else min(part.stop * by, length))
+            for part, by, length, end in zip(
+                coarse, grid.factors, grid.shape, self._decided.resin.shape[1:], strict=True
+            )
+        )
+        return y, x
+
+    def _coarse(self, tile: Plane) -> Plane:
+        y, x = (
+            slice(part.start // by, -(-part.stop // by))
+            for part, by in zip(tile, self._grid.factors, strict=True)
+        )
+        return y, x
+
+    def _around(self, tile: Plane, halo: tuple[int, int]) -> Plane:
+        y, x = (
+            slice(max(0, part.start - more), min(length, part.stop + more))
+            for part, more, length in zip(tile, halo, self._grid.shape, strict=True)
+        )
+        return y, x
