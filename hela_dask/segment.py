@@ -208,8 +208,8 @@ def _refined(
     """The masks on the pixels of the upright image, some slices at a time."""
     known = decided.attrs["status"] != "no_resin"
     masks = {name: np.empty(image.shape, dtype=bool) for name in _MASKS}
-    for z0 in range(0, image.sizes["z"], _SLAB):
-        part = slice(int(z0), int(z0) + _SLAB)
+    for z0 in range(0, image.shape[0], _SLAB):
+        part = slice(z0, z0 + _SLAB)
         nuclei, cells, envelope = (
             decided[name].values[part].astype(np.uint16) for name in _MASKS[:3]
         )
@@ -228,7 +228,7 @@ def _refined(
         refiner = Refiner(planes, grid, read, blur, method)
         tile = refiner.tile(slice(0, grid.shape[0]), slice(0, grid.shape[1]))
         for name, found in zip(_MASKS, tile, strict=True):
-            masks[name][part] = found > 0
+            masks[name][part] = np.asarray(found) > 0
     if not known:
         masks["cell"] = masks["nucleus"].copy()
     return xr.Dataset(

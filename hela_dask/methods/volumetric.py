@@ -84,6 +84,7 @@ def _nucleus(
     nucleus = np.zeros_like(outline)
     for z in map(int, np.flatnonzero(outline.any(axis=(1, 2)))):
         nucleus[z] = morphology.erode(outline[z], p.inset(voxel[1:]), voxel[1:])
+        outline[z][morphology.pieces_without(outline[z], nucleus[z])] = False
     shown.nucleus(nucleus, p)
     return nucleus, outline, core, ""
 
