@@ -76,23 +76,24 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
 
     def background_block(
         block: npt.NDArray[Any], voxel: Any, parameters: Any, levels: Any, wanted: slice
-    ) -> npt.NDArray[np.bool_]:
+    ) -> tuple[npt.NDArray[np.bool_], list[float]]:
         calls["background"] += 1
-        return np.asarray(block[wanted] > 150)
+        resin = np.asarray(block[wanted] > 150)
+        return resin, [150.0] * len(resin)
 
-    def segment_cell(
+    def decide_cell(
         volume: xr.DataArray,
         region: Any,
         method: str,
         *,
         parameters: Any,
-        background: xr.DataArray,
+        background: npt.NDArray[np.bool_],
         levels: Any,
     ) -> xr.Dataset:
         calls["segment"].append(region.label)
         if region.label in calls["broken"]:
             raise ValueError(f"no luck with cell {region.label}")
-        pieces, _ = ndimage.label(~background.values)
+        pieces, _ = ndimage.label(~background)
         size = voxel_size(volume)
         place = tuple(
             round((middle - float(volume[axis][0])) / step)
@@ -100,7 +101,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         )
         cell = (pieces == pieces[place]) & (pieces[place] > 0)
         nucleus = ndimage.binary_erosion(cell, iterations=4)
-        masks = {"nucleus": nucleus, "cell": cell, "background": background.values}
+        masks = {"nucleus": nucleus, "cell": cell, "background": background, "outline": nucleus}
         masks["envelope"] = ndimage.binary_dilation(nucleus) & ~nucleus
         status = "ok" if nucleus.any() else "no_nucleus"
         return xr.Dataset(
@@ -112,7 +113,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         target = importlib.import_module(f"hela_dask.{module}")
         monkeypatch.setattr(target, "background_block", background_block)
     segment = importlib.import_module("hela_dask.segment")
-    monkeypatch.setattr(segment, "segment_cell", segment_cell)
+    monkeypatch.setattr(segment, "decide_cell", decide_cell)
     if not pages:
         monkeypatch.setattr("distributed.performance_report", EmptyPage)
         report = importlib.import_module("hela_dask.report")

@@ -67,9 +67,12 @@ def test_bits_hold_all_masks_and_a_nucleus_is_part_of_its_cell() -> None:
     nucleus, cell, ring = (
         np.array([mark == "#" for mark in drawn]) for drawn in ("##...", "#.##.", ".##.#")
     )
-    assert encode_masks(nucleus, cell, ring).tolist() == [3, 3, 6, 2, 0]
+    assert encode_masks(nucleus, cell, ring).tolist() == [11, 11, 6, 2, 0]
     # Without a cell, what is around the nucleus is delivered as it is.
-    assert encode_masks(nucleus, np.zeros(5, bool), ring).tolist() == [1, 1, 4, 0, 4]
+    assert encode_masks(nucleus, np.zeros(5, bool), ring).tolist() == [9, 9, 4, 0, 4]
+    # The outline is kept beside them, and claims nothing.
+    outline = np.array([mark == "#" for mark in "###.."])
+    assert encode_masks(nucleus, cell, ring, outline).tolist() == [11, 11, 14, 2, 0]
 
 
 def test_the_labels_do_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:

@@ -123,7 +123,7 @@ def test_background(
     assert dask.config.get("scheduler", None) is None
     with dask.config.set(scheduler="synchronous"):
         assert grey_levels(volume, parameters) == levels
-    expected = background_block(upright(grey, levels.inverted), voxel, parameters, levels)
+    expected = background_block(upright(grey, levels.inverted), voxel, parameters, levels)[0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(operators, "BLOCK_BYTES", planes * shape[1] * shape[2] * 4)
         found = operators.background(volume, parameters, levels=levels if given_levels else None)
@@ -154,7 +154,9 @@ def detect_whole(
         block = np.stack([averaged(plane, factors) for plane in up[first : z + halo + 1]])
         if is_grey:
             size, wanted = (voxel[0], *pixel), slice(z - first, z - first + 1)
-            resin = background_block(block.astype(np.float32), size, background, levels, wanted)[0]
+            resin = background_block(block.astype(np.float32), size, background, levels, wanted)[0][
+                0
+            ]
         else:
             resin = block[0] >= 0.5
         for row, column, height in detect_slice(resin, pixel, detect):

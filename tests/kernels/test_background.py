@@ -194,7 +194,7 @@ def test_a_dark_or_bright_slice_is_read_by_its_own_levels() -> None:
     stack = np.stack([draw(tissue, seed=seed) for seed in range(5)]).astype(float)
     stack[2] += 40
     stack[3] *= 0.8
-    found = background_block(stack, VOXEL, DEFAULTS)
+    found = background_block(stack, VOXEL, DEFAULTS)[0]
     assert min(iou(one, ~tissue) for one in found) > 0.97
 
 
@@ -202,7 +202,7 @@ def test_a_black_slice_is_what_its_neighbours_are() -> None:
     tissue = two_cells()
     stack = np.stack([draw(tissue, seed=seed) for seed in range(3)])
     stack[1] = 0
-    found = background_block(stack, VOXEL, DEFAULTS)
+    found = background_block(stack, VOXEL, DEFAULTS)[0]
     assert min(iou(one, ~tissue) for one in found) > 0.97
 
 
@@ -210,9 +210,9 @@ def test_what_one_slice_alone_shows_is_outvoted() -> None:
     tissue = two_cells()
     stack = np.stack([draw(tissue, seed=seed) for seed in range(5)])
     stack[2, 150:170, 180:220] = 145
-    expected = background_block(stack[[0, 1, 1, 3, 4]], VOXEL, DEFAULTS)[2]
-    assert (background_block(stack, VOXEL, DEFAULTS)[2] != expected).mean() < 0.003
-    alone = background_block(stack, VOXEL, dataclasses.replace(DEFAULTS, smoothing=0.0))
+    expected = background_block(stack[[0, 1, 1, 3, 4]], VOXEL, DEFAULTS)[0][2]
+    assert (background_block(stack, VOXEL, DEFAULTS)[0][2] != expected).mean() < 0.003
+    alone = background_block(stack, VOXEL, dataclasses.replace(DEFAULTS, smoothing=0.0))[0]
     assert (alone[2] != expected).sum() > 20 * 30
 
 
@@ -222,11 +222,12 @@ def test_neighbours_and_the_volume_tell_what_a_slice_of_one_kind_is(
 ) -> None:
     pure = draw(np.full(plane()[0].shape, kind))
     near = draw(two_cells())
-    beside = background_block(np.stack([near, near, pure, pure, pure]), VOXEL, DEFAULTS)
+    beside = background_block(np.stack([near, near, pure, pure, pure]), VOXEL, DEFAULTS)[0]
     assert abs(beside[3].mean() - share) < 0.02
-    far = background_block(pure[None], VOXEL, DEFAULTS, GreyLevels(cell=145.0, resin=210.0))
+    far = background_block(pure[None], VOXEL, DEFAULTS, GreyLevels(cell=145.0, resin=210.0))[0]
     assert abs(far.mean() - share) < 0.02
-    assert not background_block(pure[None], VOXEL, DEFAULTS).any()
+    resin, thresholds = background_block(pure[None], VOXEL, DEFAULTS)
+    assert not resin.any() and np.isnan(thresholds).all()
 
 
 def test_a_black_frame_counts_as_resin_and_changes_nothing_inside() -> None:
@@ -252,11 +253,11 @@ def test_any_slabs_with_their_halo_give_the_same_bits(depth: int) -> None:
     stack = np.stack([draw(two_cells(), seed=seed)[:200] for seed in range(7)]).astype(float)
     stack += rng.integers(-20, 20, (7, 1, 1))
     stack[4] = 9
-    whole = background_block(stack, VOXEL, DEFAULTS)
+    whole = background_block(stack, VOXEL, DEFAULTS)[0]
     halo = background_halo(DEFAULTS, VOXEL[0])
     assert halo == 3
     for start in range(0, 7, depth):
         first, stop = max(0, start - halo), min(7, start + depth)
         wanted = slice(start - first, stop - first)
-        part = background_block(stack[first : stop + halo], VOXEL, DEFAULTS, wanted=wanted)
+        part = background_block(stack[first : stop + halo], VOXEL, DEFAULTS, wanted=wanted)[0]
         np.testing.assert_array_equal(part, whole[start:stop])

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology
-from hela_dask.kernels.outline import outline_volume, refine_outline
+from hela_dask.kernels.outline import outline_volume
 from hela_dask.parameters import VolumetricParameters
 from tests.drawn import iou
 
@@ -19,7 +19,6 @@ DEFAULTS = VolumetricParameters()
 VOXEL = (50.0, 40.0, 40.0)
 SHAPE = (40, 50, 50)
 RADIUS = 800.0
-FINE = (10.0, 10.0)
 
 
 def away(voxel: Voxel = VOXEL) -> Grey:
@@ -97,66 +96,3 @@ def test_a_core_at_the_end_of_the_region_has_its_outline_there_too() -> None:
     assert iou(found[0], half[0] < RADIUS) > 0.9
     single = outline_volume(crest(half[:1], RADIUS), core[:1], nothing(core[:1]), VOXEL, DEFAULTS)
     assert iou(single, half[:1] < RADIUS) > 0.9
-
-
-# -- one slice, on fine pixels
-
-
-def disc_distance() -> Grey:
-    rows, columns = np.ogrid[-100:101, -100:101]
-    return np.hypot(rows, columns) * FINE[0]
-
-
-@pytest.mark.parametrize("off", [-40.0, -20.0, 0.0, 20.0, 40.0])
-def test_a_rough_outline_moves_to_the_crest_within_reach(off: float) -> None:
-    distance = disc_distance()
-    rough = distance < RADIUS + off
-    lines = crest(distance, RADIUS)
-    found = refine_outline(lines, rough, nothing(rough), nothing(rough), FINE, 60.0)
-    assert found[distance < RADIUS - 2 * FINE[0]].all()
-    assert not found[distance > RADIUS + 2 * FINE[0]].any()
-
-
-@pytest.mark.parametrize("side", [-1, 1])
-def test_it_moves_no_further_than_its_reach(side: int) -> None:
-    distance = disc_distance()
-    rough = distance < RADIUS
-    lines = crest(distance, RADIUS + side * 150)
-    found = refine_outline(lines, rough, nothing(rough), nothing(rough), FINE, 60.0)
-    assert found[distance < RADIUS - 60 - FINE[0]].all()
-    assert not found[distance > RADIUS + 60 + FINE[0]].any()
-    # It has moved there, to the side where the crest is.
-    assert (found.sum() - rough.sum()) * side > 0
-
-
-def test_an_island_without_inside_survives() -> None:
-    distance = disc_distance()
-    rough = distance < 600
-    island = np.zeros_like(rough)
-    island[180:188, 100:108] = True
-    assert not morphology.erode(island, 60.0, FINE).any()
-    lines = crest(distance, 600)
-    found = refine_outline(lines, rough | island, rough, nothing(rough), FINE, 60.0)
-    assert found[island].all()
-    assert not refine_outline(lines, rough, rough, nothing(rough), FINE, 60.0)[island].any()
-
-
-def test_the_core_stays_where_the_rough_outline_is_thin() -> None:
-    distance = disc_distance()
-    bar = np.zeros(distance.shape, dtype=bool)
-    bar[95:106, 20:180] = True  # 110 nm wide: of its inside nothing is left, but of its core
-    ball = (distance < 300) | bar
-    core = morphology.erode(ball, 10.0, FINE)
-    lines = crest(distance, 1e6)
-    found = refine_outline(lines, ball, core, nothing(ball), FINE, 60.0)
-    assert found[100, 30:170].all()
-
-
-def test_resin_is_never_nucleus_on_fine_pixels() -> None:
-    distance = disc_distance()
-    rough = distance < RADIUS
-    resin = np.broadcast_to(np.arange(distance.shape[1]) > 150, distance.shape)
-    assert (resin & rough).any()
-    found = refine_outline(crest(distance, RADIUS), rough, rough, resin, FINE, 60.0)
-    assert not (found & resin).any()
-    assert iou(found, rough & ~resin) > 0.95

@@ -21,7 +21,7 @@ WIDE = {"region": {"width": 30000.0}}  # windows in which there is room for a le
 
 def leak(monkeypatch: pytest.MonkeyPatch, store: Path, label: int, mask: npt.NDArray[Any]) -> None:
     """From now on a cell, and its nucleus, is segmented as this mask of the volume."""
-    quick = segment.segment_cell
+    quick = segment.decide_cell
 
     def leaked(volume: xr.DataArray, region: Any, *more: Any, **named: Any) -> xr.Dataset:
         found = quick(volume, region, *more, **named)
@@ -31,7 +31,7 @@ def leak(monkeypatch: pytest.MonkeyPatch, store: Path, label: int, mask: npt.NDA
             found["envelope"].values[:] = False
         return found
 
-    monkeypatch.setattr(segment, "segment_cell", leaked)
+    monkeypatch.setattr(segment, "decide_cell", leaked)
 
 
 def go(store: Path, here: Any, **more: Any) -> hd.RunResult:
