@@ -18,22 +18,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import tifffile
+import xarray as xr
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters
 
 from benchmarks import results
 from benchmarks.published import plain_background, plain_cell, plain_nucleus
+from hela_dask.greys import grey_levels
 from hela_dask.kernels.background import background_block
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.kernels.distance import distance_slice
 from hela_dask.kernels.filters import gaussian
-from hela_dask.methods import DEFAULT_METHOD, get_method
+from hela_dask.methods import DEFAULT_METHOD, Masks, get_method
 from hela_dask.methods.cells import segment_slices
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
+from hela_dask.refine import Decided, Grid, Outline, Refiner
+from hela_dask.volume import voxel_size, working_factors, working_volume
 
 __all__ = ["Row", "Slices", "load", "rows"]
 
@@ -131,7 +136,7 @@ def small_steps(stack: Slices, clock: Timer) -> list[Row]:
     """Operators that several stages use, on one slice."""
     plane, pixel = stack.image[stack.centre[0]], stack.voxel[1]
     size, knobs = (pixel, pixel), Parameters()
-    resin = background_block(plane[None], (np.inf, *size), knobs.background)[0]
+    resin = background_block(plane[None], (np.inf, *size), knobs.background)[0][0]
     sigma = 20 / pixel
     own, _ = clock(lambda: gaussian(plane, (sigma, sigma)))
     plain, _ = clock(lambda: filters.gaussian(plane.astype(float), sigma, preserve_range=True))
@@ -145,29 +150,65 @@ def small_steps(stack: Slices, clock: Timer) -> list[Row]:
 
 
 def own_steps(stack: Slices, clock: Timer) -> tuple[dict[str, float], dict[str, Mask]]:
-    """Ours: seconds a slice of background, nucleus and cell, and their masks of the middle one."""
-    knobs, count, middle = Parameters(), len(stack.image), stack.centre[0]
-    spent, resin = clock(lambda: background_block(stack.image, stack.voxel, knobs.background))
-    seconds = {"background": spent / count}
-    method = get_method(DEFAULT_METHOD)
-    spent, masks = clock(lambda: method(stack.image, resin, stack.voxel, stack.centre, knobs))
-    of_cell, _ = clock(
-        lambda: segment_slices(
-            stack.image,
-            masks.nucleus,
-            resin,
-            stack.voxel,
-            stack.centre,
-            knobs.volumetric,
-            trace=None,
-        )
+    """Ours: seconds a slice of background, nucleus and cell, and their masks of the middle one.
+
+    Each is decided on the working level and refined on the image's own pixels, as a run does it;
+    halving the image counts to the background.
+    """
+    knobs, count = Parameters(), len(stack.image)
+    blur, p = knobs.background.blur, knobs.volumetric
+    volume = volume_of(stack)
+    lazy = working_volume(volume, knobs.working.resolution)
+    halving, working = clock(lambda: lazy.compute(scheduler="synchronous"))
+    factors, voxel = working_factors(volume, working), voxel_size(working)
+    z, y, x = stack.centre
+    centre = (z, y // factors[0], x // factors[1])
+    levels = grey_levels(working, knobs.background)
+    grid = Grid(stack.image.shape[1:], stack.voxel[1:], factors)
+    deciding, (resin, thresholds) = clock(
+        lambda: background_block(working.values, voxel, knobs.background, levels)
     )
-    seconds["nucleus"], seconds["cell"] = (spent - of_cell) / count, of_cell / count
+
+    def refine(masks: Masks | None) -> Refiner:
+        none = np.zeros(resin.shape, np.uint16)
+        nuclei, cells, envelope, outlines = none, none, none, []
+        if masks is not None and masks.outline is not None:
+            nuclei, cells, envelope = (
+                part.astype(np.uint16) for part in (masks.nucleus, masks.cell, masks.envelope)
+            )
+            outlines = [Outline(1, (0, 0), masks.outline)]
+        decided = Decided(nuclei, cells, envelope, resin, thresholds, outlines)
+        return Refiner(decided, grid, lambda y, x: stack.image[:, y, x], blur, p)
+
+    whole = tuple(slice(0, length) for length in grid.shape)
+    seconds = {}
+    border, _ = clock(lambda: refine(None).tile(*whole))
+    seconds["background"] = (halving + deciding + border) / count
+    method = get_method(DEFAULT_METHOD)
+    both, masks = clock(lambda: method(working.values, resin, voxel, centre, knobs))
+    of_cell, _ = clock(
+        lambda: segment_slices(working.values, masks.nucleus, resin, voxel, centre, p, trace=None)
+    )
+    of_nuclei, refiner = clock(lambda: refine(masks))
+    of_all, found = clock(lambda: refiner.tile(*whole))
+    seconds["nucleus"] = (both - of_cell + of_nuclei) / count
+    seconds["cell"] = (of_cell + of_all - border) / count
     return seconds, {
-        "background": resin[middle],
-        "nucleus": masks.nucleus[middle],
-        "cell": masks.cell[middle],
+        "background": found.background[z] > 0,
+        "nucleus": found.nuclei[z] > 0,
+        "cell": found.cells[z] > 0,
     }
+
+
+def volume_of(stack: Slices) -> xr.DataArray:
+    """The stack with its voxel size, as :func:`hela_dask.open_volume` gives it."""
+    steps = zip("zyx", stack.voxel, stack.image.shape, strict=True)
+    return xr.DataArray(
+        da.from_array(stack.image, chunks=(-1, 1024, 1024)),
+        dims=("z", "y", "x"),
+        coords={axis: (np.arange(length) + 0.5) * step for axis, step, length in steps},
+        attrs={"voxel_size": stack.voxel},
+    )
 
 
 def plain_steps(stack: Slices, clock: Timer) -> tuple[dict[str, float], dict[str, Mask]]:

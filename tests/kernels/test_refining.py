@@ -34,14 +34,16 @@ SIZE = 240
 def away() -> NDArray[np.float64]:
     """Distance in nm from the middle of a plane of 2.4 µm."""
     axis = (np.arange(SIZE) - (SIZE - 1) / 2) * FINE[0]
-    return np.hypot(axis[:, None], axis[None])
+    distance: NDArray[np.float64] = np.hypot(axis[:, None], axis[None])
+    return distance
 
 
 def crest(distance: NDArray[np.float64], radius: float) -> NDArray[np.float32]:
     """Membrane strength of a ring, and faint grain everywhere."""
     grain = np.random.default_rng(1).integers(0, 8, distance.shape)
     line = 150 * np.exp(-((distance - radius) ** 2) / (2 * 45.0**2))
-    return (grain + line).astype(np.float32)
+    lines: NDArray[np.float32] = (grain + line).astype(np.float32)
+    return lines
 
 
 def rough(mask: Mask) -> Mask:
