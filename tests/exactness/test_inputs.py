@@ -17,6 +17,7 @@ import xarray as xr
 import hela_dask.lazy as operators
 from hela_dask import store
 from hela_dask.detect import detect_cells
+from hela_dask.plan import BACKGROUND_SLAB
 from hela_dask.storage.reading import StoredArray
 from tests.exactness.runs import DEPTH, go, two_cells, without_pages
 from tests.volumes import LargestInput, make_volume
@@ -83,20 +84,24 @@ def test_detection_takes_some_planes_however_many_there_are() -> None:
     assert taken[0] == taken[1] <= (1 + 2 * 4) * 64 * 48 * 8
 
 
+Reads = dict[str, dict[str, list[int]]]
+
+
 @contextmanager
-def reads() -> Iterator[dict[str, dict[str, int]]]:
-    """For each task (by its stage and name), the bytes that it reads of each array in all."""
+def reads() -> Iterator[Reads]:
+    """For each task (by its stage and name) and each array, the bytes of all its reads."""
     from distributed.worker import thread_state  # type: ignore[attr-defined]
 
-    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    found: Reads = defaultdict(lambda: defaultdict(list))
     read = StoredArray.__getitem__
 
     def recorded(self: StoredArray, selection: Any) -> Any:
         block = read(self, selection)
         task = str(getattr(thread_state, "key", "the run itself"))
         folder = self.folder
-        kind = "masks" if "scratch" in folder.parts else f"{folder.parent.name}/{folder.name}"
-        found[task][kind] += block.nbytes
+        own = folder.parent.name == "decided"
+        kind = folder.name if own and not folder.name.isdigit() else "masks" if own else "image"
+        found[task][kind].append(block.nbytes)
         return block
 
     with pytest.MonkeyPatch.context() as patch:
@@ -104,9 +109,18 @@ def reads() -> Iterator[dict[str, dict[str, int]]]:
         yield found
 
 
-def most(found: dict[str, dict[str, int]], stage: str) -> int:
-    """The most that one task of a stage reads."""
-    return max(sum(arrays.values()) for task, arrays in found.items() if task.startswith(stage))
+def most(found: Reads, stage: str) -> int:
+    """The most that one task of a stage reads in all."""
+    return max(
+        sum(map(sum, arrays.values())) for task, arrays in found.items() if task.startswith(stage)
+    )
+
+
+def largest(found: Reads, stage: str, kind: str) -> int:
+    """The largest single read of an array by a task of a stage."""
+    return max(
+        max(arrays[kind], default=0) for task, arrays in found.items() if task.startswith(stage)
+    )
 
 
 def repeated(folder: Path, pixel: float, deep: int, wide: int) -> Path:
@@ -126,9 +140,7 @@ def repeated(folder: Path, pixel: float, deep: int, wide: int) -> Path:
     return image.path
 
 
-def read_in_a_run(
-    path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, dict[str, int]]:
+def read_in_a_run(path: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> Reads:
     """What tasks read while the first two cells are segmented."""
     without_pages(monkeypatch)
     for name, value in (
@@ -152,8 +164,8 @@ def test_tasks_of_a_run_read_no_more_of_more_slices(
     for stage in ("background", "segment", "assemble"):
         assert most(found[0], stage) == most(found[1], stage) > 0
     plane = int(np.prod(two_cells(40.0).shape[1:]))
-    # A slab of eight slices and three beside it on each side.
-    assert most(found[1], "background") <= (8 + 2 * 3) * plane
+    # A slab, and three slices beside it on each side.
+    assert most(found[1], "background") <= (BACKGROUND_SLAB + 2 * 3) * plane
 
 
 def test_a_wider_plane_is_read_by_slabs_alone_and_no_task_reads_more_of_a_cell(
@@ -163,11 +175,15 @@ def test_a_wider_plane_is_read_by_slabs_alone_and_no_task_reads_more_of_a_cell(
         read_in_a_run(repeated(tmp_path, 20.0, 1, wide), here, monkeypatch) for wide in (2, 3)
     )
     assert most(narrow, "segment") == most(wide, "segment") > 0
-    masks = [
-        max(arrays["masks"] for task, arrays in found.items() if task.startswith("assemble"))
-        for found in (narrow, wide)
-    ]
-    assert masks[0] == masks[1] > 0
-    # Of the plane, a slab of resin: eight slices.
-    plane = 3 * int(np.prod(two_cells(20.0).shape[1:]))
-    assert most(wide, "assemble") - masks[1] <= 8 * plane
+    _, height, width = two_cells(20.0).shape
+    for found, copies in ((narrow, 2), (wide, 3)):
+        # Of the plane, a slab on the working level, where pixels are twice as large.
+        plane = -(-height // 2) * -(-copies * width // 2)
+        assert largest(found, "assemble", "background") == 8 * plane
+    # Of masks, those of a cell, which differ a little: grey levels are those of the whole volume.
+    masks = sorted(largest(found, "assemble", "masks") for found in (narrow, wide))
+    assert 0 < masks[1] <= 1.5 * masks[0]
+    # Of the image, a shard at a time and the halo of the low-pass, or the box of a nucleus.
+    image = largest(narrow, "assemble", "image")
+    assert image == largest(wide, "assemble", "image")
+    assert 0 < image <= 8 * (256 + 2 * 8) ** 2
