@@ -16,14 +16,8 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology
 from hela_dask.kernels.membrane import ridge_plane
-from hela_dask.kernels.refining import (
-    grown,
-    mixed,
-    refine_nucleus,
-    refine_resin,
-    resin_halo,
-    spread,
-)
+from hela_dask.kernels.painting import grown, paint_cells, paint_nucleus
+from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
 from hela_dask.parameters import PropagateParameters, VolumetricParameters
 
 __all__ = ["Decided", "Grid", "Outline", "Refiner", "Tile"]
@@ -133,7 +127,7 @@ class _Nucleus(NamedTuple):
         )
         width = self.box[1].stop - self.box[1].start
         inside, near = (
-            np.unpackbits(bits[own[0]], axis=1, count=width)[:, own[1]].astype(bool)
+            np.unpackbits(bits[own[0]], axis=1, count=width)[:, own[1]].view(np.bool_)
             for bits in (self.inside, self.near)
         )
         return (here[0], here[1]), inside, near
@@ -184,58 +178,56 @@ class Refiner:
         shape = (len(d.resin), rows.stop - rows.start, columns.stop - columns.start)
         nuclei, cells, envelope = (np.zeros(shape, np.uint16) for _ in range(3))
         labels = Tile(nuclei, cells, envelope, np.zeros(shape, np.uint8))
-        resin = self._resin(rows, columns)
+        outer, grey = self._grey(rows, columns)
         for z in range(shape[0]):
-            labels.background[z] = resin[z]
+            resin = self._resin(z, (rows, columns), outer, grey[z])
+            labels.background[z] = resin
             if d.cells[z].any() or d.nuclei[z].any() or d.envelope[z].any():
-                self._fill(labels, z, (rows, columns), resin[z])
+                self._fill(labels, z, (rows, columns), resin)
         return labels
 
-    def _resin(self, rows: slice, columns: slice) -> Mask:
-        d, grid = self._decided, self._grid
+    def _grey(self, rows: slice, columns: slice) -> tuple[Plane, NDArray[Any]]:
+        """Grey values of a tile and what its low-pass reaches; none where there is no border."""
         part = self._coarse((rows, columns))
-        outer = self._around((rows, columns), resin_halo(self._blur, grid.pixel))
-        wanted = any(
-            near[part].any() and not np.isnan(at)
-            for near, at in zip(self._near, d.thresholds, strict=True)
-        )
-        grey = self._read(*outer) if wanted else np.zeros((len(d.resin), 0, 0), np.uint8)
-        return np.stack(
-            [
-                refine_resin(
-                    grey[z],
-                    (outer[0].start, outer[1].start),
-                    (rows, columns),
-                    d.resin[z],
-                    self._near[z],
-                    d.thresholds[z],
-                    factors=grid.factors,
-                    pixel=grid.pixel,
-                    blur=self._blur,
-                )
-                for z in range(len(d.resin))
-            ]
+        outer = self._around((rows, columns), resin_halo(self._blur, self._grid.pixel))
+        known = zip(self._near, self._decided.thresholds, strict=True)
+        if any(near[part].any() and not np.isnan(at) for near, at in known):
+            return outer, self._read(*outer)
+        return outer, np.zeros((len(self._near), 0, 0), np.uint8)
+
+    def _resin(self, z: int, tile: Plane, outer: Plane, grey: NDArray[Any]) -> Mask:
+        """Resin of one slice of a tile, by the grey values of `outer`."""
+        return refine_resin(
+            grey,
+            (outer[0].start, outer[1].start),
+            tile,
+            self._decided.resin[z],
+            self._near[z],
+            self._decided.thresholds[z],
+            factors=self._grid.factors,
+            pixel=self._grid.pixel,
+            blur=self._blur,
         )
 
     def _fill(self, labels: Tile, z: int, tile: Plane, resin: Mask) -> None:
         """Cells, nuclei and envelopes of one slice of a tile."""
-        d, factors = self._decided, self._grid.factors
-        claimed = spread(self._grown[z], *tile, factors)
-        alone = spread(
-            np.where(d.cells[z] > 0, 0, np.maximum(d.nuclei[z], d.envelope[z])), *tile, factors
-        )
-        labels.cells[z] = np.where(resin, 0, claimed)
+        d, factors, claimed = self._decided, self._grid.factors, self._grown[z]
+        alone = np.where(d.cells[z] > 0, 0, np.maximum(d.nuclei[z], d.envelope[z]))
+        top, left = (part.start for part in tile)
+        paint_cells(labels.cells[z], resin, claimed, (top, left, *factors))
         for nucleus in self._nuclei[z]:
             cut = nucleus.cut(tile)
             if cut is None:
                 continue
             here, inside, near = cut
-            own, bare = claimed[here] == nucleus.label, alone[here] == nucleus.label
-            inside &= own | bare
-            labels.nuclei[z][here][inside] = nucleus.label
-            labels.cells[z][here][inside & own] = nucleus.label
-            ring = near & ~inside & (bare | (labels.cells[z][here] == nucleus.label))
-            labels.envelope[z][here][ring & ~resin[here]] = nucleus.label
+            paint_nucleus(
+                (labels.nuclei[z][here], labels.cells[z][here], labels.envelope[z][here]),
+                (inside, near),
+                nucleus.label,
+                resin[here],
+                (claimed, alone),
+                (top + here[0].start, left + here[1].start, *factors),
+            )
 
     def _refine_nuclei(self) -> list[list[_Nucleus]]:
         """The nuclei of each slice."""
@@ -261,17 +253,7 @@ class Refiner:
         height, width = outline.planes.shape[1:]
         y, x = outline.origin
         rough[y : y + height, x : x + width] = outline.planes[z]
-        resin = refine_resin(
-            here,
-            (fine[0].start, fine[1].start),
-            fine,
-            d.resin[z],
-            self._near[z],
-            d.thresholds[z],
-            factors=grid.factors,
-            pixel=grid.pixel,
-            blur=self._blur,
-        )
+        resin = self._resin(z, fine, fine, here)
         inside = refine_nucleus(
             ridge_plane(here, p.line_sigma, grid.pixel),
             rough[coarse],

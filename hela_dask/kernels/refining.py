@@ -16,42 +16,21 @@ from scipy import ndimage
 from hela_dask.kernels import morphology
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
+from hela_dask.kernels.painting import Factors, Place, spread
 
-__all__ = ["grown", "mixed", "refine_nucleus", "refine_resin", "resin_halo", "spread"]
+__all__ = ["mixed", "refine_nucleus", "refine_resin", "resin_halo"]
 
 Mask = NDArray[np.bool_]
 Grey = NDArray[np.float32]
-Factors = tuple[int, int]
 
 _TRUNCATE = 3.0  # standard deviations at which the low-pass is cut
-_BLOCK = 32  # coarse pixels: the low-pass is taken on squares of these where there is a border
-
-
-def spread(plane: NDArray[Any], rows: slice, columns: slice, factors: Factors) -> NDArray[Any]:
-    """Some rows and columns of a fine plane, each pixel with the value of its coarse one."""
-    fine = np.empty((rows.stop - rows.start, columns.stop - columns.start), plane.dtype)
-    _spread(np.ascontiguousarray(plane), fine, rows.start, columns.start, *factors)
-    return fine
+_BLOCK = 8  # coarse pixels: the low-pass is taken on squares of these where there is a border
 
 
 def mixed(resin: Mask) -> Mask:
     """Coarse pixels that have both resin and tissue among their neighbours and themselves."""
     tissue_near = ~ndimage.binary_erosion(resin, morphology.EIGHT, border_value=1)
     found: Mask = ndimage.binary_dilation(resin, morphology.EIGHT) & tissue_near
-    return found
-
-
-def grown(cells: NDArray[Any], resin: Mask) -> NDArray[Any]:
-    """Labels of a coarse plane, and in the resin those beside it: of several the lowest.
-
-    So tissue that the coarse pixels were too large to show has an owner.
-    """
-    if not cells.any():
-        return cells
-    top = np.iinfo(cells.dtype).max
-    lowest = ndimage.minimum_filter(np.where(cells > 0, cells, top), 3, mode="nearest")
-    taken = resin & (cells == 0) & (lowest < top)
-    found: NDArray[Any] = np.where(taken, lowest, cells)
     return found
 
 
@@ -105,20 +84,9 @@ def refine_resin(
     if math.isnan(threshold) or not here.any():
         return fine
     bright = np.zeros(fine.shape, dtype=bool)
-    sigma, halo = tuple(blur / size for size in pixel), resin_halo(blur, pixel)
-    shift = tuple(at.start - begin for at, begin in zip(tile, origin, strict=True))
-    for box in _blocks(here, factors, fine.shape):
-        low = [part.start + by for part, by in zip(box, shift, strict=True)]
-        high = [part.stop + by for part, by in zip(box, shift, strict=True)]
-        first = [max(0, at - more) for at, more in zip(low, halo, strict=True)]
-        outer = tuple(
-            slice(at, end + more) for at, end, more in zip(first, high, halo, strict=True)
-        )
-        smooth = ndimage.gaussian_filter(grey[outer], sigma, output=np.float32, truncate=_TRUNCATE)
-        inner = tuple(
-            slice(at - skip, end - skip) for at, end, skip in zip(low, high, first, strict=True)
-        )
-        bright[box] = smooth[inner] >= threshold
+    weights = _weights(blur / pixel[0]), _weights(blur / pixel[1])
+    place = rows.start - origin[0], columns.start - origin[1], *factors
+    _brighter(grey, bright, here, place, weights, threshold)
     _settle(fine, bright, np.ascontiguousarray(resin[part]), here, *factors)
     return fine
 
@@ -172,32 +140,84 @@ def _coarse(
     return y, x
 
 
-def _blocks(here: Mask, factors: Factors, shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Squares of the tile that hold a border, in fine pixels."""
-    return [
-        (
-            slice(y * factors[0], min((y + _BLOCK) * factors[0], shape[0])),
-            slice(x * factors[1], min((x + _BLOCK) * factors[1], shape[1])),
-        )
-        for y in range(0, here.shape[0], _BLOCK)
-        for x in range(0, here.shape[1], _BLOCK)
-        if here[y : y + _BLOCK, x : x + _BLOCK].any()
-    ]
+def _weights(sigma: float) -> Grey:
+    """Of a low-pass: the middle one, then those on either side."""
+    at = np.arange(int(_TRUNCATE * sigma + 0.5) + 1)
+    bell = np.exp(-0.5 * (at / sigma) ** 2) if sigma > 0 else np.ones(1)
+    weights: Grey = (bell / (2 * bell.sum() - bell[0])).astype(np.float32)
+    return weights
 
 
 @compiled
-def _spread(
-    plane: NDArray[Any], fine: NDArray[Any], top: int, left: int, height: int, width: int
+def _brighter(
+    grey: NDArray[Any],
+    bright: Mask,
+    here: Mask,
+    place: Place,
+    weights: tuple[Grey, Grey],
+    threshold: float,
 ) -> None:
-    last_y, last_x = plane.shape[0] - 1, plane.shape[1] - 1
-    for y in range(fine.shape[0]):
-        row = plane[min((y + top) // height, last_y)]
-        at, rest = left // width, left % width
-        for x in range(fine.shape[1]):
-            fine[y, x] = row[min(at, last_x)]
-            rest += 1
-            if rest == width:
-                at, rest = at + 1, 0
+    """Where the low-pass of grey values is at least the threshold, in blocks with a border."""
+    top, left, height, width = place
+    weights_y, weights_x = weights
+    rows, columns = bright.shape
+    last_y, last_x = grey.shape[0] - 1, grey.shape[1] - 1
+    reach_y, reach_x = len(weights_y) - 1, len(weights_x) - 1
+    line = np.empty(_BLOCK * width + width + 2 * reach_x, np.float32)
+    summed = np.empty((_BLOCK * height + height + 2 * reach_y, len(line)), np.float32)
+    for block_y in range(0, here.shape[0], _BLOCK):
+        for block_x in range(0, here.shape[1], _BLOCK):
+            if not here[block_y : block_y + _BLOCK, block_x : block_x + _BLOCK].any():
+                continue
+            y0, x0 = block_y * height, block_x * width
+            y1, x1 = min(y0 + _BLOCK * height, rows), min(x0 + _BLOCK * width, columns)
+            size = x1 - x0
+            for j in range(y1 - y0 + 2 * reach_y):
+                row = grey[_reflect(y0 + top - reach_y + j, last_y)]
+                first = x0 + left - reach_x
+                if first >= 0 and first + size + 2 * reach_x <= len(row):
+                    line[: size + 2 * reach_x] = row[first : first + size + 2 * reach_x]
+                else:
+                    for i in range(size + 2 * reach_x):
+                        line[i] = row[_reflect(first + i, last_x)]
+                _weigh(line, summed[j, :size], weights_x)
+            for j in range(y1 - y0):
+                _weigh_rows(summed[j : j + 2 * reach_y + 1], line[:size], weights_y)
+                for i in range(size):
+                    bright[y0 + j, x0 + i] = line[i] >= threshold
+
+
+@compiled
+def _weigh(line: Grey, out: Grey, weights: Grey) -> None:
+    """Weighted means along a line that is longer than what comes out by the reach on each side."""
+    size, reach = len(out), len(weights) - 1
+    middle = line[reach : reach + size]
+    for i in range(size):
+        out[i] = weights[0] * middle[i]
+    for k in range(1, reach + 1):
+        low, high, weight = line[reach - k : reach - k + size], line[reach + k :], weights[k]
+        for i in range(size):
+            out[i] += weight * (low[i] + high[i])
+
+
+@compiled
+def _weigh_rows(rows: Grey, out: Grey, weights: Grey) -> None:
+    """Weighted means across rows."""
+    reach = len(weights) - 1
+    for i in range(len(out)):
+        out[i] = weights[0] * rows[reach, i]
+    for k in range(1, reach + 1):
+        low, high, weight = rows[reach - k], rows[reach + k], weights[k]
+        for i in range(len(out)):
+            out[i] += weight * (low[i] + high[i])
+
+
+@compiled
+def _reflect(at: int, last: int) -> int:
+    """A place of a line of pixels that is mirrored at its ends."""
+    while at < 0 or at > last:
+        at = -at - 1 if at < 0 else 2 * last + 1 - at
+    return at
 
 
 @compiled

@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 from hela_dask.kernels import morphology
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
 from hela_dask.kernels.grid import coarsen
-from hela_dask.kernels.refining import (
-    grown,
-    mixed,
-    refine_nucleus,
-    refine_resin,
-    resin_halo,
-    spread,
-)
+from hela_dask.kernels.painting import grown, spread
+from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
 from tests.drawn import iou
 
 Mask = NDArray[np.bool_]

@@ -1,0 +1,130 @@
+"""Labels of coarse pixels on fine ones: who owns a tile, and the nuclei in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hela_dask.kernels.compiled import compiled
+
+__all__ = ["Factors", "Place", "grown", "paint_cells", "paint_nucleus", "spread"]
+
+Mask = NDArray[np.bool_]
+Factors = tuple[int, int]
+"""Fine pixels in a coarse one, y and x."""
+Place = tuple[int, int, int, int]
+"""Row and column of the plane that an array begins at, and fine pixels in a coarse one (y, x)."""
+
+
+def spread(plane: NDArray[Any], rows: slice, columns: slice, factors: Factors) -> NDArray[Any]:
+    """Some rows and columns of a fine plane, each pixel with the value of its coarse one."""
+    fine = np.empty((rows.stop - rows.start, columns.stop - columns.start), plane.dtype)
+    _spread(np.ascontiguousarray(plane), fine, rows.start, columns.start, *factors)
+    return fine
+
+
+def grown(cells: NDArray[Any], resin: Mask) -> NDArray[Any]:
+    """Labels of a coarse plane, and in the resin those beside it: of several the lowest.
+
+    So tissue that the coarse pixels were too large to show has an owner.
+    """
+    if not cells.any():
+        return cells
+    top = np.iinfo(cells.dtype).max
+    lowest = ndimage.minimum_filter(np.where(cells > 0, cells, top), 3, mode="nearest")
+    taken = resin & (cells == 0) & (lowest < top)
+    found: NDArray[Any] = np.where(taken, lowest, cells)
+    return found
+
+
+@compiled
+def paint_cells(cells: NDArray[Any], resin: Mask, owners: NDArray[Any], place: Place) -> None:
+    """Own the tissue of a tile, in place: each pixel by whom its coarse one belongs to.
+
+    Parameters
+    ----------
+    cells
+        (y, x) labels of the tile; only tissue is written.
+    resin
+        (y, x), of the tile.
+    owners
+        (y, x) labels of the whole coarse plane, see :func:`grown`.
+    place
+        Of the tile.
+    """
+    top, left, height, width = place
+    last_y, last_x = owners.shape[0] - 1, owners.shape[1] - 1
+    for y in range(cells.shape[0]):
+        row = owners[min((y + top) // height, last_y)]
+        at, rest = left // width, left % width
+        for x in range(cells.shape[1]):
+            if not resin[y, x]:
+                cells[y, x] = row[min(at, last_x)]
+            rest += 1
+            if rest == width:
+                at, rest = at + 1, 0
+
+
+@compiled
+def paint_nucleus(
+    labels: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    nucleus: tuple[Mask, Mask],
+    label: int,
+    resin: Mask,
+    owners: tuple[NDArray[Any], NDArray[Any]],
+    place: Place,
+) -> None:
+    """A nucleus and its envelope into a part of a tile, where nobody else owns it, in place.
+
+    Parameters
+    ----------
+    labels
+        (y, x) nuclei, cells and envelopes of the part.
+    nucleus
+        (y, x) the nucleus, and what is at most the envelope's width from it.
+    label
+        Of the cell.
+    resin
+        (y, x), of the part.
+    owners
+        (y, x) of the whole coarse plane: labels of cells, see :func:`grown`, and of nuclei and
+        envelopes without a cell.
+    place
+        Of the part.
+    """
+    top, left, height, width = place
+    nuclei, cells, envelope = labels
+    inside, near = nucleus
+    claimed, alone = owners
+    last_y, last_x = claimed.shape[0] - 1, claimed.shape[1] - 1
+    for y in range(near.shape[0]):
+        v = min((y + top) // height, last_y)
+        for x in range(near.shape[1]):
+            if not near[y, x]:
+                continue
+            u = min((x + left) // width, last_x)
+            own, bare = claimed[v, u] == label, alone[v, u] == label
+            if inside[y, x] and (own or bare):
+                nuclei[y, x] = label
+                if own:
+                    cells[y, x] = label
+            elif not resin[y, x] and (bare or cells[y, x] == label):
+                envelope[y, x] = label
+
+
+@compiled
+def _spread(
+    plane: NDArray[Any], fine: NDArray[Any], top: int, left: int, height: int, width: int
+) -> None:
+    last_y, last_x = plane.shape[0] - 1, plane.shape[1] - 1
+    for y in range(fine.shape[0]):
+        row = plane[min((y + top) // height, last_y)]
+        at, rest = left // width, left % width
+        for x in range(fine.shape[1]):
+            fine[y, x] = row[min(at, last_x)]
+            rest += 1
+            if rest == width:
+                at, rest = at + 1, 0
