@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.kernels.counting import count_pairs
 
 __all__ = [
     "IOU_THRESHOLDS",
@@ -94,16 +95,17 @@ def contingency(prediction: Integers, truth: Integers) -> Contingency:
         raise InputError(f"label arrays of shape {prediction.shape} and {truth.shape} do not match")
     if prediction.size == 0:
         return sum_contingencies([])
+    tops = _largest(prediction), _largest(truth)
+    if (tops[0] + 1) * (tops[1] + 1) <= max(1 << 20, prediction.size):
+        table = np.zeros((tops[0] + 1, tops[1] + 1), np.int64)
+        count_pairs(prediction.ravel(), truth.ravel(), table)
+        p, t = np.nonzero(table)
+        return Contingency(p, t, table[p, t])
     if prediction.size > _AT_ONCE:
         parts = -(-prediction.size // _AT_ONCE)
         pieces = (np.array_split(labels.ravel(), parts) for labels in (prediction, truth))
         return sum_contingencies([contingency(p, t) for p, t in zip(*pieces, strict=True)])
-    p, t = _whole(prediction), _whole(truth)
-    width = int(t.max()) + 1
-    if (int(p.max()) + 1) * width <= max(1 << 20, p.size):
-        counts = np.bincount(p * width + t)
-        keys = np.flatnonzero(counts)
-        return Contingency(keys // width, keys % width, counts[keys].astype(np.int64))
+    p, t = (labels.ravel().astype(np.int64) for labels in (prediction, truth))
     p_ids, p = np.unique(p, return_inverse=True)
     t_ids, t = np.unique(t, return_inverse=True)
     keys, counts = np.unique(p * t_ids.size + t, return_counts=True)
@@ -111,12 +113,14 @@ def contingency(prediction: Integers, truth: Integers) -> Contingency:
     return Contingency(*pairs, counts.astype(np.int64))
 
 
-def _whole(labels: Integers) -> NDArray[np.int64]:
+def _largest(labels: Integers) -> int:
+    """The largest label, of labels that may be counted."""
     if labels.dtype.kind == "i" and labels.min() < 0:
         raise InputError(f"labels must not be negative, found {labels.min()}")
-    if labels.dtype == np.uint64 and labels.max() > np.iinfo(np.int64).max:
-        raise InputError(f"labels above 2**63 are not supported, found {labels.max()}")
-    return labels.ravel().astype(np.int64)
+    top = int(labels.max())
+    if top > np.iinfo(np.int64).max:
+        raise InputError(f"labels above 2**63 are not supported, found {top}")
+    return top
 
 
 def sum_contingencies(tables: Sequence[Contingency]) -> Contingency:

@@ -1,4 +1,4 @@
-"""Voxels and box of every label of a block, in one pass."""
+"""Voxels of labels and of pairs of labels, in one pass along their runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
 
-__all__ = ["count_labels"]
+__all__ = ["count_labels", "count_pairs"]
 
 
 @compiled
@@ -40,3 +40,23 @@ def count_labels(labels: NDArray[Any], found: NDArray[np.int64]) -> None:
                 row[1], row[2] = min(row[1], z), max(row[2], z + 1)
                 row[3], row[4] = min(row[3], y), max(row[4], y + 1)
                 row[5], row[6] = min(row[5], start), max(row[6], x)
+
+
+@compiled
+def count_pairs(one: NDArray[Any], other: NDArray[Any], found: NDArray[np.int64]) -> None:
+    """Add up the pairs of labels of two lines of voxels, in place.
+
+    Parameters
+    ----------
+    one, other
+        (n,) whole numbers of 0 or more.
+    found
+        (largest of one + 1, largest of other + 1) voxels of each pair.
+    """
+    at, size = 0, len(one)
+    while at < size:
+        label, start = one[at], at
+        beside = other[at]
+        while at < size and one[at] == label and other[at] == beside:
+            at += 1
+        found[int(label), int(beside)] += at - start
