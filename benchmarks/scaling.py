@@ -1,8 +1,9 @@
 """Time per voxel and memory of a worker, as the volume grows: ``python -m benchmarks.scaling``.
 
-A phantom of two cells is mirror-tiled in y and x to 4, 16 and 64 times its size, so that cells stay
-whole and each volume holds the same cells, only more of them; each is run with one and with two
-workers. The windows are as wide as a cell's share of the unit, so that they are alike at all sizes.
+A phantom of two cells is mirror-tiled to 4 and 16 times its plane, and that to 4 times its depth:
+each volume holds the same cells, only more of them, and all are whole. Each is run with one and
+with two workers. The windows are as wide as a cell's share of the unit, so they are alike at all
+sizes.
 
 What is measured is kept in ``FOLDER/scaling.json``, a run at a time, so that the same command goes
 on where it was interrupted; ``--write`` puts figures and figure beside the page.
@@ -36,6 +37,7 @@ from hela_dask.storage.metadata import read_image
 __all__ = ["MULTIPLES", "mirrored", "spread", "tiles", "verdict"]
 
 MULTIPLES = (1, 4, 16, 64)
+PLANE = 16
 FLAT = 1.15
 PER_VOXEL = 1.3
 DIAMETER, EXTENT = 8.0, (8500.0, 12800.0, 25600.0)  # µm; nm of a unit with two cells side by side
@@ -43,20 +45,22 @@ DIAMETER, EXTENT = 8.0, (8500.0, 12800.0, 25600.0)  # µm; nm of a unit with two
 PARAMETERS = {"region": {"width": 12800.0, "depth": 8500.0, "room": 1.5, "cut_room": 1.5}}
 
 
-def tiles(multiple: int) -> int:
-    """Tiles along y and along x of a volume so many times the unit."""
-    side = math.isqrt(multiple)
-    if side**2 != multiple:
-        raise SystemExit(f"a multiple is a square number (1, 4, 16, 64), not {multiple}")
-    return side
+def tiles(multiple: int) -> tuple[int, int, int]:
+    """Units along z, y and x of a volume so many times the unit.
+
+    It grows in the plane to 16 times, as wide as microscopes make them, and then along z.
+    """
+    plane = min(multiple, PLANE)
+    side, deep = math.isqrt(plane), multiple // plane
+    if side**2 != plane or deep * plane != multiple:
+        raise SystemExit(f"a multiple is 1, 4, 16, or a number of times {PLANE}, not {multiple}")
+    return deep, side, side
 
 
-def mirrored(block: NDArray[Any], count: int) -> NDArray[Any]:
-    """A block (z, y, x) beside its mirror images, `count` along y and x: no seams."""
-    for axis in (1, 2):
-        parts = [block if k % 2 == 0 else np.flip(block, axis) for k in range(count)]
-        block = np.concatenate(parts, axis)
-    return block
+def mirrored(block: NDArray[Any], count: int, axis: int) -> NDArray[Any]:
+    """A block beside its mirror images, `count` along an axis: no seams."""
+    parts = [block if k % 2 == 0 else np.flip(block, axis) for k in range(count)]
+    return np.concatenate(parts, axis)
 
 
 def make_volume(folder: Path, multiple: int, voxel: tuple[float, float, float]) -> Path:
@@ -71,11 +75,15 @@ def make_volume(folder: Path, multiple: int, voxel: tuple[float, float, float]) 
     if _complete(path):
         return path
     image = hd.open_volume(unit, level=0).values
-    side = tiles(multiple)
-    shape = [image.shape[0], *(length * side for length in image.shape[1:])]
+    deep, *wide = tiles(multiple)
+    image = mirrored(image, deep, 0)
+    shape = [image.shape[0], *(n * length for n, length in zip(wide, image.shape[1:], strict=True))]
     target = store.create_image(path, shape, image.dtype, voxel, name="tiles", overwrite=True)
     for z0, z1 in store.slabs(target):
-        store.write_slab(target, z0, mirrored(image[z0:z1], side))
+        slab = image[z0:z1]
+        for axis, count in zip((1, 2), wide, strict=True):
+            slab = mirrored(slab, count, axis)
+        store.write_slab(target, z0, slab)
     return path
 
 

@@ -146,13 +146,18 @@ def test_a_stage_has_its_share_of_what_the_machine_can(run: Path) -> None:
 
 def test_mirror_tiles_have_no_seams() -> None:
     block = np.arange(2 * 3 * 4).reshape(2, 3, 4)
-    whole = mirrored(block, 2)
+    whole = mirrored(mirrored(block, 2, 1), 2, 2)
     assert whole.shape == (2, 6, 8)
     np.testing.assert_array_equal(whole[:, :3, :4], block)
     np.testing.assert_array_equal(whole, whole[:, ::-1, ::-1])
     np.testing.assert_array_equal(whole[:, 2], whole[:, 3])
-    assert [tiles(multiple) for multiple in (1, 4, 16, 64)] == [1, 2, 4, 8]
-    with pytest.raises(SystemExit, match="square"):
+    assert [tiles(multiple) for multiple in (1, 4, 16, 64)] == [
+        (1, 1, 1),
+        (1, 2, 2),
+        (1, 4, 4),
+        (4, 4, 4),
+    ]
+    with pytest.raises(SystemExit, match="not 8"):
         tiles(8)
 
 
