@@ -54,8 +54,16 @@ def _headline(found: Found) -> list[str]:
     return [
         f"**{shape} voxels on {run['dask']['workers']} workers of one thread: "
         f"{run['wall'] / 60:.0f} minutes, {peak:.1f} GiB at most in any of them.** "
-        f"{cells} cells were found, in {tasks} tasks.{moved}"
+        f"{cells} cells were found, in {tasks} tasks.{moved}{_scored(run)}"
     ]
+
+
+def _scored(run: Found) -> str:
+    told = [
+        f"{score['ji']:.3f} of {name} (F1 at 0.5: {score['f1']:.3f})"
+        for name, score in run.get("scores", {}).items()
+    ]
+    return f" Mean Jaccard index against the truth: {', '.join(told)}." if told else ""
 
 
 def _total(run: Found, name: str) -> float | None:

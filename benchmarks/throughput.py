@@ -8,6 +8,7 @@ measured here: arrays copied in memory, and files written, flushed, dropped from
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import tempfile
@@ -110,6 +111,20 @@ def workers(run: Path) -> list[dict[str, Any]]:
     return [found[name] for name in sorted(found)]
 
 
+def scores(run: Path) -> dict[str, dict[str, float]]:
+    """Mean JI of nuclei and cells that match a true one, and F1 at 0.5, of a run with a truth."""
+    path = run / "scores.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {
+        name: {
+            "ji": known[name]["instances"]["mean_iou"],
+            "f1": known[name]["instances"]["thresholds"][0]["f1"],
+        }
+        for name in ("nucleus", "cell")
+        if isinstance(known.get(name, {}).get("instances"), dict)
+    }
+
+
 def _sum(rows: list[dict[str, Any]], name: str) -> float | None:
     values = [row.get(name) for row in rows]
     known = [float(value) for value in values if value is not None]
@@ -151,7 +166,8 @@ def measure(run: Path, scratch: Path | None = None) -> dict[str, Any]:
             name: facts["dask"].get(name) for name in ("workers", "threads", "memory_of_a_worker")
         },
         "run_command": facts.get("machine", {}).get("command", []),
-        "wall": sum(facts["timings"].values()),
+        "wall": sum(wall for stage, wall in facts["timings"].items() if stage != "score"),
+        "scores": scores(run),
         "stages": by_stage,
         "workers": workers(run),
         "limits": limits,
@@ -180,6 +196,8 @@ def show(found: dict[str, Any]) -> None:
             _text(row["of"]["disk"], ".1%"),
         ]
         print(f"{name:<12}" + "".join(f"{cell:>12}" for cell in cells))
+    for name, score in found["scores"].items():
+        print(f"{name}: mean JI {score['ji']:.4f}, F1 at 0.5 {score['f1']:.3f}")
     for k, row in enumerate(found["workers"], 1):
         print(f"worker {k}: {row['tasks']} tasks, {row['busy']:.0f} s, {row['peak']:.0f} MiB")
 

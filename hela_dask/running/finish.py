@@ -81,10 +81,10 @@ def finish_run(
     done = job.markers.result("report", "all", of)
     report = setup.run / "report.html"
     if done is None or not report.exists() or pipeline.session.started:
-        pipeline.progress.stage("report", 1)
         store.write_table(setup.run / "cells", cells)
         _describe_labels(pipeline, cells)
         scores = _score(pipeline)
+        pipeline.progress.stage("report", 1)
         record.facts.update(
             labels={name: str(path.absolute()) for name, path in pipeline.label_paths.items()},
             grey_levels=asdict(job.levels),
@@ -145,8 +145,11 @@ def _score(pipeline: Pipeline) -> dict[str, Any]:
     if setup.truth is None:
         path.unlink(missing_ok=True)
         return {}
+    pipeline.progress.stage("score", 1)
     scores = score_run(setup.truth, pipeline.label_paths)
     store.write_json(path, scores)
+    pipeline.progress.advance()
+    pipeline.progress.end_stage()
     return scores
 
 
