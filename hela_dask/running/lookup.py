@@ -20,7 +20,7 @@ from hela_dask.running.prepare import made_by, run_folder
 from hela_dask.running.stages import resin_path
 from hela_dask.running.tables import select_cells
 from hela_dask.storage.scratch import read_scratch
-from hela_dask.volume import open_volume, read_image, working_volume
+from hela_dask.volume import open_volume, read_image, working_factors, working_volume
 
 __all__ = ["FinishedCell", "find_cell"]
 
@@ -88,7 +88,10 @@ class FinishedCell:
                 f"the labels {name!r} of {self.run} are gone or another run's by now: start "
                 f"hela-dask run {self.store} --out {self.run} again"
             )
-        return open_volume(path, self.resolution)
+        labels, working = open_volume(path, self.resolution), self.working()
+        # Pyramids end where planes are small; further down they go on by every second pixel.
+        y, x = working_factors(labels, working)
+        return labels[:, ::y, ::x]
 
 
 def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> FinishedCell:
