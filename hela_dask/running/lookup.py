@@ -60,6 +60,10 @@ class FinishedCell:
         """Of the level that was decided on, nm."""
         return self.parameters.working.resolution
 
+    @property
+    def _again(self) -> str:
+        return f"start hela-dask run {self.store} --out {self.run} again"
+
     def working(self) -> xr.DataArray:
         """The level of the image that was decided on, lazily."""
         return working_volume(self.store, self.resolution)
@@ -72,7 +76,10 @@ class FinishedCell:
         MissingInputError
             When it is gone.
         """
-        return np.asarray(read_scratch(resin_path(self.run))[window]) > 0
+        path = resin_path(self.run)
+        if not path.is_dir():
+            raise MissingInputError(f"the background of {self.run} is gone: {self._again}")
+        return np.asarray(read_scratch(path)[window]) > 0
 
     def labels(self, name: str) -> xr.DataArray:
         """A label group of the run on the level that was decided on, lazily.
@@ -85,8 +92,7 @@ class FinishedCell:
         path = self.folder.labels(name)
         if path is None or not made_by(path, self.run):
             raise MissingInputError(
-                f"the labels {name!r} of {self.run} are gone or another run's by now: start "
-                f"hela-dask run {self.store} --out {self.run} again"
+                f"the labels {name!r} of {self.run} are gone or another run's by now: {self._again}"
             )
         labels, working = open_volume(path, self.resolution), self.working()
         # Pyramids end where planes are small; further down they go on by every second pixel.
