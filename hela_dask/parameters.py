@@ -57,7 +57,10 @@ class WorkingParameters(_Stage):
     """The level that is decided on; its outlines are then refined on the image's own pixels."""
 
     resolution: float = knob(
-        40.0, "resin, nuclei and cells are decided on pixels of at most this size, nm", low=1.0
+        40.0,
+        "resin, nuclei and cells are decided on pixels of at most this size, nm",
+        low=1.0,
+        high=400.0,
     )
 
 

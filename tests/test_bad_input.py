@@ -203,6 +203,32 @@ def test_an_option_of_run_that_makes_no_sense(
     assert value in sentence or option in sentence
 
 
+def test_shards_that_tasks_would_share(refuse: Callable[..., str]) -> None:
+    _stack()
+    cut = ["--chunks", "1", "16", "16", "--shards", "2", "24", "32"]
+    sentence = refuse("convert", "slices", "a.ome.zarr", *SIZE, *cut)
+    assert "(2, 24, 32)" in sentence
+    assert "(2, 16, 32) are" in sentence
+
+
+@pytest.mark.parametrize("memory", ["64MiB", "300MiB"])
+def test_a_memory_that_no_task_fits_in(refuse: Callable[..., str], memory: str) -> None:
+    sentence = refuse("run", _volume(), "--workers", "1", "--memory", memory)
+    assert "background of 4 slices of 64 x 64 pixels takes about" in sentence
+    assert "--memory" in sentence
+
+
+def test_a_chunk_that_is_damaged(refuse: Callable[..., str]) -> None:
+    store = _volume()
+    file = Path(store, "0/c/0/0/0")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:400] + bytes(byte ^ 255 for byte in whole[400:500]) + whole[500:])
+    sentence = refuse("run", store, "--quiet", leaves="a.ome.run")
+    assert "chunk (0, 0, 0)" in sentence
+    assert "0/c/0/0/0 is damaged" in sentence
+    assert not Path(store, "labels").exists()
+
+
 def test_label_volumes_of_different_shape(refuse: Callable[..., str]) -> None:
     np.save("a.npy", np.ones((4, 30, 30), np.uint8))
     np.save("b.npy", np.ones((4, 31, 30), np.uint8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,32 @@ def test_masks_that_others_began_to_write_are_made_again(
 
     with monkeypatch.context() as disk:
         disk.setattr("hela_dask.store.write_scratch", full)
-        assert go(scene, here, parameters=OTHERS).exit_code == 3
+        with pytest.raises(StorageError, match="no space"):
+            go(scene, here, parameters=OTHERS)
+    check_labels(go(scene, here), expected)
+
+
+@pytest.mark.parametrize("lost", ["decided", "decided/background", "decided/00002"])
+def test_what_was_decided_may_be_deleted_by_hand(
+    scene: Path, here: Any, calls: dict[str, Any], lost: str
+) -> None:
+    first = go(scene, here)
+    expected, cells = first.labels["cells"].values, sorted(calls["segment"])
+    done = {path: path.stat().st_mtime_ns for path in (first.path / "done").glob("assemble-*")}
+    shutil.rmtree(first.path / lost)
+    calls["segment"], calls["background"] = [], 0
+    check_labels(go(scene, here), expected)
+    again = {"decided": cells, "decided/background": [], "decided/00002": [2]}
+    assert sorted(calls["segment"]) == again[lost]
+    assert (calls["background"] > 0) == (lost != "decided/00002")
+    # What is decided again is the same, so the labels are left as they are.
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+
+
+def test_another_working_level_and_back(scene: Path, here: Any, calls: dict[str, Any]) -> None:
+    expected = go(scene, here).labels["cells"].values
+    other = go(scene, here, parameters={"working": {"resolution": 320.0}})
+    assert (other.labels["cells"].values != expected).mean() < 0.01
     check_labels(go(scene, here), expected)
 
 

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from hela_dask.errors import HelaDaskError, ResourceError
+from hela_dask.errors import HelaDaskError, ResourceError, StorageError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -84,7 +84,7 @@ def run_units(
         What the units are, for the display: ``"cells"``, ``"slabs"``.
     on_failure : callable (unit, sentence) -> result, optional
         What a unit that broke its worker, or raised, counts as. Without it, the run ends with
-        an error.
+        an error; so it does where a unit cannot be written, as no other could be.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def run_units(
     for unit, outcome in _outcomes(client, task, job, waiting):
         if isinstance(outcome, dict):
             results[unit.name] = outcome
-        elif on_failure is not None:
+        elif on_failure is not None and not isinstance(outcome, StorageError):
             results[unit.name] = on_failure(unit, f"{type(outcome).__name__}: {outcome}")
         else:
             raise outcome

@@ -20,7 +20,7 @@ from hela_dask.running.prepare import made_by, run_folder
 from hela_dask.running.stages import resin_path
 from hela_dask.running.tables import select_cells
 from hela_dask.storage.scratch import read_scratch
-from hela_dask.volume import open_volume, read_image, working_volume
+from hela_dask.volume import open_volume, read_image, working_factors, working_volume
 
 __all__ = ["FinishedCell", "find_cell"]
 
@@ -60,6 +60,10 @@ class FinishedCell:
         """Of the level that was decided on, nm."""
         return self.parameters.working.resolution
 
+    @property
+    def _again(self) -> str:
+        return f"start hela-dask run {self.store} --out {self.run} again"
+
     def working(self) -> xr.DataArray:
         """The level of the image that was decided on, lazily."""
         return working_volume(self.store, self.resolution)
@@ -72,7 +76,10 @@ class FinishedCell:
         MissingInputError
             When it is gone.
         """
-        return np.asarray(read_scratch(resin_path(self.run))[window]) > 0
+        path = resin_path(self.run)
+        if not path.is_dir():
+            raise MissingInputError(f"the background of {self.run} is gone: {self._again}")
+        return np.asarray(read_scratch(path)[window]) > 0
 
     def labels(self, name: str) -> xr.DataArray:
         """A label group of the run on the level that was decided on, lazily.
@@ -85,10 +92,12 @@ class FinishedCell:
         path = self.folder.labels(name)
         if path is None or not made_by(path, self.run):
             raise MissingInputError(
-                f"the labels {name!r} of {self.run} are gone or another run's by now: start "
-                f"hela-dask run {self.store} --out {self.run} again"
+                f"the labels {name!r} of {self.run} are gone or another run's by now: {self._again}"
             )
-        return open_volume(path, self.resolution)
+        labels, working = open_volume(path, self.resolution), self.working()
+        # Pyramids end where planes are small; further down they go on by every second pixel.
+        y, x = working_factors(labels, working)
+        return labels[:, ::y, ::x]
 
 
 def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> FinishedCell:

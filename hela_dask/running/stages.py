@@ -164,12 +164,13 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
     """One cell: its nucleus and itself, in its own window, as scratch masks.
 
     A cell that fails is a row that says why. It leaves no marker, so the next run tries again.
+    That its masks cannot be written is no failure of the cell, and raised.
     """
     from hela_dask.segment import decide_cell
 
     region = unit.what
-    try:
-        with measured() as cost:
+    with measured() as cost:
+        try:
             volume = job.working()
             window = region.slices(volume)
             masks = decide_cell(
@@ -180,11 +181,11 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
                 background=np.asarray(store.read_scratch(job.resin)[window]) > 0,
                 levels=job.levels,
             )
-            found = _write_masks(job, unit, window, masks)
-    except Exception as error:
-        log.warning("cell %d failed: %s", region.label, error)
-        log.debug("%s", traceback.format_exc())
-        return failed_row(region.label, f"{type(error).__name__}: {error}")
+        except Exception as error:
+            log.warning("cell %d failed: %s", region.label, error)
+            log.debug("%s", traceback.format_exc())
+            return failed_row(region.label, f"{type(error).__name__}: {error}")
+        found = _write_masks(job, unit, window, masks)
     row = {
         "label": region.label,
         "status": str(masks.attrs.get("status", "ok")),

@@ -1,4 +1,8 @@
-"""Loaded by the workers that a run starts, see :func:`dask_setup`.
+"""Loaded by the workers that a run starts: what they leave to the process that started them.
+
+Ctrl-C: the terminal sends it to the whole group. The parent stops its workers in order; a worker
+that stopped by itself would look like one that died of its task. And bad input, of which the run
+says one sentence.
 
 Workers that are started by hand load it with ``dask worker --preload
 hela_dask.running.worker_preload``.
@@ -9,22 +13,26 @@ from __future__ import annotations
 import ctypes
 import logging
 import signal
+import sys
 import threading
+
+from hela_dask import errors
 
 __all__: list[str] = []
 
 # Of glibc's mallopt.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+# A profile goes a hundred calls deep, as where loops are compiled, and dask takes its size by some
+# ten calls for each of them.
+_CALLS = 3000
+_NAMES = tuple(f"{name}(" for name in errors.__all__)
 
 
 def dask_setup(worker: object) -> None:
-    """Called by dask in each worker process as it starts.
-
-    Ctrl-C is for the process that started the workers, although the terminal sends it to the whole
-    group: the parent stops them in order, and one that stopped by itself would look like one that
-    died of its task.
-    """
+    """Called by dask in each worker process as it starts."""
     del worker
+    sys.setrecursionlimit(max(_CALLS, sys.getrecursionlimit()))
+    logging.getLogger("distributed.worker").addFilter(is_news)
     # It warns of each task that is cancelled, which is what an interruption does.
     logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
     if threading.current_thread() is threading.main_thread():
@@ -44,3 +52,12 @@ def keep_freed_memory(largest: int = 256 * 2**20) -> None:
         return
     mallopt(_MMAP_THRESHOLD, largest)
     mallopt(_TRIM_THRESHOLD, 2 * largest)
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a record of dask's worker says what the run does not: bad input it does."""
+    found = record.args if isinstance(record.args, tuple) else ()
+    return not (
+        str(record.msg).startswith("Compute Failed")
+        and any(isinstance(part, str) and part.startswith(_NAMES) for part in found)
+    )

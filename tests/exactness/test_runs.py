@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -12,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from hela_dask.errors import InputError, StorageError
 from hela_dask.running.markers import Markers
-from hela_dask.volume import read_image
+from hela_dask.volume import open_volume, read_image
 from tests.exactness.runs import (
     Outcome,
     go,
@@ -181,6 +184,48 @@ def test_a_disk_that_was_full_for_a_while(
     with monkeypatch.context() as disk, pytest.raises(OSError, match="space"):
         disk.setattr(Path, "replace", full)
         go(path, here, "go")
+    same(case.expected, outcome(go(path, here, "go")))
+
+
+def test_a_disk_that_is_full_in_the_middle_of_the_labels(
+    case: Case, here: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, put = folder / "two.ome.zarr", Path.replace
+    left = iter(range(1))  # shards of one label group that find room
+
+    def full(self: Path, target: Path) -> Path:
+        if "cells" in target.parts and "c" in target.parts and next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        return put(self, target)
+
+    sentence = r"no space left while writing .*labels/cells/.* same command again to continue$"
+    with monkeypatch.context() as disk, pytest.raises(StorageError, match=sentence):
+        disk.setattr(Path, "replace", full)
+        go(path, here, "go")
+    with pytest.raises(InputError, match="not finished"):
+        open_volume(folder / "go.labels.zarr/labels/cells")
+    same(case.expected, outcome(go(path, here, "go")))
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_chunk_that_is_damaged_is_named_and_one_put_right_continues(
+    case: Case, level: int, here: Any, folder: Path
+) -> None:
+    """The finest level is read last, where labels are refined; a level that nobody reads is not."""
+    path = folder / "two.ome.zarr"
+    if level >= len(read_image(path).levels):
+        pytest.skip("the image has no such level")
+    file = sorted(at for at in (path / str(level) / "c").rglob("*") if at.is_file())[-1]
+    sound, facts = file.read_bytes(), file.stat()
+    half = len(sound) // 2
+    harmed = bytes(byte ^ 255 for byte in sound[half - 40 : half + 40])
+    for content in (sound[: half - 40] + harmed + sound[half + 40 :], sound):
+        file.write_bytes(content)
+        os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        if content != sound:
+            name = re.escape(file.relative_to(path).as_posix())
+            with pytest.raises(StorageError, match=rf"chunk \(.*{name} is damaged .* copy"):
+                go(path, here, "go")
     same(case.expected, outcome(go(path, here, "go")))
 
 
