@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         RegionParameters,
     )
     from hela_dask.phantom import make_phantom
+    from hela_dask.plan import Plan, plan
     from hela_dask.regions import Region, cell_regions
     from hela_dask.report import write_report
     from hela_dask.run import RunResult, run
@@ -68,6 +69,7 @@ __all__ = [
     "NothingToDoError",
     "ParameterError",
     "Parameters",
+    "Plan",
     "PropagateParameters",
     "QualityParameters",
     "Region",
@@ -89,6 +91,7 @@ __all__ = [
     "link_cells",
     "make_phantom",
     "open_volume",
+    "plan",
     "run",
     "segment_cell",
     "write_report",
@@ -123,6 +126,7 @@ _NAMES_OF_MODULE = {
         "RegionParameters",
     ],
     "phantom": ["make_phantom"],
+    "plan": ["Plan", "plan"],
     "regions": ["Region", "cell_regions"],
     "report": ["write_report"],
     "run": ["RunResult", "run"],

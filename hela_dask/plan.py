@@ -1,134 +1,300 @@
-"""What the tasks of a run will need, before it starts: refused with numbers where it cannot fit."""
+"""What a run will take, before it starts: tasks, memory, disk, time; what cannot fit is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from hela_dask.errors import ResourceError
-from hela_dask.kernels.background import background_halo
+from hela_dask.cluster import Cluster, read_cluster
+from hela_dask.detect import analysed_slices
+from hela_dask.errors import HelaDaskError
+from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
-from hela_dask.storage.metadata import Image
+from hela_dask.planning.disk import DiskNeed, check_disk, disk_need, label_levels
+from hela_dask.planning.needs import (
+    BACKGROUND_SLAB,
+    Need,
+    check_memory,
+    window_need,
+    worker_memory,
+)
+from hela_dask.planning.show import plan_text
+from hela_dask.planning.times import Times, stage_times
+from hela_dask.running.prepare import Setup, prepare
+from hela_dask.storage.files import plain
 from hela_dask.volume import working_level
 
-__all__ = ["BACKGROUND_SLAB", "Need", "check_memory", "memory_needs", "window_need"]
+if TYPE_CHECKING:
+    from hela_dask.planning.calibrate import Calibration
+    from hela_dask.planning.known import Known
 
-# Bytes a voxel or pixel at the highest point of each task, beside the image itself; measured with
-# `measured` in running/stages.py on 300 x 500 x 500 and 10 x 2000 x 2000 voxels, rounded up.
-_PROCESS = 400 * 2**20  # Python with the libraries loaded
-_BACKGROUND_PIXEL = 40  # of one plane: grey values as floats, components, distances
-_BACKGROUND_VOXEL = 3.5  # of a slab: votes, the resin, its pyramid
-_SEGMENT_VOXEL = 15  # of a window: membranes, cores, pieces, masks and their bits
-_SEGMENT_PIXEL = 500  # of one plane of a window: membranes of some slices at a time
-_LABEL_VOXEL = 10  # on the working level: three label volumes of two bytes, owners, the resin
-_TILE = 2048 * 2048  # pixels of a tile of the labels
-_TILE_VOXEL = 22  # of a tile: all labels, and the shards of coarser levels that they fill
-_MASK_VOXEL = 4  # of the windows that reach into a slab, with slices on both sides of it
-BACKGROUND_SLAB = 16
-"""Slices of the working level in a task of the background."""
+__all__ = ["Plan", "Stage", "plan"]
 
-_USABLE = 0.9  # dask ends a worker at 95 % of its memory
+log = logging.getLogger(__name__)
+
+_NAMES = {  # of the stages, as their markers and as people are told them
+    "background": "background",
+    "detect": "detection",
+    "segment": "cells",
+    "assemble": "labels",
+    "report": "report",
+}
 
 
 @dataclass(frozen=True)
-class Need:
-    """The memory that one task takes at most.
+class Stage:
+    """A stage of a run that has not started.
 
-    Parameters
+    Attributes
     ----------
-    task : str
-        What it does, as a sentence names it.
-    bytes : int
-        With the process itself.
-    advice : str
-        The knob to turn, beside more memory; empty where there is none.
-    """
-
-    task: str
-    bytes: int
-    advice: str = ""
-
-
-def memory_needs(image: Image, slab_depths: tuple[int, int], parameters: Parameters) -> list[Need]:
-    """The largest task of each stage.
-
-    Parameters
-    ----------
-    image : Image
-        The volume.
-    slab_depths : tuple of int
-        Slices in a slab of the background, and of the labels.
-    parameters : Parameters
-        Their region's size sets the largest window.
-    """
-    level = image.levels[0]
-    item = image.dtype.itemsize
-    shape, voxel = working_level(image, parameters.working.resolution)
-    plane, fine = shape[1] * shape[2], level.shape[1] * level.shape[2]
-    region = parameters.region
-    size = (region.depth, region.width, region.width)
-    window = [
-        min(length, round(extent / step) + 1)
-        for extent, step, length in zip(size, voxel, shape, strict=True)
-    ]
-    halo = background_halo(parameters.background, voxel[0])
-    background, labels = (min(depth, shape[0]) for depth in slab_depths)
-    tile = min(fine, _TILE)
-    return [
-        Need(
-            f"background of {background} slices of {shape[1]} x {shape[2]} pixels",
-            _PROCESS
-            + int(
-                plane
-                * (
-                    min(background + 2 * halo, shape[0]) * 2 * item  # and its negative
-                    + background * _BACKGROUND_VOXEL
-                    + _BACKGROUND_PIXEL
-                )
-            ),
-        ),
-        window_need(image, window),
-        Need(
-            f"labels of {labels} slices of {level.shape[1]} x {level.shape[2]} pixels",
-            _PROCESS
-            + int(labels * (plane * _LABEL_VOXEL + tile * (_TILE_VOXEL + item)))
-            + _MASK_VOXEL * min(2 * plane * labels, 9 * window[1] * window[2] * labels),
-        ),
-    ]
-
-
-def window_need(image: Image, window: Sequence[int]) -> Need:
-    """For the segmentation of one window of so many voxels in z, y, x of the working level."""
-    plane = window[1] * window[2]
-    a_pixel = window[0] * (image.dtype.itemsize + _SEGMENT_VOXEL) + _SEGMENT_PIXEL
-    return Need(
-        f"segmenting a window of {' x '.join(map(str, window))} voxels",
-        _PROCESS + int(plane * a_pixel),
-        "make [region] width and depth smaller",
-    )
-
-
-def check_memory(needs: Sequence[Need], memory: int | None) -> None:
-    """Refuse a plan whose largest task does not fit a worker.
-
-    Parameters
-    ----------
-    needs : sequence of Need
-        From :func:`memory_needs`.
+    name : str
+        background, detection, cells, labels or report.
+    tasks : int or None
+        How many; None where that is not known before detection.
+    exact : bool
+        Whether that is known, not estimated.
+    done : int
+        Of these, finished by an earlier run.
     memory : int or None
-        Of one worker (of each of its threads, where it has several), bytes; None or 0 is no limit.
+        Bytes that one task takes at most, with its process; None for the report, which is
+        written by the command itself.
+    seconds : float or None
+        Wall time with the workers that were asked for, of what is not done; None where nothing
+        was tried.
+    """
+
+    name: str
+    tasks: int | None
+    exact: bool = True
+    done: int = 0
+    memory: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take; printing it shows a table.
+
+    Attributes
+    ----------
+    store, run, labels : Path
+        The volume, the run folder, and the store that gets the labels.
+    shape : tuple of int
+        Voxels of the volume, z, y, x.
+    voxel_size : tuple of float
+        nm.
+    working_shape : tuple of int
+        Voxels of the working level.
+    stages : tuple of Stage
+        In their order.
+    workers : int or None
+        Workers that will be started; None where a running cluster is used.
+    memory : int or None
+        Bytes of memory of each; None where that is not known before connecting.
+    memory_needed : int
+        Bytes that each should have, so that no task makes it spill or pause.
+    disk : DiskNeed
+        About what is written, and what is free.
+    cells : str
+        What the number of cells is from.
+    calibration : Calibration or None
+        What was tried; None where nothing was.
+    """
+
+    store: Path
+    run: Path
+    labels: Path
+    shape: tuple[int, int, int]
+    voxel_size: tuple[float, float, float]
+    working_shape: tuple[int, int, int]
+    stages: tuple[Stage, ...]
+    workers: int | None
+    memory: int | None
+    memory_needed: int
+    disk: DiskNeed
+    cells: str
+    calibration: Calibration | None = field(default=None, repr=False)
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of all stages; None where any is not known."""
+        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
+        return sum(known) if len(known) == len(self.stages) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON takes it: sizes in bytes, times in seconds; null where not known."""
+        found: dict[str, Any] = plain({**asdict(self), "seconds": self.seconds})
+        return found
+
+    def __repr__(self) -> str:
+        return plan_text(self)
+
+
+def plan(
+    store: str | Path,
+    out: str | Path | None = None,
+    *,
+    method: str = DEFAULT_METHOD,
+    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
+    cells: Sequence[int] | None = None,
+    box: Sequence[Sequence[float]] | None = None,
+    centres: str | Path | None = None,
+    corrections: str | Path | None = None,
+    labels: str | Path | None = None,
+    cluster: str | Path = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    overwrite: bool = False,
+    calibrate: bool = True,
+) -> Plan:
+    """Say what :func:`hela_dask.run` with the same arguments will take, and start nothing.
+
+    Tasks and their memory follow from sizes. How many cells there are is known from a finished
+    detection in the run folder or from `centres`; else it is estimated from the tissue in some
+    slices. Times are those of a little of each task, done here and now in one process; a cluster
+    of other machines takes another time. Nothing is written, but in a temporary folder.
+
+    Parameters
+    ----------
+    store, out, method, parameters, cells, box, centres, corrections, labels, cluster, workers, \
+memory, overwrite
+        As in :func:`hela_dask.run`.
+    calibrate : bool
+        Try how long tasks take, which needs some seconds, up to half a minute for the largest
+        planes. Without it no times are given, and cells are not estimated.
+
+    Returns
+    -------
+    Plan
 
     Raises
     ------
     ResourceError
-        With the numbers and the knobs.
+        When a task does not fit a worker's memory, or the results do not fit the disk.
+    HelaDaskError
+        For whatever :func:`hela_dask.run` refuses before it starts.
+
+    Examples
+    --------
+    >>> plan("hela.ome.zarr", workers=2, memory="4GiB")  # doctest: +SKIP
     """
-    if not memory:
-        return
-    for need in needs:
-        if need.bytes > memory * _USABLE:
-            other = f", or {need.advice}" if need.advice else ""
-            raise ResourceError(
-                f"{need.task} takes about {need.bytes / 2**30:.1f} GiB and a worker has "
-                f"{memory / 2**30:.1f} GiB: give each more (--memory, or fewer --workers){other}"
-            )
+    where = read_cluster(cluster, workers=workers, memory=memory)
+    setup = prepare(
+        store,
+        out,
+        method=method,
+        parameters=parameters,
+        cells=cells,
+        box=box,
+        centres=centres,
+        corrections=corrections,
+        labels=labels,
+        overwrite=overwrite,
+    )
+    check_memory(setup.needs(), where.memory)
+    return _planned(setup, where, calibrate)
+
+
+def _planned(setup: Setup, where: Cluster, trying: bool) -> Plan:
+    from hela_dask.planning.known import known_cells
+
+    level = setup.image.levels[0]
+    working, voxel = working_level(setup.image, setup.parameters.working.resolution)
+    known = known_cells(setup)
+    needs = {need.stage: need for need in setup.needs()}
+    if known is not None and known.windows:
+        largest = max(known.windows, key=math.prod)
+        needs["segment"] = window_need(setup.image, largest, setup.method)
+    check_memory(list(needs.values()), where.memory)
+    windows: Sequence[tuple[int, int, int]] = known.windows if known else ()
+    check_disk(disk_need(setup, working, windows))
+    tried = _tried(setup) if trying else None
+    number, exact, source = _cells(known, tried, working[0] * voxel[0])
+    if known is None and tried is not None and tried.windows:
+        windows = [tried.windows[at % len(tried.windows)] for at in range(number or 0)]
+    disk = disk_need(setup, working, windows, tried.share if tried else None)
+    check_disk(disk)
+    looked = 0
+    if setup.centres is None:
+        looked = len(analysed_slices(working[0], voxel[0], setup.parameters.detect))
+    times = Times()
+    if tried is not None:
+        times = stage_times(setup, where, tried, windows, (looked, number))
+    counts = {
+        "background": -(-working[0] // BACKGROUND_SLAB),
+        "detect": looked,
+        "segment": number,
+        "assemble": -(-level.shape[0] // label_levels(setup)[0].file[0]),
+        "report": 1,
+    }
+    return Plan(
+        store=setup.image.path,
+        run=setup.run,
+        labels=setup.owner,
+        shape=level.shape,
+        voxel_size=level.voxel_size,
+        working_shape=working,
+        stages=_stages(counts, needs, times, known, exact),
+        workers=where.workers,
+        memory=where.memory,
+        memory_needed=worker_memory(list(needs.values())),
+        disk=disk,
+        cells=source,
+        calibration=tried,
+    )
+
+
+def _stages(
+    counts: Mapping[str, int | None],
+    needs: Mapping[str, Need],
+    times: Times,
+    known: Known | None,
+    exact: bool,
+) -> tuple[Stage, ...]:
+    """One row a stage."""
+    stages = []
+    for key, name in _NAMES.items():
+        count, seconds, done = counts[key], getattr(times, name), 0
+        if known is not None and known.found and key in ("background", "detect"):
+            done, seconds = count or 0, None if seconds is None else 0.0
+        elif known is not None and key == "segment":
+            done = known.done
+        memory = needs[key].bytes if key in needs else None
+        stages.append(Stage(name, count, exact or key != "segment", done, memory, seconds))
+    return tuple(stages)
+
+
+def _tried(setup: Setup) -> Calibration | None:
+    """How long tasks take here; None, and a warning, where they cannot be tried."""
+    from hela_dask.planning.calibrate import calibrate
+
+    try:
+        return calibrate(setup)
+    except HelaDaskError:
+        raise
+    except Exception as error:
+        log.warning("times are not known: trying a task failed: %s", error)
+        log.debug("calibration", exc_info=True)
+        return None
+
+
+def _cells(
+    known: Known | None, tried: Calibration | None, depth: float
+) -> tuple[int | None, bool, str]:
+    """How many cells, whether that is exact, and what it is from."""
+    if known is not None:
+        source = "found by an earlier run" if known.found else "the centres that were given"
+        return known.number, True, source
+    if tried is None:
+        return None, False, "not known before detection"
+    if not tried.seen:
+        first, last = tried.slices[0] + 1, tried.slices[1]
+        return None, False, f"not known: none is seen in slices {first} to {last}"
+    number = max(1, round(tried.cells(depth)))
+    first, last = tried.slices[0] + 1, tried.slices[1]
+    seen = f"{tried.seen:.3g}".rstrip(".")
+    return number, False, f"estimated: {seen} in a slice, by the tissue in slices {first} to {last}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from hela_dask.cli import explain, pipeline, scores, volumes
+from hela_dask.cli import explain, pipeline, plan, scores, volumes
 from hela_dask.cli.screen import complain
 from hela_dask.errors import HelaDaskError
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 for _command in (
     volumes.convert,
     volumes.info,
+    plan.plan,
     pipeline.run,
     pipeline.detect,
     scores.evaluate,

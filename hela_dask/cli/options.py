@@ -11,8 +11,15 @@ from hela_dask.errors import ParameterError
 
 __all__ = [
     "AsJson",
+    "BoxText",
+    "CellLabels",
+    "Centres",
     "ClusterName",
+    "Corrections",
+    "LabelStore",
     "Memory",
+    "MethodName",
+    "OutFolder",
     "Overwrite",
     "ParameterFile",
     "Quiet",
@@ -64,6 +71,47 @@ Workers = Annotated[
 ]
 Memory = Annotated[
     str | None, typer.Option("--memory", metavar="4GiB", help="Memory of each worker.")
+]
+OutFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="RUN",
+        help="Folder of the results; default: the store's name with .run.",
+        parser=local_path,
+    ),
+]
+MethodName = Annotated[
+    str, typer.Option(metavar="NAME", help="How a cell is segmented: volumetric or propagate.")
+]
+CellLabels = Annotated[str | None, typer.Option(metavar="3,8", help="Segment only these cells.")]
+BoxText = Annotated[
+    str | None,
+    typer.Option(metavar="Z0:Z1,Y0:Y1,X0:X1", help="Segment only cells centred in this box, nm."),
+]
+Centres = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="Take the cells from this table (z, y, x in nm) instead of finding them.",
+        parser=local_path,
+    ),
+]
+Corrections = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="Move, add or take out the cells in this table; all others stay as they are.",
+        parser=local_path,
+    ),
+]
+LabelStore = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Write the labels to an OME-Zarr of their own instead of into STORE.",
+        parser=local_path,
+    ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what is there, whoever made it.")

@@ -9,8 +9,15 @@ import typer
 
 import hela_dask as hd
 from hela_dask.cli.options import (
+    BoxText,
+    CellLabels,
+    Centres,
     ClusterName,
+    Corrections,
+    LabelStore,
     Memory,
+    MethodName,
+    OutFolder,
     Overwrite,
     ParameterFile,
     Quiet,
@@ -27,58 +34,18 @@ __all__ = ["demo", "detect", "params", "report", "run"]
 
 _SHOWN = ["label", "z", "y", "x", "height", "first_slice", "last_slice", "status"]
 
-OutFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        metavar="RUN",
-        help="Folder of the results; default: the store's name with .run.",
-        parser=local_path,
-    ),
-]
-
 
 def run(
     store: Store,
     *,
     out: OutFolder = None,
-    method: Annotated[
-        str, typer.Option(metavar="NAME", help="How a cell is segmented: volumetric or propagate.")
-    ] = "volumetric",
+    method: MethodName = "volumetric",
     parameters: ParameterFile = None,
-    cells: Annotated[
-        str | None, typer.Option(metavar="3,8", help="Segment only these cells.")
-    ] = None,
-    box: Annotated[
-        str | None,
-        typer.Option(
-            metavar="Z0:Z1,Y0:Y1,X0:X1", help="Segment only cells centred in this box, nm."
-        ),
-    ] = None,
-    centres: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv",
-            help="Take the cells from this table (z, y, x in nm) instead of finding them.",
-            parser=local_path,
-        ),
-    ] = None,
-    corrections: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv",
-            help="Move, add or take out the cells in this table; all others stay as they are.",
-            parser=local_path,
-        ),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="Write the labels to an OME-Zarr of their own instead of into STORE.",
-            parser=local_path,
-        ),
-    ] = None,
+    cells: CellLabels = None,
+    box: BoxText = None,
+    centres: Centres = None,
+    corrections: Corrections = None,
+    labels: LabelStore = None,
     truth: Annotated[
         Path | None,
         typer.Option(

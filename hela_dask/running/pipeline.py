@@ -26,7 +26,7 @@ from hela_dask.errors import NothingToDoError
 from hela_dask.greys import GreyLevels, grey_levels
 from hela_dask.link import label_detections, link_cells
 from hela_dask.measure import combine_counts, measurements
-from hela_dask.plan import BACKGROUND_SLAB, window_need
+from hela_dask.planning.needs import BACKGROUND_SLAB, window_need
 from hela_dask.regions import Region, cell_regions, with_regions
 from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.dispatch import Unit, run_units
@@ -325,7 +325,7 @@ class Pipeline:
             window = [
                 round((high - low) / step) for (low, high), step in zip(largest, size, strict=True)
             ]
-            self.session.check([window_need(self.setup.image, window)])
+            self.session.check([window_need(self.setup.image, window, self.setup.method)])
 
     @property
     def _working(self) -> tuple[tuple[int, int, int], tuple[float, float, float]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import hela_dask
 from hela_dask.cluster import Cluster, connect
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.plan import Need, check_memory
+from hela_dask.planning.needs import Need, check_memory
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.provenance import dask_facts
 

@@ -1,0 +1,153 @@
+"""What a run writes, and whether the disks have room for it."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hela_dask.errors import ResourceError
+from hela_dask.planning.needs import size_text
+from hela_dask.storage.groups import planned
+
+if TYPE_CHECKING:
+    from hela_dask.running.prepare import Setup
+    from hela_dask.storage.metadata import Level
+
+__all__ = ["DiskNeed", "check_disk", "disk_need", "label_levels", "typical_share"]
+
+# Measured on the real stack at 40 nm and on phantoms at 10 nm. What labels take is their borders,
+# so the finer the pixels, the less of them; and instance labels, which are of two bytes, take
+# together up to twice what the resin takes.
+_SHARE = (0.005, 0.0008)  # of the resin's bytes: at any pixel, and more for each nm of it
+_INSTANCES = 2.0  # nuclei, cells and envelopes, for each byte of the resin
+_DECIDED = 0.04  # of the working level's voxels, and of each cell's window
+_PAGES = 16 * 2**20  # report, figures, tables
+_BLOCK = 4096  # bytes that a small file takes
+
+
+@dataclass(frozen=True)
+class DiskNeed:
+    """About what a run writes, and where.
+
+    Parameters
+    ----------
+    labels, run : int
+        Bytes of the labels with their pyramids, and of the run folder.
+    files : int
+        Files of the labels, at most.
+    labels_path, run_path : Path
+        Where they go.
+    labels_free, run_free : int
+        Bytes free there.
+    same : bool
+        Both are on one disk.
+    """
+
+    labels: int
+    run: int
+    files: int
+    labels_path: Path
+    run_path: Path
+    labels_free: int
+    run_free: int
+    same: bool
+
+
+def label_levels(setup: Setup, dtype: str = "uint8") -> tuple[Level, ...]:
+    """The levels that the labels of a run will have."""
+    level = setup.image.levels[0]
+    return planned(level.shape, dtype, level.voxel_size, None, None, tiled=True)
+
+
+def typical_share(pixel: float) -> float:
+    """Which part of its voxels' bytes a compressed background takes, for pixels so large (nm)."""
+    return _SHARE[0] + _SHARE[1] * min(pixel, 100.0)
+
+
+def disk_need(
+    setup: Setup,
+    working: Sequence[int],
+    windows: Sequence[Sequence[int]],
+    share: float | None = None,
+) -> DiskNeed:
+    """What a run will write, from the sizes of its arrays.
+
+    Parameters
+    ----------
+    setup : Setup
+        The run.
+    working : tuple of int
+        Shape of the working level.
+    windows : sequence of (z, y, x)
+        Voxels of the cells' windows.
+    share : float, optional
+        Which part of its voxels' bytes the compressed background takes; default: what is typical.
+    """
+    levels = label_levels(setup)
+    voxels = sum(math.prod(level.shape) for level in levels)
+    share = share or typical_share(levels[0].voxel_size[1])
+    files = 4 * sum(
+        math.prod(-(-length // size) for length, size in zip(level.shape, level.file, strict=True))
+        for level in levels
+    )
+    there = _size(setup.labels) if setup.labels.is_dir() else 0
+    labels = max(0, int(voxels * share * (1 + _INSTANCES)) + files * _BLOCK // 2 - there)
+    decided = _DECIDED * (math.prod(working) + sum(math.prod(window) for window in windows))
+    run = max(0, int(decided) + _PAGES - _size(setup.run))
+    places = [_existing(path) for path in (setup.owner, setup.run)]
+    free = [shutil.disk_usage(place).free for place in places]
+    same = places[0].stat().st_dev == places[1].stat().st_dev
+    return DiskNeed(labels, run, files, setup.owner, setup.run, free[0], free[1], same)
+
+
+def check_disk(need: DiskNeed) -> None:
+    """Refuse a run that its disks have no room for.
+
+    Raises
+    ------
+    ResourceError
+        With the numbers and the knob.
+    """
+    asked = [
+        ("labels", need.labels, need.labels_path, need.labels_free, "--labels PATH"),
+        ("results", need.run, need.run_path, need.run_free, "--out RUN"),
+    ]
+    if need.same:
+        asked[0] = (
+            "labels and results",
+            need.labels + need.run,
+            need.labels_path,
+            need.labels_free,
+            "--labels PATH",
+        )
+        asked.pop()
+    for what, size, path, free, knob in asked:
+        if size > free:
+            raise ResourceError(
+                f"{what} take about {size_text(size)} and the disk of {path} has "
+                f"{size_text(free)} free: make room there, or write elsewhere with {knob}"
+            )
+
+
+def _existing(path: Path) -> Path:
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files of the labels or of the run that are there already."""
+    names = ("background", "nuclei", "cells", "envelope")
+    parts = [folder / name for name in names] if folder.name == "labels" else [folder]
+    return sum(
+        Path(here, name).stat().st_size
+        for part in parts
+        for here, _, files in os.walk(part)
+        for name in files
+    )

@@ -1,0 +1,180 @@
+"""The cells of a run that is still to come, as far as they are known: given, or found before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from hela_dask.regions import cell_regions, with_regions
+from hela_dask.running.centres import correct_cells
+from hela_dask.running.lock import Lock
+from hela_dask.running.pipeline import Found, Pipeline
+from hela_dask.running.progress import RunProgress
+from hela_dask.running.session import Session
+from hela_dask.running.stages import Job
+from hela_dask.running.tables import select_cells
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from hela_dask.running.prepare import Setup
+
+__all__ = ["Known", "known_cells"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Cells whose windows are known.
+
+    Parameters
+    ----------
+    windows : tuple of (z, y, x)
+        Voxels of the working level, of each cell that is asked for and not segmented yet.
+    done : int
+        Cells that are segmented already.
+    found : bool
+        Whether resin and cells were found by an earlier run; if not, they were given.
+    """
+
+    windows: tuple[tuple[int, int, int], ...]
+    done: int
+    found: bool
+
+    @property
+    def number(self) -> int:
+        """All cells that are asked for."""
+        return len(self.windows) + self.done
+
+
+class _UnfinishedError(Exception):
+    """There is something that only a run computes."""
+
+
+class _Nobody(Session):
+    """In place of a session: there is nobody to compute anything."""
+
+    def __init__(self) -> None:
+        """Needs nothing."""
+
+    def client(self) -> Client:
+        """Never there."""
+        raise _UnfinishedError
+
+
+class _Silent(RunProgress):
+    """Says nothing of stages that were finished before."""
+
+    def stage(self, name: str, total: int, done: int = 0, unit: str = "") -> None:
+        """Say nothing."""
+
+    def advance(self, count: int = 1) -> None:
+        """Say nothing."""
+
+    def end_stage(self) -> None:
+        """Say nothing."""
+
+    def say(self, text: str) -> None:
+        """Say nothing."""
+
+    def warn(self, text: str) -> None:
+        """Say nothing."""
+
+
+class _Finished(Pipeline):
+    """What an earlier run has finished, found as a run finds it; computes and writes nothing."""
+
+    def _make_room(self, shape: tuple[int, ...]) -> None:
+        raise _UnfinishedError
+
+    def _keep_first_table(self, found: Found) -> None:
+        return None
+
+    def found(self) -> Found:
+        """Cells and regions.
+
+        Raises
+        ------
+        _UnfinishedError
+            When they are not found yet, or not with these parameters.
+        """
+        if not self.job.resin.is_dir():
+            raise _UnfinishedError
+        return self.find_cells()
+
+    def is_done(self, found: Found, label: int) -> bool:
+        """Whether a cell is segmented."""
+        region = next(region for region in found.regions if region.label == label)
+        unit = self._cell_unit(region)
+        row = self.job.markers.result(unit.stage, unit.name, unit.fingerprint)
+        return row is not None and (not row["extent"] or self.job.masks(label).is_dir())
+
+
+def known_cells(setup: Setup) -> Known | None:
+    """The cells of a run, if they are known before it starts.
+
+    Parameters
+    ----------
+    setup : Setup
+        A run that may start.
+
+    Returns
+    -------
+    Known or None
+        None where detection has still to find them.
+
+    Raises
+    ------
+    NothingToDoError
+        When an earlier run has looked, with these parameters, and found none.
+    InputError
+        For a cell or a box that was asked for and is not there.
+    """
+    job = Job(
+        setup.image.path.absolute(),
+        setup.run.absolute(),
+        setup.labels.absolute(),
+        Lock(Path(), ""),
+        setup.method,
+        setup.parameters,
+    )
+    finished = _Finished(setup, job, _Nobody(), _Silent(False))
+    try:
+        found = finished.found()
+    except _UnfinishedError:
+        if setup.centres is None:
+            return None
+        return Known(_windows(setup, job, _given(setup, job), frozenset()), 0, found=False)
+    done = frozenset(
+        region.label for region in found.segmentable() if finished.is_done(found, region.label)
+    )
+    chosen = select_cells(found.cells, setup.cells, setup.box)
+    wanted = done & chosen
+    return Known(_windows(setup, job, found, done), len(wanted), found=True)
+
+
+def _given(setup: Setup, job: Job) -> Found:
+    """The centres that were given, corrected, with their regions."""
+    assert setup.centres is not None
+    cells = setup.centres
+    if setup.corrections is not None:
+        cells = correct_cells(cells, setup.corrections, setup.image, setup.corrections_path)
+    regions = cell_regions(cells, job.working(), setup.parameters.region)
+    return Found(pd.DataFrame(), with_regions(cells, regions), regions)
+
+
+def _windows(
+    setup: Setup, job: Job, found: Found, done: Sequence[int] | frozenset[int]
+) -> tuple[tuple[int, int, int], ...]:
+    """Voxels of the windows of the cells that are asked for and not done."""
+    chosen = select_cells(found.cells, setup.cells, setup.box)
+    volume = job.working()
+    sizes = []
+    for region in found.segmentable():
+        if region.label in chosen and region.label not in done:
+            z, y, x = (part.stop - part.start for part in region.slices(volume))
+            sizes.append((z, y, x))
+    return tuple(sizes)
