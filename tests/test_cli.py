@@ -25,6 +25,10 @@ PROMISED = {
         "--labels",
         *("--truth", "--cluster", "--workers", "--memory", "--overwrite"),
     ],
+    "plan": [
+        *("--out", "--method", "--params", "--cells", "--box", "--centres", "--corrections"),
+        *("--labels", "--cluster", "--workers", "--memory", "--overwrite", "--no-time", "--json"),
+    ],
     "detect": ["--out", "--save-regions"],
     "evaluate": ["--class", "--slices", "--all-instances", "--json", "--plot"],
     "report": [],

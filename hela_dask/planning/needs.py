@@ -22,17 +22,20 @@ __all__ = [
     "worker_memory",
 ]
 
-# Bytes a voxel or pixel at the highest point of each task, beside the image itself; measured in
-# fresh workers, see docs/usage.md; tests/planning/test_needs.py holds them to within 30 %.
-_PROCESS = 320 * 2**20  # a dask worker with the libraries loaded
+# Bytes at the highest point of each task, beside the image itself: measured in fresh workers on
+# planes of 413 to 2048 pixels (docs/usage.md); tests/planning/test_peaks.py measures again.
+_PROCESS = 280 * 2**20  # a dask worker with the libraries loaded
+_COMPILED = 40 * 2**20  # compiled loops and what they bring along, once they are used
 _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
 _BACKGROUND_VOXEL = 2  # of a slab: votes, the resin
-_DETECT_PIXEL = 60  # of one plane: the distance to the resin, summits, components
-_SEGMENT_VOXEL = {"volumetric": 11, "propagate": 11}  # of a window: membranes, pieces, masks
-_SEGMENT_PIXEL = {"volumetric": 750, "propagate": 750}  # of its plane: some slices at a time
-_LABEL_VOXEL = 9  # of the working level: three label volumes of two bytes, owners, the resin
+_DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
+_SEGMENT_VOXEL = {"volumetric": 11, "propagate": 7}  # of a window: membranes, pieces, masks
+_SEGMENT_PIXEL = {"volumetric": 750, "propagate": 1000}  # of its plane: some slices at a time
+_LABEL_VOXEL = 12  # of the working level: three label volumes of two bytes, the resin, masks
+_OUTLINE_VOXEL = 11  # there too, where nuclei are refined: outlines, on both grids
+_LABEL_PIXEL = 90  # of one plane: pieces of tissue that no cell claims
 _TILE = 2048 * 2048  # pixels of a tile of the labels
-_TILE_VOXEL = 9  # of a tile: all labels, and the shards of coarser levels that they fill
+_TILE_VOXEL = 4  # of a tile: all labels, and the shards of coarser levels that they fill
 BACKGROUND_SLAB = 16
 """Slices of the working level in a task of the background."""
 
@@ -94,6 +97,7 @@ def memory_needs(
     background, labels = (min(depth, shape[0]) for depth in slab_depths)
     slices = min(background + 2 * halo, shape[0])
     tile = 0 if fine == plane else min(fine, _TILE)
+    voxel_bytes = _LABEL_VOXEL + (_OUTLINE_VOXEL if tile else 0)
     wide = f"slices of {shape[1]} x {shape[2]} pixels"
     return [
         Need(
@@ -106,7 +110,10 @@ def memory_needs(
         Need(
             "assemble",
             f"labels of {labels} slices of {level.shape[1]} x {level.shape[2]} pixels",
-            _PROCESS + labels * (plane * _LABEL_VOXEL + tile * (_TILE_VOXEL + item)),
+            _PROCESS
+            + _COMPILED
+            + plane * (labels * voxel_bytes + _LABEL_PIXEL)
+            + labels * tile * (_TILE_VOXEL + item),
         ),
     ]
 
@@ -117,14 +124,19 @@ def window_need(image: Image, window: Sequence[int], method: str = "volumetric")
     return Need(
         "segment",
         f"segmenting a window of {' x '.join(map(str, window))} voxels",
-        _PROCESS + window[1] * window[2] * a_pixel,
+        _PROCESS + _COMPILED + window[1] * window[2] * a_pixel,
         "make [region] width and depth smaller",
     )
 
 
 def worker_memory(needs: Sequence[Need]) -> int:
-    """Bytes of memory that a worker should have, so that no task makes it spill or pause."""
-    return math.ceil(max(need.bytes for need in needs) / _USABLE)
+    """Bytes of memory that a worker should have, so that no task makes it spill or pause.
+
+    Rounded up to tenths of a GiB, or to 32 MiB below one, so that it may be asked for as shown.
+    """
+    least = max(need.bytes for need in needs) / _USABLE
+    step = 2**30 / 10 if least > 2**30 else 2**25
+    return math.ceil(math.ceil(least / step) * step)
 
 
 def size_text(size: float) -> str:
@@ -151,13 +163,11 @@ def check_memory(needs: Sequence[Need], memory: int | None) -> None:
     """
     if not memory:
         return
-    for need in needs:
-        if need.bytes > memory * _USABLE:
-            other = f", or {need.advice}" if need.advice else ""
-            # Rounded up, so that what is asked for is enough.
-            least = math.ceil(worker_memory([need]) / 2**20 / 51.2) * 51.2
-            raise ResourceError(
-                f"{need.task} takes about {size_text(need.bytes)}, for which a worker should have "
-                f"{size_text(least * 2**20)}, and it has {size_text(memory)}: give each more "
-                f"(--memory, or fewer --workers){other}"
-            )
+    need = max(needs, key=lambda need: need.bytes, default=None)
+    if need is not None and need.bytes > memory * _USABLE:
+        other = f", or {need.advice}" if need.advice else ""
+        raise ResourceError(
+            f"{need.task} takes about {size_text(need.bytes)}, for which a worker should have "
+            f"{size_text(worker_memory([need]))}, and it has {size_text(memory)}: give each more "
+            f"(--memory, or fewer --workers){other}"
+        )

@@ -1,0 +1,124 @@
+"""The memory that is planned against the memory that tasks take, each kind in a fresh process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hela_dask import store
+from hela_dask.cluster import Cluster, connect
+from hela_dask.plan import Plan, plan
+from hela_dask.planning.needs import Need, check_memory, size_text, worker_memory
+from hela_dask.run import run
+from hela_dask.running import pipeline
+from hela_dask.running.lock import hold
+from hela_dask.running.prepare import prepare
+from tests.drawn import draw_cell
+from tests.exactness.runs import without_pages
+
+SHAPE, VOXEL = (16, 2880, 2880), (50.0, 10.0, 10.0)
+
+
+@dataclass
+class Finished:
+    """A run by one worker that had what the plan asks for."""
+
+    plan: Plan
+    run: Path
+    needs: dict[str, Need]
+    units: dict[str, tuple[Callable[..., Any], Any, list[Any]]]
+    events: list[dict[str, Any]]
+    metrics: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+    folder = tmp_path_factory.mktemp("peaks")
+    with pytest.MonkeyPatch.context() as patch:
+        without_pages(patch)
+        yield go(_tiled(folder / "tiles.ome.zarr"), folder / "centres.csv", patch)
+
+
+def _tiled(path: Path) -> Path:
+    """Sixteen cells with a nucleus each, in resin."""
+    grey = np.tile(draw_cell(VOXEL, slices=(18, 18 + SHAPE[0])).image, (1, 4, 4))
+    image = store.create_image(path, SHAPE, "uint8", VOXEL, name="tiles")
+    for z0, z1 in store.slabs(image):
+        store.write_slab(image, z0, grey[z0:z1])
+    return path
+
+
+def go(volume: Path, centres: Path, patch: pytest.MonkeyPatch) -> Finished:
+    """Plan it, then run it with a worker of the memory that was planned; note its units."""
+    units: dict[str, Any] = {}
+    original = pipeline.run_units
+
+    def noted(client: Any, task: Any, job: Any, wanted: list[Any], **more: Any) -> Any:
+        units[wanted[0].stage] = task, job, wanted
+        return original(client, task, job, wanted, **more)
+
+    patch.setattr(pipeline, "run_units", noted)
+    centres.write_text("z,y,x\n400,10800,10800\n")
+    planned = plan(volume, centres=centres, calibrate=False, workers=1)
+    with connect(Cluster("local", 1, planned.memory_needed)) as client:
+        result = run(volume, centres=centres, client=client, progress=False)
+        (address,) = client.scheduler_info()["workers"]
+        metrics = client.scheduler_info()["workers"][address]["metrics"]
+        events = [event for _, event in client.get_events(address)]
+    needs = {need.stage: need for need in prepare(volume, None).needs()}
+    return Finished(planned, result.path, needs, units, events, metrics)
+
+
+def _peak(task: Callable[..., Any], job: Any, unit: Any) -> float:
+    """The most memory that the process had, MiB; the system's own count where it has one."""
+    row = task(job, unit)
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return float(lines[0].split()[1]) / 1024
+    return float(row["peak_memory"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["background", "segment", "assemble"])
+def test_a_task_takes_what_is_planned(finished: Finished, stage: str) -> None:
+    task, job, units = finished.units[stage]
+    need = finished.needs[stage]
+    with (
+        hold(finished.run) as lock,
+        connect(Cluster("local", 1, worker_memory([need]))) as client,
+    ):
+        peak = client.submit(_peak, task, replace(job, lock=lock), units[0], pure=False).result()
+    assert need.bytes / 2**20 / 1.3 <= peak <= need.bytes / 2**20 * 1.3
+
+
+@pytest.mark.slow
+def test_a_worker_with_what_is_planned_neither_spills_nor_pauses(finished: Finished) -> None:
+    assert finished.metrics["spilled_bytes"]["disk"] == 0
+    states = [event.get("status") for event in finished.events]
+    assert "paused" not in states
+    assert finished.plan.memory_needed < 2**30  # though nothing was far from its limit
+
+
+def test_a_usual_region_takes_less_than_one_and_a_half_gib(finished: Finished) -> None:
+    from hela_dask.planning.needs import window_need
+
+    image = prepare(finished.plan.store, None).image
+    assert window_need(image, (300, 500, 500)).bytes < 1.5 * 2**30
+
+
+@pytest.mark.parametrize("size", [300 * 2**20, 700 * 2**20, 1500 * 2**20, 5 * 2**30])
+def test_what_a_worker_should_have_is_enough_and_no_less_is(size: int) -> None:
+    need = Need("segment", "a task", size, "make it smaller")
+    least = worker_memory([need])
+    check_memory([need], least)
+    check_memory([need], None)
+    with pytest.raises(MemoryError, match=r"a task takes about .*--memory.*or make it smaller"):
+        check_memory([need], int(0.9 * least))
+    number, unit = size_text(least).split()
+    check_memory([need], round(float(number) * {"MiB": 2**20, "GiB": 2**30}[unit]))
