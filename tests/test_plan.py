@@ -99,7 +99,7 @@ def test_times_and_cells_are_estimated_from_some_slices(tried: Plan) -> None:
 def test_more_workers_take_less_time_and_all_cores_at_most(
     tried: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hela_dask.plan._tried", lambda setup: tried.calibration)
+    monkeypatch.setattr("hela_dask.planning.calibrate.calibrate", lambda setup: tried.calibration)
     monkeypatch.setattr("hela_dask.planning.times.os.cpu_count", lambda: 4)
     labels = [
         stages(plan(tried.store, parameters=PARAMETERS, workers=count, memory="4GiB"))["labels"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hela_dask.errors import ResourceError
 from hela_dask.kernels.background import background_halo
 from hela_dask.parameters import Parameters
-from hela_dask.storage.metadata import Image
+from hela_dask.storage.metadata import Image, Level
 from hela_dask.volume import working_level
 
 __all__ = [
@@ -30,12 +30,10 @@ _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, dista
 _BACKGROUND_VOXEL = 2  # of a slab: votes, the resin
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
 _SEGMENT_VOXEL = {"volumetric": 11, "propagate": 7}  # of a window: membranes, pieces, masks
-_SEGMENT_PIXEL = {"volumetric": 750, "propagate": 1000}  # of its plane: some slices at a time
-_LABEL_VOXEL = 12  # of the working level: three label volumes of two bytes, the resin, masks
-_OUTLINE_VOXEL = 11  # there too, where nuclei are refined: outlines, on both grids
-_LABEL_PIXEL = 90  # of one plane: pieces of tissue that no cell claims
-_TILE = 2048 * 2048  # pixels of a tile of the labels
-_TILE_VOXEL = 4  # of a tile: all labels, and the shards of coarser levels that they fill
+_BLOCK_VOXEL = {"volumetric": 19, "propagate": 25}  # of its slices that are filtered at a time
+_BLOCK = 40  # slices
+_LABEL_VOXEL = 14  # of the working level: labels of two bytes, the resin, cells' masks
+_FINE_VOXEL = 7  # of a tile, and of the begun shards of each coarser level: all labels
 BACKGROUND_SLAB = 16
 """Slices of the working level in a task of the background."""
 
@@ -66,7 +64,7 @@ class Need:
 
 def memory_needs(
     image: Image,
-    slab_depths: tuple[int, int],
+    labels: Sequence[Level],
     parameters: Parameters,
     method: str = "volumetric",
 ) -> list[Need]:
@@ -76,17 +74,16 @@ def memory_needs(
     ----------
     image : Image
         The volume.
-    slab_depths : tuple of int
-        Slices in a slab of the background, and of the labels.
+    labels : sequence of Level
+        Of the labels that are written.
     parameters : Parameters
         Their region's size sets the largest window.
     method : str
         Of :mod:`hela_dask.methods`.
     """
-    level = image.levels[0]
     item = image.dtype.itemsize
     shape, voxel = working_level(image, parameters.working.resolution)
-    plane, fine = shape[1] * shape[2], level.shape[1] * level.shape[2]
+    plane, compiled = shape[1] * shape[2], _PROCESS + _COMPILED
     region = parameters.region
     size = (region.depth, region.width, region.width)
     window = [
@@ -94,37 +91,45 @@ def memory_needs(
         for extent, step, length in zip(size, voxel, shape, strict=True)
     ]
     halo = background_halo(parameters.background, voxel[0])
-    background, labels = (min(depth, shape[0]) for depth in slab_depths)
-    slices = min(background + 2 * halo, shape[0])
-    tile = 0 if fine == plane else min(fine, _TILE)
-    voxel_bytes = _LABEL_VOXEL + (_OUTLINE_VOXEL if tile else 0)
+    slab = min(BACKGROUND_SLAB, shape[0])
+    seen = min(slab + 2 * halo, shape[0])
     wide = f"slices of {shape[1]} x {shape[2]} pixels"
+    _, height, width = labels[0].shape
     return [
         Need(
             "background",
-            f"background of {background} {wide}",
-            _PROCESS + plane * (slices * item + background * _BACKGROUND_VOXEL + _BACKGROUND_PIXEL),
+            f"background of {slab} {wide}",
+            compiled + plane * (seen * item + slab * _BACKGROUND_VOXEL + _BACKGROUND_PIXEL),
         ),
         Need("detect", f"detection in {wide}", _PROCESS + plane * _DETECT_PIXEL),
         window_need(image, window, method),
         Need(
             "assemble",
-            f"labels of {labels} slices of {level.shape[1]} x {level.shape[2]} pixels",
-            _PROCESS
-            + _COMPILED
-            + plane * (labels * voxel_bytes + _LABEL_PIXEL)
-            + labels * tile * (_TILE_VOXEL + item),
+            f"labels of {labels[0].file[0]} slices of {height} x {width} pixels",
+            compiled + labels[0].file[0] * _slice_of_labels(plane, labels, item),
         ),
     ]
 
 
+def _slice_of_labels(plane: int, labels: Sequence[Level], item: int) -> int:
+    """Bytes a slice: whole planes of the working level, a tile, and one shard a coarser level."""
+    finest, *coarser = (
+        math.prod(min(pair) for pair in zip(level.file[1:], level.shape[1:], strict=True))
+        for level in labels
+    )
+    if math.prod(labels[0].shape[1:]) == plane:
+        finest, item = 0, 0  # a tile is a view of the planes
+    return plane * _LABEL_VOXEL + finest * (_FINE_VOXEL - 1 + item) + sum(coarser) * _FINE_VOXEL
+
+
 def window_need(image: Image, window: Sequence[int], method: str = "volumetric") -> Need:
     """For the segmentation of one window of so many voxels in z, y, x of the working level."""
-    a_pixel = window[0] * (image.dtype.itemsize + _SEGMENT_VOXEL[method]) + _SEGMENT_PIXEL[method]
+    held = window[0] * (image.dtype.itemsize + _SEGMENT_VOXEL[method])
+    filtered = min(window[0], _BLOCK) * _BLOCK_VOXEL[method]
     return Need(
         "segment",
         f"segmenting a window of {' x '.join(map(str, window))} voxels",
-        _PROCESS + _COMPILED + window[1] * window[2] * a_pixel,
+        _PROCESS + _COMPILED + window[1] * window[2] * (held + filtered),
         "make [region] width and depth smaller",
     )
 

@@ -21,7 +21,7 @@ from hela_dask.errors import (
 )
 from hela_dask.methods import DEFAULT_METHOD, get_method
 from hela_dask.parameters import Parameters
-from hela_dask.planning.needs import BACKGROUND_SLAB, Need, memory_needs
+from hela_dask.planning.needs import Need, memory_needs
 from hela_dask.running.centres import read_centres, read_corrections
 from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.provenance import read_run
@@ -92,8 +92,7 @@ class Setup:
         """The memory that the largest tasks take."""
         level = self.image.levels[0]
         labels = planned(level.shape, LABEL_DTYPE, level.voxel_size, None, None, tiled=True)
-        depths = BACKGROUND_SLAB, labels[0].file[0]
-        return memory_needs(self.image, depths, self.parameters, self.method)
+        return memory_needs(self.image, labels, self.parameters, self.method)
 
 
 def prepare(

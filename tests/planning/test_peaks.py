@@ -102,7 +102,7 @@ def test_a_worker_with_what_is_planned_neither_spills_nor_pauses(finished: Finis
     assert finished.metrics["spilled_bytes"]["disk"] == 0
     states = [event.get("status") for event in finished.events]
     assert "paused" not in states
-    assert finished.plan.memory_needed < 2**30  # though nothing was far from its limit
+    assert finished.plan.memory_needed < 1.2 * 2**30  # that is not because it had plenty
 
 
 def test_a_usual_region_takes_less_than_one_and_a_half_gib(finished: Finished) -> None:

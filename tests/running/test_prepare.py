@@ -153,7 +153,7 @@ def test_a_window_that_does_not_fit_is_refused_though_all_else_is_done(
     monkeypatch.setattr("hela_dask.running.session._memory", lambda client: most)
     knobs = {"region": {"width": 21000.0}}
     assert go(scene, here, parameters=knobs).exit_code == 0
-    monkeypatch.setattr("hela_dask.planning.needs._SEGMENT_PIXEL", {"volumetric": 50_000})
+    monkeypatch.setattr("hela_dask.planning.needs._SEGMENT_VOXEL", {"volumetric": 5_000})
     monkeypatch.setattr("hela_dask.running.prepare.memory_needs", lambda *_: [])
     counted = len(calls["segment"])
     with pytest.raises(ResourceError, match="segmenting a window"):
