@@ -36,7 +36,7 @@ def test_a_plan_says_what_follows_from_sizes_and_writes_nothing(scene: Path) -> 
     assert by_name["cells"].tasks is None and not by_name["cells"].exact
     assert found.seconds is None
     assert found.run == scene.parent / "balls.run"
-    assert by_name["background"].memory < found.memory_needed < found.memory == 4 * 2**30
+    assert found.memory == 4 * 2**30 > found.memory_needed > by_name["background"].memory
     assert "not known before detection" in repr(found)
 
 

@@ -26,16 +26,16 @@ from hela_dask.assemble import (
     encode_masks,
     read_outlines,
 )
-from hela_dask.greys import GreyLevels, grey_levels, upright_volume
+from hela_dask.greys import grey_levels, upright_volume
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.planning.disk import label_levels
 from hela_dask.planning.needs import BACKGROUND_SLAB
+from hela_dask.planning.sample import Sample
 from hela_dask.refine import Decided, Grid, Refiner, Tile
-from hela_dask.regions import Region, cell_regions
-from hela_dask.segment import decide_cell
+from hela_dask.regions import cell_regions
 from hela_dask.storage.slab_writer import slab_tiles
-from hela_dask.volume import open_volume, voxel_size, working_factors, working_volume
+from hela_dask.volume import open_volume, voxel_size, working_factors
 
 if TYPE_CHECKING:
     from hela_dask.running.prepare import Setup
@@ -44,8 +44,6 @@ __all__ = ["Calibration", "calibrate"]
 
 Mask = NDArray[np.bool_]
 
-_VOXELS = 42e6  # of the working level, that the background is tried on: what a plan may take
-_FEWEST = 4  # slices
 _LOOKED_AT = 4  # slices whose grey levels are looked at, of the sixteen that a run looks at
 _WARM = 96  # pixels of the corner that compiled code is loaded on, before anything is timed
 
@@ -141,7 +139,7 @@ def calibrate(setup: Setup) -> Calibration:
     """
     clock = _Clock()
     with dask.config.set(scheduler="synchronous"):
-        sample = _Sample(setup)
+        sample = Sample(setup)
         _warm(sample)
         found = _find(sample, clock)
         if len(sample.places):
@@ -150,76 +148,7 @@ def calibrate(setup: Setup) -> Calibration:
     return replace(found, seconds=time.perf_counter() - clock.begun)
 
 
-class _Sample:
-    """The slices that are tried, and what was found in them."""
-
-    def __init__(self, setup: Setup) -> None:
-        self.setup, self.knobs = setup, setup.parameters
-        self.volume = working_volume(setup.image.path, self.knobs.working.resolution)
-        self.voxel = voxel_size(self.volume)
-        depth, *plane = self.volume.shape
-        count = int(min(BACKGROUND_SLAB, depth, max(_FEWEST, _VOXELS // math.prod(plane))))
-        z0 = min(depth // 2 // BACKGROUND_SLAB * BACKGROUND_SLAB, depth - count)
-        self.z = slice(z0, z0 + count)
-        self.levels = GreyLevels()
-        self.resin: Mask = np.zeros((0, 0, 0), dtype=bool)
-        self.thresholds: tuple[float, ...] = ()
-        self.places: NDArray[np.float64] = np.empty((0, 3))
-
-    def grey(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[Any]:
-        """The slices, with those that their background depends on."""
-        halo = background_halo(self.knobs.background, self.voxel[0])
-        first = max(0, self.z.start - halo)
-        part = self.volume[first : self.z.stop + halo, rows, columns]
-        block: NDArray[Any] = upright_volume(part, self.levels).values
-        return block
-
-    @property
-    def wanted(self) -> slice:
-        """The slices in what :meth:`grey` gives."""
-        halo = background_halo(self.knobs.background, self.voxel[0])
-        skipped = self.z.start - max(0, self.z.start - halo)
-        return slice(skipped, skipped + self.z.stop - self.z.start)
-
-    def region(self, width: float, place: tuple[float, float]) -> Region:
-        """A window in these slices, around a place in pixels."""
-        centre, box = [], []
-        middle = ((self.z.start + self.z.stop) // 2, *place)
-        for axis, (at, step, length) in enumerate(
-            zip(middle, self.voxel, self.volume.shape, strict=True)
-        ):
-            origin = float(self.volume["zyx"[axis]][0]) - step / 2
-            half = round(width / step / 2)
-            low, high = (self.z.start, self.z.stop) if axis == 0 else (int(at) - half, at + half)
-            low, high = max(0, low), min(length, int(high))
-            centre.append(origin + (at + 0.5) * step)
-            box.append((origin + low * step, origin + high * step))
-        return Region(
-            label=1,
-            centre=(centre[0], centre[1], centre[2]),
-            box=(box[0], box[1], box[2]),
-            status="ok",
-            reason="",
-            touches_first_slice=False,
-            touches_last_slice=False,
-            touches_side=False,
-            window_clipped=True,
-        )
-
-    def decide(self, region: Region) -> xr.Dataset:
-        """Nucleus and cell of a window."""
-        z, y, x = region.slices(self.volume)
-        return decide_cell(
-            self.volume[z, y, x].compute(),
-            region,
-            self.setup.method,
-            parameters=self.knobs,
-            background=self.resin[:, y, x],
-            levels=self.levels,
-        )
-
-
-def _warm(sample: _Sample) -> None:
+def _warm(sample: Sample) -> None:
     """Load what is compiled, which a worker does once."""
     y, x = (
         slice(max(0, length // 2 - _WARM), length // 2 + _WARM)
@@ -231,7 +160,7 @@ def _warm(sample: _Sample) -> None:
     detect_slice(resin[0], voxel[1:], knobs.detect)
 
 
-def _find(sample: _Sample, clock: _Clock) -> Calibration:
+def _find(sample: Sample, clock: _Clock) -> Calibration:
     """Resin of the slices, and cells in some."""
     knobs, voxel, count = sample.knobs, sample.voxel, sample.z.stop - sample.z.start
     clock.lap()
@@ -261,7 +190,7 @@ def _find(sample: _Sample, clock: _Clock) -> Calibration:
     return replace(tried, windows=_windows(sample, tried.height))
 
 
-def _windows(sample: _Sample, high: float) -> tuple[tuple[int, int, int], ...]:
+def _windows(sample: Sample, high: float) -> tuple[tuple[int, int, int], ...]:
     """Voxels of the windows that the cells in the middle slice would get, were they so high."""
     depth, middle = sample.volume.sizes["z"], (sample.z.start + sample.z.stop) // 2
     half = round(high / 2 / sample.voxel[0])
@@ -286,7 +215,7 @@ def _windows(sample: _Sample, high: float) -> tuple[tuple[int, int, int], ...]:
     return tuple(sizes)
 
 
-def _fewer_in_a_slab(sample: _Sample) -> float:
+def _fewer_in_a_slab(sample: Sample) -> float:
     """How many times the slices of a whole slab, with those around it, were tried."""
     tried = sample.z.stop - sample.z.start
     more = background_halo(sample.knobs.background, sample.voxel[0])
@@ -308,7 +237,7 @@ def _written(folder: Path, tile: tuple[slice, slice], depth: int) -> Iterator[di
         yield writers
 
 
-def _label(sample: _Sample, found: Calibration, folder: Path, clock: _Clock) -> Calibration:
+def _label(sample: Sample, found: Calibration, folder: Path, clock: _Clock) -> Calibration:
     """A cell, and a tile of the labels of the volume."""
     place = float(sample.places[0][0]), float(sample.places[0][1])
     sample.decide(sample.region(12 * max(sample.voxel[1:]), place))  # loads what is compiled
@@ -350,7 +279,7 @@ def _label(sample: _Sample, found: Calibration, folder: Path, clock: _Clock) -> 
     )
 
 
-def _refiner(sample: _Sample, slab: Slab, image: xr.DataArray, decided: Decided) -> Refiner:
+def _refiner(sample: Sample, slab: Slab, image: xr.DataArray, decided: Decided) -> Refiner:
     """As a task of the labels makes it."""
 
     def read(rows: slice, columns: slice) -> NDArray[Any]:
@@ -365,7 +294,7 @@ def _refiner(sample: _Sample, slab: Slab, image: xr.DataArray, decided: Decided)
 
 
 def _slab(
-    sample: _Sample, masks: xr.Dataset, window: tuple[slice, slice, slice], folder: Path, depth: int
+    sample: Sample, masks: xr.Dataset, window: tuple[slice, slice, slice], folder: Path, depth: int
 ) -> Slab:
     """The slab of labels in which that cell is."""
     bits = encode_masks(*(masks[name].values for name in ("nucleus", "cell", "envelope")))

@@ -16,6 +16,7 @@ from hela_dask.plan import Plan, plan
 from hela_dask.planning.needs import Need, check_memory, size_text, worker_memory
 from hela_dask.run import run
 from hela_dask.running import pipeline
+from hela_dask.running.dispatch import run_units
 from hela_dask.running.lock import hold
 from hela_dask.running.prepare import prepare
 from tests.drawn import draw_cell
@@ -56,11 +57,10 @@ def _tiled(path: Path) -> Path:
 def go(volume: Path, centres: Path, patch: pytest.MonkeyPatch) -> Finished:
     """Plan it, then run it with a worker of the memory that was planned; note its units."""
     units: dict[str, Any] = {}
-    original = pipeline.run_units
 
     def noted(client: Any, task: Any, job: Any, wanted: list[Any], **more: Any) -> Any:
         units[wanted[0].stage] = task, job, wanted
-        return original(client, task, job, wanted, **more)
+        return run_units(client, task, job, wanted, **more)
 
     patch.setattr(pipeline, "run_units", noted)
     centres.write_text("z,y,x\n400,10800,10800\n")
