@@ -29,15 +29,17 @@ _COMPILED = 40 * 2**20  # compiled loops and what they bring along, once they ar
 _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
 _BACKGROUND_VOXEL = 2  # of a slab: votes, the resin
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
-_SEGMENT_VOXEL = {"volumetric": 11, "propagate": 7}  # of a window: membranes, pieces, masks
+_SEGMENT_VOXEL = {"volumetric": 13, "propagate": 9}  # of a window: membranes, pieces, masks
 _BLOCK_VOXEL = {"volumetric": 19, "propagate": 25}  # of its slices that are filtered at a time
 _BLOCK = 40  # slices
-_LABEL_VOXEL = 14  # of the working level: labels of two bytes, the resin, cells' masks
-_FINE_VOXEL = 7  # of a tile, and of the begun shards of each coarser level: all labels
+_LABEL_VOXEL = 20  # of the working level: labels of two bytes, the resin, cells' masks
+_FINE_VOXEL = 8  # of a tile, and of the begun shards of each coarser level: all labels
 BACKGROUND_SLAB = 16
 """Slices of the working level in a task of the background."""
 
-_USABLE = 0.7  # of its memory: with more, a dask worker begins to spill, and pauses at 0.8
+_USABLE = 0.9  # of its memory: dask ends a worker at 0.95
+_EASY = 0.7  # with more, it begins to spill, and pauses at 0.8
+_KEPT = 512 * 2**20  # freed memory that a worker may keep, see running/worker_preload.py
 
 
 @dataclass(frozen=True)
@@ -135,13 +137,16 @@ def window_need(image: Image, window: Sequence[int], method: str = "volumetric")
 
 
 def worker_memory(needs: Sequence[Need]) -> int:
-    """Bytes of memory that a worker should have, so that no task makes it spill or pause.
+    """Bytes of memory with which no task makes a worker spill or pause, whatever came before.
 
     Rounded up to tenths of a GiB, or to 32 MiB below one, so that it may be asked for as shown.
     """
-    least = max(need.bytes for need in needs) / _USABLE
-    step = 2**30 / 10 if least > 2**30 else 2**25
-    return math.ceil(math.ceil(least / step) * step)
+    return _rounded((max(need.bytes for need in needs) + _KEPT) / _EASY)
+
+
+def _rounded(size: float) -> int:
+    step = 2**30 / 10 if size > 2**30 else 2**25
+    return math.ceil(math.ceil(size / step) * step)
 
 
 def size_text(size: float) -> str:
@@ -172,7 +177,7 @@ def check_memory(needs: Sequence[Need], memory: int | None) -> None:
     if need is not None and need.bytes > memory * _USABLE:
         other = f", or {need.advice}" if need.advice else ""
         raise ResourceError(
-            f"{need.task} takes about {size_text(need.bytes)}, for which a worker should have "
-            f"{size_text(worker_memory([need]))}, and it has {size_text(memory)}: give each more "
+            f"{need.task} takes about {size_text(need.bytes)} and a worker has "
+            f"{size_text(memory)}: give each at least {size_text(_rounded(need.bytes / _USABLE))} "
             f"(--memory, or fewer --workers){other}"
         )

@@ -71,7 +71,8 @@ def _memory(plan: Plan) -> str:
     if plan.memory is None:
         return f"a worker should have {needed} for each of its threads"
     count = f"{plan.workers} worker{'s' if plan.workers != 1 else ''}"
-    return f"{count} of {size_text(plan.memory)}; {needed} each is enough"
+    easy = "is enough" if plan.memory >= plan.memory_needed else "would let none pause"
+    return f"{count} of {size_text(plan.memory)}; {needed} each {easy}"
 
 
 def _disk(plan: Plan) -> str:

@@ -13,7 +13,7 @@ import pytest
 from hela_dask import store
 from hela_dask.cluster import Cluster, connect
 from hela_dask.plan import Plan, plan
-from hela_dask.planning.needs import Need, check_memory, size_text, worker_memory
+from hela_dask.planning.needs import Need, check_memory, worker_memory
 from hela_dask.run import run
 from hela_dask.running import pipeline
 from hela_dask.running.dispatch import run_units
@@ -102,7 +102,7 @@ def test_a_worker_with_what_is_planned_neither_spills_nor_pauses(finished: Finis
     assert finished.metrics["spilled_bytes"]["disk"] == 0
     states = [event.get("status") for event in finished.events]
     assert "paused" not in states
-    assert finished.plan.memory_needed < 1.2 * 2**30  # that is not because it had plenty
+    assert finished.plan.memory_needed < 2.1 * 2**30  # that is not because it had plenty
 
 
 def test_a_usual_region_takes_less_than_one_and_a_half_gib(finished: Finished) -> None:
@@ -113,12 +113,13 @@ def test_a_usual_region_takes_less_than_one_and_a_half_gib(finished: Finished) -
 
 
 @pytest.mark.parametrize("size", [300 * 2**20, 700 * 2**20, 1500 * 2**20, 5 * 2**30])
-def test_what_a_worker_should_have_is_enough_and_no_less_is(size: int) -> None:
+def test_what_is_asked_for_is_enough_and_no_less_is(size: int) -> None:
     need = Need("segment", "a task", size, "make it smaller")
-    least = worker_memory([need])
-    check_memory([need], least)
+    check_memory([need], worker_memory([need]))
     check_memory([need], None)
-    with pytest.raises(MemoryError, match=r"a task takes about .*--memory.*or make it smaller"):
-        check_memory([need], int(0.9 * least))
-    number, unit = size_text(least).split()
+    with pytest.raises(
+        MemoryError, match=r"a task takes .*--memory.*or make it smaller"
+    ) as refusal:
+        check_memory([need], size)
+    number, unit = str(refusal.value).split("at least ")[1].split()[:2]
     check_memory([need], round(float(number) * {"MiB": 2**20, "GiB": 2**30}[unit]))
