@@ -175,7 +175,6 @@ def _find(sample: Sample, clock: _Clock) -> Calibration:
     number, tissue = [], []
     for z in sorted({0, count // 2, count - 1}):
         found = detect_slice(sample.resin[z], voxel[1:], knobs.detect)
-        found = found[found[:, 2] >= knobs.link.lowest_height * found[:, 2].max(initial=0.0)]
         sample.places = found if z == count // 2 else sample.places
         number.append(len(found))
         tissue.append(float((~sample.resin[z]).sum()) * voxel[1] * voxel[2])
