@@ -39,7 +39,7 @@ BACKGROUND_SLAB = 16
 
 _USABLE = 0.9  # of its memory: dask ends a worker at 0.95
 _EASY = 0.7  # with more, it begins to spill, and pauses at 0.8
-_KEPT = 512 * 2**20  # freed memory that a worker may keep, see running/worker_preload.py
+_KEPT = 128 * 2**20  # freed memory that a worker may keep, see running/worker_preload.py
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def dask_setup(worker: object) -> None:
     keep_freed_memory()
 
 
-def keep_freed_memory(largest: int = 256 * 2**20) -> None:
+def keep_freed_memory(largest: int = 64 * 2**20) -> None:
     """Let the allocator use arrays of up to `largest` bytes again, where the system is glibc's.
 
     Dask tells it to give back all that is freed. Kernels take and free arrays of a plane by the
