@@ -75,7 +75,7 @@ class Core:
 
 def find_core(
     free: Mask,
-    tissue: Mask,
+    resin: Mask,
     spot: tuple[int, int, int],
     voxel: Voxel,
     parameters: VolumetricParameters,
@@ -92,8 +92,8 @@ def find_core(
 
     Parameters
     ----------
-    free, tissue
-        (z, y, x) tissue without membranes, and all tissue.
+    free, resin
+        (z, y, x) tissue without membranes, and what is no tissue.
     spot
         z, y, x near the middle of the nucleus, voxels.
     voxel
@@ -107,11 +107,27 @@ def find_core(
     step = factors_for(voxel[1:], _COARSE)
     sparse = (slice(None, None, step[0]), slice(None, None, step[1]))
     coarse = (voxel[0], voxel[1] * step[0], voxel[2] * step[1])
-    depth = np.concatenate([part for _, part in depth_in_space(free, voxel, p.widest, step)])
-    share = _membrane_share(free, tissue, step, coarse, p.surroundings)
+    rough = resin[:, sparse[0], sparse[1]]
+    depth = np.empty(rough.shape, dtype=np.float32)
+    for part, known in depth_in_space(free, voxel, p.widest, step):
+        depth[part] = known
+    share = _membrane_share(free, resin, step, coarse, p.surroundings)
     ball = _ball(depth.shape, (spot[0], spot[1] // step[0], spot[2] // step[1]), p.spot, coarse)
-    core, clearance, resin = np.zeros(depth.shape, dtype=bool), 0.0, 0.0
-    rough = tissue[:, sparse[0], sparse[1]]
+    core, clearance = _widen(depth, share, rough, ball, coarse, p)
+    if not core.any():
+        return Core(np.zeros(free.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
+    others = _others(depth > clearance, core, share, p.density) if described else np.empty((0, 3))
+    del depth, share
+    mask = _grow_back(core, free, sparse, clearance, voxel)
+    around = _resin_share(mask, resin, clearance, voxel) if described else 0.0
+    return Core(mask, clearance, others * (1, *step), around)
+
+
+def _widen(
+    depth: Grey, share: Grey, resin: Mask, ball: Mask, voxel: Voxel, p: VolumetricParameters
+) -> tuple[Mask, float]:
+    """The piece around the ball at the smallest clearance at which it has not leaked, and that."""
+    core, clearance, around = np.zeros(depth.shape, dtype=bool), 0.0, 0.0
     for radius in np.geomspace(p.widest, p.narrowest, _STEPS):
         pieces, count = ndimage.label(depth > radius)
         held = np.bincount(pieces[ball], minlength=count + 1)
@@ -124,33 +140,28 @@ def find_core(
         if grown and share[added].mean() > p.density:
             break
         if grown:
-            beside = _resin_share(wider, rough, 2 * radius, coarse)
-            if core.any() and beside > min(MOST_RESIN, resin + _MORE_RESIN):
+            beside = _resin_share(wider, resin, 2 * radius, voxel)
+            if core.any() and beside > min(MOST_RESIN, around + _MORE_RESIN):
                 break  # it has leaked as far as the cell's own membrane
-            resin = beside
+            around = beside
         core, clearance = wider, float(radius)
-    if not core.any():
-        return Core(np.zeros(free.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
-    mask = _grow_back(core, free, sparse, clearance, voxel)
-    if not described:
-        return Core(mask, clearance, np.empty((0, 3)), 0.0)
-    others = _others(depth > clearance, core, share, p.density)
-    return Core(mask, clearance, others * (1, *step), _resin_share(mask, tissue, clearance, voxel))
+    return core, clearance
 
 
 def _membrane_share(
-    free: Mask, tissue: Mask, step: tuple[int, int], coarse: Voxel, sigma: float
+    free: Mask, resin: Mask, step: tuple[int, int], coarse: Voxel, sigma: float
 ) -> Grey:
     """Share of the tissue around each coarse voxel that membranes take."""
     sigmas = tuple(sigma / size for size in coarse)
     shape = tuple(-(-length // n) for length, n in zip(free.shape[1:], step, strict=True))
-    part, whole = np.empty((2, len(free), *shape), dtype=np.float32)
+    part, whole = (np.empty((len(free), *shape), dtype=np.float32) for _ in range(2))
     for z in range(len(free)):
-        whole[z] = coarsen(tissue[z], step)
-        part[z] = coarsen(tissue[z] & ~free[z], step)
+        whole[z] = coarsen(~resin[z], step)
+        part[z] = coarsen(~(resin[z] | free[z]), step)
     for values in (part, whole):
         ndimage.gaussian_filter(values, sigmas, output=values, mode="nearest", truncate=3.0)
-    shares: Grey = part / np.maximum(whole, np.float32(0.05))
+    np.maximum(whole, np.float32(0.05), out=whole)
+    shares: Grey = np.divide(part, whole, out=part)
     return shares
 
 
@@ -167,8 +178,10 @@ def _ball(shape: tuple[int, ...], spot: tuple[int, int, int], radius: float, vox
 
 def _others(clear: Mask, core: Mask, share: Grey, density: float) -> NDArray[np.float64]:
     """A voxel of each further piece that is a quarter as large and as poor in membranes."""
-    pieces, _ = ndimage.label(clear)
-    sizes = np.bincount(pieces.ravel())
+    pieces, count = ndimage.label(clear)
+    sizes = np.zeros(count + 1, dtype=np.int64)
+    for plane in pieces:
+        sizes += np.bincount(plane.ravel(), minlength=count + 1)
     sizes[0] = 0
     large = np.flatnonzero(sizes >= np.count_nonzero(core) / 4)
     found = []
@@ -196,18 +209,18 @@ def _grow_back(
     return grown
 
 
-def _resin_share(core: Mask, tissue: Mask, clearance: float, voxel: Voxel) -> float:
+def _resin_share(core: Mask, resin: Mask, clearance: float, voxel: Voxel) -> float:
     """Of what lies outside the core, beyond a membrane's width, the share that is resin."""
-    resin = rim = 0
+    found = rim = 0
     near, far = (clearance + beyond for beyond in _SHELL)
-    for inside, here in zip(core, tissue, strict=True):
+    for inside, here in zip(core, resin, strict=True):
         if inside.any():
             box = morphology.box_around(inside, far, voxel[1:])
             away = morphology.distance_to(inside[box], voxel[1:])
             shell = (away > near) & (away <= far)
             rim += int(np.count_nonzero(shell))
-            resin += int(np.count_nonzero(shell & ~here[box]))
-    return resin / rim if rim else 0.0
+            found += int(np.count_nonzero(shell & here[box]))
+    return found / rim if rim else 0.0
 
 
 def fill_holes(

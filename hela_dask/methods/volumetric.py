@@ -105,13 +105,13 @@ def _core(
         nothing = Core(np.zeros(image.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
         return nothing, np.empty(0, np.uint8), "no tissue near the centre"
     shown.spot(spot, image.shape, voxel, p)
-    strength, tissue = _strength(image, membranes), ~background
-    free = (strength < p.membrane * _TENTHS) & tissue
-    first = find_core(free, tissue, spot, voxel, p, described=False)
+    strength = _strength(image, membranes)
+    del membranes
+    first = find_core(_free(strength, background, p), background, spot, voxel, p, described=False)
     even_out(strength, first.mask, voxel, p.spot)
     del first
-    free = (strength < p.membrane * _TENTHS) & tissue
-    core = find_core(free, tissue, spot, voxel, p)
+    free = _free(strength, background, p)
+    core = find_core(free, background, spot, voxel, p)
     # Most of it has to lie in the cell's own part of its first slice: else it is a neighbour's.
     begun = core.mask[spot[0]]
     foreign = np.count_nonzero(begun & own) <= np.count_nonzero(begun) / 2
@@ -122,6 +122,13 @@ def _core(
     if not reason and foreign:
         reason = "the nucleus nearest to the centre lies in another cell"
     return core, strength, reason
+
+
+def _free(strength: NDArray[np.uint8], background: Mask, p: VolumetricParameters) -> Mask:
+    """Tissue without membranes."""
+    free: Mask = strength < p.membrane * _TENTHS
+    free[background] = False
+    return free
 
 
 def _spot(
