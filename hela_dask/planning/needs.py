@@ -29,7 +29,7 @@ _COMPILED = 40 * 2**20  # compiled loops and what they bring along, once they ar
 _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
 _BACKGROUND_VOXEL = 2  # of a slab: votes, the resin
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
-_SEGMENT_VOXEL = {"volumetric": 13, "propagate": 9}  # of a window: membranes, pieces, masks
+_SEGMENT_VOXEL = {"volumetric": 9, "propagate": 9}  # of a window: membranes, pieces, masks
 _BLOCK_VOXEL = {"volumetric": 19, "propagate": 25}  # of its slices that are filtered at a time
 _BLOCK = 40  # slices
 _LABEL_VOXEL = 20  # of the working level: labels of two bytes, the resin, cells' masks
@@ -39,7 +39,7 @@ BACKGROUND_SLAB = 16
 
 _USABLE = 0.9  # of its memory: dask ends a worker at 0.95
 _EASY = 0.7  # with more, it begins to spill, and pauses at 0.8
-_KEPT = 128 * 2**20  # freed memory that a worker may keep, see running/worker_preload.py
+_KEPT = 128 * 2**20  # freed memory that a worker may keep, see running/allocator.py
 
 
 @dataclass(frozen=True)

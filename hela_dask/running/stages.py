@@ -34,6 +34,7 @@ from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.quality import NUMBERS
 from hela_dask.refine import Decided, Grid, Refiner, Tile
+from hela_dask.running.allocator import give_back
 from hela_dask.running.dispatch import Unit
 from hela_dask.running.lock import Lock
 from hela_dask.running.markers import Markers
@@ -286,7 +287,7 @@ def _flags(flags: object) -> str:
 
 @contextmanager
 def measured(interval: float = 0.1) -> Iterator[dict[str, Any]]:
-    """What a task costs its process; filled in at the end.
+    """What a task costs its process, filled in at the end; what others freed is given back first.
 
     ``seconds``, and ``cpu_seconds`` of the processor; the most memory held meanwhile
     (``peak_memory``, MiB); the bytes it ``read`` and ``written``, cached or not, where the system
@@ -295,6 +296,7 @@ def measured(interval: float = 0.1) -> Iterator[dict[str, Any]]:
     """
     import psutil
 
+    give_back()
     process = psutil.Process()
     found: dict[str, Any] = {"worker": f"{platform.node()}-{process.pid}"}
     before = _spent(process)

@@ -10,18 +10,16 @@ hela_dask.running.worker_preload``.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import signal
 import sys
 import threading
 
 from hela_dask import errors
+from hela_dask.running.allocator import keep_freed_memory
 
 __all__: list[str] = []
 
-# Of glibc's mallopt.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 # A profile goes a hundred calls deep, as where loops are compiled, and dask takes its size by some
 # ten calls for each of them.
 _CALLS = 3000
@@ -38,20 +36,6 @@ def dask_setup(worker: object) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
-
-
-def keep_freed_memory(largest: int = 64 * 2**20) -> None:
-    """Let the allocator use arrays of up to `largest` bytes again, where the system is glibc's.
-
-    Dask tells it to give back all that is freed. Kernels take and free arrays of a plane by the
-    thousand, and the system clears every page of each: two fifths of a cell's processor time.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not Linux, or another libc
-        return
-    mallopt(_MMAP_THRESHOLD, largest)
-    mallopt(_TRIM_THRESHOLD, 2 * largest)
 
 
 def is_news(record: logging.LogRecord) -> bool:
