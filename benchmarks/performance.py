@@ -45,7 +45,7 @@ def _headline(found: Found) -> list[str]:
     peak = max(row["peak"] for row in run["workers"]) / 1024
     tasks = sum(row["tasks"] for row in run["stages"].values())
     read, written = (_total(run, name) for name in ("read", "written"))
-    cells = sum(run["statuses"].values())
+    cells = sum(count for status, count in run["statuses"].items() if status != "chain_too_short")
     moved = (
         f" {read / 1e9:.0f} GB were read and {written / 1e9:.0f} GB written."
         if read is not None and written is not None
@@ -103,14 +103,17 @@ def _run(run: Found) -> list[str]:
         "Mvoxel/s/core", "of memory", "of disk",
     ]  # fmt: skip
     limits = run["limits"]
+    told = " ".join(run.get("run_command", []))
+    command = f"Run by `{told}`. " if told else ""
     peaks = ", ".join(f"{row['peak']:.0f} MiB in {row['tasks']} tasks" for row in run["workers"])
     return [
         f"### {run['source']}",
         "",
         *table(head, rows),
         "",
-        f"Peak of each worker: {peaks}. Limits of this machine: {limits['memory'] / 1e9:.1f} GB/s "
-        f"copied by one core (read and written), {limits['write'] / 1e6:.0f} MB/s written to disk, "
+        f"{command}Peak of each worker: {peaks}. Limits of this machine: "
+        f"{limits['memory'] / 1e9:.1f} GB/s copied by one core (read and written), "
+        f"{limits['write'] / 1e6:.0f} MB/s written to disk, "
         f"{limits['read'] / 1e6:.0f} MB/s read from it.",
         "",
         _measured(run),
