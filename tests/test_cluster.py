@@ -128,5 +128,5 @@ def page_faults() -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_a_started_worker_uses_freed_memory_again() -> None:
     with connect(read_cluster(workers=1)) as mine:
-        # Cleared anew, each time: 2,048 pages of 4 KiB, or fewer larger ones.
-        assert mine.submit(page_faults).result() < 20
+        # Cleared anew each time, they are some ten thousand; the worker's other threads have few.
+        assert mine.submit(page_faults).result() < 2000
