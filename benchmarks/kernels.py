@@ -18,16 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import tifffile
-import xarray as xr
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import filters
 
 from benchmarks import results
 from benchmarks.published import plain_background, plain_cell, plain_nucleus
+from benchmarks.stacks import as_volume
 from hela_dask.greys import grey_levels
 from hela_dask.kernels.background import background_block
 from hela_dask.kernels.detection import detect_slice
@@ -157,7 +156,7 @@ def own_steps(stack: Slices, clock: Timer) -> tuple[dict[str, float], dict[str, 
     """
     knobs, count = Parameters(), len(stack.image)
     blur, p = knobs.background.blur, knobs.volumetric
-    volume = volume_of(stack)
+    volume = as_volume(stack.image, stack.voxel)
     lazy = working_volume(volume, knobs.working.resolution)
     halving, working = clock(lambda: lazy.compute(scheduler="synchronous"))
     factors, voxel = working_factors(volume, working), voxel_size(working)
@@ -198,17 +197,6 @@ def own_steps(stack: Slices, clock: Timer) -> tuple[dict[str, float], dict[str, 
         "nucleus": found.nuclei[z] > 0,
         "cell": found.cells[z] > 0,
     }
-
-
-def volume_of(stack: Slices) -> xr.DataArray:
-    """The stack with its voxel size, as :func:`hela_dask.open_volume` gives it."""
-    steps = zip("zyx", stack.voxel, stack.image.shape, strict=True)
-    return xr.DataArray(
-        da.from_array(stack.image, chunks=(-1, 1024, 1024)),
-        dims=("z", "y", "x"),
-        coords={axis: (np.arange(length) + 0.5) * step for axis, step, length in steps},
-        attrs={"voxel_size": stack.voxel},
-    )
 
 
 def plain_steps(stack: Slices, clock: Timer) -> tuple[dict[str, float], dict[str, Mask]]:
