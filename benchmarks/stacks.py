@@ -133,17 +133,7 @@ def whole_region(stack: Stack) -> Region:
         (-size / 2, (length - 0.5) * size)
         for size, length in zip(stack.voxel, stack.image.shape, strict=True)
     )
-    return Region(
-        label=1,
-        centre=(centre[0], centre[1], centre[2]),
-        box=(box[0], box[1], box[2]),
-        status="ok",
-        reason="",
-        touches_first_slice=False,
-        touches_last_slice=False,
-        touches_side=False,
-        window_clipped=False,
-    )
+    return Region(1, (centre[0], centre[1], centre[2]), (box[0], box[1], box[2]))
 
 
 def segment_stack(

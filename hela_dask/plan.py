@@ -195,17 +195,17 @@ memory, overwrite
         labels=labels,
         overwrite=overwrite,
     )
-    check_memory(setup.needs(), where.memory)
-    return _planned(setup, where, calibrate)
+    needs = setup.needs()
+    check_memory(needs, where.memory)  # as a run does, before it knows the windows
+    return _planned(setup, where, {need.stage: need for need in needs}, calibrate)
 
 
-def _planned(setup: Setup, where: Cluster, trying: bool) -> Plan:
+def _planned(setup: Setup, where: Cluster, needs: dict[str, Need], trying: bool) -> Plan:
     from hela_dask.planning.known import known_cells
 
     level = setup.image.levels[0]
     working, voxel = working_level(setup.image, setup.parameters.working.resolution)
     known = known_cells(setup)
-    needs = {need.stage: need for need in setup.needs()}
     if known is not None and known.windows:
         largest = max(known.windows, key=math.prod)
         needs["segment"] = window_need(setup.image, largest, setup.method)

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology
 from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.painting import grown, paint_cells, paint_nucleus
 from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
-from hela_dask.parameters import PropagateParameters, VolumetricParameters
+from hela_dask.parameters import Parameters, PropagateParameters, VolumetricParameters
+from hela_dask.volume import voxel_size
 
-__all__ = ["Decided", "Grid", "Outline", "Refiner", "Tile"]
+__all__ = ["Decided", "Grid", "Outline", "Refiner", "Tile", "volume_refiner"]
 
 Mask = NDArray[np.bool_]
 Plane = tuple[slice, slice]
@@ -304,3 +306,34 @@ class Refiner:
             for part, more, length in zip(tile, halo, self._grid.shape, strict=True)
         )
         return y, x
+
+
+def volume_refiner(
+    image: xr.DataArray,
+    decided: Decided,
+    factors: tuple[int, int],
+    parameters: Parameters,
+    method: str,
+) -> Refiner:
+    """The refiner of slices of a volume, which it reads tile by tile, in this thread.
+
+    Parameters
+    ----------
+    image : DataArray, (slices, y, x)
+        Upright grey values of whole planes, lazily.
+    decided : Decided
+        Of these slices.
+    factors : tuple of int
+        How many of its pixels (y, x) a pixel of the working level is.
+    parameters : Parameters
+        All knobs.
+    method : str
+        That decided, of :mod:`hela_dask.methods`.
+    """
+
+    def read(rows: slice, columns: slice) -> NDArray[Any]:
+        part: NDArray[Any] = image[:, rows, columns].compute(scheduler="synchronous").values
+        return part
+
+    grid = Grid((image.shape[1], image.shape[2]), voxel_size(image)[1:], factors)
+    return Refiner(decided, grid, read, parameters.background.blur, getattr(parameters, method))

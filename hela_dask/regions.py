@@ -59,12 +59,12 @@ class Region:
     label: int
     centre: tuple[float, float, float]
     box: tuple[Interval, Interval, Interval]
-    status: str
-    reason: str
-    touches_first_slice: bool
-    touches_last_slice: bool
-    touches_side: bool
-    window_clipped: bool
+    status: str = "ok"
+    reason: str = ""
+    touches_first_slice: bool = False
+    touches_last_slice: bool = False
+    touches_side: bool = False
+    window_clipped: bool = False
     ends: tuple[str, ...] = field(default=(), kw_only=True)
 
     def slices(self, volume: xr.DataArray) -> tuple[slice, slice, slice]:

@@ -16,12 +16,10 @@ from hela_dask.kernels.grid import coarsen
 from hela_dask.methods import DEFAULT_METHOD, Masks, get_method
 from hela_dask.parameters import (
     Parameters,
-    PropagateParameters,
     QualityParameters,
-    VolumetricParameters,
 )
 from hela_dask.quality import NUMBERS, judge, measure_quality
-from hela_dask.refine import Decided, Grid, Outline, Refiner
+from hela_dask.refine import Decided, Outline, volume_refiner
 from hela_dask.volume import voxel_size, working_factors, working_volume
 
 if TYPE_CHECKING:
@@ -109,9 +107,7 @@ def segment_cell(
     if factors == (1, 1):
         return decided.drop_vars("outline")
     image = upright_volume(volume[fine_window(window, factors, volume.shape)], levels)
-    grid = Grid((image.shape[1], image.shape[2]), voxel_size(volume)[1:], factors)
-    blur = parameters.background.blur
-    fine = _refined(decided, image, grid, thresholds, blur, getattr(parameters, method))
+    fine = _refined(decided, image, factors, thresholds, parameters, method)
     return fine if given is None else _with_background(fine, given)
 
 
@@ -200,10 +196,10 @@ def _resin(
 def _refined(
     decided: xr.Dataset,
     image: xr.DataArray,
-    grid: Grid,
+    factors: tuple[int, int],
     thresholds: list[float],
-    blur: float,
-    method: VolumetricParameters | PropagateParameters,
+    parameters: Parameters,
+    method: str,
 ) -> xr.Dataset:
     """The masks on the pixels of the upright image, some slices at a time."""
     known = decided.attrs["status"] != "no_resin"
@@ -221,12 +217,8 @@ def _refined(
             thresholds[part],
             [Outline(1, (0, 0), decided["outline"].values[part])],
         )
-
-        def read(rows: slice, columns: slice, part: slice = part) -> NDArray[Any]:
-            return np.asarray(image[part, rows, columns])
-
-        refiner = Refiner(planes, grid, read, blur, method)
-        tile = refiner.tile(slice(0, grid.shape[0]), slice(0, grid.shape[1]))
+        refiner = volume_refiner(image[part], planes, factors, parameters, method)
+        tile = refiner.tile(*(slice(0, length) for length in image.shape[1:]))
         for name, found in zip(_MASKS, tile, strict=True):
             masks[name][part] = np.asarray(found) > 0
     if not known:

@@ -30,7 +30,7 @@ def region(
     """Around the drawn cell, in the shifted volume."""
     z, y, x = (place + shift for place, shift in zip(centre, SHIFT, strict=True))
     box = ((z - half[0], z + half[0]), (y - half[1], y + half[1]), (x - half[2], x + half[2]))
-    return Region(7, (z, y, x), box, "ok", "", False, False, False, False)
+    return Region(7, (z, y, x), box)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_a_phantom_from_its_file_to_its_masks(tmp_path: Path) -> None:
         for size, n in zip((50.0, 40.0, 40.0), volume.shape, strict=True)
     ]
     box = ((centre[0] - 800, centre[0] + 800), edges[1], edges[2])
-    around = Region(label, centre, box, "ok", "", *[False] * 4)
+    around = Region(label, centre, box)
     found = segment_cell(volume, around)
     window = around.slices(volume)
     truth, nuclei = truth[window], nuclei[window]

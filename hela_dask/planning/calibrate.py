@@ -32,10 +32,10 @@ from hela_dask.kernels.detection import detect_slice
 from hela_dask.planning.disk import label_levels
 from hela_dask.planning.needs import BACKGROUND_SLAB
 from hela_dask.planning.sample import Sample
-from hela_dask.refine import Decided, Grid, Refiner, Tile
+from hela_dask.refine import Decided, Refiner, Tile, volume_refiner
 from hela_dask.regions import cell_regions
 from hela_dask.storage.slab_writer import slab_tiles
-from hela_dask.volume import open_volume, voxel_size, working_factors
+from hela_dask.volume import open_volume, working_factors
 
 if TYPE_CHECKING:
     from hela_dask.running.prepare import Setup
@@ -250,13 +250,12 @@ def _label(sample: Sample, found: Calibration, folder: Path, clock: _Clock) -> C
     resin = sample.resin[:depth]
     clock.lap()
     labels = assemble_slab(slab, resin, sample.knobs.assemble)
-    image = open_volume(sample.setup.image.path)
-    factors = working_factors(image, sample.volume)
+    factors = working_factors(open_volume(sample.setup.image.path), sample.volume)
     alone = Decided(*labels, resin, slab.thresholds, [])
-    _refiner(sample, slab, image, alone)
+    _refiner(sample, slab, alone)
     plane = clock.lap()
     outlines = read_outlines(slab) if factors != (1, 1) else []
-    refiner = _refiner(sample, slab, image, replace(alone, outlines=outlines))
+    refiner = _refiner(sample, slab, replace(alone, outlines=outlines))
     nucleus = clock.lap() if outlines else 0.0
     tile = _usual_tile(resin, slab_tiles(levels), factors)
     clock.lap()
@@ -278,18 +277,16 @@ def _label(sample: Sample, found: Calibration, folder: Path, clock: _Clock) -> C
     )
 
 
-def _refiner(sample: Sample, slab: Slab, image: xr.DataArray, decided: Decided) -> Refiner:
+def _refiner(sample: Sample, slab: Slab, decided: Decided) -> Refiner:
     """As a task of the labels makes it."""
-
-    def read(rows: slice, columns: slice) -> NDArray[Any]:
-        part = image[slab.z0 : slab.z1, rows, columns]
-        grey: NDArray[Any] = upright_volume(part, sample.levels).values
-        return grey
-
-    factors = working_factors(image, sample.volume)
-    grid = Grid((image.shape[1], image.shape[2]), voxel_size(image)[1:], factors)
-    knobs = sample.knobs
-    return Refiner(decided, grid, read, knobs.background.blur, getattr(knobs, sample.setup.method))
+    image = open_volume(sample.setup.image.path)
+    return volume_refiner(
+        upright_volume(image[slab.z0 : slab.z1], sample.levels),
+        decided,
+        working_factors(image, sample.volume),
+        sample.knobs,
+        sample.setup.method,
+    )
 
 
 def _slab(

@@ -82,11 +82,6 @@ class Sample:
             label=1,
             centre=(centre[0], centre[1], centre[2]),
             box=(box[0], box[1], box[2]),
-            status="ok",
-            reason="",
-            touches_first_slice=False,
-            touches_last_slice=False,
-            touches_side=False,
             window_clipped=True,
         )
 

@@ -22,7 +22,6 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
 from hela_dask import store
 from hela_dask.assemble import Slab, assemble_slab, encode_masks, read_outlines
@@ -33,7 +32,7 @@ from hela_dask.measure import combine_counts, count_slab
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.quality import NUMBERS
-from hela_dask.refine import Decided, Grid, Refiner, Tile
+from hela_dask.refine import Decided, Refiner, Tile, volume_refiner
 from hela_dask.running.allocator import give_back
 from hela_dask.running.dispatch import Unit
 from hela_dask.running.lock import Lock
@@ -216,21 +215,13 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
         factors = working_factors(image, job.working())
         resin = np.asarray(store.read_scratch(job.resin)[slices]) > 0
         labels = assemble_slab(slab, resin, job.parameters.assemble)
-
-        def read(rows: slice, columns: slice) -> NDArray[Any]:
-            part: NDArray[Any] = load(
-                upright_volume(image[slices, rows, columns], job.levels)
-            ).values
-            return part
-
-        refiner = Refiner(
-            Decided(
-                *labels, resin, slab.thresholds, read_outlines(slab) if factors != (1, 1) else []
-            ),
-            Grid((image.shape[1], image.shape[2]), voxel_size(image)[1:], factors),
-            read,
-            job.parameters.background.blur,
-            getattr(job.parameters, job.method),
+        outlines = read_outlines(slab) if factors != (1, 1) else []
+        refiner = volume_refiner(
+            upright_volume(image[slices], job.levels),
+            Decided(*labels, resin, slab.thresholds, outlines),
+            factors,
+            job.parameters,
+            job.method,
         )
         job.claim(unit)
         counts = _write_labels(job, slab.z0, refiner)
