@@ -68,6 +68,20 @@ def test_an_inverted_volume_is_known_and_turned_back(dtype: type[np.generic]) ->
     assert (one.inverted, other.inverted) == (False, True)
     assert one.cell == pytest.approx(other.cell, abs=0.5)
     assert one.resin == pytest.approx(other.resin, abs=0.5)
+    assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-3)
+
+
+def test_nearly_all_grey_values_lie_in_the_span_and_a_frame_or_a_blank_slice_does_not() -> None:
+    image = draw(two_cells())
+    framed = np.pad(image, ((60, 0), (30, 200)))
+    votes = [slice_votes(slice_, PIXEL) for slice_ in (image, framed, np.zeros_like(image))]
+    found = volume_levels(votes)
+    assert found.low is not None
+    assert found.high is not None
+    below, above = (image < found.low).mean(), (image > found.high).mean()
+    assert 0.01 < below < 0.1
+    assert 0.01 < above < 0.1
+    assert volume_levels(votes[2:]) == GreyLevels(False)
 
 
 def test_dark_lines_decide_where_no_resin_is_in_view() -> None:
@@ -76,8 +90,10 @@ def test_dark_lines_decide_where_no_resin_is_in_view() -> None:
     lines = np.exp(-((field / field.std() / 0.1) ** 2))
     image = 150 - 40 * lines + rng.normal(0, 6, lines.shape)
     image = image.round().astype(np.uint8)
-    assert volume_levels([slice_votes(image, PIXEL)]) == GreyLevels(False)
-    assert volume_levels([slice_votes(upright(image, True), PIXEL)]) == GreyLevels(True)
+    one = volume_levels([slice_votes(image, PIXEL)])
+    other = volume_levels([slice_votes(upright(image, True), PIXEL)])
+    assert (one.inverted, one.cell, one.resin) == (False, None, None)
+    assert (other.inverted, other.cell, other.resin) == (True, None, None)
 
 
 def test_polarity_may_be_told_and_the_median_slice_decides() -> None:
