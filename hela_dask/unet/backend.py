@@ -1,0 +1,76 @@
+"""Keras, where it is installed: loaded late, and made to give the same bits each time."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import warnings
+from typing import Any
+
+from hela_dask.errors import MissingDependencyError
+
+__all__ = ["keras", "uses_gpu"]
+
+_INSTALL = "the learned methods need TensorFlow: pip install 'hela_dask[unet]'"
+
+_loaded: Any = None
+
+
+def keras() -> Any:
+    """The module ``keras``, on TensorFlow unless ``KERAS_BACKEND`` names another library.
+
+    In a dask worker, TensorFlow gets as many threads as the worker has; elsewhere all cores.
+
+    Raises
+    ------
+    MissingDependencyError
+        When Keras or its backend is not installed; it says what to install.
+    """
+    global _loaded  # noqa: PLW0603
+    if _loaded is None:
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # it greets at length
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # others' deprecations
+                found: Any = importlib.import_module("keras")
+                found.ops  # noqa: B018  a backend that is missing is noticed here
+        except ImportError as error:
+            raise MissingDependencyError(f"{_INSTALL} ({error})") from error
+        if found.backend.backend() == "tensorflow":
+            _settle()
+        _loaded = found
+    return _loaded
+
+
+def _settle() -> None:
+    """The same bits for the same input, and no more threads than the task was given."""
+    tensorflow: Any = importlib.import_module("tensorflow")
+    tensorflow.config.experimental.enable_op_determinism()
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        with contextlib.suppress(RuntimeError, ValueError):  # someone has begun to use it
+            tensorflow.config.experimental.set_memory_growth(gpu, True)
+    threads = _threads()
+    if threads:
+        with contextlib.suppress(RuntimeError):  # too late: it has started
+            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+            tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _threads() -> int:
+    """Of the dask worker that this is; 0 where it is none."""
+    from distributed import get_worker
+
+    try:
+        return int(get_worker().state.nthreads)
+    except ValueError:
+        return 0
+
+
+def uses_gpu() -> bool:
+    """Whether networks run on a GPU here."""
+    if keras().backend.backend() != "tensorflow":
+        return False
+    tensorflow: Any = importlib.import_module("tensorflow")
+    return bool(tensorflow.config.list_physical_devices("GPU"))

@@ -1,0 +1,167 @@
+"""What a model says of itself: what it sees and tells, learned from, and how good it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from hela_dask.errors import InputError
+from hela_dask.storage.files import plain
+
+__all__ = ["CHANNELS", "CLASSES", "EXTRA", "Card", "card_text"]
+
+CLASSES = ("resin", "cell", "envelope", "nucleus")
+"""What a voxel may be; ``cell`` is all of a cell but its nucleus and the nucleus' envelope."""
+EXTRA = ("boundary", "distance")
+"""What a network may tell beside: contact with another cell, and the distance to the own cell's
+border (1 is 1000 nm and more)."""
+CHANNELS = ("neighbours", "repeated", "binary")
+"""What a network sees of a slice: it and those beside it, its grey values three times, or what is
+darker than resin."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model's card; kept as ``card.json`` beside the weights, and as ``card.md`` for people.
+
+    Attributes
+    ----------
+    architecture : str
+        Of :data:`hela_dask.unet.architectures.ARCHITECTURES`.
+    classes : tuple of str
+        Of :data:`CLASSES`, in the order of its outputs; a single one is told from all else.
+    extra : tuple of str
+        Of :data:`EXTRA`, the outputs after the classes.
+    voxel_size : tuple of float
+        z, y, x of what it learned from, nm.
+    slices : int
+        Neighbouring slices that it sees, an odd number.
+    channels : str
+        Of :data:`CHANNELS`.
+    plane : tuple of int or None
+        Whole planes are shrunk to this before it sees them; None: it sees tiles.
+    multiple : int
+        Height and width of what it sees are multiples of this.
+    data, split, scores, training, versions : mapping
+        What it learned from (with fingerprints), how slices were parted, how good it is on those
+        held out, seed and steps and seconds and the command, and of what software.
+    notes : tuple of str
+        What a reader should know.
+    """
+
+    architecture: str
+    classes: tuple[str, ...]
+    voxel_size: tuple[float, float, float]
+    extra: tuple[str, ...] = ()
+    slices: int = 1
+    channels: str = "neighbours"
+    plane: tuple[int, int] | None = None
+    multiple: int = 16
+    data: tuple[Mapping[str, Any], ...] = ()
+    split: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, known in (("classes", CLASSES), ("extra", EXTRA)):
+            if unknown := [item for item in getattr(self, name) if item not in known]:
+                raise InputError(
+                    f"a model's {name} cannot be {unknown[0]!r}; known: {', '.join(known)}"
+                )
+        if self.channels not in CHANNELS:
+            raise InputError(
+                f"a model's channels cannot be {self.channels!r}; known: {', '.join(CHANNELS)}"
+            )
+        if not self.classes or self.slices % 2 == 0 or min(self.voxel_size) <= 0:
+            raise InputError(
+                "a model has one class or more, an odd number of slices, and a voxel size"
+            )
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of its outputs, in their order."""
+        return self.classes + self.extra
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        found: dict[str, Any] = plain(dataclasses.asdict(self))
+        return found
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The card that :meth:`to_dict` gave.
+
+        Raises
+        ------
+        InputError
+            When something is missing or makes no sense.
+        """
+        known = {item.name for item in dataclasses.fields(cls)}
+        lists = {"classes", "extra", "voxel_size", "plane", "data", "notes"}
+        try:
+            given: dict[str, Any] = {
+                name: tuple(value) if name in lists and value is not None else value
+                for name, value in values.items()
+                if name in known
+            }
+            return cls(**given)
+        except (TypeError, AttributeError) as error:
+            raise InputError(f"not a model's card: {error}") from error
+
+
+def card_text(card: Card) -> str:
+    """The card as Markdown."""
+    sizes = " x ".join(f"{size:g}" for size in card.voxel_size)
+    sees = {
+        "neighbours": f"{card.slices} neighbouring slices" if card.slices > 1 else "one slice",
+        "repeated": "one slice, its grey values three times",
+        "binary": "one slice, as what is darker than resin",
+    }[card.channels]
+    shape = "tiles" if card.plane is None else f"planes of {card.plane[0]} x {card.plane[1]} pixels"
+    lines = [
+        f"# {card.architecture}",
+        "",
+        f"- Tells: {', '.join(card.outputs)}.",
+        f"- Sees: {sees}, in {shape}, at {sizes} nm (z, y, x).",
+        "- Grey values: in units of the span from membranes to resin (the 2 % and 98 % quantiles "
+        "of the volume's slices on pixels of 80 nm), so that a x + b makes no difference.",
+    ]
+    for title, part in (
+        ("Learned from", card.data),
+        ("Split", card.split),
+        ("Scores", card.scores),
+        ("Training", card.training),
+        ("Versions", card.versions),
+    ):
+        if part:
+            lines += ["", f"## {title}", "", *_lines(plain(part))]
+    if card.notes:
+        lines += ["", "## Notes", "", *(f"- {note}" for note in card.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(value: Any, indent: str = "") -> list[str]:
+    """A nested value as a Markdown list."""
+    if isinstance(value, Mapping):
+        lines = []
+        for name, item in value.items():
+            if isinstance(item, Mapping) and item:
+                lines += [f"{indent}- {name}:", *_lines(item, indent + "  ")]
+            else:
+                lines.append(f"{indent}- {name}: {_short(item)}")
+        return lines
+    return [line for item in value for line in _lines(item, indent)]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(
+            "-".join(map(str, item)) if isinstance(item, list) else _short(item) for item in value
+        )
+    return str(value)

@@ -1,0 +1,229 @@
+"""What a model makes of a block of slices, on the block's own grid: tiles, blended, slice by slice."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hela_dask.errors import ResourceError
+from hela_dask.kernels.grid import coarsen
+from hela_dask.unet.backend import uses_gpu
+from hela_dask.unet.card import Card
+from hela_dask.unet.model import Model
+
+__all__ = ["TILE", "blending", "predict_block", "predict_slices", "resize", "tiles"]
+
+log = logging.getLogger(__name__)
+
+Grey = NDArray[np.float32]
+Voxel = tuple[float, float, float]
+
+TILE, OVERLAP = 512, 128  # pixels of the model's size
+_BATCH = 16  # tiles at a time on a GPU, where they fit; on a processor one, which is as fast
+_FULL = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError")
+
+
+def predict_block(
+    model: Model, image: NDArray[Any], voxel: Voxel, greys: tuple[float, float]
+) -> NDArray[np.uint8]:
+    """What the model makes of a block.
+
+    Parameters
+    ----------
+    model : Model
+        From :func:`~hela_dask.unet.model.load_model`.
+    image : ndarray, (z, y, x)
+        Upright grey values, or what a binary model sees.
+    voxel : tuple of float
+        z, y, x of the image, nm; the model's own may be another.
+    greys : tuple of float
+        The grey values that become 0 and 1: ``low`` and ``high`` of
+        :class:`~hela_dask.GreyLevels`.
+
+    Returns
+    -------
+    ndarray of uint8, (z, y, x, outputs)
+        ``model.card.outputs``, 255 is 1.
+
+    Raises
+    ------
+    ResourceError
+        When not even one tile fits the memory.
+    """
+    return np.stack(list(predict_slices(model, image, voxel, greys)))
+
+
+def predict_slices(
+    model: Model,
+    image: NDArray[Any],
+    voxel: Voxel,
+    greys: tuple[float, float],
+    wanted: slice | None = None,
+) -> Iterator[NDArray[np.uint8]]:
+    """As :func:`predict_block`, one slice (y, x, outputs) after the other; of `wanted` ones."""
+    low, high = greys
+    scale = 1.0 / (high - low) if high > low else 1.0
+    look = _Look(model.card, image, voxel, (low, scale))
+    for z in range(*(wanted or slice(None)).indices(len(image))):
+        seen = look.slice(z)
+        if model.card.plane is not None:
+            found = _run(model, seen[None])[0]
+        else:
+            found = _tiled(model, seen)
+        found = np.stack(
+            [resize(found[..., at], image.shape[1:]) for at in range(found.shape[-1])], -1
+        )
+        yield np.rint(found * 255).astype(np.uint8)
+
+
+class _Look:
+    """A block as a model sees it: at its pixel size, grey values scaled, slices with neighbours."""
+
+    def __init__(
+        self, card: Card, image: NDArray[Any], voxel: Voxel, greys: tuple[float, float]
+    ) -> None:
+        self._card, self._image, self._greys = card, image, greys
+        self._kept: dict[int, Grey] = {}
+        shape = image.shape[1:]
+        self._shape = card.plane or tuple(
+            max(1, round(length * size / own))
+            for length, size, own in zip(shape, voxel[1:], card.voxel_size[1:], strict=True)
+        )
+        half = card.slices // 2
+        step = card.voxel_size[0] / voxel[0]
+        self._offsets = [_away(at * step) for at in range(-half, half + 1)]
+        self._shown = [bool(plane.min() < plane.max()) for plane in image]
+
+    def slice(self, z: int) -> Grey:
+        """(y, x, channels) of a slice."""
+        wanted = [self._nearest(z + offset, z) for offset in self._offsets]
+        self._kept = {at: self._kept[at] for at in set(wanted) & set(self._kept)}
+        planes = [self._plane(at) for at in wanted]
+        return np.stack(planes * 3 if self._card.channels == "repeated" else planes, -1)
+
+    def _nearest(self, at: int, z: int) -> int:
+        """A slice that shows something, as near to `at` as there is one on the way to `z`."""
+        at = min(max(at, 0), len(self._image) - 1)
+        while at != z and not self._shown[at]:
+            at += 1 if at < z else -1
+        if self._shown[at]:
+            return at
+        shown = [other for other, yes in enumerate(self._shown) if yes]
+        return min(shown, key=lambda other: (abs(other - z), other), default=z)
+
+    def _plane(self, z: int) -> Grey:
+        if z not in self._kept:
+            low, scale = self._greys
+            plane = shrink(self._image[z], self._shape)
+            if self._card.channels == "binary":
+                self._kept[z] = (plane >= 0.5).astype(np.float32)
+            else:
+                self._kept[z] = (plane - np.float32(low)) * np.float32(scale)
+        return self._kept[z]
+
+
+def _away(offset: float) -> int:
+    """Rounded, and never to the slice itself: a neighbour is a neighbour."""
+    return 0 if offset == 0 else int(math.copysign(max(1, round(abs(offset))), offset))
+
+
+def shrink(plane: NDArray[Any], shape: Sequence[int]) -> Grey:
+    """A plane on another grid over the same area: means where it shrinks by whole numbers."""
+    factors = tuple(max(1, round(a / b)) for a, b in zip(plane.shape, shape, strict=True))
+    whole = tuple(-(-length // by) for length, by in zip(plane.shape, factors, strict=True))
+    means = coarsen(plane, (factors[0], factors[1])) if factors != (1, 1) else plane
+    if whole == tuple(shape) or tuple(means.shape) == tuple(shape):
+        return means.astype(np.float32)
+    return resize(means.astype(np.float32), shape)
+
+
+def resize(plane: Grey, shape: Sequence[int]) -> Grey:
+    """A plane on another grid over the same area, by linear interpolation."""
+    if tuple(plane.shape) == tuple(shape):
+        return plane
+    zoom = [new / old for new, old in zip(shape, plane.shape, strict=True)]
+    found: Grey = ndimage.zoom(
+        plane, zoom, order=1, mode="nearest", grid_mode=True, prefilter=False
+    )
+    if found.shape != tuple(shape):
+        raise AssertionError(f"{found.shape} where {tuple(shape)} was asked for")
+    return found
+
+
+def tiles(length: int, tile: int, overlap: int) -> list[int]:
+    """Where tiles begin that cover a length, each overlapping the next by `overlap` or more."""
+    if length <= tile:
+        return [0]
+    count = -(-(length - overlap) // (tile - overlap))
+    return [round(at * (length - tile) / (count - 1)) for at in range(count)]
+
+
+def blending(starts: Sequence[int], tile: int, at: int) -> Grey:
+    """How much tile number `at` counts along one axis: ramps where it overlaps its neighbours."""
+    weight = np.ones(tile, np.float32)
+    for other, side in ((at - 1, slice(None)), (at + 1, slice(None, None, -1))):
+        if 0 <= other < len(starts):
+            shared = tile - abs(starts[at] - starts[other])
+            ramp = (np.arange(shared, dtype=np.float32) + 0.5) / shared
+            weight[side][:shared] *= ramp
+    return weight
+
+
+def _tiled(model: Model, seen: Grey) -> Grey:
+    """Outputs of a slice of any size, tile by tile."""
+    shape, multiple = seen.shape[:2], model.card.multiple
+    size = [min(TILE, -(-length // multiple) * multiple) for length in shape]
+    pad = [(0, max(0, own - length)) for own, length in zip(size, shape, strict=True)]
+    if any(after for _, after in pad):
+        seen = np.pad(seen, [*pad, (0, 0)], mode="symmetric")
+    starts = [tiles(length, own, OVERLAP) for length, own in zip(seen.shape[:2], size, strict=True)]
+    places = [(y, x) for y in range(len(starts[0])) for x in range(len(starts[1]))]
+    if len(places) == 1:
+        return _run(model, seen[None])[0, : shape[0], : shape[1]]
+    total = np.zeros((*seen.shape[:2], len(model.card.outputs)), np.float32)
+    weights = np.zeros((*seen.shape[:2], 1), np.float32)
+    many = _BATCH if uses_gpu() else 1
+    for first in range(0, len(places), many):
+        some = places[first : first + many]
+        windows = [
+            tuple(
+                slice(starts[axis][at], starts[axis][at] + size[axis]) for axis, at in enumerate(p)
+            )
+            for p in some
+        ]
+        for place, window, found in zip(
+            some, windows, _run(model, np.stack([seen[window] for window in windows])), strict=True
+        ):
+            y, x = (blending(starts[axis], size[axis], at) for axis, at in enumerate(place))
+            weight = (y[:, None] * x)[..., None]
+            total[window] += found * weight
+            weights[window] += weight
+    total /= weights
+    return total[: shape[0], : shape[1]]
+
+
+def _run(model: Model, batch: Grey) -> Grey:
+    """The network, with smaller batches where memory is short."""
+    size = len(batch)
+    while True:
+        try:
+            parts = [model(batch[at : at + size]) for at in range(0, len(batch), size)]
+        except Exception as error:
+            if not any(kind.__name__ in _FULL for kind in type(error).__mro__):
+                raise
+            if size == 1:
+                raise ResourceError(
+                    f"not enough memory for one tile of {batch.shape[1]} x {batch.shape[2]} pixels "
+                    f"in the model from {model.folder}: give each worker more (--memory, or fewer "
+                    "--workers)"
+                ) from error
+            size = -(-size // 2)
+            log.warning("not enough memory for the batch: going on with %d tiles at a time", size)
+        else:
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)

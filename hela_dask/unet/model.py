@@ -1,0 +1,197 @@
+"""A trained model: a folder with the network, its card and its curves; loaded once a process."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import threading
+import zipfile
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.errors import ExistsError, InputError, MissingInputError
+from hela_dask.storage.files import replaced, write_json, write_text
+from hela_dask.unet.backend import keras
+from hela_dask.unet.card import Card, card_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CARD", "NETWORK", "Model", "find_model", "load_model", "save_model"]
+
+NETWORK, CARD = "model.keras", "card.json"
+_SHIPPED = "shipped"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its card.
+
+    Attributes
+    ----------
+    folder : Path
+        That it is from.
+    card : Card
+        What it sees and tells.
+    network : keras.Model
+        Float32 (n, y, x, channels) to raw outputs (n, y, x, outputs).
+    """
+
+    folder: Path
+    card: Card
+    network: Any = field(repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Outputs of a batch, each between 0 and 1.
+
+        Parameters
+        ----------
+        batch : ndarray of float32, (n, y, x, channels)
+            y and x are multiples of ``card.multiple``.
+
+        Returns
+        -------
+        ndarray of float32, (n, y, x, outputs)
+            Probabilities of the classes (that sum to 1 where there are several), the boundary's
+            probability, and the distance.
+        """
+        with self._lock:  # threads of a worker take turns: each run uses all that it may
+            raw = np.asarray(self.network.predict_on_batch(batch), dtype=np.float32)
+        count = len(self.card.classes)
+        if count > 1:
+            classes = raw[..., :count]
+            classes -= classes.max(axis=-1, keepdims=True)
+            np.exp(classes, out=classes)
+            classes /= classes.sum(axis=-1, keepdims=True)
+        for at, name in enumerate(self.card.outputs):
+            if (at == 0 and count == 1) or name == "boundary":
+                raw[..., at] = 0.5 * (1 + np.tanh(0.5 * raw[..., at]))
+            elif name == "distance":
+                np.clip(raw[..., at], 0.0, 1.0, out=raw[..., at])
+        return raw
+
+
+def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
+    """Where a model is, its card, and a fingerprint of its network; without loading that.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder that :func:`save_model` wrote; empty: the model that comes with this package.
+
+    Raises
+    ------
+    MissingInputError
+        When there is no such folder.
+    InputError
+        When it is not a model's, or broken.
+    """
+    folder = Path(path) if str(path) else _shipped()
+    if not folder.is_dir():
+        raise MissingInputError(f"no model folder at {folder}")
+    network = folder / NETWORK
+    try:
+        card = Card.from_dict(json.loads((folder / CARD).read_text(encoding="utf-8")))
+        digest = hashlib.sha256(network.read_bytes()).hexdigest()[:32]
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
+        raise InputError(
+            f"{folder} is not a model: {missing} is missing; hela-dask train writes such a folder"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"the model in {folder} cannot be read: {error}") from error
+    return folder, card, digest
+
+
+def load_model(path: str | Path = "") -> Model:
+    """The model in a folder; a process loads each once, however many tasks it gets.
+
+    Parameters
+    ----------
+    path : str or Path
+        As in :func:`find_model`.
+
+    Raises
+    ------
+    MissingDependencyError
+        Without TensorFlow.
+    MissingInputError, InputError
+        As :func:`find_model`, and when the network does not fit its card.
+    """
+    keras()
+    folder, _, digest = find_model(path)
+    return _load(folder.absolute(), digest)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(folder: Path, digest: str) -> Model:
+    """Of a folder with such a network."""
+    del digest  # a changed file is another model
+    _, card, _ = find_model(folder)
+    try:
+        network = keras().saving.load_model(folder / NETWORK, compile=False)
+        seen, told = network.input_shape[-1], network.output_shape[-1]
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"{folder / NETWORK} is not a network that can be read: {first}"
+        ) from error
+    wanted = 3 if card.channels == "repeated" else card.slices
+    if (seen, told) != (wanted, len(card.outputs)):
+        raise InputError(
+            f"{folder}: the network takes {seen} channels and gives {told}, "
+            f"its card says {wanted} and {len(card.outputs)}"
+        )
+    return Model(folder, card, network)
+
+
+def save_model(
+    folder: str | Path, network: Any, card: Card, history: pd.DataFrame | None = None
+) -> None:
+    """Keep a network with its card; each file is written whole or not at all, the network last.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made where it is not there.
+    network : keras.Model
+        Of standard layers.
+    card : Card
+        What it sees and tells.
+    history : DataFrame, optional
+        A row an epoch: ``epoch``, ``loss`` and what else was watched; kept as ``history.csv``.
+
+    Raises
+    ------
+    ExistsError
+        When the folder holds something else than a model.
+    StorageError
+        When the disk is full, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file():
+        raise ExistsError(f"{folder} holds something else: name another folder for the model")
+    write_json(folder / CARD, card.to_dict())
+    write_text(folder / "card.md", card_text(card))
+    if history is not None:
+        with replaced(folder / "history.csv") as temporary:
+            history.to_csv(temporary, index=False, lineterminator="\n")
+    with replaced(folder / NETWORK) as temporary:
+        named = temporary.with_suffix(".keras")  # the suffix is the format
+        try:
+            network.save(named)
+            named.replace(temporary)
+        finally:
+            named.unlink(missing_ok=True)
+
+
+def _shipped() -> Path:
+    """The model that comes with the package."""
+    return Path(str(resources.files("hela_dask.unet") / _SHIPPED))
