@@ -1,4 +1,4 @@
-"""What a model makes of a block of slices, on the block's own grid: tiles, blended, slice by slice."""
+"""What a model makes of a block of slices, on the block's own grid: slice by slice, in tiles."""
 
 from __future__ import annotations
 
@@ -72,14 +72,10 @@ def predict_slices(
     look = _Look(model.card, image, voxel, (low, scale))
     for z in range(*(wanted or slice(None)).indices(len(image))):
         seen = look.slice(z)
-        if model.card.plane is not None:
-            found = _run(model, seen[None])[0]
-        else:
-            found = _tiled(model, seen)
-        found = np.stack(
-            [resize(found[..., at], image.shape[1:]) for at in range(found.shape[-1])], -1
-        )
-        yield np.rint(found * 255).astype(np.uint8)
+        whole = model.card.plane is not None
+        found = _run(model, seen[None])[0] if whole else _tiled(model, seen)
+        outputs = [resize(output, image.shape[1:]) for output in np.moveaxis(found, -1, 0)]
+        yield np.rint(np.stack(outputs, -1) * 255).astype(np.uint8)
 
 
 class _Look:
