@@ -139,9 +139,8 @@ def _load(folder: Path, digest: str) -> Model:
         network = keras().saving.load_model(folder / NETWORK, compile=False)
         seen, told = network.input_shape[-1], network.output_shape[-1]
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        first = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"{folder / NETWORK} is not a network that can be read: {first}"
+            f"the network in {folder} cannot be read: {NETWORK} is damaged, or of another Keras"
         ) from error
     wanted = 3 if card.channels == "repeated" else card.slices
     if (seen, told) != (wanted, len(card.outputs)):

@@ -1,0 +1,131 @@
+"""From what a network tells of each voxel to cells: nuclei as seeds, one partition over all."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
+
+from hela_dask.kernels import morphology
+
+__all__ = ["nearest_piece", "nucleus_pieces", "own_slice", "partition"]
+
+Mask = NDArray[np.bool_]
+Labels = NDArray[np.int32]
+Voxel = tuple[float, ...]
+
+
+def nucleus_pieces(nucleus: Mask, neck: float, smallest: float, voxel: Voxel) -> Labels:
+    """The nuclei of a region: pieces in space, parted where they are thin.
+
+    Parameters
+    ----------
+    nucleus
+        (z, y, x), true in every nucleus.
+    neck
+        Nuclei that touch in less than twice this are two, nm.
+    smallest
+        Smaller pieces are dropped, µm³.
+    voxel
+        Voxel size (z, y, x) in nm.
+
+    Returns
+    -------
+    ndarray of int32, (z, y, x)
+        0 where there is none.
+    """
+    core = np.stack([morphology.erode(plane, neck, voxel[1:]) for plane in nucleus])
+    pieces, count = ndimage.label(core)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1) * (float(np.prod(voxel)) * 1e-9)
+    sizes[0] = 0.0
+    large = sizes >= smallest
+    number = np.where(large, np.cumsum(large), 0).astype(np.int32)
+    found: Labels = watershed(np.zeros(core.shape, np.uint8), number[pieces], mask=nucleus).astype(
+        np.int32
+    )
+    return found
+
+
+def nearest_piece(pieces: Labels, centre: tuple[int, ...], voxel: Voxel, reach: float) -> int:
+    """The piece nearest to a place, by its nearest voxel; 0 where none is within `reach` nm.
+
+    Of several that are as near, the largest.
+    """
+    places = np.argwhere(pieces > 0)
+    if not len(places):
+        return 0
+    away = np.sqrt((((places - centre) * np.asarray(voxel)) ** 2).sum(axis=1))
+    labels = pieces[tuple(places.T)]
+    count = int(pieces.max())
+    near = np.full(count + 1, np.inf)
+    np.minimum.at(near, labels, away)
+    sizes = np.bincount(labels, minlength=count + 1)
+    best = min(range(1, count + 1), key=lambda label: (near[label], -sizes[label]))
+    return best if near[best] <= reach else 0
+
+
+def partition(
+    tissue: Mask, hard: NDArray[np.uint8], seeds: Labels, depth: float, voxel: Voxel
+) -> Labels:
+    """Give all tissue to the seeds, by one flood from all of them at once.
+
+    Cells whose nucleus is not in view start from what lies deep in the tissue at the region's
+    sides; they are one label, higher than the seeds'.
+
+    Parameters
+    ----------
+    tissue
+        (z, y, x), false in the resin.
+    hard
+        (z, y, x), how hard it is to go through: contacts of cells are, and tissue near a border.
+    seeds
+        (z, y, x), labels; 0 where there is none.
+    depth
+        How deep tissue at a side of the plane is another cell's, nm.
+    voxel
+        Voxel size (z, y, x) in nm.
+
+    Returns
+    -------
+    ndarray of int32, (z, y, x)
+        0 outside the tissue, and in tissue that no seed reaches.
+    """
+    marks = np.where(tissue, seeds, 0).astype(np.int32)
+    other = int(seeds.max(initial=0)) + 1
+    side = np.ones(tissue.shape[1:], dtype=bool)
+    side[1:-1, 1:-1] = False
+    padded = np.pad(tissue, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    deep = morphology.depth_inside(padded, voxel)[:, 1:-1, 1:-1] > depth
+    marks[side & deep & (marks == 0)] = other
+    found: Labels = watershed(hard, marks, mask=tissue).astype(np.int32)
+    return found
+
+
+def own_slice(mask: Mask, nucleus: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
+    """One piece of a slice, without what hangs on by a thin neck; it holds the nucleus, if any.
+
+    Parameters
+    ----------
+    mask, nucleus
+        (y, x).
+    radius
+        What is thinner than twice this is a neck, nm.
+    pixel
+        Pixel size (y, x) in nm.
+    """
+    found = np.zeros(mask.shape, dtype=bool)
+    box = morphology.box_around(mask, radius, pixel)
+    part, inside = mask[box], nucleus[box]
+    if not part.size:
+        return found
+    pieces, count = ndimage.label(morphology.erode(part, radius, pixel))
+    if not count:
+        return found
+    shared = np.bincount(pieces[inside], minlength=count + 1)
+    shared[0] = 0
+    chosen = shared if shared.any() else morphology.areas(pieces, pixel)
+    # The eroded piece begins a pixel beyond the radius.
+    own = morphology.dilate(pieces == np.argmax(chosen), radius + max(pixel), pixel)
+    found[box] = own & part
+    return found

@@ -1,0 +1,51 @@
+"""Small networks with known weights: what they tell can be worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hela_dask.unet.backend import keras
+from hela_dask.unet.card import CLASSES, EXTRA, Card
+from hela_dask.unet.model import Model, load_model, save_model
+
+VOXEL = (50.0, 40.0, 40.0)
+
+
+def pointwise(card: Card, weights: np.ndarray[Any, Any], bias: np.ndarray[Any, Any]) -> Any:
+    """A network whose outputs at a pixel are a linear function of what it sees there."""
+    channels = 3 if card.channels == "repeated" else card.slices
+    image = keras().Input((None, None, channels))
+    layer = keras().layers.Conv2D(len(card.outputs), 1, name="outputs")
+    network = keras().Model(image, layer(image))
+    layer.set_weights([weights.reshape(1, 1, channels, -1), bias])
+    return network
+
+
+def by_grey(folder: Path, slices: int = 1, **facts: Any) -> Model:
+    """A model of all classes and outputs that tells them by the grey value of the slice itself.
+
+    From dark to bright, in units of the span: envelope to 0.25, nucleus to 0.5, cell to 0.75,
+    resin. The boundary is certain in the envelope; the distance is the grey value.
+    """
+    card = Card("residual", CLASSES, VOXEL, EXTRA, slices, **facts)
+    seen, told = np.zeros(slices), np.zeros(len(card.outputs))
+    seen[slices // 2] = 1.0
+    steep = 200.0
+    # Straight lines, each the highest of all over its part of the grey values.
+    rank = {"envelope": 0, "nucleus": 1, "cell": 2, "resin": 3}
+    slope = np.array([rank[name] * steep for name in CLASSES] + [-steep, 1.0])
+    bounds = np.cumsum([0.0, 0.25, 0.5, 0.75]) * steep
+    told[:4] = [-bounds[rank[name]] for name in CLASSES]
+    told[4] = 0.25 * steep
+    return stored(folder, card, np.outer(seen, slope), told)
+
+
+def stored(
+    folder: Path, card: Card, weights: np.ndarray[Any, Any], bias: np.ndarray[Any, Any]
+) -> Model:
+    """The pointwise network, through its folder."""
+    save_model(folder, pointwise(card, weights, bias), card)
+    return load_model(folder)
