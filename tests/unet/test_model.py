@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 from pathlib import Path
 from typing import Any
@@ -133,14 +132,10 @@ def test_a_network_that_does_not_fit_its_card_is_refused(tmp_path: Path) -> None
 def test_without_tensorflow_the_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = builtins.__import__
-
-    def missing(name: str, *args: Any) -> Any:
-        if name == "keras":
-            raise ImportError("No module named 'keras'")
-        return real(name, *args)
+    def missing(name: str) -> Any:
+        raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(backend, "_loaded", None)
-    monkeypatch.setattr(backend.importlib, "import_module", missing)
+    monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(MissingDependencyError, match=r"pip install 'hela_dask\[unet\]'"):
         backend.keras()
