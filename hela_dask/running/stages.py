@@ -130,8 +130,13 @@ def resin_path(run: Path) -> Path:
 
 
 def load(volume: xr.DataArray) -> xr.DataArray:
-    """The volume in memory, read by this thread: a task must not call its own cluster."""
-    return volume.compute(scheduler="synchronous")
+    """The volume in memory, read by this thread: a task must not call its own cluster.
+
+    A window is put together from hundreds of chunks; the room they took is given back.
+    """
+    found = volume.compute(scheduler="synchronous")
+    give_back()
+    return found
 
 
 def background_task(job: Job, unit: Unit) -> dict[str, Any]:
@@ -173,12 +178,13 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
         try:
             volume = job.working()
             window = region.slices(volume)
+            resin = np.asarray(store.read_scratch(job.resin)[window]) > 0
             masks = decide_cell(
                 load(volume[window]),
                 region,
                 job.method,
                 parameters=job.parameters,
-                background=np.asarray(store.read_scratch(job.resin)[window]) > 0,
+                background=resin,
                 levels=job.levels,
             )
         except Exception as error:
