@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import xarray as xr
@@ -19,7 +19,7 @@ from hela_dask.kernels import morphology
 from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.painting import grown, paint_cells, paint_nucleus
 from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
-from hela_dask.parameters import Parameters, PropagateParameters, VolumetricParameters
+from hela_dask.parameters import Parameters
 from hela_dask.volume import voxel_size
 
 __all__ = ["Decided", "Grid", "Outline", "Refiner", "Tile", "volume_refiner"]
@@ -29,6 +29,21 @@ Plane = tuple[slice, slice]
 Read = Callable[[slice, slice], NDArray[Any]]
 
 _SUPPORT = 4.0  # standard deviations beyond which a line does not depend on the image
+
+
+class Lines(Protocol):
+    """What of a method's parameters the outline of its nuclei depends on."""
+
+    @property
+    def line_sigma(self) -> float:
+        """Scale of membranes seen in the plane, nm."""
+
+    @property
+    def envelope_width(self) -> float:
+        """Thickness of the envelope in the plane, nm."""
+
+    def inset(self, pixel: tuple[float, ...]) -> float:
+        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x)."""
 
 
 class Outline(NamedTuple):
@@ -148,7 +163,7 @@ class Refiner:
         Upright grey values of a part of the slices.
     blur : float
         Low-pass before grey values are compared, nm.
-    method : MethodParameters
+    method : Lines
         Of the method that decided.
     """
 
@@ -158,7 +173,7 @@ class Refiner:
         grid: Grid,
         read: Read,
         blur: float,
-        method: VolumetricParameters | PropagateParameters,
+        method: Lines,
     ) -> None:
         self._decided, self._grid, self._read, self._blur = decided, grid, read, blur
         self._p = method

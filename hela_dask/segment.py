@@ -140,7 +140,9 @@ def decide_cell(
     image = upright_volume(window, levels)
     voxel = voxel_size(window)
     segment = get_method(method)
-    masks = segment(image.values, background, voxel, region.voxel(image), parameters, trace)
+    masks = segment(
+        image.values, background, voxel, region.voxel(image), parameters, trace=trace, levels=levels
+    )
     found = {
         "nucleus": masks.nucleus,
         "cell": masks.cell,

@@ -82,7 +82,8 @@ OutFolder = Annotated[
     ),
 ]
 MethodName = Annotated[
-    str, typer.Option(metavar="NAME", help="How a cell is segmented: volumetric or propagate.")
+    str,
+    typer.Option(metavar="NAME", help="How a cell is segmented: volumetric, propagate or unet."),
 ]
 CellLabels = Annotated[str | None, typer.Option(metavar="3,8", help="Segment only these cells.")]
 BoxText = Annotated[

@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ParameterError
+from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Masks", "Method", "Trace", "get_method"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "NO_RESIN", "Masks", "Method", "Trace", "get_method"]
+
+NO_RESIN = "no resin is visible in the region, so the cell cannot be told from its neighbours"
+"""Why a cell has the status ``no_resin``."""
 
 # Name of a method: the module here that has a function of the same name.
-METHODS = ("volumetric", "propagate")
+METHODS = ("volumetric", "propagate", "unet")
 DEFAULT_METHOD = METHODS[0]
 
 
@@ -58,7 +62,9 @@ class Method(Protocol):
         voxel: tuple[float, float, float],
         centre: tuple[int, int, int],
         parameters: Parameters,
+        *,
         trace: Trace | None = None,
+        levels: GreyLevels | None = None,
     ) -> Masks:
         """Segment the cell at `centre` (z, y, x in voxels) of a region.
 
@@ -76,6 +82,8 @@ class Method(Protocol):
             All knobs.
         trace
             Told what each step makes of one slice, for pictures; None for nobody.
+        levels
+            Of the whole volume, by which networks see its grey values; None: the region's own.
         """
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
+from hela_dask.kernels.levels import GreyLevels
 from hela_dask.kernels.nucleus import (
     continue_nucleus,
     envelope_ring,
@@ -21,7 +22,7 @@ from hela_dask.kernels.nucleus import (
     smoothest_spot,
     start_nucleus,
 )
-from hela_dask.methods import Masks
+from hela_dask.methods import NO_RESIN, Masks
 from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.cells import own_piece, segment_slices
 from hela_dask.methods.membranes import Membranes
@@ -42,9 +43,12 @@ def propagate(
     voxel: Voxel,
     centre: tuple[int, int, int],
     parameters: Parameters,
+    *,
     trace: Trace | None = None,
+    levels: GreyLevels | None = None,
 ) -> Masks:
     """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
+    del levels  # membranes are told by their own contrast
     p = parameters.propagate
     centre = (nearest_shown(image, centre[0]), *centre[1:])
     nucleus, outline = _nucleus(image, background, voxel, centre, p, trace)
@@ -54,7 +58,7 @@ def propagate(
             nucleus.copy(),
             np.zeros_like(nucleus),
             "no_resin",
-            "no resin is visible in the region, so the cell cannot be told from its neighbours",
+            NO_RESIN,
             outline=outline,
         )
     cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)

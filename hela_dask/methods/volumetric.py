@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.core import MOST_RESIN, Core, even_out, fill_holes, find_core
+from hela_dask.kernels.levels import GreyLevels
 from hela_dask.kernels.nucleus import envelope_ring, smoothest_spot
 from hela_dask.kernels.outline import outline_volume
-from hela_dask.methods import Masks
+from hela_dask.methods import NO_RESIN, Masks
 from hela_dask.methods.cells import own_piece, segment_slices
 from hela_dask.methods.membranes import Membranes
 from hela_dask.methods.slices import blank, nearest_shown
@@ -40,17 +41,19 @@ def volumetric(
     voxel: Voxel,
     centre: tuple[int, int, int],
     parameters: Parameters,
+    *,
     trace: Trace | None = None,
+    levels: GreyLevels | None = None,
 ) -> Masks:
     """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
+    del levels  # membranes are told by their own contrast
     p = parameters.volumetric
     centre = (nearest_shown(image, centre[0]), *centre[1:])
     shown = Shown(trace)
     nucleus, outline, found, reason = _nucleus(image, background, voxel, centre, p, shown)
     if not background.any():
-        why = "no resin is visible in the region, so the cell cannot be told from its neighbours"
         ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
-        return Masks(nucleus, nucleus.copy(), ring, "no_resin", why, outline=outline)
+        return Masks(nucleus, nucleus.copy(), ring, "no_resin", NO_RESIN, outline=outline)
     cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
     nucleus &= cell
     if not nucleus.any():

@@ -1,0 +1,162 @@
+"""Method ``unet``: a network tells what each voxel is, one partition tells whose it is.
+
+The published networks label every nucleus in view and no cell of its own (PLoS ONE 2020). Here the
+nuclei are taken as seeds and all tissue of the region is given to one of them, by a flood that is
+slow where the network sees a contact of cells; see ``docs/method.md``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError
+from hela_dask.kernels import morphology, stack
+from hela_dask.kernels.instances import nearest_piece, nucleus_pieces, own_slice, partition
+from hela_dask.kernels.levels import GreyLevels
+from hela_dask.methods import NO_RESIN, Masks
+from hela_dask.methods.slices import odd
+from hela_dask.methods.trace import Trace
+from hela_dask.parameters import Parameters, UnetParameters
+from hela_dask.unet.card import EXTRA
+from hela_dask.unet.inference import predict_slices
+from hela_dask.unet.model import Model, load_model
+
+__all__ = ["unet"]
+
+Mask = NDArray[np.bool_]
+Voxel = tuple[float, float, float]
+
+_REACH = 1000.0  # nm, at which the distance that networks tell ends
+_SOME = 16  # slices whose grey values are looked at, where the volume's are not known
+_NEEDED = ("resin", "cell", "nucleus")
+
+
+def unet(
+    image: NDArray[Any],
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, int, int],
+    parameters: Parameters,
+    *,
+    trace: Trace | None = None,
+    levels: GreyLevels | None = None,
+) -> Masks:
+    """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s.
+
+    Raises
+    ------
+    InputError
+        When the model does not tell resin, cells and nuclei.
+    """
+    p = parameters.unet
+    model = load_model(p.model)
+    missing = [name for name in _NEEDED if name not in model.card.classes]
+    if missing:
+        raise InputError(
+            f"the model in {model.folder} does not tell {missing[0]}: method unet needs the "
+            f"classes {', '.join(_NEEDED)}"
+        )
+    return _Region(model, image, voxel, levels, p).masks(background, centre)
+
+
+class _Region:
+    """What the network makes of a region: the likeliest class, and how hard the way is."""
+
+    def __init__(
+        self,
+        model: Model,
+        image: NDArray[Any],
+        voxel: Voxel,
+        levels: GreyLevels | None,
+        p: UnetParameters,
+    ) -> None:
+        self._names, self._voxel, self._p = model.card.classes, voxel, p
+        self._classes, self._hard = (np.empty(image.shape, np.uint8) for _ in range(2))
+        outputs = model.card.outputs
+        at = {name: outputs.index(name) for name in ("resin", *EXTRA) if name in outputs}
+        # Slice by slice, so that only what is needed of the outputs is kept.
+        for z, found in enumerate(predict_slices(model, image, voxel, _greys(image, levels))):
+            self._classes[z] = classes = found[..., : len(self._names)].argmax(-1)
+            if "distance" in at:
+                distance = found[..., at["distance"]].astype(np.float32)
+            else:
+                depth = morphology.depth_inside(classes != at["resin"], voxel[1:])
+                distance = np.minimum(depth / _REACH, 1.0) * 255
+            boundary = found[..., at["boundary"]] if "boundary" in at else np.float32(0)
+            # From 0 in the middle of a cell to 255 in a contact.
+            self._hard[z] = (2.0 * boundary + (255.0 - distance)) / 3.0
+
+    def _is(self, name: str) -> Mask:
+        """Where a class is the likeliest; nowhere if the network does not know it."""
+        if name not in self._names:
+            return np.zeros(self._classes.shape, dtype=bool)
+        found: Mask = self._classes == self._names.index(name)
+        return found
+
+    def masks(self, background: Mask, centre: tuple[int, int, int]) -> Masks:
+        """The nucleus nearest to the centre, and its share of the tissue."""
+        p, voxel = self._p, self._voxel
+        nuclei = nucleus_pieces(self._is("nucleus"), p.neck, p.smallest_nucleus, voxel)
+        own = nearest_piece(nuclei, centre, voxel, p.search)
+        nucleus = nuclei == own if own else np.zeros(nuclei.shape, dtype=bool)
+        for z in np.flatnonzero(nucleus.any(axis=(1, 2))):
+            nucleus[z] = ~morphology.remove_pieces(~nucleus[z], p.smallest_hole, voxel[1:])
+        if not background.any():
+            return self._delivered(nucleus, nucleus.copy(), "no_resin", NO_RESIN)
+        if not own:
+            why = (
+                f"the network sees no nucleus of {p.smallest_nucleus:g} µm³ within "
+                f"{p.search / 1000:g} µm of the centre"
+            )
+            return self._delivered(nucleus, nucleus.copy(), "no_nucleus", why)
+        cell = self._cell(nucleus, nuclei, own, ~background & ~self._is("resin"))
+        return self._delivered(nucleus & cell, cell)
+
+    def _cell(self, nucleus: Mask, nuclei: NDArray[np.int32], own: int, tissue: Mask) -> Mask:
+        """The share of the tissue that the nucleus gets, cleaned slice by slice."""
+        p, voxel = self._p, self._voxel
+        step = [max(1, int(p.grid / size)) for size in voxel]
+        grid = tuple(slice(by // 2, None, by) for by in step)
+        shares = partition(
+            np.ascontiguousarray(tissue[grid]),
+            np.ascontiguousarray(self._hard[grid]),
+            nuclei[grid],
+            p.side,
+            tuple(by * size for by, size in zip(step, voxel, strict=True)),
+        )
+        mine = shares == own
+        del shares
+        z_at, y_at, x_at = (
+            np.minimum(np.arange(length) // by, short - 1)
+            for length, by, short in zip(nucleus.shape, step, mine.shape, strict=True)
+        )
+        cell = np.zeros(nucleus.shape, dtype=bool)
+        for z, inside in enumerate(nucleus):
+            plane = mine[z_at[z]][np.ix_(y_at, x_at)] & tissue[z]
+            cell[z] = own_slice(plane | inside, inside, p.neck, voxel[1:])
+        stack.bridge_gaps(cell)
+        stack.majority(cell, odd(p.smoothing / voxel[0]))
+        cell &= tissue
+        cell |= nucleus
+        stack.keep_component(cell)
+        return cell
+
+    def _delivered(self, nucleus: Mask, cell: Mask, status: str = "ok", reason: str = "") -> Masks:
+        """With the envelope, and the nucleus up to the middle of it."""
+        p = self._p
+        envelope = self._is("envelope") & cell & ~nucleus
+        outline = np.zeros_like(nucleus)
+        for z in np.flatnonzero(nucleus.any(axis=(1, 2))):
+            outline[z] = morphology.dilate(nucleus[z], p.envelope, self._voxel[1:]) & cell[z]
+        return Masks(nucleus, cell, envelope, status, reason, outline=outline)
+
+
+def _greys(image: NDArray[Any], levels: GreyLevels | None) -> tuple[float, float]:
+    """The grey values that become 0 and 1: the volume's, or else the region's own."""
+    if levels is not None and levels.low is not None and levels.high is not None:
+        return levels.low, levels.high
+    low, high = np.quantile(image[:: max(1, len(image) // _SOME)], (0.02, 0.98))
+    return float(low), float(high)

@@ -1,0 +1,52 @@
+"""What a knob is: a number or a name with its meaning, its unit and the range that it may have."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import field
+from typing import Any
+
+from hela_dask.errors import ParameterError
+
+__all__ = ["Stage", "knob", "name_knob"]
+
+
+def knob(default: float, doc: str, *, low: float = 0.0, high: float = math.inf) -> Any:
+    """A dataclass field with its explanation (with unit) and its allowed range, both ends in."""
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high})
+
+
+def name_knob(default: str, doc: str, *, choices: tuple[str, ...] = ()) -> Any:
+    """A dataclass field of a text: one of `choices`, or any where there are none."""
+    return field(default=default, metadata={"doc": doc, "choices": choices})
+
+
+class Stage:
+    """Checks shared by all stages: types and ranges, one sentence an error."""
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):  # type: ignore[arg-type]
+            name = f"{type(self).__name__.removesuffix('Parameters').lower()}.{item.name}"
+            value = getattr(self, item.name)
+            if isinstance(item.default, str):
+                _check_name(name, value, item.metadata["choices"])
+                continue
+            whole = isinstance(item.default, int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                wanted = "a whole number" if whole else "a number"
+                raise ParameterError(f"parameter {name} must be {wanted}, not {value!r}")
+            if not math.isfinite(value):
+                raise ParameterError(f"parameter {name} must be a finite number, not {value!r}")
+            low, high = item.metadata["low"], item.metadata["high"]
+            if not low <= value <= high:
+                raise ParameterError(f"parameter {name} must be in [{low}, {high}], not {value!r}")
+            if not whole:
+                object.__setattr__(self, item.name, float(value))
+
+
+def _check_name(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str):
+        raise ParameterError(f"parameter {name} must be a text, not {value!r}")
+    if choices and value not in choices:
+        raise ParameterError(f"parameter {name} must be one of {', '.join(choices)}, not {value!r}")
