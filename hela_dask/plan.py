@@ -139,6 +139,7 @@ def plan(
     out: str | Path | None = None,
     *,
     method: str = DEFAULT_METHOD,
+    model: str | Path | None = None,
     parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
     cells: Sequence[int] | None = None,
     box: Sequence[Sequence[float]] | None = None,
@@ -160,8 +161,8 @@ def plan(
 
     Parameters
     ----------
-    store, out, method, parameters, cells, box, centres, corrections, labels, cluster, workers, \
-memory, overwrite
+    store, out, method, model, parameters, cells, box, centres, corrections, labels, cluster, \
+workers, memory, overwrite
         As in :func:`hela_dask.run`.
     calibrate : bool
         Try how long tasks take, which needs some seconds, up to half a minute for the largest
@@ -187,6 +188,7 @@ memory, overwrite
         store,
         out,
         method=method,
+        model=model,
         parameters=parameters,
         cells=cells,
         box=box,

@@ -43,6 +43,7 @@ def run(
     out: str | Path | None = None,
     *,
     method: str = DEFAULT_METHOD,
+    model: str | Path | None = None,
     parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
     client: Client | None = None,
     cells: Sequence[int] | None = None,
@@ -72,6 +73,9 @@ def run(
         The run folder; default: the store's name with ``.run``, beside it.
     method : str
         How a cell is segmented; one of :data:`hela_dask.methods.METHODS`.
+    model : path, optional
+        Folder of the network for a method that uses one; default: what `parameters` say, or the
+        one that comes with this package.
     parameters : Parameters, mapping or path of a TOML file, optional
         Knobs that differ from the defaults.
     client : distributed.Client, optional
@@ -124,6 +128,7 @@ def run(
         store,
         out,
         method=method,
+        model=model,
         parameters=parameters,
         cells=cells,
         box=box,

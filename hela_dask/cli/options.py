@@ -19,6 +19,7 @@ __all__ = [
     "LabelStore",
     "Memory",
     "MethodName",
+    "ModelFolder",
     "OutFolder",
     "Overwrite",
     "ParameterFile",
@@ -84,6 +85,14 @@ OutFolder = Annotated[
 MethodName = Annotated[
     str,
     typer.Option(metavar="NAME", help="How a cell is segmented: volumetric, propagate or unet."),
+]
+ModelFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Folder of the network, for methods that use one; default: the one that comes along.",
+        parser=local_path,
+    ),
 ]
 CellLabels = Annotated[str | None, typer.Option(metavar="3,8", help="Segment only these cells.")]
 BoxText = Annotated[

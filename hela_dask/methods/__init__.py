@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,19 @@ from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "NO_RESIN", "Masks", "Method", "Trace", "get_method"]
+if TYPE_CHECKING:
+    from hela_dask.unet.card import Card
+
+__all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
+    "NO_RESIN",
+    "Masks",
+    "Method",
+    "Trace",
+    "find_network",
+    "get_method",
+]
 
 NO_RESIN = "no resin is visible in the region, so the cell cannot be told from its neighbours"
 """Why a cell has the status ``no_resin``."""
@@ -85,6 +98,26 @@ class Method(Protocol):
         levels
             Of the whole volume, by which networks see its grey values; None: the region's own.
         """
+
+
+def find_network(name: str, parameters: Parameters) -> tuple[Path, Card, str] | None:
+    """Where the network of a method is, its card, and its fingerprint; None if it has none.
+
+    Raises
+    ------
+    MissingDependencyError
+        When the method has one, and TensorFlow is not installed.
+    MissingInputError, InputError
+        When there is no such model, or it is broken.
+    """
+    folder = getattr(getattr(parameters, name), "model", None)
+    if folder is None:
+        return None
+    from hela_dask.unet.backend import check_installed
+    from hela_dask.unet.model import find_model
+
+    check_installed()
+    return find_model(folder)
 
 
 def get_method(name: str) -> Method:

@@ -64,6 +64,7 @@ def run_units(
     progress: RunProgress,
     kind: str,
     on_failure: Failure | None = None,
+    gpu: bool = False,
 ) -> dict[str, Row]:
     """Run a stage: ``task(job, unit)`` for each unit that is not finished.
 
@@ -85,6 +86,9 @@ def run_units(
     on_failure : callable (unit, sentence) -> result, optional
         What a unit that broke its worker, or raised, counts as. Without it, the run ends with
         an error; so it does where a unit cannot be written, as no other could be.
+    gpu : bool
+        The task is faster on a GPU: where workers say that they have one (``dask worker
+        --resources GPU=1``), each task claims one; where none does, all workers do.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def run_units(
         progress.stage(units[0].stage, len(units), len(results), kind)
     waiting = [unit for unit in units if unit.name not in results]
     waiting.sort(key=lambda unit: -unit.cost)
-    for unit, outcome in _outcomes(client, task, job, waiting):
+    for unit, outcome in _outcomes(client, task, job, waiting, gpu):
         if isinstance(outcome, dict):
             results[unit.name] = outcome
         elif on_failure is not None and not isinstance(outcome, StorageError):
@@ -116,6 +120,7 @@ def _outcomes(
     task: Callable[[Any, Unit], Row],
     job: Any,
     units: Sequence[Unit],
+    gpu: bool,
 ) -> Iterator[tuple[Unit, Row | Exception]]:
     """Results as they come; a window of units at a time keeps the scheduler's memory small.
 
@@ -127,14 +132,25 @@ def _outcomes(
     from distributed import KilledWorker
 
     client = get_client()
+    claim = _claim(client) if gpu else {}
     suspects: list[Unit] = []
-    for unit, outcome in _submitted(client, task, job, units, _Window(client), "together"):
+    for unit, outcome in _submitted(
+        client, task, job, units, window=_Window(client), suffix="together", claim=claim
+    ):
         if isinstance(outcome, ResourceError) and isinstance(outcome.__cause__, KilledWorker):
             log.warning("%s %s may have ended its worker: tried again later", unit.stage, unit.name)
             suspects.append(unit)
         else:
             yield unit, outcome
-    yield from _submitted(client, task, job, suspects, lambda _: 1, "alone")
+    yield from _submitted(
+        client, task, job, suspects, window=lambda _: 1, suffix="alone", claim=claim
+    )
+
+
+def _claim(client: Client) -> dict[str, float]:
+    """What a task asks for that is faster on a GPU."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return {"GPU": 1.0} if any("GPU" in worker.get("resources", {}) for worker in workers) else {}
 
 
 def _submitted(
@@ -142,8 +158,10 @@ def _submitted(
     task: Callable[[Any, Unit], Row],
     job: Any,
     units: Sequence[Unit],
+    *,
     window: Callable[[int], int],
     suffix: str,
+    claim: dict[str, float],
 ) -> Iterator[tuple[Unit, Row | Exception]]:
     """Each unit with its outcome as it ends; those that still run are cancelled at the end.
 
@@ -159,7 +177,11 @@ def _submitted(
         room = window(len(waiting) + len(flying)) - len(flying) if waiting else 0
         batch = [waiting.popleft() for _ in range(min(room, len(waiting)))]
         keys = [f"{unit.stage}-{unit.name}-{end}" for unit in batch]
-        futures = client.map(partial(task, job), batch, key=keys, pure=False) if batch else []
+        futures = (
+            client.map(partial(task, job), batch, key=keys, pure=False, resources=claim or None)
+            if batch
+            else []
+        )
         for key, future, unit in zip(keys, futures, batch, strict=True):
             flying[key] = (future, unit)
             future.add_done_callback(ended.put)

@@ -286,6 +286,7 @@ class Pipeline:
             progress=self.progress,
             kind="cells",
             on_failure=lambda unit, text: failed_row(unit.what.label, text),
+            gpu=bool(self.setup.network),
         )
         volume = self.job.working()
         masks = [
@@ -333,7 +334,7 @@ class Pipeline:
         return working_level(self.setup.image, self.setup.parameters.working.resolution)
 
     def _cell_unit(self, region: Region) -> Unit:
-        knobs = self.setup.parameters.to_dict().get(self.setup.method, {})
+        knobs = self.setup.knobs
         measuring = self.setup.parameters.quality.measuring
         of = self.name("segment", self.background, self.setup.method, knobs, measuring, region)
         cost = math.prod(high - low for low, high in region.box)
@@ -351,12 +352,16 @@ class Pipeline:
                 properties=[{"label-value": 1, "name": "resin"}],
             )
         slabs = plan_slabs(store.slabs(images[0]), *self._working, masks, self.thresholds)
-        method = self.setup.parameters.to_dict().get(self.setup.method, {})
         of = {
             slab.z0: self.name(
                 "assemble",
                 [_place(image) for image in images],
-                [self.background, self.setup.parameters.assemble, self.setup.method, method],
+                [
+                    self.background,
+                    self.setup.parameters.assemble,
+                    self.setup.method,
+                    self.setup.knobs,
+                ],
                 [(item.label, item.fingerprint, item.yields) for item in slab.masks],
             )
             for slab in slabs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from hela_dask.errors import (
     ParameterError,
     StorageError,
 )
-from hela_dask.methods import DEFAULT_METHOD, get_method
+from hela_dask.methods import DEFAULT_METHOD, find_network, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.planning.needs import Need, memory_needs
 from hela_dask.running.centres import read_centres, read_corrections
@@ -67,6 +67,8 @@ class Setup:
         Labels of other runs may be replaced.
     source : str
         Fingerprint of the volume's files.
+    network : str
+        Fingerprint of the network that the method uses; empty where it uses none.
     """
 
     image: Image
@@ -82,6 +84,13 @@ class Setup:
     truth: Truth | None
     overwrite: bool
     source: str
+    network: str = ""
+
+    @property
+    def knobs(self) -> dict[str, Any]:
+        """The method's own knobs; what its network is counts, not where."""
+        found: dict[str, Any] = dict(self.parameters.to_dict()[self.method])
+        return {**found, "model": self.network} if self.network else found
 
     @property
     def labels(self) -> Path:
@@ -100,6 +109,7 @@ def prepare(
     out: str | Path | None,
     *,
     method: str = DEFAULT_METHOD,
+    model: str | Path | None = None,
     parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
     cells: Sequence[int] | None = None,
     box: Sequence[Sequence[float]] | None = None,
@@ -121,7 +131,8 @@ def prepare(
     if not image.complete:
         raise InputError(f"{image.path} is not finished: start the conversion again to continue it")
     get_method(method)
-    knobs = _parameters(parameters)
+    knobs = _with_model(_parameters(parameters), method, model)
+    network = find_network(method, knobs) if segmenting else None
     folder = run_folder(image.path, out)
     _check_folder(folder, image.path, overwrite)
     owner = image.path if labels is None else local_path(labels)
@@ -146,6 +157,7 @@ def prepare(
         truth=None if truth is None else find_truth(truth, image.levels[0].shape),
         overwrite=overwrite,
         source=fingerprint_files(image.path, skip=["labels"]),
+        network="" if network is None else network[2],
     )
 
 
@@ -168,6 +180,19 @@ def _parameters(given: Parameters | Mapping[str, Any] | str | Path | None) -> Pa
     if isinstance(given, Mapping):
         return Parameters.from_dict(dict(given))
     return Parameters.from_toml(given)
+
+
+def _with_model(knobs: Parameters, method: str, model: str | Path | None) -> Parameters:
+    """The parameters with the folder of the model, so that workers anywhere find it."""
+    own = getattr(knobs, method)
+    if not hasattr(own, "model"):
+        if model is not None:
+            raise ParameterError(f"--model {model}: method {method} has no network")
+        return knobs
+    folder = str(own.model if model is None else model)
+    if folder:
+        folder = str(Path(folder).absolute())
+    return replace(knobs, **{method: replace(own, model=folder)})
 
 
 def _check_folder(folder: Path, store: Path, overwrite: bool) -> None:

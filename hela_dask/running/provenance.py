@@ -131,6 +131,7 @@ class Record:
             "image": image_facts(setup.image),
             "fingerprint": setup.source,
             "method": setup.method,
+            "network": setup.network,
             "parameters": setup.parameters.to_dict(),
             "cells": None if setup.cells is None else list(setup.cells),
             "box": None if setup.box is None else [list(pair) for pair in setup.box],

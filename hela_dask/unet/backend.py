@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import warnings
 from typing import Any
 
 from hela_dask.errors import MissingDependencyError
 
-__all__ = ["keras", "uses_gpu"]
+__all__ = ["check_installed", "keras", "uses_gpu"]
 
 _INSTALL = "the learned methods need TensorFlow: pip install 'hela_dask[unet]'"
 
 _loaded: Any = None
+
+
+def check_installed() -> None:
+    """Whether :func:`keras` will find what it needs, without the seconds that loading takes.
+
+    Raises
+    ------
+    MissingDependencyError
+        When it will not; it says what to install.
+    """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    for name in ("keras", backend):
+        if importlib.util.find_spec(name) is None:
+            raise MissingDependencyError(f"{_INSTALL} ({name} is not there)")
 
 
 def keras() -> Any:
