@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.errors import ParameterError
+from hela_dask.errors import InputError, ParameterError
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters
@@ -31,6 +31,9 @@ __all__ = [
 
 NO_RESIN = "no resin is visible in the region, so the cell cannot be told from its neighbours"
 """Why a cell has the status ``no_resin``."""
+
+# What the network of a method must tell.
+_NEEDED_CLASSES = {"unet": ("resin", "cell", "nucleus")}
 
 # Name of a method: the module here that has a function of the same name.
 METHODS = ("volumetric", "propagate", "unet")
@@ -108,7 +111,7 @@ def find_network(name: str, parameters: Parameters) -> tuple[Path, Card, str] | 
     MissingDependencyError
         When the method has one, and TensorFlow is not installed.
     MissingInputError, InputError
-        When there is no such model, or it is broken.
+        When there is no such model, it is broken, or it does not tell what the method needs.
     """
     folder = getattr(getattr(parameters, name), "model", None)
     if folder is None:
@@ -117,7 +120,14 @@ def find_network(name: str, parameters: Parameters) -> tuple[Path, Card, str] | 
     from hela_dask.unet.model import find_model
 
     check_installed()
-    return find_model(folder)
+    found = find_model(folder)
+    needed = _NEEDED_CLASSES.get(name, ())
+    if missing := [item for item in needed if item not in found[1].classes]:
+        raise InputError(
+            f"the model in {found[0]} does not tell {missing[0]}: method {name} needs the classes "
+            f"{', '.join(needed)}"
+        )
+    return found
 
 
 def get_method(name: str) -> Method:

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.errors import InputError
 from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.instances import nearest_piece, nucleus_pieces, own_slice, partition
 from hela_dask.kernels.levels import GreyLevels
-from hela_dask.methods import NO_RESIN, Masks
+from hela_dask.methods import NO_RESIN, Masks, find_network
 from hela_dask.methods.slices import odd
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters, UnetParameters
@@ -31,7 +30,6 @@ Voxel = tuple[float, float, float]
 
 _REACH = 1000.0  # nm, at which the distance that networks tell ends
 _SOME = 16  # slices whose grey values are looked at, where the volume's are not known
-_NEEDED = ("resin", "cell", "nucleus")
 
 
 def unet(
@@ -52,13 +50,8 @@ def unet(
         When the model does not tell resin, cells and nuclei.
     """
     p = parameters.unet
+    find_network("unet", parameters)  # tells classes that are enough
     model = load_model(p.model)
-    missing = [name for name in _NEEDED if name not in model.card.classes]
-    if missing:
-        raise InputError(
-            f"the model in {model.folder} does not tell {missing[0]}: method unet needs the "
-            f"classes {', '.join(_NEEDED)}"
-        )
     return _Region(model, image, voxel, levels, p).masks(background, centre)
 
 

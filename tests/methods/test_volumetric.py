@@ -210,7 +210,7 @@ def test_steps_are_shown_in_order_and_change_nothing() -> None:
     drawing = draw_cell((50.0, 20.0, 20.0), slices=(22, 31))
     trace = Trace(4)
     watched = volumetric(
-        drawing.image, drawing.background, drawing.voxel, drawing.centre, DEFAULTS, trace
+        drawing.image, drawing.background, drawing.voxel, drawing.centre, DEFAULTS, trace=trace
     )
     np.testing.assert_array_equal(watched.nucleus, segment(drawing).nucleus)
     titles = [step.title for step in trace.steps]

@@ -1,0 +1,92 @@
+"""Nuclei and cells of drawn regions: which piece, whose tissue, what hangs on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels.instances import nearest_piece, nucleus_pieces, own_slice, partition
+
+VOXEL = (50.0, 40.0, 40.0)
+SHAPE = (12, 80, 160)
+
+
+def ball(
+    centre: tuple[float, ...], radius: float, shape: tuple[int, ...] = SHAPE
+) -> NDArray[np.bool_]:
+    """All within a radius (nm) of a centre (nm)."""
+    places = np.indices(shape) * np.reshape(VOXEL, (3, 1, 1, 1))
+    away: NDArray[np.bool_] = ((places - np.reshape(centre, (3, 1, 1, 1))) ** 2).sum(
+        axis=0
+    ) <= radius**2
+    return away
+
+
+LEFT, RIGHT = ball((300, 1600, 1600), 1000), ball((300, 1600, 4400), 1000)
+
+
+def test_touching_nuclei_are_two_and_specks_are_none() -> None:
+    nuclei = LEFT | RIGHT
+    nuclei[6, 38:42, 60:95] = True  # a bridge of 160 nm
+    nuclei[2, 5:8, 5:8] = True
+    pieces = nucleus_pieces(nuclei, 80.0, 0.5, VOXEL)
+    assert pieces.max() == 2
+    assert pieces[6, 40, 40] == 1
+    assert pieces[6, 40, 110] == 2
+    assert pieces[2, 6, 6] == 0
+    np.testing.assert_array_equal(pieces > 0, nuclei & (pieces > 0))
+    assert (pieces > 0)[LEFT | RIGHT].all()
+    wide = nucleus_pieces(nuclei, 40.0, 0.5, VOXEL)
+    assert wide.max() == 1  # the bridge is wider than that neck
+    assert nucleus_pieces(nuclei, 80.0, 50.0, VOXEL).max() == 0
+
+
+def test_the_nearest_piece_is_told_by_its_nearest_voxel() -> None:
+    pieces = np.where(LEFT, 1, np.where(RIGHT, 2, 0)).astype(np.int32)
+    assert nearest_piece(pieces, (6, 40, 45), VOXEL, 5000.0) == 1
+    assert nearest_piece(pieces, (6, 40, 80), VOXEL, 5000.0) == 2
+    assert nearest_piece(pieces, (6, 40, 74), VOXEL, 300.0) == 0
+    assert nearest_piece(np.zeros_like(pieces), (6, 40, 40), VOXEL, 5000.0) == 0
+    pieces[0, 0, 0] = 3
+    assert nearest_piece(pieces, (0, 0, 0), VOXEL, 5000.0) == 3
+
+
+def test_tissue_goes_to_its_nucleus_up_to_the_contact() -> None:
+    tissue = np.zeros(SHAPE, dtype=bool)
+    tissue[:, 10:70, 5:155] = True
+    hard = np.full(SHAPE, 100, np.uint8)
+    hard[:, :, 70] = 255  # not in the middle: the contact decides, not the distance
+    seeds = np.where(LEFT, 1, np.where(RIGHT, 2, 0)).astype(np.int32)
+    shares = partition(tissue, hard, seeds, 400.0, VOXEL)
+    assert (shares[:, 10:70, 5:70] == 1).all()
+    assert (shares[:, 10:70, 71:155] == 2).all()
+    np.testing.assert_array_equal(shares > 0, tissue)
+
+
+def test_cells_without_a_nucleus_in_view_come_from_the_sides() -> None:
+    tissue = np.ones(SHAPE, dtype=bool)
+    hard = np.full(SHAPE, 100, np.uint8)
+    hard[:, :, 90] = 255
+    seeds = LEFT.astype(np.int32)
+    tissue[:, :, 0:3] = tissue[:, 0:3] = tissue[:, -3:] = False
+    shares = partition(tissue, hard, seeds, 400.0, VOXEL)
+    assert (shares[:, 5:75, 91:] == 2).all()
+    assert (shares[:, 5:75, 5:90] == 1).all()
+    thin = partition(tissue, hard, seeds, 4000.0, VOXEL)
+    assert thin.max() == 1  # nothing at the sides is so deep
+
+
+def test_a_slice_keeps_the_piece_with_the_nucleus_and_no_bleb_on_a_neck() -> None:
+    mask = np.zeros((60, 120), dtype=bool)
+    mask[10:50, 5:35] = True
+    mask[28:30, 35:50] = True  # a neck of 80 nm
+    mask[5:55, 50:110] = True  # larger, but without the nucleus
+    nucleus = np.zeros_like(mask)
+    nucleus[20:40, 10:25] = True
+    own = own_slice(mask, nucleus, 80.0, (40.0, 40.0))
+    assert own[10:50, 5:35].sum() > 0.98 * 40 * 30
+    assert not own[:, 40:].any()
+    largest = own_slice(mask, np.zeros_like(mask), 80.0, (40.0, 40.0))
+    assert largest[30, 80]
+    assert not largest[30, 20]
+    assert not own_slice(np.zeros_like(mask), nucleus, 80.0, (40.0, 40.0)).any()

@@ -1,0 +1,98 @@
+"""Method unet on a drawn region, with a network that tells classes by grey value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError
+from hela_dask.kernels.levels import GreyLevels
+from hela_dask.methods import Masks, find_network, get_method
+from hela_dask.parameters import Parameters, UnetParameters
+from hela_dask.unet.card import Card
+from tests.kernels.test_instances import LEFT, RIGHT, SHAPE, VOXEL, ball
+from tests.unet.networks import by_grey, stored
+
+LEVELS = GreyLevels(False, 175.0, 225.0, 50.0, 250.0)
+CENTRE = (6, 40, 40)
+
+
+def scene() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Two cells that touch, each with a nucleus in an envelope, in resin."""
+    image = np.full(SHAPE, 225, np.uint8)
+    image[:, 8:72, 6:154] = 175
+    image[:, :, 75] = np.where(image[:, :, 75] == 175, 100, 225)  # the contact: dark
+    for nucleus, centre in ((LEFT, (300, 1600, 1600)), (RIGHT, (300, 1600, 4400))):
+        image[ball(centre, 1080)] = 75
+        image[nucleus] = 125
+    return image, image == 225
+
+
+@pytest.fixture(scope="module")
+def parameters(tmp_path_factory: pytest.TempPathFactory) -> Parameters:
+    model = by_grey(tmp_path_factory.mktemp("model") / "grey")
+    knobs = UnetParameters(model=str(model.folder), smallest_nucleus=0.5)
+    return Parameters(unet=knobs)
+
+
+def segment(
+    parameters: Parameters, image: NDArray[np.uint8], background: NDArray[np.bool_]
+) -> Masks:
+    return get_method("unet")(image, background, VOXEL, CENTRE, parameters, levels=LEVELS)
+
+
+def test_a_cell_is_its_nucleus_its_envelope_and_its_share_of_the_tissue(
+    parameters: Parameters,
+) -> None:
+    image, background = scene()
+    found = segment(parameters, image, background)
+    assert (found.status, found.reason) == ("ok", "")
+    np.testing.assert_array_equal(found.nucleus, LEFT)
+    ring = ball((300, 1600, 1600), 1080) & ~LEFT
+    assert (found.envelope & ring).sum() > 0.99 * ring.sum()
+    assert not (found.envelope & ~ring)[:, :, :70].any()
+    own = np.zeros(SHAPE, dtype=bool)
+    own[:, 8:72, 6:75] = True
+    assert (found.cell & own).sum() / (found.cell | own).sum() > 0.97
+    assert not (found.cell & background).any()
+    assert found.outline is not None
+    assert (found.outline & ~ring & ~LEFT).sum() == 0
+    assert found.outline.sum() > LEFT.sum()
+
+
+def test_the_given_resin_counts_too(parameters: Parameters) -> None:
+    image, background = scene()
+    background[:, 8:30] = True
+    found = segment(parameters, image, background)
+    assert not found.cell[:, 8:14].any()
+
+
+def test_without_resin_or_nucleus_the_status_says_so(parameters: Parameters) -> None:
+    image, background = scene()
+    bare = segment(parameters, image, np.zeros_like(background))
+    assert bare.status == "no_resin"
+    np.testing.assert_array_equal(bare.cell, bare.nucleus)
+    larger = replace(parameters, unet=replace(parameters.unet, smallest_nucleus=100.0))
+    none = segment(larger, image, background)
+    assert none.status == "no_nucleus"
+    assert "no nucleus of 100 µm³ within 5 µm" in none.reason
+    assert not none.cell.any()
+
+
+def test_a_model_that_tells_no_nucleus_is_refused(tmp_path: Path) -> None:
+    card = Card("hybrid", ("cell",), VOXEL, channels="binary")
+    stored(tmp_path / "m", card, np.ones((1, 1)), np.zeros(1))
+    image, background = scene()
+    wrong = Parameters(unet=UnetParameters(model=str(tmp_path / "m")))
+    with pytest.raises(InputError, match="does not tell resin"):
+        segment(wrong, image, background)
+    with pytest.raises(InputError, match="does not tell resin"):
+        find_network("unet", wrong)
+
+
+def test_classical_methods_have_no_network() -> None:
+    assert find_network("volumetric", Parameters()) is None
