@@ -308,4 +308,4 @@ class Fit:
 def _write_arrays(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
     """In their order, whole or not at all."""
     with replaced(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **{f"a{at:05d}": array for at, array in enumerate(arrays)})
+        np.savez(file, *arrays)

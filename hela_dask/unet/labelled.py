@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -89,7 +90,7 @@ class Blocks:
             for x in _covering(columns, self.block[2]):
                 place = (at_z, y, x)
                 box = self._box(place)
-                kept = self.cache.get((self.name, place), lambda box=box: self.read(box))
+                kept = self.cache.get((self.name, place), functools.partial(self.read, box))
                 inside = (_inside(rows, box[1]), _inside(columns, box[2]))
                 line.append(kept[z - box[0].start][inside])
             parts.append(line)

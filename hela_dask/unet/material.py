@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -219,10 +220,9 @@ def _domain(
 
 def _preprocess(plane: NDArray[Any], pixel: tuple[float, float]) -> NDArray[Any]:
     """What the hybrid method's network sees of a plane."""
-    from hela_dask.kernels.hybrid import preprocess_plane
-    from hela_dask.parameters import HybridParameters
-
-    seen: NDArray[Any] = preprocess_plane(plane, pixel, HybridParameters())
+    kernel = importlib.import_module("hela_dask.kernels.hybrid")
+    knobs = importlib.import_module("hela_dask.parameters").HybridParameters()
+    seen: NDArray[Any] = kernel.preprocess_plane(plane, pixel, knobs)
     return seen
 
 

@@ -242,8 +242,8 @@ class Patches:
                     window = (z, slice(*y), slice(*x))
                     pad = [(0, sides[0] - (y[1] - y[0])), (0, sides[1] - (x[1] - x[0])), (0, 0)]
                     image = domain.look(self.architecture, window)
-                    truth = _floats(domain.truth(self.architecture, window, masked=False))
-                    yield np.pad(image, pad, mode="symmetric")[None], np.pad(truth, pad)[None]
+                    told = _floats(domain.truth(self.architecture, window, masked=False))
+                    yield np.pad(image, pad, mode="symmetric")[None], np.pad(told, pad)[None]
 
 
 @functools.lru_cache(maxsize=2)
@@ -269,9 +269,11 @@ class _Grid:
         rows, columns = self._starts
         rest, x = divmod(at, len(columns))
         z, y = divmod(rest, len(rows))
-        return self._slices[z], *(
-            slice(start, start + side)
-            for start, side in zip((rows[y], columns[x]), self._side, strict=True)
+        height, width = self._side
+        return (
+            self._slices[z],
+            slice(rows[y], rows[y] + height),
+            slice(columns[x], columns[x] + width),
         )
 
 
@@ -325,4 +327,5 @@ def _nearest(plane: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
         np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
         for new, old in zip(shape, plane.shape, strict=False)
     )
-    return plane[y[:, None], x]
+    found: NDArray[Any] = plane[y[:, None], x]
+    return found

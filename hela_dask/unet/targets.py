@@ -221,6 +221,6 @@ def class_weights(counts: NDArray[np.integer], kind: str) -> NDArray[np.float32]
     if kind == "median":
         shown = np.where(counts > 0, counts.sum(axis=1, keepdims=True), 0).sum(axis=0)
         share = total / shown
-        return (np.median(share) / share).astype(np.float32)
+        return np.asarray(np.median(share) / share, dtype=np.float32)
     share = total / total.sum()
-    return np.clip(np.sqrt(np.median(share) / share), 0.5, 3.0).astype(np.float32)
+    return np.asarray(np.clip(np.sqrt(np.median(share) / share), 0.5, 3.0), dtype=np.float32)
