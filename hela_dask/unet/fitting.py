@@ -50,8 +50,9 @@ class Judgement:
 
     @property
     def score(self) -> float:
-        """Mean of the classes' `ji`."""
-        return float(np.nanmean(list(self.ji.values())))
+        """Mean of the classes' `ji`; nan where none is anywhere."""
+        found = [value for value in self.ji.values() if not math.isnan(value)]
+        return float(np.mean(found)) if found else math.nan
 
 
 def judge(

@@ -13,6 +13,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
@@ -145,9 +146,11 @@ def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataA
         raise ParameterError(f"{path} does not say its voxel size: give it, --voxel-size Z Y X")
     if min(size) <= 0:
         raise ParameterError(f"a voxel size is three lengths in nm, not {size}")
+    # Not the object's own name for dask, which is another each time.
+    name = f"planes-{tokenize([(str(file), file.stat().st_mtime_ns) for file in source.files])}"
     planes = _Planes(source.shape, source.dtype, source.read)
     volume = xr.DataArray(
-        da.from_array(planes, chunks=(1, *source.shape[1:]), name=False),
+        da.from_array(planes, chunks=(1, *source.shape[1:]), name=name, fancy=False, lock=True),
         dims=("z", "y", "x"),
         coords={
             axis: step * np.arange(length)
@@ -167,9 +170,12 @@ class _Planes:
     read: Callable[[int, int], Array]
     ndim: int = 3
 
-    def __getitem__(self, box: tuple[slice, slice, slice]) -> Array:
-        z0, z1, step = box[0].indices(self.shape[0])
-        return self.read(z0, z1)[(slice(None, None, step), *box[1:])]
+    def __getitem__(self, box: tuple[int | slice, ...]) -> Array:
+        z, *sides = box
+        if not isinstance(z, slice):
+            return np.asarray(self.read(z, z + 1)[(0, *sides)])
+        z0, z1, step = z.indices(self.shape[0])
+        return np.asarray(self.read(z0, z1)[(slice(None, None, step), *sides)])
 
 
 def image_blocks(volume: xr.DataArray, name: str, cache: Cache) -> Blocks:
@@ -201,8 +207,11 @@ def label_blocks(labels: Any, volume: xr.DataArray, name: str, cache: Cache) -> 
     side = [n * by for n, by in zip((y, x), factor, strict=True)]
     pad = [(0, whole - length) for whole, length in zip(side, source.shape[1:], strict=True)]
 
+    one_at_a_time = threading.Lock()  # a file has one place that it is read at
+
     def read(box: tuple[slice, slice, slice]) -> Array:
-        found = source.read(box[0].start, box[0].stop)
+        with one_at_a_time:
+            found = source.read(box[0].start, box[0].stop)
         return majority(np.pad(found, [(0, 0), *pad], mode="edge"), factor)
 
     plane = source.shape[1] * source.shape[2] * source.item

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
@@ -202,7 +203,8 @@ def _domain(
     architecture: Architecture, volume: xr.DataArray, labels: Blocks, coding: Coding, cache: Cache
 ) -> Domain:
     name = str(volume.attrs.get("source") or "the image")
-    levels = grey_levels(volume)
+    with dask.config.set(scheduler="threads"):  # here, even where a cluster is connected
+        levels = grey_levels(volume)
     low, high = levels.low, levels.high
     if low is None or high is None:
         raise InputError(f"{name} shows nothing: all its slices are of one grey value")

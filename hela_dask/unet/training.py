@@ -37,6 +37,7 @@ __all__ = ["train", "unfinished"]
 
 log = logging.getLogger(__name__)
 
+_METHOD = ("optimiser", "schedule", "patience", "weighting", "augmentation", "placing")
 _THREADS = min(2, os.cpu_count() or 1)  # that make patches while the network learns
 
 
@@ -278,7 +279,7 @@ class _Training:
             "steps": steps,
             "seed": self.seed,
             "weights": None if self.weights is None else str(self.weights),
-            "recipe": {k: v for k, v in recipe.items() if k not in {"source", "steps"}},
+            "recipe": {name: recipe[name] for name in _METHOD},
             **self.material.wanted,
         }
 
@@ -310,7 +311,9 @@ class _Training:
                 "seed": self.seed,
                 "class_weights": dict(zip(names, map(float, shares), strict=True)),
                 "label_values": {name: list(material.held.coding.values[name]) for name in names},
-                "mask_weight": material.held.mask_weight if material.held.mask else None,
+                "mask_weight": material.held.mask_weight
+                if material.held.mask is not None
+                else None,
                 "phantom_share": sum(material.shares[1:]),
                 "pretrained": "" if self.weights is None else str(self.weights),
                 "recipe": architecture.recipe.source,

@@ -51,7 +51,7 @@ def tiny(name: str, **changes: Any) -> Architecture:
     else:
         smaller["patch"] = (32, 32)
     smaller["build"] = functools.partial(own.build, **options)
-    recipe = {"batch": 4, "epochs": 2, "steps": 3}
+    recipe: dict[str, Any] = {"batch": 4, "epochs": 2, "steps": 3}
     recipe.update({key: changes.pop(key) for key in list(changes) if hasattr(own.recipe, key)})
     return dataclasses.replace(
         own, **{**smaller, **changes}, recipe=dataclasses.replace(own.recipe, **recipe)

@@ -54,7 +54,8 @@ def _batch(architecture: Architecture, count: int) -> tuple[Any, Any]:
 def test_it_learns_and_comes_back_from_its_file(name: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     # The papers' rates are for days: here a few steps must do.
-    architecture = _architecture(name, rate=1e-2 if name not in {"vgg16", LARGE} else 1e-3)
+    rates = {"residual": 1e-2, "unet": 1e-2, "resnet18": 1e-2}
+    architecture = _architecture(name, rate=rates.get(name, 1e-3))
     network = architecture.build()
     image, truth = _batch(architecture, 2)
     classes = max(2, len(architecture.classes))
@@ -124,7 +125,7 @@ def test_the_published_sizes() -> None:
     unet = get_architecture("unet").build()
     convolutions = [layer for layer in unet.layers if type(layer).__name__.startswith("Conv2D")]
     assert len(convolutions) == 3 + 1 + 2 * 3 + 1
-    assert get_architecture("residual").build().count_params() == 1_118_410
+    assert get_architecture("residual").build().count_params() == 1_118_230
     assert get_architecture("hybrid").plane == (256, 256)
     assert {get_architecture(name).plane for name in ("vgg16", "resnet18", LARGE)} == {(360, 480)}
     with pytest.raises(ParameterError, match="no model 'segnet'; known: residual, unet"):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 import hela_dask as hd
 from hela_dask.cli import main
@@ -52,15 +53,15 @@ def test_resumed_training_gives_the_same_weights(
             _train(tmp_path / "stopped", seed=3)
     assert unfinished(tmp_path / "stopped").is_dir()
     assert not (tmp_path / "stopped").exists()
-    with pytest.raises(ParameterError, match=r"unfinished training with another rate, recipe: .*"):
+    with pytest.raises(ParameterError, match=r"unfinished training with another rate: .*"):
         _train(tmp_path / "stopped", seed=3, rate=0.5)
     resumed = _train(tmp_path / "stopped", seed=3)
-    for one, two in zip(through.network.weights, resumed.network.weights, strict=True):
-        np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
-    histories = [pd.read_csv(model.folder / "history.csv") for model in (through, resumed)]
-    for history in histories:
+    for own, other in zip(through.network.weights, resumed.network.weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(own), np.asarray(other))
+    one, two = (pd.read_csv(model.folder / "history.csv") for model in (through, resumed))
+    for history in (one, two):
         assert history.pop("seconds").is_monotonic_increasing
-    pd.testing.assert_frame_equal(*histories)
+    pd.testing.assert_frame_equal(one, two)
     assert not unfinished(tmp_path / "stopped").exists()
     _check_card(through.folder)
     with pytest.raises(ExistsError, match="holds a model already"):
@@ -188,7 +189,7 @@ def _fit(
     )
     left = iter(scores)
     fit.run(
-        lambda _: [(np.ones(()), np.ones(()))],
+        lambda _: [(np.ones((), np.float32), np.ones((), np.float32))],
         lambda: Judgement(0.0, {"cell": next(left)}, 1.0),
     )
     return fit
@@ -219,7 +220,10 @@ def test_a_loss_that_is_no_number_is_said(tmp_path: Path, monkeypatch: pytest.Mo
         _Weights(), _no_loss, Recipe("adam", 1.0, 1, 4), 1, folder=tmp_path, wanted={}
     )
     with pytest.raises(ParameterError, match=r"no longer a number in epoch 1: .* lower --rate"):
-        fit.run(lambda _: [(np.array(np.nan), np.ones(()))], lambda: Judgement(0.0, {}, 1.0))
+        fit.run(
+            lambda _: [(np.full((), np.nan, np.float32), np.ones((), np.float32))],
+            lambda: Judgement(0.0, {}, 1.0),
+        )
 
 
 @pytest.mark.parametrize(
@@ -277,6 +281,38 @@ def test_instances_are_known_where_the_labels_say_which_cell_is_meant() -> None:
         Wish(volume(), every, instances=labels, instance_classes={"one": [1, 2, 5], "others": [3]}),
     )
     assert given.held.cells.one == (1, 2, 5)
+
+
+def test_a_phantom_is_mixed_in_with_every_cell_known(tmp_path: Path) -> None:
+    store = tmp_path / "phantom.ome.zarr"
+    hd.make_phantom(store, shape=(64, 128, 128), cells=2, diameter=2, voxel_size=(50, 40, 40))
+    architecture = tiny("residual")
+    material = open_material(
+        architecture, Wish(volume(), labelled()[1], phantom=store, phantom_share=0.5)
+    )
+    assert material.shares == (0.5, 0.5)
+    mixed = material.domains[1]
+    assert mixed.slices == tuple(range(64))
+    truth = mixed.truth(architecture, (32, slice(0, 128), slice(0, 128)))
+    assert (truth[..., 4] == 1).all()
+    assert set(np.unique(truth[..., 0])) <= {0, 1, 2, 3}
+    assert truth[..., 3].max() > 50
+    assert {entry["store"] for entry in material.data} == {"", "phantom.ome.zarr"}
+
+
+def test_a_tiff_stack_is_an_image_too(tmp_path: Path) -> None:
+    grey, labels = labelled()
+    tifffile.imwrite(tmp_path / "grey.tif", grey)
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    ours = tiny("residual")
+    paths = {"store": tmp_path / "grey.tif", "labels": tmp_path / "labels.tif"}
+    with pytest.raises(ParameterError, match="does not say its voxel size"):
+        open_material(ours, Wish(**paths))
+    found = open_material(ours, Wish(**paths, voxel_size=(50.0, 40.0, 40.0)))
+    np.testing.assert_array_equal(found.held.image.plane(7), grey[7])
+    np.testing.assert_array_equal(found.held.labels.plane(7), labels[7])
+    other = open_material(ours, Wish(volume(), labels))
+    assert found.held.greys == other.held.greys
 
 
 def test_what_is_in_the_way_is_left_alone(tmp_path: Path) -> None:

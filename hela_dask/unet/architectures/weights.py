@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,15 @@ def start_from(
         if path.suffix == ".keras":
             _copy(keras().saving.load_model(path, compile=False), targets, path)
         else:
-            targets[-1].load_weights(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # of layers that find nothing there
+                targets[-1].load_weights(path)
     except InputError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except (
+        *(OSError, ValueError, TypeError, KeyError, IndexError),
+        *(UserWarning, zipfile.BadZipFile),
+    ) as error:
         first = str(error).strip().partition("\n")[0]
         what = network.name if encoder is None else f"the encoder of {network.name}"
         raise InputError(f"{path} does not hold weights of {what}: {first}") from error
