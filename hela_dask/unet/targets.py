@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.kernels.distance import distance_slice
 
 __all__ = [
     "CAP",
@@ -149,7 +149,7 @@ class Cells:
         if not self.one:
             return labels.astype(np.int64), np.ones(labels.shape, bool)
         cells = np.isin(labels, self.one).astype(np.int64)
-        near = _distance(cells == 0, pixel) <= RING if cells.any() else cells > 0
+        near = distance_slice(cells > 0, pixel, border=False) <= RING
         cells[np.isin(labels, self.others)] = 2
         return cells, near | (cells == 0)
 
@@ -181,25 +181,16 @@ def cell_targets(
         1 within 60 nm of another cell; the distance, 255 being 1000 nm and more; 1 where known.
         Beyond the plane's sides cells go on.
     """
-    far = np.zeros(cells.shape, np.float64)
+    far = np.zeros(cells.shape, np.float32)
     contact = np.zeros(cells.shape, bool)
     for cell in np.unique(cells[cells > 0]):
         inside = cells == cell
-        deep = _distance(np.pad(inside, 1, mode="edge"), pixel)[1:-1, 1:-1]
-        far[inside] = deep[inside]
+        far[inside] = distance_slice(~inside, pixel, border=False)[inside]
         others = (cells > 0) & ~inside
         if others.any():
-            contact |= inside & (_distance(~others, pixel) <= CONTACT)
-    distance = np.minimum(far / CAP, 1) * 255
+            contact |= inside & (distance_slice(others, pixel, border=False) <= CONTACT)
+    distance = np.rint(np.minimum(far / CAP, 1) * 255)
     return np.stack([contact, distance, known], -1).astype(np.uint8)
-
-
-def _distance(mask: NDArray[np.bool_], pixel: tuple[float, float]) -> NDArray[np.float64]:
-    """Distance (nm) to the nearest pixel outside of the mask; endless where there is none."""
-    if mask.all():
-        return np.full(mask.shape, np.inf)
-    found: NDArray[np.float64] = ndimage.distance_transform_edt(mask, sampling=pixel)
-    return found
 
 
 def class_weights(counts: NDArray[np.integer], kind: str) -> NDArray[np.float32]:

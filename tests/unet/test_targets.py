@@ -67,7 +67,7 @@ def test_contact_and_distance_of_two_cells_that_touch() -> None:
     assert contact[20].nonzero()[0].tolist() == [29, 30]  # 40 nm away is near, 80 nm is not
     assert contact[10].nonzero()[0].tolist() == [29, 30]
     # The first pixel is 40 nm deep; 255 are 1000 nm.
-    assert distance[20, 10:14].tolist() == [10, 20, 30, 40]
+    assert distance[20, 10:14].tolist() == [10, 20, 31, 41]
     assert distance[20, 29] == 10
     assert not distance[cells == 0].any()
 

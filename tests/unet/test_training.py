@@ -305,7 +305,7 @@ def test_a_tiff_stack_is_an_image_too(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "grey.tif", grey)
     tifffile.imwrite(tmp_path / "labels.tif", labels)
     ours = tiny("residual")
-    paths = {"store": tmp_path / "grey.tif", "labels": tmp_path / "labels.tif"}
+    paths: dict[str, Any] = {"store": tmp_path / "grey.tif", "labels": tmp_path / "labels.tif"}
     with pytest.raises(ParameterError, match="does not say its voxel size"):
         open_material(ours, Wish(**paths))
     found = open_material(ours, Wish(**paths, voxel_size=(50.0, 40.0, 40.0)))
