@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from hela_dask.report import write_report
     from hela_dask.run import RunResult, run
     from hela_dask.segment import segment_cell
+    from hela_dask.unet.training import train
     from hela_dask.volume import open_volume
 
 __version__ = "0.1.0"
@@ -94,6 +95,7 @@ __all__ = [
     "plan",
     "run",
     "segment_cell",
+    "train",
     "write_report",
 ]
 
@@ -131,6 +133,7 @@ _NAMES_OF_MODULE = {
     "report": ["write_report"],
     "run": ["RunResult", "run"],
     "segment": ["segment_cell"],
+    "unet.training": ["train"],
     "volume": ["open_volume"],
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}

@@ -32,6 +32,12 @@ PROMISED = {
     "detect": ["--out", "--save-regions"],
     "evaluate": ["--class", "--slices", "--all-instances", "--json", "--plot"],
     "report": [],
+    "train": [
+        *("--out", "--model", "--class", "--slices", "--validation", "--split", "--mask"),
+        *("--mask-weight", "--instances", "--instance-class", "--phantom", "--phantom-share"),
+        *("--epochs", "--steps", "--batch", "--rate", "--seed", "--weights", "--voxel-size"),
+        *("--overwrite", "--json"),
+    ],
     "explain": ["--cell", "--slice", "--run", "--out", "--json"],
     "params": [],
     "phantom": ["--shape", "--cells", "--diameter", "--seed", "--voxel-size"],

@@ -7,14 +7,20 @@ from collections.abc import Sequence
 
 import typer
 
-from hela_dask.cli import explain, pipeline, plan, scores, volumes
+from hela_dask.cli import explain, pipeline, plan, scores, train, volumes
 from hela_dask.cli.screen import complain
 from hela_dask.errors import HelaDaskError
 
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
-CONTINUED = ("convert", "run", "detect", "demo")  # commands that take up where they stopped
+CONTINUED = (
+    "convert",
+    "run",
+    "detect",
+    "demo",
+    "train",
+)  # commands that take up where they stopped
 
 app = typer.Typer(
     name="hela-dask",
@@ -32,6 +38,7 @@ for _command in (
     pipeline.run,
     pipeline.detect,
     scores.evaluate,
+    train.train,
     pipeline.report,
     explain.explain,
     pipeline.params,

@@ -1,0 +1,180 @@
+"""The command ``train``: a network from an image and its labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hela_dask as hd
+from hela_dask.cli.options import AsJson, Overwrite, Quiet, Verbose, local_path
+from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr
+
+__all__ = ["train"]
+
+_RECIPE = "; default: the model's recipe."
+
+
+def train(
+    store: Annotated[
+        Path,
+        typer.Argument(
+            metavar="STORE", help="The image: an OME-Zarr or a TIFF stack.", parser=local_path
+        ),
+    ],
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS",
+            help="OME-Zarr labels, a TIFF or a .npy on the image's pixels, or a whole number of "
+            "times finer; 0 is not labelled.",
+            parser=local_path,
+        ),
+    ],
+    *,
+    out: Annotated[
+        Path, typer.Option(metavar="MODEL", help="Folder of the model.", parser=local_path)
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="residual, unet, vgg16, resnet18, inception-resnet-v2 or hybrid.",
+        ),
+    ] = "residual",
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            metavar="NAME=VALUES",
+            help="Label values of a class, as nucleus=2; repeated for each. Default: as published, "
+            "resin=4, cell=3,5, envelope=1, nucleus=2.",
+        ),
+    ] = None,
+    slices: Annotated[
+        str | None,
+        typer.Option(metavar="A:B", help="Slices to learn from, the first is 1, both ends in."),
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A:B|SHARE", help="Slices held out, or their share; default: the last tenth."
+        ),
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="blocks|random",
+            help="Hold out neighbouring slices, or any, between others that are learned from.",
+        ),
+    ] = "blocks",
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MASK", help="Where it is not 0, labels count less.", parser=local_path
+        ),
+    ] = None,
+    mask_weight: Annotated[
+        float, typer.Option(metavar="W", help="How much they count there, 0 to 1.")
+    ] = 0.0,
+    instances: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LABELS", help="Labels that tell cells from each other.", parser=local_path
+        ),
+    ] = None,
+    instance_classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--instance-class",
+            metavar="one=VALUES|others=VALUES",
+            help="Values of these that are one cell, and of cells not told apart.",
+        ),
+    ] = None,
+    phantom: Annotated[
+        Path | None,
+        typer.Option(metavar="STORE", help="A phantom to mix in.", parser=local_path),
+    ] = None,
+    phantom_share: Annotated[float, typer.Option(metavar="SHARE", help="Of the patches.")] = 0.15,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="Epochs" + _RECIPE)] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps an epoch" + _RECIPE)] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="Patches a step" + _RECIPE)] = None,
+    rate: Annotated[float | None, typer.Option(metavar="R", help="Learning rate" + _RECIPE)] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another model.")] = 0,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.keras|FILE.h5|imagenet",
+            help="Weights to start from; imagenet downloads them.",
+        ),
+    ] = None,
+    voxel_size: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(metavar="Z Y X", help="nm; needed where the image does not say it."),
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a network on labelled slices.
+
+    Writes a folder with the network, its card, its curves and its history. The same command again
+    continues an interrupted training.
+
+    Example:
+
+    hela-dask train hela.ome.zarr labels.tif --slices 1:180 --out my-model
+    """
+    from hela_dask.evaluate import parse_classes, parse_slices
+
+    log_to_stderr(quiet=quiet, verbose=verbose)
+    trained = hd.train(
+        store,
+        labels,
+        out,
+        model=model,
+        classes=parse_classes(classes) if classes else None,
+        slices=parse_slices(slices) if slices else None,
+        validation=_validation(validation),
+        split=split,
+        mask=mask,
+        mask_weight=mask_weight,
+        instances=instances,
+        instance_classes=parse_classes(instance_classes) if instance_classes else None,
+        phantom=phantom,
+        phantom_share=phantom_share,
+        epochs=epochs,
+        steps=steps,
+        batch=batch,
+        rate=rate,
+        seed=seed,
+        weights=_weights(weights),
+        voxel_size=voxel_size,
+        overwrite=overwrite,
+        progress=not quiet,
+    )
+    scores = trained.card.scores
+    if as_json:
+        answer_json({"model": str(trained.folder), "scores": scores})
+    elif not quiet:
+        answer(f"{trained.folder}")
+        facts({name.replace("_", " "): f"{value:.4f}" for name, value in scores.items()})
+
+
+def _weights(text: str | None) -> str | Path | None:
+    """A file, or a name for weights that Keras downloads."""
+    return text if text is None or text == "imagenet" else local_path(text)
+
+
+def _validation(text: str | None) -> tuple[int, int] | float | None:
+    """Slices, or a share of them."""
+    from hela_dask.evaluate import parse_slices
+
+    if text is None or ":" in text:
+        return parse_slices(text) if text else None
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"--validation {text!r} should look like 141:150 or 0.1") from None

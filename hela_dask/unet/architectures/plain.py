@@ -1,0 +1,126 @@
+"""Plain U-Nets: four classes in patches (PLoS ONE 2020), and the hybrid method's binary one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hela_dask.unet.architectures.base import Architecture, Recipe
+from hela_dask.unet.architectures.weights import start_from
+from hela_dask.unet.backend import keras
+from hela_dask.unet.card import CLASSES
+
+__all__ = ["HYBRID", "UNET", "build_hybrid", "build_unet"]
+
+
+def build_unet(weights: str | Path | None = None, *, width: int = 64) -> Any:
+    """The U-Net of four classes: (n, y, x, 1) in, (n, y, x, 4) out; multiples of 8.
+
+    Three blocks down and three up, each of one 3 x 3 convolution, so that with input and outputs
+    there are the published twenty layers; what each block down saw is joined to the block up.
+
+    Parameters
+    ----------
+    weights : path, optional
+        Of a network of this architecture.
+    width : int
+        Channels of each convolution.
+    """
+    layers = keras().layers
+    image = keras().Input((None, None, 1), name="slice")
+    x, kept = image, []
+    for level in range(3):
+        x = _conv(x, width, f"down{level}")
+        kept.append(x)
+        x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
+    x = _conv(x, width, "bottom")
+    for level in reversed(range(3)):
+        x = layers.Conv2DTranspose(width, 2, strides=2, name=f"grow{level}")(x)
+        x = layers.Concatenate(name=f"join{level}")([x, kept[level]])
+        x = _conv(x, width, f"up{level}")
+    raw = layers.Conv2D(len(CLASSES), 1, name="outputs")(x)
+    return start_from(keras().Model(image, raw, name="unet"), weights)
+
+
+def build_hybrid(weights: str | Path | None = None, *, width: int = 16) -> Any:
+    """The standard U-Net of one class: (n, y, x, 1) in, (n, y, x, 1) out; multiples of 16.
+
+    Four levels of two 3 x 3 convolutions, channels doubling; the sigmoid is left to who reads it.
+
+    Parameters
+    ----------
+    weights : path, optional
+        Of a network of this architecture.
+    width : int
+        Channels of the first level. The paper does not give them; 16 are common at this size,
+        and enough for an image of two values.
+    """
+    layers = keras().layers
+    image = keras().Input((None, None, 1), name="tissue")
+    x, kept = image, []
+    for level in range(4):
+        x = _twice(x, width * 2**level, f"down{level}")
+        kept.append(x)
+        x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
+    x = _twice(x, width * 16, "bottom")
+    for level in reversed(range(4)):
+        x = layers.Conv2DTranspose(width * 2**level, 2, strides=2, name=f"grow{level}")(x)
+        x = layers.Concatenate(name=f"join{level}")([x, kept[level]])
+        x = _twice(x, width * 2**level, f"up{level}")
+    raw = layers.Conv2D(1, 1, name="outputs")(x)
+    return start_from(keras().Model(image, raw, name="hybrid"), weights)
+
+
+def _conv(x: Any, width: int, name: str) -> Any:
+    return keras().layers.Conv2D(
+        width,
+        3,
+        padding="same",
+        activation="relu",
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+
+
+def _twice(x: Any, width: int, name: str) -> Any:
+    return _conv(_conv(x, width, f"{name}_first"), width, f"{name}_second")
+
+
+UNET = Architecture(
+    name="unet",
+    title="U-Net of four classes in patches of 128 x 128 (Karabağ et al., PLoS ONE 2020)",
+    classes=CLASSES,
+    patch=(128, 128),
+    multiple=8,
+    build=build_unet,
+    recipe=Recipe(
+        optimiser="rmsprop",
+        rate=1e-3,
+        batch=64,
+        epochs=15,
+        source="Karabağ et al., PLoS ONE 2020; rate, batch and widths are not given there",
+    ),
+)
+
+HYBRID = Architecture(
+    name="hybrid",
+    title="binary U-Net on thresholded planes of 256 x 256 (Hosangadi et al.)",
+    classes=("cell",),
+    channels="binary",
+    plane=(256, 256),
+    multiple=16,
+    pixel=10.0,
+    build=build_hybrid,
+    values={"other": (3, 4), "cell": (1, 2, 5)},
+    recipe=Recipe(
+        optimiser="adam",
+        rate=1e-3,
+        batch=8,
+        epochs=100,
+        schedule="plateau",
+        patience=15,
+        weighting="none",
+        augmentation="binary",
+        source="Hosangadi et al.; rate and widths are not given there",
+    ),
+)

@@ -1,0 +1,100 @@
+"""Weights that a network starts from: a file of the user's, or ImageNet's where Keras has them."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from hela_dask.errors import InputError, MissingInputError, ParameterError
+from hela_dask.unet.backend import keras
+
+__all__ = ["IMAGENET", "imagenet_encoder", "start_from"]
+
+IMAGENET = "imagenet"
+
+
+def start_from(
+    network: Any, weights: str | Path | None, encoder: Any = None, *, imagenet: bool = False
+) -> Any:
+    """The network, with weights from a file.
+
+    Parameters
+    ----------
+    network : keras.Model
+    weights : path or None
+        A ``.keras`` file of the whole network or of its encoder, or an ``.h5`` file of weights,
+        of the encoder where there is one (as keras.applications writes them, without top).
+    encoder : keras.Model, optional
+        The part that may be trained beforehand.
+    imagenet : bool
+        Whether Keras has ImageNet's weights of it; then it has got them where they were wanted.
+
+    Raises
+    ------
+    MissingInputError
+        When the file does not exist.
+    InputError
+        When it is of another architecture, or cannot be read.
+    ParameterError
+        For ImageNet's weights where there are none.
+    """
+    if weights is None or (imagenet and str(weights) == IMAGENET):
+        return network
+    if str(weights) == IMAGENET:
+        raise ParameterError(f"there are no ImageNet weights for the model {network.name}")
+    path = Path(weights)
+    if not path.is_file():
+        raise MissingInputError(f"no weights at {path}")
+    targets = [network] if encoder is None else [network, encoder]
+    try:
+        if path.suffix == ".keras":
+            _copy(keras().saving.load_model(path, compile=False), targets, path)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # of layers that find nothing there
+                targets[-1].load_weights(path)
+    except InputError:
+        raise
+    except (
+        *(OSError, ValueError, TypeError, KeyError, IndexError),
+        *(UserWarning, zipfile.BadZipFile),
+    ) as error:
+        first = str(error).strip().partition("\n")[0]
+        what = network.name if encoder is None else f"the encoder of {network.name}"
+        raise InputError(f"{path} does not hold weights of {what}: {first}") from error
+    return network
+
+
+def _copy(source: Any, targets: list[Any], path: Path) -> None:
+    """Into the first of the targets that is built alike."""
+    shapes = [tuple(weight.shape) for weight in source.weights]
+    for target in targets:
+        if [tuple(weight.shape) for weight in target.weights] == shapes:
+            target.set_weights(source.get_weights())
+            return
+    raise InputError(
+        f"{path} is of another architecture than {targets[0].name}: name the --model that it is of"
+    )
+
+
+def imagenet_encoder(application: str, title: str, weights: str | Path | None, image: Any) -> Any:
+    """An encoder of keras.applications on an input, with ImageNet's weights if they are wanted.
+
+    Raises
+    ------
+    MissingInputError
+        When they cannot be downloaded.
+    """
+    wanted = IMAGENET if str(weights) == IMAGENET else None
+    make = getattr(keras().applications, application)
+    try:
+        return make(include_top=False, weights=wanted, input_tensor=image)
+    except Exception as error:  # of urllib, of http, or none's
+        if wanted is None:
+            raise
+        raise MissingInputError(
+            f"the ImageNet weights of {title} cannot be downloaded here: fetch the file without "
+            "top from keras.io/api/applications and name it with --weights FILE.h5"
+        ) from error

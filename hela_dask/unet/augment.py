@@ -1,0 +1,165 @@
+"""Patches changed at random, so that a network learns what does not matter; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+__all__ = ["AUGMENTATIONS", "binary", "false_band", "greys", "shifts", "thorough", "warp"]
+
+Grey = NDArray[np.float32]
+Target = NDArray[np.uint8]
+Pair = tuple[Grey, Target]
+
+_SHIFT = 10  # pixels, as in PLoS ONE 2020
+_TURN = 15.0  # degrees
+
+
+def thorough(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
+    """Ours: grey values and slices, elastic deformation, quarter turns and mirrors.
+
+    Parameters
+    ----------
+    image : ndarray of float32, (y, x, slices)
+        y and x are equal.
+    target : ndarray of uint8, (y, x, targets)
+    rng : numpy.random.Generator
+    """
+    image = greys(image, rng)
+    turn, mirrored = int(rng.integers(4)), rng.random() < 0.5
+    if rng.random() < 0.25:
+        image, target = warp(image, target, rng)
+    return _turned(image, turn, mirrored), _turned(target, turn, mirrored)
+
+
+def shifts(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
+    """The papers': mirrored left to right, and moved by up to 10 pixels either way.
+
+    What comes in at a side is mirrored there.
+    """
+    dy, dx = (int(step) for step in rng.integers(-_SHIFT, _SHIFT + 1, 2))
+    mirrored = rng.random() < 0.5
+    return (
+        _turned(_moved(image, dy, dx), 0, mirrored),
+        _turned(_moved(target, dy, dx), 0, mirrored),
+    )
+
+
+def binary(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
+    """The hybrid method's: mirrors, a turn, elastic deformation, contrast and brightness."""
+    angle = np.deg2rad(rng.uniform(-_TURN, _TURN))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    image, target = _sampled(image, target, turn, _swell(image.shape[:2], rng))
+    for axis in (0, 1):
+        if rng.random() < 0.5:
+            image, target = np.flip(image, axis), np.flip(target, axis)
+    image = image * np.float32(rng.uniform(0.8, 1.2)) + np.float32(rng.uniform(-0.1, 0.1))
+    return np.ascontiguousarray(image), np.ascontiguousarray(target)
+
+
+AUGMENTATIONS: dict[str, Callable[[Grey, Target, np.random.Generator], Pair]] = {
+    "thorough": thorough,
+    "shifts": shifts,
+    "binary": binary,
+}
+
+
+def greys(image: Grey, rng: np.random.Generator) -> Grey:
+    """Other grey values: gamma, a x + b, steps between slices, noise, blur, lost slices, bands."""
+    count = image.shape[-1]
+    x: NDArray[Any] = image
+    if rng.random() < 0.5:
+        x = false_band(image, rng)
+    x = np.sign(x) * np.abs(x) ** np.exp(rng.normal(0, 0.2))
+    x = x * np.exp(rng.normal(0, 0.15)) + rng.normal(0, 0.1)
+    x = x + rng.normal(0, 0.03, count)
+    if rng.random() < 0.3:
+        sigma = rng.uniform(0.3, 1.0)
+        x = ndimage.gaussian_filter(x, (sigma, sigma, 0))
+    x = x + rng.normal(0, rng.uniform(0, 0.08), x.shape)
+    return np.ascontiguousarray(x[..., _shown(count, rng)], dtype=np.float32)
+
+
+def _shown(count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Which slice is seen in place of each: those lost are replaced by the one further in."""
+    middle, shown = count // 2, np.arange(count)
+    if rng.random() < 0.15:  # a slice with no neighbours at all
+        return np.full(count, middle)
+    lost = rng.random(count) < 0.08
+    lost[middle] = False
+    return np.where(lost, shown + np.sign(middle - shown), shown)
+
+
+def false_band(image: Grey, rng: np.random.Generator) -> Grey:
+    """A curve about 3 pixels wide refilled with smooth grain, anywhere.
+
+    Published stacks carry such a band where an outline was painted over and removed; it must not
+    be taken for an envelope.
+    """
+    shape = image.shape[:2]
+    field = _smooth(rng.normal(size=(6, 6)), shape)
+    curve = np.abs(field - rng.normal(0, 0.5)) < 1.5 * np.hypot(*np.gradient(field))
+    result = image.copy()
+    for at in range(image.shape[-1]):
+        smooth = ndimage.gaussian_filter(image[..., at], 4)
+        fill = smooth + rng.normal(0, 0.05, shape)
+        result[..., at][curve] = fill[curve]
+    return result
+
+
+def warp(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
+    """Scaled, sheared and deformed elastically, image and target alike."""
+    matrix = np.eye(2) * np.exp(rng.normal(0, 0.1)) + rng.normal(0, 0.05, (2, 2))
+    return _sampled(image, target, matrix, _swell(image.shape[:2], rng))
+
+
+def _swell(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    """A smooth shift by some pixels, (2, y, x)."""
+    return np.stack([_smooth(rng.normal(0, 3, (5, 5)), shape) for _ in range(2)])
+
+
+def _smooth(coarse: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """A few values spread over a plane by cubic interpolation."""
+    places = [np.linspace(0, n - 1, length) for n, length in zip(coarse.shape, shape, strict=True)]
+    found: NDArray[np.float64] = ndimage.map_coordinates(
+        coarse, np.meshgrid(*places, indexing="ij"), order=3, mode="nearest"
+    )
+    return found
+
+
+def _sampled(
+    image: Grey, target: Target, matrix: NDArray[np.float64], shift: NDArray[np.float64]
+) -> Pair:
+    """Both at other places: the grid times a matrix about its middle, and shifted."""
+    shape = image.shape[:2]
+    middle = np.reshape([(length - 1) / 2 for length in shape], (2, 1, 1))
+    at = np.tensordot(matrix, np.indices(shape) - middle, 1) + middle + shift
+    return (
+        np.stack(
+            [ndimage.map_coordinates(part, at, order=1, mode="mirror") for part in _parts(image)],
+            -1,
+        ),
+        np.stack(
+            [ndimage.map_coordinates(part, at, order=0, mode="mirror") for part in _parts(target)],
+            -1,
+        ),
+    )
+
+
+def _parts(image: NDArray[Any]) -> NDArray[Any]:
+    return np.moveaxis(image, -1, 0)
+
+
+def _moved(image: NDArray[Any], dy: int, dx: int) -> NDArray[Any]:
+    padded = np.pad(image, ((_SHIFT, _SHIFT), (_SHIFT, _SHIFT), (0, 0)), mode="reflect")
+    y, x = _SHIFT + dy, _SHIFT + dx
+    return padded[y : y + image.shape[0], x : x + image.shape[1]]
+
+
+def _turned(image: NDArray[Any], turn: int, mirrored: bool) -> NDArray[Any]:
+    turned = np.rot90(image, turn)
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)

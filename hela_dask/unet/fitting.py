@@ -1,0 +1,312 @@
+"""Epochs of training: the rate, the best weights, early stopping, and going on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError, ParameterError
+from hela_dask.storage.files import plain, replaced
+from hela_dask.unet.architectures import Recipe
+from hela_dask.unet.backend import keras
+
+__all__ = ["Fit", "Judgement", "State", "judge", "make_optimiser", "rate_at"]
+
+log = logging.getLogger(__name__)
+
+_WARM = 100  # steps
+_LOWEST = 0.01  # of the rate, where a cosine ends
+_STATE, _BEST = "state.npz", "best.npz"
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good outputs are on slices held out.
+
+    Attributes
+    ----------
+    loss : float
+    ji : dict of str to float
+        Intersection over union of each class, pooled; nan where it is nowhere.
+    accuracy : float
+        Share of pixels told rightly.
+    """
+
+    loss: float
+    ji: dict[str, float]
+    accuracy: float
+
+    @property
+    def score(self) -> float:
+        """Mean of the classes' `ji`; nan where none is anywhere."""
+        found = [value for value in self.ji.values() if not math.isnan(value)]
+        return float(np.mean(found)) if found else math.nan
+
+
+def judge(
+    network: Any, batches: Iterable[Batch], classes: Sequence[str], loss: Callable[[Any, Any], Any]
+) -> Judgement:
+    """Judge a network's raw outputs.
+
+    Parameters
+    ----------
+    network : keras.Model
+    batches : iterable of (image, truth)
+        As the loss takes them; pixels that count nothing are left out.
+    classes : sequence of str
+        Of the model; of a single one, its mask is judged.
+    loss : callable
+    """
+    count = max(2, len(classes))
+    table = np.zeros((count, count), np.int64)
+    losses = []
+    for image, truth in batches:
+        raw = np.asarray(network.predict_on_batch(image))
+        losses.append(float(loss(keras().ops.convert_to_tensor(truth), raw)))
+        told = raw[..., 0] > 0 if len(classes) == 1 else raw[..., : len(classes)].argmax(-1)
+        counted = truth[..., 1] > 0
+        pairs = count * truth[..., 0][counted].astype(np.int64) + told[counted]
+        table += np.bincount(pairs, minlength=count**2).reshape(count, count)
+    right = np.diag(table)
+    either = table.sum(0) + table.sum(1) - right
+    ji = np.divide(right, either, out=np.full(count, np.nan), where=either > 0)
+    shown = ji[-len(classes) :]
+    return Judgement(
+        float(np.mean(losses)),
+        {name: float(value) for name, value in zip(classes, shown, strict=True)},
+        float(right.sum() / max(1, table.sum())),
+    )
+
+
+@dataclass
+class State:
+    """How far a training is.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs that are done.
+    best, best_epoch
+        Highest score so far, and when.
+    waited : int
+        Epochs since the best, or since the rate was last lowered.
+    factor : float
+        Of the rate, where it is lowered on a plateau.
+    seconds : float
+    history : list of dict
+        A row an epoch.
+    """
+
+    epoch: int = 0
+    best: float = -math.inf
+    best_epoch: int = 0
+    waited: int = 0
+    factor: float = 1.0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def rate_at(recipe: Recipe, step: int, steps: int, factor: float = 1.0) -> float:
+    """The learning rate at a step (from 0) of all `steps`."""
+    if recipe.schedule != "cosine":
+        return recipe.rate * factor
+    warm = min(1.0, (step + 1) / _WARM)
+    down = 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
+    return recipe.rate * warm * (_LOWEST + (1 - _LOWEST) * down)
+
+
+def make_optimiser(recipe: Recipe) -> Any:
+    """The recipe's optimiser, in Keras."""
+    kinds = keras().optimizers
+    if recipe.optimiser == "adamw":
+        return kinds.AdamW(
+            recipe.rate, weight_decay=1e-4, use_ema=True, ema_momentum=0.98, clipnorm=1.0
+        )
+    if recipe.optimiser == "sgd":
+        return kinds.SGD(recipe.rate, momentum=0.9)
+    return {"adam": kinds.Adam, "rmsprop": kinds.RMSprop}[recipe.optimiser](recipe.rate)
+
+
+class Fit:
+    """A training in a folder, which it can be taken up from after each epoch.
+
+    Parameters
+    ----------
+    network : keras.Model
+        With the weights that it starts from.
+    loss : callable
+        From :func:`~hela_dask.unet.losses.make_loss`.
+    recipe : Recipe
+    steps : int
+        Batches an epoch.
+    folder : Path
+        For its state; made here.
+    wanted : mapping
+        All that the result depends on; a state of anything else is refused.
+
+    Raises
+    ------
+    ParameterError
+        When the folder holds the state of a training with other arguments.
+    InputError
+        When that state cannot be read.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        loss: Callable[[Any, Any], Any],
+        recipe: Recipe,
+        steps: int,
+        *,
+        folder: Path,
+        wanted: Mapping[str, Any],
+    ) -> None:
+        self.network, self.loss, self.recipe, self.steps = network, loss, recipe, steps
+        self.state = State()
+        self._folder, self._wanted = folder, plain(wanted)
+        self._optimiser = make_optimiser(recipe)
+        network.compile(optimizer=self._optimiser, loss=loss)
+        self._optimiser.build(network.trainable_variables)
+        if (folder / _STATE).is_file():
+            self._read()
+
+    def run(
+        self,
+        batches: Callable[[int], Iterable[Batch]],
+        judged: Callable[[], Judgement],
+        *,
+        stepped: Callable[[], None] = lambda: None,
+        told: Callable[[Mapping[str, float]], None] = lambda _: None,
+    ) -> None:
+        """Train to the end, and leave the network with its best weights.
+
+        Parameters
+        ----------
+        batches : callable
+            ``batches(epoch)``, epochs from 0.
+        judged : callable
+            Judges the network as it is.
+        stepped, told : callable
+            Called after each step, and with each row of the history.
+
+        Raises
+        ------
+        ParameterError
+            When the loss is no longer a number.
+        """
+        state = self.state
+        while state.epoch < self.recipe.epochs and not self._tired():
+            start = time.perf_counter()
+            loss = self._epoch(batches(state.epoch), stepped)
+            row = self._judge(judged, loss)
+            state.seconds += time.perf_counter() - start
+            row["seconds"] = round(state.seconds, 1)
+            state.history.append(row)
+            self._write()
+            told(row)
+        with np.load(self._folder / _BEST) as kept:
+            self.network.set_weights([kept[name] for name in kept.files])
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch."""
+        return pd.DataFrame(self.state.history)
+
+    def _tired(self) -> bool:
+        patience = self.recipe.patience
+        return bool(patience) and self.state.epoch - self.state.best_epoch >= patience
+
+    def _epoch(self, batches: Iterable[Batch], stepped: Callable[[], None]) -> float:
+        """One more; gives the mean loss."""
+        state, total = self.state, self.recipe.epochs * self.steps
+        self.network.reset_metrics()
+        loss = math.nan
+        for number, (image, truth) in enumerate(batches):
+            step = state.epoch * self.steps + number
+            self._optimiser.learning_rate = rate_at(self.recipe, step, total, state.factor)
+            loss = float(self.network.train_on_batch(image, truth))
+            if not math.isfinite(loss):
+                raise ParameterError(
+                    f"the loss is no longer a number in epoch {state.epoch + 1}: start again with "
+                    f"a lower --rate than {self.recipe.rate:g}"
+                )
+            stepped()
+        state.epoch += 1
+        return loss
+
+    def _judge(self, judged: Callable[[], Judgement], loss: float) -> dict[str, float]:
+        """Judge, with averaged weights where there are any; keep the best."""
+        state, raw = self.state, self.network.get_weights()
+        self._optimiser.finalize_variable_values(self.network.trainable_variables)
+        found = judged()
+        score = found.score if math.isfinite(found.score) else -1.0
+        row = {
+            "epoch": state.epoch,
+            "loss": loss,
+            "validation_loss": found.loss,
+            "validation_score": found.score,
+            "validation_accuracy": found.accuracy,
+            **{f"ji_{name}": value for name, value in found.ji.items()},
+            "rate": float(self._optimiser.learning_rate),
+        }
+        state.waited += 1
+        if score > state.best:
+            state.best, state.best_epoch, state.waited = score, state.epoch, 0
+            _write_arrays(self._folder / _BEST, self.network.get_weights())
+        elif self.recipe.schedule == "plateau" and state.waited > self.recipe.patience // 3:
+            state.factor, state.waited = state.factor / 2, 0
+        self.network.set_weights(raw)
+        return row
+
+    def _variables(self) -> list[Any]:
+        return [*self.network.weights, *self._optimiser.variables]
+
+    def _write(self) -> None:
+        about = json.dumps({"wanted": self._wanted, "state": vars(self.state)})
+        arrays = [np.asarray(variable) for variable in self._variables()]
+        _write_arrays(self._folder / _STATE, [np.array(about), *arrays])
+
+    def _read(self) -> None:
+        path = self._folder / _STATE
+        try:
+            with np.load(path) as kept:
+                about, *arrays = [kept[name] for name in kept.files]
+            found = json.loads(str(about))
+            other = sorted(
+                name
+                for name in {*found["wanted"], *self._wanted}
+                if found["wanted"].get(name) != self._wanted.get(name)
+            )
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise InputError(
+                f"{path} cannot be read, so that training cannot go on: remove {self._folder} or "
+                f"start anew with --overwrite ({error})"
+            ) from error
+        if other:
+            raise ParameterError(
+                f"{self._folder} holds an unfinished training with another {', '.join(other)}: "
+                "repeat its command to go on, or give --overwrite to start anew"
+            )
+        self.state = State(**found["state"])
+        for variable, array in zip(self._variables(), arrays, strict=True):
+            variable.assign(array)
+        log.info("going on after epoch %d", self.state.epoch)
+
+
+def _write_arrays(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
+    """In their order, whole or not at all."""
+    with replaced(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, *arrays)

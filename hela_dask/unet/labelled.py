@@ -1,0 +1,263 @@
+"""Images with their labels, checked against each other and read block by block."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError, ParameterError
+from hela_dask.labels_input import LabelSource, majority, open_labels
+from hela_dask.sources import open_source
+from hela_dask.storage.metadata import Triple
+from hela_dask.unet.targets import Coding
+from hela_dask.volume import voxel_size, working_volume
+
+__all__ = ["Blocks", "Cache", "count_classes", "image_blocks", "label_blocks", "open_image"]
+
+_BLOCK = (16, 512, 512)  # voxels that are read at a time, at most
+_BUDGET = 256 * 2**20  # bytes that are kept
+_ZARR = ("zarr.json", ".zattrs", ".zgroup")
+
+Array = NDArray[Any]
+
+
+class Cache:
+    """What was made last, up to a number of bytes; for several threads.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes.
+    """
+
+    def __init__(self, budget: int = _BUDGET) -> None:
+        self._budget, self._bytes = budget, 0
+        self._kept: OrderedDict[Hashable, Array] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Array]) -> Array:
+        """What `make` gives, from the last time if it is still there."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()  # two threads may make the same: it is the same
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = made
+                self._bytes += made.nbytes
+            while self._bytes > self._budget and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return made
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A volume that is read in blocks, of which the last are kept.
+
+    Attributes
+    ----------
+    name : str
+        What an error calls it; no two in one cache are called the same.
+    shape, block : (z, y, x)
+    read : callable
+        ``read(box)`` gives the voxels of a box of three slices.
+    cache : Cache
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    block: tuple[int, int, int]
+    read: Callable[[tuple[slice, slice, slice]], Array]
+    cache: Cache
+
+    def window(self, z: int, rows: slice, columns: slice) -> Array:
+        """A part of one slice, (y, x); `rows` and `columns` have a start and an end within it."""
+        at_z = z // self.block[0]
+        parts = []
+        for y in _covering(rows, self.block[1]):
+            line = []
+            for x in _covering(columns, self.block[2]):
+                place = (at_z, y, x)
+                box = self._box(place)
+                kept = self.cache.get((self.name, place), functools.partial(self.read, box))
+                inside = (_inside(rows, box[1]), _inside(columns, box[2]))
+                line.append(kept[z - box[0].start][inside])
+            parts.append(line)
+        return np.block(parts) if len(parts) > 1 or len(parts[0]) > 1 else parts[0][0]
+
+    def plane(self, z: int) -> Array:
+        """One whole slice."""
+        return self.window(z, slice(0, self.shape[1]), slice(0, self.shape[2]))
+
+    def _box(self, place: tuple[int, int, int]) -> tuple[slice, slice, slice]:
+        z, y, x = (
+            slice(at * side, min((at + 1) * side, length))
+            for at, side, length in zip(place, self.block, self.shape, strict=True)
+        )
+        return z, y, x
+
+
+def _covering(wanted: slice, side: int) -> range:
+    return range(wanted.start // side, -(-wanted.stop // side))
+
+
+def _inside(wanted: slice, box: slice) -> slice:
+    return slice(max(wanted.start, box.start) - box.start, min(wanted.stop, box.stop) - box.start)
+
+
+def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataArray:
+    """The volume to learn from, lazily, with pixels of at most `pixel` nm where it has them.
+
+    Parameters
+    ----------
+    store : path or DataArray
+        An OME-Zarr, a TIFF stack (a file or a folder), an MRC or ``.npy`` file, or a volume.
+    pixel : float
+    size : (z, y, x) in nm, optional
+        Of a voxel, where the file does not say it.
+
+    Raises
+    ------
+    MissingInputError, InputError
+        When there is nothing there, or it cannot be read.
+    ParameterError
+        When the voxel size is not known.
+    """
+    if isinstance(store, xr.DataArray):
+        return working_volume(store, pixel)
+    path = Path(store)
+    if path.is_dir() and any((path / name).exists() for name in _ZARR):
+        return working_volume(path, pixel)
+    source = open_source(path)
+    size = size or source.voxel_size
+    if size is None:
+        raise ParameterError(f"{path} does not say its voxel size: give it, --voxel-size Z Y X")
+    if min(size) <= 0:
+        raise ParameterError(f"a voxel size is three lengths in nm, not {size}")
+    # Not the object's own name for dask, which is another each time.
+    name = f"planes-{tokenize([(str(file), file.stat().st_mtime_ns) for file in source.files])}"
+    planes = _Planes(source.shape, source.dtype, source.read)
+    volume = xr.DataArray(
+        da.from_array(planes, chunks=(1, *source.shape[1:]), name=name, fancy=False, lock=True),
+        dims=("z", "y", "x"),
+        coords={
+            axis: step * np.arange(length)
+            for axis, step, length in zip("zyx", size, source.shape, strict=True)
+        },
+        attrs={"voxel_size": size, "units": "nanometer", "source": str(path), "level": 0},
+    )
+    return working_volume(volume, pixel)
+
+
+@dataclass(frozen=True)
+class _Planes:
+    """A source of slices as dask takes it."""
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    read: Callable[[int, int], Array]
+    ndim: int = 3
+
+    def __getitem__(self, box: tuple[int | slice, ...]) -> Array:
+        z, *sides = box
+        if not isinstance(z, slice):
+            return np.asarray(self.read(z, z + 1)[(0, *sides)])
+        z0, z1, step = z.indices(self.shape[0])
+        return np.asarray(self.read(z0, z1)[(slice(None, None, step), *sides)])
+
+
+def image_blocks(volume: xr.DataArray, name: str, cache: Cache) -> Blocks:
+    """A volume's voxels, read by dask in this process."""
+    data = volume.data if isinstance(volume.data, da.Array) else da.from_array(volume.data)
+    z, y, x = data.shape
+    deep = max(1, min(_BLOCK[0], max(data.chunks[0])))
+
+    def read(box: tuple[slice, slice, slice]) -> Array:
+        # Here, even where a cluster is connected: images do not travel.
+        return np.asarray(data[box].compute(scheduler="synchronous"))
+
+    return Blocks(name, (z, y, x), (deep, *_BLOCK[1:]), read, cache)
+
+
+def label_blocks(labels: Any, volume: xr.DataArray, name: str, cache: Cache) -> Blocks:
+    """Labels on the grid of a volume; of a finer grid, the commonest of the pixels in one.
+
+    Raises
+    ------
+    MissingInputError
+        When the path does not exist.
+    InputError
+        When they cannot be read, or are not on the volume's grid.
+    """
+    source = open_labels(labels, name)
+    z, y, x = (int(volume.sizes[axis]) for axis in "zyx")
+    factor = _factor(source, (z, y, x), voxel_size(volume))
+    side = [n * by for n, by in zip((y, x), factor, strict=True)]
+    pad = [(0, whole - length) for whole, length in zip(side, source.shape[1:], strict=True)]
+
+    one_at_a_time = threading.Lock()  # a file has one place that it is read at
+
+    def read(box: tuple[slice, slice, slice]) -> Array:
+        with one_at_a_time:
+            found = source.read(box[0].start, box[0].stop)
+        return majority(np.pad(found, [(0, 0), *pad], mode="edge"), factor)
+
+    plane = source.shape[1] * source.shape[2] * source.item
+    deep = max(1, min(source.depth, _BLOCK[0], _BUDGET // (8 * plane)))
+    return Blocks(source.name, (source.shape[0], y, x), (deep, y, x), read, cache)
+
+
+def _factor(source: LabelSource, shape: Triple | Sequence[int], size: Triple) -> tuple[int, int]:
+    """Pixels of the labels (y, x) in one of the image."""
+    y, x = (
+        max(1, round(own / there)) for own, there in zip(source.shape[1:], shape[1:], strict=True)
+    )
+    fits = all(
+        -(-own // by) == there
+        for own, by, there in zip(source.shape[1:], (y, x), shape[1:], strict=True)
+    )
+    if not fits or source.shape[0] > shape[0]:
+        raise InputError(
+            f"{source.name} is {_by(source.shape)} and the image, at {size[1]:g} nm, {_by(shape)} "
+            "voxels (z x y x x): labels have the image's grid, or one a whole number of times as "
+            "fine in y and x"
+        )
+    if source.voxel_size is not None:
+        own = (source.voxel_size[0], source.voxel_size[1] * y, source.voxel_size[2] * x)
+        if not np.allclose(own, size, rtol=0.01):
+            raise InputError(
+                f"{source.name} has voxels of {_by(source.voxel_size)} nm, which do not make the "
+                f"image's of {_by(size)} nm: labels cover the image voxel by voxel"
+            )
+    return y, x
+
+
+def _by(lengths: Sequence[float]) -> str:
+    return " x ".join(f"{length:g}" for length in lengths)
+
+
+def count_classes(labels: Blocks, coding: Coding, slices: Sequence[int]) -> NDArray[np.int64]:
+    """Pixels of each class in each slice (from 0), (slices, classes); every value is checked.
+
+    Raises
+    ------
+    InputError
+        When a value belongs to no class.
+    """
+    counts = np.empty((len(slices), len(coding.classes)), np.int64)
+    for row, z in enumerate(slices):
+        found = coding.encode(labels.plane(z)[None], labels.name, z + 1)
+        counts[row] = np.bincount(found.ravel(), minlength=256)[: len(coding.classes)]
+    return counts

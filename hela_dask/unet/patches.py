@@ -1,0 +1,331 @@
+"""Patches to learn from, read by dask a few blocks at a time; the same ones for a seed."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError
+from hela_dask.unet.architectures import Architecture
+from hela_dask.unet.augment import AUGMENTATIONS
+from hela_dask.unet.inference import shrink
+from hela_dask.unet.labelled import Blocks
+from hela_dask.unet.targets import UNLABELLED, Cells, Coding, cell_targets, target_halo
+
+__all__ = ["Domain", "Patches", "Window"]
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+Window = tuple[int, slice, slice]
+"""A slice, from 0, and the rows and columns of it."""
+
+_VALIDATION = 512  # pixels of a window at a time, at most
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One labelled volume.
+
+    Attributes
+    ----------
+    image : Blocks
+        Upright.
+    labels : Blocks
+        On the image's grid; may have fewer slices.
+    coding : Coding
+        Which of their values are which class.
+    greys : tuple of float
+        Grey values that become 0 and 1.
+    pixel : tuple of float
+        (y, x), nm.
+    slices : tuple of int
+        To draw from, from 0.
+    mask : Blocks or None
+        Where it is not 0, classes count by `mask_weight`.
+    mask_weight : float
+    instances : Blocks or None
+        Labels that tell cells from each other.
+    cells : Cells
+        How they do.
+    preprocess : callable or None
+        ``preprocess(plane, pixel)``: what a binary model sees of a plane.
+    """
+
+    image: Blocks
+    labels: Blocks
+    coding: Coding
+    greys: tuple[float, float]
+    pixel: tuple[float, float]
+    slices: tuple[int, ...]
+    mask: Blocks | None = None
+    mask_weight: float = 0.0
+    instances: Blocks | None = None
+    cells: Cells = Cells()  # noqa: RUF009  frozen
+    preprocess: Callable[[NDArray[Any], tuple[float, float]], NDArray[Any]] | None = None
+
+    def look(self, architecture: Architecture, window: Window) -> NDArray[np.float32]:
+        """What the network sees of a window, (y, x, channels)."""
+        z, rows, columns = window
+        if architecture.plane is not None:
+            shown = [self._plane(architecture, z)]
+            shown *= 3 if architecture.channels == "repeated" else 1
+        else:
+            half, last = architecture.slices // 2, self.image.shape[0] - 1
+            near = np.clip(np.arange(z - half, z + half + 1), 0, last)
+            shown = [self._scaled(self.image.window(int(at), rows, columns)) for at in near]
+        return np.stack(shown, -1)
+
+    def truth(
+        self, architecture: Architecture, window: Window, *, masked: bool = True
+    ) -> NDArray[np.uint8]:
+        """What it is to tell, (y, x, 2 or 5).
+
+        The class (255: not labelled), what the pixel counts (100: 1), and where the architecture
+        tells them, contact, distance and where they are known.
+        """
+        z, rows, columns = window
+        labels = self.labels.window(z, rows, columns)
+        classes = self.coding.encode(labels[None], self.labels.name, z + 1)[0]
+        counts = np.where(classes == UNLABELLED, 0, 100).astype(np.uint8)
+        if self.mask is not None and masked:
+            under = self.mask.window(z, rows, columns) != 0
+            counts[under & (counts > 0)] = round(100 * self.mask_weight)
+        parts = [classes, counts]
+        if architecture.extra:
+            cells = self._cells(window)
+            cells[..., 2] &= (classes != UNLABELLED).astype(np.uint8)
+            parts += list(np.moveaxis(cells, -1, 0))
+        found = np.stack(parts, -1)
+        return found if architecture.plane is None else _nearest(found, architecture.plane)
+
+    def _cells(self, window: Window) -> NDArray[np.uint8]:
+        """Contact, distance, and where known; as of the whole slice."""
+        z, *sides = window
+        if self.instances is None:
+            return np.zeros((*(side.stop - side.start for side in sides), 3), np.uint8)
+        halo = target_halo(self.pixel)
+        wide = [
+            slice(max(0, side.start - more), min(length, side.stop + more))
+            for side, more, length in zip(sides, halo, self.instances.shape[1:], strict=True)
+        ]
+        values = self.instances.window(z, wide[0], wide[1])
+        found = cell_targets(*self.cells.read(values, self.pixel), self.pixel)
+        inner = tuple(
+            slice(side.start - outer.start, side.stop - outer.start)
+            for side, outer in zip(sides, wide, strict=True)
+        )
+        return found[inner]
+
+    def _plane(self, architecture: Architecture, z: int) -> NDArray[np.float32]:
+        """A whole slice, shrunk, as :mod:`hela_dask.unet.inference` does."""
+        assert architecture.plane is not None
+        shape = architecture.plane
+
+        def make() -> NDArray[np.float32]:
+            plane = self.image.plane(z)
+            if architecture.channels != "binary":
+                return self._scaled(shrink(plane, shape))
+            assert self.preprocess is not None
+            seen = self.preprocess(plane, self.pixel)
+            return (shrink(seen.astype(np.float32), shape) >= 0.5).astype(np.float32)
+
+        return self.image.cache.get((self.image.name, "plane", z), make)
+
+    def _scaled(self, plane: NDArray[Any]) -> NDArray[np.float32]:
+        low, high = self.greys
+        return (plane.astype(np.float32) - np.float32(low)) * np.float32(1 / (high - low))
+
+
+class Patches:
+    """Batches of augmented patches; each depends on the seed, the epoch and its number alone.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    domains : sequence of Domain
+        The first is what is learned from, others are mixed in.
+    shares : sequence of float
+        Of the domains, 1 together.
+    batch : int
+        Patches a batch.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        When a patch is larger than a slice.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        domains: Sequence[Domain],
+        *,
+        shares: Sequence[float] = (1.0,),
+        batch: int = 8,
+        seed: int = 0,
+    ) -> None:
+        self.architecture, self.domains, self.shares = architecture, tuple(domains), shares
+        self.batch, self.seed = batch, seed
+        self._augment = AUGMENTATIONS[architecture.recipe.augmentation]
+        if architecture.plane is None:
+            for domain in domains:
+                _check_patch(architecture, domain)
+        self._grid = _Grid(architecture, domains[0])
+
+    def __len__(self) -> int:
+        """Batches that show everything once."""
+        return max(1, self._grid.count // self.batch)
+
+    def one(self, epoch: int, number: int) -> Batch:
+        """A batch: images (n, y, x, channels) and targets (n, y, x, 2 or 5), float32."""
+        pairs = [self._patch(epoch, number * self.batch + at) for at in range(self.batch)]
+        images, targets = zip(*pairs, strict=True)
+        return np.stack(images), _floats(np.stack(targets))
+
+    def stream(self, epoch: int, steps: int, threads: int = 1) -> Iterator[Batch]:
+        """The batches of an epoch in their order, made ahead by some threads."""
+        with ThreadPoolExecutor(threads) as pool:
+            ahead: deque[Future[Batch]] = deque()
+            try:
+                for number in range(steps):
+                    ahead.append(pool.submit(self.one, epoch, number))
+                    if len(ahead) > threads:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for waiting in ahead:
+                    waiting.cancel()
+
+    def _patch(self, epoch: int, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        rng = np.random.default_rng((self.seed, epoch, number))
+        domain = self.domains[int(rng.choice(len(self.domains), p=self.shares))]
+        gridded = self.architecture.recipe.placing == "grid" and domain is self.domains[0]
+        if gridded:
+            window = self._grid.window(self._order(epoch, number))
+        else:
+            window = _anywhere(self.architecture, domain, rng)
+        image = domain.look(self.architecture, window)
+        return self._augment(image, domain.truth(self.architecture, window), rng)
+
+    def _order(self, epoch: int, number: int) -> int:
+        """Which place of the grid is the patch of this number: each once before any twice."""
+        turn, at = divmod(number, self._grid.count)
+        return int(_shuffled(self.seed, epoch, turn, self._grid.count)[at])
+
+    def validation(self, domain: Domain) -> Iterator[Batch]:
+        """Batches of one that show all slices of a domain once, as they are.
+
+        Targets count each pixel once, and do not mind the mask.
+        """
+        if self.architecture.plane is not None:
+            for z in domain.slices:
+                window = (z, slice(0, domain.image.shape[1]), slice(0, domain.image.shape[2]))
+                image = domain.look(self.architecture, window)
+                truth = domain.truth(self.architecture, window, masked=False)
+                yield image[None], _floats(truth[None])
+            return
+        multiple = self.architecture.multiple
+        parts = [_parts(length) for length in domain.image.shape[1:]]
+        sides = [-(-max(b - a for a, b in some) // multiple) * multiple for some in parts]
+        for z in domain.slices:
+            for y in parts[0]:
+                for x in parts[1]:
+                    window = (z, slice(*y), slice(*x))
+                    pad = [(0, sides[0] - (y[1] - y[0])), (0, sides[1] - (x[1] - x[0])), (0, 0)]
+                    image = domain.look(self.architecture, window)
+                    told = _floats(domain.truth(self.architecture, window, masked=False))
+                    yield np.pad(image, pad, mode="symmetric")[None], np.pad(told, pad)[None]
+
+
+@functools.lru_cache(maxsize=2)
+def _shuffled(seed: int, epoch: int, turn: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng((seed, epoch, turn, 1)).permutation(count)
+
+
+class _Grid:
+    """Places of patches that overlap by half, in all slices of a domain."""
+
+    def __init__(self, architecture: Architecture, domain: Domain) -> None:
+        self._slices, self._side = domain.slices, architecture.patch
+        if architecture.plane is not None:
+            self._side = (domain.image.shape[1], domain.image.shape[2])
+        self._starts = [
+            _starts(length, side)
+            for length, side in zip(domain.image.shape[1:], self._side, strict=True)
+        ]
+        self.count = len(domain.slices) * len(self._starts[0]) * len(self._starts[1])
+
+    def window(self, at: int) -> Window:
+        """The place of a number."""
+        rows, columns = self._starts
+        rest, x = divmod(at, len(columns))
+        z, y = divmod(rest, len(rows))
+        height, width = self._side
+        return (
+            self._slices[z],
+            slice(rows[y], rows[y] + height),
+            slice(columns[x], columns[x] + width),
+        )
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Half a side apart, the last one at the end."""
+    step = max(1, side // 2)
+    return [*range(0, length - side, step), length - side]
+
+
+def _parts(length: int) -> list[tuple[int, int]]:
+    """A length in equal parts, each small enough to look at."""
+    count = -(-length // _VALIDATION)
+    ends = [round(at * length / count) for at in range(count + 1)]
+    return list(itertools.pairwise(ends))
+
+
+def _check_patch(architecture: Architecture, domain: Domain) -> None:
+    plane = domain.image.shape[1:]
+    if any(side > length for side, length in zip(architecture.patch, plane, strict=True)):
+        raise InputError(
+            f"{domain.image.name} has slices of {plane[0]} x {plane[1]} pixels at "
+            f"{domain.pixel[0]:g} nm, and patches of the model {architecture.name} are "
+            f"{architecture.patch[0]} x {architecture.patch[1]}: it needs a larger image"
+        )
+
+
+def _anywhere(architecture: Architecture, domain: Domain, rng: np.random.Generator) -> Window:
+    z = int(rng.choice(domain.slices))
+    shape = domain.image.shape[1:]
+    sides = shape if architecture.plane is not None else architecture.patch
+    rows, columns = (
+        slice(start := int(rng.integers(0, length - side + 1)), start + side)
+        for length, side in zip(shape, sides, strict=True)
+    )
+    return z, rows, columns
+
+
+def _floats(targets: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Targets as the loss takes them."""
+    found = targets.astype(np.float32)
+    found[..., 0][targets[..., 0] == UNLABELLED] = 0
+    found[..., 1] /= 100
+    if found.shape[-1] > 2:
+        found[..., 3] /= 255
+    return found
+
+
+def _nearest(plane: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """A plane on another grid: the pixel at each place."""
+    y, x = (
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
+        for new, old in zip(shape, plane.shape, strict=False)
+    )
+    found: NDArray[Any] = plane[y[:, None], x]
+    return found

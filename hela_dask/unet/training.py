@@ -1,0 +1,345 @@
+"""train: from an image and its labels to a model's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.errors import ExistsError, ParameterError
+from hela_dask.running.progress import RunProgress
+from hela_dask.running.provenance import versions
+from hela_dask.storage.files import remove_folder
+from hela_dask.unet.architectures import Architecture, get_architecture
+from hela_dask.unet.backend import keras
+from hela_dask.unet.card import Card
+from hela_dask.unet.curves import draw_curves
+from hela_dask.unet.fitting import Fit, Judgement, judge
+from hela_dask.unet.losses import make_loss
+from hela_dask.unet.material import Material, Wish, open_material
+from hela_dask.unet.model import CARD, Model, load_model, save_model
+from hela_dask.unet.patches import Patches
+from hela_dask.unet.targets import class_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["train", "unfinished"]
+
+log = logging.getLogger(__name__)
+
+_METHOD = ("optimiser", "schedule", "patience", "weighting", "augmentation", "placing")
+_THREADS = min(2, os.cpu_count() or 1)  # that make patches while the network learns
+
+
+def unfinished(out: str | Path) -> Path:
+    """Where the state of a training is kept until it is finished."""
+    out = Path(out)
+    return out.with_name(f"{out.name}.training")
+
+
+def train(
+    store: Any,
+    labels: Any,
+    out: str | Path,
+    *,
+    model: str | Architecture = "residual",
+    classes: Mapping[str, Sequence[int]] | None = None,
+    slices: tuple[int, int] | None = None,
+    validation: tuple[int, int] | float | None = None,
+    split: str = "blocks",
+    mask: Any = None,
+    mask_weight: float = 0.0,
+    instances: Any = None,
+    instance_classes: Mapping[str, Sequence[int]] | None = None,
+    phantom: str | Path | None = None,
+    phantom_share: float = 0.15,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    rate: float | None = None,
+    seed: int = 0,
+    weights: str | Path | None = None,
+    voxel_size: tuple[float, float, float] | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Model:
+    """Train a network on labelled slices, and keep it in a folder.
+
+    Patches are read from the store a few blocks at a time, and are the same for a seed whatever
+    the store's chunks. After each epoch the state is kept beside `out`: the same call again goes
+    on there, to the same weights. The weights of the epoch with the best validation score are
+    kept: the mean over the classes of the intersection over union.
+
+    Parameters
+    ----------
+    store : path or DataArray
+        The image: an OME-Zarr, a TIFF stack, or what :func:`~hela_dask.open_volume` gives.
+    labels : path or array
+        An OME-Zarr label group, a TIFF, a ``.npy`` or an array; slice k is slice k of the image,
+        the pixels are the image's or a whole number of times finer. 0 is not labelled.
+    out : path
+        Folder of the model; made here.
+    model : str or Architecture
+        ``residual`` (this package's), ``unet``, ``vgg16``, ``resnet18``,
+        ``inception-resnet-v2``, or ``hybrid``.
+    classes : mapping of str to sequence of int, optional
+        Which label values are which class; default: as published. A value of none is an error.
+    slices : (first, last), optional
+        1-based, to learn from; needed where the image has more slices than the labels.
+    validation : (first, last) or float, optional
+        Slices held out, or their share; default: the last tenth.
+    split : str
+        ``blocks``, or ``random``: single slices held out, between others that are learned from.
+    mask : path or array, optional
+        Where it is not 0, classes count only by `mask_weight`.
+    mask_weight : float
+        0 to 1.
+    instances : path or array, optional
+        Labels that tell cells from each other, for a model that learns contacts and distances;
+        default: `labels`, if they are as published (one cell is {1, 2, 5}, 3 are others).
+    instance_classes : mapping, optional
+        ``one``: values that together are one cell; ``others``: values of cells not told apart.
+        Default: each value but 0 is a cell.
+    phantom : path, optional
+        A store that :func:`~hela_dask.make_phantom` wrote, mixed in.
+    phantom_share : float
+        Of the patches.
+    epochs, steps, batch : int, optional
+        Default: the architecture's recipe.
+    rate : float, optional
+        Learning rate.
+    seed : int
+    weights : path, optional
+        A ``.keras`` or ``.h5`` file to start from; ``imagenet`` to download.
+    voxel_size : (z, y, x) in nm, optional
+        Of an image that does not say it.
+    overwrite : bool
+        Replace a model, or an unfinished training, in `out`.
+    progress : bool
+        Show a bar on a terminal.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    MissingDependencyError
+        Without TensorFlow.
+    MissingInputError, InputError, ParameterError
+        For a file that is not there, labels that do not fit the image or the classes, an empty
+        split, an argument that makes no sense.
+    ExistsError
+        When `out` holds something already.
+
+    Examples
+    --------
+    >>> train("hela.ome.zarr", "labels.tif", "my-model", slices=(1, 180))  # doctest: +SKIP
+    """
+    architecture = model if isinstance(model, Architecture) else get_architecture(model)
+    architecture = _adjusted(
+        architecture, {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate}
+    )
+    wish = Wish(
+        store=store,
+        labels=labels,
+        classes=classes,
+        slices=slices,
+        validation=validation,
+        split=split,
+        mask=mask,
+        mask_weight=mask_weight,
+        instances=instances,
+        instance_classes=instance_classes,
+        phantom=phantom,
+        phantom_share=phantom_share,
+        voxel_size=voxel_size,
+        seed=seed,
+    )
+    keras()
+    out = Path(out)
+    _check_out(out, overwrite)
+    return _Training(architecture, open_material(architecture, wish), out, weights, seed).run(
+        overwrite=overwrite, progress=progress
+    )
+
+
+def _adjusted(architecture: Architecture, wanted: Mapping[str, Any]) -> Architecture:
+    """With what was asked for in the place of the recipe's."""
+    given = {name: value for name, value in wanted.items() if value is not None}
+    for name, value in given.items():
+        if not 0 < value < np.inf:
+            raise ParameterError(f"{name} must be more than 0, not {value:g}")
+    recipe = dataclasses.replace(architecture.recipe, **given)
+    return dataclasses.replace(architecture, recipe=recipe)
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    """Raise when the folder holds something that may not be replaced."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / CARD).is_file():
+        raise ExistsError(f"{out} holds something else than a model: name another --out")
+    if not overwrite:
+        raise ExistsError(f"{out} holds a model already: name another --out, or give --overwrite")
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One training, with all that it needs."""
+
+    architecture: Architecture
+    material: Material
+    out: Path
+    weights: str | Path | None
+    seed: int
+
+    def run(self, *, overwrite: bool, progress: bool) -> Model:
+        """Train, and keep the result."""
+        recipe, material = self.architecture.recipe, self.material
+        patches = Patches(
+            self.architecture,
+            material.domains,
+            shares=material.shares,
+            batch=recipe.batch,
+            seed=self.seed,
+        )
+        steps = recipe.steps or len(patches)
+        if overwrite and unfinished(self.out).exists():
+            remove_folder(unfinished(self.out))
+        keras().utils.set_random_seed(self.seed)
+        shares = class_weights(material.counts, recipe.weighting)
+        loss = make_loss(
+            shares,
+            single=len(self.architecture.classes) == 1,
+            extra=bool(self.architecture.extra),
+        )
+        fit = Fit(
+            self.architecture.build(self.weights),
+            loss,
+            recipe,
+            steps,
+            folder=unfinished(self.out),
+            wanted=self._wanted(steps),
+        )
+        self._fit(fit, patches, steps, progress)
+        return self._keep(fit, steps, shares, overwrite)
+
+    def _fit(self, fit: Fit, patches: Patches, steps: int, progress: bool) -> None:
+        epochs = self.architecture.recipe.epochs
+
+        def batches(epoch: int) -> Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+            return patches.stream(epoch, steps, _THREADS)
+
+        def judged() -> Judgement:
+            return judge(
+                fit.network,
+                patches.validation(self.material.held),
+                self.architecture.classes,
+                fit.loss,
+            )
+
+        with RunProgress(progress) as shown:
+            shown.stage("training", epochs * steps, fit.state.epoch * steps)
+
+            def told(row: Mapping[str, float]) -> None:
+                shown.say(
+                    f"epoch {row['epoch']:.0f} of {epochs}: loss {row['loss']:.3f}, validation "
+                    f"score {row['validation_score']:.3f} (best {fit.state.best:.3f})"
+                )
+
+            fit.run(batches, judged, stepped=shown.advance, told=told)
+            shown.end_stage()
+
+    def _keep(self, fit: Fit, steps: int, shares: NDArray[np.float32], overwrite: bool) -> Model:
+        """Write the model's folder; the training's state is no longer needed."""
+        if overwrite and self.out.exists():
+            remove_folder(self.out)
+        save_model(self.out, fit.network, self._card(fit, steps, shares), fit.history)
+        draw_curves(fit.history, self.out / "curves.png")
+        remove_folder(unfinished(self.out))
+        return load_model(self.out)
+
+    def _wanted(self, steps: int) -> dict[str, Any]:
+        """All that the result depends on, by the names of the options."""
+        recipe = dataclasses.asdict(self.architecture.recipe)
+        return {
+            "model": self.architecture.name,
+            **{name: recipe[name] for name in ("epochs", "batch", "rate")},
+            "steps": steps,
+            "seed": self.seed,
+            "weights": None if self.weights is None else str(self.weights),
+            "recipe": {name: recipe[name] for name in _METHOD},
+            **self.material.wanted,
+        }
+
+    def _card(self, fit: Fit, steps: int, shares: NDArray[np.float32]) -> Card:
+        architecture, material, state = self.architecture, self.material, fit.state
+        best = state.history[state.best_epoch - 1]
+        names = material.held.coding.classes
+        return Card(
+            architecture=architecture.name,
+            classes=architecture.classes,
+            extra=architecture.extra,
+            slices=architecture.slices,
+            channels=architecture.channels,
+            plane=architecture.plane,
+            multiple=architecture.multiple,
+            voxel_size=material.voxel_size,
+            data=material.data,
+            split=material.split.to_dict(),
+            scores={
+                name: value for name, value in best.items() if name.startswith(("validation", "ji"))
+            },
+            training={
+                "epochs": state.epoch,
+                "best_epoch": state.best_epoch,
+                "steps": steps * state.epoch,
+                "batch": architecture.recipe.batch,
+                "rate": architecture.recipe.rate,
+                "optimiser": architecture.recipe.optimiser,
+                "seed": self.seed,
+                "class_weights": dict(zip(names, map(float, shares), strict=True)),
+                "label_values": {name: list(material.held.coding.values[name]) for name in names},
+                "mask_weight": material.held.mask_weight
+                if material.held.mask is not None
+                else None,
+                "phantom_share": sum(material.shares[1:]),
+                "pretrained": "" if self.weights is None else str(self.weights),
+                "recipe": architecture.recipe.source,
+                "seconds": round(state.seconds, 1),
+                "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            },
+            versions={**versions(), **_learning_versions()},
+            notes=self._notes(),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = [f"{self.architecture.title}."]
+        if self.material.split.kind == "random":
+            notes.append(
+                "Slices were held out at random: each has neighbours that were learned from, so "
+                "the scores are too good. A split by blocks is the honest one."
+            )
+        return tuple(notes)
+
+
+def _learning_versions() -> dict[str, str]:
+    found = {"keras": str(keras().__version__)}
+    for name in ("tensorflow", "tensorflow-cpu"):
+        try:
+            found["tensorflow"] = importlib.metadata.version(name)
+            break
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
