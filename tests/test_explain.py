@@ -168,7 +168,7 @@ def test_a_method_gives_the_same_bits_when_it_shows_its_steps(method: str) -> No
     quiet = get_method(method)(*given)
     for z in (2, drawing.centre[0]):
         trace = Trace(z)
-        told = get_method(method)(*given, trace)
+        told = get_method(method)(*given, trace=trace)
         for name in ("nucleus", "cell", "envelope"):
             np.testing.assert_array_equal(getattr(quiet, name), getattr(told, name))
         assert (quiet.status, quiet.flags) == (told.status, told.flags)
