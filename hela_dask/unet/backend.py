@@ -6,7 +6,9 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from hela_dask.errors import MissingDependencyError
@@ -47,16 +49,36 @@ def keras() -> Any:
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # it greets at length
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _hushed():
                 warnings.simplefilter("ignore")  # others' deprecations
                 found: Any = importlib.import_module("keras")
                 found.ops  # noqa: B018  a backend that is missing is noticed here
         except ImportError as error:
             raise MissingDependencyError(f"{_INSTALL} ({error})") from error
         if found.backend.backend() == "tensorflow":
-            _settle()
+            with _hushed():
+                _settle()
         _loaded = found
     return _loaded
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """What compiled code greets with on stderr is not shown; errors are raised, not written."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        sys.stderr.flush()
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _settle() -> None:
