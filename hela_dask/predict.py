@@ -1,0 +1,238 @@
+"""predict: a network's classes for a whole volume, as labels, slab by slab."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import hela_dask
+from hela_dask import store as arrays
+from hela_dask.cluster import read_cluster
+from hela_dask.errors import ParameterError
+from hela_dask.greys import GreyLevels, grey_levels
+from hela_dask.running.dispatch import Unit, run_units
+from hela_dask.running.lock import Lock, hold
+from hela_dask.running.markers import Markers, fingerprint, fingerprint_files
+from hela_dask.running.progress import RunProgress
+from hela_dask.running.session import Session
+from hela_dask.running.stages import load, measured
+from hela_dask.storage.files import storage_errors
+from hela_dask.storage.metadata import Image, local_path, read_image
+from hela_dask.unet.backend import check_installed
+from hela_dask.unet.card import Card
+from hela_dask.unet.lazily import classify_block, neighbours
+from hela_dask.unet.model import find_model
+from hela_dask.volume import voxel_size, working_volume
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from distributed import Client
+
+__all__ = ["LABELS", "VALUES", "predict"]
+
+LABELS = "classes"
+VALUES = {"envelope": 1, "nucleus": 2, "cell": 3, "resin": 4}
+"""Label values, as the published maps have them."""
+_COLORS = {
+    1: (255, 90, 90, 255),
+    2: (80, 140, 255, 255),
+    3: (120, 220, 120, 110),
+    4: (255, 220, 120, 60),
+}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all slabs share; small."""
+
+    store: Path
+    labels: Path
+    model: str
+    pixel: float
+    lock: Lock
+    levels: GreyLevels
+
+    @property
+    def markers(self) -> Markers:
+        return Markers(self.lock.path.parent / "done")
+
+
+def predict(
+    store: str | Path,
+    model: str | Path = "",
+    out: str | Path | None = None,
+    *,
+    labels: str | Path | None = None,
+    client: Client | None = None,
+    cluster: str | Path = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """What a network takes each voxel of a volume for, as labels.
+
+    They are on the level of the volume that the network sees (40 nm for the one that comes along),
+    and lie over the image in viewers all the same. The same call again continues where an earlier
+    one stopped. For probabilities, boundaries and distances see
+    :func:`~hela_dask.unet.lazily.classify`.
+
+    Parameters
+    ----------
+    store : path
+        An OME-Zarr volume.
+    model : path, optional
+        Folder of the model; default: the one that comes with this package.
+    out : path, optional
+        Folder that remembers what is finished; default: the store's name with ``.predict``,
+        beside it. It is removed in the end.
+    labels : path, optional
+        Write the labels to a store of their own instead of into `store`.
+    client : distributed.Client, optional
+        A client of your own; default: what `cluster` says.
+    cluster, workers, memory
+        As in :func:`hela_dask.run`. Where workers say that they have a GPU, slabs claim one.
+    overwrite : bool
+        Replace labels of that name that something else made.
+    progress : bool
+        Show on stderr what goes on.
+
+    Returns
+    -------
+    Path
+        The label group ``labels/classes``: 1 envelope, 2 nucleus, 3 cells, 4 resin.
+
+    Raises
+    ------
+    HelaDaskError
+        For input that cannot be used, before anything is written: see :mod:`hela_dask.errors`.
+    """
+    where = read_cluster(cluster, workers=workers, memory=memory)
+    if client is not None and (cluster != "local" or workers or memory):
+        raise ParameterError("give either a client of your own, or cluster, workers and memory")
+    image = read_image(store)
+    check_installed()
+    folder, card, digest = find_model(model)
+    owner = image.path if labels is None else local_path(labels)
+    begun = _folder(image.path) if out is None else local_path(out)
+    pixel = min(card.voxel_size[1:])
+    volume = working_volume(image.path, pixel)
+    with RunProgress(progress) as display, storage_errors(begun):
+        begun.mkdir(parents=True, exist_ok=True)
+        session = Session(
+            client,
+            where,
+            store=image.path,
+            run=begun,
+            needs=[],
+            progress=display,
+            begin=lambda: None,
+        )
+        with hold(begun) as lock, session:
+            target = _create(owner, volume, image, begun, overwrite)
+            job = _Job(
+                image.path.absolute(),
+                target.path.absolute(),
+                str(folder.absolute()),
+                pixel,
+                lock,
+                _levels(volume, session, Markers(begun / "done"), digest),
+            )
+            of = fingerprint(
+                "predict",
+                hela_dask.__version__,
+                digest,
+                job.levels,
+                fingerprint_files(image.path, skip=["labels"]),
+            )
+            finished = set(arrays.finished_slabs(target))
+            units = []
+            for z0, z1 in arrays.slabs(target):
+                name = f"z{z0:05d}"
+                if (z0, z1) not in finished:
+                    job.markers.forget("predict", name)
+                units.append(Unit("predict", name, of, (z0, z1), float(z1 - z0)))
+            run_units(
+                session.client,
+                _predict_task,
+                job,
+                units,
+                markers=job.markers,
+                progress=display,
+                kind="slabs",
+                gpu=True,
+            )
+            _describe(target, card)
+        shutil.rmtree(begun, ignore_errors=True)
+    return target.path
+
+
+def _folder(store: Path) -> Path:
+    name = store.absolute().name
+    for suffix in (".ome.zarr", ".zarr"):
+        name = name.removesuffix(suffix)
+    return store.absolute().with_name(f"{name}.predict")
+
+
+def _create(owner: Path, volume: xr.DataArray, image: Image, run: Path, overwrite: bool) -> Image:
+    """The label group, or what there is of it already."""
+    return arrays.create_labels(
+        owner,
+        LABELS,
+        volume.shape,
+        "uint8",
+        voxel_size(volume),
+        translation=tuple(float(volume[axis][0]) for axis in "zyx"),  # type: ignore[arg-type]
+        source_image=image.path,
+        run=run,
+        overwrite=overwrite,
+    )
+
+
+def _levels(volume: xr.DataArray, session: Session, markers: Markers, digest: str) -> GreyLevels:
+    """The volume's grey values, found once."""
+    found = markers.result("levels", "volume", digest)
+    if found is None:
+        session.client()  # the current one, which does the reading
+        found = markers.finish("levels", "volume", digest, asdict(grey_levels(volume)))
+    return GreyLevels(*(found[item.name] for item in fields(GreyLevels)))
+
+
+def _predict_task(job: _Job, unit: Unit) -> dict[str, Any]:
+    """The classes of a slab."""
+    z0, z1 = unit.what
+    with measured() as cost:
+        volume = working_volume(job.store, job.pixel)
+        voxel, (_, card, _) = voxel_size(volume), find_model(job.model)
+        halo = neighbours(card, voxel)
+        first = max(0, z0 - halo)
+        block = load(volume[first : z1 + halo]).values
+        values = np.array([VALUES[name] for name in card.classes], np.uint8)
+        planes = [
+            values[
+                classify_block(
+                    block, voxel=voxel, levels=job.levels, wanted=slice(z, z + 1), model=job.model
+                )[0, ..., : len(values)].argmax(-1)
+            ]
+            for z in range(z0 - first, z1 - first)
+        ]
+        job.lock.check()
+        with arrays.slab_writer(job.labels, z0, downsample="nearest") as writer:
+            slab = np.stack(planes)
+            for rows, columns in writer.tiles:
+                writer.write(rows, columns, slab[:, rows, columns])
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, cost)
+
+
+def _describe(target: Image, card: Card) -> None:
+    """Names and colours for viewers."""
+    shown = [name for name in VALUES if name in card.classes]
+    arrays.write_label_metadata(
+        target.path,
+        colors={VALUES[name]: _COLORS[VALUES[name]] for name in shown},
+        properties=[{"label-value": VALUES[name], "name": name} for name in shown],
+    )
