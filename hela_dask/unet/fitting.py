@@ -25,7 +25,7 @@ __all__ = ["Fit", "Judgement", "State", "judge", "make_optimiser", "rate_at"]
 
 log = logging.getLogger(__name__)
 
-_WARM = 100  # steps
+_WARM = 100  # steps, and a tenth of all at most
 _LOWEST = 0.01  # of the rate, where a cosine ends
 _STATE, _BEST = "state.npz", "best.npz"
 
@@ -123,7 +123,7 @@ def rate_at(recipe: Recipe, step: int, steps: int, factor: float = 1.0) -> float
     """The learning rate at a step (from 0) of all `steps`."""
     if recipe.schedule != "cosine":
         return recipe.rate * factor
-    warm = min(1.0, (step + 1) / _WARM)
+    warm = min(1.0, (step + 1) / max(1, min(_WARM, steps // 10)))
     down = 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
     return recipe.rate * warm * (_LOWEST + (1 - _LOWEST) * down)
 

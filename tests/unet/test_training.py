@@ -135,6 +135,7 @@ def test_rates_go_up_and_down() -> None:
     cosine = Recipe("adamw", 2e-3, 8, 80, 50, schedule="cosine")
     rates = [rate_at(cosine, step, 4000) for step in (0, 99, 2000, 4000)]
     np.testing.assert_allclose(rates, [2e-5, 2e-3, 2e-3 * 0.505, 2e-5], rtol=0.01)
+    assert rate_at(cosine, 1, 20) == pytest.approx(2e-3, rel=0.01)  # short: up at once
     assert rate_at(Recipe("sgd", 1e-3, 4, 100), 50, 100, 0.5) == 5e-4
 
 
