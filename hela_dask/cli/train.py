@@ -160,7 +160,12 @@ def train(
         answer_json({"model": str(trained.folder), "scores": scores})
     elif not quiet:
         answer(f"{trained.folder}")
-        facts({name.replace("_", " "): f"{value:.4f}" for name, value in scores.items()})
+        facts(
+            {
+                name.replace("_", " "): "nowhere" if value is None else f"{value:.4f}"
+                for name, value in scores.items()
+            }
+        )
 
 
 def _weights(text: str | None) -> str | Path | None:

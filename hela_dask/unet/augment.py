@@ -71,17 +71,16 @@ AUGMENTATIONS: dict[str, Callable[[Grey, Target, np.random.Generator], Pair]] = 
 def greys(image: Grey, rng: np.random.Generator) -> Grey:
     """Other grey values: gamma, a x + b, steps between slices, noise, blur, lost slices, bands."""
     count = image.shape[-1]
-    x: NDArray[Any] = image
-    if rng.random() < 0.5:
-        x = false_band(image, rng)
-    x = np.sign(x) * np.abs(x) ** np.exp(rng.normal(0, 0.2))
-    x = x * np.exp(rng.normal(0, 0.15)) + rng.normal(0, 0.1)
-    x = x + rng.normal(0, 0.03, count)
+    x = false_band(image, rng) if rng.random() < 0.5 else image
+    x = np.sign(x) * np.abs(x) ** float(np.exp(rng.normal(0, 0.2)))
+    x = x * float(np.exp(rng.normal(0, 0.15))) + float(rng.normal(0, 0.1))
+    x = x + rng.normal(0, 0.03, count).astype(np.float32)
     if rng.random() < 0.3:
         sigma = rng.uniform(0.3, 1.0)
         x = ndimage.gaussian_filter(x, (sigma, sigma, 0))
-    x = x + rng.normal(0, rng.uniform(0, 0.08), x.shape)
-    return np.ascontiguousarray(x[..., _shown(count, rng)], dtype=np.float32)
+    strength = float(rng.uniform(0, 0.08))
+    x = x + strength * rng.standard_normal(x.shape, dtype=np.float32)
+    return np.ascontiguousarray(x[..., _shown(count, rng)])
 
 
 def _shown(count: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ __all__ = ["Fit", "Judgement", "State", "judge", "make_optimiser", "rate_at"]
 
 log = logging.getLogger(__name__)
 
-_WARM = 100  # steps
+_WARM = 100  # steps, and a tenth of all at most
 _LOWEST = 0.01  # of the rate, where a cosine ends
 _STATE, _BEST = "state.npz", "best.npz"
 
@@ -122,7 +123,7 @@ def rate_at(recipe: Recipe, step: int, steps: int, factor: float = 1.0) -> float
     """The learning rate at a step (from 0) of all `steps`."""
     if recipe.schedule != "cosine":
         return recipe.rate * factor
-    warm = min(1.0, (step + 1) / _WARM)
+    warm = min(1.0, (step + 1) / max(1, min(_WARM, steps // 10)))
     down = 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
     return recipe.rate * warm * (_LOWEST + (1 - _LOWEST) * down)
 
@@ -155,6 +156,8 @@ class Fit:
         For its state; made here.
     wanted : mapping
         All that the result depends on; a state of anything else is refused.
+    anew : bool
+        Or passed over.
 
     Raises
     ------
@@ -173,6 +176,7 @@ class Fit:
         *,
         folder: Path,
         wanted: Mapping[str, Any],
+        anew: bool = False,
     ) -> None:
         self.network, self.loss, self.recipe, self.steps = network, loss, recipe, steps
         self.state = State()
@@ -181,7 +185,7 @@ class Fit:
         network.compile(optimizer=self._optimiser, loss=loss)
         self._optimiser.build(network.trainable_variables)
         if (folder / _STATE).is_file():
-            self._read()
+            self._read(anew)
 
     def run(
         self,
@@ -279,28 +283,30 @@ class Fit:
         arrays = [np.asarray(variable) for variable in self._variables()]
         _write_arrays(self._folder / _STATE, [np.array(about), *arrays])
 
-    def _read(self) -> None:
+    def _read(self, anew: bool) -> None:
         path = self._folder / _STATE
         try:
             with np.load(path) as kept:
                 about, *arrays = [kept[name] for name in kept.files]
             found = json.loads(str(about))
-            other = sorted(
-                name
-                for name in {*found["wanted"], *self._wanted}
-                if found["wanted"].get(name) != self._wanted.get(name)
-            )
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            before, state = found["wanted"], State(**found["state"])
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            if anew:
+                return
             raise InputError(
-                f"{path} cannot be read, so that training cannot go on: remove {self._folder} or "
-                f"start anew with --overwrite ({error})"
+                f"{path} cannot be read, so that training cannot go on: start anew with "
+                f"--overwrite ({error})"
             ) from error
+        names = {*before, *self._wanted}
+        other = sorted(name for name in names if before.get(name) != self._wanted.get(name))
+        if other and anew:
+            return
         if other:
             raise ParameterError(
                 f"{self._folder} holds an unfinished training with another {', '.join(other)}: "
                 "repeat its command to go on, or give --overwrite to start anew"
             )
-        self.state = State(**found["state"])
+        self.state = state
         for variable, array in zip(self._variables(), arrays, strict=True):
             variable.assign(array)
         log.info("going on after epoch %d", self.state.epoch)

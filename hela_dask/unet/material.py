@@ -14,7 +14,7 @@ import xarray as xr
 from dask.base import tokenize
 from numpy.typing import NDArray
 
-from hela_dask.errors import InputError, ParameterError
+from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.greys import grey_levels, upright_volume
 from hela_dask.running.markers import fingerprint, fingerprint_files
 from hela_dask.unet.architectures import Architecture
@@ -31,7 +31,7 @@ from hela_dask.unet.split import Split, make_split, ranges
 from hela_dask.unet.targets import Cells, Coding, make_coding
 from hela_dask.volume import voxel_size
 
-__all__ = ["Material", "Wish", "open_material"]
+__all__ = ["Material", "Wish", "identity", "open_material"]
 
 _ONE, _OTHERS = (1, 2, 5), (3,)  # of published labels
 _TRUE_CLASSES, _TRUE_CELLS = "true_classes", "true_cells"  # of a phantom
@@ -134,9 +134,9 @@ def open_material(architecture: Architecture, wish: Wish) -> Material:
             "slices": split.to_dict(),
             "store": data[0]["store_fingerprint"],
             "labels": data[0]["labels_fingerprint"],
-            "mask": [_identity(wish.mask), wish.mask_weight],
-            "instances": [_identity(wish.instances), wish.instance_classes],
-            "phantom": [_identity(wish.phantom), wish.phantom_share],
+            "mask": [identity(wish.mask), wish.mask_weight],
+            "instances": [identity(wish.instances), wish.instance_classes],
+            "phantom": [identity(wish.phantom), wish.phantom_share],
             "voxel-size": voxel_size(volume),
         },
     )
@@ -287,9 +287,9 @@ def _facts(store: Any, labels: Any, slices: Sequence[int]) -> dict[str, Any]:
     """What the card says of where data are from."""
     return {
         "store": _name(store),
-        "store_fingerprint": _identity(store),
+        "store_fingerprint": identity(store),
         "labels": _name(labels),
-        "labels_fingerprint": _identity(labels),
+        "labels_fingerprint": identity(labels),
         "slices": ranges(sorted(slices)),
     }
 
@@ -301,13 +301,21 @@ def _name(source: Any) -> str:
     return str(attrs.get("source") or "") if source is not None else ""
 
 
-def _identity(source: Any) -> str | None:
-    """A fingerprint of a file, a folder or an array."""
+def identity(source: Any) -> str | None:
+    """A fingerprint of a file, a folder or an array; None of nothing.
+
+    Raises
+    ------
+    MissingInputError
+        When there is no such path.
+    """
     if source is None:
         return None
     if not isinstance(source, str | Path):
         return str(tokenize(source))
     path = Path(source)
+    if not path.exists():
+        raise MissingInputError(f"{path} does not exist")
     if path.is_dir():
         return fingerprint_files(path, skip=["labels"])
     facts = path.stat()

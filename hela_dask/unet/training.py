@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from hela_dask.errors import ExistsError, ParameterError
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.provenance import versions
-from hela_dask.storage.files import remove_folder
+from hela_dask.storage.files import remove_folder, storage_errors
 from hela_dask.unet.architectures import Architecture, get_architecture
+from hela_dask.unet.architectures.weights import IMAGENET
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import Card
 from hela_dask.unet.curves import draw_curves
 from hela_dask.unet.fitting import Fit, Judgement, judge
 from hela_dask.unet.losses import make_loss
-from hela_dask.unet.material import Material, Wish, open_material
+from hela_dask.unet.material import Material, Wish, identity, open_material
 from hela_dask.unet.model import CARD, Model, load_model, save_model
 from hela_dask.unet.patches import Patches
 from hela_dask.unet.targets import class_weights
@@ -124,7 +125,7 @@ def train(
     voxel_size : (z, y, x) in nm, optional
         Of an image that does not say it.
     overwrite : bool
-        Replace a model, or an unfinished training, in `out`.
+        Replace a model in `out`, or an unfinished training with other arguments.
     progress : bool
         Show a bar on a terminal.
 
@@ -215,8 +216,6 @@ class _Training:
             seed=self.seed,
         )
         steps = recipe.steps or len(patches)
-        if overwrite and unfinished(self.out).exists():
-            remove_folder(unfinished(self.out))
         keras().utils.set_random_seed(self.seed)
         shares = class_weights(material.counts, recipe.weighting)
         loss = make_loss(
@@ -231,9 +230,10 @@ class _Training:
             steps,
             folder=unfinished(self.out),
             wanted=self._wanted(steps),
+            anew=overwrite,
         )
         self._fit(fit, patches, steps, progress)
-        return self._keep(fit, steps, shares, overwrite)
+        return self._keep(fit, steps, shares)
 
     def _fit(self, fit: Fit, patches: Patches, steps: int, progress: bool) -> None:
         epochs = self.architecture.recipe.epochs
@@ -261,13 +261,17 @@ class _Training:
             fit.run(batches, judged, stepped=shown.advance, told=told)
             shown.end_stage()
 
-    def _keep(self, fit: Fit, steps: int, shares: NDArray[np.float32], overwrite: bool) -> Model:
-        """Write the model's folder; the training's state is no longer needed."""
-        if overwrite and self.out.exists():
-            remove_folder(self.out)
-        save_model(self.out, fit.network, self._card(fit, steps, shares), fit.history)
-        draw_curves(fit.history, self.out / "curves.png")
-        remove_folder(unfinished(self.out))
+    def _keep(self, fit: Fit, steps: int, shares: NDArray[np.float32]) -> Model:
+        """Write the model's folder, whole or not at all; the state is no longer needed."""
+        state = unfinished(self.out)
+        whole = state / "model"
+        save_model(whole, fit.network, self._card(fit, steps, shares), fit.history)
+        draw_curves(fit.history, whole / "curves.png")
+        with storage_errors(self.out):
+            if self.out.exists():
+                remove_folder(self.out)
+            whole.rename(self.out)
+        remove_folder(state)
         return load_model(self.out)
 
     def _wanted(self, steps: int) -> dict[str, Any]:
@@ -278,7 +282,7 @@ class _Training:
             **{name: recipe[name] for name in ("epochs", "batch", "rate")},
             "steps": steps,
             "seed": self.seed,
-            "weights": None if self.weights is None else str(self.weights),
+            "weights": self.weights if _is_name(self.weights) else identity(self.weights),
             "recipe": {name: recipe[name] for name in _METHOD},
             **self.material.wanted,
         }
@@ -332,6 +336,11 @@ class _Training:
                 "the scores are too good. A split by blocks is the honest one."
             )
         return tuple(notes)
+
+
+def _is_name(weights: str | Path | None) -> bool:
+    """Of weights that are downloaded."""
+    return weights == IMAGENET
 
 
 def _learning_versions() -> dict[str, str]:

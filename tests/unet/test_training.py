@@ -135,6 +135,7 @@ def test_rates_go_up_and_down() -> None:
     cosine = Recipe("adamw", 2e-3, 8, 80, 50, schedule="cosine")
     rates = [rate_at(cosine, step, 4000) for step in (0, 99, 2000, 4000)]
     np.testing.assert_allclose(rates, [2e-5, 2e-3, 2e-3 * 0.505, 2e-5], rtol=0.01)
+    assert rate_at(cosine, 1, 20) == pytest.approx(2e-3, rel=0.01)  # short: up at once
     assert rate_at(Recipe("sgd", 1e-3, 4, 100), 50, 100, 0.5) == 5e-4
 
 
@@ -212,6 +213,27 @@ def test_without_patience_it_goes_to_the_end(
     fit = _fit(tmp_path, monkeypatch, [float("nan"), 0.2, *[0.1] * 38])
     assert fit.state.epoch == 40
     assert fit.network.now == 2
+
+
+def test_a_state_of_other_arguments_is_refused_or_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fit(tmp_path, monkeypatch, [0.1] * 40)
+    recipe = Recipe("adam", 1.0, 1, 40)
+
+    def again(anew: bool, **wanted: Any) -> fitting.Fit:
+        return fitting.Fit(
+            _Weights(), _no_loss, recipe, 1, folder=tmp_path, wanted=wanted, anew=anew
+        )
+
+    assert again(True).state.epoch == 40  # the same one goes on all the same
+    assert again(True, seed=1).state.epoch == 0
+    with pytest.raises(ParameterError, match="with another seed: repeat its command"):
+        again(False, seed=1)
+    (tmp_path / "state.npz").write_bytes(b"half a file")
+    assert again(True).state.epoch == 0
+    with pytest.raises(InputError, match=r"state.npz cannot be read"):
+        again(False)
 
 
 def test_a_loss_that_is_no_number_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,9 +351,11 @@ def test_the_command_hands_over_its_options(
 ) -> None:
     given: dict[str, Any] = {}
 
+    scores = {"validation_score": 0.75, "ji_nucleus": None}
+
     @dataclasses.dataclass
     class Card:
-        scores: dict[str, float]
+        scores: dict[str, float | None]
 
     @dataclasses.dataclass
     class Trained:
@@ -340,7 +364,7 @@ def test_the_command_hands_over_its_options(
 
     def fake(*values: Any, **named: Any) -> Trained:
         given.update(named, values=values)
-        return Trained(values[2], Card({"validation_score": 0.75}))
+        return Trained(values[2], Card(scores))
 
     monkeypatch.setattr(hd, "train", fake)
     command = ["train", "s.ome.zarr", "l.tif", "--out", "m", "--model", "unet", "--class"]
@@ -352,9 +376,12 @@ def test_the_command_hands_over_its_options(
     assert (given["slices"], given["validation"]) == ((1, 140), (141, 150))
     assert given["instance_classes"] == {"one": (1, 2, 5)}
     assert (given["rate"], given["weights"], given["model"]) == (0.01, "imagenet", "unet")
-    assert "validation score  0.7500" in capsys.readouterr().out
+    assert capsys.readouterr().out.split("\n")[1:3] == [
+        "validation score  0.7500",
+        "ji nucleus        nowhere",
+    ]
     assert main([*command[:4], "m", "--validation", "0.4", "--json"]) == 0
     assert given["validation"] == 0.4
-    assert json.loads(capsys.readouterr().out)["scores"] == {"validation_score": 0.75}
+    assert json.loads(capsys.readouterr().out)["scores"] == scores
     assert main([*command[:4], "m", "--validation", "some"]) == 1
     assert "141:150 or 0.1" in capsys.readouterr().err

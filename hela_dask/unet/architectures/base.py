@@ -26,8 +26,9 @@ class Recipe:
     steps : int
         Batches an epoch; 0: once over everything there is to learn from.
     schedule : str
-        Of the rate: ``cosine`` (up over 100 steps, then down to a hundredth), ``plateau`` (halved
-        when the validation score has not risen for a third of `patience`) or ``constant``.
+        Of the rate: ``cosine`` (up over 100 steps or a tenth, then down to a hundredth),
+        ``plateau`` (halved when the validation score has not risen for a third of `patience`) or
+        ``constant``.
     patience : int
         Epochs without a better validation score after which training ends; 0: never.
     weighting : str
