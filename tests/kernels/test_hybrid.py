@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def middle() -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def found(
-    plane: NDArray[np.uint8], cell: NDArray[np.bool_], p: HybridParameters = DEFAULTS
+    plane: NDArray[Any], cell: NDArray[np.bool_], p: HybridParameters = DEFAULTS
 ) -> NucleusSteps:
     return nucleus_plane(plane, cell, PIXEL, p.chosen())
 
@@ -86,7 +87,7 @@ def test_gain_and_offset_change_little(middle: tuple[NDArray[np.uint8], ...]) ->
     ],
 )
 def test_what_does_not_look_like_a_nucleus_is_none(
-    middle: tuple[NDArray[np.uint8], ...], refused: dict[str, float]
+    middle: tuple[NDArray[np.uint8], ...], refused: dict[str, Any]
 ) -> None:
     plane, _, cell = middle
     steps = found(plane, cell.astype(bool), replace(DEFAULTS, **refused))

@@ -79,7 +79,9 @@ def test_a_lost_slice_is_left_empty_and_parts_nothing(
 
 def test_a_cell_without_a_nucleus_says_so(parameters: Parameters) -> None:
     drawing = draw_cell(nucleus=False, slices=(24, 28))
-    masks = segment(drawing, parameters)
+    # Between its lines, cytoplasm has smooth pieces, none as large as a nucleus.
+    demanding = {"smallest_nucleus": 5.0, "model": parameters.hybrid.model}
+    masks = segment(drawing, Parameters.from_dict({"hybrid": demanding}))
     assert masks.status == "no_nucleus"
     assert "shape of a nucleus" in masks.reason
     assert not masks.nucleus.any()
