@@ -21,7 +21,7 @@ from benchmarks.contrast import contrast
 from benchmarks.robustness import RANGES, robustness
 from benchmarks.runs import otsu, phantom_run, real_run, score_real
 from benchmarks.stacks import data_folder, phantom_stack, real_stack
-from hela_dask.methods import METHODS
+from hela_dask.methods import CLASSICAL, METHODS
 from hela_dask.running.provenance import read_run, versions
 from hela_dask.storage.files import plain
 
@@ -131,7 +131,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="default: all")
     parser.add_argument("--quick", action="store_true", help="the real cell and Otsu only")
-    parser.add_argument("--method", choices=METHODS, action="append", help="default: all")
+    parser.add_argument(
+        "--method", choices=METHODS, action="append", help="default: those without a network"
+    )
     parser.add_argument("--run", type=Path, action="append", help="score this run, run nothing")
     parser.add_argument("--folder", type=Path, help="stores and runs; default: a temporary one")
     parser.add_argument("--workers", type=int, help="of each run; default: as many as fit")
@@ -153,7 +155,7 @@ def main() -> None:
             work = Work(
                 data_folder(),
                 folder,
-                tuple(options.method or METHODS),
+                tuple(options.method or CLASSICAL),
                 tuple(options.run or ()),
                 found,
                 DOCS / "accuracy" if options.write else None,

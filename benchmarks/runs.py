@@ -22,7 +22,17 @@ from hela_dask.running.provenance import read_run
 from hela_dask.running.scoring import CLASSES
 from hela_dask.scores import ClassScore, ClassScores
 
-__all__ = ["CLASSES", "RANGES", "otsu", "phantom_run", "real_run", "score_real", "truth_path"]
+__all__ = [
+    "CLASSES",
+    "RANGES",
+    "curves",
+    "figures",
+    "otsu",
+    "phantom_run",
+    "real_run",
+    "score_real",
+    "truth_path",
+]
 
 SURFACES = ("nucleus", "cell")
 
@@ -62,14 +72,14 @@ def score_real(run: Path, data: Path) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "seconds": {**seconds, "all": round(sum(seconds.values()), 1)},
         "ranges": {
-            part: {name: _figures(scores.within(*ends)[name]) for name in CLASSES}
+            part: {name: figures(scores.within(*ends)[name]) for name in CLASSES}
             for part, ends in RANGES.items()
         },
-        "curves": _curves(scores),
+        "curves": curves(scores),
     }
 
 
-def _figures(score: ClassScore) -> dict[str, Any]:
+def figures(score: ClassScore) -> dict[str, Any]:
     found: dict[str, Any] = {"ji": score.pooled.ji, "ac": score.pooled.ac}
     for ratio in ("ji", "ac"):
         for kind, value in score.summaries()[ratio].items():
@@ -82,7 +92,7 @@ def _figures(score: ClassScore) -> dict[str, Any]:
     }
 
 
-def _curves(scores: ClassScores) -> dict[str, list[float | None]]:
+def curves(scores: ClassScores) -> dict[str, list[float | None]]:
     """JI of every slice; None where neither truth nor prediction is."""
     return {
         name: [round(counts.ji, 4) if counts.present else None for counts in scores[name].slices]
@@ -99,7 +109,7 @@ def otsu(data: Path) -> dict[str, Any]:
     scores = score_classes(
         resin, truth, {"background": CLASSES["background"]}, hausdorff=False, voxel_size=REAL_VOXEL
     )
-    return {part: _figures(scores.within(*ends)["background"]) for part, ends in RANGES.items()}
+    return {part: figures(scores.within(*ends)["background"]) for part, ends in RANGES.items()}
 
 
 def phantom_run(folder: Path, method: str, seed: int, workers: int | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from PIL import Image
 import hela_dask as hd
 from hela_dask import store
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
-from hela_dask.methods import METHODS, Trace, get_method
+from hela_dask.methods import CLASSICAL, Trace, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.running.lookup import find_cell
 from tests.drawn import draw_cell
@@ -161,7 +161,7 @@ def test_the_last_pictures_agree_with_the_labels_of_the_run(
     assert "0.0 µm² less and 0.0 µm² more" in labels.caption
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CLASSICAL)
 def test_a_method_gives_the_same_bits_when_it_shows_its_steps(method: str) -> None:
     drawing = draw_cell(VOXEL, slices=(22, 30))
     given = (drawing.image, drawing.background, VOXEL, drawing.centre, Parameters())

@@ -6,13 +6,14 @@ import dataclasses
 import math
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hela_dask.errors import MissingInputError, ParameterError
-from hela_dask.parameters import DetectParameters, LinkParameters, Parameters
+from hela_dask.parameters import DetectParameters, HybridParameters, LinkParameters, Parameters
 
 STAGES = [item.name for item in dataclasses.fields(Parameters)]
 
@@ -29,6 +30,23 @@ def test_toml_gives_the_same_parameters_back(tmp_path: Path) -> None:
 def test_any_allowed_number_survives_toml(spacing: float) -> None:
     text = Parameters.from_dict({"detect": {"spacing": spacing}}).to_toml()
     assert Parameters.from_dict(tomllib.loads(text)).detect.spacing == spacing
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_text_survives_toml(folder: str) -> None:
+    text = Parameters.from_dict({"hybrid": {"model": folder}}).to_toml()
+    assert Parameters.from_dict(tomllib.loads(text)).hybrid.model == folder
+
+
+def test_the_published_preset_is_the_papers_whatever_the_other_knobs() -> None:
+    ours = HybridParameters(distance=1000.0, model="here")
+    assert ours.chosen() is ours
+    published = HybridParameters(preset="published", distance=1000.0, model="here").chosen()
+    pixel = 40.0
+    assert published.distance == 110 * pixel
+    assert published.model == "here"
+    assert (published.growth, published.growth_large) == (3 * pixel, 4 * pixel)
+    assert published.smallest_piece == pytest.approx(300 * pixel**2 * 1e-6)
 
 
 def test_what_is_left_out_keeps_its_default() -> None:
@@ -61,11 +79,16 @@ def test_every_parameter_is_explained() -> None:
         ({"detect": {"spacing": True}}, "detect.spacing must be a number, not True"),
         ({"detect": {"cells_per_slice": 2.5}}, "detect.cells_per_slice must be a whole number"),
         ({"detect": {"spacing": -1.0}}, "detect.spacing must be in [1.0, inf], not -1.0"),
+        (
+            {"hybrid": {"preset": "best"}},
+            "hybrid.preset must be one of default, published, not 'best'",
+        ),
+        ({"hybrid": {"model": 3}}, "hybrid.model must be a text, not 3"),
         ({"link": {"distance": math.inf}}, "link.distance must be a finite number, not inf"),
         ({"link": {"distance": math.nan}}, "link.distance must be a finite number, not nan"),
     ],
 )
-def test_what_makes_no_sense_is_named(values: dict[str, dict[str, float]], sentence: str) -> None:
+def test_what_makes_no_sense_is_named(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ParameterError) as caught:
         Parameters.from_dict(values)
     assert sentence in str(caught.value)

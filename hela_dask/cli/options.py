@@ -84,7 +84,9 @@ OutFolder = Annotated[
 ]
 MethodName = Annotated[
     str,
-    typer.Option(metavar="NAME", help="How a cell is segmented: volumetric, propagate or unet."),
+    typer.Option(
+        metavar="NAME", help="How a cell is segmented: volumetric, propagate, unet or hybrid."
+    ),
 ]
 ModelFolder = Annotated[
     Path | None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.errors import InputError, ParameterError
+from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hela_dask.unet.card import Card
 
 __all__ = [
+    "CLASSICAL",
     "DEFAULT_METHOD",
     "METHODS",
     "NO_RESIN",
@@ -32,11 +33,13 @@ __all__ = [
 NO_RESIN = "no resin is visible in the region, so the cell cannot be told from its neighbours"
 """Why a cell has the status ``no_resin``."""
 
+_TRAIN_HYBRID = "hela-dask train STORE LABELS --model hybrid --out MODEL"
 # What the network of a method must tell.
 _NEEDED_CLASSES = {"unet": ("resin", "cell", "nucleus")}
 
 # Name of a method: the module here that has a function of the same name.
-METHODS = ("volumetric", "propagate", "unet")
+CLASSICAL = ("volumetric", "propagate")  # they need no network
+METHODS = (*CLASSICAL, "unet", "hybrid")
 DEFAULT_METHOD = METHODS[0]
 
 
@@ -120,12 +123,22 @@ def find_network(name: str, parameters: Parameters) -> tuple[Path, Card, str] | 
     from hela_dask.unet.model import find_model
 
     check_installed()
+    if name == "hybrid" and not folder:
+        raise MissingInputError(
+            f"method hybrid needs a model for the cell, and none comes with hela_dask: train one "
+            f"with {_TRAIN_HYBRID}, and name it with --model MODEL"
+        )
     found = find_model(folder)
     needed = _NEEDED_CLASSES.get(name, ())
     if missing := [item for item in needed if item not in found[1].classes]:
         raise InputError(
             f"the model in {found[0]} does not tell {missing[0]}: method {name} needs the classes "
             f"{', '.join(needed)}"
+        )
+    if name == "hybrid" and (found[1].classes, found[1].channels) != (("cell",), "binary"):
+        raise InputError(
+            f"the model in {found[0]} tells {', '.join(found[1].classes)}, and method hybrid needs "
+            f"one that tells the cell from what is darker than resin: {_TRAIN_HYBRID} writes it"
         )
     return found
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 from hela_dask.errors import MissingInputError, ParameterError
 from hela_dask.parameters.knobs import Stage
 from hela_dask.parameters.methods import (
+    HybridParameters,
     MethodParameters,
     PropagateParameters,
     UnetParameters,
@@ -32,6 +33,7 @@ __all__ = [
     "AssembleParameters",
     "BackgroundParameters",
     "DetectParameters",
+    "HybridParameters",
     "LinkParameters",
     "MethodParameters",
     "Parameters",
@@ -52,6 +54,7 @@ _STAGES: dict[str, type[Stage]] = {
     "volumetric": VolumetricParameters,
     "propagate": PropagateParameters,
     "unet": UnetParameters,
+    "hybrid": HybridParameters,
     "assemble": AssembleParameters,
     "quality": QualityParameters,
 }
@@ -65,6 +68,11 @@ def _unknown(kind: str, name: str, known: list[str]) -> ParameterError:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     return ParameterError(f"unknown {kind} {name!r}; {hint}")
+
+
+def _toml(value: float | str) -> str:
+    """As TOML, which writes numbers and texts as JSON does."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,7 @@ class Parameters:
     volumetric: VolumetricParameters = field(default_factory=VolumetricParameters)
     propagate: PropagateParameters = field(default_factory=PropagateParameters)
     unet: UnetParameters = field(default_factory=UnetParameters)
+    hybrid: HybridParameters = field(default_factory=HybridParameters)
     assemble: AssembleParameters = field(default_factory=AssembleParameters)
     quality: QualityParameters = field(default_factory=QualityParameters)
 
@@ -141,7 +150,7 @@ class Parameters:
             lines += [f"# {(kind.__doc__ or '').splitlines()[0]}", f"[{name}]"]
             stage = getattr(self, name)
             lines += [
-                f"{item.name} = {json.dumps(getattr(stage, item.name))}  # {item.metadata['doc']}"
+                f"{item.name} = {_toml(getattr(stage, item.name))}  # {item.metadata['doc']}"
                 for item in dataclasses.fields(stage)
             ]
             lines.append("")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Self
 
 from hela_dask.parameters.knobs import Stage, knob, name_knob
 
-__all__ = ["MethodParameters", "PropagateParameters", "UnetParameters", "VolumetricParameters"]
+__all__ = [
+    "HybridParameters",
+    "MethodParameters",
+    "PropagateParameters",
+    "UnetParameters",
+    "VolumetricParameters",
+]
 
 
 @dataclass(frozen=True)
@@ -101,3 +109,89 @@ class UnetParameters(Stage):
     def inset(self, pixel: tuple[float, ...]) -> float:
         """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x)."""
         return self.envelope
+
+
+@dataclass(frozen=True)
+class HybridParameters(Stage):
+    """The cell by a U-Net on what is darker than resin, its nucleus by edges (Hosangadi et al.)."""
+
+    model: str = name_knob("", "folder of the model, as hela-dask train --model hybrid writes it")
+    preset: str = name_knob(
+        "default",
+        "published: grey values from 94 to 130 and the paper's pixels, whatever the knobs from here"
+        " to growth_large are",
+        choices=("default", "published"),
+    )
+    blur: float = knob(20.0, "low-pass before what is darker than resin is told, nm")
+    smallest_tissue: float = knob(0.3, "smaller pieces of what is darker are not shown, µm²")
+    smoothing: float = knob(8.0, "low-pass before edges, nm")
+    texture: float = knob(120.0, "width of the square that grey values vary in, nm", low=1.0)
+    edge: float = knob(40.0, "scale of the edges of that, nm", low=1.0)
+    strong: float = knob(
+        0.77, "an edge begins where so much of the cell has less of a slope", high=1.0
+    )
+    weak: float = knob(0.4, "and goes on down to this part of that slope", high=1.0)
+    gap: float = knob(80.0, "gaps in edges of twice this are closed, nm")
+    smallest_piece: float = knob(0.48, "smaller pieces between edges are not filled, µm²")
+    smallest: float = knob(0.64, "least area of a candidate, µm²")
+    largest: float = knob(64.0, "largest area of a candidate, µm²")
+    distance: float = knob(2400.0, "from its middle to the cell's, at most, nm")
+    outside: float = knob(0.24, "less of it than this lies outside the cell, µm²")
+    circularity: float = knob(0.1, "4 pi area / perimeter² of it is at least this", high=1.0)
+    smallest_nucleus: float = knob(0.8, "least area of a nucleus in a slice, µm²")
+    darkest: float = knob(
+        0.1, "a nucleus' grey values lie between this quantile of the cell's", high=1.0
+    )
+    brightest: float = knob(0.98, "and this one", high=1.0)
+    likeness: float = knob(
+        0.8,
+        "what has such grey values is the nucleus if the smaller of both areas is this part "
+        "of the larger",
+        high=1.0,
+    )
+    shift: float = knob(400.0, "and their middles are not further apart, nm")
+    large: float = knob(32.0, "a larger nucleus grows by more, µm²")
+    growth: float = knob(120.0, "how far a nucleus grows towards its envelope, nm")
+    growth_large: float = knob(120.0, "and how far a large one, nm")
+    envelope: float = knob(60.0, "from the nucleus to the middle of its envelope, nm")
+    envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
+    line_sigma: float = knob(50.0, "scale of the envelope's line on finer pixels, nm", low=1.0)
+
+    def inset(self, pixel: tuple[float, ...]) -> float:
+        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x)."""
+        return self.envelope
+
+    @property
+    def published(self) -> bool:
+        """Whether grey values and slopes are those of the paper, whatever the cell's own."""
+        return self.preset == "published"
+
+    def chosen(self) -> Self:
+        """These knobs, or the paper's with its preset; its pixels were 40 nm."""
+        if not self.published:
+            return self
+        return dataclasses.replace(
+            self,
+            blur=20.0,
+            smallest_tissue=0.3,
+            smoothing=8.0,
+            texture=120.0,
+            edge=40.0,
+            strong=0.7,
+            weak=0.4,
+            gap=80.0,
+            smallest_piece=0.48,
+            smallest=0.64,
+            largest=64.0,
+            distance=4400.0,
+            outside=0.24,
+            circularity=0.1,
+            smallest_nucleus=0.8,
+            darkest=0.0,
+            brightest=1.0,
+            likeness=0.5,
+            shift=800.0,
+            large=32.0,
+            growth=120.0,
+            growth_large=160.0,
+        )

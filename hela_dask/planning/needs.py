@@ -29,8 +29,18 @@ _COMPILED = 40 * 2**20  # compiled loops and what they bring along, once they ar
 _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
 _BACKGROUND_VOXEL = 2  # of a slab: votes, the resin
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
-_SEGMENT_VOXEL = {"volumetric": 7, "propagate": 7, "unet": 16}  # of a window: membranes, masks
-_BLOCK_VOXEL = {"volumetric": 19, "propagate": 25, "unet": 0}  # of slices filtered at a time
+_SEGMENT_VOXEL = {
+    "volumetric": 7,
+    "propagate": 7,
+    "unet": 16,
+    "hybrid": 9,
+}  # of a window: membranes, masks
+_BLOCK_VOXEL = {
+    "volumetric": 19,
+    "propagate": 25,
+    "unet": 0,
+    "hybrid": 0,
+}  # of slices filtered at a time
 _BLOCK = 40  # slices
 _LABEL_VOXEL = 20  # of the working level: labels of two bytes, the resin, cells' masks
 _FINE_VOXEL = 8  # of a tile, and of the begun shards of each coarser level: all labels

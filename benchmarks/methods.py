@@ -1,0 +1,216 @@
+"""Every figure of docs/methods.md: ``python -m benchmarks.methods --models FOLDER --write``.
+
+All methods on the same labelled slices of the real cell: the classical ones, and those with a
+network for each folder of a model in FOLDER. What was measured before is kept, so that models may
+be measured one at a time (``--only NAME``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import methods_page, pictures
+from benchmarks.results import DOCS, keep, read
+from benchmarks.runs import RANGES, curves, figures
+from benchmarks.stacks import Stack, agreement, as_volume, data_folder, real_stack, segment_stack
+from hela_dask.greys import grey_levels, upright_volume
+from hela_dask.kernels.hybrid import preprocess_plane
+from hela_dask.methods import CLASSICAL
+from hela_dask.parameters import Parameters
+from hela_dask.scores import ClassScores
+from hela_dask.unet.architectures import get_architecture
+from hela_dask.unet.card import Card
+from hela_dask.unet.inference import predict_slices
+from hela_dask.unet.model import NETWORK, Model, find_model, load_model
+
+__all__ = ["SCORED", "held_out", "measure", "measure_model", "reservations"]
+
+SCORED: dict[str, tuple[int, ...]] = {"nucleus": (2,), "cell": (1, 2, 5)}
+TIMED = 8  # slices that a network is timed on
+
+
+def measure(
+    stack: Stack, method: str, parameters: Parameters | None = None, first: int = 1
+) -> dict[str, Any]:
+    """One method on a stack: its scores in ranges of slices, a curve a class, and its speed.
+
+    Parameters
+    ----------
+    stack : Stack
+    method : str
+        Of :data:`hela_dask.methods.METHODS`.
+    parameters : Parameters, optional
+    first : int
+        1-based number of the stack's first slice.
+    """
+    start = time.process_time()
+    masks = segment_stack(stack, method=method, parameters=parameters)
+    seconds = time.process_time() - start
+    scores = agreement(masks, stack, SCORED)
+    last = first + len(stack.image) - 1
+    return {
+        "method": method,
+        "status": masks.attrs["status"],
+        "first": first,
+        "ranges": _ranges(scores, first, last),
+        "curves": curves(scores),
+        "megavoxels": stack.image.size / 1e6 / seconds,
+    }
+
+
+def _ranges(scores: ClassScores, first: int, last: int) -> dict[str, Any]:
+    """Figures of each range of slices, as far as it is there."""
+    found = {}
+    for ends in ((first, last), *RANGES.values()):
+        low, high = max(ends[0], first), min(ends[1], last)
+        if low <= high and f"{low}-{high}" not in found:
+            part = scores.within(low - first + 1, high - first + 1)
+            found[f"{low}-{high}"] = {name: figures(part[name]) for name in SCORED}
+    return found
+
+
+def measure_model(stack: Stack, folder: Path, first: int = 1) -> dict[str, Any]:
+    """The method of a model, with what its card and its files say."""
+    path, card, _ = find_model(folder)
+    method = "hybrid" if card.channels == "binary" else "unet"
+    parameters = Parameters.from_dict({method: {"model": str(path)}})
+    model = load_model(path)
+    network = _network_speed(stack, model, parameters)
+    row = measure(stack, method, parameters, first)
+    return {
+        **row,
+        "architecture": card.architecture,
+        "split": card.split.get("kind", ""),
+        "reservations": reservations(card),
+        "held": held_out(row, card.split),
+        "training_seconds": card.training.get("seconds"),
+        "network_megavoxels": network,
+        "size_mb": round((path / NETWORK).stat().st_size / 1e6, 3),
+    }
+
+
+def _network_speed(stack: Stack, model: Model, parameters: Parameters) -> float:
+    """Megavoxels that the network alone tells in a second of a core."""
+    volume = as_volume(stack.image, stack.voxel)
+    levels = grey_levels(volume, parameters.background)
+    image = upright_volume(volume[:TIMED], levels).values
+    greys = (levels.low or 0.0, levels.high or 1.0)
+    if model.card.channels == "binary":
+        knobs, pixel = parameters.hybrid, stack.voxel[1:]
+        image = np.stack([preprocess_plane(plane, pixel, knobs) for plane in image])
+    list(predict_slices(model, image[:1], stack.voxel, greys))  # it is compiled here
+    start = time.process_time()
+    for _ in predict_slices(model, image, stack.voxel, greys):
+        pass
+    return float(image.size / 1e6 / (time.process_time() - start))
+
+
+def reservations(card: Card) -> list[str]:
+    """Why a model is not comparable with what was published; empty where it is."""
+    training, recipe = card.training, get_architecture(card.architecture).recipe
+    found = []
+    if card.channels == "repeated" and not training.get("pretrained"):
+        found.append("without ImageNet weights")
+    epochs = int(training.get("epochs", 0))
+    waited = epochs - int(training.get("best_epoch", epochs))
+    ended = recipe.patience > 0 and waited >= recipe.patience  # as the recipe has it
+    if epochs < recipe.epochs and not ended:
+        found.append(f"{epochs} of {recipe.epochs} epochs")
+    elif training.get("steps", 0) < recipe.steps * epochs:
+        found.append(f"{training['steps'] / epochs:.0f} of {recipe.steps} steps an epoch")
+    return found
+
+
+def held_out(row: Mapping[str, Any], split: Mapping[str, Any]) -> dict[str, float]:
+    """Mean JI over the slices that a model did not learn from; of tests, if there were any."""
+    slices = [
+        z
+        for low, high in split.get("test") or split.get("validation") or ()
+        for z in range(low, high + 1)
+    ]
+    found = {}
+    for name, curve in row["curves"].items():
+        places = [z - row["first"] for z in slices]
+        values = [curve[at] for at in places if 0 <= at < len(curve) and curve[at] is not None]
+        if values:
+            found[name] = round(float(np.mean(values)), 4)
+    return found
+
+
+def _models(folder: Path | None) -> dict[str, Path]:
+    """Folders of models, by name."""
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise SystemExit(f"{folder} is not a folder of models")
+    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{NETWORK}"))}
+
+
+def everything(
+    stack: Stack, models: Mapping[str, Path], only: Sequence[str], first: int
+) -> dict[str, Any]:
+    """A row a method that needs no network, and a row a model; those of `only` if any are named."""
+    unknown = set(only) - set(CLASSICAL) - set(models)
+    if unknown:
+        known = ", ".join([*CLASSICAL, *models])
+        raise SystemExit(f"there is no {', '.join(sorted(unknown))}; known: {known}")
+    rows: dict[str, Any] = {}
+    for name in (*CLASSICAL, *models):
+        if only and name not in only:
+            continue
+        if name in models:
+            rows[name] = measure_model(stack, models[name], first)
+        else:
+            rows[name] = measure(stack, name, first=first)
+        for part, classes in rows[name]["ranges"].items():
+            told = "  ".join(
+                f"{key} JI {row['ji']} (slices {row['ji_mean']})" for key, row in classes.items()
+            )
+            print(f"{name:<16} {part:<8} {told}", flush=True)
+    return rows
+
+
+def parse() -> argparse.Namespace:
+    """What was typed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", type=Path, help="a folder with a folder for each model")
+    parser.add_argument("--only", action="append", default=[], help="a method or a model's folder")
+    parser.add_argument("--slices", default="1:180", help="1-based, both included")
+    parser.add_argument("--json", type=Path, default=DOCS / "methods.json")
+    parser.add_argument("--write", action="store_true", help="the JSON, the page, its pictures")
+    parser.add_argument("--page", action="store_true", help="only make the page from the JSON")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print, and with ``--write`` keep."""
+    options = parse()
+    rows = read(options.json).get("methods", {}).get("rows", {})
+    if not options.page:
+        first, last = (int(end) for end in options.slices.split(":"))
+        stack = real_stack(data_folder())
+        centre = min(max(stack.centre[0] + 1, first), last)
+        stack = stack.slices(first, last, centre)
+        rows = {**rows, **everything(stack, _models(options.models), options.only, first)}
+        if options.write:
+            command = " ".join(["python -m benchmarks.methods", *sys.argv[1:]])
+            keep("methods", {"rows": rows}, command, options.json)
+    if options.write or options.page:
+        folder = options.json.with_suffix("")
+        folder.mkdir(exist_ok=True)
+        pictures.curves(rows, folder)
+        text = methods_page.render(read(options.json)["methods"])
+        options.json.with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Method ``hybrid``: the cell by a U-Net on what is darker than resin, its nucleus by edges.
+
+The method of Hosangadi et al., on the slices of one region; see ``docs/method.md``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels import morphology, stack
+from hela_dask.kernels.hybrid import NucleusSteps, nucleus_plane, preprocess_plane
+from hela_dask.kernels.levels import GreyLevels
+from hela_dask.kernels.nucleus import envelope_ring
+from hela_dask.methods import NO_RESIN, Masks, find_network
+from hela_dask.methods.slices import blank
+from hela_dask.methods.trace import Trace
+from hela_dask.parameters import HybridParameters, Parameters
+from hela_dask.unet.inference import predict_block
+from hela_dask.unet.model import load_model
+
+__all__ = ["CELL", "hybrid"]
+
+Mask = NDArray[np.bool_]
+Voxel = tuple[float, float, float]
+
+CELL = 128
+"""Of 255: where the U-Net's output is at least a half, there is the cell."""
+
+
+def hybrid(
+    image: NDArray[Any],
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, int, int],
+    parameters: Parameters,
+    *,
+    trace: Trace | None = None,
+    levels: GreyLevels | None = None,
+) -> Masks:
+    """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s.
+
+    Raises
+    ------
+    MissingInputError
+        When no model is named.
+    InputError
+        When the model does not tell the cell.
+    """
+    del levels  # each slice by itself, as published
+    p = parameters.hybrid.chosen()
+    if not background.any():
+        nucleus = _nuclei(image, np.ones_like(background), voxel, p, trace, centre[1:])
+        ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
+        return Masks(
+            nucleus, nucleus.copy(), ring, "no_resin", NO_RESIN, outline=_outline(nucleus, p, voxel)
+        )
+    cell = _cell(image, background, voxel, centre, parameters, trace)
+    nucleus = _nuclei(image, cell, voxel, p, trace)
+    nucleus &= cell
+    if not nucleus.any():
+        why = "no piece between edges in the cell has the size, place and shape of a nucleus"
+        return Masks(nucleus, cell, np.zeros_like(nucleus), "no_nucleus", why)
+    ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
+    return Masks(nucleus, cell, ring, outline=_outline(nucleus, p, voxel))
+
+
+def _cell(
+    image: NDArray[Any],
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, int, int],
+    parameters: Parameters,
+    trace: Trace | None,
+) -> Mask:
+    """What the U-Net takes for the cell, without resin, in one piece."""
+    p = parameters.hybrid.chosen()
+    find_network("hybrid", parameters)  # tells what is needed
+    model = load_model(p.model)
+    tissue = np.stack([preprocess_plane(plane, voxel[1:], p) for plane in image])
+    told = predict_block(model, tissue, voxel, (0.0, 1.0))[..., 0]
+    if trace is not None:
+        trace.show(
+            "darker than resin",
+            "The blurred slice below Otsu's threshold, without small pieces: all that the U-Net "
+            "sees.",
+            tissue,
+        )
+        trace.show("U-Net", "How sure the U-Net is of the cell; half of the range is enough.", told)
+    cell: Mask = (told >= CELL) & ~background
+    lost = [z for z, plane in enumerate(image) if blank(plane)]
+    cell[lost] = False
+    stack.bridge_gaps(cell)
+    stack.keep_component(cell, centre)
+    cell[lost] = False
+    if trace is not None:
+        trace.show("cell", "That without resin, and of it the piece at the cell's centre.", cell)
+    return cell
+
+
+def _nuclei(
+    image: NDArray[Any],
+    cell: Mask,
+    voxel: Voxel,
+    p: HybridParameters,
+    trace: Trace | None,
+    middle: tuple[int, int] | None = None,
+) -> Mask:
+    """The nucleus of each slice, each by itself."""
+    nucleus = np.zeros_like(cell)
+    for z, plane in enumerate(image):
+        steps = nucleus_plane(plane, cell[z], voxel[1:], p, middle)
+        nucleus[z] = steps.nucleus
+        if trace is not None and trace.z == z:
+            _show(trace, steps, p)
+    return nucleus
+
+
+def _outline(nucleus: Mask, p: HybridParameters, voxel: Voxel) -> Mask:
+    """The nucleus up to the middle of its envelope."""
+    return np.stack([morphology.dilate(plane, p.inset(voxel[1:]), voxel[1:]) for plane in nucleus])
+
+
+def _show(trace: Trace, steps: NucleusSteps, p: HybridParameters) -> None:
+    """The steps to the nucleus of the slice that is looked at."""
+    trace.show(
+        "texture",
+        f"How much grey values vary within {p.texture:g} nm: little inside a nucleus.",
+        steps.texture,
+        trace.z,
+    )
+    trace.show(
+        "between edges",
+        f"Its edges are widened by {p.gap:g} nm; these are the pieces between them.",
+        steps.pieces,
+        trace.z,
+    )
+    trace.show(
+        "candidate",
+        f"The largest piece within {p.distance / 1000:g} µm of the cell's middle that lies in the "
+        "cell and has the shape of a nucleus.",
+        steps.candidate,
+        trace.z,
+    )
+    band = "94 to 130" if p.published else f"the quantiles {p.darkest:g} to {p.brightest:g}"
+    trace.show(
+        "refined by grey values",
+        f"What lies in the cell's grey values from {band}, where a piece of it is like the "
+        "candidate in size and place; otherwise the candidate.",
+        steps.refined,
+        trace.z,
+    )
+    trace.show("nucleus", "Grown to the envelope, without holes.", steps.nucleus, trace.z)

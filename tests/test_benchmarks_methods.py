@@ -1,0 +1,116 @@
+"""The comparison of all methods: what it reads off a card, measures on a drawn cell, and says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import methods_page
+from benchmarks.methods import held_out, measure, measure_model, reservations
+from benchmarks.stacks import Stack
+from hela_dask.unet.card import CLASSES, Card
+from tests.drawn import draw_cell
+
+VGG = Card(
+    "vgg16", CLASSES, (50.0, 40.0, 40.0), channels="repeated", training={"epochs": 100, "steps": 9}
+)
+HYBRID = Card("hybrid", ("cell",), (50.0, 40.0, 40.0), channels="binary")
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    drawn = draw_cell(slices=(22, 30))
+    truth = np.full(drawn.image.shape, 3, np.uint8)
+    truth[drawn.background], truth[drawn.cell], truth[drawn.nucleus] = 4, 5, 2
+    return Stack(drawn.image, truth, drawn.centre, drawn.voxel)
+
+
+@pytest.mark.parametrize(
+    ("card", "why"),
+    [
+        (replace(VGG, training={"epochs": 100, "pretrained": "imagenet"}), []),
+        (VGG, ["without ImageNet weights"]),
+        (replace(VGG, training={"epochs": 7, "pretrained": "vgg16.h5"}), ["7 of 100 epochs"]),
+        # The hybrid's training ends when it gets no better for 15 epochs.
+        (replace(HYBRID, training={"epochs": 87, "best_epoch": 72}), []),
+        (replace(HYBRID, training={"epochs": 87, "best_epoch": 80}), ["87 of 100 epochs"]),
+    ],
+)
+def test_a_card_tells_whether_it_was_trained_as_published(card: Card, why: list[str]) -> None:
+    assert reservations(card) == why
+
+
+def test_slices_held_out_are_those_of_the_card_that_were_measured() -> None:
+    row = {"first": 11, "curves": {"nucleus": [0.1, 0.2, None, 0.6], "cell": [None] * 4}}
+    split = {"validation": [[1, 5], [12, 13], [14, 40]]}
+    assert held_out(row, split) == {"nucleus": 0.4}
+    assert held_out(row, {"validation": [[11, 11]], "test": [[12, 12]]}) == {"nucleus": 0.2}
+    assert held_out(row, {}) == {}
+
+
+def test_ranges_of_slices_are_numbered_as_in_the_volume(stack: Stack) -> None:
+    row = measure(stack, "propagate", first=71)
+    assert list(row["ranges"]) == ["71-78", "71-74", "75-78"]
+    assert row["status"] == "ok"
+    for classes in row["ranges"].values():
+        assert classes["cell"]["ji"] > 0.95
+        assert classes["nucleus"]["ji"] > 0.85
+    assert len(row["curves"]["cell"]) == 8
+    assert row["megavoxels"] > 0
+
+
+def test_a_model_is_measured_by_the_method_that_uses_it(stack: Stack, tmp_path: Path) -> None:
+    pytest.importorskip("keras", reason="needs TensorFlow: pip install 'hela_dask[unet]'")
+    from tests.unet.networks import stored
+
+    card = replace(
+        HYBRID,
+        split={"kind": "blocks", "validation": [[7, 8]]},
+        training={"epochs": 3, "seconds": 7200.0},
+    )
+    stored(tmp_path / "one", card, np.array([[40.0]]), np.array([-20.0]))
+    row = measure_model(stack, tmp_path / "one")
+    assert (row["method"], row["architecture"], row["split"]) == ("hybrid", "hybrid", "blocks")
+    assert row["ranges"]["1-8"]["cell"]["ji"] > 0.95
+    assert row["held"]["cell"] == pytest.approx(np.mean(row["curves"]["cell"][6:]), abs=1e-3)
+    assert row["reservations"] == ["3 of 100 epochs"]
+    assert row["size_mb"] > 0
+    text = methods_page.render({"rows": {"one": row}, "command": "python -m it"})
+    assert "| `one`, hybrid **not comparable** (3 of 100 epochs) | 1-8 |" in text
+    assert "| 2.00 |" in text
+
+
+def _row(architecture: str, split: str, nucleus: float, cell: float) -> dict[str, Any]:
+    score = dict.fromkeys(
+        ("ji", "ac", *(f"{of}_{kind}" for of in ("ji", "ac") for kind in ("mean", "median", "sd"))),
+        0.5,
+    )
+    return {
+        "method": "unet",
+        "architecture": architecture,
+        "split": split,
+        "reservations": [],
+        "held": {"nucleus": nucleus, "cell": cell},
+        "ranges": {"1-180": {"nucleus": score, "cell": score}},
+        "megavoxels": 1.0,
+    }
+
+
+def test_what_the_splits_show_is_computed() -> None:
+    rows = {
+        "a": _row("residual", "random", 0.95, 0.90),
+        "b": _row("residual", "blocks", 0.91, 0.93),
+    }
+    text = methods_page.render({"rows": rows, "command": "python -m it"})
+    assert "| `residual` | nucleus | 0.950 | 0.910 |" in text
+    assert "`residual`, nucleus: a random split flatters by 0.040" in text
+    assert "cell including nucleus: a random split does not flatter here" in text
+    assert "0.030 better" in text
+    assert "not comparable" not in text
+    alone = methods_page.render({"rows": {"b": rows["b"]}, "command": "python -m it"})
+    assert "flatter" not in alone
+    assert "| `residual` | nucleus |  | 0.910 |" in alone
