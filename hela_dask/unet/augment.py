@@ -71,10 +71,10 @@ AUGMENTATIONS: dict[str, Callable[[Grey, Target, np.random.Generator], Pair]] = 
 def greys(image: Grey, rng: np.random.Generator) -> Grey:
     """Other grey values: gamma, a x + b, steps between slices, noise, blur, lost slices, bands."""
     count = image.shape[-1]
-    x = false_band(image, rng) if rng.random() < 0.5 else image
+    x: NDArray[Any] = false_band(image, rng) if rng.random() < 0.5 else image
     x = np.sign(x) * np.abs(x) ** float(np.exp(rng.normal(0, 0.2)))
     x = x * float(np.exp(rng.normal(0, 0.15))) + float(rng.normal(0, 0.1))
-    x = x + rng.normal(0, 0.03, count).astype(np.float32)
+    x = x + np.float32(0.03) * rng.standard_normal(count, dtype=np.float32)
     if rng.random() < 0.3:
         sigma = rng.uniform(0.3, 1.0)
         x = ndimage.gaussian_filter(x, (sigma, sigma, 0))

@@ -236,12 +236,13 @@ class Fit:
     def _epoch(self, batches: Iterable[Batch], stepped: Callable[[], None]) -> float:
         """One more; gives the mean loss."""
         state, total = self.state, self.recipe.epochs * self.steps
-        self.network.reset_metrics()
-        loss = math.nan
+        losses = []
         for number, (image, truth) in enumerate(batches):
             step = state.epoch * self.steps + number
             self._optimiser.learning_rate = rate_at(self.recipe, step, total, state.factor)
+            self.network.reset_metrics()  # else some versions of Keras give a running mean
             loss = float(self.network.train_on_batch(image, truth))
+            losses.append(loss)
             if not math.isfinite(loss):
                 raise ParameterError(
                     f"the loss is no longer a number in epoch {state.epoch + 1}: start again with "
@@ -249,7 +250,7 @@ class Fit:
                 )
             stepped()
         state.epoch += 1
-        return loss
+        return float(np.mean(losses))
 
     def _judge(self, judged: Callable[[], Judgement], loss: float) -> dict[str, float]:
         """Judge, with averaged weights where there are any; keep the best."""

@@ -18,6 +18,7 @@ from hela_dask.errors import ExistsError, InputError, ParameterError
 from hela_dask.unet import fitting
 from hela_dask.unet.architectures import Recipe
 from hela_dask.unet.fitting import Judgement, judge, rate_at
+from hela_dask.unet.inference import predict_block
 from hela_dask.unet.material import Wish, open_material
 from hela_dask.unet.model import Model, load_model
 from hela_dask.unet.training import train, unfinished
@@ -36,6 +37,7 @@ def keras() -> Any:
     return pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("keras")
 def test_resumed_training_gives_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -104,6 +106,26 @@ def test_a_random_split_is_marked_on_the_card(tmp_path: Path) -> None:
     assert any("too good" in note for note in model.card.notes)
     assert len(model.card.split["validation"]) > 1
     assert load_model(tmp_path / "model").card.architecture == "unet"
+
+
+@pytest.mark.usefixtures("keras")
+def test_what_was_learned_is_told_of_a_block(tmp_path: Path) -> None:
+    model = train(
+        volume(),
+        labelled()[1],
+        tmp_path / "model",
+        model=tiny("unet", optimiser="adam", rate=5e-3, epochs=5, steps=40, weighting="none"),
+    )
+    grey, labels = labelled()
+    levels = hd.grey_levels(volume())
+    assert levels.low is not None
+    assert levels.high is not None
+    told = predict_block(model, grey[-2:], (50.0, 40.0, 40.0), (levels.low, levels.high))
+    classes = np.array([255, 2, 3, 1, 0, 1])[labels[-2:]]
+    assert np.mean(told[..., :4].argmax(-1) == classes) > 0.9
+    assert model.card.scores["validation_score"] > 0.6
+    history = pd.read_csv(model.folder / "history.csv")
+    assert history["loss"].is_monotonic_decreasing
 
 
 def test_judgement_counts_labelled_pixels() -> None:
