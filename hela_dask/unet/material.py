@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.greys import grey_levels, upright_volume
+from hela_dask.kernels.hybrid import preprocess_plane
+from hela_dask.parameters import HybridParameters
 from hela_dask.running.markers import fingerprint, fingerprint_files
 from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.labelled import (
@@ -222,10 +223,7 @@ def _domain(
 
 def _preprocess(plane: NDArray[Any], pixel: tuple[float, float]) -> NDArray[Any]:
     """What the hybrid method's network sees of a plane."""
-    kernel = importlib.import_module("hela_dask.kernels.hybrid")
-    knobs = importlib.import_module("hela_dask.parameters").HybridParameters()
-    seen: NDArray[Any] = kernel.preprocess_plane(plane, pixel, knobs)
-    return seen
+    return preprocess_plane(plane, pixel, HybridParameters())
 
 
 def _beside(
