@@ -27,6 +27,8 @@ def draw_curves(history: pd.DataFrame, path: str | Path) -> Path:
         A row an epoch, as :attr:`hela_dask.unet.fitting.Fit.history`.
     path : path of a PNG or JPEG
     """
+    from matplotlib.ticker import MaxNLocator
+
     from hela_dask.figures.canvas import new_figure, save
 
     figure = new_figure(1000, 420)
@@ -50,6 +52,7 @@ def draw_curves(history: pd.DataFrame, path: str | Path) -> Path:
     right.set(xlabel="epoch", ylabel="validation JI", ylim=(0, 1))
     for axes in (left, right):
         axes.legend(frameon=False)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     return save(figure, path)
