@@ -47,10 +47,12 @@ if TYPE_CHECKING:
     )
     from hela_dask.phantom import make_phantom
     from hela_dask.plan import Plan, plan
+    from hela_dask.predict import predict
     from hela_dask.regions import Region, cell_regions
     from hela_dask.report import write_report
     from hela_dask.run import RunResult, run
     from hela_dask.segment import segment_cell
+    from hela_dask.unet.lazily import classify
     from hela_dask.unet.training import train
     from hela_dask.volume import open_volume
 
@@ -81,6 +83,7 @@ __all__ = [
     "__version__",
     "background",
     "cell_regions",
+    "classify",
     "convert",
     "describe",
     "detect_cells",
@@ -93,6 +96,7 @@ __all__ = [
     "make_phantom",
     "open_volume",
     "plan",
+    "predict",
     "run",
     "segment_cell",
     "train",
@@ -129,10 +133,12 @@ _NAMES_OF_MODULE = {
     ],
     "phantom": ["make_phantom"],
     "plan": ["Plan", "plan"],
+    "predict": ["predict"],
     "regions": ["Region", "cell_regions"],
     "report": ["write_report"],
     "run": ["RunResult", "run"],
     "segment": ["segment_cell"],
+    "unet.lazily": ["classify"],
     "unet.training": ["train"],
     "volume": ["open_volume"],
 }

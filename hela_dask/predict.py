@@ -22,9 +22,8 @@ from hela_dask.running.session import Session
 from hela_dask.running.stages import load, measured
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.metadata import Image, local_path, read_image
-from hela_dask.unet.backend import check_installed
 from hela_dask.unet.card import Card
-from hela_dask.unet.lazily import classify_block, neighbours
+from hela_dask.unet.lazily import classifier, classify_block, neighbours
 from hela_dask.unet.model import find_model
 from hela_dask.volume import voxel_size, working_volume
 
@@ -115,8 +114,7 @@ def predict(
     if client is not None and (cluster != "local" or workers or memory):
         raise ParameterError("give either a client of your own, or cluster, workers and memory")
     image = read_image(store)
-    check_installed()
-    folder, card, digest = find_model(model)
+    folder, card, digest = classifier(model)
     owner = image.path if labels is None else local_path(labels)
     begun = _folder(image.path) if out is None else local_path(out)
     pixel = min(card.voxel_size[1:])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from hela_dask.cli import explain, pipeline, plan, scores, train, volumes
+from hela_dask.cli import explain, pipeline, plan, predict, scores, train, volumes
 from hela_dask.cli.screen import complain
 from hela_dask.errors import HelaDaskError
 
@@ -20,6 +20,7 @@ CONTINUED = (
     "detect",
     "demo",
     "train",
+    "predict",
 )  # commands that take up where they stopped
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ for _command in (
     pipeline.detect,
     scores.evaluate,
     train.train,
+    predict.predict,
     pipeline.report,
     explain.explain,
     pipeline.params,

@@ -222,6 +222,7 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
         resin = np.asarray(store.read_scratch(job.resin)[slices]) > 0
         labels = assemble_slab(slab, resin, job.parameters.assemble)
         outlines = read_outlines(slab) if factors != (1, 1) else []
+        give_back()  # what masks were read and planes were parted with
         refiner = volume_refiner(
             upright_volume(image[slices], job.levels),
             Decided(*labels, resin, slab.thresholds, outlines),

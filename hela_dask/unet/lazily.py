@@ -21,7 +21,7 @@ from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import find_model, load_model
 from hela_dask.volume import voxel_size
 
-__all__ = ["SLAB", "classify", "classify_block", "neighbours"]
+__all__ = ["SLAB", "classifier", "classify", "classify_block", "neighbours"]
 
 SLAB = 16
 """Slices in a task."""
@@ -65,8 +65,7 @@ def classify(
             "this takes a (z, y, x) volume of grey values, "
             f"not dims {volume.dims} of {volume.dtype}"
         )
-    check_installed()
-    folder, card, digest = find_model(model)
+    folder, card, digest = classifier(model)
     data = volume.data if isinstance(volume.data, da.Array) else da.from_array(volume.data)
     voxel = voxel_size(volume)
     known = levels if levels is not None else delayed_levels(volume)
@@ -95,6 +94,26 @@ def classify(
         coords=volume.coords,
         attrs={**volume.attrs, "model": str(folder), "network": digest},
     )
+
+
+def classifier(model: str | Path = "") -> tuple[Path, Card, str]:
+    """Where a model is that tells classes of grey values, its card and its fingerprint.
+
+    Raises
+    ------
+    MissingDependencyError
+        Without TensorFlow.
+    MissingInputError, InputError
+        When there is no such model, it is broken, or it tells a cell from a binary plane.
+    """
+    check_installed()
+    found = find_model(model)
+    if found[1].channels == "binary":
+        raise InputError(
+            f"the model in {found[0]} sees one cell as a binary plane, not a volume's grey values: "
+            "it serves method hybrid alone"
+        )
+    return found
 
 
 def neighbours(card: Card, voxel: tuple[float, float, float]) -> int:
