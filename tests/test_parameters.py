@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hela_dask.errors import MissingInputError, ParameterError
@@ -32,6 +32,7 @@ def test_any_allowed_number_survives_toml(spacing: float) -> None:
     assert Parameters.from_dict(tomllib.loads(text)).detect.spacing == spacing
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8")))
 def test_any_text_survives_toml(folder: str) -> None:
     text = Parameters.from_dict({"hybrid": {"model": folder}}).to_toml()

@@ -71,8 +71,8 @@ def _unknown(kind: str, name: str, known: list[str]) -> ParameterError:
 
 
 def _toml(value: float | str) -> str:
-    """As TOML, which writes numbers and texts as JSON does."""
-    return json.dumps(value, ensure_ascii=False)
+    """As TOML, which writes numbers and texts as JSON does, but for one character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 @dataclass(frozen=True)
