@@ -119,12 +119,12 @@ def _shown(architecture: str, name: str, random: float, blocks: float) -> str:
     """What the two splits of one architecture show."""
     if random > blocks:
         return (
-            f"`{architecture}`, {NAMES[name]}: a random split flatters by "
+            f"- `{architecture}`, {NAMES[name]}: a random split flatters by "
             f"{random - blocks:.3f}; the slices that it holds out lie between learned ones, and "
             f"{blocks:.3f} is the honest figure."
         )
     return (
-        f"`{architecture}`, {NAMES[name]}: a random split does not flatter here, the blocks held "
+        f"- `{architecture}`, {NAMES[name]}: a random split does not flatter here, the blocks held "
         f"out are {blocks - random:.3f} better; they may be easier slices."
     )
 

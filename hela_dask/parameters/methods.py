@@ -135,7 +135,7 @@ class HybridParameters(Stage):
     smallest_piece: float = knob(0.48, "smaller pieces between edges are not filled, µm²")
     smallest: float = knob(0.64, "least area of a candidate, µm²")
     largest: float = knob(64.0, "largest area of a candidate, µm²")
-    distance: float = knob(2000.0, "from its middle to the cell's, at most, nm")
+    distance: float = knob(2400.0, "from its middle to the cell's, at most, nm")
     outside: float = knob(0.24, "less of it than this lies outside the cell, µm²")
     circularity: float = knob(0.1, "4 pi area / perimeter² of it is at least this", high=1.0)
     smallest_nucleus: float = knob(0.8, "least area of a nucleus in a slice, µm²")

@@ -29,18 +29,10 @@ _COMPILED = 40 * 2**20  # compiled loops and what they bring along, once they ar
 _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
 _BACKGROUND_VOXEL = 2  # of a slab: votes, the resin
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
-_SEGMENT_VOXEL = {
-    "volumetric": 7,
-    "propagate": 7,
-    "unet": 16,
-    "hybrid": 9,
-}  # of a window: membranes, masks
-_BLOCK_VOXEL = {
-    "volumetric": 19,
-    "propagate": 25,
-    "unet": 0,
-    "hybrid": 0,
-}  # of slices filtered at a time
+# Of a window: membranes, masks; and of its slices that are filtered at a time.
+_SEGMENT_VOXEL = {"volumetric": 7, "propagate": 7, "unet": 16, "hybrid": 8}
+_BLOCK_VOXEL = {"volumetric": 19, "propagate": 25, "unet": 0, "hybrid": 0}
+_NETWORK = {"unet": 640 * 2**20, "hybrid": 640 * 2**20}  # TensorFlow, and a network at work
 _BLOCK = 40  # slices
 _LABEL_VOXEL = 20  # of the working level: labels of two bytes, the resin, cells' masks
 _FINE_VOXEL = 8  # of a tile, and of the begun shards of each coarser level: all labels
@@ -141,7 +133,7 @@ def window_need(image: Image, window: Sequence[int], method: str = "volumetric")
     return Need(
         "segment",
         f"segmenting a window of {' x '.join(map(str, window))} voxels",
-        _PROCESS + _COMPILED + window[1] * window[2] * (held + filtered),
+        _PROCESS + _COMPILED + _NETWORK.get(method, 0) + window[1] * window[2] * (held + filtered),
         "make [region] width and depth smaller",
     )
 
