@@ -25,36 +25,42 @@ LINES_OF_A_ROOM = 400
 LINES_OF_A_FUNCTION = 60
 
 
-def _locked(version: str) -> dict[str, str]:
-    """Versions that the lock file gives on Linux with some Python."""
-    environment = {
+def _environment(version: str, system: str) -> dict[str, str]:
+    return {
         "python_version": version,
         "python_full_version": f"{version}.5",
-        "sys_platform": "linux",
+        "sys_platform": system,
         "implementation_name": "cpython",
         "platform_python_implementation": "CPython",
     }
+
+
+def _locked(environment: dict[str, str]) -> dict[str, str]:
+    """Versions that the lock file gives for some Python on some system."""
     found: dict[str, str] = {}
     for line in filter(None, LOCK):
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate(environment):
             name = canonicalize_name(requirement.name)
-            assert name not in found, f"{name} is locked twice for Python {version}"
+            assert name not in found, f"{name} is locked twice for {environment}"
             found[name] = str(requirement.specifier).removeprefix("==")
     return found
 
 
-def _declared() -> list[Requirement]:
+def _declared(environment: dict[str, str]) -> list[Requirement]:
     extras = PROJECT["project"]["optional-dependencies"].values()
     groups = PROJECT["dependency-groups"].values()
     lines = [PROJECT["project"]["dependencies"], *extras, *groups]
-    return [Requirement(line) for part in lines for line in part]
+    found = [Requirement(line) for part in lines for line in part]
+    return [item for item in found if item.marker is None or item.marker.evaluate(environment)]
 
 
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
-def test_the_lock_file_holds_every_dependency_within_its_bounds(version: str) -> None:
-    locked = _locked(version)
-    for requirement in _declared():
+def test_the_lock_file_holds_every_dependency_within_its_bounds(version: str, system: str) -> None:
+    environment = _environment(version, system)
+    locked = _locked(environment)
+    for requirement in _declared(environment):
         name = canonicalize_name(requirement.name)
         assert name in locked, f"{name} is not locked for Python {version}: make lock"
         assert requirement.specifier.contains(locked[name], prereleases=True)

@@ -26,6 +26,7 @@ def test_toml_gives_the_same_parameters_back(tmp_path: Path) -> None:
     assert Parameters.from_toml(path) != Parameters()
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=1.0, allow_nan=False, allow_infinity=False))
 def test_any_allowed_number_survives_toml(spacing: float) -> None:
     text = Parameters.from_dict({"detect": {"spacing": spacing}}).to_toml()
