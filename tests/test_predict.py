@@ -1,0 +1,136 @@
+"""A network's classes for a whole volume: lazily and as labels, however it is computed."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import hela_dask as hd
+from hela_dask import store as arrays
+from hela_dask.cli import main
+from hela_dask.errors import InputError, MissingInputError
+from hela_dask.storage.metadata import read_image
+from hela_dask.unet.card import CLASSES, EXTRA, Card
+from hela_dask.unet.inference import predict_block
+from hela_dask.unet.model import Model
+from tests.unet.networks import by_grey, stored
+from tests.volumes import make_volume
+
+predicting: Any = importlib.import_module("hela_dask.predict")  # the room, not its function
+SHAPE, VOXEL = (37, 40, 64), (50.0, 40.0, 40.0)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return by_grey(tmp_path_factory.mktemp("model") / "grey", 5)
+
+
+def image() -> NDArray[np.uint8]:
+    rng = np.random.default_rng(0)
+    stripes = np.repeat([75, 125, 175, 225], SHAPE[2] // 4)
+    grey = stripes + rng.normal(0, 5, SHAPE)
+    grey[20] = 7  # a lost slice
+    return grey.round().astype(np.uint8)
+
+
+@pytest.fixture
+def volume_store(tmp_path: Path) -> Path:
+    path = tmp_path / "hela.ome.zarr"
+    target = arrays.create_image(path, SHAPE, "uint8", VOXEL, name="stripes")
+    for z0, z1 in arrays.slabs(target):
+        arrays.write_slab(target, z0, image()[z0:z1])
+    return path
+
+
+@pytest.mark.parametrize("chunks", [(1, 40, 64), (16, 16, 16), (7, 33, 64), (37, 40, 64)])
+def test_any_chunking_gives_the_same_bits_as_the_whole_at_once(
+    model: Model, chunks: tuple[int, int, int]
+) -> None:
+    volume = make_volume(image(), VOXEL, chunks=chunks)
+    levels = hd.grey_levels(volume)
+    assert levels.low is not None
+    assert levels.high is not None
+    whole = predict_block(model, image(), VOXEL, (levels.low, levels.high))
+    found = hd.classify(volume, model.folder)
+    assert list(found) == [*CLASSES, *EXTRA]
+    for at, name in enumerate(found):
+        np.testing.assert_array_equal(found[name].values, whole[..., at])
+    np.testing.assert_array_equal(
+        hd.classify(volume, model.folder)["nucleus"][17:23], whole[17:23, ..., 3]
+    )
+
+
+def test_labels_are_the_likeliest_classes_and_lie_over_the_image(
+    model: Model, volume_store: Path, client: Any
+) -> None:
+    path = hd.predict(volume_store, model.folder, client=client, progress=False)
+    assert path == volume_store / "labels" / "classes"
+    found = read_image(path)
+    assert found.complete
+    assert found.levels[0].voxel_size == VOXEL
+    labels = arrays.read_scratch(path / "0")[:]
+    told = hd.classify(hd.open_volume(volume_store), model.folder)
+    likeliest = np.stack([told[name].values for name in CLASSES]).argmax(0)
+    values = np.array([predicting.VALUES[name] for name in CLASSES])
+    np.testing.assert_array_equal(labels, values[likeliest])
+    assert np.unique(labels).tolist() == [1, 2, 3, 4]
+    assert not volume_store.with_name("hela.predict").exists()
+
+
+def test_what_is_finished_is_not_done_again(
+    model: Model, volume_store: Path, here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+    task = predicting._predict_task
+
+    def stopped(job: Any, unit: Any) -> Any:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(unit.what[0])
+        return task(job, unit)
+
+    def noted(job: Any, unit: Any) -> Any:
+        done.append(unit.what[0])
+        return task(job, unit)
+
+    monkeypatch.setattr(predicting, "run_units", _here(stopped))
+    with pytest.raises(KeyboardInterrupt):
+        hd.predict(volume_store, model.folder, client=here, progress=False)
+    first = list(done)
+    done.clear()
+    monkeypatch.setattr(predicting, "run_units", _here(noted))
+    path = hd.predict(volume_store, model.folder, client=here, progress=False)
+    assert len(first) == 2
+    assert not set(first) & set(done)
+    assert read_image(path).complete
+
+
+def _here(task: Any) -> Any:
+    """Units one after the other, in this process."""
+
+    def run(client: Any, _: Any, job: Any, units: Any, *, markers: Any, **more: Any) -> None:
+        for unit in units:
+            if markers.result(unit.stage, unit.name, unit.fingerprint) is None:
+                task(job, unit)
+
+    return run
+
+
+def test_wrong_models_are_refused_before_anything_is_written(
+    volume_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(MissingInputError, match="no model folder"):
+        hd.predict(volume_store, tmp_path / "nowhere")
+    binary = Card("hybrid", ("cell",), VOXEL, channels="binary")
+    stored(tmp_path / "binary", binary, np.ones((1, 1)), np.zeros(1))
+    with pytest.raises(InputError, match="serves method hybrid alone"):
+        hd.predict(volume_store, tmp_path / "binary")
+    assert main(["predict", str(volume_store), "--model", str(tmp_path / "nowhere")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (volume_store / "labels").exists()
+    assert not volume_store.with_name("hela.predict").exists()
