@@ -95,7 +95,12 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
     """
     folder = Path(path) if str(path) else _shipped()
     if not folder.is_dir():
-        raise MissingInputError(f"no model folder at {folder}")
+        raise MissingInputError(
+            f"no model folder at {folder}"
+            if str(path)
+            else "this installation comes without a model: name one with --model MODEL "
+            "(hela-dask train makes them)"
+        )
     network = folder / NETWORK
     try:
         card = Card.from_dict(json.loads((folder / CARD).read_text(encoding="utf-8")))

@@ -106,11 +106,15 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_what_is_not_a_model_is_named(tmp_path: Path) -> None:
+def test_what_is_not_a_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingInputError, match="no model folder at"):
         find_model(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"card\.json is missing"):
         find_model(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("hela_dask.unet.model._SHIPPED", "nowhere")
+        with pytest.raises(MissingInputError, match="comes without a model: name one with --model"):
+            find_model()
     by_grey(tmp_path / "model")
     (tmp_path / "model" / NETWORK).write_bytes(b"PK broken")
     with pytest.raises(InputError, match="is damaged, or of another Keras"):
