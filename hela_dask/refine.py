@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from hela_dask.greys import GreyLevels, upright_volume
 from hela_dask.kernels import morphology
 from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.painting import grown, paint_cells, paint_nucleus
@@ -325,7 +326,10 @@ class Refiner:
 
 def volume_refiner(
     image: xr.DataArray,
+    slices: slice,
+    levels: GreyLevels,
     decided: Decided,
+    *,
     factors: tuple[int, int],
     parameters: Parameters,
     method: str,
@@ -334,8 +338,12 @@ def volume_refiner(
 
     Parameters
     ----------
-    image : DataArray, (slices, y, x)
-        Upright grey values of whole planes, lazily.
+    image : DataArray, (z, y, x)
+        Grey values as they are stored, lazily.
+    slices : slice
+        Those that are refined.
+    levels : GreyLevels
+        Of the volume.
     decided : Decided
         Of these slices.
     factors : tuple of int
@@ -347,8 +355,10 @@ def volume_refiner(
     """
 
     def read(rows: slice, columns: slice) -> NDArray[Any]:
-        part: NDArray[Any] = image[:, rows, columns].compute(scheduler="synchronous").values
-        return part
+        # Cut out at once: of a part of a part, dask would read whole shards.
+        part = upright_volume(image[slices, rows, columns], levels)
+        grey: NDArray[Any] = part.compute(scheduler="synchronous").values
+        return grey
 
     grid = Grid((image.shape[1], image.shape[2]), voxel_size(image)[1:], factors)
     return Refiner(decided, grid, read, parameters.background.blur, getattr(parameters, method))

@@ -106,8 +106,10 @@ def segment_cell(
     )
     if factors == (1, 1):
         return decided.drop_vars("outline")
-    image = upright_volume(volume[fine_window(window, factors, volume.shape)], levels)
-    fine = _refined(decided, image, factors, thresholds, parameters, method)
+    image = volume[fine_window(window, factors, volume.shape)]
+    fine = _refined(
+        decided, image, factors, thresholds, levels=levels, parameters=parameters, method=method
+    )
     return fine if given is None else _with_background(fine, given)
 
 
@@ -200,10 +202,12 @@ def _refined(
     image: xr.DataArray,
     factors: tuple[int, int],
     thresholds: list[float],
+    *,
+    levels: GreyLevels,
     parameters: Parameters,
     method: str,
 ) -> xr.Dataset:
-    """The masks on the pixels of the upright image, some slices at a time."""
+    """The masks on the pixels of the image, some slices at a time."""
     known = decided.attrs["status"] != "no_resin"
     masks = {name: np.empty(image.shape, dtype=bool) for name in _MASKS}
     for z0 in range(0, image.shape[0], _SLAB):
@@ -219,7 +223,9 @@ def _refined(
             thresholds[part],
             [Outline(1, (0, 0), decided["outline"].values[part])],
         )
-        refiner = volume_refiner(image[part], planes, factors, parameters, method)
+        refiner = volume_refiner(
+            image, part, levels, planes, factors=factors, parameters=parameters, method=method
+        )
         tile = refiner.tile(*(slice(0, length) for length in image.shape[1:]))
         for name, found in zip(_MASKS, tile, strict=True):
             masks[name][part] = np.asarray(found) > 0

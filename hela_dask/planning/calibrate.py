@@ -26,7 +26,7 @@ from hela_dask.assemble import (
     encode_masks,
     read_outlines,
 )
-from hela_dask.greys import grey_levels, upright_volume
+from hela_dask.greys import grey_levels
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.planning.disk import label_levels
@@ -281,11 +281,13 @@ def _refiner(sample: Sample, slab: Slab, decided: Decided) -> Refiner:
     """As a task of the labels makes it."""
     image = open_volume(sample.setup.image.path)
     return volume_refiner(
-        upright_volume(image[slab.z0 : slab.z1], sample.levels),
+        image,
+        slice(slab.z0, slab.z1),
+        sample.levels,
         decided,
-        working_factors(image, sample.volume),
-        sample.knobs,
-        sample.setup.method,
+        factors=working_factors(image, sample.volume),
+        parameters=sample.knobs,
+        method=sample.setup.method,
     )
 
 

@@ -127,13 +127,14 @@ class Pipeline:
     def _read_levels(self) -> None:
         """The volume's grey levels, which all later stages read the image by."""
         knobs = self.setup.parameters
-        of = self.name("levels", knobs.background.polarity, knobs.working)
+        known = [item.name for item in fields(GreyLevels)]
+        of = self.name("levels", knobs.background.polarity, knobs.working, known)
         finished = self.job.markers.result("levels", "volume", of)
         if finished is None:
             self.session.client()  # the current one, which does the reading
             found = asdict(grey_levels(self.job.working(), knobs.background))
             finished = self.job.markers.finish("levels", "volume", of, found)
-        levels = GreyLevels(*(finished[item.name] for item in fields(GreyLevels)))
+        levels = GreyLevels(*(finished[name] for name in known))
         self.job = replace(self.job, levels=levels)
         if levels.inverted:
             self.progress.say("resin is darker than cells: the image is read as its negative")

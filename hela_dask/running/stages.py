@@ -224,11 +224,13 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
         outlines = read_outlines(slab) if factors != (1, 1) else []
         give_back()  # what masks were read and planes were parted with
         refiner = volume_refiner(
-            upright_volume(image[slices], job.levels),
+            image,
+            slices,
+            job.levels,
             Decided(*labels, resin, slab.thresholds, outlines),
-            factors,
-            job.parameters,
-            job.method,
+            factors=factors,
+            parameters=job.parameters,
+            method=job.method,
         )
         job.claim(unit)
         counts = _write_labels(job, slab.z0, refiner)
