@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hela_dask.parameters import PropagateParameters, VolumetricParameters
-from hela_dask.refine import Decided, Grid, Outline, Refiner, Tile
+from hela_dask import store
+from hela_dask.greys import GreyLevels
+from hela_dask.kernels.refining import resin_halo
+from hela_dask.parameters import Parameters, PropagateParameters, VolumetricParameters
+from hela_dask.refine import Decided, Grid, Outline, Refiner, Tile, volume_refiner
 from hela_dask.storage.groups import planned
+from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.slab_writer import slab_tiles
+from hela_dask.volume import open_volume
 
 Method = VolumetricParameters | PropagateParameters
 Factors = tuple[int, int]
@@ -136,3 +142,43 @@ def test_tiles_of_labels_begin_where_pixels_of_the_working_level_do(factor: int)
         levels = planned((9, y, x), np.uint16, (50.0, 10.0, 10.0), None, None, tiled=True)
         starts = {part.start for tile in slab_tiles(levels) for part in tile}
         assert all(start % factor == 0 for start in starts)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_tile_is_read_with_the_pixels_around_it_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inverted: bool
+) -> None:
+    shape, pixel, factors = (8, 512, 512), (10.0, 10.0), (4, 4)
+    target = store.create_image(
+        tmp_path / "a.ome.zarr", shape, "uint8", (50.0, *pixel), name="a",
+        chunks=(1, 64, 64), shards=(8, 256, 256),
+    )  # fmt: skip
+    image = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    store.write_slab(target, 0, image)
+    resin = np.zeros((4, 128, 128), dtype=bool)
+    resin[:, :, 40:80] = True
+    none = np.zeros(resin.shape, np.uint16)
+    read: list[int] = []
+    fetch = StoredArray.__getitem__
+
+    def noted(self: StoredArray, selection: Any) -> NDArray[Any]:
+        found = fetch(self, selection)
+        read.append(found.size)
+        return found
+
+    monkeypatch.setattr(StoredArray, "__getitem__", noted)
+    of = volume_refiner(
+        open_volume(tmp_path / "a.ome.zarr"),
+        slice(2, 6),
+        GreyLevels(inverted),
+        Decided(none, none, none, resin, (150.0,) * 4, []),
+        factors=factors,
+        parameters=Parameters(),
+        method="volumetric",
+    )
+    tile = of.tile(slice(0, 256), slice(128, 256))
+    halo = resin_halo(Parameters().background.blur, pixel)
+    most = 4 * (256 + halo[0] + 32) * (128 + 2 * (halo[1] + 32))
+    assert tile.background.shape == (4, 256, 128)
+    assert 4 * 256 * 128 <= sum(read) <= most  # whole shards would be twice as much and more
+    assert most < 8 * 256 * 512 / 2
