@@ -11,9 +11,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from hela_dask.kernels import morphology, stack
-from hela_dask.kernels.instances import nearest_piece, nucleus_pieces, own_slice, partition
+from hela_dask.kernels.instances import (
+    nearest_piece,
+    nucleus_pieces,
+    own_slice,
+    partition,
+    thick,
+    thin,
+)
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods import NO_RESIN, Masks, find_network
 from hela_dask.methods.slices import odd
@@ -67,6 +75,8 @@ class _Region:
         p: UnetParameters,
     ) -> None:
         self._names, self._voxel, self._p = model.card.classes, voxel, p
+        z, y, x = (max(1, int(p.grid / size)) for size in voxel)
+        self._step, self._grid = (z, y, x), (z * voxel[0], y * voxel[1], x * voxel[2])
         self._classes, self._hard = (np.empty(image.shape, np.uint8) for _ in range(2))
         outputs = model.card.outputs
         at = {name: outputs.index(name) for name in ("resin", *EXTRA) if name in outputs}
@@ -92,11 +102,11 @@ class _Region:
     def masks(self, background: Mask, centre: tuple[int, int, int]) -> Masks:
         """The nucleus nearest to the centre, and its share of the tissue."""
         p, voxel = self._p, self._voxel
-        nuclei = nucleus_pieces(self._is("nucleus"), p.neck, p.smallest_nucleus, voxel)
-        own = nearest_piece(nuclei, centre, voxel, p.search)
-        nucleus = nuclei == own if own else np.zeros(nuclei.shape, dtype=bool)
-        for z in np.flatnonzero(nucleus.any(axis=(1, 2))):
-            nucleus[z] = ~morphology.remove_pieces(~nucleus[z], p.smallest_hole, voxel[1:])
+        nucleus, step = self._is("nucleus"), self._step
+        nuclei = nucleus_pieces(nucleus, p.neck, p.smallest_nucleus, voxel, step)
+        spot = tuple(at // by for at, by in zip(centre, step, strict=True))
+        own = nearest_piece(nuclei, spot, self._grid, p.search)
+        self._keep(nucleus, nuclei, own)
         if not background.any():
             return self._delivered(nucleus, nucleus.copy(), "no_resin", NO_RESIN)
         if not own:
@@ -108,27 +118,27 @@ class _Region:
         cell = self._cell(nucleus, nuclei, own, ~background & ~self._is("resin"))
         return self._delivered(nucleus & cell, cell)
 
+    def _keep(self, nucleus: Mask, nuclei: NDArray[np.int32], own: int) -> None:
+        """Of all nuclei one, in place; without holes that are too small to be real."""
+        # Voxels between those of the grid are the nucleus' whose next one they are.
+        near = np.stack([ndimage.maximum_filter(plane == own, 3) for plane in nuclei])
+        near &= (nuclei == own) | (nuclei == 0)
+        hole, pixel = self._p.smallest_hole, self._voxel[1:]
+        for z, shown in enumerate(nucleus.any(axis=(1, 2))):
+            if shown and own:
+                nucleus[z] &= thick(near, z, nucleus.shape[1:], self._step)
+                nucleus[z] = ~morphology.remove_pieces(~nucleus[z], hole, pixel)
+            else:
+                nucleus[z] = False
+
     def _cell(self, nucleus: Mask, nuclei: NDArray[np.int32], own: int, tissue: Mask) -> Mask:
         """The share of the tissue that the nucleus gets, cleaned slice by slice."""
-        p, voxel = self._p, self._voxel
-        step = [max(1, int(p.grid / size)) for size in voxel]
-        grid = tuple(slice(by // 2, None, by) for by in step)
-        shares = partition(
-            np.ascontiguousarray(tissue[grid]),
-            np.ascontiguousarray(self._hard[grid]),
-            nuclei[grid],
-            p.side,
-            tuple(by * size for by, size in zip(step, voxel, strict=True)),
-        )
-        mine = shares == own
-        del shares
-        z_at, y_at, x_at = (
-            np.minimum(np.arange(length) // by, short - 1)
-            for length, by, short in zip(nucleus.shape, step, mine.shape, strict=True)
-        )
+        p, voxel, step = self._p, self._voxel, self._step
+        hard = thin(self._hard, step)
+        mine = partition(thin(tissue, step), hard, nuclei, p.side, self._grid) == own
         cell = np.zeros(nucleus.shape, dtype=bool)
         for z, inside in enumerate(nucleus):
-            plane = mine[z_at[z]][np.ix_(y_at, x_at)] & tissue[z]
+            plane = thick(mine, z, inside.shape, step) & tissue[z]
             cell[z] = own_slice(plane | inside, inside, p.neck, voxel[1:])
         stack.bridge_gaps(cell)
         stack.majority(cell, odd(p.smoothing / voxel[0]))

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.kernels.instances import nearest_piece, nucleus_pieces, own_slice, partition
+from hela_dask.kernels.instances import (
+    nearest_piece,
+    nucleus_pieces,
+    own_slice,
+    partition,
+    thick,
+    thin,
+)
 
 VOXEL = (50.0, 40.0, 40.0)
 SHAPE = (12, 80, 160)
@@ -29,16 +36,20 @@ def test_touching_nuclei_are_two_and_specks_are_none() -> None:
     nuclei = LEFT | RIGHT
     nuclei[6, 38:42, 60:95] = True  # a bridge of 160 nm
     nuclei[2, 5:8, 5:8] = True
-    pieces = nucleus_pieces(nuclei, 80.0, 0.5, VOXEL)
+    pieces = nucleus_pieces(nuclei, 80.0, 0.5, VOXEL, (1, 1, 1))
     assert pieces.max() == 2
     assert pieces[6, 40, 40] == 1
     assert pieces[6, 40, 110] == 2
     assert pieces[2, 6, 6] == 0
     np.testing.assert_array_equal(pieces > 0, nuclei & (pieces > 0))
     assert (pieces > 0)[LEFT | RIGHT].all()
-    wide = nucleus_pieces(nuclei, 40.0, 0.5, VOXEL)
+    wide = nucleus_pieces(nuclei, 40.0, 0.5, VOXEL, (1, 1, 1))
     assert wide.max() == 1  # the bridge is wider than that neck
-    assert nucleus_pieces(nuclei, 80.0, 50.0, VOXEL).max() == 0
+    assert nucleus_pieces(nuclei, 80.0, 50.0, VOXEL, (1, 1, 1)).max() == 0
+    coarse = nucleus_pieces(nuclei, 80.0, 0.5, VOXEL, (2, 2, 2))
+    agree = coarse == thin(pieces, (2, 2, 2))
+    assert agree.mean() > 0.99
+    assert (thick(coarse, 7, SHAPE[1:], (2, 2, 2)) == pieces[7]).mean() > 0.97
 
 
 def test_the_nearest_piece_is_told_by_its_nearest_voxel() -> None:
