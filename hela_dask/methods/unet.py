@@ -124,8 +124,8 @@ class _Region:
         near = np.stack([ndimage.maximum_filter(plane == own, 3) for plane in nuclei])
         near &= (nuclei == own) | (nuclei == 0)
         hole, pixel = self._p.smallest_hole, self._voxel[1:]
-        for z, shown in enumerate(nucleus.any(axis=(1, 2))):
-            if shown and own:
+        for z in range(len(nucleus)):
+            if own and nucleus[z].any():
                 nucleus[z] &= thick(near, z, nucleus.shape[1:], self._step)
                 nucleus[z] = ~morphology.remove_pieces(~nucleus[z], hole, pixel)
             else:

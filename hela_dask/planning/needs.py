@@ -30,7 +30,7 @@ _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, dista
 _BACKGROUND_VOXEL = 2  # of a slab: votes, the resin
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
 # Of a window: membranes, masks; and of its slices that are filtered at a time.
-_SEGMENT_VOXEL = {"volumetric": 7, "propagate": 7, "unet": 16, "hybrid": 8}
+_SEGMENT_VOXEL = {"volumetric": 7, "propagate": 7, "unet": 12, "hybrid": 8}
 _BLOCK_VOXEL = {"volumetric": 19, "propagate": 25, "unet": 0, "hybrid": 0}
 _NETWORK = {"unet": 640 * 2**20, "hybrid": 640 * 2**20}  # TensorFlow, and a network at work
 _BLOCK = 40  # slices
