@@ -16,7 +16,7 @@ from hela_dask.errors import InputError, MissingDependencyError, MissingInputErr
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Cluster", "connect", "read_cluster", "slurm_cluster"]
+__all__ = ["Cluster", "check_client", "connect", "read_cluster", "slurm_cluster"]
 
 _KEYS = ("scheduler", "workers", "options")
 
@@ -87,6 +87,20 @@ def read_cluster(
     raise ParameterError(
         f"--cluster {text!r} is neither 'local', nor an address (tcp://host:8786), nor a .yaml file"
     )
+
+
+def check_client(
+    client: Client | None, spec: str | Path, workers: int | None, memory: str | int | None
+) -> None:
+    """A client of the caller's own leaves no choice of cluster.
+
+    Raises
+    ------
+    ParameterError
+        When both are given.
+    """
+    if client is not None and (spec != "local" or workers or memory):
+        raise ParameterError("give either a client of your own, or cluster, workers and memory")
 
 
 @contextlib.contextmanager

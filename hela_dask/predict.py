@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +11,21 @@ import numpy as np
 
 import hela_dask
 from hela_dask import store as arrays
-from hela_dask.cluster import read_cluster
-from hela_dask.errors import ParameterError
+from hela_dask.cluster import check_client, read_cluster
+from hela_dask.errors import ExistsError
 from hela_dask.greys import GreyLevels, grey_levels
 from hela_dask.running.dispatch import Unit, run_units
+from hela_dask.running.levels import remembered_levels
 from hela_dask.running.lock import Lock, hold
 from hela_dask.running.markers import Markers, fingerprint, fingerprint_files
+from hela_dask.running.prepare import run_folder
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
 from hela_dask.running.stages import load, measured
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.unet.card import Card
-from hela_dask.unet.lazily import classifier, classify_block, neighbours
+from hela_dask.unet.lazily import classifier, classify_slices, neighbours
 from hela_dask.unet.model import find_model
 from hela_dask.volume import voxel_size, working_volume
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["LABELS", "VALUES", "predict"]
 
 LABELS = "classes"
+_OWN = ("done", "lock", "performance.html")  # of the folder that remembers what is finished
 VALUES = {"envelope": 1, "nucleus": 2, "cell": 3, "resin": 4}
 """Label values, as the published maps have them."""
 _COLORS = {
@@ -111,12 +114,12 @@ def predict(
         For input that cannot be used, before anything is written: see :mod:`hela_dask.errors`.
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
-    if client is not None and (cluster != "local" or workers or memory):
-        raise ParameterError("give either a client of your own, or cluster, workers and memory")
+    check_client(client, cluster, workers, memory)
     image = read_image(store)
     folder, card, digest = classifier(model)
     owner = image.path if labels is None else local_path(labels)
-    begun = _folder(image.path) if out is None else local_path(out)
+    begun = run_folder(image.path, out, "predict")
+    _check_folder(begun)
     pixel = min(card.voxel_size[1:])
     volume = working_volume(image.path, pixel)
     with RunProgress(progress) as display, storage_errors(begun):
@@ -130,6 +133,11 @@ def predict(
             progress=display,
             begin=lambda: None,
         )
+
+        def find() -> GreyLevels:
+            session.client()  # the current one, which does the reading
+            return grey_levels(volume)
+
         with hold(begun) as lock, session:
             target = _create(owner, volume, image, begun, overwrite)
             job = _Job(
@@ -138,7 +146,7 @@ def predict(
                 str(folder.absolute()),
                 pixel,
                 lock,
-                _levels(volume, session, Markers(begun / "done"), digest),
+                remembered_levels(Markers(begun / "done"), digest, find),
             )
             of = fingerprint(
                 "predict",
@@ -147,18 +155,11 @@ def predict(
                 job.levels,
                 fingerprint_files(image.path, skip=["labels"]),
             )
-            finished = set(arrays.finished_slabs(target))
-            units = []
-            for z0, z1 in arrays.slabs(target):
-                name = f"z{z0:05d}"
-                if (z0, z1) not in finished:
-                    job.markers.forget("predict", name)
-                units.append(Unit("predict", name, of, (z0, z1), float(z1 - z0)))
             run_units(
                 session.client,
                 _predict_task,
                 job,
-                units,
+                _units(target, job.markers, of),
                 markers=job.markers,
                 progress=display,
                 kind="slabs",
@@ -169,11 +170,24 @@ def predict(
     return target.path
 
 
-def _folder(store: Path) -> Path:
-    name = store.absolute().name
-    for suffix in (".ome.zarr", ".zarr"):
-        name = name.removesuffix(suffix)
-    return store.absolute().with_name(f"{name}.predict")
+def _check_folder(folder: Path) -> None:
+    """It is removed in the end, so it holds nothing else."""
+    if folder.exists() and not folder.is_dir():
+        raise ExistsError(f"{folder} is a file: choose another --out")
+    others = sorted(path.name for path in folder.glob("*") if path.name not in _OWN)
+    if others:
+        raise ExistsError(f"{folder} holds something else ({others[0]}): choose another --out")
+
+
+def _units(target: Image, markers: Markers, of: str) -> list[Unit]:
+    """A unit a slab; what is not there is not finished, whatever its marker says."""
+    finished, units = set(arrays.finished_slabs(target)), []
+    for z0, z1 in arrays.slabs(target):
+        name = f"z{z0:05d}"
+        if (z0, z1) not in finished:
+            markers.forget("predict", name)
+        units.append(Unit("predict", name, of, (z0, z1), float(z1 - z0)))
+    return units
 
 
 def _create(owner: Path, volume: xr.DataArray, image: Image, run: Path, overwrite: bool) -> Image:
@@ -191,15 +205,6 @@ def _create(owner: Path, volume: xr.DataArray, image: Image, run: Path, overwrit
     )
 
 
-def _levels(volume: xr.DataArray, session: Session, markers: Markers, digest: str) -> GreyLevels:
-    """The volume's grey values, found once."""
-    found = markers.result("levels", "volume", digest)
-    if found is None:
-        session.client()  # the current one, which does the reading
-        found = markers.finish("levels", "volume", digest, asdict(grey_levels(volume)))
-    return GreyLevels(*(found[item.name] for item in fields(GreyLevels)))
-
-
 def _predict_task(job: _Job, unit: Unit) -> dict[str, Any]:
     """The classes of a slab."""
     z0, z1 = unit.what
@@ -210,14 +215,14 @@ def _predict_task(job: _Job, unit: Unit) -> dict[str, Any]:
         first = max(0, z0 - halo)
         block = load(volume[first : z1 + halo]).values
         values = np.array([VALUES[name] for name in card.classes], np.uint8)
-        planes = [
-            values[
-                classify_block(
-                    block, voxel=voxel, levels=job.levels, wanted=slice(z, z + 1), model=job.model
-                )[0, ..., : len(values)].argmax(-1)
-            ]
-            for z in range(z0 - first, z1 - first)
-        ]
+        told = classify_slices(
+            block,
+            voxel=voxel,
+            levels=job.levels,
+            wanted=slice(z0 - first, z1 - first),
+            model=job.model,
+        )
+        planes = [values[found[..., : len(values)].argmax(-1)] for found in told]
         job.lock.check()
         with arrays.slab_writer(job.labels, z0, downsample="nearest") as writer:
             slab = np.stack(planes)

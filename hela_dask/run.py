@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hela_dask.cluster import Cluster, read_cluster
-from hela_dask.errors import NothingToDoError, ParameterError
+from hela_dask.cluster import Cluster, check_client, read_cluster
+from hela_dask.errors import NothingToDoError
 from hela_dask.link import of_cells
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
@@ -122,8 +122,7 @@ def run(
     >>> result = run("hela.ome.zarr")  # doctest: +SKIP
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
-    if client is not None and (cluster != "local" or workers or memory):
-        raise ParameterError("give either a client of your own, or cluster, workers and memory")
+    check_client(client, cluster, workers, memory)
     setup = prepare(
         store,
         out,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import hela_dask as hd
 from hela_dask import store as arrays
 from hela_dask.cli import main
-from hela_dask.errors import InputError, MissingInputError
+from hela_dask.errors import ExistsError, InputError, MissingInputError
 from hela_dask.storage.metadata import read_image
 from hela_dask.unet.card import CLASSES, EXTRA, Card
 from hela_dask.unet.inference import predict_block
@@ -134,3 +134,15 @@ def test_wrong_models_are_refused_before_anything_is_written(
     assert capsys.readouterr().err.count("\n") == 1
     assert not (volume_store / "labels").exists()
     assert not volume_store.with_name("hela.predict").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(
+    model: Model, volume_store: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("years of it")
+    with pytest.raises(ExistsError, match=r"holds something else \(thesis\.txt\)"):
+        hd.predict(volume_store, model.folder, tmp_path / "work", progress=False)
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["thesis.txt"]
+    with pytest.raises(ExistsError, match="is a file"):
+        hd.predict(volume_store, model.folder, tmp_path / "work" / "thesis.txt", progress=False)

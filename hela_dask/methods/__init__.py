@@ -17,6 +17,7 @@ from hela_dask.parameters import Parameters
 
 if TYPE_CHECKING:
     from hela_dask.unet.card import Card
+    from hela_dask.unet.model import Model
 
 __all__ = [
     "CLASSICAL",
@@ -28,6 +29,7 @@ __all__ = [
     "Trace",
     "find_network",
     "get_method",
+    "load_network",
 ]
 
 NO_RESIN = "no resin is visible in the region, so the cell cannot be told from its neighbours"
@@ -141,6 +143,20 @@ def find_network(name: str, parameters: Parameters) -> tuple[Path, Card, str] | 
             f"one that tells the cell from what is darker than resin: {_TRAIN_HYBRID} writes it"
         )
     return found
+
+
+def load_network(name: str, parameters: Parameters) -> Model:
+    """The network of a method, once a process.
+
+    Raises
+    ------
+    HelaDaskError
+        As :func:`find_network`, and when it cannot be loaded.
+    """
+    from hela_dask.unet.model import load_model
+
+    find_network(name, parameters)  # tells what the method needs
+    return load_model(getattr(parameters, name).model)
 
 
 def get_method(name: str) -> Method:

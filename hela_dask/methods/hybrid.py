@@ -14,12 +14,11 @@ from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.hybrid import NucleusSteps, nucleus_plane, preprocess_plane
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.kernels.nucleus import envelope_ring
-from hela_dask.methods import NO_RESIN, Masks, find_network
+from hela_dask.methods import NO_RESIN, Masks, load_network
 from hela_dask.methods.slices import blank
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import HybridParameters, Parameters
 from hela_dask.unet.inference import predict_block
-from hela_dask.unet.model import load_model
 
 __all__ = ["CELL", "hybrid"]
 
@@ -77,8 +76,7 @@ def _cell(
 ) -> Mask:
     """What the U-Net takes for the cell, without resin, in one piece."""
     p = parameters.hybrid.chosen()
-    find_network("hybrid", parameters)  # tells what is needed
-    model = load_model(p.model)
+    model = load_network("hybrid", parameters)
     tissue = np.stack([preprocess_plane(plane, voxel[1:], p) for plane in image])
     told = predict_block(model, tissue, voxel, (0.0, 1.0))[..., 0]
     if trace is not None:

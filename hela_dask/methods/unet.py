@@ -23,13 +23,13 @@ from hela_dask.kernels.instances import (
     thin,
 )
 from hela_dask.kernels.levels import GreyLevels
-from hela_dask.methods import NO_RESIN, Masks, find_network
+from hela_dask.methods import NO_RESIN, Masks, load_network
 from hela_dask.methods.slices import odd
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters, UnetParameters
 from hela_dask.unet.card import EXTRA
 from hela_dask.unet.inference import predict_slices
-from hela_dask.unet.model import Model, load_model
+from hela_dask.unet.model import Model
 
 __all__ = ["unet"]
 
@@ -58,8 +58,7 @@ def unet(
         When the model does not tell resin, cells and nuclei.
     """
     p = parameters.unet
-    find_network("unet", parameters)  # tells classes that are enough
-    model = load_model(p.model)
+    model = load_network("unet", parameters)
     return _Region(model, image, voxel, levels, p).masks(background, centre)
 
 

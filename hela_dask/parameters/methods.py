@@ -18,6 +18,16 @@ __all__ = [
 ]
 
 
+class _Inset:
+    """A nucleus ends so far inside the middle of its envelope, whatever the pixels."""
+
+    envelope: float
+
+    def inset(self, pixel: tuple[float, ...]) -> float:
+        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x)."""
+        return self.envelope
+
+
 @dataclass(frozen=True)
 class MethodParameters(Stage):
     """What the classical methods share: membranes, where a nucleus starts, how cells are parted."""
@@ -41,7 +51,7 @@ class MethodParameters(Stage):
 
 
 @dataclass(frozen=True)
-class PropagateParameters(MethodParameters):
+class PropagateParameters(_Inset, MethodParameters):
     """Nucleus and cell, slice by slice from the centre (J. Imaging 2021, sections 2.5 and 2.6)."""
 
     clearance: float = knob(100.0, "distance that super-pixels keep from membranes, nm")
@@ -53,10 +63,6 @@ class PropagateParameters(MethodParameters):
     inside: float = knob(100.0, "the outline lies further out than this inside the core, nm")
     outside: float = knob(120.0, "and nearer than this outside it, nm")
     envelope: float = knob(60.0, "from the middle of the envelope to the nucleus' outline, nm")
-
-    def inset(self, pixel: tuple[float, ...]) -> float:
-        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x)."""
-        return self.envelope
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ class VolumetricParameters(MethodParameters):
 
 
 @dataclass(frozen=True)
-class UnetParameters(Stage):
+class UnetParameters(_Inset, Stage):
     """Nucleus and cell from what a network tells of each voxel (PLoS ONE 2020)."""
 
     model: str = name_knob("", "folder of the model; empty: the one that comes with hela_dask")
@@ -106,13 +112,9 @@ class UnetParameters(Stage):
     envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
     line_sigma: float = knob(50.0, "scale of the envelope's line on finer pixels, nm", low=1.0)
 
-    def inset(self, pixel: tuple[float, ...]) -> float:
-        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x)."""
-        return self.envelope
-
 
 @dataclass(frozen=True)
-class HybridParameters(Stage):
+class HybridParameters(_Inset, Stage):
     """The cell by a U-Net on what is darker than resin, its nucleus by edges (Hosangadi et al.)."""
 
     model: str = name_knob("", "folder of the model, as hela-dask train --model hybrid writes it")
@@ -156,10 +158,6 @@ class HybridParameters(Stage):
     envelope: float = knob(60.0, "from the nucleus to the middle of its envelope, nm")
     envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
     line_sigma: float = knob(50.0, "scale of the envelope's line on finer pixels, nm", low=1.0)
-
-    def inset(self, pixel: tuple[float, ...]) -> float:
-        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x)."""
-        return self.envelope
 
     @property
     def published(self) -> bool:

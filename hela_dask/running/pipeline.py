@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from hela_dask.planning.needs import BACKGROUND_SLAB, window_need
 from hela_dask.regions import Region, cell_regions, with_regions
 from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.dispatch import Unit, run_units
+from hela_dask.running.levels import remembered_levels
 from hela_dask.running.markers import fingerprint
 from hela_dask.running.prepare import Setup, made_by
 from hela_dask.running.progress import RunProgress
@@ -127,14 +128,13 @@ class Pipeline:
     def _read_levels(self) -> None:
         """The volume's grey levels, which all later stages read the image by."""
         knobs = self.setup.parameters
-        known = [item.name for item in fields(GreyLevels)]
-        of = self.name("levels", knobs.background.polarity, knobs.working, known)
-        finished = self.job.markers.result("levels", "volume", of)
-        if finished is None:
+        of = self.name("levels", knobs.background.polarity, knobs.working)
+
+        def find() -> GreyLevels:
             self.session.client()  # the current one, which does the reading
-            found = asdict(grey_levels(self.job.working(), knobs.background))
-            finished = self.job.markers.finish("levels", "volume", of, found)
-        levels = GreyLevels(*(finished[name] for name in known))
+            return grey_levels(self.job.working(), knobs.background)
+
+        levels = remembered_levels(self.job.markers, of, find)
         self.job = replace(self.job, levels=levels)
         if levels.inverted:
             self.progress.say("resin is darker than cells: the image is read as its negative")

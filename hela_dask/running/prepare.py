@@ -161,15 +161,15 @@ def prepare(
     )
 
 
-def run_folder(store: Path, out: str | Path | None) -> Path:
+def run_folder(store: Path, out: str | Path | None, suffix: str = "run") -> Path:
     """The run folder: as asked for, or the store's name with ``.run``, beside it."""
     if out is not None:
         return local_path(out)
     store = store.absolute()
     name = store.name
-    for suffix in (".ome.zarr", ".zarr"):
-        name = name.removesuffix(suffix)
-    return store.with_name(f"{name}.run")
+    for ending in (".ome.zarr", ".zarr"):
+        name = name.removesuffix(ending)
+    return store.with_name(f"{name}.{suffix}")
 
 
 def _parameters(given: Parameters | Mapping[str, Any] | str | Path | None) -> Parameters:

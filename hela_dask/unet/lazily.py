@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import find_model, load_model
 from hela_dask.volume import voxel_size
 
-__all__ = ["SLAB", "classifier", "classify", "classify_block", "neighbours"]
+__all__ = ["SLAB", "classifier", "classify", "classify_slices", "neighbours"]
 
 SLAB = 16
 """Slices in a task."""
@@ -76,7 +77,7 @@ def classify(
         block = data[first : stop + halo].rechunk(-1)
         parts.append(
             block.map_blocks(
-                classify_block,
+                _classify_block,
                 voxel=voxel,
                 levels=known,
                 wanted=slice(z0 - first, stop - first),
@@ -122,15 +123,20 @@ def neighbours(card: Card, voxel: tuple[float, float, float]) -> int:
     return max(half, math.ceil(half * card.voxel_size[0] / voxel[0]))
 
 
-def classify_block(
+def classify_slices(
     block: NDArray[Any],
     *,
     voxel: tuple[float, float, float],
     levels: GreyLevels,
     wanted: slice,
     model: str,
-) -> NDArray[np.uint8]:
-    """The wanted slices of a block of grey values as they are stored, (z, y, x, outputs)."""
+) -> Iterator[NDArray[np.uint8]]:
+    """The wanted slices of a block of grey values as they are stored, (y, x, outputs) each."""
     greys = levels.low or 0.0, levels.high or 0.0  # where nothing is shown, nothing is told
     seen = upright(block, levels.inverted)
-    return np.stack(list(predict_slices(load_model(model), seen, voxel, greys, wanted)))
+    return predict_slices(load_model(model), seen, voxel, greys, wanted)
+
+
+def _classify_block(block: NDArray[Any], **how: Any) -> NDArray[np.uint8]:
+    """The same, (z, y, x, outputs)."""
+    return np.stack(list(classify_slices(block, **how)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,33 +163,44 @@ def _basic(x: Any, width: int, name: str, strides: int, dilation: int) -> Any:
 
 _SOURCE = "Karabağ et al., PLoS ONE 2020; the batch follows from their iterations"
 
-VGG16 = Architecture(
-    name="vgg16",
-    title="VGG16 with a decoder like SegNet's (Karabağ et al., PLoS ONE 2020)",
-    classes=CLASSES,
-    channels="repeated",
-    plane=PLANE,
-    multiple=1,
-    build=build_vgg16,
-    recipe=Recipe(optimiser="sgd", rate=1e-3, batch=4, epochs=100, source=_SOURCE),
+
+def _encoder(
+    name: str, title: str, build: Callable[..., Any], *, rate: float, batch: int, epochs: int
+) -> Architecture:
+    """Of whole planes, as in that paper."""
+    return Architecture(
+        name=name,
+        title=f"{title} (Karabağ et al., PLoS ONE 2020)",
+        classes=CLASSES,
+        channels="repeated",
+        plane=PLANE,
+        multiple=1,
+        build=build,
+        recipe=Recipe(optimiser="sgd", rate=rate, batch=batch, epochs=epochs, source=_SOURCE),
+    )
+
+
+VGG16 = _encoder(
+    "vgg16",
+    "VGG16 with a decoder like SegNet's",
+    build_vgg16,
+    rate=1e-3,
+    batch=4,
+    epochs=100,
 )
-RESNET18 = Architecture(
-    name="resnet18",
-    title="ResNet18 with a head like DeepLab v3+'s (Karabağ et al., PLoS ONE 2020)",
-    classes=CLASSES,
-    channels="repeated",
-    plane=PLANE,
-    multiple=1,
-    build=build_resnet18,
-    recipe=Recipe(optimiser="sgd", rate=9e-5, batch=8, epochs=30, source=_SOURCE),
+RESNET18 = _encoder(
+    "resnet18",
+    "ResNet18 with a head like DeepLab v3+'s",
+    build_resnet18,
+    rate=9e-5,
+    batch=8,
+    epochs=30,
 )
-INCEPTION = Architecture(
-    name="inception-resnet-v2",
-    title="Inception-ResNet-v2 with a head like DeepLab v3+'s (Karabağ et al., PLoS ONE 2020)",
-    classes=CLASSES,
-    channels="repeated",
-    plane=PLANE,
-    multiple=1,
-    build=build_inception,
-    recipe=Recipe(optimiser="sgd", rate=9e-5, batch=8, epochs=30, source=_SOURCE),
+INCEPTION = _encoder(
+    "inception-resnet-v2",
+    "Inception-ResNet-v2 with a head like DeepLab v3+'s",
+    build_inception,
+    rate=9e-5,
+    batch=8,
+    epochs=30,
 )
