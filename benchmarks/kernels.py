@@ -32,6 +32,7 @@ from hela_dask.kernels.background import background_block
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.kernels.distance import distance_slice
 from hela_dask.kernels.filters import gaussian
+from hela_dask.kernels.owned import Owned
 from hela_dask.methods import DEFAULT_METHOD, Masks, get_method
 from hela_dask.methods.cells import segment_slices
 from hela_dask.parameters import Parameters
@@ -176,7 +177,8 @@ def own_steps(stack: Slices, clock: Timer) -> tuple[dict[str, float], dict[str, 
                 part.astype(np.uint16) for part in (masks.nucleus, masks.cell, masks.envelope)
             )
             outlines = [Outline(1, (0, 0), masks.outline)]
-        decided = Decided(nuclei, cells, envelope, resin, thresholds, outlines)
+        labels = Owned.of(nuclei, cells, envelope, resin)
+        decided = Decided(labels, thresholds, outlines)
         return Refiner(decided, grid, lambda y, x: stack.image[:, y, x], blur, p)
 
     whole = tuple(slice(0, length) for length in grid.shape)

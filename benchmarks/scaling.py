@@ -2,8 +2,7 @@
 
 A phantom of two cells is mirror-tiled to 4 and 16 times its plane, and that to 4 times its depth:
 each volume holds the same cells, only more of them, and all are whole. Each is run with one and
-with two workers. The windows are as wide as a cell's share of the unit, so they are alike at all
-sizes.
+with two workers. The windows fit into the unit around its cells, so they are alike at all sizes.
 
 What is measured is kept in ``FOLDER/scaling.json``, a run at a time, so that the same command goes
 on where it was interrupted; ``--write`` puts figures and figure beside the page.
@@ -40,9 +39,10 @@ MULTIPLES = (1, 4, 16, 64)
 PLANE = 16
 FLAT = 1.15
 PER_VOXEL = 1.3
-DIAMETER, EXTENT = 8.0, (8500.0, 12800.0, 25600.0)  # µm; nm of a unit with two cells side by side
-# As wide as a cell's half of the unit.
-PARAMETERS = {"region": {"width": 12800.0, "depth": 8500.0, "room": 1.5, "cut_room": 1.5}}
+# µm; nm of a unit with two cells side by side; and the one of ten whose cells lie most inward.
+DIAMETER, EXTENT, SEED = 7.0, (8500.0, 12800.0, 25600.0), 9
+# Windows that the unit holds around both cells: no volume cuts them, so all are of one size.
+PARAMETERS = {"region": {"width": 10000.0, "depth": 7500.0, "room": 1.0, "cut_room": 1.0}}
 
 
 def tiles(multiple: int) -> tuple[int, int, int]:
@@ -70,7 +70,13 @@ def make_volume(folder: Path, multiple: int, voxel: tuple[float, float, float]) 
     if not _complete(unit):
         shape = [round(length / size) for length, size in zip(EXTENT, voxel, strict=True)]
         hd.make_phantom(
-            unit, shape=shape, cells=2, diameter=DIAMETER, voxel_size=voxel, overwrite=True
+            unit,
+            shape=shape,
+            cells=2,
+            diameter=DIAMETER,
+            voxel_size=voxel,
+            seed=SEED,
+            overwrite=True,
         )
     if _complete(path):
         return path

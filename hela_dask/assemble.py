@@ -6,7 +6,7 @@ import colorsys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,12 @@ from hela_dask import store
 from hela_dask.errors import InputError
 from hela_dask.kernels.conflicts import Claim, resolve_slice
 from hela_dask.kernels.leftovers import Around, join_leftovers, leftover_halo
+from hela_dask.kernels.owned import CELL, ENVELOPE, LABEL_DTYPE, NUCLEUS, OUTLINE, Owned
 from hela_dask.parameters import AssembleParameters
 from hela_dask.refine import Outline
 
 __all__ = [
-    "LABEL_DTYPE",
     "CellMasks",
-    "Labels",
     "Slab",
     "assemble_slab",
     "check_labels",
@@ -34,11 +33,7 @@ __all__ = [
     "read_outlines",
 ]
 
-LABEL_DTYPE = np.dtype(np.uint16)
-"""Of the labels of nuclei, cells and envelopes: a microscope's volume holds some hundred cells."""
-
-_NUCLEUS, _CELL, _ENVELOPE, _OUTLINE = 1, 2, 4, 8
-_CLAIMED = _NUCLEUS | _CELL | _ENVELOPE
+_CLAIMED = NUCLEUS | CELL | ENVELOPE
 
 
 @dataclass(frozen=True)
@@ -67,14 +62,6 @@ class CellMasks:
     fingerprint: str = ""
     centre: tuple[int, int, int] | None = None
     yields: tuple[int, ...] = ()
-
-
-class Labels(NamedTuple):
-    """Instance labels of some slices, each (slices, y, x) of uint16."""
-
-    nuclei: npt.NDArray[np.uint16]
-    cells: npt.NDArray[np.uint16]
-    envelope: npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -116,14 +103,14 @@ def encode_masks(
     nucleus and, if there is a cell, inside that. The outline is the nucleus up to the middle of
     its envelope, if not given the nucleus; it claims nothing.
     """
-    bits = nucleus.astype(np.uint8) * np.uint8(_NUCLEUS)
+    bits = nucleus.astype(np.uint8) * np.uint8(NUCLEUS)
     ring = envelope & ~nucleus
     if cell.any():
-        bits[cell | nucleus] |= _CELL
+        bits[cell | nucleus] |= CELL
         ring &= cell
-    bits[ring] |= _ENVELOPE
+    bits[ring] |= ENVELOPE
     if nucleus.any():
-        bits[nucleus if outline is None else outline] |= _OUTLINE
+        bits[nucleus if outline is None else outline] |= OUTLINE
     return bits
 
 
@@ -204,7 +191,7 @@ def plan_slabs(
 
 def assemble_slab(
     slab: Slab, background: npt.NDArray[np.integer | np.bool_], parameters: AssembleParameters
-) -> Labels:
+) -> Owned:
     """Read the masks that reach into a slab and give each voxel its owner.
 
     Parameters
@@ -218,9 +205,9 @@ def assemble_slab(
 
     Returns
     -------
-    Labels
-        nuclei, cells and envelopes of the slab. A cell is with its nucleus and that one's
-        envelope, and all three have one id.
+    Owned
+        Of the slab: whose each voxel is, and whether nucleus, cell, envelope or resin. A cell is
+        with its nucleus and that one's envelope.
 
     Raises
     ------
@@ -235,7 +222,7 @@ def assemble_slab(
     """
     halo = leftover_halo(slab.voxel[0], parameters)
     size, pixel = (slab.z1 - slab.z0, *slab.shape[1:]), slab.voxel[1:]
-    labels = Labels(*(np.zeros(size, LABEL_DTYPE) for _ in Labels._fields))
+    labels = Owned(np.zeros(size, LABEL_DTYPE), np.zeros(size, np.uint8))
     loaded = [(item, *_read(item, slab.z0 - halo, slab.z1 + halo)) for item in slab.masks]
     for number, z in enumerate(range(slab.z0, slab.z1)):
         claims, around = [], {}
@@ -244,13 +231,15 @@ def assemble_slab(
                 here = bits[z - start]
                 origin = (item.extent[1][0], item.extent[2][0])
                 near = bits[max(0, z - halo - start) : z + halo + 1 - start]
-                around[item.label] = Around(origin, near, _CELL)
-                nucleus, cell, ring = (here & bit > 0 for bit in (_NUCLEUS, _CELL, _ENVELOPE))
+                around[item.label] = Around(origin, near, CELL)
+                nucleus, cell, ring = (here & bit > 0 for bit in (NUCLEUS, CELL, ENVELOPE))
                 claims.append(Claim(item.label, origin, nucleus, cell, ring, item.yields))
+        resin = background[number] != 0
         nuclei, cells, envelope = resolve_slice(slab.shape[1:], claims, pixel, LABEL_DTYPE)
-        free = (background[number] == 0) & (cells == 0) & (nuclei == 0) & (envelope == 0)
-        labels.nuclei[number], labels.envelope[number] = nuclei, envelope
-        labels.cells[number] = join_leftovers(cells, free, around, pixel, parameters)
+        free = ~resin & (cells == 0) & (nuclei == 0) & (envelope == 0)
+        cells = join_leftovers(cells, free, around, pixel, parameters)
+        plane = Owned.of(nuclei, cells, envelope, resin)
+        labels.owner[number], labels.kind[number] = plane.owner, plane.kind
     return labels
 
 
@@ -260,7 +249,7 @@ def read_outlines(slab: Slab) -> list[Outline]:
     for item in slab.masks:
         start, bits = _read(item, slab.z0, slab.z1)
         planes = np.zeros((slab.z1 - slab.z0, *bits.shape[1:]), dtype=bool)
-        planes[start - slab.z0 : start - slab.z0 + len(bits)] = (bits & _OUTLINE) > 0
+        planes[start - slab.z0 : start - slab.z0 + len(bits)] = (bits & OUTLINE) > 0
         if planes.any():
             found.append(Outline(item.label, (item.extent[1][0], item.extent[2][0]), planes))
     return found

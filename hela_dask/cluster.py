@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["Cluster", "check_client", "connect", "read_cluster", "slurm_cluster"]
 
 _KEYS = ("scheduler", "workers", "options")
+_PRELOAD = "hela_dask.running.worker_preload"
+# Of glibc's heaps only the first gives back what is free at its end: with one for each thread that
+# reads chunks, a worker would keep some hundred MiB.
+_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,8 @@ def connect(cluster: Cluster) -> Iterator[Client]:
     # A task that breaks its worker twice will break every worker: name its cell and go on.
     settings = {
         "distributed.scheduler.allowed-failures": 1,
-        "distributed.worker.preload": ["hela_dask.running.worker_preload"],
+        "distributed.worker.preload": [_PRELOAD],
+        **{f"distributed.nanny.pre-spawn-environ.{key}": to for key, to in _ENVIRONMENT.items()},
     }
     with dask.config.set(settings):
         if cluster.kind == "slurm":
@@ -179,7 +184,14 @@ def slurm_cluster(cluster: Cluster) -> Any:
         close = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise InputError(f"dask_jobqueue.SLURMCluster has no option {unknown[0]!r}{hint}")
-    return SLURMCluster(**cluster.options)
+    options = dict(cluster.options)
+    # Jobs begin without this process's settings of dask.
+    options["worker_extra_args"] = [*options.get("worker_extra_args", ()), "--preload", _PRELOAD]
+    options["job_script_prologue"] = [
+        *(f"export {name}={value}" for name, value in _ENVIRONMENT.items()),
+        *options.get("job_script_prologue", ()),
+    ]
+    return SLURMCluster(**options)
 
 
 def _read_yaml(path: Path, workers: int | None, memory: int | None) -> Cluster:

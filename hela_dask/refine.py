@@ -7,6 +7,7 @@ needs no more of the image than itself and some pixels around it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from hela_dask.greys import GreyLevels, upright_volume
 from hela_dask.kernels import morphology
 from hela_dask.kernels.membrane import ridge_plane
+from hela_dask.kernels.owned import CELL, LABEL_DTYPE, RESIN, Owned
 from hela_dask.kernels.painting import grown, paint_cells, paint_nucleus
 from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
 from hela_dask.parameters import Parameters
@@ -104,22 +106,35 @@ class Decided:
 
     Parameters
     ----------
-    nuclei, cells, envelope : ndarray of uint16, (slices, y, x)
-        Labels; no voxel has two owners.
-    resin : ndarray of bool, (slices, y, x)
-        The background.
+    labels : Owned, (slices, y, x)
+        Whose each voxel is, and the background.
     thresholds : sequence of float
         Grey value where resin begins in each slice; NaN where that is not known.
     outlines : sequence of Outline
         Of all nuclei in these slices.
     """
 
-    nuclei: NDArray[np.uint16]
-    cells: NDArray[np.uint16]
-    envelope: NDArray[np.uint16]
-    resin: Mask
+    labels: Owned
     thresholds: Sequence[float]
     outlines: Sequence[Outline]
+
+
+class _Window(NamedTuple):
+    """A part of the working level, and a tile in it.
+
+    Attributes
+    ----------
+    labels : Owned
+        The tile's, and a pixel more on each side, where the plane goes on.
+    origin : tuple of int
+        Row and column of the working level that `labels` begin at.
+    tile : tuple of slice
+        Rows and columns of the tile, the image's own pixels, from where `labels` begin.
+    """
+
+    labels: Owned
+    origin: tuple[int, int]
+    tile: Plane
 
 
 class _Nucleus(NamedTuple):
@@ -179,77 +194,85 @@ class Refiner:
         self._decided, self._grid, self._read, self._blur = decided, grid, read, blur
         self._p = method
         self._fine = grid.factors != (1, 1)
-        if self._fine:
-            self._near = [mixed(plane) for plane in decided.resin]
-            self._grown = [
-                grown(cells, resin)
-                for cells, resin in zip(decided.cells, decided.resin, strict=True)
-            ]
-            self._nuclei = self._refine_nuclei()
+        self._nuclei = self._refine_nuclei() if self._fine else []
 
     def tile(self, rows: slice, columns: slice) -> Tile:
         """The labels of a tile; it begins and ends where pixels of the working level do."""
-        d = self._decided
         if not self._fine:
-            part = (slice(None), rows, columns)
-            return Tile(d.nuclei[part], d.cells[part], d.envelope[part], d.resin[part].view("u1"))
-        shape = (len(d.resin), rows.stop - rows.start, columns.stop - columns.start)
-        nuclei, cells, envelope = (np.zeros(shape, np.uint16) for _ in range(3))
-        labels = Tile(nuclei, cells, envelope, np.zeros(shape, np.uint8))
-        outer, grey = self._grey(rows, columns)
+            part = self._decided.labels.cut(rows, columns)
+            return Tile(part.nuclei, part.cells, part.envelope, part.resin.view("u1"))
+        around = self._window((rows, columns))
+        shape = (around.labels.shape[0], rows.stop - rows.start, columns.stop - columns.start)
+        nuclei, cells, envelope = (np.zeros(shape, LABEL_DTYPE) for _ in range(3))
+        tile = Tile(nuclei, cells, envelope, np.zeros(shape, np.uint8))
+        outer, grey = self._grey((rows, columns), around)
         for z in range(shape[0]):
-            resin = self._resin(z, (rows, columns), outer, grey[z])
-            labels.background[z] = resin
-            if d.cells[z].any() or d.nuclei[z].any() or d.envelope[z].any():
-                self._fill(labels, z, (rows, columns), resin)
-        return labels
+            tile.background[z] = self._resin(z, around, outer, grey[z])
+            if around.labels.owner[z].any():
+                self._fill(tile, z, (rows, columns), around)
+        return tile
 
-    def _grey(self, rows: slice, columns: slice) -> tuple[Plane, NDArray[Any]]:
+    def _window(self, tile: Plane) -> _Window:
+        """The working level of a tile, and of one pixel around it that says whose its rim is."""
+        lengths = self._decided.labels.shape[1:]
+        y, x = (
+            slice(max(0, part.start // by - 1), min(length, -(-part.stop // by) + 1))
+            for part, by, length in zip(tile, self._grid.factors, lengths, strict=True)
+        )
+        labels = self._decided.labels.cut(y, x)
+        rows, columns = (
+            slice(part.start - own.start * by, part.stop - own.start * by)
+            for part, own, by in zip(tile, (y, x), self._grid.factors, strict=True)
+        )
+        return _Window(labels, (y.start, x.start), (rows, columns))
+
+    def _grey(self, tile: Plane, around: _Window) -> tuple[Plane, NDArray[Any]]:
         """Grey values of a tile and what its low-pass reaches; none where there is no border."""
-        part = self._coarse((rows, columns))
-        outer = self._around((rows, columns), resin_halo(self._blur, self._grid.pixel))
-        known = zip(self._near, self._decided.thresholds, strict=True)
-        if any(near[part].any() and not np.isnan(at) for near, at in known):
+        outer = self._around(tile, resin_halo(self._blur, self._grid.pixel))
+        kinds = zip(around.labels.kind, self._decided.thresholds, strict=True)
+        if any(not math.isnan(at) and mixed(kind & RESIN > 0).any() for kind, at in kinds):
             return outer, self._read(*outer)
-        return outer, np.zeros((len(self._near), 0, 0), np.uint8)
+        return outer, np.zeros((around.labels.shape[0], 0, 0), np.uint8)
 
-    def _resin(self, z: int, tile: Plane, outer: Plane, grey: NDArray[Any]) -> Mask:
+    def _resin(self, z: int, around: _Window, outer: Plane, grey: NDArray[Any]) -> Mask:
         """Resin of one slice of a tile, by the grey values of `outer`."""
+        resin, (height, width) = around.labels.plane(z).resin, self._grid.factors
         return refine_resin(
             grey,
-            (outer[0].start, outer[1].start),
-            tile,
-            self._decided.resin[z],
-            self._near[z],
+            (outer[0].start - around.origin[0] * height, outer[1].start - around.origin[1] * width),
+            around.tile,
+            resin,
+            mixed(resin),
             self._decided.thresholds[z],
             factors=self._grid.factors,
             pixel=self._grid.pixel,
             blur=self._blur,
         )
 
-    def _fill(self, labels: Tile, z: int, tile: Plane, resin: Mask) -> None:
+    def _fill(self, labels: Tile, z: int, tile: Plane, around: _Window) -> None:
         """Cells, nuclei and envelopes of one slice of a tile."""
-        d, factors, claimed = self._decided, self._grid.factors, self._grown[z]
-        alone = np.where(d.cells[z] > 0, 0, np.maximum(d.nuclei[z], d.envelope[z]))
-        top, left = (part.start for part in tile)
+        here, resin, factors = around.labels.plane(z), labels.background[z] > 0, self._grid.factors
+        claimed = grown(here.cells, here.resin)
+        alone = np.where(here.kind & CELL, 0, here.owner)
+        top, left = (part.start for part in around.tile)
         paint_cells(labels.cells[z], resin, claimed, (top, left, *factors))
         for nucleus in self._nuclei[z]:
             cut = nucleus.cut(tile)
             if cut is None:
                 continue
-            here, inside, near = cut
+            place, inside, near = cut
             paint_nucleus(
-                (labels.nuclei[z][here], labels.cells[z][here], labels.envelope[z][here]),
+                (labels.nuclei[z][place], labels.cells[z][place], labels.envelope[z][place]),
                 (inside, near),
                 nucleus.label,
-                resin[here],
+                resin[place],
                 (claimed, alone),
-                (top + here[0].start, left + here[1].start, *factors),
+                (top + place[0].start, left + place[1].start, *factors),
             )
 
     def _refine_nuclei(self) -> list[list[_Nucleus]]:
         """The nuclei of each slice."""
-        found: list[list[_Nucleus]] = [[] for _ in self._decided.resin]
+        found: list[list[_Nucleus]] = [[] for _ in self._decided.thresholds]
         for outline in self._decided.outlines:
             if not outline.planes.any():
                 continue
@@ -260,22 +283,17 @@ class Refiner:
         return found
 
     def _nucleus(self, outline: Outline, z: int, grey: NDArray[Any], whole: Plane) -> _Nucleus:
-        d, grid, p = self._decided, self._grid, self._p
+        grid, p = self._grid, self._p
         coarse = self._box(outline, outline.planes[z])
         fine, begun = self._own(coarse), self._own(whole)
         here = grey[
             fine[0].start - begun[0].start : fine[0].stop - begun[0].start,
             fine[1].start - begun[1].start : fine[1].stop - begun[1].start,
         ]
-        rough = np.zeros(d.resin.shape[1:], dtype=bool)
-        height, width = outline.planes.shape[1:]
-        y, x = outline.origin
-        rough[y : y + height, x : x + width] = outline.planes[z]
-        resin = self._resin(z, fine, fine, here)
         inside = refine_nucleus(
             ridge_plane(here, p.line_sigma, grid.pixel),
-            rough[coarse],
-            resin,
+            _in_box(outline, z, coarse),
+            self._resin(z, self._window(fine), fine, here),
             (grid.factors, grid.pixel),
             p.inset(grid.pixel),
         )
@@ -293,7 +311,7 @@ class Refiner:
                 min(length, part.stop + begin + int(room / size) + 2),
             )
             for part, begin, size, length in zip(
-                inner, outline.origin, coarse, self._decided.resin.shape[1:], strict=True
+                inner, outline.origin, coarse, self._decided.labels.shape[1:], strict=True
             )
         )
         return y, x
@@ -304,15 +322,8 @@ class Refiner:
         y, x = (
             slice(part.start * by, length if part.stop == end else min(part.stop * by, length))
             for part, by, length, end in zip(
-                coarse, grid.factors, grid.shape, self._decided.resin.shape[1:], strict=True
+                coarse, grid.factors, grid.shape, self._decided.labels.shape[1:], strict=True
             )
-        )
-        return y, x
-
-    def _coarse(self, tile: Plane) -> Plane:
-        y, x = (
-            slice(part.start // by, -(-part.stop // by))
-            for part, by in zip(tile, self._grid.factors, strict=True)
         )
         return y, x
 
@@ -322,6 +333,15 @@ class Refiner:
             for part, more, length in zip(tile, halo, self._grid.shape, strict=True)
         )
         return y, x
+
+
+def _in_box(outline: Outline, z: int, box: Plane) -> Mask:
+    """One slice of an outline in a box of the working level that holds it."""
+    inside = np.zeros([part.stop - part.start for part in box], dtype=bool)
+    rows, columns = np.nonzero(outline.planes[z])
+    y, x = outline.origin
+    inside[rows + y - box[0].start, columns + x - box[1].start] = True
+    return inside
 
 
 def volume_refiner(

@@ -13,6 +13,7 @@ from hela_dask.errors import InputError
 from hela_dask.greys import GreyLevels, grey_levels, upright_volume
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.grid import coarsen
+from hela_dask.kernels.owned import Owned
 from hela_dask.methods import DEFAULT_METHOD, Masks, get_method
 from hela_dask.parameters import (
     Parameters,
@@ -215,11 +216,10 @@ def _refined(
         nuclei, cells, envelope = (
             decided[name].values[part].astype(np.uint16) for name in _MASKS[:3]
         )
+        if not known:
+            cells[:] = 0
         planes = Decided(
-            nuclei,
-            cells if known else np.zeros_like(cells),
-            envelope,
-            decided["background"].values[part],
+            Owned.of(nuclei, cells, envelope, decided["background"].values[part]),
             thresholds[part],
             [Outline(1, (0, 0), decided["outline"].values[part])],
         )

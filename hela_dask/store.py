@@ -25,7 +25,7 @@ from hela_dask.storage.groups import build_group, note, planned
 from hela_dask.storage.label_groups import create_labels, write_label_metadata
 from hela_dask.storage.metadata import Image, local_path, read_image, slab_marks, slab_ranges
 from hela_dask.storage.pyramid import Downsample
-from hela_dask.storage.scratch import create_scratch, read_scratch, write_scratch
+from hela_dask.storage.scratch import create_scratch, read_mask, read_scratch, write_scratch
 from hela_dask.storage.slab_writer import SlabWriter
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "create_labels",
     "create_scratch",
     "finished_slabs",
+    "read_mask",
     "read_scratch",
     "reopen",
     "slab_writer",

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from hela_dask import store
 from hela_dask.assemble import (
     CellMasks,
-    Labels,
     assemble_slab,
     check_labels,
     encode_masks,
@@ -52,6 +53,12 @@ def masks(tmp_path: Path) -> list[CellMasks]:
     ]
 
 
+class Labels(NamedTuple):
+    nuclei: NDArray[np.uint16]
+    cells: NDArray[np.uint16]
+    envelope: NDArray[np.uint16]
+
+
 def assemble(masks: list[CellMasks], depth: int, tissue: float = 0.0) -> Labels:
     """Labels of a volume, slab by slab; so much of it is no resin, whoever claims it or not."""
     resin = (np.random.default_rng(9).random(SHAPE) >= tissue).astype(np.uint8)
@@ -60,7 +67,11 @@ def assemble(masks: list[CellMasks], depth: int, tissue: float = 0.0) -> Labels:
         assemble_slab(slab, resin[slab.z0 : slab.z1], AssembleParameters(reach=150.0))
         for slab in plan_slabs(ranges, SHAPE, VOXEL, masks)
     ]
-    return Labels(*(np.concatenate(parts) for parts in zip(*slabs, strict=True)))
+    for slab, (first, end) in zip(slabs, ranges, strict=True):
+        np.testing.assert_array_equal(slab.resin, resin[first:end] > 0)
+    return Labels(
+        *(np.concatenate([getattr(slab, name) for slab in slabs]) for name in Labels._fields)
+    )
 
 
 def test_bits_hold_all_masks_and_a_nucleus_is_part_of_its_cell() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,8 @@ def test_the_example_for_slurm_gives_the_job_it_says(
     assert "--nthreads 1" in script
     assert "--lifetime 225m --lifetime-stagger 10m" in script
     assert "export OMP_NUM_THREADS=1" in script
+    assert "export MALLOC_ARENA_MAX=1" in script
+    assert "--preload hela_dask.running.worker_preload" in script
 
 
 @pytest.mark.parametrize(
@@ -130,3 +133,8 @@ def test_a_started_worker_uses_freed_memory_again() -> None:
     with connect(read_cluster(workers=1)) as mine:
         # Cleared anew each time, they are some ten thousand; the worker's other threads have few.
         assert mine.submit(page_faults).result() < 2000
+
+
+def test_a_started_worker_has_one_heap() -> None:
+    with connect(read_cluster(workers=1)) as mine:
+        assert mine.submit(os.getenv, "MALLOC_ARENA_MAX").result() == "1"

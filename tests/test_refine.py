@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hela_dask import store
 from hela_dask.greys import GreyLevels
+from hela_dask.kernels.owned import Owned
 from hela_dask.kernels.refining import resin_halo
 from hela_dask.parameters import Parameters, PropagateParameters, VolumetricParameters
 from hela_dask.refine import Decided, Grid, Outline, Refiner, Tile, volume_refiner
@@ -64,7 +65,11 @@ def refiner(shape: Factors, factors: Factors, method: Method, bare: bool) -> Ref
     envelope = np.zeros_like(nuclei)
     grey = np.stack([fine["grey"]] * 4)
     return Refiner(
-        Decided(nuclei, cells, envelope, resin, (_RESIN, math.nan, math.nan, _RESIN), outlines),
+        Decided(
+            Owned.of(nuclei, cells, envelope, resin),
+            (_RESIN, math.nan, math.nan, _RESIN),
+            outlines,
+        ),
         Grid(shape, pixel, factors),
         lambda rows, columns: grey[:, rows, columns],
         30.0,
@@ -171,7 +176,7 @@ def test_a_tile_is_read_with_the_pixels_around_it_and_no_more(
         open_volume(tmp_path / "a.ome.zarr"),
         slice(2, 6),
         GreyLevels(inverted),
-        Decided(none, none, none, resin, (150.0,) * 4, []),
+        Decided(Owned.of(none, none, none, resin), (150.0,) * 4, []),
         factors=factors,
         parameters=Parameters(),
         method="volumetric",

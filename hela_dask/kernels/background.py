@@ -82,22 +82,27 @@ def background_block(
     typical = levels.typical if levels is not None else SliceLevels()
     origin = max(0, first - half)
     own = [slice_levels(plane, pixel) for plane in block[origin : last + half]]
-    # Votes of a slice: 1 for resin, -1 for not, 0 where it shows nothing.
-    votes = np.zeros((last - first, *block.shape[1:]), dtype=np.int8)
     thresholds = [math.nan] * (stop - start)
-    for out, z in zip(votes, range(first, last), strict=True):
-        if block[z].min() < block[z].max():
-            at = consistent_levels(own, z - origin, half, typical)
-            told = trace if trace is not None and trace.z == z else None
-            out[:] = np.where(resin_slice(block[z], at, pixel, parameters, told), 1, -1)
-            if at.visible and start <= z < stop:
-                thresholds[z - start] = at.cell + parameters.contrast * (at.resin - at.cell)
+
+    def vote(z: int) -> NDArray[np.int8]:
+        """Of a slice: 1 for resin, -1 for not, 0 where it shows nothing."""
+        if block[z].min() == block[z].max():
+            return np.zeros(block.shape[1:], np.int8)
+        at = consistent_levels(own, z - origin, half, typical)
+        if at.visible and start <= z < stop:
+            thresholds[z - start] = at.cell + parameters.contrast * (at.resin - at.cell)
+        told = trace if trace is not None and trace.z == z else None
+        found = resin_slice(block[z], at, pixel, parameters, told)
+        return np.where(found, np.int8(1), np.int8(-1))
+
     resin = np.empty((stop - start, *block.shape[1:]), dtype=bool)
+    votes: dict[int, NDArray[np.int8]] = {}
     for out, z in zip(resin, range(start, stop), strict=True):
-        near = votes[max(first, z - reach) - first : z + reach + 1 - first]
+        near = range(max(first, z - reach), min(last, z + reach + 1))
+        votes = {at: votes[at] if at in votes else vote(at) for at in near}
         # A draw is decided by the slice itself, and where that shows nothing by the one before.
-        own_vote = votes[z - first] if votes[z - first].any() else near[0]
-        out[:] = 2 * near.sum(axis=0, dtype=np.int8) + own_vote > 0
+        own_vote = votes[z] if votes[z].any() else votes[near.start]
+        out[:] = 2 * sum(votes.values()) + own_vote > 0
     return resin, thresholds
 
 

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from hela_dask import store
 from hela_dask.assemble import (
-    LABEL_DTYPE,
     CellMasks,
     Slab,
     assemble_slab,
@@ -29,6 +28,7 @@ from hela_dask.assemble import (
 from hela_dask.greys import grey_levels
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.detection import detect_slice
+from hela_dask.kernels.owned import LABEL_DTYPE
 from hela_dask.planning.disk import label_levels
 from hela_dask.planning.needs import BACKGROUND_SLAB
 from hela_dask.planning.sample import Sample
@@ -251,7 +251,7 @@ def _label(sample: Sample, found: Calibration, folder: Path, clock: _Clock) -> C
     clock.lap()
     labels = assemble_slab(slab, resin, sample.knobs.assemble)
     factors = working_factors(open_volume(sample.setup.image.path), sample.volume)
-    alone = Decided(*labels, resin, slab.thresholds, [])
+    alone = Decided(labels, slab.thresholds, [])
     _refiner(sample, slab, alone)
     plane = clock.lap()
     outlines = read_outlines(slab) if factors != (1, 1) else []

@@ -27,14 +27,15 @@ __all__ = [
 _PROCESS = 280 * 2**20  # a dask worker with the libraries loaded
 _COMPILED = 40 * 2**20  # compiled loops and what they bring along, once they are used
 _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
-_BACKGROUND_VOXEL = 2  # of a slab: votes, the resin
+_BACKGROUND_VOXEL = 1  # of a slab: the resin
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
 # Of a window: membranes, masks; and of its slices that are filtered at a time.
 _SEGMENT_VOXEL = {"volumetric": 7, "propagate": 7, "unet": 12, "hybrid": 8}
 _BLOCK_VOXEL = {"volumetric": 19, "propagate": 25, "unet": 0, "hybrid": 0}
 _NETWORK = {"unet": 640 * 2**20, "hybrid": 640 * 2**20}  # TensorFlow, and a network at work
 _BLOCK = 40  # slices
-_LABEL_VOXEL = 20  # of the working level: labels of two bytes, the resin, cells' masks
+_LABEL_VOXEL = 6  # of a slab of the working level: whose it is and what, the resin, cells' masks
+_LABEL_PIXEL = 32  # of one plane: claims, pieces that nobody claims
 _FINE_VOXEL = 8  # of a tile, and of the begun shards of each coarser level: all labels
 BACKGROUND_SLAB = 16
 """Slices of the working level in a task of the background."""
@@ -110,7 +111,9 @@ def memory_needs(
         Need(
             "assemble",
             f"labels of {labels[0].file[0]} slices of {height} x {width} pixels",
-            compiled + labels[0].file[0] * _slice_of_labels(plane, labels, item),
+            compiled
+            + plane * _LABEL_PIXEL
+            + labels[0].file[0] * _slice_of_labels(plane, labels, item),
         ),
     ]
 
@@ -122,7 +125,7 @@ def _slice_of_labels(plane: int, labels: Sequence[Level], item: int) -> int:
         for level in labels
     )
     if math.prod(labels[0].shape[1:]) == plane:
-        finest, item = 0, 0  # a tile is a view of the planes
+        item = 0  # nothing of the image is read
     return plane * _LABEL_VOXEL + finest * (_FINE_VOXEL - 1 + item) + sum(coarser) * _FINE_VOXEL
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 import hela_dask
 from hela_dask import store
-from hela_dask.assemble import Labels, label_colors, label_properties
+from hela_dask.assemble import label_colors, label_properties
+from hela_dask.kernels.owned import INSTANCES
 from hela_dask.running.markers import fingerprint, fingerprint_files
 from hela_dask.running.pipeline import Found, Pipeline
 from hela_dask.running.provenance import Record, read_run
@@ -130,7 +131,7 @@ def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame) -> None:
     """Colours and one row of properties a cell, for napari and other viewers."""
     labelled = cells[cells["cell_volume"].notna() | cells["nucleus_volume"].notna()]
     run = pipeline.setup.run.absolute()
-    for name in Labels._fields:
+    for name in INSTANCES:
         store.write_label_metadata(
             pipeline.label_paths[name],
             colors=label_colors(labelled["label"].tolist()),

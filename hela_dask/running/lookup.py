@@ -19,7 +19,7 @@ from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.prepare import made_by, run_folder
 from hela_dask.running.stages import resin_path
 from hela_dask.running.tables import select_cells
-from hela_dask.storage.scratch import read_scratch
+from hela_dask.storage.scratch import read_mask
 from hela_dask.volume import open_volume, read_image, working_factors, working_volume
 
 __all__ = ["FinishedCell", "find_cell"]
@@ -79,7 +79,7 @@ class FinishedCell:
         path = resin_path(self.run)
         if not path.is_dir():
             raise MissingInputError(f"the background of {self.run} is gone: {self._again}")
-        return np.asarray(read_scratch(path)[window]) > 0
+        return read_mask(path, window)
 
     def labels(self, name: str) -> xr.DataArray:
         """A label group of the run on the level that was decided on, lazily.

@@ -14,9 +14,7 @@ import pandas as pd
 import hela_dask
 from hela_dask import store
 from hela_dask.assemble import (
-    LABEL_DTYPE,
     CellMasks,
-    Labels,
     check_labels,
     find_yields,
     plan_slabs,
@@ -24,6 +22,7 @@ from hela_dask.assemble import (
 from hela_dask.detect import DETECTION_COLUMNS, detect_cells
 from hela_dask.errors import NothingToDoError
 from hela_dask.greys import GreyLevels, grey_levels
+from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
 from hela_dask.link import label_detections, link_cells
 from hela_dask.measure import combine_counts, measurements
 from hela_dask.planning.needs import BACKGROUND_SLAB, window_need
@@ -344,7 +343,7 @@ class Pipeline:
     def assemble(self, masks: Sequence[CellMasks]) -> tuple[pd.DataFrame, str]:
         """All labels, on the image's own pixels; gives each cell's numbers, and a fingerprint."""
         level = self.setup.image.levels[0]
-        images = [self.label_image(name, LABEL_DTYPE) for name in Labels._fields]
+        images = [self.label_image(name, LABEL_DTYPE) for name in INSTANCES]
         images.append(self.label_image("background", "uint8"))
         if not images[-1].complete:
             store.write_label_metadata(
@@ -384,7 +383,7 @@ class Pipeline:
     @property
     def label_paths(self) -> dict[str, Path]:
         """The label groups."""
-        return {name: self.setup.labels / name for name in (*Labels._fields, "background")}
+        return {name: self.setup.labels / name for name in (*INSTANCES, "background")}
 
 
 def _flagged(row: Mapping[str, Any], flag: str) -> dict[str, Any]:

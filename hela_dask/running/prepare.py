@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from hela_dask.assemble import LABEL_DTYPE, Labels, check_labels
+from hela_dask.assemble import check_labels
 from hela_dask.errors import (
     ExistsError,
     HelaDaskError,
@@ -19,6 +19,7 @@ from hela_dask.errors import (
     ParameterError,
     StorageError,
 )
+from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
 from hela_dask.methods import DEFAULT_METHOD, find_network, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.planning.needs import Need, memory_needs
@@ -31,7 +32,7 @@ from hela_dask.storage.metadata import Image, local_path, read_image
 
 __all__ = ["LABELS", "Box", "Setup", "prepare", "run_folder"]
 
-LABELS = ("background", *Labels._fields)
+LABELS = ("background", *INSTANCES)
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
 

@@ -152,7 +152,7 @@ def background_task(job: Job, unit: Unit) -> dict[str, Any]:
         slab = slice(z0 - first, z1 - first)
         resin, thresholds = background_block(block, voxel, knobs, job.levels, slab)
         job.claim(unit)
-        store.write_scratch(job.resin, resin.astype(np.uint8), z0)
+        store.write_scratch(job.resin, resin.view(np.uint8), z0)
     blank = [z0 + z + 1 for z, plane in enumerate(block[slab]) if plane.min() == plane.max()]
     row = {
         "z0": z0,
@@ -178,7 +178,7 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
         try:
             volume = job.working()
             window = region.slices(volume)
-            resin = np.asarray(store.read_scratch(job.resin)[window]) > 0
+            resin = store.read_mask(job.resin, window)
             masks = decide_cell(
                 load(volume[window]),
                 region,
@@ -219,15 +219,17 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
     with measured() as cost:
         image = open_volume(job.store)
         factors = working_factors(image, job.working())
-        resin = np.asarray(store.read_scratch(job.resin)[slices]) > 0
+        whole = slice(None)
+        resin = store.read_mask(job.resin, (slices, whole, whole))
         labels = assemble_slab(slab, resin, job.parameters.assemble)
+        del resin
         outlines = read_outlines(slab) if factors != (1, 1) else []
         give_back()  # what masks were read and planes were parted with
         refiner = volume_refiner(
             image,
             slices,
             job.levels,
-            Decided(*labels, resin, slab.thresholds, outlines),
+            Decided(labels, slab.thresholds, outlines),
             factors=factors,
             parameters=job.parameters,
             method=job.method,
@@ -254,6 +256,7 @@ def _write_labels(job: Job, z0: int, refiner: Refiner) -> pd.DataFrame:
                 writers[name].write(rows, columns, part)
             corner = rows.start, columns.start
             counts.append(count_slab(tile.nuclei, tile.cells, z0, tile.envelope, corner))
+            del tile  # the next one finds its room
     return combine_counts(counts)
 
 

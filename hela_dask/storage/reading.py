@@ -82,6 +82,8 @@ class StoredArray:
         Absolute: a worker may run in another folder, and what is not found is read as zeros.
     shape, dtype, ndim, attrs
         As stored.
+    depth : int
+        Positions along the first axis that a file holds.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -90,6 +92,7 @@ class StoredArray:
         self.shape: tuple[int, ...] = self._array.shape
         self.dtype: np.dtype[Any] = np.dtype(self._array.dtype)
         self.ndim = self._array.ndim
+        self.depth = int((self._array.shards or self._array.chunks)[0])
         self.attrs = self._array.attrs
 
     def __reduce__(self) -> tuple[type[StoredArray], tuple[Path]]:

@@ -18,7 +18,7 @@ from hela_dask.storage.files import remove_folder, storage_errors
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.shards import compressor
 
-__all__ = ["create_scratch", "read_scratch", "write_scratch"]
+__all__ = ["create_scratch", "read_mask", "read_scratch", "write_scratch"]
 
 
 def create_scratch(
@@ -113,3 +113,34 @@ def read_scratch(path: str | Path) -> StoredArray:
     if not (path / "zarr.json").is_file():
         raise MissingInputError(f"no scratch array at {path}")
     return StoredArray(path)
+
+
+def read_mask(path: str | Path, window: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
+    """Where a part of a scratch array is not 0, with few of its chunks in memory at a time.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of an array of three axes.
+    window : tuple of slice
+        Of whole numbers, inside the array.
+
+    Raises
+    ------
+    MissingInputError
+        When there is none at `path`.
+    StorageError
+        When a chunk is damaged or cannot be read; it is named.
+    """
+    array = read_scratch(path)
+    z, y, x = (
+        range(*part.indices(length)) for part, length in zip(window, array.shape, strict=True)
+    )
+    found = np.empty((len(z), len(y), len(x)), dtype=bool)
+    first = z.start
+    while first < z.stop:
+        end = min(first - first % array.depth + array.depth, z.stop)
+        part = array[first:end, y.start : y.stop, x.start : x.stop]
+        np.not_equal(part, 0, out=found[first - z.start : end - z.start])
+        first = end
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.greys import grey_levels, upright_volume
 from hela_dask.kernels.hybrid import preprocess_plane
 from hela_dask.parameters import HybridParameters
-from hela_dask.running.markers import fingerprint, fingerprint_files
+from hela_dask.running.markers import fingerprint_files
 from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.labelled import (
     Blocks,
@@ -302,6 +303,9 @@ def _name(source: Any) -> str:
 def identity(source: Any) -> str | None:
     """A fingerprint of a file, a folder or an array; None of nothing.
 
+    A file is known by its content, so that a copy of it is the same; a folder, which may hold more
+    than can be read, by the names, sizes and times of its files.
+
     Raises
     ------
     MissingInputError
@@ -316,5 +320,5 @@ def identity(source: Any) -> str | None:
         raise MissingInputError(f"{path} does not exist")
     if path.is_dir():
         return fingerprint_files(path, skip=["labels"])
-    facts = path.stat()
-    return fingerprint([path.name, facts.st_size, facts.st_mtime_ns])
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]

@@ -1,0 +1,88 @@
+"""Whose each voxel is, and what of it: all labels of some slices in three bytes a voxel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CELL", "ENVELOPE", "INSTANCES", "LABEL_DTYPE", "NUCLEUS", "OUTLINE", "RESIN", "Owned"]
+
+LABEL_DTYPE = np.dtype(np.uint16)
+"""Of the labels of nuclei, cells and envelopes: a microscope's volume holds some hundred cells."""
+
+INSTANCES = ("nuclei", "cells", "envelope")
+"""The label groups of a run in which each cell has its label."""
+
+NUCLEUS, CELL, ENVELOPE, OUTLINE, RESIN = 1, 2, 4, 8, 16
+
+
+@dataclass(frozen=True)
+class Owned:
+    """Labels in which no voxel has two owners.
+
+    Parameters
+    ----------
+    owner : ndarray of uint16, shape (slices, y, x)
+        Label of the cell that a voxel belongs to in any way; 0 where there is none.
+    kind : ndarray of uint8, shape (slices, y, x)
+        What of that cell, and of the image: ``NUCLEUS``, ``CELL`` (which holds its nucleus and
+        envelope, where there is a cell), ``ENVELOPE`` and ``RESIN``, added up.
+    """
+
+    owner: NDArray[np.uint16]
+    kind: NDArray[np.uint8]
+
+    @classmethod
+    def of(
+        cls,
+        nuclei: NDArray[np.integer],
+        cells: NDArray[np.integer],
+        envelope: NDArray[np.integer],
+        resin: NDArray[np.bool_],
+    ) -> Owned:
+        """From labels that agree on the owner of each voxel, and the resin; all of one shape."""
+        owner = np.maximum(np.maximum(nuclei, cells), envelope).astype(LABEL_DTYPE, copy=False)
+        kind = np.where(resin, np.uint8(RESIN), np.uint8(0))
+        for labels, bit in ((nuclei, NUCLEUS), (cells, CELL), (envelope, ENVELOPE)):
+            kind |= np.where(labels > 0, np.uint8(bit), np.uint8(0))
+        return cls(owner, kind)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Slices, rows and columns."""
+        return self.owner.shape
+
+    @property
+    def nuclei(self) -> NDArray[np.uint16]:
+        """Labels of the nuclei."""
+        return self._labels(NUCLEUS)
+
+    @property
+    def cells(self) -> NDArray[np.uint16]:
+        """Labels of the cells, with nucleus and envelope."""
+        return self._labels(CELL)
+
+    @property
+    def envelope(self) -> NDArray[np.uint16]:
+        """Labels of the nuclear envelopes."""
+        return self._labels(ENVELOPE)
+
+    @property
+    def resin(self) -> NDArray[np.bool_]:
+        """The background."""
+        return (self.kind & RESIN) > 0
+
+    def cut(self, rows: slice, columns: slice) -> Owned:
+        """Some rows and columns of all slices: a view."""
+        part = (..., rows, columns)
+        return Owned(self.owner[part], self.kind[part])
+
+    def plane(self, z: int) -> Owned:
+        """One slice, (y, x): a view."""
+        return Owned(self.owner[z], self.kind[z])
+
+    def _labels(self, bit: int) -> NDArray[np.uint16]:
+        labels: NDArray[np.uint16] = np.where(self.kind & bit, self.owner, LABEL_DTYPE.type(0))
+        return labels
