@@ -190,10 +190,17 @@ def save_model(
     with replaced(folder / NETWORK) as temporary:
         named = temporary.with_suffix(".keras")  # the suffix is the format
         try:
-            network.save(named)
+            _bare(network).save(named)
             named.replace(temporary)
         finally:
             named.unlink(missing_ok=True)
+
+
+def _bare(network: Any) -> Any:
+    """The network without its optimiser, whose state is thrice its size."""
+    bare = type(network).from_config(network.get_config())
+    bare.set_weights(network.get_weights())
+    return bare
 
 
 def _shipped() -> Path:

@@ -85,6 +85,22 @@ def test_another_network_in_the_same_folder_is_another_model(tmp_path: Path) -> 
     assert load_model(tmp_path / "model") is not model
 
 
+def test_the_state_of_the_optimiser_is_left_out(tmp_path: Path) -> None:
+    network = backend.keras().Sequential(
+        [
+            backend.keras().Input((None, None, 1)),
+            backend.keras().layers.Conv2D(64, 9),
+            backend.keras().layers.Conv2D(1, 9),
+        ]
+    )
+    save_model(tmp_path / "before", network, Card("unet", ("cell",), VOXEL))
+    network.compile(optimizer="adam", loss="mse")
+    network.train_on_batch(np.zeros((1, 32, 32, 1)), np.zeros((1, 16, 16, 1)))
+    save_model(tmp_path / "after", network, Card("unet", ("cell",), VOXEL))
+    before, after = ((tmp_path / name / NETWORK).stat().st_size for name in ("before", "after"))
+    assert after < 1.2 * before
+
+
 def test_history_is_kept_beside_the_network(tmp_path: Path) -> None:
     card = Card("hybrid", ("cell",), VOXEL)
     history = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5]})
