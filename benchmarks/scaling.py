@@ -1,8 +1,8 @@
 """Time per voxel and memory of a worker, as the volume grows: ``python -m benchmarks.scaling``.
 
-A phantom of two cells is mirror-tiled to 4 and 16 times its plane, and that to 4 times its depth:
+A phantom of one cell is mirror-tiled to 4 and 16 times its plane, and that to 4 times its depth:
 each volume holds the same cells, only more of them, and all are whole. Each is run with one and
-with two workers. The windows fit into the unit around its cells, so they are alike at all sizes.
+with two workers. A window fits into the unit around its cell, so they are alike at all sizes.
 
 What is measured is kept in ``FOLDER/scaling.json``, a run at a time, so that the same command goes
 on where it was interrupted; ``--write`` puts figures and figure beside the page.
@@ -39,10 +39,10 @@ MULTIPLES = (1, 4, 16, 64)
 PLANE = 16
 FLAT = 1.15
 PER_VOXEL = 1.3
-# µm; nm of a unit with two cells side by side; and the one of ten whose cells lie most inward.
-DIAMETER, EXTENT, SEED = 7.0, (8500.0, 12800.0, 25600.0), 9
-# Windows that the unit holds around both cells: no volume cuts them, so all are of one size.
-PARAMETERS = {"region": {"width": 10000.0, "depth": 7500.0, "room": 1.0, "cut_room": 1.0}}
+# µm; nm of the unit; and that one of a dozen whose cell lies most in the middle.
+DIAMETER, EXTENT, SEED = 9.0, (10500.0, 14400.0, 14400.0), 3
+# A window that the unit holds around its cell: no volume cuts it, so all are of one size.
+PARAMETERS = {"region": {"width": 13000.0, "depth": 9500.0, "room": 1.0, "cut_room": 1.0}}
 
 
 def tiles(multiple: int) -> tuple[int, int, int]:
@@ -72,7 +72,7 @@ def make_volume(folder: Path, multiple: int, voxel: tuple[float, float, float]) 
         hd.make_phantom(
             unit,
             shape=shape,
-            cells=2,
+            cells=1,
             diameter=DIAMETER,
             voxel_size=voxel,
             seed=SEED,
