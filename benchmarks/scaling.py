@@ -1,8 +1,9 @@
 """Time per voxel and memory of a worker, as the volume grows: ``python -m benchmarks.scaling``.
 
-A phantom of one cell is mirror-tiled to 4 and 16 times its plane, and that to 4 times its depth:
-each volume holds the same cells, only more of them, and all are whole. Each is run with one and
-with two workers. A window fits into the unit around its cell, so they are alike at all sizes.
+A phantom of one cell and its mirror image behind it are mirror-tiled to 4 and 16 times their plane,
+and that to 4 times its depth: each volume holds the same cell, only more often, and always whole.
+Each is run with one and with two workers. A window fits into the phantom around its cell, so they
+are alike at all sizes.
 
 What is measured is kept in ``FOLDER/scaling.json``, a run at a time, so that the same command goes
 on where it was interrupted; ``--write`` puts figures and figure beside the page.
@@ -39,22 +40,23 @@ MULTIPLES = (1, 4, 16, 64)
 PLANE = 16
 FLAT = 1.15
 PER_VOXEL = 1.3
-# µm; nm of the unit; and that one of a dozen whose cell lies most in the middle.
+# µm; nm of the phantom; and that one of a dozen whose cell lies most in the middle.
 DIAMETER, EXTENT, SEED = 9.0, (10500.0, 14400.0, 14400.0), 3
-# A window that the unit holds around its cell: no volume cuts it, so all are of one size.
+# A window that the phantom holds around its cell: no volume cuts it, so all are of one size.
 PARAMETERS = {"region": {"width": 13000.0, "depth": 9500.0, "room": 1.0, "cut_room": 1.0}}
 
 
 def tiles(multiple: int) -> tuple[int, int, int]:
-    """Units along z, y and x of a volume so many times the unit.
+    """Phantoms along z, y and x of a volume so many times the smallest.
 
-    It grows in the plane to 16 times, as wide as microscopes make them, and then along z.
+    That has two, one behind the other, so that two workers have a cell each. It grows in the plane
+    to 16 times, as wide as microscopes make them, and then along z.
     """
     plane = min(multiple, PLANE)
     side, deep = math.isqrt(plane), multiple // plane
     if side**2 != plane or deep * plane != multiple:
         raise SystemExit(f"a multiple is 1, 4, 16, or a number of times {PLANE}, not {multiple}")
-    return deep, side, side
+    return 2 * deep, side, side
 
 
 def mirrored(block: NDArray[Any], count: int, axis: int) -> NDArray[Any]:

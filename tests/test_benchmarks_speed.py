@@ -152,10 +152,10 @@ def test_mirror_tiles_have_no_seams() -> None:
     np.testing.assert_array_equal(whole, whole[:, ::-1, ::-1])
     np.testing.assert_array_equal(whole[:, 2], whole[:, 3])
     assert [tiles(multiple) for multiple in (1, 4, 16, 64)] == [
-        (1, 1, 1),
-        (1, 2, 2),
-        (1, 4, 4),
-        (4, 4, 4),
+        (2, 1, 1),
+        (2, 2, 2),
+        (2, 4, 4),
+        (8, 4, 4),
     ]
     with pytest.raises(SystemExit, match="not 8"):
         tiles(8)
