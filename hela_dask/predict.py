@@ -14,6 +14,7 @@ from hela_dask import store as arrays
 from hela_dask.cluster import check_client, read_cluster
 from hela_dask.errors import ExistsError
 from hela_dask.greys import GreyLevels, grey_levels
+from hela_dask.planning.needs import Need, predict_need
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.levels import remembered_levels
 from hela_dask.running.lock import Lock, hold
@@ -23,6 +24,7 @@ from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
 from hela_dask.running.stages import load, measured
 from hela_dask.storage.files import storage_errors
+from hela_dask.storage.groups import planned
 from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.unet.card import Card
 from hela_dask.unet.lazily import classifier, classify_slices, neighbours
@@ -123,16 +125,16 @@ def predict(
     pixel = min(card.voxel_size[1:])
     volume = working_volume(image.path, pixel)
     with RunProgress(progress) as display, storage_errors(begun):
-        begun.mkdir(parents=True, exist_ok=True)
         session = Session(
             client,
             where,
             store=image.path,
             run=begun,
-            needs=[],
+            needs=[_need(volume, card)],
             progress=display,
             begin=lambda: None,
         )
+        begun.mkdir(parents=True, exist_ok=True)
 
         def find() -> GreyLevels:
             session.client()  # the current one, which does the reading
@@ -168,6 +170,13 @@ def predict(
             _describe(target, card)
         shutil.rmtree(begun, ignore_errors=True)
     return target.path
+
+
+def _need(volume: xr.DataArray, card: Card) -> Need:
+    """The memory that a slab takes."""
+    voxel = voxel_size(volume)
+    (depth, *_) = planned(volume.shape, "uint8", voxel, None, None, tiled=True)[0].file
+    return predict_need(volume.shape, depth, neighbours(card, voxel), volume.dtype.itemsize)
 
 
 def _check_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import hela_dask as hd
 from hela_dask import store as arrays
 from hela_dask.cli import main
-from hela_dask.errors import ExistsError, InputError, MissingInputError
+from hela_dask.errors import ExistsError, InputError, MissingInputError, ResourceError
 from hela_dask.storage.metadata import read_image
 from hela_dask.unet.card import CLASSES, EXTRA, Card
 from hela_dask.unet.inference import predict_block
@@ -132,6 +132,15 @@ def test_wrong_models_are_refused_before_anything_is_written(
         hd.predict(volume_store, tmp_path / "binary")
     assert main(["predict", str(volume_store), "--model", str(tmp_path / "nowhere")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+    assert not (volume_store / "labels").exists()
+    assert not volume_store.with_name("hela.predict").exists()
+
+
+def test_a_worker_too_small_is_refused_before_anything_is_written(
+    model: Model, volume_store: Path
+) -> None:
+    with pytest.raises(ResourceError, match="classes of 16 slices of 40 x 64 pixels takes about"):
+        hd.predict(volume_store, model.folder, workers=1, memory="64MiB", progress=False)
     assert not (volume_store / "labels").exists()
     assert not volume_store.with_name("hela.predict").exists()
 

@@ -17,6 +17,7 @@ __all__ = [
     "Need",
     "check_memory",
     "memory_needs",
+    "predict_need",
     "size_text",
     "window_need",
     "worker_memory",
@@ -36,6 +37,8 @@ _NETWORK = {"unet": 640 * 2**20, "hybrid": 640 * 2**20}  # TensorFlow, and a net
 _BLOCK = 40  # slices
 _LABEL_VOXEL = 6  # of a slab of the working level: whose it is and what, the resin, cells' masks
 _LABEL_PIXEL = 32  # of one plane: claims, pieces that nobody claims
+_CLASS_VOXEL = 3  # of a slab: the classes, those that are written and the coarser levels
+_CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
 _FINE_VOXEL = 8  # of a tile, and of the begun shards of each coarser level: all labels
 BACKGROUND_SLAB = 16
 """Slices of the working level in a task of the background."""
@@ -138,6 +141,28 @@ def window_need(image: Image, window: Sequence[int], method: str = "volumetric")
         f"segmenting a window of {' x '.join(map(str, window))} voxels",
         _PROCESS + _COMPILED + _NETWORK.get(method, 0) + window[1] * window[2] * (held + filtered),
         "make [region] width and depth smaller",
+    )
+
+
+def predict_need(shape: Sequence[int], slices: int, halo: int, item: int) -> Need:
+    """For the classes of some slices by a network.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Voxels (z, y, x) of the level that the network sees.
+    slices : int
+        That a task tells.
+    halo : int
+        More of them that the network sees on either side.
+    item : int
+        Bytes of a grey value.
+    """
+    plane, seen = shape[1] * shape[2], min(slices + 2 * halo, shape[0])
+    return Need(
+        "predict",
+        f"classes of {slices} slices of {shape[1]} x {shape[2]} pixels",
+        _PROCESS + _NETWORK["unet"] + plane * (seen * item + slices * _CLASS_VOXEL + _CLASS_PIXEL),
     )
 
 
