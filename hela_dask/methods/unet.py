@@ -26,6 +26,7 @@ from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods import NO_RESIN, Masks, load_network
 from hela_dask.methods.slices import odd
 from hela_dask.methods.trace import Trace
+from hela_dask.methods.unet_steps import show_nuclei, show_outputs, show_own, show_partition
 from hela_dask.parameters import Parameters, UnetParameters
 from hela_dask.unet.card import EXTRA
 from hela_dask.unet.inference import predict_slices
@@ -59,7 +60,7 @@ def unet(
     """
     p = parameters.unet
     model = load_network("unet", parameters)
-    return _Region(model, image, voxel, levels, p).masks(background, centre)
+    return _Region(model, image, voxel, levels, p, trace).masks(background, centre)
 
 
 class _Region:
@@ -72,8 +73,10 @@ class _Region:
         voxel: Voxel,
         levels: GreyLevels | None,
         p: UnetParameters,
+        trace: Trace | None,
     ) -> None:
         self._names, self._voxel, self._p = model.card.classes, voxel, p
+        self._trace = trace
         z, y, x = (max(1, int(p.grid / size)) for size in voxel)
         self._step, self._grid = (z, y, x), (z * voxel[0], y * voxel[1], x * voxel[2])
         self._classes, self._hard = (np.empty(image.shape, np.uint8) for _ in range(2))
@@ -90,6 +93,8 @@ class _Region:
             boundary = found[..., at["boundary"]] if "boundary" in at else np.float32(0)
             # From 0 in the middle of a cell to 255 in a contact.
             self._hard[z] = (2.0 * boundary + (255.0 - distance)) / 3.0
+            if trace is not None and trace.z == z:
+                show_outputs(trace, model.card, found, self._hard[z])
 
     def _is(self, name: str) -> Mask:
         """Where a class is the likeliest; nowhere if the network does not know it."""
@@ -105,7 +110,12 @@ class _Region:
         nuclei = nucleus_pieces(nucleus, p.neck, p.smallest_nucleus, voxel, step)
         spot = tuple(at // by for at, by in zip(centre, step, strict=True))
         own = nearest_piece(nuclei, spot, self._grid, p.search)
+        trace = self._trace
+        if trace is not None:
+            show_nuclei(trace, thick(nuclei, trace.z, nucleus.shape[1:], step), p)
         self._keep(nucleus, nuclei, own)
+        if trace is not None:
+            show_own(trace, nucleus[trace.z], p)
         if not background.any():
             return self._delivered(nucleus, nucleus.copy(), "no_resin", NO_RESIN)
         if not own:
@@ -134,7 +144,8 @@ class _Region:
         """The share of the tissue that the nucleus gets, cleaned slice by slice."""
         p, voxel, step = self._p, self._voxel, self._step
         hard = thin(self._hard, step)
-        mine = partition(thin(tissue, step), hard, nuclei, p.side, self._grid) == own
+        shares = partition(thin(tissue, step), hard, nuclei, p.side, self._grid)
+        mine = shares == own
         cell = np.zeros(nucleus.shape, dtype=bool)
         for z, inside in enumerate(nucleus):
             plane = thick(mine, z, inside.shape, step) & tissue[z]
@@ -144,6 +155,9 @@ class _Region:
         cell &= tissue
         cell |= nucleus
         stack.keep_component(cell)
+        if (trace := self._trace) is not None:
+            parts = thick(shares, trace.z, cell.shape[1:], step)
+            show_partition(trace, tissue[trace.z], parts, cell[trace.z])
         return cell
 
     def _delivered(self, nucleus: Mask, cell: Mask, status: str = "ok", reason: str = "") -> Masks:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hela_dask.errors import InputError
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods import Masks, find_network, get_method
+from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters, UnetParameters
 from hela_dask.unet.card import Card
 from tests.kernels.test_instances import LEFT, RIGHT, SHAPE, VOXEL, ball
@@ -81,6 +82,34 @@ def test_without_resin_or_nucleus_the_status_says_so(parameters: Parameters) -> 
     assert none.status == "no_nucleus"
     assert "no nucleus of 100 µm³ within 5 µm" in none.reason
     assert not none.cell.any()
+
+
+def test_showing_its_steps_changes_nothing(parameters: Parameters) -> None:
+    image, background = scene()
+    found, trace = segment(parameters, image, background), Trace(5)
+    watched = get_method("unet")(
+        image, background, VOXEL, CENTRE, parameters, trace=trace, levels=LEVELS
+    )
+    np.testing.assert_array_equal(watched.nucleus, found.nucleus)
+    np.testing.assert_array_equal(watched.cell, found.cell)
+    steps = {step.title: step.plane for step in trace.steps}
+    assert list(steps) == [
+        "classes",
+        "nucleus, as sure",
+        "boundary",
+        "distance",
+        "how hard the way is",
+        "nuclei",
+        "the cell's nucleus",
+        "tissue",
+        "shares",
+        "cell",
+    ]
+    assert {plane.shape for plane in steps.values()} == {image.shape[1:]}
+    assert all(step.caption.endswith(".") for step in trace.steps)
+    np.testing.assert_array_equal(steps["cell"], found.cell[5])
+    np.testing.assert_array_equal(steps["the cell's nucleus"] & found.cell[5], found.nucleus[5])
+    assert len(np.unique(steps["nuclei"])) == 3
 
 
 def test_a_model_that_tells_no_nucleus_is_refused(tmp_path: Path) -> None:

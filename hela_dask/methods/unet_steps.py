@@ -1,0 +1,91 @@
+"""What the method ``unet`` shows of one slice, for pictures: nothing of it is used later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.methods.trace import Trace
+from hela_dask.parameters import UnetParameters
+from hela_dask.unet.card import Card
+
+__all__ = ["show_nuclei", "show_outputs", "show_own", "show_partition"]
+
+_EXTRA = {
+    "boundary": "How sure the network is that cells touch here.",
+    "distance": "How far the network takes the nearest border of its cell to be, up to 1 µm.",
+}
+
+
+def show_outputs(
+    trace: Trace, card: Card, found: NDArray[np.uint8], hard: NDArray[np.uint8]
+) -> None:
+    """What the network tells of the slice, and what is made of it."""
+    classes, outputs = len(card.classes), list(card.outputs)
+    trace.show(
+        "classes",
+        f"The likeliest class of each pixel, of {', '.join(card.classes)}; the network sees "
+        f"{card.slices} slices at a time, at {card.voxel_size[1]:g} nm.",
+        found[..., :classes].argmax(-1).astype(np.int32) + 1,
+        trace.z,
+    )
+    if "nucleus" in outputs:
+        caption = "How sure the network is of a nucleus."
+        trace.show("nucleus, as sure", caption, found[..., outputs.index("nucleus")], trace.z)
+    for name in (name for name in _EXTRA if name in outputs):
+        trace.show(name, _EXTRA[name], found[..., outputs.index(name)], trace.z)
+    trace.show(
+        "how hard the way is",
+        "From 0 in the middle of a cell to 255 where cells touch: the tissue is given to the "
+        "nuclei by a flood that is slow where this is high.",
+        hard,
+        trace.z,
+    )
+
+
+def show_nuclei(trace: Trace, nuclei: NDArray[Any], p: UnetParameters) -> None:
+    """All nuclei in view."""
+    trace.show(
+        "nuclei",
+        f"Pieces in space of what is likeliest a nucleus, parted where they touch in less than "
+        f"{2 * p.neck:g} nm, from {p.smallest_nucleus:g} µm³ on: the seeds.",
+        nuclei.astype(np.int32),
+        trace.z,
+    )
+
+
+def show_own(trace: Trace, nucleus: NDArray[np.bool_], p: UnetParameters) -> None:
+    """The one that is delivered."""
+    trace.show(
+        "the cell's nucleus",
+        f"The piece nearest to the cell's centre; holes under {p.smallest_hole:g} µm² are filled.",
+        nucleus,
+        trace.z,
+    )
+
+
+def show_partition(
+    trace: Trace, tissue: NDArray[np.bool_], shares: NDArray[Any], cell: NDArray[np.bool_]
+) -> None:
+    """Who gets which tissue, and what is left of the cell's share when it is cleaned."""
+    trace.show(
+        "tissue",
+        "Neither the background nor the network says resin here.",
+        tissue,
+        trace.z,
+    )
+    trace.show(
+        "shares",
+        "The tissue, flooded from all nuclei at once and from what lies deep in it at the "
+        "window's sides: there are neighbours whose nuclei are not in view.",
+        shares.astype(np.int32),
+        trace.z,
+    )
+    trace.show(
+        "cell",
+        "The nucleus' share, without what hangs on by a thin neck, smoothed along z; one piece.",
+        cell,
+        trace.z,
+    )
