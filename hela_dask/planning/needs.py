@@ -35,11 +35,11 @@ _SEGMENT_VOXEL = {"volumetric": 7, "propagate": 7, "unet": 12, "hybrid": 8}
 _BLOCK_VOXEL = {"volumetric": 19, "propagate": 25, "unet": 0, "hybrid": 0}
 _NETWORK = {"unet": 640 * 2**20, "hybrid": 640 * 2**20}  # TensorFlow, and a network at work
 _BLOCK = 40  # slices
-_LABEL_VOXEL = 6  # of a slab of the working level: whose it is and what, the resin, cells' masks
+_LABEL_VOXEL = 5  # of a slab of the working level: whose it is and what, the resin, cells' masks
 _LABEL_PIXEL = 32  # of one plane: claims, pieces that nobody claims
 _CLASS_VOXEL = 3  # of a slab: the classes, those that are written and the coarser levels
 _CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
-_FINE_VOXEL = 8  # of a tile, and of the begun shards of each coarser level: all labels
+_FINE_VOXEL = 7  # of a tile, and of the begun shards of each coarser level: all labels
 BACKGROUND_SLAB = 16
 """Slices of the working level in a task of the background."""
 
