@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hela_dask.greys import GreyLevels, upright_volume
 from hela_dask.kernels import morphology
 from hela_dask.kernels.membrane import ridge_plane
-from hela_dask.kernels.owned import CELL, LABEL_DTYPE, RESIN, Owned
+from hela_dask.kernels.owned import CELL, LABEL_DTYPE, Owned
 from hela_dask.kernels.painting import grown, paint_cells, paint_nucleus
 from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
 from hela_dask.parameters import Parameters
@@ -205,9 +205,10 @@ class Refiner:
         shape = (around.labels.shape[0], rows.stop - rows.start, columns.stop - columns.start)
         nuclei, cells, envelope = (np.zeros(shape, LABEL_DTYPE) for _ in range(3))
         tile = Tile(nuclei, cells, envelope, np.zeros(shape, np.uint8))
-        outer, grey = self._grey((rows, columns), around)
+        near = [mixed(resin) for resin in around.labels.resin]
+        outer, grey = self._grey((rows, columns), near)
         for z in range(shape[0]):
-            tile.background[z] = self._resin(z, around, outer, grey[z])
+            tile.background[z] = self._resin(z, around, near[z], (outer, grey[z]))
             if around.labels.owner[z].any():
                 self._fill(tile, z, (rows, columns), around)
         return tile
@@ -226,23 +227,23 @@ class Refiner:
         )
         return _Window(labels, (y.start, x.start), (rows, columns))
 
-    def _grey(self, tile: Plane, around: _Window) -> tuple[Plane, NDArray[Any]]:
+    def _grey(self, tile: Plane, near: Sequence[Mask]) -> tuple[Plane, NDArray[Any]]:
         """Grey values of a tile and what its low-pass reaches; none where there is no border."""
         outer = self._around(tile, resin_halo(self._blur, self._grid.pixel))
-        kinds = zip(around.labels.kind, self._decided.thresholds, strict=True)
-        if any(not math.isnan(at) and mixed(kind & RESIN > 0).any() for kind, at in kinds):
+        known = zip(near, self._decided.thresholds, strict=True)
+        if any(not math.isnan(at) and border.any() for border, at in known):
             return outer, self._read(*outer)
-        return outer, np.zeros((around.labels.shape[0], 0, 0), np.uint8)
+        return outer, np.zeros((len(near), 0, 0), np.uint8)
 
-    def _resin(self, z: int, around: _Window, outer: Plane, grey: NDArray[Any]) -> Mask:
-        """Resin of one slice of a tile, by the grey values of `outer`."""
-        resin, (height, width) = around.labels.plane(z).resin, self._grid.factors
+    def _resin(self, z: int, around: _Window, near: Mask, seen: tuple[Plane, NDArray[Any]]) -> Mask:
+        """Resin of one slice of a tile, by the grey values seen in a part of the plane."""
+        (outer, grey), (height, width) = seen, self._grid.factors
         return refine_resin(
             grey,
             (outer[0].start - around.origin[0] * height, outer[1].start - around.origin[1] * width),
             around.tile,
-            resin,
-            mixed(resin),
+            around.labels.plane(z).resin,
+            near,
             self._decided.thresholds[z],
             factors=self._grid.factors,
             pixel=self._grid.pixel,
@@ -290,10 +291,11 @@ class Refiner:
             fine[0].start - begun[0].start : fine[0].stop - begun[0].start,
             fine[1].start - begun[1].start : fine[1].stop - begun[1].start,
         ]
+        around = self._window(fine)
         inside = refine_nucleus(
             ridge_plane(here, p.line_sigma, grid.pixel),
             _in_box(outline, z, coarse),
-            self._resin(z, self._window(fine), fine, here),
+            self._resin(z, around, mixed(around.labels.plane(z).resin), (fine, here)),
             (grid.factors, grid.pixel),
             p.inset(grid.pixel),
         )

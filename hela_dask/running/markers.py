@@ -26,6 +26,12 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def fingerprint_content(path: Path) -> str:
+    """A fingerprint of what is in a file, whatever its name and times are: a copy has the same."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
 def fingerprint_files(folder: Path, skip: Iterable[str] = ()) -> str:
     """A fingerprint of the files in ``folder``: names, sizes, times of last change.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.greys import grey_levels, upright_volume
 from hela_dask.kernels.hybrid import preprocess_plane
 from hela_dask.parameters import HybridParameters
-from hela_dask.running.markers import fingerprint_files
+from hela_dask.running.markers import fingerprint_content, fingerprint_files
 from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.labelled import (
     Blocks,
@@ -320,5 +319,4 @@ def identity(source: Any) -> str | None:
         raise MissingInputError(f"{path} does not exist")
     if path.is_dir():
         return fingerprint_files(path, skip=["labels"])
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    return fingerprint_content(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import threading
 import zipfile
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, InputError, MissingInputError
+from hela_dask.running.markers import fingerprint_content
 from hela_dask.storage.files import replaced, write_json, write_text
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import Card, card_text
@@ -104,7 +104,7 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
     network = folder / NETWORK
     try:
         card = Card.from_dict(json.loads((folder / CARD).read_text(encoding="utf-8")))
-        digest = hashlib.sha256(network.read_bytes()).hexdigest()[:32]
+        digest = fingerprint_content(network)
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         raise InputError(
