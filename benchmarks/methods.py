@@ -19,7 +19,15 @@ import numpy as np
 from benchmarks import methods_page, pictures
 from benchmarks.results import DOCS, keep, read
 from benchmarks.runs import RANGES, curves, figures
-from benchmarks.stacks import Stack, agreement, as_volume, data_folder, real_stack, segment_stack
+from benchmarks.stacks import (
+    UNSEEN,
+    Stack,
+    agreement,
+    as_volume,
+    data_folder,
+    real_stack,
+    segment_stack,
+)
 from hela_dask.greys import grey_levels, upright_volume
 from hela_dask.kernels.hybrid import preprocess_plane
 from hela_dask.methods import CLASSICAL
@@ -68,7 +76,7 @@ def measure(
 def _ranges(scores: ClassScores, first: int, last: int) -> dict[str, Any]:
     """Figures of each range of slices, as far as it is there."""
     found = {}
-    for ends in ((first, last), *RANGES.values()):
+    for ends in ((first, last), *RANGES.values(), UNSEEN):
         low, high = max(ends[0], first), min(ends[1], last)
         if low <= high and f"{low}-{high}" not in found:
             part = scores.within(low - first + 1, high - first + 1)
@@ -88,6 +96,7 @@ def measure_model(stack: Stack, folder: Path, first: int = 1) -> dict[str, Any]:
         **row,
         "architecture": card.architecture,
         "split": card.split.get("kind", ""),
+        "learned": list(card.split.get("train", ())),
         "reservations": reservations(card),
         "held": held_out(row, card.split),
         "training_seconds": card.training.get("seconds"),
@@ -129,12 +138,8 @@ def reservations(card: Card) -> list[str]:
 
 
 def held_out(row: Mapping[str, Any], split: Mapping[str, Any]) -> dict[str, float]:
-    """Mean JI over the slices that a model did not learn from; of tests, if there were any."""
-    slices = [
-        z
-        for low, high in split.get("test") or split.get("validation") or ()
-        for z in range(low, high + 1)
-    ]
+    """Mean JI over the slices that the split of a model held out."""
+    slices = [z for low, high in split.get("validation", ()) for z in range(low, high + 1)]
     found = {}
     for name, curve in row["curves"].items():
         places = [z - row["first"] for z in slices]

@@ -25,6 +25,7 @@ from hela_dask.segment import segment_cell
 __all__ = [
     "CLASSES",
     "REAL_VOXEL",
+    "UNSEEN",
     "Stack",
     "agreement",
     "as_volume",
@@ -43,6 +44,8 @@ CLASSES: dict[str, tuple[int, ...]] = {
 }
 """Values of the published maps: 1 nuclear envelope, 2 nucleus, 3 other cells, 4 resin, 5 this
 cell's cytoplasm."""
+UNSEEN = (151, 180)
+"""Slices of the real stack, the first is 1, on which models are judged that learn from others."""
 
 
 @dataclass(frozen=True)

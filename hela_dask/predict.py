@@ -125,6 +125,8 @@ def predict(
     pixel = min(card.voxel_size[1:])
     volume = working_volume(image.path, pixel)
     with RunProgress(progress) as display, storage_errors(begun):
+        if said := card.resampling(voxel_size(volume)):
+            display.warn(said)
         session = Session(
             client,
             where,

@@ -222,6 +222,8 @@ def _within(setup: Setup, client: Client | None, where: Cluster, progress: bool,
                 setup.parameters,
             )
             pipeline = Pipeline(setup, job, session, display)
+            for remark in setup.remarks:
+                pipeline.warn(remark)
             try:
                 with session:
                     return work(pipeline, record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from hela_dask.greys import GreyLevels, grey_levels, upright_volume
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.grid import coarsen
 from hela_dask.kernels.owned import Owned
-from hela_dask.methods import DEFAULT_METHOD, Masks, get_method
+from hela_dask.methods import DEFAULT_METHOD, Masks, find_network, get_method
 from hela_dask.parameters import (
     Parameters,
     QualityParameters,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from hela_dask.regions import Region
 
 __all__ = ["decide_cell", "segment_cell"]
+
+log = logging.getLogger(__name__)
 
 Mask = NDArray[np.bool_]
 
@@ -84,6 +87,8 @@ def segment_cell(
         For an unknown method.
     InputError
         When `volume` holds no voxel of the region, or `background` is on another grid.
+    HelaDaskError
+        When the method has a network that is not there, or cannot be used.
     """
     parameters = parameters or Parameters()
     get_method(method)
@@ -92,6 +97,9 @@ def segment_cell(
     if any(part.stop <= part.start for part in window):
         raise InputError(f"the region of cell {region.label} lies outside the volume")
     factors = working_factors(volume, working)
+    network = find_network(method, parameters)
+    if network is not None and (said := network[1].resampling(voxel_size(working))):
+        log.warning("%s", said)
     if levels is None:
         seen = working if background is None else working[window]
         levels = grey_levels(seen, parameters.background)

@@ -48,7 +48,6 @@ def test_slices_held_out_are_those_of_the_card_that_were_measured() -> None:
     row = {"first": 11, "curves": {"nucleus": [0.1, 0.2, None, 0.6], "cell": [None] * 4}}
     split = {"validation": [[1, 5], [12, 13], [14, 40]]}
     assert held_out(row, split) == {"nucleus": 0.4}
-    assert held_out(row, {"validation": [[11, 11]], "test": [[12, 12]]}) == {"nucleus": 0.2}
     assert held_out(row, {}) == {}
 
 
@@ -84,33 +83,43 @@ def test_a_model_is_measured_by_the_method_that_uses_it(stack: Stack, tmp_path: 
     assert "| 2.00 |" in text
 
 
-def _row(architecture: str, split: str, nucleus: float, cell: float) -> dict[str, Any]:
-    score = dict.fromkeys(
-        ("ji", "ac", *(f"{of}_{kind}" for of in ("ji", "ac") for kind in ("mean", "median", "sd"))),
-        0.5,
+def _row(architecture: str, split: str, nucleus: float, later: float, last: int) -> dict[str, Any]:
+    keys = (
+        "ji",
+        "ac",
+        *(f"{of}_{kind}" for of in ("ji", "ac") for kind in ("mean", "median", "sd")),
     )
+    score = dict.fromkeys(keys, later)
     return {
         "method": "unet",
         "architecture": architecture,
         "split": split,
+        "learned": [[1, 120], [131, last]],
         "reservations": [],
-        "held": {"nucleus": nucleus, "cell": cell},
-        "ranges": {"1-180": {"nucleus": score, "cell": score}},
+        "held": {"nucleus": nucleus},
+        "ranges": {part: {"nucleus": score, "cell": score} for part in ("1-180", "151-180")},
         "megavoxels": 1.0,
     }
 
 
 def test_what_the_splits_show_is_computed() -> None:
     rows = {
-        "a": _row("residual", "random", 0.95, 0.90),
-        "b": _row("residual", "blocks", 0.91, 0.93),
+        "a": _row("residual", "random", 0.95, 0.90, 150),
+        "b": _row("residual", "blocks", 0.91, 0.92, 150),
+        "all": _row("residual", "blocks", 0.99, 0.98, 180),
     }
     text = methods_page.render({"rows": rows, "command": "python -m it"})
-    assert "| `residual` | nucleus | 0.950 | 0.910 |" in text
-    assert "`residual`, nucleus: a random split flatters by 0.040" in text
-    assert "cell including nucleus: a random split does not flatter here" in text
-    assert "0.030 better" in text
+    assert "| `a`, unet | random | nucleus | 0.950 | 0.900 |" in text
+    assert "| `b`, unet | blocks | nucleus | 0.910 | 0.920 |" in text
+    assert "| `all`, unet | blocks |" not in text  # it has learned from the last slices
+    assert (
+        "- `residual`, nucleus: slices held out at random are told 0.050 better than those that "
+        "come later, a block of slices held out 0.010 worse."
+    ) in text
+    assert "| `b`, unet | 1-180 | 78% | 0.920 |" in text
+    assert "| `b`, unet | 151-180 | 0% |" in text
+    assert "| `all`, unet | 151-180 | 100% |" in text
     assert "not comparable" not in text
     alone = methods_page.render({"rows": {"b": rows["b"]}, "command": "python -m it"})
-    assert "flatter" not in alone
-    assert "| `residual` | nucleus |  | 0.910 |" in alone
+    assert "are told" not in alone
+    assert "| `b`, unet | blocks | nucleus | 0.910 | 0.920 |" in alone

@@ -107,6 +107,8 @@ def test_the_wheel_holds_every_module_and_the_marker_of_its_types(tmp_path: Path
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hela_dask").rglob("*.py")}
     assert modules <= inside
     assert "hela_dask/py.typed" in inside
+    model = {"model.keras", "card.json", "card.md", "curves.png", "history.csv"}
+    assert {f"hela_dask/unet/shipped/{name}" for name in model} <= inside
     assert any(name.endswith("licenses/LICENSE") for name in inside)
     assert not [name for name in inside if name.startswith(("tests/", "benchmarks/"))]
 

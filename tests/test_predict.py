@@ -47,6 +47,19 @@ def volume_store(tmp_path: Path) -> Path:
     return path
 
 
+def test_it_says_when_a_volume_is_resampled_for_the_network(
+    model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    hd.classify(make_volume(image(), VOXEL), model.folder)
+    assert not caplog.records
+    coarse = hd.classify(make_volume(image(), (50.0, 60.0, 60.0)), model.folder)
+    assert caplog.messages == [
+        "the residual network learned from voxels of 50 x 40 x 40 nm, and what it is to see has "
+        "50 x 60 x 60 nm: it is resampled for it, and what it tells is brought back"
+    ]
+    assert coarse["resin"].shape == SHAPE
+
+
 @pytest.mark.parametrize("chunks", [(1, 40, 64), (16, 16, 16), (7, 33, 64), (37, 40, 64)])
 def test_any_chunking_gives_the_same_bits_as_the_whole_at_once(
     model: Model, chunks: tuple[int, int, int]

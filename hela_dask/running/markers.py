@@ -17,7 +17,7 @@ from typing import Any
 
 from hela_dask.storage.files import plain, write_json
 
-__all__ = ["Markers", "fingerprint", "fingerprint_files"]
+__all__ = ["Markers", "fingerprint", "fingerprint_content", "fingerprint_files"]
 
 
 def fingerprint(*parts: Any) -> str:

@@ -29,6 +29,8 @@ from hela_dask.running.provenance import read_run
 from hela_dask.running.scoring import Truth, find_truth
 from hela_dask.storage.groups import planned
 from hela_dask.storage.metadata import Image, local_path, read_image
+from hela_dask.unet.card import Card
+from hela_dask.volume import working_level
 
 __all__ = ["LABELS", "Box", "Setup", "prepare", "run_folder"]
 
@@ -70,6 +72,8 @@ class Setup:
         Fingerprint of the volume's files.
     network : str
         Fingerprint of the network that the method uses; empty where it uses none.
+    remarks : tuple of str
+        What a user should know before all.
     """
 
     image: Image
@@ -86,6 +90,7 @@ class Setup:
     overwrite: bool
     source: str
     network: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -159,7 +164,14 @@ def prepare(
         overwrite=overwrite,
         source=fingerprint_files(image.path, skip=["labels"]),
         network="" if network is None else network[2],
+        remarks=() if network is None else _remarks(network[1], image, knobs),
     )
+
+
+def _remarks(card: Card, image: Image, knobs: Parameters) -> tuple[str, ...]:
+    """What to say of a network beside this volume."""
+    _, voxel = working_level(image, knobs.working.resolution)
+    return tuple(filter(None, [card.resampling(voxel)]))
 
 
 def run_folder(store: Path, out: str | Path | None, suffix: str = "run") -> Path:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import numpy as np
+
 from hela_dask.errors import InputError
 from hela_dask.storage.files import plain
 
@@ -86,6 +88,16 @@ class Card:
         """Names of its outputs, in their order."""
         return self.classes + self.extra
 
+    def resampling(self, voxel: Sequence[float]) -> str:
+        """What to say where voxels (z, y, x in nm) are not the network's; empty where they are."""
+        if self.plane is not None or np.allclose(voxel, self.voxel_size, rtol=0.02, atol=0):
+            return ""
+        return (
+            f"the {self.architecture} network learned from voxels of {_size(self.voxel_size)} nm, "
+            f"and what it is to see has {_size(voxel)} nm: it is resampled for it, and what it "
+            "tells is brought back"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
         found: dict[str, Any] = plain(dataclasses.asdict(self))
@@ -115,7 +127,7 @@ class Card:
 
 def card_text(card: Card) -> str:
     """The card as Markdown."""
-    sizes = " x ".join(f"{size:g}" for size in card.voxel_size)
+    sizes = _size(card.voxel_size)
     sees = {
         "neighbours": f"{card.slices} neighbouring slices" if card.slices > 1 else "one slice",
         "repeated": "one slice, its grey values three times",
@@ -142,6 +154,10 @@ def card_text(card: Card) -> str:
     if card.notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in card.notes)]
     return "\n".join(lines) + "\n"
+
+
+def _size(voxel: Sequence[float]) -> str:
+    return " x ".join(f"{length:g}" for length in voxel)
 
 
 def _lines(value: Any, indent: str = "") -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ __all__ = ["SLAB", "classifier", "classify", "classify_slices", "neighbours"]
 
 SLAB = 16
 """Slices in a task."""
+
+log = logging.getLogger(__name__)
 
 _META = np.empty((0, 0, 0, 0), np.uint8)
 
@@ -69,6 +72,8 @@ def classify(
     folder, card, digest = classifier(model)
     data = volume.data if isinstance(volume.data, da.Array) else da.from_array(volume.data)
     voxel = voxel_size(volume)
+    if said := card.resampling(voxel):
+        log.warning("%s", said)
     known = levels if levels is not None else delayed_levels(volume)
     name = f"classify-{tokenize(data, voxel, digest, known)}"
     halo, parts = neighbours(card, voxel), []

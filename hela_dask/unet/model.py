@@ -23,7 +23,15 @@ from hela_dask.unet.card import Card, card_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CARD", "NETWORK", "Model", "find_model", "load_model", "save_model"]
+__all__ = [
+    "CARD",
+    "NETWORK",
+    "Model",
+    "find_model",
+    "load_model",
+    "save_model",
+    "shipped_folder",
+]
 
 NETWORK, CARD = "model.keras", "card.json"
 _SHIPPED = "shipped"
@@ -93,7 +101,7 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
     InputError
         When it is not a model's, or broken.
     """
-    folder = Path(path) if str(path) else _shipped()
+    folder = Path(path) if str(path) else shipped_folder()
     if not folder.is_dir():
         raise MissingInputError(
             f"no model folder at {folder}"
@@ -203,6 +211,6 @@ def _bare(network: Any) -> Any:
     return bare
 
 
-def _shipped() -> Path:
-    """The model that comes with the package."""
+def shipped_folder() -> Path:
+    """Where the model that comes with the package is."""
     return Path(str(resources.files("hela_dask.unet") / _SHIPPED))

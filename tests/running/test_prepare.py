@@ -176,3 +176,16 @@ def test_nothing_else_is_written_into_the_volume(
     with pytest.raises(ParameterError, match=culprit):
         go(scene, here, **{option: scene.parent / path})
     assert not (scene.parent / path).exists()
+
+
+def test_a_network_for_other_voxels_is_remarked_on(
+    scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("keras", reason="TensorFlow is not installed")
+    from tests.unet.networks import by_grey
+
+    model = by_grey(tmp_path / "model").folder
+    (remark,) = prepare(scene, None, method="unet", model=model).remarks
+    assert "has 200 x 160 x 160 nm: it is resampled" in remark
+    assert prepare(scene, None).remarks == ()
+    assert remark in go(scene, here, method="unet", model=model).warnings

@@ -1,0 +1,156 @@
+"""The loop of a training: rates, early stopping, what is kept, and how good it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hela_dask.errors import InputError, ParameterError
+from hela_dask.unet import fitting
+from hela_dask.unet.architectures import Recipe
+from hela_dask.unet.fitting import Judgement, judge, rate_at
+
+
+def _no_loss(truth: Any, out: Any) -> float:
+    return 0.0
+
+
+def test_judgement_counts_labelled_pixels() -> None:
+    class Fixed:
+        def predict_on_batch(self, image: Any) -> Any:
+            return image
+
+    image = np.zeros((1, 1, 4, 4), np.float32)
+    image[0, 0, [0, 1, 2, 3], [0, 0, 1, 3]] = 1
+    truth = np.ones((1, 1, 4, 2), np.float32)
+    truth[0, 0, :, 0] = [0, 1, 1, 2]
+    truth[0, 0, 3, 1] = 0
+    pytest.importorskip("keras", reason="TensorFlow is not installed")
+    found = judge(Fixed(), [(image, truth)], ("resin", "cell", "envelope", "nucleus"), _no_loss)
+    assert found.ji["resin"] == 0.5
+    assert found.ji["cell"] == 0.5
+    assert np.isnan(found.ji["nucleus"])
+    assert found.accuracy == pytest.approx(2 / 3)
+    assert found.score == 0.5
+    one = judge(Fixed(), [(image[..., :1] - 0.5, truth)], ("cell",), _no_loss)
+    assert one.ji == {"cell": pytest.approx(1 / 3)}
+
+
+def test_rates_go_up_and_down() -> None:
+    cosine = Recipe("adamw", 2e-3, 8, 80, 50, schedule="cosine")
+    rates = [rate_at(cosine, step, 4000) for step in (0, 99, 2000, 4000)]
+    np.testing.assert_allclose(rates, [2e-5, 2e-3, 2e-3 * 0.505, 2e-5], rtol=0.01)
+    assert rate_at(cosine, 1, 20) == pytest.approx(2e-3, rel=0.01)  # short: up at once
+    assert rate_at(Recipe("sgd", 1e-3, 4, 100), 50, 100, 0.5) == 5e-4
+
+
+class _Weights:
+    """A network that is a number."""
+
+    trainable_variables: tuple[Any, ...] = ()
+    weights: tuple[Any, ...] = ()
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def compile(self, **_: Any) -> None:
+        return None
+
+    def get_weights(self) -> list[Any]:
+        return [np.array(self.now)]
+
+    def set_weights(self, weights: list[Any]) -> None:
+        self.now = int(weights[0])
+
+    def reset_metrics(self) -> None:
+        return None
+
+    def train_on_batch(self, image: Any, truth: Any) -> float:
+        self.now += 1
+        return float(image)
+
+
+class _Optimiser:
+    variables: tuple[Any, ...] = ()
+    learning_rate = 1.0
+
+    def build(self, _: Any) -> None:
+        return None
+
+    def finalize_variable_values(self, _: Any) -> None:
+        return None
+
+
+def _fit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], **recipe: Any
+) -> fitting.Fit:
+    monkeypatch.setattr(fitting, "make_optimiser", lambda _: _Optimiser())
+    fit = fitting.Fit(
+        _Weights(),
+        _no_loss,
+        Recipe("adam", 1.0, 1, 40, **recipe),
+        1,
+        folder=folder,
+        wanted={},
+    )
+    left = iter(scores)
+    fit.run(
+        lambda _: [(np.ones((), np.float32), np.ones((), np.float32))],
+        lambda: Judgement(0.0, {"cell": next(left)}, 1.0),
+    )
+    return fit
+
+
+def test_it_stops_early_lowers_the_rate_and_keeps_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = [0.1, 0.5, 0.9, *[0.3] * 30]
+    fit = _fit(tmp_path, monkeypatch, scores, schedule="plateau", patience=6)
+    assert fit.state.epoch == 9  # the best and six more
+    assert fit.network.now == 3
+    assert fit.history["rate"].tolist() == [1.0] * 6 + [0.5] * 3
+    assert fit.state.best_epoch == 3
+
+
+def test_without_patience_it_goes_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = _fit(tmp_path, monkeypatch, [float("nan"), 0.2, *[0.1] * 38])
+    assert fit.state.epoch == 40
+    assert fit.network.now == 2
+
+
+def test_a_state_of_other_arguments_is_refused_or_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fit(tmp_path, monkeypatch, [0.1] * 40)
+    recipe = Recipe("adam", 1.0, 1, 40)
+
+    def again(anew: bool, **wanted: Any) -> fitting.Fit:
+        return fitting.Fit(
+            _Weights(), _no_loss, recipe, 1, folder=tmp_path, wanted=wanted, anew=anew
+        )
+
+    assert again(True).state.epoch == 40  # the same one goes on all the same
+    assert again(True, seed=1).state.epoch == 0
+    with pytest.raises(ParameterError, match="with another seed: repeat its command"):
+        again(False, seed=1)
+    (tmp_path / "state.npz").write_bytes(b"half a file")
+    assert again(True).state.epoch == 0
+    with pytest.raises(InputError, match=r"state.npz cannot be read"):
+        again(False)
+
+
+def test_a_loss_that_is_no_number_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "make_optimiser", lambda _: _Optimiser())
+    fit = fitting.Fit(
+        _Weights(), _no_loss, Recipe("adam", 1.0, 1, 4), 1, folder=tmp_path, wanted={}
+    )
+    with pytest.raises(ParameterError, match=r"no longer a number in epoch 1: .* lower --rate"):
+        fit.run(
+            lambda _: [(np.full((), np.nan, np.float32), np.ones((), np.float32))],
+            lambda: Judgement(0.0, {}, 1.0),
+        )

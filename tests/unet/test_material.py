@@ -1,0 +1,104 @@
+"""What a training learns from: labels, splits, instances, phantoms; and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+import hela_dask as hd
+from hela_dask.errors import InputError, ParameterError
+from hela_dask.unet.material import Wish, open_material
+from tests.unet.scene import SHAPE, labelled, tiny, volume
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "sentence"),
+    [
+        ({"slices": (1, 13)}, InputError, "slices 1:13 are not in"),
+        ({"slices": (1, 4), "validation": (20, 30)}, InputError, "slices 20:30 are not in"),
+        ({"classes": {"nucleus": (2,)}}, ParameterError, "'resin' has no label value"),
+        ({"mask_weight": 2.0}, ParameterError, "between 0 and 1, not 2"),
+        ({"phantom_share": 1.0}, ParameterError, "share is between 0 and 1"),
+        ({"instance_classes": {"two": (1,)}}, ParameterError, "the classes one and others"),
+        ({"mask": np.zeros((4, *SHAPE[1:]), np.uint8)}, InputError, "has 4 slices, and slice 12"),
+    ],
+)
+def test_bad_input_is_told_before_work_starts(
+    options: dict[str, Any], error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        open_material(tiny("residual"), Wish(volume(), labelled()[1], **options))
+
+
+def test_labels_that_miss_what_is_needed() -> None:
+    labels = labelled()[1]
+    ours = tiny("residual")
+    with pytest.raises(InputError, match=r"no envelope \(label 1\) in the slices learned from"):
+        open_material(ours, Wish(volume(), np.where(labels == 1, 5, labels)))
+    with pytest.raises(InputError, match="the value 9 in slice 1, which is of no class"):
+        open_material(ours, Wish(volume(), np.where(labels == 1, 9, labels)))
+    with pytest.raises(InputError, match=r"has 10 slices and the image 12: .* --slices 1:10"):
+        open_material(ours, Wish(volume(), labels[:10]))
+    with pytest.raises(InputError, match="no labelled pixel"):
+        open_material(ours, Wish(volume(), np.zeros_like(labels)))
+    with pytest.raises(InputError, match="not a phantom with its truth"):
+        open_material(ours, Wish(volume(), labels, phantom="nowhere"))
+    with pytest.raises(ParameterError, match="learns nothing from instances"):
+        open_material(tiny("unet"), Wish(volume(), labels, instances=labels))
+
+
+def test_slices_without_labels_are_passed_over() -> None:
+    labels = labelled()[1].copy()
+    labels[10:] = 0
+    material = open_material(tiny("residual"), Wish(volume(), labels))
+    assert material.split.to_dict()["train"] == [[1, 9]]
+    assert material.split.validation == (10,)
+
+
+def test_instances_are_known_where_the_labels_say_which_cell_is_meant() -> None:
+    labels = labelled()[1]
+    ours = tiny("residual")
+    assert open_material(ours, Wish(volume(), labels)).held.instances is not None
+    every = np.where(labels == 5, 3, labels)
+    assert open_material(ours, Wish(volume(), every)).held.instances is None
+    given = open_material(
+        ours,
+        Wish(volume(), every, instances=labels, instance_classes={"one": [1, 2, 5], "others": [3]}),
+    )
+    assert given.held.cells.one == (1, 2, 5)
+
+
+def test_a_phantom_is_mixed_in_with_every_cell_known(tmp_path: Path) -> None:
+    store = tmp_path / "phantom.ome.zarr"
+    hd.make_phantom(store, shape=(64, 128, 128), cells=2, diameter=2, voxel_size=(50, 40, 40))
+    architecture = tiny("residual")
+    material = open_material(
+        architecture, Wish(volume(), labelled()[1], phantom=store, phantom_share=0.5)
+    )
+    assert material.shares == (0.5, 0.5)
+    mixed = material.domains[1]
+    assert mixed.slices == tuple(range(64))
+    truth = mixed.truth(architecture, (32, slice(0, 128), slice(0, 128)))
+    assert (truth[..., 4] == 1).all()
+    assert set(np.unique(truth[..., 0])) <= {0, 1, 2, 3}
+    assert truth[..., 3].max() > 50
+    assert {entry["store"] for entry in material.data} == {"", "phantom.ome.zarr"}
+
+
+def test_a_tiff_stack_is_an_image_too(tmp_path: Path) -> None:
+    grey, labels = labelled()
+    tifffile.imwrite(tmp_path / "grey.tif", grey)
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    ours = tiny("residual")
+    paths: dict[str, Any] = {"store": tmp_path / "grey.tif", "labels": tmp_path / "labels.tif"}
+    with pytest.raises(ParameterError, match="does not say its voxel size"):
+        open_material(ours, Wish(**paths))
+    found = open_material(ours, Wish(**paths, voxel_size=(50.0, 40.0, 40.0)))
+    np.testing.assert_array_equal(found.held.image.plane(7), grey[7])
+    np.testing.assert_array_equal(found.held.labels.plane(7), labels[7])
+    other = open_material(ours, Wish(volume(), labels))
+    assert found.held.greys == other.held.greys
