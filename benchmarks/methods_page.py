@@ -109,7 +109,7 @@ def _learned(row: Mapping[str, Any], part: str) -> float | None:
         return None
     first, last = (int(end) for end in part.split("-"))
     both = (min(high, last) - max(low, first) + 1 for low, high in row["learned"])
-    return sum(max(0, count) for count in both) / (last - first + 1)
+    return float(sum(max(0, count) for count in both)) / (last - first + 1)
 
 
 def _splits(rows: Mapping[str, Any]) -> list[str]:

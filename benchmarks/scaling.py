@@ -34,7 +34,7 @@ from hela_dask.running.provenance import read_run
 from hela_dask.storage.files import write_json
 from hela_dask.storage.metadata import read_image
 
-__all__ = ["MULTIPLES", "mirrored", "spread", "tiles", "verdict"]
+__all__ = ["MULTIPLES", "growth", "mirrored", "tiles", "verdict"]
 
 MULTIPLES = (1, 4, 16, 64)
 PLANE = 16
@@ -142,12 +142,14 @@ def measure(
     return found
 
 
-def spread(rows: Sequence[dict[str, Any]], workers: int) -> tuple[float, float]:
-    """Largest over smallest: peak memory of a worker, and worker-seconds a voxel."""
-    mine = [row for row in rows if row["workers"] == workers]
+def growth(rows: Sequence[dict[str, Any]], workers: int) -> tuple[float, float, float]:
+    """Over the smallest volume's: most memory of a worker, most and least time a voxel."""
+    mine = sorted(
+        (row for row in rows if row["workers"] == workers), key=lambda row: row["multiple"]
+    )
     peaks = [max(row["peak"].values()) for row in mine]
     times = [seconds_a_megavoxel(row) for row in mine]
-    return max(peaks) / min(peaks), max(times) / min(times)
+    return max(peaks) / peaks[0], max(times) / times[0], min(times) / times[0]
 
 
 def seconds_a_megavoxel(row: dict[str, Any]) -> float:
@@ -160,11 +162,12 @@ def verdict(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Whether memory was flat and time per voxel too: a line for each number of workers."""
     lines = []
     for workers in sorted({row["workers"] for row in rows}):
-        memory, seconds = spread(rows, workers)
+        memory, most, least = growth(rows, workers)
         lines.append(
-            f"{workers} worker{'s' if workers > 1 else ''}: memory within {memory - 1:.0%} "
-            f"({_held(memory, FLAT)}, limit {FLAT - 1:.0%}), time per voxel within "
-            f"{seconds:.2f} x ({_held(seconds, PER_VOXEL)}, limit {PER_VOXEL:g} x)"
+            f"{workers} worker{'s' if workers > 1 else ''}, beside the smallest volume: "
+            f"memory within {memory - 1:.0%} ({_held(memory, FLAT)}, limit {FLAT - 1:.0%}), "
+            f"time per voxel {least:.2f} to {most:.2f} x "
+            f"({_held(most, PER_VOXEL)}, limit {PER_VOXEL:g} x)"
         )
     return lines
 

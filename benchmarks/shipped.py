@@ -37,8 +37,10 @@ PHANTOM: dict[str, Any] = {
     "voxel_size": REAL_VOXEL,
 }
 LIMIT = 6e6  # bytes that the package may grow by
-_UNCHANGED = ("epochs", "steps", "batch", "rate", "optimiser", "seed", "label_values", "recipe")
-_UNCHANGED += ("mask_weight", "phantom_share", "pretrained")
+_UNCHANGED = {
+    *("epochs", "steps", "batch", "rate", "optimiser", "seed", "recipe"),
+    *("label_values", "mask_weight", "phantom_share", "pretrained"),
+}
 
 
 def trained(folder: Path, name: str, data: Path) -> Path:

@@ -23,6 +23,13 @@ _PRELOAD = "hela_dask.running.worker_preload"
 # Of glibc's heaps only the first gives back what is free at its end: with one for each thread that
 # reads chunks, a worker would keep some hundred MiB.
 _ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
+# For the dashboard a worker takes a profile a second, and by default keeps a thousand: some 100 MiB
+# by and by. Here it keeps those of the last quarter of an hour.
+_SETTINGS = {
+    "distributed.worker.profile.interval": "100ms",
+    "distributed.worker.profile.cycle": "10s",
+    "distributed.admin.low-level-log-length": 100,
+}
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,7 @@ def connect(cluster: Cluster) -> Iterator[Client]:
     settings = {
         "distributed.scheduler.allowed-failures": 1,
         "distributed.worker.preload": [_PRELOAD],
+        **_SETTINGS,
         **{f"distributed.nanny.pre-spawn-environ.{key}": to for key, to in _ENVIRONMENT.items()},
     }
     with dask.config.set(settings):
@@ -187,11 +195,17 @@ def slurm_cluster(cluster: Cluster) -> Any:
     options = dict(cluster.options)
     # Jobs begin without this process's settings of dask.
     options["worker_extra_args"] = [*options.get("worker_extra_args", ()), "--preload", _PRELOAD]
+    environment = {**_ENVIRONMENT, **{_variable(key): to for key, to in _SETTINGS.items()}}
     options["job_script_prologue"] = [
-        *(f"export {name}={value}" for name, value in _ENVIRONMENT.items()),
+        *(f"export {name}={value}" for name, value in environment.items()),
         *options.get("job_script_prologue", ()),
     ]
     return SLURMCluster(**options)
+
+
+def _variable(setting: str) -> str:
+    """The environment variable in which dask looks for a setting."""
+    return f"DASK_{setting.upper().replace('.', '__')}"
 
 
 def _read_yaml(path: Path, workers: int | None, memory: int | None) -> Cluster:

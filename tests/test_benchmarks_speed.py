@@ -176,18 +176,19 @@ def scaled(multiple: int, workers_: int, peak: float, seconds: float) -> dict[st
 
 def test_flat_is_told_from_not_flat() -> None:
     rows = [
-        scaled(1, 1, 500, 10),
         scaled(4, 1, 570, 44),
+        scaled(1, 1, 500, 10),
+        scaled(16, 1, 400, 80),
         scaled(1, 2, 500, 5),
         scaled(4, 2, 600, 30),
     ]
     one, two = verdict(rows)
     assert one == (
-        "1 worker: memory within 14% (held, limit 15%), time per voxel within 1.10 x "
-        "(held, limit 1.3 x)"
+        "1 worker, beside the smallest volume: memory within 14% (held, limit 15%), "
+        "time per voxel 0.50 to 1.10 x (held, limit 1.3 x)"
     )
     assert "20% (not held" in two
-    assert "1.50 x (not held" in two
+    assert "1.00 to 1.50 x (not held" in two
 
 
 def test_the_plain_steps_find_a_drawn_cell() -> None:

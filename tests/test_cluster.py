@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pytest
 
@@ -73,6 +74,7 @@ def test_the_example_for_slurm_gives_the_job_it_says(
     assert "--lifetime 225m --lifetime-stagger 10m" in script
     assert "export OMP_NUM_THREADS=1" in script
     assert "export MALLOC_ARENA_MAX=1" in script
+    assert "export DASK_DISTRIBUTED__WORKER__PROFILE__CYCLE=10s" in script
     assert "--preload hela_dask.running.worker_preload" in script
 
 
@@ -138,3 +140,12 @@ def test_a_started_worker_uses_freed_memory_again() -> None:
 def test_a_started_worker_has_one_heap() -> None:
     with connect(read_cluster(workers=1)) as mine:
         assert mine.submit(os.getenv, "MALLOC_ARENA_MAX").result() == "1"
+
+
+def test_a_started_worker_keeps_few_profiles() -> None:
+    def kept(dask_worker: Any) -> int:
+        return int(dask_worker.profile_history.maxlen)
+
+    with connect(read_cluster(workers=1)) as mine:
+        assert list(mine.run(kept).values()) == [100]
+        assert mine.submit(dask.config.get, "distributed.worker.profile.cycle").result() == "10s"
