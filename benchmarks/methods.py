@@ -2,13 +2,15 @@
 
 All methods on the same labelled slices of the real cell: the classical ones, and those with a
 network for each folder of a model in FOLDER. What was measured before is kept, so that models may
-be measured one at a time (``--only NAME``).
+be measured one at a time (``--only NAME``). With ``--phantom`` also whole runs on the demo's
+phantom, by those methods that need no model of one's own.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +20,7 @@ import numpy as np
 
 from benchmarks import methods_page, pictures
 from benchmarks.results import DOCS, keep, read
-from benchmarks.runs import RANGES, curves, figures
+from benchmarks.runs import RANGES, curves, figures, phantom_run
 from benchmarks.stacks import (
     UNSEEN,
     Stack,
@@ -28,6 +30,7 @@ from benchmarks.stacks import (
     real_stack,
     segment_stack,
 )
+from hela_dask.demo import DemoSize
 from hela_dask.greys import grey_levels, upright_volume
 from hela_dask.kernels.hybrid import preprocess_plane
 from hela_dask.methods import CLASSICAL
@@ -182,6 +185,17 @@ def everything(
     return rows
 
 
+def phantoms(only: Sequence[str]) -> dict[str, Any]:
+    """Whole runs on the demo's phantom, for each method that comes without or with its model."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for method in (*CLASSICAL, "unet"):
+            if not only or method in only:
+                found[method] = phantom_run(Path(folder), method, DemoSize().seed)
+                print(f"{method:<16} phantom  {found[method]}", flush=True)
+    return found
+
+
 def parse() -> argparse.Namespace:
     """What was typed."""
     parser = argparse.ArgumentParser(
@@ -189,6 +203,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--models", type=Path, help="a folder with a folder for each model")
     parser.add_argument("--only", action="append", default=[], help="a method or a model's folder")
+    parser.add_argument("--phantom", action="store_true", help="runs on the phantom too")
     parser.add_argument("--slices", default="1:180", help="1-based, both included")
     parser.add_argument("--json", type=Path, default=DOCS / "methods.json")
     parser.add_argument("--write", action="store_true", help="the JSON, the page, its pictures")
@@ -199,16 +214,19 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Measure, print, and with ``--write`` keep."""
     options = parse()
-    rows = read(options.json).get("methods", {}).get("rows", {})
+    kept = read(options.json).get("methods", {})
+    rows, phantom = kept.get("rows", {}), kept.get("phantom", {})
     if not options.page:
         first, last = (int(end) for end in options.slices.split(":"))
         stack = real_stack(data_folder())
         centre = min(max(stack.centre[0] + 1, first), last)
         stack = stack.slices(first, last, centre)
         rows = {**rows, **everything(stack, _models(options.models), options.only, first)}
+        if options.phantom:
+            phantom = {**phantom, **phantoms(options.only)}
         if options.write:
             command = " ".join(["python -m benchmarks.methods", *sys.argv[1:]])
-            keep("methods", {"rows": rows}, command, options.json)
+            keep("methods", {"rows": rows, "phantom": phantom}, command, options.json)
     if options.write or options.page:
         folder = options.json.with_suffix("")
         folder.mkdir(exist_ok=True)

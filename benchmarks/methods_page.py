@@ -36,6 +36,9 @@ chosen. Slices held out at random have neighbours 50 nm away that were learned f
 them. The last column is of slices that neither split touched: what a network does in the rest of a
 volume. Mean over slices."""
 
+PHANTOM = """The phantom of `make demo`: its complete cells, each found once or not, with the
+network that comes with the package."""
+
 RESERVED = """**not comparable**: trained for less than the published schedule, or without the
 weights that it starts from; the card of the model says so."""
 
@@ -54,6 +57,7 @@ def render(found: Mapping[str, Any]) -> str:
         ["# Methods compared", "", INTRO, *(["", RESERVED] if reserved else [])],
         *([f"## {NAMES[name].capitalize()}", "", *_scores(rows, name)] for name in REPORTED),
         _splits(rows),
+        _phantom(found.get("phantom", {})),
         _costs(rows),
         [
             "## Slice by slice",
@@ -153,6 +157,24 @@ def _shown(architecture: str, name: str, random: float, blocks: float) -> str:
 
 def _better(gap: float) -> str:
     return f"{abs(gap):.3f} {'better' if gap >= 0 else 'worse'}"
+
+
+def _phantom(found: Mapping[str, Any]) -> list[str]:
+    """How many of the phantom's cells each method finds, and how well."""
+    if not found:
+        return []
+    lines = [
+        [
+            f"`{method}`",
+            f"{row['found']:g} of {row['complete_cells']:g}",
+            number(row["instance_f1"]),
+            number(row["mean_cell_iou"]),
+            number(row["mean_nucleus_iou"]),
+        ]
+        for method, row in found.items()
+    ]
+    head = ["method", "cells found", "F1 at IoU 0.5", "mean IoU, cell", "mean IoU, nucleus"]
+    return ["## Whole runs on the phantom", "", PHANTOM, "", *table(head, lines)]
 
 
 def _costs(rows: Mapping[str, Any]) -> list[str]:

@@ -120,6 +120,11 @@ def test_what_the_splits_show_is_computed() -> None:
     assert "| `b`, unet | 151-180 | 0% |" in text
     assert "| `all`, unet | 151-180 | 100% |" in text
     assert "not comparable" not in text
+    figures = {"complete_cells": 5, "found": 4, "instance_f1": 0.889}
+    phantom = {"unet": {**figures, "mean_cell_iou": 0.9, "mean_nucleus_iou": 0.8}}
+    whole = methods_page.render({"rows": rows, "phantom": phantom, "command": "python -m it"})
+    assert "| `unet` | 4 of 5 | 0.889 | 0.900 | 0.800 |" in whole
+    assert "phantom" not in text
     alone = methods_page.render({"rows": {"b": rows["b"]}, "command": "python -m it"})
     assert "are told" not in alone
     assert "| `b`, unet | blocks | nucleus | 0.910 | 0.920 |" in alone
