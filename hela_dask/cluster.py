@@ -26,7 +26,7 @@ _ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
 # For the dashboard a worker takes a profile a second, and by default keeps a thousand: some 100 MiB
 # by and by. Here it keeps those of the last quarter of an hour.
 _SETTINGS = {
-    "distributed.worker.profile.interval": "100ms",
+    "distributed.worker.profile.interval": "500ms",
     "distributed.worker.profile.cycle": "10s",
     "distributed.admin.low-level-log-length": 100,
 }
