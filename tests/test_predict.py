@@ -50,6 +50,7 @@ def volume_store(tmp_path: Path) -> Path:
 def test_it_says_when_a_volume_is_resampled_for_the_network(
     model: Model, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING", logger="hela_dask")  # commands before may have made it quiet
     hd.classify(make_volume(image(), VOXEL), model.folder)
     assert not caplog.records
     coarse = hd.classify(make_volume(image(), (50.0, 60.0, 60.0)), model.folder)
