@@ -87,11 +87,12 @@ def _ranges(scores: ClassScores, first: int, last: int) -> dict[str, Any]:
     return found
 
 
-def measure_model(stack: Stack, folder: Path, first: int = 1) -> dict[str, Any]:
-    """The method of a model, with what its card and its files say."""
+def measure_model(stack: Stack, folder: Path, first: int = 1, preset: str = "") -> dict[str, Any]:
+    """The method of a model, with what its card and its files say; of hybrid, with a preset."""
     path, card, _ = find_model(folder)
     method = "hybrid" if card.channels == "binary" else "unet"
-    parameters = Parameters.from_dict({method: {"model": str(path)}})
+    knobs = {"model": str(path), **({"preset": preset} if preset else {})}
+    parameters = Parameters.from_dict({method: knobs})
     model = load_model(path)
     network = _network_speed(stack, model, parameters)
     row = measure(stack, method, parameters, first)
@@ -174,15 +175,24 @@ def everything(
         if only and name not in only:
             continue
         if name in models:
-            rows[name] = measure_model(stack, models[name], first)
+            measured = {name: measure_model(stack, models[name], first)}
+            if measured[name]["method"] == "hybrid":
+                published = measure_model(stack, models[name], first, "published")
+                measured[f"{name}, published numbers"] = published
         else:
-            rows[name] = measure(stack, name, first=first)
-        for part, classes in rows[name]["ranges"].items():
-            told = "  ".join(
-                f"{key} JI {row['ji']} (slices {row['ji_mean']})" for key, row in classes.items()
-            )
-            print(f"{name:<16} {part:<8} {told}", flush=True)
+            measured = {name: measure(stack, name, first=first)}
+        for title, row in measured.items():
+            _tell(title, row)
+        rows.update(measured)
     return rows
+
+
+def _tell(title: str, row: Mapping[str, Any]) -> None:
+    for part, classes in row["ranges"].items():
+        told = "  ".join(
+            f"{key} JI {found['ji']} (slices {found['ji_mean']})" for key, found in classes.items()
+        )
+        print(f"{title:<16} {part:<8} {told}", flush=True)
 
 
 def phantoms(only: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import methods_page
-from benchmarks.methods import held_out, measure, measure_model, reservations
+from benchmarks.methods import everything, held_out, measure, reservations
 from benchmarks.stacks import Stack
 from hela_dask.unet.card import CLASSES, Card
 from tests.drawn import draw_cell
@@ -72,7 +72,11 @@ def test_a_model_is_measured_by_the_method_that_uses_it(stack: Stack, tmp_path: 
         training={"epochs": 3, "seconds": 7200.0},
     )
     stored(tmp_path / "one", card, np.array([[40.0]]), np.array([-20.0]))
-    row = measure_model(stack, tmp_path / "one")
+    rows = everything(stack, {"one": tmp_path / "one"}, ["one"], 1)
+    assert list(rows) == ["one", "one, published numbers"]
+    row, published = rows.values()
+    assert published["ranges"]["1-8"]["cell"] == row["ranges"]["1-8"]["cell"]
+    assert published["ranges"]["1-8"]["nucleus"] != row["ranges"]["1-8"]["nucleus"]
     assert (row["method"], row["architecture"], row["split"]) == ("hybrid", "hybrid", "blocks")
     assert row["ranges"]["1-8"]["cell"]["ji"] > 0.95
     assert row["held"]["cell"] == pytest.approx(np.mean(row["curves"]["cell"][6:]), abs=1e-3)
