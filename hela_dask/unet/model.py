@@ -113,6 +113,7 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
     try:
         card = Card.from_dict(json.loads((folder / CARD).read_text(encoding="utf-8")))
         digest = fingerprint_content(network)
+        _check_whole(network)
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         raise InputError(
@@ -121,6 +122,17 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
     except (OSError, ValueError) as error:
         raise InputError(f"the model in {folder} cannot be read: {error}") from error
     return folder, card, digest
+
+
+def _check_whole(network: Path) -> None:
+    """Raise when the file is cut off or damaged: it is an archive, with a checksum of each part."""
+    try:
+        with zipfile.ZipFile(network) as archive:
+            sound = archive.testzip() is None
+    except zipfile.BadZipFile:
+        sound = False
+    if not sound:
+        raise InputError(f"the network in {network.parent} cannot be read: {NETWORK} is damaged")
 
 
 def load_model(path: str | Path = "") -> Model:
@@ -151,9 +163,9 @@ def _load(folder: Path, digest: str) -> Model:
     try:
         network = keras().saving.load_model(folder / NETWORK, compile=False)
         seen, told = network.input_shape[-1], network.output_shape[-1]
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"the network in {folder} cannot be read: {NETWORK} is damaged, or of another Keras"
+            f"the network in {folder} cannot be read: {NETWORK} is of another Keras"
         ) from error
     wanted = 3 if card.channels == "repeated" else card.slices
     if (seen, told) != (wanted, len(card.outputs)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,16 @@ def test_what_is_not_a_model_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         with pytest.raises(MissingInputError, match="comes without a model: name one with --model"):
             find_model()
     by_grey(tmp_path / "model")
-    (tmp_path / "model" / NETWORK).write_bytes(b"PK broken")
-    with pytest.raises(InputError, match="is damaged, or of another Keras"):
+    whole = (tmp_path / "model" / NETWORK).read_bytes()
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
+    for content in (b"PK broken", whole[:-50], flipped):
+        (tmp_path / "model" / NETWORK).write_bytes(content)
+        with pytest.raises(InputError, match=r"cannot be read: model\.keras is damaged"):
+            find_model(tmp_path / "model")
+    with zipfile.ZipFile(tmp_path / "model" / NETWORK, "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(InputError, match="is of another Keras"):
         load_model(tmp_path / "model")
     (tmp_path / "model" / CARD).write_text("{")
     with pytest.raises(InputError, match="cannot be read"):
