@@ -204,8 +204,8 @@ def slurm_cluster(cluster: Cluster) -> Any:
 
 
 def _variable(setting: str) -> str:
-    """The environment variable in which dask looks for a setting."""
-    return f"DASK_{setting.upper().replace('.', '__')}"
+    """The environment variable in which dask looks for a setting; a shell takes no hyphens."""
+    return f"DASK_{setting.upper().replace('.', '__').replace('-', '_')}"
 
 
 def _read_yaml(path: Path, workers: int | None, memory: int | None) -> Cluster:

@@ -75,6 +75,9 @@ def test_the_example_for_slurm_gives_the_job_it_says(
     assert "export OMP_NUM_THREADS=1" in script
     assert "export MALLOC_ARENA_MAX=1" in script
     assert "export DASK_DISTRIBUTED__WORKER__PROFILE__CYCLE=10s" in script
+    assert "export DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH=100" in script
+    exported = [line.split()[1] for line in script.split("\n") if line.startswith("export ")]
+    assert all(line.split("=")[0].isidentifier() for line in exported)  # as a shell wants it
     assert "--preload hela_dask.running.worker_preload" in script
 
 

@@ -112,8 +112,8 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
     network = folder / NETWORK
     try:
         card = Card.from_dict(json.loads((folder / CARD).read_text(encoding="utf-8")))
-        digest = fingerprint_content(network)
-        _check_whole(network)
+        facts = network.stat()
+        digest = _digest(network.absolute(), facts.st_size, facts.st_mtime_ns)
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         raise InputError(
@@ -124,8 +124,16 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
     return folder, card, digest
 
 
-def _check_whole(network: Path) -> None:
-    """Raise when the file is cut off or damaged: it is an archive, with a checksum of each part."""
+@functools.lru_cache(maxsize=8)
+def _digest(network: Path, size: int, changed: int) -> str:
+    """A fingerprint of the file; tasks ask for it each time, and it is read once a process.
+
+    Raises
+    ------
+    InputError
+        When it is cut off or damaged: it is an archive, with a checksum of each part.
+    """
+    del size, changed  # another file has others
     try:
         with zipfile.ZipFile(network) as archive:
             sound = archive.testzip() is None
@@ -133,6 +141,7 @@ def _check_whole(network: Path) -> None:
         sound = False
     if not sound:
         raise InputError(f"the network in {network.parent} cannot be read: {NETWORK} is damaged")
+    return fingerprint_content(network)
 
 
 def load_model(path: str | Path = "") -> Model:

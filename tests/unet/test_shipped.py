@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.methods import SCORED
 from benchmarks.shipped import LIMIT, described, differences
 from benchmarks.stacks import agreement, real_stack, segment_stack
 from hela_dask.unet.card import CLASSES, EXTRA, Card, card_text
 from hela_dask.unet.model import CARD, find_model, load_model, shipped_folder
-
-SCORED = {"nucleus": (2,), "cell": (1, 2, 5)}
 
 
 def test_it_is_small_and_whole() -> None:
