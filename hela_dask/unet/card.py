@@ -12,7 +12,7 @@ import numpy as np
 from hela_dask.errors import InputError
 from hela_dask.storage.files import plain
 
-__all__ = ["CHANNELS", "CLASSES", "EXTRA", "Card", "card_text"]
+__all__ = ["CHANNELS", "CLASSES", "EXTRA", "Card", "by_axis", "card_text"]
 
 CLASSES = ("resin", "cell", "envelope", "nucleus")
 """What a voxel may be; ``cell`` is all of a cell but its nucleus and the nucleus' envelope."""
@@ -92,10 +92,10 @@ class Card:
         """What to say where voxels (z, y, x in nm) are not the network's; empty where they are."""
         if self.plane is not None or np.allclose(voxel, self.voxel_size, rtol=0.02, atol=0):
             return ""
+        own, other = by_axis(self.voxel_size), by_axis(voxel)
         return (
-            f"the {self.architecture} network learned from voxels of {_size(self.voxel_size)} nm, "
-            f"and what it is to see has {_size(voxel)} nm: it is resampled for it, and what it "
-            "tells is brought back"
+            f"the {self.architecture} network learned from voxels of {own} nm, and what it is to "
+            f"see has {other} nm: it is resampled for it, and what it tells is brought back"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Card:
 
 def card_text(card: Card) -> str:
     """The card as Markdown."""
-    sizes = _size(card.voxel_size)
+    sizes = by_axis(card.voxel_size)
     sees = {
         "neighbours": f"{card.slices} neighbouring slices" if card.slices > 1 else "one slice",
         "repeated": "one slice, its grey values three times",
@@ -156,8 +156,9 @@ def card_text(card: Card) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _size(voxel: Sequence[float]) -> str:
-    return " x ".join(f"{length:g}" for length in voxel)
+def by_axis(lengths: Sequence[float]) -> str:
+    """Lengths as people write them: 50 x 40 x 40."""
+    return " x ".join(f"{length:g}" for length in lengths)
 
 
 def _lines(value: Any, indent: str = "") -> list[str]:

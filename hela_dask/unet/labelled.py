@@ -20,6 +20,7 @@ from hela_dask.errors import InputError, ParameterError
 from hela_dask.labels_input import LabelSource, majority, open_labels
 from hela_dask.sources import open_source
 from hela_dask.storage.metadata import Triple
+from hela_dask.unet.card import by_axis
 from hela_dask.unet.targets import Coding
 from hela_dask.volume import voxel_size, working_volume
 
@@ -230,22 +231,18 @@ def _factor(source: LabelSource, shape: Triple | Sequence[int], size: Triple) ->
     )
     if not fits or source.shape[0] > shape[0]:
         raise InputError(
-            f"{source.name} is {_by(source.shape)} and the image, at {size[1]:g} nm, {_by(shape)} "
-            "voxels (z x y x x): labels have the image's grid, or one a whole number of times as "
-            "fine in y and x"
+            f"{source.name} is {by_axis(source.shape)} and the image, at {size[1]:g} nm, "
+            f"{by_axis(shape)} voxels (z x y x x): labels have the image's grid, or one a whole "
+            "number of times as fine in y and x"
         )
     if source.voxel_size is not None:
         own = (source.voxel_size[0], source.voxel_size[1] * y, source.voxel_size[2] * x)
         if not np.allclose(own, size, rtol=0.01):
             raise InputError(
-                f"{source.name} has voxels of {_by(source.voxel_size)} nm, which do not make the "
-                f"image's of {_by(size)} nm: labels cover the image voxel by voxel"
+                f"{source.name} has voxels of {by_axis(source.voxel_size)} nm, which do not make "
+                f"the image's of {by_axis(size)} nm: labels cover the image voxel by voxel"
             )
     return y, x
-
-
-def _by(lengths: Sequence[float]) -> str:
-    return " x ".join(f"{length:g}" for length in lengths)
 
 
 def count_classes(labels: Blocks, coding: Coding, slices: Sequence[int]) -> NDArray[np.int64]:
