@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
 
-__all__ = ["depth_in_space"]
+__all__ = ["depth_in_plane", "depth_in_space"]
 
 Mask = NDArray[np.bool_]
 Grey = NDArray[np.float32]
@@ -55,6 +55,27 @@ def depth_in_space(
         yield slice(first, last), _capped(mask, sizes, np.float32(cap), step, (first, last))
 
 
+def depth_in_plane(mask: Mask, pixel: tuple[float, float], cap: float) -> Grey:
+    """Distance from each true pixel of a plane to the nearest false one, nm.
+
+    As :func:`depth_in_space`: up to `cap` it is exact, and larger ones are only known to be larger.
+    """
+    sizes = np.asarray(pixel, dtype=np.float32)
+    return _capped_plane(np.ascontiguousarray(mask), sizes, np.float32(cap))
+
+
+@compiled
+def _capped_plane(mask: Mask, pixel: Grey, cap: np.float32) -> Grey:
+    along_x = np.empty(mask.shape, np.float32)
+    found = np.empty(mask.shape, np.float32)
+    _squares_along_x(mask, pixel[1], cap, 1, along_x)
+    _least_along_y(along_x, pixel[0], cap, 1, found)
+    for row in found:
+        for x in range(row.size):
+            row[x] = np.sqrt(row[x])
+    return found
+
+
 @compiled
 def _capped(
     mask: Mask, voxel: Grey, cap: np.float32, step: tuple[int, int], wanted: tuple[int, int]
@@ -77,10 +98,10 @@ def _capped(
             least = found[here - first]
             least[:] = planes[here % ring]
             for away in range(1, far + 1):
-                more = (away * voxel[0]) ** 2
-                for other in (here - away, here + away):
-                    if 0 <= other < depth:
-                        _lower(least, planes[other % ring], more)
+                more = np.float32((away * voxel[0]) ** 2)
+                above, below = max(0, here - away), min(depth - 1, here + away)
+                for y in range(len(least)):
+                    _lower(least[y], planes[above % ring, y], planes[below % ring, y], more)
             for row in least:
                 for x in range(row.size):
                     row[x] = np.sqrt(row[x])
@@ -89,10 +110,13 @@ def _capped(
 
 @compiled
 def _squares_along_x(plane: Mask, size: np.float32, cap: np.float32, step: int, out: Grey) -> None:
-    """Squared distance along x to the nearest false pixel; what is beyond the cap is far beyond."""
+    """Squared distance along x to the nearest false pixel; infinite beyond the cap."""
     most = int(cap / size) + 1
-    near = np.empty(plane.shape[1], np.int64)
-    beyond = 4 * cap * cap
+    near = np.empty(plane.shape[1], np.int32)
+    squared = np.empty(most + 1, np.float32)
+    for away in range(most):
+        squared[away] = (away * size) ** 2
+    squared[most] = np.inf
     for row, squares in zip(plane, out):  # noqa: B905  compiled code has no strict zip
         away = most
         for x in range(row.size):
@@ -103,8 +127,7 @@ def _squares_along_x(plane: Mask, size: np.float32, cap: np.float32, step: int, 
             away = min(away + 1, most) if row[x] else 0
             near[x] = min(near[x], away)
         for x in range(squares.size):
-            away = near[x * step]
-            squares[x] = (away * size) ** 2 if away < most else beyond
+            squares[x] = squared[near[x * step]]
 
 
 @compiled
@@ -114,17 +137,15 @@ def _least_along_y(squares: Grey, size: np.float32, cap: np.float32, step: int, 
         y, least = number * step, out[number]
         least[:] = squares[y]
         for away in range(1, far + 1):
-            more = (away * size) ** 2
-            for other in (y - away, y + away):
-                if 0 <= other < len(squares):
-                    row = squares[other]
-                    for x in range(least.size):
-                        least[x] = min(least[x], row[x] + more)
+            more = np.float32((away * size) ** 2)
+            # Where there is none so far away, the outermost was nearer before, and changes nothing.
+            above, below = max(0, y - away), min(len(squares) - 1, y + away)
+            _lower(least, squares[above], squares[below], more)
 
 
 @compiled
-def _lower(least: Grey, other: Grey, more: np.float32) -> None:
-    """The lesser of each and the other, so much more."""
-    for y in range(len(least)):
-        for x in range(least.shape[1]):
-            least[y, x] = min(least[y, x], other[y, x] + more)
+def _lower(least: Grey, one: Grey, other: Grey, more: np.float32) -> None:
+    """The least of a row and of two others, so much more; written so that it is vectorised."""
+    for x in range(least.size):
+        beyond = (one[x] if one[x] < other[x] else other[x]) + more
+        least[x] = beyond if beyond < least[x] else least[x]

@@ -12,6 +12,7 @@ from scipy import ndimage
 from hela_dask.kernels import morphology
 from hela_dask.kernels.capped import depth_in_space
 from hela_dask.kernels.grid import coarsen, factors_for
+from hela_dask.kernels.reach import piece_holding
 from hela_dask.parameters import VolumetricParameters
 
 __all__ = ["MOST_RESIN", "Core", "even_out", "fill_holes", "find_core"]
@@ -129,12 +130,9 @@ def _widen(
     """The piece around the ball at the smallest clearance at which it has not leaked, and that."""
     core, clearance, around = np.zeros(depth.shape, dtype=bool), 0.0, 0.0
     for radius in np.geomspace(p.widest, p.narrowest, _STEPS):
-        pieces, count = ndimage.label(depth > radius)
-        held = np.bincount(pieces[ball], minlength=count + 1)
-        held[0] = 0
-        if not held.any():
+        wider = piece_holding(depth > radius, ball)
+        if not wider.any():
             continue
-        wider = pieces == np.argmax(held)
         added = wider & ~core
         grown = np.count_nonzero(added) > _LITTLE * np.count_nonzero(core)
         if grown and share[added].mean() > p.density:
@@ -216,7 +214,7 @@ def _resin_share(core: Mask, resin: Mask, clearance: float, voxel: Voxel) -> flo
     for inside, here in zip(core, resin, strict=True):
         if inside.any():
             box = morphology.box_around(inside, far, voxel[1:])
-            away = morphology.distance_to(inside[box], voxel[1:])
+            away = morphology.distance_to(inside[box], voxel[1:], far)
             shell = (away > near) & (away <= far)
             rim += int(np.count_nonzero(shell))
             found += int(np.count_nonzero(shell & here[box]))
@@ -250,16 +248,16 @@ def fill_holes(
     holes = np.zeros_like(inner)
     peaks = np.zeros(inner.shape, dtype=here.dtype)
     for plane, out, peak, values in zip(inner, holes, peaks, here, strict=True):
-        out[:] = ndimage.binary_fill_holes(plane) & ~plane
+        out[:] = morphology.fill(plane) & ~plane
         if out.any():
             # The line runs where the strength is highest across the rim, a membrane's width in.
-            rim = out & (morphology.distance_to(plane, voxel[1:]) <= 2 * max(*voxel[1:], 40.0))
+            rim = out & morphology.dilate(plane, 2 * max(*voxel[1:], 40.0), voxel[1:])
             peak[rim] = np.maximum(ndimage.maximum_filter(values, size=3)[rim], 1)
     pieces, count = ndimage.label(holes, structure=_STACKED)
     if count == 0:
         return core
-    labels = np.where(peaks > 0, pieces, 0)
-    medians = ndimage.median(peaks, labels, np.arange(1, count + 1))
+    rim = peaks > 0
+    medians = ndimage.median(peaks[rim], pieces[rim], np.arange(1, count + 1))
     kept = np.concatenate([[True], np.nan_to_num(np.atleast_1d(medians)) > hole])
     filled = core.copy()
     filled[box[0]] |= holes & ~kept[pieces]
@@ -290,7 +288,7 @@ def even_out(
     largest = np.count_nonzero(core, axis=(1, 2)).max(initial=0)
     least = max(_ENOUGH / (voxel[1] * voxel[2]), largest / 2)
     for z in range(len(core)):
-        inside = ndimage.binary_fill_holes(core[z])
+        inside = morphology.fill(core[z])
         if inside.sum() >= least:
             slices.append(z)
             numbers.append(np.percentile(strength[z][inside], (50, 80)))

@@ -106,7 +106,7 @@ def nucleus_plane(
     refined = _refined(plane, cell, candidate, pixel, p)
     size = np.count_nonzero(refined) * pixel[0] * pixel[1] * 1e-6
     grown = morphology.dilate(refined, p.growth_large if size > p.large else p.growth, pixel)
-    return NucleusSteps(texture, pieces, candidate, refined, ndimage.binary_fill_holes(grown))
+    return NucleusSteps(texture, pieces, candidate, refined, morphology.fill(grown))
 
 
 def _texture(plane: NDArray[Any], pixel: Pixel, p: HybridParameters) -> NDArray[np.float64]:
@@ -149,7 +149,7 @@ def _candidate(
     labels, _ = ndimage.label(pieces)
     largest, best = 0.0, np.zeros_like(cell)
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        filled = ndimage.binary_fill_holes(labels[box] == label)
+        filled = morphology.fill(labels[box] == label)
         size = np.count_nonzero(filled) * pixel[0] * pixel[1] * 1e-6
         beyond = np.count_nonzero(filled & ~cell[box]) * pixel[0] * pixel[1] * 1e-6
         if not p.smallest <= size <= p.largest or size <= p.smallest_nucleus:

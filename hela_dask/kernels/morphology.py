@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from hela_dask.kernels.capped import depth_in_plane
 
 __all__ = [
     "EIGHT",
@@ -18,6 +21,7 @@ __all__ = [
     "dilate",
     "distance_to",
     "erode",
+    "fill",
     "open_",
     "pieces_without",
     "remove_pieces",
@@ -30,17 +34,28 @@ Labels = NDArray[np.signedinteger[Any]]
 # 8-connected neighbourhood in a plane.
 EIGHT = np.ones((3, 3), dtype=bool)
 
+# Up to so many pixels, distances are found sooner by looking at all pixels that are as near.
+_NEAR = 24
 
-def distance_to(mask: Mask, pixel: tuple[float, ...]) -> NDArray[np.float32]:
+
+def distance_to(mask: Mask, pixel: tuple[float, ...], cap: float = math.inf) -> NDArray[np.float32]:
     """Distance in nm from each pixel to the nearest true one; infinite where none is.
 
-    The border of the array is no obstacle and no object: what lies beyond is not known.
+    The border of the array is no obstacle and no object: what lies beyond is not known. Where only
+    distances up to a `cap` (nm) matter, larger ones are only known to be larger.
     """
-    return depth_inside(~mask, pixel)
+    return depth_inside(~mask, pixel, cap)
 
 
-def depth_inside(mask: Mask, pixel: tuple[float, ...]) -> NDArray[np.float32]:
-    """Distance in nm from each true pixel to the nearest false one; 0 on false ones."""
+def depth_inside(
+    mask: Mask, pixel: tuple[float, ...], cap: float = math.inf
+) -> NDArray[np.float32]:
+    """Distance in nm from each true pixel to the nearest false one; 0 on false ones.
+
+    The `cap` is that of :func:`distance_to`.
+    """
+    if mask.ndim == 2 and cap <= _NEAR * min(pixel):
+        return depth_in_plane(mask, (pixel[0], pixel[1]), cap)
     distance: NDArray[np.float32] = edt.edt(
         np.ascontiguousarray(mask), anisotropy=tuple(pixel), black_border=False, parallel=1
     )
@@ -49,12 +64,20 @@ def depth_inside(mask: Mask, pixel: tuple[float, ...]) -> NDArray[np.float32]:
 
 def dilate(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
     """Everything within `radius` (nm) of the mask."""
-    return distance_to(mask, pixel) <= radius
+    grown = np.zeros(mask.shape, dtype=bool)
+    box = box_around(mask, radius, pixel)
+    if grown[box].size:
+        grown[box] = distance_to(mask[box], pixel, radius) <= radius
+    return grown
 
 
 def erode(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
     """What lies further than `radius` (nm) inside the mask."""
-    return depth_inside(mask, pixel) > radius
+    left = np.zeros(mask.shape, dtype=bool)
+    box = box_around(mask, radius, pixel)
+    if left[box].size:
+        left[box] = depth_inside(mask[box], pixel, radius) > radius
+    return left
 
 
 def close(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
@@ -67,9 +90,20 @@ def open_(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
     return dilate(erode(mask, radius, pixel), radius, pixel)
 
 
+def fill(mask: Mask) -> Mask:
+    """A plane's mask and what it surrounds: all that no 4-connected way leads out of."""
+    filled = mask.copy()
+    box = box_around(mask, 0.0, (1.0, 1.0))
+    # The first piece is the one around it all, which holds the first pixel.
+    pieces, count = ndimage.label(np.pad(~mask[box], 1, constant_values=True))
+    if count > 1:
+        filled[box] = (pieces != 1)[1:-1, 1:-1]
+    return filled
+
+
 def areas(labels: Labels, pixel: tuple[float, ...]) -> NDArray[np.float64]:
     """Area in µm² of each label of a plane, index 0 (no label) set to zero."""
-    pixels = np.bincount(labels.ravel()).astype(np.float64)
+    pixels = np.bincount(labels.ravel(), minlength=1).astype(np.float64)
     sizes: NDArray[np.float64] = pixels * (float(np.prod(pixel)) * 1e-6)
     sizes[0] = 0.0
     return sizes
@@ -77,19 +111,23 @@ def areas(labels: Labels, pixel: tuple[float, ...]) -> NDArray[np.float64]:
 
 def remove_pieces(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
     """Drop 4-connected pieces of a plane under `area` (µm²)."""
-    labels, _ = ndimage.label(mask)
+    kept = np.zeros(mask.shape, dtype=bool)
+    box = box_around(mask, 0.0, pixel)
+    labels, _ = ndimage.label(mask[box])
     keep = areas(labels, pixel) >= area
     keep[0] = False
-    kept: Mask = keep[labels]
+    kept[box] = keep[labels]
     return kept
 
 
 def pieces_without(mask: Mask, inside: Mask) -> Mask:
     """The 4-connected pieces of a plane that hold nothing of `inside`, which is part of it."""
-    pieces, count = ndimage.label(mask)
-    without = np.bincount(pieces[inside], minlength=count + 1) == 0
+    found = np.zeros(mask.shape, dtype=bool)
+    box = box_around(mask, 0.0, (1.0, 1.0))
+    pieces, count = ndimage.label(mask[box])
+    without = np.bincount(pieces[inside[box]], minlength=count + 1) == 0
     without[0] = False
-    found: Mask = without[pieces]
+    found[box] = without[pieces]
     return found
 
 

@@ -106,7 +106,7 @@ def start_nucleus(
     for factor in (1.0, 1.3, 1.6, 2.0, 2.5):
         clearance = p.clearance * factor
         piece, cut = _nearest_piece(depth > clearance, own, spot, pixel, p.smallest_nucleus / 2)
-        core = ndimage.binary_fill_holes(morphology.dilate(piece, clearance, pixel) & free)
+        core = morphology.fill(morphology.dilate(piece, clearance, pixel) & free)
         if core.sum() * pixel[0] * pixel[1] * 1e-6 < p.smallest_nucleus:
             break
         if not cut:
@@ -167,8 +167,7 @@ def continue_nucleus(
     if not keep.any():
         return np.zeros(free.shape, dtype=bool)
     core = morphology.dilate(keep[pieces], clearance, pixel) & free & near
-    filled: Mask = ndimage.binary_fill_holes(core)
-    return filled
+    return morphology.fill(core)
 
 
 def outline_nucleus(
@@ -202,8 +201,7 @@ def outline_nucleus(
     markers[morphology.distance_to(core, pixel) > p.outside] = 2
     markers[background] = 2
     markers[inside] = 1
-    filled: Mask = ndimage.binary_fill_holes(watershed(strength, markers) == 1)
-    return filled
+    return morphology.fill(watershed(strength, markers) == 1)
 
 
 def envelope_ring(nucleus: Mask, cell: Mask, width: float, voxel: tuple[float, ...]) -> Mask:
@@ -221,7 +219,5 @@ def envelope_ring(nucleus: Mask, cell: Mask, width: float, voxel: tuple[float, .
     ring = np.zeros_like(nucleus)
     for found, inside, around in zip(ring, nucleus, cell, strict=True):
         if inside.any():
-            box = morphology.box_around(inside, width, voxel[1:])
-            near = morphology.dilate(inside[box], width, voxel[1:])
-            found[box] = near & around[box] & ~inside[box]
+            found[:] = morphology.dilate(inside, width, voxel[1:]) & around & ~inside
     return ring

@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from hela_dask.kernels.morphology import EIGHT
+from hela_dask.kernels.morphology import EIGHT, box_around
 
 __all__ = ["bridge_gaps", "keep_component", "majority"]
 
@@ -63,15 +63,18 @@ def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None
     spot
         z, y, x in the component that is wanted; None, or a spot outside the mask, is the largest.
     """
+    box = box_around(mask, 0.0, (1.0, 1.0, 1.0))
+    mask = mask[box]
     links: list[NDArray[np.int64]] = []
     sizes: list[NDArray[np.int64]] = []
+    place = _within(box, spot)
     first, previous, wanted = 0, np.zeros(mask.shape[1:], dtype=np.int64), -1
     for z, plane in enumerate(mask):
         pieces, count = _pieces(plane, first)
         links.append(_overlaps(previous, pieces))
         sizes.append(np.bincount(pieces[plane] - first, minlength=count + 1)[1:])
-        if spot is not None and z == spot[0]:
-            wanted = int(pieces[spot[1:]]) - 1
+        if place is not None and z == place[0]:
+            wanted = int(pieces[place[1:]]) - 1
         first, previous = first + count, pieces
     if first == 0:
         return
@@ -85,6 +88,15 @@ def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None
         pieces, count = _pieces(plane, first)
         plane[plane] = keep[pieces[plane] - 1]
         first += count
+
+
+def _within(box: tuple[slice, ...], spot: tuple[int, int, int] | None) -> tuple[int, ...] | None:
+    """A voxel as the box counts; None outside it."""
+    if spot is None or not all(
+        part.start <= at < part.stop for part, at in zip(box, spot, strict=True)
+    ):
+        return None
+    return tuple(at - part.start for part, at in zip(box, spot, strict=True))
 
 
 def _overlaps(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:

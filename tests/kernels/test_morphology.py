@@ -58,6 +58,26 @@ def test_growing_is_shrinking_of_the_rest(
 
 
 @settings(max_examples=60, deadline=None)
+@given(mask=masks, pixel=pixels, cap=st.sampled_from([20.0, 60.0, 150.0, 1e4]))
+def test_with_a_cap_distances_up_to_it_are_the_same(
+    mask: Mask, pixel: tuple[float, float], cap: float
+) -> None:
+    expected = brute_distance(mask, pixel)
+    found = morphology.distance_to(mask, pixel, cap)
+    near = expected <= cap
+    np.testing.assert_allclose(found[near], expected[near], rtol=1e-5)
+    assert (found[~near] > cap).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(mask=masks)
+def test_what_no_way_leads_out_of_is_filled(mask: Mask) -> None:
+    before = mask.copy()
+    np.testing.assert_array_equal(morphology.fill(mask), ndimage.binary_fill_holes(mask))
+    np.testing.assert_array_equal(mask, before)
+
+
+@settings(max_examples=60, deadline=None)
 @given(mask=masks, pixel=pixels, radius=radii)
 def test_opening_and_closing_are_idempotent_and_bounded(
     mask: Mask, pixel: tuple[float, float], radius: float

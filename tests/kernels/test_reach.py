@@ -1,0 +1,51 @@
+"""The piece that seeds lie in, against all pieces labelled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from hela_dask.kernels.reach import piece_holding
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.tuples(st.integers(1, 6), st.integers(1, 9), st.integers(1, 9)),
+    st.floats(0.1, 0.9),
+    st.floats(0.0, 0.4),
+    st.integers(0, 999),
+)
+def test_it_is_the_labelled_piece_with_most_seeds(
+    shape: tuple[int, int, int], full: float, seeded: float, seed: int
+) -> None:
+    values = np.random.default_rng(seed).random((2, *shape))
+    mask, seeds = values[0] < full, values[1] < seeded
+    found = piece_holding(mask, seeds)
+    pieces, count = ndimage.label(mask)
+    held = np.bincount(pieces[seeds], minlength=count + 1)
+    held[0] = 0
+    if not held.any():
+        assert not found.any()
+        return
+    piece = np.unique(pieces[found])
+    assert len(piece) == 1
+    assert held[piece[0]] == held.max()
+    np.testing.assert_array_equal(found, pieces == piece[0])
+
+
+@pytest.mark.parametrize("length", [5, 40])
+def test_a_piece_with_a_wide_front_is_reached_whole(length: int) -> None:
+    mask = np.ones((length, length, length), dtype=bool)
+    seeds = np.zeros_like(mask)
+    seeds[0, 0, 0] = True
+    assert piece_holding(mask, seeds).all()
+
+
+def test_of_two_alike_it_is_the_first() -> None:
+    mask = np.array([[[True, True, False, True]]])
+    np.testing.assert_array_equal(
+        piece_holding(mask, mask & [True, False, True, True]).ravel(), [True, True, False, False]
+    )
