@@ -164,13 +164,18 @@ def _membrane_share(
 
 
 def _ball(shape: tuple[int, ...], spot: tuple[int, int, int], radius: float, voxel: Voxel) -> Mask:
-    z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    box = tuple(
+        slice(max(0, at - int(radius / size) - 1), min(length, at + int(radius / size) + 2))
+        for at, size, length in zip(spot, voxel, shape, strict=True)
+    )
+    z, y, x = np.ogrid[box]
     squared = (
         ((z - spot[0]) * voxel[0]) ** 2
         + ((y - spot[1]) * voxel[1]) ** 2
         + ((x - spot[2]) * voxel[2]) ** 2
     )
-    ball: Mask = squared <= radius**2
+    ball = np.zeros(shape, dtype=bool)
+    ball[box] = squared <= radius**2
     return ball
 
 

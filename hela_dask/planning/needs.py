@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hela_dask.errors import ResourceError
 from hela_dask.kernels.background import background_halo
 from hela_dask.parameters import Parameters
+from hela_dask.running.allocator import KEPT
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.volume import working_level
 
@@ -45,7 +46,6 @@ BACKGROUND_SLAB = 16
 
 _USABLE = 0.9  # of its memory: dask ends a worker at 0.95
 _EASY = 0.7  # with more, it begins to spill, and pauses at 0.8
-_KEPT = 128 * 2**20  # freed memory that a worker may keep, see running/allocator.py
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def worker_memory(needs: Sequence[Need]) -> int:
 
     Rounded up to tenths of a GiB, or to 32 MiB below one, so that it may be asked for as shown.
     """
-    return _rounded((max(need.bytes for need in needs) + _KEPT) / _EASY)
+    return _rounded((max(need.bytes for need in needs) + KEPT) / _EASY)
 
 
 def _rounded(size: float) -> int:

@@ -6,23 +6,30 @@ import ctypes
 from functools import cache
 from typing import Any
 
-__all__ = ["give_back", "keep_freed_memory"]
+__all__ = ["KEPT", "LARGEST", "give_back", "keep_freed_memory"]
+
+LARGEST = 20 * 2**20
+"""Bytes of the largest arrays that are made of freed ones: a plane's, a tile's of 2048 pixels."""
+
+KEPT = 4 * LARGEST
+"""Bytes of freed memory that a worker may keep."""
 
 # Of mallopt.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
-def keep_freed_memory(largest: int = 32 * 2**20) -> None:
-    """Let arrays of up to `largest` bytes be made of freed ones; nothing where libc is another.
+def keep_freed_memory() -> None:
+    """Let arrays of up to :data:`LARGEST` be made of freed ones; nothing where libc is another.
 
     Dask tells the allocator to give back all that is freed. Kernels take and free arrays of a
     plane by the thousand, and the system clears every page of each: two fifths of a cell's
-    processor time.
+    processor time. Those of a whole window are few, and given back at once: between what lives
+    on, several of them that are free would stay.
     """
     libc = _libc()
     if libc is not None:
-        libc.mallopt(_MMAP_THRESHOLD, largest)
-        libc.mallopt(_TRIM_THRESHOLD, 4 * largest)
+        libc.mallopt(_MMAP_THRESHOLD, LARGEST)
+        libc.mallopt(_TRIM_THRESHOLD, KEPT)
 
 
 def give_back() -> None:
