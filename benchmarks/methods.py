@@ -1,9 +1,9 @@
 """Every figure of docs/methods.md: ``python -m benchmarks.methods --models FOLDER --write``.
 
 All methods on the same labelled slices of the real cell: the classical ones, and those with a
-network for each folder of a model in FOLDER. What was measured before is kept, so that models may
-be measured one at a time (``--only NAME``). With ``--phantom`` also whole runs on the demo's
-phantom, by those methods that need no model of one's own.
+network that comes with the package or has a folder in FOLDER. What was measured before is kept, so
+that models may be measured one at a time (``--only NAME``). With ``--phantom`` also whole runs on
+the demo's phantom, by those methods that need no model of one's own.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ from hela_dask.scores import ClassScores
 from hela_dask.unet.architectures import get_architecture
 from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_slices
-from hela_dask.unet.model import NETWORK, Model, find_model, load_model
+from hela_dask.unet.model import NETWORK, Model, find_model, load_model, shipped_folder
 
-__all__ = ["SCORED", "held_out", "measure", "measure_model", "reservations"]
+__all__ = ["SCORED", "held_out", "measure", "measure_model", "reservations", "shipped"]
 
 SCORED: dict[str, tuple[int, ...]] = {"nucleus": (2,), "cell": (1, 2, 5)}
+SHIPPED = "shipped"
 TIMED = 8  # slices that a network is timed on
 
 
@@ -154,12 +155,14 @@ def held_out(row: Mapping[str, Any], split: Mapping[str, Any]) -> dict[str, floa
 
 
 def _models(folder: Path | None) -> dict[str, Path]:
-    """Folders of models, by name."""
+    """Folders of models, by name; with the one of the package."""
+    models = {SHIPPED: shipped_folder()}
     if folder is None:
-        return {}
+        return models
     if not folder.is_dir():
         raise SystemExit(f"{folder} is not a folder of models")
-    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{NETWORK}"))}
+    found = {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{NETWORK}"))}
+    return {**models, **found}
 
 
 def everything(
@@ -185,6 +188,17 @@ def everything(
             _tell(title, row)
         rows.update(measured)
     return rows
+
+
+def shipped() -> dict[str, Any]:
+    """What the card of the network that comes with the package says of how good it is."""
+    _, card, _ = find_model(shipped_folder())
+    return {
+        "architecture": card.architecture,
+        "judged": card.scores["judged"],
+        "note": card.notes[-1],
+        "command": card.training["command"],
+    }
 
 
 def _tell(title: str, row: Mapping[str, Any]) -> None:
@@ -236,7 +250,8 @@ def main() -> None:
             phantom = {**phantom, **phantoms(options.only)}
         if options.write:
             command = " ".join(["python -m benchmarks.methods", *sys.argv[1:]])
-            keep("methods", {"rows": rows, "phantom": phantom}, command, options.json)
+            found = {"rows": rows, "phantom": phantom, "shipped": shipped()}
+            keep("methods", found, command, options.json)
     if options.write or options.page:
         folder = options.json.with_suffix("")
         folder.mkdir(exist_ok=True)

@@ -49,13 +49,15 @@ def render(found: Mapping[str, Any]) -> str:
     Parameters
     ----------
     found : mapping
-        The section ``methods`` of the JSON: ``rows``, by name, and ``command``.
+        The section ``methods`` of the JSON: ``rows``, by name, ``phantom``, ``shipped``, and
+        ``command``.
     """
     rows = found["rows"]
     reserved = any(row.get("reservations") for row in rows.values())
     parts = [
         ["# Methods compared", "", INTRO, *(["", RESERVED] if reserved else [])],
         *([f"## {NAMES[name].capitalize()}", "", *_scores(rows, name)] for name in REPORTED),
+        _shipped(found.get("shipped", {})),
         _splits(rows),
         _phantom(found.get("phantom", {})),
         _costs(rows),
@@ -114,6 +116,23 @@ def _learned(row: Mapping[str, Any], part: str) -> float | None:
     first, last = (int(end) for end in part.split("-"))
     both = (min(high, last) - max(low, first) + 1 for low, high in row["learned"])
     return float(sum(max(0, count) for count in both)) / (last - first + 1)
+
+
+def _shipped(found: Mapping[str, Any]) -> list[str]:
+    """How the network that ships was judged, in its card's own words."""
+    if not found:
+        return []
+    unseen = "-".join(map(str, UNSEEN))
+    lines = [[NAMES[name], number(found["judged"][f"ji_{name}"])] for name in REPORTED]
+    return [
+        "## The network that ships",
+        "",
+        f"`shipped` above, a `{found['architecture']}`. {found['note']}",
+        "",
+        *table(["class", f"JI of the same recipe, trained before them, on slices {unseen}"], lines),
+        "",
+        f"`{found['command']}`",
+    ]
 
 
 def _splits(rows: Mapping[str, Any]) -> list[str]:

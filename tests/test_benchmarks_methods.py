@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from benchmarks import methods_page
-from benchmarks.methods import everything, held_out, measure, reservations
+from benchmarks.methods import everything, held_out, measure, reservations, shipped
 from benchmarks.stacks import Stack
 from hela_dask.unet.card import CLASSES, Card
+from hela_dask.unet.model import find_model, shipped_folder
 from tests.drawn import draw_cell
 
 VGG = Card(
@@ -129,6 +130,10 @@ def test_what_the_splits_show_is_computed() -> None:
     whole = methods_page.render({"rows": rows, "phantom": phantom, "command": "python -m it"})
     assert "| `unet` | 4 of 5 | 0.889 | 0.900 | 0.800 |" in whole
     assert "phantom" not in text
+    assert "The network that ships" not in whole
+    told = methods_page.render({"rows": rows, "shipped": shipped(), "command": "python -m it"})
+    judged = find_model(shipped_folder())[1].scores["judged"]
+    assert f"| nucleus | {judged['ji_nucleus']:.3f} |" in told
     alone = methods_page.render({"rows": {"b": rows["b"]}, "command": "python -m it"})
     assert "are told" not in alone
     assert "| `b`, unet | blocks | nucleus | 0.910 | 0.920 |" in alone
