@@ -1,4 +1,4 @@
-"""Distances in space that matter only up to a length: exact, and in time and memory to match."""
+"""Distances that matter only up to a length: exact, and in time and memory to match."""
 
 from __future__ import annotations
 
