@@ -213,11 +213,15 @@ def main() -> None:
         if kept.exists() and not options.again:
             found = json.loads(kept.read_text(encoding="utf-8"))
         voxel = (50.0, options.pixel, options.pixel)
+        warm = bool(found)
         for multiple in options.multiples:
             for workers in options.workers:
                 name = f"{multiple} x, {workers} workers, {options.pixel:g} nm"
                 if name not in found:
                     volume = make_volume(folder, multiple, voxel)
+                    if not warm:  # what is compiled at first takes memory, once a machine
+                        measure(volume, folder, 1, options.memory, PARAMETERS)
+                        warm = True
                     row = measure(volume, folder, workers, options.memory, PARAMETERS)
                     found[name] = {"multiple": multiple, **row}
                     write_json(kept, found)
