@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hela_dask.errors import InputError, MissingDependencyError, MissingInputError, ParameterError
+from hela_dask.errors import (
+    InputError,
+    MissingDependencyError,
+    MissingInputError,
+    ParameterError,
+    ResourceError,
+)
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 __all__ = ["Cluster", "check_client", "connect", "read_cluster", "slurm_cluster"]
 
@@ -124,8 +130,10 @@ def connect(cluster: Cluster) -> Iterator[Client]:
         When no scheduler answers at the address.
     MissingDependencyError
         For SLURM without dask-jobqueue.
+    ResourceError
+        When no worker can be started here.
     """
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     if cluster.kind == "address":
         try:
@@ -149,13 +157,7 @@ def connect(cluster: Cluster) -> Iterator[Client]:
             started = slurm_cluster(cluster)
             started.scale(cluster.workers)
         else:
-            started = LocalCluster(
-                n_workers=cluster.workers,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=cluster.memory,
-                dashboard_address=":0",
-            )
+            started = _local(cluster)
         nanny = logging.getLogger("distributed.nanny")
         level = nanny.level
         try:
@@ -167,6 +169,25 @@ def connect(cluster: Cluster) -> Iterator[Client]:
                     nanny.setLevel(logging.ERROR)
         finally:
             nanny.setLevel(level)
+
+
+def _local(cluster: Cluster) -> LocalCluster:
+    """Workers on this machine."""
+    from distributed import LocalCluster
+
+    try:
+        return LocalCluster(
+            n_workers=cluster.workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=cluster.memory,
+            dashboard_address=":0",
+        )
+    except RuntimeError as error:
+        raise ResourceError(
+            "no worker could be started: each begins by reading the script that started it, which "
+            'must do its work under `if __name__ == "__main__":`; if it does, see the error above'
+        ) from error
 
 
 def slurm_cluster(cluster: Cluster) -> Any:

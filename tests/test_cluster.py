@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +140,23 @@ def test_a_started_worker_uses_freed_memory_again() -> None:
     with connect(read_cluster(workers=1)) as mine:
         # Cleared anew each time, they are some ten thousand; the worker's other threads have few.
         assert mine.submit(page_faults).result() < 2000
+
+
+def test_a_script_without_the_guard_is_told_of_it(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "from hela_dask.cluster import connect, read_cluster\n"
+        "with connect(read_cluster(workers=1)) as client:\n"
+        "    print(client.submit(abs, -1).result())\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("hela_dask.errors.ResourceError: no worker could be started")
+    assert 'if __name__ == "__main__":' in last
 
 
 def test_a_started_worker_has_one_heap() -> None:
