@@ -27,8 +27,9 @@ __all__ = ["Cluster", "check_client", "connect", "read_cluster", "slurm_cluster"
 _KEYS = ("scheduler", "workers", "options")
 _PRELOAD = "hela_dask.running.worker_preload"
 # Of glibc's heaps only the first gives back what is free at its end: with one for each thread that
-# reads chunks, a worker would keep some hundred MiB.
-_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
+# reads chunks, a worker would keep some hundred MiB. And numpy asks for pages of 2 MiB where it has
+# arrays of 4 MiB and more: what comes to lie there later takes such a page for each few bytes.
+_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "NUMPY_MADVISE_HUGEPAGE": "0"}
 # For the dashboard a worker takes a profile a second, and by default keeps a thousand: some 100 MiB
 # by and by. Here it keeps those of the last quarter of an hour.
 _SETTINGS = {

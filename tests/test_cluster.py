@@ -76,6 +76,7 @@ def test_the_example_for_slurm_gives_the_job_it_says(
     assert "--lifetime 225m --lifetime-stagger 10m" in script
     assert "export OMP_NUM_THREADS=1" in script
     assert "export MALLOC_ARENA_MAX=1" in script
+    assert "export NUMPY_MADVISE_HUGEPAGE=0" in script
     assert "export DASK_DISTRIBUTED__WORKER__PROFILE__CYCLE=10s" in script
     assert "export DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH=100" in script
     exported = [line.split()[1] for line in script.split("\n") if line.startswith("export ")]
@@ -159,9 +160,10 @@ def test_a_script_without_the_guard_is_told_of_it(tmp_path: Path) -> None:
     assert 'if __name__ == "__main__":' in last
 
 
-def test_a_started_worker_has_one_heap() -> None:
+def test_a_started_worker_has_one_heap_and_small_pages() -> None:
     with connect(read_cluster(workers=1)) as mine:
         assert mine.submit(os.getenv, "MALLOC_ARENA_MAX").result() == "1"
+        assert mine.submit(os.getenv, "NUMPY_MADVISE_HUGEPAGE").result() == "0"
 
 
 def test_a_started_worker_keeps_few_profiles() -> None:
