@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 
-from hela_dask.figures.canvas import CHAINS, new_figure, save
+from hela_dask.figures.canvas import CHAINS, DPI, new_figure, save
 
 __all__ = ["draw_chains", "draw_curves", "draw_matching"]
 
 GREY = "#8a8a8a"
+_ENTRY, _LINE = 330, 24  # pixels: of an entry of a legend with its score, of a line of text
 # Deep enough for white paper; different in lightness and in dashes.
 CURVES: dict[str, tuple[str, Any]] = {
     "nucleus": ("#0a8a3f", "-"),
@@ -152,8 +154,12 @@ def draw_curves(
     -------
     pathlib.Path
     """
-    figure = new_figure(width, 0.4 * width)
-    axes = figure.add_axes((0.065, 0.15, 0.92, 0.74))
+    columns = max(1, width // _ENTRY)
+    head = _LINE * (math.ceil(len(curves) / columns) + bool(title))
+    height = 0.36 * width + head
+    figure = new_figure(width, height)
+    foot = 0.06 * width / height
+    axes = figure.add_axes((0.065, foot, 0.92, 1 - foot - (head + 4) / height))
     for k, (name, rows) in enumerate(curves.items()):
         begin = "cell" if name.lower().startswith("cell") else "nucleus"
         known = name.lower().startswith(("cell", "nucle"))
@@ -166,7 +172,7 @@ def draw_curves(
             rows["slice"], values, ls=dashes, color=colour, lw=1.9, label=label, marker=marker
         )
     spoken = {"ji": "Jaccard index", "ac": "accuracy", "dice": "Dice", "ari": "adjusted Rand index"}
-    _dress(axes, "slice", f"{spoken.get(score, score)} of a slice", title)
+    _dress(axes, "slice", f"{spoken.get(score, score)} of a slice", title, columns)
     return save(figure, path)
 
 
@@ -194,7 +200,7 @@ def draw_matching(table: pd.DataFrame, path: str | Path, *, width: int = 700) ->
     return save(figure, path)
 
 
-def _dress(axes: Axes, x: str, y: str, title: str) -> None:
+def _dress(axes: Axes, x: str, y: str, title: str, columns: int = 3) -> None:
     axes.set_ylim(0, 1.02)
     axes.margins(x=0.01)
     axes.set_xlabel(x, fontsize=11)
@@ -203,11 +209,13 @@ def _dress(axes: Axes, x: str, y: str, title: str) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    if axes.get_legend_handles_labels()[0]:
+    entries = len(axes.get_legend_handles_labels()[0])
+    if entries:
         # Above the axes, where no line can run.
         axes.legend(
-            frameon=False, fontsize=11, ncols=3, loc="lower right", bbox_to_anchor=(1, 1),
+            frameon=False, fontsize=11, ncols=columns, loc="lower right", bbox_to_anchor=(1, 1),
             borderaxespad=0.2,
         )  # fmt: skip
     if title:
-        axes.set_title(title, fontsize=12, loc="left", color="#222222")
+        above = 72 / DPI * _LINE * math.ceil(entries / columns)  # of the legend, points
+        axes.set_title(title, fontsize=12, loc="left", color="#222222", pad=6 + above)

@@ -40,7 +40,7 @@ _LABEL_VOXEL = 5  # of a slab of the working level: whose it is and what, the re
 _LABEL_PIXEL = 32  # of one plane: claims, pieces that nobody claims
 _CLASS_VOXEL = 3  # of a slab: the classes, those that are written and the coarser levels
 _CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
-_FINE_VOXEL = 7  # of a tile, and of the begun shards of each coarser level: all labels
+_FINE_VOXEL = 5  # of a tile, and of the begun shards of each coarser level: all labels
 BACKGROUND_SLAB = 16
 """Slices of the working level in a task of the background."""
 
