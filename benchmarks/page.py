@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks import robustness
 from benchmarks.markdown import number, page, table
 from hela_dask.methods import METHODS
+from hela_dask.wording import by_axis
 
 __all__ = ["render"]
 
@@ -191,7 +192,7 @@ def _contrast(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
     rows = [
         [
             name,
-            " x ".join(map(str, row["shape"])),
+            by_axis(row["shape"]),
             number(row["nucleus"]),
             "yes" if row["resin found"] else "no",
             f"`{row['status']}`",

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks import results
 from benchmarks.charts import scaling_chart, scheduler_chart
 from benchmarks.markdown import number, page, table
+from hela_dask.wording import by_axis
 
 __all__ = ["render"]
 
@@ -41,7 +42,7 @@ def _headline(found: Found) -> list[str]:
     if FULL not in found:
         return []
     run = found[FULL]
-    shape = " x ".join(map(str, run["shape"]))
+    shape = by_axis(run["shape"])
     peak = max(row["peak"] for row in run["workers"]) / 1024
     tasks = sum(row["tasks"] for row in run["stages"].values())
     read, written = (_total(run, name) for name in ("read", "written"))
@@ -153,7 +154,7 @@ def _scaling(found: Found, notes: Found) -> list[str]:
             [
                 str(row["workers"]),
                 f"{row['multiple']} x",
-                " x ".join(map(str, row["shape"])),
+                by_axis(row["shape"]),
                 str(row["statuses"].get("ok", 0)),
                 str(sum(row["tasks"].values())),
                 number(seconds, 0),

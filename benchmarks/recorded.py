@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.running.provenance import read_run
+from hela_dask.wording import by_axis
 
 __all__ = ["describe", "seconds_of", "task_rows"]
 
@@ -47,7 +48,7 @@ def describe(run: Path) -> str:
     if not facts:
         raise SystemExit(f"{run} has no run.json: give the folder of a finished run")
     image = facts["image"]
-    shape = " x ".join(map(str, image["shape"]))
-    voxel = " x ".join(f"{size:g}" for size in image["voxel_size"])
+    shape = by_axis(image["shape"])
+    voxel = by_axis(image["voxel_size"])
     version = facts.get("versions", {}).get("hela_dask", "")
     return f"{shape} voxels of {voxel} nm, method `{facts['method']}`, hela_dask {version}"

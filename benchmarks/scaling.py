@@ -33,6 +33,7 @@ from hela_dask.errors import HelaDaskError
 from hela_dask.running.provenance import read_run
 from hela_dask.storage.files import write_json
 from hela_dask.storage.metadata import read_image
+from hela_dask.wording import by_axis
 
 __all__ = ["MULTIPLES", "growth", "mirrored", "tiles", "verdict"]
 
@@ -179,7 +180,7 @@ def _held(value: float, limit: float) -> str:
 def _tell(multiple: int, row: dict[str, Any]) -> None:
     stages = ", ".join(f"{stage} {value:.1f}" for stage, value in row["seconds"].items())
     print(
-        f"{multiple:>3} x, {row['workers']} workers: {' x '.join(map(str, row['shape']))} voxels, "
+        f"{multiple:>3} x, {row['workers']} workers: {by_axis(row['shape'])} voxels, "
         f"{row['statuses'].get('ok', 0)} cells, "
         f"{seconds_a_megavoxel(row):.3f} worker-s/Mvoxel, peak MiB "
         f"{', '.join(f'{stage} {value:.0f}' for stage, value in row['peak'].items())}; s: {stages}",

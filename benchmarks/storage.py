@@ -38,6 +38,7 @@ from hela_dask.storage.pyramid import layout, plan_levels
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.shards import encode_shard, is_ours, put_shard
 from hela_dask.volume import open_volume
+from hela_dask.wording import by_axis
 
 Triple = tuple[int, int, int]
 Rows = list[list[str]]
@@ -200,7 +201,7 @@ def layout_table(found: dict[tuple[Triple, Triple], dict[str, float]], size: int
     rows = [head]
     for (chunks, shards), item in found.items():
         bold = "**" if (chunks, shards) == default else ""
-        row = [bold + triple(chunks) + bold, triple(shards), f"{item['files']:.0f}"]
+        row = [bold + by_axis(chunks) + bold, by_axis(shards), f"{item['files']:.0f}"]
         row.append(f"{item['write, MB/s']:.0f}")
         for column in head[4:]:
             if column.endswith("MB"):
@@ -336,10 +337,6 @@ def window_row(target: Path, shape: tuple[int, ...], rounds: int) -> list[str]:
     scaled = statistics.median(timed(read) for _ in range(rounds)) * WINDOW / window.shape[0]
     name = f"a window of {WINDOW} x {at} x {at} of the 40 nm level read by `open_volume`"
     return [name, f"{scaled:.2f}", f"{at * at * WINDOW / 1e6 / scaled:.0f}"]
-
-
-def triple(values: Triple) -> str:
-    return " x ".join(map(str, values))
 
 
 def table(rows: Rows) -> str:

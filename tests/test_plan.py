@@ -14,8 +14,8 @@ import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import InputError, MissingInputError, ResourceError
 from hela_dask.plan import Plan, plan
-from hela_dask.planning.show import time_text
 from hela_dask.run import detect, run
+from hela_dask.wording import time_text
 from tests.exactness.runs import PARAMETERS, write
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+import hela_dask
 from hela_dask.cli import explain, pipeline, plan, predict, scores, train, volumes
-from hela_dask.cli.screen import complain
+from hela_dask.cli.screen import answer, complain
 from hela_dask.errors import HelaDaskError
 
 __all__ = ["app", "main"]
@@ -32,6 +34,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        answer(f"hela-dask {hela_dask.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Options that need no command."""
+
+
 for _command in (
     volumes.convert,
     volumes.info,

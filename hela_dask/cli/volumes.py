@@ -11,6 +11,7 @@ import typer
 import hela_dask as hd
 from hela_dask.cli.options import AsJson, Overwrite, Quiet, Store, Verbose, local_path
 from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr, progress_bar
+from hela_dask.wording import by_axis
 
 __all__ = ["convert", "info", "phantom"]
 
@@ -136,8 +137,7 @@ def phantom(
 
 
 def _size(shape: Sequence[int], voxel_size: Sequence[float]) -> str:
-    sizes = " x ".join(f"{length:g}" for length in voxel_size)
-    return f"{' x '.join(map(str, shape))} voxels of {sizes} nm"
+    return f"{by_axis(shape)} voxels of {by_axis(voxel_size)} nm"
 
 
 def _readable(found: Mapping[str, Any]) -> dict[str, str]:
@@ -145,15 +145,15 @@ def _readable(found: Mapping[str, Any]) -> dict[str, str]:
     unfinished = "" if found["complete"] else ", unfinished"
     lines = {
         "volume": f"{found['path']} (OME-Zarr {found['version']}{unfinished})",
-        "shape": f"{' x '.join(map(str, found['shape']))}  z, y, x, {found['dtype']}",
-        "voxel size": f"{' x '.join(f'{size:g}' for size in found['voxel_size'])} nm",
+        "shape": f"{by_axis(found['shape'])}  z, y, x, {found['dtype']}",
+        "voxel size": f"{by_axis(found['voxel_size'])} nm",
         "extent": f"{' x '.join(f'{length:.1f}' for length in found['extent'])} µm",
         "size on disk": f"{found['size_on_disk'] / 2**20:.1f} MiB",
     }
     for level in found["levels"]:
         cut = level["shards"] or level["chunks"]
         size = _size(level["shape"], level["voxel_size"])
-        lines[f"level {level['path']}"] = f"{size}, {' x '.join(map(str, cut))} a file"
+        lines[f"level {level['path']}"] = f"{size}, {by_axis(cut)} a file"
     grey = found["grey"]
     if grey:
         lines["grey levels"] = f"{grey['min']} to {grey['max']}, mean {grey['mean']:.1f}"
@@ -162,7 +162,7 @@ def _readable(found: Mapping[str, Any]) -> dict[str, str]:
             lines["percentiles"] = ", ".join(parts)
     for label in found["labels"]:
         lines[f"label {label['name']}"] = label.get("error") or (
-            f"{' x '.join(map(str, label['shape']))}, {label['dtype']}"
+            f"{by_axis(label['shape'])}, {label['dtype']}"
             f"{'' if label['complete'] else ', unfinished'}"
         )
     return lines

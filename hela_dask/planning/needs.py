@@ -12,6 +12,7 @@ from hela_dask.parameters import Parameters
 from hela_dask.running.allocator import KEPT
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.volume import working_level
+from hela_dask.wording import size_text
 
 __all__ = [
     "BACKGROUND_SLAB",
@@ -19,7 +20,6 @@ __all__ = [
     "check_memory",
     "memory_needs",
     "predict_need",
-    "size_text",
     "window_need",
     "worker_memory",
 ]
@@ -177,13 +177,6 @@ def worker_memory(needs: Sequence[Need]) -> int:
 def _rounded(size: float) -> int:
     step = 2**30 / 10 if size > 2**30 else 2**25
     return math.ceil(math.ceil(size / step) * step)
-
-
-def size_text(size: float) -> str:
-    """Bytes as people read them: 64 MiB, 1.4 GiB."""
-    if size < 2**20:
-        return f"{size / 2**10:.0f} KiB"
-    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
 
 
 def check_memory(needs: Sequence[Need], memory: int | None) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hela_dask.planning.needs import size_text
+from hela_dask.wording import by_axis, size_text, time_text
 
 if TYPE_CHECKING:
     from hela_dask.plan import Plan, Stage
 
-__all__ = ["plan_text", "time_text"]
+__all__ = ["plan_text"]
 
 
 def plan_text(plan: Plan) -> str:
     """The table of stages, and a line each for cells, memory, disk and time."""
-    shape, size = _times(plan.shape), " x ".join(f"{step:g}" for step in plan.voxel_size)
-    lines = [f"{plan.store}: {shape} voxels of {size} nm, decided on {_times(plan.working_shape)}"]
+    shape, size = by_axis(plan.shape), by_axis(plan.voxel_size)
+    lines = [f"{plan.store}: {shape} voxels of {size} nm, decided on {by_axis(plan.working_shape)}"]
     lines += ["", *_table(plan), ""]
     facts = {
         "cells": plan.cells,
@@ -25,16 +24,6 @@ def plan_text(plan: Plan) -> str:
         "time": _time(plan),
     }
     return "\n".join([*lines, *(f"{name:<8}{text}" for name, text in facts.items() if text)])
-
-
-def time_text(seconds: float | None) -> str:
-    """Seconds as people say them: 40 s, 12 min, 2 h 10 min; ``?`` where not known."""
-    if seconds is None:
-        return "?"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _table(plan: Plan) -> list[str]:
@@ -95,7 +84,3 @@ def _time(plan: Plan) -> str:
     first, last = plan.calibration.slices[0] + 1, plan.calibration.slices[1]
     spent = time_text(plan.calibration.seconds)
     return f"from {spent} of work on slices {first} to {last}, on this machine, as busy as now"
-
-
-def _times(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))

@@ -11,8 +11,9 @@ import numpy as np
 
 from hela_dask.errors import InputError
 from hela_dask.storage.files import plain
+from hela_dask.wording import by_axis
 
-__all__ = ["CHANNELS", "CLASSES", "EXTRA", "Card", "by_axis", "card_text"]
+__all__ = ["CHANNELS", "CLASSES", "EXTRA", "Card", "card_text"]
 
 CLASSES = ("resin", "cell", "envelope", "nucleus")
 """What a voxel may be; ``cell`` is all of a cell but its nucleus and the nucleus' envelope."""
@@ -154,11 +155,6 @@ def card_text(card: Card) -> str:
     if card.notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in card.notes)]
     return "\n".join(lines) + "\n"
-
-
-def by_axis(lengths: Sequence[float]) -> str:
-    """Lengths as people write them: 50 x 40 x 40."""
-    return " x ".join(f"{length:g}" for length in lengths)
 
 
 def _lines(value: Any, indent: str = "") -> list[str]:

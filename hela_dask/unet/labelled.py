@@ -20,9 +20,9 @@ from hela_dask.errors import InputError, ParameterError
 from hela_dask.labels_input import LabelSource, majority, open_labels
 from hela_dask.sources import open_source
 from hela_dask.storage.metadata import Triple
-from hela_dask.unet.card import by_axis
 from hela_dask.unet.targets import Coding
 from hela_dask.volume import voxel_size, working_volume
+from hela_dask.wording import by_axis
 
 __all__ = ["Blocks", "Cache", "count_classes", "image_blocks", "label_blocks", "open_image"]
 
@@ -243,6 +243,24 @@ def _factor(source: LabelSource, shape: Triple | Sequence[int], size: Triple) ->
                 f"the image's of {by_axis(size)} nm: labels cover the image voxel by voxel"
             )
     return y, x
+
+
+def missing_values(labels: Blocks, coding: Coding, slices: Sequence[int]) -> dict[str, list[int]]:
+    """Values of each class that no pixel of these slices (from 0) has; only classes that miss any.
+
+    Slices are read until all values were seen.
+    """
+    missing = {value: name for name, values in coding.values.items() for value in values}
+    for z in slices:
+        plane = labels.plane(z)
+        missing = {value: name for value, name in missing.items() if not (plane == value).any()}
+        if not missing:
+            break
+    return {
+        name: [value for value, its in missing.items() if its == name]
+        for name in coding.classes
+        if name in missing.values()
+    }
 
 
 def count_classes(labels: Blocks, coding: Coding, slices: Sequence[int]) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,14 +26,17 @@ from hela_dask.unet.labelled import (
     count_classes,
     image_blocks,
     label_blocks,
+    missing_values,
     open_image,
 )
 from hela_dask.unet.patches import Domain
 from hela_dask.unet.split import Split, make_split, ranges
-from hela_dask.unet.targets import Cells, Coding, make_coding
+from hela_dask.unet.targets import OTHER, Cells, Coding, make_coding
 from hela_dask.volume import voxel_size
 
 __all__ = ["Material", "Wish", "identity", "open_material"]
+
+log = logging.getLogger(__name__)
 
 _ONE, _OTHERS = (1, 2, 5), (3,)  # of published labels
 _TRUE_CLASSES, _TRUE_CELLS = "true_classes", "true_cells"  # of a phantom
@@ -188,7 +192,27 @@ def _split(labels: Blocks, coding: Coding, wish: Wish) -> tuple[Split, NDArray[n
                 f"{labels.name} has no {name} (label {values}) in the slices learned from: name "
                 f"its values, as in --class {name}=1, or choose other --slices"
             )
+    _warn_of_values(labels, coding, wish, split)
     return split, rows
+
+
+def _warn_of_values(labels: Blocks, coding: Coding, wish: Wish, split: Split) -> None:
+    """Say that values which were to make a class are not there: other labels may be meant.
+
+    Published values that are not named need not all be there, unless the network tells one cell
+    from others: then the labels must too.
+    """
+    if wish.classes is None and OTHER not in coding.classes:
+        return
+    for name, values in missing_values(labels, coding, [z - 1 for z in split.train]).items():
+        log.warning(
+            "%s has no %s in the slices learned from, which is %s here (with %s): if that is "
+            "wrong, name the values of each class with --class",
+            labels.name,
+            " and ".join(map(str, values)),
+            name,
+            ", ".join(str(value) for value in coding.values[name] if value not in values),
+        )
 
 
 def _asked(slices: tuple[int, int], labels: Blocks) -> set[int]:

@@ -113,7 +113,6 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
     try:
         card = Card.from_dict(json.loads((folder / CARD).read_text(encoding="utf-8")))
         facts = network.stat()
-        digest = _digest(network.absolute(), facts.st_size, facts.st_mtime_ns)
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         raise InputError(
@@ -121,7 +120,7 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
         ) from error
     except (OSError, ValueError) as error:
         raise InputError(f"the model in {folder} cannot be read: {error}") from error
-    return folder, card, digest
+    return folder, card, _digest(network.absolute(), facts.st_size, facts.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=8)
@@ -131,7 +130,8 @@ def _digest(network: Path, size: int, changed: int) -> str:
     Raises
     ------
     InputError
-        When it is cut off or damaged: it is an archive, with a checksum of each part.
+        When it is cut off or damaged: it is an archive, with a checksum of each part. Also when
+        it may not be read.
     """
     del size, changed  # another file has others
     try:
@@ -139,6 +139,8 @@ def _digest(network: Path, size: int, changed: int) -> str:
             sound = archive.testzip() is None
     except zipfile.BadZipFile:
         sound = False
+    except OSError as error:
+        raise InputError(f"the network in {network.parent} cannot be read: {error}") from error
     if not sound:
         raise InputError(f"the network in {network.parent} cannot be read: {NETWORK} is damaged")
     return fingerprint_content(network)

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import storage
 from hela_dask.storage.pyramid import layout, plan_levels
 from hela_dask.storage.shards import compressor
+from hela_dask.wording import by_axis
 
 
 def test_the_page_names_the_layout_the_codec_and_the_number_of_files() -> None:
@@ -15,8 +16,8 @@ def test_the_page_names_the_layout_the_codec_and_the_number_of_files() -> None:
     count = storage.files(plan_levels(storage.FULL, 1, storage.VOXEL))
     assert count < 2000
     assert f"is then {count:,} files" in text
-    assert f"{storage.triple(chunk)} voxels" in text
-    assert f"| {storage.triple(shard)}; 16 deep" in text
+    assert f"{by_axis(chunk)} voxels" in text
+    assert f"| {by_axis(shard)}; 16 deep" in text
     assert (f"zstd, level {compressor().level}" in text) and compressor().checksum
 
 

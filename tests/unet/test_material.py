@@ -51,6 +51,20 @@ def test_labels_that_miss_what_is_needed() -> None:
         open_material(tiny("unet"), Wish(volume(), labels, instances=labels))
 
 
+def test_values_that_are_named_but_not_there_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A network that tells one cell from others needs labels that do so too."""
+    labels = np.where(labelled()[1] == 5, 3, labelled()[1])
+    open_material(tiny("residual"), Wish(volume(), labels))
+    assert not caplog.messages
+    open_material(tiny("hybrid"), Wish(volume(), labels))
+    assert len(caplog.messages) == 1
+    assert "has no 5 in the slices learned from, which is cell here (with 1, 2)" in caplog.text
+    caplog.clear()
+    named = {"resin": (4,), "cell": (3, 7, 8), "envelope": (1,), "nucleus": (2,)}
+    open_material(tiny("residual"), Wish(volume(), labels, classes=named))
+    assert "has no 7 and 8 in" in caplog.text
+
+
 def test_slices_without_labels_are_passed_over() -> None:
     labels = labelled()[1].copy()
     labels[10:] = 0

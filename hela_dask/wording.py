@@ -1,0 +1,29 @@
+"""How numbers are said: lengths by axis, bytes, seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["by_axis", "size_text", "time_text"]
+
+
+def by_axis(lengths: Sequence[float]) -> str:
+    """A shape, or lengths: 300 x 500 x 500, 50 x 40.5 x 40.5."""
+    return " x ".join(f"{length:.7g}" for length in lengths)
+
+
+def size_text(size: float) -> str:
+    """Bytes as people read them: 64 MiB, 1.4 GiB."""
+    if size < 2**20:
+        return f"{size / 2**10:.0f} KiB"
+    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
+
+
+def time_text(seconds: float | None) -> str:
+    """Seconds as people say them: 40 s, 12 min, 2 h 10 min; ``?`` where not known."""
+    if seconds is None:
+        return "?"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
