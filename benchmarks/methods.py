@@ -9,7 +9,6 @@ the demo's phantom, by those methods that need no model of one's own.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -41,7 +40,15 @@ from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import NETWORK, Model, find_model, load_model, shipped_folder
 
-__all__ = ["SCORED", "held_out", "measure", "measure_model", "reservations", "shipped"]
+__all__ = [
+    "SCORED",
+    "held_out",
+    "measure",
+    "measure_model",
+    "reservations",
+    "shipped",
+    "whole_command",
+]
 
 SCORED: dict[str, tuple[int, ...]] = {"nucleus": (2,), "cell": (1, 2, 5)}
 SHIPPED = "shipped"
@@ -235,6 +242,13 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def whole_command(rows: Mapping[str, Any], phantom: Mapping[str, Any]) -> str:
+    """What measures all that is kept at once, in whatever parts it was measured."""
+    trained = set(rows) - set(CLASSICAL) - {SHIPPED}
+    parts = {"--models FOLDER": bool(trained), "--phantom": bool(phantom), "--write": True}
+    return " ".join(["python -m benchmarks.methods", *(part for part, on in parts.items() if on)])
+
+
 def main() -> None:
     """Measure, print, and with ``--write`` keep."""
     options = parse()
@@ -249,9 +263,8 @@ def main() -> None:
         if options.phantom:
             phantom = {**phantom, **phantoms(options.only)}
         if options.write:
-            command = " ".join(["python -m benchmarks.methods", *sys.argv[1:]])
             found = {"rows": rows, "phantom": phantom, "shipped": shipped()}
-            keep("methods", found, command, options.json)
+            keep("methods", found, whole_command(rows, phantom), options.json)
     if options.write or options.page:
         folder = options.json.with_suffix("")
         folder.mkdir(exist_ok=True)

@@ -221,6 +221,5 @@ def _machine(found: Mapping[str, Any]) -> str:
     machine, versions = found.get("machine", {}), found.get("versions", {})
     return (
         f"Measured on {found.get('date', '')} on {machine.get('processor', 'one machine')}, "
-        f"hela_dask {versions.get('hela_dask', '')}. The command is the last one; rows of earlier "
-        "ones are kept."
+        f"hela_dask {versions.get('hela_dask', '')}; networks one after another, by `--only NAME`."
     )

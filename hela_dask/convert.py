@@ -6,7 +6,7 @@ import hashlib
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
+from hela_dask.running.progress import Count, counted
 from hela_dask.sources import Source, open_source
 from hela_dask.storage.metadata import Image, Level, Triple, local_path, read_image
 from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
@@ -38,7 +39,7 @@ def convert(
     chunks: Sequence[int] | None = None,
     shards: Sequence[int] | None = None,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool | Count = True,
 ) -> Image:
     """Convert a stack of slices to OME-Zarr 0.5 with a pyramid; continues what was interrupted.
 
@@ -59,8 +60,9 @@ def convert(
         See :func:`hela_dask.store.create_image`.
     overwrite : bool
         Replace a store at `target` that this package wrote, with the labels inside.
-    progress : callable, optional
-        Called with the number of slices done and of all slices.
+    progress : bool or callable
+        Show how far it is, on a terminal; or a function that gets the number of slices done and of
+        all slices, at the start and after each slab.
 
     Returns
     -------
@@ -102,16 +104,13 @@ def convert(
         )
     done = set(finished_slabs(image))
     count = sum(stop - start for start, stop in done)
-    if done:
-        log.info("%s: continued after %d of %d slices", path, count, opened.shape[0])
-    for start, stop in slabs(image):
-        if progress is not None:
-            progress(count, opened.shape[0])
-        if (start, stop) not in done:
-            write_slab(image, start, opened.read(start, stop), downsample="mean")
-            count += stop - start
-    if progress is not None:
-        progress(count, opened.shape[0])
+    with counted(progress, "convert", "slices") as tell:
+        tell(count, opened.shape[0])
+        for start, stop in slabs(image):
+            if (start, stop) not in done:
+                write_slab(image, start, opened.read(start, stop), downsample="mean")
+                count += stop - start
+                tell(count, opened.shape[0])
     return read_image(path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,6 @@ def run_demo(
     size: DemoSize | None = None,
     client: Any = None,
     progress: bool = True,
-    phantom_progress: Callable[[int, int], None] | None = None,
 ) -> DemoResult:
     """Make a phantom in a folder, segment it with the default parameters, and score it.
 
@@ -73,9 +72,7 @@ def run_demo(
     client : distributed.Client, optional
         Default: a local cluster.
     progress : bool
-        Show the progress of the run.
-    phantom_progress : callable, optional
-        Called with slabs done and all while the phantom is made.
+        Show how far it is, on a terminal.
 
     Returns
     -------
@@ -88,7 +85,7 @@ def run_demo(
     """
     size = size or DemoSize()
     store = Path(out) / "phantom.ome.zarr"
-    _make(store, size, phantom_progress)
+    _make(store, size, progress)
     truth = store / "labels"
     run_folder = Path(out) / "phantom.run"
     result = run(store, run_folder, truth=truth, client=client, progress=progress)
@@ -140,7 +137,7 @@ def complete_scores(
     }
 
 
-def _make(store: Path, size: DemoSize, progress: Callable[[int, int], None] | None) -> None:
+def _make(store: Path, size: DemoSize, progress: bool) -> None:
     """The phantom, unless it is there already; one that was interrupted is made again."""
     unfinished = False
     if store.exists():

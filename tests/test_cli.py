@@ -110,7 +110,7 @@ def test_convert_hands_over_its_options(
     ]
     assert main(["convert", "in", "out.ome.zarr", *sizes]) == 0
     assert fake.given == (Path("in"), Path("out.ome.zarr"))
-    assert fake.named.pop("progress") is not None
+    assert fake.named.pop("progress") is True
     assert fake.named == {
         "voxel_size": (50.0, 10.0, 10.5),
         "chunks": (1, 2, 3),

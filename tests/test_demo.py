@@ -67,7 +67,7 @@ def test_an_interrupted_phantom_is_made_again(
 ) -> None:
     from hela_dask import demo
 
-    def stop(done: int, total: int) -> None:
+    def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     class Started(Exception):  # noqa: N818
@@ -78,8 +78,9 @@ def test_an_interrupted_phantom_is_made_again(
         raise Started
 
     monkeypatch.setattr(demo, "run", run)
-    with pytest.raises(KeyboardInterrupt):
-        run_demo(tmp_path, size=SMALL, phantom_progress=stop)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("hela_dask.phantom.write.write_slab", stop)
+        run_demo(tmp_path, size=SMALL)
     for _ in range(2):
         with pytest.raises(Started):
             run_demo(tmp_path, size=SMALL)

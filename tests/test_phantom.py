@@ -294,7 +294,7 @@ def test_store_holds_the_phantom_and_its_truth(tmp_path: Path) -> None:
     assert image.complete
     assert image.levels[0].voxel_size == (50.0, 40.0, 40.0)
     assert len(image.levels) == 2
-    assert seen == [(16, 48), (32, 48), (48, 48)]
+    assert seen == [(0, 48), (16, 48), (32, 48), (48, 48)]
     assert set(image.labels) == {"true_nuclei", "true_cells", "true_classes"}
     block = phantom_block(plan_phantom(shape, 2, 2.0, 3), 0, 48, 0, 262, 0, 130)
     np.testing.assert_array_equal(zarr.open_array(image.path / "0", mode="r")[...], block.image)

@@ -29,7 +29,7 @@ from hela_dask.cli.options import (
     parse_box,
     parse_cells,
 )
-from hela_dask.cli.screen import answer, answer_json, log_to_stderr, progress_bar
+from hela_dask.cli.screen import answer, answer_json, log_to_stderr
 
 __all__ = ["demo", "detect", "params", "report", "run"]
 
@@ -184,8 +184,7 @@ def demo(
     from hela_dask.demo import run_demo
 
     log_to_stderr(quiet=quiet, verbose=verbose)
-    with progress_bar("making the phantom", quiet=quiet) as phantom_progress:
-        result = run_demo(out, progress=not quiet, phantom_progress=phantom_progress)
+    result = run_demo(out, progress=not quiet)
     answer(f"report: {result.report}")
     answer_json(result.figures, indent=None)
     return result.exit_code

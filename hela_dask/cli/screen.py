@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 
-__all__ = ["answer", "complain", "facts", "log_to_stderr", "progress_bar"]
-
-Progress = Callable[[int, int], None]
+__all__ = ["answer", "complain", "facts", "log_to_stderr"]
 
 
 def answer(text: str) -> None:
@@ -61,25 +58,6 @@ class _Echo(logging.Handler):
         typer.secho(f"{kind}{record.getMessage()}", dim=not loud, err=True)
         if record.exc_info:
             typer.echo(logging.Formatter().formatException(record.exc_info), err=True)
-
-
-@contextlib.contextmanager
-def progress_bar(what: str, *, quiet: bool) -> Iterator[Progress]:
-    """A bar with the time left, on stderr if that is a terminal; yields ``update(done, total)``."""
-    from rich import progress as bars
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TimeRemainingColumn(),
-    )
-    hidden = quiet or not console.is_terminal
-    with bars.Progress(*columns, console=console, disable=hidden) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _plain(value: Any) -> Any:

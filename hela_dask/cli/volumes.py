@@ -10,7 +10,7 @@ import typer
 
 import hela_dask as hd
 from hela_dask.cli.options import AsJson, Overwrite, Quiet, Store, Verbose, local_path
-from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr, progress_bar
+from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr
 from hela_dask.wording import by_axis
 
 __all__ = ["convert", "info", "phantom"]
@@ -56,16 +56,15 @@ def convert(
     hela-dask convert slices/ hela.ome.zarr --voxel-size 50 10 10
     """
     log_to_stderr(quiet=quiet, verbose=verbose)
-    with progress_bar("converting", quiet=quiet) as progress:
-        image = hd.convert(
-            source,
-            target,
-            voxel_size=voxel_size,
-            chunks=chunks,
-            shards=shards,
-            overwrite=overwrite,
-            progress=progress,
-        )
+    image = hd.convert(
+        source,
+        target,
+        voxel_size=voxel_size,
+        chunks=chunks,
+        shards=shards,
+        overwrite=overwrite,
+        progress=not quiet,
+    )
     if not quiet:
         finest = image.levels[0]
         size = _size(finest.shape, finest.voxel_size)
@@ -120,17 +119,16 @@ def phantom(
     hela-dask phantom phantom.ome.zarr --shape 200 768 768 --cells 6 --diameter 9
     """
     log_to_stderr(quiet=quiet, verbose=verbose)
-    with progress_bar("making the phantom", quiet=quiet) as progress:
-        image = hd.make_phantom(
-            target,
-            shape=shape,
-            cells=cells,
-            diameter=diameter,
-            seed=seed,
-            voxel_size=voxel_size,
-            overwrite=overwrite,
-            progress=progress,
-        )
+    image = hd.make_phantom(
+        target,
+        shape=shape,
+        cells=cells,
+        diameter=diameter,
+        seed=seed,
+        voxel_size=voxel_size,
+        overwrite=overwrite,
+        progress=not quiet,
+    )
     if not quiet:
         finest = image.levels[0]
         answer(f"{target}: {_size(finest.shape, finest.voxel_size)}")

@@ -44,11 +44,12 @@ def nucleus_pieces(nucleus: Mask, neck: float, smallest: float, voxel: Voxel, st
     neck
         Nuclei that touch in less than twice this are two, nm.
     smallest
-        Smaller pieces are dropped, µm³.
+        Smaller pieces are dropped, µm³; of a region that is shallower than a ball of that volume,
+        those smaller than such a part of it.
     voxel
         Voxel size (z, y, x) in nm.
     step
-        Voxels (z, y, x) that make one of the grid.
+        Voxels (z, y, x) that make one of the grid; along z no more than there are.
 
     Returns
     -------
@@ -63,8 +64,10 @@ def nucleus_pieces(nucleus: Mask, neck: float, smallest: float, voxel: Voxel, st
     pieces, count = ndimage.label(core)
     size = float(np.prod(voxel)) * float(np.prod(step)) * 1e-9
     sizes = np.bincount(pieces.ravel(), minlength=count + 1) * size
-    sizes[0] = 0.0
-    large = sizes >= smallest
+    # A region less deep than a ball of this size holds such a part of one.
+    shallow = smallest ** (2 / 3) * (np.pi / 6) ** (1 / 3) * len(nucleus) * voxel[0] / 1000
+    large = sizes >= min(smallest, shallow)
+    large[0] = False
     number = np.where(large, np.cumsum(large), 0).astype(np.int32)
     even = np.zeros(core.shape, np.uint8)
     found = watershed(even, number[pieces], mask=thin(planes, flat))

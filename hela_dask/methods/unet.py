@@ -78,6 +78,7 @@ class _Region:
         self._names, self._voxel, self._p = model.card.classes, voxel, p
         self._trace = trace
         z, y, x = (max(1, int(p.grid / size)) for size in voxel)
+        z = min(z, len(image))
         self._step, self._grid = (z, y, x), (z * voxel[0], y * voxel[1], x * voxel[2])
         self._classes, self._hard = (np.empty(image.shape, np.uint8) for _ in range(2))
         outputs = model.card.outputs

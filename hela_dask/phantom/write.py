@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hela_dask.phantom.block import phantom_block
 from hela_dask.phantom.lattice import uniform
 from hela_dask.phantom.plan import PhantomSpec, plan_phantom
+from hela_dask.running.progress import Count, counted
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.pyramid import layout
 from hela_dask.store import create_image, create_labels, slabs, write_label_metadata, write_slab
@@ -33,7 +34,7 @@ def make_phantom(
     seed: int = 0,
     voxel_size: Sequence[float] = (50.0, 40.0, 40.0),
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool | Count = True,
 ) -> Image:
     """Write a synthetic SBF-SEM volume of HeLa cells with its truth.
 
@@ -59,7 +60,8 @@ def make_phantom(
     overwrite
         Replace a store at `path` that this package wrote.
     progress
-        Called after each slab with slices done and slices in all.
+        Show how far it is, on a terminal; or a function that gets the number of slices done and of
+        all slices, at the start and after each slab.
 
     Raises
     ------
@@ -102,14 +104,15 @@ def make_phantom(
     ]
     _describe(spec, truth)
     _, height, width = spec.shape
-    for z0, z1 in slabs(image):
-        block = phantom_block(spec, z0, z1, 0, height, 0, width)
-        write_slab(truth[0], z0, block.nuclei, downsample="nearest")
-        write_slab(truth[1], z0, block.cells, downsample="nearest")
-        write_slab(truth[2], z0, block.classes, downsample="nearest")
-        write_slab(image, z0, block.image, downsample="mean")
-        if progress is not None:
-            progress(z1, spec.shape[0])
+    with counted(progress, "phantom", "slices") as tell:
+        tell(0, spec.shape[0])
+        for z0, z1 in slabs(image):
+            block = phantom_block(spec, z0, z1, 0, height, 0, width)
+            write_slab(truth[0], z0, block.nuclei, downsample="nearest")
+            write_slab(truth[1], z0, block.cells, downsample="nearest")
+            write_slab(truth[2], z0, block.classes, downsample="nearest")
+            write_slab(image, z0, block.image, downsample="mean")
+            tell(z1, spec.shape[0])
     return read_image(image.path)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["RunProgress"]
+__all__ = ["Count", "RunProgress", "counted"]
+
+Count = Callable[[int, int], None]
 
 log = logging.getLogger(__name__)
 
@@ -117,3 +121,32 @@ class RunProgress:
             self._bar.console.print(f"warning: {text}", highlight=False, style="yellow")
         else:
             log.warning("%s", text)
+
+
+@contextlib.contextmanager
+def counted(progress: bool | Count, name: str, unit: str) -> Iterator[Count]:
+    """Work of one stage; yields a function to call with what is done and all, first at the start.
+
+    Parameters
+    ----------
+    progress : bool or callable
+        As `live` of :class:`RunProgress`, or the caller's own function.
+    name, unit : str
+        Of the stage, and of what is counted.
+    """
+    if callable(progress):
+        yield progress
+        return
+    with RunProgress(progress) as display:
+        told: int | None = None
+
+        def tell(done: int, total: int) -> None:
+            nonlocal told
+            if told is None:
+                display.stage(name, total, done, unit)
+            else:
+                display.advance(done - told)
+            told = done
+
+        yield tell
+        display.end_stage()

@@ -65,6 +65,19 @@ def test_a_cell_is_its_nucleus_its_envelope_and_its_share_of_the_tissue(
     assert found.outline.sum() > LEFT.sum()
 
 
+@pytest.mark.parametrize("slices", [1, 2, 3])
+def test_a_slice_or_two_are_enough(parameters: Parameters, slices: int) -> None:
+    """A single slice is no thinner than the grid on which nuclei are told from each other."""
+    image, background = scene()
+    few = slice(6, 6 + slices)
+    found = get_method("unet")(
+        image[few], background[few], VOXEL, (0, 40, 40), parameters, levels=LEVELS
+    )
+    assert (found.status, found.reason) == ("ok", "")
+    np.testing.assert_array_equal(found.nucleus, LEFT[few])
+    assert found.cell.sum() > 2 * found.nucleus.sum()
+
+
 def test_the_given_resin_counts_too(parameters: Parameters) -> None:
     image, background = scene()
     background[:, 8:30] = True
