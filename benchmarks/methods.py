@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import methods_page, pictures
+from benchmarks.methods_page import PUBLISHED, UNTAUGHT
 from benchmarks.results import DOCS, keep, read
 from benchmarks.runs import RANGES, curves, figures, phantom_run
 from benchmarks.stacks import (
@@ -42,7 +43,6 @@ from hela_dask.unet.model import NETWORK, Model, find_model, load_model, shipped
 
 __all__ = [
     "SCORED",
-    "held_out",
     "measure",
     "measure_model",
     "reservations",
@@ -110,7 +110,7 @@ def measure_model(stack: Stack, folder: Path, first: int = 1, preset: str = "") 
         "split": card.split.get("kind", ""),
         "learned": list(card.split.get("train", ())),
         "reservations": reservations(card),
-        "held": held_out(row, card.split),
+        "held_slices": list(card.split.get("validation", ())),
         "training_seconds": card.training.get("seconds"),
         "network_megavoxels": network,
         "size_mb": round((path / NETWORK).stat().st_size / 1e6, 3),
@@ -138,26 +138,15 @@ def reservations(card: Card) -> list[str]:
     training, recipe = card.training, get_architecture(card.architecture).recipe
     found = []
     if card.channels == "repeated" and not training.get("pretrained"):
-        found.append("without ImageNet weights")
+        found.append(UNTAUGHT)
     epochs = int(training.get("epochs", 0))
     waited = epochs - int(training.get("best_epoch", epochs))
     ended = recipe.patience > 0 and waited >= recipe.patience  # as the recipe has it
     if epochs < recipe.epochs and not ended:
         found.append(f"{epochs} of {recipe.epochs} epochs")
-    elif training.get("steps", 0) < recipe.steps * epochs:
-        found.append(f"{training['steps'] / epochs:.0f} of {recipe.steps} steps an epoch")
-    return found
-
-
-def held_out(row: Mapping[str, Any], split: Mapping[str, Any]) -> dict[str, float]:
-    """Mean JI over the slices that the split of a model held out."""
-    slices = [z for low, high in split.get("validation", ()) for z in range(low, high + 1)]
-    found = {}
-    for name, curve in row["curves"].items():
-        places = [z - row["first"] for z in slices]
-        values = [curve[at] for at in places if 0 <= at < len(curve) and curve[at] is not None]
-        if values:
-            found[name] = round(float(np.mean(values)), 4)
+    shown, wanted = training.get("patches_an_epoch", 0), training.get("patches_of_recipe", 0)
+    if shown < wanted:
+        found.append(f"{shown:,} of {wanted:,} patches an epoch")
     return found
 
 
@@ -188,7 +177,7 @@ def everything(
             measured = {name: measure_model(stack, models[name], first)}
             if measured[name]["method"] == "hybrid":
                 published = measure_model(stack, models[name], first, "published")
-                measured[f"{name}, published numbers"] = published
+                measured[name + PUBLISHED] = published
         else:
             measured = {name: measure(stack, name, first=first)}
         for title, row in measured.items():
@@ -269,7 +258,7 @@ def main() -> None:
     if options.write or options.page:
         folder = options.json.with_suffix("")
         folder.mkdir(exist_ok=True)
-        pictures.curves(rows, folder)
+        pictures.curves(methods_page.drawn(rows), folder)
         text = methods_page.render(read(options.json)["methods"])
         options.json.with_suffix(".md").write_text(text, encoding="utf-8")
 

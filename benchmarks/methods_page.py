@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.markdown import number, page, table
 from benchmarks.page import NAMES
 from benchmarks.stacks import UNSEEN
 
-__all__ = ["render"]
+__all__ = ["PUBLISHED", "UNTAUGHT", "drawn", "held_out", "render"]
+
+PUBLISHED = ", published numbers"  # after the name of a row that uses them
+UNTAUGHT = "without ImageNet weights"
+CONTROL = "volumetric"  # it learned from no slice
 
 # Mean over slices, as reported: JI and AC of the nucleus (PLoS ONE 2020), JI of the cell and of the
 # nucleus (Hosangadi et al.), each on the authors' own slices.
@@ -31,16 +35,24 @@ truth or the prediction has anything: mean / median / SD. The nucleus is the pub
 cell is 1, 2 and 5. *Learned from* is the share of the slices that a network was trained on: where
 it is not 0 %, the score says how well it learned, not how good it is."""
 
-HELD = """A split holds slices out, by which the training is stopped and the best weights are
+HELD = f"""A split holds slices out, by which the training is stopped and the best weights are
 chosen. Slices held out at random have neighbours 50 nm away that were learned from, and look like
-them. The last column is of slices that neither split touched: what a network does in the rest of a
-volume. Mean over slices."""
+them. The last columns are of slices that neither split touched: what a network does in the rest of
+a volume. Some slices are harder than others, for every method: beside each figure stands that of
+`{CONTROL}`, which learned from none, on the same slices. Mean over slices."""
+
+AGAINST = f"""How much better than on the slices that neither split touched, each beside
+`{CONTROL}` on the same slices. What is better was promised and not kept further away, also by a
+block that is next to what was learned from: the figures to go by are those of no split."""
+
+DRAWN = f"""Without the networks trained {UNTAUGHT}, and one line for each network."""
 
 PHANTOM = """The phantom of `make demo`: its complete cells, each found once or not, with the
 network that comes with the package."""
 
 RESERVED = """**not comparable**: trained for less than the published schedule, or without the
-weights that it starts from; the card of the model says so."""
+weights that it starts from, as said beside it. Such a row shows that a network of this architecture
+is trained and used here, and what that costs, not how good it is."""
 
 
 def render(found: Mapping[str, Any]) -> str:
@@ -64,6 +76,7 @@ def render(found: Mapping[str, Any]) -> str:
         [
             "## Slice by slice",
             "",
+            *([DRAWN, ""] if len(drawn(rows)) < len(rows) else []),
             "![JI of the nucleus over the slice number](methods/curves_nucleus.png)",
             "",
             "![JI of the cell over the slice number](methods/curves_cell.png)",
@@ -71,6 +84,17 @@ def render(found: Mapping[str, Any]) -> str:
         ["## Reproduce it", "", "```", found["command"], "```", "", _machine(found)],
     ]
     return page(parts)
+
+
+def drawn(rows: Mapping[str, Any]) -> dict[str, Any]:
+    """What is drawn slice by slice: not one network twice, and none without what it starts from."""
+    return {
+        title: row
+        for title, row in rows.items()
+        if not title.endswith(PUBLISHED)
+        and row.get("split") != "random"
+        and UNTAUGHT not in row.get("reservations", ())
+    }
 
 
 def _title(name: str, row: Mapping[str, Any]) -> str:
@@ -84,11 +108,11 @@ def _scores(rows: Mapping[str, Any], name: str) -> list[str]:
     """All ranges of slices of one class."""
     lines = []
     for title, row in rows.items():
-        for part, classes in row["ranges"].items():
+        for at, (part, classes) in enumerate(row["ranges"].items()):
             figures, learned = classes[name], _learned(row, part)
             lines.append(
                 [
-                    _title(title, row),
+                    _title(title, row) if at == 0 else "",
                     part,
                     "" if learned is None else f"{learned:.0%}",
                     number(figures["ji"]),
@@ -135,42 +159,79 @@ def _shipped(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def held_out(row: Mapping[str, Any], ranges: Sequence[Sequence[int]], name: str) -> float | None:
+    """Mean JI of a class over ranges of slices, as far as they were measured."""
+    curve = row["curves"][name]
+    places = [z - row["first"] for low, high in ranges for z in range(low, high + 1)]
+    values = [curve[at] for at in places if 0 <= at < len(curve) and curve[at] is not None]
+    return sum(values) / len(values) if values else None
+
+
+def _apart(rows: Mapping[str, Any], unseen: str) -> dict[str, Any]:
+    """Models of the architectures that were trained with both splits, and without some slices."""
+    fit = {
+        title: row
+        for title, row in rows.items()
+        if row.get("held_slices") and not title.endswith(PUBLISHED) and _learned(row, unseen) == 0
+    }
+    kinds = {(row["architecture"], row["split"]) for row in fit.values()}
+    return {
+        title: row
+        for title, row in fit.items()
+        if {(row["architecture"], split) for split in ("random", "blocks")} <= kinds
+    }
+
+
 def _splits(rows: Mapping[str, Any]) -> list[str]:
     """What models reach on the slices that their split held out, and on those of no split."""
     unseen = "-".join(map(str, UNSEEN))
     lines: list[list[str]] = []
     told: dict[tuple[str, str], dict[str, float]] = {}
-    for title, row in rows.items():
-        if not row.get("held") or _learned(row, unseen) != 0 or unseen not in row["ranges"]:
-            continue
-        for name, held in row["held"].items():
-            later = row["ranges"][unseen][name]["ji_mean"]
+    for title, row in _apart(rows, unseen).items():
+        held = row["held_slices"]
+        for name in REPORTED:
+            pairs = [
+                (held_out(row, ranges, name), _control(rows, ranges, name))
+                for ranges in (held, [UNSEEN])
+            ]
+            if any(own is None for own, _ in pairs):
+                continue
             split = row["split"]
-            lines.append([_title(title, row), split, NAMES[name], number(held), number(later)])
-            told.setdefault((row["architecture"], name), {})[split] = held - later
+            figures = ["" if value is None else number(value) for pair in pairs for value in pair]
+            lines.append([_title(title, row), split, NAMES[name], *figures])
+            gaps = [own - other for own, other in pairs if own is not None and other is not None]
+            if len(gaps) == len(pairs):
+                told.setdefault((row["architecture"], name), {})[split] = gaps[0] - gaps[1]
     if not lines:
         return []
     shown = [
         _shown(architecture, name, gaps["random"], gaps["blocks"])
         for (architecture, name), gaps in told.items()
-        if gaps.keys() >= {"random", "blocks"}
     ]
-    head = ["model", "split", "class", "JI, held out by the split", f"JI, slices {unseen}"]
+    head = [
+        "model", "split", "class", "JI, held out by the split", f"`{CONTROL}` there",
+        f"JI, slices {unseen}", f"`{CONTROL}` there",
+    ]  # fmt: skip
     return [
         "## Slices held out",
         "",
         HELD,
         "",
         *table(head, lines),
-        *(["", *shown] if shown else []),
+        *(["", AGAINST, "", *shown] if shown else []),
     ]
+
+
+def _control(rows: Mapping[str, Any], ranges: Sequence[Sequence[int]], name: str) -> float | None:
+    """The same of the method that learned from no slice."""
+    return held_out(rows[CONTROL], ranges, name) if CONTROL in rows else None
 
 
 def _shown(architecture: str, name: str, random: float, blocks: float) -> str:
     """What the two splits of one architecture show; each is how much more was promised."""
     return (
-        f"- `{architecture}`, {NAMES[name]}: slices held out at random are told {_better(random)} "
-        f"than those that come later, a block of slices held out {_better(blocks)}."
+        f"- `{architecture}`, {NAMES[name]}: {_better(random)} on slices held out at random, "
+        f"{_better(blocks)} on a block of them."
     )
 
 

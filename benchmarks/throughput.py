@@ -13,7 +13,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from benchmarks.recorded import describe, task_rows
 from hela_dask.running.provenance import read_run
 from hela_dask.storage.metadata import read_image
 
-__all__ = ["disk_limits", "memory_limit", "stages", "workers"]
+__all__ = ["disk_limits", "memory_limit", "stages", "without_folders", "workers"]
 
 MIB = 2**20
 
@@ -165,7 +165,7 @@ def measure(run: Path, scratch: Path | None = None) -> dict[str, Any]:
         "dask": {
             name: facts["dask"].get(name) for name in ("workers", "threads", "memory_of_a_worker")
         },
-        "run_command": facts.get("machine", {}).get("command", []),
+        "run_command": without_folders(facts.get("machine", {}).get("command", [])),
         "wall": sum(wall for stage, wall in facts["timings"].items() if stage != "score"),
         "scores": scores(run),
         "stages": by_stage,
@@ -204,6 +204,11 @@ def show(found: dict[str, Any]) -> None:
 
 def _text(value: float | None, how: str, scale: float = 1.0) -> str:
     return "" if value is None else format(value * scale, how)
+
+
+def without_folders(command: Sequence[str]) -> list[str]:
+    """Its words, without the folders of one machine."""
+    return [Path(word).name if Path(word).is_absolute() else word for word in command]
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks import methods_page
-from benchmarks.methods import everything, held_out, measure, reservations, shipped
+from benchmarks.methods import everything, measure, reservations, shipped
+from benchmarks.methods_page import held_out
 from benchmarks.stacks import Stack
 from hela_dask.unet.card import CLASSES, Card
 from hela_dask.unet.model import find_model, shipped_folder
@@ -19,6 +20,7 @@ from tests.drawn import draw_cell
 VGG = Card(
     "vgg16", CLASSES, (50.0, 40.0, 40.0), channels="repeated", training={"epochs": 100, "steps": 9}
 )
+UNET = Card("unet", CLASSES, (50.0, 40.0, 40.0))
 HYBRID = Card("hybrid", ("cell",), (50.0, 40.0, 40.0), channels="binary")
 
 
@@ -39,6 +41,18 @@ def stack() -> Stack:
         # The hybrid's training ends when it gets no better for 15 epochs.
         (replace(HYBRID, training={"epochs": 87, "best_epoch": 72}), []),
         (replace(HYBRID, training={"epochs": 87, "best_epoch": 80}), ["87 of 100 epochs"]),
+        (
+            replace(
+                UNET, training={"epochs": 15, "patches_an_epoch": 240, "patches_of_recipe": 6856}
+            ),
+            ["240 of 6,856 patches an epoch"],
+        ),
+        (
+            replace(
+                UNET, training={"epochs": 15, "patches_an_epoch": 6856, "patches_of_recipe": 6856}
+            ),
+            [],
+        ),
     ],
 )
 def test_a_card_tells_whether_it_was_trained_as_published(card: Card, why: list[str]) -> None:
@@ -47,9 +61,10 @@ def test_a_card_tells_whether_it_was_trained_as_published(card: Card, why: list[
 
 def test_slices_held_out_are_those_of_the_card_that_were_measured() -> None:
     row = {"first": 11, "curves": {"nucleus": [0.1, 0.2, None, 0.6], "cell": [None] * 4}}
-    split = {"validation": [[1, 5], [12, 13], [14, 40]]}
-    assert held_out(row, split) == {"nucleus": 0.4}
-    assert held_out(row, {}) == {}
+    ranges = [[1, 5], [12, 13], [14, 40]]
+    assert held_out(row, ranges, "nucleus") == pytest.approx(0.4)
+    assert held_out(row, ranges, "cell") is None
+    assert held_out(row, [], "nucleus") is None
 
 
 def test_ranges_of_slices_are_numbered_as_in_the_volume(stack: Stack) -> None:
@@ -80,7 +95,9 @@ def test_a_model_is_measured_by_the_method_that_uses_it(stack: Stack, tmp_path: 
     assert published["ranges"]["1-8"]["nucleus"] != row["ranges"]["1-8"]["nucleus"]
     assert (row["method"], row["architecture"], row["split"]) == ("hybrid", "hybrid", "blocks")
     assert row["ranges"]["1-8"]["cell"]["ji"] > 0.95
-    assert row["held"]["cell"] == pytest.approx(np.mean(row["curves"]["cell"][6:]), abs=1e-3)
+    assert row["held_slices"] == [[7, 8]]
+    mean = np.mean(row["curves"]["cell"][6:])
+    assert held_out(row, row["held_slices"], "cell") == pytest.approx(mean, abs=1e-3)
     assert row["reservations"] == ["3 of 100 epochs"]
     assert row["size_mb"] > 0
     text = methods_page.render({"rows": {"one": row}, "command": "python -m it"})
@@ -88,20 +105,23 @@ def test_a_model_is_measured_by_the_method_that_uses_it(stack: Stack, tmp_path: 
     assert "| 2.00 |" in text
 
 
-def _row(architecture: str, split: str, nucleus: float, later: float, last: int) -> dict[str, Any]:
+def _row(architecture: str, split: str, held: float, later: float, last: int) -> dict[str, Any]:
     keys = (
         "ji",
         "ac",
         *(f"{of}_{kind}" for of in ("ji", "ac") for kind in ("mean", "median", "sd")),
     )
     score = dict.fromkeys(keys, later)
+    curve = [0.5] * 120 + [held] * 10 + [0.5] * 20 + [later] * 30
     return {
         "method": "unet",
         "architecture": architecture,
         "split": split,
         "learned": [[1, 120], [131, last]],
         "reservations": [],
-        "held": {"nucleus": nucleus},
+        "held_slices": [[121, 130]],
+        "first": 1,
+        "curves": {"nucleus": curve, "cell": curve},
         "ranges": {part: {"nucleus": score, "cell": score} for part in ("1-180", "151-180")},
         "megavoxels": 1.0,
     }
@@ -110,20 +130,24 @@ def _row(architecture: str, split: str, nucleus: float, later: float, last: int)
 def test_what_the_splits_show_is_computed() -> None:
     rows = {
         "a": _row("residual", "random", 0.95, 0.90, 150),
-        "b": _row("residual", "blocks", 0.91, 0.92, 150),
+        "b": _row("residual", "blocks", 0.93, 0.92, 150),
         "all": _row("residual", "blocks", 0.99, 0.98, 180),
+        "a, published numbers": _row("residual", "random", 0.5, 0.98, 150),
+        "volumetric": {**_row("", "", 0.96, 0.97, 180), "held_slices": [], "method": "volumetric"},
     }
     text = methods_page.render({"rows": rows, "command": "python -m it"})
-    assert "| `a`, unet | random | nucleus | 0.950 | 0.900 |" in text
-    assert "| `b`, unet | blocks | nucleus | 0.910 | 0.920 |" in text
+    assert "| `a`, unet | random | nucleus | 0.950 | 0.960 | 0.900 | 0.970 |" in text
+    assert "| `b`, unet | blocks | nucleus | 0.930 | 0.960 | 0.920 | 0.970 |" in text
+    assert "published numbers`, unet | random" not in text
+    assert list(methods_page.drawn(rows)) == ["b", "all", "volumetric"]
     assert "| `all`, unet | blocks |" not in text  # it has learned from the last slices
     assert (
-        "- `residual`, nucleus: slices held out at random are told 0.050 better than those that "
-        "come later, a block of slices held out 0.010 worse."
+        "- `residual`, nucleus: 0.060 better on slices held out at random, 0.020 better on a block "
+        "of them."
     ) in text
     assert "| `b`, unet | 1-180 | 78% | 0.920 |" in text
-    assert "| `b`, unet | 151-180 | 0% |" in text
-    assert "| `all`, unet | 151-180 | 100% |" in text
+    assert "|  | 151-180 | 0% | 0.920 |" in text
+    assert "|  | 151-180 | 100% | 0.980 |" in text
     assert "not comparable" not in text
     figures = {"complete_cells": 5, "found": 4, "instance_f1": 0.889}
     phantom = {"unet": {**figures, "mean_cell_iou": 0.9, "mean_nucleus_iou": 0.8}}
@@ -135,5 +159,9 @@ def test_what_the_splits_show_is_computed() -> None:
     judged = find_model(shipped_folder())[1].scores["judged"]
     assert f"| nucleus | {judged['ji_nucleus']:.3f} |" in told
     alone = methods_page.render({"rows": {"b": rows["b"]}, "command": "python -m it"})
-    assert "are told" not in alone
-    assert "| `b`, unet | blocks | nucleus | 0.910 | 0.920 |" in alone
+    assert "Slices held out" not in alone  # nothing to compare it with
+    bare = methods_page.render(
+        {"rows": {"a": rows["a"], "b": rows["b"]}, "command": "python -m it"}
+    )
+    assert "held out at random, " not in bare
+    assert "| `b`, unet | blocks | nucleus | 0.930 |  | 0.920 |  |" in bare

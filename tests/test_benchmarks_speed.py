@@ -17,7 +17,7 @@ from benchmarks.queueing import Costs, list_schedule, simulate
 from benchmarks.recorded import seconds_of, task_rows
 from benchmarks.scaling import mirrored, tiles, verdict
 from benchmarks.scheduler import cluster_costs, project, shortest, stages_of
-from benchmarks.throughput import fractions, memory_limit, stages, workers
+from benchmarks.throughput import fractions, memory_limit, stages, without_folders, workers
 from hela_dask.running.markers import Markers
 from tests.drawn import draw_cell
 
@@ -48,6 +48,11 @@ def run(tmp_path: Path) -> Path:
     }
     (tmp_path / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     return tmp_path
+
+
+def test_a_page_names_no_folder_of_one_machine() -> None:
+    told = without_folders(["hela-dask", "run", "sub/a.zarr", "--truth", str(Path("/x/y/b.tif"))])
+    assert told == ["hela-dask", "run", "sub/a.zarr", "--truth", "b.tif"]
 
 
 def test_without_costs_the_model_is_a_list_schedule() -> None:

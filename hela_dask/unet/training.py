@@ -19,7 +19,7 @@ from hela_dask.errors import ExistsError, ParameterError
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.provenance import versions
 from hela_dask.storage.files import remove_folder, storage_errors
-from hela_dask.unet.architectures import Architecture, get_architecture
+from hela_dask.unet.architectures import Architecture, Recipe, get_architecture
 from hela_dask.unet.architectures.weights import IMAGENET
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import Card
@@ -148,6 +148,7 @@ def train(
     >>> train("hela.ome.zarr", "labels.tif", "my-model", slices=(1, 180))  # doctest: +SKIP
     """
     architecture = model if isinstance(model, Architecture) else get_architecture(model)
+    published = architecture.recipe
     architecture = _adjusted(
         architecture, {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate}
     )
@@ -170,7 +171,8 @@ def train(
     keras()
     out = Path(out)
     _check_out(out, overwrite)
-    return _Training(architecture, open_material(architecture, wish), out, weights, seed).run(
+    material = open_material(architecture, wish)
+    return _Training(architecture, published, material, out, weights, seed).run(
         overwrite=overwrite, progress=progress
     )
 
@@ -200,6 +202,7 @@ class _Training:
     """One training, with all that it needs."""
 
     architecture: Architecture
+    published: Recipe
     material: Material
     out: Path
     weights: str | Path | None
@@ -233,7 +236,9 @@ class _Training:
             anew=overwrite,
         )
         self._fit(fit, patches, steps, progress)
-        return self._keep(fit, steps, shares)
+        # Patches of an epoch by the recipe: the card says where it was cut short.
+        wanted = self.published.steps * self.published.batch or len(patches) * recipe.batch
+        return self._keep(fit, steps, shares, wanted)
 
     def _fit(self, fit: Fit, patches: Patches, steps: int, progress: bool) -> None:
         epochs = self.architecture.recipe.epochs
@@ -261,11 +266,11 @@ class _Training:
             fit.run(batches, judged, stepped=shown.advance, told=told)
             shown.end_stage()
 
-    def _keep(self, fit: Fit, steps: int, shares: NDArray[np.float32]) -> Model:
+    def _keep(self, fit: Fit, steps: int, shares: NDArray[np.float32], wanted: int) -> Model:
         """Write the model's folder, whole or not at all; the state is no longer needed."""
         state = unfinished(self.out)
         whole = state / "model"
-        save_model(whole, fit.network, self._card(fit, steps, shares), fit.history)
+        save_model(whole, fit.network, self._card(fit, steps, shares, wanted), fit.history)
         draw_curves(fit.history, whole / "curves.png")
         with storage_errors(self.out):
             if self.out.exists():
@@ -287,7 +292,7 @@ class _Training:
             **self.material.wanted,
         }
 
-    def _card(self, fit: Fit, steps: int, shares: NDArray[np.float32]) -> Card:
+    def _card(self, fit: Fit, steps: int, shares: NDArray[np.float32], wanted: int) -> Card:
         architecture, material, state = self.architecture, self.material, fit.state
         best = state.history[state.best_epoch - 1]
         names = material.held.coding.classes
@@ -310,6 +315,8 @@ class _Training:
                 "best_epoch": state.best_epoch,
                 "steps": steps * state.epoch,
                 "batch": architecture.recipe.batch,
+                "patches_an_epoch": steps * architecture.recipe.batch,
+                "patches_of_recipe": wanted,
                 "rate": architecture.recipe.rate,
                 "optimiser": architecture.recipe.optimiser,
                 "seed": self.seed,

@@ -77,6 +77,7 @@ def _check_card(folder: Path) -> None:
     assert card["voxel_size"] == [50, 40, 40]
     assert card["training"]["seed"] == 3
     assert card["training"]["label_values"]["nucleus"] == [2]
+    assert card["training"]["patches_an_epoch"] == card["training"]["patches_of_recipe"] == 3 * 4
     assert card["versions"]["keras"]
     assert card["data"][0]["store_fingerprint"]
     assert 0 <= card["scores"]["validation_score"] <= 1
