@@ -1,0 +1,192 @@
+"""A nucleus in space: the piece of tissue between membranes at one place, and its outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels import morphology, stack
+from hela_dask.kernels.core import MOST_RESIN, Core, even_out, fill_holes, find_core
+from hela_dask.kernels.nucleus import smoothest_spot
+from hela_dask.kernels.outline import outline_volume
+from hela_dask.methods.cells import own_piece
+from hela_dask.methods.membranes import Membranes
+from hela_dask.methods.slices import blank
+from hela_dask.methods.volumetric_steps import Shown
+from hela_dask.parameters import VolumetricParameters
+
+__all__ = ["Enclosed", "enclosed_nucleus"]
+
+Mask = NDArray[np.bool_]
+Grey = NDArray[np.float32]
+Voxel = tuple[float, float, float]
+
+# Membrane strength is kept in tenths of a deviation, up to 25.5: an envelope is far over that
+# of the inside, and how far does not matter.
+_TENTHS = 10
+
+
+@dataclass(frozen=True)
+class Enclosed:
+    """What :func:`enclosed_nucleus` found.
+
+    Attributes
+    ----------
+    nucleus, outline : ndarray of bool, (z, y, x)
+        Up to its envelope, and to the middle of it; empty where there is none.
+    others : ndarray of float, (n, 3)
+        z, y, x of a voxel of each further piece like it.
+    reason : str
+        Why there is none.
+    """
+
+    nucleus: Mask
+    outline: Mask
+    others: NDArray[np.float64]
+    reason: str = ""
+
+
+def enclosed_nucleus(
+    image: NDArray[Any],
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, int, int],
+    parameters: VolumetricParameters,
+    shown: Shown,
+    *,
+    own: Mask | None = None,
+) -> Enclosed:
+    """The nucleus around a cell's centre, between membranes told in all slices at once.
+
+    Parameters
+    ----------
+    image
+        (z, y, x) grey values.
+    background
+        (z, y, x), true in the resin.
+    voxel
+        Voxel size (z, y, x) in nm.
+    centre
+        z, y, x, voxels; slice z shows something.
+    parameters
+        Of the method ``volumetric``.
+    shown
+        Told of every step.
+    own
+        (y, x) of slice z, what most of the nucleus lies in there: the cell, or what is known of the
+        nucleus already. None: the cell's own part of the slice, roughly.
+    """
+    p = parameters
+    core, strength, reason = _core(image, background, voxel, centre, p, shown, own=own)
+    if reason:
+        nothing = np.zeros(image.shape, dtype=bool)
+        return Enclosed(nothing, nothing, core.others, reason)
+    solid = fill_holes(core.mask, strength, voxel, p.hole * p.membrane * _TENTHS)
+    shown.filled(solid)
+    outline = outline_volume(strength, solid, background, voxel, p)
+    stack.keep_component(outline)
+    shown.outline(outline, p)
+    nucleus = np.zeros_like(outline)
+    for z in map(int, np.flatnonzero(outline.any(axis=(1, 2)))):
+        nucleus[z] = morphology.erode(outline[z], p.inset(voxel[1:]), voxel[1:])
+        outline[z][morphology.pieces_without(outline[z], nucleus[z])] = False
+    shown.nucleus(nucleus, p)
+    return Enclosed(nucleus, outline, core.others)
+
+
+def _core(
+    image: NDArray[Any],
+    background: Mask,
+    voxel: Voxel,
+    centre: tuple[int, ...],
+    p: VolumetricParameters,
+    shown: Shown,
+    *,
+    own: Mask | None,
+) -> tuple[Core, NDArray[np.uint8], str]:
+    """The core of the nucleus, membrane strength, and why there is no nucleus."""
+    membranes = Membranes(image, background, voxel, p)
+    if own is None:
+        own = own_piece(~background[centre[0]], (centre[1], centre[2]), voxel[1:], p)
+    spot = _spot(membranes, own, centre, voxel, p)
+    if spot is None:
+        nothing = Core(np.zeros(image.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
+        return nothing, np.empty(0, np.uint8), "no tissue near the centre"
+    shown.spot(spot, image.shape, voxel, p)
+    strength = _strength(image, membranes)
+    del membranes
+    first = find_core(_free(strength, background, p), background, spot, voxel, p, described=False)
+    even_out(strength, first.mask, voxel, p.spot)
+    del first
+    free = _free(strength, background, p)
+    core = find_core(free, background, spot, voxel, p)
+    # Most of it has to lie in the cell's own part of its first slice: else it is a neighbour's.
+    begun = core.mask[spot[0]]
+    foreign = np.count_nonzero(begun & own) <= np.count_nonzero(begun) / 2
+    shown.strength(strength, _TENTHS, p)
+    shown.free(free)
+    shown.core(core, p)
+    reason = _not_a_nucleus(core, voxel, p)
+    if not reason and foreign:
+        reason = "the nucleus nearest to the centre lies in another cell"
+    return core, strength, reason
+
+
+def _free(strength: NDArray[np.uint8], background: Mask, p: VolumetricParameters) -> Mask:
+    """Tissue without membranes."""
+    free: Mask = strength < p.membrane * _TENTHS
+    free[background] = False
+    return free
+
+
+def _spot(
+    membranes: Membranes,
+    own: Mask,
+    centre: tuple[int, ...],
+    voxel: Voxel,
+    p: VolumetricParameters,
+) -> tuple[int, int, int] | None:
+    """A smooth spot near the cell's centre; what is normal inside the nucleus is measured there."""
+    z, y, x = centre
+    place = smoothest_spot(membranes.ridges(z)[0], own, (y, x), voxel[1:], p)
+    if place is None:
+        return None
+    spot = (z, *place)
+    membranes.calibrate_ball(spot, p.spot)
+    return spot
+
+
+def _strength(image: NDArray[Any], membranes: Membranes) -> NDArray[np.uint8]:
+    """Membrane strength of all slices; one that shows nothing is between its neighbours."""
+    strength = np.empty(image.shape, dtype=np.uint8)
+    shown = []
+    for z, plane in enumerate(image):
+        strength[z] = np.clip(membranes.strength(z) * _TENTHS, 0, 255)
+        if not blank(plane):
+            shown.append(z)
+    for z in sorted(set(range(len(image))) - set(shown)):
+        low = max((at for at in shown if at < z), default=-1)
+        high = min((at for at in shown if at > z), default=-1)
+        sides = [strength[at].astype(np.uint16) for at in (low, high) if at >= 0]
+        if sides:
+            strength[z] = sum(sides) // len(sides)
+    return strength
+
+
+def _not_a_nucleus(core: Core, voxel: Voxel, p: VolumetricParameters) -> str:
+    """Why what was found is no nucleus; empty where it is one."""
+    largest = float(core.mask.sum(axis=(1, 2)).max(initial=0)) * voxel[1] * voxel[2] * 1e-6
+    if largest < p.smallest_nucleus:
+        return (
+            f"no piece without membranes of {p.smallest_nucleus:g} µm² in a slice within "
+            f"{p.search / 1000:g} µm of the centre"
+        )
+    if core.resin > MOST_RESIN:
+        return (
+            "the smoothest tissue near the centre is not a nucleus: "
+            f"{core.resin:.0%} of what surrounds it is resin, not cytoplasm"
+        )
+    return ""
