@@ -21,13 +21,22 @@ from hela_dask.kernels.instances import (
     partition,
     thick,
     thin,
+    weighed,
 )
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods import NO_RESIN, Masks, load_network
-from hela_dask.methods.slices import odd
+from hela_dask.methods.enclosed import enclosed_nucleus
+from hela_dask.methods.slices import blank, odd
 from hela_dask.methods.trace import Trace
-from hela_dask.methods.unet_steps import show_nuclei, show_outputs, show_own, show_partition
-from hela_dask.parameters import Parameters, UnetParameters
+from hela_dask.methods.unet_steps import (
+    show_nuclei,
+    show_outputs,
+    show_own,
+    show_partition,
+    show_settled,
+)
+from hela_dask.methods.volumetric_steps import Shown
+from hela_dask.parameters import Parameters
 from hela_dask.unet.card import EXTRA
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import Model
@@ -38,6 +47,7 @@ Mask = NDArray[np.bool_]
 Voxel = tuple[float, float, float]
 
 _REACH = 1000.0  # nm, at which the distance that networks tell ends
+_ALIKE = 0.5  # of two nuclei, to be the same one: so much of the larger is shared
 _SOME = 16  # slices whose grey values are looked at, where the volume's are not known
 
 
@@ -58,9 +68,8 @@ def unet(
     InputError
         When the model does not tell resin, cells and nuclei.
     """
-    p = parameters.unet
     model = load_network("unet", parameters)
-    return _Region(model, image, voxel, levels, p, trace).masks(background, centre)
+    return _Region(model, image, voxel, levels, parameters, trace).masks(background, centre)
 
 
 class _Region:
@@ -72,30 +81,45 @@ class _Region:
         image: NDArray[Any],
         voxel: Voxel,
         levels: GreyLevels | None,
-        p: UnetParameters,
+        parameters: Parameters,
         trace: Trace | None,
     ) -> None:
-        self._names, self._voxel, self._p = model.card.classes, voxel, p
-        self._trace = trace
+        p = parameters.unet
+        self._names, self._voxel, self._parameters = model.card.classes, voxel, parameters
+        self._p, self._image, self._trace = p, image, trace
         z, y, x = (max(1, int(p.grid / size)) for size in voxel)
         z = min(z, len(image))
         self._step, self._grid = (z, y, x), (z * voxel[0], y * voxel[1], x * voxel[2])
-        self._classes, self._hard = (np.empty(image.shape, np.uint8) for _ in range(2))
+        self._classes = np.empty(image.shape, np.uint8)
+        # How sure it is of a nucleus, as far as that is looked at again.
+        self._sure = np.empty(image.shape if p.membranes else (0, 0, 0), np.uint8)
         outputs = model.card.outputs
-        at = {name: outputs.index(name) for name in ("resin", *EXTRA) if name in outputs}
+        at = {name: outputs.index(name) for name in (*self._names, *EXTRA) if name in outputs}
+        hard = []
         # Slice by slice, so that only what is needed of the outputs is kept.
         for z, found in enumerate(predict_slices(model, image, voxel, _greys(image, levels))):
-            self._classes[z] = classes = found[..., : len(self._names)].argmax(-1)
-            if "distance" in at:
-                distance = found[..., at["distance"]].astype(np.float32)
-            else:
-                depth = morphology.depth_inside(classes != at["resin"], voxel[1:])
-                distance = np.minimum(depth / _REACH, 1.0) * 255
-            boundary = found[..., at["boundary"]] if "boundary" in at else np.float32(0)
-            # From 0 in the middle of a cell to 255 in a contact.
-            self._hard[z] = (2.0 * boundary + (255.0 - distance)) / 3.0
-            if trace is not None and trace.z == z:
-                show_outputs(trace, model.card, found, self._hard[z])
+            self._classes[z] = found[..., : len(self._names)].argmax(-1)
+            if p.membranes:
+                self._sure[z] = found[..., at["nucleus"]]
+            watched = trace is not None and trace.z == z
+            if z % self._step[0] == self._step[0] // 2 or watched:
+                way = self._way(z, found, at)
+                if z % self._step[0] == self._step[0] // 2:
+                    hard.append(thin(way[None], (1, y, x))[0])
+                if trace is not None and watched:
+                    show_outputs(trace, model.card, found, way)
+        self._hard = np.stack(hard)
+
+    def _way(self, z: int, found: NDArray[np.uint8], at: dict[str, int]) -> NDArray[np.uint8]:
+        """How hard it is to get on: from 0 in the middle of a cell to 255 in a contact."""
+        if "distance" in at:
+            distance = found[..., at["distance"]].astype(np.float32)
+        else:
+            depth = morphology.depth_inside(self._classes[z] != at["resin"], self._voxel[1:])
+            distance = np.minimum(depth / _REACH, 1.0) * 255
+        boundary = found[..., at["boundary"]] if "boundary" in at else np.float32(0)
+        way: NDArray[np.uint8] = ((2.0 * boundary + (255.0 - distance)) / 3.0).astype(np.uint8)
+        return way
 
     def _is(self, name: str) -> Mask:
         """Where a class is the likeliest; nowhere if the network does not know it."""
@@ -117,6 +141,8 @@ class _Region:
         self._keep(nucleus, nuclei, own)
         if trace is not None:
             show_own(trace, nucleus[trace.z], p)
+        if own and p.membranes:
+            self._settle(nucleus, background, centre[0])
         if not background.any():
             return self._delivered(nucleus, nucleus.copy(), "no_resin", NO_RESIN)
         if not own:
@@ -125,7 +151,7 @@ class _Region:
                 f"{p.search / 1000:g} µm of the centre"
             )
             return self._delivered(nucleus, nucleus.copy(), "no_nucleus", why)
-        cell = self._cell(nucleus, nuclei, own, ~background & ~self._is("resin"))
+        cell = self._cell(nucleus, nuclei, own, ~background)
         return self._delivered(nucleus & cell, cell)
 
     def _keep(self, nucleus: Mask, nuclei: NDArray[np.int32], own: int) -> None:
@@ -141,11 +167,38 @@ class _Region:
             else:
                 nucleus[z] = False
 
+    def _settle(self, nucleus: Mask, background: Mask, start: int) -> None:
+        """Weigh the network's nucleus, in place, against the one that membranes enclose."""
+        p, voxel, image = self._p, self._voxel, self._image
+        size = np.count_nonzero(nucleus, axis=(1, 2))
+        size[[blank(plane) for plane in image]] = 0
+        usual = np.flatnonzero(size >= max(1, size.max() / 2))
+        if not usual.size:
+            return
+        z = int(usual[np.argmin(np.abs(usual - start))])
+        y, x = np.unravel_index(
+            int(np.argmax(morphology.depth_inside(nucleus[z], voxel[1:]))), nucleus[z].shape
+        )
+        spot, knobs = (z, int(y), int(x)), self._parameters.volumetric
+        enclosed = enclosed_nucleus(
+            image, background, voxel, spot, knobs, Shown(self._trace), own=nucleus[z]
+        ).nucleus
+        shared = np.count_nonzero(enclosed & nucleus)
+        if shared < _ALIKE * max(np.count_nonzero(enclosed), np.count_nonzero(nucleus)):
+            return  # it leaked, or found something else: the network is alone
+        for plane, sure, inside in zip(nucleus, self._sure, enclosed, strict=True):
+            near = plane | inside
+            if near.any():
+                plane[:] = weighed(sure, inside, near, p.membranes, voxel[1:])
+                plane[:] = ~morphology.remove_pieces(~plane, p.smallest_hole, voxel[1:])
+        stack.keep_component(nucleus)
+        if (trace := self._trace) is not None:
+            show_settled(trace, nucleus[trace.z])
+
     def _cell(self, nucleus: Mask, nuclei: NDArray[np.int32], own: int, tissue: Mask) -> Mask:
         """The share of the tissue that the nucleus gets, cleaned slice by slice."""
         p, voxel, step = self._p, self._voxel, self._step
-        hard = thin(self._hard, step)
-        shares = partition(thin(tissue, step), hard, nuclei, p.side, self._grid)
+        shares = partition(thin(tissue, step), self._hard, nuclei, p.side, self._grid)
         mine = shares == own
         cell = np.zeros(nucleus.shape, dtype=bool)
         for z, inside in enumerate(nucleus):

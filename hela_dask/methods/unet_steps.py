@@ -11,7 +11,7 @@ from hela_dask.methods.trace import Trace
 from hela_dask.parameters import UnetParameters
 from hela_dask.unet.card import Card
 
-__all__ = ["show_nuclei", "show_outputs", "show_own", "show_partition"]
+__all__ = ["show_nuclei", "show_outputs", "show_own", "show_partition", "show_settled"]
 
 _EXTRA = {
     "boundary": "How sure the network is that cells touch here.",
@@ -66,13 +66,24 @@ def show_own(trace: Trace, nucleus: NDArray[np.bool_], p: UnetParameters) -> Non
     )
 
 
+def show_settled(trace: Trace, nucleus: NDArray[np.bool_]) -> None:
+    """The nucleus that both agree on."""
+    trace.show(
+        "nucleus, weighed",
+        "How sure the network is, weighed against how deep inside the membranes' own nucleus a "
+        "pixel lies.",
+        nucleus,
+        trace.z,
+    )
+
+
 def show_partition(
     trace: Trace, tissue: NDArray[np.bool_], shares: NDArray[Any], cell: NDArray[np.bool_]
 ) -> None:
     """Who gets which tissue, and what is left of the cell's share when it is cleaned."""
     trace.show(
         "tissue",
-        "Neither the background nor the network says resin here.",
+        "What the background is not.",
         tissue,
         trace.z,
     )

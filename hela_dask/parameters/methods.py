@@ -104,9 +104,12 @@ class UnetParameters(_Inset, Stage):
     search: float = knob(5000.0, "how far from the cell's centre its nucleus is looked for, nm")
     smallest_nucleus: float = knob(2.0, "smaller pieces are no nucleus, µm³")
     smallest_hole: float = knob(0.1, "smaller holes of a nucleus are filled, µm²")
+    membranes: float = knob(
+        1.0, "how much the outline that membranes give counts beside the network; 0: not at all"
+    )
     grid: float = knob(100.0, "spacing at which touching cells are parted, nm", low=1.0)
     side: float = knob(400.0, "so deep at a side of the window, tissue is another cell's, nm")
-    neck: float = knob(80.0, "what hangs on by less is not the cell or nucleus, radius in nm")
+    neck: float = knob(60.0, "what hangs on by less is not the cell or nucleus, radius in nm")
     smoothing: float = knob(150.0, "height of the majority along z, nm")
     envelope: float = knob(40.0, "from the nucleus to the middle of its envelope, nm")
     envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")

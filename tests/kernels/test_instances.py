@@ -12,6 +12,7 @@ from hela_dask.kernels.instances import (
     partition,
     thick,
     thin,
+    weighed,
 )
 
 VOXEL = (50.0, 40.0, 40.0)
@@ -101,3 +102,23 @@ def test_a_slice_keeps_the_piece_with_the_nucleus_and_no_bleb_on_a_neck() -> Non
     assert largest[30, 80]
     assert not largest[30, 20]
     assert not own_slice(np.zeros_like(mask), nucleus, 80.0, (40.0, 40.0)).any()
+
+
+def test_a_network_is_weighed_against_the_membranes_outline() -> None:
+    enclosed = np.zeros((40, 40), dtype=bool)
+    enclosed[10:30, 10:30] = True
+    rows = np.full((40, 40), 26, np.uint8)  # log odds of -2.1, not for a nucleus
+    # One pixel inside is not enough at this weight, two are.
+    found = weighed(rows, enclosed, enclosed, 1.0, (40.0, 40.0))
+    assert found[11:29, 11:29].all()
+    assert found.sum() == 18 * 18
+    np.testing.assert_array_equal(weighed(rows, enclosed, enclosed, 3.0, (40.0, 40.0)), enclosed)
+    # Pixels half as large: as far in nm.
+    finer = weighed(rows, enclosed, enclosed, 1.0, (20.0, 20.0))
+    assert finer.sum() == 14 * 14
+    certain = np.full((40, 40), 255, np.uint8)
+    near = weighed(certain, enclosed, enclosed, 1.0, (40.0, 40.0))
+    assert near[6:34, 20].all()  # 160 nm around it, whatever the network says
+    assert near[:, 20].sum() == 28
+    assert not weighed(certain, enclosed, enclosed, 2.0, (40.0, 40.0))[:7].any()
+    assert not weighed(np.zeros((40, 40), np.uint8), enclosed, enclosed, 1.0, (40.0, 40.0)).any()

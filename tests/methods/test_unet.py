@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.kernels.levels import GreyLevels
-from hela_dask.methods import Masks, find_network, get_method
+from hela_dask.methods import Masks, find_network, get_method, unet
+from hela_dask.methods.enclosed import Enclosed
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters, UnetParameters
 from hela_dask.unet.card import Card
@@ -97,6 +100,47 @@ def test_without_resin_or_nucleus_the_status_says_so(parameters: Parameters) -> 
     assert not none.cell.any()
 
 
+def told(nucleus: NDArray[np.bool_], calls: list[Any]) -> Callable[..., Enclosed]:
+    """In place of the membranes' own nucleus: a given one."""
+
+    def enclosed(*given: Any, **more: Any) -> Enclosed:
+        calls.append((given, more))
+        return Enclosed(nucleus, nucleus, np.empty((0, 3)))
+
+    return enclosed
+
+
+def test_the_network_is_weighed_against_the_membranes_nucleus(
+    parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, background = scene()
+    larger, calls = ball((300, 1600, 1600), 1160), list[Any]()
+    monkeypatch.setattr(unet, "enclosed_nucleus", told(larger, calls))
+    found = segment(parameters, image, background)
+    ((_, _, _, spot, _, _), more) = calls[0]
+    assert LEFT[spot]
+    np.testing.assert_array_equal(more["own"], LEFT[spot[0]])
+    # The network is certain of the envelope, which only 160 nm inside the membranes can outweigh.
+    np.testing.assert_array_equal(found.nucleus, LEFT)
+    knobs = replace(parameters.unet, membranes=10.0)
+    heavier = segment(replace(parameters, unet=knobs), image, background)
+    np.testing.assert_array_equal(heavier.nucleus, larger & found.cell)
+    alone = segment(replace(parameters, unet=replace(knobs, membranes=0.0)), image, background)
+    np.testing.assert_array_equal(alone.nucleus, LEFT)
+    assert len(calls) == 2
+
+
+def test_membranes_that_enclose_something_else_do_not_count(
+    parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, background = scene()
+    knobs = replace(parameters, unet=replace(parameters.unet, membranes=10.0))
+    leaked = ~background
+    for other in (np.zeros_like(LEFT), RIGHT, leaked):
+        monkeypatch.setattr(unet, "enclosed_nucleus", told(other, []))
+        np.testing.assert_array_equal(segment(knobs, image, background).nucleus, LEFT)
+
+
 def test_showing_its_steps_changes_nothing(parameters: Parameters) -> None:
     image, background = scene()
     found, trace = segment(parameters, image, background), Trace(5)
@@ -114,6 +158,10 @@ def test_showing_its_steps_changes_nothing(parameters: Parameters) -> None:
         "how hard the way is",
         "nuclei",
         "the cell's nucleus",
+        "smoothest spot",
+        "membrane strength",
+        "tissue without membranes",
+        "core of the nucleus",
         "tissue",
         "shares",
         "cell",
