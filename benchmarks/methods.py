@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import methods_page, pictures
-from benchmarks.methods_page import PUBLISHED, UNTAUGHT
-from benchmarks.results import DOCS, keep, read
+from benchmarks.methods_page import ALONE, PUBLISHED, UNTAUGHT
+from benchmarks.results import DOCS, keep, read, today
 from benchmarks.runs import RANGES, curves, figures, phantom_run
 from benchmarks.stacks import (
     UNSEEN,
@@ -47,6 +47,7 @@ __all__ = [
     "measure_model",
     "reservations",
     "shipped",
+    "variants",
     "whole_command",
 ]
 
@@ -76,6 +77,7 @@ def measure(
     last = first + len(stack.image) - 1
     return {
         "method": method,
+        "measured": today(),
         "status": masks.attrs["status"],
         "first": first,
         "ranges": _ranges(scores, first, last),
@@ -95,12 +97,11 @@ def _ranges(scores: ClassScores, first: int, last: int) -> dict[str, Any]:
     return found
 
 
-def measure_model(stack: Stack, folder: Path, first: int = 1, preset: str = "") -> dict[str, Any]:
-    """The method of a model, with what its card and its files say; of hybrid, with a preset."""
+def measure_model(stack: Stack, folder: Path, first: int = 1, **knobs: Any) -> dict[str, Any]:
+    """The method of a model with some of its knobs, and what its card and its files say."""
     path, card, _ = find_model(folder)
-    method = "hybrid" if card.channels == "binary" else "unet"
-    knobs = {"model": str(path), **({"preset": preset} if preset else {})}
-    parameters = Parameters.from_dict({method: knobs})
+    method = _method(card)
+    parameters = Parameters.from_dict({method: {"model": str(path), **knobs}})
     model = load_model(path)
     network = _network_speed(stack, model, parameters)
     row = measure(stack, method, parameters, first)
@@ -115,6 +116,19 @@ def measure_model(stack: Stack, folder: Path, first: int = 1, preset: str = "") 
         "network_megavoxels": network,
         "size_mb": round((path / NETWORK).stat().st_size / 1e6, 3),
     }
+
+
+def _method(card: Card) -> str:
+    return "hybrid" if card.channels == "binary" else "unet"
+
+
+def variants(card: Card) -> dict[str, dict[str, Any]]:
+    """What is added to the name of a model's row, and the knobs that it is measured with."""
+    if _method(card) == "hybrid":
+        return {"": {}, PUBLISHED: {"preset": "published"}}
+    if card.architecture == "residual":
+        return {"": {}, ALONE: {"membranes": 0.0}}
+    return {"": {"membranes": 0.0}}  # a network of the papers, which had nothing else
 
 
 def _network_speed(stack: Stack, model: Model, parameters: Parameters) -> float:
@@ -174,10 +188,10 @@ def everything(
         if only and name not in only:
             continue
         if name in models:
-            measured = {name: measure_model(stack, models[name], first)}
-            if measured[name]["method"] == "hybrid":
-                published = measure_model(stack, models[name], first, "published")
-                measured[name + PUBLISHED] = published
+            measured = {
+                name + more: measure_model(stack, models[name], first, **knobs)
+                for more, knobs in variants(find_model(models[name])[1]).items()
+            }
         else:
             measured = {name: measure(stack, name, first=first)}
         for title, row in measured.items():

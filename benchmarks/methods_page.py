@@ -9,9 +9,10 @@ from benchmarks.markdown import number, page, table
 from benchmarks.page import NAMES
 from benchmarks.stacks import UNSEEN
 
-__all__ = ["PUBLISHED", "UNTAUGHT", "drawn", "held_out", "render"]
+__all__ = ["ALONE", "PUBLISHED", "UNTAUGHT", "drawn", "held_out", "render"]
 
 PUBLISHED = ", published numbers"  # after the name of a row that uses them
+ALONE = ", network alone"  # and of one that does without membranes
 UNTAUGHT = "without ImageNet weights"
 CONTROL = "volumetric"  # it learned from no slice
 
@@ -33,7 +34,8 @@ INTRO = """All methods on the same labelled slices of one real cell (40 nm pixel
 parameters. JI and AC are pooled over the slices, and taken slice by slice over those where the
 truth or the prediction has anything: mean / median / SD. The nucleus is the published class 2, the
 cell is 1, 2 and 5. *Learned from* is the share of the slices that a network was trained on: where
-it is not 0 %, the score says how well it learned, not how good it is."""
+it is not 0 %, the score says how well it learned, not how good it is. *Network alone* does without
+the outline that membranes give (`membranes = 0`), as do the networks of the papers."""
 
 HELD = f"""A split holds slices out, by which the training is stopped and the best weights are
 chosen. Slices held out at random have neighbours 50 nm away that were learned from, and look like
@@ -91,7 +93,7 @@ def drawn(rows: Mapping[str, Any]) -> dict[str, Any]:
     return {
         title: row
         for title, row in rows.items()
-        if not title.endswith(PUBLISHED)
+        if not title.endswith((PUBLISHED, ALONE))
         and row.get("split") != "random"
         and UNTAUGHT not in row.get("reservations", ())
     }
@@ -172,7 +174,9 @@ def _apart(rows: Mapping[str, Any], unseen: str) -> dict[str, Any]:
     fit = {
         title: row
         for title, row in rows.items()
-        if row.get("held_slices") and not title.endswith(PUBLISHED) and _learned(row, unseen) == 0
+        if row.get("held_slices")
+        and not title.endswith((PUBLISHED, ALONE))
+        and _learned(row, unseen) == 0
     }
     kinds = {(row["architecture"], row["split"]) for row in fit.values()}
     return {
@@ -280,7 +284,13 @@ def _costs(rows: Mapping[str, Any]) -> list[str]:
 
 def _machine(found: Mapping[str, Any]) -> str:
     machine, versions = found.get("machine", {}), found.get("versions", {})
+    earlier: dict[str, list[str]] = {}
+    for name, row in found["rows"].items():
+        if row.get("measured", found.get("date")) != found.get("date"):
+            earlier.setdefault(row["measured"], []).append(f"`{name}`")
+    before = "".join(f" On {day}, by the code of that day: {', '.join(names)}." for day, names in sorted(earlier.items()))
     return (
         f"Measured on {found.get('date', '')} on {machine.get('processor', 'one machine')}, "
         f"hela_dask {versions.get('hela_dask', '')}; networks one after another, by `--only NAME`."
+        f"{before}"
     )

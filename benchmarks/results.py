@@ -12,11 +12,16 @@ from typing import Any
 from hela_dask.running.provenance import versions
 from hela_dask.storage.files import plain
 
-__all__ = ["DOCS", "FIGURES", "RESULTS", "keep", "machine", "read"]
+__all__ = ["DOCS", "FIGURES", "RESULTS", "keep", "machine", "read", "today"]
 
 DOCS = Path(__file__).parent.parent / "docs"
 FIGURES = DOCS / "performance"
 RESULTS = DOCS / "performance.json"
+
+
+def today() -> str:
+    """The day on which something is measured."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
 def machine() -> dict[str, Any]:
@@ -47,7 +52,7 @@ def keep(section: str, figures: dict[str, Any], command: str, path: Path = RESUL
     found[section] = {
         **figures,
         "command": command,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": today(),
         "machine": machine(),
         "versions": versions(),
     }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import methods_page
-from benchmarks.methods import everything, measure, reservations, shipped
+from benchmarks.methods import everything, measure, reservations, shipped, variants
 from benchmarks.methods_page import held_out
 from benchmarks.stacks import Stack
 from hela_dask.unet.card import CLASSES, Card
@@ -125,6 +125,20 @@ def _row(architecture: str, split: str, held: float, later: float, last: int) ->
         "ranges": {part: {"nucleus": score, "cell": score} for part in ("1-180", "151-180")},
         "megavoxels": 1.0,
     }
+
+
+def test_networks_of_the_papers_have_no_other_witness() -> None:
+    ours = Card("residual", CLASSES, (50.0, 40.0, 40.0))
+    assert variants(UNET) == {"": {"membranes": 0.0}}
+    assert variants(ours) == {"": {}, ", network alone": {"membranes": 0.0}}
+    assert variants(HYBRID)[", published numbers"] == {"preset": "published"}
+
+
+def test_the_page_says_what_was_measured_earlier() -> None:
+    row = _row("residual", "blocks", 0.9, 0.9, 180)
+    rows = {"a": {**row, "measured": "2026-11-02"}, "b": {**row, "measured": "2026-11-01"}}
+    text = methods_page.render({"rows": rows, "command": "python -m it", "date": "2026-11-02"})
+    assert text.rstrip().endswith("`--only NAME`. On 2026-11-01, by the code of that day: `b`.")
 
 
 def test_what_the_splits_show_is_computed() -> None:

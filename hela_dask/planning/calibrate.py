@@ -239,9 +239,11 @@ def _written(folder: Path, tile: tuple[slice, slice], depth: int) -> Iterator[di
 def _label(sample: Sample, found: Calibration, folder: Path, clock: _Clock) -> Calibration:
     """A cell, and a tile of the labels of the volume."""
     place = float(sample.places[0][0]), float(sample.places[0][1])
-    sample.decide(sample.region(12 * max(sample.voxel[1:]), place))  # loads what is compiled
+    width = sample.knobs.region.width
+    # Loads what is compiled, in what is large enough to hold a nucleus: else some is left.
+    sample.decide(sample.region(width / 2, place))
     clock.lap()
-    region = sample.region(sample.knobs.region.width, place)
+    region = sample.region(width, place)
     masks = sample.decide(region)
     cell = clock.lap() / (masks["cell"].size / 1e6)
     levels = label_levels(sample.setup)
