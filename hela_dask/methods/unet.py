@@ -142,7 +142,7 @@ class _Region:
         if trace is not None:
             show_own(trace, nucleus[trace.z], p)
         if own and p.membranes:
-            self._settle(nucleus, background, centre[0])
+            self._settle(nucleus, (nuclei > 0) & (nuclei != own), background, centre[0])
         if not background.any():
             return self._delivered(nucleus, nucleus.copy(), "no_resin", NO_RESIN)
         if not own:
@@ -167,7 +167,7 @@ class _Region:
             else:
                 nucleus[z] = False
 
-    def _settle(self, nucleus: Mask, background: Mask, start: int) -> None:
+    def _settle(self, nucleus: Mask, others: Mask, background: Mask, start: int) -> None:
         """Weigh the network's nucleus, in place, against the one that membranes enclose."""
         p, voxel, image = self._p, self._voxel, self._image
         size = np.count_nonzero(nucleus, axis=(1, 2))
@@ -186,11 +186,12 @@ class _Region:
         shared = np.count_nonzero(enclosed & nucleus)
         if shared < _ALIKE * max(np.count_nonzero(enclosed), np.count_nonzero(nucleus)):
             return  # it leaked, or found something else: the network is alone
-        for plane, sure, inside in zip(nucleus, self._sure, enclosed, strict=True):
+        for at, (plane, inside) in enumerate(zip(nucleus, enclosed, strict=True)):
             near = plane | inside
             if near.any():
-                plane[:] = weighed(sure, inside, near, p.membranes, voxel[1:])
-                plane[:] = ~morphology.remove_pieces(~plane, p.smallest_hole, voxel[1:])
+                found = weighed(self._sure[at], inside, near, p.membranes, voxel[1:])
+                found &= ~thick(others, at, plane.shape, self._step)
+                plane[:] = ~morphology.remove_pieces(~found, p.smallest_hole, voxel[1:])
         stack.keep_component(nucleus)
         if (trace := self._trace) is not None:
             show_settled(trace, nucleus[trace.z])

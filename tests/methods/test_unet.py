@@ -139,6 +139,9 @@ def test_membranes_that_enclose_something_else_do_not_count(
     for other in (np.zeros_like(LEFT), RIGHT, leaked):
         monkeypatch.setattr(unet, "enclosed_nucleus", told(other, []))
         np.testing.assert_array_equal(segment(knobs, image, background).nucleus, LEFT)
+    more = LEFT | (RIGHT & ball((300, 1600, 3600), 800))  # and a part of the neighbour's nucleus
+    monkeypatch.setattr(unet, "enclosed_nucleus", told(more, []))
+    np.testing.assert_array_equal(segment(knobs, image, background).nucleus, LEFT)
 
 
 def test_showing_its_steps_changes_nothing(parameters: Parameters) -> None:
