@@ -11,7 +11,16 @@ from skimage.segmentation import watershed
 
 from hela_dask.kernels import morphology
 
-__all__ = ["nearest_piece", "nucleus_pieces", "own_slice", "partition", "thick", "thin", "weighed"]
+__all__ = [
+    "nearest_piece",
+    "nucleus_pieces",
+    "own_slice",
+    "partition",
+    "thick",
+    "thin",
+    "weighed",
+    "without_strays",
+]
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.int32]
@@ -94,6 +103,30 @@ def nearest_piece(pieces: Labels, centre: tuple[int, ...], voxel: Voxel, reach: 
     sizes = np.bincount(labels, minlength=count + 1)
     best = min(range(1, count + 1), key=lambda label: (near[label], -sizes[label]))
     return best if near[best] <= reach else 0
+
+
+def without_strays(pieces: Labels, own: int, share: float) -> Labels:
+    """Without pieces that are whole and far smaller than one of them.
+
+    Some cytoplasm that a network takes for a nucleus would claim the cell around it. What a side
+    of the region cuts may be large beyond it, and stays.
+
+    Parameters
+    ----------
+    pieces
+        (z, y, x), labels; 0 where there is none.
+    own
+        The label of the one that the others are compared with.
+    share
+        Whole pieces under this part of its size are dropped.
+    """
+    sizes = np.bincount(pieces.ravel(), minlength=own + 1)
+    stray = sizes < share * sizes[own]
+    for axis in range(pieces.ndim):
+        for side in (0, -1):
+            stray[np.unique(pieces.take(side, axis))] = False
+    stray[[0, own]] = False
+    return np.where(stray[pieces], 0, pieces).astype(np.int32)
 
 
 def partition(

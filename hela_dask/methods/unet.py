@@ -22,6 +22,7 @@ from hela_dask.kernels.instances import (
     thick,
     thin,
     weighed,
+    without_strays,
 )
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods import NO_RESIN, Masks, load_network
@@ -48,6 +49,8 @@ Voxel = tuple[float, float, float]
 
 _REACH = 1000.0  # nm, at which the distance that networks tell ends
 _ALIKE = 0.5  # of two nuclei, to be the same one: so much of the larger is shared
+_AGREED = 0.9  # of both together, in a slice: where they share less, a network is not to be trusted
+_STRAY = 0.1  # of the cell's own nucleus: a smaller one that is whole is none
 _SOME = 16  # slices whose grey values are looked at, where the volume's are not known
 
 
@@ -138,6 +141,7 @@ class _Region:
         trace = self._trace
         if trace is not None:
             show_nuclei(trace, thick(nuclei, trace.z, nucleus.shape[1:], step), p)
+        nuclei = without_strays(nuclei, own, _STRAY)
         self._keep(nucleus, nuclei, own)
         if trace is not None:
             show_own(trace, nucleus[trace.z], p)
@@ -180,15 +184,19 @@ class _Region:
             int(np.argmax(morphology.depth_inside(nucleus[z], voxel[1:]))), nucleus[z].shape
         )
         spot, knobs = (z, int(y), int(x)), self._parameters.volumetric
+        # With what lies around it: where tissue is smooth is told by the lines beside it.
+        around = morphology.dilate(nucleus[z], knobs.spot, voxel[1:]) & ~background[z]
         enclosed = enclosed_nucleus(
-            image, background, voxel, spot, knobs, Shown(self._trace), own=nucleus[z]
+            image, background, voxel, spot, knobs, Shown(self._trace), own=around
         ).nucleus
         shared = np.count_nonzero(enclosed & nucleus)
         if shared < _ALIKE * max(np.count_nonzero(enclosed), np.count_nonzero(nucleus)):
             return  # it leaked, or found something else: the network is alone
         for at, (plane, inside) in enumerate(zip(nucleus, enclosed, strict=True)):
             near = plane | inside
-            if near.any():
+            if np.count_nonzero(plane & inside) < _AGREED * np.count_nonzero(near):
+                plane[:] = inside
+            elif near.any():
                 found = weighed(self._sure[at], inside, near, p.membranes, voxel[1:])
                 found &= ~thick(others, at, plane.shape, self._step)
                 plane[:] = ~morphology.remove_pieces(~found, p.smallest_hole, voxel[1:])

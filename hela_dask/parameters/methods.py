@@ -105,7 +105,7 @@ class UnetParameters(_Inset, Stage):
     smallest_nucleus: float = knob(2.0, "smaller pieces are no nucleus, µm³")
     smallest_hole: float = knob(0.1, "smaller holes of a nucleus are filled, µm²")
     membranes: float = knob(
-        1.0, "how much the outline that membranes give counts beside the network; 0: not at all"
+        1.5, "how much the outline that membranes give counts beside the network; 0: not at all"
     )
     grid: float = knob(100.0, "spacing at which touching cells are parted, nm", low=1.0)
     side: float = knob(400.0, "so deep at a side of the window, tissue is another cell's, nm")

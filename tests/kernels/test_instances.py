@@ -13,6 +13,7 @@ from hela_dask.kernels.instances import (
     thick,
     thin,
     weighed,
+    without_strays,
 )
 
 VOXEL = (50.0, 40.0, 40.0)
@@ -61,6 +62,18 @@ def test_the_nearest_piece_is_told_by_its_nearest_voxel() -> None:
     assert nearest_piece(np.zeros_like(pieces), (6, 40, 40), VOXEL, 5000.0) == 0
     pieces[0, 0, 0] = 3
     assert nearest_piece(pieces, (0, 0, 0), VOXEL, 5000.0) == 3
+
+
+def test_a_stray_piece_is_no_nucleus_unless_a_side_cuts_it() -> None:
+    pieces = np.where(LEFT, 1, 0).astype(np.int32)
+    pieces[5:8, 38:42, 100:104] = 2  # whole, and small
+    pieces[5:8, :4, 100:104] = 3  # as small, but cut
+    pieces[ball((300, 1600, 5200), 240)] = 4  # whole, and some times as large
+    kept = without_strays(pieces, 1, 0.02)
+    assert np.unique(kept).tolist() == [0, 1, 3, 4]
+    np.testing.assert_array_equal(kept, np.where(pieces == 2, 0, pieces))
+    np.testing.assert_array_equal(without_strays(pieces, 2, 0.02), pieces)
+    assert np.unique(without_strays(pieces, 1, 0.1)).tolist() == [0, 1, 3]
 
 
 def test_tissue_goes_to_its_nucleus_up_to_the_contact() -> None:

@@ -114,13 +114,14 @@ def test_the_network_is_weighed_against_the_membranes_nucleus(
     parameters: Parameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, background = scene()
-    larger, calls = ball((300, 1600, 1600), 1160), list[Any]()
+    larger, calls = ball((300, 1600, 1600), 1040), list[Any]()
     monkeypatch.setattr(unet, "enclosed_nucleus", told(larger, calls))
     found = segment(parameters, image, background)
     ((_, _, _, spot, _, _), more) = calls[0]
     assert LEFT[spot]
-    np.testing.assert_array_equal(more["own"], LEFT[spot[0]])
-    # The network is certain of the envelope, which only 160 nm inside the membranes can outweigh.
+    assert more["own"][LEFT[spot[0]]].all()
+    assert not (more["own"] & background[spot[0]]).any()
+    # The network is certain of the envelope, which a pixel inside the membranes does not outweigh.
     np.testing.assert_array_equal(found.nucleus, LEFT)
     knobs = replace(parameters.unet, membranes=10.0)
     heavier = segment(replace(parameters, unet=knobs), image, background)
@@ -128,6 +129,17 @@ def test_the_network_is_weighed_against_the_membranes_nucleus(
     alone = segment(replace(parameters, unet=replace(knobs, membranes=0.0)), image, background)
     np.testing.assert_array_equal(alone.nucleus, LEFT)
     assert len(calls) == 2
+
+
+def test_where_both_differ_in_a_slice_the_membranes_decide(
+    parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, background = scene()
+    lobe = LEFT.copy()
+    lobe[3] &= np.arange(SHAPE[2]) < 36  # half of it
+    monkeypatch.setattr(unet, "enclosed_nucleus", told(lobe, []))
+    found = segment(parameters, image, background).nucleus
+    np.testing.assert_array_equal(found, lobe)
 
 
 def test_membranes_that_enclose_something_else_do_not_count(
