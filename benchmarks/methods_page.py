@@ -288,7 +288,10 @@ def _machine(found: Mapping[str, Any]) -> str:
     for name, row in found["rows"].items():
         if row.get("measured", found.get("date")) != found.get("date"):
             earlier.setdefault(row["measured"], []).append(f"`{name}`")
-    before = "".join(f" On {day}, by the code of that day: {', '.join(names)}." for day, names in sorted(earlier.items()))
+    before = "".join(
+        f" On {day}, by the code of that day: {', '.join(names)}."
+        for day, names in sorted(earlier.items())
+    )
     return (
         f"Measured on {found.get('date', '')} on {machine.get('processor', 'one machine')}, "
         f"hela_dask {versions.get('hela_dask', '')}; networks one after another, by `--only NAME`."

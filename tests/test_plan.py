@@ -14,6 +14,7 @@ import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import InputError, MissingInputError, ResourceError
 from hela_dask.plan import Plan, plan
+from hela_dask.planning import calibrate
 from hela_dask.run import detect, run
 from hela_dask.wording import time_text
 from tests.exactness.runs import PARAMETERS, write
@@ -93,6 +94,19 @@ def test_times_and_cells_are_estimated_from_some_slices(tried: Plan) -> None:
     assert max(map(len, text.splitlines()[1:])) <= 120
     kept = json.loads(json.dumps(tried.to_dict(), allow_nan=False))
     assert [stage["name"] for stage in kept["stages"]] == list(stages(tried))
+
+
+@pytest.mark.parametrize(("compiled", "trials"), [([5, 5], 1), ([5, 8], 2)])
+def test_what_was_timed_while_loops_were_compiled_is_timed_again(
+    compiled: list[int], trials: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, times = iter(compiled), iter([60.0, 2.0])
+    monkeypatch.setattr(calibrate, "loops_compiled", lambda: next(counts))
+    monkeypatch.setattr(
+        calibrate, "_tried", lambda *_: calibrate.Calibration((0, 1), next(times), 1.0, 1.0)
+    )
+    found = calibrate.calibrate(None)  # type: ignore[arg-type]
+    assert found.background == [60.0, 2.0][trials - 1]
 
 
 @pytest.mark.slow

@@ -7,10 +7,12 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import njit
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "loops_compiled"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_LOOPS: list[Any] = []
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -24,4 +26,11 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
         fast = njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no place to keep it
         fast = njit(nogil=True)(function)
+    _LOOPS.append(fast)
     return cast("Callable[P, R]", fast)
+
+
+def loops_compiled() -> int:
+    """How many loops this process has had to compile; those that were kept do not count."""
+    kept = [loop.stats for loop in _LOOPS if hasattr(loop, "stats")]  # without the compiler none
+    return sum(sum(stats.cache_misses.values()) for stats in kept)
