@@ -27,7 +27,7 @@ Labels = NDArray[np.int32]
 Voxel = tuple[float, ...]
 Step = tuple[int, int, int]
 
-_UNIT, _FAR = 40.0, 160.0  # nm: what counts as e does, and from where on it is all the same
+_UNIT, _INSIDE, _OUTSIDE = 40.0, 160.0, 80.0  # nm: what counts once, and up to where it adds up
 _DOUBT = 0.01  # no network is surer than that of anything
 _LEAST = -0.5  # log odds from which on a network alone means a nucleus: it prefers envelopes
 
@@ -201,11 +201,13 @@ def weighed(
     near: Mask,
     weight: float,
     pixel: tuple[float, ...],
+    *,
+    trusted: bool = True,
 ) -> Mask:
     """A slice of the nucleus by two witnesses: a network, and the outline that membranes give.
 
     For each 40 nm that a pixel lies inside that outline, up to 160 nm, the log odds of the network
-    are raised by `weight`, and outside it they are lowered.
+    are raised by `weight`, and outside it, up to 80 nm, they are lowered.
 
     Parameters
     ----------
@@ -219,14 +221,19 @@ def weighed(
         How much membranes count beside the network.
     pixel
         Pixel size (y, x) in nm.
+    trusted
+        Whether the network's doubts count too; if not, it only adds to what membranes enclose.
     """
     found = np.zeros(sure.shape, dtype=bool)
-    box = morphology.box_around(near, _FAR, pixel)
+    box = morphology.box_around(near, _INSIDE, pixel)
     inside = enclosed[box]
-    away = morphology.depth_inside(inside, pixel, _FAR)
-    away -= morphology.distance_to(inside, pixel, _FAR)
+    away = morphology.depth_inside(inside, pixel, _INSIDE)
+    away -= morphology.distance_to(inside, pixel, _INSIDE)
     chance = sure[box] / np.float32(255)
     odds = np.log((chance + _DOUBT) / (1 + _DOUBT - chance)) - _LEAST
-    odds += np.float32(weight / _UNIT) * np.clip(away, -_FAR, _FAR)
-    found[box] = (odds > 0) & (morphology.distance_to(near[box], pixel, _FAR) <= _FAR)
+    if not trusted:
+        odds = np.maximum(odds, 0)
+    odds += np.float32(weight / _UNIT) * np.clip(away, -_OUTSIDE, _INSIDE)
+    around = morphology.distance_to(near[box], pixel, _INSIDE) <= _INSIDE
+    found[box] = (odds > 0) & around
     return found

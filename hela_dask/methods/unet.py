@@ -49,7 +49,7 @@ Voxel = tuple[float, float, float]
 
 _REACH = 1000.0  # nm, at which the distance that networks tell ends
 _ALIKE = 0.5  # of two nuclei, to be the same one: so much of the larger is shared
-_AGREED = 0.9  # of both together, in a slice: where they share less, a network is not to be trusted
+_AGREED = 0.9  # of both together, in a slice: where they share less, a network only adds
 _STRAY = 0.1  # of the cell's own nucleus: a smaller one that is whole is none
 _SOME = 16  # slices whose grey values are looked at, where the volume's are not known
 
@@ -194,10 +194,12 @@ class _Region:
             return  # it leaked, or found something else: the network is alone
         for at, (plane, inside) in enumerate(zip(nucleus, enclosed, strict=True)):
             near = plane | inside
-            if np.count_nonzero(plane & inside) < _AGREED * np.count_nonzero(near):
-                plane[:] = inside
-            elif near.any():
-                found = weighed(self._sure[at], inside, near, p.membranes, voxel[1:])
+            if near.any():
+                shared = int(np.count_nonzero(plane & inside))
+                agreed = shared >= _AGREED * int(np.count_nonzero(near))
+                found = weighed(
+                    self._sure[at], inside, near, p.membranes, voxel[1:], trusted=agreed
+                )
                 found &= ~thick(others, at, plane.shape, self._step)
                 plane[:] = ~morphology.remove_pieces(~found, p.smallest_hole, voxel[1:])
         stack.keep_component(nucleus)

@@ -133,5 +133,22 @@ def test_a_network_is_weighed_against_the_membranes_outline() -> None:
     near = weighed(certain, enclosed, enclosed, 1.0, (40.0, 40.0))
     assert near[6:34, 20].all()  # 160 nm around it, whatever the network says
     assert near[:, 20].sum() == 28
-    assert not weighed(certain, enclosed, enclosed, 2.0, (40.0, 40.0))[:7].any()
-    assert not weighed(np.zeros((40, 40), np.uint8), enclosed, enclosed, 1.0, (40.0, 40.0)).any()
+    # From 80 nm on it is all the same how far outside: a certain network fills a wide gap.
+    assert not weighed(certain, enclosed, enclosed, 3.0, (40.0, 40.0))[:9].any()
+    gap = enclosed.copy()
+    gap[14:26, 14:26] = False
+    assert weighed(certain, gap, enclosed, 1.5, (40.0, 40.0))[10:30, 10:30].all()
+    nothing = np.zeros((40, 40), np.uint8)
+    assert not weighed(nothing, enclosed, enclosed, 1.0, (40.0, 40.0)).any()
+
+
+def test_a_network_that_is_not_trusted_adds_and_takes_nothing_away() -> None:
+    enclosed = np.zeros((40, 40), dtype=bool)
+    enclosed[10:30, 10:30] = True
+    sure = np.zeros((40, 40), np.uint8)
+    sure[30:34, 10:20] = 255
+    found = weighed(sure, enclosed, enclosed, 1.5, (40.0, 40.0), trusted=False)
+    np.testing.assert_array_equal(found, enclosed | (sure > 0))
+    sure[sure > 0] = 200  # less sure than outside by 80 nm takes
+    found = weighed(sure, enclosed, enclosed, 1.5, (40.0, 40.0), trusted=False)
+    assert found[30, 10:20].all() and not found[31:].any()
