@@ -195,10 +195,10 @@ class _Region:
         for at, (plane, inside) in enumerate(zip(nucleus, enclosed, strict=True)):
             near = plane | inside
             if near.any():
-                shared = int(np.count_nonzero(plane & inside))
-                agreed = shared >= _AGREED * int(np.count_nonzero(near))
+                both, either = np.count_nonzero(plane & inside), np.count_nonzero(near)
+                trusted = bool(both >= _AGREED * either)
                 found = weighed(
-                    self._sure[at], inside, near, p.membranes, voxel[1:], trusted=agreed
+                    self._sure[at], inside, near, p.membranes, voxel[1:], trusted=trusted
                 )
                 found &= ~thick(others, at, plane.shape, self._step)
                 plane[:] = ~morphology.remove_pieces(~found, p.smallest_hole, voxel[1:])
