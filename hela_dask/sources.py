@@ -44,6 +44,10 @@ class Source:
         What its identity depends on: each slice, the one file, or all that hold the finest level.
     reader : callable
         ``reader(z0, z1)`` reads slices; use :meth:`read`.
+    translation : (z, y, x)
+        Centre of the first voxel in nm, where the metadata state it.
+    remarks : tuple of str
+        What is odd about it and was decided here: sentences for a warning.
     """
 
     path: Path
@@ -53,6 +57,8 @@ class Source:
     sizes: Sizes
     files: tuple[Path, ...]
     reader: Callable[[int, int], NDArray[Any]]
+    translation: Triple = (0.0, 0.0, 0.0)
+    remarks: tuple[str, ...] = ()
 
     @property
     def voxel_size(self) -> Triple | None:

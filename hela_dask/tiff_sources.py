@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.sources import Sizes, Source
-from hela_dask.storage.metadata import to_nm
+from hela_dask.storage.units import to_nm
 
 __all__ = ["natural_key", "open_folder", "open_tiff"]
 

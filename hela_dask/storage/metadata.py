@@ -15,6 +15,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.storage.units import to_nm
 
 __all__ = [
     "NOT_STORES",
@@ -25,23 +26,9 @@ __all__ = [
     "read_image",
     "slab_marks",
     "slab_ranges",
-    "to_nm",
 ]
 
 Triple = tuple[float, float, float]
-
-_NM = {
-    "angstrom": 0.1,
-    "picometer": 1e-3,
-    "nanometer": 1.0,
-    "micrometer": 1e3,
-    "millimeter": 1e6,
-    "centimeter": 1e7,
-    "meter": 1e9,
-}
-_UNITS = _NM | {"å": 0.1, "pm": 1e-3, "nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3}
-_UNITS |= {"microns": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9}
-_UNITS |= {name.replace("meter", "metre"): factor for name, factor in _NM.items()}
 
 NOT_STORES = {".tif": "a TIFF", ".tiff": "a TIFF", ".mrc": "an MRC", ".rec": "an MRC"}
 
@@ -182,11 +169,6 @@ def local_path(path: str | Path) -> Path:
             f"{path} is a URL, which is not supported yet: copy it to a local folder first"
         )
     return Path(path)
-
-
-def to_nm(unit: object) -> float | None:
-    """Length of one `unit` in nm, or None where it is not a unit of length known here."""
-    return _UNITS.get(str(unit).strip().lower())
 
 
 def _open_group(path: Path) -> zarr.Group:
