@@ -13,6 +13,10 @@ OLDEST := 3.11
 ifneq ($(wildcard ../shared/data/roi1656),)
 export HELA_DASK_DATA ?= $(abspath ../shared/data)
 endif
+# A test file stays in one process; many tests start two workers themselves, so four are enough.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+NONE := 5# what pytest returns where no test was selected
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test lint format bench accuracy lock
@@ -24,8 +28,9 @@ help: ## say what the targets do
 demo: $(STAMP) ## segment a synthetic volume with known truth and score the result (OUT=demo)
 	@$(BIN)/hela-dask demo --out "$(OUT)"
 
-test: $(STAMP) ## run all tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## run all tests, a process a core, then alone those that measure (ARGS=FILES)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not serial" $(ARGS) || [ $$? -eq $(NONE) ]
+	@$(BIN)/python -m pytest -m serial $(ARGS) || [ $$? -eq $(NONE) ]
 
 lint: $(STAMP) ## check style, format and types
 	@$(BIN)/ruff check .
@@ -58,6 +63,6 @@ $(STAMP): pyproject.toml requirements.lock
 	@echo "building $(VENV) ..."
 	@"$(PYTHON)" -m venv "$(VENV)" || { \
 	    echo "'$(PYTHON)' cannot make a virtual environment: install its venv module (Debian, Ubuntu: python3-venv)" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

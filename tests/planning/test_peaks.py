@@ -85,6 +85,7 @@ def _peak(task: Callable[..., Any], job: Any, unit: Any) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.serial
 @pytest.mark.parametrize("stage", ["background", "segment", "assemble"])
 def test_a_task_takes_what_is_planned(finished: Finished, stage: str) -> None:
     task, job, units = finished.units[stage]
@@ -98,6 +99,7 @@ def test_a_task_takes_what_is_planned(finished: Finished, stage: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.serial
 def test_a_worker_with_what_is_planned_neither_spills_nor_pauses(finished: Finished) -> None:
     assert finished.metrics["spilled_bytes"]["disk"] == 0
     states = [event.get("status") for event in finished.events]
@@ -105,6 +107,7 @@ def test_a_worker_with_what_is_planned_neither_spills_nor_pauses(finished: Finis
     assert finished.plan.memory_needed < 2.1 * 2**30  # that is not because it had plenty
 
 
+@pytest.mark.serial
 def test_a_usual_region_takes_less_than_one_and_a_half_gib(finished: Finished) -> None:
     from hela_dask.planning.needs import window_need
 
