@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from dask.base import tokenize
+from dask.delayed import Delayed
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
@@ -21,7 +22,13 @@ from hela_dask.kernels.grid import factors_for
 from hela_dask.parameters import BackgroundParameters, DetectParameters
 from hela_dask.volume import voxel_size
 
-__all__ = ["DETECTION_COLUMNS", "analysed_slices", "detect_cells"]
+__all__ = [
+    "DETECTION_COLUMNS",
+    "analysed_slices",
+    "detect_cells",
+    "detect_in_slice",
+    "detection_table",
+]
 
 DETECTION_COLUMNS = {
     "slice": "int64",
@@ -75,13 +82,54 @@ def detect_cells(
         When `volume` is not a (z, y, x) array of real numbers, or has no voxel size.
     """
     parameters = parameters or DetectParameters()
+    _check(volume)
+    slices = analysed_slices(volume.sizes["z"], voxel_size(volume)[0], parameters)
+    tasks = _plane_tasks(volume, slices, parameters, background_parameters, levels)
+    found = dask.compute(*tasks)  # type: ignore[attr-defined,no-untyped-call]
+    return detection_table(volume, slices, found, parameters)
+
+
+def detect_in_slice(
+    background: xr.DataArray, index: int, parameters: DetectParameters
+) -> NDArray[np.float64]:
+    """Cells of one slice of a boolean background, read and computed by this thread.
+
+    Parameters
+    ----------
+    background
+        True in the resin; dims (z, y, x) with coordinates in nm.
+    index
+        Of the slice, 0-based.
+    parameters
+        Of the detection.
+
+    Returns
+    -------
+    ndarray, shape (cells, 3)
+        Pixel row and column of the analysed plane, and height (nm); for :func:`detection_table`.
+    """
+    (task,) = _plane_tasks(background, [index], parameters, None, None)
+    rows: NDArray[np.float64] = task.compute(scheduler="synchronous")
+    return rows
+
+
+def _check(volume: xr.DataArray) -> None:
     if volume.dims != ("z", "y", "x") or not (volume.dtype == bool or volume.dtype.kind in "uif"):
         raise InputError(
             "cells are detected in a (z, y, x) volume of numbers or booleans, not in "
             f"dims {volume.dims} of {volume.dtype}"
         )
+
+
+def _plane_tasks(
+    volume: xr.DataArray,
+    slices: Sequence[int],
+    parameters: DetectParameters,
+    background_parameters: BackgroundParameters | None,
+    levels: GreyLevels | None,
+) -> list[Delayed]:
+    """One lazy task a slice."""
     size = voxel_size(volume)
-    slices = analysed_slices(volume.sizes["z"], size[0], parameters)
     factors = factors_for(size[1:], parameters.resolution)
     pixel = (size[1] * factors[0], size[2] * factors[1])
     if volume.dtype != bool:
@@ -93,7 +141,7 @@ def detect_cells(
         background_parameters, levels, halo = None, None, 0
     token = tokenize(volume.data, slices, pixel, parameters, background_parameters, levels)
     detect_plane = dask.delayed(_detect_plane)  # type: ignore[attr-defined]
-    tasks = [
+    return [
         detect_plane(
             [
                 _plane(volume.data, near, factors)
@@ -108,8 +156,6 @@ def detect_cells(
         )
         for index in slices
     ]
-    found = dask.compute(*tasks)  # type: ignore[attr-defined,no-untyped-call]
-    return _table(volume, slices, found, size, factors)
 
 
 def analysed_slices(count: int, thickness: float, parameters: DetectParameters) -> list[int]:
@@ -162,14 +208,32 @@ def _detect_plane(
     return detect_slice(background, voxel[1:], parameters)
 
 
-def _table(
+def detection_table(
     volume: xr.DataArray,
-    slices: list[int],
+    slices: Sequence[int],
     found: Sequence[NDArray[np.float64]],
-    size: tuple[float, float, float],
-    factors: tuple[int, int],
+    parameters: DetectParameters,
 ) -> pd.DataFrame:
-    """The rows of all slices, pixels of the analysed planes turned into nm."""
+    """The rows of all analysed slices, pixels of their planes turned into nm.
+
+    Parameters
+    ----------
+    volume
+        That was analysed, or its background.
+    slices
+        All that were analysed, 0-based.
+    found
+        For each, as :func:`detect_in_slice` returns it.
+    parameters
+        Of the detection.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As from :func:`detect_cells`.
+    """
+    size = voxel_size(volume)
+    factors = factors_for(size[1:], parameters.resolution)
     origin = [float(volume[axis][0]) for axis in "yx"]
     thickness = volume.sizes["z"] * size[0] / len(slices)
     parts = []

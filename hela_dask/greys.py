@@ -9,11 +9,18 @@ from dask.base import tokenize
 from dask.delayed import Delayed
 
 from hela_dask.errors import InputError
-from hela_dask.kernels.levels import GreyLevels, slice_votes, upright, volume_levels
+from hela_dask.kernels.levels import GreyLevels, Votes, slice_votes, upright, volume_levels
 from hela_dask.parameters import BackgroundParameters
 from hela_dask.volume import voxel_size
 
-__all__ = ["GreyLevels", "delayed_levels", "grey_levels", "upright_volume"]
+__all__ = [
+    "GreyLevels",
+    "delayed_levels",
+    "grey_levels",
+    "upright_volume",
+    "vote_of_slice",
+    "voting_slices",
+]
 
 _SLICES = 16  # that are looked at: each votes on its own, and the median counts
 
@@ -50,16 +57,9 @@ def grey_levels(volume: xr.DataArray, parameters: BackgroundParameters | None = 
 
 def delayed_levels(volume: xr.DataArray, parameters: BackgroundParameters | None = None) -> Delayed:
     """What :func:`grey_levels` finds, not computed yet."""
-    if volume.dims != ("z", "y", "x") or volume.dtype.kind not in "iuf":
-        raise InputError(
-            "this takes a (z, y, x) volume of grey values, "
-            f"not dims {volume.dims} of {volume.dtype}"
-        )
+    _check(volume)
     polarity = (parameters or BackgroundParameters()).polarity
     _, *pixel = voxel_size(volume)
-    count = volume.sizes["z"]
-    number = min(count, _SLICES)
-    chosen = [((2 * k + 1) * count) // (2 * number) for k in range(number)]
     data = volume.data if isinstance(volume.data, da.Array) else da.from_array(volume.data)
     token = tokenize(data, polarity, pixel)
     vote = dask.delayed(slice_votes)  # type: ignore[attr-defined]
@@ -69,11 +69,39 @@ def delayed_levels(volume: xr.DataArray, parameters: BackgroundParameters | None
             (pixel[0], pixel[1]),
             dask_key_name=f"grey-votes-{token}-{z}",
         )
-        for z in chosen
+        for z in voting_slices(volume.sizes["z"])
     ]
     levels = dask.delayed(volume_levels)  # type: ignore[attr-defined]
     found: Delayed = levels(votes, polarity, dask_key_name=f"grey-levels-{token}")
     return found
+
+
+def voting_slices(count: int) -> list[int]:
+    """Which of `count` slices (0-based) the grey levels are found in, spread evenly."""
+    number = min(count, _SLICES)
+    return [((2 * k + 1) * count) // (2 * number) for k in range(number)]
+
+
+def vote_of_slice(volume: xr.DataArray, index: int) -> Votes:
+    """The vote of one slice, read and computed by this thread; :func:`volume_levels` joins them.
+
+    Raises
+    ------
+    InputError
+        When `volume` is not a (z, y, x) array of real numbers.
+    """
+    _check(volume)
+    _, *pixel = voxel_size(volume)
+    plane = volume[index].compute(scheduler="synchronous").values
+    return slice_votes(plane, (pixel[0], pixel[1]))
+
+
+def _check(volume: xr.DataArray) -> None:
+    if volume.dims != ("z", "y", "x") or volume.dtype.kind not in "iuf":
+        raise InputError(
+            "this takes a (z, y, x) volume of grey values, "
+            f"not dims {volume.dims} of {volume.dtype}"
+        )
 
 
 def upright_volume(volume: xr.DataArray, levels: GreyLevels) -> xr.DataArray:

@@ -13,10 +13,10 @@ import hela_dask
 from hela_dask import store as arrays
 from hela_dask.cluster import check_client, read_cluster
 from hela_dask.errors import ExistsError
-from hela_dask.greys import GreyLevels, grey_levels
+from hela_dask.greys import GreyLevels
 from hela_dask.planning.needs import Need, predict_need
 from hela_dask.running.dispatch import Unit, run_units
-from hela_dask.running.levels import remembered_levels
+from hela_dask.running.finding import LevelsJob, find_levels
 from hela_dask.running.lock import Lock, hold
 from hela_dask.running.markers import Markers, fingerprint, fingerprint_files
 from hela_dask.running.prepare import run_folder
@@ -138,26 +138,30 @@ def predict(
         )
         begun.mkdir(parents=True, exist_ok=True)
 
-        def find() -> GreyLevels:
-            session.client()  # the current one, which does the reading
-            return grey_levels(volume)
-
         with hold(begun) as lock, session:
             target = _create(owner, volume, image, begun, overwrite)
+            source = fingerprint_files(image.path, skip=["labels"])
+            levels = find_levels(
+                session.client,
+                LevelsJob(image.path.absolute(), pixel, begun.absolute() / "done", lock),
+                fingerprint("levels", hela_dask.__version__, source, pixel),
+                0,
+                display,
+            )
             job = _Job(
                 image.path.absolute(),
                 target.path.absolute(),
                 str(folder.absolute()),
                 pixel,
                 lock,
-                remembered_levels(Markers(begun / "done"), digest, find),
+                levels,
             )
             of = fingerprint(
                 "predict",
                 hela_dask.__version__,
                 digest,
                 job.levels,
-                fingerprint_files(image.path, skip=["labels"]),
+                source,
             )
             run_units(
                 session.client,

@@ -19,9 +19,8 @@ from hela_dask.assemble import (
     find_yields,
     plan_slabs,
 )
-from hela_dask.detect import DETECTION_COLUMNS, detect_cells
+from hela_dask.detect import DETECTION_COLUMNS
 from hela_dask.errors import NothingToDoError
-from hela_dask.greys import GreyLevels, grey_levels
 from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
 from hela_dask.link import label_detections, link_cells
 from hela_dask.measure import combine_counts, measurements
@@ -29,7 +28,7 @@ from hela_dask.planning.needs import BACKGROUND_SLAB, window_need
 from hela_dask.regions import Region, cell_regions, with_regions
 from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.dispatch import Unit, run_units
-from hela_dask.running.levels import remembered_levels
+from hela_dask.running.finding import LevelsJob, find_detections, find_levels
 from hela_dask.running.markers import fingerprint
 from hela_dask.running.prepare import Setup, made_by
 from hela_dask.running.progress import RunProgress
@@ -126,32 +125,22 @@ class Pipeline:
 
     def _read_levels(self) -> None:
         """The volume's grey levels, which all later stages read the image by."""
-        knobs = self.setup.parameters
-        of = self.name("levels", knobs.background.polarity, knobs.working)
-
-        def find() -> GreyLevels:
-            self.session.client()  # the current one, which does the reading
-            return grey_levels(self.job.working(), knobs.background)
-
-        levels = remembered_levels(self.job.markers, of, find)
+        knobs, job = self.setup.parameters, self.job
+        key = self.name("levels", knobs.working)
+        levels = find_levels(
+            self.session.client,
+            LevelsJob(job.store, knobs.working.resolution, job.markers.folder, job.lock),
+            key,
+            knobs.background.polarity,
+            self.progress,
+        )
         self.job = replace(self.job, levels=levels)
         if levels.inverted:
             self.progress.say("resin is darker than cells: the image is read as its negative")
 
     def _detect(self) -> pd.DataFrame:
-        knobs = self.setup.parameters
-        of = self.name("detect", self.background, knobs.detect)
-        markers = self.job.markers
-        finished = markers.result("detect", "slices", of)
-        self.progress.stage("detect", 1, int(finished is not None), "slices")
-        if finished is None:
-            self.session.client()  # the current one, which detect_cells uses
-            table = detect_cells(self.job.background(), knobs.detect)
-            markers.forget("detect")
-            finished = markers.finish("detect", "slices", of, {"rows": table.to_dict("list")})
-            self.progress.advance()
-        self.progress.end_stage()
-        table = pd.DataFrame(finished["rows"]).astype(DETECTION_COLUMNS)
+        key = self.name("detect", self.background, self.setup.parameters.detect)
+        table = find_detections(self.session.client, self.job, key, self.progress)
         if table.empty:
             raise NothingToDoError(
                 f"no cell was found in {self.setup.image.path}: cells are found by the resin "
