@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
 from hela_dask.running.progress import Count, counted
 from hela_dask.sources import Source, open_source
+from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, Level, Triple, local_path, read_image
 from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
-from hela_dask.storage.reading import StoredArray
 from hela_dask.store import create_image, finished_slabs, slabs, write_slab
 
 __all__ = ["convert", "describe"]
@@ -343,8 +343,7 @@ def _grey_summary(image: Image) -> dict[str, Any]:
 
 def _blocks(image: Image, level: Level) -> Iterator[NDArray[Any]]:
     """The level, some slices at a time."""
-    array = StoredArray(image.path / level.path)
+    array = LevelArray.of(image.path, level)
     depth = level.file[0]
     for start in range(0, level.shape[0], depth):
-        where: tuple[int | slice, ...] = (0,) * (array.ndim - 3) + (slice(start, start + depth),)
-        yield array[where if array.ndim >= 3 else ...]
+        yield array[start : start + depth]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError
+from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Triple, local_path, read_image
-from hela_dask.storage.reading import StoredArray
 
 __all__ = ["Sizes", "Source", "open_source"]
 
@@ -134,13 +134,10 @@ def _open_ome_zarr(path: Path) -> Source:
     folder = image.path / level.path
 
     def read(z0: int, z1: int) -> NDArray[Any]:
-        array = StoredArray(folder)
-        if array.ndim < 3:
-            return array[...][np.newaxis]
-        where: tuple[int | slice, ...] = (0,) * (array.ndim - 3) + (slice(z0, z1),)
-        return array[where]
+        return LevelArray.of(image.path, level)[z0:z1]
 
     z, y, x = (None if math.isnan(size) else size for size in level.voxel_size)
+    unknown = any(math.isnan(start) for start in level.translation)
     described = [path / name for name in _ZARR if (path / name).exists()]
     stored = sorted(file for file in folder.rglob("*") if file.is_file())
     return Source(
@@ -151,6 +148,8 @@ def _open_ome_zarr(path: Path) -> Source:
         sizes=(z, y, x),
         files=(*described, *stored),
         reader=read,
+        translation=(0.0, 0.0, 0.0) if unknown else level.translation,
+        remarks=image.remarks,
     )
 
 

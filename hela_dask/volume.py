@@ -11,9 +11,9 @@ import xarray as xr
 from dask.base import tokenize
 
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, Level, Triple, read_image
 from hela_dask.storage.pyramid import halve
-from hela_dask.storage.reading import StoredArray
 
 __all__ = [
     "Image",
@@ -49,8 +49,9 @@ def open_volume(
     Returns
     -------
     xarray.DataArray
-        Dimensions z, y, x; coordinates in nm, of the voxels' centres; backed by dask, a chunk
-        being a shard of the store. Attributes: ``voxel_size`` (z, y, x in nm), ``units``,
+        Dimensions z, y, x, however the store orders its axes; coordinates in nm, of the voxels'
+        centres; backed by dask, a chunk being a shard of the store. NaN and infinite values are
+        read as 0, the grey value of a frame. Attributes: ``voxel_size`` (z, y, x in nm), ``units``,
         ``source`` (the group) and ``level``.
 
     Raises
@@ -237,14 +238,12 @@ def _even(sizes: tuple[int, ...]) -> list[int]:
 
 def _lazy(image: Image, level: Level) -> da.Array:
     """The level as a dask array (z, y, x), one chunk a shard or some chunks."""
-    array = StoredArray(image.path / level.path)
+    array = LevelArray.of(image.path, level)
     folder = array.folder
     block = level.shards or tuple(
         chunk * max(1, target // chunk)
         for chunk, target in zip(level.chunks, _TASK_CHUNK, strict=True)
     )
-    extra = (1,) * (array.ndim - 3)
-    chunks = extra + block if array.ndim >= 3 else block[1:]
     # Two arrays of one name are one array to dask: a store that was written anew has another.
     times = [
         file.stat().st_mtime_ns
@@ -254,10 +253,9 @@ def _lazy(image: Image, level: Level) -> da.Array:
     ]
     lazy: da.Array = da.from_array(
         array,
-        chunks=tuple(min(size, length) for size, length in zip(chunks, array.shape, strict=True)),
+        chunks=tuple(min(size, length) for size, length in zip(block, array.shape, strict=True)),
         name=f"{image.name}-{tokenize(str(folder), times)}",
         meta=np.empty((0,) * array.ndim, dtype=array.dtype),
         inline_array=True,
     )
-    whole: da.Array = lazy[np.newaxis] if array.ndim < 3 else lazy[(0,) * len(extra)]
-    return whole
+    return lazy

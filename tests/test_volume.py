@@ -219,8 +219,8 @@ def _two_channels(path: Path) -> Path:
     return foreign(path, np.stack([DATA, DATA]), names="czyx", scale=[1, 1, 1, 1])
 
 
-def _turned(path: Path) -> Path:
-    return foreign(path, names="xyz")
+def _no_row(path: Path) -> Path:
+    return foreign(path, names="xcz")
 
 
 def _old(path: Path) -> Path:
@@ -278,9 +278,9 @@ def _empty(path: Path) -> Path:
     [
         (_no_scale, r"does not say its voxel size .*--voxel-size"),
         (_no_unit, r"does not say its voxel size .*--voxel-size"),
-        (_zero_scale, r"voxel size of 0 nm along z"),
+        (_zero_scale, r"voxel size of 0 nanometer along z"),
         (_two_channels, r"2 positions along its axis 'c'"),
-        (_turned, r"axes z, y, x in this order; it has: x, y, z"),
+        (_no_row, r"must have the axes z, y, x; it has: x, c, z"),
         (_old, r"is OME-Zarr 0\.2; versions 0\.4 and 0\.5 are read"),
         (_no_array, r"no readable array 's0'"),
         (_broken_json, r"unreadable zarr metadata"),

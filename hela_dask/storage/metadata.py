@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 import numpy as np
-import zarr
-from zarr.storage import LocalStore
+from pydantic import ConfigDict
 
-from hela_dask.errors import InputError, MissingInputError
-from hela_dask.storage.units import to_nm
+from hela_dask.errors import HelaDaskError, InputError, MissingInputError
+from hela_dask.storage.documents import Document, check_document
+from hela_dask.storage.level import Level, Triple, iterate_slabs, slab_marks, slab_ranges
+from hela_dask.storage.level_order import read_pyramid
+from hela_dask.storage.nodes import Node, is_node, read_node
+from hela_dask.storage.ome import find_multiscale, ome_content
 
 __all__ = [
     "NOT_STORES",
@@ -28,40 +31,18 @@ __all__ = [
     "slab_ranges",
 ]
 
-Triple = tuple[float, float, float]
-
 NOT_STORES = {".tif": "a TIFF", ".tiff": "a TIFF", ".mrc": "an MRC", ".rec": "an MRC"}
+_LOOKED_AT = 64  # folders in which an image is looked for, to name one
 
 
-@dataclass(frozen=True)
-class Level:
-    """One level of the pyramid; every triple is in the order z, y, x.
+class _Notes(Document):
+    """What this package notes in the groups that it writes."""
 
-    Attributes
-    ----------
-    path : str
-        Name of the array inside its group.
-    shape : tuple of int
-        Voxels.
-    voxel_size, translation : tuple of float
-        Size of a voxel and place of the first voxel's centre, nm.
-    chunks : tuple of int
-        Chunk of the stored array, voxels.
-    shards : tuple of int or None
-        Shard of the stored array, voxels; None where it is not sharded.
-    """
+    model_config = ConfigDict(extra="allow")
 
-    path: str
-    shape: tuple[int, int, int]
-    voxel_size: Triple
-    translation: Triple
-    chunks: tuple[int, int, int]
-    shards: tuple[int, int, int] | None
-
-    @property
-    def file(self) -> tuple[int, int, int]:
-        """Voxels in a file: a shard, or a chunk where the array is not sharded."""
-        return self.shards or self.chunks
+    complete: bool = True
+    run: str | None = None
+    source: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +67,12 @@ class Image:
         False while the writer of the store has not finished it.
     attributes : mapping
         What this package noted in the group when it wrote it; empty for other stores.
+    units : (z, y, x)
+        The units of its lengths by their names in the specification; nm where none is known.
+    zarr_format : {2, 3}
+        Of the group.
+    remarks : tuple of str
+        What is odd in the metadata and was decided here: sentences for a warning.
     """
 
     path: Path
@@ -96,6 +83,9 @@ class Image:
     labels: tuple[str, ...]
     complete: bool = True
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    units: tuple[str, str, str] = ("nanometer", "nanometer", "nanometer")
+    zarr_format: Literal[2, 3] = 3
+    remarks: tuple[str, ...] = ()
 
 
 def read_image(path: str | Path, *, unknown_scale: bool = False) -> Image:
@@ -105,8 +95,8 @@ def read_image(path: str | Path, *, unknown_scale: bool = False) -> Image:
     ----------
     path : str or Path
         Folder of an OME-Zarr 0.4 or 0.5 image, or of a label group inside one: 2D, 3D, or with
-        more axes of length one. Lengths in any unit become nm. A 2D image has one slice, as
-        thick as its pixels are high.
+        more axes of length one, anywhere among them. Lengths in any unit become nm. A 2D image
+        has one slice, as thick as its pixels are high.
     unknown_scale : bool
         Take a store without voxel size too; its voxel sizes are then NaN.
 
@@ -119,47 +109,45 @@ def read_image(path: str | Path, *, unknown_scale: bool = False) -> Image:
     """
     path = local_path(path)
     group = _open_group(path)
-    attributes: dict[str, Any] = group.attrs.asdict()
-    version, multiscales = _multiscales(path, group, attributes)
-    axes = _axes(path, multiscales)
-    levels = tuple(_level(path, group, axes, multiscales, item) for item in multiscales["datasets"])
-    if not levels:
-        raise InputError(f"{path} lists no resolution level in its metadata")
-    if not unknown_scale and any(math.isnan(size) for size in levels[0].voxel_size):
+    found = find_multiscale(group.attributes, str(path))
+    if found is None:
+        raise InputError(f"{path} is not an OME-Zarr image or label group ({_hint(path, group)})")
+    version, multiscale, remarks = found
+    pyramid = read_pyramid(path, multiscale)
+    finest = pyramid.levels[0]
+    if not unknown_scale and any(math.isnan(size) for size in finest.voxel_size):
+        unit = pyramid.axes.unknown() or "it has no scale"
         raise InputError(
-            f"{path} does not say its voxel size (no scale, or axes without a unit of length); "
-            "convert it to a store that does: hela-dask convert SRC DST.ome.zarr --voxel-size Z Y X"
+            f"{path} does not say its voxel size ({unit}); convert it to a store that does: "
+            "hela-dask convert SRC DST.ome.zarr --voxel-size Z Y X"
         )
-    ome = attributes.get("ome", attributes)
-    is_label = "image-label" in ome or path.parent.name == "labels"
-    own = attributes.get("hela_dask", {})
+    own = group.attributes.get("hela_dask", {})
+    notes = check_document(own, _Notes, f"{path} has unreadable zarr metadata: hela_dask")
+    labels, damaged = _label_names(path)
     return Image(
         path=path,
-        name=path.name if is_label else "image",
+        name=path.name if _is_label(path, group) else "image",
         version=version,
-        dtype=np.dtype(_array(path, group, multiscales["datasets"][0]["path"]).dtype),
-        levels=levels,
-        labels=_label_names(group),
-        complete=bool(own.get("complete", True)) or _all_marked(path, levels[0]),
+        dtype=pyramid.dtype,
+        levels=pyramid.levels,
+        labels=labels,
+        complete=notes.complete or _all_marked(path, finest),
         attributes=own,
+        units=_units(pyramid.axes),
+        zarr_format=group.zarr_format,
+        remarks=(*remarks, *pyramid.remarks, *damaged),
     )
 
 
-def slab_marks(path: Path, level: Level) -> Path:
-    """Folder beside the chunks of level 0 with one empty file for each slab that is written."""
-    return path / level.path / ".slabs"
-
-
-def slab_ranges(level: Level) -> list[tuple[int, int]]:
-    """Ranges of slices that are written together, as deep as a shard, the last one clipped."""
-    depth = level.file[0]
-    return [(z, min(z + depth, level.shape[0])) for z in range(0, level.shape[0], depth)]
+def _units(axes: Any) -> tuple[str, str, str]:
+    z, y, x = (axes.unit(axis) or "nanometer" for axis in "zyx")
+    return z, y, x
 
 
 def _all_marked(path: Path, level: Level) -> bool:
     """Whether every slab is there, though no writer saw the marks of all others."""
     marks = slab_marks(path, level)
-    return all((marks / str(start)).exists() for start, _ in slab_ranges(level))
+    return all((marks / str(start)).exists() for start, _ in iterate_slabs(level))
 
 
 def local_path(path: str | Path) -> Path:
@@ -171,8 +159,8 @@ def local_path(path: str | Path) -> Path:
     return Path(path)
 
 
-def _open_group(path: Path) -> zarr.Group:
-    """Open the group at `path` for reading, or say in one sentence why not."""
+def _open_group(path: Path) -> Node:
+    """The group at `path`, or a sentence that says why there is none."""
     if not path.exists():
         raise MissingInputError(f"{path} does not exist")
     if path.is_file():
@@ -181,142 +169,105 @@ def _open_group(path: Path) -> zarr.Group:
             f"{path} is {kind}, not an OME-Zarr store: convert it first with "
             f"hela-dask convert {path} {path.with_suffix('.ome.zarr').name} --voxel-size Z Y X"
         )
-    if _is_array(path):
-        raise InputError(f"{path} is one array of a store: name the group that holds it")
-    try:
-        return zarr.open_group(LocalStore(path, read_only=True), mode="r", use_consolidated=False)
-    except FileNotFoundError as error:
+    node = read_node(path)
+    if node is None:
         if any(item.suffix.lower() in NOT_STORES for item in path.iterdir()):
             raise InputError(
                 f"{path} is a folder of slices, not an OME-Zarr store: convert it first with "
                 f"hela-dask convert {path} {path.name}.ome.zarr --voxel-size Z Y X"
-            ) from error
-        raise InputError(f"{path} is not an OME-Zarr store (no zarr metadata in it)") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} has unreadable zarr metadata: {error}") from error
-
-
-def _is_array(path: Path) -> bool:
-    if (path / ".zarray").exists():
-        return True
-    try:
-        return bool(json.loads((path / "zarr.json").read_bytes()).get("node_type") == "array")
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _multiscales(
-    path: Path, group: zarr.Group, attributes: Mapping[str, Any]
-) -> tuple[str, dict[str, Any]]:
-    """Version of the format and the first multiscale image's metadata."""
-    ome = attributes.get("ome", attributes)
-    if not isinstance(ome, Mapping):
-        raise InputError(f"{path} has unreadable zarr metadata: its 'ome' is {ome!r}")
-    found = ome.get("multiscales")
-    if not (isinstance(found, list) and found and isinstance(found[0], dict)):
-        names = ome.get("labels") or [f"labels/{name}" for name in _label_names(group)]
-        hint = "no multiscales metadata"
-        if isinstance(names, list) and names:
-            hint = f"it holds the label groups {', '.join(map(str, names))}: name one of them"
-        elif "bioformats2raw.layout" in ome:
-            hint = f"it is a collection: name one of its images, for instance {path / '0'}"
-        raise InputError(f"{path} is not an OME-Zarr image or label group ({hint})")
-    version = str(ome.get("version") if "ome" in attributes else found[0].get("version", "0.4"))
-    if version not in ("0.4", "0.5"):
-        raise InputError(f"{path} is OME-Zarr {version}; versions 0.4 and 0.5 are read")
-    if not isinstance(found[0].get("datasets"), list):
-        raise InputError(f"{path} lists no resolution level in its metadata")
-    return version, found[0]
-
-
-def _axes(path: Path, multiscales: Mapping[str, Any]) -> list[tuple[str, float | None]]:
-    """Names of the axes, each with the length of its unit in nm."""
-    axes = [
-        (str(axis.get("name", "")).lower(), to_nm(axis.get("unit", "")))
-        for axis in multiscales.get("axes", [])
-        if isinstance(axis, Mapping)
-    ]
-    space = [name for name, _ in axes if name in "zyx"]
-    if space not in (["z", "y", "x"], ["y", "x"]):
-        names = ", ".join(name for name, _ in axes) or "none"
-        raise InputError(f"{path} must have the axes z, y, x in this order; it has: {names}")
-    return axes
-
-
-def _array(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """The array of one level, or a sentence where it is missing or broken."""
-    try:
-        array = group[name]
-    except (KeyError, ValueError, TypeError, OSError) as error:
-        raise InputError(f"{path} has no readable array {name!r}: {error}") from error
-    if not isinstance(array, zarr.Array):
-        raise InputError(f"{path} names {name!r} as a level, which is not an array")
-    return array
-
-
-def _level(
-    path: Path,
-    group: zarr.Group,
-    axes: Sequence[tuple[str, float | None]],
-    multiscales: Mapping[str, Any],
-    dataset: Mapping[str, Any],
-) -> Level:
-    """One level, reduced to z, y, x and to nm."""
-    name = str(dataset.get("path", ""))
-    array = _array(path, group, name)
-    if array.ndim != len(axes):
-        raise InputError(f"{path}: array {name!r} has {array.ndim} axes, its metadata {len(axes)}")
-    for (axis, _), length in zip(axes, array.shape, strict=True):
-        if axis not in "zyx" and length != 1:
-            raise InputError(
-                f"{path} has {length} positions along its axis {axis!r}; "
-                "choose one (a single channel, a single time point) and save it as a store"
             )
-    scale, shift = _transform(len(axes), dataset, multiscales)
-    size, start = dict[str, float](), dict[str, float]()
-    for (axis, unit), step, offset in zip(axes, scale, shift, strict=True):
-        size[axis] = step * (math.nan if unit is None else unit)
-        start[axis] = offset * (math.nan if unit is None else unit)
-        if axis in "zyx" and size[axis] <= 0:
-            raise InputError(f"{path} states a voxel size of {size[axis]:g} nm along {axis}")
-    size.setdefault("z", size["y"])
-    return Level(
-        path=name,
-        shape=_zyx(axes, array.shape),
-        voxel_size=(size["z"], size["y"], size["x"]),
-        translation=(start.get("z", 0.0), start["y"], start["x"]),
-        chunks=_zyx(axes, array.chunks),
-        shards=None if array.shards is None else _zyx(axes, array.shards),
+        hint = _image_inside(path)
+        advice = f"; name an image inside it, such as {hint}" if hint else ""
+        raise InputError(f"{path} is not an OME-Zarr store (no zarr metadata in it){advice}")
+    if node.is_array:
+        raise InputError(f"{path} is one array of a store: name the group that holds it")
+    return node
+
+
+def _hint(path: Path, group: Node) -> str:
+    """What a group without a pyramid is, and what to name instead."""
+    content = ome_content(group.attributes, str(path))
+    names = content.get("labels")
+    if not isinstance(names, list) or not names:
+        names = [f"labels/{name}" for name in _label_names(path)[0]]
+    if names:
+        return f"it holds the label groups {', '.join(map(str, names[:20]))}: name one of them"
+    kind = next(
+        (
+            text
+            for key, text in (
+                ("bioformats2raw.layout", "it is a collection"),
+                ("plate", "it is a plate of many images"),
+                ("well", "it is a well of many images"),
+            )
+            if key in content
+        ),
+        "",
     )
+    inside = _image_inside(path)
+    if inside is not None:
+        return f"{kind or 'it holds images'}: name one of its images, such as {inside}"
+    return f"{kind}, and none of its images is found" if kind else "no multiscales metadata"
 
 
-def _zyx(axes: Sequence[tuple[str, Any]], lengths: Sequence[int]) -> tuple[int, int, int]:
-    by_name = {axis: int(length) for (axis, _), length in zip(axes, lengths, strict=True)}
-    return by_name.get("z", 1), by_name["y"], by_name["x"]
+def _image_inside(path: Path) -> Path | None:
+    """The first image in some folders inside, wherever collections and plates keep them."""
+    for folder in itertools.islice(_folders(path, 4), _LOOKED_AT):
+        try:
+            node = read_node(folder)
+            if node and not node.is_array and find_multiscale(node.attributes, str(folder)):
+                return folder
+        except (HelaDaskError, OSError):
+            continue
+    return None
 
 
-def _transform(ndim: int, *parts: Mapping[str, Any]) -> tuple[list[float], list[float]]:
-    """Scale and translation of a level: the dataset's, then the whole image's; NaN: no scale."""
-    scale, shift, known = [1.0] * ndim, [0.0] * ndim, False
-    for part in parts:
-        for step in part.get("coordinateTransformations") or ():
-            values = step.get(step.get("type"), ()) if isinstance(step, Mapping) else ()
-            if not (isinstance(values, list) and len(values) == ndim):
-                continue
-            if step["type"] == "scale":
-                known = True
-                scale = [a * float(b) for a, b in zip(scale, values, strict=True)]
-                shift = [a * float(b) for a, b in zip(shift, values, strict=True)]
-            elif step["type"] == "translation":
-                shift = [a + float(b) for a, b in zip(shift, values, strict=True)]
-    return (scale, shift) if known else ([math.nan] * ndim, [0.0] * ndim)
+def _folders(path: Path, depth: int) -> Iterator[Path]:
+    """Folders inside a group, in natural order, not those of arrays."""
+    try:
+        inside = sorted(
+            (item for item in path.iterdir() if item.is_dir() and not item.name.startswith(".")),
+            key=lambda item: (len(item.name), item.name),
+        )
+    except OSError:
+        return
+    inside = [
+        item
+        for item in inside[:_LOOKED_AT]
+        if not (item / ".zarray").exists() and (depth > 1 or is_node(item))
+    ]
+    yield from inside
+    if depth > 1:
+        for item in inside:
+            yield from _folders(item, depth - 1)
 
 
-def _label_names(group: zarr.Group) -> tuple[str, ...]:
-    """Names of the label groups registered inside `group`."""
-    labels = group.get("labels")
-    if not isinstance(labels, zarr.Group):
+def _is_label(path: Path, group: Node) -> bool:
+    """Whether a group says that it is a label group, or the group around it lists it as one."""
+    if "image-label" in ome_content(group.attributes, str(path)):
+        return True
+    return path.absolute().name in _listed_labels(path.absolute().parent)
+
+
+def _label_names(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the label groups registered inside `path`; a remark where they are damaged."""
+    try:
+        return _listed_labels(path / "labels"), ()
+    except HelaDaskError as error:
+        return (), (f"the labels of {path} cannot be listed: {error}",)
+
+
+def _listed_labels(folder: Path) -> tuple[str, ...]:
+    node = read_node(folder)
+    if node is None or node.is_array:
         return ()
-    attributes: dict[str, Any] = labels.attrs.asdict()
-    names = attributes.get("ome", attributes).get("labels", [])
-    return tuple(str(name) for name in names) if isinstance(names, list) else ()
+    names = ome_content(node.attributes, str(folder)).get("labels", [])
+    if not isinstance(names, list):
+        return ()
+    return tuple(name for name in names if isinstance(name, str) and _safe(name))
+
+
+def _safe(name: str) -> bool:
+    """Whether a name in metadata is that of a folder inside."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and ".." not in parts and parts[0] != "/" and "\0" not in name

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import itertools
+import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -15,11 +16,11 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.storage import LocalStore
 
 from hela_dask.errors import StorageError
+from hela_dask.storage.nodes import open_array
 
-__all__ = ["StoredArray", "reading_pipeline"]
+__all__ = ["StoredArray", "expanded", "reading_pipeline"]
 
 _KEY = "codec_pipeline.path"
 _COMPILED = "zarrs.ZarrsCodecPipeline"
@@ -121,7 +122,7 @@ class StoredArray:
         keep = [key for key in keys if key is not Ellipsis]
         if not any(isinstance(key, int | np.integer) for key in keep):
             return block
-        cut = _expanded(keys, self.ndim)
+        cut = expanded(keys, self.ndim)
         return block[tuple(0 if isinstance(key, int | np.integer) else slice(None) for key in cut)]
 
     def _named(self, where: tuple[slice, ...], error: Exception) -> StorageError:
@@ -145,12 +146,16 @@ class StoredArray:
 
     def _refuse_empty_files(self, where: tuple[slice, ...]) -> None:
         """A shard that a crash left empty would be read as if nothing had been written there."""
-        if self._array.shards is None:
-            return
-        for place in _touched(where, self._array.shards):
+        for place in _touched(where, self._array.shards or self._array.chunks):
             file = self.folder / self._array.metadata.encode_chunk_key(place)
             with contextlib.suppress(FileNotFoundError):
-                if file.stat().st_size == 0:
+                facts = file.stat()
+                if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for
+                    raise StorageError(
+                        f"{self.folder.parent}: array {self.folder.name!r}: {file} is no file: "
+                        f"{_ADVICE}"
+                    )
+                if facts.st_size == 0 and self._array.shards is not None:
                     raise StorageError(
                         f"{self.folder.parent}: array {self.folder.name!r}: shard {place} in "
                         f"{file} is damaged (it is empty): {_ADVICE}"
@@ -165,10 +170,10 @@ class StoredArray:
 def _opened(folder: Path) -> zarr.Array[Any]:
     path = reading_pipeline()
     with _pipeline(path):
-        array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+        array = open_array(folder)
     if path == _COMPILED and not (array.metadata.zarr_format == 3 and array.dtype.isnative):
         with _pipeline(_stock()):
-            array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
+            array = open_array(folder)
     return array
 
 
@@ -182,7 +187,7 @@ def _touched(where: tuple[slice, ...], sides: tuple[int, ...]) -> Iterator[tuple
     )
 
 
-def _expanded(keys: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
+def expanded(keys: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
     """`keys` with one entry for each axis."""
     if Ellipsis in keys:
         at = keys.index(Ellipsis)
@@ -198,7 +203,7 @@ def _slices(selection: Any, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
     if len(keys) - (Ellipsis in keys) > len(shape):
         return None
     parts = []
-    for key, length in zip(_expanded(keys, len(shape)), shape, strict=True):
+    for key, length in zip(expanded(keys, len(shape)), shape, strict=True):
         if isinstance(key, slice):
             start, stop, step = key.indices(length)
             if step != 1:

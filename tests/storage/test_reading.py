@@ -155,6 +155,8 @@ def test_one_slice_is_asked_for_as_a_slice(arrays: list[StoredArray]) -> None:
 
     class Spy:
         shards = None
+        chunks = (5, 150, 170)
+        metadata = arrays[0]._array.metadata
 
         def __getitem__(self, where: Any) -> Any:
             asked.append(where)

@@ -1,0 +1,86 @@
+"""One level of a pyramid, reduced to z, y, x and nm, and how its array is stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+__all__ = ["Level", "Triple", "same_levels", "slab_marks", "slab_ranges"]
+
+Triple = tuple[float, float, float]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the pyramid; every triple is in the order z, y, x.
+
+    Attributes
+    ----------
+    path : str
+        Name of the array inside its group.
+    shape : tuple of int
+        Voxels.
+    voxel_size, translation : tuple of float
+        Size of a voxel and place of the first voxel's centre, nm.
+    chunks : tuple of int
+        Chunk of the stored array, voxels.
+    shards : tuple of int or None
+        Shard of the stored array, voxels; None where it is not sharded.
+    axes : tuple of str
+        Names of the stored array's axes, in its order. Those that are not z, y or x have a length
+        of one; z may be missing.
+    """
+
+    path: str
+    shape: tuple[int, int, int]
+    voxel_size: Triple
+    translation: Triple
+    chunks: tuple[int, int, int]
+    shards: tuple[int, int, int] | None
+    axes: tuple[str, ...] = ("z", "y", "x")
+
+    @property
+    def file(self) -> tuple[int, int, int]:
+        """Voxels in a file: a shard, or a chunk where the array is not sharded."""
+        return self.shards or self.chunks
+
+    def stored(self, values: Sequence[T], other: T) -> tuple[T, ...]:
+        """Values of z, y, x in the order of the stored array, and `other` along its other axes."""
+        by_axis = dict(zip("zyx", values, strict=True))
+        return tuple(by_axis.get(axis, other) for axis in self.axes)
+
+
+def slab_marks(path: Path, level: Level) -> Path:
+    """Folder beside the chunks of level 0 with one empty file for each slab that is written."""
+    return path / level.path / ".slabs"
+
+
+def slab_ranges(level: Level) -> list[tuple[int, int]]:
+    """Ranges of slices that are written together, as deep as a shard, the last one clipped."""
+    return list(iterate_slabs(level))
+
+
+def iterate_slabs(level: Level) -> Iterator[tuple[int, int]]:
+    """The same, one after the other: a damaged store may state any number of them."""
+    depth = level.file[0]
+    for z in range(0, level.shape[0], depth):
+        yield z, min(z + depth, level.shape[0])
+
+
+def same_levels(first: Sequence[Level], second: Sequence[Level]) -> bool:
+    """Whether two pyramids are stored alike; lengths may differ by the rounding of their units."""
+    return len(first) == len(second) and all(
+        (a.path, a.shape, a.chunks, a.shards, a.axes)
+        == (b.path, b.shape, b.chunks, b.shards, b.axes)
+        and np.allclose(a.voxel_size, b.voxel_size, rtol=1e-9, atol=0)
+        and np.allclose(
+            a.translation, b.translation, rtol=1e-9, atol=1e-9 * math.fsum(a.voxel_size)
+        )
+        for a, b in zip(first, second, strict=True)
+    )

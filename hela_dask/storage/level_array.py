@@ -1,0 +1,100 @@
+"""One level of a store as an array in z, y, x, however its axes are stored; for every reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.storage.level import Level
+from hela_dask.storage.reading import StoredArray, expanded
+
+__all__ = ["LevelArray"]
+
+_ZYX = ("z", "y", "x")
+
+
+class LevelArray:
+    """A level, read like a numpy array in z, y, x; a task gets its path and opens it itself.
+
+    Axes of length one are left out, z is added where there is none, and other orders of the
+    axes are transposed. NaN and infinite values, which registered stacks have where no image
+    is, are read as 0: the grey value of a frame.
+
+    Parameters
+    ----------
+    folder : Path
+        The array's folder.
+    axes : tuple of str
+        Names of the stored array's axes, in its order.
+
+    Attributes
+    ----------
+    folder : Path
+        Absolute.
+    shape, dtype, ndim
+        In z, y, x.
+    """
+
+    ndim = 3
+
+    def __init__(self, folder: Path, axes: tuple[str, ...] = _ZYX) -> None:
+        self._array = StoredArray(folder)
+        self._axes = tuple(axes)
+        self.folder = self._array.folder
+        self.dtype: np.dtype[Any] = self._array.dtype
+        lengths = dict(zip(self._axes, self._array.shape, strict=True))
+        self.shape: tuple[int, int, int] = (lengths.get("z", 1), lengths["y"], lengths["x"])
+
+    @classmethod
+    def of(cls, group: Path, level: Level) -> LevelArray:
+        """The array of a level of the group at `group`."""
+        return cls(group / level.path, level.axes)
+
+    def __reduce__(self) -> tuple[type[LevelArray], tuple[Path, tuple[str, ...]]]:
+        return LevelArray, (self.folder, self._axes)
+
+    def __getitem__(self, selection: Any) -> NDArray[Any]:
+        """Read a part.
+
+        Raises
+        ------
+        StorageError
+            When a chunk is damaged or cannot be read; it is named.
+        """
+        if self._axes == _ZYX:
+            return _finite(self._array[selection])
+        keys = expanded(selection if isinstance(selection, tuple) else (selection,), self.ndim)
+        # Whole numbers drop their axis, and lists choose, only when the block is in z, y, x.
+        wide = {axis: _sliced(key) for axis, key in zip(_ZYX, keys, strict=True)}
+        block = self._array[tuple(wide.get(axis, slice(None)) for axis in self._axes)]
+        there = [axis for axis in _ZYX if axis in self._axes]
+        others = [axis for axis in self._axes if axis not in _ZYX]
+        block = block.transpose([self._axes.index(axis) for axis in (*there, *others)])
+        block = block.reshape(block.shape[: len(there)])
+        if "z" not in self._axes:
+            block = block[np.newaxis][wide["z"]]
+        return _finite(block[tuple(_within(key) for key in keys)])
+
+
+def _sliced(key: Any) -> slice:
+    """What is read for a key of one axis."""
+    if isinstance(key, int | np.integer):
+        return slice(int(key), int(key) + 1 or None)
+    return key if isinstance(key, slice) else slice(None)
+
+
+def _within(key: Any) -> Any:
+    """The key for what was read."""
+    if isinstance(key, int | np.integer):
+        return 0
+    return slice(None) if isinstance(key, slice) else key
+
+
+def _finite(block: NDArray[Any]) -> NDArray[Any]:
+    """Real values without NaN and infinite ones; whole numbers are left alone."""
+    if block.dtype.kind != "f" or np.isfinite(block).all():
+        return block
+    return np.where(np.isfinite(block), block, block.dtype.type(0))

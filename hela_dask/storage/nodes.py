@@ -1,0 +1,169 @@
+"""The metadata files of a Zarr hierarchy (v2 and v3), read and checked before zarr sees them.
+
+zarr itself waits for ever on a named pipe and recurses on nested brackets. Whatever opens a group
+or an array asks :func:`read_node` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import zarr
+from pydantic import Field
+from zarr.storage import LocalStore
+
+from hela_dask.errors import InputError, MissingInputError, StorageError
+from hela_dask.storage.documents import Document, check_document, read_json
+
+__all__ = ["METADATA_FILES", "Node", "is_node", "open_array", "read_node", "unique_error"]
+
+METADATA_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
+"""Names of the files that describe a group or an array, of either format."""
+
+_LARGEST = 32 * 2**20  # bytes: labels describe each of their cells
+Length = Annotated[int, Field(ge=0)]
+Shape = TypeVar("Shape", bound=Document)
+
+
+class _V3(Document):
+    """A ``zarr.json``."""
+
+    zarr_format: Literal[3]
+    node_type: Literal["group", "array"]
+    attributes: dict[str, Any] | None = None
+    consolidated_metadata: dict[str, Any] | None = None
+    shape: list[Length] | None = None
+
+
+class _V2Group(Document):
+    """A ``.zgroup``."""
+
+    zarr_format: Literal[2]
+
+
+class _V2Array(Document):
+    """A ``.zarray``."""
+
+    zarr_format: Literal[2]
+    shape: list[Length]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A group or an array, as its metadata files describe it.
+
+    Attributes
+    ----------
+    folder : Path
+    zarr_format : {2, 3}
+    attributes : mapping
+        What users and other formats put there.
+    shape : tuple of int or None
+        Of an array; None for a group.
+    consolidated : bool
+        Whether the group keeps a copy of the metadata of all that is inside.
+    """
+
+    folder: Path
+    zarr_format: Literal[2, 3]
+    attributes: Mapping[str, Any]
+    shape: tuple[int, ...] | None = None
+    consolidated: bool = False
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is an array, not a group."""
+        return self.shape is not None
+
+
+def is_node(folder: Path) -> bool:
+    """Whether there is any Zarr metadata in a folder; reads nothing."""
+    return any((folder / name).exists() for name in METADATA_FILES[:-1])
+
+
+def read_node(folder: Path) -> Node | None:
+    """Read and check what describes the group or array in `folder`; None where nothing does.
+
+    Where both formats are there, v3 counts, unless only v2 has attributes.
+
+    Raises
+    ------
+    InputError
+        When a metadata file is damaged, is no regular file, or has another shape: it is named.
+    """
+    if not (folder / "zarr.json").exists():
+        return _read_v2(folder)
+    node = _read_v3(folder)
+    if not node.attributes and not node.is_array and (folder / ".zattrs").exists():
+        return _read_v2(folder)
+    return node
+
+
+def open_array(folder: Path, mode: Literal["r", "r+"] = "r") -> zarr.Array[Any]:
+    """Open one array by zarr, after a look at its metadata files.
+
+    Raises
+    ------
+    MissingInputError
+        When no array is there.
+    InputError
+        When its metadata cannot be read, or zarr cannot use them.
+    """
+    node = read_node(folder)
+    if node is None or not node.is_array:
+        there = "holds no array" if folder.is_dir() else "does not exist"
+        raise MissingInputError(f"{folder} {there}")
+    try:
+        return zarr.open_array(
+            LocalStore(folder, read_only=mode == "r"), mode=mode, zarr_format=node.zarr_format
+        )
+    except Exception as error:  # zarr raises whatever it meets: codecs, types, keys
+        raise InputError(
+            f"{folder} is an array that cannot be used: {unique_error(error)}"
+        ) from error
+
+
+def unique_error(error: Exception) -> str:
+    """What an error says, on one line; its kind where it says nothing."""
+    return " ".join(str(error).split()).rstrip(".")[:300] or type(error).__name__
+
+
+def _read_v3(folder: Path) -> Node:
+    found = _document(folder / "zarr.json", _V3)
+    if found.node_type == "array" and found.shape is None:
+        raise InputError(f"{folder / 'zarr.json'}: shape is missing")
+    shape = tuple(found.shape or ()) if found.node_type == "array" else None
+    return Node(folder, 3, found.attributes or {}, shape, found.consolidated_metadata is not None)
+
+
+def _read_v2(folder: Path) -> Node | None:
+    there = [name for name in METADATA_FILES[1:] if (folder / name).exists()]
+    if not set(there) - {".zmetadata"}:
+        return None
+    shape = None
+    if ".zarray" in there:
+        shape = tuple(_document(folder / ".zarray", _V2Array).shape)
+    elif ".zgroup" in there:
+        _document(folder / ".zgroup", _V2Group)
+    attributes: dict[str, Any] = {}
+    if ".zattrs" in there:
+        attributes = _content(folder / ".zattrs")
+        if not isinstance(attributes, dict):
+            raise InputError(f"{folder / '.zattrs'} has unreadable zarr metadata: it is no table")
+    return Node(folder, 2, attributes, shape, ".zmetadata" in there)
+
+
+def _document(path: Path, shape: type[Shape]) -> Shape:
+    return check_document(_content(path), shape, f"{path} has unreadable zarr metadata")
+
+
+def _content(path: Path) -> Any:
+    try:
+        return read_json(path, _LARGEST)
+    except (MissingInputError, StorageError):
+        raise
+    except InputError as error:
+        raise InputError(f"{path.parent} has unreadable zarr metadata: {error}") from error
