@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
 from hela_dask.running.progress import Count, counted
 from hela_dask.sources import Source, open_source
+from hela_dask.storage.level import same_levels
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, Level, Triple, local_path, read_image
 from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
@@ -81,6 +82,8 @@ def convert(
     """
     path = _checked_target(local_path(source), local_path(target))
     opened = open_source(source)
+    for remark in opened.remarks:
+        log.warning("%s", remark)
     size = _agreed_voxel_size(opened, voxel_size)
     opened = _unsigned(opened)
     origin = {
@@ -88,7 +91,10 @@ def convert(
         "kind": opened.kind,
         "fingerprint": _fingerprint(opened, size),
     }
-    levels = plan_levels(opened.shape, opened.dtype.itemsize, size, chunks, shards)
+    origin_nm = _translation(opened, size)
+    levels = plan_levels(
+        opened.shape, opened.dtype.itemsize, size, chunks, shards, translation=origin_nm
+    )
     image = _continued(path, levels, origin, overwrite)
     if image is None:
         image = create_image(
@@ -99,6 +105,7 @@ def convert(
             name=path.name.removesuffix(".zarr").removesuffix(".ome"),
             chunks=chunks,
             shards=shards,
+            translation=origin_nm,
             overwrite=overwrite,
             attrs={"source": origin},
         )
@@ -194,6 +201,15 @@ def _agreed_voxel_size(source: Source, given: Sequence[float] | None) -> Triple:
     return wanted
 
 
+def _translation(source: Source, voxel_size: Triple) -> Triple:
+    """Where the source lies, nm: as many voxels from the origin, where their size is corrected."""
+    z, y, x = (
+        start * (wanted / stated if stated else 1.0)
+        for start, wanted, stated in zip(source.translation, voxel_size, source.sizes, strict=True)
+    )
+    return z, y, x
+
+
 def _unsigned(source: Source) -> Source:
     """The source as 8 or 16 bit unsigned, or a sentence that says what it is instead."""
     if source.dtype in (np.uint8, np.uint16):
@@ -251,7 +267,7 @@ def _continued(
     except HelaDaskError:
         return None
     begun = image.attributes.get("source", {})
-    if begun == origin and not image.complete and image.levels == levels:
+    if begun == origin and not image.complete and same_levels(image.levels, levels):
         return image
     if overwrite or not image.attributes:
         return None

@@ -23,7 +23,14 @@ from hela_dask.storage.files import (
 )
 from hela_dask.storage.groups import build_group, note, planned
 from hela_dask.storage.label_groups import create_labels, write_label_metadata
-from hela_dask.storage.metadata import Image, local_path, read_image, slab_marks, slab_ranges
+from hela_dask.storage.metadata import (
+    Image,
+    Triple,
+    local_path,
+    read_image,
+    slab_marks,
+    slab_ranges,
+)
 from hela_dask.storage.pyramid import Downsample
 from hela_dask.storage.scratch import create_scratch, read_mask, read_scratch, write_scratch
 from hela_dask.storage.slab_writer import SlabWriter
@@ -60,6 +67,7 @@ def create_image(
     name: str,
     chunks: Sequence[int] | None = None,
     shards: Sequence[int] | None = None,
+    translation: Triple = (0.0, 0.0, 0.0),
     overwrite: bool = False,
     attrs: Mapping[str, Any] | None = None,
 ) -> Image:
@@ -84,6 +92,8 @@ def create_image(
         Voxels in z, y, x; a shard is a whole number of chunks. Default 1 x 512 x 512 in
         8 x 2048 x 2048 (``docs/storage.md`` says why); 16 deep where a plane is no longer than
         1024; less deep and wider where a slab of whole planes would be over 512 MiB.
+    translation : (z, y, x)
+        Centre of the first voxel, nm.
     overwrite : bool
         Replace an OME-Zarr at `path` that this package wrote, with the labels inside.
     attrs : mapping, optional
@@ -99,7 +109,7 @@ def create_image(
         When the file system refuses it or is full.
     """
     path = local_path(path)
-    levels = planned(shape, dtype, voxel_size, chunks, shards)
+    levels = planned(shape, dtype, voxel_size, chunks, shards, translation=translation)
     if path.exists() or path.is_symlink():
         _check_replaceable(path, overwrite)
     with storage_errors(path):

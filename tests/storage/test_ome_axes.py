@@ -244,3 +244,26 @@ def test_nan_and_infinity_are_read_as_a_frame(tmp_path: Path, dtype: str) -> Non
                          {"0": (stored_as(names, data), scale_of(names))}, names=names)  # fmt: skip
         assert np.array_equal(open_volume(path).values, expected)
         assert open_volume(path).dtype == np.dtype(dtype).newbyteorder("=")
+
+
+@pytest.mark.parametrize("unit", ["nanometer", "micrometer"])
+def test_convert_keeps_the_place(tmp_path: Path, unit: str) -> None:
+    factor = 1e-3 if unit == "micrometer" else 1.0
+    steps = [step("scale", np.array((50, 10, 12)) * factor),
+             step("translation", np.array((1000, 2000.5, 3000)) * factor)]  # fmt: skip
+    data = np.broadcast_to(np.uint8(7), (2, 300, 300)).copy()
+    path = published(tmp_path / "a.zarr", {"0": (data, steps)}, unit=unit)
+    image = convert(path, tmp_path / "b.ome.zarr")
+    assert [level.translation for level in image.levels] == [
+        (1000, 2000.5, 3000),
+        (1000, 2005.5, 3006),
+    ]
+    assert image.levels[0].voxel_size == (50, 10, 12)
+    assert float(open_volume(image.path).x[1]) == 3012
+
+
+def test_convert_keeps_the_offset_in_voxels_where_their_size_is_given(tmp_path: Path) -> None:
+    steps = [step("scale", (50, 10, 12)), step("translation", (100, 20, 36))]
+    path = published(tmp_path / "a.zarr", {"0": (DATA, steps)}, unit=None)
+    image = convert(path, tmp_path / "b.ome.zarr", voxel_size=(50, 10, 12))
+    assert image.levels[0].translation == (0, 0, 0)  # of an unknown unit
