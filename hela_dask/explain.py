@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,9 @@ from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
 from hela_dask.greys import upright_volume
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.methods.trace import Step, Trace
+from hela_dask.pages import Figure, as_figure, render
 from hela_dask.regions import Region
 from hela_dask.report.reading import compute
-from hela_dask.report.style import document, figure
 from hela_dask.running.lookup import FinishedCell, find_cell
 from hela_dask.segment import decide_cell
 from hela_dask.storage.files import storage_errors, write_text
@@ -142,7 +141,8 @@ def explain(
     sheet = draw_sheet(grey, panels, pixel, folder / _SHEET, title=title, subtitle=what)
     page = folder / _PAGE
     notes = [measure(panel, pixel) for panel in panels]
-    write_text(page, document(title, escape(what), _body(steps, notes)))
+    pictures = _pictures(steps, notes)
+    write_text(page, render("explain.html", title=title, subtitle=what, pictures=pictures))
     return Explanation(cell, slice_number, page, sheet, tuple(steps))
 
 
@@ -297,12 +297,12 @@ def _size(grey: NDArray[Any], pixel: tuple[float, float]) -> str:
     return f"{height:.1f} × {width:.1f} µm (y, x)"
 
 
-def _body(steps: Sequence[ExplainedStep], notes: Sequence[str]) -> str:
+def _pictures(steps: Sequence[ExplainedStep], notes: Sequence[str]) -> list[Figure]:
     """The page's pictures, smaller than the files."""
     figures = []
     for k, (step, note) in enumerate(zip(steps, notes, strict=True), start=1):
         title = f"{k}  {step.title[:1].upper()}{step.title[1:]}" + (f" – {note}" if note else "")
         jpeg = io.BytesIO()
         imsave(jpeg, imread(step.path)[..., :3], format="jpeg", pil_kwargs={"quality": 85})
-        figures.append(figure(jpeg.getvalue(), step.caption, title))
-    return f'<section><div class="gallery wide">{"".join(figures)}</div></section>'
+        figures.append(as_figure(jpeg.getvalue(), step.caption, title))
+    return figures

@@ -167,7 +167,9 @@ class ClassScores:
         return draw_curves(curves, path)
 
     def _repr_html_(self) -> str:
-        return str(self.table().round(4).to_html())
+        from hela_dask.pages import as_frame, render
+
+        return render("scores.html", scores=as_frame(self.table(), 4))
 
     def __repr__(self) -> str:
         return f"ClassScores\n{self.table().round(4).T}"
@@ -251,7 +253,9 @@ class InstanceScores:
         return draw_matching(self.table(), path)
 
     def _repr_html_(self) -> str:
-        return str(self.table().round(4).to_html())
+        from hela_dask.pages import as_frame, render
+
+        return render("scores.html", scores=as_frame(self.table(), 4))
 
     def __repr__(self) -> str:
         return f"InstanceScores\n{self.table().round(4)}"

@@ -109,6 +109,9 @@ def test_the_wheel_holds_every_module_and_the_marker_of_its_types(tmp_path: Path
     assert "hela_dask/py.typed" in inside
     model = {"model.keras", "card.json", "card.md", "curves.png", "history.csv"}
     assert {f"hela_dask/unet/shipped/{name}" for name in model} <= inside
+    templates = {path.name for path in (ROOT / "hela_dask/pages/templates").iterdir()}
+    assert {"report.html", "explain.html", "style.css", "script.js"} <= templates
+    assert {f"hela_dask/pages/templates/{name}" for name in templates} <= inside
     assert any(name.endswith("licenses/LICENSE") for name in inside)
     assert not [name for name in inside if name.startswith(("tests/", "benchmarks/"))]
 

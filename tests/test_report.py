@@ -213,6 +213,57 @@ def test_whatever_a_run_says_is_escaped(text: str) -> None:
     assert "cell 9 failed &lt;&amp;&gt;" in text
 
 
+HOSTILE = "<script>alert(1)</script>"
+
+
+def _hostile(value: Any) -> Any:
+    """Every text and every name of a nested value, with a script behind it."""
+    if isinstance(value, dict):
+        return {key: _hostile(item) for key, item in value.items()} | {HOSTILE: HOSTILE}
+    if isinstance(value, list):
+        return [_hostile(item) for item in value]
+    return value + HOSTILE if isinstance(value, str) else value
+
+
+def test_no_text_of_a_run_reaches_the_page_unescaped(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "hela_dask.report.draw_pictures",
+        lambda folder: ([pictures.Picture("curves", folder.path / "x.png", HOSTILE)], [HOSTILE]),
+    )
+    (run / "x.png").write_bytes(b"\x89PNG")
+    facts = json.loads((run / "run.json").read_text())
+    keep = {"timings": facts["timings"] | {HOSTILE: 1.0}, "image": facts["image"]}
+    machine = {"platform": HOSTILE, "command": [HOSTILE]}
+    more = {"error": HOSTILE, "state": HOSTILE, "machine": machine, "finished": HOSTILE}
+    parameters = {"detect": {HOSTILE: HOSTILE}, HOSTILE: {"a": HOSTILE}}
+    image = {"image": {**facts["image"], "dtype": HOSTILE}}
+    store.write_json(
+        run / "run.json",
+        _hostile(facts) | keep | image | more | {"parameters": parameters, "warnings": [HOSTILE]},
+    )
+    store.write_json(
+        run / "scores.json",
+        {
+            "nucleus": {"ji": 0.5, HOSTILE: HOSTILE, "note": HOSTILE},
+            "cell": {"instances": {"thresholds": [], HOSTILE: 1}},
+            "truth": {HOSTILE: HOSTILE},
+            "slices": [1, 2],
+        },
+    )
+    cells = pd.read_parquet(run / "cells.parquet")
+    for name in ("status", "reason", "flags"):
+        cells[name] = HOSTILE
+    cells["confidence"], cells["doubtful_slices"] = 0.5, HOSTILE
+    store.write_table(run / "cells", cells)
+    text = write_report(run).read_text(encoding="utf-8")
+    assert HOSTILE not in text
+    assert text.count("<script>") == 1  # the page's own
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 25
+    Page(text)
+
+
 @pytest.mark.parametrize("kind", ["classes", "instances"])
 def test_scores_come_with_curves_and_errors(kind: str, run: Path, few: None) -> None:
     score(run, kind)

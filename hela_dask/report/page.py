@@ -1,30 +1,40 @@
-"""The HTML page: what a run found, put in order for a reader; no arithmetic on images."""
+"""What the page of a run shows, in order for a reader; the template ``report.html`` draws it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from html import escape
 from typing import Any
 
 import pandas as pd
 
+from hela_dask import pages
 from hela_dask.report.folder import RunFolder
 from hela_dask.report.pictures import Picture
-from hela_dask.report.style import document, figure
 from hela_dask.report.tables import (
     cells_table,
-    facts_table,
-    flags_legend,
+    facts_rows,
+    flags_rows,
+    instances_note,
     instances_table,
     quality_table,
     scores_table,
-    timings_table,
 )
 from hela_dask.running.scoring import CLASSES
 
 __all__ = ["render"]
+
+_HEADINGS = {
+    "slices": "Slices",
+    "cells": "Cells",
+    "planes": "Three planes",
+    "scores": "Agreement with the truth",
+    "detection": "Detection",
+    "volume": "Volume and run",
+    "parameters": "Parameters",
+}
+_SECTIONS = ("overlays", "orthogonal", "detection", "curves", "errors")
 
 
 def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str]) -> str:
@@ -39,27 +49,44 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
         What could not be drawn.
     """
     name = str(folder.facts.get("store") or folder.path).replace("\\", "/").rstrip("/")
-    title = f"Cells of {name.rsplit('/', 1)[-1]}"
-    parts = [
-        ("", "", _tiles(folder)),
-        ("", "", _warnings(folder, notes)),
-        ("slices", "Slices", _gallery(pictures, "overlays", "gallery wide")),
-        ("cells", "Cells", _cells(folder)),
-        ("planes", "Three planes", _gallery(pictures, "orthogonal", "one")),
-        ("scores", "Agreement with the truth", _scores(folder, pictures)),
-        ("detection", "Detection", _gallery(pictures, "detection", "gallery wide")),
-        ("volume", "Volume and run", _facts(folder)),
-        ("parameters", "Parameters", _parameters(folder)),
-    ]
-    links = "".join(
-        f'<a href="#{key}">{escape(heading)}</a>' for key, heading, body in parts if key and body
+    figures = _figures(pictures)
+    shown: dict[str, Any] = {
+        "slices": figures["overlays"],
+        "cells": True,
+        "planes": figures["orthogonal"],
+        "scores": (scores := _scores(folder)),
+        "detection": figures["detection"],
+        "volume": True,
+        "parameters": (parameters := _parameters(folder)),
+    }
+    return pages.render(
+        "report.html",
+        title=f"Cells of {name.rsplit('/', 1)[-1]}",
+        subtitle=_subtitle(folder),
+        headings={key: heading for key, heading in _HEADINGS.items() if shown[key]},
+        tiles=_tiles(folder),
+        error=folder.facts.get("error"),
+        state=folder.facts.get("state"),
+        warnings=[*(folder.facts.get("warnings") or ()), *notes],
+        pictures=figures,
+        cells=_cells(folder.cells),
+        scores=scores,
+        facts=_facts(folder),
+        timings=_timings(folder.facts.get("timings") or {}),
+        versions=facts_rows(folder.facts.get("versions") or {}),
+        parameters=parameters,
     )
-    sections = "".join(
-        f'<section id="{key}"><h2>{escape(heading)}</h2>{body}</section>' if key else body
-        for key, heading, body in parts
-        if body
-    )
-    return document(title, _subtitle(folder), sections, nav=links)
+
+
+def _figures(pictures: Sequence[Picture]) -> dict[str, list[pages.Figure]]:
+    """The pictures of each section whose files are there."""
+    figures: dict[str, list[pages.Figure]] = {name: [] for name in _SECTIONS}
+    for picture in pictures:
+        if picture.path.exists():
+            figures[picture.section].append(
+                pages.as_figure(picture.path.read_bytes(), picture.caption)
+            )
+    return figures
 
 
 def _subtitle(folder: RunFolder) -> str:
@@ -72,7 +99,7 @@ def _subtitle(folder: RunFolder) -> str:
         parts.append(f"method {folder.facts['method']}")
     if when := (folder.facts.get("finished") or folder.facts.get("started")):
         parts.append(_when(str(when)))
-    return escape(" · ".join(parts))
+    return " · ".join(parts)
 
 
 def _when(text: str) -> str:
@@ -82,7 +109,7 @@ def _when(text: str) -> str:
         return text
 
 
-def _tiles(folder: RunFolder) -> str:
+def _tiles(folder: RunFolder) -> list[tuple[str, str]]:
     """The figures one looks for first."""
     cells, done = folder.cells, folder.segmented()
     tiles: list[tuple[str, str]] = []
@@ -112,15 +139,7 @@ def _tiles(folder: RunFolder) -> str:
             tiles.append((f"{value:.3f}", what))
     if seconds := sum((folder.facts.get("timings") or {}).values()):
         tiles.append((duration(seconds), "computing in the last call"))
-    return (
-        '<div class="tiles">'
-        + "".join(
-            f'<div class="tile"><b>{escape(a)}</b><span>{escape(b)}</span></div>' for a, b in tiles
-        )
-        + "</div>"
-        if tiles
-        else ""
-    )
+    return tiles
 
 
 def duration(seconds: float) -> str:
@@ -133,26 +152,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _warnings(folder: RunFolder, notes: Iterable[str]) -> str:
-    body = ""
-    if folder.facts.get("error"):
-        state = escape(str(folder.facts.get("state", "")))
-        body += (
-            f'<section class="error"><h2>The run {state or "stopped"}</h2>'
-            f"{escape(str(folder.facts['error']))}</section>"
-        )
-    texts = [str(text) for text in (*(folder.facts.get("warnings") or ()), *notes)]
-    if texts:
-        items = "".join(f"<li>{escape(text)}</li>" for text in texts)
-        heading = "Warnings" if len(texts) > 1 else "Warning"
-        body += f'<section class="warnings"><h2>{heading}</h2><ul>{items}</ul></section>'
-    return body
-
-
-def _scores(folder: RunFolder, pictures: Sequence[Picture]) -> str:
+def _scores(folder: RunFolder) -> dict[str, Any]:
+    """Tables of the scores, and what they are taken from; empty without scores."""
     scores = {name: folder.score(name) for name in CLASSES if folder.score(name)}
     if not scores:
-        return ""
+        return {}
     classes = {name: score for name, score in scores.items() if "ji" in score}
     matched = {
         name: score["instances"]
@@ -161,64 +165,30 @@ def _scores(folder: RunFolder, pictures: Sequence[Picture]) -> str:
     }
     truth = ", ".join(str(path) for path in (folder.scores.get("truth") or {}).values())
     span = folder.scores.get("slices")
-    where = f"Truth: {escape(truth)}" if truth else ""
+    where = f"Truth: {truth}" if truth else ""
     if span:
         where += f"{'; s' if where else 'S'}lices {span[0]} to {span[1]}"
-    errors = _gallery(pictures, "errors")
-    legend = (
-        "<h3>Right and wrong</h3><p class='note'>Blue: in both. Amber: predicted only (FP). "
-        "Magenta: in the truth only (FN).</p>"
-    )
-    return (
-        (f'<p class="note">{where}</p>' if where else "")
-        + (scores_table(classes) if classes else "")
-        + (instances_table(matched) if matched else "")
-        + _gallery(pictures, "curves", "plain")
-        + (legend + errors if errors else "")
-    )
+    return {
+        "where": where,
+        "classes": scores_table(classes) if classes else None,
+        "instances": instances_table(matched) if matched else None,
+        "matched": instances_note(matched),
+    }
 
 
-def _gallery(pictures: Sequence[Picture], section: str, kind: str = "gallery") -> str:
-    figures = [
-        figure(picture.path.read_bytes(), picture.caption)
-        for picture in pictures
-        if picture.section == section and picture.path.exists()
-    ]
-    return f'<div class="{kind}">{"".join(figures)}</div>' if figures else ""
-
-
-def _cells(folder: RunFolder) -> str:
-    if folder.cells.empty:
-        return "<p>No cell was found.</p>"
-    counts = folder.cells["status"].value_counts()
-    badges = " ".join(
-        f'<span class="badge {escape(str(status))}">{number} {escape(spoken(str(status)))}</span>'
-        for status, number in counts.items()
-    )
-    note = (
-        '<p class="note">Click a heading to sort. Volumes of cells that the volume cuts are of the '
-        "part inside. Ratio: nucleus to cell. Time and memory (MiB): of the segmentation.</p>"
-    )
-    return f"<p>{badges}</p>{cells_table(folder.cells)}{note}{_quality(folder.cells)}"
-
-
-def _quality(cells: pd.DataFrame) -> str:
-    """What the flags say, and the numbers behind the confidence."""
-    legend, numbers = flags_legend(cells), quality_table(cells)
-    if not numbers:
-        return legend
-    note = (
-        '<p class="note">Confidence is 1 without any doubt, and a half where the numbers together '
-        "reach three of their limits ([quality] of the parameters). It is taken from the masks, "
-        "without a truth: look first at the cells at the top, in the slices named here. Wavers: "
-        "what of the outline does not last from slice to slice. Leaps: the largest sudden change, "
-        "of a usual slice. No resin beside: share of the membrane that touches something else. "
-        "Bare: share of the nucleus without cytoplasm beside it. At the window: what its sides cut "
-        "off, of a usual slice.</p>"
-    )
-    heading = "<h3>What the flags say</h3>" if legend else ""
-    details = f"<summary>Confidence in numbers</summary>{numbers}{note}"
-    return f"{heading}{legend}<details>{details}</details>"
+def _cells(cells: pd.DataFrame) -> dict[str, Any]:
+    """How many cells there are of each status, their table, and what their confidence is from."""
+    if cells.empty:
+        return {}
+    counts = cells["status"].value_counts()
+    return {
+        "badges": [
+            (str(status), f"{number} {spoken(str(status))}") for status, number in counts.items()
+        ],
+        "table": cells_table(cells),
+        "flags": flags_rows(cells),
+        "quality": quality_table(cells),
+    }
 
 
 def spoken(status: str) -> str:
@@ -226,7 +196,8 @@ def spoken(status: str) -> str:
     return status.replace("_", " ")
 
 
-def _facts(folder: RunFolder) -> str:
+def _facts(folder: RunFolder) -> list[tuple[str, str]]:
+    """What was run on what, and where."""
     facts = folder.facts
     image, machine, dask = (facts.get(name) or {} for name in ("image", "machine", "dask"))
     rows: dict[str, Any] = {"image": facts.get("store")}
@@ -241,21 +212,22 @@ def _facts(folder: RunFolder) -> str:
         rows["dashboard"] = dask.get("dashboard")
     command = machine.get("command")
     rows |= {"machine": machine.get("platform"), "command": " ".join(command) if command else None}
-    versions = facts.get("versions") or {}
-    more = facts_table(versions)
-    return (
-        f'<div class="columns"><div>{facts_table(rows)}</div>'
-        f"<div>{timings_table(facts.get('timings') or {}, duration)}</div></div>"
-        + (f"<details><summary>Versions</summary>{more}</details>" if more else "")
-    )
+    return facts_rows(rows)
 
 
-def _parameters(folder: RunFolder) -> str:
+def _timings(timings: Mapping[str, float]) -> list[tuple[str, str, float]]:
+    """Each stage, its time, and its share of all in percent."""
+    total = sum(timings.values())
+    return [
+        (stage, duration(seconds), 100 * seconds / total)
+        for stage, seconds in timings.items()
+        if total
+    ]
+
+
+def _parameters(folder: RunFolder) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Each group of parameters with its names and values."""
     groups: Mapping[str, Any] = folder.facts.get("parameters") or {}
-    body = "".join(
-        f"<div><h3>{escape(str(group))}</h3>{facts_table(knobs)}</div>"
-        for group, knobs in groups.items()
-        if isinstance(knobs, dict)
-    )
-    note = '<p class="note">Lengths in nm, areas in µm²; the same are in run.toml.</p>'
-    return f'<div class="columns">{body}</div>{note}' if body else ""
+    return [
+        (group, facts_rows(knobs)) for group, knobs in groups.items() if isinstance(knobs, dict)
+    ]

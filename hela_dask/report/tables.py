@@ -1,10 +1,10 @@
-"""The tables of the report as HTML; whatever a cell holds is escaped."""
+"""The tables of the report: texts, values to sort by, classes; a template draws them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,37 +12,52 @@ import pandas as pd
 from hela_dask.quality import EXPLANATIONS
 
 __all__ = [
+    "Cell",
+    "Table",
     "cells_table",
-    "facts_table",
-    "flags_legend",
+    "facts_rows",
+    "flags_rows",
+    "instances_note",
     "instances_table",
     "quality_table",
     "scores_table",
-    "timings_table",
 ]
 
-Cell = tuple[str, Any, str]  # HTML, value to sort by, CSS class
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    Attributes
+    ----------
+    text : str
+        What it shows.
+    value : object
+        What its column is sorted by; None sorts last.
+    css : str
+        Class of the cell.
+    badge : str
+        Class of a badge around the text; empty for none.
+    """
+
+    text: str
+    value: Any = None
+    css: str = ""
+    badge: str = ""
+
+    @property
+    def key(self) -> str:
+        """What its column is sorted by, as text."""
+        return "" if _nothing(self.value) else str(self.value)
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[Cell]], kind: str = "") -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="{css}" data-v="{escape(_key(value))}">{html}</td>'
-            for html, value, css in row
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+@dataclass(frozen=True)
+class Table:
+    """A table with its column heads; `kind` is its class."""
 
-
-def _key(value: Any) -> str:
-    return "" if _nothing(value) else str(value)
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    kind: str = ""
 
 
 def _nothing(value: Any) -> bool:
@@ -51,11 +66,11 @@ def _nothing(value: Any) -> bool:
 
 def _number(value: Any, form: str = ".1f", scale: float = 1.0) -> Cell:
     if _nothing(value):
-        return "–", None, ""
-    return f"{float(value) / scale:{form}}", float(value), ""
+        return Cell("–")
+    return Cell(f"{float(value) / scale:{form}}", float(value))
 
 
-def cells_table(cells: pd.DataFrame) -> str:
+def cells_table(cells: pd.DataFrame) -> Table:
     """One row a cell, the most doubtful first, at the end those not measured; a heading sorts."""
     columns: list[tuple[str, str, Callable[[Any], Cell]]] = [
         ("cell", "label", lambda value: _number(value, ".0f")),
@@ -82,10 +97,9 @@ def cells_table(cells: pd.DataFrame) -> str:
         for position, (_, name, _) in enumerate(kept):
             if name == "first_slice" and "last_slice" in record:
                 span = f"{int(record['first_slice'])}–{int(record['last_slice'])}"
-                row[position] = (span, record["first_slice"], "")
-        remarks = _remarks(record)
-        rows.append([*row, (escape(remarks), remarks, "reason")])
-    return _table([*(head for head, _, _ in kept), "remarks"], rows, "sortable")
+                row[position] = Cell(span, record["first_slice"])
+        rows.append([*row, _text(_remarks(record))])
+    return Table([*(head for head, _, _ in kept), "remarks"], rows, "sortable")
 
 
 def _doubtful_first(cells: pd.DataFrame) -> pd.DataFrame:
@@ -95,10 +109,10 @@ def _doubtful_first(cells: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def quality_table(cells: pd.DataFrame) -> str:
-    """What the confidence of each cell is made of; empty where nothing was measured."""
+def quality_table(cells: pd.DataFrame) -> Table | None:
+    """What the confidence of each cell is made of; None where nothing was measured."""
     if "confidence" not in cells or cells["confidence"].isna().all():
-        return ""
+        return None
     columns: list[tuple[str, str, Callable[[Any], Cell]]] = [
         ("cell", "label", lambda value: _number(value, ".0f")),
         ("confidence", "confidence", _confidence),
@@ -114,32 +128,27 @@ def quality_table(cells: pd.DataFrame) -> str:
     kept = [column for column in columns if column[1] in cells]
     table = _doubtful_first(cells[cells["confidence"].notna()])
     rows = [[show(record[name]) for _, name, show in kept] for record in table.to_dict("records")]
-    return _table([head for head, _, _ in kept], rows, "sortable")
+    return Table([head for head, _, _ in kept], rows, "sortable")
 
 
-def flags_legend(cells: pd.DataFrame) -> str:
+def flags_rows(cells: pd.DataFrame) -> list[tuple[str, str]]:
     """What each flag that a cell has means."""
     said = [str(text or "").split(",") for text in cells.get("flags", ())]
     named = {flag for flags in said for flag in flags}
-    rows = "".join(
-        f"<tr><th>{escape(flag.replace('_', ' '))}</th><td>{escape(text)}</td></tr>"
-        for flag, text in EXPLANATIONS.items()
-        if flag in named
-    )
-    return f'<table class="facts"><tbody>{rows}</tbody></table>' if rows else ""
+    return [(flag.replace("_", " "), text) for flag, text in EXPLANATIONS.items() if flag in named]
 
 
 def _status(value: Any) -> Cell:
-    text = escape(str(value))
-    return f'<span class="badge {text}">{text.replace("_", " ")}</span>', str(value), "text"
+    text = str(value)
+    return Cell(text.replace("_", " "), text, "text", badge=text)
 
 
 def _confidence(value: Any) -> Cell:
     """A number, on the colour of trust, of some doubt or of much."""
     if _nothing(value):
-        return "–", None, ""
+        return Cell("–")
     kind = "ok" if value >= 0.5 else "too_close_to_edge" if value >= 0.2 else "failed"
-    return f'<span class="badge {kind}">{float(value):.2f}</span>', float(value), ""
+    return Cell(f"{float(value):.2f}", float(value), badge=kind)
 
 
 def _percent(value: Any) -> Cell:
@@ -148,11 +157,11 @@ def _percent(value: Any) -> Cell:
 
 def _text(value: Any) -> Cell:
     text = "" if _nothing(value) else str(value)
-    return escape(text), text, "reason"
+    return Cell(text, text, "reason")
 
 
 def _tick(value: Any) -> Cell:
-    return ("✓", 1, "") if bool(value) else ("–", 0, "")
+    return Cell("✓", 1) if bool(value) else Cell("–", 0)
 
 
 _TOUCHES = {
@@ -177,34 +186,16 @@ def _remarks(record: Mapping[Any, Any]) -> str:
     return "; ".join(part.strip() for part in parts if part.strip())
 
 
-def facts_table(facts: Mapping[str, Any]) -> str:
+def facts_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Names and values; what is None or empty is left out."""
-    rows = "".join(
-        f"<tr><th>{escape(str(name))}</th><td>{escape(_value(value))}</td></tr>"
+    return [
+        (str(name), f"{value:g}" if isinstance(value, float) else str(value))
         for name, value in facts.items()
         if value is not None and value != ""
-    )
-    return f'<table class="facts"><tbody>{rows}</tbody></table>' if rows else ""
+    ]
 
 
-def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def timings_table(timings: Mapping[str, float], spoken: Callable[[float], str]) -> str:
-    """Seconds of each stage, with bars."""
-    total = sum(timings.values())
-    if not total:
-        return ""
-    rows = "".join(
-        f"<tr><th>{escape(str(stage))}</th><td>{escape(spoken(seconds))}</td>"
-        f'<td><div class="bar"><i style="width:{100 * seconds / total:.1f}%"></i></div></td></tr>'
-        for stage, seconds in timings.items()
-    )
-    return f'<h3>Time</h3><table class="facts"><tbody>{rows}</tbody></table>'
-
-
-def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> str:
+def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     """Masks of classes: a row a class."""
     heads = [
         ("JI", "ji", ".4f"),
@@ -218,34 +209,34 @@ def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     rows = []
     for name, score in scores.items():
-        row: list[Cell] = [(escape(name), name, "text")]
+        row = [Cell(name, name, "text")]
         row += [_number(score.get(key), form) for _, key, form in heads]
         middle, spread = ((score.get(f"slice_{kind}") or {}).get("ji") for kind in ("mean", "sd"))
-        text = _number(middle, ".3f")[0]
+        text = _number(middle, ".3f").text
         if not _nothing(spread) and not _nothing(middle):
             text += f" ± {spread:.3f}"
-        rows.append([*row, (text, middle, "")])
-    return (
-        _table(["class", *(head for head, _, _ in heads), "JI per slice"], rows)
-        + '<p class="note">Pooled over all voxels; last column: mean ± SD over slices that have '
-        "the class. NPR is (1 + kappa) / 2.</p>"
-    )
+        rows.append([*row, Cell(text, middle)])
+    return Table(["class", *(head for head, _, _ in heads), "JI per slice"], rows)
 
 
-def instances_table(matched: Mapping[str, Mapping[str, Any]]) -> str:
+def instances_table(matched: Mapping[str, Mapping[str, Any]]) -> Table:
     """Matched instances: a row a class and IoU threshold of 0.5, 0.7 and 0.9."""
     rows: list[list[Cell]] = []
     for name, found in matched.items():
         for level in found.get("thresholds", []):
             if level["iou"] in (0.5, 0.7, 0.9):
-                row: list[Cell] = [(escape(name), name, "text"), _number(level["iou"])]
+                row = [Cell(name, name, "text"), _number(level["iou"])]
                 row += [_number(level.get(key), ".0f") for key in ("tp", "fp", "fn")]
                 row += [_number(level.get(key), ".3f") for key in ("precision", "recall", "f1")]
                 rows.append(row)
     heads = ["instances", "IoU", "matched", "spurious", "missed", "precision", "recall", "F1"]
-    notes = "; ".join(
-        f"{name}: mean IoU of matched {_number(found.get('mean_iou'), '.3f')[0]}, mean average "
-        f"precision {_number(found.get('mean_average_precision'), '.3f')[0]}"
+    return Table(heads, rows)
+
+
+def instances_note(matched: Mapping[str, Mapping[str, Any]]) -> str:
+    """Mean IoU and mean average precision of each class."""
+    return "; ".join(
+        f"{name}: mean IoU of matched {_number(found.get('mean_iou'), '.3f').text}, mean average "
+        f"precision {_number(found.get('mean_average_precision'), '.3f').text}"
         for name, found in matched.items()
     )
-    return _table(heads, rows) + f'<p class="note">{escape(notes)}</p>'

@@ -80,15 +80,16 @@ class RunResult:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from hela_dask.pages import as_frame, render
 
         shown = self.cells[[name for name in _SHOWN if name in self.cells]]
-        table = shown.to_html(index=False, float_format="{:.1f}".format, max_rows=30)
-        lines = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
-        return (
-            f"<div><b>Run of {escape(str(self.store))}</b><br>{escape(self.summary())}<br>"
-            f"report: <code>{escape(str(self.report))}</code>"
-            f"{f'<ul>{lines}</ul>' if lines else ''}{table}</div>"
+        return render(
+            "result.html",
+            store=self.store,
+            summary=self.summary(),
+            report=self.report,
+            warnings=self.warnings,
+            cells=as_frame(shown, 1, index=False),
         )
 
 
