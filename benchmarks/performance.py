@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks import results
 from benchmarks.charts import scaling_chart, scheduler_chart
 from benchmarks.markdown import number, page, table
+from benchmarks.recorded import count_outlined
 from hela_dask.wording import by_axis
 
 __all__ = ["render"]
@@ -155,7 +156,7 @@ def _scaling(found: Found, notes: Found) -> list[str]:
                 str(row["workers"]),
                 f"{row['multiple']} x",
                 by_axis(row["shape"]),
-                str(row["statuses"].get("ok", 0)),
+                str(count_outlined(row["statuses"])),
                 str(sum(row["tasks"].values())),
                 number(seconds, 0),
                 number(seconds * row["workers"] / row["voxels"] * 1e6, 3),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hela_dask.running.provenance import read_run
 from hela_dask.wording import by_axis
 
-__all__ = ["describe", "seconds_of", "task_rows"]
+__all__ = ["count_outlined", "describe", "seconds_of", "task_rows"]
+
+_NOT_OUTLINED = ("chain_too_short", "failed", "no_resin", "not_selected")
 
 
 def task_rows(run: Path) -> dict[str, list[dict[str, Any]]]:
@@ -32,6 +35,11 @@ def task_rows(run: Path) -> dict[str, list[dict[str, Any]]]:
     if not found:
         raise SystemExit(f"{run} holds no timed task: give the folder of a finished run")
     return {stage: found[stage] for stage in sorted(found, key=began.__getitem__)}
+
+
+def count_outlined(statuses: Mapping[str, int]) -> int:
+    """How many cells were outlined, from the counts of statuses in ``run.json``."""
+    return sum(number for name, number in statuses.items() if name not in _NOT_OUTLINED)
 
 
 def seconds_of(run: Path) -> dict[str, list[float]]:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 import hela_dask as hd
 from benchmarks import results
 from benchmarks.charts import scaling_chart
-from benchmarks.recorded import task_rows
+from benchmarks.recorded import count_outlined, task_rows
 from hela_dask import store
 from hela_dask.errors import HelaDaskError
 from hela_dask.running.provenance import read_run
@@ -181,7 +181,7 @@ def _tell(multiple: int, row: dict[str, Any]) -> None:
     stages = ", ".join(f"{stage} {value:.1f}" for stage, value in row["seconds"].items())
     print(
         f"{multiple:>3} x, {row['workers']} workers: {by_axis(row['shape'])} voxels, "
-        f"{row['statuses'].get('ok', 0)} cells, "
+        f"{count_outlined(row['statuses'])} cells, "
         f"{seconds_a_megavoxel(row):.3f} worker-s/Mvoxel, peak MiB "
         f"{', '.join(f'{stage} {value:.0f}' for stage, value in row['peak'].items())}; s: {stages}",
         flush=True,

@@ -25,6 +25,7 @@ from hela_dask.regions import Region
 from hela_dask.report.reading import compute
 from hela_dask.running.lookup import FinishedCell, find_cell
 from hela_dask.segment import decide_cell
+from hela_dask.statuses import NO_RESIN
 from hela_dask.storage.files import storage_errors, write_text
 from hela_dask.storage.metadata import local_path
 from hela_dask.volume import voxel_size
@@ -248,7 +249,7 @@ def _outcome(
 ) -> Panel:
     """All lines that the method drew."""
     size = voxel_size(masks["cell"])
-    known = found if masks.attrs["status"] != "no_resin" else {"nucleus": found["nucleus"]}
+    known = found if masks.attrs["status"] != NO_RESIN else {"nucleus": found["nucleus"]}
     areas = [
         f"{name} {plane.sum() * size[1] * size[2] * 1e-6:.1f} µm²"
         for name, plane in known.items()

@@ -11,6 +11,7 @@ from hela_dask.detect import DETECTION_COLUMNS
 from hela_dask.errors import InputError
 from hela_dask.kernels.chains import absorb_pieces, link_detections, part_chains
 from hela_dask.parameters import LinkParameters
+from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED
 from hela_dask.volume import voxel_size
 
 __all__ = ["assign_chains", "label_detections", "link_cells", "of_cells"]
@@ -56,7 +57,8 @@ def link_cells(
     pandas.DataFrame
         One row a chain, by z, y, x of its centre: ``label`` (1, 2, …), ``z``, ``y``, ``x`` (nm),
         ``height`` (nm, mean over its slices), ``n_detections``, ``first_slice``,
-        ``last_slice`` (1-based), ``status`` (``ok`` or ``chain_too_short``), ``reason``, ``flags``.
+        ``last_slice`` (1-based), ``status`` (``detected`` or ``chain_too_short``), ``reason``,
+        ``flags``.
         The centre is one of the cell's own detections, so it lies in its tissue however bent it
         is: of those in the cell's thickest part, the one nearest to the middle of the chain.
 
@@ -81,7 +83,7 @@ def link_cells(
     cells["last_slice"] = groups["slice"].max().to_numpy()
     depth = volume.sizes["z"] * voxel_size(volume)[0]
     cells["reason"] = _reasons(rows, tallest["disc"].sum().to_numpy(), depth, parameters)
-    cells["status"] = np.where(cells["reason"] == "", "ok", "chain_too_short")
+    cells["status"] = np.where(cells["reason"] == "", DETECTED, CHAIN_TOO_SHORT)
     cells["flags"] = ""
     cells = cells.sort_values(["z", "y", "x"], ignore_index=True)
     cells.insert(0, "label", np.arange(1, len(cells) + 1))
@@ -126,7 +128,7 @@ def of_cells(detections: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """
     if "label" not in detections:
         return detections
-    real = cells.loc[cells["status"] != "chain_too_short", "label"]
+    real = cells.loc[cells["status"] != CHAIN_TOO_SHORT, "label"]
     rows = detections[detections["label"].isin(real)].copy()
     rows["rank"] = rows.groupby("slice")["rank"].rank(method="first").astype(np.int64)
     return rows

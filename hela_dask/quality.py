@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.kernels.quality import FACES, beside, face_areas, surface_profile
+from hela_dask.kernels.quality import beside, face_areas, surface_profile
 from hela_dask.parameters import QualityParameters
 
 __all__ = [
@@ -86,7 +86,6 @@ def measure_quality(
     parameters: QualityParameters,
     *,
     ends: Collection[str] = (),
-    clipped: bool = False,
 ) -> dict[str, Any]:
     """Measure the masks of one cell.
 
@@ -101,8 +100,6 @@ def measure_quality(
         Knobs of the stage; only those in ``measuring`` matter here.
     ends
         Which of :data:`~hela_dask.kernels.quality.FACES` of the window are the volume's own.
-    clipped
-        Whether the window would reach beyond the volume.
 
     Returns
     -------
@@ -122,7 +119,7 @@ def measure_quality(
             For each slice of the window, the share of nucleus or cell (the larger) that wavers
             or slopes away, a list.
         ``reasons``
-            What the window's sides and the volume's ends cut, a list of clauses.
+            What the window's sides cut off, a list of clauses.
         ``flags``
             ``nucleus_cut``, ``larger_than_window``, both or none, a list.
 
@@ -137,13 +134,8 @@ def measure_quality(
     }
     cut = [name for name, area in face_areas(nucleus, voxel).items() if area > 0 and name in ends]
     reasons = []
-    if cut:
-        reasons.append(f"the volume ends in the nucleus ({', '.join(cut)})")
     if reached:
         reasons.append(f"the cell goes on beyond its window ({', '.join(reached)})")
-    if clipped:
-        sides = [name for name in FACES if name in ends]
-        reasons.append(f"the window is cut off by the volume ({', '.join(sides) or 'a side'})")
     return {
         "nucleus_jitter": inner.jitter,
         "cell_jitter": outer.jitter,

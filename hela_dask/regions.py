@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hela_dask.errors import ExistsError, InputError
 from hela_dask.kernels.quality import FACES
 from hela_dask.parameters import RegionParameters
+from hela_dask.statuses import DETECTED
 from hela_dask.storage.files import remove_folder, storage_errors, write_json
 from hela_dask.volume import voxel_size
 
@@ -46,7 +47,7 @@ class Region:
     box : tuple of (float, float)
         First and last edge of the window in z, in y and in x, nm, on edges of voxels.
     status, reason : str
-        As in the cells table; the reason is empty when the status is ``ok``.
+        As in the table of cells that the regions are made of.
     touches_first_slice, touches_last_slice, touches_side : bool
         Whether the cell is, as far as its detections say, cut by an end or a side of the volume.
     window_clipped : bool
@@ -59,7 +60,7 @@ class Region:
     label: int
     centre: tuple[float, float, float]
     box: tuple[Interval, Interval, Interval]
-    status: str = "ok"
+    status: str = DETECTED
     reason: str = ""
     touches_first_slice: bool = False
     touches_last_slice: bool = False
@@ -94,9 +95,9 @@ def cell_regions(
 
     20 x 20 x 15 µm around the centre, more where the cell itself is larger (``room`` heights on
     each side, and ``cap`` beyond the chain's ends), so that it stays in the middle; cut off where
-    the volume ends. A centre closer to a side of the plane than ``margin``, or than its own
-    height if that is less, gets the status ``too_close_to_edge``; its region is made all the same,
-    but no larger than ``cut_room`` and ``cap`` ask for: only a part of the cell is there.
+    the volume ends. The region of a centre closer to a side of the plane than ``margin``, or than
+    its own height if that is less, is no larger than ``cut_room`` and ``cap`` ask for: only a part
+    of the cell is in the volume.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def _region(
         )
     start = edges[0][0] + (cell.first_slice - 1) * size[0]
     stop = edges[0][0] + cell.last_slice * size[0]
-    side, distance = _nearest_side(centre, edges)
+    distance = _side_distance(centre, edges)
     margin = min(parameters.margin, _CUT * cell.height)
     room = parameters.room * cell.height
     if distance < margin and math.isfinite(room):
@@ -154,17 +155,12 @@ def _region(
         deep = (centre[0] - reach, centre[0] + reach)
     wanted = [deep, *((place - width, place + width) for place in centre[1:])]
     boxes = [_snap(*pair) for pair in zip(wanted, edges, size, strict=True)]
-    status, reason = str(cell.status), str(cell.reason)
-    if distance < margin:
-        note = f"centre {_um(distance)} µm from the {side}, less than {_um(margin)} µm"
-        status = "too_close_to_edge" if status == "ok" else status
-        reason = f"{reason}; {note}" if reason else note
     return Region(
         label=int(cell.label),
         centre=centre,
         box=(boxes[0], boxes[1], boxes[2]),
-        status=status,
-        reason=reason,
+        status=str(cell.status),
+        reason=str(cell.reason),
         touches_first_slice=bool(start - edges[0][0] < parameters.cap),
         touches_last_slice=bool(edges[0][1] - stop < parameters.cap),
         touches_side=bool(distance < _CUT * cell.height),
@@ -177,7 +173,7 @@ def _region(
 
 
 def with_regions(cells: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame:
-    """The cells table with the box, the status and the touches of each cell's region.
+    """The cells table with the box and the touches of each cell's region.
 
     Parameters
     ----------
@@ -191,7 +187,7 @@ def with_regions(cells: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame
     pandas.DataFrame
         A copy with ``box_z0`` to ``box_x1`` (nm), ``touches_first_slice``,
         ``touches_last_slice``, ``touches_side``, ``window_clipped`` and ``complete`` (touches
-        nothing) added, ``status`` and ``reason`` replaced.
+        nothing) added, as far as the detections show them.
 
     Raises
     ------
@@ -205,8 +201,6 @@ def with_regions(cells: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame
         for end in (0, 1):
             column = [region.box[axis][end] for region in regions]
             table[f"box_{name}{end}"] = np.array(column, dtype=float)
-    for name in ("status", "reason"):
-        table[name] = pd.Series([getattr(r, name) for r in regions], index=table.index, dtype=str)
     touches = ["touches_first_slice", "touches_last_slice", "touches_side"]
     for name in [*touches, "window_clipped"]:
         table[name] = np.array([getattr(region, name) for region in regions], dtype=bool)
@@ -359,17 +353,10 @@ def _ends(boxes: list[Interval], edges: list[Interval], size: tuple[float, ...])
     return tuple(name for name, own in zip(FACES, reached, strict=True) if own)
 
 
-def _nearest_side(centre: tuple[float, float, float], edges: list[Interval]) -> tuple[str, float]:
-    """Name and distance (nm) of the side of the plane that is nearest to a centre."""
-    sides = {
-        "top": centre[1] - edges[1][0],
-        "bottom": edges[1][1] - centre[1],
-        "left": centre[2] - edges[2][0],
-        "right": edges[2][1] - centre[2],
-    }
-    nearest = min(sides, key=lambda name: sides[name])
-    return nearest, sides[nearest]
-
-
-def _um(length: float) -> str:
-    return f"{length / 1000:.2f}"
+def _side_distance(centre: tuple[float, float, float], edges: list[Interval]) -> float:
+    """Distance (nm) of a centre from the nearest side of the plane."""
+    return min(
+        abs(place - edge)
+        for place, pair in zip(centre[1:], edges[1:], strict=True)
+        for edge in pair
+    )

@@ -22,6 +22,7 @@ from hela_dask.parameters import (
 )
 from hela_dask.quality import NUMBERS, judge, measure_quality
 from hela_dask.refine import Decided, Outline, volume_refiner
+from hela_dask.statuses import NO_RESIN
 from hela_dask.volume import voxel_size, working_factors, working_volume
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _refined(
     method: str,
 ) -> xr.Dataset:
     """The masks on the pixels of the image, some slices at a time."""
-    known = decided.attrs["status"] != "no_resin"
+    known = decided.attrs["status"] != NO_RESIN
     masks = {name: np.empty(image.shape, dtype=bool) for name in _MASKS}
     for z0 in range(0, image.shape[0], _SLAB):
         part = slice(z0, z0 + _SLAB)
@@ -274,7 +275,7 @@ def _said(
     parameters: QualityParameters,
 ) -> dict[str, Any]:
     """Status, reason, flags, confidence and what it is made of."""
-    known = masks.status != "no_resin"  # else the cell is its nucleus, for want of better
+    known = masks.status != NO_RESIN  # else the cell is its nucleus, for want of better
     cell = masks.cell if known else np.zeros_like(masks.cell)
     found = measure_quality(
         masks.nucleus,
@@ -283,7 +284,6 @@ def _said(
         voxel,
         parameters,
         ends=region.ends,
-        clipped=region.window_clipped,
     )
     confidence, doubts = judge(found, parameters, flags=masks.flags)
     reasons = [text for text in (masks.reason, *found["reasons"]) if text]

@@ -103,10 +103,10 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         nucleus = ndimage.binary_erosion(cell, iterations=4)
         masks = {"nucleus": nucleus, "cell": cell, "background": background, "outline": nucleus}
         masks["envelope"] = ndimage.binary_dilation(nucleus) & ~nucleus
-        status = "ok" if nucleus.any() else "no_nucleus"
+        flags = "" if nucleus.any() else "no_nucleus"
         return xr.Dataset(
             {name: (("z", "y", "x"), mask) for name, mask in masks.items()},
-            attrs={"label": region.label, "status": status, "reason": "", "flags": ""},
+            attrs={"label": region.label, "status": "segmented", "reason": "", "flags": flags},
         )
 
     for module in ("running.stages", "detect"):

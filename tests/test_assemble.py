@@ -206,8 +206,10 @@ def test_colours_are_distinct_and_stay() -> None:
 
 
 def test_properties_are_one_plain_row_a_cell() -> None:
-    cells = pd.DataFrame({"label": [4, 9], "status": ["ok", "failed"], "volume": [1.5, np.nan]})
+    cells = pd.DataFrame(
+        {"label": [4, 9], "status": ["segmented", "failed"], "volume": [1.5, np.nan]}
+    )
     assert label_properties(cells, ["status", "volume", "other"]) == [
-        {"label-value": 4, "status": "ok", "volume": 1.5},
+        {"label-value": 4, "status": "segmented", "volume": 1.5},
         {"label-value": 9, "status": "failed", "volume": None},
     ]

@@ -172,7 +172,7 @@ def scaled(multiple: int, workers_: int, peak: float, seconds: float) -> dict[st
         "workers": workers_,
         "shape": [10, 100, 100],
         "voxels": multiple * 100_000,
-        "statuses": {"ok": 2 * multiple},
+        "statuses": {"segmented": multiple, "cut_by_volume": multiple, "failed": 1},
         "tasks": {"segment": 2 * multiple},
         "peak": {"segment": peak, "assemble": 10.0},
         "seconds": {"segment": seconds, "all": 1e9},
@@ -246,7 +246,7 @@ def test_the_full_volume_comes_first(run: Path) -> None:
     section = {
         "source": "a volume",
         "shape": [518, 8192, 8192],
-        "statuses": {"ok": 25},
+        "statuses": {"segmented": 25},
         "dask": {"workers": 2},
         "wall": 3600.0,
         "stages": stages_,

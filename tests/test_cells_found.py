@@ -90,7 +90,7 @@ def test_a_whole_real_slice(real_data: Path) -> None:
     background = classes == 4
     volume = make_volume(background[None], (50.0, 40.0, 40.0))
     cells = link_cells(detect_cells(volume), volume)
-    found = cells[cells["status"] == "ok"].sort_values("height", ascending=False)
+    found = cells[cells["status"] != "chain_too_short"].sort_values("height", ascending=False)
     places = found[["y", "x"]].to_numpy()
     heights = found["height"].to_numpy()
     assert 25 <= len(found) <= 30

@@ -77,7 +77,7 @@ def volume(tmp_path_factory: pytest.TempPathFactory, here: Any) -> Path:
             client=here,
             progress=False,
         )
-    assert result.cells["status"].tolist() == ["ok", "not_selected"]
+    assert result.cells["status"].tolist() == ["segmented", "not_selected"]
     return path
 
 

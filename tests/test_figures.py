@@ -135,7 +135,7 @@ def chains() -> tuple[pd.DataFrame, pd.DataFrame]:
             "x": [5000.0, 15_000],
             "first_slice": [1, 1],
             "last_slice": [50, 10],
-            "status": ["ok", "chain_too_short"],
+            "status": ["segmented", "chain_too_short"],
         }
     )
     return detections, cells

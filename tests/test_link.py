@@ -46,7 +46,7 @@ def test_two_straight_cells() -> None:
     assert cells["z"].tolist() == [4000.0, 4000.0]
     assert cells["n_detections"].tolist() == [10, 10]
     assert (cells["first_slice"].tolist(), cells["last_slice"].tolist()) == ([1, 1], [10, 10])
-    assert cells["status"].tolist() == ["ok", "ok"]
+    assert cells["status"].tolist() == ["detected", "detected"]
     assert cells["reason"].tolist() == ["", ""]
 
 
@@ -82,7 +82,7 @@ def test_a_chain_that_is_too_short_is_a_row_that_says_why() -> None:
     low = [(z, 10.0, 30.0) for z in range(1, 4)]
     detections = pd.concat([table(*high), table(*low, height=1000.0)])
     cells = link_cells(detections, volume(30)).sort_values("x")
-    assert cells["status"].tolist() == ["ok", "chain_too_short"]  # eight slices of 1 µm
+    assert cells["status"].tolist() == ["detected", "chain_too_short"]  # eight slices of 1 µm
     assert cells["reason"].tolist()[1] == (
         "spans 3.0 µm in 3 analysed slices, less than 7.5 µm, and its discs hold 9 µm³, under 40"
     )
@@ -98,10 +98,10 @@ def test_a_cell_low_in_every_slice_is_one_by_its_length_and_debris_is_not() -> N
         ]
     )
     cells = link_cells(detections, volume(30)).sort_values(["y", "x"])
-    assert cells["status"].tolist() == ["ok", "ok", "ok", "chain_too_short"]
+    assert cells["status"].tolist() == ["detected", "detected", "detected", "chain_too_short"]
     published = LinkParameters(smallest_cell=1e9)
     cells = link_cells(detections, volume(30), published).sort_values(["y", "x"])
-    assert cells["status"].tolist() == ["ok", *["chain_too_short"] * 3]
+    assert cells["status"].tolist() == ["detected", *["chain_too_short"] * 3]
     assert "15 analysed slices, but low in most of them" in cells["reason"].iloc[1]
 
 
@@ -125,13 +125,13 @@ def test_cells_on_top_of_each_other_are_two() -> None:
     detections["height"] = [2000.0, 4000, 5000, 5500, 5000, 4000, 2500] * 2
     cells = link_cells(detections, volume(14))
     assert cells["n_detections"].tolist() == [7, 7]
-    assert cells["status"].tolist() == ["ok", "ok"]
+    assert cells["status"].tolist() == ["detected", "detected"]
 
 
 def test_in_a_thin_volume_half_the_depth_is_enough() -> None:
     rows = [(z, 10.0, 10.0) for z in range(1, 4)]
     thin = table(*rows, height=900.0)
-    assert link_cells(thin, volume(6))["status"].tolist() == ["ok"]
+    assert link_cells(thin, volume(6))["status"].tolist() == ["detected"]
     assert link_cells(thin, volume(7))["status"].tolist() == ["chain_too_short"]
 
 
@@ -141,7 +141,7 @@ def test_one_slice_links_each_detection_to_itself() -> None:
     for count in (1, 15):  # the only slice; the only analysed one of a thin volume
         thin = make_volume(np.repeat(~tissue[None], count, axis=0))
         cells = link_cells(detect_cells(thin), thin)
-        assert cells["status"].tolist() == ["ok", "ok"]
+        assert cells["status"].tolist() == ["detected", "detected"]
         assert cells["n_detections"].tolist() == [count, count]
 
 

@@ -50,18 +50,15 @@ def test_a_cell_without_fault_has_full_confidence() -> None:
 
 def test_a_cell_larger_than_its_window_says_so() -> None:
     found = measure_quality(*boxes(), VOXEL, P, ends=("first slice",))
-    assert found["reasons"] == [
-        "the volume ends in the nucleus (first slice)",
-        "the cell goes on beyond its window (last slice)",
-    ]
+    assert found["reasons"] == ["the cell goes on beyond its window (last slice)"]
     assert found["flags"] == ["nucleus_cut", "larger_than_window"]
     assert found["beyond_window"] == pytest.approx(1.0)
     assert judge(found, P)[0] == pytest.approx(1 / (1 + (1 / P.window / 3) ** 2))
 
 
-def test_a_window_that_the_volume_cuts_off_is_a_reason_and_no_doubt() -> None:
-    found = measure_quality(*boxes(), VOXEL, P, ends=("first slice", "last slice"), clipped=True)
-    assert found["reasons"][-1] == "the window is cut off by the volume (first slice, last slice)"
+def test_what_the_volume_cuts_is_a_flag_without_a_reason_and_no_doubt() -> None:
+    found = measure_quality(*boxes(), VOXEL, P, ends=("first slice", "last slice"))
+    assert (found["reasons"], found["flags"]) == ([], ["nucleus_cut"])
     assert judge(found, P) == (1.0, [])
 
 
@@ -167,7 +164,7 @@ def surroundings(truth: Truth, labels: list[int]) -> pd.DataFrame:
             {
                 **{"label": label, "z": z, "y": y, "x": x, "height": 2000.0},
                 **{"first_slice": held[0] + 1, "last_slice": held[-1] + 1},
-                **{"status": "ok", "reason": ""},
+                **{"status": "detected", "reason": ""},
             }
         )
     return pd.DataFrame(rows)
@@ -226,7 +223,7 @@ def one_cell() -> xr.Dataset:
         {
             **{"label": [3], "z": [middle[0]], "y": [middle[1]], "x": [middle[2]]},
             **{"height": [2000.0], "first_slice": [1], "last_slice": [20]},
-            **{"status": ["ok"], "reason": [""]},
+            **{"status": ["detected"], "reason": [""]},
         }
     )
     volume = make_volume(drawing.image, drawing.voxel)

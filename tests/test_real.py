@@ -33,7 +33,7 @@ def test_nine_mirrored_cells_are_found_once_each(real_data: Path) -> None:
     # Every 20th slice, 1 µm apart, is what detection looks at anyway.
     volume = make_volume(mirrored(stack[10::20]), (1000.0, 40.0, 40.0), chunks=(1, -1, -1))
     cells = link_cells(detect_cells(volume), volume)
-    found = cells[cells.status == "ok"]
+    found = cells[cells.status == "detected"]
     for y in range(3):
         for x in range(3):
             away = np.hypot(found.y - (y * TILE + MIDDLE), found.x - (x * TILE + MIDDLE))
@@ -47,11 +47,11 @@ def test_a_slice_of_full_resolution_has_its_nucleus_in_one_piece(
     plane = tifffile.imread(real_data / "roi6005" / f"{name}.tif")
     volume = make_volume(plane[None], (50.0, 10.0, 10.0), chunks=(1, -1, -1))
     cells = link_cells(detect_cells(volume), volume)
-    regions = cell_regions(cells[cells.status == "ok"], volume)
+    regions = cell_regions(cells[cells.status == "detected"], volume)
     assert len(regions) >= 1
     central = min(regions, key=lambda region: abs(region.centre[2] - 10_000))
     masks = segment_cell(volume, central)
-    assert masks.attrs["status"] == "ok"
+    assert masks.attrs["status"] == "segmented"
     nucleus, cell = (float(masks[part].sum()) * 1e-4 for part in ("nucleus", "cell"))
     assert 52 < nucleus < 62
     assert 135 < cell < 150

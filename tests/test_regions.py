@@ -18,7 +18,7 @@ from hela_dask.detect import detect_cells
 from hela_dask.errors import ExistsError, InputError
 from hela_dask.link import link_cells
 from hela_dask.parameters import RegionParameters
-from hela_dask.regions import cell_regions, save_regions, with_regions
+from hela_dask.regions import Region, cell_regions, save_regions, with_regions
 from tests.volumes import make_volume
 
 
@@ -40,7 +40,7 @@ def cell(**values: Any) -> pd.DataFrame:
         "n_detections": 10,
         "first_slice": 221,
         "last_slice": 380,
-        "status": "ok",
+        "status": "detected",
         "reason": "",
         "flags": "",
     }
@@ -52,7 +52,7 @@ def test_the_published_window() -> None:
     assert region.box == ((7_500, 22_500), (20_000, 40_000), (20_000, 40_000))
     assert region.slices(large_volume()) == (slice(150, 450), slice(500, 1000), slice(500, 1000))
     assert region.slices(large_volume(10.0))[1:] == (slice(2000, 4000), slice(2000, 4000))
-    assert (region.status, region.reason) == ("ok", "")
+    assert (region.status, region.reason) == ("detected", "")
     assert not (region.touches_first_slice or region.touches_last_slice or region.touches_side)
     assert not region.window_clipped
 
@@ -67,7 +67,7 @@ def test_windows_end_on_edges_of_voxels_and_at_the_volume() -> None:
     assert region.box[1] == (0, 18_040)  # up to 18,013, and whole pixels of 40
     assert region.box[2] == (20_000, 40_040)
     assert region.window_clipped
-    assert region.status == "ok"
+    assert not region.touches_side
 
 
 def test_boxes_move_with_the_volume() -> None:
@@ -80,37 +80,42 @@ def test_boxes_move_with_the_volume() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "side"),
-    [((4_000, 30_000), "top"), ((56_000, 30_000), "bottom"), ((30_000, 4_000), "left"),
-     ((30_000, 56_000), "right")],
+    ("place", "end"),
+    [((4_000, 30_000), "lowest y"), ((56_000, 30_000), "highest y"), ((30_000, 4_000), "lowest x"),
+     ((30_000, 56_000), "highest x")],
 )  # fmt: skip
-def test_a_centre_too_close_to_a_side_says_so_in_numbers(
-    place: tuple[float, float], side: str
+def test_a_centre_close_to_a_side_touches_it_and_is_detected_all_the_same(
+    place: tuple[float, float], end: str
 ) -> None:
     (region,) = cell_regions(cell(y=float(place[0]), x=float(place[1])), large_volume())
-    assert region.status == "too_close_to_edge"
-    assert region.reason == f"centre 4.00 µm from the {side}, less than 4.40 µm"
+    assert (region.status, region.reason) == ("detected", "")
     assert region.touches_side
     assert region.window_clipped
+    assert end in region.ends
     z, y, x = region.slices(large_volume())
     assert min(part.stop - part.start for part in (z, y, x)) > 0
 
 
-def test_the_margin_is_the_smaller_of_five_micrometres_and_the_height() -> None:
+def width(region: Region) -> float:
+    """Extent of a window in x, nm."""
+    return region.box[2][1] - region.box[2][0]
+
+
+def test_the_window_of_a_cut_cell_is_smaller_within_the_margin_or_the_height() -> None:
     near = large_volume()
-    assert cell_regions(cell(y=4_500.0), near)[0].status == "ok"
-    assert cell_regions(cell(y=4_900.0, height=9_000.0), near)[0].status == "too_close_to_edge"
+    assert width(cell_regions(cell(y=4_500.0, height=3_000.0), near)[0]) == 20_000
+    assert width(cell_regions(cell(y=3_200.0, height=3_000.0), near)[0]) == 18_000
     wide = cell_regions(cell(y=5_100.0, height=9_000.0), near)[0]
-    assert (wide.status, wide.touches_side) == ("ok", True)
+    assert (width(wide), wide.touches_side) == (39_600, True)
     strict = RegionParameters(margin=1_000.0)
-    assert cell_regions(cell(y=4_000.0), near, strict)[0].status == "ok"
+    assert width(cell_regions(cell(y=3_200.0, height=3_000.0), near, strict)[0]) == 20_000
 
 
-def test_a_short_chain_stays_one_and_both_reasons_are_kept() -> None:
+def test_a_short_chain_keeps_its_status_and_reason() -> None:
     cells = cell(y=4_000.0, status="chain_too_short", reason="spans 1.0 µm")
     (region,) = cell_regions(cells, large_volume())
-    assert region.status == "chain_too_short"
-    assert region.reason == "spans 1.0 µm; centre 4.00 µm from the top, less than 4.40 µm"
+    assert (region.status, region.reason) == ("chain_too_short", "spans 1.0 µm")
+    assert region.touches_side
 
 
 def test_the_first_and_the_last_slices_cut_cells() -> None:
@@ -125,7 +130,8 @@ def test_the_table_gets_boxes_and_touches() -> None:
     cells = pd.concat([cell(), cell(label=2, y=4_000.0)], ignore_index=True)
     regions = cell_regions(cells, large_volume())
     table = with_regions(cells, regions)
-    assert table["status"].tolist() == ["ok", "too_close_to_edge"]
+    assert table["status"].tolist() == ["detected", "detected"]
+    assert table["touches_side"].tolist() == [False, True]
     assert table["complete"].tolist() == [True, False]
     assert table["window_clipped"].tolist() == [False, True]
     assert [table[f"box_{end}"].iloc[0] for end in ("z0", "y1", "x0")] == [7_500, 40_000, 20_000]
@@ -213,20 +219,21 @@ def test_the_real_cell_is_one_chain_and_its_neighbours_are_rows(real_data: Path)
     detections = detect_cells(volume)
     cells = link_cells(detections, volume)
     table = with_regions(cells, cell_regions(cells, volume))
-    central = table[table["status"] == "ok"]
+    found = table[table["status"] == "detected"]
+    central = found[~found["touches_side"]]
     assert len(central) == 1
     assert abs(central["y"].item() - 10_000) < 1_500
     assert abs(central["x"].item() - 10_000) < 1_500
     assert central["n_detections"].item() >= 13  # of 15 analysed slices
     assert central["touches_first_slice"].item()
     assert central["touches_last_slice"].item()
-    others = table[table["status"] != "ok"]
-    assert set(others["status"]) <= {"chain_too_short", "too_close_to_edge"}
-    assert others["reason"].str.len().min() > 0
+    short = table[table["status"] != "detected"]
+    assert set(short["status"]) <= {"chain_too_short"}
+    assert short["reason"].str.len().min() > 0
     # Thirteen neighbours that the sides cut were counted by eye, each is one chain.
-    cut = others[others["status"] == "too_close_to_edge"]
+    cut = found[found["touches_side"]]
     assert 11 <= len(cut) <= 15
-    assert cut["touches_side"].all() and cut["n_detections"].min() >= 2
+    assert cut["n_detections"].min() >= 2
     z, y, x = (cut[["z", "y", "x"]].to_numpy() / (50, 40, 40)).astype(int).T
     assert grey[z, y, x].max() < 190  # the resin's mode is over 200
 

@@ -87,7 +87,7 @@ def make_run(folder: Path) -> Path:
             "height": [2000.0, 900.0],
             "first_slice": [2, 1],
             "last_slice": [5, 6],
-            "status": ["ok", "failed"],
+            "status": ["cut_by_volume", "failed"],
             "reason": ["", "ValueError: <script>alert(1)</script> & more"],
             "flags": ["no_protrusions", ""],
             "touches_first_slice": [True, True],
@@ -253,7 +253,7 @@ def test_no_text_of_a_run_reaches_the_page_unescaped(
         },
     )
     cells = pd.read_parquet(run / "cells.parquet")
-    for name in ("status", "reason", "flags"):
+    for name in ("reason", "flags"):  # an unknown status is refused
         cells[name] = HOSTILE
     cells["confidence"], cells["doubtful_slices"] = 0.5, HOSTILE
     store.write_table(run / "cells", cells)
@@ -361,8 +361,8 @@ def test_the_most_doubtful_cell_comes_first_and_flags_are_explained(
     shown = Page(text).text
     rows = re.findall(r'<tr><td class="" data-v="(\d+)', text)
     assert rows == ["6", "5", "4", "9", "6", "5"]  # all cells, then those with numbers
-    assert re.search(r'data-v="0\.12"><span class="badge failed">0\.12</span>', text)
-    assert '<span class="badge ok">0.91' in text
+    assert re.search(r'data-v="0\.12"><span class="badge poor">0\.12</span>', text)
+    assert '<span class="badge good">0.91' in text
     assert "much of the membrane has no resin beside it" in shown
     assert "it may be dividing" in shown
     assert "the one nearest its centre is outlined; little resin" in shown

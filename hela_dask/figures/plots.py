@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 
 from hela_dask.figures.canvas import CHAINS, DPI, new_figure, save
+from hela_dask.statuses import CHAIN_TOO_SHORT
 
 __all__ = ["draw_chains", "draw_curves", "draw_matching"]
 
@@ -45,7 +46,7 @@ def draw_chains(
         its height away in the plane.
     cells : pandas.DataFrame
         ``label``, ``z``, ``y``, ``x`` (nm), ``first_slice``, ``last_slice`` and ``status``;
-        ``ok`` ones are coloured, the others grey and dashed.
+        those too short to be a cell (``chain_too_short``) are grey and dashed.
     extent : (z, y, x) in nm
         Size of the volume.
     path : path of a PNG or JPEG
@@ -68,7 +69,7 @@ def draw_chains(
         chain = detections[owner == row["label"]].sort_values("slice")
         if not len(chain):
             continue
-        fine = row["status"] == "ok"
+        fine = row["status"] != CHAIN_TOO_SHORT
         colour = CHAINS[good % len(CHAINS)] if fine else GREY
         good += fine
         x, y, z = (chain[axis].to_numpy(float) / 1000 for axis in "xyz")

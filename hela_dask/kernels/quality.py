@@ -21,7 +21,7 @@ __all__ = ["FACES", "Profile", "beside", "face_areas", "surface_profile"]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-FACES = ("first slice", "last slice", "top", "bottom", "left", "right")
+FACES = ("first slice", "last slice", "lowest y", "highest y", "lowest x", "highest x")
 """Of a window or a volume: the ends of z, of y and of x."""
 
 # Mean over all directions of the length of a line over that of the pixel edges along it.

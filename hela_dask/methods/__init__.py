@@ -14,6 +14,7 @@ from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters
+from hela_dask.statuses import SEGMENTED
 
 if TYPE_CHECKING:
     from hela_dask.unet.card import Card
@@ -23,7 +24,7 @@ __all__ = [
     "CLASSICAL",
     "DEFAULT_METHOD",
     "METHODS",
-    "NO_RESIN",
+    "NO_RESIN_SEEN",
     "Masks",
     "Method",
     "Trace",
@@ -32,7 +33,7 @@ __all__ = [
     "load_network",
 ]
 
-NO_RESIN = "no resin is visible in the region, so the cell cannot be told from its neighbours"
+NO_RESIN_SEEN = "no resin is visible in the region, so the cell's outline cannot be found"
 """Why a cell has the status ``no_resin``."""
 
 _TRAIN_HYBRID = "hela-dask train STORE LABELS --model hybrid --out MODEL"
@@ -56,9 +57,10 @@ class Masks:
     envelope : ndarray of bool, (z, y, x)
         The nuclear envelope: in the cell, outside the nucleus.
     status, reason : str
-        As in the cells table: ``ok``, ``no_nucleus`` or ``no_resin``, and why.
+        As in the cells table: ``segmented`` or ``no_resin``. The reason says why something is
+        missing: the cell, its nucleus (flag ``no_nucleus``) or a second nucleus.
     flags : tuple of str
-        What a user should look at.
+        Keys of :data:`hela_dask.quality.EXPLANATIONS`.
     outline : ndarray of bool, (z, y, x), or None
         The nucleus up to the middle of its envelope, which is what is refined where the image's
         own pixels are smaller; None: the nucleus itself.
@@ -67,7 +69,7 @@ class Masks:
     nucleus: NDArray[np.bool_]
     cell: NDArray[np.bool_]
     envelope: NDArray[np.bool_]
-    status: str = "ok"
+    status: str = SEGMENTED
     reason: str = ""
     flags: tuple[str, ...] = ()
     outline: NDArray[np.bool_] | None = None

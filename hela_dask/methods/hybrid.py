@@ -14,10 +14,11 @@ from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.hybrid import NucleusSteps, nucleus_plane, preprocess_plane
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.kernels.nucleus import envelope_ring
-from hela_dask.methods import NO_RESIN, Masks, load_network
+from hela_dask.methods import NO_RESIN_SEEN, Masks, load_network
 from hela_dask.methods.slices import blank
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import HybridParameters, Parameters
+from hela_dask.statuses import NO_RESIN
 from hela_dask.unet.inference import predict_block
 
 __all__ = ["CELL", "hybrid"]
@@ -54,14 +55,19 @@ def hybrid(
         nucleus = _nuclei(image, np.ones_like(background), voxel, p, trace, centre[1:])
         ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
         return Masks(
-            nucleus, nucleus.copy(), ring, "no_resin", NO_RESIN, outline=_outline(nucleus, p, voxel)
+            nucleus,
+            nucleus.copy(),
+            ring,
+            NO_RESIN,
+            NO_RESIN_SEEN,
+            outline=_outline(nucleus, p, voxel),
         )
     cell = _cell(image, background, voxel, centre, parameters, trace)
     nucleus = _nuclei(image, cell, voxel, p, trace)
     nucleus &= cell
     if not nucleus.any():
         why = "no piece between edges in the cell has the size, place and shape of a nucleus"
-        return Masks(nucleus, cell, np.zeros_like(nucleus), "no_nucleus", why)
+        return Masks(nucleus, cell, np.zeros_like(nucleus), reason=why, flags=("no_nucleus",))
     ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
     return Masks(nucleus, cell, ring, outline=_outline(nucleus, p, voxel))
 

@@ -22,13 +22,14 @@ from hela_dask.kernels.nucleus import (
     smoothest_spot,
     start_nucleus,
 )
-from hela_dask.methods import NO_RESIN, Masks
+from hela_dask.methods import NO_RESIN_SEEN, Masks
 from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.cells import own_piece, segment_slices
 from hela_dask.methods.membranes import Membranes
 from hela_dask.methods.slices import blank, disc_around, nearest_shown, odd, outwards
 from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters, PropagateParameters
+from hela_dask.statuses import NO_RESIN
 
 __all__ = ["propagate"]
 
@@ -57,8 +58,8 @@ def propagate(
             nucleus,
             nucleus.copy(),
             np.zeros_like(nucleus),
-            "no_resin",
             NO_RESIN,
+            NO_RESIN_SEEN,
             outline=outline,
         )
     cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
@@ -68,9 +69,9 @@ def propagate(
             nucleus,
             cell,
             np.zeros_like(nucleus),
-            "no_nucleus",
-            f"no smooth piece of {p.smallest_nucleus:g} µm² within {p.search / 1000:g} µm"
+            reason=f"no smooth piece of {p.smallest_nucleus:g} µm² within {p.search / 1000:g} µm"
             f" of the centre in slice {centre[0] + 1} of the region",
+            flags=("no_nucleus",),
         )
     ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
     return Masks(nucleus, cell, ring, outline=outline)

@@ -25,7 +25,7 @@ from hela_dask.kernels.instances import (
     without_strays,
 )
 from hela_dask.kernels.levels import GreyLevels
-from hela_dask.methods import NO_RESIN, Masks, load_network
+from hela_dask.methods import NO_RESIN_SEEN, Masks, load_network
 from hela_dask.methods.enclosed import enclosed_nucleus
 from hela_dask.methods.slices import blank, odd
 from hela_dask.methods.trace import Trace
@@ -38,6 +38,7 @@ from hela_dask.methods.unet_steps import (
 )
 from hela_dask.methods.volumetric_steps import Shown
 from hela_dask.parameters import Parameters
+from hela_dask.statuses import NO_RESIN, SEGMENTED
 from hela_dask.unet.card import EXTRA
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import Model
@@ -148,13 +149,13 @@ class _Region:
         if own and p.membranes:
             self._settle(nucleus, (nuclei > 0) & (nuclei != own), background, centre[0])
         if not background.any():
-            return self._delivered(nucleus, nucleus.copy(), "no_resin", NO_RESIN)
+            return self._delivered(nucleus, nucleus.copy(), NO_RESIN, NO_RESIN_SEEN)
         if not own:
             why = (
                 f"the network sees no nucleus of {p.smallest_nucleus:g} µm³ within "
                 f"{p.search / 1000:g} µm of the centre"
             )
-            return self._delivered(nucleus, nucleus.copy(), "no_nucleus", why)
+            return self._delivered(nucleus, nucleus.copy(), reason=why, flags=("no_nucleus",))
         cell = self._cell(nucleus, nuclei, own, ~background)
         return self._delivered(nucleus & cell, cell)
 
@@ -225,14 +226,21 @@ class _Region:
             show_partition(trace, tissue[trace.z], parts, cell[trace.z])
         return cell
 
-    def _delivered(self, nucleus: Mask, cell: Mask, status: str = "ok", reason: str = "") -> Masks:
+    def _delivered(
+        self,
+        nucleus: Mask,
+        cell: Mask,
+        status: str = SEGMENTED,
+        reason: str = "",
+        flags: tuple[str, ...] = (),
+    ) -> Masks:
         """With the envelope, and the nucleus up to the middle of it."""
         p = self._p
         envelope = self._is("envelope") & cell & ~nucleus
         outline = np.zeros_like(nucleus)
         for z in np.flatnonzero(nucleus.any(axis=(1, 2))):
             outline[z] = morphology.dilate(nucleus[z], p.envelope, self._voxel[1:]) & cell[z]
-        return Masks(nucleus, cell, envelope, status, reason, outline=outline)
+        return Masks(nucleus, cell, envelope, status, reason, flags, outline)
 
 
 def _greys(image: NDArray[Any], levels: GreyLevels | None) -> tuple[float, float]:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.kernels.nucleus import envelope_ring
-from hela_dask.methods import NO_RESIN, Masks
+from hela_dask.methods import NO_RESIN_SEEN, Masks
 from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.enclosed import enclosed_nucleus
 from hela_dask.methods.slices import nearest_shown
 from hela_dask.methods.trace import Trace
 from hela_dask.methods.volumetric_steps import Shown
 from hela_dask.parameters import Parameters
+from hela_dask.statuses import NO_RESIN
 
 __all__ = ["volumetric"]
 
@@ -45,14 +46,15 @@ def volumetric(
     nucleus, outline = found.nucleus, found.outline
     if not background.any():
         ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
-        return Masks(nucleus, nucleus.copy(), ring, "no_resin", NO_RESIN, outline=outline)
+        return Masks(nucleus, nucleus.copy(), ring, NO_RESIN, NO_RESIN_SEEN, outline=outline)
     cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
     nucleus &= cell
     if not nucleus.any():
-        return Masks(nucleus, cell, np.zeros_like(nucleus), "no_nucleus", found.reason)
+        nothing = np.zeros_like(nucleus)
+        return Masks(nucleus, cell, nothing, reason=found.reason, flags=("no_nucleus",))
     ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
     twins = [cell[tuple(int(at) for at in place)] for place in found.others]
     if any(twins):
         why = f"{sum(twins) + 1} nuclei in one cell; the one nearest its centre is outlined"
-        return Masks(nucleus, cell, ring, "ok", why, ("two_nuclei",), outline)
+        return Masks(nucleus, cell, ring, reason=why, flags=("two_nuclei",), outline=outline)
     return Masks(nucleus, cell, ring, outline=outline)

@@ -105,7 +105,8 @@ class RegionParameters(Stage):
     )
     cap: float = knob(3000.0, "a cell may go on so far beyond its first and last detection, nm")
     margin: float = knob(
-        5000.0, "nearer to a side, centres are too close (or 1.1 heights if less), nm"
+        5000.0,
+        "nearer to a side (or 1.1 heights if less), a centre is of a cut cell, nm",
     )
 
 

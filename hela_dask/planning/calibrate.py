@@ -35,6 +35,7 @@ from hela_dask.planning.needs import BACKGROUND_SLAB
 from hela_dask.planning.sample import Sample
 from hela_dask.refine import Decided, Refiner, Tile, volume_refiner
 from hela_dask.regions import cell_regions
+from hela_dask.statuses import DETECTED
 from hela_dask.storage.slab_writer import slab_tiles
 from hela_dask.volume import open_volume, working_factors
 
@@ -211,7 +212,7 @@ def _windows(sample: Sample, high: float) -> tuple[tuple[int, int, int], ...]:
             "height": sample.places[:, 2],
             "first_slice": max(1, middle + 1 - half),
             "last_slice": min(depth, middle + 1 + half),
-            "status": "ok",
+            "status": DETECTED,
             "reason": "",
         }
     )

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.statuses import check_statuses
 
 __all__ = ["RunFolder", "read_folder"]
 
@@ -72,17 +73,19 @@ def read_folder(path: str | Path) -> RunFolder:
     MissingInputError
         When there is no run folder or no ``run.json`` in it.
     InputError
-        When a file is damaged.
+        When a file is damaged, or of another version.
     """
     path = Path(path)
     if not path.is_dir():
         raise MissingInputError(f"no run folder at {path}")
     if not (path / "run.json").is_file():
         raise MissingInputError(f"{path} is not a run folder: it holds no run.json")
+    cells = _table(path / "cells.parquet")
+    check_statuses(cells, path / "cells.parquet")
     return RunFolder(
         path,
         _json(path / "run.json"),
-        _table(path / "cells.parquet"),
+        cells,
         _table(path / "detections.parquet"),
         _json(path / "scores.json"),
     )

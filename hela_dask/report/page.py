@@ -22,6 +22,7 @@ from hela_dask.report.tables import (
     scores_table,
 )
 from hela_dask.running.scoring import CLASSES
+from hela_dask.statuses import OUTLINED, count_text
 
 __all__ = ["render"]
 
@@ -111,16 +112,14 @@ def _when(text: str) -> str:
 
 def _tiles(folder: RunFolder) -> list[tuple[str, str]]:
     """The figures one looks for first."""
-    cells, done = folder.cells, folder.segmented()
+    cells = folder.cells
     tiles: list[tuple[str, str]] = []
     if "status" in cells:
-        good = int((cells["status"] == "ok").sum())
-        tiles.append((str(good), f"cells segmented of {len(cells)} found"))
-    if "complete" in done and len(done):
-        whole = done[done["complete"].astype(bool) & (done["status"] == "ok")]
-        tiles.append((str(len(whole)), "of them complete: not cut by the volume"))
-        fine = done[done["status"] == "ok"]
-        basis, rows = ("of complete cells", whole) if len(whole) else ("of cut cells", fine)
+        outlined = cells[cells["status"].isin(OUTLINED)]
+        whole, cut = (outlined[outlined["status"] == name] for name in OUTLINED)
+        tiles.append((str(len(outlined)), f"cells outlined of {len(cells)} found"))
+        tiles.append((f"{len(whole)} + {len(cut)}", "whole + cut by the volume"))
+        basis, rows = ("of whole cells", whole) if len(whole) else ("inside, of cut cells", cut)
         for part in ("nucleus", "cell"):
             volume = rows.get(f"{part}_volume", pd.Series(dtype=float)).dropna()
             if len(volume):
@@ -177,23 +176,15 @@ def _scores(folder: RunFolder) -> dict[str, Any]:
 
 
 def _cells(cells: pd.DataFrame) -> dict[str, Any]:
-    """How many cells there are of each status, their table, and what their confidence is from."""
+    """How many cells were outlined, their table, and what their confidence is from."""
     if cells.empty:
         return {}
-    counts = cells["status"].value_counts()
     return {
-        "badges": [
-            (str(status), f"{number} {spoken(str(status))}") for status, number in counts.items()
-        ],
+        "counts": f"{count_text(cells)}.",
         "table": cells_table(cells),
         "flags": flags_rows(cells),
         "quality": quality_table(cells),
     }
-
-
-def spoken(status: str) -> str:
-    """A status as words."""
-    return status.replace("_", " ")
 
 
 def _facts(folder: RunFolder) -> list[tuple[str, str]]:

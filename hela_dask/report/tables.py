@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hela_dask.quality import EXPLANATIONS
+from hela_dask.statuses import STATUSES, status_text
 
 __all__ = [
     "Cell",
@@ -103,7 +104,8 @@ def cells_table(cells: pd.DataFrame) -> Table:
 
 
 def _doubtful_first(cells: pd.DataFrame) -> pd.DataFrame:
-    table = cells.sort_values("status", key=lambda status: status != "ok", kind="stable")
+    order = {status: place for place, status in enumerate(STATUSES)}
+    table = cells.sort_values("status", key=lambda status: status.map(order), kind="stable")
     if "confidence" in table:
         table = table.sort_values("confidence", kind="stable", na_position="last")
     return table
@@ -139,15 +141,14 @@ def flags_rows(cells: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _status(value: Any) -> Cell:
-    text = str(value)
-    return Cell(text.replace("_", " "), text, "text", badge=text)
+    return Cell(status_text(str(value)), str(value), "text", badge=str(value))
 
 
 def _confidence(value: Any) -> Cell:
     """A number, on the colour of trust, of some doubt or of much."""
     if _nothing(value):
         return Cell("–")
-    kind = "ok" if value >= 0.5 else "too_close_to_edge" if value >= 0.2 else "failed"
+    kind = "good" if value >= 0.5 else "fair" if value >= 0.2 else "poor"
     return Cell(f"{float(value):.2f}", float(value), badge=kind)
 
 
@@ -172,14 +173,15 @@ _TOUCHES = {
 
 
 # The reason says the same, and more.
-_TOLD = ("nucleus_cut", "larger_than_window", "two_nuclei", "no_nucleus", "no_resin")
+_IN_REASON = ("larger_than_window", "two_nuclei", "no_nucleus", "nucleus_withheld")
 
 
 def _remarks(record: Mapping[Any, Any]) -> str:
     """Reason, flags that it does not tell, and what cuts a segmented cell, in words."""
     reason = str(record.get("reason") or "")
     flags = str(record.get("flags") or "").split(",")
-    parts = [reason, *(flag.replace("_", " ") for flag in flags if not (reason and flag in _TOLD))]
+    said = _IN_REASON if reason else ()
+    parts = [reason, *(flag.replace("_", " ") for flag in flags if flag not in said)]
     volumes = [record[name] for name in ("nucleus_volume", "cell_volume") if name in record]
     if not volumes or not all(_nothing(volume) for volume in volumes):
         parts += [text for name, text in _TOUCHES.items() if record.get(name) is True]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED
 from hela_dask.volume import Image
 
 __all__ = ["correct_cells", "points_table", "read_centres", "read_corrections"]
@@ -249,7 +250,7 @@ def _given(label: int, place: tuple[float, ...], image: Image) -> dict[str, Any]
         "n_detections": 0,
         "first_slice": number,
         "last_slice": number,
-        "status": "ok",
+        "status": DETECTED,
         "reason": "",
         "flags": "",
     }
@@ -257,7 +258,7 @@ def _given(label: int, place: tuple[float, ...], image: Image) -> dict[str, Any]
 
 def points_table(cells: pd.DataFrame) -> pd.DataFrame:
     """Centres in nm as napari reads and writes a points layer, with their labels as a feature."""
-    shown = cells[cells["status"] != "chain_too_short"]
+    shown = cells[cells["status"] != CHAIN_TOO_SHORT]
     table = pd.DataFrame({"index": np.arange(len(shown))})
     for axis, name in zip(_AXES, _PLACE, strict=True):
         table[axis] = shown[name].to_numpy()

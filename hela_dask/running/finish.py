@@ -19,6 +19,7 @@ from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.scoring import Truth, score_run
 from hela_dask.running.tables import add_measurements, add_quality, add_segments
+from hela_dask.statuses import FAILED
 
 __all__ = ["finish_run"]
 
@@ -66,7 +67,7 @@ def finish_run(
     segmented = add_segments(found.cells, rows, chosen)
     judged = add_quality(segmented, rows, setup.parameters.quality)
     cells = add_measurements(judged, measured)
-    failed = cells["status"] == "failed"
+    failed = cells["status"] == FAILED
     for cell in cells[failed].itertuples(index=False):
         pipeline.warn(f"cell {cell.label} failed: {cell.reason}")
     exit_code = 3 if failed.any() else 0

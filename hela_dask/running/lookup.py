@@ -19,12 +19,13 @@ from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.prepare import made_by, run_folder
 from hela_dask.running.stages import resin_path
 from hela_dask.running.tables import select_cells
+from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED, FAILED, NOT_SELECTED
 from hela_dask.storage.scratch import read_mask
 from hela_dask.volume import open_volume, read_image, working_factors, working_volume
 
 __all__ = ["FinishedCell", "find_cell"]
 
-_UNSEGMENTED = ("chain_too_short", "not_selected", "failed")
+_WITHOUT_MASKS = (CHAIN_TOO_SHORT, DETECTED, FAILED, NOT_SELECTED)
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
         raise InputError(f"{path} was made by another version ({error}): {again}") from error
     select_cells(folder.cells, [cell], None)
     row = folder.cells.set_index("label", drop=False).loc[cell]
-    if row["status"] in _UNSEGMENTED:
+    if row["status"] in _WITHOUT_MASKS:
         why = f": {row['reason']}" if row["reason"] else ""
         raise InputError(
             f"cell {cell} has no masks in {path}, its status is {row['status']}{why}; "

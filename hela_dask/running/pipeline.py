@@ -34,6 +34,7 @@ from hela_dask.running.prepare import Setup, made_by
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
 from hela_dask.running.stages import Job, background_task, failed_row, segment_task, slab_task
+from hela_dask.statuses import CHAIN_TOO_SHORT
 from hela_dask.storage.files import write_text
 from hela_dask.storage.metadata import Image
 from hela_dask.volume import working_level
@@ -53,7 +54,7 @@ class Found:
 
     def segmentable(self) -> list[Region]:
         """Those that are segmented: all but chains too short to be a cell."""
-        return [region for region in self.regions if region.status != "chain_too_short"]
+        return [region for region in self.regions if region.status != CHAIN_TOO_SHORT]
 
 
 @dataclass

@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from hela_dask.statuses import FAILED, count_text
+
 __all__ = ["RunResult"]
 
 _SHOWN = ["label", "z", "y", "x", "status", "nucleus_volume", "cell_volume", "complete"]
@@ -62,17 +64,14 @@ class RunResult:
         return {name: open_volume(path) for name, path in self.label_paths.items()}
 
     def summary(self) -> str:
-        """One line: how many cells there are of each status."""
-        counts = self.cells["status"].value_counts(sort=False)
-        parts = [f"{counts[status]} {status}" for status in sorted(counts.index, key=_order)]
-        complete = int(self.cells["complete"].sum())
-        return f"{len(self.cells)} cells: {', '.join(parts)}; {complete} complete"
+        """One line: how many cells were outlined, and how many not, and why."""
+        return count_text(self.cells)
 
     def __repr__(self) -> str:
         lines = [f"Run of {self.store}", f"  {self.summary()}"]
         lines += [f"  labels  {path}" for path in self.label_paths.values()]
         lines += [f"  report  {self.report}"]
-        failed = self.cells[self.cells["status"] == "failed"]
+        failed = self.cells[self.cells["status"] == FAILED]
         lines += [
             f"  cell {row.label} failed: {row.reason}" for row in failed.itertuples(index=False)
         ]
@@ -91,7 +90,3 @@ class RunResult:
             warnings=self.warnings,
             cells=as_frame(shown, 1, index=False),
         )
-
-
-def _order(status: str) -> tuple[bool, str]:
-    return status != "ok", status

@@ -37,6 +37,7 @@ from hela_dask.running.allocator import give_back
 from hela_dask.running.dispatch import Unit
 from hela_dask.running.lock import Lock
 from hela_dask.running.markers import Markers
+from hela_dask.statuses import FAILED, NO_RESIN, SEGMENTED
 from hela_dask.storage.reading import StoredArray
 from hela_dask.volume import open_volume, voxel_size, working_factors, working_volume
 
@@ -194,7 +195,7 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
         found = _write_masks(job, unit, window, masks)
     row = {
         "label": region.label,
-        "status": str(masks.attrs.get("status", "ok")),
+        "status": str(masks.attrs.get("status", SEGMENTED)),
         "reason": str(masks.attrs.get("reason", "")),
         "flags": _flags(masks.attrs.get("flags", "")),
         "doubt": masks.attrs.get("doubt", []),
@@ -209,7 +210,7 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
 
 def failed_row(label: int, reason: str) -> dict[str, Any]:
     """What a cell counts as that could not be segmented."""
-    return {"label": label, "status": "failed", "reason": reason, "flags": "", "extent": None}
+    return {"label": label, "status": FAILED, "reason": reason, "flags": "", "extent": None}
 
 
 def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
@@ -265,7 +266,7 @@ def _write_masks(
 ) -> dict[str, Any]:
     """Keep the part of the window that holds the masks; say where in the volume it is."""
     cell = masks["cell"].values
-    if masks.attrs.get("status") == "no_resin":
+    if masks.attrs.get("status") == NO_RESIN:
         cell = np.zeros_like(cell)  # where it ends is not known: nuclei are delivered, cells not
     bits = encode_masks(
         masks["nucleus"].values, cell, masks["envelope"].values, masks["outline"].values

@@ -11,8 +11,17 @@ import pandas as pd
 from hela_dask.errors import InputError
 from hela_dask.parameters import QualityParameters
 from hela_dask.quality import JUDGED, NUMBERS, judge, slice_ranges
+from hela_dask.statuses import (
+    CHAIN_TOO_SHORT,
+    CUT_BY_VOLUME,
+    FAILED,
+    NOT_SELECTED,
+    SEGMENTED,
+)
 
 __all__ = ["add_measurements", "add_quality", "add_segments", "select_cells"]
+
+_EMPTY = "no tissue is left for it: its masks are empty, or neighbours hold all of them"
 
 _TOUCHES = ["touches_first_slice", "touches_last_slice", "touches_side"]
 
@@ -52,10 +61,10 @@ def _text(box: tuple[tuple[float, float], ...]) -> str:
 def add_segments(
     cells: pd.DataFrame, rows: Mapping[int, Mapping[str, Any]], chosen: Collection[int]
 ) -> pd.DataFrame:
-    """What segmentation said of each cell, joined to the table of regions.
+    """What segmentation found of each cell, joined to the table of regions.
 
-    A cell that was not asked for and has no masks gets the status ``not_selected``. One too
-    close to an edge keeps that status, unless it failed; what else was found is in its flags.
+    A cell that was not asked for and has no masks gets the status ``not_selected``. Whether the
+    volume cuts a cell is seen in its labels, by :func:`add_measurements`.
     """
     table = cells.copy()
     for name in ("seconds", "peak_memory"):
@@ -76,17 +85,12 @@ def _status(
     flags = [flag for flag in str(cell["flags"]).split(",") if flag]
     row = rows.get(cell["label"])
     if row is None:
-        if status == "chain_too_short" or cell["label"] in chosen:
-            return status, reason, ",".join(flags)
-        return "not_selected", "", ",".join(flags)
-    flags += [flag for flag in str(row["flags"]).split(",") if flag and flag not in flags]
-    if row["status"] not in ("ok", status):
-        if status == "ok" or row["status"] == "failed":
-            status = str(row["status"])
-        else:
-            flags.append(str(row["status"]))
-    reasons = [text for text in (reason, str(row["reason"])) if text]
-    return status, "; ".join(dict.fromkeys(reasons)), ",".join(dict.fromkeys(flags))
+        if status != CHAIN_TOO_SHORT and cell["label"] not in chosen:
+            status, reason = NOT_SELECTED, ""
+    else:
+        status, reason = str(row["status"]), str(row["reason"])
+        flags += [flag for flag in str(row["flags"]).split(",") if flag]
+    return status, reason, ",".join(dict.fromkeys(flags))
 
 
 def add_quality(
@@ -132,8 +136,9 @@ def add_quality(
 def add_measurements(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     """Volumes, and what the labels touch, joined to the table; a cell without labels has NaN.
 
-    ``complete`` is true for a cell with labels that touch neither the first nor the last slice
-    nor a side.
+    A segmented cell whose labels touch the first or the last slice or a side gets the status
+    ``cut_by_volume``; one that has no voxel in the labels has ``failed``. ``complete`` is true for
+    the cells that are left with the status ``segmented``.
     """
     joined = cells.merge(measured, on="label", how="left", suffixes=("", "_labels"))
     for name in ["first_slice", "last_slice", *_TOUCHES, "complete"]:
@@ -144,6 +149,10 @@ def add_measurements(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFram
         values = [old if pd.isna(new) else new for old, new in zip(earlier, found, strict=True)]
         whole = name in ("first_slice", "last_slice")
         joined[name] = np.array(values, np.int64) if whole else np.array(values, bool)
-    labelled = joined["cell_volume"].notna() | joined["nucleus_volume"].notna()
-    joined["complete"] = labelled & ~joined[_TOUCHES].any(axis=1)
+    touching = joined[_TOUCHES].any(axis=1)
+    empty = (joined["status"] == SEGMENTED) & joined["cell_volume"].isna()
+    joined.loc[empty, "reason"] = _EMPTY
+    joined.loc[empty, "status"] = FAILED
+    joined.loc[(joined["status"] == SEGMENTED) & touching, "status"] = CUT_BY_VOLUME
+    joined["complete"] = (joined["status"] == SEGMENTED).to_numpy()
     return joined

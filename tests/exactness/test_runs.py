@@ -86,7 +86,7 @@ def folder(tmp_path: Path, case: Case) -> Iterator[Path]:
 
 def test_there_is_something_to_get_wrong(case: Case) -> None:
     cells, nuclei = case.expected["cells/0"], case.expected["nuclei/0"]
-    assert case.expected["cells"]["status"].tolist() == ["ok", "ok"]
+    assert case.expected["cells"]["status"].tolist() == ["cut_by_volume", "cut_by_volume"]
     touching = (
         (cells[:, :, 1:] != cells[:, :, :-1]) & (cells[:, :, 1:] > 0) & (cells[:, :, :-1] > 0)
     )
@@ -231,7 +231,10 @@ def test_a_chunk_that_is_damaged_is_named_and_one_put_right_continues(
 
 def test_cell_by_cell(case: Case, here: Any, folder: Path) -> None:
     path = folder / "two.ome.zarr"
-    for cells, statuses in (([2], ["not_selected", "ok"]), ([1], ["ok", "ok"])):
+    for cells, statuses in (
+        ([2], ["not_selected", "cut_by_volume"]),
+        ([1], ["cut_by_volume", "cut_by_volume"]),
+    ):
         result = go(path, here, "go", cells=cells)
         assert result.cells["status"].tolist() == statuses
     same(case.expected, outcome(go(path, here, "go")))

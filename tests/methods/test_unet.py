@@ -54,7 +54,7 @@ def test_a_cell_is_its_nucleus_its_envelope_and_its_share_of_the_tissue(
 ) -> None:
     image, background = scene()
     found = segment(parameters, image, background)
-    assert (found.status, found.reason) == ("ok", "")
+    assert (found.status, found.reason) == ("segmented", "")
     np.testing.assert_array_equal(found.nucleus, LEFT)
     ring = ball((300, 1600, 1600), 1080) & ~LEFT
     assert (found.envelope & ring).sum() > 0.99 * ring.sum()
@@ -76,7 +76,7 @@ def test_a_slice_or_two_are_enough(parameters: Parameters, slices: int) -> None:
     found = get_method("unet")(
         image[few], background[few], VOXEL, (0, 40, 40), parameters, levels=LEVELS
     )
-    assert (found.status, found.reason) == ("ok", "")
+    assert (found.status, found.reason) == ("segmented", "")
     np.testing.assert_array_equal(found.nucleus, LEFT[few])
     assert found.cell.sum() > 2 * found.nucleus.sum()
 
@@ -95,7 +95,7 @@ def test_without_resin_or_nucleus_the_status_says_so(parameters: Parameters) -> 
     np.testing.assert_array_equal(bare.cell, bare.nucleus)
     larger = replace(parameters, unet=replace(parameters.unet, smallest_nucleus=100.0))
     none = segment(larger, image, background)
-    assert none.status == "no_nucleus"
+    assert (none.status, none.flags) == ("segmented", ("no_nucleus",))
     assert "no nucleus of 100 µm³ within 5 µm" in none.reason
     assert not none.cell.any()
 

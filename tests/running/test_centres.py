@@ -44,7 +44,7 @@ def cells() -> pd.DataFrame:
             "n_detections": [5, 6, 1],
             "first_slice": [6, 12, 21],
             "last_slice": [16, 26, 21],
-            "status": ["ok", "ok", "chain_too_short"],
+            "status": ["detected", "detected", "chain_too_short"],
             "reason": ["", "", "spans 1.0 µm"],
             "flags": ["", "", ""],
         }
@@ -65,14 +65,14 @@ def test_only_the_cell_that_is_named_moves(tmp_path: Path, image: Image) -> None
     moved = found.loc[2]
     assert moved[["z", "y", "x"]].tolist() == [6000.0, 9500.0, 8500.0]
     assert moved[["height", "first_slice", "last_slice"]].tolist() == [2500.0, 12, 31]
-    assert (moved["status"], moved["flags"]) == ("ok", "moved")
+    assert (moved["status"], moved["flags"]) == ("detected", "moved")
 
 
 def test_a_chain_that_was_none_becomes_a_cell_where_it_is_moved(
     tmp_path: Path, image: Image
 ) -> None:
     moved = corrected(tmp_path, image, "label,z,y,x\n3,4000,20000,20500\n").loc[3]
-    assert (moved["status"], moved["reason"], moved["flags"]) == ("ok", "", "moved")
+    assert (moved["status"], moved["reason"], moved["flags"]) == ("detected", "", "moved")
 
 
 def test_cells_are_added_and_taken_out(tmp_path: Path, image: Image) -> None:

@@ -12,20 +12,21 @@ import pytest
 import hela_dask as hd
 from hela_dask.parameters import QualityParameters
 from hela_dask.quality import NUMBERS
-from hela_dask.running.tables import add_quality, add_segments
+from hela_dask.running.tables import add_measurements, add_quality, add_segments
+from hela_dask.statuses import OUTLINED
 from hela_dask.storage.files import plain
 
 CELLS = pd.DataFrame(
     {
         "label": [1, 2, 3, 4],
-        "status": ["ok", "ok", "too_close_to_edge", "chain_too_short"],
-        "reason": ["", "", "near", "short"],
+        "status": ["detected", "detected", "detected", "chain_too_short"],
+        "reason": ["", "", "", "short"],
         "flags": ["", "", "seen_once", ""],
     }
 )
 
 
-def row(status: str = "ok", flags: str = "", **numbers: float) -> dict[str, Any]:
+def row(status: str = "segmented", flags: str = "", **numbers: float) -> dict[str, Any]:
     """What segmentation says of a cell, as a marker keeps it."""
     said = {"status": status, "reason": "", "flags": flags, "first": 11, "doubt": [0.1, 0.4, 0.5]}
     found: dict[str, Any] = plain({**said, **dict.fromkeys(NUMBERS, 0.0), **numbers})
@@ -77,3 +78,68 @@ def test_other_limits_need_no_new_masks(scene: Path, here: Any, calls: dict[str,
     assert len(calls["segment"]) == 4
     go(span=700.0)
     assert len(calls["segment"]) == 8
+
+
+def measured(**touches: list[bool]) -> pd.DataFrame:
+    """Measurements of the labels 1 and 2."""
+    table = pd.DataFrame({"label": [1, 2], "nucleus_volume": [8.0, np.nan], "cell_volume": 40.0})
+    for name in ("touches_first_slice", "touches_last_slice", "touches_side"):
+        table[name] = touches.get(name, [False, False])
+    return table.assign(first_slice=2, last_slice=9, complete=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "chosen", "touches", "statuses", "complete"),
+    [
+        ({1: row(), 2: row()}, {1, 2}, {}, ["segmented", "segmented"], [True, True]),
+        (
+            {1: row(), 2: row()},
+            {1, 2},
+            {"touches_side": [False, True]},
+            ["segmented", "cut_by_volume"],
+            [True, False],
+        ),
+        (
+            {1: row(), 2: row()},
+            {1, 2},
+            {"touches_first_slice": [True, False], "touches_last_slice": [True, True]},
+            ["cut_by_volume", "cut_by_volume"],
+            [False, False],
+        ),
+        ({1: row()}, {1}, {}, ["segmented", "not_selected"], [True, False]),
+        (
+            {1: row("failed"), 2: row("no_resin")},
+            {1, 2},
+            {},
+            ["failed", "no_resin"],
+            [False, False],
+        ),
+    ],
+)
+def test_the_status_says_what_was_done_and_nothing_else(
+    rows: dict[int, Any],
+    chosen: set[int],
+    touches: dict[str, list[bool]],
+    statuses: list[str],
+    complete: list[bool],
+) -> None:
+    cells = CELLS.assign(**dict.fromkeys(("touches_first_slice", "touches_last_slice"), False))
+    cells = cells.assign(touches_side=False, first_slice=1, last_slice=9, complete=True)
+    found = add_measurements(
+        add_segments(cells.iloc[[0, 1, 3]], rows, chosen), measured(**touches)
+    ).set_index("label")
+    assert found["status"].tolist() == [*statuses, "chain_too_short"]
+    assert found["complete"].tolist() == [*complete, False]
+    assert (found["complete"] == (found["status"] == "segmented")).all()
+    with_reason = found["reason"] != ""
+    assert not with_reason[found["status"].isin(OUTLINED)].any()
+    assert with_reason[4]
+
+
+def test_a_cell_without_a_voxel_in_the_labels_has_failed() -> None:
+    cells = CELLS.assign(**dict.fromkeys(("touches_first_slice", "touches_last_slice"), False))
+    cells = cells.assign(touches_side=False, first_slice=1, last_slice=9, complete=True)
+    rows = {1: row(), 2: row(), 3: row()}
+    found = add_measurements(add_segments(cells, rows, {1, 2, 3}), measured()).set_index("label")
+    assert found.loc[3, "status"] == "failed"
+    assert found.loc[3, "reason"].startswith("no tissue is left for it")

@@ -74,7 +74,8 @@ def test_a_cell_that_yields_all_of_itself_has_no_numbers(
     leak(monkeypatch, scene, known[0], ball(z, y, x, radius - 5))
     result = go(scene, here, out=scene.parent / "again.run", overwrite=True)
     row = result.cells.set_index("label").loc[known[0]]
-    assert row["flags"] == "yielded" and not row["complete"] and result.exit_code == 0
+    assert row["flags"] == "yielded" and not row["complete"] and result.exit_code == 3
+    assert row["status"] == "failed" and row["reason"].startswith("no tissue is left for it")
     assert row[["nucleus_volume", "cell_volume", "envelope_volume"]].isna().all()
     assert not (result.labels["cells"].values == known[0]).any()
     # What is known of the masks is not looked up again, and the row stays as it is.

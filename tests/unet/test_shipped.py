@@ -57,7 +57,7 @@ def test_it_is_what_the_method_uses_and_finds_the_cell_of_real_slices(real_data:
     pytest.importorskip("keras", reason="TensorFlow is not installed")
     stack = real_stack(real_data).slices(120, 135, 128)
     masks = segment_stack(stack, method="unet")
-    assert masks.attrs["status"] == "ok"
+    assert masks.attrs["status"] == "segmented"
     scores = agreement(masks, stack, SCORED)
     assert scores["nucleus"].pooled.ji > 0.95
     assert scores["cell"].pooled.ji > 0.95
