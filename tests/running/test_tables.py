@@ -142,4 +142,4 @@ def test_a_cell_without_a_voxel_in_the_labels_has_failed() -> None:
     rows = {1: row(), 2: row(), 3: row()}
     found = add_measurements(add_segments(cells, rows, {1, 2, 3}), measured()).set_index("label")
     assert found.loc[3, "status"] == "failed"
-    assert found.loc[3, "reason"].startswith("no tissue is left for it")
+    assert str(found.loc[3, "reason"]).startswith("no tissue is left for it")
