@@ -23,6 +23,7 @@ from hela_dask.storage.files import (
 )
 from hela_dask.storage.groups import build_group, note, planned
 from hela_dask.storage.label_groups import create_labels, write_label_metadata
+from hela_dask.storage.manifest import write_slab_mark
 from hela_dask.storage.metadata import (
     Image,
     Triple,
@@ -153,7 +154,7 @@ def reopen(image: Image | str | Path, ranges: Iterable[tuple[int, int]]) -> None
         marks = _marks(image)
         marks.mkdir(parents=True, exist_ok=True)
         for item in finished_slabs(image):
-            if not (marks / str(item[0])).exists():  # finished ones keep their time
+            if not (marks / str(item[0])).exists():  # of before marks were kept: files unknown
                 (marks / str(item[0])).touch()
         for item in again:
             (marks / str(item[0])).unlink(missing_ok=True)
@@ -212,8 +213,7 @@ def slab_writer(
         yield writer
     with storage_errors(image.path):
         writer.close()
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+        write_slab_mark(mark, writer.files)
         if all((mark.parent / str(start)).exists() for start, _ in slabs(image)):
             note(image.path, {"complete": True})
 

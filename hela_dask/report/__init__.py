@@ -7,6 +7,7 @@ from pathlib import Path
 from hela_dask.report.folder import read_folder
 from hela_dask.report.page import render
 from hela_dask.report.pictures import draw_pictures
+from hela_dask.running.markers import Markers
 from hela_dask.storage.files import write_text
 
 __all__ = ["write_report"]
@@ -42,4 +43,6 @@ def write_report(run_folder: str | Path) -> Path:
     pictures, notes = draw_pictures(folder)
     path = folder.path / "report.html"
     write_text(path, render(folder, pictures, notes))
+    done = Markers(folder.path / "done")  # the run has recorded the files of before
+    done.renew("report", "all", path, folder.path / "figures")
     return path

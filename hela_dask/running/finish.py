@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,8 @@ import hela_dask
 from hela_dask import store
 from hela_dask.assemble import label_colors, label_properties
 from hela_dask.kernels.owned import INSTANCES
+from hela_dask.running.damaged import forget_damaged
+from hela_dask.running.dispatch import Unit
 from hela_dask.running.markers import fingerprint, fingerprint_files
 from hela_dask.running.pipeline import Found, Pipeline
 from hela_dask.running.provenance import Record, read_run
@@ -22,6 +25,11 @@ from hela_dask.running.tables import add_measurements, add_quality, add_segments
 from hela_dask.statuses import FAILED
 
 __all__ = ["finish_run"]
+
+_RESULTS = (
+    *("cells.parquet", "cells.csv", "run.json", "run.toml"),
+    *("scores.json", "report.html"),
+)
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +88,13 @@ def finish_run(
         _truth_facts(setup.truth),
         pipeline.warnings,
     )
+    unit = Unit("report", "all", of)
+    forget_damaged(
+        job.markers, [unit], "files of the results", "they are written again", pipeline.repair
+    )
     done = job.markers.result("report", "all", of)
     report = setup.run / "report.html"
-    if done is None or not report.exists() or pipeline.session.started:
+    if done is None or pipeline.session.started:
         store.write_table(setup.run / "cells", cells)
         _describe_labels(pipeline, cells)
         scores = _score(pipeline)
@@ -93,7 +105,7 @@ def finish_run(
             timings=dict(pipeline.progress.timings),
             statuses=cells["status"].value_counts().to_dict(),
             complete=int(cells["complete"].sum()),
-            warnings=list(pipeline.warnings),
+            warnings=[*pipeline.warnings, *pipeline.repairs],
             dask=pipeline.session.facts or read_run(setup.run).get("dask", {}),
         )
         record.finish("finished", exit_code, {"error": ""})
@@ -101,7 +113,8 @@ def finish_run(
         pipeline.progress.advance()
         pipeline.progress.end_stage()
         record.finish("finished", exit_code, {"timings": dict(pipeline.progress.timings)})
-        done = job.markers.finish("report", "all", of, {"scores": scores})
+        files = job.markers.record(*_result_files(setup.run))
+        done = job.markers.finish("report", "all", of, {"scores": scores}, files)
     return RunResult(
         path=setup.run,
         store=setup.image.path,
@@ -110,9 +123,14 @@ def finish_run(
         report=report,
         exit_code=exit_code,
         timings=dict(pipeline.progress.timings),
-        warnings=tuple(pipeline.warnings),
+        warnings=(*pipeline.warnings, *pipeline.repairs),
         scores=done["scores"],
     )
+
+
+def _result_files(run: Path) -> list[Path]:
+    """What a user reads of a run, as far as it is there."""
+    return [run / name for name in _RESULTS] + sorted((run / "figures").glob("*"))
 
 
 def _truth_facts(truth: Truth | None) -> list[Any]:

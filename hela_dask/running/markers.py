@@ -1,8 +1,9 @@
-"""What of a run is finished: one small file a unit, written after the unit's data.
+"""What of a run is finished: one small file per unit, written after the unit's data.
 
-A marker holds the unit's result (a small row) and a fingerprint of all that the result depends on:
-the input's files, the parameters that matter to the stage, and the version. Where the fingerprint
-is still the same, the unit is done and its files are left untouched.
+A marker holds the unit's result (a small row), a fingerprint of all that the result depends on
+(the input, the parameters that the stage reads, the code), and the size and checksum of every file
+that the unit wrote. Where the fingerprint is still the same and the files are still there, the
+unit is done and its files are left untouched.
 """
 
 from __future__ import annotations
@@ -15,9 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hela_dask.storage.files import plain, write_json
+from hela_dask.storage.files import plain, remove_folder, write_json
+from hela_dask.storage.records import (
+    FileRecord,
+    Mismatch,
+    Records,
+    compare_files,
+    parse_records,
+    record_file,
+    records_to_json,
+)
 
-__all__ = ["Markers", "fingerprint", "fingerprint_content", "fingerprint_files"]
+__all__ = ["Marker", "Markers", "fingerprint", "fingerprint_content", "fingerprint_files"]
 
 
 def fingerprint(*parts: Any) -> str:
@@ -56,6 +66,26 @@ def fingerprint_files(folder: Path, skip: Iterable[str] = ()) -> str:
 
 
 @dataclass(frozen=True)
+class Marker:
+    """What a finished unit left.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of all that the result depends on.
+    result : dict
+        A small row.
+    files : dict of str to FileRecord or None
+        The files that the unit wrote: ``run/…`` relative to the run folder, ``labels/…`` relative
+        to the folder of the label groups. None: no file, because all values are 0.
+    """
+
+    fingerprint: str
+    result: dict[str, Any]
+    files: Records
+
+
+@dataclass(frozen=True)
 class Markers:
     """The markers of one run, in its folder ``done/``.
 
@@ -63,33 +93,123 @@ class Markers:
     ----------
     folder : Path
         ``RUN/done``; made when the first unit finishes.
+    labels : Path, optional
+        The folder that holds the label groups, for units that write into them.
     """
 
     folder: Path
+    labels: Path | None = None
 
     def path(self, stage: str, unit: str) -> Path:
         """Where the marker of a unit is."""
         return self.folder / f"{stage}-{unit}.json"
 
-    def result(self, stage: str, unit: str, wanted: str) -> dict[str, Any] | None:
-        """The unit's result if it is finished with this fingerprint, else None."""
+    def read(self, stage: str, unit: str) -> Marker | None:
+        """The marker of a unit; None where there is none, or none that can be read."""
         try:
-            marker = json.loads(self.path(stage, unit).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            found = json.loads(self.path(stage, unit).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return None
-        if not isinstance(marker, dict) or marker.get("fingerprint") != wanted:
+        if not isinstance(found, dict):
             return None
-        result: dict[str, Any] = marker["result"]
-        return result
+        files, result = parse_records(found.get("files")), found.get("result")
+        if files is None or not isinstance(result, dict):
+            return None
+        return Marker(str(found.get("fingerprint")), result, files)
 
-    def finish(self, stage: str, unit: str, of: str, result: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the marker, after the unit's data; give the result as a later run will read it."""
+    def result(self, stage: str, unit: str, wanted: str) -> dict[str, Any] | None:
+        """The unit's result if it is finished with this fingerprint, else None.
+
+        Its files are not looked at here: see :meth:`mismatches`.
+        """
+        marker = self.read(stage, unit)
+        return marker.result if marker is not None and marker.fingerprint == wanted else None
+
+    def finish(
+        self,
+        stage: str,
+        unit: str,
+        of: str,
+        result: Mapping[str, Any],
+        files: Mapping[str, FileRecord | None] | None = None,
+    ) -> dict[str, Any]:
+        """Write the marker, after the unit's data; give the result as a later run will read it.
+
+        Parameters
+        ----------
+        stage, unit : str
+            Together the marker's name.
+        of : str
+            Fingerprint of all that the result depends on.
+        result : mapping
+            A small row.
+        files : mapping of str to FileRecord or None, optional
+            What the unit wrote, as in :class:`Marker`.
+
+        Raises
+        ------
+        StorageError
+            When the file system refuses it or is full.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         kept: dict[str, Any] = plain(result)
-        write_json(self.path(stage, unit), {"fingerprint": of, "result": kept})
+        if self.path(stage, unit).is_dir():  # something else put it there
+            remove_folder(self.path(stage, unit))
+        content = {"fingerprint": of, "result": kept, "files": records_to_json(files or {})}
+        write_json(self.path(stage, unit), content)
         return kept
 
+    def record(self, *paths: Path) -> Records:
+        """Records of files in the run folder, read once each; of those that are there."""
+        run = self.folder.parent
+        return {
+            f"run/{path.relative_to(run).as_posix()}": record_file(path)
+            for path in paths
+            if path.is_file()
+        }
+
+    def renew(self, stage: str, unit: str, *folders_and_files: Path) -> None:
+        """Record files of a finished unit again, after something else has rewritten them.
+
+        Of a folder, all files in it. Does nothing where the unit is not finished.
+        """
+        marker = self.read(stage, unit)
+        if marker is None:
+            return
+        run = self.folder.parent
+        files = dict(marker.files)
+        for path in folders_and_files:
+            key = f"run/{path.relative_to(run).as_posix()}"
+            files = {name: item for name, item in files.items() if not name.startswith(f"{key}/")}
+            files |= self.record(*(path.glob("*") if path.is_dir() else [path]))
+        self.finish(stage, unit, marker.fingerprint, marker.result, files)
+
+    def mismatches(self, stage: str, unit: str, wanted: str) -> list[Mismatch]:
+        """Files of a finished unit that are not as it wrote them; none where it is not finished.
+
+        A file of the right size with another time of change is compared by its content.
+        """
+        marker = self.read(stage, unit)
+        if marker is None or marker.fingerprint != wanted:
+            return []
+        found = []
+        for name, root in (("run", self.folder.parent), ("labels", self.labels)):
+            files = {
+                path.removeprefix(f"{name}/"): item
+                for path, item in marker.files.items()
+                if path.startswith(f"{name}/")
+            }
+            if files and root is not None:
+                found += [
+                    Mismatch(str(root / path), problem)
+                    for path, problem in compare_files(root, files)
+                ]
+        return found
+
     def forget(self, stage: str, unit: str = "*") -> None:
-        """Take markers away, so that their units are done again."""
+        """Remove markers, so that their units are done again."""
         for path in self.folder.glob(f"{stage}-{unit}.json"):
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                remove_folder(path)
+            else:
+                path.unlink(missing_ok=True)

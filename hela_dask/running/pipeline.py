@@ -27,6 +27,7 @@ from hela_dask.measure import combine_counts, measurements
 from hela_dask.planning.needs import BACKGROUND_SLAB, window_need
 from hela_dask.regions import Region, cell_regions, with_regions
 from hela_dask.running.centres import correct_cells, points_table
+from hela_dask.running.damaged import forget_damaged, is_scratch
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import LevelsJob, find_detections, find_levels
 from hela_dask.running.markers import fingerprint
@@ -42,6 +43,7 @@ from hela_dask.volume import working_level
 __all__ = ["Found", "Pipeline"]
 
 _SQUARE = (512, 512)  # a chunk of the background, in the plane: a window reads some
+_FIRST_TABLES = ("detections.parquet", "detections.csv", "centres.csv")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Pipeline:
         Told what goes on.
     warnings : list of str
         Filled as they come up.
+    repairs : list of str
+        Files that were missing or changed, and what is made again; of this call only.
     background : str
         Fingerprint of the background of the working level, once it is found.
     thresholds : tuple of float
@@ -84,12 +88,18 @@ class Pipeline:
     session: Session
     progress: RunProgress
     warnings: list[str] = field(default_factory=list)
+    repairs: list[str] = field(default_factory=list)
     background: str = field(default="", init=False)
     thresholds: tuple[float, ...] = field(default=(), init=False)
 
     def warn(self, text: str) -> None:
         """Keep a warning for the report, and show it."""
         self.warnings.append(text)
+        self.progress.warn(text)
+
+    def repair(self, text: str) -> None:
+        """Keep what was damaged and is made again, and show it."""
+        self.repairs.append(text)
         self.progress.warn(text)
 
     def name(self, stage: str, *parts: Any) -> str:
@@ -153,6 +163,9 @@ class Pipeline:
     def _keep_first_table(self, found: Found) -> None:
         """The cells are known long before they are segmented: let people look."""
         of = self.name("cells", found.cells.to_dict("list"), found.detections.to_dict("list"))
+        self._forget_damaged(
+            [Unit("cells", "found", of)], "files of the first table", "it is written again"
+        )
         if self.job.markers.result("cells", "found", of) is None:
             self.job.markers.forget("report")  # its table is the one that is replaced here
             self.job.markers.forget("cells")
@@ -161,7 +174,9 @@ class Pipeline:
             write_text(
                 self.setup.run / "centres.csv", points_table(found.cells).to_csv(index=False)
             )
-            self.job.markers.finish("cells", "found", of, {"cells": len(found.cells)})
+            kept = [self.setup.run / name for name in _FIRST_TABLES]
+            files = self.job.markers.record(*kept)
+            self.job.markers.finish("cells", "found", of, {"cells": len(found.cells)}, files)
 
     def label_image(self, name: str, dtype: Any) -> Image:
         """The label group, made where this run has not made it yet."""
@@ -184,17 +199,21 @@ class Pipeline:
         self, stage: str, images: Sequence[Image], of: Mapping[int, str], what: Mapping[int, Any]
     ) -> list[Unit]:
         """A unit a slab; those that will be written again are declared unfinished first."""
+        named = {z0: Unit(stage, f"z{z0:05d}", of[z0]) for z0, _ in store.slabs(images[0])}
+        self._forget_damaged(
+            list(named.values()), "files of the labels", "their slabs are written again"
+        )
         units, again = [], []
         there = set(store.slabs(images[0]))
         for image in images:
             there &= set(store.finished_slabs(image))
         for z0, z1 in store.slabs(images[0]):
-            name = f"z{z0:05d}"
+            unit = replace(named[z0], what=what[z0], cost=float(z1 - z0))
             if (z0, z1) not in there:
-                self.job.markers.forget(stage, name)
-            if self.job.markers.result(stage, name, of[z0]) is None:
+                self.job.markers.forget(stage, unit.name)
+            if self.job.markers.result(stage, unit.name, unit.fingerprint) is None:
                 again.append((z0, z1))
-            units.append(Unit(stage, name, of[z0], what[z0], float(z1 - z0)))
+            units.append(unit)
         for image in images if again else ():
             store.reopen(image, again)
         return units
@@ -210,8 +229,7 @@ class Pipeline:
         units = [
             Unit("background", f"z{z0:05d}", of, (z0, z1), float(z1 - z0)) for z0, z1 in ranges
         ]
-        if not self.job.resin.is_dir():
-            self.job.markers.forget("background")
+        self._forget_damaged(units, "files of the background", "their slabs are written again")
         if any(self.job.markers.result(unit.stage, unit.name, of) is None for unit in units):
             self._make_room(volume.shape)
         rows = run_units(
@@ -238,9 +256,13 @@ class Pipeline:
                 "no resin is visible anywhere in the volume: nuclei are delivered, cells are not"
             )
 
+    def _forget_damaged(self, units: Sequence[Unit], files: str, consequence: str) -> None:
+        """Finished units whose files are missing or changed are declared unfinished, and named."""
+        forget_damaged(self.job.markers, units, files, consequence, self.repair)
+
     def _make_room(self, shape: tuple[int, ...]) -> None:
         """An array for the background, kept where it is there already."""
-        if self.job.resin.is_dir() and store.read_scratch(self.job.resin).shape == shape:
+        if is_scratch(self.job.resin, shape):
             return
         self.job.markers.forget("background")
         store.create_scratch(self.job.resin, shape, np.uint8, (BACKGROUND_SLAB, *_SQUARE))
@@ -256,10 +278,7 @@ class Pipeline:
         masks : list of CellMasks, with whom they yield to
         """
         units = [self._cell_unit(region) for region in found.segmentable()]
-        for unit in units:
-            result = self.job.markers.result(unit.stage, unit.name, unit.fingerprint)
-            if result and result["extent"] and not self.job.masks(unit.what.label).is_dir():
-                self.job.markers.forget(unit.stage, unit.name)
+        self._forget_damaged(units, "files of the cells' masks", "these cells are segmented again")
         done = {
             unit.name
             for unit in units

@@ -39,6 +39,7 @@ from hela_dask.running.lock import Lock
 from hela_dask.running.markers import Markers
 from hela_dask.statuses import FAILED, NO_RESIN, SEGMENTED
 from hela_dask.storage.reading import StoredArray
+from hela_dask.storage.records import Records
 from hela_dask.volume import open_volume, voxel_size, working_factors, working_volume
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Job:
     @property
     def markers(self) -> Markers:
         """What is finished."""
-        return Markers(self.run / "done")
+        return Markers(self.run / "done", self.labels)
 
     @property
     def resin(self) -> Path:
@@ -153,7 +154,7 @@ def background_task(job: Job, unit: Unit) -> dict[str, Any]:
         slab = slice(z0 - first, z1 - first)
         resin, thresholds = background_block(block, voxel, knobs, job.levels, slab)
         job.claim(unit)
-        store.write_scratch(job.resin, resin.view(np.uint8), z0)
+        files = store.write_scratch(job.resin, resin.view(np.uint8), z0)
     blank = [z0 + z + 1 for z, plane in enumerate(block[slab]) if plane.min() == plane.max()]
     row = {
         "z0": z0,
@@ -163,7 +164,9 @@ def background_task(job: Job, unit: Unit) -> dict[str, Any]:
         "blank_slices": blank,
         **cost,
     }
-    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
+    return job.markers.finish(
+        unit.stage, unit.name, unit.fingerprint, row, _inside("run", job.run, job.resin, files)
+    )
 
 
 def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
@@ -192,7 +195,7 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
             log.warning("cell %d failed: %s", region.label, error)
             log.debug("%s", traceback.format_exc())
             return failed_row(region.label, f"{type(error).__name__}: {error}")
-        found = _write_masks(job, unit, window, masks)
+        found, files = _write_masks(job, unit, window, masks)
     row = {
         "label": region.label,
         "status": str(masks.attrs.get("status", SEGMENTED)),
@@ -205,7 +208,7 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
         **cost,
     }
     job.lock.check()
-    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row, files)
 
 
 def failed_row(label: int, reason: str) -> dict[str, Any]:
@@ -236,13 +239,13 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
             method=job.method,
         )
         job.claim(unit)
-        counts = _write_labels(job, slab.z0, refiner)
+        counts, files = _write_labels(job, slab.z0, refiner)
     row = {"counts": counts.to_dict("list"), **cost}
-    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row, files)
 
 
-def _write_labels(job: Job, z0: int, refiner: Refiner) -> pd.DataFrame:
-    """Write all labels of a slab tile by tile; gives their counts."""
+def _write_labels(job: Job, z0: int, refiner: Refiner) -> tuple[pd.DataFrame, Records]:
+    """Write all labels of a slab tile by tile; gives their counts, and the shards written."""
     counts = []
     with ExitStack() as stack:
         writers = {
@@ -258,13 +261,16 @@ def _write_labels(job: Job, z0: int, refiner: Refiner) -> pd.DataFrame:
             corner = rows.start, columns.start
             counts.append(count_slab(tile.nuclei, tile.cells, z0, tile.envelope, corner))
             del tile  # the next one finds its room
-    return combine_counts(counts)
+    files: Records = {}
+    for name, writer in writers.items():
+        files |= _inside("labels", job.labels, job.labels / name, writer.files)
+    return combine_counts(counts), files
 
 
 def _write_masks(
     job: Job, unit: Unit, window: tuple[slice, slice, slice], masks: xr.Dataset
-) -> dict[str, Any]:
-    """Keep the part of the window that holds the masks; say where in the volume it is."""
+) -> tuple[dict[str, Any], Records]:
+    """Keep the part of the window that holds the masks: where in the volume it is, and files."""
     cell = masks["cell"].values
     if masks.attrs.get("status") == NO_RESIN:
         cell = np.zeros_like(cell)  # where it ends is not known: nuclei are delivered, cells not
@@ -274,15 +280,21 @@ def _write_masks(
     inside = box_around(bits, 0.0, (1.0, 1.0, 1.0))
     bits = bits[inside]
     if not bits.size:
-        return {"extent": None}
+        return {"extent": None}, {}
     job.claim(unit)
     path = store.create_scratch(job.masks(unit.what.label), bits.shape, bits.dtype)
-    store.write_scratch(path, bits)
+    files = store.write_scratch(path, bits)
     extent = [
         [part.start + own.start, part.start + own.stop]
         for part, own in zip(window, inside, strict=True)
     ]
-    return {"extent": extent}
+    return {"extent": extent}, _inside("run", job.run, path, files)
+
+
+def _inside(name: str, root: Path, folder: Path, files: Records) -> Records:
+    """Records of files in a folder inside a root, as a marker has them."""
+    place = folder.relative_to(root).as_posix()
+    return {f"{name}/{place}/{path}": record for path, record in files.items()}
 
 
 def _flags(flags: object) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,12 @@ from zarr.storage import LocalStore
 from hela_dask.errors import MissingInputError, StorageError
 from hela_dask.storage.files import remove_folder, storage_errors
 from hela_dask.storage.reading import StoredArray
-from hela_dask.storage.shards import compressor
+from hela_dask.storage.records import FileRecord, Records, record_file
+from hela_dask.storage.shards import compressor, encode_chunk, put_shard
 
 __all__ = ["create_scratch", "read_mask", "read_scratch", "write_scratch"]
+
+_THREADS = min(4, os.cpu_count() or 1)  # that compress the chunks of one call
 
 
 def create_scratch(
@@ -55,8 +61,11 @@ def create_scratch(
         When the file system refuses it or is full.
     """
     path = Path(path)
-    if path.exists():
-        if not (path / "zarr.json").is_file() and any(path.iterdir()):
+    if path.is_file():
+        path.unlink()
+    elif path.exists():
+        others = {item.name for item in path.iterdir()} - {"c", "zarr.json"}
+        if others and not (path / "zarr.json").is_file():
             raise StorageError(f"{path} is in the way: it is not a scratch array")
         remove_folder(path)
     default = (min(16, max(1, shape[0])), *shape[1:])
@@ -79,8 +88,14 @@ def create_scratch(
     return path
 
 
-def write_scratch(path: str | Path, data: NDArray[Any], start: int = 0) -> None:
+def write_scratch(path: str | Path, data: NDArray[Any], start: int = 0) -> Records:
     """Write `data` from position `start` of the first axis on, whole chunks only.
+
+    Returns
+    -------
+    dict of str to FileRecord or None
+        The files written, and the array's metadata, by their path relative to `path`; None where
+        there is no file, because all of its values are 0.
 
     Raises
     ------
@@ -98,7 +113,39 @@ def write_scratch(path: str | Path, data: NDArray[Any], start: int = 0) -> None:
                 f"{path} of shape {array.shape} takes whole chunks of {depth} slices, "
                 f"not {data.shape} at {start}"
             )
-        array[start:stop] = data
+        found: Records = {"zarr.json": record_file(path / "zarr.json")}
+        with ThreadPoolExecutor(_THREADS, "chunk") as threads:
+            written = {
+                key: threads.submit(_put_chunk, path / key, data[box], array.chunks)
+                for key, box in _chunks(array, start, stop)
+            }
+            found.update({key: record.result() for key, record in written.items()})
+        return found
+
+
+def _chunks(
+    array: zarr.Array[Any], start: int, stop: int
+) -> Iterator[tuple[str, tuple[slice, ...]]]:
+    """Name of each chunk's file from `start` to `stop`, and what it holds of the data there."""
+    first = [start, *(0 for _ in array.shape[1:])]
+    last = [stop, *array.shape[1:]]
+    ranges = [
+        range(low // side, -(-high // side))
+        for low, high, side in zip(first, last, array.chunks, strict=True)
+    ]
+    for place in itertools.product(*ranges):
+        box = tuple(
+            slice(at * side - low, min((at + 1) * side, high) - low)
+            for at, side, low, high in zip(place, array.chunks, first, last, strict=True)
+        )
+        yield array.metadata.encode_chunk_key(place), box
+
+
+def _put_chunk(path: Path, part: NDArray[Any], chunk: tuple[int, ...]) -> FileRecord | None:
+    """Write one chunk as zarr would: compressed, and no file where all values are 0."""
+    little = part.astype(part.dtype.newbyteorder("<"), copy=False)
+    encoded = encode_chunk(little, chunk)
+    return put_shard(path, [] if encoded is None else [encoded])
 
 
 def read_scratch(path: str | Path) -> StoredArray:

@@ -22,9 +22,18 @@ from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec, ZstdCodec
 
-from hela_dask.storage.files import replaced, storage_errors
+from hela_dask.storage.files import remove_folder, replaced, storage_errors
+from hela_dask.storage.records import FileRecord
 
-__all__ = ["compressor", "crc32c", "encode_shard", "is_ours", "put_shard"]
+__all__ = [
+    "compressor",
+    "crc32c",
+    "encode_chunk",
+    "encode_shard",
+    "is_ours",
+    "put_shard",
+    "remove_shard",
+]
 
 _LEVEL = 1
 _MISSING = np.uint64(2**64 - 1)
@@ -77,7 +86,7 @@ def encode_shard(
     """
     places = list(_places(block.shape, chunk))
     data = block.astype(block.dtype.newbyteorder("<"), copy=False)
-    encoded = list(threads.map(lambda place: _encoded(data[place], chunk), places))
+    encoded = list(threads.map(lambda place: encode_chunk(data[place], chunk), places))
     if not any(encoded):
         return []
     counts = [side // size for side, size in zip(shard, chunk, strict=True)]
@@ -93,8 +102,13 @@ def encode_shard(
     return [*(content for content in encoded if content), table, check]
 
 
-def put_shard(path: Path, parts: list[bytes]) -> None:
+def put_shard(path: Path, parts: list[bytes]) -> FileRecord | None:
     """Put what :func:`encode_shard` made in place, whole or not at all; nothing: no file.
+
+    Returns
+    -------
+    FileRecord or None
+        Of the file; None where there is none, because the shard holds nothing but zeros.
 
     Raises
     ------
@@ -103,10 +117,26 @@ def put_shard(path: Path, parts: list[bytes]) -> None:
     """
     if not parts:
         with storage_errors(path):
-            path.unlink(missing_ok=True)
-        return
-    with replaced(path) as temporary, temporary.open("wb") as file:
-        file.writelines(parts)
+            remove_shard(path)
+        return None
+    if path.is_dir():  # something else put it there
+        remove_folder(path)
+    check = 0
+    for part in parts:
+        check = google_crc32c.extend(check, part)
+    with replaced(path) as temporary:
+        with temporary.open("wb") as file:
+            file.writelines(parts)
+        changed = temporary.stat().st_mtime_ns
+    return FileRecord(sum(map(len, parts)), check, changed)
+
+
+def remove_shard(path: Path) -> None:
+    """Remove a shard that is there, also where a folder has taken its name."""
+    if path.is_dir() and not path.is_symlink():
+        remove_folder(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _places(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
@@ -118,8 +148,16 @@ def _places(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[sl
         )
 
 
-def _encoded(part: NDArray[Any], chunk: tuple[int, ...]) -> bytes | None:
-    """A chunk compressed; None where it holds nothing but zeros (a float's -0.0 is something)."""
+def encode_chunk(part: NDArray[Any], chunk: tuple[int, ...]) -> bytes | None:
+    """A chunk compressed; None where it holds nothing but zeros (a float's -0.0 is something).
+
+    Parameters
+    ----------
+    part : ndarray
+        Little-endian; shorter than `chunk` at the end of an array only.
+    chunk : tuple of int
+        Voxels along each axis.
+    """
     if not part.any() and not (part.dtype.kind == "f" and np.signbit(part).any()):
         return None
     if part.shape != chunk:  # at the end of the array: stored whole

@@ -18,7 +18,8 @@ from hela_dask.errors import StorageError
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.storage.pyramid import Downsample, halve
-from hela_dask.storage.shards import encode_shard, is_ours, put_shard
+from hela_dask.storage.records import FileRecord, Records, record_file
+from hela_dask.storage.shards import encode_shard, is_ours, put_shard, remove_shard
 
 __all__ = ["SlabWriter", "slab_tiles"]
 
@@ -70,6 +71,9 @@ class SlabWriter:
         one shard of each coarser level is held.
     depth : int
         Slices of the slab.
+    files : dict of str to FileRecord or None
+        After :meth:`close`: every shard of the slab at every level, by its path relative to the
+        group; None where no file is written, because all of its voxels are 0.
     """
 
     def __init__(
@@ -81,7 +85,8 @@ class SlabWriter:
         self._z = slice(z0, z1)
         self._how: Downsample = downsample
         self._threads = threads
-        self._writing: Future[None] | None = None
+        self.files: Records = {}
+        self._writing: tuple[str, Future[FileRecord | None]] | None = None
         self._left = {_key(tile) for tile in self.tiles}
         self._arrays = [
             zarr.open_array(LocalStore(image.path / level.path), mode="r+")
@@ -179,24 +184,31 @@ class SlabWriter:
         if not is_ours(array):
             self._clear(number, rows, columns)  # replaced, not read again and merged
             array[self._z, rows, columns] = block
+            for file, _, _ in self._files(number, rows, columns):
+                self.files[self._key(file)] = record_file(file) if file.exists() else None
             return
         for file, y, x in self._files(number, rows, columns):
             part = block[:, _within(y, rows), _within(x, columns)]
             encoded = encode_shard(part, level.chunks, level.file, self._threads)
             self._finish()
             # Written while the next shard is compressed; it is a copy of what the caller holds.
-            self._writing = self._threads.submit(put_shard, file, encoded)
+            self._writing = self._key(file), self._threads.submit(put_shard, file, encoded)
 
     def _finish(self) -> None:
         """Wait for the shard that is being written, and raise what went wrong with it."""
         if self._writing is not None:
-            writing, self._writing = self._writing, None
-            writing.result()
+            (path, writing), self._writing = self._writing, None
+            self.files[path] = writing.result()
 
     def _clear(self, number: int, rows: slice, columns: slice) -> None:
         """Remove what was written there before."""
         for file, _, _ in self._files(number, rows, columns):
-            file.unlink(missing_ok=True)
+            remove_shard(file)
+            self.files[self._key(file)] = None
+
+    def _key(self, file: Path) -> str:
+        """A file's path relative to the group."""
+        return file.relative_to(self._image.path).as_posix()
 
     def _files(
         self, number: int, rows: slice, columns: slice

@@ -1,0 +1,54 @@
+"""Finished units whose files are missing or changed: found when a run starts, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hela_dask.running.dispatch import Unit
+from hela_dask.running.markers import Markers
+from hela_dask.storage.scratch import read_scratch
+
+__all__ = ["forget_damaged", "is_scratch"]
+
+
+def forget_damaged(
+    markers: Markers,
+    units: Sequence[Unit],
+    files: str,
+    consequence: str,
+    say: Callable[[str], None],
+) -> None:
+    """Declare finished units unfinished whose files are not as they were written.
+
+    Parameters
+    ----------
+    markers : Markers
+        Of the run.
+    units : sequence of Unit
+        Those of a stage; unfinished ones are passed over.
+    files : str
+        What the files are, for the message: ``"files of the labels"``.
+    consequence : str
+        What is done about it: ``"their slabs are written again"``.
+    say : callable
+        Gets one sentence, where there is any damage.
+    """
+    damaged = []
+    for unit in units:
+        found = markers.mismatches(unit.stage, unit.name, unit.fingerprint)
+        if found:
+            damaged += found
+            markers.forget(unit.stage, unit.name)
+    if damaged:
+        path, problem = damaged[0]
+        more = f", and {len(damaged) - 1} more" if damaged[1:] else ""
+        say(f"{files} are missing or changed ({path} {problem}{more}): {consequence}")
+
+
+def is_scratch(path: Path, shape: tuple[int, ...]) -> bool:
+    """Whether there is a scratch array of this shape that can be opened."""
+    try:
+        return read_scratch(path).shape == shape
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,57 @@
+"""Which shards of an image or label group were written, slab by slab, with their checksums.
+
+Beside the chunks of level 0 lies one small file for each slab that is written (``.slabs/<first
+slice>``). It lists the slab's shards at every level of the pyramid. So a shard that is missing
+differs from one that was never written, because all of its voxels are 0.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from hela_dask.storage.files import write_json
+from hela_dask.storage.metadata import Image, slab_marks, slab_ranges
+from hela_dask.storage.records import FileRecord, Records, parse_records, records_to_json
+
+__all__ = ["read_manifest", "read_slab_mark", "write_slab_mark"]
+
+
+def write_slab_mark(path: Path, files: Mapping[str, FileRecord | None]) -> None:
+    """Declare a slab written: its shards by their paths relative to the group.
+
+    Raises
+    ------
+    StorageError
+        When the file system refuses it or is full.
+    """
+    write_json(path, {"files": records_to_json(files)})
+
+
+def read_slab_mark(path: Path) -> Records | None:
+    """The shards of a slab; None where the mark lists none (those of before) or is damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return parse_records(found.get("files")) if isinstance(found, dict) else None
+
+
+def read_manifest(image: Image) -> Records | None:
+    """All shards of an image or label group, as they were written.
+
+    Returns
+    -------
+    dict of str to FileRecord or None, or None
+        By path relative to the group; None where not every slab lists its shards: the store is
+        unfinished, of another program, or was written before shards were listed.
+    """
+    marks = slab_marks(image.path, image.levels[0])
+    found: Records = {}
+    for start, _ in slab_ranges(image.levels[0]):
+        files = read_slab_mark(marks / str(start))
+        if files is None:
+            return None
+        found.update(files)
+    return found
