@@ -11,6 +11,7 @@ import pandas as pd
 
 from hela_dask.regions import cell_regions, with_regions
 from hela_dask.running.centres import correct_cells
+from hela_dask.running.dispatch import Unit
 from hela_dask.running.lock import Lock
 from hela_dask.running.pipeline import Found, Pipeline
 from hela_dask.running.progress import RunProgress
@@ -90,6 +91,12 @@ class _Finished(Pipeline):
     def _make_room(self, shape: tuple[int, ...]) -> None:
         raise _UnfinishedError
 
+    def _forget_damaged(self, units: Sequence[Unit], files: str, consequence: str) -> None:
+        """Files that are missing or changed are made again: it is not known what is in them."""
+        markers = self.job.markers
+        if any(markers.mismatches(unit.stage, unit.name, unit.fingerprint) for unit in units):
+            raise _UnfinishedError
+
     def _keep_first_table(self, found: Found) -> None:
         return None
 
@@ -101,8 +108,6 @@ class _Finished(Pipeline):
         _UnfinishedError
             When they are not found yet, or not with these parameters.
         """
-        if not self.job.resin.is_dir():
-            raise _UnfinishedError
         return self.find_cells()
 
     def is_done(self, found: Found, label: int) -> bool:
@@ -110,7 +115,8 @@ class _Finished(Pipeline):
         region = next(region for region in found.regions if region.label == label)
         unit = self._cell_unit(region)
         row = self.job.markers.result(unit.stage, unit.name, unit.fingerprint)
-        return row is not None and (not row["extent"] or self.job.masks(label).is_dir())
+        damaged = self.job.markers.mismatches(unit.stage, unit.name, unit.fingerprint)
+        return row is not None and not damaged
 
 
 def known_cells(setup: Setup) -> Known | None:

@@ -15,6 +15,7 @@ from hela_dask.greys import GreyLevels
 from hela_dask.parameters import Parameters
 from hela_dask.regions import Region
 from hela_dask.report.folder import RunFolder, read_folder
+from hela_dask.running.keys import method_groups
 from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.prepare import made_by, run_folder
 from hela_dask.running.stages import resin_path
@@ -139,8 +140,8 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
         raise InputError(f"{image.path} has changed since the run {path}: {again}")
     method = str(facts["method"])
     try:
-        # Of the other stages' knobs nothing depends on here.
-        stages = ("working", "background", method, "quality")
+        # Of the other groups of parameters nothing depends on here.
+        stages = ("working", "background", *method_groups(method), "quality")
         parameters = Parameters.from_dict({name: facts["parameters"][name] for name in stages})
         levels = GreyLevels(**facts["grey_levels"])
     except (ParameterError, KeyError, TypeError) as error:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hela_dask.errors import InputError, MissingInputError
+from hela_dask.storage.documents import Document, read_document
 from hela_dask.storage.files import plain, remove_folder, write_json
 from hela_dask.storage.records import (
     FileRecord,
@@ -65,6 +67,14 @@ def fingerprint_files(folder: Path, skip: Iterable[str] = ()) -> str:
     return fingerprint(sorted(found))
 
 
+class _Document(Document):
+    """A marker's file."""
+
+    fingerprint: str
+    result: dict[str, Any]
+    files: dict[str, list[int] | None]
+
+
 @dataclass(frozen=True)
 class Marker:
     """What a finished unit left.
@@ -107,15 +117,11 @@ class Markers:
     def read(self, stage: str, unit: str) -> Marker | None:
         """The marker of a unit; None where there is none, or none that can be read."""
         try:
-            found = json.loads(self.path(stage, unit).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = read_document(self.path(stage, unit), _Document)
+        except (InputError, MissingInputError):
             return None
-        if not isinstance(found, dict):
-            return None
-        files, result = parse_records(found.get("files")), found.get("result")
-        if files is None or not isinstance(result, dict):
-            return None
-        return Marker(str(found.get("fingerprint")), result, files)
+        files = parse_records(found.files)
+        return None if files is None else Marker(found.fingerprint, found.result, files)
 
     def result(self, stage: str, unit: str, wanted: str) -> dict[str, Any] | None:
         """The unit's result if it is finished with this fingerprint, else None.

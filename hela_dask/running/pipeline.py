@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import hela_dask
 from hela_dask import store
 from hela_dask.assemble import (
     CellMasks,
@@ -30,6 +29,7 @@ from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.damaged import forget_damaged, is_scratch
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import LevelsJob, find_detections, find_levels
+from hela_dask.running.keys import Keys
 from hela_dask.running.markers import fingerprint
 from hela_dask.running.prepare import Setup, made_by
 from hela_dask.running.progress import RunProgress
@@ -102,9 +102,10 @@ class Pipeline:
         self.repairs.append(text)
         self.progress.warn(text)
 
-    def name(self, stage: str, *parts: Any) -> str:
-        """Fingerprint of a unit: the input, this version, and what the stage depends on."""
-        return fingerprint(stage, hela_dask.__version__, self.setup.source, *parts)
+    @property
+    def keys(self) -> Keys:
+        """Fingerprints of the units."""
+        return Keys.of(self.setup)
 
     def find_cells(self) -> Found:
         """Detections, linked into cells, or the centres that were given; corrected; with regions.
@@ -137,7 +138,7 @@ class Pipeline:
     def _read_levels(self) -> None:
         """The volume's grey levels, which all later stages read the image by."""
         knobs, job = self.setup.parameters, self.job
-        key = self.name("levels", knobs.working)
+        key = self.keys.levels()
         levels = find_levels(
             self.session.client,
             LevelsJob(job.store, knobs.working.resolution, job.markers.folder, job.lock),
@@ -150,7 +151,7 @@ class Pipeline:
             self.progress.say("resin is darker than cells: the image is read as its negative")
 
     def _detect(self) -> pd.DataFrame:
-        key = self.name("detect", self.background, self.setup.parameters.detect)
+        key = self.keys.detect(self.background)
         table = find_detections(self.session.client, self.job, key, self.progress)
         if table.empty:
             raise NothingToDoError(
@@ -162,7 +163,7 @@ class Pipeline:
 
     def _keep_first_table(self, found: Found) -> None:
         """The cells are known long before they are segmented: let people look."""
-        of = self.name("cells", found.cells.to_dict("list"), found.detections.to_dict("list"))
+        of = self.keys.cells(found.cells, found.detections)
         self._forget_damaged(
             [Unit("cells", "found", of)], "files of the first table", "it is written again"
         )
@@ -220,8 +221,8 @@ class Pipeline:
 
     def _find_background(self) -> None:
         """Resin of the whole volume on its working level, which all later stages look at."""
-        volume, knobs = self.job.working(), self.setup.parameters
-        of = self.name("background", self.job.levels, knobs.background, knobs.working)
+        volume = self.job.working()
+        of = self.keys.background(self.job.levels)
         ranges = [
             (z0, min(z0 + BACKGROUND_SLAB, volume.sizes["z"]))
             for z0 in range(0, volume.sizes["z"], BACKGROUND_SLAB)
@@ -320,7 +321,7 @@ class Pipeline:
 
     def _yields(self, masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
         """Which cells yield to which; masks are looked at again only if any has changed."""
-        of = self.name("yields", [(item.label, item.fingerprint, item.centre) for item in masks])
+        of = self.keys.yields(masks)
         finished = self.job.markers.result("yields", "cells", of)
         if finished is None:
             found = {str(label): to for label, to in find_yields(masks).items()}
@@ -343,10 +344,8 @@ class Pipeline:
         return working_level(self.setup.image, self.setup.parameters.working.resolution)
 
     def _cell_unit(self, region: Region) -> Unit:
-        knobs = self.setup.knobs
-        measuring = self.setup.parameters.quality.measuring
-        of = self.name("segment", self.background, self.setup.method, knobs, measuring, region)
         cost = math.prod(high - low for low, high in region.box)
+        of = self.keys.segment(self.background, region)
         return Unit("segment", f"{region.label:05d}", of, region, cost)
 
     def assemble(self, masks: Sequence[CellMasks]) -> tuple[pd.DataFrame, str]:
@@ -361,20 +360,8 @@ class Pipeline:
                 properties=[{"label-value": 1, "name": "resin"}],
             )
         slabs = plan_slabs(store.slabs(images[0]), *self._working, masks, self.thresholds)
-        of = {
-            slab.z0: self.name(
-                "assemble",
-                [_place(image) for image in images],
-                [
-                    self.background,
-                    self.setup.parameters.assemble,
-                    self.setup.method,
-                    self.setup.knobs,
-                ],
-                [(item.label, item.fingerprint, item.yields) for item in slab.masks],
-            )
-            for slab in slabs
-        }
+        places = [str(image.path.absolute()) for image in images]
+        of = {slab.z0: self.keys.assemble(places, self.background, slab.masks) for slab in slabs}
         units = self._slab_units("assemble", images, of, {slab.z0: slab for slab in slabs})
         rows = run_units(
             self.session.client,
@@ -398,8 +385,3 @@ class Pipeline:
 def _flagged(row: Mapping[str, Any], flag: str) -> dict[str, Any]:
     """A cell's row with one flag more."""
     return {**row, "flags": ",".join(filter(None, (str(row["flags"]), flag)))}
-
-
-def _place(image: Image) -> str:
-    """Where an image is, from whatever folder a run was started."""
-    return str(image.path.absolute())

@@ -93,12 +93,6 @@ class Setup:
     remarks: tuple[str, ...] = ()
 
     @property
-    def knobs(self) -> dict[str, Any]:
-        """The method's own knobs; what its network is counts, not where."""
-        found: dict[str, Any] = dict(self.parameters.to_dict()[self.method])
-        return {**found, "model": self.network} if self.network else found
-
-    @property
     def labels(self) -> Path:
         """The folder that holds the label groups."""
         return self.owner / "labels"

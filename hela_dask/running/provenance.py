@@ -96,7 +96,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     """``run.json`` of a run folder; empty where there is none that can be read."""
     try:
         found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -59,6 +59,8 @@ def replaced(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()  # an empty folder has taken the name; one that holds anything stays
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

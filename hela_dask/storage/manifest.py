@@ -7,15 +7,22 @@ differs from one that was never written, because all of its voxels are 0.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from hela_dask.errors import InputError, MissingInputError
+from hela_dask.storage.documents import Document, read_document
 from hela_dask.storage.files import write_json
 from hela_dask.storage.metadata import Image, slab_marks, slab_ranges
 from hela_dask.storage.records import FileRecord, Records, parse_records, records_to_json
 
 __all__ = ["read_manifest", "read_slab_mark", "write_slab_mark"]
+
+
+class _Mark(Document):
+    """The file of a slab."""
+
+    files: dict[str, list[int] | None]
 
 
 def write_slab_mark(path: Path, files: Mapping[str, FileRecord | None]) -> None:
@@ -32,10 +39,9 @@ def write_slab_mark(path: Path, files: Mapping[str, FileRecord | None]) -> None:
 def read_slab_mark(path: Path) -> Records | None:
     """The shards of a slab; None where the mark lists none (those of before) or is damaged."""
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return parse_records(read_document(path, _Mark).files)
+    except (InputError, MissingInputError):
         return None
-    return parse_records(found.get("files")) if isinstance(found, dict) else None
 
 
 def read_manifest(image: Image) -> Records | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import google_crc32c
 
@@ -87,10 +87,8 @@ def records_to_json(records: Mapping[str, FileRecord | None]) -> dict[str, list[
     return {path: None if item is None else list(item) for path, item in records.items()}
 
 
-def parse_records(found: Any) -> Records | None:
-    """Records from JSON; None where `found` is anything else, or a path leads out of the folder."""
-    if not isinstance(found, dict):
-        return None
+def parse_records(found: Mapping[str, Sequence[int] | None]) -> Records | None:
+    """Records from JSON; None where one is no record, or a path leads out of the folder."""
     records: Records = {}
     for path, item in found.items():
         parts = PurePosixPath(path)
@@ -99,8 +97,7 @@ def parse_records(found: Any) -> Records | None:
         if item is None:
             records[path] = None
             continue
-        numbers = isinstance(item, list) and len(item) == 3
-        if not numbers or not all(type(value) is int and value >= 0 for value in item):
+        if len(item) != 3 or min(item) < 0:
             return None
         records[path] = FileRecord(*item)
     return records

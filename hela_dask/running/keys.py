@@ -1,0 +1,124 @@
+"""The fingerprint of every unit of a run, from what was asked for: pure, nothing is read.
+
+A unit's result depends on the input, on the groups of parameters that its code reads
+(:data:`GROUPS`), on the code itself, and on the results of earlier units. Where its fingerprint is
+still the same, a run leaves the unit's files untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+import hela_dask
+from hela_dask.assemble import CellMasks
+from hela_dask.greys import GreyLevels
+from hela_dask.parameters import Parameters
+from hela_dask.regions import Region
+from hela_dask.running.markers import fingerprint
+
+if TYPE_CHECKING:
+    from hela_dask.running.prepare import Setup
+
+__all__ = ["GROUPS", "METHOD_GROUPS", "Keys", "method_groups"]
+
+METHOD_GROUPS = {
+    "volumetric": ("volumetric",),
+    "propagate": ("propagate",),
+    "unet": ("unet", "volumetric"),  # a nucleus that both differ on is settled by membranes
+    "hybrid": ("hybrid",),
+}
+"""The groups of parameters that each method reads."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "levels": ("working",),
+    "background": ("background", "working"),
+    "detect": ("detect",),
+    "segment": ("quality", "working"),  # and those of the method
+    "assemble": ("assemble", "background", "working"),  # and those of the method
+}
+"""The groups of parameters that the code of each stage reads, but for those of the method.
+
+A stage depends on those of the stages before it by their fingerprints.
+"""
+
+
+def method_groups(method: str) -> tuple[str, ...]:
+    """The groups of parameters that a method reads."""
+    return METHOD_GROUPS[method]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Fingerprints of the units of one run.
+
+    Parameters
+    ----------
+    source : str
+        Fingerprint of the image.
+    method : str
+        Of :mod:`hela_dask.methods`.
+    network : str
+        Fingerprint of the network that the method uses; empty where it uses none.
+    parameters : Parameters
+        All groups.
+    """
+
+    source: str
+    method: str
+    network: str
+    parameters: Parameters
+
+    @classmethod
+    def of(cls, setup: Setup) -> Keys:
+        """Those of a run that may start."""
+        return cls(setup.source, setup.method, setup.network, setup.parameters)
+
+    def levels(self) -> str:
+        """Of the votes of slices on the volume's grey levels; the polarity chooses among them."""
+        return self._key("levels", self.parameters.working)
+
+    def background(self, levels: GreyLevels) -> str:
+        """Of the background of a slab."""
+        p = self.parameters
+        return self._key("background", levels, p.background, p.working)
+
+    def detect(self, background: str) -> str:
+        """Of the detections in all analysed slices."""
+        return self._key("detect", background, self.parameters.detect)
+
+    def cells(self, cells: pd.DataFrame, detections: pd.DataFrame) -> str:
+        """Of the tables of cells and detections."""
+        return self._key("cells", cells.to_dict("list"), detections.to_dict("list"))
+
+    def segment(self, background: str, region: Region) -> str:
+        """Of the masks of a cell."""
+        measuring = self.parameters.quality.measuring
+        return self._key("segment", background, self._of_method(), measuring, region)
+
+    def yields(self, masks: Sequence[CellMasks]) -> str:
+        """Of which cells cede to which."""
+        return self._key("yields", [(item.label, item.fingerprint, item.centre) for item in masks])
+
+    def assemble(self, images: Sequence[str], background: str, masks: Sequence[CellMasks]) -> str:
+        """Of a slab of all label groups, whose places are `images`."""
+        return self._key(
+            "assemble",
+            list(images),
+            [background, self.parameters.assemble, self._of_method()],
+            [(item.label, item.fingerprint, item.yields) for item in masks],
+        )
+
+    def _of_method(self) -> list[Any]:
+        """The method and all that it reads; of its network the content counts, not the place."""
+        groups: Mapping[str, Mapping[str, Any]] = self.parameters.to_dict()
+        found = {name: dict(groups[name]) for name in method_groups(self.method)}
+        if self.network:
+            found[self.method]["model"] = self.network
+        return [self.method, found]
+
+    def _key(self, stage: str, *parts: Any) -> str:
+        return fingerprint(stage, hela_dask.__version__, self.source, *parts)

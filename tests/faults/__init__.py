@@ -1,0 +1,1 @@
+"""Faults of runs: each is made on purpose, the same command is started again, all is compared."""

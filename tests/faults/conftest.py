@@ -1,0 +1,41 @@
+"""One undisturbed run, made once for all faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.site import Site, make_site
+from tests.scenes import EmptyPage
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site; its client computes in this process."""
+    from distributed import Client
+
+    with Client(
+        processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0"
+    ) as client:
+        yield make_site(tmp_path_factory.mktemp("faults"), client)
+
+
+@pytest.fixture
+def site(undisturbed: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The site as the undisturbed run left it; the slow page of dask is left empty."""
+    monkeypatch.setattr("distributed.performance_report", EmptyPage)
+    undisturbed.restore()
+    return undisturbed
+
+
+@pytest.fixture
+def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report without pictures."""
+
+    def write(run: Any) -> None:
+        Path(run, "report.html").write_text("report", encoding="utf-8")
+
+    monkeypatch.setattr("hela_dask.report.write_report", write)
