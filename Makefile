@@ -19,7 +19,7 @@ NONE := 5# what pytest returns where no test was selected
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint format bench accuracy lock
+.PHONY: help demo test lint format bench figures lock
 .DEFAULT_GOAL := help
 
 help: ## say what the targets do
@@ -45,8 +45,8 @@ bench: $(STAMP) ## time kernels and the scheduler beside the plain way (minutes;
 	@$(BIN)/python -m benchmarks.kernels
 	@$(BIN)/python -m benchmarks.scheduler --quick
 
-accuracy: $(STAMP) ## measure every figure of docs/accuracy.md again (hours; ARGS=--quick: minutes)
-	@$(BIN)/python -m benchmarks.accuracy $(or $(ARGS),--write)
+figures: $(STAMP) ## measure every figure of README and docs again (hours; ARGS=--quick: minutes)
+	@$(BIN)/python -m benchmarks.figures $(ARGS)
 
 lock: pyproject.toml ## renew requirements.lock (fetches uv into .venv-lock)
 	@$(PYTHON) -m venv .venv-lock

@@ -1,4 +1,4 @@
-"""Every figure of docs/accuracy.md: ``python -m benchmarks.accuracy``, or ``make accuracy``.
+"""Every figure of docs/accuracy.md: ``python -m benchmarks.accuracy``, or ``make figures``.
 
 Runs the methods with default parameters on the real cell with a published truth and on phantoms,
 scores them, turns off one step at a time, damages the stacks, and writes a JSON from which the
@@ -8,24 +8,21 @@ page is made. ``python -m benchmarks.accuracy --quick --run RUN`` scores a run t
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import page, pictures
+from benchmarks import page, pictures, results
 from benchmarks.ablation import ablation
 from benchmarks.contrast import contrast
 from benchmarks.robustness import RANGES, robustness
 from benchmarks.runs import otsu, phantom_run, real_run, score_real
 from benchmarks.stacks import data_folder, phantom_stack, real_stack
 from hela_dask.methods import CLASSICAL, METHODS
-from hela_dask.running.provenance import read_run, versions
-from hela_dask.storage.files import plain
+from hela_dask.running.provenance import read_run
 
-DOCS = Path(__file__).parent.parent / "docs"
 SEEDS = (0, 1)
 
 
@@ -41,6 +38,12 @@ class Work:
     pictures: Path | None
     workers: int | None = None
 
+    def _stamp(self, section: str, *parts: str) -> None:
+        """Note when and by which code a section was measured, or some parts of it."""
+        stamp = results.stamp(f"python -m benchmarks.accuracy {section} --write")
+        for part in parts or ("",):
+            self.found.setdefault("measured", {})[f"{section}/{part}".rstrip("/")] = stamp
+
     def real(self) -> None:
         """Whole runs on the real cell; with pictures of the first method's."""
         runs = self.runs or tuple(
@@ -48,6 +51,7 @@ class Work:
         )
         scored = {read_run(run)["method"]: score_real(run, self.data) for run in runs}
         self.found["real"] = {**self.found.get("real", {}), **scored}
+        self._stamp("real", *scored)
         for method, real in scored.items():
             _tell_real(method, real)
         if self.pictures is not None:
@@ -65,15 +69,17 @@ class Work:
     def otsu(self) -> None:
         """The plainest background."""
         self.found["otsu"] = otsu(self.data)
+        self._stamp("otsu")
         print(f"Otsu, background: {self.found['otsu']['1-180']['ji']:.4f}", flush=True)
 
     def phantoms(self) -> None:
         """Phantoms of two seeds."""
         rows = self.found.setdefault("phantoms", {})
         for method in self.methods:
-            rows[method] = {}
             for seed in SEEDS:
-                rows[method][str(seed)] = phantom_run(self.folder, method, seed, self.workers)
+                row = phantom_run(self.folder, method, seed, self.workers)
+                rows.setdefault(method, {})[str(seed)] = row
+                self._stamp("phantoms", f"{method}/{seed}")
                 print(f"phantom {seed}, {method}: {rows[method][str(seed)]}", flush=True)
 
     def ablation(self) -> None:
@@ -83,16 +89,19 @@ class Work:
             name: ablation(stack, method=self.methods[0], tell=_tell)
             for name, stack in stacks.items()
         }
+        self._stamp("ablation")
 
     def robustness(self) -> None:
         """Damaged stacks."""
         self.found["robustness"] = robustness(
             real_stack(self.data), tuple(RANGES), method=self.methods[0], tell=_tell
         )
+        self._stamp("robustness")
 
     def contrast(self) -> None:
         """Stacks like the papers' other sets."""
         self.found["contrast"] = contrast(real_stack(self.data), self.methods[0])
+        self._stamp("contrast")
         for name, row in self.found["contrast"].items():
             print(f"{name}: {row}", flush=True)
 
@@ -137,7 +146,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, action="append", help="score this run, run nothing")
     parser.add_argument("--folder", type=Path, help="stores and runs; default: a temporary one")
     parser.add_argument("--workers", type=int, help="of each run; default: as many as fit")
-    parser.add_argument("--json", type=Path, default=DOCS / "accuracy.json")
+    parser.add_argument("--json", type=Path, default=results.DOCS / "accuracy.json")
     parser.add_argument("--write", action="store_true", help="the JSON, the page, its pictures")
     parser.add_argument("--page", action="store_true", help="only make the page from the JSON")
     return parser.parse_args()
@@ -146,7 +155,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Measure the sections asked for, print them, and with ``--write`` keep them."""
     options = parse()
-    found = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
+    found = results.read(options.json)
     if not options.page:
         sections = options.sections or (["real", "otsu"] if options.quick else list(SECTIONS))
         with tempfile.TemporaryDirectory() as temporary:
@@ -158,17 +167,15 @@ def main() -> None:
                 tuple(options.method or CLASSICAL),
                 tuple(options.run or ()),
                 found,
-                DOCS / "accuracy" if options.write else None,
+                results.DOCS / "accuracy" if options.write else None,
                 options.workers,
             )
             for name in sections:
                 SECTIONS[name](work)
-                found["versions"] = versions()
                 if options.write:
-                    text = json.dumps(plain(found), indent=1, allow_nan=False)
-                    options.json.write_text(text + "\n", encoding="utf-8")
+                    results.write(found, options.json)
     if options.write or options.page:
-        (DOCS / "accuracy.md").write_text(page.render(found), encoding="utf-8")
+        (results.DOCS / "accuracy.md").write_text(page.render(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

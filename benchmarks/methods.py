@@ -2,14 +2,12 @@
 
 All methods on the same labelled slices of the real cell: the classical ones, and those with a
 network that comes with the package or has a folder in FOLDER. What was measured before is kept, so
-that models may be measured one at a time (``--only NAME``). With ``--phantom`` also whole runs on
-the demo's phantom, by those methods that need no model of one's own.
+that models may be measured one at a time (``--only NAME``).
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,8 +17,8 @@ import numpy as np
 
 from benchmarks import methods_page, pictures
 from benchmarks.methods_page import ALONE, PUBLISHED, UNTAUGHT
-from benchmarks.results import DOCS, keep, read, today
-from benchmarks.runs import RANGES, curves, figures, phantom_run
+from benchmarks.results import DOCS, commit, keep, read, today
+from benchmarks.runs import RANGES, curves, figures
 from benchmarks.stacks import (
     UNSEEN,
     Stack,
@@ -30,7 +28,6 @@ from benchmarks.stacks import (
     real_stack,
     segment_stack,
 )
-from hela_dask.demo import DemoSize
 from hela_dask.greys import grey_levels, upright_volume
 from hela_dask.kernels.hybrid import preprocess_plane
 from hela_dask.methods import CLASSICAL
@@ -78,6 +75,7 @@ def measure(
     return {
         "method": method,
         "measured": today(),
+        "commit": commit(),
         "status": masks.attrs["status"],
         "first": first,
         "ranges": _ranges(scores, first, last),
@@ -219,18 +217,6 @@ def _tell(title: str, row: Mapping[str, Any]) -> None:
         print(f"{title:<16} {part:<8} {told}", flush=True)
 
 
-def phantoms(only: Sequence[str]) -> dict[str, Any]:
-    """Whole runs on the demo's phantom, for each method that comes without or with its model."""
-    found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in (*CLASSICAL, SHIPPED):
-            if not only or name in only:
-                method = "unet" if name == SHIPPED else name
-                found[name] = phantom_run(Path(folder), method, DemoSize().seed)
-                print(f"{name:<16} phantom  {found[name]}", flush=True)
-    return found
-
-
 def parse() -> argparse.Namespace:
     """What was typed."""
     parser = argparse.ArgumentParser(
@@ -238,7 +224,6 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--models", type=Path, help="a folder with a folder for each model")
     parser.add_argument("--only", action="append", default=[], help="a method or a model's folder")
-    parser.add_argument("--phantom", action="store_true", help="runs on the phantom too")
     parser.add_argument("--slices", default="1:180", help="1-based, both included")
     parser.add_argument("--json", type=Path, default=DOCS / "methods.json")
     parser.add_argument("--write", action="store_true", help="the JSON, the page, its pictures")
@@ -246,34 +231,34 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def whole_command(rows: Mapping[str, Any], phantom: Mapping[str, Any]) -> str:
+def whole_command(rows: Mapping[str, Any]) -> str:
     """What measures all that is kept at once, in whatever parts it was measured."""
     trained = set(rows) - set(CLASSICAL) - {SHIPPED}
-    parts = {"--models FOLDER": bool(trained), "--phantom": bool(phantom), "--write": True}
-    return " ".join(["python -m benchmarks.methods", *(part for part, on in parts.items() if on)])
+    return " ".join(
+        ["python -m benchmarks.methods", *(["--models FOLDER"] if trained else []), "--write"]
+    )
 
 
 def main() -> None:
     """Measure, print, and with ``--write`` keep."""
     options = parse()
     kept = read(options.json).get("methods", {})
-    rows, phantom = kept.get("rows", {}), kept.get("phantom", {})
+    rows = kept.get("rows", {})
     if not options.page:
         first, last = (int(end) for end in options.slices.split(":"))
         stack = real_stack(data_folder())
         centre = min(max(stack.centre[0] + 1, first), last)
         stack = stack.slices(first, last, centre)
         rows = {**rows, **everything(stack, _models(options.models), options.only, first)}
-        if options.phantom:
-            phantom = {**phantom, **phantoms(options.only)}
         if options.write:
-            found = {"rows": rows, "phantom": phantom, "shipped": shipped()}
-            keep("methods", found, whole_command(rows, phantom), options.json)
+            found = {"rows": rows, "shipped": shipped()}
+            keep("methods", found, whole_command(rows), options.json)
     if options.write or options.page:
         folder = options.json.with_suffix("")
         folder.mkdir(exist_ok=True)
         pictures.curves(methods_page.drawn(rows), folder)
-        text = methods_page.render(read(options.json)["methods"])
+        phantoms = read(DOCS / "accuracy.json").get("phantoms", {})
+        text = methods_page.render(read(options.json)["methods"], phantoms)
         options.json.with_suffix(".md").write_text(text, encoding="utf-8")
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from benchmarks.markdown import number, page, table
 from benchmarks.page import NAMES
+from benchmarks.page import PUBLISHED as PUBLISHED_SCORES
+from benchmarks.results import read
 from benchmarks.stacks import UNSEEN
 
 __all__ = ["ALONE", "PUBLISHED", "UNTAUGHT", "drawn", "held_out", "render"]
@@ -15,27 +17,18 @@ PUBLISHED = ", published numbers"  # after the name of a row that uses them
 ALONE = ", network alone"  # and of one that does without membranes
 UNTAUGHT = "without ImageNet weights"
 CONTROL = "volumetric"  # it learned from no slice
+SEED = "0"  # of the demo's phantom
 
-# Mean over slices, as reported: JI and AC of the nucleus (PLoS ONE 2020), JI of the cell and of the
-# nucleus (Hosangadi et al.), each on the authors' own slices.
-REPORTED: dict[str, dict[str, str]] = {
-    "nucleus": {
-        "propagate": "0.93 / 0.99",
-        "vgg16": "0.90 / 0.93",
-        "resnet18": "0.88 / 0.94",
-        "inception-resnet-v2": "0.89 / 0.94",
-        "unet": "0.56 / 0.92",
-        "hybrid": "0.895 /",
-    },
-    "cell": {"hybrid": "0.958 / 0.992"},
-}
+CLASSES = ("nucleus", "cell")
 
 INTRO = """All methods on the same labelled slices of one real cell (40 nm pixels), with default
-parameters. JI and AC are pooled over the slices, and taken slice by slice over those where the
-truth or the prediction has anything: mean / median / SD. The nucleus is the published class 2, the
-cell is 1, 2 and 5. *Learned from* is the share of the slices that a network was trained on: where
-it is not 0 %, the score says how well it learned, not how good it is. *Network alone* does without
-the outline that membranes give (`membranes = 0`), as do the networks of the papers."""
+parameters; each cell in one window, without the neighbours that a whole run knows and that
+[accuracy](accuracy.md) has. JI and AC are pooled over the slices, and taken slice by slice over
+those where the truth or the prediction has anything: mean / median / SD. The nucleus is the
+published class 2, the cell is 1, 2 and 5. *Learned from* is the share of the slices that a network
+was trained on: where it is not 0 %, the score says how well it learned, not how good it is.
+*Network alone* does without the outline that membranes give (`membranes = 0`), as do the networks
+of the papers."""
 
 HELD = f"""A split holds slices out, by which the training is stopped and the best weights are
 chosen. Slices held out at random have neighbours 50 nm away that were learned from, and look like
@@ -57,23 +50,24 @@ weights that it starts from, as said beside it. Such a row shows that a network 
 is trained and used here, and what that costs, not how good it is."""
 
 
-def render(found: Mapping[str, Any]) -> str:
+def render(found: Mapping[str, Any], phantoms: Mapping[str, Any] | None = None) -> str:
     """The page as Markdown.
 
     Parameters
     ----------
     found : mapping
-        The section ``methods`` of the JSON: ``rows``, by name, ``phantom``, ``shipped``, and
-        ``command``.
+        The section ``methods`` of the JSON: ``rows``, by name, ``shipped``, and ``command``.
+    phantoms : mapping, optional
+        Whole runs on phantoms, by method and seed, as accuracy.json has them.
     """
     rows = found["rows"]
     reserved = any(row.get("reservations") for row in rows.values())
     parts = [
         ["# Methods compared", "", INTRO, *(["", RESERVED] if reserved else [])],
-        *([f"## {NAMES[name].capitalize()}", "", *_scores(rows, name)] for name in REPORTED),
+        *([f"## {NAMES[name].capitalize()}", "", *_scores(rows, name)] for name in CLASSES),
         _shipped(found.get("shipped", {})),
         _splits(rows),
-        _phantom(found.get("phantom", {})),
+        _phantom(phantoms or {}),
         _costs(rows),
         [
             "## Slice by slice",
@@ -83,7 +77,7 @@ def render(found: Mapping[str, Any]) -> str:
             "",
             "![JI of the cell over the slice number](methods/curves_cell.png)",
         ],
-        ["## Reproduce it", "", "```", found["command"], "```", "", _machine(found)],
+        ["## Reproduce it", "", "```", found["command"], "```", "", _measured(found)],
     ]
     return page(parts)
 
@@ -121,7 +115,7 @@ def _scores(rows: Mapping[str, Any], name: str) -> list[str]:
                     _spread(figures, "ji"),
                     number(figures["ac"]),
                     _spread(figures, "ac"),
-                    REPORTED[name].get(row.get("architecture", title), ""),
+                    _reported(name, row.get("architecture", title)),
                 ]
             )
     head = [
@@ -129,6 +123,14 @@ def _scores(rows: Mapping[str, Any], name: str) -> list[str]:
         "reported: JI / AC of slices",
     ]  # fmt: skip
     return table(head, lines)
+
+
+def _reported(name: str, method: str) -> str:
+    """Mean JI and AC over slices that the authors of a method report, each on their own slices."""
+    reported = read(PUBLISHED_SCORES)["slices"][name].get(method)
+    if reported is None:
+        return ""
+    return " / ".join(reported.get(ratio, "") for ratio in ("ji", "ac")).rstrip()
 
 
 def _spread(figures: Mapping[str, Any], ratio: str) -> str:
@@ -149,7 +151,7 @@ def _shipped(found: Mapping[str, Any]) -> list[str]:
     if not found:
         return []
     unseen = "-".join(map(str, UNSEEN))
-    lines = [[NAMES[name], number(found["judged"][f"ji_{name}"])] for name in REPORTED]
+    lines = [[NAMES[name], number(found["judged"][f"ji_{name}"])] for name in CLASSES]
     return [
         "## The network that ships",
         "",
@@ -193,7 +195,7 @@ def _splits(rows: Mapping[str, Any]) -> list[str]:
     told: dict[tuple[str, str], dict[str, float]] = {}
     for title, row in _apart(rows, unseen).items():
         held = row["held_slices"]
-        for name in REPORTED:
+        for name in CLASSES:
             pairs = [
                 (held_out(row, ranges, name), _control(rows, ranges, name))
                 for ranges in (held, [UNSEEN])
@@ -255,7 +257,8 @@ def _phantom(found: Mapping[str, Any]) -> list[str]:
             number(row["mean_cell_iou"]),
             number(row["mean_nucleus_iou"]),
         ]
-        for method, row in found.items()
+        for method, row in ((method, seeds.get(SEED)) for method, seeds in found.items())
+        if row is not None
     ]
     head = ["method", "cells found", "F1 at IoU 0.5", "mean IoU, cell", "mean IoU, nucleus"]
     return ["## Whole runs on the phantom", "", PHANTOM, "", *table(head, lines)]
@@ -282,18 +285,16 @@ def _costs(rows: Mapping[str, Any]) -> list[str]:
     return ["## Costs", "", *table(head, lines)]
 
 
-def _machine(found: Mapping[str, Any]) -> str:
-    machine, versions = found.get("machine", {}), found.get("versions", {})
-    earlier: dict[str, list[str]] = {}
+def _measured(found: Mapping[str, Any]) -> str:
+    """When and by which code the rows were measured."""
+    days: dict[tuple[str, str], list[str]] = {}
     for name, row in found["rows"].items():
-        if row.get("measured", found.get("date")) != found.get("date"):
-            earlier.setdefault(row["measured"], []).append(f"`{name}`")
-    before = "".join(
-        f" On {day}, by the code of that day: {', '.join(names)}."
-        for day, names in sorted(earlier.items())
-    )
-    return (
-        f"Measured on {found.get('date', '')} on {machine.get('processor', 'one machine')}, "
-        f"hela_dask {versions.get('hela_dask', '')}; networks one after another, by `--only NAME`."
-        f"{before}"
-    )
+        days.setdefault((row["measured"], row["commit"]), []).append(f"`{name}`")
+    lines = [
+        f"- {day}, commit `{commit}`: {', '.join(names)}."
+        for (day, commit), names in sorted(days.items())
+    ]
+    machine = found["machine"]
+    where = f"{machine['cores']} cores of {machine['processor']}"
+    intro = f"Measured on {where}, networks one after another (`--only NAME`):"
+    return "\n".join([intro, "", *lines])

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from benchmarks import robustness
+from benchmarks import results, robustness
 from benchmarks.markdown import number, page, table
 from hela_dask.methods import METHODS
 from hela_dask.wording import by_axis
@@ -14,6 +14,7 @@ from hela_dask.wording import by_axis
 __all__ = ["render"]
 
 NOTES = Path(__file__).parent / "notes.toml"
+PUBLISHED = results.DOCS / "published.json"
 
 NAMES = {
     "nucleus": "nucleus",
@@ -22,14 +23,6 @@ NAMES = {
     "envelope": "nuclear envelope",
     "background": "background (resin)",
 }
-
-# Scores of others on the same cell: pooled JI of nucleus, cell, cytoplasm and background, and the
-# nucleus' mean over slices.
-OTHERS: tuple[tuple[str, ...], ...] = (
-    ("Karabağ 2021, 10 nm, all 300 slices, as reported", "0.967", "0.871", "0.809", "", ""),
-    ("Duque-Vázquez 2024, classical, 40 nm, their masks", "0.959", "0.896", "0.840", "", "0.876"),
-    ("Hosangadi, U-Net trained on this stack, all 300, their masks", "", "0.953", "", "", ""),
-)
 
 
 def render(found: dict[str, Any]) -> str:
@@ -46,7 +39,7 @@ def render(found: dict[str, Any]) -> str:
         _ablation(found, notes),
         _robustness(found, notes),
         _contrast(found, notes),
-        ["## Reproduce it", "", notes["reproduce"].strip(), "", _versions(found)],
+        ["## Reproduce it", "", notes["reproduce"].strip(), "", *_measured(found)],
     ]
     return page(parts)
 
@@ -62,11 +55,14 @@ def _headline(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
     for method in _methods(found):
         part = found["real"][method]["ranges"]["1-180"]
         scores = [number(part[name]["ji"]) for name in classes]
-        rows.append([f"**`{method}`**", *scores, number(part["nucleus"]["ji_mean"])])
+        trained = ", trained on most of these slices" if method == "unet" else ""
+        rows.append([f"**`{method}`**{trained}", *scores, number(part["nucleus"]["ji_mean"])])
     if "otsu" in found:
         resin = number(found["otsu"]["1-180"]["ji"])
         rows.append(["Otsu's threshold of each slice, blurred by 40 nm", "", "", "", resin, ""])
-    rows += [list(row) for row in OTHERS]
+    for row in results.read(PUBLISHED).get("cells", {}).values():
+        scores = [number(row.get(name)) for name in (*classes, "nucleus_slices")]
+        rows.append([row["title"], *scores])
     head = ["pooled JI", *(NAMES[name] for name in classes), "nucleus, mean of slices"]
     return ["## One real cell", "", notes["real"].strip(), "", *table(head, rows)]
 
@@ -206,7 +202,10 @@ def _contrast(found: dict[str, Any], notes: dict[str, Any]) -> list[str]:
     return ["## Low contrast, no resin", "", notes["contrast"].strip(), "", *table(head, rows)]
 
 
-def _versions(found: dict[str, Any]) -> str:
-    names = ("hela_dask", "python", "numpy", "scipy", "scikit-image")
-    known = found.get("versions", {})
-    return "Measured with " + ", ".join(f"{name} {known[name]}" for name in names if name in known)
+def _measured(found: dict[str, Any]) -> list[str]:
+    """Where each part of the page comes from."""
+    rows = [
+        [name, f"`{stamp['command']}`", stamp["date"], f"`{stamp['commit']}`"]
+        for name, stamp in found.get("measured", {}).items()
+    ]
+    return table(["figures", "command", "day", "commit of the code"], rows) if rows else []

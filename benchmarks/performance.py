@@ -118,7 +118,7 @@ def _run(run: Found) -> list[str]:
         f"{limits['write'] / 1e6:.0f} MB/s written to disk, "
         f"{limits['read'] / 1e6:.0f} MB/s read from it.",
         "",
-        _measured(run),
+        results.measured(run),
     ]
 
 
@@ -140,7 +140,7 @@ def _kernels(found: Found, notes: Found) -> list[str]:
     head = ["step", "ours, s", "plain, s", "ratio", "JI of the two"]
     return [
         "## Kernels", "", notes["kernels"].strip(), "", text, "", *table(head, rows), "",
-        _measured(kernels),
+        results.measured(kernels),
     ]  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def _scaling(found: Found, notes: Found) -> list[str]:
     return [
         "## As the volume grows", "", notes["scaling"].strip(), "",
         f"{picture}(performance/scaling.png)", "", *table(head, rows), "", *verdicts, "",
-        _measured(scaling),
+        results.measured(scaling),
     ]  # fmt: skip
 
 
@@ -186,7 +186,7 @@ def _scheduler(found: Found, notes: Found) -> list[str]:
     lines += ["", notes["checks"].strip(), "", *_checks(what)]
     lines += ["", notes["projected"].strip(), "", *_projected(what), "", _bound(what)]
     picture = "![Share of the time that workers are busy, and hours of a run]"
-    return [*lines, "", f"{picture}(performance/scheduler.png)", "", _measured(what)]
+    return [*lines, "", f"{picture}(performance/scheduler.png)", "", results.measured(what)]
 
 
 def _limits(what: Found) -> list[str]:
@@ -266,15 +266,6 @@ def _bound(what: Found) -> str:
     return (
         "The scheduler becomes the limit where tasks are short. For workers to be busy 90 % of\n"
         f"the time, a task must take {shortest}.\nThat is why a stage has few large tasks."
-    )
-
-
-def _measured(section: Found) -> str:
-    machine = section["machine"]
-    return (
-        f"`{section['command']}`, {section['date']}, {machine['cores']} cores of "
-        f"{machine['processor']}, {machine['memory_gib']:.0f} GiB, "
-        f"hela_dask {section['versions']['hela_dask']}."
     )
 
 

@@ -1,4 +1,4 @@
-"""docs/performance.json: what was measured, section by section, each with its command."""
+"""Figures kept in docs/*.json: each section with its command, day, commit, machine and versions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,27 @@ import datetime
 import json
 import os
 import platform
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hela_dask.running.provenance import versions
 from hela_dask.storage.files import plain
 
-__all__ = ["DOCS", "FIGURES", "RESULTS", "keep", "machine", "read", "today"]
+__all__ = [
+    "DOCS",
+    "FIGURES",
+    "RESULTS",
+    "commit",
+    "keep",
+    "machine",
+    "measured",
+    "read",
+    "stamp",
+    "today",
+    "write",
+]
 
 DOCS = Path(__file__).parent.parent / "docs"
 FIGURES = DOCS / "performance"
@@ -40,22 +54,54 @@ def machine() -> dict[str, Any]:
     }
 
 
+def commit() -> str:
+    """The last commit that changed the code; "changed" after it where the code differs from it."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        done = subprocess.run(command, cwd=DOCS.parent, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    code = ("--", "hela_dask", "requirements.lock")
+    changed = git("status", "--porcelain", *code)
+    return git("log", "-1", "--abbrev=7", "--format=%h", *code) + (", changed" if changed else "")
+
+
+def stamp(command: str) -> dict[str, Any]:
+    """Where figures come from: the command, the day, the commit, the machine, the versions."""
+    return {
+        "command": command,
+        "date": today(),
+        "commit": commit(),
+        "machine": machine(),
+        "versions": versions(),
+    }
+
+
+def measured(section: Mapping[str, Any]) -> str:
+    """The stamp of a section as a sentence."""
+    machine = section.get("machine")
+    version = section.get("versions", {}).get("hela_dask")
+    facts = [f"`{section['command']}`", section["date"], f"commit `{section['commit']}`"]
+    if machine:
+        facts.append(f"{machine['cores']} cores of {machine['processor']}")
+        facts.append(f"{machine['memory_gib']:.0f} GiB")
+    return ", ".join([*facts, *([f"hela_dask {version}"] if version else [])]) + "."
+
+
 def read(path: Path = RESULTS) -> dict[str, Any]:
     """What was kept so far."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
 
 
-def keep(section: str, figures: dict[str, Any], command: str, path: Path = RESULTS) -> None:
-    """Replace one section, with the command, the day, the machine and the versions."""
-    found = read(path)
-    found[section] = {
-        **figures,
-        "command": command,
-        "date": today(),
-        "machine": machine(),
-        "versions": versions(),
-    }
+def keep(section: str, figures: Mapping[str, Any], command: str, path: Path = RESULTS) -> None:
+    """Replace one section, with its stamp."""
+    write({**read(path), section: {**figures, **stamp(command)}}, path)
+
+
+def write(found: Mapping[str, Any], path: Path) -> None:
+    """Replace all sections."""
     text = json.dumps(plain(found), indent=1, allow_nan=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text + "\n", encoding="utf-8")

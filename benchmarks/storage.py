@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,8 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, ZstdCodec
 from zarr.storage import LocalStore
 
+from benchmarks import results
+from benchmarks.markdown import table
 from hela_dask import store
 from hela_dask.phantom import phantom_block, plan_phantom
 from hela_dask.storage.metadata import Image, Level
@@ -43,7 +45,8 @@ from hela_dask.wording import by_axis
 Triple = tuple[int, int, int]
 Rows = list[list[str]]
 
-PAGE = Path(__file__).parent.parent / "docs" / "storage.md"
+PAGE = results.DOCS / "storage.md"
+RESULTS = results.DOCS / "storage.json"
 VOXEL = (50.0, 10.0, 10.0)
 FULL = (518, 8192, 8192)
 WINDOW = 300  # slices of a cell's window
@@ -339,9 +342,12 @@ def window_row(target: Path, shape: tuple[int, ...], rounds: int) -> list[str]:
     return [name, f"{scaled:.2f}", f"{at * at * WINDOW / 1e6 / scaled:.0f}"]
 
 
-def table(rows: Rows) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+def render(found: Mapping[str, Any], page: str) -> str:
+    """The page with the tables that were kept, each with its stamp."""
+    for step, section in found.items():
+        head, *rows = section["rows"]
+        page = put(page, step, "\n".join([*table(head, rows), "", results.measured(section)]))
+    return page
 
 
 def put(page: str, name: str, content: str) -> str:
@@ -360,7 +366,8 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=16, help="slices to convert")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", choices=["layouts", "codecs", "labels", "convert"])
-    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"keep the tables in {RESULTS.name}")
+    parser.add_argument("--page", action="store_true", help="only make the tables from the JSON")
     given = parser.parse_args()
     window, plane = min(2000, given.size // 2), min(4096, given.size)
     with tempfile.TemporaryDirectory() as name:
@@ -375,12 +382,16 @@ def main() -> None:
             "convert": lambda: convert_table(grey(given.size, given.slices), folder, given.rounds),
         }
         for step, measured in steps.items():
-            if given.only not in (None, step):
+            if given.page or given.only not in (None, step):
                 continue
             rows = measured()
-            print(f"\n{step}\n\n{table(rows)}", flush=True)
+            print("\n".join(["", step, "", *table(rows[0], rows[1:])]), flush=True)
             if given.write:
-                PAGE.write_text(put(PAGE.read_text("utf-8"), step, table(rows)), "utf-8")
+                command = f"python -m benchmarks.storage {' '.join(sys.argv[1:])}"
+                results.keep(step, {"rows": rows}, command, RESULTS)
+    if given.write or given.page:
+        text = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(render(results.read(RESULTS), text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -100,9 +100,15 @@ def test_a_model_is_measured_by_the_method_that_uses_it(stack: Stack, tmp_path: 
     assert held_out(row, row["held_slices"], "cell") == pytest.approx(mean, abs=1e-3)
     assert row["reservations"] == ["3 of 100 epochs"]
     assert row["size_mb"] > 0
-    text = methods_page.render({"rows": {"one": row}, "command": "python -m it"})
+    text = methods_page.render(_found({"one": row}))
     assert "| `one`, hybrid **not comparable** (3 of 100 epochs) | 1-8 |" in text
     assert "| 2.00 |" in text
+
+
+def _found(rows: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A section of the JSON, as the page takes it."""
+    machine = {"cores": 2, "processor": "a processor"}
+    return {"rows": rows, "command": "python -m it", "machine": machine, **more}
 
 
 def _row(architecture: str, split: str, held: float, later: float, last: int) -> dict[str, Any]:
@@ -115,6 +121,8 @@ def _row(architecture: str, split: str, held: float, later: float, last: int) ->
     curve = [0.5] * 120 + [held] * 10 + [0.5] * 20 + [later] * 30
     return {
         "method": "unet",
+        "measured": "2026-11-02",
+        "commit": "89abcde",
         "architecture": architecture,
         "split": split,
         "learned": [[1, 120], [131, last]],
@@ -136,9 +144,13 @@ def test_networks_of_the_papers_have_no_other_witness() -> None:
 
 def test_the_page_says_what_was_measured_earlier() -> None:
     row = _row("residual", "blocks", 0.9, 0.9, 180)
-    rows = {"a": {**row, "measured": "2026-11-02"}, "b": {**row, "measured": "2026-11-01"}}
-    text = methods_page.render({"rows": rows, "command": "python -m it", "date": "2026-11-02"})
-    assert text.rstrip().endswith("`--only NAME`. On 2026-11-01, by the code of that day: `b`.")
+    rows = {"a": row, "b": {**row, "measured": "2026-11-01", "commit": "0123456"}, "c": row}
+    text = methods_page.render(_found(rows))
+    assert text.rstrip().endswith(
+        "2 cores of a processor, networks one after another (`--only NAME`):\n\n"
+        "- 2026-11-01, commit `0123456`: `b`.\n"
+        "- 2026-11-02, commit `89abcde`: `a`, `c`."
+    )
 
 
 def test_what_the_splits_show_is_computed() -> None:
@@ -149,7 +161,7 @@ def test_what_the_splits_show_is_computed() -> None:
         "a, published numbers": _row("residual", "random", 0.5, 0.98, 150),
         "volumetric": {**_row("", "", 0.96, 0.97, 180), "held_slices": [], "method": "volumetric"},
     }
-    text = methods_page.render({"rows": rows, "command": "python -m it"})
+    text = methods_page.render(_found(rows))
     assert "| `a`, unet | random | nucleus | 0.950 | 0.960 | 0.900 | 0.970 |" in text
     assert "| `b`, unet | blocks | nucleus | 0.930 | 0.960 | 0.920 | 0.970 |" in text
     assert "published numbers`, unet | random" not in text
@@ -164,18 +176,16 @@ def test_what_the_splits_show_is_computed() -> None:
     assert "|  | 151-180 | 100% | 0.980 |" in text
     assert "not comparable" not in text
     figures = {"complete_cells": 5, "found": 4, "instance_f1": 0.889}
-    phantom = {"unet": {**figures, "mean_cell_iou": 0.9, "mean_nucleus_iou": 0.8}}
-    whole = methods_page.render({"rows": rows, "phantom": phantom, "command": "python -m it"})
+    phantoms = {"unet": {"0": {**figures, "mean_cell_iou": 0.9, "mean_nucleus_iou": 0.8}}}
+    whole = methods_page.render(_found(rows), phantoms)
     assert "| `unet` | 4 of 5 | 0.889 | 0.900 | 0.800 |" in whole
     assert "phantom" not in text
     assert "The network that ships" not in whole
-    told = methods_page.render({"rows": rows, "shipped": shipped(), "command": "python -m it"})
+    told = methods_page.render(_found(rows, shipped=shipped()))
     judged = find_model(shipped_folder())[1].scores["judged"]
     assert f"| nucleus | {judged['ji_nucleus']:.3f} |" in told
-    alone = methods_page.render({"rows": {"b": rows["b"]}, "command": "python -m it"})
+    alone = methods_page.render(_found({"b": rows["b"]}))
     assert "Slices held out" not in alone  # nothing to compare it with
-    bare = methods_page.render(
-        {"rows": {"a": rows["a"], "b": rows["b"]}, "command": "python -m it"}
-    )
+    bare = methods_page.render(_found({"a": rows["a"], "b": rows["b"]}))
     assert "held out at random, " not in bare
     assert "| `b`, unet | blocks | nucleus | 0.930 |  | 0.920 |  |" in bare

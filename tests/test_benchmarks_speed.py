@@ -254,6 +254,7 @@ def test_the_full_volume_comes_first(run: Path) -> None:
         "limits": {"memory": 2e10, "write": 3e8, "read": 4e8},
         "command": "measure",
         "date": "2026-01-01",
+        "commit": "0123456",
         "machine": {"cores": 2, "processor": "a processor", "memory_gib": 8.0},
         "versions": {"hela_dask": "1"},
     }

@@ -1,0 +1,63 @@
+"""What a new user meets first: the time of ``make demo``, the memory of a planned window.
+
+``python -m benchmarks.first_steps --write`` builds an environment in a temporary folder, so that
+the time of the demo includes the installation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import results
+from benchmarks.stacks import REAL_VOXEL
+from hela_dask import store
+from hela_dask.planning.needs import window_need
+
+__all__ = ["demo", "plan"]
+
+WINDOW = (300, 500, 500)
+
+
+def demo() -> dict[str, Any]:
+    """Minutes of ``make demo`` on a machine that has Python only."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = [f"VENV={folder}/venv", f"OUT={folder}/demo"]
+        start = time.perf_counter()
+        subprocess.run(["make", "demo", *places], cwd=results.DOCS.parent, check=True)
+        return {"minutes": (time.perf_counter() - start) / 60}
+
+
+def plan() -> dict[str, Any]:
+    """Memory, in MiB, that is planned for the window of a usual cell."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "window.ome.zarr"
+        image = store.create_image(path, WINDOW, "uint8", REAL_VOXEL, name="window")
+        return {"window": list(WINDOW), "mib": window_need(image, WINDOW).bytes / 2**20}
+
+
+SECTIONS: dict[str, Callable[[], dict[str, Any]]] = {"plan": plan, "demo": demo}
+
+
+def main() -> None:
+    """Measure, print, and with ``--write`` keep."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="default: all")
+    parser.add_argument("--write", action="store_true", help="keep them in docs/performance.json")
+    options = parser.parse_args()
+    for name in options.sections or SECTIONS:
+        found = SECTIONS[name]()
+        print(f"{name}: {found}", flush=True)
+        if options.write:
+            results.keep(name, found, f"python -m benchmarks.first_steps {name} --write")
+
+
+if __name__ == "__main__":
+    main()
