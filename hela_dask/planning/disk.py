@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hela_dask.errors import ResourceError
-from hela_dask.storage.groups import planned
+from hela_dask.storage import groups
 from hela_dask.wording import size_text
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ class DiskNeed:
 
 def label_levels(setup: Setup, dtype: str = "uint8") -> tuple[Level, ...]:
     """The levels that the labels of a run will have."""
-    level = setup.image.levels[0]
-    return planned(level.shape, dtype, level.voxel_size, None, None, tiled=True)
+    return groups.label_levels(setup.image, dtype)
 
 
 def typical_share(pixel: float) -> float:

@@ -27,7 +27,7 @@ from hela_dask.running.centres import read_centres, read_corrections
 from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.provenance import read_run
 from hela_dask.running.scoring import Truth, find_truth
-from hela_dask.storage.groups import planned
+from hela_dask.storage.groups import label_levels
 from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.unet.card import Card
 from hela_dask.volume import working_level
@@ -99,8 +99,7 @@ class Setup:
 
     def needs(self) -> list[Need]:
         """The memory that the largest tasks take."""
-        level = self.image.levels[0]
-        labels = planned(level.shape, LABEL_DTYPE, level.voxel_size, None, None, tiled=True)
+        labels = label_levels(self.image, LABEL_DTYPE)
         return memory_needs(self.image, labels, self.parameters, self.method)
 
 

@@ -14,9 +14,12 @@ from numpy.typing import DTypeLike
 from zarr.storage import LocalStore
 
 from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
+from hela_dask.storage.consolidated import refresh_consolidated
 from hela_dask.storage.files import remove_folder, storage_errors
-from hela_dask.storage.groups import build_group, note, ome_zarr_writer, planned
+from hela_dask.storage.groups import build_group, label_levels, note, ome_zarr_writer, planned
+from hela_dask.storage.level import same_levels
 from hela_dask.storage.metadata import Image, Triple, local_path, read_image
+from hela_dask.storage.nodes import read_node
 
 __all__ = ["create_labels", "write_label_metadata"]
 
@@ -44,7 +47,8 @@ def create_labels(
     ----------
     owner : str or Path
         An OME-Zarr 0.5 image, whose labels these are; or another folder, made when it is not
-        there, that holds nothing but labels.
+        there, that holds nothing but labels. The labels have the axes, the units and the number
+        of levels of the image that they belong to.
     name : str
         Name of the label group.
     shape, dtype, voxel_size, chunks, shards
@@ -74,24 +78,38 @@ def create_labels(
         raise InputError(f"labels are integers, not {np.dtype(dtype).name}")
     if not name or name in (".", "..") or any(sign in name for sign in '/\\:*?"<>|'):
         raise InputError(f"{name!r} cannot be the name of a label group")
-    levels = planned(shape, dtype, voxel_size, chunks, shards, translation=translation, tiled=True)
-    source = _check_owner(owner, source_image)
+    given = planned(shape, dtype, voxel_size, chunks, shards, translation=translation, tiled=True)
+    source, image = _check_owner(owner, source_image)
+    levels, units = given, ("nanometer", "nanometer", "nanometer")
+    if image is not None:
+        units = image.units
+        levels = label_levels(
+            image,
+            dtype,
+            shape=shape,
+            voxel_size=voxel_size,
+            translation=translation,
+            chunks=chunks,
+            shards=shards,
+        )
     target = owner / "labels" / name
     made_by = None if run is None else Path(run).absolute().as_posix()
     if target.exists() and not overwrite:
         kept = _labels_of(target, made_by)
-        if kept.levels == levels and kept.dtype == np.dtype(dtype):
+        if same_levels(kept.levels, levels) and kept.dtype == np.dtype(dtype):
             return kept
     with storage_errors(target):
         group = _labels_group(owner)
         # Beside the labels: what a killed run leaves there is no part of the image.
         temporary = target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
-        build_group(temporary, levels, dtype, name, {"complete": False, "run": made_by})
+        notes = {"complete": False, "run": made_by}
+        build_group(temporary, levels, dtype, name, notes, units)
         if target.exists():
             remove_folder(target)
         temporary.rename(target)
         link = "../../" if source == owner else _relative(source, target)
         _register(group, name, {} if link is None else {"source": {"image": link}})
+    refresh_consolidated(owner / "labels")
     return read_image(target)
 
 
@@ -127,7 +145,7 @@ def write_label_metadata(
     """
     image = read_image(path)
     with storage_errors(image.path):
-        group = zarr.open_group(LocalStore(image.path.parent), mode="r+")
+        group = _open(image.path.parent)
         label = group[image.name]
         old: Any = label.attrs.asdict().get("ome", {})
         content = _image_label(colors, properties)
@@ -138,14 +156,15 @@ def write_label_metadata(
         _register(group, image.name, content)
         if extra:
             note(image.path, extra)
+    refresh_consolidated(image.path)
 
 
-def _check_owner(owner: Path, source_image: str | Path | None) -> Path | None:
+def _check_owner(owner: Path, source_image: str | Path | None) -> tuple[Path | None, Image | None]:
     """The image that labels in `owner` belong to, after a check that they may be written there."""
     advice = "write the labels to a store of their own with --labels PATH"
     source = None if source_image is None else local_path(source_image)
     if not owner.exists():
-        return source
+        return source, _described(source)
     if (owner / ".zgroup").exists() or (owner / ".zattrs").exists():
         raise StorageError(f"{owner} is OME-Zarr 0.4, which is only read: {advice}")
     if owner.is_file() or (not (owner / "zarr.json").exists() and any(owner.iterdir())):
@@ -157,11 +176,19 @@ def _check_owner(owner: Path, source_image: str | Path | None) -> Path | None:
     except OSError as error:
         raise StorageError(f"{owner} cannot be written to ({error.strerror}): {advice}") from error
     if source is None:
-        try:
-            source = read_image(owner, unknown_scale=True).path
-        except InputError:  # a store of nothing but labels
-            return None
-    return owner if source.absolute() == owner.absolute() else source
+        image = _described(owner)  # None: a store of nothing but labels
+        return None if image is None else owner, image
+    return owner if source.absolute() == owner.absolute() else source, _described(source)
+
+
+def _described(source: Path | None) -> Image | None:
+    """What an image says about itself; None where none is readable there."""
+    if source is None:
+        return None
+    try:
+        return read_image(source, unknown_scale=True)
+    except (InputError, MissingInputError):
+        return None
 
 
 def _labels_of(target: Path, made_by: str | None) -> Image:
@@ -185,7 +212,17 @@ def _labels_group(owner: Path) -> zarr.Group:
     owner.mkdir(parents=True, exist_ok=True)
     if not (owner / "zarr.json").exists():
         zarr.create_group(LocalStore(owner), zarr_format=3)
-    return zarr.open_group(LocalStore(owner), mode="r+").require_group("labels")
+    if read_node(owner / "labels") is None:
+        _open(owner).create_group("labels")
+    return _open(owner / "labels")
+
+
+def _open(folder: Path) -> zarr.Group:
+    """A group that is written to; never through a copy of its metadata, which may be stale."""
+    node = read_node(folder)
+    if node is None or node.is_array or node.zarr_format != 3:
+        raise StorageError(f"{folder} is no group of an OME-Zarr 0.5")
+    return zarr.open_group(LocalStore(folder), mode="r+", zarr_format=3, use_consolidated=False)
 
 
 def _register(labels: zarr.Group, name: str, content: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +77,11 @@ def same_levels(first: Sequence[Level], second: Sequence[Level]) -> bool:
     return len(first) == len(second) and all(
         (a.path, a.shape, a.chunks, a.shards, a.axes)
         == (b.path, b.shape, b.chunks, b.shards, b.axes)
-        and np.allclose(a.voxel_size, b.voxel_size, rtol=1e-9, atol=0)
-        and np.allclose(
-            a.translation, b.translation, rtol=1e-9, atol=1e-9 * math.fsum(a.voxel_size)
-        )
+        and _close(a.stored(a.voxel_size, 1.0), b.stored(b.voxel_size, 1.0))
+        and _close(a.stored(a.translation, 0.0), b.stored(b.translation, 0.0))
         for a, b in zip(first, second, strict=True)
     )
+
+
+def _close(first: Sequence[float], second: Sequence[float]) -> bool:
+    return bool(np.allclose(first, second, rtol=1e-9, atol=1e-6))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.storage.metadata import Level, Triple
+from hela_dask.storage.level import Level, Triple
 
 __all__ = ["Downsample", "checked_voxel_size", "halve", "layout", "plan_levels"]
 
@@ -116,8 +116,12 @@ def plan_levels(
     *,
     translation: Triple = (0.0, 0.0, 0.0),
     tiled: bool = False,
+    count: int | None = None,
+    axes: tuple[str, ...] = ("z", "y", "x"),
 ) -> tuple[Level, ...]:
     """All levels of a volume: y and x halved (rounded up) until both are at most 256, z never.
+
+    Or `count` levels, where that is given. `axes` are those of the stored arrays.
 
     A coarse voxel's centre lies between those of the voxels it stands for, hence the
     translation of half a voxel less half a fine voxel, added to that of the finest level.
@@ -140,9 +144,10 @@ def plan_levels(
                 ),
                 chunks=level_chunks,
                 shards=level_shards,
+                axes=axes,
             )
         )
-        if max(size[1:]) <= _COARSEST:
+        if len(levels) == count or (count is None and max(size[1:]) <= _COARSEST):
             return tuple(levels)
         size = (size[0], -(-size[1] // 2), -(-size[2] // 2))
 

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.storage import LocalStore
 
 from hela_dask.errors import StorageError
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.metadata import Image, Level
+from hela_dask.storage.nodes import open_array
 from hela_dask.storage.pyramid import Downsample, halve
 from hela_dask.storage.records import FileRecord, Records, record_file
 from hela_dask.storage.shards import encode_shard, is_ours, put_shard, remove_shard
@@ -88,10 +87,7 @@ class SlabWriter:
         self.files: Records = {}
         self._writing: tuple[str, Future[FileRecord | None]] | None = None
         self._left = {_key(tile) for tile in self.tiles}
-        self._arrays = [
-            zarr.open_array(LocalStore(image.path / level.path), mode="r+")
-            for level in image.levels
-        ]
+        self._arrays = [open_array(image.path / level.path, mode="r+") for level in image.levels]
         self._begun: list[dict[tuple[int, int], _Shard]] = [{} for _ in image.levels]
         self._check()
 
@@ -183,7 +179,8 @@ class SlabWriter:
         array, level = self._arrays[number], self._image.levels[number]
         if not is_ours(array):
             self._clear(number, rows, columns)  # replaced, not read again and merged
-            array[self._z, rows, columns] = block
+            place = level.stored((self._z, rows, columns), slice(None))
+            array[place] = block.reshape(level.stored(block.shape, 1))
             for file, _, _ in self._files(number, rows, columns):
                 self.files[self._key(file)] = record_file(file) if file.exists() else None
             return
@@ -218,7 +215,9 @@ class SlabWriter:
         deep, high, wide = level.file
         for y in range(rows.start // high, -(-rows.stop // high)):
             for x in range(columns.start // wide, -(-columns.stop // wide)):
-                key = array.metadata.encode_chunk_key((self._z.start // deep, y, x))
+                key = array.metadata.encode_chunk_key(
+                    level.stored((self._z.start // deep, y, x), 0)
+                )
                 yield (
                     self._image.path / level.path / key,
                     slice(y * high, min((y + 1) * high, rows.stop)),
@@ -229,7 +228,8 @@ class SlabWriter:
         """Raise where the levels are not halves of one another in the same slabs."""
         shape, deep = self._image.levels[0].shape, self._image.levels[0].file[0]
         for level, array in zip(self._image.levels, self._arrays, strict=True):
-            if array.shape != shape or level.file[0] != deep:
+            stored = level.stored(shape, 1)
+            if array.shape != stored or level.file[0] != deep:
                 raise StorageError(
                     f"{self._image.path} has a pyramid that this package did not make"
                 )

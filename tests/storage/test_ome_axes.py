@@ -47,7 +47,9 @@ def published(
     group = zarr.open_group(path, mode="w", zarr_format=2 if version < "0.5" else 3)
     datasets = []
     for name, (data, steps) in levels.items():
-        group.create_array(name, data=data, chunks=tuple(min(5, n) for n in data.shape))
+        titles = tuple(names) if version >= "0.5" and len(names) == data.ndim else None
+        chunks = tuple(min(5, length) for length in data.shape)
+        group.create_array(name, data=data, chunks=chunks, dimension_names=titles)
         plain = not any(isinstance(step, dict) for step in steps)
         listed = [{"type": "scale", "scale": list(steps)}] if plain else steps
         datasets.append({"path": name, "coordinateTransformations": listed})
