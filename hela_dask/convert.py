@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
+from hela_dask.running.lock import Lock, hold_target
 from hela_dask.running.progress import Count, counted
 from hela_dask.sources import Source, open_source
 from hela_dask.storage.level import same_levels
@@ -95,30 +96,37 @@ def convert(
     levels = plan_levels(
         opened.shape, opened.dtype.itemsize, size, chunks, shards, translation=origin_nm
     )
-    image = _continued(path, levels, origin, overwrite)
-    if image is None:
-        image = create_image(
-            path,
-            opened.shape,
-            opened.dtype,
-            size,
-            name=path.name.removesuffix(".zarr").removesuffix(".ome"),
-            chunks=chunks,
-            shards=shards,
-            translation=origin_nm,
-            overwrite=overwrite,
-            attrs={"source": origin},
-        )
+    with hold_target(path) as lock:
+        image = _continued(path, levels, origin, overwrite)
+        if image is None:
+            image = create_image(
+                path,
+                opened.shape,
+                opened.dtype,
+                size,
+                name=path.name.removesuffix(".zarr").removesuffix(".ome"),
+                chunks=chunks,
+                shards=shards,
+                translation=origin_nm,
+                overwrite=overwrite,
+                attrs={"source": origin},
+            )
+        _write(opened, image, lock, progress)
+    return read_image(path)
+
+
+def _write(opened: Source, image: Image, lock: Lock, progress: bool | Count) -> None:
+    """Write the slabs that are not written yet."""
     done = set(finished_slabs(image))
     count = sum(stop - start for start, stop in done)
     with counted(progress, "convert", "slices") as tell:
         tell(count, opened.shape[0])
         for start, stop in slabs(image):
             if (start, stop) not in done:
-                write_slab(image, start, opened.read(start, stop), downsample="mean")
+                block = opened.read(start, stop)
+                write_slab(image, start, block, downsample="mean", check=lock.check)
                 count += stop - start
                 tell(count, opened.shape[0])
-    return read_image(path)
 
 
 def describe(store: str | Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hela_dask.greys import GreyLevels
 from hela_dask.planning.needs import Need, predict_need
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import LevelsJob, find_levels
-from hela_dask.running.lock import Lock, hold
+from hela_dask.running.lock import Lock, hold, hold_labels
 from hela_dask.running.markers import Markers, fingerprint, fingerprint_files
 from hela_dask.running.prepare import run_folder
 from hela_dask.running.progress import RunProgress
@@ -58,7 +58,13 @@ class _Job:
     model: str
     pixel: float
     lock: Lock
+    labels_lock: Lock
     levels: GreyLevels
+
+    def may_write(self) -> None:
+        """Raises where the folder or the labels are another process' by now."""
+        self.lock.check()
+        self.labels_lock.check()
 
     @property
     def markers(self) -> Markers:
@@ -138,7 +144,7 @@ def predict(
         )
         begun.mkdir(parents=True, exist_ok=True)
 
-        with hold(begun) as lock, session:
+        with hold(begun) as lock, hold_labels(owner, by=str(begun)) as labels_lock, session:
             target = _create(owner, volume, image, begun, overwrite)
             source = fingerprint_files(image.path, skip=["labels"])
             levels = find_levels(
@@ -154,6 +160,7 @@ def predict(
                 str(folder.absolute()),
                 pixel,
                 lock,
+                labels_lock,
                 levels,
             )
             of = fingerprint(
@@ -173,6 +180,7 @@ def predict(
                 kind="slabs",
                 gpu=True,
             )
+            job.may_write()
             _describe(target, card)
         shutil.rmtree(begun, ignore_errors=True)
     return target.path
@@ -238,8 +246,10 @@ def _predict_task(job: _Job, unit: Unit) -> dict[str, Any]:
             model=job.model,
         )
         planes = [values[found[..., : len(values)].argmax(-1)] for found in told]
-        job.lock.check()
-        with arrays.slab_writer(job.labels, z0, downsample="nearest") as writer:
+        job.may_write()
+        with arrays.slab_writer(
+            job.labels, z0, downsample="nearest", check=job.may_write
+        ) as writer:
             slab = np.stack(planes)
             for rows, columns in writer.tiles:
                 writer.write(rows, columns, slab[:, rows, columns])

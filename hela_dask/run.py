@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from hela_dask.parameters import Parameters
 from hela_dask.regions import check_regions_folder
 from hela_dask.regions import save_regions as write_regions
 from hela_dask.running.finish import finish_run
-from hela_dask.running.lock import hold
+from hela_dask.running.lock import hold, hold_labels
 from hela_dask.running.pipeline import Found, Pipeline
 from hela_dask.running.prepare import Setup, prepare
 from hela_dask.running.progress import RunProgress
@@ -137,7 +138,7 @@ def run(
         truth=truth,
         overwrite=overwrite,
     )
-    result: RunResult = _within(setup, client, where, progress, _segment_all)
+    result: RunResult = _within(setup, client, where, progress, _segment_all, labels=True)
     return result
 
 
@@ -192,12 +193,20 @@ def detect(
         record.finish("detected", 0, {**facts, "timings": pipeline.progress.timings})
         return found.cells
 
-    table: pd.DataFrame = _within(setup, client, where, progress, find)
+    table: pd.DataFrame = _within(setup, client, where, progress, find, labels=False)
     return table
 
 
-def _within(setup: Setup, client: Client | None, where: Cluster, progress: bool, work: Any) -> Any:
-    """Hold the run folder, the display and the cluster around the work, and record its end."""
+def _within(
+    setup: Setup,
+    client: Client | None,
+    where: Cluster,
+    progress: bool,
+    work: Any,
+    *,
+    labels: bool,
+) -> Any:
+    """Hold the run folder, its labels, the display and the cluster around the work."""
     with RunProgress(progress) as display:
         record = Record(setup)
         needs = setup.needs()
@@ -210,9 +219,12 @@ def _within(setup: Setup, client: Client | None, where: Cluster, progress: bool,
             progress=display,
             begin=record.begin,
         )
-        with storage_errors(setup.run):
-            setup.run.mkdir(parents=True, exist_ok=True)
-        with hold(setup.run) as lock:
+        with contextlib.ExitStack() as locks:
+            with storage_errors(setup.run):
+                if not setup.run.exists():
+                    setup.run.mkdir(parents=True)
+                    locks.callback(_remove_empty, setup.run)
+            lock = locks.enter_context(hold(setup.run))
             job = Job(
                 setup.image.path.absolute(),
                 setup.run.absolute(),
@@ -220,10 +232,14 @@ def _within(setup: Setup, client: Client | None, where: Cluster, progress: bool,
                 lock,
                 setup.method,
                 setup.parameters,
+                labels_lock=locks.enter_context(hold_labels(setup.owner, by=str(setup.run)))
+                if labels
+                else None,
             )
             pipeline = Pipeline(setup, job, session, display)
             for remark in setup.remarks:
                 pipeline.warn(remark)
+            record.guard = lock.check
             try:
                 with session:
                     return work(pipeline, record)
@@ -233,6 +249,12 @@ def _within(setup: Setup, client: Client | None, where: Cluster, progress: bool,
             except BaseException as error:
                 record.stop("failed", 1, f"{type(error).__name__}: {error}")
                 raise
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder that nothing was written into."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:

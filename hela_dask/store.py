@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,11 @@ def reopen(image: Image | str | Path, ranges: Iterable[tuple[int, int]]) -> None
 
 @contextlib.contextmanager
 def slab_writer(
-    image: Image | str | Path, z0: int, *, downsample: Downsample = "mean"
+    image: Image | str | Path,
+    z0: int,
+    *,
+    downsample: Downsample = "mean",
+    check: Callable[[], None] | None = None,
 ) -> Iterator[SlabWriter]:
     """Write one slab tile by tile, at every level of the pyramid, and mark it as finished.
 
@@ -180,6 +184,8 @@ def slab_writer(
         First slice of the slab, from 0.
     downsample : {"mean", "nearest", "any"}
         How the coarser levels are made: ``"mean"`` for images, ``"nearest"`` for labels.
+    check : callable, optional
+        Called before each file is put in place; raises where the caller may not write any more.
 
     Yields
     ------
@@ -208,18 +214,27 @@ def slab_writer(
     mark = _marks(image) / str(z0)
     with ThreadPoolExecutor(_THREADS, "shard") as threads:
         with storage_errors(image.path):
+            if check is not None:
+                check()
             mark.unlink(missing_ok=True)
-            writer = SlabWriter(image, z0, stop, downsample, threads)
+            writer = SlabWriter(image, z0, stop, downsample, threads, check)
         yield writer
     with storage_errors(image.path):
         writer.close()
+        if check is not None:
+            check()
         write_slab_mark(mark, writer.files)
         if all((mark.parent / str(start)).exists() for start, _ in slabs(image)):
             note(image.path, {"complete": True})
 
 
 def write_slab(
-    image: Image | str | Path, z0: int, data: NDArray[Any], *, downsample: Downsample = "mean"
+    image: Image | str | Path,
+    z0: int,
+    data: NDArray[Any],
+    *,
+    downsample: Downsample = "mean",
+    check: Callable[[], None] | None = None,
 ) -> None:
     """Write one slab that is in memory, at every level of the pyramid, and mark it as finished.
 
@@ -235,6 +250,8 @@ def write_slab(
         The whole slab, in the image's type (bool for an integer type is fine).
     downsample : {"mean", "nearest", "any"}
         How the coarser levels are made: ``"mean"`` for images, ``"nearest"`` for labels.
+    check : callable, optional
+        As in :func:`slab_writer`.
 
     Raises
     ------
@@ -252,7 +269,7 @@ def write_slab(
         )
     if data.dtype not in (image.dtype, np.bool_):
         raise StorageError(f"{image.path} holds {image.dtype.name}, not {data.dtype.name}")
-    with slab_writer(image, z0, downsample=downsample) as writer:
+    with slab_writer(image, z0, downsample=downsample, check=check) as writer:
         for rows, columns in writer.tiles:
             writer.write(rows, columns, data[:, rows, columns])
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from hela_dask.phantom.block import phantom_block
 from hela_dask.phantom.lattice import uniform
 from hela_dask.phantom.plan import PhantomSpec, plan_phantom
+from hela_dask.running.lock import Lock, hold_target
 from hela_dask.running.progress import Count, counted
-from hela_dask.storage.metadata import Image, read_image
+from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.storage.pyramid import layout
 from hela_dask.store import create_image, create_labels, slabs, write_label_metadata, write_slab
 
 __all__ = ["make_phantom"]
 
+_TRUTH = {"true_nuclei": "uint16", "true_cells": "uint16", "true_classes": "uint8"}
 _CLASS_NAMES = {
     1: ("nuclear envelope", (230, 60, 50, 255)),
     2: ("nucleus", (60, 170, 80, 255)),
@@ -81,39 +86,43 @@ def make_phantom(
     spec = plan_phantom(shape, cells, diameter, seed, voxel_size)
     chunks, shards = layout(spec.shape, 1)
     plan = {key: item for key, item in dataclasses.asdict(spec).items() if key != "cells"}
-    image = create_image(
-        path,
-        spec.shape,
-        "uint8",
-        spec.voxel_size,
-        name="phantom",
-        chunks=chunks,
-        shards=shards,
-        overwrite=overwrite,
-        attrs={"phantom": {**plan, "cells": len(spec.cells)}},
-    )
-    truth = [
-        create_labels(
-            image.path, name, spec.shape, dtype, spec.voxel_size, chunks=chunks, shards=shards
+    with hold_target(local_path(path)) as lock:
+        image = create_image(
+            path,
+            spec.shape,
+            "uint8",
+            spec.voxel_size,
+            name="phantom",
+            chunks=chunks,
+            shards=shards,
+            overwrite=overwrite,
+            attrs={"phantom": {**plan, "cells": len(spec.cells)}},
         )
-        for name, dtype in (
-            ("true_nuclei", "uint16"),
-            ("true_cells", "uint16"),
-            ("true_classes", "uint8"),
-        )
-    ]
-    _describe(spec, truth)
+        truth = [
+            create_labels(
+                image.path, name, spec.shape, dtype, spec.voxel_size, chunks=chunks, shards=shards
+            )
+            for name, dtype in _TRUTH.items()
+        ]
+        _describe(spec, truth)
+        _write(spec, image, truth, lock, progress)
+    return read_image(image.path)
+
+
+def _write(
+    spec: PhantomSpec, image: Image, truth: Sequence[Image], lock: Lock, progress: bool | Count
+) -> None:
+    """Draw and write slab by slab; the image, which says that all is finished, last."""
     _, height, width = spec.shape
     with counted(progress, "phantom", "slices") as tell:
         tell(0, spec.shape[0])
         for z0, z1 in slabs(image):
             block = phantom_block(spec, z0, z1, 0, height, 0, width)
-            write_slab(truth[0], z0, block.nuclei, downsample="nearest")
-            write_slab(truth[1], z0, block.cells, downsample="nearest")
-            write_slab(truth[2], z0, block.classes, downsample="nearest")
-            write_slab(image, z0, block.image, downsample="mean")
+            parts: list[NDArray[Any]] = [block.nuclei, block.cells, block.classes]
+            for labels, part in zip(truth, parts, strict=True):
+                write_slab(labels, z0, part, downsample="nearest", check=lock.check)
+            write_slab(image, z0, block.image, downsample="mean", check=lock.check)
             tell(z1, spec.shape[0])
-    return read_image(image.path)
 
 
 def _describe(spec: PhantomSpec, truth: Sequence[Image]) -> None:

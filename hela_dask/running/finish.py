@@ -95,6 +95,7 @@ def finish_run(
     done = job.markers.result("report", "all", of)
     report = setup.run / "report.html"
     if done is None or pipeline.session.started:
+        job.may_label()
         store.write_table(setup.run / "cells", cells)
         _describe_labels(pipeline, cells)
         scores = _score(pipeline)
@@ -151,6 +152,7 @@ def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame) -> None:
     labelled = cells[cells["cell_volume"].notna() | cells["nucleus_volume"].notna()]
     run = pipeline.setup.run.absolute()
     for name in INSTANCES:
+        pipeline.job.may_label()
         store.write_label_metadata(
             pipeline.label_paths[name],
             colors=label_colors(labelled["label"].tolist()),

@@ -181,6 +181,7 @@ class Pipeline:
 
     def label_image(self, name: str, dtype: Any) -> Image:
         """The label group, made where this run has not made it yet."""
+        self.job.may_label()
         level = self.setup.image.levels[0]
         target = self.setup.labels / name
         mine = target.exists() and made_by(target, self.setup.run)
@@ -216,6 +217,7 @@ class Pipeline:
                 again.append((z0, z1))
             units.append(unit)
         for image in images if again else ():
+            self.job.may_label()
             store.reopen(image, again)
         return units
 

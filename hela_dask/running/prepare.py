@@ -28,6 +28,7 @@ from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.provenance import read_run
 from hela_dask.running.scoring import Truth, find_truth
 from hela_dask.storage.groups import label_levels
+from hela_dask.storage.label_groups import holds_no_labels
 from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.unet.card import Card
 from hela_dask.volume import working_level
@@ -240,7 +241,7 @@ def _check_owner(image: Image, owner: Path, separate: bool, folder: Path, overwr
         if not os.access(owner, os.W_OK):
             raise StorageError(f"{owner} cannot be written to: {advice}")
     elif owner.exists():
-        if not owner.is_dir() or (not (owner / "zarr.json").exists() and any(owner.iterdir())):
+        if not owner.is_dir() or not ((owner / "zarr.json").exists() or holds_no_labels(owner)):
             raise ExistsError(f"{owner} exists and is not an OME-Zarr: choose another --labels")
         if not os.access(owner, os.W_OK):
             raise StorageError(f"{owner} cannot be written to: choose another --labels")

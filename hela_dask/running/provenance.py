@@ -7,13 +7,14 @@ import importlib.metadata
 import json
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 import hela_dask
+from hela_dask.errors import StorageError
 from hela_dask.running.markers import Markers
 from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import Image
@@ -118,10 +119,16 @@ class Record:
     ----------
     setup : Setup
         What was asked for. Nothing is written before :meth:`begin`.
+
+    Attributes
+    ----------
+    guard : callable
+        Called before anything is written; raises where the run folder is another run's by now.
     """
 
     def __init__(self, setup: Setup) -> None:
         self._folder, self._begun = setup.run, False
+        self.guard: Callable[[], None] = lambda: None
         self._parameters = setup.parameters.to_toml()
         facts: dict[str, Any] = {
             "state": "running",
@@ -150,6 +157,7 @@ class Record:
 
     def begin(self) -> None:
         """There is work to do: from now on the run folder says so, until the work is finished."""
+        self.guard()
         self._begun = True
         Markers(self._folder / "done").forget("report")
         self._write()
@@ -161,11 +169,16 @@ class Record:
         """The work is done."""
         if not self._begun:
             self.begin()
+        self.guard()
         self.facts.update(more, state=state, exit_code=exit_code, finished=now())
         self._write()
 
     def stop(self, state: str, exit_code: int, error: str) -> None:
         """The work ended before it was done; says nothing where it had not begun."""
+        try:
+            self.guard()
+        except StorageError:
+            return
         if self._begun:
             self.finish(state, exit_code, {"error": error})
 

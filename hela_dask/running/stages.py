@@ -80,6 +80,8 @@ class Job:
         All knobs.
     levels : GreyLevels
         The volume's grey levels, and which way round they are.
+    labels_lock : Lock or None
+        Proof that the run holds `labels`; None where it writes none.
     """
 
     store: Path
@@ -89,6 +91,7 @@ class Job:
     method: str = DEFAULT_METHOD
     parameters: Parameters = field(default_factory=Parameters)
     levels: GreyLevels = field(default_factory=GreyLevels)
+    labels_lock: Lock | None = None
 
     @property
     def markers(self) -> Markers:
@@ -124,6 +127,18 @@ class Job:
         """
         self.lock.check()
         self.markers.forget(unit.stage, unit.name)
+
+    def may_label(self) -> None:
+        """Call before labels are written.
+
+        Raises
+        ------
+        StorageError
+            When the run has ended meanwhile, or the labels are held by another process.
+        """
+        self.lock.check()
+        if self.labels_lock is not None:
+            self.labels_lock.check()
 
 
 def resin_path(run: Path) -> Path:
@@ -238,8 +253,10 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
             parameters=job.parameters,
             method=job.method,
         )
+        job.may_label()
         job.claim(unit)
         counts, files = _write_labels(job, slab.z0, refiner)
+        job.may_label()
     row = {"counts": counts.to_dict("list"), **cost}
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row, files)
 
@@ -250,7 +267,7 @@ def _write_labels(job: Job, z0: int, refiner: Refiner) -> tuple[pd.DataFrame, Re
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(
-                store.slab_writer(job.labels / name, z0, downsample="nearest")
+                store.slab_writer(job.labels / name, z0, downsample="nearest", check=job.may_label)
             )
             for name in Tile._fields
         }

@@ -52,13 +52,18 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; it becomes `path` only when all went well."""
+def replaced(path: Path, check: Callable[[], None] | None = None) -> Iterator[Path]:
+    """A temporary name beside `path` to write to; it becomes `path` only when all went well.
+
+    `check` is called last, and raises where `path` may not be replaced any more.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            if check is not None:
+                check()
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()  # an empty folder has taken the name; one that holds anything stays
             temporary.replace(path)

@@ -21,7 +21,10 @@ from hela_dask.storage.level import same_levels
 from hela_dask.storage.metadata import Image, Triple, local_path, read_image
 from hela_dask.storage.nodes import read_node
 
-__all__ = ["create_labels", "write_label_metadata"]
+__all__ = ["LABEL_LOCK", "create_labels", "holds_no_labels", "write_label_metadata"]
+
+LABEL_LOCK = ".lock"
+"""In the folder ``labels`` of a store: who writes there; see :mod:`hela_dask.running.lock`."""
 
 _VERSION = "0.5"
 _GREY = [128, 128, 128, 255]  # for a label that has properties and no color
@@ -159,6 +162,15 @@ def write_label_metadata(
     refresh_consolidated(image.path)
 
 
+def holds_no_labels(owner: Path) -> bool:
+    """Whether a folder is empty, but for the lock of labels that nobody has written yet."""
+    names = {path.name for path in owner.iterdir()}
+    folder = owner / "labels"
+    if not names <= {folder.name} or not (folder.is_dir() or not names):
+        return False
+    return not names or all(path.name.startswith(LABEL_LOCK) for path in folder.iterdir())
+
+
 def _check_owner(owner: Path, source_image: str | Path | None) -> tuple[Path | None, Image | None]:
     """The image that labels in `owner` belong to, after a check that they may be written there."""
     advice = "write the labels to a store of their own with --labels PATH"
@@ -167,7 +179,7 @@ def _check_owner(owner: Path, source_image: str | Path | None) -> tuple[Path | N
         return source, _described(source)
     if (owner / ".zgroup").exists() or (owner / ".zattrs").exists():
         raise StorageError(f"{owner} is OME-Zarr 0.4, which is only read: {advice}")
-    if owner.is_file() or (not (owner / "zarr.json").exists() and any(owner.iterdir())):
+    if not owner.is_dir() or not ((owner / "zarr.json").exists() or holds_no_labels(owner)):
         raise StorageError(f"{owner} is not an OME-Zarr store: {advice}")
     probe = owner / f".{uuid.uuid4().hex[:8]}.tmp"
     try:

@@ -10,7 +10,7 @@ CRC-32C of these.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,9 @@ def encode_shard(
     return [*(content for content in encoded if content), table, check]
 
 
-def put_shard(path: Path, parts: list[bytes]) -> FileRecord | None:
+def put_shard(
+    path: Path, parts: list[bytes], check: Callable[[], None] | None = None
+) -> FileRecord | None:
     """Put what :func:`encode_shard` made in place, whole or not at all; nothing: no file.
 
     Returns
@@ -113,22 +115,25 @@ def put_shard(path: Path, parts: list[bytes]) -> FileRecord | None:
     Raises
     ------
     StorageError
-        When the file system refuses it or is full.
+        When the file system refuses it or is full, or `check` raises it: the writer may not
+        write any more.
     """
     if not parts:
         with storage_errors(path):
+            if check is not None:
+                check()
             remove_shard(path)
         return None
     if path.is_dir():  # something else put it there
         remove_folder(path)
-    check = 0
+    digest = 0
     for part in parts:
-        check = google_crc32c.extend(check, part)
-    with replaced(path) as temporary:
+        digest = google_crc32c.extend(digest, part)
+    with replaced(path, check) as temporary:
         with temporary.open("wb") as file:
             file.writelines(parts)
         changed = temporary.stat().st_mtime_ns
-    return FileRecord(sum(map(len, parts)), check, changed)
+    return FileRecord(sum(map(len, parts)), digest, changed)
 
 
 def remove_shard(path: Path) -> None:

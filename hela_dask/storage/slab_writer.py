@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from hela_dask.storage.metadata import Image, Level
 from hela_dask.storage.nodes import open_array
 from hela_dask.storage.pyramid import Downsample, halve
 from hela_dask.storage.records import FileRecord, Records, record_file
-from hela_dask.storage.shards import encode_shard, is_ours, put_shard, remove_shard
+from hela_dask.storage.shards import encode_shard, is_ours, put_shard
 
 __all__ = ["SlabWriter", "slab_tiles"]
 
@@ -76,7 +76,13 @@ class SlabWriter:
     """
 
     def __init__(
-        self, image: Image, z0: int, z1: int, downsample: Downsample, threads: Executor
+        self,
+        image: Image,
+        z0: int,
+        z1: int,
+        downsample: Downsample,
+        threads: Executor,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self.tiles = slab_tiles(image.levels)
         self.depth = z1 - z0
@@ -84,6 +90,7 @@ class SlabWriter:
         self._z = slice(z0, z1)
         self._how: Downsample = downsample
         self._threads = threads
+        self._may_write = check
         self.files: Records = {}
         self._writing: tuple[str, Future[FileRecord | None]] | None = None
         self._left = {_key(tile) for tile in self.tiles}
@@ -179,6 +186,8 @@ class SlabWriter:
         array, level = self._arrays[number], self._image.levels[number]
         if not is_ours(array):
             self._clear(number, rows, columns)  # replaced, not read again and merged
+            if self._may_write is not None:
+                self._may_write()
             place = level.stored((self._z, rows, columns), slice(None))
             array[place] = block.reshape(level.stored(block.shape, 1))
             for file, _, _ in self._files(number, rows, columns):
@@ -189,7 +198,8 @@ class SlabWriter:
             encoded = encode_shard(part, level.chunks, level.file, self._threads)
             self._finish()
             # Written while the next shard is compressed; it is a copy of what the caller holds.
-            self._writing = self._key(file), self._threads.submit(put_shard, file, encoded)
+            put = self._threads.submit(put_shard, file, encoded, self._may_write)
+            self._writing = self._key(file), put
 
     def _finish(self) -> None:
         """Wait for the shard that is being written, and raise what went wrong with it."""
@@ -200,7 +210,7 @@ class SlabWriter:
     def _clear(self, number: int, rows: slice, columns: slice) -> None:
         """Remove what was written there before."""
         for file, _, _ in self._files(number, rows, columns):
-            remove_shard(file)
+            put_shard(file, [], self._may_write)
             self.files[self._key(file)] = None
 
     def _key(self, file: Path) -> str:

@@ -1,21 +1,15 @@
-"""Markers say what is finished, and for which inputs; the lock says who may write."""
+"""Markers say what is finished, and for which inputs."""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from hela_dask.errors import ExistsError, StorageError
 from hela_dask.parameters import BackgroundParameters
-from hela_dask.running.lock import Lock, hold
 from hela_dask.running.markers import Markers, fingerprint, fingerprint_files
 from hela_dask.storage.files import plain
 
@@ -78,62 +72,3 @@ def test_forgetting_a_stage_leaves_the_others(tmp_path: Path) -> None:
     markers.forget("segment")
     assert markers.result("segment", "2", "f") is None
     assert markers.result("assemble", "1", "f") == {}
-
-
-def test_a_folder_is_held_by_one_run(tmp_path: Path) -> None:
-    with hold(tmp_path) as lock:
-        lock.check()
-        with pytest.raises(ExistsError, match=f"process {os.getpid()}"), hold(tmp_path):
-            pytest.fail("held twice")
-        lock.check()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
-    script = "import os; from hela_dask.running.lock import hold; from pathlib import Path\n"
-    script += f"lock = hold(Path({str(tmp_path)!r})); lock.__enter__(); os._exit(9)"
-    subprocess.run([sys.executable, "-c", script], check=False)
-    assert (tmp_path / "lock").exists()
-    with hold(tmp_path) as lock:
-        lock.check()
-
-
-def test_a_process_id_used_again_holds_nothing(tmp_path: Path) -> None:
-    holder = {"token": "t", "pid": os.getpid(), "host": socket.gethostname(), "started": 1.0}
-    (tmp_path / "lock").write_text(json.dumps(holder))
-    with hold(tmp_path):
-        assert json.loads((tmp_path / "lock").read_text())["token"] != "t"
-
-
-def test_another_machine_is_believed(tmp_path: Path) -> None:
-    (tmp_path / "lock").write_text(json.dumps({"token": "t", "pid": 1, "host": "elsewhere"}))
-    with pytest.raises(ExistsError, match="on elsewhere"), hold(tmp_path):
-        pytest.fail("held twice")
-
-
-def test_a_task_that_outlived_its_run_may_not_write(tmp_path: Path) -> None:
-    with hold(tmp_path) as lock:
-        late = Lock(lock.path, lock.token)
-    with pytest.raises(StorageError, match="no longer"):
-        late.check()
-    with hold(tmp_path), pytest.raises(StorageError, match="no longer"):
-        late.check()
-
-
-def test_a_holder_that_may_not_be_looked_at_is_alive(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import psutil
-
-    real = psutil.Process
-
-    def process(pid: int | None = None) -> psutil.Process:
-        if pid == 123456:
-            raise psutil.AccessDenied(pid)
-        return real(pid)
-
-    holder = {"token": "t", "pid": 123456, "host": socket.gethostname(), "started": 1.0}
-    (tmp_path / "lock").write_text(json.dumps(holder))
-    monkeypatch.setattr(psutil, "Process", process)
-    with pytest.raises(ExistsError, match="in use by process 123456"), hold(tmp_path):
-        pass
