@@ -22,6 +22,7 @@ from hela_dask.storage.level import same_levels
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, Level, Triple, local_path, read_image
 from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
+from hela_dask.storage.units import voxel_size_doubts
 from hela_dask.store import create_image, finished_slabs, slabs, write_slab
 
 __all__ = ["convert", "describe"]
@@ -56,8 +57,8 @@ def convert(
     target : str or Path
         The folder to write, for instance ``hela.ome.zarr``.
     voxel_size : sequence of float, optional
-        z, y, x in nm. Needed where the source does not state it; must agree with it within 1 %
-        where it does.
+        z, y, x in nm. Needed where the source does not state it; where it states another, this
+        one is taken, with a warning.
     chunks, shards : sequence of int, optional
         See :func:`hela_dask.store.create_image`.
     overwrite : bool
@@ -83,8 +84,7 @@ def convert(
     """
     path = _checked_target(local_path(source), local_path(target))
     opened = open_source(source)
-    for remark in opened.remarks:
-        log.warning("%s", remark)
+    opened.warn()
     size = _agreed_voxel_size(opened, voxel_size)
     opened = _unsigned(opened)
     origin = {
@@ -190,23 +190,44 @@ def _checked_target(source: Path, target: Path) -> Path:
 
 
 def _agreed_voxel_size(source: Source, given: Sequence[float] | None) -> Triple:
-    """The voxel size from the metadata or the option; where both state it, they must agree."""
+    """The voxel size from the option, else from the metadata; warns where they differ."""
     stated = " ".join("?" if size is None else f"{size:g}" for size in source.sizes)
-    if given is None:
-        if source.voxel_size is not None:
-            return checked_voxel_size(source.voxel_size, origin=f"the voxel size of {source.path}")
+    if given is not None:
+        wanted = checked_voxel_size(given)
+        for mine, theirs in zip(wanted, source.sizes, strict=True):
+            if theirs is not None and not math.isclose(mine, theirs, rel_tol=_TOLERANCE):
+                origins = " and ".join(dict.fromkeys(name for name in source.size_origins if name))
+                log.warning(
+                    "%s states a voxel size of %s nm (z y x; %s); the %s nm of --voxel-size are "
+                    "used instead",
+                    source.path,
+                    stated,
+                    origins,
+                    " ".join(f"{size:g}" for size in wanted),
+                )
+                break
+    elif source.voxel_size is not None:
+        wanted = _stated_voxel_size(source, source.voxel_size)
+    else:
         known = any(size is not None for size in source.sizes)
         what = f"a part of its voxel size ({stated} nm, z y x)" if known else "no voxel size"
-        raise InputError(f"{source.path} states {what}: give it in nm as --voxel-size Z Y X")
-    wanted = checked_voxel_size(given)
-    for mine, theirs in zip(wanted, source.sizes, strict=True):
-        if theirs is not None and not math.isclose(mine, theirs, rel_tol=_TOLERANCE):
-            raise InputError(
-                f"{source.path} states a voxel size of {stated} nm (z y x), but --voxel-size says "
-                f"{' '.join(f'{size:g}' for size in wanted)}: leave the option out to use what the "
-                "file states, or correct the file"
-            )
+        reasons = dict.fromkeys(
+            origin
+            for size, origin in zip(source.sizes, source.size_origins, strict=True)
+            if size is None and origin
+        )
+        why = f" ({'; '.join(reasons)})" if reasons else ""
+        raise InputError(f"{source.path} states {what}{why}: give it in nm as --voxel-size Z Y X")
+    for doubt in voxel_size_doubts(source.shape, wanted):
+        log.warning("%s %s", source.path, doubt)
     return wanted
+
+
+def _stated_voxel_size(source: Source, size: Triple) -> Triple:
+    try:
+        return checked_voxel_size(size, origin=f"the voxel size of {source.path}")
+    except InputError as error:
+        raise InputError(f"{error}; give the right one as --voxel-size Z Y X") from error
 
 
 def _translation(source: Source, voxel_size: Triple) -> Triple:
@@ -257,7 +278,7 @@ def _fingerprint(source: Source, voxel_size: Triple) -> str:
     for file in source.files:
         facts = file.stat()
         digest.update(
-            f"{file.absolute().as_posix()}\0{facts.st_size}\0{facts.st_mtime_ns}".encode()
+            os.fsencode(f"{file.absolute().as_posix()}\0{facts.st_size}\0{facts.st_mtime_ns}")
         )
     return digest.hexdigest()
 

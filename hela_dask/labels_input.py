@@ -71,8 +71,9 @@ def open_labels(labels: Any, name: str) -> LabelSource:
     Parameters
     ----------
     labels : path, array or Without
-        An OME-Zarr label group (its finest level), a TIFF or ``.npy`` file, a DataArray, or
-        anything with a shape, a dtype and slicing; (z, y, x), or (y, x) for one slice.
+        An OME-Zarr label group (its finest level), a TIFF, MRC or ``.npy`` file, a folder
+        of TIFF slices (values as they are stored, never inverted), a DataArray, or anything with a
+        shape, a dtype and slicing; (z, y, x), or (y, x) for one slice.
     name : str
         What an error calls an array that has no name of its own.
 
@@ -125,11 +126,6 @@ def _without(labels: LabelSource, others: LabelSource) -> LabelSource:
 def _from_path(path: Path) -> LabelSource:
     if not path.exists():
         raise MissingInputError(f"no labels at {path}")
-    if path.suffix.lower() == ".npy":
-        try:
-            return _from_array(np.load(path, mmap_mode="r"), str(path), None)
-        except (ValueError, EOFError) as error:
-            raise InputError(f"{path} is not a .npy array: {error}") from error
     if path.is_dir() and any((path / mark).exists() for mark in ("zarr.json", ".zattrs")):
         image = read_image(path)
         if image.labels:
@@ -139,7 +135,8 @@ def _from_path(path: Path) -> LabelSource:
             )
         volume = open_volume(path)
         return _from_array(volume.data, str(path), voxel_size(volume))
-    source = open_source(path)
+    source = open_source(path, role="labels")
+    source.warn()
     _check(source.dtype, source.shape, str(path))
     z, y, x = source.shape
     return LabelSource(

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError
+from hela_dask.storage.formats import ZARR_MARKS, how_to_read, read_kind
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Triple, local_path, read_image
 
-__all__ = ["Sizes", "Source", "open_source"]
+__all__ = ["Role", "Sizes", "Source", "open_source"]
+
+log = logging.getLogger(__name__)
 
 Sizes = tuple[float | None, float | None, float | None]
 
-_ZARR = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
-_TIFF = (".tif", ".tiff", ".btf", ".tf8")
-_MRC = (".mrc", ".mrcs", ".rec", ".st", ".map", ".ali")
+Role = Literal["grey", "labels"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Source:
         Centre of the first voxel in nm, where the metadata state it.
     remarks : tuple of str
         What is odd about it and was decided here: sentences for a warning.
+    size_origins : (z, y, x)
+        Where each size is from, or why there is none; empty where nothing is stated.
+    facts : mapping
+        More of what it states, for people: the order of the slices, the first and the last one,
+        the photometry.
     """
 
     path: Path
@@ -59,6 +65,13 @@ class Source:
     reader: Callable[[int, int], NDArray[Any]]
     translation: Triple = (0.0, 0.0, 0.0)
     remarks: tuple[str, ...] = ()
+    size_origins: tuple[str, str, str] = ("", "", "")
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def warn(self) -> None:
+        """Log each remark as a warning."""
+        for remark in self.remarks:
+            log.warning("%s", remark)
 
     @property
     def voxel_size(self) -> Triple | None:
@@ -85,17 +98,22 @@ class Source:
         return np.ascontiguousarray(block, dtype=self.dtype)
 
 
-def open_source(path: str | Path) -> Source:
+def open_source(path: str | Path, role: Role = "grey") -> Source:
     """Open a folder of TIFF slices, a TIFF, MRC or ``.npy`` file, or an OME-Zarr for reading.
 
-    Every header is read and checked, no voxel is.
+    Every header is read and checked, no voxel is (but one slice of an MRC or TIFF whose header
+    leaves open what its values mean).
 
     Parameters
     ----------
     path : str or Path
         A folder of TIFF slices in natural order (z2 before z10; hidden files are passed over), a
-        TIFF of one or many pages (OME-TIFF and ImageJ TIFF with their voxel size), an MRC, an
-        OME-Zarr 0.4 or 0.5 image or label group (its finest level), or a ``.npy`` array.
+        TIFF of one or many pages (OME-TIFF, also of several files, and ImageJ TIFF with their
+        voxel size), an MRC, an OME-Zarr 0.4 or 0.5 image or label group (its finest level), or a
+        ``.npy`` array.
+    role : "grey" or "labels"
+        What the values are: grey levels are inverted where a TIFF says that white is zero and
+        mapped through a grey palette; labels are taken as they are stored.
 
     Raises
     ------
@@ -104,26 +122,28 @@ def open_source(path: str | Path) -> Source:
     InputError
         When it is none of these, or is damaged; the file is named.
     """
-    from hela_dask.tiff_sources import open_folder, open_tiff
+    from hela_dask.readers.arrays import open_npy
+    from hela_dask.readers.mrc import open_mrc
+    from hela_dask.readers.tiff_sets import open_folder
+    from hela_dask.readers.tiff_stack import open_tiff
 
     path = local_path(path)
     if not path.exists():
-        raise MissingInputError(f"{path} does not exist")
+        raise MissingInputError(
+            f"{path} is a link to nothing" if path.is_symlink() else f"{path} does not exist"
+        )
     if path.is_dir():
-        if any((path / name).exists() for name in _ZARR):
+        if any((path / name).exists() for name in ZARR_MARKS):
             return _open_ome_zarr(path)
-        return open_folder(path, _TIFF)
-    suffix = path.suffix.lower()
-    if suffix in _TIFF:
-        return open_tiff(path)
-    if suffix in _MRC:
-        return _open_mrc(path)
-    if suffix == ".npy":
-        return _open_npy(path)
-    raise InputError(
-        f"{path} is no kind of file that can be read here: give a folder of TIFF slices, a TIFF, "
-        "an MRC, an OME-Zarr or a .npy file"
-    )
+        return open_folder(path, role)
+    kind = read_kind(path)
+    if kind == "tiff":
+        return open_tiff(path, role)
+    if kind == "mrc":
+        return open_mrc(path)
+    if kind == "npy":
+        return open_npy(path)
+    raise InputError(how_to_read(path))
 
 
 def _open_ome_zarr(path: Path) -> Source:
@@ -138,7 +158,7 @@ def _open_ome_zarr(path: Path) -> Source:
 
     z, y, x = (None if math.isnan(size) else size for size in level.voxel_size)
     unknown = any(math.isnan(start) for start in level.translation)
-    described = [path / name for name in _ZARR if (path / name).exists()]
+    described = [path / name for name in ZARR_MARKS if (path / name).exists()]
     stored = sorted(file for file in folder.rglob("*") if file.is_file())
     return Source(
         path=path,
@@ -146,92 +166,9 @@ def _open_ome_zarr(path: Path) -> Source:
         shape=level.shape,
         dtype=image.dtype.newbyteorder("="),
         sizes=(z, y, x),
+        size_origins=("OME-Zarr scale", "OME-Zarr scale", "OME-Zarr scale"),
         files=(*described, *stored),
         reader=read,
         translation=(0.0, 0.0, 0.0) if unknown else level.translation,
         remarks=image.remarks,
     )
-
-
-def _open_npy(path: Path) -> Source:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path} is not a .npy array: {error}") from error
-    if array.ndim not in (2, 3) or array.size == 0:
-        raise InputError(f"{path} has shape {array.shape}; a volume is (z, y, x) or (y, x)")
-    volume = array.reshape((-1, *array.shape[-2:]))
-    return Source(
-        path=path,
-        kind="a .npy array",
-        shape=(volume.shape[0], volume.shape[1], volume.shape[2]),
-        dtype=volume.dtype.newbyteorder("="),
-        sizes=(None, None, None),
-        files=(path,),
-        reader=lambda z0, z1: np.asarray(volume[z0:z1]),
-    )
-
-
-def _open_mrc(path: Path) -> Source:
-    import mrcfile
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about headers that are odd, yet can be read
-            with mrcfile.mmap(path, mode="r") as file:
-                header, data = file.header.copy(), file.data
-                shape, dtype = data.shape, data.dtype
-                offset = int(data.offset)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} is not a whole MRC file: {error}") from error
-    if len(shape) not in (2, 3) or 0 in shape:
-        raise InputError(f"{path} has shape {shape}; a volume is one stack of grey slices")
-    axes = [int(header[name]) for name in ("mapc", "mapr", "maps")]
-    if axes not in ([1, 2, 3], [0, 0, 0]):
-        raise InputError(
-            f"{path} has its axes in the order {axes}; columns, rows, sections "
-            "(1, 2, 3) is what is read"
-        )
-    if dtype == np.int8 and _unsigned_bytes(header):
-        dtype = np.dtype(np.uint8)
-    deep, high, wide = (1, *shape)[-3:]
-
-    def read(z0: int, z1: int) -> NDArray[Any]:
-        volume = np.memmap(path, dtype, mode="r", offset=offset, shape=(deep, high, wide))
-        return np.asarray(volume[z0:z1])
-
-    return Source(
-        path=path,
-        kind="an MRC file",
-        shape=(deep, high, wide),
-        dtype=dtype.newbyteorder("="),
-        sizes=_mrc_sizes(header),
-        files=(path,),
-        reader=read,
-    )
-
-
-def _unsigned_bytes(header: Any) -> bool:
-    """Whether mode 0 means 0 to 255, as IMOD notes in words 39 and 40 of the header."""
-    extra = bytes(header["extra2"].tobytes())
-    order = header.dtype["mode"].byteorder
-    stamp, flags = np.frombuffer(extra[40:48], np.dtype("i4").newbyteorder(order))
-    return bool(stamp == 1146047817 and not flags & 1)
-
-
-def _mrc_sizes(header: Any) -> Sizes:
-    """Voxel size from the cell; 0 means unknown, and so does the 1 Å that writers leave there."""
-    sizes: list[float | None] = []
-    for axis, count in (("z", "mz"), ("y", "my"), ("x", "mx")):
-        samples = int(header[count])
-        angstrom = float(header["cella"][axis]) / samples if samples > 0 else 0.0
-        known = math.isfinite(angstrom) and angstrom > 0
-        sizes.append(round(angstrom, 6) / 10 if known else None)
-    if all(size is not None and math.isclose(size, 0.1) for size in sizes):
-        return None, None, None
-    return _sizes(sizes)
-
-
-def _sizes(values: Sequence[float | None]) -> Sizes:
-    z, y, x = values
-    return z, y, x

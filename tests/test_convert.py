@@ -117,16 +117,23 @@ def test_a_store_of_an_older_format_becomes_a_new_one(tmp_path: Path) -> None:
     assert np.array_equal(open_volume(image.path).values, DATA[:20])
 
 
-def test_the_option_completes_and_may_not_contradict_the_file(tmp_path: Path) -> None:
+def test_the_option_completes_what_the_file_states_and_wins_over_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     source = stack(tmp_path / "a.tif", DATA[:2], resolution=(1e7 / 12, 1e6), resolutionunit=3)
     target = tmp_path / "a.ome.zarr"
     with pytest.raises(InputError, match=r"a\.tif states a part .*\? 10 12 nm.*--voxel-size"):
         convert(source, target)
-    with pytest.raises(InputError, match=r"states a voxel size of \? 10 12 nm.*says 50 40 40"):
-        convert(source, target, voxel_size=(50, 40, 40))
     assert not target.exists()
     image = convert(source, target, voxel_size=(50, 10.05, 12))
     assert image.levels[0].voxel_size == (50, 10.05, 12)
+    assert not caplog.records
+    image = convert(source, target, voxel_size=(50, 40, 40), overwrite=True)
+    assert image.levels[0].voxel_size == (50, 40, 40)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{source} states a voxel size of ? 10 12 nm (z y x; resolution tag); the 50 40 40 nm of "
+        "--voxel-size are used instead"
+    ]
 
 
 @pytest.mark.parametrize(

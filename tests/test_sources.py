@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from hela_dask import store
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.readers.names import natural_key
 from hela_dask.sources import open_source
-from hela_dask.tiff_sources import natural_key
 
 DATA = np.random.default_rng(0).integers(0, 256, (12, 40, 50), dtype=np.uint8)
 
@@ -299,7 +299,7 @@ def _text_npy(path: Path) -> Path:
 
 def _jpeg(path: Path) -> Path:
     path = path.with_suffix(".jpg")
-    path.touch()
+    path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(99))
     return path
 
 
@@ -310,7 +310,7 @@ def _jpeg(path: Path) -> Path:
         (_two_sizes, r"has the shape 39 x 50, but the first slice z0\.tif has 40 x 50"),
         (_two_types, r"has the type uint16, but the first slice z0\.tif has uint8"),
         (_truncated_slice, "truncated"),
-        (_empty_slice, "not a readable TIFF"),
+        (_empty_slice, "is empty: copy it again"),
         (_text_slice, "not a readable TIFF"),
         (_stack_in_folder, "12 pages; in a folder each TIFF is one slice"),
         (_colour_slice, "colour image"),
@@ -324,7 +324,7 @@ def _jpeg(path: Path) -> Path:
         (_truncated_mrc, "not a whole MRC"),
         (_text_mrc, "not a whole MRC"),
         (_text_npy, r"not a \.npy array"),
-        (_jpeg, "no kind of file that can be read"),
+        (_jpeg, "is a picture, which cannot be read here: open the folder in Fiji"),
     ],
 )
 def test_what_is_no_volume_is_named_before_a_voxel_is_read(

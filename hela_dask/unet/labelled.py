@@ -142,6 +142,7 @@ def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataA
     if path.is_dir() and any((path / name).exists() for name in _ZARR):
         return working_volume(path, pixel)
     source = open_source(path)
+    source.warn()
     size = size or source.voxel_size
     if size is None:
         raise ParameterError(f"{path} does not say its voxel size: give it, --voxel-size Z Y X")

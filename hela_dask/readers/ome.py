@@ -1,0 +1,134 @@
+"""OME-XML of a TIFF: voxel size, and which page of which file holds which slice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from hela_dask.errors import InputError
+
+__all__ = ["Ome", "Plane", "metadata_file", "read_ome"]
+
+Element = ElementTree.Element
+Plane = tuple[str | None, int]
+"""Name of a file (None: the file that holds the OME-XML) and the number of a page in it."""
+
+_AXES = {"Z": "FirstZ", "C": "FirstC", "T": "FirstT"}
+_METADATA_FILE = re.compile(r"<(?:\w+:)?BinaryOnly\b[^>]*\bMetadataFile=\"([^\"]+)\"")
+
+
+@dataclass(frozen=True)
+class Ome:
+    """What OME-XML states about its image.
+
+    Attributes
+    ----------
+    attributes : mapping
+        Of the element ``Pixels``.
+    images : int
+        Elements ``Image`` with pixels.
+    blocks : tuple of (file name or None, first page, first position, number of pages or None)
+        Of the elements ``TiffData``.
+    """
+
+    attributes: Mapping[str, str]
+    images: int
+    blocks: tuple[tuple[str | None, int, tuple[int, int, int], int | None], ...]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Lengths of the axes Z, C and T."""
+        return {axis: _whole(self.attributes.get(f"Size{axis}"), 1) for axis in "ZCT"}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files of the set; empty where none is named."""
+        return tuple(dict.fromkeys(name for name, *_ in self.blocks if name is not None))
+
+    def planes(self, path: Path, pages: int) -> list[Plane | None]:
+        """File and page of each slice, None where no ``TiffData`` has it.
+
+        Parameters
+        ----------
+        path : Path
+            What an error names.
+        pages : int
+            Pages of the file, for ``TiffData`` that stand for all of them.
+
+        Raises
+        ------
+        InputError
+            Where the axes are not one stack of slices, or a page is placed outside.
+        """
+        sizes = self.sizes
+        long = [axis for axis, length in sizes.items() if length > 1]
+        if sizes["C"] > 1 and (len(long) > 1 or sizes["C"] <= 4):
+            raise InputError(f"{path} has {sizes['C']} channels: save one of them as a grey stack")
+        if sizes["T"] > 1 and len(long) > 1:
+            raise InputError(
+                f"{path} has {sizes['T']} time points: save one of them as a stack of slices"
+            )
+        axis = long[0] if long else "Z"
+        found: list[Plane | None] = [None] * sizes[axis]
+        for name, page, first, count in self.blocks or ((None, 0, (0, 0, 0), None),):
+            start = first["ZCT".index(axis)]
+            number = min(pages, len(found) - start) if count is None else count
+            if start < 0 or start + number > len(found) or page < 0:
+                raise InputError(
+                    f"{path}: its OME-XML places a page at slice {start + number} of {len(found)}: "
+                    "save the volume anew (in Fiji: File > Save As > Tiff)"
+                )
+            for step in range(number):
+                found[start + step] = (name, page + step)
+        return found
+
+
+def read_ome(text: str) -> Ome | None:
+    """Parse OME-XML; None where it describes no pixels.
+
+    Raises
+    ------
+    ValueError
+        Where it is no XML.
+    """
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
+    pixels = root.findall(".//{*}Image/{*}Pixels") or root.findall(".//{*}Pixels")
+    if not pixels:
+        return None
+    return Ome(
+        dict(pixels[0].attrib), len(pixels), tuple(_blocks(pixels[0], root.attrib.get("UUID")))
+    )
+
+
+def metadata_file(text: str) -> str | None:
+    """Name of the file that holds the OME-XML of a set, where this file only refers to it."""
+    found = _METADATA_FILE.search(text)
+    return found[1] if found else None
+
+
+def _blocks(
+    pixels: Element, own: str | None
+) -> Iterator[tuple[str | None, int, tuple[int, int, int], int | None]]:
+    for block in pixels.findall("{*}TiffData"):
+        first = [_whole(block.get(name), 0) for name in _AXES.values()]
+        page = block.get("IFD")
+        count = block.get("PlaneCount")
+        number = None if count is None and page is None else _whole(count, 1)
+        uuid = block.find("{*}UUID")
+        name = None if uuid is None else uuid.get("FileName")
+        if uuid is not None and own is not None and (uuid.text or "").strip() == own:
+            name = None
+        yield name, _whole(page, 0), (first[0], first[1], first[2]), number
+
+
+def _whole(value: str | None, default: int) -> int:
+    try:
+        return default if value is None else int(value)
+    except ValueError:
+        return default

@@ -1,0 +1,171 @@
+"""Which files are read, and what to do with the formats that are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = [
+    "MRC_SUFFIXES",
+    "TIFF_SUFFIXES",
+    "ZARR_MARKS",
+    "content_kind",
+    "how_to_read",
+    "is_pointer",
+    "read_kind",
+]
+
+ZARR_MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+MRC_SUFFIXES = (".mrc", ".mrcs", ".rec", ".st", ".map", ".ali")
+
+_IMAGEJ = "open it in Fiji and save it as TIFF"
+_BIOFORMATS = "open it in Fiji (File > Import > Bio-Formats) and save it as TIFF"
+_PICTURES = "open the folder in Fiji (File > Import > Image Sequence) and save it as TIFF"
+_UNZIP = "unpack it, and name the folder that comes out"
+_HDF5 = "export the volume as TIFF (in Fiji with the HDF5 plugin; in Python with h5py and tifffile)"
+_ADVICE = {
+    "a zip archive": (_UNZIP, (".zip", ".ozx")),
+    "an archive": (_UNZIP, (".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".zst")),
+    "an HDF5 file": (_HDF5, (".h5", ".hdf5", ".hdf", ".ims", ".he5", ".nc", ".mat", ".b2nd")),
+    "a DigitalMicrograph file": (_IMAGEJ, (".dm3", ".dm4")),
+    "a picture": (_PICTURES, (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".jp2", ".jpx", ".webp")),
+    "a NIfTI file": (_IMAGEJ, (".nii", ".hdr", ".img")),
+    "a file of a light microscope": (
+        _BIOFORMATS,
+        (".czi", ".lif", ".nd2", ".oib", ".oif", ".vsi", ".ser", ".emi", ".bdv", ".xml"),
+    ),
+    "an NRRD or MetaImage file": (_IMAGEJ, (".nrrd", ".nhdr", ".mha", ".mhd")),
+    "an Amira file": (_IMAGEJ, (".am", ".hx")),
+    "raw numbers without a header": (
+        "import it in Fiji (File > Import > Raw) and save it as TIFF",
+        (".raw", ".bin", ".dat"),
+    ),
+    "several arrays in one file": ("save the volume alone with numpy.save, as .npy", (".npz",)),
+    "a table or text": ("name the volume itself", (".csv", ".txt", ".json", ".toml", ".xlsx")),
+}
+_MAGIC = (
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"PK\x03\x04", "a zip archive"),
+    (b"\x1f\x8b", "an archive"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"\x93NUMPY", "npy"),
+)
+_READ = (
+    "give a folder of TIFF slices, a TIFF, an MRC, an OME-Zarr or a .npy file "
+    "(Fiji can save most formats as TIFF)"
+)
+_POINTERS = (b"version https://git-lfs", b"/annex/objects/", b".git/annex/objects/")
+
+
+def content_kind(path: Path) -> str | None:
+    """``"tiff"``, ``"mrc"`` or ``"npy"`` by a file's first bytes, or a foreign format's name."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(216)
+    except OSError:
+        return None
+    if start[208:212] == b"MAP ":
+        return "mrc"
+    return next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
+
+
+def read_kind(path: Path) -> str | None:
+    """``"tiff"``, ``"mrc"`` or ``"npy"`` for a file that a reader here takes, else None.
+
+    By its suffix; by its content where the suffix names no other format.
+    """
+    suffix = path.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        return "tiff"
+    if suffix in MRC_SUFFIXES:
+        return "mrc"
+    if suffix == ".npy":
+        return "npy"
+    if any(suffix in known for _, known in _ADVICE.values()):
+        return None
+    kind = content_kind(path) if path.is_file() else None
+    return kind if kind in ("tiff", "mrc", "npy") else None
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a file only points to content that git-annex or Git LFS has not fetched."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError:
+        return False
+    return any(start.startswith(mark) or mark in start for mark in _POINTERS)
+
+
+def how_to_read(path: Path) -> str:
+    """One sentence about a file or folder that no reader here takes: what it is, what to do."""
+    if path.is_dir():
+        return _folder_advice(path)
+    if not path.is_file():
+        return f"{path} is no regular file (a pipe or a device): name a file"
+    if path.stat().st_size == 0:
+        return f"{path} is empty: copy it again"
+    if is_pointer(path):
+        return (
+            f"{path} only points to content that was not fetched: fetch it first "
+            "(git annex get, or git lfs pull)"
+        )
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    by_name = next(
+        (
+            kind
+            for suffix in reversed(suffixes)
+            for kind, (_, known) in _ADVICE.items()
+            if suffix in known
+        ),
+        None,
+    )
+    kind = by_name or content_kind(path)
+    if kind in _ADVICE:
+        return f"{path} is {kind}, which cannot be read here: {_ADVICE[kind][0]}"
+    return f"{path} is no kind of file that can be read here: {_READ}"
+
+
+def _folder_advice(path: Path) -> str:
+    items = _entries(path)
+    if (path / "attributes.json").exists() or path.suffix.lower() == ".n5":
+        return (
+            f"{path} is an N5 container, which cannot be read here: export the volume as OME-Zarr "
+            "or TIFF (in Fiji: File > Import > N5, then save)"
+        )
+    if (path / "info").is_file():
+        return f"{path} is a Neuroglancer volume, which cannot be read here: export it as TIFF"
+    for item in items:
+        if item.is_dir() and any((item / mark).exists() for mark in ZARR_MARKS):
+            return f"{path} holds an OME-Zarr, and is none: name {item}"
+    for item in items:
+        if item.is_dir() and any(inner.suffix.lower() in TIFF_SUFFIXES for inner in _entries(item)):
+            return f"{path} holds no TIFF slices, but its folders do: name one, such as {item}"
+    for item in items:
+        if item.suffix.lower() in (*MRC_SUFFIXES, ".npy"):
+            return f"{path} holds no TIFF slices, but {item.name}: name the file itself, {item}"
+    kinds = [
+        (item, kind, advice)
+        for item in items
+        for kind, (advice, known) in _ADVICE.items()
+        if item.suffix.lower() in known and kind != "a table or text"
+    ]
+    if kinds:
+        item, kind, advice = kinds[0]
+        return (
+            f"{path} holds no TIFF slices, but {item.name}, {kind}, which cannot be read here: "
+            f"{advice}"
+        )
+    return f"{path} holds no TIFF slices ({', '.join(TIFF_SUFFIXES)}) and is no OME-Zarr"
+
+
+def _entries(path: Path) -> list[Path]:
+    try:
+        return sorted(path.iterdir())
+    except OSError:
+        return []
