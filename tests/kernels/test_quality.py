@@ -156,8 +156,8 @@ def test_areas_on_the_faces_of_a_window() -> None:
     assert found == {
         "first slice": 0.0,
         "last slice": pytest.approx(10 * 12 * 40 * 20 * 1e-6),
-        "top": 0.0,
-        "bottom": 0.0,
-        "left": pytest.approx(8 * 10 * 50 * 40 * 1e-6),
-        "right": 0.0,
+        "lowest y": 0.0,
+        "highest y": 0.0,
+        "lowest x": pytest.approx(8 * 10 * 50 * 40 * 1e-6),
+        "highest x": 0.0,
     }
