@@ -54,6 +54,9 @@ class CellMasks:
         Voxel of the volume (z, y, x) that the cell was found by.
     yields : tuple of int
         Labels of the cells that it yields to, see :func:`find_yields`.
+    withheld : bool
+        Whether its nucleus and envelope are left out of the labels, see
+        :func:`hela_dask.quality.nucleus_withheld`.
     """
 
     label: int
@@ -62,6 +65,7 @@ class CellMasks:
     fingerprint: str = ""
     centre: tuple[int, int, int] | None = None
     yields: tuple[int, ...] = ()
+    withheld: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,11 @@ class Slab:
     voxel: tuple[float, float, float]
     masks: tuple[CellMasks, ...]
     thresholds: tuple[float, ...] = ()
+
+    @property
+    def withheld(self) -> tuple[int, ...]:
+        """Labels of the cells whose nuclei are left out."""
+        return tuple(item.label for item in self.masks if item.withheld)
 
 
 def encode_masks(

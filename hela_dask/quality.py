@@ -19,14 +19,17 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.quality import beside, face_areas, surface_profile
 from hela_dask.parameters import QualityParameters
+from hela_dask.statuses import SEGMENTED
 
 __all__ = [
     "EXPLANATIONS",
     "JUDGED",
     "LIMITS",
+    "NUCLEUS_NUMBERS",
     "NUMBERS",
     "judge",
     "measure_quality",
+    "nucleus_withheld",
     "slice_ranges",
 ]
 
@@ -48,6 +51,9 @@ A window that cuts its cell is flagged anyhow, however little it cuts.
 
 NUMBERS: Final = tuple(LIMITS)
 """What is measured of each cell: columns of the cells table."""
+
+NUCLEUS_NUMBERS: Final = ("nucleus_jitter", "nucleus_jump", "nucleus_bare")
+"""Those that are measured of the nucleus."""
 
 JUDGED: Final = frozenset(flag for _, flag in LIMITS.values() if flag)
 """Flags that say that a number is over its limit."""
@@ -73,7 +79,8 @@ EXPLANATIONS = {
     "moved": "its centre was moved by hand",
     "added": "its centre was added by hand",
     "no_nucleus": "no nucleus was found",
-    "no_resin": "no resin is visible, so the cell cannot be told from its neighbours",
+    "nucleus_withheld": "a nucleus was found, but so doubtful that it is left out of labels/nuclei;"
+    " [quality] withhold = 0 delivers it",
 }
 """What each flag says, in plain words."""
 
@@ -186,10 +193,36 @@ def judge(
     if not known:
         return 0.0, []
     shares = {name: value / getattr(parameters, LIMITS[name][0]) for name, value in known.items()}
-    said = {flag for flag in flags if flag} - {*_CUTS, *JUDGED, "no_nucleus", "no_resin"}
+    said = {flag for flag in flags if flag} - {*_CUTS, *JUDGED, "no_nucleus"}
     doubt = math.fsum(shares.values()) + len(LIMITS) - len(shares) + len(said)
     over = [LIMITS[name][1] for name, share in shares.items() if share > 1]
     return 1 / (1 + (doubt / _EVEN) ** 2), [flag for flag in over if flag]
+
+
+def nucleus_withheld(row: Mapping[str, Any], parameters: QualityParameters) -> bool:
+    """Whether the nucleus of a cell is so doubtful that it is not delivered.
+
+    That is so where the confidence of the cell is under ``withhold``, and the numbers of the
+    nucleus alone (:data:`NUCLEUS_NUMBERS`) reach one limit together: the doubt is not only in the
+    cell's outline.
+
+    Parameters
+    ----------
+    row
+        ``status``, ``flags`` and the numbers of a cell, as a marker keeps them.
+    parameters
+        Parameters of the stage: the limits.
+    """
+    flags = str(row.get("flags", "")).split(",")
+    if row.get("status") != SEGMENTED or "no_nucleus" in flags:
+        return False
+    confidence, _ = judge(row, parameters, flags=flags)
+    own = math.fsum(
+        float(row[name]) / getattr(parameters, LIMITS[name][0])
+        for name in NUCLEUS_NUMBERS
+        if row.get(name) is not None and math.isfinite(row[name])
+    )
+    return confidence < parameters.withhold and own >= 1
 
 
 def slice_ranges(doubt: Sequence[float], first: int, parameters: QualityParameters) -> str:

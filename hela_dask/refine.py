@@ -75,6 +75,14 @@ class Tile(NamedTuple):
     envelope: NDArray[np.uint16]
     background: NDArray[np.uint8]
 
+    def without_nuclei(self, labels: Sequence[int]) -> Tile:
+        """The same without the nuclei and envelopes of some cells, which stay as they are."""
+        if not labels:
+            return self
+        kept = np.arange(np.iinfo(LABEL_DTYPE).max + 1, dtype=LABEL_DTYPE)
+        kept[list(labels)] = 0
+        return self._replace(nuclei=kept[self.nuclei], envelope=kept[self.envelope])
+
 
 @dataclass(frozen=True)
 class Grid:

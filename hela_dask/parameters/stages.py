@@ -157,6 +157,12 @@ class QualityParameters(Stage):
         0.2, "slices in which more of a mask wavers or slopes away are doubtful", low=0.01
     )
 
+    withhold: float = knob(
+        0.2,
+        "a nucleus over its own limits is left out where confidence is under this; 0: none is",
+        high=1.0,
+    )
+
     @property
     def measuring(self) -> tuple[float, ...]:
         """The knobs that measurements depend on; the others only judge them."""

@@ -109,7 +109,7 @@ class Keys:
             "assemble",
             list(images),
             [background, self.parameters.assemble, self._of_method()],
-            [(item.label, item.fingerprint, item.yields) for item in masks],
+            [(item.label, item.fingerprint, item.yields, item.withheld) for item in masks],
         )
 
     def _of_method(self) -> list[Any]:

@@ -24,6 +24,7 @@ from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
 from hela_dask.link import label_detections, link_cells
 from hela_dask.measure import combine_counts, measurements
 from hela_dask.planning.needs import BACKGROUND_SLAB, window_need
+from hela_dask.quality import nucleus_withheld
 from hela_dask.regions import Region, cell_regions, with_regions
 from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.damaged import forget_damaged, is_scratch
@@ -319,7 +320,15 @@ class Pipeline:
             else rows[unit.name]
             for unit in wanted
         }
-        return by_label, [replace(item, yields=yields.get(item.label, ())) for item in masks]
+        limits = self.setup.parameters.quality
+        return by_label, [
+            replace(
+                item,
+                yields=yields.get(item.label, ()),
+                withheld=nucleus_withheld(by_label[item.label], limits),
+            )
+            for item in masks
+        ]
 
     def _yields(self, masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
         """Which cells yield to which; masks are looked at again only if any has changed."""

@@ -255,15 +255,15 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
         )
         job.may_label()
         job.claim(unit)
-        counts, files = _write_labels(job, slab.z0, refiner)
+        counts, files = _write_labels(job, slab, refiner)
         job.may_label()
     row = {"counts": counts.to_dict("list"), **cost}
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row, files)
 
 
-def _write_labels(job: Job, z0: int, refiner: Refiner) -> tuple[pd.DataFrame, Records]:
+def _write_labels(job: Job, slab: Slab, refiner: Refiner) -> tuple[pd.DataFrame, Records]:
     """Write all labels of a slab tile by tile; gives their counts, and the shards written."""
-    counts = []
+    counts, z0 = [], slab.z0
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(
@@ -272,7 +272,7 @@ def _write_labels(job: Job, z0: int, refiner: Refiner) -> tuple[pd.DataFrame, Re
             for name in Tile._fields
         }
         for rows, columns in writers["cells"].tiles:
-            tile = refiner.tile(rows, columns)
+            tile = refiner.tile(rows, columns).without_nuclei(slab.withheld)
             for name, part in tile._asdict().items():
                 writers[name].write(rows, columns, part)
             corner = rows.start, columns.start

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hela_dask.errors import InputError
 from hela_dask.parameters import QualityParameters
-from hela_dask.quality import JUDGED, NUMBERS, judge, slice_ranges
+from hela_dask.quality import JUDGED, NUMBERS, judge, nucleus_withheld, slice_ranges
 from hela_dask.statuses import (
     CHAIN_TOO_SHORT,
     CUT_BY_VOLUME,
@@ -111,22 +111,33 @@ def add_quality(
     -------
     DataFrame
         With the columns ``confidence``, :data:`~hela_dask.quality.NUMBERS` and
-        ``doubtful_slices`` added, and the flags of what is over its limit.
+        ``doubtful_slices`` added, the flags of what is over its limit, and ``nucleus_withheld``
+        with its reason where the labels have no nucleus for that.
     """
-    table, flags = cells.copy(), []
+    table, flags, reasons = cells.copy(), [], []
     found: dict[str, list[Any]] = {name: [] for name in ("confidence", *NUMBERS)}
     doubtful = []
-    for label, said in zip(table["label"].tolist(), table["flags"].tolist(), strict=True):
+    columns = (table[name].tolist() for name in ("label", "flags", "reason"))
+    for label, said, reason in zip(*columns, strict=True):
         row = rows.get(label, {})
         own = [flag for flag in str(said).split(",") if flag and flag not in JUDGED]
         confidence, over = judge(row, parameters, flags=str(row.get("flags", "")).split(","))
+        if nucleus_withheld(row, parameters):
+            own.append("nucleus_withheld")
+            why = (
+                f"the nucleus is withheld: confidence {confidence:.2f}, "
+                f"under {parameters.withhold:g} ([quality] withhold)"
+            )
+            reasons.append(f"{reason}; {why}" if reason else why)
+        else:
+            reasons.append(reason)
         found["confidence"].append(confidence)
         for name in NUMBERS:
             value = row.get(name)
             found[name].append(np.nan if value is None else float(value))
         flags.append(",".join(dict.fromkeys((*own, *over))))
         doubtful.append(slice_ranges(row.get("doubt", []), int(row.get("first", 1)), parameters))
-    table["flags"] = flags
+    table["flags"], table["reason"] = flags, reasons
     for name, values in found.items():
         table[name] = np.array(values, float)
     table["doubtful_slices"] = doubtful
