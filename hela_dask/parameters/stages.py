@@ -158,7 +158,7 @@ class QualityParameters(Stage):
     )
 
     withhold: float = knob(
-        0.2,
+        0.125,
         "a nucleus over its own limits is left out where confidence is under this; 0: none is",
         high=1.0,
     )

@@ -23,19 +23,24 @@ def row(**numbers: Any) -> dict[str, Any]:
     return {"status": "segmented", "flags": "", **found, **numbers}
 
 
-BAD = {"nucleus_bare": 2.0, "beyond_window": 5.0}
+BAD = {"nucleus_bare": 3.0, "beyond_window": 6.0}
 
 
 @pytest.mark.parametrize(
     ("numbers", "parameters", "withheld"),
     [
         (BAD, P, True),
-        ({"nucleus_jitter": 0.6, "nucleus_jump": 0.5, "cell_jitter": 6.0}, P, True),
+        ({"nucleus_jitter": 0.6, "nucleus_jump": 0.5, "cell_jitter": 7.0}, P, True),
         ({"beyond_window": 9.0, "cell_jump": 2.0}, P, False),  # the doubt is the cell's alone
         ({"nucleus_jitter": 0.5, "beyond_window": 9.0}, P, False),
         ({"nucleus_bare": 3.0}, P, False),  # confidence 0.5
         (BAD, QualityParameters(withhold=0.0), False),
-        (BAD, QualityParameters(withhold=0.1), False),
+        (BAD, QualityParameters(withhold=0.09), False),
+        (
+            {"nucleus_bare": 2.5, "beyond_window": 4.7},
+            P,
+            False,
+        ),  # confidence 0.148, as of a right one,
         (BAD | {"status": "no_resin"}, P, False),  # the nucleus is all there is
         (BAD | {"flags": "no_nucleus"}, P, False),
         (dict.fromkeys(NUCLEUS_NUMBERS, np.nan) | {"beyond_window": 9.0}, P, False),
@@ -82,7 +87,7 @@ def test_a_run_withholds_it_and_delivers_it_for_a_parameter(
     before = {name: labels.values for name, labels in every.labels.items()}
     assert (every.cells["flags"].str.contains("withheld")).sum() == 0
     calls["segment"].clear()
-    result = go(0.2)
+    result = go(0.125)
     assert calls["segment"] == []
     for name, labels in result.labels.items():
         gone = name in ("nuclei", "envelope")
@@ -91,7 +96,8 @@ def test_a_run_withholds_it_and_delivers_it_for_a_parameter(
     cell, others = result.cells.set_index("label").loc[2], every.cells.set_index("label")
     assert cell["flags"].split(",")[0] == "nucleus_withheld"
     assert (
-        cell["reason"] == "the nucleus is withheld: confidence 0.16, under 0.2 ([quality] withhold)"
+        cell["reason"]
+        == "the nucleus is withheld: confidence 0.10, under 0.125 ([quality] withhold)"
     )
     assert cell["status"] == others.loc[2, "status"]
     assert np.isnan(cell["nucleus_volume"]) and cell["cell_volume"] == others.loc[2, "cell_volume"]
