@@ -266,8 +266,8 @@ def _bytes(text: str | int, culprit: str) -> int:
     from dask.utils import parse_bytes
 
     try:
-        size = int(parse_bytes(text))
-    except ValueError as error:
+        size = int(parse_bytes(text if str(text).strip() else "nothing"))
+    except (ValueError, OverflowError) as error:
         raise ParameterError(f"{culprit} must be a size such as 4GiB, not {text!r}") from error
     if size < 1:
         raise ParameterError(f"{culprit} must be more than 0, not {text!r}")

@@ -292,7 +292,7 @@ def parse_classes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     for text in texts:
         name, _, values = text.partition("=")
         parts = [part.strip() for part in values.split(",")]
-        if not name.strip() or not all(part.isdecimal() for part in parts):
+        if not name.strip() or not all(part.isdecimal() and len(part) <= 20 for part in parts):
             raise ParameterError(f"class {text!r} should look like nucleus=2 or cell=1,2,5")
         if name.strip() in classes:
             raise ParameterError(f"class {name.strip()!r} is given twice")
@@ -314,6 +314,9 @@ def parse_slices(text: str) -> tuple[int, int]:
     (1, 180)
     """
     first, _, last = (part.strip() for part in text.partition(":"))
-    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+    if not (
+        all(part.isdecimal() and len(part) <= 20 for part in (first, last))
+        and 1 <= int(first) <= int(last)
+    ):
         raise ParameterError(f"slices {text!r} should look like 1:180, first slice 1")
     return int(first), int(last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,7 +11,8 @@ import typer
 
 import hela_dask
 from hela_dask.cli import explain, pipeline, plan, predict, scores, train, volumes
-from hela_dask.cli.screen import answer, complain
+from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
+from hela_dask.cli.screen import ReaderGoneError, answer, complain
 from hela_dask.errors import HelaDaskError
 
 __all__ = ["app", "main"]
@@ -67,11 +69,14 @@ for _command in (
     volumes.phantom,
     pipeline.demo,
 ):
-    app.command()(_command)
+    app.command()(remember(_command))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; bad input becomes one sentence on stderr, never a traceback.
+    """Run one command; whatever goes wrong becomes one sentence on stderr, never a traceback.
+
+    A fault of the program itself is written to a log file, whose name the sentence gives; with
+    ``--verbose`` its traceback is shown as well.
 
     Parameters
     ----------
@@ -81,24 +86,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done; 1 bad input or nothing to do; 3 finished, but some cells failed; 130 interrupted.
+        0 done; 1 bad input, nothing to do, or a fault; 3 finished, but some cells failed; 130
+        interrupted.
     """
+    if arguments is None and not sys.warnoptions:
+        warnings.simplefilter("ignore")  # a library's, for those who write programs with it
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        code = app(arguments, prog_name="hela-dask", standalone_mode=False)
+        return _run(arguments)
+    except ReaderGoneError:
+        silence_stdout()
+        return 0
     except HelaDaskError as error:
         complain(str(error))
-        return 1
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else f"hela-dask {arguments[0]}"
         complain(f"{error.format_message().rstrip('.')} (see {command} --help)")
-        return 1
-    except OSError as error:
-        if error.filename is None:
-            raise
-        complain(f"{error.filename}: {error.strerror}")
-        return 1
+    except Exception as error:
+        if sentence := expected(error):
+            complain(sentence)
+        else:
+            end_with(error, arguments)
+    return 1
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = app(arguments, prog_name="hela-dask", standalone_mode=False)
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:

@@ -36,7 +36,11 @@ Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
 
 def local_path(text: str | Path) -> Path:
-    """A path on this machine; a URL is refused."""
+    """A path on this machine; a URL and a text that names no file are refused."""
+    if not str(text).strip():
+        raise typer.BadParameter("the path is empty: name a file or folder ('.' is this folder)")
+    if "\0" in str(text):
+        raise typer.BadParameter(f"{str(text)!r} is no path: it holds a NUL character")
     if "://" in str(text):
         raise typer.BadParameter(
             f"{text} is a URL, and only local files and folders are read or written: copy it here"
@@ -144,7 +148,7 @@ def parse_cells(text: str | None) -> list[int] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if not all(part.isdecimal() and len(part) < 10 and int(part) > 0 for part in parts):
         raise ParameterError(f"--cells {text!r} must be cell labels separated by commas, as in 3,8")
     return [int(part) for part in parts]
 
@@ -164,7 +168,7 @@ def parse_box(text: str | None) -> Box | None:
         (z0, z1), (y0, y1), (x0, x1) = ranges
     except ValueError:
         z0 = z1 = y0 = y1 = x0 = x1 = 0.0
-    if not (z0 < z1 and y0 < y1 and x0 < x1):
+    if not (z0 < z1 and y0 < y1 and x0 < x1) or "_" in text:
         raise ParameterError(
             f"--box {text!r} must be three rising ranges in nm, Z0:Z1,Y0:Y1,X0:X1, "
             "as in 0:5000,1000:9000,1000:9000"

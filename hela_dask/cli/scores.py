@@ -73,7 +73,7 @@ def evaluate(
         prediction,
         truth,
         classes=parse_classes(classes) if classes else None,
-        slices=parse_slices(slices) if slices else None,
+        slices=None if slices is None else parse_slices(slices),
         all_instances=all_instances,
         voxel_size=voxel_size,
     )

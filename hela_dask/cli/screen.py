@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
-__all__ = ["answer", "complain", "facts", "log_to_stderr"]
+from hela_dask.errors import StorageError
+
+__all__ = ["ReaderGoneError", "answer", "answer_json", "complain", "facts", "log_to_stderr", "show"]
+
+
+class ReaderGoneError(Exception):
+    """Whoever read the answers (``| head``) wants no more."""
 
 
 def answer(text: str) -> None:
-    """Print what was asked for."""
-    typer.echo(text)
+    """Print what was asked for.
+
+    Raises
+    ------
+    ReaderGoneError
+        When nobody reads it.
+    StorageError
+        When it cannot be written, as to a full disk.
+    """
+    try:
+        typer.echo(_printable(text, sys.stdout))
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
+    except OSError as error:
+        raise StorageError(f"the answer cannot be written: {error.strerror}") from error
 
 
 def answer_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print what was asked for as JSON; not-a-number becomes null, as JSON knows none."""
-    typer.echo(json.dumps(_plain(value), indent=indent, allow_nan=False, ensure_ascii=False))
+    """Print what was asked for as JSON; numbers that are not finite become null."""
+    answer(json.dumps(_plain(value), indent=indent, allow_nan=False, ensure_ascii=False))
 
 
 def complain(text: str) -> None:
     """Print one sentence about what went wrong."""
-    typer.secho(f"Error: {' '.join(text.split())}", fg="red", err=True)
+    show(f"Error: {' '.join(text.split())}", fg="red")
+
+
+def show(text: str, **style: Any) -> None:
+    """Print to stderr; a command does not end because nobody reads that."""
+    with contextlib.suppress(OSError):
+        typer.secho(_printable(text, sys.stderr), err=True, **style)
 
 
 def facts(rows: Mapping[str, str]) -> None:
@@ -55,9 +81,15 @@ class _Echo(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         loud = record.levelno >= logging.WARNING
         kind = f"{record.levelname.capitalize()}: " if loud else ""
-        typer.secho(f"{kind}{record.getMessage()}", dim=not loud, err=True)
+        show(f"{kind}{record.getMessage()}", dim=not loud)
         if record.exc_info:
-            typer.echo(logging.Formatter().formatException(record.exc_info), err=True)
+            show(logging.Formatter().formatException(record.exc_info))
+
+
+def _printable(text: str, stream: TextIO) -> str:
+    """The text with what the stream's encoding lacks (C locale, Windows) replaced."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, errors="backslashreplace").decode(encoding)
 
 
 def _plain(value: Any) -> Any:
@@ -67,4 +99,4 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -136,7 +136,7 @@ def train(
         out,
         model=model,
         classes=parse_classes(classes) if classes else None,
-        slices=parse_slices(slices) if slices else None,
+        slices=None if slices is None else parse_slices(slices),
         validation=_validation(validation),
         split=split,
         mask=mask,
@@ -177,8 +177,10 @@ def _validation(text: str | None) -> tuple[int, int] | float | None:
     """Slices, or a share of them."""
     from hela_dask.evaluate import parse_slices
 
-    if text is None or ":" in text:
-        return parse_slices(text) if text else None
+    if text is None:
+        return None
+    if ":" in text:
+        return parse_slices(text)
     try:
         return float(text)
     except ValueError:
