@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import hela_dask as hd
-from hela_dask.cli import faults, main, screen
+from hela_dask.cli import main, screen
 from hela_dask.errors import StorageError
 
 
@@ -106,10 +106,10 @@ def test_without_a_folder_that_takes_it_the_log_is_among_temporary_files(
     (here / "temporary").mkdir()
     monkeypatch.chdir(here / "gone")
     (here / "gone").rmdir()
-    monkeypatch.setattr(faults.tempfile, "gettempdir", lambda: str(here / "temporary"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(here / "temporary"))
     assert main(["info", "x"]) == 1
     assert len(_logs(here / "temporary")) == 1
-    monkeypatch.setattr(faults.tempfile, "gettempdir", lambda: str(here / "none"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(here / "none"))
     assert main(["info", "x"]) == 1
     assert "no log file could be written: please send this line" in capsys.readouterr().err
 
@@ -165,8 +165,8 @@ def test_a_reader_that_has_enough_is_no_error(here: Path) -> None:
 
 def test_what_the_screen_cannot_show_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert screen._printable("5 µm\udc80", SimpleNamespace(encoding="ascii")) == r"5 \xb5m\udc80"  # type: ignore[arg-type]
-    monkeypatch.setattr(screen.typer, "echo", _raises(OSError(errno.ENOSPC, "full")))
+    monkeypatch.setattr("typer.echo", _raises(OSError(errno.ENOSPC, "full")))
     with pytest.raises(StorageError, match="the answer cannot be written: full"):
         screen.answer("x")
-    monkeypatch.setattr(screen.typer, "secho", _raises(BrokenPipeError()))
+    monkeypatch.setattr("typer.secho", _raises(BrokenPipeError()))
     screen.complain("x")

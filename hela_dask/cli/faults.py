@@ -150,7 +150,7 @@ def _tracker() -> str:
 
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         links = importlib.metadata.metadata("hela_dask").get_all("Project-URL") or []
-        by_name = dict(link.split(", ", 1) for link in links if ", " in link)
+        by_name: dict[str, str] = dict(link.split(", ", 1) for link in links if ", " in link)
         for name in ("Issues", "Bug Tracker", "Source", "Repository", "Homepage"):
             if name in by_name:
                 return by_name[name]
