@@ -29,6 +29,8 @@ from hela_dask.storage.files import plain
 from hela_dask.volume import working_level
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hela_dask.planning.calibrate import Calibration
     from hela_dask.planning.known import Known
 
@@ -143,8 +145,8 @@ def plan(
     parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
     cells: Sequence[int] | None = None,
     box: Sequence[Sequence[float]] | None = None,
-    centres: str | Path | None = None,
-    corrections: str | Path | None = None,
+    centres: str | Path | pd.DataFrame | None = None,
+    corrections: str | Path | pd.DataFrame | None = None,
     labels: str | Path | None = None,
     cluster: str | Path = "local",
     workers: int | None = None,

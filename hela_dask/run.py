@@ -49,8 +49,8 @@ def run(
     client: Client | None = None,
     cells: Sequence[int] | None = None,
     box: Sequence[Sequence[float]] | None = None,
-    centres: str | Path | None = None,
-    corrections: str | Path | None = None,
+    centres: str | Path | pd.DataFrame | None = None,
+    corrections: str | Path | pd.DataFrame | None = None,
     labels: str | Path | None = None,
     truth: str | Path | None = None,
     cluster: str | Path = "local",
@@ -86,11 +86,11 @@ def run(
         The masks of others that were segmented before stay.
     box : three pairs of float, optional
         Segment only cells whose centre lies in this box: (low, high) in z, y, x, nm.
-    centres : path, optional
-        A CSV with ``z``, ``y``, ``x`` in nm, and perhaps ``label``: the cells, instead of
-        finding them. Needed where no resin is visible; then only nuclei are delivered.
-    corrections : path, optional
-        A CSV that moves, adds or takes out cells of those that are found; all others keep their
+    centres : path or DataFrame, optional
+        A table (CSV, Parquet) with ``z``, ``y``, ``x`` in nm, and perhaps ``label``: the cells,
+        instead of finding them. Needed where no resin is visible; then only nuclei are delivered.
+    corrections : path or DataFrame, optional
+        A table that moves, adds or takes out cells of those that are found; all others keep their
         numbers and what is finished of them. See :func:`hela_dask.running.centres.correct_cells`.
     labels : path, optional
         Write the labels to a store of their own instead of into `store`.

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hela_dask.errors import InputError, MissingInputError
+from hela_dask.errors import InputError
 from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED
+from hela_dask.storage.tables import Table, read_table
 from hela_dask.volume import Image
+
+log = logging.getLogger(__name__)
 
 __all__ = ["correct_cells", "points_table", "read_centres", "read_corrections"]
 
 _PLACE = ["z", "y", "x"]
+_HINT = ": centres are z, y, x in nm, or axis-0, axis-1, axis-2 of a points layer with three axes"
+_IDS = {"id", "cell", "cell_id", "label_id", "labels", "number"}
 _AXES = ["axis-0", "axis-1", "axis-2"]  # what napari calls them in the CSV of a points layer
 
 
-def read_centres(path: str | Path, image: Image) -> pd.DataFrame:
+def read_centres(table: str | Path | pd.DataFrame, image: Image) -> pd.DataFrame:
     """Cells from a table of centres, instead of from detection.
 
     Parameters
     ----------
-    path : str or Path
-        A CSV with the columns ``z``, ``y``, ``x`` (nm) and, if the cells are to keep their
-        numbers, ``label``; or napari's of a points layer, see :func:`read_corrections`. Without
-        labels they are numbered by z, y, x.
+    table : path or DataFrame
+        A CSV (or Parquet) with the columns ``z``, ``y``, ``x`` in nm and, if the cells are to keep
+        their numbers, ``label``; or napari's of a points layer, see :func:`read_corrections`.
+        Without labels they are numbered by z, y, x. A column may name another unit: ``z (µm)``.
     image : Image
         The volume that they lie in.
 
@@ -41,11 +47,10 @@ def read_centres(path: str | Path, image: Image) -> pd.DataFrame:
         For a file that is not there, a column or number that is missing, a centre outside the
         volume, or a label that is used twice.
     """
-    found = _read(path, image)
+    found, path = _read(table, image, "the table of centres")
     for name in _PLACE:
         if found[name].isna().any():
-            row = int(np.argmax(found[name].isna()))
-            raise InputError(f"{path}, row {row + 1}: {name} is nan")
+            raise InputError(f"{path}, row {found.index[found[name].isna()][0]}: {name} is empty")
     if found["label"].isna().any() and found["label"].notna().any():
         raise InputError(f"{path}: labels are whole numbers of 1 or more, and all rows have one")
     found = found.sort_values(_PLACE, ignore_index=True)
@@ -61,17 +66,17 @@ def read_centres(path: str | Path, image: Image) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("label", ignore_index=True)
 
 
-def read_corrections(path: str | Path, image: Image) -> pd.DataFrame:
+def read_corrections(table: str | Path | pd.DataFrame, image: Image) -> pd.DataFrame:
     """Corrections of the cells that detection finds, for :func:`correct_cells`.
 
     Parameters
     ----------
-    path : str or Path
-        A CSV. Either with the columns ``z``, ``y``, ``x`` in nm and perhaps ``label``. Or as
-        napari saves a points layer, ``axis-0``, ``axis-1``, ``axis-2``: with the column ``label``
-        that ``RUN/centres.csv`` has, positions are nm, as they are in that file; without it, the
-        layer was made in the viewer, which gives it the image's scale and saves positions in
-        voxels of the full resolution.
+    table : path or DataFrame
+        A CSV (or Parquet). Either with the columns ``z``, ``y``, ``x`` in nm and perhaps
+        ``label``. Or as napari saves a points layer, ``axis-0``, ``axis-1``, ``axis-2``: with the
+        column ``label`` that ``RUN/centres.csv`` has, positions are nm, as in that file; without
+        it, the layer was made in the viewer, which gives it the image's scale and saves positions
+        in voxels of the full resolution.
     image : Image
         The volume that they lie in.
 
@@ -85,73 +90,64 @@ def read_corrections(path: str | Path, image: Image) -> pd.DataFrame:
     MissingInputError, InputError
         As :func:`read_centres`.
     """
-    found = _read(path, image)
+    found, path = _read(table, image, "the table of corrections")
     there = found[_PLACE].notna()
     bad = (there.any(axis=1) & ~there.all(axis=1)) | (~there.any(axis=1) & found["label"].isna())
     if bad.any():
         raise InputError(
-            f"{path}, row {int(np.argmax(bad)) + 1}: give z, y and x, or a label alone to take "
+            f"{path}, row {found.index[bad][0]}: give z, y and x, or a label alone to take "
             "that cell out"
         )
-    return found
+    return found.reset_index(drop=True)
 
 
-def _read(path: str | Path, image: Image) -> pd.DataFrame:
-    """Label, z, y and x (nm) of each row of a table, NaN where a cell of it is empty."""
-    try:
-        table = pd.read_csv(path, skipinitialspace=True)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise MissingInputError(f"no table of centres at {path}") from error
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a CSV table: {error}") from error
-    table.columns = pd.Index([str(name).strip().lower() for name in table.columns])
-    names = _PLACE
-    if _AXES[0] in table and not set(_PLACE) & set(table):
-        names = _AXES
-    for name in names:
-        if name not in table:
-            raise InputError(
-                f"{path} has no column {name!r}: centres are z, y, x in nm, or axis-0, axis-1, "
-                "axis-2 of a points layer with three axes"
-            )
-    if table.empty:
-        raise InputError(f"{path} holds no centre")
-    found = pd.DataFrame({"label": _labels(path, table)})
-    for name, column in zip(_PLACE, names, strict=True):
-        found[name] = _numbers(path, table[column], name)
-    level = image.levels[0]
-    if names is _AXES and "label" not in table:
-        found[_PLACE] = found[_PLACE] * np.array(level.voxel_size) + np.array(level.translation)
-    _check_inside(path, found, image, voxels=names is _AXES and "label" not in table)
-    return found
+def _read(given: str | Path | pd.DataFrame, image: Image, what: str) -> tuple[pd.DataFrame, str]:
+    """Label, z, y and x (nm) of each row, NaN where a field is empty; and the table's name.
 
-
-def _numbers(path: str | Path, column: pd.Series[Any], name: str) -> pd.Series[Any]:
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
-    bad = ~np.isfinite(numbers.to_numpy()) & column.notna().to_numpy()
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise InputError(f"{path}, row {row + 1}: {name} is {column.iloc[row]!r}")
-    return numbers
-
-
-def _labels(path: str | Path, table: pd.DataFrame) -> pd.Series[Any]:
+    The index is the number of the row, from 1.
+    """
+    table = read_table(given, what, _HINT)
+    in_voxels = False
+    if _AXES[0] in table and not any(name in table for name in _PLACE):
+        values = table.numbers(_AXES, lengths=True)
+        values = dict(zip(_PLACE, values.values(), strict=True))
+        in_voxels = "label" not in table
+    else:
+        values = table.numbers(_PLACE, lengths=True)
+    if not table.rows:
+        raise InputError(f"{table.source} holds no centre")
+    numbers = table.numbers(["label"]) if "label" in table else {"label": np.nan}
+    found = pd.DataFrame({**numbers, **values}, index=pd.Index(table.rows))
+    labels = found["label"].dropna()
+    if bad := labels.index[(labels != labels.round()) | (labels < 1)].tolist():
+        raise InputError(
+            f"{table.source}, row {bad[0]}: labels are whole numbers of 1 or more, not "
+            f"{labels[bad[0]]:g}"
+        )
     if "label" not in table:
-        return pd.Series(np.nan, index=table.index)
-    numbers = pd.to_numeric(table["label"], errors="coerce").astype(float)
-    if ((numbers != numbers.round()) | (numbers < 1))[table["label"].notna()].any():
-        raise InputError(f"{path}: labels are whole numbers of 1 or more")
-    return numbers
+        _warn_of_ids(table)
+    level = image.levels[0]
+    if in_voxels:
+        found[_PLACE] = found[_PLACE] * np.array(level.voxel_size) + np.array(level.translation)
+    _check_inside(table.source, found, image, voxels=in_voxels)
+    return found, table.source
 
 
-def _check_inside(
-    path: str | Path, centres: pd.DataFrame, image: Image, *, voxels: bool = False
-) -> None:
+def _warn_of_ids(table: Table) -> None:
+    if named := next((name for name in table.names if name.casefold() in _IDS), None):
+        log.warning(
+            "%s: the column %r is not read: name it 'label' if it holds the numbers of cells",
+            table.source,
+            named,
+        )
+
+
+def _check_inside(path: str, centres: pd.DataFrame, image: Image, *, voxels: bool = False) -> None:
     level = image.levels[0]
     for axis, name in enumerate(_PLACE):
         low = level.translation[axis] - level.voxel_size[axis] / 2
         high = low + level.voxel_size[axis] * level.shape[axis]
-        for row, value in enumerate(centres[name], start=1):
+        for row, value in centres[name].items():
             if not np.isnan(value) and not low <= value <= high:
                 unit = "; without a column label, positions are taken for voxels" if voxels else ""
                 raise InputError(

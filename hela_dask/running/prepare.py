@@ -113,8 +113,8 @@ def prepare(
     parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
     cells: Sequence[int] | None = None,
     box: Sequence[Sequence[float]] | None = None,
-    centres: str | Path | None = None,
-    corrections: str | Path | None = None,
+    centres: str | Path | pd.DataFrame | None = None,
+    corrections: str | Path | pd.DataFrame | None = None,
     labels: str | Path | None = None,
     truth: str | Path | None = None,
     overwrite: bool = False,
@@ -153,7 +153,7 @@ def prepare(
         box=_box(box),
         centres=found,
         corrections=changes,
-        corrections_path="" if corrections is None else str(corrections),
+        corrections_path=_table_name(corrections),
         truth=None if truth is None else find_truth(truth, image.levels[0].shape),
         overwrite=overwrite,
         source=fingerprint_files(image.path, skip=["labels"]),
@@ -166,6 +166,13 @@ def _remarks(card: Card, image: Image, knobs: Parameters) -> tuple[str, ...]:
     """What to say of a network beside this volume."""
     _, voxel = working_level(image, knobs.working.resolution)
     return tuple(filter(None, [card.resampling(voxel)]))
+
+
+def _table_name(given: str | Path | pd.DataFrame | None) -> str:
+    """What errors and the log call the table of corrections."""
+    if isinstance(given, str | Path):
+        return str(given)
+    return "" if given is None else "the table of corrections"
 
 
 def run_folder(store: Path, out: str | Path | None, suffix: str = "run") -> Path:

@@ -31,6 +31,7 @@ __all__ = [
     "write_text",
 ]
 
+_ASCII = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3", "×": "x", "–": "-", "±": "+/-"})
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 
 
@@ -101,6 +102,9 @@ def write_json(path: str | Path, content: object) -> None:
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write `table` to `path` + ``.parquet`` and `path` + ``.csv``, each whole or not at all.
 
+    The CSV opens in a spreadsheet as it is: it is ASCII ("um" for µm), or where a text needs more,
+    UTF-8 with a byte order mark.
+
     Raises
     ------
     StorageError
@@ -108,11 +112,17 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """
     writers: dict[str, Callable[[Path], Any]] = {
         ".parquet": lambda file: table.to_parquet(file, index=False),
-        ".csv": lambda file: table.to_csv(file, index=False, lineterminator="\n"),
+        ".csv": lambda file: file.write_bytes(_csv(table)),
     }
     for suffix, write in writers.items():
         with replaced(Path(f"{path}{suffix}")) as temporary:
             write(temporary)
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    """Bytes that a spreadsheet reads right: without a mark it assumes no UTF-8."""
+    text = table.to_csv(index=False, lineterminator="\n").translate(_ASCII)
+    return text.encode("ascii" if text.isascii() else "utf-8-sig")
 
 
 def remove_folder(path: Path) -> None:

@@ -120,7 +120,7 @@ def test_points_of_a_layer_made_in_the_viewer_are_voxels(tmp_path: Path, image: 
     ("text", "culprit"),
     [
         ("label,z,y,x\n2,4500,,8000", "row 1: give z, y and x, or a label alone"),
-        ("label,z,y,x\n,,,", "row 1: give z, y and x, or a label alone"),
+        ("label,z,y,x\n,,,", "holds no centre"),
         ("label,z,y,x\n7,,,", "no cell 7 to take out"),
         ("label,z,y,x\n1,,,\n2,,,\n3,,,", "takes out all cells"),
         ("label,z,y,x\n2,4500,9000,8000\n2,4900,9000,8000", "label 2 is used twice"),
@@ -213,3 +213,27 @@ def test_a_cell_taken_out_leaves_the_labels_and_one_put_in_enters(
     assert (third.labels["cells"].values[ball(*BALLS[0])] == new).all()
     assert third.labels["cells"].values.shape == SHAPE
     assert [label, new] == [label, calls["segment"][-1]]
+
+
+def test_centres_and_corrections_may_be_frames(image: Image, caplog: Any) -> None:
+    frame = pd.DataFrame({"z": [2000.0, 4000.0], "y": [8000.0, 9000.0], "x": [9000.0, 8000.0]})
+    found = read_centres(frame, image)
+    assert found[["label", "z", "x"]].to_numpy().tolist() == [[1, 2000, 9000], [2, 4000, 8000]]
+    moved = read_corrections(frame.assign(label=[2, np.nan]), image)
+    assert moved["label"].isna().tolist() == [False, True]
+    with pytest.raises(InputError, match="the table of centres, row 2: x is empty"):
+        read_centres(frame.assign(x=[1.0, np.nan]), image)
+    with pytest.raises(InputError, match=r"row 2: labels are whole numbers .* not 1\.5"):
+        read_corrections(frame.assign(label=[1, 1.5]), image)
+    read_centres(frame.assign(Cell=[4, 5]), image)
+    assert "the column 'Cell' is not read: name it 'label'" in caplog.text
+
+
+def test_micrometres_named_by_the_column_are_converted(tmp_path: Path, image: Image) -> None:
+    found = corrected(tmp_path, image, "label;z (µm);y (µm);x (µm)\n2;4,5;9,5;8,5\n")
+    assert found.loc[2, ["z", "y", "x"]].tolist() == [4500.0, 9500.0, 8500.0]
+
+
+def test_a_row_is_counted_below_the_names_with_blank_ones(tmp_path: Path, image: Image) -> None:
+    with pytest.raises(InputError, match=r"corrections\.csv, row 3: x = 8e\+09 nm is outside"):
+        corrected(tmp_path, image, "label,z,y,x\n1,4000,9000,8000\n,,,\n2,4000,9000,8e9\n")
