@@ -35,7 +35,7 @@ test: $(STAMP) ## run all tests, a process a core, then alone those that measure
 lint: $(STAMP) ## check style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy --num-workers 2
 
 format: $(STAMP) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix .

@@ -293,7 +293,7 @@ def _look(path: Path) -> bytes | None:
     """What the file holds; None where there is none at this moment."""
     try:
         if not path.is_file():  # a pipe would be waited for
-            return b"not a file" if path.exists() else None
+            return b"not a file" if os.path.lexists(path) else None  # a link to nothing too
         with path.open("rb") as file:
             return file.read(_LARGEST)
     except (FileNotFoundError, NotADirectoryError):

@@ -207,6 +207,13 @@ def test_what_is_no_lock_of_ours_stays(tmp_path: Path, content: bytes | None) ->
     assert path.is_dir() if content is None else path.read_bytes() == content
 
 
+def test_a_link_to_nothing_is_no_lock_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "nothing")
+    with pytest.raises(ExistsError, match="not a lock of hela_dask; move it away"), hold(tmp_path):
+        pytest.fail("taken")
+    assert (tmp_path / "lock").is_symlink()
+
+
 def test_a_task_that_outlived_its_run_may_not_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
