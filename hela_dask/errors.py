@@ -7,6 +7,7 @@ any :class:`HelaDaskError` into that sentence and exit code 1, without a traceba
 from __future__ import annotations
 
 __all__ = [
+    "ClusterError",
     "ExistsError",
     "HelaDaskError",
     "InputError",
@@ -16,6 +17,7 @@ __all__ = [
     "ParameterError",
     "ResourceError",
     "StorageError",
+    "WorkerError",
 ]
 
 
@@ -45,6 +47,14 @@ class NothingToDoError(HelaDaskError, LookupError):
 
 class ResourceError(HelaDaskError, MemoryError):
     """The work does not fit the memory or the disk that it was given."""
+
+
+class ClusterError(HelaDaskError, ConnectionError):
+    """A dask scheduler or its workers are gone or cannot be reached; finished work is kept."""
+
+
+class WorkerError(ClusterError):
+    """A task ended its workers each time that it ran, and why was not seen."""
 
 
 class StorageError(HelaDaskError, OSError):

@@ -147,13 +147,8 @@ def predict(
         with hold(begun) as lock, hold_labels(owner, by=str(begun)) as labels_lock, session:
             target = _create(owner, volume, image, begun, overwrite)
             source = fingerprint_files(image.path, skip=["labels"])
-            levels = find_levels(
-                session.client,
-                LevelsJob(image.path.absolute(), pixel, begun.absolute() / "done", lock),
-                fingerprint("levels", hela_dask.__version__, source, pixel),
-                0,
-                display,
-            )
+            levels_job = LevelsJob(image.path.absolute(), pixel, begun.absolute() / "done", lock)
+            key = fingerprint("levels", hela_dask.__version__, source, pixel)
             job = _Job(
                 image.path.absolute(),
                 target.path.absolute(),
@@ -161,7 +156,7 @@ def predict(
                 pixel,
                 lock,
                 labels_lock,
-                levels,
+                find_levels(session.client, levels_job, key, 0, display),
             )
             of = fingerprint(
                 "predict",

@@ -54,7 +54,7 @@ def make_scene(path: Path, balls: Sequence[Sequence[float]] = BALLS, depth: int 
 class EmptyPage:
     """In place of dask's performance report."""
 
-    def __init__(self, filename: str) -> None:
+    def __init__(self, filename: str, mode: str) -> None:
         self._path = Path(filename)
 
     def __enter__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -13,23 +14,20 @@ import hela_dask
 from hela_dask.cluster import Cluster, connect
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.planning.needs import Need, check_memory
+from hela_dask.running.dashboard import dashboard_text, quiet_logs
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.provenance import dask_facts
+from hela_dask.running.scheduler import scheduler_calls
+from hela_dask.running.waiting import Waiting
 
 if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = ["Session"]
 
+log = logging.getLogger(__name__)
 
-def is_worth_a_traceback(record: logging.LogRecord) -> bool:
-    """Whether an error in the event loop says anything.
-
-    Where Ctrl-C comes before a call has reached the loop, distributed's own clean-up of that call
-    fails on a name without a value; the interruption itself is told by the run.
-    """
-    error = record.exc_info[1] if record.exc_info else None
-    return not (isinstance(error, NameError) and "'future'" in str(error))
+_PATIENCE = 0.5  # seconds between looks for the first worker
 
 
 class Session:
@@ -73,10 +71,7 @@ class Session:
         self._store, self._run, self._needs = store, run, needs
         self._progress, self._begin = progress, begin
         self._stack = contextlib.ExitStack()
-        logging.getLogger("tornado.application").addFilter(is_worth_a_traceback)
-        self._stack.callback(
-            logging.getLogger("tornado.application").removeFilter, is_worth_a_traceback
-        )
+        self._stack.enter_context(quiet_logs())
         self._client: Client | None = None
         self._report: Any = None
         self.facts: dict[str, Any] = {}
@@ -92,7 +87,11 @@ class Session:
     ) -> None:
         with self._stack:
             if self._report is not None and kind is None:
-                self._report.__exit__(None, None, None)
+                try:
+                    self._report.__exit__(None, None, None)
+                except Exception as trouble:  # what it would show is done all the same
+                    log.debug("performance.html", exc_info=True)
+                    self._progress.warn(f"performance.html could not be written: {trouble}")
 
     @property
     def started(self) -> bool:
@@ -118,21 +117,33 @@ class Session:
         if self._given is not None:
             client = self._given
         else:
-            self._progress.say("starting the workers")
-            client = self._stack.enter_context(connect(self._cluster))
+            where = self._cluster.address
+            self._progress.say(f"connecting to {where}" if where else "starting the workers")
+            client = self._stack.enter_context(connect(self._cluster, self._run))
         self._stack.enter_context(client.as_current())
-        if self._cluster.kind != "local" or self._given is not None:
-            if not client.nthreads():
-                self._progress.say("waiting for the first worker")
-            client.wait_for_workers(1)
-            _check_workers(client, self._store)
-            check_memory(self._needs, _memory(client))
-        if client.dashboard_link:
-            self._progress.say(f"dashboard: {client.dashboard_link}")
-        self.facts = dask_facts(client)
-        self._report = performance_report(filename=str(self._run / "performance.html"))
-        self._report.__enter__()
+        with scheduler_calls(client):
+            if self._cluster.kind != "local" or self._given is not None:
+                self._wait(client)
+                _check_workers(client, self._store)
+                check_memory(self._needs, _memory(client))
+            if client.dashboard_link:
+                here = self._given is None and not self._cluster.address
+                self._progress.say(dashboard_text(client.dashboard_link, started_here=here))
+            self.facts = dask_facts(client)
+            # Its page works without a network.
+            page = str(self._run / "performance.html")
+            self._report = performance_report(filename=page, mode="inline")
+            self._report.__enter__()
         return client
+
+    def _wait(self, client: Client) -> None:
+        """Wait for the first worker, and say what for."""
+        if not client.nthreads():
+            self._progress.say("waiting for the first worker")
+        waiting = Waiting(client, self._progress)
+        while not client.nthreads():
+            waiting.look(0)
+            time.sleep(_PATIENCE)
 
 
 def _memory(client: Client) -> int | None:
@@ -151,12 +162,18 @@ def _probe(store: str) -> tuple[str, bool]:
 
 
 def _check_workers(client: Client, store: Path) -> None:
-    """All workers must have this version and see the same files."""
-    try:
-        answers = client.run(_probe, str(store.absolute()))
-    except Exception as error:
-        raise InputError(f"the workers cannot use hela_dask: {error}") from error
-    for address, (version, visible) in answers.items():
+    """All workers must have this version and see the same files; those that just left need not."""
+    answers = client.run(_probe, str(store.absolute()), on_error="return")
+    for address, answer in answers.items():
+        if isinstance(answer, OSError):
+            log.debug("worker %s has left: %s", address, answer)
+            continue
+        if isinstance(answer, Exception):
+            raise InputError(
+                f"worker {address} cannot use hela_dask ({type(answer).__name__}: {answer}): "
+                "install it, in the same version, where the workers run"
+            ) from answer
+        version, visible = answer
         if version != hela_dask.__version__:
             raise InputError(
                 f"worker {address} has hela_dask {version}, this is {hela_dask.__version__}: "

@@ -14,11 +14,24 @@ import logging
 import signal
 import sys
 import threading
+import time
+from typing import TYPE_CHECKING
 
 from hela_dask import errors
 from hela_dask.running.allocator import keep_freed_memory
 
-__all__: list[str] = []
+if TYPE_CHECKING:
+    from distributed import Worker
+
+__all__ = ["MEMORY_TOPIC", "NEAR"]
+
+MEMORY_TOPIC = "hela-dask-memory"
+"""Of the events that a worker sends which is short of memory."""
+
+NEAR = 0.85
+"""Part of its limit that makes a worker short of memory."""
+
+_EVERY, _SELDOM = 200, 2.0  # milliseconds between looks, seconds between events
 
 # A profile goes a hundred calls deep, as where loops are compiled, and dask takes its size by some
 # ten calls for each of them.
@@ -26,9 +39,9 @@ _CALLS = 3000
 _NAMES = tuple(f"{name}(" for name in errors.__all__)
 
 
-def dask_setup(worker: object) -> None:
+def dask_setup(worker: Worker) -> None:
     """Called by dask in each worker process as it starts."""
-    del worker
+    report_memory(worker)
     sys.setrecursionlimit(max(_CALLS, sys.getrecursionlimit()))
     logging.getLogger("distributed.worker").addFilter(is_news)
     # It warns of each task that is cancelled, which is what an interruption does.
@@ -36,6 +49,31 @@ def dask_setup(worker: object) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
+
+
+def report_memory(worker: Worker) -> None:
+    """Tell the scheduler when this worker comes near its limit, so that its end can be explained.
+
+    A worker that the system ends for want of memory says nothing itself.
+    """
+    limit = getattr(worker.memory_manager, "memory_limit", None)
+    if not limit:
+        return
+    from tornado.ioloop import PeriodicCallback
+
+    reported = 0.0
+
+    def look() -> None:
+        nonlocal reported
+        held = worker.monitor.get_process_memory()
+        now = time.monotonic()
+        if held > NEAR * limit and now - reported > _SELDOM:
+            reported = now
+            worker.log_event(MEMORY_TOPIC, {"worker": worker.address, "rss": held})
+
+    watch = PeriodicCallback(look, _EVERY)
+    worker.periodic_callbacks[MEMORY_TOPIC] = watch
+    watch.start()
 
 
 def is_news(record: logging.LogRecord) -> bool:

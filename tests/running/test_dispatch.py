@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from hela_dask.cluster import connect, read_cluster
-from hela_dask.errors import InputError, ResourceError
-from hela_dask.running import dispatch
+from hela_dask.errors import InputError, WorkerError
+from hela_dask.running import dispatch, submission
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.lock import Lock
 from hela_dask.running.markers import Markers
@@ -113,15 +113,15 @@ def test_workers_that_join_get_work_before_anything_ends(tmp_path: Path) -> None
 
 def test_the_window_is_three_a_thread_and_one_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     class Crowd:
-        asked = 0
+        asked, scheduler, status = 0, None, "running"
 
         def nthreads(self) -> dict[str, int]:
             self.asked += 1
             return {"tcp://one": 4, "tcp://two": 6}
 
     crowd, now = Crowd(), [100.0]
-    monkeypatch.setattr(dispatch, "monotonic", lambda: now[0])
-    window = dispatch._Window(crowd)  # type: ignore[arg-type]
+    monkeypatch.setattr(submission, "monotonic", lambda: now[0])
+    window = submission.Window(crowd)  # type: ignore[arg-type]
     assert [window(left) for left in (1000, 41, 40, 3)] == [30, 30, 10, 10]
     assert crowd.asked == 1, "the scheduler is not asked for every unit"
     now[0] += 60
@@ -147,11 +147,14 @@ def test_what_ends_together_is_replaced_together(
 
 
 @pytest.mark.slow
-def test_a_unit_that_ends_its_workers_fails_alone(tmp_path: Path) -> None:
+def test_a_unit_that_ends_its_workers_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_PAUSES", (0,))
     with connect(read_cluster(workers=1, memory="1GiB")) as client:
         found = go(client, tmp_path, units(1, 13, 2), on_failure=lambda _, text: {"error": text})
         assert [found[name] for name in ("1", "2")] == [{"twice": 2}, {"twice": 4}]
-        assert "double 13 ended its workers" in found["13"]["error"]
-        assert "--memory" in found["13"]["error"]
-        with pytest.raises(ResourceError, match="double 13"):
+        assert "double 13 ended its workers in each of 2 tries" in found["13"]["error"]
+        assert "memory was not seen" in found["13"]["error"]
+        with pytest.raises(WorkerError, match="double 13"):
             go(client, tmp_path, units(13))

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hela_dask.running.session import is_worth_a_traceback
+from hela_dask.running.dashboard import is_worth_a_traceback
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ import dask
 import numpy as np
 import pytest
 
-from hela_dask.cluster import Cluster, connect, read_cluster, slurm_cluster
+from hela_dask.cluster import Cluster, connect, read_cluster
+from hela_dask.cluster.file import worker_limit
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 
-SLURM = Path(__file__).parent.parent / "deploy" / "slurm.yaml"
+SLURM = Path(__file__).parents[2] / "deploy" / "slurm.yaml"
 
 
 def test_local_takes_one_worker_a_core_and_an_even_share_of_the_memory() -> None:
@@ -54,7 +55,8 @@ def write(folder: Path, text: str) -> Path:
 
 def test_the_example_for_slurm_is_understood() -> None:
     cluster = read_cluster(SLURM)
-    assert (cluster.kind, cluster.workers, cluster.memory) == ("slurm", 16, 16 * 2**30)
+    assert (cluster.kind, cluster.workers) == ("slurm", 16)
+    assert cluster.memory == worker_limit(16 * 2**30) == int(0.9 * 16 * 2**30) - 128 * 2**20
     assert read_cluster(SLURM, workers=3).workers == 3
 
 
@@ -64,12 +66,22 @@ def test_the_example_for_slurm_is_understood() -> None:
 def test_the_example_for_slurm_gives_the_job_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from hela_dask.cluster.slurm import SlurmWorkers, job_options
+
     monkeypatch.chdir(tmp_path)  # it makes the folder of the jobs' logs
     cluster = read_cluster(SLURM, memory="8GiB")
-    options = {**cluster.options, "scheduler_options": {"dashboard_address": ":0"}}
-    options["interface"] = "lo"
-    with slurm_cluster(Cluster("slurm", 1, cluster.memory, options=options)) as started:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    options = {**job_options(cluster, private), "interface": "lo"}
+    with SlurmWorkers(**options) as started:
         script = started.job_script()
+        files = [path for path in private.iterdir() if path.is_file()]
+        assert {path.name.split(".")[3] for path in files} == {"ca_file", "cert", "key"}
+        assert all(path.stat().st_mode & 0o777 == 0o600 for path in files)
+        assert started.scheduler_address.startswith("tls://")
+        assert started.dashboard_link.startswith("http://127.0.0.1:")
+    assert "--tls-key " + str(private) in script
+    assert "--memory-limit 7.07GiB" in script  # 0.9 of the job's, less 128 MiB
     for line in ("#SBATCH -p cpu", "#SBATCH --mem=8G", "#SBATCH -t 04:00:00", "#SBATCH -n 1"):
         assert line in script
     assert "--nthreads 1" in script
@@ -89,7 +101,7 @@ def test_the_example_for_slurm_gives_the_job_it_says(
     [
         ("scheduler: pbs\noptions: {memory: 1GiB}", ParameterError, "'pbs' is not supported yet"),
         ("workers: 2", InputError, "does not name a scheduler"),
-        ("scheduler: slurm\nnodes: 2", InputError, "'nodes'"),
+        ("scheduler: slurm\nnodes: 2", InputError, "'nodes'; known: scheduler, workers, options"),
         ("scheduler: slurm", InputError, "options.memory"),
         ("scheduler: slurm\nworkers: many\noptions: {memory: 1GiB}", InputError, "'many'"),
         ("scheduler: slurm\noptions: {memory: much}", ParameterError, "'much'"),
@@ -101,13 +113,6 @@ def test_a_file_that_is_wrong_is_explained(
 ) -> None:
     with pytest.raises(error, match=culprit):
         read_cluster(write(tmp_path, text))
-
-
-def test_an_option_that_dask_jobqueue_does_not_know_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("dask_jobqueue")
-    path = write(tmp_path, "scheduler: slurm\noptions: {memory: 1GiB, colour: red}")
-    with pytest.raises(InputError, match="colour"), slurm_cluster(read_cluster(path)):
-        pytest.fail("no cluster can come of this")
 
 
 def test_a_file_that_is_missing() -> None:

@@ -1,0 +1,102 @@
+"""dask's dashboard and its report: how to open one from afar, and what they log for no reason."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+__all__ = ["dashboard_text", "is_worth_a_traceback", "quiet_logs"]
+
+_LOGGERS = (
+    "asyncio",
+    "bokeh.server.protocol_handler",
+    "bokeh.server.session",
+    "bokeh.server.views.ws",
+    "distributed.client",
+    "distributed.utils",
+    "tornado.access",
+    "tornado.application",
+    "tornado.general",
+)
+_TAB = ("WebSocketClosedError", "StreamClosedError", "WebSocketError")  # of tornado
+
+
+def dashboard_text(link: str, *, started_here: bool) -> str:
+    """Where the dashboard is, and how to reach it from another machine.
+
+    Parameters
+    ----------
+    link : str
+        As dask gives it.
+    started_here : bool
+        It is one of a cluster that this process started, and listens on this machine only.
+
+    Examples
+    --------
+    On a login node: ``dashboard: on your own computer, ssh -L 8787:127.0.0.1:8787
+    me@login1, then open http://127.0.0.1:8787/status``.
+    """
+    parts = urlsplit(link)
+    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if not (started_here and local and _is_remote()):
+        return f"dashboard: {link}"
+    port = parts.port or 80
+    return (
+        f"dashboard: on your own computer, ssh -L {port}:127.0.0.1:{port} "
+        f"{_user()}@{socket.gethostname()}, then open http://127.0.0.1:{port}{parts.path}"
+    )
+
+
+def _is_remote() -> bool:
+    """Whether the person sits at another machine, or may do so."""
+    names = ("SSH_CONNECTION", "SSH_TTY", "SLURM_JOB_ID", "SLURM_CONF")
+    return any(name in os.environ for name in names)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no name for this number
+        return "USER"
+
+
+def is_worth_a_traceback(record: logging.LogRecord) -> bool:
+    """Whether an error in the event loop says anything.
+
+    Where Ctrl-C comes before a call has reached the loop, distributed's own clean-up of that call
+    fails on a name without a value; the run itself reports the interruption. Where the tab of a
+    dashboard is closed while its page is sent, tornado and bokeh find their connection closed.
+    And that a client has lost its scheduler is an error of the run, with a sentence.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, NameError) and "'future'" in str(error):
+        return False
+    if record.name == "distributed.client":
+        return not str(record.msg).startswith("Failed to reconnect to scheduler")
+    return not _is_closed_tab(record, error)
+
+
+def _is_closed_tab(record: logging.LogRecord, error: BaseException | None) -> bool:
+    """Whether a record is about the connection of a browser that went away."""
+    while error is not None:
+        if type(error).__name__ in _TAB and type(error).__module__.startswith("tornado"):
+            return True
+        error = error.__cause__ or error.__context__
+    text = record.getMessage()
+    return record.name != "distributed.utils" and any(name in text for name in _TAB)
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keep what :func:`is_worth_a_traceback` refuses from the screen."""
+    with ExitStack() as stack:
+        for name in _LOGGERS:
+            logger = logging.getLogger(name)
+            logger.addFilter(is_worth_a_traceback)
+            stack.callback(logger.removeFilter, is_worth_a_traceback)
+        yield
