@@ -56,7 +56,7 @@ def report_memory(worker: Worker) -> None:
 
     A worker that the system ends for want of memory says nothing itself.
     """
-    limit = getattr(worker.memory_manager, "memory_limit", None)
+    limit = getattr(getattr(worker, "memory_manager", None), "memory_limit", None)
     if not limit:
         return
     from tornado.ioloop import PeriodicCallback
