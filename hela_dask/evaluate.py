@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hela_dask.class_maps import class_values, is_class_map
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.labels_input import LabelSource, Pair, Without, open_labels, pair_labels
 from hela_dask.metrics import (
@@ -28,6 +29,8 @@ __all__ = ["evaluate", "parse_classes", "parse_slices", "score", "score_classes"
 
 log = logging.getLogger(__name__)
 
+_NAME_THEM = "name them with --class NAME=VALUES (truth) and --predicted NAME=VALUES (prediction)"
+
 VoxelSize = tuple[float, float, float]
 
 
@@ -36,6 +39,7 @@ def evaluate(
     truth: Any,
     *,
     classes: Mapping[str, Sequence[int]] | None = None,
+    predicted: Mapping[str, Sequence[int]] | None = None,
     slices: tuple[int, int] | None = None,
     all_instances: bool = False,
     hausdorff: bool | Collection[str] = True,
@@ -60,6 +64,11 @@ def evaluate(
         nucleus, so give a class of cells its nucleus' value as well; a class cytoplasm=1,5 of
         such an image is compared with cells less their nuclei. Without classes both sides
         are instances, and are matched one to one.
+    predicted : mapping of name to label values of the prediction, optional
+        For a prediction that holds classes, not instances: which of its values are a class of
+        ``classes``, for example ``{"nucleus": [4]}``. All voxels with these values are scored.
+        Where it is not given, the names in the prediction's own metadata are used, as
+        ``hela-dask predict`` writes them.
     slices : (first, last), optional
         1-based, both included; needed where the two have different numbers of slices.
     all_instances : bool
@@ -83,7 +92,7 @@ def evaluate(
     ------
     MissingInputError, InputError, ParameterError
         For a path that does not exist, shapes or slices that do not fit, a class that the truth
-        does not have.
+        does not have, or a prediction that holds classes and does not say which value is which.
 
     See Also
     --------
@@ -101,6 +110,7 @@ def evaluate(
         prediction,
         truth,
         classes=classes,
+        predicted=predicted,
         slices=slices,
         all_instances=all_instances,
         hausdorff=hausdorff,
@@ -113,6 +123,7 @@ def score(
     truth: Any,
     *,
     classes: Mapping[str, Sequence[int]] | None = None,
+    predicted: Mapping[str, Sequence[int]] | None = None,
     slices: tuple[int, int] | None = None,
     all_instances: bool = False,
     hausdorff: bool | Collection[str] = True,
@@ -126,11 +137,17 @@ def score(
         With ``table()``, ``to_dict()``, ``to_json()`` and ``plot(path)``.
     """
     if classes is None:
+        if predicted:
+            raise ParameterError(
+                f"the values of {next(iter(predicted))!r} are named in the prediction only: name "
+                "those of the truth too, as in --class nucleus=2"
+            )
         return score_instances(prediction, truth, slices=slices)
     return score_classes(
         prediction,
         truth,
         classes,
+        predicted=predicted,
         slices=slices,
         all_instances=all_instances,
         hausdorff=hausdorff,
@@ -143,6 +160,7 @@ def score_classes(
     truth: Any,
     classes: Mapping[str, Sequence[int]],
     *,
+    predicted: Mapping[str, Sequence[int]] | None = None,
     slices: tuple[int, int] | None = None,
     all_instances: bool = False,
     hausdorff: bool | Collection[str] = True,
@@ -156,11 +174,7 @@ def score_classes(
     PLoS ONE 2020. Reads slab by slab; the surfaces need a second pass over the slices that
     hold the class.
     """
-    for name, values in classes.items():
-        if not name or not len(values) or any(value < 0 for value in values):
-            raise ParameterError(f"class {name!r} needs label values of 0 or more, not {values!r}")
-    if not classes:
-        raise ParameterError("no class was given; name one, for example nucleus=2")
+    named = _check_classes(classes, predicted or {})
     true = open_labels(truth, "the truth")
     # Classes that share their prediction are counted in one pass.
     groups: dict[Hashable, tuple[LabelSource, list[str]]] = {}
@@ -174,9 +188,10 @@ def score_classes(
         for name in names:
             values = tuple(int(value) for value in classes[name])
             wanted = hausdorff if isinstance(hausdorff, bool) else name in hausdorff
-            scores[name] = _score_class(
-                pair, tables, name, values, all_instances=all_instances, hausdorff=wanted
+            chosen = _choose(
+                pair, tables, name, values, named.get(name), all_instances=all_instances
             )
+            scores[name] = _score_class(pair, tables, name, values, chosen, hausdorff=wanted)
     return ClassScores({name: scores[name] for name in classes})
 
 
@@ -187,8 +202,22 @@ def score_instances(
     pair = pair_labels(
         open_labels(prediction, "the prediction"), open_labels(truth, "the truth"), slices
     )
+    for side in (pair.prediction, pair.truth):
+        if side.names is not None:
+            raise InputError(f"{side.name} holds classes, not instances: {_NAME_THEM}")
     tables = _count(pair)
     whole = sum_contingencies(tables)
+    for side, sizes in (
+        (pair.prediction, whole.sizes("prediction")),
+        (pair.truth, whole.sizes("truth")),
+    ):
+        if is_class_map(sizes):
+            log.warning(
+                "%s has a label in every voxel, of %d values: if these are classes, %s",
+                side.name,
+                len(sizes),
+                _NAME_THEM,
+            )
     matching = match_instances(whole)
     return InstanceScores(
         matching=matching,
@@ -215,13 +244,68 @@ def _count(pair: Pair) -> list[Contingency]:
     ]
 
 
+def _check_classes(
+    classes: Mapping[str, Sequence[int]], predicted: Mapping[str, Sequence[int]]
+) -> dict[str, tuple[int, ...]]:
+    """The values of classes in the prediction, after a check of both sides."""
+    for name, values in (*classes.items(), *predicted.items()):
+        if not name or not len(values) or any(value < 0 for value in values):
+            raise ParameterError(f"class {name!r} needs label values of 0 or more, not {values!r}")
+    if not classes:
+        raise ParameterError("no class was given; name one, for example nucleus=2")
+    for name in predicted:
+        if name not in classes:
+            raise ParameterError(
+                f"class {name!r} is named in the prediction, but not in the truth, which has "
+                f"{', '.join(classes)}: name its values there too, as in --class {name}=VALUES"
+            )
+    return {name: tuple(int(value) for value in values) for name, values in predicted.items()}
+
+
+def _choose(
+    pair: Pair,
+    tables: list[Contingency],
+    name: str,
+    values: tuple[int, ...],
+    named: tuple[int, ...] | None,
+    *,
+    all_instances: bool,
+) -> tuple[int, ...]:
+    """The predicted labels that stand for a class: its values in a class map, or instances."""
+    source, whole = pair.prediction, sum_contingencies(tables)
+    sizes = whole.sizes("prediction")
+    if named is None and source.names is not None:
+        named = class_values(source.names, name, source.name)
+        log.info("class %s is %s in %s", name, named, source.name)
+    if named is not None:
+        if not set(named) & set(sizes):
+            shown = ", ".join(map(str, list(sizes)[:20]))
+            log.warning(
+                "%s has none of the values %s of %s, only %s", source.name, named, name, shown
+            )
+        return named
+    if is_class_map(sizes):
+        raise InputError(
+            f"{source.name} has a label in every voxel, of the values "
+            f"{', '.join(map(str, sorted(sizes)))}, so it looks like a map of classes: name the "
+            f"values of {name!r} in it, as in --predicted {name}=VALUES"
+        )
+    overlaps = whole.overlaps(values)
+    if not overlaps:
+        log.warning("%s has no instance where %s is %s", source.name, name, values)
+    if all_instances:
+        return tuple(sorted(sizes.keys() - {0}))
+    # The largest overlap; of equals the smallest id.
+    return (max(overlaps, key=lambda label: (overlaps[label], -label)),) if overlaps else ()
+
+
 def _score_class(
     pair: Pair,
     tables: list[Contingency],
     name: str,
     values: tuple[int, ...],
+    chosen: tuple[int, ...],
     *,
-    all_instances: bool,
     hausdorff: bool,
 ) -> ClassScore:
     whole = sum_contingencies(tables)
@@ -232,14 +316,6 @@ def _score_class(
             f"{', '.join(map(str, values))} in slices {pair.slices[0]}:{pair.slices[1]}, only "
             + ", ".join(map(str, list(found)[:20]))
         )
-    overlaps = whole.overlaps(values)
-    if all_instances:
-        chosen = tuple(sorted(whole.sizes("prediction").keys() - {0}))
-    else:
-        # The largest overlap; of equals the smallest id.
-        chosen = (max(overlaps, key=lambda label: (overlaps[label], -label)),) if overlaps else ()
-    if not overlaps:
-        log.warning("%s has no instance where %s is %s", pair.prediction.name, name, values)
     slices = tuple(table.confusion(chosen, values) for table in tables)
     surfaces = Surfaces()
     if hausdorff and pair.voxel_size is None:

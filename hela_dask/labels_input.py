@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from hela_dask.class_maps import named_values
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.sources import open_source
 from hela_dask.storage.metadata import read_image
@@ -41,6 +42,9 @@ class LabelSource:
     item : int
         Bytes of a voxel.
     read : callable (z0, z1) -> (z1 - z0, y, x) array
+    names : mapping of kind to values, or None
+        Of a class map, see :func:`hela_dask.class_maps.named_values`; None for instances, and
+        where nothing is known.
     """
 
     name: str
@@ -49,6 +53,7 @@ class LabelSource:
     depth: int
     item: int
     read: Callable[[int, int], Labels]
+    names: Mapping[str, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,8 @@ def _from_path(path: Path) -> LabelSource:
                 f"{path / 'labels' / image.labels[0]}"
             )
         volume = open_volume(path)
-        return _from_array(volume.data, str(path), voxel_size(volume))
+        found = _from_array(volume.data, str(path), voxel_size(volume))
+        return replace(found, names=named_values(path))
     source = open_source(path, role="labels")
     source.warn()
     _check(source.dtype, source.shape, str(path))

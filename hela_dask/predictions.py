@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hela_dask.class_maps import class_kind
 from hela_dask.errors import ParameterError
 from hela_dask.labels_input import Without
 
@@ -62,15 +63,5 @@ def labels_for_class(prediction: Any, name: str) -> Any:
     if isinstance(prediction, str | Path):
         for folder in (Path(prediction) / "labels", Path(prediction)):
             if (folder / "nuclei").is_dir() and (folder / "cells").is_dir():
-                return predictions_of(folder)[_kind(name.lower())]
+                return predictions_of(folder)[class_kind(name)]
     return prediction
-
-
-def _kind(name: str) -> str:
-    if "envelope" in name:
-        return "envelope"
-    if "background" in name or "resin" in name:
-        return "background"
-    if "cytoplasm" in name or "without" in name or "excluding" in name:
-        return "cytoplasm"
-    return "nucleus" if name.startswith("nucle") else "cell"

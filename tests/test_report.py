@@ -17,6 +17,7 @@ import pytest
 from hela_dask import store
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.evaluate import score_classes, score_instances
+from hela_dask.parameters import Parameters
 from hela_dask.report import pictures, write_report
 from hela_dask.report.page import duration
 from hela_dask.report.reading import open_view
@@ -194,7 +195,10 @@ def test_it_says_what_was_found(text: str) -> None:
         "Cells of a.ome.zarr",
         "6 × 300 × 320 voxels (z, y, x) · 250 × 40 × 40 nm",
         "2–5",  # slices of cell 4
-        "3.20 µm³",
+        "1 cell outlined: 1 cut by the volume; 1 not segmented: 1 failed.",
+        "whole + cut by the volume",
+        "0.6, 6.0, 6.0",  # µm, z, y, x of cell 4
+        "All are at their defaults.",
         "2 min 12 s",  # both stages
         "02 January 2026, 03:04",
         "resolution",
@@ -371,3 +375,51 @@ def test_the_most_doubtful_cell_comes_first_and_flags_are_explained(
     assert "2-3, 5" in shown
     assert re.search(r'data-v="0\.78">78<', text)
     assert "Confidence in numbers" in shown
+
+
+def test_the_most_doubtful_slices_are_among_the_pictures() -> None:
+    cells = pd.DataFrame(
+        {
+            "label": [1, 2, 3, 4, 5],
+            "confidence": [0.9, 0.2, np.nan, 0.4, 0.3],
+            "doubtful_slices": ["4", "1-3, 10-20, 25", "", "7-8", ""],
+        }
+    )
+    found = pictures.doubtful_slices(cells, 2)
+    assert found == {
+        15: "doubtful in cell 2 (confidence 0.20)",
+        7: "doubtful in cell 4 (confidence 0.40)",
+    }
+    assert list(pictures.doubtful_slices(cells, 9)) == [15, 7, 4]
+    assert pictures.doubtful_slices(cells[["label"]], 3) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "volumes", "tiles"),
+    [
+        ("segmented", [8.0, 12.0], ["10 ± 3 µm³", "nucleus volume of 2 whole cells (mean ± SD)"]),
+        ("segmented", [8.0, np.nan], ["8.00 µm³", "nucleus volume of 1 whole cell"]),
+    ],
+)
+def test_volumes_are_those_of_whole_cells(
+    run: Path, monkeypatch: pytest.MonkeyPatch, status: str, volumes: list[float], tiles: list[str]
+) -> None:
+    monkeypatch.setattr("hela_dask.report.draw_pictures", lambda folder: ([], []))
+    assert "nucleus volume" not in read(run).text  # its only cell is cut
+    cells = pd.read_parquet(run / "cells.parquet").assign(status=status, nucleus_volume=volumes)
+    store.write_table(run / "cells", cells)
+    shown = read(run).text
+    for words in tiles:
+        assert words in shown, words
+
+
+def test_only_changed_parameters_are_shown_at_once(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hela_dask.report.draw_pictures", lambda folder: ([], []))
+    facts = json.loads((run / "run.json").read_text())
+    facts["parameters"] = Parameters.from_dict({"detect": {"spacing": 800.0}}).to_dict()
+    store.write_json(run / "run.json", facts)
+    shown = read(run).text.split("All parameters")[0]
+    assert "[detect] spacing" in shown and "800.0 (default 1000.0)" in shown
+    assert "[detect] resolution" not in shown

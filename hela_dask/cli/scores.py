@@ -38,6 +38,14 @@ def evaluate(
             "Without it, both sides are instances and are matched.",
         ),
     ] = None,
+    predicted: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUES",
+            help="Values of the prediction that make that class, if it holds classes and not "
+            "instances, as nucleus=4; may be repeated.",
+        ),
+    ] = None,
     slices: Annotated[
         str | None,
         typer.Option(metavar="A:B", help="Slices to compare, the first is 1, both ends in."),
@@ -65,6 +73,8 @@ def evaluate(
     Example:
 
     hela-dask evaluate hela.ome.zarr/labels/nuclei truth.tif --class nucleus=2
+
+    hela-dask evaluate network.tif truth.tif --class nucleus=2 --predicted nucleus=4
     """
     from hela_dask.evaluate import parse_classes, parse_slices, score
 
@@ -73,6 +83,7 @@ def evaluate(
         prediction,
         truth,
         classes=parse_classes(classes) if classes else None,
+        predicted=parse_classes(predicted) if predicted else None,
         slices=None if slices is None else parse_slices(slices),
         all_instances=all_instances,
         voxel_size=voxel_size,

@@ -14,6 +14,7 @@ from hela_dask.report.folder import RunFolder
 from hela_dask.report.pictures import Picture
 from hela_dask.report.tables import (
     cells_table,
+    changed_rows,
     facts_rows,
     flags_rows,
     instances_note,
@@ -117,15 +118,9 @@ def _tiles(folder: RunFolder) -> list[tuple[str, str]]:
     if "status" in cells:
         outlined = cells[cells["status"].isin(OUTLINED)]
         whole, cut = (outlined[outlined["status"] == name] for name in OUTLINED)
-        tiles.append((str(len(outlined)), f"cells outlined of {len(cells)} found"))
+        tiles.append((str(len(outlined)), f"cells outlined of {len(cells)} detected"))
         tiles.append((f"{len(whole)} + {len(cut)}", "whole + cut by the volume"))
-        basis, rows = ("of whole cells", whole) if len(whole) else ("inside, of cut cells", cut)
-        for part in ("nucleus", "cell"):
-            volume = rows.get(f"{part}_volume", pd.Series(dtype=float)).dropna()
-            if len(volume):
-                form = ".0f" if volume.mean() >= 10 else ".2f"
-                spread = f" ± {volume.std():{form}}" if len(volume) > 1 else ""
-                tiles.append((f"{volume.mean():{form}}{spread} µm³", f"{part} volume {basis}"))
+        tiles += _volumes(whole, "whole cell")
     for name in ("nucleus", "cell"):
         score = folder.score(name)
         inner = score.get("instances")
@@ -138,6 +133,19 @@ def _tiles(folder: RunFolder) -> list[tuple[str, str]]:
             tiles.append((f"{value:.3f}", what))
     if seconds := sum((folder.facts.get("timings") or {}).values()):
         tiles.append((duration(seconds), "computing in the last call"))
+    return tiles
+
+
+def _volumes(cells: pd.DataFrame, what: str) -> list[tuple[str, str]]:
+    """Mean volumes; none where there is no such cell."""
+    tiles = []
+    for part in ("nucleus", "cell"):
+        volume = cells.get(f"{part}_volume", pd.Series(dtype=float)).dropna()
+        if len(volume):
+            form = ".0f" if volume.mean() >= 10 else ".2f"
+            spread = f" ± {volume.std():{form}}" if len(volume) > 1 else ""
+            number = f"{len(volume)} {what}s (mean ± SD)" if len(volume) > 1 else f"1 {what}"
+            tiles.append((f"{volume.mean():{form}}{spread} µm³", f"{part} volume of {number}"))
     return tiles
 
 
@@ -216,9 +224,13 @@ def _timings(timings: Mapping[str, float]) -> list[tuple[str, str, float]]:
     ]
 
 
-def _parameters(folder: RunFolder) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Each group of parameters with its names and values."""
+def _parameters(folder: RunFolder) -> dict[str, Any]:
+    """Those that differ from their defaults, and all, group by group; empty without any."""
     groups: Mapping[str, Any] = folder.facts.get("parameters") or {}
-    return [
-        (group, facts_rows(knobs)) for group, knobs in groups.items() if isinstance(knobs, dict)
-    ]
+    known = {group: values for group, values in groups.items() if isinstance(values, dict)}
+    if not known:
+        return {}
+    return {
+        "changed": [row for group, values in known.items() for row in changed_rows(group, values)],
+        "all": [(group, facts_rows(values)) for group, values in known.items()],
+    }

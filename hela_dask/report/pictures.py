@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,16 +77,44 @@ def _view(folder: RunFolder, **how: Any) -> View:
     return open_view(folder.store, folder.labels("nuclei"), folder.labels("cells"), **how)
 
 
+def doubtful_slices(cells: pd.DataFrame, most: int) -> dict[int, str]:
+    """The middle of the longest doubtful range of the cells with the lowest confidence.
+
+    Returns
+    -------
+    dict of slice to remark
+        At most so many, the most doubtful cell's first.
+    """
+    found: dict[int, str] = {}
+    if not {"confidence", "doubtful_slices"} <= set(cells):
+        return found
+    for cell in cells.sort_values("confidence").to_dict("records"):
+        ranges = [
+            tuple(map(int, re.findall(r"\d+", text)))
+            for text in str(cell["doubtful_slices"] or "").split(",")
+        ]
+        ranges = [span for span in ranges if span]
+        if not ranges or len(found) >= most or pd.isna(cell["confidence"]):
+            continue
+        longest = max(ranges, key=lambda span: span[-1] - span[0])
+        remark = f"doubtful in cell {cell['label']} (confidence {cell['confidence']:.2f})"
+        found.setdefault((longest[0] + longest[-1]) // 2, remark)
+    return found
+
+
 def _overlays(folder: RunFolder, target: Path) -> Iterator[Picture]:
-    """Slices evenly spaced through the cells (Fig. 10)."""
+    """Slices evenly spaced through the cells (Fig. 10), and the most doubtful ones."""
     view = _view(folder, pixels=PIXELS)
     depth, cells = view.image.sizes["z"], folder.segmented()
     first, last = (
         (1, depth) if cells.empty else (cells["first_slice"].min(), cells["last_slice"].max())
     )
-    numbers = np.linspace(int(first), int(last), OVERLAYS + 2)[1:-1].round().astype(int)
+    found = doubtful_slices(cells, OVERLAYS // 2)
+    doubtful = {number: remark for number, remark in found.items() if 1 <= number <= depth}
+    even = OVERLAYS - len(doubtful)
+    numbers = np.linspace(int(first), int(last), even + 2)[1:-1].round().astype(int)
     extent = max(n * step for n, step in zip(view.image.shape[1:], view.pixel, strict=True))
-    for number in sorted(set(np.clip(numbers, 1, depth).tolist())):
+    for number in sorted({*np.clip(numbers, 1, depth).tolist(), *doubtful}):
         grey, nuclei, cell = view.plane(z=number - 1)
         path = target / f"overlay_{number:05d}.jpg"
         height = (number - 1) * view.voxel_size[0] / 1000
@@ -95,6 +124,7 @@ def _overlays(folder: RunFolder, target: Path) -> Iterator[Picture]:
         shown = [] if labels is None else np.unique(labels[labels > 0]).tolist()
         ids = ", ".join(map(str, shown))
         caption = f"Slice {number}" + (f": cells {ids}" if ids else ": no cell")
+        caption += f"; {doubtful[number]}" if number in doubtful else ""
         yield Picture("overlays", path, caption)
 
 

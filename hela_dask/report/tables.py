@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from hela_dask.parameters import Parameters
 from hela_dask.quality import EXPLANATIONS
 from hela_dask.statuses import STATUSES, status_text
 
@@ -16,6 +17,7 @@ __all__ = [
     "Cell",
     "Table",
     "cells_table",
+    "changed_rows",
     "facts_rows",
     "flags_rows",
     "instances_note",
@@ -77,16 +79,11 @@ def cells_table(cells: pd.DataFrame) -> Table:
         ("cell", "label", lambda value: _number(value, ".0f")),
         ("status", "status", _status),
         ("confidence", "confidence", _confidence),
-        ("x µm", "x", lambda value: _number(value, ".1f", 1000)),
-        ("y µm", "y", lambda value: _number(value, ".1f", 1000)),
-        ("z µm", "z", lambda value: _number(value, ".1f", 1000)),
+        ("z, y, x µm", "z", lambda value: _number(value, ".1f", 1000)),
         ("slices", "first_slice", lambda value: _number(value, ".0f")),
         ("nucleus µm³", "nucleus_volume", _number),
         ("cell µm³", "cell_volume", _number),
         ("ratio", "nucleus_to_cell", lambda value: _number(value, ".2f")),
-        ("complete", "complete", _tick),
-        ("time s", "seconds", _number),
-        ("MiB", "peak_memory", lambda value: _number(value, ".0f")),
     ]
     table = _doubtful_first(cells)
     if {"nucleus_volume", "cell_volume"} <= set(table) and "nucleus_to_cell" not in table:
@@ -99,6 +96,9 @@ def cells_table(cells: pd.DataFrame) -> Table:
             if name == "first_slice" and "last_slice" in record:
                 span = f"{int(record['first_slice'])}–{int(record['last_slice'])}"
                 row[position] = Cell(span, record["first_slice"])
+            elif name == "z" and {"y", "x"} <= set(record):
+                place = ", ".join(f"{record[axis] / 1000:.1f}" for axis in "zyx")
+                row[position] = Cell(place, record["z"])
         rows.append([*row, _text(_remarks(record))])
     return Table([*(head for head, _, _ in kept), "remarks"], rows, "sortable")
 
@@ -125,6 +125,8 @@ def quality_table(cells: pd.DataFrame) -> Table | None:
         ("no resin beside, %", "contact", _percent),
         ("nucleus bare, %", "nucleus_bare", _percent),
         ("at the window, %", "beyond_window", _percent),
+        ("time, s", "seconds", _number),
+        ("memory, MiB", "peak_memory", lambda value: _number(value, ".0f")),
         ("doubtful slices", "doubtful_slices", _text),
     ]
     kept = [column for column in columns if column[1] in cells]
@@ -161,10 +163,6 @@ def _text(value: Any) -> Cell:
     return Cell(text, text, "reason")
 
 
-def _tick(value: Any) -> Cell:
-    return Cell("✓", 1) if bool(value) else Cell("–", 0)
-
-
 _TOUCHES = {
     "touches_first_slice": "cut by the first slice",
     "touches_last_slice": "cut by the last slice",
@@ -186,6 +184,16 @@ def _remarks(record: Mapping[Any, Any]) -> str:
     if not volumes or not all(_nothing(volume) for volume in volumes):
         parts += [text for name, text in _TOUCHES.items() if record.get(name) is True]
     return "; ".join(part.strip() for part in parts if part.strip())
+
+
+def changed_rows(group: str, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Those parameters of a group that are not at their defaults, with the defaults."""
+    usual = Parameters().to_dict().get(group, {})
+    return [
+        (f"[{group}] {name}", f"{value} (default {usual.get(name, 'unknown')})")
+        for name, value in values.items()
+        if value != usual.get(name)
+    ]
 
 
 def facts_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -4,19 +4,51 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from hela_dask.wording import time_text
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, Task, TaskID
 
-__all__ = ["Count", "RunProgress", "counted"]
+__all__ = ["Count", "RunProgress", "counted", "left_text"]
 
 Count = Callable[[int, int], None]
 
 log = logging.getLogger(__name__)
+
+SILENCE = 30.0  # s: where there is no display, a line is written at least so often
+
+
+def left_text(seconds: float, done: int, to_do: int) -> str:
+    """The time that is left, from the mean over all that was done; rounded, so that it is steady.
+
+    Parameters
+    ----------
+    seconds : float
+        That `done` units took.
+    done, to_do : int
+        Units.
+
+    Examples
+    --------
+    >>> left_text(60.0, 4, 6), left_text(10.0, 1, 40), left_text(5.0, 0, 3)
+    ('1 min 30 s', '7 min', '?')
+    """
+    if not to_do:
+        return ""
+    if not done:
+        return "?"
+    left = seconds / done * to_do
+    if left >= 300:
+        return time_text(60 * round(left / 60))
+    step = 10 if left >= 60 else 5
+    minutes, rest = divmod(max(step, step * round(left / step)), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 class RunProgress:
@@ -26,7 +58,7 @@ class RunProgress:
     ----------
     live : bool
         Draw on the terminal; where stderr is none, or with False, only log lines are written
-        (``INFO``: each stage as it starts and ends, and every tenth of it).
+        (``INFO``: each stage as it starts and ends, every tenth of it, and one each 30 s).
 
     Attributes
     ----------
@@ -41,7 +73,9 @@ class RunProgress:
         self._task: TaskID | None = None
         self._stage = ""
         self._started = 0.0
-        self._total = self._done = self._told = 0
+        self._total = self._done = self._told = self._before = 0
+        self._spoke = 0.0
+        self._over = threading.Event()
 
     def __enter__(self) -> Self:
         from rich.console import Console
@@ -52,7 +86,6 @@ class RunProgress:
             SpinnerColumn,
             TextColumn,
             TimeElapsedColumn,
-            TimeRemainingColumn,
         )
 
         console = Console(stderr=True)
@@ -63,11 +96,12 @@ class RunProgress:
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
+                _left_column(),
                 console=console,
             )
             self._bar.start()
+        else:
+            threading.Thread(target=self._keep_speaking, name="progress", daemon=True).start()
         return self
 
     def __exit__(
@@ -76,6 +110,7 @@ class RunProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._over.set()
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -84,12 +119,14 @@ class RunProgress:
         """Begin a stage of ``total`` units, of which an earlier run has finished ``done``."""
         self.end_stage()
         self._stage, self._started = name, time.perf_counter()
-        self._total, self._done, self._told = total, done, done
+        self._total, self._done, self._told, self._before = total, done, done, done
         what = f"{name} ({unit})" if unit else name
         if self._bar is not None:
-            self._task = self._bar.add_task(what, total=total, completed=done)
+            self._task = self._bar.add_task(what, total=total, before=done)
+            # A stage that is done already gets its tick, and its clock stands still.
+            self._bar.update(self._task, completed=done)
         earlier = f", {done} done before" if done else ""
-        log.info("%s: %d to do%s", what, total - done, earlier)
+        self._log(f"{what}: {total - done} to do{earlier}")
 
     def advance(self, count: int = 1) -> None:
         """So many more units are done."""
@@ -98,7 +135,7 @@ class RunProgress:
             self._bar.advance(self._task, count)
         if self._done - self._told >= -(-self._total // 10) and self._done < self._total:
             self._told = self._done
-            log.info("%s: %d of %d", self._stage, self._done, self._total)
+            self._log(f"{self._stage}: {self._done} of {self._total}")
 
     def end_stage(self) -> None:
         """The stage is over; its seconds go to :attr:`timings`."""
@@ -106,8 +143,26 @@ class RunProgress:
             return
         seconds = time.perf_counter() - self._started
         self.timings[self._stage] = self.timings.get(self._stage, 0.0) + seconds
-        log.info("%s: done in %.1f s", self._stage, seconds)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self._total)
+        self._log(f"{self._stage}: done in {seconds:.1f} s")
         self._stage = ""
+
+    def _log(self, text: str) -> None:
+        self._spoke = time.perf_counter()
+        log.info("%s", text)
+
+    def _keep_speaking(self) -> None:
+        """Write a line whenever there was none for :data:`SILENCE` seconds of a stage."""
+        while not self._over.wait(min(1.0, SILENCE / 4)):
+            if not self._stage or time.perf_counter() - self._spoke < SILENCE:
+                continue
+            seconds, done = time.perf_counter() - self._started, self._done - self._before
+            left = left_text(seconds, done, self._total - self._done)
+            self._log(
+                f"{self._stage}: {self._done} of {self._total} after {time_text(seconds)}"
+                + (f", about {left} left" if left not in ("", "?") else "")
+            )
 
     def say(self, text: str) -> None:
         """A line for the user that is not a warning."""
@@ -121,6 +176,25 @@ class RunProgress:
             self._bar.console.print(f"warning: {text}", highlight=False, style="yellow")
         else:
             log.warning("%s", text)
+
+
+def _left_column() -> Any:
+    from rich.progress import ProgressColumn
+    from rich.text import Text
+
+    class LeftColumn(ProgressColumn):
+        """The time that is left of a stage that is not over."""
+
+        max_refresh = 1.0
+
+        def render(self, task: Task) -> Text:
+            if task.finished:
+                return Text("")
+            done = int(task.completed - task.fields.get("before", 0))
+            to_do = int((task.total or 0) - task.completed)
+            return Text(f"left {left_text(task.elapsed or 0.0, done, to_do)}", style="cyan")
+
+    return LeftColumn()
 
 
 @contextlib.contextmanager

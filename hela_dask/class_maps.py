@@ -1,0 +1,108 @@
+"""Labels that hold classes, not instances: told by their metadata or values, read by class name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hela_dask.errors import InputError
+from hela_dask.storage.nodes import read_node
+from hela_dask.storage.ome import ome_content
+
+__all__ = ["class_kind", "class_values", "is_class_map", "named_values"]
+
+_GROUP_NAMES = re.compile(r"(^|_)(classes|semantic)$", re.IGNORECASE)
+_MOST_CLASSES = 16
+
+_NAMES = {
+    "nucleus": r"nucleus|nuclei",
+    "envelope": r"((nuclear|nucleus) )?envelope|nuclear membrane",
+    "background": r"background|resin",
+    "cell": r"((other|neighbouring) )?cells?|cytoplasm|rest",
+}
+
+_PARTS = {"cell": ("cell", "nucleus", "envelope"), "cytoplasm": ("cell", "envelope")}
+"""What a class of this kind is made of, where it is more than the values of that name."""
+
+
+def class_kind(name: str) -> str:
+    """Nucleus, envelope, background, cytoplasm or cell: what the name of a class means.
+
+    Examples
+    --------
+    >>> class_kind("Nuclei"), class_kind("cell excluding nucleus"), class_kind("resin")
+    ('nucleus', 'cytoplasm', 'background')
+    """
+    name = name.lower()
+    if "envelope" in name:
+        return "envelope"
+    if "background" in name or "resin" in name:
+        return "background"
+    if "cytoplasm" in name or "without" in name or "excluding" in name:
+        return "cytoplasm"
+    return "nucleus" if name.startswith("nucle") else "cell"
+
+
+def named_values(path: Path) -> dict[str, tuple[int, ...]] | None:
+    """Which values of an OME-Zarr label group are which class, as its metadata name them.
+
+    Returns
+    -------
+    dict of kind to values, or None
+        ``nucleus``, ``envelope``, ``background``, ``cell``; empty for a group whose name says
+        that it holds classes, while no class is named; None for a group of instances.
+    """
+    node = read_node(path)
+    label = {} if node is None else ome_content(node.attributes, str(path)).get("image-label", {})
+    rows = label.get("properties") if isinstance(label, Mapping) else None
+    found: dict[str, tuple[int, ...]] = {}
+    for row in rows if isinstance(rows, list) else ():
+        if not isinstance(row, Mapping) or not isinstance(row.get("label-value"), int):
+            continue
+        name = str(row.get("class", row.get("name", ""))).strip().lower().replace("_", " ")
+        for kind, words in _NAMES.items():
+            if re.fullmatch(words, name):
+                found[kind] = (*found.get(kind, ()), row["label-value"])
+    if found:
+        return found
+    return {} if _GROUP_NAMES.search(path.absolute().name) else None
+
+
+def class_values(names: Mapping[str, tuple[int, ...]], name: str, source: str) -> tuple[int, ...]:
+    """The values of a class map that make up a class, by the names in its metadata.
+
+    Parameters
+    ----------
+    names : mapping of kind to values
+        From :func:`named_values`.
+    name : str
+        Of the class; a cell has its nucleus and envelope, cytoplasm has the envelope.
+    source : str
+        What an error calls the class map.
+
+    Raises
+    ------
+    InputError
+        When its metadata name no such class.
+    """
+    kind = class_kind(name)
+    values = [value for part in _PARTS.get(kind, (kind,)) for value in names.get(part, ())]
+    if not values:
+        known = ", ".join(f"{key} {','.join(map(str, own))}" for key, own in names.items())
+        raise InputError(
+            f"{source} holds classes ({known or 'their names are not in its metadata'}): "
+            f"name the values of {name!r} in it, as in --predicted {name}=VALUES"
+        )
+    return tuple(sorted(values))
+
+
+def is_class_map(sizes: Mapping[int, int]) -> bool:
+    """Whether values look like classes: every voxel has one of a few, and none is 0.
+
+    Parameters
+    ----------
+    sizes : mapping of value to number of voxels
+    """
+    values: Sequence[int] = [value for value, number in sizes.items() if number]
+    return 0 not in values and 2 <= len(values) <= _MOST_CLASSES
