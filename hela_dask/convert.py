@@ -6,7 +6,7 @@ import hashlib
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
+from hela_dask.grey_summary import grey_summary
 from hela_dask.running.lock import Lock, hold_target
 from hela_dask.running.progress import Count, counted
 from hela_dask.sources import Source, open_source
 from hela_dask.storage.level import same_levels
-from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, Level, Triple, local_path, read_image
 from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
 from hela_dask.storage.units import voxel_size_doubts
 from hela_dask.store import create_image, finished_slabs, slabs, write_slab
+from hela_dask.suitability import check_volume, volume_remarks
 
 __all__ = ["convert", "describe"]
 
 log = logging.getLogger(__name__)
 
 _TOLERANCE = 0.01  # relative: metadata and option may round differently
-_SUMMARY_VOXELS = 2**27  # describe reads the finest level that is no larger
-_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
 def convert(
@@ -141,10 +140,10 @@ def describe(store: str | Path) -> dict[str, Any]:
     -------
     dict
         ``path``, ``version``, ``complete``, ``shape`` (z, y, x), ``dtype``, ``voxel_size`` (nm),
-        ``extent`` (µm), ``levels``, ``size_on_disk`` (bytes, labels included), ``grey`` (of the
-        finest level with at most 2**27 voxels, which ``level`` names: ``min``, ``max``,
-        ``mean`` and exact ``percentiles``; None for labels and unfinished stores), ``labels``,
-        and ``source``, where this package wrote the store.
+        ``extent`` (µm), ``translation`` (nm), ``levels``, ``size_on_disk`` (bytes, labels
+        included), ``grey`` (see :func:`hela_dask.grey_summary.grey_summary`; None for labels and
+        unfinished stores), ``labels``, ``source``, where this package wrote the store, and
+        ``remarks``: what is odd about it, sentences.
 
     Raises
     ------
@@ -154,6 +153,14 @@ def describe(store: str | Path) -> dict[str, Any]:
     image = read_image(local_path(store))
     finest = image.levels[0]
     grey = image.complete and image.name == "image" and image.dtype.kind in "iuf"
+    remarks = list(image.remarks)
+    if image.complete and image.name == "image":
+        remarks = list(volume_remarks(image))
+        try:
+            check_volume(image)
+        except InputError as error:
+            grey = False
+            remarks.append(str(error))
     return {
         "path": str(image.path),
         "version": image.version,
@@ -167,9 +174,11 @@ def describe(store: str | Path) -> dict[str, Any]:
         ],
         "levels": [_level_facts(level) for level in image.levels],
         "size_on_disk": _size_on_disk(image.path),
-        "grey": _grey_summary(image) if grey else None,
+        "translation": list(finest.translation),
+        "grey": grey_summary(image) if grey else None,
         "labels": [_label_facts(image.path / "labels" / name) for name in image.labels],
-        "source": image.attributes.get("source", {}).get("path"),
+        "source": (image.attributes.get("source") or {}).get("path"),
+        "remarks": remarks,
     }
 
 
@@ -345,50 +354,3 @@ def _size_on_disk(path: Path) -> int:
                 else:
                     total += entry.stat(follow_symlinks=False).st_size
     return total
-
-
-def _grey_summary(image: Image) -> dict[str, Any]:
-    """Minimum, maximum, mean and percentiles, from whole-number counts where the type allows."""
-    number = next(
-        (
-            number
-            for number, level in enumerate(image.levels)
-            if math.prod(level.shape) <= _SUMMARY_VOXELS
-        ),
-        len(image.levels) - 1,
-    )
-    blocks = _blocks(image, image.levels[number])
-    if image.dtype not in (np.uint8, np.uint16):
-        parts = [(block.min(), block.max(), block.sum(dtype=np.float64)) for block in blocks]
-        lows, highs, sums = zip(*parts, strict=True)
-        return {
-            "level": number,
-            "min": float(min(lows)),
-            "max": float(max(highs)),
-            "mean": math.fsum(sums) / math.prod(image.levels[number].shape),
-            "percentiles": None,
-        }
-    counts = np.zeros(2 ** (8 * image.dtype.itemsize), np.int64)
-    for block in blocks:
-        counts += np.bincount(block.ravel(), minlength=counts.size)
-    values = np.flatnonzero(counts)
-    below = np.cumsum(counts)
-    total = int(below[-1])
-    return {
-        "level": number,
-        "min": int(values[0]),
-        "max": int(values[-1]),
-        "mean": float(np.dot(values, counts[values]) / total),
-        "percentiles": {
-            str(percent): int(np.searchsorted(below, math.ceil(total * percent / 100)))
-            for percent in _PERCENTILES
-        },
-    }
-
-
-def _blocks(image: Image, level: Level) -> Iterator[NDArray[Any]]:
-    """The level, some slices at a time."""
-    array = LevelArray.of(image.path, level)
-    depth = level.file[0]
-    for start in range(0, level.shape[0], depth):
-        yield array[start : start + depth]

@@ -16,6 +16,7 @@ from hela_dask.class_maps import named_values
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.sources import open_source
 from hela_dask.storage.metadata import read_image
+from hela_dask.storage.nodes import is_node
 from hela_dask.volume import open_volume, voxel_size
 
 __all__ = ["LabelSource", "Pair", "Without", "majority", "open_labels", "pair_labels"]
@@ -131,8 +132,10 @@ def _without(labels: LabelSource, others: LabelSource) -> LabelSource:
 def _from_path(path: Path) -> LabelSource:
     if not path.exists():
         raise MissingInputError(f"no labels at {path}")
-    if path.is_dir() and any((path / mark).exists() for mark in ("zarr.json", ".zattrs")):
+    if path.is_dir() and is_node(path):
         image = read_image(path)
+        for remark in image.remarks:
+            log.warning("%s", remark)
         if image.labels:
             raise InputError(
                 f"{path} is an image: name one of its labels, as in "

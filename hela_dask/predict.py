@@ -26,6 +26,7 @@ from hela_dask.running.stages import load, measured
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.groups import planned
 from hela_dask.storage.metadata import Image, local_path, read_image
+from hela_dask.suitability import check_volume, volume_remarks
 from hela_dask.unet.card import Card
 from hela_dask.unet.lazily import classifier, classify_slices, neighbours
 from hela_dask.unet.model import find_model
@@ -124,6 +125,7 @@ def predict(
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)
     image = read_image(store)
+    check_volume(image)
     folder, card, digest = classifier(model)
     owner = image.path if labels is None else local_path(labels)
     begun = run_folder(image.path, out, "predict")
@@ -131,8 +133,8 @@ def predict(
     pixel = min(card.voxel_size[1:])
     volume = working_volume(image.path, pixel)
     with RunProgress(progress) as display, storage_errors(begun):
-        if said := card.resampling(voxel_size(volume)):
-            display.warn(said)
+        for remark in filter(None, (*volume_remarks(image), card.resampling(voxel_size(volume)))):
+            display.warn(remark)
         session = Session(
             client,
             where,

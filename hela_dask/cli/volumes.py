@@ -154,7 +154,8 @@ def _readable(found: Mapping[str, Any]) -> dict[str, str]:
         lines[f"level {level['path']}"] = f"{size}, {by_axis(cut)} a file"
     grey = found["grey"]
     if grey:
-        lines["grey levels"] = f"{grey['min']} to {grey['max']}, mean {grey['mean']:.1f}"
+        part = f" (of {100 * grey['share']:.2g} % of the voxels)" if grey["share"] < 1 else ""
+        lines["grey levels"] = f"{grey['min']} to {grey['max']}, mean {grey['mean']:.1f}{part}"
         if grey["percentiles"]:
             parts = (f"{percent} %: {value}" for percent, value in grey["percentiles"].items())
             lines["percentiles"] = ", ".join(parts)
@@ -163,4 +164,6 @@ def _readable(found: Mapping[str, Any]) -> dict[str, str]:
             f"{by_axis(label['shape'])}, {label['dtype']}"
             f"{'' if label['complete'] else ', unfinished'}"
         )
+    for number, remark in enumerate(found["remarks"], 1):
+        lines["note" if number == 1 else f"note {number}"] = remark
     return lines

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.storage.documents import Document, read_document
+from hela_dask.storage.documents import Document, read_document, read_json
 from hela_dask.storage.files import plain, remove_folder, write_json
 from hela_dask.storage.records import (
     FileRecord,
@@ -59,12 +59,14 @@ def fingerprint_files(folder: Path, skip: Iterable[str] = ()) -> str:
         for name in names:
             path = Path(here, name)
             key = path.relative_to(folder).as_posix()
+            if name == ".zmetadata":
+                continue
             if name == "zarr.json" or name.startswith(".z"):
-                found.append((key, path.read_text(encoding="utf-8")))
+                found.append((key, _metadata(path)))
             else:
                 facts = path.stat()
                 found.append((key, [facts.st_size, facts.st_mtime_ns]))
-    return fingerprint(sorted(found))
+    return fingerprint(sorted(found, key=lambda item: item[0]))
 
 
 class _Document(Document):
@@ -73,6 +75,14 @@ class _Document(Document):
     fingerprint: str
     result: dict[str, Any]
     files: dict[str, list[int] | None]
+
+
+def _metadata(path: Path) -> Any:
+    """A metadata file without its copy of all metadata inside, which new labels change too."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        return content
+    return {key: item for key, item in content.items() if key != "consolidated_metadata"}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from hela_dask.running.scoring import Truth, find_truth
 from hela_dask.storage.groups import label_levels
 from hela_dask.storage.label_groups import holds_no_labels
 from hela_dask.storage.metadata import Image, local_path, read_image
+from hela_dask.suitability import check_volume, volume_remarks
 from hela_dask.unet.card import Card
 from hela_dask.volume import working_level
 
@@ -130,6 +131,7 @@ def prepare(
     image = read_image(store)
     if not image.complete:
         raise InputError(f"{image.path} is not finished: start the conversion again to continue it")
+    check_volume(image)
     get_method(method)
     knobs = _with_model(_parameters(parameters), method, model)
     network = find_network(method, knobs) if segmenting else None
@@ -158,7 +160,10 @@ def prepare(
         overwrite=overwrite,
         source=fingerprint_files(image.path, skip=["labels"]),
         network="" if network is None else network[2],
-        remarks=() if network is None else _remarks(network[1], image, knobs),
+        remarks=(
+            *volume_remarks(image),
+            *(() if network is None else _remarks(network[1], image, knobs)),
+        ),
     )
 
 
@@ -243,7 +248,7 @@ def _check_owner(image: Image, owner: Path, separate: bool, folder: Path, overwr
     """Labels have an owner: rule 6."""
     advice = "write the labels to a store of their own with --labels PATH"
     if not separate:
-        if image.version != "0.5":
+        if image.version != "0.5" or image.zarr_format != 3:
             raise StorageError(f"{owner} is OME-Zarr {image.version}, which is only read: {advice}")
         if not os.access(owner, os.W_OK):
             raise StorageError(f"{owner} cannot be written to: {advice}")

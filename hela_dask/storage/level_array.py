@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ class LevelArray:
         The array's folder.
     axes : tuple of str
         Names of the stored array's axes, in its order.
+    finite : bool
+        Whether NaN and infinite values are read as 0; else as they are.
 
     Attributes
     ----------
@@ -40,8 +43,9 @@ class LevelArray:
 
     ndim = 3
 
-    def __init__(self, folder: Path, axes: tuple[str, ...] = _ZYX) -> None:
+    def __init__(self, folder: Path, axes: tuple[str, ...] = _ZYX, *, finite: bool = True) -> None:
         self._array = StoredArray(folder)
+        self._finite = finite
         self._axes = tuple(axes)
         self.folder = self._array.folder
         self.dtype: np.dtype[Any] = self._array.dtype
@@ -49,12 +53,12 @@ class LevelArray:
         self.shape: tuple[int, int, int] = (lengths.get("z", 1), lengths["y"], lengths["x"])
 
     @classmethod
-    def of(cls, group: Path, level: Level) -> LevelArray:
+    def of(cls, group: Path, level: Level, *, finite: bool = True) -> LevelArray:
         """The array of a level of the group at `group`."""
-        return cls(group / level.path, level.axes)
+        return cls(group / level.path, level.axes, finite=finite)
 
-    def __reduce__(self) -> tuple[type[LevelArray], tuple[Path, tuple[str, ...]]]:
-        return LevelArray, (self.folder, self._axes)
+    def __reduce__(self) -> tuple[Any, tuple[Path, tuple[str, ...]]]:
+        return partial(LevelArray, finite=self._finite), (self.folder, self._axes)
 
     def __getitem__(self, selection: Any) -> NDArray[Any]:
         """Read a part.
@@ -65,7 +69,7 @@ class LevelArray:
             When a chunk is damaged or cannot be read; it is named.
         """
         if self._axes == _ZYX:
-            return _finite(self._array[selection])
+            return self._framed(self._array[selection])
         keys = expanded(selection if isinstance(selection, tuple) else (selection,), self.ndim)
         # Whole numbers drop their axis, and lists choose, only when the block is in z, y, x.
         wide = {axis: _sliced(key) for axis, key in zip(_ZYX, keys, strict=True)}
@@ -76,7 +80,13 @@ class LevelArray:
         block = block.reshape(block.shape[: len(there)])
         if "z" not in self._axes:
             block = block[np.newaxis][wide["z"]]
-        return _finite(block[tuple(_within(key) for key in keys)])
+        return self._framed(block[tuple(_within(key) for key in keys)])
+
+    def _framed(self, block: NDArray[Any]) -> NDArray[Any]:
+        """Real values without NaN and infinite ones; whole numbers are left alone."""
+        if block.dtype.kind != "f" or not self._finite or np.isfinite(block).all():
+            return block
+        return np.where(np.isfinite(block), block, block.dtype.type(0))
 
 
 def _sliced(key: Any) -> slice:
@@ -91,10 +101,3 @@ def _within(key: Any) -> Any:
     if isinstance(key, int | np.integer):
         return 0
     return slice(None) if isinstance(key, slice) else key
-
-
-def _finite(block: NDArray[Any]) -> NDArray[Any]:
-    """Real values without NaN and infinite ones; whole numbers are left alone."""
-    if block.dtype.kind != "f" or np.isfinite(block).all():
-        return block
-    return np.where(np.isfinite(block), block, block.dtype.type(0))

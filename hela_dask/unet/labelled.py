@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.labels_input import LabelSource, majority, open_labels
 from hela_dask.sources import open_source
-from hela_dask.storage.metadata import Triple
+from hela_dask.storage.metadata import Triple, read_image
+from hela_dask.suitability import check_volume
 from hela_dask.unet.targets import Coding
 from hela_dask.volume import voxel_size, working_volume
 from hela_dask.wording import by_axis
@@ -140,6 +141,7 @@ def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataA
         return working_volume(store, pixel)
     path = Path(store)
     if path.is_dir() and any((path / name).exists() for name in _ZARR):
+        check_volume(read_image(path))
         return working_volume(path, pixel)
     source = open_source(path)
     source.warn()

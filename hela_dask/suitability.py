@@ -1,0 +1,72 @@
+"""Whether a volume can be segmented, and what is odd about it: said before the work starts."""
+
+from __future__ import annotations
+
+from hela_dask.errors import InputError
+from hela_dask.grey_summary import LARGEST_CHUNK, chunk_bytes, not_finite
+from hela_dask.storage.inventory import missing_files
+from hela_dask.storage.metadata import Image
+from hela_dask.storage.units import voxel_size_doubts
+from hela_dask.wording import by_axis, size_text
+
+__all__ = ["check_volume", "volume_remarks"]
+
+
+def check_volume(image: Image) -> None:
+    """Refuse what holds no grey values, or cannot be read.
+
+    Raises
+    ------
+    InputError
+        For masks, complex numbers, chunks that fit no memory, NaN beside values below 0, and a
+        store of which no file of the finest level is there.
+    """
+    kind, finest = image.dtype.kind, image.levels[0]
+    if kind not in "iuf":
+        what = "true and false, as a mask does," if kind == "b" else f"{image.dtype.name} values,"
+        raise InputError(f"{image.path} holds {what} not grey values: name the image itself")
+    if chunk_bytes(image, finest) > LARGEST_CHUNK:
+        raise InputError(
+            f"{image.path} stores chunks of {by_axis(finest.chunks)} voxels, of which each takes "
+            f"{size_text(chunk_bytes(image, finest))}: write it again with smaller chunks"
+        )
+    share, below = not_finite(image)
+    if share and below:
+        raise InputError(
+            f"{image.path} holds NaN or infinite values ({_part(share)}) beside values below 0, so "
+            "that 0 is no frame around the image: fill them with the lowest value"
+        )
+    missing, wanted = missing_files(image.path, finest)
+    if missing == wanted and not image.attributes:
+        raise InputError(
+            f"{image.path} has no data: none of the {wanted} files of {finest.path!r}, its finest "
+            "level, is there; copy it again from where it is from"
+        )
+
+
+def volume_remarks(image: Image) -> tuple[str, ...]:
+    """What is odd about an image, and how it is read all the same: sentences for a warning."""
+    finest = image.levels[0]
+    remarks = [*image.remarks]
+    remarks += [
+        f"{image.path} {doubt}" for doubt in voxel_size_doubts(finest.shape, finest.voxel_size)
+    ]
+    if image.name != "image":
+        remarks.append(f"{image.path} is a label group: its labels are taken for grey values")
+    missing, wanted = missing_files(image.path, finest) if not image.attributes else (0, 0)
+    if missing:
+        remarks.append(
+            f"{image.path}: {missing} of the {wanted} files of {finest.path!r}, its finest level, "
+            "are not there; their voxels are read as the fill value, as the format says"
+        )
+    share, below = not_finite(image)
+    if share and not below:
+        remarks.append(
+            f"{image.path} holds NaN or infinite values ({_part(share)}): they are read as 0, as a "
+            "frame around the image"
+        )
+    return tuple(remarks)
+
+
+def _part(share: float) -> str:
+    return f"{max(0.01, 100 * share):.2g} % of those looked at"
