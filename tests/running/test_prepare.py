@@ -121,7 +121,8 @@ def test_a_read_only_version_needs_labels(tmp_path: Path, here: Any) -> None:
     (group / ".zattrs").write_text(json.dumps({"multiscales": multiscales}))
     import zarr
 
-    zarr.create_array(group / "0", shape=(4, 8, 8), dtype="uint8", zarr_format=2)
+    array = zarr.create_array(group / "0", shape=(4, 8, 8), dtype="uint8", zarr_format=2)
+    array[...] = 7
     with pytest.raises(StorageError, match=r"0\.4.*--labels"):
         run(group, client=here)
     assert not (tmp_path / "old.run").exists()
