@@ -160,7 +160,7 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path, name: str, folder: str, vers
     (path / folder).mkdir(parents=True, exist_ok=True)
     (path / folder / name).unlink(missing_ok=True)
     os.mkfifo(path / folder / name)
-    said = []
+    said: list[str] = []
     for read in (read_image, describe, lambda store: prepare(store, None, labels=tmp_path / "l")):
         try:
             found = read(path)
