@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hela_dask.running.provenance import versions
+from hela_dask.running.versions import versions
 from hela_dask.storage.files import plain
 
 __all__ = [

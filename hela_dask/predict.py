@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import hela_dask
 from hela_dask import store as arrays
 from hela_dask.cluster import check_client, read_cluster
 from hela_dask.errors import ExistsError
 from hela_dask.greys import GreyLevels
 from hela_dask.planning.needs import Need, predict_need
+from hela_dask.running.code import stage_code
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import LevelsJob, find_levels
 from hela_dask.running.lock import Lock, hold, hold_labels
@@ -150,7 +150,7 @@ def predict(
             target = _create(owner, volume, image, begun, overwrite)
             source = fingerprint_files(image.path, skip=["labels"])
             levels_job = LevelsJob(image.path.absolute(), pixel, begun.absolute() / "done", lock)
-            key = fingerprint("levels", hela_dask.__version__, source, pixel)
+            key = fingerprint("levels", stage_code("levels"), source, pixel)
             job = _Job(
                 image.path.absolute(),
                 target.path.absolute(),
@@ -160,13 +160,7 @@ def predict(
                 labels_lock,
                 find_levels(session.client, levels_job, key, 0, display),
             )
-            of = fingerprint(
-                "predict",
-                hela_dask.__version__,
-                digest,
-                job.levels,
-                source,
-            )
+            of = fingerprint("predict", stage_code("predict"), digest, job.levels, source)
             run_units(
                 session.client,
                 _predict_task,

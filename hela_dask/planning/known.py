@@ -93,9 +93,13 @@ class _Finished(Pipeline):
 
     def _forget_damaged(self, units: Sequence[Unit], files: str, consequence: str) -> None:
         """Files that are missing or changed are made again: it is not known what is in them."""
-        markers = self.job.markers
-        if any(markers.mismatches(unit.stage, unit.name, unit.fingerprint) for unit in units):
-            raise _UnfinishedError
+        for unit in units:
+            if self._is_damaged(unit):
+                raise _UnfinishedError
+
+    def _is_damaged(self, unit: Unit) -> bool:
+        marker = self.job.markers.finished(unit.stage, unit.name, unit.fingerprint)
+        return marker is not None and bool(self.job.markers.mismatches(marker))
 
     def _keep_first_table(self, found: Found) -> None:
         return None
@@ -115,8 +119,7 @@ class _Finished(Pipeline):
         region = next(region for region in found.regions if region.label == label)
         unit = self._cell_unit(region)
         row = self.job.markers.result(unit.stage, unit.name, unit.fingerprint)
-        damaged = self.job.markers.mismatches(unit.stage, unit.name, unit.fingerprint)
-        return row is not None and not damaged
+        return row is not None and not self._is_damaged(unit)
 
 
 def known_cells(setup: Setup) -> Known | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hela_dask.running.dispatch import Unit
-from hela_dask.running.markers import Markers
+from hela_dask.running.markers import Marker, Markers
 from hela_dask.storage.scratch import read_scratch
 
 __all__ = ["forget_damaged", "is_scratch"]
@@ -18,7 +18,7 @@ def forget_damaged(
     files: str,
     consequence: str,
     say: Callable[[str], None],
-) -> None:
+) -> list[Marker]:
     """Declare finished units unfinished whose files are not as they were written.
 
     Parameters
@@ -33,17 +33,26 @@ def forget_damaged(
         What is done about it: ``"their slabs are written again"``.
     say : callable
         Gets one sentence, where there is any damage.
+
+    Returns
+    -------
+    list of Marker
+        Those that stay finished.
     """
-    damaged = []
+    damaged, kept = [], []
     for unit in units:
-        found = markers.mismatches(unit.stage, unit.name, unit.fingerprint)
+        marker = markers.finished(unit.stage, unit.name, unit.fingerprint)
+        found = [] if marker is None else markers.mismatches(marker)
         if found:
             damaged += found
             markers.forget(unit.stage, unit.name)
+        elif marker is not None:
+            kept.append(marker)
     if damaged:
         path, problem = damaged[0]
         more = f", and {len(damaged) - 1} more" if damaged[1:] else ""
         say(f"{files} are missing or changed ({path} {problem}{more}): {consequence}")
+    return kept
 
 
 def is_scratch(path: Path, shape: tuple[int, ...]) -> bool:

@@ -79,6 +79,7 @@ def finish_run(
     for cell in cells[failed].itertuples(index=False):
         pipeline.warn(f"cell {cell.label} failed: {cell.reason}")
     exit_code = 3 if failed.any() else 0
+    pipeline.warn_of_versions()
     of = fingerprint(
         hela_dask.__version__,
         setup.method,

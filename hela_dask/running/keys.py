@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-import hela_dask
 from hela_dask.assemble import CellMasks
 from hela_dask.greys import GreyLevels
 from hela_dask.parameters import Parameters
 from hela_dask.regions import Region
+from hela_dask.running.code import stage_code
 from hela_dask.running.markers import fingerprint
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ METHOD_GROUPS = {
 GROUPS: dict[str, tuple[str, ...]] = {
     "levels": ("working",),
     "background": ("background", "working"),
-    "detect": ("detect",),
+    "detect": ("detect", "working"),
     "segment": ("quality", "working"),  # and those of the method
     "assemble": ("assemble", "background", "working"),  # and those of the method
 }
@@ -92,12 +92,13 @@ class Keys:
 
     def cells(self, cells: pd.DataFrame, detections: pd.DataFrame) -> str:
         """Of the tables of cells and detections."""
-        return self._key("cells", cells.to_dict("list"), detections.to_dict("list"))
+        return fingerprint("cells", self.source, cells.to_dict("list"), detections.to_dict("list"))
 
     def segment(self, background: str, region: Region) -> str:
         """Of the masks of a cell."""
         measuring = self.parameters.quality.measuring
-        return self._key("segment", background, self._of_method(), measuring, region)
+        code = self._method_code()
+        return self._key("segment", background, self._of_method(), measuring, region, code=code)
 
     def yields(self, masks: Sequence[CellMasks]) -> str:
         """Of which cells cede to which."""
@@ -110,6 +111,7 @@ class Keys:
             list(images),
             [background, self.parameters.assemble, self._of_method()],
             [(item.label, item.fingerprint, item.yields, item.withheld) for item in masks],
+            code=self._method_code()[1:],  # of the method, only how a nucleus is inset
         )
 
     def _of_method(self) -> list[Any]:
@@ -120,5 +122,12 @@ class Keys:
             found[self.method]["model"] = self.network
         return [self.method, found]
 
-    def _key(self, stage: str, *parts: Any) -> str:
-        return fingerprint(stage, hela_dask.__version__, self.source, *parts)
+    def _method_code(self) -> tuple[str, ...]:
+        """The functions and classes of the method, for :func:`stage_code`."""
+        groups = [type(getattr(self.parameters, name)) for name in method_groups(self.method)]
+        places = [f"{kind.__module__}:{kind.__qualname__}" for kind in groups]
+        names = [f"hela_dask.methods.{self.method}:{self.method}", *places]
+        return tuple(name.removeprefix("hela_dask.") for name in names)
+
+    def _key(self, stage: str, *parts: Any, code: tuple[str, ...] = ()) -> str:
+        return fingerprint(stage, stage_code(stage, *code), self.source, *parts)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.running.versions import numeric_versions
 from hela_dask.storage.documents import Document, read_document, read_json
 from hela_dask.storage.files import plain, remove_folder, write_json
 from hela_dask.storage.records import (
@@ -75,6 +76,7 @@ class _Document(Document):
     fingerprint: str
     result: dict[str, Any]
     files: dict[str, list[int] | None]
+    versions: dict[str, str]
 
 
 def _metadata(path: Path) -> Any:
@@ -98,11 +100,14 @@ class Marker:
     files : dict of str to FileRecord or None
         The files that the unit wrote: ``run/…`` relative to the run folder, ``labels/…`` relative
         to the folder of the label groups. None: no file, because all values are 0.
+    versions : dict of str to str
+        Of the packages that computed it.
     """
 
     fingerprint: str
     result: dict[str, Any]
     files: Records
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -131,15 +136,17 @@ class Markers:
         except (InputError, MissingInputError):
             return None
         files = parse_records(found.files)
-        return None if files is None else Marker(found.fingerprint, found.result, files)
+        if files is None:
+            return None
+        return Marker(found.fingerprint, found.result, files, found.versions)
 
     def result(self, stage: str, unit: str, wanted: str) -> dict[str, Any] | None:
         """The unit's result if it is finished with this fingerprint, else None.
 
         Its files are not looked at here: see :meth:`mismatches`.
         """
-        marker = self.read(stage, unit)
-        return marker.result if marker is not None and marker.fingerprint == wanted else None
+        marker = self.finished(stage, unit, wanted)
+        return None if marker is None else marker.result
 
     def finish(
         self,
@@ -171,7 +178,12 @@ class Markers:
         kept: dict[str, Any] = plain(result)
         if self.path(stage, unit).is_dir():  # something else put it there
             remove_folder(self.path(stage, unit))
-        content = {"fingerprint": of, "result": kept, "files": records_to_json(files or {})}
+        content = {
+            "fingerprint": of,
+            "result": kept,
+            "files": records_to_json(files or {}),
+            "versions": numeric_versions(network=True),
+        }
         write_json(self.path(stage, unit), content)
         return kept
 
@@ -200,14 +212,16 @@ class Markers:
             files |= self.record(*(path.glob("*") if path.is_dir() else [path]))
         self.finish(stage, unit, marker.fingerprint, marker.result, files)
 
-    def mismatches(self, stage: str, unit: str, wanted: str) -> list[Mismatch]:
-        """Files of a finished unit that are not as it wrote them; none where it is not finished.
+    def finished(self, stage: str, unit: str, wanted: str) -> Marker | None:
+        """The marker of a unit that is finished with this fingerprint, else None."""
+        marker = self.read(stage, unit)
+        return marker if marker is not None and marker.fingerprint == wanted else None
+
+    def mismatches(self, marker: Marker) -> list[Mismatch]:
+        """Files of a finished unit that are not as it wrote them.
 
         A file of the right size with another time of change is compared by its content.
         """
-        marker = self.read(stage, unit)
-        if marker is None or marker.fingerprint != wanted:
-            return []
         found = []
         for name, root in (("run", self.folder.parent), ("labels", self.labels)):
             files = {

@@ -36,6 +36,7 @@ from hela_dask.running.prepare import Setup, made_by
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
 from hela_dask.running.stages import Job, background_task, failed_row, segment_task, slab_task
+from hela_dask.running.versions import MIXED, compare_versions, numeric_versions
 from hela_dask.statuses import CHAIN_TOO_SHORT
 from hela_dask.storage.files import write_text
 from hela_dask.storage.metadata import Image
@@ -91,6 +92,7 @@ class Pipeline:
     warnings: list[str] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
     background: str = field(default="", init=False)
+    _earlier: set[tuple[tuple[str, str], ...]] = field(default_factory=set, init=False)
     thresholds: tuple[float, ...] = field(default=(), init=False)
 
     def warn(self, text: str) -> None:
@@ -262,7 +264,14 @@ class Pipeline:
 
     def _forget_damaged(self, units: Sequence[Unit], files: str, consequence: str) -> None:
         """Finished units whose files are missing or changed are declared unfinished, and named."""
-        forget_damaged(self.job.markers, units, files, consequence, self.repair)
+        kept = forget_damaged(self.job.markers, units, files, consequence, self.repair)
+        self._earlier.update(tuple(sorted(marker.versions.items())) for marker in kept)
+
+    def warn_of_versions(self) -> None:
+        """Name the packages that finished units were computed with and that have changed since."""
+        for earlier in sorted(self._earlier):
+            if differing := compare_versions(dict(earlier), numeric_versions(network=True)):
+                self.warn(MIXED.format(versions=differing, done=self.setup.run / "done"))
 
     def _make_room(self, shape: tuple[int, ...]) -> None:
         """An array for the background, kept where it is there already."""

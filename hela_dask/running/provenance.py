@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import json
 import platform
 import sys
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-import hela_dask
 from hela_dask.errors import StorageError
 from hela_dask.running.markers import Markers
+from hela_dask.running.versions import versions
 from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import Image
 
@@ -24,20 +23,8 @@ if TYPE_CHECKING:
 
     from hela_dask.running.prepare import Setup
 
-__all__ = ["Record", "dask_facts", "image_facts", "now", "read_run", "versions"]
+__all__ = ["Record", "dask_facts", "image_facts", "now", "read_run"]
 
-_PACKAGES = (
-    "dask",
-    "distributed",
-    "edt",
-    "numpy",
-    "ome-zarr",
-    "pandas",
-    "scikit-image",
-    "scipy",
-    "xarray",
-    "zarr",
-)
 _SETTINGS = (
     "array.chunk-size",
     "distributed.scheduler.allowed-failures",
@@ -49,17 +36,6 @@ _SETTINGS = (
 def now() -> str:
     """The time as UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def versions() -> dict[str, str]:
-    """Of this package, of Python, and of what the numbers depend on."""
-    found = {"hela_dask": hela_dask.__version__, "python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def image_facts(image: Image) -> dict[str, Any]:
@@ -130,6 +106,7 @@ class Record:
         self._folder, self._begun = setup.run, False
         self.guard: Callable[[], None] = lambda: None
         self._parameters = setup.parameters.to_toml()
+        self._network = bool(setup.network)
         facts: dict[str, Any] = {
             "state": "running",
             "exit_code": None,
@@ -188,5 +165,5 @@ class Record:
             "processor": platform.processor() or platform.machine(),
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         }
-        content = {**self.facts, "versions": versions(), "machine": machine}
+        content = {**self.facts, "versions": versions(network=self._network), "machine": machine}
         write_json(self._folder / "run.json", content)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, ParameterError
 from hela_dask.running.progress import RunProgress
-from hela_dask.running.provenance import versions
+from hela_dask.running.versions import versions
 from hela_dask.storage.files import remove_folder, storage_errors
 from hela_dask.unet.architectures import Architecture, Recipe, get_architecture
 from hela_dask.unet.architectures.weights import IMAGENET

@@ -1,0 +1,68 @@
+"""Versions of the packages that results depend on, and units computed with others."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Mapping
+
+import hela_dask
+
+__all__ = ["MIXED", "compare_versions", "numeric_versions", "versions"]
+
+MIXED = (
+    "work that was finished earlier was computed with other versions ({versions}) and is kept: "
+    "values may differ from those of one version; remove {done} to compute all again"
+)
+"""What to say of a run that goes on under other versions."""
+
+_NUMERIC = ("edt", "numba", "numcodecs", "numpy", "scikit-image", "scipy", "zarr", "zarrs")
+_NETWORK = ("keras", "tensorflow", "tensorflow-cpu")
+_OTHERS = (
+    *("dask", "distributed", "google-crc32c", "imagecodecs", "ome-zarr", "pandas", "pyarrow"),
+    *("tifffile", "xarray"),
+)
+
+
+@functools.cache
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _known(names: Iterable[str]) -> dict[str, str]:
+    found = {name: _version(name) for name in names}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def numeric_versions(*, network: bool = False) -> dict[str, str]:
+    """Of the packages that compute or store values; with those of networks if asked for."""
+    return _known((*_NUMERIC, *_NETWORK) if network else _NUMERIC)
+
+
+def versions(*, network: bool = False) -> dict[str, str]:
+    """Of this package, of Python, and of all packages that a run uses, by name."""
+    names = (*_NUMERIC, *_OTHERS, *(_NETWORK if network else ()))
+    return {
+        "hela_dask": hela_dask.__version__,
+        "python": platform.python_version(),
+        **_known(sorted(names)),
+    }
+
+
+def compare_versions(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What differs of the packages that both know, for people; empty where nothing does.
+
+    Examples
+    --------
+    >>> compare_versions({"numpy": "2.1.0", "numba": "0.61"}, {"numpy": "2.2.0", "numba": "0.61"})
+    'numpy 2.1.0, now 2.2.0'
+    """
+    return "; ".join(
+        f"{name} {before[name]}, now {now[name]}"
+        for name in sorted(before.keys() & now.keys())
+        if before[name] != now[name]
+    )

@@ -1,0 +1,171 @@
+"""A fingerprint covers every group of parameters that the code of its unit reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hela_dask.greys import GreyLevels
+from hela_dask.methods import METHODS
+from hela_dask.parameters import Parameters
+from hela_dask.regions import Region
+from hela_dask.running import finding, stages
+from hela_dask.running.keys import GROUPS, Keys, method_groups
+from tests.exactness.runs import go, without_pages, write
+
+ALL = [(group, item) for group, values in Parameters().to_dict().items() for item in values]
+REGION = Region(1, (0.0, 0.0, 0.0), ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0)))
+_READ: dict[str, set[str]] = defaultdict(set)
+_HERE = threading.local()
+_TASKS: dict[str, Callable[..., Any]] = {
+    "levels": finding.levels_task,
+    "detect": finding.detect_task,
+    "background": stages.background_task,
+    "segment": stages.segment_task,
+    "assemble": stages.slab_task,
+}
+
+
+def other(group: str, name: str) -> Parameters:
+    """The defaults with one value changed."""
+    old = getattr(getattr(Parameters(), group), name)
+    if isinstance(old, str):
+        new: Any = "published" if old == "default" else "elsewhere"
+    elif name == "polarity":
+        new = 1
+    elif isinstance(old, int):
+        new = old + 1
+    else:
+        new = old * 0.75 if old else 0.5
+    return Parameters.from_dict({group: {name: new}})
+
+
+def chain(parameters: Parameters, method: str) -> dict[str, str]:
+    """The key of one unit of each stage."""
+    keys = Keys("source", method, "", parameters)
+    background = keys.background(GreyLevels())
+    return {
+        "levels": keys.levels(),
+        "background": background,
+        "detect": keys.detect(background),
+        "segment": keys.segment(background, REGION),
+        "assemble": keys.assemble(["a"], background, []),
+    }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_parameter_counts_where_its_group_is_read(method: str) -> None:
+    before = chain(Parameters(), method)
+    measuring = {"resolution", "span", "drift", "beside"}
+    for group, name in ALL:
+        after = chain(other(group, name), method)
+        changed = {stage for stage in before if before[stage] != after[stage]}
+        expected = {stage for stage, groups in GROUPS.items() if group in groups}
+        if group in method_groups(method):
+            expected |= {"segment", "assemble"}
+        if group == "quality" and name not in measuring:
+            expected.clear()  # limits judge what was measured: the table is made in every run
+        if "background" in expected:
+            expected |= {"detect", "segment", "assemble"}
+        assert changed == expected, f"[{group}] {name}"
+
+
+def test_a_network_counts_by_its_content_not_by_its_place() -> None:
+    one = Parameters.from_dict({"unet": {"model": "/a"}})
+    two = Parameters.from_dict({"unet": {"model": "/b"}})
+    keys = [
+        Keys("s", "unet", network, p).segment("b", REGION)
+        for network, p in (("x", one), ("x", two), ("y", two))
+    ]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def levels_task(job: Any, unit: Any) -> Any:
+    return _recorded("levels", job, unit)
+
+
+def detect_task(job: Any, unit: Any) -> Any:
+    return _recorded("detect", job, unit)
+
+
+def background_task(job: Any, unit: Any) -> Any:
+    return _recorded("background", job, unit)
+
+
+def segment_task(job: Any, unit: Any) -> Any:
+    return _recorded("segment", job, unit)
+
+
+def slab_task(job: Any, unit: Any) -> Any:
+    return _recorded("assemble", job, unit)
+
+
+def _recorded(stage: str, job: Any, unit: Any) -> Any:
+    _HERE.stage = stage
+    try:
+        return _TASKS[stage](job, unit)
+    finally:
+        _HERE.stage = None
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two cells at 20 nm: their outlines are refined."""
+    return write(tmp_path_factory.mktemp("keys") / "two.ome.zarr", 20.0)
+
+
+def models(folder: Path, method: str) -> dict[str, Any]:
+    """A network for a method that needs one."""
+    if method in ("volumetric", "propagate"):
+        return {}
+    pytest.importorskip("keras", reason="TensorFlow is not installed")
+    from hela_dask.unet.card import Card
+    from tests.unet.networks import VOXEL, by_grey, stored
+
+    if method == "unet":
+        by_grey(folder)
+    else:
+        card = Card("hybrid", ("cell",), VOXEL, channels="binary", plane=(192, 192))
+        stored(folder, card, np.array([[40.0]]), np.array([-20.0]))
+    return {"model": folder}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_task_reads_a_group_that_its_key_does_not_cover(
+    method: str, two: Path, here: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pages(monkeypatch)
+    groups = {item.name for item in dataclasses.fields(Parameters)}
+    read = object.__getattribute__
+
+    def noted(self: Parameters, name: str) -> Any:
+        if name in groups and getattr(_HERE, "stage", None):
+            _READ[_HERE.stage].add(name)
+        return read(self, name)
+
+    for module, names in (
+        ("pipeline", ("background_task", "segment_task", "slab_task")),
+        ("finding", ("levels_task", "detect_task")),
+    ):
+        for name in names:
+            monkeypatch.setattr(f"hela_dask.running.{module}.{name}", globals()[name])
+    _READ.clear()
+    more = models(tmp_path / "model", method)
+    with monkeypatch.context() as recording:
+        recording.setattr(Parameters, "__getattribute__", noted)
+        result = go(two, here, method, method=method, **more)
+    assert result.exit_code == 0
+    declared = {stage: set(names) for stage, names in GROUPS.items()}
+    for stage in ("segment", "assemble"):
+        declared[stage] |= set(method_groups(method))
+    unread = {stage: names - declared[stage] for stage, names in _READ.items()}
+    assert not any(unread.values()), unread
+    assert set(method_groups(method)) & _READ["segment"]  # it was recorded at all
+    assert _READ["background"] >= {"background", "working"}
