@@ -18,9 +18,10 @@ from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.regions import check_regions_folder
 from hela_dask.regions import save_regions as write_regions
+from hela_dask.running.finding import Found
 from hela_dask.running.finish import finish_run
 from hela_dask.running.lock import hold, hold_labels
-from hela_dask.running.pipeline import Found, Pipeline
+from hela_dask.running.pipeline import Pipeline
 from hela_dask.running.prepare import Setup, prepare
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.provenance import Record

@@ -12,8 +12,9 @@ import pandas as pd
 from hela_dask.regions import cell_regions, with_regions
 from hela_dask.running.centres import correct_cells
 from hela_dask.running.dispatch import Unit
+from hela_dask.running.finding import Found
 from hela_dask.running.lock import Lock
-from hela_dask.running.pipeline import Found, Pipeline
+from hela_dask.running.pipeline import Pipeline
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
 from hela_dask.running.stages import Job

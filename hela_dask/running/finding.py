@@ -13,10 +13,12 @@ import numpy as np
 from hela_dask.detect import analysed_slices, detect_in_slice, detection_table
 from hela_dask.greys import GreyLevels, vote_of_slice, voting_slices
 from hela_dask.kernels.levels import SliceLevels, Votes, volume_levels
+from hela_dask.regions import Region
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.lock import Lock
 from hela_dask.running.markers import Markers, fingerprint
 from hela_dask.running.stages import Job, measured
+from hela_dask.statuses import CHAIN_TOO_SHORT
 from hela_dask.volume import voxel_size, working_volume
 
 if TYPE_CHECKING:
@@ -25,7 +27,20 @@ if TYPE_CHECKING:
 
     from hela_dask.running.progress import RunProgress
 
-__all__ = ["LevelsJob", "detect_task", "find_detections", "find_levels", "levels_task"]
+__all__ = ["Found", "LevelsJob", "detect_task", "find_detections", "find_levels", "levels_task"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Cells and the windows around them."""
+
+    detections: pd.DataFrame
+    cells: pd.DataFrame
+    regions: list[Region]
+
+    def segmentable(self) -> list[Region]:
+        """Those that are segmented: all but chains too short to be a cell."""
+        return [region for region in self.regions if region.status != CHAIN_TOO_SHORT]
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from hela_dask.assemble import label_colors, label_properties
 from hela_dask.kernels.owned import INSTANCES
 from hela_dask.running.damaged import forget_damaged
 from hela_dask.running.dispatch import Unit
+from hela_dask.running.finding import Found
 from hela_dask.running.markers import fingerprint, fingerprint_files
-from hela_dask.running.pipeline import Found, Pipeline
+from hela_dask.running.pipeline import Pipeline
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.scoring import Truth, score_run

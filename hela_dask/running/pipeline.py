@@ -29,7 +29,7 @@ from hela_dask.regions import Region, cell_regions, with_regions
 from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.damaged import forget_damaged, is_scratch
 from hela_dask.running.dispatch import Unit, run_units
-from hela_dask.running.finding import LevelsJob, find_detections, find_levels
+from hela_dask.running.finding import Found, LevelsJob, find_detections, find_levels
 from hela_dask.running.keys import Keys
 from hela_dask.running.markers import fingerprint
 from hela_dask.running.prepare import Setup, made_by
@@ -37,28 +37,14 @@ from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
 from hela_dask.running.stages import Job, background_task, failed_row, segment_task, slab_task
 from hela_dask.running.versions import MIXED, compare_versions, numeric_versions
-from hela_dask.statuses import CHAIN_TOO_SHORT
 from hela_dask.storage.files import write_text
 from hela_dask.storage.metadata import Image
 from hela_dask.volume import working_level
 
-__all__ = ["Found", "Pipeline"]
+__all__ = ["Pipeline"]
 
 _SQUARE = (512, 512)  # a chunk of the background, in the plane: a window reads some
 _FIRST_TABLES = ("detections.parquet", "detections.csv", "centres.csv")
-
-
-@dataclass(frozen=True)
-class Found:
-    """Cells and the windows around them."""
-
-    detections: pd.DataFrame
-    cells: pd.DataFrame
-    regions: list[Region]
-
-    def segmentable(self) -> list[Region]:
-        """Those that are segmented: all but chains too short to be a cell."""
-        return [region for region in self.regions if region.status != CHAIN_TOO_SHORT]
 
 
 @dataclass
