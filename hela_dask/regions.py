@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -16,10 +15,11 @@ import tifffile
 import xarray as xr
 from numpy.typing import NDArray
 
-from hela_dask.errors import ExistsError, InputError
+from hela_dask.errors import ExistsError, HelaDaskError, InputError
 from hela_dask.kernels.quality import FACES
 from hela_dask.parameters import RegionParameters
 from hela_dask.statuses import DETECTED
+from hela_dask.storage.documents import Document, read_document
 from hela_dask.storage.files import remove_folder, storage_errors, write_json
 from hela_dask.volume import voxel_size
 
@@ -317,14 +317,19 @@ def _clear(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
+class _Listing(Document):
+    """What :func:`save_regions` keeps of the folders that it wrote."""
+
+    regions: dict[str, Any]
+
+
 def _written(folder: Path) -> set[str]:
     """Names in `folder` that an earlier call wrote, by its own list of them."""
     try:
-        listing = json.loads((folder / _LISTING).read_text(encoding="utf-8"))
-        names = [str(name) for name in listing["regions"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        listing = read_document(folder / _LISTING, _Listing)
+    except HelaDaskError:
         return set()
-    return {_LISTING} | {name for name in names if re.fullmatch(r"cell_\d+", name)}
+    return {_LISTING} | {name for name in listing.regions if re.fullmatch(r"cell_\d+", name)}
 
 
 def _edges(volume: xr.DataArray) -> list[Interval]:

@@ -108,7 +108,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     wrong.write_text("[detect]\nspacin = 3\n")
     with pytest.raises(MissingInputError, match=r"no\.toml"):
         Parameters.from_toml(missing)
-    with pytest.raises(MissingInputError, match="no parameter file"):
+    with pytest.raises(ParameterError, match="is a folder, where a file is needed"):
         Parameters.from_toml(tmp_path)
     with pytest.raises(ParameterError, match=r"broken\.toml is not a TOML file"):
         Parameters.from_toml(broken)

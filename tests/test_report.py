@@ -316,7 +316,7 @@ def test_a_damaged_or_absent_run_is_named(run: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"holds no run\.json"):
         write_report(tmp_path)
     (run / "run.json").write_text("{")
-    with pytest.raises(InputError, match=r"run\.json is damaged"):
+    with pytest.raises(InputError, match=r"run\.json is not valid JSON: .*; start the run again"):
         write_report(run)
 
 

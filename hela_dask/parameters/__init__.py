@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from hela_dask.errors import MissingInputError, ParameterError
+from hela_dask.errors import InputError, ParameterError
 from hela_dask.parameters.knobs import Stage
 from hela_dask.parameters.methods import (
     HybridParameters,
@@ -130,12 +129,12 @@ class Parameters:
         ParameterError
             When it is not TOML, or as in :meth:`from_dict`.
         """
+        from hela_dask.storage.documents import read_toml
+
         try:
-            return cls.from_dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise MissingInputError(f"no parameter file at {path}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ParameterError(f"{path} is not a TOML file: {error}") from error
+            return cls.from_dict(read_toml(path))
+        except InputError as error:
+            raise ParameterError(str(error)) from error
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from error
 

@@ -9,14 +9,20 @@ Keys of ``run.json`` that the report shows: ``store``, ``image`` (``shape``, ``v
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hela_dask.errors import InputError, MissingInputError
+from hela_dask.errors import MissingInputError
+from hela_dask.running.run_files import (
+    RunDocument,
+    ScoresDocument,
+    read_cells,
+    read_facts,
+    read_rows,
+)
 from hela_dask.statuses import check_statuses
 
 __all__ = ["RunFolder", "read_folder"]
@@ -80,33 +86,12 @@ def read_folder(path: str | Path) -> RunFolder:
         raise MissingInputError(f"no run folder at {path}")
     if not (path / "run.json").is_file():
         raise MissingInputError(f"{path} is not a run folder: it holds no run.json")
-    cells = _table(path / "cells.parquet")
+    cells = read_cells(path / "cells.parquet")
     check_statuses(cells, path / "cells.parquet")
     return RunFolder(
         path,
-        _json(path / "run.json"),
+        read_facts(path / "run.json", RunDocument),
         cells,
-        _table(path / "detections.parquet"),
-        _json(path / "scores.json"),
+        read_rows(path / "detections.parquet"),
+        read_facts(path / "scores.json", ScoresDocument),
     )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}; start the run again") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} is damaged: it holds no table of names; start the run again")
-    return found
-
-
-def _table(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        return pd.DataFrame()
-    try:
-        return pd.read_parquet(path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} is damaged: {error}; start the run again") from error

@@ -138,8 +138,8 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
     again = f"start hela-dask run {image.path} again"
     if facts.get("fingerprint") != fingerprint_files(image.path, skip=["labels"]):
         raise InputError(f"{image.path} has changed since the run {path}: {again}")
-    method = str(facts["method"])
     try:
+        method = str(facts["method"])
         # Of the other groups of parameters nothing depends on here.
         stages = ("working", "background", *method_groups(method), "quality")
         parameters = Parameters.from_dict({name: facts["parameters"][name] for name in stages})

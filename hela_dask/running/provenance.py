@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import json
 import platform
 import sys
 from collections.abc import Callable, Mapping
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hela_dask.errors import StorageError
+from hela_dask.errors import HelaDaskError, StorageError
 from hela_dask.running.markers import Markers
+from hela_dask.running.run_files import RunDocument, read_facts
 from hela_dask.running.versions import versions
+from hela_dask.storage.documents import read_text
 from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import Image
 
@@ -72,10 +74,9 @@ def dask_facts(client: Client) -> dict[str, Any]:
 def read_run(folder: Path) -> dict[str, Any]:
     """``run.json`` of a run folder; empty where there is none that can be read."""
     try:
-        found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_facts(folder / "run.json", RunDocument)
+    except HelaDaskError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _rows(corrections: pd.DataFrame | None) -> list[dict[str, Any]] | None:
@@ -139,7 +140,10 @@ class Record:
         Markers(self._folder / "done").forget("report")
         self._write()
         path = self._folder / "run.toml"
-        if not path.exists() or path.read_text(encoding="utf-8") != self._parameters:
+        written = ""
+        with contextlib.suppress(HelaDaskError):
+            written = read_text(path)
+        if written != self._parameters:
             write_text(path, self._parameters)
 
     def finish(self, state: str, exit_code: int, more: Mapping[str, Any]) -> None:

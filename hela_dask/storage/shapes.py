@@ -38,7 +38,7 @@ _LIMITS = {
     "string_too_long": "a text of at most {max_length} characters",
     "string_pattern_mismatch": "a text of the form {pattern}",
 }
-_BRANCH = re.compile(r"[\[(]|^(?:float|int|str|bool|none|list|dict|tuple|function-.*)$")
+_BRANCH = re.compile(r"[\[(]|^(?:float|int|str|bool|none|list|dict|tuple|function-.*|_[A-Z]\w*)$")
 
 
 def first_fault(error: ValidationError) -> str:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from html import escape
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 import numpy as np
+from pydantic import Field
 
 from hela_dask.errors import InputError
+from hela_dask.storage.documents import Document, Triple, check_document, read_json
 from hela_dask.storage.files import plain
 from hela_dask.wording import by_axis
 
-__all__ = ["CHANNELS", "CLASSES", "EXTRA", "Card", "card_text"]
+__all__ = ["CHANNELS", "CLASSES", "EXTRA", "Card", "card_text", "read_card"]
 
 CLASSES = ("resin", "cell", "envelope", "nucleus")
 """What a voxel may be; ``cell`` is all of a cell but its nucleus and the nucleus' envelope."""
@@ -126,6 +130,40 @@ class Card:
             raise InputError(f"not a model's card: {error}") from error
 
 
+def read_card(path: Path) -> Card:
+    """The card in a file that :meth:`Card.to_dict` gave.
+
+    Raises
+    ------
+    InputError
+        When it is damaged, or something is missing or makes no sense.
+    MissingInputError, StorageError
+        When there is no such file, or it cannot be read.
+    """
+    content = read_json(path)
+    check_document(content, _CardDocument, str(path))
+    return Card.from_dict(content)
+
+
+class _CardDocument(Document):
+    """``card.json``."""
+
+    architecture: str
+    classes: list[str]
+    voxel_size: Triple
+    extra: list[str] = Field(default_factory=list)
+    slices: int = Field(default=1, ge=1, le=1001)
+    channels: str = "neighbours"
+    plane: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
+    multiple: int = Field(default=16, ge=1)
+    data: list[dict[str, Any]] = Field(default_factory=list)
+    split: dict[str, Any] = Field(default_factory=dict)
+    scores: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+
 def card_text(card: Card) -> str:
     """The card as Markdown."""
     sizes = by_axis(card.voxel_size)
@@ -177,4 +215,4 @@ def _short(value: Any) -> str:
         return ", ".join(
             "-".join(map(str, item)) if isinstance(item, list) else _short(item) for item in value
         )
-    return str(value)
+    return escape(str(value), quote=False)  # a reader of Markdown passes HTML on

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.storage.documents import Document, check_document, parse_json
 from hela_dask.storage.files import plain, replaced
 from hela_dask.unet.architectures import Recipe
 from hela_dask.unet.backend import keras
@@ -117,6 +119,13 @@ class State:
     factor: float = 1.0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
+
+
+class _Kept(Document):
+    """What is kept beside the arrays of an unfinished training."""
+
+    wanted: dict[str, Any]
+    state: dict[str, Any]
 
 
 def rate_at(recipe: Recipe, step: int, steps: int, factor: float = 1.0) -> float:
@@ -289,8 +298,11 @@ class Fit:
         try:
             with np.load(path) as kept:
                 about, *arrays = [kept[name] for name in kept.files]
-            found = json.loads(str(about))
-            before, state = found["wanted"], State(**found["state"])
+            found = check_document(parse_json(str(about), str(path)), _Kept, str(path))
+            before, state = found.wanted, TypeAdapter(State).validate_python(found.state)
+            own = [tuple(variable.shape) for variable in self._variables()]
+            if own != [array.shape for array in arrays] and before == self._wanted:
+                raise ValueError("its arrays have other shapes")
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             if anew:
                 return

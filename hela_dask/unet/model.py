@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import threading
 import zipfile
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from hela_dask.errors import ExistsError, InputError, MissingInputError
 from hela_dask.running.markers import fingerprint_content
 from hela_dask.storage.files import replaced, write_json, write_text
 from hela_dask.unet.backend import keras
-from hela_dask.unet.card import Card, card_text
+from hela_dask.unet.card import Card, card_text, read_card
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,10 +110,10 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
         )
     network = folder / NETWORK
     try:
-        card = Card.from_dict(json.loads((folder / CARD).read_text(encoding="utf-8")))
+        card = read_card(folder / CARD)
         facts = network.stat()
     except FileNotFoundError as error:
-        missing = Path(error.filename).name
+        missing = CARD if isinstance(error, MissingInputError) else NETWORK
         raise InputError(
             f"{folder} is not a model: {missing} is missing; hela-dask train writes such a folder"
         ) from error
