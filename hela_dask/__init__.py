@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from hela_dask.segment import segment_cell
     from hela_dask.unet.lazily import classify
     from hela_dask.unet.training import train
+    from hela_dask.verify import Finding, Verification, verify
     from hela_dask.volume import open_volume
 
 __version__ = "0.1.0"
@@ -63,6 +64,7 @@ __all__ = [
     "DetectParameters",
     "ExistsError",
     "Explanation",
+    "Finding",
     "GreyLevels",
     "HelaDaskError",
     "InputError",
@@ -80,6 +82,7 @@ __all__ = [
     "ResourceError",
     "RunResult",
     "StorageError",
+    "Verification",
     "__version__",
     "background",
     "cell_regions",
@@ -100,6 +103,7 @@ __all__ = [
     "run",
     "segment_cell",
     "train",
+    "verify",
     "write_report",
 ]
 
@@ -140,6 +144,7 @@ _NAMES_OF_MODULE = {
     "segment": ["segment_cell"],
     "unet.lazily": ["classify"],
     "unet.training": ["train"],
+    "verify": ["Finding", "Verification", "verify"],
     "volume": ["open_volume"],
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}

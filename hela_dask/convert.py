@@ -20,10 +20,11 @@ from hela_dask.running.lock import Lock, hold_target
 from hela_dask.running.progress import Count, counted
 from hela_dask.sources import Source, open_source
 from hela_dask.storage.level import same_levels
+from hela_dask.storage.manifest import damaged_slabs
 from hela_dask.storage.metadata import Image, Level, Triple, local_path, read_image
 from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
 from hela_dask.storage.units import voxel_size_doubts
-from hela_dask.store import create_image, finished_slabs, slabs, write_slab
+from hela_dask.store import create_image, finished_slabs, reopen, slabs, write_slab
 from hela_dask.suitability import check_volume, volume_remarks
 
 __all__ = ["convert", "describe"]
@@ -295,7 +296,7 @@ def _fingerprint(source: Source, voxel_size: Triple) -> str:
 def _continued(
     path: Path, levels: tuple[Level, ...], origin: dict[str, str], overwrite: bool
 ) -> Image | None:
-    """The unfinished store at `path`, if this very conversion began it; else None.
+    """The unfinished or damaged store at `path`, if this very conversion began it; else None.
 
     What may not be replaced is refused here; what this package did not write, in
     :func:`hela_dask.store.create_image`.
@@ -305,8 +306,16 @@ def _continued(
     except HelaDaskError:
         return None
     begun = image.attributes.get("source", {})
-    if begun == origin and not image.complete and same_levels(image.levels, levels):
-        return image
+    if begun == origin and same_levels(image.levels, levels) and not (overwrite and image.complete):
+        damaged = damaged_slabs(image, read="changed")
+        if damaged:
+            log.warning(
+                "%s: files of %d slabs are missing or changed: they are written again",
+                *(path, len(damaged)),
+            )
+            reopen(image, damaged)
+        if damaged or not image.complete:
+            return read_image(path)
     if overwrite or not image.attributes:
         return None
     if image.complete:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from hela_dask.errors import InputError
 from hela_dask.grey_summary import LARGEST_CHUNK, chunk_bytes, not_finite
+from hela_dask.mending import mend_image
 from hela_dask.storage.inventory import missing_files
+from hela_dask.storage.manifest import damaged_slabs, has_manifest
 from hela_dask.storage.metadata import Image
 from hela_dask.storage.units import voxel_size_doubts
 from hela_dask.wording import by_axis, size_text
@@ -18,10 +20,12 @@ def check_volume(image: Image) -> None:
     Raises
     ------
     InputError
-        For masks, complex numbers, chunks that fit no memory, NaN beside values below 0, and a
-        store of which no file of the finest level is there.
+        For shards that were written and are missing or changed, masks, complex numbers, chunks
+        that fit no memory, NaN beside values below 0, and a store of which no file of the finest
+        level is there.
     """
     kind, finest = image.dtype.kind, image.levels[0]
+    _check_shards(image)
     if kind not in "iuf":
         what = "true and false, as a mask does," if kind == "b" else f"{image.dtype.name} values,"
         raise InputError(f"{image.path} holds {what} not grey values: name the image itself")
@@ -59,6 +63,11 @@ def volume_remarks(image: Image) -> tuple[str, ...]:
             f"{image.path}: {missing} of the {wanted} files of {finest.path!r}, its finest level, "
             "are not there; their voxels are read as the fill value, as the format says"
         )
+    if image.attributes and not has_manifest(image):
+        remarks.append(
+            f"{image.path} was written before stores listed their files, so that files which are "
+            "missing cannot be noticed: they are read as 0"
+        )
     share, below = not_finite(image)
     if share and not below:
         remarks.append(
@@ -66,6 +75,18 @@ def volume_remarks(image: Image) -> tuple[str, ...]:
             "frame around the image"
         )
     return tuple(remarks)
+
+
+def _check_shards(image: Image) -> None:
+    """Refuse an image of this package's whose shards are missing or changed: they read as 0."""
+    damaged = [item for items in damaged_slabs(image).values() for item in items]
+    if damaged:
+        path, problem = damaged[0]
+        more = f", and {len(damaged) - 1} more" if damaged[1:] else ""
+        raise InputError(
+            f"files of {image.path} are missing or changed ({path} {problem}{more}): "
+            f"{mend_image(image)}"
+        )
 
 
 def _part(share: float) -> str:

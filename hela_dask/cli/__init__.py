@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import hela_dask
-from hela_dask.cli import explain, pipeline, plan, predict, scores, train, volumes
+from hela_dask.cli import explain, pipeline, plan, predict, scores, train, verify, volumes
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
 from hela_dask.cli.screen import ReaderGoneError, answer, complain
 from hela_dask.errors import HelaDaskError
@@ -64,6 +64,7 @@ for _command in (
     train.train,
     predict.predict,
     pipeline.report,
+    verify.verify,
     explain.explain,
     pipeline.params,
     volumes.phantom,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from hela_dask.storage.records import (
     Mismatch,
     Records,
     compare_files,
+    distrust,
     parse_records,
     record_file,
     records_to_json,
@@ -217,6 +218,31 @@ class Markers:
         marker = self.read(stage, unit)
         return marker if marker is not None and marker.fingerprint == wanted else None
 
+    def files_in(self, marker: Marker, name: str) -> Records:
+        """The files of a unit in ``run`` or ``labels``, relative to that folder."""
+        return {
+            path.removeprefix(f"{name}/"): item
+            for path, item in marker.files.items()
+            if path.startswith(f"{name}/")
+        }
+
+    def distrust(
+        self, stage: str, unit: str, roots: Mapping[str, Path], damaged: Container[Path]
+    ) -> None:
+        """Have the next run read some files of a unit, which were found to be damaged."""
+        marker = self.read(stage, unit)
+        if marker is None:
+            return
+        names = {
+            f"{name}/{path}"
+            for name, root in roots.items()
+            for path in self.files_in(marker, name)
+            if root / path in damaged
+        }
+        if names:
+            files = distrust(marker.files, names)
+            self.finish(stage, unit, marker.fingerprint, marker.result, files)
+
     def mismatches(self, marker: Marker) -> list[Mismatch]:
         """Files of a finished unit that are not as it wrote them.
 
@@ -224,11 +250,7 @@ class Markers:
         """
         found = []
         for name, root in (("run", self.folder.parent), ("labels", self.labels)):
-            files = {
-                path.removeprefix(f"{name}/"): item
-                for path, item in marker.files.items()
-                if path.startswith(f"{name}/")
-            }
+            files = self.files_in(marker, name)
             if files and root is not None:
                 found += [
                     Mismatch(str(root / path), problem)

@@ -9,14 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.storage.documents import Document, read_document
 from hela_dask.storage.files import write_json
 from hela_dask.storage.metadata import Image, slab_marks, slab_ranges
-from hela_dask.storage.records import FileRecord, Records, parse_records, records_to_json
+from hela_dask.storage.records import (
+    FileRecord,
+    Mismatch,
+    Records,
+    compare_files,
+    parse_records,
+    records_to_json,
+)
 
-__all__ = ["read_manifest", "read_slab_mark", "write_slab_mark"]
+__all__ = ["damaged_slabs", "has_manifest", "read_slab_mark", "write_slab_mark"]
 
 
 class _Mark(Document):
@@ -44,20 +52,37 @@ def read_slab_mark(path: Path) -> Records | None:
         return None
 
 
-def read_manifest(image: Image) -> Records | None:
-    """All shards of an image or label group, as they were written.
+def has_manifest(image: Image) -> bool:
+    """Whether every slab lists its shards.
+
+    If not, the store is unfinished, of another program, or was written before shards were listed.
+    """
+    marks = slab_marks(image.path, image.levels[0])
+    starts = [start for start, _ in slab_ranges(image.levels[0])]
+    return all(read_slab_mark(marks / str(start)) is not None for start in starts)
+
+
+def damaged_slabs(
+    image: Image, *, read: Literal["none", "changed"] = "none"
+) -> dict[tuple[int, int], list[Mismatch]]:
+    """Shards of an image or label group that are not as they were written, by slab.
+
+    Parameters
+    ----------
+    image : Image
+        Slabs that list no shards are passed over.
+    read : {"none", "changed"}
+        As for :func:`hela_dask.storage.records.compare_files`.
 
     Returns
     -------
-    dict of str to FileRecord or None, or None
-        By path relative to the group; None where not every slab lists its shards: the store is
-        unfinished, of another program, or was written before shards were listed.
+    dict of (first, end) to list of Mismatch
+        With paths relative to the group; empty where all is as it was written.
     """
     marks = slab_marks(image.path, image.levels[0])
-    found: Records = {}
-    for start, _ in slab_ranges(image.levels[0]):
+    found = {}
+    for start, end in slab_ranges(image.levels[0]):
         files = read_slab_mark(marks / str(start))
-        if files is None:
-            return None
-        found.update(files)
+        if files and (mismatches := compare_files(image.path, files, read=read)):
+            found[start, end] = mismatches
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
@@ -18,6 +18,7 @@ __all__ = [
     "Mismatch",
     "Records",
     "compare_files",
+    "distrust",
     "file_crc32c",
     "parse_records",
     "record_file",
@@ -121,7 +122,8 @@ def compare_files(
         As they were written.
     read : {"none", "changed"}
         ``"changed"``: a file of the right size whose time of last change is not the recorded one
-        is read and compared by its checksum. ``"none"``: it counts as right.
+        is read and compared by its checksum. ``"none"``: it counts as right, unless the recorded
+        time is 0: then the file was found to be damaged (see :func:`distrust`).
 
     Returns
     -------
@@ -145,6 +147,14 @@ def compare_files(
             if problem:
                 found.append(Mismatch(path, problem))
     return sorted(found)
+
+
+def distrust(records: Mapping[str, FileRecord | None], paths: Container[str]) -> Records:
+    """Records after some of the files were found to be damaged: whoever looks next reads them."""
+    return {
+        path: item._replace(mtime_ns=0) if item is not None and path in paths else item
+        for path, item in records.items()
+    }
 
 
 def _listed(root: Path, folders: Iterable[str]) -> Iterable[tuple[str, dict[str, os.stat_result]]]:
@@ -182,7 +192,7 @@ def _problem(path: Path, record: FileRecord | None, facts: os.stat_result | None
         return "is not a file"
     if facts.st_size != record.size:
         return f"has {facts.st_size} bytes instead of {record.size}"
-    if read == "none" or facts.st_mtime_ns == record.mtime_ns:
+    if facts.st_mtime_ns == record.mtime_ns or (read == "none" and record.mtime_ns):
         return ""
     try:
         same = file_crc32c(path) == record.crc32c

@@ -1,0 +1,47 @@
+"""The command ``verify``: every file against what was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hela_dask as hd
+from hela_dask.cli.options import AsJson, Quiet, Store, Verbose, local_path
+from hela_dask.cli.screen import answer, answer_json, log_to_stderr
+
+__all__ = ["verify"]
+
+
+def verify(
+    store: Store,
+    *,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="The folder of a run; default: the store's name with .run, if it is there.",
+            parser=local_path,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Read every file of a store and a run, and compare all with what was written.
+
+    Names each file that is missing or damaged, and the command that mends it. Exit code 1 if there
+    is any.
+
+    Example:
+
+    hela-dask verify hela.ome.zarr
+    """
+    log_to_stderr(quiet=quiet, verbose=verbose)
+    found = hd.verify(store, run, progress=not quiet)
+    if as_json:
+        answer_json(found.to_dict())
+    elif not quiet or not found.ok:
+        answer(repr(found))
+    return 0 if found.ok else 1
