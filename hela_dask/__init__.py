@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from hela_dask.regions import Region, cell_regions
     from hela_dask.report import write_report
     from hela_dask.run import RunResult, run
+    from hela_dask.running.opening import open_run
     from hela_dask.segment import segment_cell
     from hela_dask.unet.lazily import classify
     from hela_dask.unet.training import train
@@ -97,6 +98,7 @@ __all__ = [
     "grey_levels",
     "link_cells",
     "make_phantom",
+    "open_run",
     "open_volume",
     "plan",
     "predict",
@@ -141,6 +143,7 @@ _NAMES_OF_MODULE = {
     "regions": ["Region", "cell_regions"],
     "report": ["write_report"],
     "run": ["RunResult", "run"],
+    "running.opening": ["open_run"],
     "segment": ["segment_cell"],
     "unet.lazily": ["classify"],
     "unet.training": ["train"],

@@ -198,6 +198,7 @@ workers, memory, overwrite
         corrections=corrections,
         labels=labels,
         overwrite=overwrite,
+        asking=False,
     )
     needs = setup.needs()
     check_memory(needs, where.memory)  # as a run does, before it knows the windows

@@ -17,9 +17,9 @@ from hela_dask.planning.needs import Need, predict_need
 from hela_dask.running.code import stage_code
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import LevelsJob, find_levels
+from hela_dask.running.folders import run_folder
 from hela_dask.running.lock import Lock, hold, hold_labels
 from hela_dask.running.markers import Markers, fingerprint, fingerprint_files
-from hela_dask.running.prepare import run_folder
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
 from hela_dask.running.stages import load, measured

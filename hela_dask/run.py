@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -20,16 +19,15 @@ from hela_dask.regions import check_regions_folder
 from hela_dask.regions import save_regions as write_regions
 from hela_dask.running.finding import Found
 from hela_dask.running.finish import finish_run
-from hela_dask.running.lock import hold, hold_labels
+from hela_dask.running.folders import check_apart
+from hela_dask.running.holding import held_job
 from hela_dask.running.pipeline import Pipeline
 from hela_dask.running.prepare import Setup, prepare
 from hela_dask.running.progress import RunProgress
-from hela_dask.running.provenance import Record
+from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.session import Session
-from hela_dask.running.stages import Job
 from hela_dask.running.tables import select_cells
-from hela_dask.storage.files import storage_errors
 from hela_dask.volume import open_volume, voxel_size
 
 if TYPE_CHECKING:
@@ -58,6 +56,7 @@ def run(
     workers: int | None = None,
     memory: str | int | None = None,
     overwrite: bool = False,
+    recompute: bool = False,
     progress: bool = True,
 ) -> RunResult:
     """Segment every cell of a volume: labels into the store, a table and a report beside it.
@@ -102,8 +101,10 @@ def run(
     workers, memory
         Number of workers, and the memory of each, such as ``"4GiB"``.
     overwrite : bool
-        Labels, or a run folder, of another run may be replaced. What this run has finished is
-        not computed again; remove the run folder for that.
+        The result of another method, of other parameters, or of another run may be replaced.
+        What is finished and does not depend on the change is not computed again.
+    recompute : bool
+        Compute everything again, whatever is finished.
     progress : bool
         Show on stderr, if that is a terminal, what goes on. The log says it in any case.
 
@@ -138,8 +139,9 @@ def run(
         labels=labels,
         truth=truth,
         overwrite=overwrite,
+        recompute=recompute,
     )
-    result: RunResult = _within(setup, client, where, progress, _segment_all, labels=True)
+    result: RunResult = _within(setup, client, where, progress, _segment_all)
     return result
 
 
@@ -182,6 +184,7 @@ def detect(
     where = read_cluster(cluster, workers=workers, memory=memory)
     setup = prepare(store, out, parameters=parameters, overwrite=overwrite, segmenting=False)
     if save_regions is not None:
+        check_apart(setup.image.path, {"--save-regions": Path(save_regions)})
         check_regions_folder(Path(save_regions))
 
     def find(pipeline: Pipeline, record: Record) -> pd.DataFrame:
@@ -191,10 +194,11 @@ def detect(
             write_regions(open_volume(setup.image.path), found.regions, Path(save_regions))
         statuses = found.cells["status"].value_counts().to_dict()
         facts = {"statuses": statuses, "grey_levels": asdict(pipeline.job.levels)}
-        record.finish("detected", 0, {**facts, "timings": pipeline.progress.timings})
+        if read_run(setup.run).get("state") != "finished" or setup.replaced:
+            record.finish("detected", 0, {**facts, "timings": pipeline.progress.timings})
         return found.cells
 
-    table: pd.DataFrame = _within(setup, client, where, progress, find, labels=False)
+    table: pd.DataFrame = _within(setup, client, where, progress, find)
     return table
 
 
@@ -204,8 +208,6 @@ def _within(
     where: Cluster,
     progress: bool,
     work: Any,
-    *,
-    labels: bool,
 ) -> Any:
     """Hold the run folder, its labels, the display and the cluster around the work."""
     with RunProgress(progress) as display:
@@ -220,27 +222,14 @@ def _within(
             progress=display,
             begin=record.begin,
         )
-        with contextlib.ExitStack() as locks:
-            with storage_errors(setup.run):
-                if not setup.run.exists():
-                    setup.run.mkdir(parents=True)
-                    locks.callback(_remove_empty, setup.run)
-            lock = locks.enter_context(hold(setup.run))
-            job = Job(
-                setup.image.path.absolute(),
-                setup.run.absolute(),
-                setup.labels.absolute(),
-                lock,
-                setup.method,
-                setup.parameters,
-                labels_lock=locks.enter_context(hold_labels(setup.owner, by=str(setup.run)))
-                if labels
-                else None,
-            )
+        with held_job(setup) as job:
             pipeline = Pipeline(setup, job, session, display)
             for remark in setup.remarks:
                 pipeline.warn(remark)
-            record.guard = lock.check
+            if setup.replaced:
+                display.say(f"{setup.run}: {setup.replaced} is replaced")
+            record.guard = job.lock.check
+            record.facts["id"] = job.id
             try:
                 with session:
                     return work(pipeline, record)
@@ -250,12 +239,6 @@ def _within(
             except BaseException as error:
                 record.stop("failed", 1, f"{type(error).__name__}: {error}")
                 raise
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder that nothing was written into."""
-    with contextlib.suppress(OSError):
-        folder.rmdir()
 
 
 def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:

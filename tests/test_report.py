@@ -24,6 +24,7 @@ from hela_dask.report.reading import open_view
 from hela_dask.storage.label_groups import create_labels
 
 SHAPE, SIZE = (6, 300, 320), (250.0, 40.0, 40.0)
+ID = "0123456789abcdef" * 2
 VOID = {"meta", "img", "br"}
 
 
@@ -73,7 +74,16 @@ def make_run(folder: Path) -> Path:
     grey = np.random.default_rng(0).integers(90, 110, SHAPE).astype(np.uint8) + 40 * (cells == 0)
     images: list[tuple[Any, np.ndarray, Any]] = [(image, grey.astype(np.uint8), "mean")]
     for name, labels in (("nuclei", nuclei), ("cells", cells)):
-        group = create_labels(image.path, name, SHAPE, np.uint32, SIZE, source_image=image.path)
+        group = create_labels(
+            image.path,
+            name,
+            SHAPE,
+            np.uint32,
+            SIZE,
+            source_image=image.path,
+            run=folder / "a.run",
+            run_id=ID,
+        )
         images.append((group, labels, "nearest"))
     for group, data, how in images:
         for z0, z1 in store.slabs(group):
@@ -105,6 +115,7 @@ def make_run(folder: Path) -> Path:
     store.write_table(run / "cells", table)
     store.write_table(run / "detections", detections)
     facts = {
+        "id": ID,
         "store": str(image.path),
         "image": {
             "shape": SHAPE,
@@ -119,9 +130,10 @@ def make_run(folder: Path) -> Path:
         "started": "2026-01-02T03:04:05+00:00",
         "timings": {"detect": 2.0, "segment": 130.5},
         "warnings": ["cell 9 failed <&>"],
-        "versions": {"numpy": "2.0"},
+        "versions": {"hela_dask": "0.1.0", "numpy": "2.0"},
     }
     store.write_json(run / "run.json", facts)
+    store.write_text(run / "run.id", f"hela_dask run {ID}\n")
     return run
 
 
@@ -295,7 +307,7 @@ def test_what_is_missing_is_left_out(missing: str, images: int, run: Path, few: 
     if missing == "labels":
         facts["labels"] = {}
     if missing == "store":
-        facts["store"] = str(run / "gone.ome.zarr")
+        facts["store"], facts["labels"] = str(run / "gone.ome.zarr"), {}
     store.write_json(run / "run.json", {} if missing == "all" else facts)
     page = read(run)
     assert ("No cell was found" in page.text) == (missing in {"cells", "all"})

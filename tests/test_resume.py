@@ -18,7 +18,7 @@ OTHERS = {"region": {"width": 21000.0}}
 
 
 def go(scene: Path, here: Any, **more: Any) -> RunResult:
-    return run(scene, client=here, progress=False, **more)
+    return run(scene, client=here, progress=False, **{"overwrite": True, **more})
 
 
 def check_labels(result: RunResult, expected: np.ndarray[Any, Any]) -> None:
@@ -82,7 +82,8 @@ def test_slabs_that_others_wrote_without_a_marker_are_made_again(
 
 def test_tables_and_record_are_of_the_last_run(scene: Path, here: Any, calls: Any) -> None:
     first = go(scene, here)
-    detect(scene, client=here, parameters={"link": {"shortest_chain": 1e9}}, progress=False)
+    knobs = {"link": {"shortest_chain": 1e9}}
+    detect(scene, client=here, parameters=knobs, progress=False, overwrite=True)
     again = go(scene, here)
     pd.testing.assert_frame_equal(first.cells, again.cells)
     table = pd.read_parquet(again.path / "cells.parquet")

@@ -92,8 +92,9 @@ def test_what_a_run_writes(scene: Path, here: Any, monkeypatch: pytest.MonkeyPat
         assert [item["label-value"] for item in label["properties"]] == [1, 2, 3, 4]
         assert all(item["envelope_volume"] > 0 for item in label["properties"])
         assert len(label["colors"]) == 4 and label["source"] == {"image": "../../"}
-        assert group["hela_dask"]["run"] == str(result.path)
-        assert group["hela_dask"]["run_json"] == str(result.path / "run.json")
+        noted = group["hela_dask"]
+        assert (noted["run"], noted["run_id"]) == ("../../../balls.run", facts["id"])
+        assert (result.label_paths[name] / noted["run_json"]).samefile(result.path / "run.json")
     assert read_image(scene).labels == ("background", "nuclei", "cells", "envelope")
 
 
@@ -116,14 +117,14 @@ def test_other_parameters_redo_what_depends_on_them_and_nothing_else(
     decided = first.path / "decided" / "background"
     background = times(decided)
     counted = calls["background"]
-    again = go(scene, here, parameters={"region": {"width": 21000.0}})
+    again = go(scene, here, parameters={"region": {"width": 21000.0}}, overwrite=True)
     assert again.path == first.path and times(decided) == background
     # The window of the cut cell is as large as the cell asks for, whatever the usual one's size.
     cut = first.cells["status"] == "cut_by_volume"
     assert calls["background"] == counted
     assert sorted(calls["segment"][4:]) == sorted(first.cells["label"][~cut])
     calls["segment"].clear()
-    go(scene, here, parameters={"background": {"blur": 31.0}})
+    go(scene, here, parameters={"background": {"blur": 31.0}}, overwrite=True)
     assert calls["background"] > counted and len(calls["segment"]) == 4
 
 
@@ -298,9 +299,11 @@ def test_detect_alone(scene: Path, here: Any, calls: dict[str, Any], tmp_path: P
 def test_a_folder_for_regions_is_looked_at_before_the_work(
     scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path
 ) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+    folder = tmp_path / "regions"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
     with pytest.raises(ExistsError, match="did not write"):
-        detect(scene, client=here, save_regions=tmp_path, progress=False)
+        detect(scene, client=here, save_regions=folder, progress=False)
     assert calls["background"] == 0 and not (tmp_path / "balls.run").exists()
 
 

@@ -130,7 +130,10 @@ LabelStore = Annotated[
     ),
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace what is there, whoever made it.")
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace what an earlier call of hela-dask left there, if it differs."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]

@@ -58,6 +58,9 @@ def run(
     workers: Workers = None,
     memory: Memory = None,
     overwrite: Overwrite = False,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Compute everything again, whatever is finished.")
+    ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
@@ -87,6 +90,7 @@ def run(
         workers=workers,
         memory=memory,
         overwrite=overwrite,
+        recompute=recompute,
         progress=not quiet,
     )
     if not quiet:

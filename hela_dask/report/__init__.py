@@ -33,13 +33,14 @@ def write_report(run_folder: str | Path) -> Path:
     MissingInputError
         When there is no run folder or no ``run.json`` in it.
     InputError
-        When ``run.json`` or a table is damaged.
+        When ``run.json`` or a table is damaged, or the labels are another run's by now.
 
     Examples
     --------
     >>> write_report("hela.run")  # doctest: +SKIP
     """
     folder = read_folder(run_folder)
+    folder.check_labels()
     pictures, notes = draw_pictures(folder)
     path = folder.path / "report.html"
     write_text(path, render(folder, pictures, notes))

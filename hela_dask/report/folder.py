@@ -9,13 +9,14 @@ Keys of ``run.json`` that the report shows: ``store``, ``image`` (``shape``, ``v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hela_dask.errors import MissingInputError
+from hela_dask.errors import InputError, MissingInputError
+from hela_dask.running.identity import RunPlaces, find_places, is_run_folder, read_id
 from hela_dask.running.run_files import (
     RunDocument,
     ScoresDocument,
@@ -37,10 +38,13 @@ class RunFolder:
     path : Path
     facts : dict
         ``run.json``.
+        Its store and its labels have their absolute places of now.
     cells, detections : pandas.DataFrame
         Empty where there are none.
     scores : dict
         ``scores.json``, empty where there is none.
+    places : RunPlaces
+        Where image and labels are.
     """
 
     path: Path
@@ -48,17 +52,34 @@ class RunFolder:
     cells: pd.DataFrame
     detections: pd.DataFrame
     scores: dict[str, Any]
+    places: RunPlaces = field(default_factory=lambda: RunPlaces(None, {}))
 
     @property
     def store(self) -> Path | None:
-        """The image, if it is where it was."""
-        path = self.facts.get("store")
-        return Path(path) if path and Path(path).exists() else None
+        """The image, if it is found: where it was, or moved together with the run."""
+        return self.places.store
 
     def labels(self, name: str) -> Path | None:
-        """A label group, if it is where it was."""
-        path = (self.facts.get("labels") or {}).get(name)
-        return Path(path) if path and Path(path).exists() else None
+        """A label group of this run; None where it is gone, or another run's by now."""
+        return self.places.labels.get(name)
+
+    def check_labels(self) -> None:
+        """Raise where the labels are another run's by now.
+
+        Raises
+        ------
+        InputError
+            Names the run that replaced them, and says what to do.
+        """
+        other = self.places.replaced_by
+        if other is None:
+            return
+        store = self.facts.get("store", "STORE")
+        raise InputError(
+            f"the labels of {self.path} were replaced by {other}: look at that run instead, or "
+            f"compute these again into a store of their own with hela-dask run {store} --out "
+            f"{self.path} --labels PATH and the parameters of {self.path / 'run.toml'}"
+        )
 
     def score(self, name: str) -> dict[str, Any]:
         """Scores of the class ``nucleus`` or ``cell``; empty where there are none."""
@@ -86,12 +107,28 @@ def read_folder(path: str | Path) -> RunFolder:
         raise MissingInputError(f"no run folder at {path}")
     if not (path / "run.json").is_file():
         raise MissingInputError(f"{path} is not a run folder: it holds no run.json")
+    facts = read_facts(path / "run.json", RunDocument)
+    if not is_run_folder(path):
+        raise InputError(f"{path} is not a run folder: its run.json is not one of hela_dask")
     cells = read_cells(path / "cells.parquet")
     check_statuses(cells, path / "cells.parquet")
+    places = find_places(path, facts, read_id(path))
     return RunFolder(
         path,
-        read_facts(path / "run.json", RunDocument),
+        _with_places(facts, places),
         cells,
         read_rows(path / "detections.parquet"),
         read_facts(path / "scores.json", ScoresDocument),
+        places,
     )
+
+
+def _with_places(facts: dict[str, Any], places: RunPlaces) -> dict[str, Any]:
+    """``run.json`` with the places of now."""
+    noted = facts.get("places")
+    last = noted.get("store") if isinstance(noted, dict) else None
+    return {
+        **facts,
+        "store": str(places.store or last or facts.get("store", "")),
+        "labels": {name: str(path) for name, path in places.labels.items()},
+    }

@@ -13,10 +13,12 @@ import pandas as pd
 import hela_dask
 from hela_dask import store
 from hela_dask.assemble import label_colors, label_properties
+from hela_dask.errors import HelaDaskError, StorageError
 from hela_dask.kernels.owned import INSTANCES
 from hela_dask.running.damaged import forget_damaged
 from hela_dask.running.dispatch import Unit
 from hela_dask.running.finding import Found
+from hela_dask.running.identity import label_notes
 from hela_dask.running.markers import fingerprint, fingerprint_files
 from hela_dask.running.pipeline import Pipeline
 from hela_dask.running.provenance import Record, read_run
@@ -24,6 +26,8 @@ from hela_dask.running.result import RunResult
 from hela_dask.running.scoring import Truth, score_run
 from hela_dask.running.tables import add_measurements, add_quality, add_segments
 from hela_dask.statuses import FAILED
+from hela_dask.storage.documents import read_json
+from hela_dask.storage.groups import note
 
 __all__ = ["finish_run"]
 
@@ -73,6 +77,11 @@ def finish_run(
     RunResult
     """
     setup, job = pipeline.setup, pipeline.job
+    if fingerprint_files(setup.image.path, skip=["labels"]) != setup.source:
+        raise StorageError(
+            f"{setup.image.path} was changed while the run was going on, so its labels are of no "
+            "one image: start the same command again"
+        )
     segmented = add_segments(found.cells, rows, chosen)
     judged = add_quality(segmented, rows, setup.parameters.quality)
     cells = add_measurements(judged, measured)
@@ -81,14 +90,16 @@ def finish_run(
         pipeline.warn(f"cell {cell.label} failed: {cell.reason}")
     exit_code = 3 if failed.any() else 0
     pipeline.warn_of_versions()
+    truth = _kept_truth(pipeline, labels) if setup.truth is None else _truth_facts(setup.truth)
     of = fingerprint(
         hela_dask.__version__,
         setup.method,
         setup.parameters,
         labels,
         cells.to_dict("list"),
-        _truth_facts(setup.truth),
+        truth,
         pipeline.warnings,
+        [record.facts[name] for name in ("id", "store", "places", "labels")],
     )
     unit = Unit("report", "all", of)
     forget_damaged(
@@ -99,11 +110,11 @@ def finish_run(
     if done is None or pipeline.session.started:
         job.may_label()
         store.write_table(setup.run / "cells", cells)
-        _describe_labels(pipeline, cells)
-        scores = _score(pipeline)
+        _describe_labels(pipeline, cells, labels)
+        scores = _score(pipeline, labels, truth)
         pipeline.progress.stage("report", 1)
         record.facts.update(
-            labels={name: str(path.absolute()) for name, path in pipeline.label_paths.items()},
+            result=labels,
             grey_levels=asdict(job.levels),
             timings=dict(pipeline.progress.timings),
             statuses=cells["status"].value_counts().to_dict(),
@@ -149,29 +160,60 @@ def _truth_facts(truth: Truth | None) -> list[Any]:
     return facts
 
 
-def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame) -> None:
+def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame, result: str) -> None:
     """Colours and one row of properties a cell, for napari and other viewers."""
     labelled = cells[cells["cell_volume"].notna() | cells["nucleus_volume"].notna()]
-    run = pipeline.setup.run.absolute()
-    for name in INSTANCES:
-        pipeline.job.may_label()
+    job, run = pipeline.job, pipeline.setup.run
+    for name, path in pipeline.label_paths.items():
+        job.may_label()
+        notes = label_notes(run, job.id, path, result)
+        if name not in INSTANCES:
+            note(path, notes)
+            continue
         store.write_label_metadata(
-            pipeline.label_paths[name],
+            path,
             colors=label_colors(labelled["label"].tolist()),
             properties=label_properties(labelled, _SHOWN),
-            extra={"run_json": (run / "run.json").as_posix()},
+            extra=notes,
         )
 
 
-def _score(pipeline: Pipeline) -> dict[str, Any]:
-    setup = pipeline.setup
+def _kept_truth(pipeline: Pipeline, labels: str) -> list[Any]:
+    """What the scores of an earlier call were taken with, where they are of these labels."""
+    kept = pipeline.job.markers.result("scores", "all", labels)
+    if kept is None or not _read_scores(pipeline.setup.run / "scores.json"):
+        return []
+    return list(kept.get("truth", ()))
+
+
+def _read_scores(path: Path) -> dict[str, Any]:
+    """Scores of an earlier call; empty where there are none that can be read."""
+    try:
+        found = read_json(path)
+    except HelaDaskError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _score(pipeline: Pipeline, labels: str, truth: list[Any]) -> dict[str, Any]:
+    """Scores against the truth that is given, or those of an earlier call on the same labels."""
+    setup, markers = pipeline.setup, pipeline.job.markers
     path = setup.run / "scores.json"
+    if setup.truth is None and truth:
+        return _read_scores(path)
+    markers.forget("scores")
     if setup.truth is None:
-        path.unlink(missing_ok=True)
+        if path.is_file():
+            pipeline.progress.warn(
+                "the scores of an earlier call are of other labels, so they are removed: give "
+                "--truth again"
+            )
+            path.unlink()
         return {}
     pipeline.progress.stage("score", 1)
     scores = score_run(setup.truth, pipeline.label_paths)
     store.write_json(path, scores)
+    markers.finish("scores", "all", labels, {"truth": truth}, markers.record(path))
     pipeline.progress.advance()
     pipeline.progress.end_stage()
     return scores

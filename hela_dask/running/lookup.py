@@ -15,12 +15,13 @@ from hela_dask.greys import GreyLevels
 from hela_dask.parameters import Parameters
 from hela_dask.regions import Region
 from hela_dask.report.folder import RunFolder, read_folder
+from hela_dask.running.folders import run_folder
 from hela_dask.running.keys import method_groups
 from hela_dask.running.markers import fingerprint_files
-from hela_dask.running.prepare import made_by, run_folder
 from hela_dask.running.stages import resin_path
 from hela_dask.running.tables import select_cells
 from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED, FAILED, NOT_SELECTED
+from hela_dask.storage.places import same_place
 from hela_dask.storage.scratch import read_mask
 from hela_dask.volume import open_volume, read_image, working_factors, working_volume
 
@@ -91,11 +92,10 @@ class FinishedCell:
         MissingInputError
             When it is gone, or another run has replaced it.
         """
+        self.folder.check_labels()
         path = self.folder.labels(name)
-        if path is None or not made_by(path, self.run):
-            raise MissingInputError(
-                f"the labels {name!r} of {self.run} are gone or another run's by now: {self._again}"
-            )
+        if path is None:
+            raise MissingInputError(f"the labels {name!r} of {self.run} are gone: {self._again}")
         labels, working = open_volume(path, self.resolution), self.working()
         # Pyramids end where planes are small; further down they go on by every second pixel.
         y, x = working_factors(labels, working)
@@ -131,13 +131,14 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
             "first, or name the folder of its run with --run"
         )
     facts = folder.facts
-    if facts.get("store") != str(image.path.absolute()):
-        raise InputError(
-            f"{path} is the run of {facts.get('store')}, not of {image.path}: name another --run"
-        )
     again = f"start hela-dask run {image.path} again"
     if facts.get("fingerprint") != fingerprint_files(image.path, skip=["labels"]):
+        if folder.store is not None and not same_place(folder.store, image.path):
+            raise InputError(
+                f"{path} is the run of {folder.store}, not of {image.path}: name another --run"
+            )
         raise InputError(f"{image.path} has changed since the run {path}: {again}")
+    folder.check_labels()
     try:
         method = str(facts["method"])
         # Of the other groups of parameters nothing depends on here.

@@ -30,9 +30,10 @@ from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.damaged import forget_damaged, is_scratch
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import Found, LevelsJob, find_detections, find_levels
+from hela_dask.running.identity import owns_labels
 from hela_dask.running.keys import Keys
 from hela_dask.running.markers import fingerprint
-from hela_dask.running.prepare import Setup, made_by
+from hela_dask.running.prepare import Setup
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
 from hela_dask.running.stages import Job, background_task, failed_row, segment_task, slab_task
@@ -173,7 +174,7 @@ class Pipeline:
         self.job.may_label()
         level = self.setup.image.levels[0]
         target = self.setup.labels / name
-        mine = target.exists() and made_by(target, self.setup.run)
+        mine = target.exists() and owns_labels(self.setup.run, self.job.id, target)
         return store.create_labels(
             self.setup.owner,
             name,
@@ -183,6 +184,7 @@ class Pipeline:
             translation=level.translation,
             source_image=self.setup.image.path,
             run=self.setup.run,
+            run_id=self.job.id,
             overwrite=self.setup.overwrite and not mine,
         )
 

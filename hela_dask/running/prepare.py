@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,30 +12,41 @@ import pandas as pd
 
 from hela_dask.assemble import check_labels
 from hela_dask.errors import (
-    ExistsError,
-    HelaDaskError,
     InputError,
     ParameterError,
-    StorageError,
 )
-from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
+from hela_dask.kernels.owned import LABEL_DTYPE
 from hela_dask.methods import DEFAULT_METHOD, find_network, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.planning.needs import Need, memory_needs
 from hela_dask.running.centres import read_centres, read_corrections
+from hela_dask.running.folders import (
+    check_apart,
+    check_folder,
+    check_labels_place,
+    check_owner,
+    label_owner,
+    run_folder,
+)
+from hela_dask.running.identity import is_run_folder
 from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.provenance import read_run
+from hela_dask.running.replacing import (
+    ask_to_replace,
+    command,
+    differences,
+    free_names,
+    said,
+)
 from hela_dask.running.scoring import Truth, find_truth
 from hela_dask.storage.groups import label_levels
-from hela_dask.storage.label_groups import holds_no_labels
-from hela_dask.storage.metadata import Image, local_path, read_image
+from hela_dask.storage.metadata import Image, read_image
 from hela_dask.suitability import check_volume, volume_remarks
 from hela_dask.unet.card import Card
 from hela_dask.volume import working_level
 
-__all__ = ["LABELS", "Box", "Setup", "prepare", "run_folder"]
+__all__ = ["Box", "Setup", "prepare"]
 
-LABELS = ("background", *INSTANCES)
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
 
@@ -76,6 +86,12 @@ class Setup:
         Fingerprint of the network that the method uses; empty where it uses none.
     remarks : tuple of str
         What a user should know before all.
+    segmenting : bool
+        False where cells are only found.
+    recompute : bool
+        What is finished is computed again.
+    replaced : str
+        The result of an earlier call that this one replaces, in words; empty for none.
     """
 
     image: Image
@@ -93,6 +109,9 @@ class Setup:
     source: str
     network: str = ""
     remarks: tuple[str, ...] = ()
+    segmenting: bool = True
+    recompute: bool = False
+    replaced: str = ""
 
     @property
     def labels(self) -> Path:
@@ -119,9 +138,14 @@ def prepare(
     labels: str | Path | None = None,
     truth: str | Path | None = None,
     overwrite: bool = False,
+    recompute: bool = False,
     segmenting: bool = True,
+    asking: bool = True,
 ) -> Setup:
     """Check all that a user can get wrong; parameters as in :func:`hela_dask.run`.
+
+    With ``segmenting=False`` only cells are found; with ``asking=False`` nothing is written, so
+    that results which a run would replace are no reason to refuse.
 
     Raises
     ------
@@ -136,16 +160,17 @@ def prepare(
     knobs = _with_model(_parameters(parameters), method, model)
     network = find_network(method, knobs) if segmenting else None
     folder = run_folder(image.path, out)
-    _check_folder(folder, image.path, overwrite)
-    owner = image.path if labels is None else local_path(labels)
-    _check_places(image.path, folder, None if labels is None else owner)
-    if segmenting:
-        _check_owner(image, owner, labels is not None, folder, overwrite)
+    owner, separate = label_owner(image.path, labels)
+    check_apart(image.path, {"--out": folder, "--labels": owner if separate else None})
+    source = fingerprint_files(image.path, skip=["labels"])
+    check_folder(folder, image.path, source, overwrite)
+    if separate:
+        check_labels_place(folder, owner)
     found = None if centres is None else read_centres(centres, image)
     if found is not None:
         check_labels(found["label"].tolist())
     changes = None if corrections is None else read_corrections(corrections, image)
-    return Setup(
+    setup = Setup(
         image=image,
         run=folder,
         owner=owner,
@@ -158,13 +183,59 @@ def prepare(
         corrections_path=_table_name(corrections),
         truth=None if truth is None else find_truth(truth, image.levels[0].shape),
         overwrite=overwrite,
-        source=fingerprint_files(image.path, skip=["labels"]),
+        source=source,
         network="" if network is None else network[2],
         remarks=(
             *volume_remarks(image),
             *(() if network is None else _remarks(network[1], image, knobs)),
         ),
+        segmenting=segmenting,
+        recompute=recompute,
     )
+    given = {
+        "--method": None if method == DEFAULT_METHOD else method,
+        "--model": model,
+        "--centres": None if isinstance(centres, pd.DataFrame) else centres,
+        "--corrections": None if isinstance(corrections, pd.DataFrame) else corrections,
+    }
+    if isinstance(parameters, str | Path):
+        given["--params"] = parameters
+    replaced = _replaced(setup, given, asking=asking)
+    if segmenting:
+        check_owner(image, owner, separate, folder, overwrite or not asking)
+    return replace(setup, replaced=replaced)
+
+
+def _replaced(setup: Setup, given: Mapping[str, Any], *, asking: bool) -> str:
+    """What this call replaces of an earlier one's result, once that was asked for."""
+    facts = read_run(setup.run) if is_run_folder(setup.run) else {}
+    if facts.get("state") != "finished" and not _has_cells(setup.run):
+        return ""
+    found = differences(
+        facts,
+        method=setup.method,
+        parameters=setup.parameters,
+        network=setup.network,
+        centres=setup.centres,
+        segmenting=setup.segmenting,
+    )
+    if not found:
+        return ""
+    if asking and not setup.overwrite:
+        names = free_names(setup.image.path, setup.run, setup.method)
+        if not setup.segmenting:
+            both = f"--out {names[0]}"
+        elif "--params" in given or setup.parameters == Parameters():
+            both = command(setup.image.path, given, *names)
+        else:  # from Python, with parameters that are in no file
+            both = f'out="{names[0]}", labels="{names[1]}"'
+        ask_to_replace(setup.run, facts, found, both)
+    return f"the {facts.get('state', 'unfinished')} result of {said(found, 0)}"
+
+
+def _has_cells(run: Path) -> bool:
+    """Whether cells were segmented, which take the longest."""
+    return any(any((run / "done").glob(f"{stage}-*.json")) for stage in ("segment", "assemble"))
 
 
 def _remarks(card: Card, image: Image, knobs: Parameters) -> tuple[str, ...]:
@@ -178,17 +249,6 @@ def _table_name(given: str | Path | pd.DataFrame | None) -> str:
     if isinstance(given, str | Path):
         return str(given)
     return "" if given is None else "the table of corrections"
-
-
-def run_folder(store: Path, out: str | Path | None, suffix: str = "run") -> Path:
-    """The run folder: as asked for, or the store's name with ``.run``, beside it."""
-    if out is not None:
-        return local_path(out)
-    store = store.absolute()
-    name = store.name
-    for ending in (".ome.zarr", ".zarr"):
-        name = name.removesuffix(ending)
-    return store.with_name(f"{name}.{suffix}")
 
 
 def _parameters(given: Parameters | Mapping[str, Any] | str | Path | None) -> Parameters:
@@ -212,72 +272,6 @@ def _with_model(knobs: Parameters, method: str, model: str | Path | None) -> Par
     if folder:
         folder = str(Path(folder).absolute())
     return replace(knobs, **{method: replace(own, model=folder)})
-
-
-def _check_folder(folder: Path, store: Path, overwrite: bool) -> None:
-    """A run folder is new, empty, or this volume's; anything else is not written into."""
-    if folder.is_symlink() and not folder.exists():
-        raise ExistsError(f"{folder} is a link to nowhere: choose another --out")
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise ExistsError(f"{folder} is a file, not a run folder: choose another --out")
-    if (folder / "zarr.json").exists() or (folder / ".zattrs").exists():
-        raise ExistsError(f"{folder} is an OME-Zarr, not a run folder: choose another --out")
-    names = {path.name for path in folder.iterdir()}
-    known = names & {"run.json", "run.toml", "done", "lock"}
-    if names and not known and not overwrite:
-        raise ExistsError(f"{folder} exists and is not a run folder: choose another --out")
-    made_for = read_run(folder).get("store")
-    if made_for and made_for != str(store.absolute()) and not overwrite:
-        raise ExistsError(
-            f"{folder} is the run of {made_for}: choose another --out, or reuse it with --overwrite"
-        )
-
-
-def _check_places(store: Path, folder: Path, labels: Path | None) -> None:
-    """What a run writes lies outside the volume, whose files are its fingerprint."""
-    for option, path in (("--out", folder), ("--labels", labels)):
-        if path is not None and store.absolute() in path.absolute().parents:
-            raise ParameterError(f"{option} {path} lies inside the volume {store}: choose another")
-    if labels is not None and labels.absolute() == folder.absolute():
-        raise ParameterError(f"{labels} cannot be both the run folder and --labels")
-
-
-def _check_owner(image: Image, owner: Path, separate: bool, folder: Path, overwrite: bool) -> None:
-    """Labels have an owner: rule 6."""
-    advice = "write the labels to a store of their own with --labels PATH"
-    if not separate:
-        if image.version != "0.5" or image.zarr_format != 3:
-            raise StorageError(f"{owner} is OME-Zarr {image.version}, which is only read: {advice}")
-        if not os.access(owner, os.W_OK):
-            raise StorageError(f"{owner} cannot be written to: {advice}")
-    elif owner.exists():
-        if not owner.is_dir() or not ((owner / "zarr.json").exists() or holds_no_labels(owner)):
-            raise ExistsError(f"{owner} exists and is not an OME-Zarr: choose another --labels")
-        if not os.access(owner, os.W_OK):
-            raise StorageError(f"{owner} cannot be written to: choose another --labels")
-    for name in LABELS:
-        target = owner / "labels" / name
-        if target.exists() and not overwrite and not made_by(target, folder):
-            maker = maker_of(target)
-            raise ExistsError(
-                f"{target} exists, made by {maker or 'something else'}: replace it with "
-                "--overwrite, or write the labels elsewhere with --labels PATH"
-            )
-
-
-def maker_of(target: Path) -> str | None:
-    """The run folder that made a label group, if it says so."""
-    try:
-        return read_image(target).attributes.get("run")
-    except HelaDaskError:
-        return None
-
-
-def made_by(target: Path, folder: Path) -> bool:
-    """Whether a label group is this run's."""
-    return maker_of(target) == folder.absolute().as_posix()
 
 
 def _labels(cells: Sequence[int] | None) -> tuple[int, ...] | None:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hela_dask.errors import HelaDaskError, StorageError
+from hela_dask.kernels.owned import INSTANCES
 from hela_dask.running.markers import Markers
+from hela_dask.running.replacing import table_digest
 from hela_dask.running.run_files import RunDocument, read_facts
 from hela_dask.running.versions import versions
 from hela_dask.storage.documents import read_text
 from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import Image
+from hela_dask.storage.places import relative_path, resolved
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -89,6 +92,14 @@ def _rows(corrections: pd.DataFrame | None) -> list[dict[str, Any]] | None:
     ]
 
 
+def _replaced(setup: Setup) -> dict[str, str] | None:
+    """What this run replaced, or what an earlier call of it did."""
+    earlier = read_run(setup.run)
+    if not setup.replaced:
+        return earlier.get("replaced")
+    return {"what": setup.replaced, "finished": str(earlier.get("finished", "")), "when": now()}
+
+
 class Record:
     """``run.json``, from the first unit of work to the end.
 
@@ -112,7 +123,13 @@ class Record:
             "state": "running",
             "exit_code": None,
             "error": "",
-            "store": str(setup.image.path.absolute()),
+            "id": "",
+            "store": relative_path(setup.image.path, setup.run),
+            "places": {
+                "run": resolved(setup.run).as_posix(),
+                "store": resolved(setup.image.path).as_posix(),
+                "labels": resolved(setup.labels).as_posix(),
+            },
             "image": image_facts(setup.image),
             "fingerprint": setup.source,
             "method": setup.method,
@@ -120,10 +137,15 @@ class Record:
             "parameters": setup.parameters.to_dict(),
             "cells": None if setup.cells is None else list(setup.cells),
             "box": None if setup.box is None else [list(pair) for pair in setup.box],
-            "centres": setup.centres is not None,
+            "centres": table_digest(setup.centres) or False,
             "corrections": _rows(setup.corrections),
             "grey_levels": None,
-            "labels": {},
+            "labels": {
+                name: relative_path(setup.labels / name, setup.run)
+                for name in ((*INSTANCES, "background") if setup.segmenting else ())
+            },
+            "replaced": _replaced(setup),
+            "result": "",
             "started": now(),
             "finished": "",
             "timings": {},

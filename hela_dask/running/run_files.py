@@ -48,10 +48,27 @@ class _Dask(Document):
     dashboard: str | None = None
 
 
+class _Places(Document):
+    run: str | None = None
+    store: str | None = None
+    labels: str | None = None
+
+
+class _Replaced(Document):
+    what: str
+    finished: str | None = None
+    when: str | None = None
+
+
 class RunDocument(Document):
     """``run.json``; what a run has not reached is left out or null."""
 
+    id: str | None = None
     store: str | None = None
+    places: _Places | None = None
+    result: str | None = None
+    replaced: _Replaced | None = None
+    centres: bool | str | None = None
     image: _Image | None = None
     fingerprint: str | None = None
     method: str | None = None

@@ -82,6 +82,8 @@ class Job:
         The volume's grey levels, and which way round they are.
     labels_lock : Lock or None
         Proof that the run holds `labels`; None where it writes none.
+    id : str
+        Of the run; its labels carry it.
     """
 
     store: Path
@@ -92,6 +94,7 @@ class Job:
     parameters: Parameters = field(default_factory=Parameters)
     levels: GreyLevels = field(default_factory=GreyLevels)
     labels_lock: Lock | None = None
+    id: str = ""
 
     @property
     def markers(self) -> Markers:

@@ -20,6 +20,7 @@ from hela_dask.storage.groups import build_group, label_levels, note, ome_zarr_w
 from hela_dask.storage.level import same_levels
 from hela_dask.storage.metadata import Image, Triple, local_path, read_image
 from hela_dask.storage.nodes import read_node
+from hela_dask.storage.places import relative_path, resolved, same_place
 
 __all__ = ["LABEL_LOCK", "create_labels", "holds_no_labels", "write_label_metadata"]
 
@@ -40,6 +41,7 @@ def create_labels(
     translation: Triple = (0.0, 0.0, 0.0),
     source_image: str | Path | None = None,
     run: str | Path | None = None,
+    run_id: str = "",
     chunks: Sequence[int] | None = None,
     shards: Sequence[int] | None = None,
     overwrite: bool = False,
@@ -64,6 +66,9 @@ def create_labels(
         The run folder that makes these labels. It may have them again: existing labels of the
         same run and of the same shape, type and voxel size stay as they are, so that it can
         continue.
+    run_id : str
+        Of the run: it is the same run where this is the same, wherever it was moved. Without it,
+        the place of the run folder counts.
     overwrite : bool
         Replace labels of that name, whoever made them, by empty ones.
 
@@ -96,16 +101,16 @@ def create_labels(
             shards=shards,
         )
     target = owner / "labels" / name
-    made_by = None if run is None else Path(run).absolute().as_posix()
     if target.exists() and not overwrite:
-        kept = _labels_of(target, made_by)
+        kept = _labels_of(target, run, run_id)
         if same_levels(kept.levels, levels) and kept.dtype == np.dtype(dtype):
             return kept
     with storage_errors(target):
         group = _labels_group(owner)
         # Beside the labels: what a killed run leaves there is no part of the image.
         temporary = target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
-        notes = {"complete": False, "run": made_by}
+        way = None if run is None else relative_path(run, target)
+        notes = {"complete": False, "run": way, "run_id": run_id}
         build_group(temporary, levels, dtype, name, notes, units)
         if target.exists():
             remove_folder(target)
@@ -190,7 +195,7 @@ def _check_owner(owner: Path, source_image: str | Path | None) -> tuple[Path | N
     if source is None:
         image = _described(owner)  # None: a store of nothing but labels
         return None if image is None else owner, image
-    return owner if source.absolute() == owner.absolute() else source, _described(source)
+    return owner if same_place(source, owner) else source, _described(source)
 
 
 def _described(source: Path | None) -> Image | None:
@@ -203,17 +208,22 @@ def _described(source: Path | None) -> Image | None:
         return None
 
 
-def _labels_of(target: Path, made_by: str | None) -> Image:
-    """The labels at `target`, if it was the run `made_by` that wrote them."""
+def _labels_of(target: Path, run: str | Path | None, run_id: str) -> Image:
+    """The labels at `target`, if it was this run that wrote them."""
     try:
         found = read_image(target)
-        other = found.attributes.get("run")
     except (InputError, MissingInputError):
-        found, other = None, None
-    if found is None or made_by is None or other != made_by:
-        maker = f"made by {other}" if other else "not made by this run"
+        found = None
+    noted = {} if found is None else found.attributes
+    way, maker = noted.get("run"), noted.get("run_id")
+    place = target / way if isinstance(way, str) and way else None
+    mine = maker == run_id if maker else run is not None and place is not None
+    if mine and not maker and run is not None and place is not None:
+        mine = same_place(place, run)
+    if found is None or not mine:
+        by = f"made by {resolved(place)}" if place else "not made by this run"
         raise ExistsError(
-            f"{target} exists, {maker}: replace it with --overwrite, or write the labels "
+            f"{target} exists, {by}: replace it with --overwrite, or write the labels "
             "elsewhere with --labels PATH"
         )
     return found

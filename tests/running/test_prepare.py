@@ -68,7 +68,7 @@ def test_a_folder_that_is_no_run_is_left_alone(
     (folder / "chapter1.txt").write_text("It was a dark night")
     with pytest.raises(ExistsError, match="not a run folder"):
         go(scene, here, out=folder)
-    with pytest.raises(ExistsError, match="is an OME-Zarr"):
+    with pytest.raises(ParameterError, match="is the volume"):
         go(scene, here, out=scene)
     assert [path.name for path in folder.iterdir()] == ["chapter1.txt"]
 
@@ -153,14 +153,16 @@ def test_a_window_that_does_not_fit_is_refused_though_all_else_is_done(
     most = 600 * 2**20
     monkeypatch.setattr("hela_dask.running.session._memory", lambda client: most)
     knobs = {"region": {"width": 21000.0}}
-    assert go(scene, here, parameters=knobs).exit_code == 0
+    assert go(scene, here, parameters=knobs, overwrite=True).exit_code == 0
     monkeypatch.setattr("hela_dask.planning.needs._SEGMENT_VOXEL", {"volumetric": 5_000})
     monkeypatch.setattr("hela_dask.running.prepare.memory_needs", lambda *_: [])
     counted = len(calls["segment"])
     with pytest.raises(ResourceError, match="segmenting a window"):
-        go(scene, here, parameters={"region": {"width": 22000.0}})
+        go(scene, here, parameters={"region": {"width": 22000.0}}, overwrite=True)
     assert len(calls["segment"]) == counted
-    assert go(scene, here, parameters=knobs).exit_code == 0  # there is nothing left to segment
+    assert (
+        go(scene, here, parameters=knobs, overwrite=True).exit_code == 0
+    )  # there is nothing left to segment
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,9 @@ def test_flags_follow_the_limits_and_are_not_kept_from_an_earlier_run() -> None:
 
 def test_other_limits_need_no_new_masks(scene: Path, here: Any, calls: dict[str, Any]) -> None:
     def go(**knobs: float) -> Any:
-        return hd.run(scene, client=here, progress=False, parameters={"quality": knobs})
+        return hd.run(
+            scene, client=here, progress=False, parameters={"quality": knobs}, overwrite=True
+        )
 
     first = go()
     assert {"confidence", "doubtful_slices", *NUMBERS} <= set(first.cells)

@@ -1,0 +1,159 @@
+"""Where a run writes: folders that are new, empty or its own, outside the volume."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hela_dask.errors import ExistsError, ParameterError, StorageError
+from hela_dask.kernels.owned import INSTANCES
+from hela_dask.running.identity import (
+    check_run_folder,
+    maker_of,
+    owns_labels,
+    read_id,
+    recorded_store,
+)
+from hela_dask.running.provenance import read_run
+from hela_dask.storage.label_groups import holds_no_labels
+from hela_dask.storage.metadata import Image, local_path
+from hela_dask.storage.places import enclosing_store, is_within, resolved, same_place
+
+__all__ = [
+    "LABELS",
+    "check_apart",
+    "check_folder",
+    "check_labels_place",
+    "check_owner",
+    "label_owner",
+    "run_folder",
+]
+
+LABELS = ("background", *INSTANCES)
+_OWN = ("decided", "done", "explain", "figures")  # folders in a run folder
+
+
+def run_folder(store: Path, out: str | Path | None, suffix: str = "run") -> Path:
+    """The run folder: as asked for, or the store's name with ``.run``, beside it.
+
+    Of an image in a collection, such as ``plate.zarr/0``: ``plate.0.run``, beside the collection.
+    """
+    if out is not None:
+        return local_path(out)
+    store = store.absolute()
+    outer = enclosing_store(store)
+    if outer is not None:
+        inner = resolved(store).relative_to(outer).parts
+        return outer.with_name(".".join((_stem(outer.name), *map(_stem, inner), suffix)))
+    return store.with_name(f"{_stem(store.name)}.{suffix}")
+
+
+def _stem(name: str) -> str:
+    for ending in (".ome.zarr", ".zarr"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def label_owner(store: Path, labels: str | Path | None) -> tuple[Path, bool]:
+    """The store that gets the labels, and whether it is another one than the image."""
+    if labels is None or same_place(local_path(labels), store):
+        return store, False
+    return local_path(labels), True
+
+
+def check_apart(store: Path, places: Mapping[str, Path | None]) -> None:
+    """What is written lies neither inside nor around the volume, nor inside any other Zarr.
+
+    Parameters
+    ----------
+    store : Path
+        The volume, which is only read, but for its labels.
+    places : mapping of option to path
+        What is to be written.
+
+    Raises
+    ------
+    ParameterError
+        Names the option.
+    """
+    for option, path in places.items():
+        if path is None:
+            continue
+        if same_place(path, store):
+            raise ParameterError(f"{option} {path} is the volume itself: choose another")
+        if is_within(path, store):
+            raise ParameterError(f"{option} {path} lies inside the volume {store}: choose another")
+        if is_within(store, path):
+            raise ParameterError(f"{option} {path} holds the volume {store}: choose another")
+        outer = enclosing_store(path)
+        if outer is not None:
+            raise ParameterError(f"{option} {path} lies inside the Zarr {outer}: choose another")
+
+
+def check_folder(folder: Path, store: Path, source: str, overwrite: bool) -> None:
+    """A run folder is new, empty, or this volume's; anything else is not written into."""
+    if not check_run_folder(folder):
+        return
+    facts = read_run(folder)
+    made_for = recorded_store(folder, facts)
+    if made_for is not None and same_place(made_for, store):
+        return
+    places = facts.get("places")
+    written_at = places.get("run") if isinstance(places, dict) else None
+    moved = made_for is None or (written_at and not same_place(written_at, folder))
+    if moved and facts.get("fingerprint") == source:
+        return  # moved or copied with its volume
+    name = made_for or facts.get("store")
+    if name and not overwrite:
+        raise ExistsError(
+            f"{folder} is the run of {name}, not of {store}: choose another --out, or reuse it "
+            "with --overwrite"
+        )
+
+
+def check_owner(image: Image, owner: Path, separate: bool, folder: Path, overwrite: bool) -> None:
+    """Labels have an owner: rule 6."""
+    advice = "write the labels to a store of their own with --labels PATH"
+    if not separate:
+        if image.version != "0.5" or image.zarr_format != 3:
+            raise StorageError(f"{owner} is OME-Zarr {image.version}, which is only read: {advice}")
+        if not os.access(owner, os.W_OK):
+            raise StorageError(f"{owner} cannot be written to: {advice}")
+    elif owner.is_symlink() and not owner.exists():
+        raise ExistsError(f"{owner} is a link to nowhere: choose another --labels")
+    elif owner.exists():
+        if not owner.is_dir() or not ((owner / "zarr.json").exists() or holds_no_labels(owner)):
+            raise ExistsError(f"{owner} exists and is not an OME-Zarr: choose another --labels")
+        if not os.access(owner, os.W_OK):
+            raise StorageError(f"{owner} cannot be written to: choose another --labels")
+    run_id = read_id(folder)
+    for name in LABELS:
+        target = owner / "labels" / name
+        if not os.path.lexists(target) or owns_labels(folder, run_id, target):
+            continue
+        maker = maker_of(target)
+        if not maker.ours:
+            raise ExistsError(
+                f"{target} was made by something else than hela_dask, so it is never replaced: "
+                "write the labels elsewhere with --labels PATH"
+            )
+        if not overwrite:
+            free = folder.with_name(f"{_stem(folder.name).removesuffix('.run')}.ome.zarr")
+            elsewhere = "PATH" if free.exists() else free
+            raise ExistsError(
+                f"{target} exists, made by {maker}: replace it with --overwrite, or write the "
+                f"labels to a store of their own with --labels {elsewhere}"
+            )
+
+
+def check_labels_place(folder: Path, owner: Path) -> None:
+    """Labels in a store of their own are neither the run folder nor one of its own folders."""
+    if same_place(owner, folder):
+        raise ParameterError(f"{owner} cannot be both the run folder and --labels")
+    if is_within(folder, owner):
+        raise ParameterError(f"--labels {owner} holds the run folder {folder}: choose another")
+    if any(is_within(owner, folder / name) for name in _OWN):
+        raise ParameterError(
+            f"--labels {owner} lies where {folder} keeps its own files: choose another"
+        )

@@ -1,0 +1,313 @@
+"""Which run a folder and its labels are: by an id that both carry, wherever they were moved.
+
+A run folder has its id in ``run.id`` and in ``run.json``; each label group that the run writes has
+it among its attributes, with the way from the group to the run folder. Ways are relative where
+they can be, so that a store and its run stay together when both are moved, renamed or copied. The
+absolute places of the last writing are kept beside them.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hela_dask.errors import ExistsError, HelaDaskError
+from hela_dask.running.markers import fingerprint_files
+from hela_dask.running.provenance import read_run
+from hela_dask.storage.documents import read_text
+from hela_dask.storage.files import write_text
+from hela_dask.storage.metadata import Image, read_image
+from hela_dask.storage.places import relative_path, resolved, same_place
+
+__all__ = [
+    "ID_FILE",
+    "Maker",
+    "RunPlaces",
+    "check_run_folder",
+    "find_places",
+    "is_result",
+    "is_run_folder",
+    "label_notes",
+    "make_id",
+    "maker_of",
+    "owns_labels",
+    "read_id",
+    "recorded_store",
+]
+
+ID_FILE = "run.id"
+_ID = re.compile(r"hela_dask (run|predict) ([0-9a-f]{32})\s*")
+_HEX = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Who made a label group.
+
+    Parameters
+    ----------
+    id : str
+        Of its run; empty where the group names none.
+    run : Path or None
+        The run folder that it names, which may not be there any more.
+    ours : bool
+        Whether this package made it.
+    """
+
+    id: str = ""
+    run: Path | None = None
+    ours: bool = False
+
+    def __str__(self) -> str:
+        if self.run is not None:
+            return str(self.run)
+        return "another call of hela_dask" if self.ours else "something else than hela_dask"
+
+
+@dataclass(frozen=True)
+class RunPlaces:
+    """Where a run's image and labels are now.
+
+    Parameters
+    ----------
+    store : Path or None
+        The image; None where it is not found.
+    labels : dict of str to Path
+        The label groups that are this run's.
+    replaced_by : Maker or None
+        Who made the labels that lie where this run's were.
+    """
+
+    store: Path | None
+    labels: Mapping[str, Path]
+    replaced_by: Maker | None = None
+
+
+def read_id(folder: Path) -> str:
+    """The id of a run folder; empty where it has none."""
+    try:
+        found = _ID.fullmatch(read_text(folder / ID_FILE, 200))
+    except HelaDaskError:
+        found = None
+    if found:
+        return found[2]
+    noted = read_run(folder).get("id")
+    return noted if isinstance(noted, str) and _HEX.fullmatch(noted) else ""
+
+
+def make_id(folder: Path, *, kind: str = "run", anew: bool = False) -> str:
+    """The id of a run folder, made where there is none, or where it is to have another."""
+    found = "" if anew else read_id(folder)
+    if not found or not (folder / ID_FILE).is_file():
+        found = found or uuid.uuid4().hex
+        write_text(folder / ID_FILE, f"hela_dask {kind} {found}\n")
+    elif anew:
+        write_text(folder / ID_FILE, f"hela_dask {kind} {found}\n")
+    return found
+
+
+def is_run_folder(folder: Path, kind: str = "run") -> bool:
+    """Whether this package made a folder: by its id, or by a ``run.json`` of a run."""
+    try:
+        found = _ID.fullmatch(read_text(folder / ID_FILE, 200))
+    except HelaDaskError:
+        found = None
+    if found:
+        return found[1] == kind
+    facts = read_run(folder) if kind == "run" else {}
+    versions = facts.get("versions")
+    return (
+        isinstance(versions, dict)
+        and "hela_dask" in versions
+        and all(isinstance(facts.get(name), str) for name in ("state", "store", "method"))
+    )
+
+
+def check_run_folder(folder: Path, *, kind: str = "run", option: str = "--out") -> bool:
+    """Whether a folder holds a run; else it is new or empty, and a run may be made there.
+
+    Raises
+    ------
+    ExistsError
+        When it is, or holds, something that this package did not make.
+    """
+    if folder.is_symlink() and not folder.exists():
+        raise ExistsError(f"{folder} is a link to nowhere: choose another {option}")
+    if not folder.exists():
+        return False
+    if not folder.is_dir():
+        raise ExistsError(f"{folder} is a file, not a run folder: choose another {option}")
+    if (folder / "zarr.json").exists() or (folder / ".zattrs").exists():
+        raise ExistsError(f"{folder} is an OME-Zarr, not a run folder: choose another {option}")
+    if is_run_folder(folder, kind):
+        return True
+    others = [path.name for path in folder.iterdir() if not re.match(r"\.?lock(\.|$)", path.name)]
+    if others:
+        raise ExistsError(
+            f"{folder} is not a run folder: it holds {min(others)} and no run.json of hela_dask; "
+            f"nothing in it is replaced: choose another {option}"
+        )
+    return False
+
+
+def label_notes(run: Path, run_id: str, target: Path, result: str) -> dict[str, str]:
+    """What a label group notes of its run; `result` names the labels' content."""
+    way = relative_path(run, target)
+    return {"run_id": run_id, "run": way, "run_json": f"{way}/run.json", "result": result}
+
+
+def maker_of(target: Path) -> Maker:
+    """Who made a label group, as far as it says so."""
+    try:
+        noted = read_image(target, unknown_scale=True).attributes
+    except HelaDaskError:
+        return Maker()
+    way, run_id = noted.get("run"), noted.get("run_id")
+    run = resolved(target / way) if isinstance(way, str) and way else None
+    return Maker(run_id if isinstance(run_id, str) else "", run, bool(noted))
+
+
+def owns_labels(run: Path, run_id: str, target: Path) -> bool:
+    """Whether a label group is this run's.
+
+    A copy of a run folder has the same id. The group is the copy's only where the folder that the
+    group names is gone, is another run, or has its labels elsewhere.
+    """
+    maker = maker_of(target)
+    if not maker.id:  # of a version before ids
+        return maker.run is not None and same_place(maker.run, run)
+    if maker.id != run_id:
+        return False
+    other = maker.run
+    if other is None or same_place(other, run) or read_id(other) != run_id:
+        return True
+    return not any(same_place(path, target) for path in _recorded(other, read_run(other)))
+
+
+def is_result(run: Path, facts: Mapping[str, Any], run_id: str, target: Path) -> bool:
+    """Whether a label group holds the result that a run folder, or a copy of it, describes.
+
+    Both carry a name of the labels' content from the moment that the run is finished.
+    """
+    if not maker_of(target).id or facts.get("state") != "finished":
+        return owns_labels(run, run_id, target)
+    noted = read_image(target, unknown_scale=True).attributes
+    same = noted.get("result", "") == facts.get("result", "")
+    return noted.get("run_id") == run_id and same
+
+
+def recorded_store(folder: Path, facts: Mapping[str, Any]) -> Path | None:
+    """The image that a run says it is of, if that is there: as seen from it, else where it was."""
+    for path in _ways(folder, facts.get("store"), _noted(facts, "store")):
+        if path.exists():
+            return path
+    return None
+
+
+def find_places(folder: Path, facts: Mapping[str, Any], run_id: str) -> RunPlaces:
+    """Where image and labels of a run are now, also where they were moved together.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    facts : mapping
+        Its ``run.json``.
+    run_id : str
+        Its id.
+    """
+    labels: dict[str, Path] = {}
+    replaced = None
+    names = facts.get("labels")
+    for name in names if isinstance(names, dict) else ():
+        for path in _label_candidates(folder, facts, str(name)):
+            if is_result(folder, facts, run_id, path):
+                labels[str(name)] = path
+                break
+            replaced = replaced or maker_of(path)
+    return RunPlaces(_store(folder, facts, labels), labels, None if labels else replaced)
+
+
+def _label_candidates(folder: Path, facts: Mapping[str, Any], name: str) -> Iterator[Path]:
+    """Label groups of a name that may be a run's: where they were, then in stores beside it."""
+    own = facts.get("labels", {}).get(name)
+    noted = _noted(facts, "labels")
+    for path in _ways(folder, own, None if noted is None else f"{noted}/{name}"):
+        if path.is_dir():
+            yield path
+    for path in _stores_beside(folder):
+        if (path / "labels" / name).is_dir():
+            yield path / "labels" / name
+
+
+def _store(folder: Path, facts: Mapping[str, Any], labels: Mapping[str, Path]) -> Path | None:
+    """The image of a run."""
+    candidates = list(_ways(folder, facts.get("store"), _noted(facts, "store")))
+    for target in labels.values():
+        candidates += [target.parent.parent, *_source(target)]
+    for path in candidates:
+        if _is_like(path, facts):
+            return path
+    wanted = facts.get("fingerprint")
+    for path in _stores_beside(folder):
+        if _is_like(path, facts) and fingerprint_files(path, skip=["labels"]) == wanted:
+            return path
+    return None
+
+
+def _is_like(path: Path, facts: Mapping[str, Any]) -> bool:
+    """Whether there is an image of the shape that a run was made of."""
+    if not path.exists():
+        return False
+    known = facts.get("image")
+    try:
+        image: Image = read_image(path, unknown_scale=True)
+    except HelaDaskError:
+        return False
+    return not isinstance(known, dict) or list(image.levels[0].shape) == known.get("shape")
+
+
+def _source(target: Path) -> list[Path]:
+    """The image that a label group names as its own."""
+    from hela_dask.storage.nodes import read_node
+
+    try:
+        node = read_node(target)
+        ome = {} if node is None else node.attributes.get("ome", {})
+        way = ome["image-label"]["source"]["image"]
+    except (HelaDaskError, KeyError, TypeError, AttributeError):
+        return []
+    return [resolved(target / way)] if isinstance(way, str) else []
+
+
+def _stores_beside(folder: Path) -> list[Path]:
+    """Zarr folders in the folder that a run folder lies in."""
+    return sorted(path for path in resolved(folder).parent.glob("*.zarr") if path.is_dir())
+
+
+def _recorded(folder: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
+    """The label groups that a run says are its own, if they are there."""
+    names = facts.get("labels")
+    for name, way in names.items() if isinstance(names, dict) else ():
+        noted = _noted(facts, "labels")
+        found = _ways(folder, way, None if noted is None else f"{noted}/{name}")
+        yield from [path for path in found if path.is_dir()][:1]
+
+
+def _ways(folder: Path, way: Any, noted: str | None) -> Iterator[Path]:
+    """A place as it is seen from a run folder, then where it was when the run was written."""
+    if isinstance(way, str) and way:
+        yield resolved(folder / way)
+    if noted:
+        yield resolved(noted)
+
+
+def _noted(facts: Mapping[str, Any], name: str) -> str | None:
+    """An absolute place of the last writing."""
+    places = facts.get("places")
+    found = places.get(name) if isinstance(places, dict) else None
+    return found if isinstance(found, str) and found else None

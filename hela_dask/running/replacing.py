@@ -1,0 +1,154 @@
+"""What a call would replace of an earlier one's result: found before it starts, and asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hela_dask.errors import ExistsError
+from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.parameters import Parameters
+from hela_dask.running.keys import METHOD_GROUPS, method_groups
+from hela_dask.storage.files import plain
+
+__all__ = [
+    "Difference",
+    "ask_to_replace",
+    "command",
+    "differences",
+    "free_names",
+    "said",
+    "table_digest",
+]
+
+Difference = tuple[str, str]
+"""What the earlier call had, and what this one asks for."""
+
+_MOST = 3  # differences that are named
+
+
+def table_digest(table: pd.DataFrame | None) -> str:
+    """A short name for the values of a table; empty for none."""
+    if table is None:
+        return ""
+    return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()[:32]
+
+
+def differences(
+    facts: Mapping[str, Any],
+    *,
+    method: str,
+    parameters: Parameters,
+    network: str,
+    centres: pd.DataFrame | None,
+    segmenting: bool = True,
+) -> list[Difference]:
+    """How a result differs from what is asked for now, as far as ``run.json`` says.
+
+    Parameters
+    ----------
+    facts : mapping
+        ``run.json`` of the result.
+    method, parameters, network, centres
+        What is asked for.
+    segmenting : bool
+        False where only detection is asked for: then the method does not matter.
+    """
+    found: list[Difference] = []
+    had = facts.get("method")
+    if segmenting and isinstance(had, str) and had != method:
+        found.append((f"method {had}", method))
+    digest, given = table_digest(centres), facts.get("centres")
+    if bool(given) != bool(digest):
+        words = "cells found by detection", "cells of a table of centres"
+        found.append(words if digest else words[::-1])
+    elif isinstance(given, str) and given != digest:
+        found.append(("other centres", "those of another table"))
+    if segmenting and had == method and facts.get("network", "") != network:
+        found.append(("another network", "the one that is given now"))
+    if isinstance(facts.get("parameters"), dict):
+        found += _parameters(facts["parameters"], parameters, method if segmenting else None)
+    return found
+
+
+def _parameters(
+    had: Mapping[str, Any], wanted: Parameters, method: str | None
+) -> Iterator[Difference]:
+    """Parameters with another value, of the groups that this method reads."""
+    methods = {name for names in METHOD_GROUPS.values() for name in names}
+    used = set(method_groups(method)) if method else set()
+    defaults = plain(Parameters().to_dict())
+    for group, values in plain(wanted.to_dict()).items():
+        if group in methods and group not in used:
+            continue
+        before = had.get(group)
+        for name, value in values.items():
+            old = (before if isinstance(before, dict) else {}).get(name, defaults[group][name])
+            if old != value and name != "model":  # of a network the content counts
+                yield f"[{group}] {name} = {old}", f"{value}"
+
+
+def ask_to_replace(
+    folder: Path, facts: Mapping[str, Any], found: list[Difference], command: str
+) -> None:
+    """Raise: a result is replaced only where that is asked for.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    facts : mapping
+        Its ``run.json``.
+    found : list of (str, str)
+        From :func:`differences`.
+    command : str
+        What keeps both results.
+    """
+    done = "finished" if facts.get("state") == "finished" else "unfinished"
+    raise ExistsError(
+        f"{folder} holds the {done} result of {said(found, 0)}; this asks for {said(found, 1)}: "
+        f"keep both with {command}, or replace it with --overwrite"
+    )
+
+
+def said(found: list[Difference], side: int) -> str:
+    """The differences in words, on one side."""
+    names = [item[side] for item in found[:_MOST]]
+    more = len(found) - _MOST
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+
+
+def free_names(store: Path, folder: Path, method: str) -> tuple[Path, Path]:
+    """A run folder and a store of labels that do not exist yet, named after the method."""
+    folder = _short(folder)
+    stem = folder.name.removesuffix(".run")
+    base = stem if method == DEFAULT_METHOD else f"{stem}.{method}"
+    number = 1 if base != stem else 2
+    while True:
+        name = base if number == 1 else f"{base}.{number}"
+        run, labels = folder.with_name(f"{name}.run"), folder.with_name(f"{name}.ome.zarr")
+        if not run.exists() and not labels.exists():
+            return run, labels
+        number += 1
+
+
+def _short(path: Path) -> Path:
+    """A path as seen from the current folder, where it lies in it."""
+    try:
+        return path.absolute().relative_to(Path.cwd())
+    except (OSError, ValueError):
+        return path
+
+
+def command(store: Path, given: Mapping[str, Any], out: Path, labels: Path) -> str:
+    """The call of the command line with another run folder and another store of labels."""
+    parts = ["hela-dask", "run", str(store)]
+    for option, value in given.items():
+        if value is not None and value != "":
+            parts += [option, str(value)]
+    return shlex.join([*parts, "--out", str(out), "--labels", str(labels)])

@@ -1,0 +1,63 @@
+"""Paths as places: through links, ``..`` and file systems that do not tell cases apart."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hela_dask.errors import ParameterError
+
+__all__ = ["enclosing_store", "is_within", "relative_path", "resolved", "same_place"]
+
+_ZARR = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
+
+
+def resolved(path: str | Path) -> Path:
+    """The absolute path without links and ``..``; of what is not there yet, as far as it is.
+
+    Raises
+    ------
+    ParameterError
+        For a link that leads to itself.
+    """
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError) as error:
+        raise ParameterError(f"{path} cannot be followed: it is a link that leads to itself") from (
+            error
+        )
+
+
+def same_place(one: str | Path, other: str | Path) -> bool:
+    """Whether two paths are one file or folder, however they are spelt."""
+    first, second = resolved(one), resolved(other)
+    if first == second:
+        return True
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
+
+
+def is_within(path: str | Path, outer: str | Path) -> bool:
+    """Whether a path is `outer` or lies inside it."""
+    place = resolved(path)
+    return any(same_place(part, outer) for part in (place, *place.parents))
+
+
+def enclosing_store(path: str | Path) -> Path | None:
+    """The outermost Zarr group or array that a path lies inside; None where there is none."""
+    found = None
+    for folder in resolved(path).parents:
+        if any((folder / name).is_file() for name in _ZARR):
+            found = folder
+    return found
+
+
+def relative_path(path: str | Path, base: str | Path) -> str:
+    """A path as seen from a folder, with ``/``; the absolute one where they share no root."""
+    target = resolved(path)
+    try:
+        return Path(os.path.relpath(target, resolved(base))).as_posix()
+    except ValueError:
+        return target.as_posix()
