@@ -128,7 +128,7 @@ def test_run_hands_over_its_options_and_gives_its_exit_code(
     given = ["--out", "o", "--params", "knobs.toml", "--cells", "3,8", "--box", "0:1,0:2e3,5:6.5"]
     given += ["--labels", "l", "--truth", "t", "--cluster", "tcp://a:1", "--workers", "2"]
     given += ["--memory", "4GiB", "--centres", "c.csv", "--corrections", "k.csv"]
-    given += ["--overwrite", "--quiet", "--model", "m"]
+    given += ["--overwrite", "--recompute", "--quiet", "--model", "m"]
     assert main(["run", "s.ome.zarr", *given]) == 3
     assert fake.given == (Path("s.ome.zarr"), Path("o"))
     assert fake.named == {
@@ -145,6 +145,7 @@ def test_run_hands_over_its_options_and_gives_its_exit_code(
         "workers": 2,
         "memory": "4GiB",
         "overwrite": True,
+        "recompute": True,
         "progress": False,
     }
     assert capsys.readouterr() == ("", "")

@@ -119,10 +119,12 @@ def _run_folder() -> Path | None:
     with contextlib.suppress(Exception):
         named = _given.get("run_folder") or _given.get("run") or _given.get("out")
         if not named and (store := _given.get("store")):
-            from hela_dask.running.prepare import run_folder
+            from hela_dask.running.folders import run_folder
 
             named = run_folder(Path(store), None)
-        if named and any((Path(named) / name).exists() for name in ("run.json", "run.toml")):
+        from hela_dask.running.identity import is_run_folder
+
+        if named and is_run_folder(Path(named)):
             return Path(named)
     return None
 

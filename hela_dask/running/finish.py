@@ -204,7 +204,7 @@ def _score(pipeline: Pipeline, labels: str, truth: list[Any]) -> dict[str, Any]:
     markers.forget("scores")
     if setup.truth is None:
         if path.is_file():
-            pipeline.progress.warn(
+            pipeline.warn(
                 "the scores of an earlier call are of other labels, so they are removed: give "
                 "--truth again"
             )

@@ -81,7 +81,7 @@ def test_a_run_withholds_it_and_delivers_it_for_a_parameter(
 
     def go(withhold: float) -> hd.RunResult:
         knobs = {"quality": {"withhold": withhold}}
-        return hd.run(scene, client=here, progress=False, parameters=knobs)
+        return hd.run(scene, client=here, progress=False, parameters=knobs, overwrite=True)
 
     every = go(0.0)
     before = {name: labels.values for name, labels in every.labels.items()}
