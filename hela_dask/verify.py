@@ -17,8 +17,9 @@ from hela_dask.errors import HelaDaskError, InputError, MissingInputError, Stora
 from hela_dask.measure import combine_counts, measurements
 from hela_dask.mending import mend_image, mend_run
 from hela_dask.report.folder import read_folder
+from hela_dask.running.folders import run_folder
+from hela_dask.running.identity import owns_labels, read_id
 from hela_dask.running.markers import Markers
-from hela_dask.running.prepare import made_by, run_folder
 from hela_dask.running.progress import Count, counted
 from hela_dask.storage.files import plain
 from hela_dask.storage.manifest import has_manifest, read_slab_mark, write_slab_mark
@@ -197,7 +198,7 @@ def _look_at_group(look: _Look, image: Image, mend: str) -> None:
 
 def _look_at_labels(look: _Look, image: Image, path: Path, run: Path | None) -> None:
     """A label group of the store."""
-    mine = run is not None and made_by(path, run)
+    mine = run is not None and owns_labels(run, read_id(run), path)
     mend = mend_run(image.path, run) if mine and run is not None else _COPY
     try:
         labels = read_image(path, unknown_scale=True)
@@ -220,7 +221,9 @@ def _look_at_run(look: _Look, image: Image, run: Path) -> None:
         named = None
     labels = image.path / "labels" if named is None else named.parent
     markers = Markers(run / "done", labels)
-    replaced = (labels / "nuclei").exists() and not made_by(labels / "nuclei", run)
+    replaced = (labels / "nuclei").exists() and not owns_labels(
+        run, read_id(run), labels / "nuclei"
+    )
     if replaced:
         look.findings.append(
             Finding(
