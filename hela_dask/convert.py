@@ -243,7 +243,7 @@ def _stated_voxel_size(source: Source, size: Triple) -> Triple:
 def _translation(source: Source, voxel_size: Triple) -> Triple:
     """Where the source lies, nm: as many voxels from the origin, where their size is corrected."""
     z, y, x = (
-        start * (wanted / stated if stated else 1.0)
+        start * (wanted / stated if stated and start else 1.0)
         for start, wanted, stated in zip(source.translation, voxel_size, source.sizes, strict=True)
     )
     return z, y, x

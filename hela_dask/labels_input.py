@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from hela_dask.class_maps import named_values
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.sources import open_source
-from hela_dask.storage.metadata import read_image
+from hela_dask.storage.level_array import LevelArray
+from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.nodes import is_node
 from hela_dask.volume import open_volume, voxel_size
 
@@ -133,7 +135,7 @@ def _from_path(path: Path) -> LabelSource:
     if not path.exists():
         raise MissingInputError(f"no labels at {path}")
     if path.is_dir() and is_node(path):
-        image = read_image(path)
+        image = read_image(path, unknown_scale=True)
         for remark in image.remarks:
             log.warning("%s", remark)
         if image.labels:
@@ -141,8 +143,11 @@ def _from_path(path: Path) -> LabelSource:
                 f"{path} is an image: name one of its labels, as in "
                 f"{path / 'labels' / image.labels[0]}"
             )
-        volume = open_volume(path)
-        found = _from_array(volume.data, str(path), voxel_size(volume))
+        if any(math.isnan(size) for size in image.levels[0].voxel_size):
+            found = _without_size(image)
+        else:
+            volume = open_volume(path)
+            found = _from_array(volume.data, str(path), voxel_size(volume))
         return replace(found, names=named_values(path))
     source = open_source(path, role="labels")
     source.warn()
@@ -151,6 +156,15 @@ def _from_path(path: Path) -> LabelSource:
     return LabelSource(
         str(path), (z, y, x), source.voxel_size, 1, np.dtype(source.dtype).itemsize, source.read
     )
+
+
+def _without_size(image: Image) -> LabelSource:
+    """Labels that state no voxel size: masks of other programs often have none."""
+    if not image.complete:
+        raise InputError(f"{image.path} is not finished: complete the run that writes it first")
+    level = image.levels[0]
+    found = _from_array(LevelArray.of(image.path, level), str(image.path), None)
+    return replace(found, depth=level.file[0])
 
 
 def _check(dtype: Any, shape: tuple[int, ...], name: str) -> None:
@@ -171,7 +185,9 @@ def _from_array(array: Any, name: str, size: tuple[float, float, float] | None) 
         part = array[None] if flat else array[z0:z1]
         # Threads of this process even where a cluster is connected: images stay here.
         part = part.compute(scheduler="threads") if hasattr(part, "dask") else part
-        return np.asarray(part)
+        part = np.asarray(part)
+        # In the byte order of this machine: compiled loops take no other.
+        return part.astype(part.dtype.newbyteorder("="), copy=False)
 
     return LabelSource(name, (z, y, x), size, depth, np.dtype(array.dtype).itemsize, read)
 

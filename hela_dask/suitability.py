@@ -8,6 +8,7 @@ from hela_dask.mending import mend_image
 from hela_dask.storage.inventory import missing_files
 from hela_dask.storage.manifest import damaged_slabs, has_manifest
 from hela_dask.storage.metadata import Image
+from hela_dask.storage.pyramid import checked_voxel_size
 from hela_dask.storage.units import voxel_size_doubts
 from hela_dask.wording import by_axis, size_text
 
@@ -29,6 +30,7 @@ def check_volume(image: Image) -> None:
     if kind not in "iuf":
         what = "true and false, as a mask does," if kind == "b" else f"{image.dtype.name} values,"
         raise InputError(f"{image.path} holds {what} not grey values: name the image itself")
+    checked_voxel_size(finest.voxel_size, origin=f"the voxel size of {image.path}")
     if chunk_bytes(image, finest) > LARGEST_CHUNK:
         raise InputError(
             f"{image.path} stores chunks of {by_axis(finest.chunks)} voxels, of which each takes "

@@ -66,6 +66,11 @@ def fingerprint_files(folder: Path, skip: Iterable[str] = ()) -> str:
             if name == "zarr.json" or name.startswith(".z"):
                 found.append((key, _metadata(path)))
             else:
+                if path.is_symlink() and not path.exists():
+                    raise InputError(
+                        f"{path} is a link to a file that is not there: get its content, or "
+                        "remove the link"
+                    )
                 facts = path.stat()
                 found.append((key, [facts.st_size, facts.st_mtime_ns]))
     return fingerprint(sorted(found, key=lambda item: item[0]))

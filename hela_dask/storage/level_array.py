@@ -48,7 +48,7 @@ class LevelArray:
         self._finite = finite
         self._axes = tuple(axes)
         self.folder = self._array.folder
-        self.dtype: np.dtype[Any] = self._array.dtype
+        self.dtype: np.dtype[Any] = self._array.dtype.newbyteorder("=")
         lengths = dict(zip(self._axes, self._array.shape, strict=True))
         self.shape: tuple[int, int, int] = (lengths.get("z", 1), lengths["y"], lengths["x"])
 
@@ -83,7 +83,8 @@ class LevelArray:
         return self._framed(block[tuple(_within(key) for key in keys)])
 
     def _framed(self, block: NDArray[Any]) -> NDArray[Any]:
-        """Real values without NaN and infinite ones; whole numbers are left alone."""
+        """In the byte order of this machine; real values without NaN and infinite ones."""
+        block = block.astype(self.dtype, copy=False)
         if block.dtype.kind != "f" or not self._finite or np.isfinite(block).all():
             return block
         return np.where(np.isfinite(block), block, block.dtype.type(0))

@@ -20,6 +20,7 @@ from hela_dask.storage.units import to_nm
 __all__ = ["Pyramid", "read_pyramid"]
 
 _LONGEST = 2**24  # voxels along an axis; 67 mm in pixels of 4 nm
+_FARTHEST = 1e13  # nm, 10 km: coordinates of stages are centimetres
 _SLACK = 2.0  # coarse voxels by which the extents of two levels may differ, and
 _RELATIVE = 0.02  # this part of the extent
 
@@ -80,8 +81,7 @@ def read_pyramid(path: Path, multiscale: Multiscale) -> Pyramid:
     finest, *coarser = ordered
     if finest.array is None:
         raise InputError(
-            f"{path} has no readable array {finest.name!r}, its finest level: {finest.problem}; "
-            "copy it again from where the store is from"
+            f"{path} has no readable array {finest.name!r}, its finest level: {finest.problem}"
         )
     first = _level(path, axes, finest, finest.array)
     dtype = np.dtype(finest.array.dtype)
@@ -106,7 +106,11 @@ def _listed(path: Path, axes: Axes, multiscale: Multiscale, dataset: Dataset) ->
     try:
         array = open_array(path / dataset.name)
     except MissingInputError:
-        return _Listed(dataset.name, place, None, f"the folder {path / dataset.name} is missing")
+        where = path / dataset.name
+        problem = f"{where} holds no array" if where.exists() else f"the folder {where} is missing"
+        return _Listed(
+            dataset.name, place, None, f"{problem}; copy it from where the store is from"
+        )
     except HelaDaskError as error:
         return _Listed(dataset.name, place, None, str(error))
     return _Listed(dataset.name, place, array)
@@ -175,8 +179,12 @@ def _level(path: Path, axes: Axes, item: _Listed, array: zarr.Array[Any]) -> Lev
         if not 1 <= length <= _LONGEST:
             raise InputError(
                 f"{path}: array {name!r} states {length} voxels along {axis}; 1 to {_LONGEST} are "
-                "read: its metadata are damaged"
+                "read: its metadata is damaged"
             )
+    if min(*array.chunks, *(array.shards or (1,))) < 1:
+        raise InputError(
+            f"{path}: array {name!r} has chunks of no voxels: its metadata are damaged"
+        )
     size, start = _lengths(path, axes, item)
     return Level(
         path=name,
@@ -198,8 +206,11 @@ def _lengths(path: Path, axes: Axes, item: _Listed) -> tuple[Triple, Triple]:
         sizes[axis] = _nm(scale, factor)
         # Where no voxel stands for a length, a translation has none either.
         starts[axis] = _nm(item.place.shift[axis], factor) if not math.isnan(scale) else 0.0
-        if math.isinf(sizes[axis]) or math.isinf(starts[axis]):
-            raise InputError(f"{path}: level {item.name!r} states no length of nm along {axis}")
+        if math.isinf(sizes[axis]) or abs(starts[axis]) > _FARTHEST:
+            raise InputError(
+                f"{path}: level {item.name!r} states lengths along {axis} that cannot be: voxels "
+                f"of {sizes[axis]:g} nm at {starts[axis]:g} nm"
+            )
     sizes.setdefault("z", sizes["y"])
     return (sizes["z"], sizes["y"], sizes["x"]), (starts.get("z", 0.0), starts["y"], starts["x"])
 

@@ -18,6 +18,7 @@ from hela_dask.storage.units import unit_name
 __all__ = ["Axes", "Dataset", "Multiscale", "Transformation", "find_multiscale", "ome_content"]
 
 _READ = re.compile(r"0\.[45](\.\d+)?$")
+_UNSAFE = re.compile(r"\\|\0|^[A-Za-z]:|[^/]{256}|^.{1024}")  # no name, or too long a one
 _KINDS = ("scale", "translation", "identity")
 
 
@@ -66,12 +67,7 @@ class Dataset(Document):
     @model_validator(mode="after")
     def _inside(self) -> Dataset:
         parts = PurePosixPath(self.path).parts
-        if (
-            not parts
-            or ".." in parts
-            or parts[0] == "/"
-            or re.search(r"\\|\0|^[A-Za-z]:", self.path)
-        ):
+        if not parts or ".." in parts or parts[0] == "/" or _UNSAFE.search(self.path):
             raise ValueError(f"has the path {self.path[:80]!r}, which names no array of the group")
         return self
 

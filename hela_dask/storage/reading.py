@@ -25,6 +25,8 @@ __all__ = ["StoredArray", "expanded", "reading_pipeline"]
 _KEY = "codec_pipeline.path"
 _COMPILED = "zarrs.ZarrsCodecPipeline"
 _LOCK = threading.Lock()
+# What zarr and its codecs raise for a damaged file.
+_DAMAGE = (OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
 _ADVICE = "restore the store from a copy, or remove it and write it again"
 
 
@@ -111,11 +113,13 @@ class StoredArray:
         try:
             if where is None:
                 return np.asarray(self._array[selection])
-            self._refuse_empty_files(where)
+            self._refuse_no_files(where)
             block = np.asarray(self._array[where])
-        except (IndexError, StorageError):
+        except StorageError:
             raise
-        except (OSError, RuntimeError, ValueError, TypeError) as error:
+        except _DAMAGE as error:
+            if where is None and isinstance(error, IndexError):  # of the selection
+                raise
             raise self._named(where or _slices(..., self.shape) or (), error) from error
         # Whole numbers drop their axis only here: the compiled codecs read slices.
         keys = selection if isinstance(selection, tuple) else (selection,)
@@ -137,34 +141,39 @@ class StoredArray:
             )
             try:
                 array[box]
-            except (OSError, RuntimeError, ValueError, TypeError) as found:
+            except _DAMAGE as found:
                 return StorageError(
                     f"{name}: chunk {place} ({_described(box)}) in {self._file(box)} is damaged "
                     f"({_reason(found)}): {_ADVICE}"
                 )
         return StorageError(f"{name} cannot be read ({_reason(error)}): try again, or {_ADVICE}")
 
-    def _refuse_empty_files(self, where: tuple[slice, ...]) -> None:
-        """A shard that a crash left empty would be read as if nothing had been written there."""
+    def _refuse_no_files(self, where: tuple[slice, ...]) -> None:
+        """What is empty or links to nothing would be read as if nothing had been written there."""
         for place in _touched(where, self._array.shards or self._array.chunks):
             file = self.folder / self._array.metadata.encode_chunk_key(place)
-            with contextlib.suppress(FileNotFoundError):
-                facts = file.stat()
-                if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for
-                    raise StorageError(
-                        f"{self.folder.parent}: array {self.folder.name!r}: {file} is no file: "
-                        f"{_ADVICE}"
-                    )
-                if facts.st_size == 0 and self._array.shards is not None:
-                    raise StorageError(
-                        f"{self.folder.parent}: array {self.folder.name!r}: shard {place} in "
-                        f"{file} is damaged (it is empty): {_ADVICE}"
-                    )
+            problem = _unreadable(file, sharded=self._array.shards is not None)
+            if problem:
+                raise StorageError(
+                    f"{self.folder.parent}: array {self.folder.name!r}: shard {place} in {file} "
+                    f"is damaged ({problem}): {_ADVICE}"
+                )
 
     def _file(self, box: tuple[slice, ...]) -> Path:
         sides = self._array.shards or self._array.chunks
         place = tuple(part.start // side for part, side in zip(box, sides, strict=True))
         return self.folder / self._array.metadata.encode_chunk_key(place)
+
+
+def _unreadable(file: Path, *, sharded: bool) -> str:
+    """Why a file of an array must not be handed to zarr; empty where it may, or is not there."""
+    try:
+        facts = file.stat()
+    except FileNotFoundError:
+        return "it is a link to nothing" if file.is_symlink() else ""
+    if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for
+        return "it is no file"
+    return "it is empty" if sharded and facts.st_size == 0 else ""
 
 
 def _opened(folder: Path) -> zarr.Array[Any]:
