@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from distributed.core import Status
+from distributed.security import Security
+
 from hela_dask.cluster.file import worker_limit
 from hela_dask.cluster.keeping import Keeper, fill, keep
 from hela_dask.cluster.reading import Cluster
@@ -16,7 +19,7 @@ from hela_dask.cluster.settings import ENVIRONMENT, PRELOAD, SETTINGS, variable
 from hela_dask.errors import InputError, MissingDependencyError
 
 try:
-    from dask_jobqueue.slurm import SLURMCluster
+    from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 except ImportError as _error:
     raise MissingDependencyError(
         "running on SLURM needs dask-jobqueue: pip install 'hela_dask[hpc]'"
@@ -29,6 +32,21 @@ _OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEM
 _LIMIT = 20  # seconds for SLURM's answer
 
 
+class _Job(SLURMJob):
+    """A job that knows when it is over, as dask wants of what it closes."""
+
+    async def start(self) -> None:
+        try:
+            await super().start()
+        except BaseException:
+            self.status = Status.failed
+            raise
+
+    async def close(self) -> None:
+        await super().close()
+        self.status = Status.closed
+
+
 class SlurmWorkers(SLURMCluster):
     """Jobs of SLURM, each one or more workers; those that end are submitted again.
 
@@ -38,6 +56,7 @@ class SlurmWorkers(SLURMCluster):
         Set once the first jobs are submitted.
     """
 
+    job_cls = _Job
     keeper: Keeper | None = None
     _looked: float = -math.inf
 
@@ -173,24 +192,31 @@ def job_options(cluster: Cluster, private: Path) -> dict[str, Any]:
     scheduler["dashboard_address"] = _dashboard(str(scheduler.get("dashboard_address", "")))
     options["scheduler_options"] = scheduler
     if options.pop("security", True):
-        options["security"] = _certificates()
+        options["security"] = _certificates(private.absolute())
         options["protocol"] = "tls://"
-        options.setdefault("shared_temp_directory", str(private.absolute()))
     return options
 
 
-def _certificates() -> Any:
-    """A key and a certificate for this run, known to nobody else."""
-    from distributed.security import Security
-
+def _certificates(private: Path) -> Security:
+    """A key and a certificate for this run, in files that nobody else may read."""
     try:
-        return Security.temporary()
+        made = Security.temporary()
     except ImportError as error:
         raise MissingDependencyError(
             "running on SLURM encrypts what workers and scheduler send each other, which needs "
             "cryptography: pip install 'hela_dask[hpc]', or write security: false under options "
             "if all who reach this machine may run programs as you"
         ) from error
+    files = {}
+    for name, text in made.get_tls_config_for_role("worker").items():
+        if text is None:
+            continue
+        path = private / f"{name}.pem"
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(text, encoding="ascii")
+        roles = ("",) if name == "ca_file" else ("client_", "scheduler_", "worker_")
+        files.update({f"tls_{role}{name}": str(path) for role in roles})
+    return Security(require_encryption=True, **files)
 
 
 def _dashboard(address: str) -> str:

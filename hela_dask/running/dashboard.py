@@ -26,15 +26,18 @@ _LOGGERS = (
 _TAB = ("WebSocketClosedError", "StreamClosedError", "WebSocketError")  # of tornado
 
 
-def dashboard_text(link: str, *, started_here: bool) -> str:
+def dashboard_text(link: str, *, started_here: bool, remote: bool = False) -> str:
     """Where the dashboard is, and how to reach it from another machine.
 
     Parameters
     ----------
     link : str
-        As dask gives it.
+        As dask gives it: with the scheduler's host, also where it listens on loopback only.
     started_here : bool
-        It is one of a cluster that this process started, and listens on this machine only.
+        It is one of a cluster that this process started.
+    remote : bool
+        The person sits at another machine, as in front of a login node; a session of ssh is
+        noticed.
 
     Examples
     --------
@@ -42,20 +45,24 @@ def dashboard_text(link: str, *, started_here: bool) -> str:
     me@login1, then open http://127.0.0.1:8787/status``.
     """
     parts = urlsplit(link)
-    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if not (started_here and local and _is_remote()):
-        return f"dashboard: {link}"
     port = parts.port or 80
+    if not started_here or not (parts.hostname and _listens("127.0.0.1", port)):
+        return f"dashboard: {link}"
+    here = f"http://127.0.0.1:{port}{parts.path}"
+    if not remote and not any(name in os.environ for name in ("SSH_CONNECTION", "SSH_TTY")):
+        return f"dashboard: {here}"
     return (
         f"dashboard: on your own computer, ssh -L {port}:127.0.0.1:{port} "
-        f"{_user()}@{socket.gethostname()}, then open http://127.0.0.1:{port}{parts.path}"
+        f"{_user()}@{socket.gethostname()}, then open {here}"
     )
 
 
-def _is_remote() -> bool:
-    """Whether the person sits at another machine, or may do so."""
-    names = ("SSH_CONNECTION", "SSH_TTY", "SLURM_JOB_ID", "SLURM_CONF")
-    return any(name in os.environ for name in names)
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _user() -> str:

@@ -128,7 +128,9 @@ class Session:
                 check_memory(self._needs, _memory(client))
             if client.dashboard_link:
                 here = self._given is None and not self._cluster.address
-                self._progress.say(dashboard_text(client.dashboard_link, started_here=here))
+                jobs = self._cluster.kind == "slurm"
+                link = dashboard_text(client.dashboard_link, started_here=here, remote=jobs)
+                self._progress.say(link)
             self.facts = dask_facts(client)
             # Its page works without a network.
             page = str(self._run / "performance.html")

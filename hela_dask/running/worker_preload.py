@@ -44,6 +44,7 @@ def dask_setup(worker: Worker) -> None:
     report_memory(worker)
     sys.setrecursionlimit(max(_CALLS, sys.getrecursionlimit()))
     logging.getLogger("distributed.worker").addFilter(is_news)
+    logging.getLogger("tornado.application").addFilter(is_worth_a_traceback)
     # It warns of each task that is cancelled, which is what an interruption does.
     logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
     if threading.current_thread() is threading.main_thread():
@@ -74,6 +75,12 @@ def report_memory(worker: Worker) -> None:
     watch = PeriodicCallback(look, _EVERY)
     worker.periodic_callbacks[MEMORY_TOPIC] = watch
     watch.start()
+
+
+def is_worth_a_traceback(record: logging.LogRecord) -> bool:
+    """Whether an error in the worker's event loop says anything: that it closes twice does not."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, RuntimeError) and "ConnectionPool is closed" in str(error))
 
 
 def is_news(record: logging.LogRecord) -> bool:

@@ -76,11 +76,11 @@ def test_the_example_for_slurm_gives_the_job_it_says(
     with SlurmWorkers(**options) as started:
         script = started.job_script()
         files = [path for path in private.iterdir() if path.is_file()]
-        assert {path.name.split(".")[3] for path in files} == {"ca_file", "cert", "key"}
+        assert {path.name for path in files} == {"ca_file.pem", "cert.pem", "key.pem"}
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in files)
         assert started.scheduler_address.startswith("tls://")
         assert started.dashboard_link.startswith("http://127.0.0.1:")
-    assert "--tls-key " + str(private) in script
+    assert f"--tls-key {private / 'key.pem'}" in script
     assert "--memory-limit 7.07GiB" in script  # 0.9 of the job's, less 128 MiB
     for line in ("#SBATCH -p cpu", "#SBATCH --mem=8G", "#SBATCH -t 04:00:00", "#SBATCH -n 1"):
         assert line in script
