@@ -37,13 +37,13 @@ class _Job(SLURMJob):
 
     async def start(self) -> None:
         try:
-            await super().start()
+            await super().start()  # type: ignore[no-untyped-call]
         except BaseException:
             self.status = Status.failed
             raise
 
     async def close(self) -> None:
-        await super().close()
+        await super().close()  # type: ignore[no-untyped-call]
         self.status = Status.closed
 
 

@@ -82,7 +82,7 @@ def test_a_lost_scheduler_ends_the_run_and_no_unit(tmp_path: Path) -> None:
                 tmp_path,
                 numbers,
                 doze,
-                on_failure=lambda unit, text: failed.append(text) or {},  # type: ignore[func-returns-value]
+                on_failure=lambda _, text: {"failed": failed.append(text)},  # type: ignore[func-returns-value]
             )
     assert f"the dask scheduler at {address} is gone" in str(caught.value)
     assert "the same command again continues" in str(caught.value)
