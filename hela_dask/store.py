@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
 from hela_dask.storage.files import (
+    flush_folders,
     remove_folder,
     storage_errors,
     write_json,
@@ -223,6 +224,7 @@ def slab_writer(
         writer.close()
         if check is not None:
             check()
+        flush_folders(image.path, writer.files)
         write_slab_mark(mark, writer.files)
         if all((mark.parent / str(start)).exists() for start, _ in slabs(image)):
             note(image.path, {"complete": True})

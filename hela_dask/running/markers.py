@@ -190,7 +190,8 @@ class Markers:
             "files": records_to_json(files or {}),
             "versions": numeric_versions(network=True),
         }
-        write_json(self.path(stage, unit), content)
+        # A marker without files may be lost with the machine: its unit is only done again.
+        write_json(self.path(stage, unit), content, flush=bool(files))
         return kept
 
     def record(self, *paths: Path) -> Records:

@@ -10,8 +10,8 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "flush_folders",
     "plain",
     "remove_folder",
     "replaced",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _ASCII = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3", "×": "x", "–": "-", "±": "+/-"})
+_UNFLUSHABLE = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 
 
@@ -53,42 +55,104 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replaced(path: Path, check: Callable[[], None] | None = None) -> Iterator[Path]:
+def replaced(
+    path: Path,
+    check: Callable[[], None] | None = None,
+    *,
+    flush: bool = True,
+    flush_folder: bool = True,
+) -> Iterator[Path]:
     """A temporary name beside `path` to write to; it becomes `path` only when all went well.
 
-    `check` is called last, and raises where `path` may not be replaced any more.
+    The content reaches the disk before the name does, and the name before this ends.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    check : callable, optional
+        Called last; raises where `path` may not be replaced any more.
+    flush : bool
+        False: a crash of the machine may leave the file empty.
+    flush_folder : bool
+        False: the caller flushes the folders of many files at once, with :func:`flush_folders`.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            if flush:
+                _flush(temporary)
             if check is not None:
                 check()
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()  # an empty folder has taken the name; one that holds anything stays
             temporary.replace(path)
+            if flush and flush_folder:
+                _flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def write_text(path: str | Path, text: str) -> None:
+def flush_folders(root: Path, files: Iterable[str]) -> None:
+    """Have the names of new files reach the disk: the folders of `files`, and those up to `root`.
+
+    Parameters
+    ----------
+    root : Path
+        What the paths are relative to.
+    files : iterable of str
+        With ``/``.
+    """
+    folders = {parent for path in files for parent in PurePosixPath(path).parents}
+    with storage_errors(root):
+        for folder in sorted(folders, key=lambda item: -len(item.parts)):
+            _flush(root / folder)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk.
+
+    File systems that cannot do it for folders (Windows, some network drives) keep names safe by
+    themselves, or not at all.
+    """
+    folder = path.is_dir()
+    if folder and os.name == "nt":
+        return
+    try:
+        handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        return  # nothing was written there
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _UNFLUSHABLE:
+            raise
+    finally:
+        os.close(handle)
+
+
+def write_text(path: str | Path, text: str, *, flush: bool = True) -> None:
     """Write `text` (UTF-8, line ends as they are) to `path`, whole or not at all.
+
+    Without `flush`, a crash of the machine may leave it empty.
 
     Raises
     ------
     StorageError
         When the file system refuses it or is full.
     """
-    with replaced(Path(path)) as temporary:
+    with replaced(Path(path), flush=flush) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
 
 
-def write_json(path: str | Path, content: object) -> None:
+def write_json(path: str | Path, content: object, *, flush: bool = True) -> None:
     """Write `content` to `path` as JSON, whole or not at all.
 
     NumPy numbers and arrays, paths, tuples and sets are taken; numbers that are not finite
-    become null, which every JSON reader knows.
+    become null, which every JSON reader knows. Without `flush`, a crash of the machine may leave
+    it empty.
 
     Raises
     ------
@@ -96,7 +160,7 @@ def write_json(path: str | Path, content: object) -> None:
         When the file system refuses it or is full.
     """
     text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    write_text(path, text + "\n", flush=flush)
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:

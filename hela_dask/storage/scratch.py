@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from hela_dask.errors import MissingInputError, StorageError
-from hela_dask.storage.files import remove_folder, storage_errors
+from hela_dask.storage.files import flush_folders, remove_folder, storage_errors
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import FileRecord, Records, record_file
 from hela_dask.storage.shards import compressor, encode_chunk, put_shard
@@ -120,6 +120,7 @@ def write_scratch(path: str | Path, data: NDArray[Any], start: int = 0) -> Recor
                 for key, box in _chunks(array, start, stop)
             }
             found.update({key: record.result() for key, record in written.items()})
+        flush_folders(path.parent, [f"{path.name}/{key}" for key in found])
         return found
 
 

@@ -110,7 +110,8 @@ def put_shard(
     Returns
     -------
     FileRecord or None
-        Of the file; None where there is none, because the shard holds nothing but zeros.
+        Of the file; None where there is none, because the shard holds nothing but zeros. Its
+        content is on the disk; its name is after :func:`hela_dask.storage.files.flush_folders`.
 
     Raises
     ------
@@ -129,7 +130,7 @@ def put_shard(
     digest = 0
     for part in parts:
         digest = google_crc32c.extend(digest, part)
-    with replaced(path, check) as temporary:
+    with replaced(path, check, flush_folder=False) as temporary:
         with temporary.open("wb") as file:
             file.writelines(parts)
         changed = temporary.stat().st_mtime_ns
