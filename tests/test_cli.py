@@ -32,6 +32,7 @@ PROMISED = {
     "detect": ["--out", "--save-regions"],
     "evaluate": ["--class", "--slices", "--all-instances", "--json", "--plot"],
     "report": [],
+    "verify": ["--run", "--json"],
     "train": [
         *("--out", "--model", "--class", "--slices", "--validation", "--split", "--mask"),
         *("--mask-weight", "--instances", "--instance-class", "--phantom", "--phantom-share"),

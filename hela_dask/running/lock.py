@@ -106,7 +106,8 @@ def hold(
     StorageError
         When the folder cannot be written to.
     """
-    lock = Lock(folder / name, uuid.uuid4().hex, what or str(folder))
+    # Workers may have another working folder.
+    lock = Lock(folder.absolute() / name, uuid.uuid4().hex, what or str(folder))
     me = this_process()
     content = json.dumps({"token": lock.token, "by": by, **me.to_dict()}).encode()
     with storage_errors(lock.path):
@@ -138,12 +139,12 @@ def hold_labels(owner: Path, *, by: str = "") -> Iterator[Lock]:
     StorageError
         When the folder cannot be written to.
     """
-    folder = owner / "labels"
+    folder = owner.absolute() / "labels"
     with storage_errors(folder):
-        made = [path for path in (folder, owner) if not path.exists()]
+        made = [path for path in (folder, folder.parent) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     try:
-        with hold(folder, LABEL_LOCK, what=str(folder), by=by, option="--labels") as lock:
+        with hold(folder, LABEL_LOCK, what=str(owner / "labels"), by=by, option="--labels") as lock:
             yield lock
     finally:
         for path in made:

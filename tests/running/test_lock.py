@@ -41,6 +41,18 @@ def test_a_folder_is_held_by_one_run(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_lock_of_a_relative_path_holds_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with hold(Path()) as one, hold_labels(Path("a.ome.zarr")) as two, hold_target(Path("b")) as new:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        for lock in (one, two, new):
+            lock.check()
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_a_dead_process_holds_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
