@@ -286,13 +286,19 @@ def check_labels(labels: Iterable[int]) -> None:
             raise InputError(f"label {label} is not in 1 to {most}, which labels/cells can hold")
 
 
-def label_colors(labels: Iterable[int]) -> dict[int, tuple[int, int, int, int]]:
-    """A colour (red, green, blue, alpha; 0 to 255) for each label, neighbours far apart."""
+def label_colors(
+    labels: Iterable[int], *, pale: bool = False
+) -> dict[int, tuple[int, int, int, int]]:
+    """A colour (red, green, blue, alpha; 0 to 255) for each label, neighbours far apart.
+
+    A pale one has the same hue: a nucleus is told from its cell, and still seen to be its own.
+    """
     golden = 0.6180339887498949  # steps of the golden ratio never come back to an old hue
     colors = {}
     for label in labels:
         hue, light = (label * golden) % 1.0, (0.95, 0.75)[label % 2]
-        red, green, blue = colorsys.hsv_to_rgb(hue, 0.65, light)
+        full, bright = (0.3, 1.0) if pale else (0.65, light)
+        red, green, blue = colorsys.hsv_to_rgb(hue, full, bright)
         colors[label] = (round(red * 255), round(green * 255), round(blue * 255), 255)
     return colors
 

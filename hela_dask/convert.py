@@ -141,7 +141,7 @@ def describe(store: str | Path) -> dict[str, Any]:
     -------
     dict
         ``path``, ``version``, ``complete``, ``shape`` (z, y, x), ``dtype``, ``voxel_size`` (nm),
-        ``extent`` (µm), ``translation`` (nm), ``levels``, ``size_on_disk`` (bytes, labels
+        ``extent`` (nm), ``translation`` (nm), ``levels``, ``size_on_disk`` (bytes, labels
         included), ``grey`` (see :func:`hela_dask.grey_summary.grey_summary`; None for labels and
         unfinished stores), ``labels``, ``source``, where this package wrote the store, and
         ``remarks``: what is odd about it, sentences.
@@ -170,8 +170,7 @@ def describe(store: str | Path) -> dict[str, Any]:
         "dtype": image.dtype.name,
         "voxel_size": list(finest.voxel_size),
         "extent": [
-            length * size / 1000
-            for length, size in zip(finest.shape, finest.voxel_size, strict=True)
+            length * size for length, size in zip(finest.shape, finest.voxel_size, strict=True)
         ],
         "levels": [_level_facts(level) for level in image.levels],
         "size_on_disk": _size_on_disk(image.path),

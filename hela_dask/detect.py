@@ -20,7 +20,7 @@ from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.kernels.grid import factors_for
 from hela_dask.parameters import BackgroundParameters, DetectParameters
-from hela_dask.volume import voxel_size
+from hela_dask.volume import check_volume, voxel_size
 
 __all__ = [
     "DETECTION_COLUMNS",
@@ -114,6 +114,7 @@ def detect_in_slice(
 
 
 def _check(volume: xr.DataArray) -> None:
+    check_volume(volume)
     if volume.dims != ("z", "y", "x") or not (volume.dtype == bool or volume.dtype.kind in "uif"):
         raise InputError(
             "cells are detected in a (z, y, x) volume of numbers or booleans, not in "

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import xarray as xr
@@ -24,6 +24,7 @@ from hela_dask.pages import Figure, as_figure, render
 from hela_dask.regions import Region
 from hela_dask.report.reading import compute
 from hela_dask.running.lookup import FinishedCell, find_cell
+from hela_dask.running.progress import RunProgress
 from hela_dask.segment import decide_cell
 from hela_dask.statuses import NO_RESIN
 from hela_dask.storage.files import storage_errors, write_text
@@ -72,6 +73,7 @@ class Explanation:
         return self.sheet.read_bytes()
 
 
+@overload
 def explain(
     store: str | Path,
     cell: int,
@@ -79,12 +81,32 @@ def explain(
     *,
     run: str | Path | None = None,
     out: str | Path | None = None,
-) -> Explanation:
+    progress: bool = False,
+) -> Explanation: ...
+@overload
+def explain(
+    store: str | Path,
+    cell: int,
+    slice_number: Sequence[int],
+    *,
+    run: str | Path | None = None,
+    out: str | Path | None = None,
+    progress: bool = False,
+) -> list[Explanation]: ...
+def explain(
+    store: str | Path,
+    cell: int,
+    slice_number: int | Sequence[int],
+    *,
+    run: str | Path | None = None,
+    out: str | Path | None = None,
+    progress: bool = False,
+) -> Explanation | list[Explanation]:
     """Show why the lines of a cell are where they are in one slice: a picture of every step.
 
     The cell is segmented again, in this process, from what its run kept: the same window, method,
     parameters and background, so the last pictures are the run's own result. It takes the time
-    and the memory of one cell.
+    and the memory of one cell, however many slices are shown.
 
     Parameters
     ----------
@@ -92,18 +114,21 @@ def explain(
         The OME-Zarr volume.
     cell : int
         Label of the cell, as in the run's table.
-    slice_number : int
-        The slice of the volume, counted from 1.
+    slice_number : int or sequence of int
+        The slice of the volume, or several, counted from 1.
     run : path, optional
         Folder of a finished run of the volume; default: the store's name with ``.run``.
     out : path, optional
         Folder of the pictures; default: a folder in the run's ``explain``. An earlier
-        explanation in it is replaced.
+        explanation in it is replaced. Of several slices each has a folder in it.
+    progress : bool
+        Show on stderr what is going on.
 
     Returns
     -------
-    Explanation
-        A picture a step, a sheet and a page; in a notebook it shows the sheet.
+    Explanation, or list of Explanation
+        A picture a step, a sheet and a page; in a notebook it shows the sheet. One per slice, in
+        the order of their numbers, where several are asked for.
 
     Raises
     ------
@@ -121,10 +146,37 @@ def explain(
     --------
     >>> explain("hela.ome.zarr", 7, 150).page  # doctest: +SKIP
     """
+    several = not isinstance(slice_number, int)
+    numbers = [slice_number] if isinstance(slice_number, int) else sorted(set(slice_number))
+    if not numbers:
+        raise ParameterError("no slice was given; name one, for example --slice 150")
     asked = find_cell(store, cell, run)
-    _check_slice(asked, slice_number)
-    folder = _target(asked, slice_number, out)
-    panels, grey, pixel = _panels(asked, slice_number)
+    folders = {}
+    for number in numbers:
+        _check_slice(asked, number)
+        own = None if out is None else local_path(out)
+        if own is not None and several:
+            own /= f"slice_{number:05d}"
+        folders[number] = _target(asked, number, own)
+    with RunProgress(progress) as display:
+        display.stage(f"segment cell {cell}", 1)
+        masks, shown = _segmented(asked, numbers)
+        display.advance()
+        display.stage("draw", len(numbers), unit="slices")
+        found = []
+        for number in numbers:
+            found.append(_drawn(asked, number, folders[number], masks, shown[number]))
+            display.advance()
+        display.end_stage()
+    return found if several else found[0]
+
+
+def _drawn(
+    asked: FinishedCell, slice_number: int, folder: Path, masks: xr.Dataset, trace: Trace
+) -> Explanation:
+    """The pictures of one slice."""
+    cell = asked.region.label
+    panels, grey, pixel = _panels(asked, slice_number, masks, trace)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.iterdir():
@@ -173,13 +225,13 @@ def _target(asked: FinishedCell, number: int, out: str | Path | None) -> Path:
     return folder
 
 
-def _panels(
-    asked: FinishedCell, number: int
-) -> tuple[list[Panel], NDArray[Any], tuple[float, float]]:
-    """What is shown, the grey slice under it, and the size of its pixels in nm."""
+def _segmented(asked: FinishedCell, numbers: Sequence[int]) -> tuple[xr.Dataset, dict[int, Trace]]:
+    """The cell, segmented once, and what each step made of each of the slices."""
     volume = asked.working()
     window = asked.region.slices(volume)
-    trace = Trace(number - 1 - window[0].start)
+    shown = {number: Trace(number - 1 - window[0].start) for number in numbers}
+    first, *others = shown.values()
+    first.others = tuple(others)
     masks = decide_cell(
         volume[window].compute(scheduler="threads"),
         asked.region,
@@ -187,8 +239,17 @@ def _panels(
         parameters=asked.parameters,
         background=asked.background(window),
         levels=asked.levels,
-        trace=trace,
+        trace=first,
     )
+    return masks, shown
+
+
+def _panels(
+    asked: FinishedCell, number: int, masks: xr.Dataset, trace: Trace
+) -> tuple[list[Panel], NDArray[Any], tuple[float, float]]:
+    """What is shown, the grey slice under it, and the size of its pixels in nm."""
+    volume = asked.working()
+    window = asked.region.slices(volume)
     pixel = voxel_size(volume)[1:]
     here = (number - 1, window[1], window[2])
     grey = compute(volume[here])

@@ -11,7 +11,7 @@ from dask.delayed import Delayed
 from hela_dask.errors import InputError
 from hela_dask.kernels.levels import GreyLevels, Votes, slice_votes, upright, volume_levels
 from hela_dask.parameters import BackgroundParameters
-from hela_dask.volume import voxel_size
+from hela_dask.volume import check_volume, voxel_size
 
 __all__ = [
     "GreyLevels",
@@ -97,6 +97,7 @@ def vote_of_slice(volume: xr.DataArray, index: int) -> Votes:
 
 
 def _check(volume: xr.DataArray) -> None:
+    check_volume(volume)
     if volume.dims != ("z", "y", "x") or volume.dtype.kind not in "iuf":
         raise InputError(
             "this takes a (z, y, x) volume of grey values, "

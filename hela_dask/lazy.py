@@ -18,7 +18,7 @@ from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.distance import distance_slice
 from hela_dask.kernels.levels import GreyLevels, upright
 from hela_dask.parameters import BackgroundParameters
-from hela_dask.volume import voxel_size
+from hela_dask.volume import check_volume, voxel_size
 
 __all__ = ["background", "distance", "gaussian"]
 
@@ -173,6 +173,7 @@ def distance(background: xr.DataArray, *, border: bool = True) -> xr.DataArray:
 
 def _lazy(volume: xr.DataArray, kinds: str, wanted: str) -> da.Array:
     """The dask array of a volume of the right kind."""
+    check_volume(volume)
     if volume.dims != ("z", "y", "x") or volume.dtype.kind not in kinds:
         raise InputError(
             f"this takes a (z, y, x) volume of {wanted}, not dims {volume.dims} of {volume.dtype}"

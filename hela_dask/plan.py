@@ -268,6 +268,10 @@ def _stages(
             done, seconds = count or 0, None if seconds is None else 0.0
         elif known is not None and key == "segment":
             done = known.done
+        elif known is not None and key == "assemble":
+            done = known.labels
+            if done == count and seconds is not None:
+                seconds = 0.0
         memory = needs[key].bytes if key in needs else None
         stages.append(Stage(name, count, exact or key != "segment", done, memory, seconds))
     return tuple(stages)

@@ -38,10 +38,10 @@ Mask = NDArray[np.bool_]
 LIMITS = {
     "nucleus_jitter": ("nucleus_jitter", "unsteady_nucleus"),
     "cell_jitter": ("cell_jitter", "unsteady_cell"),
-    "nucleus_jump": ("jump", "nucleus_leaps"),
-    "cell_jump": ("jump", "cell_leaps"),
+    "nucleus_jump": ("jump", "nucleus_jumps"),
+    "cell_jump": ("jump", "cell_jumps"),
     "contact": ("contact", "little_resin"),
-    "nucleus_bare": ("bare", "nucleus_at_membrane"),
+    "nucleus_exposed": ("exposed", "nucleus_at_membrane"),
     "beyond_window": ("window", ""),
 }
 """Number of the cells table: the knob that it is judged by, and the flag if it is over it.
@@ -52,7 +52,7 @@ A window that cuts its cell is flagged anyhow, however little it cuts.
 NUMBERS: Final = tuple(LIMITS)
 """What is measured of each cell: columns of the cells table."""
 
-NUCLEUS_NUMBERS: Final = ("nucleus_jitter", "nucleus_jump", "nucleus_bare")
+NUCLEUS_NUMBERS: Final = ("nucleus_jitter", "nucleus_jump", "nucleus_exposed")
 """Those that are measured of the nucleus."""
 
 JUDGED: Final = frozenset(flag for _, flag in LIMITS.values() if flag)
@@ -62,10 +62,10 @@ _CUTS = ("nucleus_cut", "larger_than_window")
 _EVEN = 3.0  # limits that, reached together, leave a confidence of a half: about half of them
 
 EXPLANATIONS = {
-    "unsteady_nucleus": "the nucleus' outline wavers from slice to slice",
-    "unsteady_cell": "the cell's outline wavers from slice to slice",
-    "nucleus_leaps": "the nucleus grows, shrinks or moves abruptly from one slice to the next",
-    "cell_leaps": "the cell grows, shrinks or moves abruptly from one slice to the next",
+    "unsteady_nucleus": "the outline of the nucleus varies from slice to slice",
+    "unsteady_cell": "the outline of the cell varies from slice to slice",
+    "nucleus_jumps": "the nucleus grows, shrinks or moves abruptly from one slice to the next",
+    "cell_jumps": "the cell grows, shrinks or moves abruptly from one slice to the next",
     "little_resin": "much of the membrane has no resin beside it, so where the cell ends is a guess"
     " there",
     "nucleus_at_membrane": "much of the nucleus reaches the cell's membrane: it may have leaked"
@@ -74,7 +74,7 @@ EXPLANATIONS = {
     " room in [region]",
     "nucleus_cut": "the volume ends inside the nucleus; its volume is of the part inside",
     "two_nuclei": "two nuclei in one cell: it may be dividing, or two cells may be taken for one",
-    "yielded": "it reached over the centre of a neighbour, which did not reach over its own: it has"
+    "ceded": "it reached over the centre of a neighbour, which did not reach over its own: it has"
     " leaked, and all that both claimed is the neighbour's",
     "moved": "its centre was moved by hand",
     "added": "its centre was added by hand",
@@ -118,12 +118,12 @@ def measure_quality(
             as a share of a usual slice's area.
         ``contact``
             Share of the cell's outline without resin beside it.
-        ``nucleus_bare``
+        ``nucleus_exposed``
             Share of the nucleus' outline without cytoplasm beside it.
         ``beyond_window``
             Area of the cell on sides of the window inside the volume, over a usual slice's.
         ``doubt``
-            For each slice of the window, the share of nucleus or cell (the larger) that wavers
+            For each slice of the window, the share of nucleus or cell (the larger) that varies
             or slopes away, a list.
         ``reasons``
             What the window's sides cut off, a list of clauses.
@@ -149,7 +149,7 @@ def measure_quality(
         "nucleus_jump": inner.jump,
         "cell_jump": outer.jump,
         "contact": 1 - beside(cell, background, voxel, parameters),
-        "nucleus_bare": beside(nucleus, cell, voxel, parameters, outside=True)
+        "nucleus_exposed": beside(nucleus, cell, voxel, parameters, outside=True)
         if outer.area.any()
         else math.nan,
         "beyond_window": sum(reached.values()) / usual,

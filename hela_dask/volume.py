@@ -18,6 +18,7 @@ from hela_dask.storage.pyramid import halve
 __all__ = [
     "Image",
     "Level",
+    "check_volume",
     "open_volume",
     "read_image",
     "voxel_size",
@@ -143,6 +144,22 @@ def working_factors(fine: xr.DataArray, working: xr.DataArray) -> tuple[int, int
     return y, x
 
 
+def check_volume(volume: object) -> None:
+    """Refuse what is no DataArray.
+
+    Raises
+    ------
+    InputError
+        For a numpy or dask array, a path or anything else.
+    """
+    if not isinstance(volume, xr.DataArray):
+        kind = f"{type(volume).__module__.split('.')[0]}.{type(volume).__name__}"
+        raise InputError(
+            "a volume is an xarray.DataArray (z, y, x) with coordinates in nm, as "
+            f"hela_dask.open_volume returns it, not a {kind.removeprefix('builtins.')}"
+        )
+
+
 def voxel_size(volume: xr.DataArray) -> Triple:
     """Size of a voxel of `volume` in z, y, x, nm.
 
@@ -154,6 +171,7 @@ def voxel_size(volume: xr.DataArray) -> Triple:
     InputError
         When neither says it, or the coordinates are not evenly spaced.
     """
+    check_volume(volume)
     if volume.dims != ("z", "y", "x"):
         raise InputError(f"a volume has the dimensions ('z', 'y', 'x'), not {volume.dims!r}")
     stated = volume.attrs.get("voxel_size", (math.nan,) * 3)

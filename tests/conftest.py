@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,16 @@ def here() -> Iterator[Any]:
         processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
     ) as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Level and handlers of the log, which a command sets, do not outlive a test."""
+    log = logging.getLogger("hela_dask")
+    level, handlers = log.level, list(log.handlers)
+    yield
+    log.setLevel(level)
+    log.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -213,3 +214,11 @@ def test_properties_are_one_plain_row_a_cell() -> None:
         {"label-value": 4, "status": "segmented", "volume": 1.5},
         {"label-value": 9, "status": "failed", "volume": None},
     ]
+
+
+def test_a_nucleus_is_paler_than_its_cell_and_of_the_same_hue() -> None:
+    for label in (1, 2, 17, 4000):
+        cell, nucleus = (label_colors([label], pale=pale)[label] for pale in (False, True))
+        hues = [colorsys.rgb_to_hsv(*(part / 255 for part in rgba[:3])) for rgba in (cell, nucleus)]
+        assert hues[0][0] == pytest.approx(hues[1][0], abs=0.02)
+        assert hues[1][1] < hues[0][1] - 0.2

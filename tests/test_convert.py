@@ -98,7 +98,7 @@ def test_the_real_stack(real_data: Path, tmp_path: Path) -> None:
     mean = data.reshape(300, 250, 2, 250, 2).mean((2, 4))
     assert np.abs(coarse - mean).max() <= 0.5
     facts = describe(tmp_path / "a.ome.zarr")
-    assert facts["extent"] == [15, 20, 20]
+    assert facts["extent"] == [15_000, 20_000, 20_000]
     assert facts["grey"]["percentiles"]["50"] == int(np.median(data))
 
 
@@ -347,7 +347,7 @@ def test_describe_counts_exactly(tmp_path: Path) -> None:
     assert (grey["min"], grey["max"], grey["level"]) == (data.min(), data.max(), 0)
     assert grey["mean"] == pytest.approx(data.mean(), rel=1e-12)
     assert facts["shape"] == [20, 300, 270]
-    assert facts["extent"] == [1.0, 3.0, 3.24]
+    assert facts["extent"] == [1000.0, 3000.0, 3240.0]
     assert facts["size_on_disk"] == sum(
         file.stat().st_size for file in path.rglob("*") if file.is_file()
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -175,6 +176,47 @@ def test_a_method_gives_the_same_bits_when_it_shows_its_steps(method: str) -> No
         assert len(trace.steps) >= 5
         assert {step.plane.shape for step in trace.steps} == {drawing.image.shape[1:]}
         assert all(step.caption.endswith(".") for step in trace.steps)
+
+
+def test_several_slices_are_shown_by_one_segmentation(
+    volume: Path, shown: hd.Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("hela_dask.explain")
+    segment, calls = module.decide_cell, []
+
+    def counted(*given: Any, **named: Any) -> Any:
+        calls.append(1)
+        return segment(*given, **named)
+
+    monkeypatch.setattr(module, "decide_cell", counted)
+    found = hd.explain(volume, 7, [23, 19, 23], out=tmp_path)
+    assert len(calls) == 1
+    assert [item.slice_number for item in found] == [19, 23]
+    assert found[0].page.parent == tmp_path / "slice_00019"
+    assert [step.title for step in found[1].steps] == [step.title for step in shown.steps]
+    for ours, alone in zip(found[1].steps, shown.steps, strict=True):
+        assert ours.caption == alone.caption
+        np.testing.assert_array_equal(pixels(ours.path), pixels(alone.path))
+    with pytest.raises(ParameterError, match="no slice was given"):
+        hd.explain(volume, 7, [])
+    with pytest.raises(InputError, match="slice 30 lies outside the window"):
+        hd.explain(volume, 7, [23, 30])
+
+
+@pytest.mark.parametrize("method", CLASSICAL)
+def test_a_method_shows_several_slices_as_it_shows_each(method: str) -> None:
+    drawing = draw_cell(VOXEL, slices=(22, 30))
+    given = (drawing.image, drawing.background, VOXEL, drawing.centre, Parameters())
+    alone = [Trace(z) for z in (2, drawing.centre[0], 5)]
+    for trace in alone:
+        get_method(method)(*given, trace=trace)
+    first, *others = (Trace(trace.z) for trace in alone)
+    first.others = tuple(others)
+    get_method(method)(*given, trace=first)
+    for together, single in zip((first, *others), alone, strict=True):
+        assert [step.title for step in together.steps] == [step.title for step in single.steps]
+        for one, other in zip(together.steps, single.steps, strict=True):
+            np.testing.assert_array_equal(one.plane, other.plane)
 
 
 def test_what_explain_did_not_write_is_left_alone(volume: Path, tmp_path: Path) -> None:

@@ -82,4 +82,5 @@ def test_an_unknown_name_is_an_ordinary_attribute_error() -> None:
 
 
 def test_completion_in_a_notebook_shows_the_public_names() -> None:
-    assert set(hd.__all__) <= set(dir(hd))
+    assert dir(hd) == sorted(hd.__all__)
+    assert not {"sys", "import_module", "ModuleType"} & set(dir(hd))

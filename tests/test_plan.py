@@ -67,6 +67,14 @@ def test_cells_of_a_finished_detection_are_exact_and_those_done_are_told(
     cells = stages(plan(scene, calibrate=False))["cells"]
     assert (cells.tasks, cells.done) == (number, 2)
     assert f"{number}, 2 done" in repr(plan(scene, calibrate=False))
+    assert stages(plan(scene, calibrate=False))["labels"].done == 0
+    run(scene, client=here, progress=False)
+    before = files(scene.parent)
+    labels = stages(plan(scene, calibrate=False))["labels"]
+    assert labels.done == labels.tasks > 1
+    assert files(scene.parent) == before
+    moved = plan(scene, calibrate=False, parameters={"assemble": {"reach": 250.0}})
+    assert (stages(moved)["cells"].done, stages(moved)["labels"].done) == (number, 0)
     other = plan(scene, calibrate=False, parameters={"detect": {"neck": 0.7}})
     assert stages(other)["cells"].tasks is None  # of other parameters nothing is known
 

@@ -68,9 +68,9 @@ def test_a_nucleus_at_the_membrane_and_a_neighbour_without_resin_between() -> No
     resin[:, :, 80:] = False
     found = measure_quality(nucleus, cell, resin, VOXEL, P, ends=FACES)
     assert found["contact"] == pytest.approx(54 / 240)  # but for 150 nm at its ends
-    assert found["nucleus_bare"] == pytest.approx(38 / 150, abs=0.03)
+    assert found["nucleus_exposed"] == pytest.approx(38 / 150, abs=0.03)
     assert judge(found, P)[1] == ["nucleus_at_membrane"]
-    assert judge(found, QualityParameters(contact=0.2, bare=0.5))[1] == ["little_resin"]
+    assert judge(found, QualityParameters(contact=0.2, exposed=0.5))[1] == ["little_resin"]
 
 
 def test_three_limits_reached_halve_the_confidence() -> None:

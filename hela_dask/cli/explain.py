@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import hela_dask as hd
 from hela_dask.cli.options import AsJson, Quiet, Store, Verbose, local_path
 from hela_dask.cli.screen import answer, answer_json, log_to_stderr
+from hela_dask.errors import ParameterError
 
 __all__ = ["explain"]
 
@@ -18,8 +19,13 @@ def explain(
     store: Store,
     *,
     cell: Annotated[int, typer.Option(metavar="N", help="Label of the cell, as in cells.csv.")],
-    slice_number: Annotated[
-        int, typer.Option("--slice", metavar="Z", help="Slice of the volume; the first is 1.")
+    slices: Annotated[
+        str,
+        typer.Option(
+            "--slice",
+            metavar="Z",
+            help="Slice of the volume, or several as 150,200; the first is 1.",
+        ),
     ],
     run: Annotated[
         Path | None,
@@ -51,19 +57,32 @@ def explain(
     hela-dask explain hela.ome.zarr --cell 7 --slice 150
     """
     log_to_stderr(quiet=quiet, verbose=verbose)
-    found = hd.explain(store, cell, slice_number, run=run, out=out)
+    numbers = _parse(slices)
+    asked = numbers[0] if len(numbers) == 1 else numbers
+    found = hd.explain(store, cell, asked, run=run, out=out, progress=not quiet)
+    several = [found] if isinstance(found, hd.Explanation) else found
     if as_json:
-        answer_json(
-            {
-                "cell": found.cell,
-                "slice": found.slice_number,
-                "page": str(found.page),
-                "sheet": str(found.sheet),
-                "steps": [
-                    {"title": step.title, "caption": step.caption, "picture": str(step.path)}
-                    for step in found.steps
-                ],
-            }
-        )
+        facts = [_facts(item) for item in several]
+        answer_json(facts[0] if len(numbers) == 1 else facts)
     elif not quiet:
-        answer(f"page   {found.page}\nsheet  {found.sheet}")
+        answer("\n".join(f"page   {item.page}\nsheet  {item.sheet}" for item in several))
+
+
+def _parse(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise ParameterError(f"--slice {text!r} should look like 150 or 150,200,250")
+    return [int(part) for part in parts]
+
+
+def _facts(found: hd.Explanation) -> dict[str, Any]:
+    return {
+        "cell": found.cell,
+        "slice": found.slice_number,
+        "page": str(found.page),
+        "sheet": str(found.sheet),
+        "steps": [
+            {"title": step.title, "caption": step.caption, "picture": str(step.path)}
+            for step in found.steps
+        ],
+    }

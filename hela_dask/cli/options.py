@@ -89,7 +89,10 @@ OutFolder = Annotated[
 MethodName = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="How a cell is segmented: volumetric, propagate, unet or hybrid."
+        metavar="NAME",
+        help="How a cell is segmented: volumetric (resin and stained membranes, nothing trained), "
+        "unet (a network: data like its training slices), propagate (as published), or hybrid "
+        "(a binary U-Net of your own).",
     ),
 ]
 ModelFolder = Annotated[

@@ -145,7 +145,7 @@ def _readable(found: Mapping[str, Any]) -> dict[str, str]:
         "volume": f"{found['path']} (OME-Zarr {found['version']}{unfinished})",
         "shape": f"{by_axis(found['shape'])}  z, y, x, {found['dtype']}",
         "voxel size": f"{by_axis(found['voxel_size'])} nm",
-        "extent": f"{' x '.join(f'{length:.1f}' for length in found['extent'])} µm",
+        "extent": f"{' x '.join(f'{length / 1000:.1f}' for length in found['extent'])} µm",
         "size on disk": f"{found['size_on_disk'] / 2**20:.1f} MiB",
     }
     for level in found["levels"]:

@@ -11,7 +11,7 @@ from hela_dask.kernels import stack
 from hela_dask.kernels.cell import basins, cell_slice, choose_basins
 from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.slices import blank, odd, outwards
-from hela_dask.methods.trace import Trace
+from hela_dask.methods.trace import Trace, traces, watching
 from hela_dask.parameters import MethodParameters
 
 __all__ = ["own_piece", "segment_slices"]
@@ -37,9 +37,9 @@ def segment_slices(
     def find(z: int, previous: Mask | None) -> Mask:
         pieces = basins(~background[z], pixel, p)
         found = cell_slice(pieces, nucleus[z], previous, centre[1:], pixel, p)
-        if trace is not None and trace.z == z:
+        if (watched := watching(trace, z)) is not None:
             chosen = choose_basins(pieces, nucleus[z], previous, centre[1:], p)
-            steps.show_basins(trace, background[z], pieces, chosen, found, pixel=pixel, p=p)
+            steps.show_basins(watched, background[z], pieces, chosen, found, pixel=pixel, p=p)
         return found
 
     start = centre[0]
@@ -58,8 +58,8 @@ def segment_slices(
     cell &= ~background
     cell |= nucleus
     stack.keep_component(cell)
-    if trace is not None:
-        steps.show_majority(trace, cell, "cell", p)
+    for each in traces(trace):
+        steps.show_majority(each, cell, "cell", p)
     return cell
 
 

@@ -16,7 +16,7 @@ from hela_dask.kernels.levels import GreyLevels
 from hela_dask.kernels.nucleus import envelope_ring
 from hela_dask.methods import NO_RESIN_SEEN, Masks, load_network
 from hela_dask.methods.slices import blank
-from hela_dask.methods.trace import Trace
+from hela_dask.methods.trace import Trace, traces, watching
 from hela_dask.parameters import HybridParameters, Parameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.unet.inference import predict_block
@@ -85,22 +85,22 @@ def _cell(
     model = load_network("hybrid", parameters)
     tissue = np.stack([preprocess_plane(plane, voxel[1:], p) for plane in image])
     told = predict_block(model, tissue, voxel, (0.0, 1.0))[..., 0]
-    if trace is not None:
-        trace.show(
+    for each in traces(trace):
+        each.show(
             "darker than resin",
             "The blurred slice below Otsu's threshold, without small pieces: all that the U-Net "
             "sees.",
             tissue,
         )
-        trace.show("U-Net", "How sure the U-Net is of the cell; half of the range is enough.", told)
+        each.show("U-Net", "How sure the U-Net is of the cell; half of the range is enough.", told)
     cell: Mask = (told >= CELL) & ~background
     lost = [z for z, plane in enumerate(image) if blank(plane)]
     cell[lost] = False
     stack.bridge_gaps(cell)
     stack.keep_component(cell, centre)
     cell[lost] = False
-    if trace is not None:
-        trace.show("cell", "That without resin, and of it the piece at the cell's centre.", cell)
+    for each in traces(trace):
+        each.show("cell", "That without resin, and of it the piece at the cell's centre.", cell)
     return cell
 
 
@@ -117,8 +117,8 @@ def _nuclei(
     for z, plane in enumerate(image):
         steps = nucleus_plane(plane, cell[z], voxel[1:], p, middle)
         nucleus[z] = steps.nucleus
-        if trace is not None and trace.z == z:
-            _show(trace, steps, p)
+        if (watched := watching(trace, z)) is not None:
+            _show(watched, steps, p)
     return nucleus
 
 

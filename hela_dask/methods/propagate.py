@@ -27,7 +27,7 @@ from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.cells import own_piece, segment_slices
 from hela_dask.methods.membranes import Membranes
 from hela_dask.methods.slices import blank, disc_around, nearest_shown, odd, outwards
-from hela_dask.methods.trace import Trace
+from hela_dask.methods.trace import Trace, traces, watching
 from hela_dask.parameters import Parameters, PropagateParameters
 from hela_dask.statuses import NO_RESIN
 
@@ -97,8 +97,8 @@ def _nucleus(
 
     def outline(z: int, strength: Grey, core: Mask, box: tuple[slice, ...]) -> None:
         nucleus[z][box] = outline_nucleus(strength[box], core[box], background[z][box], pixel, p)
-        if trace is not None and trace.z == z:
-            steps.show_outline(trace, nucleus[z], p)
+        if (watched := watching(trace, z)) is not None:
+            steps.show_outline(watched, nucleus[z], p)
 
     outline(start, membranes.strength(start), first, morphology.box_around(first, margin, pixel))
     for direction in (1, -1):
@@ -109,14 +109,14 @@ def _nucleus(
             strength, inside = membranes.free(z)
             previous = np.logical_or.reduce(recent)
             box = morphology.box_around(previous, margin, pixel)
-            if trace is not None and trace.z == z:
+            if (watched := watching(trace, z)) is not None:
                 steps.show_pieces(
-                    trace, strength, inside, previous, clearance=clearance, pixel=pixel, p=p
+                    watched, strength, inside, previous, clearance=clearance, pixel=pixel, p=p
                 )
             core = np.zeros_like(previous)
             core[box] = continue_nucleus(inside[box], previous[box], clearance, pixel, p)
-            if trace is not None and trace.z == z:
-                steps.show_core(trace, core, p)
+            if watched is not None:
+                steps.show_core(watched, core, p)
             if core.any():
                 last_found = z
                 recent.append(core)
@@ -126,13 +126,13 @@ def _nucleus(
     stack.bridge_gaps(nucleus)
     stack.majority(nucleus, odd(p.smoothing / voxel[0]))
     stack.keep_component(nucleus, (start, *spot))
-    if trace is not None:
-        steps.show_majority(trace, nucleus, "nucleus", p)
+    for each in traces(trace):
+        steps.show_majority(each, nucleus, "nucleus", p)
     middle = nucleus.copy()
     for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
         nucleus[z] = morphology.erode(nucleus[z], p.inset(pixel), pixel)
-    if trace is not None:
-        steps.show_nucleus(trace, nucleus, start, voxel, p)
+    for each in traces(trace):
+        steps.show_nucleus(each, nucleus, start, voxel, p)
     return nucleus, middle
 
 
@@ -161,8 +161,8 @@ def _start(
         again, wider = start_nucleus(inside, own, spot, pixel, p)
         if again.any():
             first, clearance = again, wider
-    if trace is not None and trace.z == z:
-        steps.show_start(trace, own, inside_disc, p)
-        steps.show_pieces(trace, strength, inside, None, clearance=clearance, pixel=pixel, p=p)
-        steps.show_core(trace, first, p)
+    if (watched := watching(trace, z)) is not None:
+        steps.show_start(watched, own, inside_disc, p)
+        steps.show_pieces(watched, strength, inside, None, clearance=clearance, pixel=pixel, p=p)
+        steps.show_core(watched, first, p)
     return (first, clearance, spot) if first.any() else None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Step", "Trace"]
+__all__ = ["Step", "Trace", "traces", "watching"]
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,13 @@ class Trace:
         The slice of the region, 0-based.
     steps : list of Step
         Filled as the method goes on.
+    others : tuple of Trace
+        Of other slices of the same region: one segmentation shows them all.
     """
 
     z: int
     steps: list[Step] = field(default_factory=list)
+    others: tuple[Trace, ...] = ()
 
     def show(self, title: str, caption: str, data: NDArray[Any], z: int | None = None) -> None:
         """Keep a step: a whole (z, y, x) array, or the plane of slice `z`.
@@ -55,3 +58,13 @@ class Trace:
             self.steps.append(Step(title, caption, np.array(data[self.z])))
         elif z == self.z:
             self.steps.append(Step(title, caption, np.array(data)))
+
+
+def traces(trace: Trace | None) -> tuple[Trace, ...]:
+    """The traces of all slices that are watched; none where nothing is."""
+    return () if trace is None else (trace, *trace.others)
+
+
+def watching(trace: Trace | None, z: int) -> Trace | None:
+    """The trace of one slice, if it is watched."""
+    return next((one for one in traces(trace) if one.z == z), None)

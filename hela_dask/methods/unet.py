@@ -28,7 +28,7 @@ from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods import NO_RESIN_SEEN, Masks, load_network
 from hela_dask.methods.enclosed import enclosed_nucleus
 from hela_dask.methods.slices import blank, odd
-from hela_dask.methods.trace import Trace
+from hela_dask.methods.trace import Trace, traces, watching
 from hela_dask.methods.unet_steps import (
     show_nuclei,
     show_outputs,
@@ -105,13 +105,13 @@ class _Region:
             self._classes[z] = found[..., : len(self._names)].argmax(-1)
             if p.membranes:
                 self._sure[z] = found[..., at["nucleus"]]
-            watched = trace is not None and trace.z == z
-            if z % self._step[0] == self._step[0] // 2 or watched:
+            watched = watching(trace, z)
+            if z % self._step[0] == self._step[0] // 2 or watched is not None:
                 way = self._way(z, found, at)
                 if z % self._step[0] == self._step[0] // 2:
                     hard.append(thin(way[None], (1, y, x))[0])
-                if trace is not None and watched:
-                    show_outputs(trace, model.card, found, way)
+                if watched is not None:
+                    show_outputs(watched, model.card, found, way)
         self._hard = np.stack(hard)
 
     def _way(self, z: int, found: NDArray[np.uint8], at: dict[str, int]) -> NDArray[np.uint8]:
@@ -139,12 +139,11 @@ class _Region:
         nuclei = nucleus_pieces(nucleus, p.neck, p.smallest_nucleus, voxel, step)
         spot = tuple(at // by for at, by in zip(centre, step, strict=True))
         own = nearest_piece(nuclei, spot, self._grid, p.search)
-        trace = self._trace
-        if trace is not None:
+        for trace in traces(self._trace):
             show_nuclei(trace, thick(nuclei, trace.z, nucleus.shape[1:], step), p)
         nuclei = without_strays(nuclei, own, _STRAY)
         self._keep(nucleus, nuclei, own)
-        if trace is not None:
+        for trace in traces(self._trace):
             show_own(trace, nucleus[trace.z], p)
         if own and p.membranes:
             self._settle(nucleus, (nuclei > 0) & (nuclei != own), background, centre[0])
@@ -204,7 +203,7 @@ class _Region:
                 found &= ~thick(others, at, plane.shape, self._step)
                 plane[:] = ~morphology.remove_pieces(~found, p.smallest_hole, voxel[1:])
         stack.keep_component(nucleus)
-        if (trace := self._trace) is not None:
+        for trace in traces(self._trace):
             show_settled(trace, nucleus[trace.z])
 
     def _cell(self, nucleus: Mask, nuclei: NDArray[np.int32], own: int, tissue: Mask) -> Mask:
@@ -221,7 +220,7 @@ class _Region:
         cell &= tissue
         cell |= nucleus
         stack.keep_component(cell)
-        if (trace := self._trace) is not None:
+        for trace in traces(self._trace):
             parts = thick(shares, trace.z, cell.shape[1:], step)
             show_partition(trace, tissue[trace.z], parts, cell[trace.z])
         return cell

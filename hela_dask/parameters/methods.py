@@ -44,8 +44,12 @@ class MethodParameters(Stage):
     envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
     saddle: float = knob(300.0, "depth of the saddle that parts two cells, nm", low=1.0)
     grid: float = knob(80.0, "spacing at which touching cells are parted, nm", low=1.0)
-    nucleus_share: float = knob(0.05, "a basin with this much of the nucleus is cell", high=1.0)
-    cover: float = knob(0.5, "a basin covered this much by the slice before is cell", high=1.0)
+    nucleus_share: float = knob(
+        0.05, "a watershed basin with this much of the nucleus is cell", high=1.0
+    )
+    cover: float = knob(
+        0.5, "a watershed basin covered this much by the slice before is cell", high=1.0
+    )
     neck: float = knob(80.0, "what hangs on by less is not the cell, radius in nm")
     smoothing: float = knob(150.0, "height of the majority along z, nm")
 

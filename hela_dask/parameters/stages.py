@@ -63,7 +63,9 @@ class DetectParameters(Stage):
         8, "a thin volume is analysed in as many slices as this, if it has them", low=1
     )
     cells_per_slice: int = knob(0, "most cells taken in one slice; 0: no limit (published: 20)")
-    smallest_height: float = knob(1000.0, "lower summits are debris, nm")
+    smallest_height: float = knob(
+        1000.0, "maxima of a smaller distance to the resin are debris, nm"
+    )
     beyond: float = knob(
         2000.0, "what the plane's border cuts is taken to go on so far (published: 0), nm"
     )
@@ -82,7 +84,7 @@ class LinkParameters(Stage):
         7500.0, "height along z that makes a cell, nm; half the volume's if that is less"
     )
     lowest_height: float = knob(
-        0.4, "for which summits under this part of their slice's highest do not count", high=1.0
+        0.4, "for which detections under this part of their slice's highest do not count", high=1.0
     )
     smallest_cell: float = knob(
         0.04,
@@ -136,10 +138,10 @@ class QualityParameters(Stage):
     drift: float = knob(50.0, "a surface may well be this far off along z, about a slice, nm")
     beside: float = knob(150.0, "this near is beside the outline (a ruffle is 100 nm wide), nm")
     nucleus_jitter: float = knob(
-        50.0, "doubtful if the outline wavers by an envelope's thickness, nm", low=1.0
+        50.0, "doubtful if the outline varies by an envelope's thickness, nm", low=1.0
     )
     cell_jitter: float = knob(
-        100.0, "doubtful if the membrane wavers by the width of its ruffles, nm", low=1.0
+        100.0, "doubtful if the membrane varies by the width of its ruffles, nm", low=1.0
     )
     jump: float = knob(
         0.3, "doubtful if so much of a usual slice comes or goes at one step", low=0.01
@@ -147,14 +149,14 @@ class QualityParameters(Stage):
     contact: float = knob(
         0.3, "doubtful if so much of the membrane has no resin beside it", low=0.01, high=1.0
     )
-    bare: float = knob(
+    exposed: float = knob(
         0.1, "doubtful if so much of the nucleus has no cytoplasm beside it", low=0.01, high=1.0
     )
     window: float = knob(
         0.3, "doubtful if so much of a usual slice lies on sides of the window", low=0.001
     )
     doubt: float = knob(
-        0.2, "slices in which more of a mask wavers or slopes away are doubtful", low=0.01
+        0.2, "slices in which more of a mask varies or slopes away are doubtful", low=0.01
     )
 
     withhold: float = knob(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from hela_dask import store
+from hela_dask.assemble import CellMasks, plan_slabs
+from hela_dask.errors import InputError, MissingInputError
 from hela_dask.regions import cell_regions, with_regions
 from hela_dask.running.centres import correct_cells
 from hela_dask.running.dispatch import Unit
@@ -19,6 +22,7 @@ from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
 from hela_dask.running.stages import Job
 from hela_dask.running.tables import select_cells
+from hela_dask.storage.metadata import read_image
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -40,11 +44,14 @@ class Known:
         Cells that are segmented already.
     found : bool
         Whether resin and cells were found by an earlier run; if not, they were given.
+    labels : int
+        Slabs of labels that an earlier run wrote, and that would not change.
     """
 
     windows: tuple[tuple[int, int, int], ...]
     done: int
     found: bool
+    labels: int = 0
 
     @property
     def number(self) -> int:
@@ -115,6 +122,33 @@ class _Finished(Pipeline):
         """
         return self.find_cells()
 
+    def _yields(self, masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
+        of = self.keys.yields(masks)
+        if self.job.markers.result("yields", "cells", of) is None:
+            raise _UnfinishedError
+        return super()._yields(masks)
+
+    def labels_done(self, found: Found, chosen: Collection[int]) -> int:
+        """Slabs of labels that are there and would not change; all cells must be segmented."""
+        try:
+            _, masks = self.segment(found, chosen)
+            images = [read_image(path) for path in self.label_paths.values()]
+        except (_UnfinishedError, InputError, MissingInputError):
+            return 0
+        places = [str(image.path.absolute()) for image in images]
+        slabs = plan_slabs(store.slabs(images[0]), *self._working, masks, self.thresholds)
+        there = set.intersection(*(set(store.finished_slabs(image)) for image in images))
+        return sum(
+            (slab.z0, slab.z1) in there
+            and self.job.markers.result(
+                "assemble",
+                f"z{slab.z0:05d}",
+                self.keys.assemble(places, self.background, slab.masks),
+            )
+            is not None
+            for slab in slabs
+        )
+
     def is_done(self, found: Found, label: int) -> bool:
         """Whether a cell is segmented."""
         region = next(region for region in found.regions if region.label == label)
@@ -163,7 +197,9 @@ def known_cells(setup: Setup) -> Known | None:
     )
     chosen = select_cells(found.cells, setup.cells, setup.box)
     wanted = done & chosen
-    return Known(_windows(setup, job, found, done), len(wanted), found=True)
+    windows = _windows(setup, job, found, done)
+    labels = 0 if windows else finished.labels_done(found, chosen)
+    return Known(windows, len(wanted), found=True, labels=labels)
 
 
 def _given(setup: Setup, job: Job) -> Found:

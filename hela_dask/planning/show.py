@@ -15,7 +15,12 @@ __all__ = ["plan_text"]
 def plan_text(plan: Plan) -> str:
     """The table of stages, and a line each for cells, memory, disk and time."""
     shape, size = by_axis(plan.shape), by_axis(plan.voxel_size)
-    lines = [f"{plan.store}: {shape} voxels of {size} nm, decided on {by_axis(plan.working_shape)}"]
+    lines = [f"{plan.store}: {shape} voxels of {size} nm (z, y, x)"]
+    if plan.working_shape != plan.shape:
+        lines.append(
+            f"cells are segmented at {by_axis(plan.working_shape)} voxels, and their outlines "
+            "refined on the volume's own pixels"
+        )
     lines += ["", *_table(plan), ""]
     facts = {
         "cells": plan.cells,

@@ -76,7 +76,7 @@ def read_corrections(table: str | Path | pd.DataFrame, image: Image) -> pd.DataF
         ``label``. Or as napari saves a points layer, ``axis-0``, ``axis-1``, ``axis-2``: with the
         column ``label`` that ``RUN/centres.csv`` has, positions are nm, as in that file; without
         it, the layer was made in the viewer, which gives it the image's scale and saves positions
-        in voxels of the full resolution.
+        in voxels of the full resolution. A column ``unit`` (``nm`` or ``voxel``) says which.
     image : Image
         The volume that they lie in.
 
@@ -111,7 +111,7 @@ def _read(given: str | Path | pd.DataFrame, image: Image, what: str) -> tuple[pd
     if _AXES[0] in table and not any(name in table for name in _PLACE):
         values = table.numbers(_AXES, lengths=True)
         values = dict(zip(_PLACE, values.values(), strict=True))
-        in_voxels = "label" not in table
+        in_voxels = _in_voxels(table)
     else:
         values = table.numbers(_PLACE, lengths=True)
     if not table.rows:
@@ -131,6 +131,19 @@ def _read(given: str | Path | pd.DataFrame, image: Image, what: str) -> tuple[pd
         found[_PLACE] = found[_PLACE] * np.array(level.voxel_size) + np.array(level.translation)
     _check_inside(table.source, found, image, voxels=in_voxels)
     return found, table.source
+
+
+def _in_voxels(table: Table) -> bool:
+    """Whether the positions of a points layer are voxels, not nm."""
+    if "unit" not in table:
+        return "label" not in table
+    units = set(table.texts("unit")) - {""}
+    if len(units) > 1 or not units <= {"nm", "voxel"}:
+        raise InputError(
+            f"{table.source}: the column 'unit' is nm or voxel, the same in all rows, not "
+            f"{', '.join(sorted(units))}"
+        )
+    return units == {"voxel"}
 
 
 def _warn_of_ids(table: Table) -> None:
@@ -257,6 +270,7 @@ def points_table(cells: pd.DataFrame) -> pd.DataFrame:
     shown = cells[cells["status"] != CHAIN_TOO_SHORT]
     table = pd.DataFrame({"index": np.arange(len(shown))})
     for axis, name in zip(_AXES, _PLACE, strict=True):
-        table[axis] = shown[name].to_numpy()
+        table[axis] = shown[name].to_numpy().round(1)
     table["label"] = shown["label"].to_numpy()
+    table["unit"] = "nm"
     return table

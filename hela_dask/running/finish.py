@@ -172,7 +172,7 @@ def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame, result: str) -> No
             continue
         store.write_label_metadata(
             path,
-            colors=label_colors(labelled["label"].tolist()),
+            colors=label_colors(labelled["label"].tolist(), pale=name != "cells"),
             properties=label_properties(labelled, _SHOWN),
             extra=notes,
         )

@@ -275,7 +275,7 @@ class Pipeline:
 
         Returns
         -------
-        rows : dict of label to what segmentation said of the cell, with the flag ``yielded``
+        rows : dict of label to what segmentation said of the cell, with the flag ``ceded``
         masks : list of CellMasks, with whom they yield to
         """
         units = [self._cell_unit(region) for region in found.segmentable()]
@@ -312,7 +312,7 @@ class Pipeline:
         ]
         yields = self._yields(masks)
         by_label = {
-            unit.what.label: _flagged(rows[unit.name], "yielded")
+            unit.what.label: _flagged(rows[unit.name], "ceded")
             if unit.what.label in yields
             else rows[unit.name]
             for unit in wanted

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hela_dask.columns import describe_columns, rounded
 from hela_dask.errors import HelaDaskError, StorageError
 
 if TYPE_CHECKING:
@@ -167,7 +168,9 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write `table` to `path` + ``.parquet`` and `path` + ``.csv``, each whole or not at all.
 
     The CSV opens in a spreadsheet as it is: it is ASCII ("um" for µm), or where a text needs more,
-    UTF-8 with a byte order mark.
+    UTF-8 with a byte order mark. Numbers have the digits of their units there
+    (:mod:`hela_dask.columns`); the Parquet file keeps all, with the unit and the description of
+    each known column in its field's metadata.
 
     Raises
     ------
@@ -175,7 +178,7 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
         When the file system refuses it or is full.
     """
     writers: dict[str, Callable[[Path], Any]] = {
-        ".parquet": lambda file: table.to_parquet(file, index=False),
+        ".parquet": lambda file: _write_parquet(table, file),
         ".csv": lambda file: file.write_bytes(_csv(table)),
     }
     for suffix, write in writers.items():
@@ -183,9 +186,23 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
             write(temporary)
 
 
+def _write_parquet(table: pd.DataFrame, file: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    whole = pyarrow.Table.from_pandas(table, preserve_index=False)
+    known = describe_columns(table)
+    fields = [
+        field.with_metadata(known[field.name]) if field.name in known else field
+        for field in whole.schema
+    ]
+    schema = pyarrow.schema(fields, metadata=whole.schema.metadata)
+    pyarrow.parquet.write_table(whole.cast(schema), file)
+
+
 def _csv(table: pd.DataFrame) -> bytes:
     """Bytes that a spreadsheet reads right: without a mark it assumes no UTF-8."""
-    text = table.to_csv(index=False, lineterminator="\n").translate(_ASCII)
+    text = rounded(table).to_csv(index=False, lineterminator="\n").translate(_ASCII)
     return text.encode("ascii" if text.isascii() else "utf-8-sig")
 
 

@@ -89,6 +89,17 @@ class Table:
             for name, (position, scale) in found.items()
         }
 
+    def texts(self, name: str) -> list[str]:
+        """A column as texts, in lower case; empty where a field is empty.
+
+        Raises
+        ------
+        InputError
+            When the column is missing or stands twice.
+        """
+        found = [str(item).strip().lower() for item in self.columns[self._find(name, False)[0]]]
+        return ["" if item in _NOTHING else item for item in found]
+
     def _find(self, name: str, lengths: bool) -> tuple[int, float]:
         """Position of a column, and its unit in nm."""
         exact = [k for k, item in enumerate(self.names) if _plain_name(item) == name]

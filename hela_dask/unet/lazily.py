@@ -21,7 +21,7 @@ from hela_dask.unet.backend import check_installed
 from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import find_model, load_model
-from hela_dask.volume import voxel_size
+from hela_dask.volume import check_volume, voxel_size
 
 __all__ = ["SLAB", "classifier", "classify", "classify_slices", "neighbours"]
 
@@ -64,6 +64,7 @@ def classify(
     MissingInputError, InputError
         When there is no such model, it is broken, or `volume` is not (z, y, x) of real numbers.
     """
+    check_volume(volume)
     if volume.dims != ("z", "y", "x") or volume.dtype.kind not in "iuf":
         raise InputError(
             "this takes a (z, y, x) volume of grey values, "

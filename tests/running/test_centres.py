@@ -93,18 +93,33 @@ def test_less_than_half_a_voxel_is_no_move(tmp_path: Path, image: Image) -> None
 
 def test_what_a_viewer_saves_of_our_centres_is_nm(tmp_path: Path, image: Image) -> None:
     table: Any = points_table(cells())
-    assert table.columns.tolist() == ["index", "axis-0", "axis-1", "axis-2", "label"]
+    assert table.columns.tolist() == ["index", "axis-0", "axis-1", "axis-2", "label", "unit"]
     assert table["label"].tolist() == [1, 2]
     unchanged = corrected(tmp_path, image, table.to_csv(index=False))
     pd.testing.assert_frame_equal(unchanged, cells().set_index("label"))
     table = table.astype({"label": float})  # as a viewer may write it
     table["axis-2"] += [0.0, 500.0]
-    table.loc[2] = [2, 1000.0, 2000.0, 3000.0, 1.0]  # a new point takes over a feature
+    table.loc[2] = [2, 1000.0, 2000.0, 3000.0, 1.0, "nm"]  # a new point takes over a feature
     found = corrected(tmp_path, image, table.to_csv(index=False))
     assert found.index.tolist() == [1, 2, 3, 4]
     assert found["flags"].tolist() == ["", "moved", "", "added"]
     assert found.loc[2, "x"] == 8500.0
     assert found.loc[4, ["z", "y", "x"]].tolist() == [1000.0, 2000.0, 3000.0]
+
+
+def test_the_unit_of_a_points_layer_is_a_column(tmp_path: Path, image: Image) -> None:
+    table = points_table(cells())
+    level = image.levels[0]
+    for axis, name in enumerate(("axis-0", "axis-1", "axis-2")):
+        table[name] = (table[name] - level.translation[axis]) / level.voxel_size[axis]
+    table["unit"] = "voxel"
+    table.loc[1, "unit"] = ""
+    unchanged = corrected(tmp_path, image, table.to_csv(index=False))
+    pd.testing.assert_frame_equal(unchanged, cells().set_index("label"))
+    for wrong in ("um", "voxel,nm"):
+        table["unit"] = (wrong.split(",") * 2)[:2]
+        with pytest.raises(InputError, match="the column 'unit' is nm or voxel"):
+            corrected(tmp_path, image, table.to_csv(index=False))
 
 
 def test_points_of_a_layer_made_in_the_viewer_are_voxels(tmp_path: Path, image: Image) -> None:

@@ -23,7 +23,7 @@ def row(**numbers: Any) -> dict[str, Any]:
     return {"status": "segmented", "flags": "", **found, **numbers}
 
 
-BAD = {"nucleus_bare": 3.0, "beyond_window": 6.0}
+BAD = {"nucleus_exposed": 3.0, "beyond_window": 6.0}
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ BAD = {"nucleus_bare": 3.0, "beyond_window": 6.0}
         ({"nucleus_jitter": 0.6, "nucleus_jump": 0.5, "cell_jitter": 7.0}, P, True),
         ({"beyond_window": 9.0, "cell_jump": 2.0}, P, False),  # the doubt is the cell's alone
         ({"nucleus_jitter": 0.5, "beyond_window": 9.0}, P, False),
-        ({"nucleus_bare": 3.0}, P, False),  # confidence 0.5
+        ({"nucleus_exposed": 3.0}, P, False),  # confidence 0.5
         (BAD, QualityParameters(withhold=0.0), False),
         (BAD, QualityParameters(withhold=0.09), False),
         (
-            {"nucleus_bare": 2.5, "beyond_window": 4.7},
+            {"nucleus_exposed": 2.5, "beyond_window": 4.7},
             P,
             False,
         ),  # confidence 0.148, as of a right one,

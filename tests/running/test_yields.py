@@ -62,7 +62,7 @@ def test_a_leak_over_a_centre_takes_nothing_and_is_flagged(
     np.testing.assert_array_equal(theirs == known[1], nuclei == known[1])
     np.testing.assert_array_equal(theirs == known[0], ball(*BALLS[0]))
     table = again.cells.set_index("label")
-    assert table["flags"].to_dict() == {**dict.fromkeys(known, ""), known[0]: "yielded"}
+    assert table["flags"].to_dict() == {**dict.fromkeys(known, ""), known[0]: "ceded"}
     assert again.exit_code == 0
 
 
@@ -74,7 +74,7 @@ def test_a_cell_that_yields_all_of_itself_has_no_numbers(
     leak(monkeypatch, scene, known[0], ball(z, y, x, radius - 5))
     result = go(scene, here, out=scene.parent / "again.run", overwrite=True)
     row = result.cells.set_index("label").loc[known[0]]
-    assert row["flags"] == "yielded" and not row["complete"] and result.exit_code == 3
+    assert row["flags"] == "ceded" and not row["complete"] and result.exit_code == 3
     assert row["status"] == "failed" and row["reason"].startswith("no tissue is left for it")
     assert row[["nucleus_volume", "cell_volume", "envelope_volume"]].isna().all()
     assert not (result.labels["cells"].values == known[0]).any()

@@ -62,12 +62,12 @@ def test_json_takes_what_numpy_and_paths_give(tmp_path: Path) -> None:
 
 
 def test_tables_keep_types_in_parquet_and_names_with_dots(tmp_path: Path) -> None:
-    table = pd.DataFrame({"label": [1, 2], "status": ["segmented", "failed"], "z": [1.25, np.nan]})
+    table = pd.DataFrame({"label": [1, 2], "status": ["segmented", "failed"], "z": [1.5, np.nan]})
     store.write_table(tmp_path / "cells.v1", table)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "cells.v1.parquet"), table)
     assert (
         tmp_path / "cells.v1.csv"
-    ).read_bytes() == b"label,status,z\n1,segmented,1.25\n2,failed,\n"
+    ).read_bytes() == b"label,status,z\n1,segmented,1.5\n2,failed,\n"
 
 
 def test_scratch_takes_whole_chunks_and_gives_them_back(tmp_path: Path) -> None:

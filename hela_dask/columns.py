@@ -1,0 +1,104 @@
+"""The columns of the tables that a run writes: what each means, its unit, its digits in a CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["COLUMNS", "Column", "describe_columns", "rounded"]
+
+_DIGITS = {"nm": 1, "µm²": 3, "µm³": 3, "s": 1, "MiB": 1, "1": 3}
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column means.
+
+    Attributes
+    ----------
+    meaning : str
+    unit : str
+        ``nm``, ``µm³``, ``s``, ``MiB`` or ``1`` for a ratio; empty for numbers that are counted,
+        texts and booleans.
+    """
+
+    meaning: str
+    unit: str = ""
+
+
+_BOX = {
+    f"box_{axis}{end}": Column(f"{'last' if end else 'first'} edge in {axis} of the window", "nm")
+    for axis in "zyx"
+    for end in (0, 1)
+}
+
+COLUMNS: Final[Mapping[str, Column]] = {
+    "label": Column("number of the cell in the labels, by z, y, x of the centre"),
+    "slice": Column("slice that was analysed, counted from 1"),
+    "z": Column("z of the centre", "nm"),
+    "y": Column("y of the centre", "nm"),
+    "x": Column("x of the centre", "nm"),
+    "height": Column(
+        "largest distance to the resin in the plane (the radius of the largest disc inside); of a "
+        "cell the mean over its slices",
+        "nm",
+    ),
+    "rank": Column("1 is the detection of the largest height in its slice"),
+    "thickness": Column("depth of the volume that the analysed slice stands for", "nm"),
+    "n_detections": Column("detections that were linked into the cell"),
+    "first_slice": Column("first slice of the cell, counted from 1"),
+    "last_slice": Column("last slice of the cell, included"),
+    "status": Column("what was done with the cell"),
+    "reason": Column("why the cell, or a part of it, is missing"),
+    "flags": Column("what to look at, comma separated"),
+    **_BOX,
+    "touches_first_slice": Column("the first slice of the volume cuts the cell"),
+    "touches_last_slice": Column("the last slice of the volume cuts the cell"),
+    "touches_side": Column("a side of the volume cuts the cell"),
+    "window_clipped": Column("the window around the cell reaches beyond the volume"),
+    "complete": Column("outlined, and touches neither the first nor the last slice nor a side"),
+    "seconds": Column("time that segmentation took", "s"),
+    "peak_memory": Column("largest memory of the process that segmented it", "MiB"),
+    "confidence": Column("from 0 to 1: how far the masks can be trusted", "1"),
+    "nucleus_jitter": Column("mean width along the outline that does not last along z", "nm"),
+    "cell_jitter": Column("the same of the cell", "nm"),
+    "nucleus_jump": Column("largest sudden change between slices, of a usual slice's area", "1"),
+    "cell_jump": Column("the same of the cell", "1"),
+    "contact": Column("share of the membrane without resin beside it", "1"),
+    "nucleus_exposed": Column("share of the nucleus without cytoplasm beside it", "1"),
+    "beyond_window": Column("area of the cell on sides of its window, of a usual slice's", "1"),
+    "doubtful_slices": Column("slices to look at, as ranges"),
+    "nucleus_volume": Column("volume of the nucleus, without its envelope", "µm³"),
+    "cell_volume": Column("volume of the cell with nucleus and envelope", "µm³"),
+    "envelope_volume": Column("volume of the nuclear envelope", "µm³"),
+    "nucleus_diameter": Column("diameter of the sphere of the nucleus' volume", "nm"),
+    "cell_diameter": Column("diameter of the sphere of the cell's volume", "nm"),
+    "nucleus_to_cell": Column("nucleus volume over cell volume", "1"),
+    "nucleus_first_slice": Column("first slice of the nucleus, counted from 1"),
+    "nucleus_last_slice": Column("last slice of the nucleus, included"),
+}
+"""Of ``cells.parquet`` and ``detections.parquet``."""
+
+
+def describe_columns(table: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Unit and meaning of the known columns of a table, for the metadata of a Parquet file."""
+    return {
+        str(name): {"unit": COLUMNS[name].unit, "description": COLUMNS[name].meaning}
+        for name in table
+        if name in COLUMNS
+    }
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with as many decimals as its units are worth, for people."""
+    digits = {
+        name: _DIGITS[COLUMNS[name].unit]
+        for name in table
+        if name in COLUMNS and COLUMNS[name].unit in _DIGITS
+    }
+    known = [name for name in digits if np.issubdtype(table[name].dtype, np.floating)]
+    return table.round({name: digits[name] for name in known})
