@@ -162,7 +162,7 @@ def test_explain_hands_over_its_options_and_prints_the_paths(
     given = ["explain", "s.ome.zarr", "--cell", "7", "--slice", "150", "--run", "r", "--out", "o"]
     assert main(given) == 0
     assert fake.given == (Path("s.ome.zarr"), 7, 150)
-    assert fake.named == {"run": Path("r"), "out": Path("o")}
+    assert fake.named == {"run": Path("r"), "out": Path("o"), "progress": True}
     assert capsys.readouterr().out == "page   p\nsheet  s\n"
     assert main([*given, "--json"]) == 0
     picture = str(Path("o/01_nucleus.png"))
@@ -173,6 +173,14 @@ def test_explain_hands_over_its_options_and_prints_the_paths(
         "sheet": "s",
         "steps": [{"title": "nucleus", "caption": "What is left.", "picture": picture}],
     }
+    monkeypatch.setattr(hd, "explain", fake := Recorder([found, found]))
+    given[5] = "150, 200"
+    assert main([*given, "--json"]) == 0
+    assert fake.given == (Path("s.ome.zarr"), 7, [150, 200])
+    assert len(json.loads(capsys.readouterr().out)) == 2
+    given[5] = "150;200"
+    assert main(given) == 1
+    assert "should look like 150 or 150,200,250" in capsys.readouterr().err
 
 
 def test_params_prints_the_toml_that_run_takes(

@@ -60,7 +60,7 @@ def explain(
     numbers = _parse(slices)
     asked = numbers[0] if len(numbers) == 1 else numbers
     found = hd.explain(store, cell, asked, run=run, out=out, progress=not quiet)
-    several = [found] if isinstance(found, hd.Explanation) else found
+    several = found if isinstance(found, list) else [found]
     if as_json:
         facts = [_facts(item) for item in several]
         answer_json(facts[0] if len(numbers) == 1 else facts)
