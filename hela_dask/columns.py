@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 __all__ = ["COLUMNS", "Column", "describe_columns", "rounded"]
@@ -86,10 +85,9 @@ COLUMNS: Final[Mapping[str, Column]] = {
 
 def describe_columns(table: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Unit and meaning of the known columns of a table, for the metadata of a Parquet file."""
+    known = [name for name in map(str, table) if name in COLUMNS]
     return {
-        str(name): {"unit": COLUMNS[name].unit, "description": COLUMNS[name].meaning}
-        for name in table
-        if name in COLUMNS
+        name: {"unit": COLUMNS[name].unit, "description": COLUMNS[name].meaning} for name in known
     }
 
 
@@ -97,8 +95,9 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
     """The table with as many decimals as its units are worth, for people."""
     digits = {
         name: _DIGITS[COLUMNS[name].unit]
-        for name in table
-        if name in COLUMNS and COLUMNS[name].unit in _DIGITS
+        for name in map(str, table)
+        if name in COLUMNS
+        and COLUMNS[name].unit in _DIGITS
+        and pd.api.types.is_float_dtype(table[name].dtype)
     }
-    known = [name for name in digits if np.issubdtype(table[name].dtype, np.floating)]
-    return table.round({name: digits[name] for name in known})
+    return table.round(digits)
