@@ -18,7 +18,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hela_dask.convert import convert, describe
+    from hela_dask.convert import convert
+    from hela_dask.describe import describe
     from hela_dask.detect import detect_cells
     from hela_dask.errors import (
         ExistsError,
@@ -110,7 +111,8 @@ __all__ = [
 ]
 
 _NAMES_OF_MODULE = {
-    "convert": ["convert", "describe"],
+    "convert": ["convert"],
+    "describe": ["describe"],
     "detect": ["detect_cells"],
     "errors": [
         "ExistsError",

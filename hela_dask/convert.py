@@ -1,4 +1,4 @@
-"""TIFF, MRC or OME-Zarr into a sharded OME-Zarr 0.5, slab by slab; and what a store holds."""
+"""TIFF, MRC or OME-Zarr into a sharded OME-Zarr 0.5, slab by slab."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
-from hela_dask.grey_summary import grey_summary
 from hela_dask.running.lock import Lock, hold_target
 from hela_dask.running.progress import Count, counted
 from hela_dask.sources import Source, open_source
 from hela_dask.storage.level import same_levels
 from hela_dask.storage.manifest import damaged_slabs
-from hela_dask.storage.metadata import Image, Level, Triple, local_path, read_image
+from hela_dask.storage.metadata import (
+    Image,
+    Level,
+    Triple,
+    check_store_path,
+    local_path,
+    read_image,
+)
 from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
 from hela_dask.storage.units import voxel_size_doubts
 from hela_dask.store import create_image, finished_slabs, reopen, slabs, write_slab
-from hela_dask.suitability import check_volume, volume_remarks
+from hela_dask.wording import printable
 
-__all__ = ["convert", "describe"]
+__all__ = ["convert"]
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +94,8 @@ def convert(
     size = _agreed_voxel_size(opened, voxel_size)
     opened = _unsigned(opened)
     origin = {
-        "path": opened.path.absolute().as_posix(),
-        "kind": opened.kind,
+        "path": printable(opened.path.absolute().as_posix()),
+        "kind": printable(opened.kind),
         "fingerprint": _fingerprint(opened, size),
     }
     origin_nm = _translation(opened, size)
@@ -104,7 +110,7 @@ def convert(
                 opened.shape,
                 opened.dtype,
                 size,
-                name=path.name.removesuffix(".zarr").removesuffix(".ome"),
+                name=printable(path.name.removesuffix(".zarr").removesuffix(".ome")),
                 chunks=chunks,
                 shards=shards,
                 translation=origin_nm,
@@ -129,61 +135,9 @@ def _write(opened: Source, image: Image, lock: Lock, progress: bool | Count) -> 
                 tell(count, opened.shape[0])
 
 
-def describe(store: str | Path) -> dict[str, Any]:
-    """What an OME-Zarr image or label group holds, as a dictionary of plain values.
-
-    Parameters
-    ----------
-    store : str or Path
-        See :func:`hela_dask.volume.read_image`.
-
-    Returns
-    -------
-    dict
-        ``path``, ``version``, ``complete``, ``shape`` (z, y, x), ``dtype``, ``voxel_size`` (nm),
-        ``extent`` (nm), ``translation`` (nm), ``levels``, ``size_on_disk`` (bytes, labels
-        included), ``grey`` (see :func:`hela_dask.grey_summary.grey_summary`; None for labels and
-        unfinished stores), ``labels``, ``source``, where this package wrote the store, and
-        ``remarks``: what is odd about it, sentences.
-
-    Raises
-    ------
-    MissingInputError, InputError
-        As :func:`hela_dask.volume.read_image`.
-    """
-    image = read_image(local_path(store))
-    finest = image.levels[0]
-    grey = image.complete and image.name == "image" and image.dtype.kind in "iuf"
-    remarks = list(image.remarks)
-    if image.complete and image.name == "image":
-        remarks = list(volume_remarks(image))
-        try:
-            check_volume(image)
-        except InputError as error:
-            grey = False
-            remarks.append(str(error))
-    return {
-        "path": str(image.path),
-        "version": image.version,
-        "complete": image.complete,
-        "shape": list(finest.shape),
-        "dtype": image.dtype.name,
-        "voxel_size": list(finest.voxel_size),
-        "extent": [
-            length * size for length, size in zip(finest.shape, finest.voxel_size, strict=True)
-        ],
-        "levels": [_level_facts(level) for level in image.levels],
-        "size_on_disk": _size_on_disk(image.path),
-        "translation": list(finest.translation),
-        "grey": grey_summary(image) if grey else None,
-        "labels": [_label_facts(image.path / "labels" / name) for name in image.labels],
-        "source": (image.attributes.get("source") or {}).get("path"),
-        "remarks": remarks,
-    }
-
-
 def _checked_target(source: Path, target: Path) -> Path:
     """`target`, unless writing there would touch the source or is plainly a slip."""
+    check_store_path(target)
     if target.suffix.lower() in (".tif", ".tiff", ".mrc", ".npy", ".json"):
         raise InputError(f"{target} is to be an OME-Zarr folder: name it {target.stem}.ome.zarr")
     here, there = source.absolute(), target.absolute()
@@ -326,39 +280,3 @@ def _continued(
     else:
         problem = f"an unfinished store made from {begun.get('path', 'something else')}"
     raise ExistsError(f"{path} is {problem}: choose another name, or replace it with --overwrite")
-
-
-def _level_facts(level: Level) -> dict[str, Any]:
-    return {
-        "path": level.path,
-        "shape": list(level.shape),
-        "voxel_size": list(level.voxel_size),
-        "chunks": list(level.chunks),
-        "shards": None if level.shards is None else list(level.shards),
-    }
-
-
-def _label_facts(path: Path) -> dict[str, Any]:
-    try:
-        image = read_image(path, unknown_scale=True)
-    except HelaDaskError as error:
-        return {"name": path.name, "error": str(error)}
-    return {
-        "name": path.name,
-        "shape": list(image.levels[0].shape),
-        "dtype": image.dtype.name,
-        "complete": image.complete,
-        "run": image.attributes.get("run"),
-    }
-
-
-def _size_on_disk(path: Path) -> int:
-    total, folders = 0, [str(path)]
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                else:
-                    total += entry.stat(follow_symlinks=False).st_size
-    return total

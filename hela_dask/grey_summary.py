@@ -1,18 +1,19 @@
-"""Grey levels of a store: exact where its pyramid is small enough, else of a part of it."""
+"""Grey levels of a volume: exact where it or its pyramid is small enough, else of a part of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.sources import Source
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, Level
 
-__all__ = ["LARGEST_CHUNK", "chunk_bytes", "grey_summary", "not_finite"]
+__all__ = ["LARGEST_CHUNK", "chunk_bytes", "grey_summary", "grey_summary_of_source", "not_finite"]
 
 LARGEST_CHUNK = 2**32  # bytes that reading one voxel may take
 _VOXELS = 2**27  # of the level that is read whole; of larger ones, so many are read
@@ -40,11 +41,26 @@ def grey_summary(image: Image) -> dict[str, Any] | None:
     number, level = _level(image, _VOXELS)
     if chunk_bytes(image, level) > LARGEST_CHUNK:
         return None
+    found = _summary(_blocks(image, level, _VOXELS), image.dtype, math.prod(level.shape))
+    return None if found is None else {"level": number, **found}
+
+
+def grey_summary_of_source(source: Source) -> dict[str, Any] | None:
+    """As :func:`grey_summary`, without ``level``: of all slices, or of evenly spaced ones."""
+    depth, plane = source.shape[0], source.shape[1] * source.shape[2]
+    count = max(1, min(depth, _VOXELS // plane))
+    blocks = (source.read(z, z + 1) for z in (k * depth // count for k in range(count)))
+    return _summary(blocks, source.dtype, depth * plane)
+
+
+def _summary(
+    blocks: Iterable[NDArray[Any]], dtype: np.dtype[Any], voxels: int
+) -> dict[str, Any] | None:
     read, bad = 0, 0
-    counts = np.zeros(2 ** min(16, 8 * image.dtype.itemsize), np.int64)
+    counts = np.zeros(2 ** min(16, 8 * dtype.itemsize), np.int64)
     parts: list[tuple[float, float, float]] = []
-    whole = image.dtype in (np.uint8, np.uint16)
-    for block in _blocks(image, level, _VOXELS):
+    whole = dtype in (np.uint8, np.uint16)
+    for block in blocks:
         read += block.size
         if whole:
             counts += np.bincount(block.ravel(), minlength=counts.size)
@@ -53,7 +69,7 @@ def grey_summary(image: Image) -> dict[str, Any] | None:
         bad += block.size - values.size
         if values.size:
             parts.append((values.min(), values.max(), values.sum(dtype=np.float64)))
-    found: dict[str, Any] = {"level": number, "share": read / math.prod(level.shape)}
+    found: dict[str, Any] = {"share": read / voxels}
     if whole:
         return {**found, **_counted(counts), "not_finite": 0}
     if not parts:

@@ -200,6 +200,8 @@ workers, memory, overwrite
         overwrite=overwrite,
         asking=False,
     )
+    for remark in setup.remarks:
+        log.warning("%s", remark)
     needs = setup.needs()
     check_memory(needs, where.memory)  # as a run does, before it knows the windows
     return _planned(setup, where, {need.stage: need for need in needs}, calibrate)

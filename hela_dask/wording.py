@@ -1,10 +1,11 @@
-"""How numbers are said: lengths by axis, bytes, seconds."""
+"""Numbers and names as text: lengths by axis, bytes, seconds, names that are not UTF-8."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-__all__ = ["by_axis", "size_text", "time_text"]
+__all__ = ["by_axis", "printable", "size_text", "time_text"]
 
 
 def by_axis(lengths: Sequence[float]) -> str:
@@ -27,3 +28,9 @@ def time_text(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def printable(text: str) -> str:
+    r"""`text` as valid Unicode: bytes of a file's name that are no UTF-8 become ``\xb5``."""
+    escaped = re.sub("[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
+    return escaped.encode("utf-8", "backslashreplace").decode()

@@ -18,7 +18,8 @@ import zarr
 from numpy.typing import NDArray
 
 from hela_dask import store
-from hela_dask.convert import convert, describe
+from hela_dask.convert import convert
+from hela_dask.describe import describe
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
 from hela_dask.volume import open_volume, read_image
 
@@ -118,6 +119,10 @@ def test_a_store_of_an_older_format_becomes_a_new_one(tmp_path: Path) -> None:
     assert np.array_equal(open_volume(image.path).values, DATA[:20])
 
 
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
 def test_the_option_completes_what_the_file_states_and_wins_over_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -128,10 +133,10 @@ def test_the_option_completes_what_the_file_states_and_wins_over_it(
     assert not target.exists()
     image = convert(source, target, voxel_size=(50, 10.05, 12))
     assert image.levels[0].voxel_size == (50, 10.05, 12)
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert not _warnings(caplog)
     image = convert(source, target, voxel_size=(50, 40, 40), overwrite=True)
     assert image.levels[0].voxel_size == (50, 40, 40)
-    assert [record.getMessage() for record in caplog.records] == [
+    assert _warnings(caplog) == [
         f"{source} states a voxel size of ? 10 12 nm (z y x; resolution tag); the 50 40 40 nm of "
         "--voxel-size are used instead"
     ]

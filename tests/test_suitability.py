@@ -13,7 +13,7 @@ import pytest
 import zarr
 
 from hela_dask import store
-from hela_dask.convert import describe
+from hela_dask.describe import describe
 from hela_dask.errors import HelaDaskError, InputError
 from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.prepare import prepare

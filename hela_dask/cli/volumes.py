@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,11 +10,13 @@ from typing import Annotated, Any
 import typer
 
 import hela_dask as hd
-from hela_dask.cli.options import AsJson, Overwrite, Quiet, Store, Verbose, local_path
+from hela_dask.cli.options import AsJson, Overwrite, Quiet, Verbose, local_path
 from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr
 from hela_dask.wording import by_axis
 
 __all__ = ["convert", "info", "phantom"]
+
+log = logging.getLogger(__name__)
 
 Target = Annotated[
     Path,
@@ -26,7 +29,7 @@ def convert(
         Path,
         typer.Argument(
             metavar="SRC",
-            help="A folder of TIFF slices, a TIFF, an OME-TIFF, an MRC or an OME-Zarr.",
+            help="A folder of TIFF slices, a TIFF, an OME-TIFF, an MRC, a .npy or an OME-Zarr.",
             parser=local_path,
         ),
     ],
@@ -34,7 +37,10 @@ def convert(
     *,
     voxel_size: Annotated[
         tuple[float, float, float] | None,
-        typer.Option(metavar="Z Y X", help="nm; needed where the source does not say it."),
+        typer.Option(
+            metavar="Z Y X",
+            help="nm; needed where the source does not state it, and used where it states another.",
+        ),
     ] = None,
     chunks: Annotated[
         tuple[int, int, int] | None, typer.Option(metavar="Z Y X", help="Voxels of a chunk.")
@@ -72,16 +78,32 @@ def convert(
         answer(f"{target}: {size}, {len(image.levels)} level{plural}")
 
 
-def info(store: Store, as_json: AsJson = False) -> None:
-    """Show what an OME-Zarr holds.
+def info(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SRC",
+            help="An OME-Zarr, or anything that convert reads.",
+            parser=local_path,
+        ),
+    ],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show what an OME-Zarr, or a file to convert, holds.
 
-    Shape, voxel size, levels, size on disk, grey levels, labels.
+    Shape, voxel size and where it is from, levels, order of slices, size on disk, grey levels,
+    labels; warnings about what is odd.
 
     Example:
 
     hela-dask info hela.ome.zarr
     """
-    description = hd.describe(store)
+    log_to_stderr(quiet=quiet, verbose=verbose)
+    description = hd.describe(source)
+    for remark in description["remarks"]:
+        log.warning("%s", remark)
     if as_json:
         answer_json(description)
     else:
@@ -142,28 +164,51 @@ def _readable(found: Mapping[str, Any]) -> dict[str, str]:
     """The lines that ``info`` shows, from what ``describe`` found."""
     unfinished = "" if found["complete"] else ", unfinished"
     lines = {
-        "volume": f"{found['path']} (OME-Zarr {found['version']}{unfinished})",
+        "volume": f"{found['path']} ({found['kind']}{unfinished})",
         "shape": f"{by_axis(found['shape'])}  z, y, x, {found['dtype']}",
-        "voxel size": f"{by_axis(found['voxel_size'])} nm",
-        "extent": f"{' x '.join(f'{length / 1000:.1f}' for length in found['extent'])} µm",
-        "size on disk": f"{found['size_on_disk'] / 2**20:.1f} MiB",
+        "voxel size": _voxel_size(found["voxel_size"], found["voxel_size_from"]),
     }
+    if None not in found["extent"]:
+        lines["extent"] = f"{' x '.join(f'{length / 1000:.1f}' for length in found['extent'])} µm"
+    lines["size on disk"] = f"{found['size_on_disk'] / 2**20:.1f} MiB"
+    lines |= found["facts"]
     for level in found["levels"]:
         cut = level["shards"] or level["chunks"]
         size = _size(level["shape"], level["voxel_size"])
         lines[f"level {level['path']}"] = f"{size}, {by_axis(cut)} a file"
-    grey = found["grey"]
-    if grey:
-        part = f" (of {100 * grey['share']:.2g} % of the voxels)" if grey["share"] < 1 else ""
-        lines["grey levels"] = f"{grey['min']} to {grey['max']}, mean {grey['mean']:.1f}{part}"
-        if grey["percentiles"]:
-            parts = (f"{percent} %: {value}" for percent, value in grey["percentiles"].items())
-            lines["percentiles"] = ", ".join(parts)
+    if found["grey"]:
+        lines |= _grey_lines(found["grey"])
     for label in found["labels"]:
         lines[f"label {label['name']}"] = label.get("error") or (
             f"{by_axis(label['shape'])}, {label['dtype']}"
             f"{'' if label['complete'] else ', unfinished'}"
         )
-    for number, remark in enumerate(found["remarks"], 1):
-        lines["note" if number == 1 else f"note {number}"] = remark
+    return lines
+
+
+def _voxel_size(size: Sequence[float | None], origins: Sequence[str]) -> str:
+    """``50 x 10 x 10 nm (z: ImageJ spacing; y, x: ImageJ resolution tag)``."""
+    axes: dict[str, list[str]] = {}
+    for axis, origin in zip("zyx", origins, strict=True):
+        axes.setdefault(origin, []).append(axis)
+    reasons = [
+        origin if len(names) == 3 else f"{', '.join(names)}: {origin}"
+        for origin, names in axes.items()
+        if origin
+    ]
+    known = [step for step in size if step is not None]
+    shown = "not stated"
+    if known:
+        shown = f"{' x '.join('?' if step is None else f'{step:g}' for step in size)} nm"
+    return f"{shown} ({'; '.join(reasons)})" if reasons else shown
+
+
+def _grey_lines(grey: Mapping[str, Any]) -> dict[str, str]:
+    part = f" (of {100 * grey['share']:.2g} % of the voxels)" if grey["share"] < 1 else ""
+    lines = {"grey levels": f"{grey['min']:g} to {grey['max']:g}, mean {grey['mean']:.1f}{part}"}
+    if grey["not_finite"]:
+        lines["not finite"] = f"{grey['not_finite']} values are NaN or infinite"
+    if grey["percentiles"]:
+        parts = (f"{percent} %: {value}" for percent, value in grey["percentiles"].items())
+        lines["percentiles"] = ", ".join(parts)
     return lines

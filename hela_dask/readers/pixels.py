@@ -59,15 +59,19 @@ class PageFacts:
     palette: NDArray[Any] | None
 
 
-def page_facts(page: Any) -> PageFacts:
-    """The facts of a page that :func:`check_page` has passed."""
-    most = page.tags.valueof(281)
+def page_facts(page: Any, first: PageFacts | None = None) -> PageFacts:
+    """The facts of a page that :func:`check_page` has passed.
+
+    Where the page has no orientation or MaxSampleValue, those of the `first` page of its file
+    hold: writers of stacks leave tags out of the pages behind it.
+    """
+    most = page.tags.valueof(281, None if first is None else first.most)
     return PageFacts(
         (page.imagelength, page.imagewidth),
         np.dtype(page.dtype).newbyteorder("="),
         int(page.bitspersample),
         int(page.photometric),
-        int(page.tags.valueof(274) or 1),
+        int(page.tags.valueof(274) or (1 if first is None else first.orientation)),
         int(most) if isinstance(most, int) and most > 0 else None,
         _palette(page),
     )

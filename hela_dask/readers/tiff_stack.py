@@ -33,7 +33,8 @@ def open_tiff(path: Path, role: Role = "grey") -> Source:
         if ome is not None and len(ome.files) > 1:
             return open_set(path, ome, len(tiff.pages), role)
         pages, shape, offset, order = _stack(path, tiff, ome, remarks)
-        facts = [page_facts(page) for page in pages]
+        first = page_facts(tiff.pages.first)
+        facts = [page_facts(page, first) for page in pages]
         if ome is None:
             remarks += slice_count_remark(path, tiff, pages, shape[0])
         names = {f"page {number}": fact for number, fact in enumerate(facts, start=1)}
@@ -116,10 +117,10 @@ def _stack(path: Path, tiff: tifffile.TiffFile, ome: Ome | None, remarks: list[s
         end = (offset or 0) + math.prod(shape) * np.dtype(pages[0].dtype).itemsize
         if offset is not None and end > tiff.filehandle.size:
             raise InputError(f"{path} is truncated: its {shape[0]} slices do not fit the file")
-        if offset is None and len(pages) != shape[0]:
-            if len(pages) == 1:
-                raise InputError(f"{path} is truncated: it describes {shape[0]} slices, it holds 1")
-            shape = (len(pages), *shape[1:])
+        if len(pages) > shape[0] or (offset is None and 1 < len(pages) < shape[0]):
+            shape, offset = (len(pages), *shape[1:]), None
+        if offset is None and len(pages) < shape[0]:
+            raise InputError(f"{path} is truncated: it describes {shape[0]} slices, it holds 1")
         if len(pages) > 1 and len({page_facts(page).photometric for page in pages}) > 1:
             offset = None
     if ome is not None:

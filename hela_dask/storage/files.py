@@ -18,6 +18,7 @@ import numpy as np
 
 from hela_dask.columns import describe_columns, rounded
 from hela_dask.errors import HelaDaskError, StorageError
+from hela_dask.wording import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +146,7 @@ def write_text(path: str | Path, text: str, *, flush: bool = True) -> None:
         When the file system refuses it or is full.
     """
     with replaced(Path(path), flush=flush) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(printable(text).encode())
 
 
 def write_json(path: str | Path, content: object, *, flush: bool = True) -> None:
@@ -224,18 +225,19 @@ def _existing(path: Path) -> Path:
 def plain(value: Any) -> Any:
     """`value` as it comes back from JSON: dataclasses, numpy, tuples and paths too.
 
-    Numbers that are not finite become None.
+    Numbers that are not finite become None; bytes of names that are not UTF-8 are escaped, as no
+    JSON reader takes them.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {printable(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, os.PathLike):
-        return Path(value).as_posix()
-    return value
+        value = Path(value).as_posix()
+    return printable(value) if isinstance(value, str) else value

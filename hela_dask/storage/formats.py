@@ -161,7 +161,7 @@ def _folder_advice(path: Path) -> str:
             f"{path} holds no TIFF slices, but {item.name}, {kind}, which cannot be read here: "
             f"{advice}"
         )
-    return f"{path} holds no TIFF slices ({', '.join(TIFF_SUFFIXES)}) and is no OME-Zarr"
+    return f"{path} is not an OME-Zarr store, and holds no TIFF slices ({', '.join(TIFF_SUFFIXES)})"
 
 
 def _entries(path: Path) -> list[Path]:

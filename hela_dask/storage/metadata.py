@@ -15,23 +15,25 @@ from pydantic import ConfigDict
 
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError
 from hela_dask.storage.documents import Document, check_document
+from hela_dask.storage.formats import TIFF_SUFFIXES, how_to_read, read_kind
 from hela_dask.storage.level import Level, Triple, iterate_slabs, slab_marks, slab_ranges
 from hela_dask.storage.level_order import read_pyramid
 from hela_dask.storage.nodes import Node, is_node, read_node
 from hela_dask.storage.ome import find_multiscale, ome_content
+from hela_dask.wording import printable
 
 __all__ = [
-    "NOT_STORES",
     "Image",
     "Level",
     "Triple",
+    "check_store_path",
     "local_path",
     "read_image",
     "slab_marks",
     "slab_ranges",
 ]
 
-NOT_STORES = {".tif": "a TIFF", ".tiff": "a TIFF", ".mrc": "an MRC", ".rec": "an MRC"}
+_KINDS = {"tiff": "a TIFF", "mrc": "an MRC file", "npy": "a .npy array"}
 _LOOKED_AT = 64  # folders in which an image is looked for, to name one
 
 
@@ -159,26 +161,48 @@ def local_path(path: str | Path) -> Path:
     return Path(path)
 
 
+def check_store_path(path: Path) -> None:
+    """Raise for a store whose path is not UTF-8: the compiled codecs of zarr open none such.
+
+    Raises
+    ------
+    InputError
+    """
+    full = str(path.absolute())
+    if printable(full) != full:
+        raise InputError(
+            f"{printable(full)} is not UTF-8 (see the \\x), which zarr stores need: rename the "
+            "folder, or choose another one"
+        )
+
+
 def _open_group(path: Path) -> Node:
     """The group at `path`, or a sentence that says why there is none."""
+    check_store_path(path)
     if not path.exists():
         raise MissingInputError(f"{path} does not exist")
-    if path.is_file():
-        kind = NOT_STORES.get(path.suffix.lower(), "a file")
+    if not path.is_dir():
+        kind = _KINDS.get(read_kind(path) or "")
+        if kind is None:
+            raise InputError(how_to_read(path))
         raise InputError(
             f"{path} is {kind}, not an OME-Zarr store: convert it first with "
             f"hela-dask convert {path} {path.with_suffix('.ome.zarr').name} --voxel-size Z Y X"
         )
     node = read_node(path)
     if node is None:
-        if any(item.suffix.lower() in NOT_STORES for item in path.iterdir()):
+        if any(item.suffix.lower() in TIFF_SUFFIXES for item in path.iterdir()):
             raise InputError(
                 f"{path} is a folder of slices, not an OME-Zarr store: convert it first with "
                 f"hela-dask convert {path} {path.name}.ome.zarr --voxel-size Z Y X"
             )
         hint = _image_inside(path)
-        advice = f"; name an image inside it, such as {hint}" if hint else ""
-        raise InputError(f"{path} is not an OME-Zarr store (no zarr metadata in it){advice}")
+        if hint is None:
+            raise InputError(how_to_read(path))
+        raise InputError(
+            f"{path} is not an OME-Zarr store (no zarr metadata in it); name an image inside it, "
+            f"such as {hint}"
+        )
     if node.is_array:
         raise InputError(f"{path} is one array of a store: name the group that holds it")
     return node

@@ -13,7 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from hela_dask import convert, evaluate, store
-from hela_dask.convert import describe
+from hela_dask.describe import describe
 from hela_dask.errors import InputError
 from hela_dask.labels_input import open_labels
 from hela_dask.sources import open_source

@@ -12,7 +12,8 @@ import pytest
 import zarr
 
 from hela_dask import evaluate
-from hela_dask.convert import convert, describe
+from hela_dask.convert import convert
+from hela_dask.describe import describe
 from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.running.prepare import prepare
 from hela_dask.volume import open_volume, read_image

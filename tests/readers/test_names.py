@@ -1,0 +1,83 @@
+"""The order of slices by their names: gaps, numbers that are there twice, names of strangers."""
+
+from __future__ import annotations
+
+import pytest
+
+from hela_dask.readers.names import natural_key, number_ranges, slice_order
+
+
+def numbered(numbers: object, name: str = "s{:03d}.tif") -> list[str]:
+    return [name.format(number) for number in numbers]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("names", "missing", "remarks"),
+    [
+        (numbered(range(9)), (), []),
+        (numbered([1, 2, 4]), (3,), ["number 3 is missing (first behind s002.tif)"]),
+        (numbered([*range(5), *range(8, 12), 15]), (5, 6, 7, 12, 13, 14),
+         ["numbers 5 to 7, 12 to 14 are missing (first behind s004.tif)", "up to 6 slices"]),
+        (numbered(range(0, 90, 10)), (), []),
+        (numbered([0, 10, 20, 40]), (30,), ["number 30 is missing"]),
+        (numbered(range(8, 12), "z{}.tif"), (), []),
+        (numbered([*range(5), *range(900, 905)]), tuple(range(5, 900)), ["numbers 5 to 899 are"]),
+        (numbered(range(5), "run2_s{:03d}_10nm.tif"), (), []),
+        (numbered([1, 2, 4], "run2_s{:03d}_10nm.tif"), (3,), ["number 3 is missing"]),
+        # Where a microscope writes counter and place, the counter decides.
+        ([f"slice_{i:05d}_z={i / 100:.4f}um.tif" for i in range(95, 105)], (), []),
+        ([f"slice_{i:05d}_z={i / 100:.4f}um.tif" for i in (*range(95, 99), *range(101, 105))],
+         (99, 100), ["numbers 99 to 100 are missing"]),
+        # Two days of numbers that start anew.
+        ([f"d{day}_{i:03d}.tif" for day in (1, 2) for i in range(5)], (), []),
+        ([f"d{day}_{i:03d}.tif" for day in (1, 2) for i in range(5) if (day, i) != (2, 3)], (3,),
+         ["number 3 is missing (first behind d2_002.tif)"]),
+        (["s1.tif", "s7.tif", "s12.tif", "s31.tif", "s44.tif"], (), ["have no even steps"]),
+        (["left.tif", "right.tif"], (), ["hold no numbers"]),
+        ([*numbered(range(9)), "s003 copy.tif", "s004 (1).tif"], (),
+         ["s003 copy.tif, s004 (1).tif: named unlike the other 9 slices (such as s000.tif)"]),
+        (["MAX_s.tif", *numbered(range(9))], (), ["MAX_s.tif: named unlike"]),
+        ([*numbered(range(6)), "s005.tiff"], (), ["s005.tif, s005.tiff: the same number more"]),
+        ([*numbered(range(6)), "s3.tif"], (), ["s003.tif, s3.tif: the same number more than once"]),
+        ([*numbered(range(6), "a_{}.tif"), *numbered(range(6), "b_{}.tif")], (),
+         ["follow 2 patterns (6 like a_0.tif, 6 like b_0.tif)"]),
+        (["s1.tif"], (), []),
+    ],
+)  # fmt: skip
+def test_numbers_show_what_is_missing_twice_or_strange(
+    names: list[str], missing: tuple[int, ...], remarks: list[str]
+) -> None:
+    found = slice_order(sorted(names, key=natural_key))
+    assert found.missing == missing
+    text = " | ".join(found.remarks)
+    assert bool(found.remarks) == bool(remarks)
+    for remark in remarks:
+        assert remark in text
+
+
+@pytest.mark.parametrize(
+    ("others", "unread"),
+    [
+        (["notes.txt", "s000.txt", "regions.json"], []),
+        (["s006.png"], ["s006.png"]),
+        (["s006.tif.part", "s007.tif~"], ["s006.tif.part", "s007.tif~"]),
+        (["s003.png"], []),
+    ],
+)
+def test_a_slice_in_another_format_is_named(others: list[str], unread: list[str]) -> None:
+    text = " ".join(slice_order(numbered(range(6)), others).remarks)
+    assert ("not read" in text) == bool(unread)
+    assert all(name in text for name in unread)
+
+
+def test_an_order_that_no_number_has_is_named() -> None:
+    names = sorted(["1_s9.tif", "2_s8.tif", "3_s7.tif"], key=natural_key)
+    assert slice_order(names).remarks == ()
+    names = sorted(["a5_s1.tif", "a20_s3.tif", "a40_s2.tif"], key=natural_key)
+    (remark,) = slice_order(names).remarks
+    assert "is not that of their number 2" in remark
+
+
+def test_many_numbers_are_shown_in_short() -> None:
+    assert number_ranges([1, 3, 5, 7, 9, 11]) == "1, 3, 5, 7, 9 and 1 more"
+    assert number_ranges([10, 20, 40], step=10) == "10 to 20, 40"
