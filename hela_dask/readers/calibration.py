@@ -132,7 +132,8 @@ def _microscope(tiff: tifffile.TiffFile) -> tuple[Found, Found] | None:
 
 def _resolution(page: Any) -> tuple[Found, Found]:
     """Pixel size from the resolution tags, unless they are a printer's or a screen's default."""
-    factor = _NM_PER_UNIT.get(int(page.resolutionunit or 1))
+    unit = page.resolutionunit or 1
+    factor = _NM_PER_UNIT.get(int(unit)) if isinstance(unit, int) else None
     y, x = (_per_unit(page, tag) for tag in ("YResolution", "XResolution"))
     if factor is None or y is None or x is None:
         return (None, ""), (None, "")
@@ -145,6 +146,8 @@ def _resolution(page: Any) -> tuple[Found, Found]:
 def _per_unit(page: Any, tag: str) -> float | None:
     """Length of a pixel in the file's unit; the tag holds pixels a unit, as a fraction."""
     value = page.tags.valueof(tag)
-    if not (isinstance(value, tuple) and len(value) == 2 and value[0] > 0 and value[1] > 0):
+    if not (isinstance(value, tuple) and len(value) == 2):
+        return None
+    if not all(isinstance(part, int | float) and part > 0 for part in value):
         return None
     return float(value[1] / value[0])

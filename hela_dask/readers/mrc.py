@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import mrcfile
 import numpy as np
@@ -30,6 +30,7 @@ def open_mrc(path: Path) -> Source:
     """
     if not path.is_file() or path.stat().st_size == 0 or is_pointer(path):
         raise InputError(how_to_read(path))
+    _check_extension(path)
     header, data, remarks = _opened(path)
     shape, dtype, offset = data.shape, data.dtype, int(data.offset)
     del data
@@ -86,8 +87,8 @@ def _opened(path: Path) -> tuple[Any, Any, list[str]]:
                 warnings.simplefilter("always")
                 with mrcfile.mmap(path, mode="r", permissive=permissive) as file:
                     header, data = file.header.copy(), file.data
-        except (OSError, ValueError, EOFError, OverflowError) as error:
-            reason = str(error)
+        except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
+            reason = str(error) or "its header asks for more memory than there is"
             continue
         if data is None:
             break
@@ -102,6 +103,20 @@ def _opened(path: Path) -> tuple[Any, Any, list[str]]:
     raise InputError(f"{path} is not a whole MRC file: {_shortage(path) or reason}")
 
 
+def _check_extension(path: Path) -> None:
+    """Refuse an extended header that is longer than the file, for which mrcfile makes room."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(1024)
+    order: Literal["big", "little"] = "big" if header[212:213] == b"\x11" else "little"
+    length = int.from_bytes(header[92:96], order, signed=True)
+    if length > size:
+        raise InputError(
+            f"{path} is not a whole MRC file: its header states an extended header of {length} "
+            f"bytes, and the file has {size}"
+        )
+
+
 def _shortage(path: Path) -> str | None:
     """How many slices a file is short of, where its header can be read."""
     with warnings.catch_warnings():
@@ -110,7 +125,7 @@ def _shortage(path: Path) -> str | None:
             with mrcfile.open(path, mode="r", permissive=True, header_only=True) as file:
                 header = file.header.copy()
             dtype = mrcfile.utils.data_dtype_from_header(header)
-        except (OSError, ValueError, EOFError, OverflowError):
+        except (OSError, ValueError, EOFError, OverflowError, MemoryError):
             return None
     x, y, z = (int(header[name]) for name in ("nx", "ny", "nz"))
     there = path.stat().st_size - 1024 - int(header["nsymbt"])
@@ -159,7 +174,7 @@ def _voxel_size(header: Any) -> tuple[Sizes, tuple[str, str, str]]:
     for axis, count in (("z", "mz"), ("y", "my"), ("x", "mx")):
         samples = int(header[count])
         angstrom = float(header["cella"][axis]) / samples if samples > 0 else 0.0
-        known = math.isfinite(angstrom) and angstrom > 0
+        known = math.isfinite(angstrom) and round(angstrom, 6) > 0
         sizes.append(round(angstrom, 6) / 10 if known else None)
     if all(size is not None and math.isclose(size, 0.1) for size in sizes):
         reason = "MRC cell of 1 Å a voxel, which writers leave there"

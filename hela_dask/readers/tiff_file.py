@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import struct
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -69,9 +70,20 @@ def opened_tiff(path: Path) -> Iterator[tuple[tifffile.TiffFile, list[str]]]:
         raise InputError(f"{path} is not a readable TIFF: {what}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:
+        if not _is_foreign(error):
+            raise
+        # tifffile computes with tags as they are: a text for a length, or 0, ends in any error.
+        raise InputError(f"{path} is damaged: its tags make no sense ({error})") from error
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
+
+
+def _is_foreign(error: Exception) -> bool:
+    """Whether an error was raised in another package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return not Path(frames[-1].filename).is_relative_to(Path(__file__).parents[1])
 
 
 def image_pages(tiff: tifffile.TiffFile) -> list[Any]:

@@ -125,7 +125,7 @@ def _tiles(folder: RunFolder) -> list[tuple[str, str]]:
         score = folder.score(name)
         inner = score.get("instances")
         if isinstance(inner, dict):
-            levels = {row["iou"]: row["f1"] for row in inner.get("thresholds", [])}
+            levels = {row["iou"]: row.get("f1") for row in inner.get("thresholds", [])}
             value, what = levels.get(0.5), f"F1 of {name} instances at IoU 0.5"
         else:
             value, what = score.get("ji"), f"Jaccard index of the {name}"

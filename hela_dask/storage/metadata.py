@@ -123,6 +123,12 @@ def read_image(path: str | Path, *, unknown_scale: bool = False) -> Image:
             f"{path} does not say its voxel size ({unit}); convert it to a store that does: "
             "hela-dask convert SRC DST.ome.zarr --voxel-size Z Y X"
         )
+    for level in pyramid.levels:
+        if not unknown_scale and any(math.isnan(size) for size in level.voxel_size):
+            raise InputError(
+                f"{path} states no scale for its level {level.path}, but one for level "
+                f"{finest.path}: correct its metadata, or convert it again"
+            )
     own = group.attributes.get("hela_dask", {})
     notes = check_document(own, _Notes, f"{path} has unreadable zarr metadata: hela_dask")
     labels, damaged = _label_names(path)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-__all__ = ["first_fault"]
+__all__ = ["first_fault", "shown"]
 
 _NEEDED = {
     "float": "a number",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hela_dask.errors import InputError
 from hela_dask.storage.csv_text import read_rows
 from hela_dask.storage.documents import read_bytes
+from hela_dask.storage.shapes import shown
 from hela_dask.storage.units import to_nm
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = ["Table", "read_parquet", "read_table"]
 
 _UNIT = re.compile(r"^(.*?)(?:\s*[(\[]\s*(.*?)\s*[)\]]|[\s_/]+([^\s_/()\[\]]+))$")
 _PIXELS = {"px", "pixel", "pixels", "voxel", "voxels", "vox", "slice", "slices", "index"}
+_LONGEST = 64  # characters of a number
 _NOTHING = {"", "nan", "na", "n/a", "null", "none"}
 _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _GROUPED_BY_SPACE = re.compile(r"[-+]?\d{1,3}(?:[ '\u00a0\u2009\u202f\u2019]\d{3})+(?![\d ])")
@@ -130,7 +132,7 @@ class Table:
             (self.rows[k], _tidy(text))
             for column in columns
             for k, text in enumerate(column)
-            if isinstance(text, str)
+            if isinstance(text, str) and len(text) <= _LONGEST
         ]
         commas = [(row, text) for row, text in texts if "," in text]
         if any(text.rfind(",") > text.rfind(".") > -1 for _, text in commas):
@@ -165,7 +167,7 @@ class Table:
                 raise InputError(f"{self.source}, row {self.rows[k]} ends before its {name}")
             value = _number(text or "", comma)
             if value is None or np.isinf(value):
-                raise InputError(f"{self.source}, row {self.rows[k]}: {name} is {text!r}")
+                raise InputError(f"{self.source}, row {self.rows[k]}: {name} is {shown(text)}")
             values[k] = value
         return values
 
@@ -268,6 +270,8 @@ def _tidy(text: str) -> str:
 
 def _number(text: str, comma: bool) -> float | None:
     """The number in a field, NaN for nothing, None where it is no number."""
+    if len(text) > _LONGEST:
+        return None
     text = _tidy(text)
     if text.casefold() in _NOTHING:
         return np.nan

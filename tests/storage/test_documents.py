@@ -205,3 +205,19 @@ def test_a_missing_a_large_and_a_foreign_file_are_named(tmp_path: Path) -> None:
         file.truncate(2**40)  # of holes: no disk is used
     with pytest.raises(InputError, match=r"c is too large .* 32 MiB"):
         read_json(tmp_path / "c")
+
+
+def test_a_level_without_a_scale_among_others_is_named(tmp_path: Path) -> None:
+    from hela_dask import store
+    from hela_dask.storage.metadata import read_image
+
+    image = store.create_image(
+        tmp_path / "a.ome.zarr", (4, 2000, 2000), "uint8", (50, 10, 10), name="a"
+    )
+    assert len(image.levels) > 1
+    content = json.loads((image.path / "zarr.json").read_text())
+    del content["attributes"]["ome"]["multiscales"][0]["datasets"][1]["coordinateTransformations"]
+    content.pop("consolidated_metadata", None)
+    (image.path / "zarr.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="states no scale for its level"):
+        read_image(image.path)
