@@ -383,7 +383,7 @@ def test_the_most_doubtful_cell_comes_first_and_flags_are_explained(
     assert "it may be dividing" in shown
     assert "the one nearest its centre is outlined; little resin" in shown
     assert "little resin; two nuclei" not in shown  # the reason tells it
-    assert "the nucleus' outline wavers" not in shown
+    assert "the outline of the nucleus varies" not in shown
     assert "2-3, 5" in shown
     assert re.search(r'data-v="0\.78">78<', text)
     assert "Confidence in numbers" in shown
