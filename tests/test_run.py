@@ -336,3 +336,16 @@ def test_slices_that_show_nothing_are_named(scene: Path, here: Any, calls: dict[
         store.write_slab(image, z0, grey[z0:z1], downsample="mean")
     result = go(blank, here)
     assert any("2 slices" in text and "3, 8" in text for text in result.warnings)
+
+
+def test_a_run_by_relative_paths_is_the_same_run(
+    scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(scene.parent)
+    first = go(Path(scene.name), here)
+    assert first.exit_code == 0 and len(calls["segment"]) == 4
+    again = go(scene, here)
+    assert len(calls["segment"]) == 4 and again.cells.equals(first.cells)
+    beside = go(Path(scene.name), here, out=Path("b.run"), labels=Path("b.zarr"))
+    assert beside.exit_code == 0
+    assert beside.cells["cell_volume"].equals(first.cells["cell_volume"])

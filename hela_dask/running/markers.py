@@ -196,9 +196,9 @@ class Markers:
 
     def record(self, *paths: Path) -> Records:
         """Records of files in the run folder, read once each; of those that are there."""
-        run = self.folder.parent
+        run = self.folder.parent.absolute()
         return {
-            f"run/{path.relative_to(run).as_posix()}": record_file(path)
+            f"run/{path.absolute().relative_to(run).as_posix()}": record_file(path)
             for path in paths
             if path.is_file()
         }
@@ -211,10 +211,10 @@ class Markers:
         marker = self.read(stage, unit)
         if marker is None:
             return
-        run = self.folder.parent
+        run = self.folder.parent.absolute()
         files = dict(marker.files)
         for path in folders_and_files:
-            key = f"run/{path.relative_to(run).as_posix()}"
+            key = f"run/{path.absolute().relative_to(run).as_posix()}"
             files = {name: item for name, item in files.items() if not name.startswith(f"{key}/")}
             files |= self.record(*(path.glob("*") if path.is_dir() else [path]))
         self.finish(stage, unit, marker.fingerprint, marker.result, files)
