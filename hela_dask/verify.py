@@ -26,6 +26,7 @@ from hela_dask.storage.manifest import has_manifest, read_slab_mark, write_slab_
 from hela_dask.storage.metadata import Image, read_image, slab_marks, slab_ranges
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import FileRecord, Records, compare_files, distrust, file_crc32c
+from hela_dask.storage.tables import read_parquet
 
 __all__ = ["Finding", "Verification", "verify"]
 
@@ -255,7 +256,7 @@ def _compare_table(look: _Look, image: Image, run: Path, counts: pd.DataFrame, m
     """The labels that were counted are the rows of the table, and their volumes agree."""
     path = run / "cells.parquet"
     try:
-        table = pd.read_parquet(path)
+        table = read_parquet(path)
         level = image.levels[0]
         measured = measurements(counts, level.voxel_size, level.shape).set_index("label")
         names = [name for name in ("nucleus_volume", "cell_volume") if name in table]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import tifffile
 
+from hela_dask.storage.documents import parse_json
 from hela_dask.storage.units import to_nm
 
 __all__ = ["Calibration", "calibration", "ome_calibration"]
@@ -101,7 +101,7 @@ def _length(value: Any, unit: str, origin: str) -> Found:
 def _shaped_spacing(page: Any) -> Found:
     """Distance of the slices in the metadata that tifffile writes."""
     try:
-        item = json.loads(page.shaped_description or "")
+        item = parse_json(page.shaped_description or "", "its description")
     except ValueError:
         return None, ""
     if not isinstance(item, dict):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import logging
 import re
 import struct
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from hela_dask.errors import InputError
 from hela_dask.readers.ome import Ome, metadata_file, read_ome
 from hela_dask.readers.pixels import PageFacts, Samples
+from hela_dask.storage.documents import parse_json, read_text
 from hela_dask.storage.formats import TIFF_SUFFIXES, content_kind, how_to_read, is_pointer
 
 __all__ = [
@@ -115,7 +115,7 @@ def _text_of(path: Path) -> str:
     if path.suffix.lower() in TIFF_SUFFIXES:
         with tifffile.TiffFile(path, is_ome=False) as tiff:
             return str(tiff.pages.first.description)
-    return path.read_text(encoding="utf-8")
+    return read_text(path)
 
 
 def slice_count_remark(
@@ -165,7 +165,7 @@ def _stated_slices(tiff: tifffile.TiffFile) -> tuple[int | None, str]:
         return max(images, int(np.prod(parts))), "ImageJ"
     with contextlib.suppress(ValueError, TypeError, AttributeError):
         first: Any = tiff.pages.first
-        shape = json.loads(first.shaped_description or "").get("shape")
+        shape = parse_json(first.shaped_description or "", "its description").get("shape")
         length = int(np.prod(shape))
         plane = first.imagelength * first.imagewidth
         if length and length % plane == 0:

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hela_dask.errors import ExistsError, StorageError
+from hela_dask.errors import ExistsError, InputError, StorageError
 from hela_dask.running.process import ProcessName, is_alive, read_name, this_process
+from hela_dask.storage.documents import parse_json
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.label_groups import LABEL_LOCK
 
@@ -307,8 +308,8 @@ def _look(path: Path) -> bytes | None:
 
 def _parsed(found: bytes) -> dict[str, Any]:
     try:
-        facts = json.loads(found)
-    except (ValueError, RecursionError):
+        facts = parse_json(found, "the lock")
+    except InputError:
         return {}
     return facts if isinstance(facts, dict) else {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hela_dask.errors import InputError
 from hela_dask.parameters import Parameters
 from hela_dask.report.folder import read_folder
+from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.provenance import read_run
 from hela_dask.unet.card import Card, card_text, read_card
 
@@ -162,3 +164,11 @@ def test_parameters_in_utf16_are_read(tmp_path: Path) -> None:
     path.write_text(Parameters().to_toml(), encoding="utf-16")
     assert Parameters.from_toml(path) == Parameters()
     assert np.isfinite(Parameters.from_toml(path).detect.spacing)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", [".zattrs", "zarr.json", ".zmore"])
+def test_a_pipe_among_metadata_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=rf"{name} is a named pipe"):
+        fingerprint_files(tmp_path)
