@@ -190,9 +190,9 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
             if entry.name.startswith("."):
                 continue
             if Path(entry.name).suffix.lower() not in TIFF_SUFFIXES:
-                if entry.is_file():
+                if Path(entry.path).is_file():
                     others.append(entry.name)
-            elif entry.is_file():
+            elif Path(entry.path).is_file():
                 names.append(entry.name)
             elif entry.is_symlink():
                 place = Path(entry.path).readlink()

@@ -48,7 +48,9 @@ class LevelArray:
         self._finite = finite
         self._axes = tuple(axes)
         self.folder = self._array.folder
-        self.dtype: np.dtype[Any] = self._array.dtype.newbyteorder("=")
+        stored = self._array.dtype.newbyteorder("=")
+        # Compiled loops take no half precision; single precision holds the same values.
+        self.dtype: np.dtype[Any] = np.dtype(np.float32) if stored == np.float16 else stored
         lengths = dict(zip(self._axes, self._array.shape, strict=True))
         self.shape: tuple[int, int, int] = (lengths.get("z", 1), lengths["y"], lengths["x"])
 
@@ -83,7 +85,7 @@ class LevelArray:
         return self._framed(block[tuple(_within(key) for key in keys)])
 
     def _framed(self, block: NDArray[Any]) -> NDArray[Any]:
-        """In the byte order of this machine; real values without NaN and infinite ones."""
+        """In the type that is read; real values without NaN and infinite ones."""
         block = block.astype(self.dtype, copy=False)
         if block.dtype.kind != "f" or not self._finite or np.isfinite(block).all():
             return block

@@ -165,6 +165,14 @@ def test_a_chunk_that_is_a_link_to_nothing_is_no_missing_chunk(
         prepare(path, None, labels=tmp_path / "l")
 
 
+def test_a_link_to_itself_is_no_metadata(tmp_path: Path) -> None:
+    path = store(tmp_path / "a.zarr")
+    (path / "zarr.json").unlink()
+    (path / "zarr.json").symlink_to("zarr.json")
+    (path / "s1.tif").symlink_to("s1.tif")
+    refuse(path, "link to nothing|not an OME-Zarr store|folder of slices")
+
+
 def test_a_copy_of_the_metadata_is_never_read(tmp_path: Path) -> None:
     path = edited(
         tmp_path / "a.zarr",
