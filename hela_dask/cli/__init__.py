@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import hela_dask
 from hela_dask.cli import explain, pipeline, plan, predict, scores, train, verify, volumes
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
 from hela_dask.cli.screen import ReaderGoneError, answer, complain
-from hela_dask.errors import HelaDaskError
+from hela_dask.errors import ClusterError, HelaDaskError
 
 __all__ = ["app", "main"]
 
@@ -98,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReaderGoneError:
         silence_stdout()
         return 0
+    except ClusterError as error:
+        complain(f"{error} ({shlex.join(['hela-dask', *arguments])})")
     except HelaDaskError as error:
         complain(str(error))
     except typer.TyperException as error:

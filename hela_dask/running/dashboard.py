@@ -6,6 +6,7 @@ import getpass
 import logging
 import os
 import socket
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ _LOGGERS = (
     "tornado.application",
     "tornado.general",
 )
+_CLOSING = ("on_connection_close", "on_ws_connection_close")  # of tornado's handlers
 _TAB = ("WebSocketClosedError", "StreamClosedError", "WebSocketError")  # of tornado
 
 
@@ -91,6 +93,9 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
 def _is_closed_tab(record: logging.LogRecord, error: BaseException | None) -> bool:
     """Whether a record is about the connection of a browser that went away."""
     while error is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        if any(frame.name in _CLOSING and "tornado" in frame.filename for frame in frames):
+            return True
         if type(error).__name__ in _TAB and type(error).__module__.startswith("tornado"):
             return True
         error = error.__cause__ or error.__context__

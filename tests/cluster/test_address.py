@@ -134,3 +134,16 @@ def test_a_plain_client_of_an_encrypted_scheduler_is_told(monkeypatch: pytest.Mo
         address: Any = cluster.scheduler_address
         error, _ = fails(address.replace("tls://", "tcp://"))
     assert isinstance(error, ClusterError) and "(not tls)" in str(error)
+
+
+def test_the_command_to_go_on_with_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hela_dask.cli import main
+    from tests.scenes import make_scene
+
+    scene = make_scene(tmp_path / "some scene.ome.zarr")
+    assert main(["run", str(scene), "--cluster", "tcp://127.0.0.1:1"]) == 1
+    errors = capsys.readouterr().err
+    assert f"(hela-dask run '{scene}' --cluster tcp://127.0.0.1:1)" in " ".join(errors.split())
+    assert "Traceback" not in errors
