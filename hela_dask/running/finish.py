@@ -21,6 +21,7 @@ from hela_dask.running.finding import Found
 from hela_dask.running.identity import label_notes
 from hela_dask.running.markers import fingerprint, fingerprint_files
 from hela_dask.running.pipeline import Pipeline
+from hela_dask.running.prepare import Setup
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.scoring import Truth, score_run
@@ -77,11 +78,7 @@ def finish_run(
     RunResult
     """
     setup, job = pipeline.setup, pipeline.job
-    if fingerprint_files(setup.image.path, skip=["labels"]) != setup.source:
-        raise StorageError(
-            f"{setup.image.path} was changed while the run was going on, so its labels are of no "
-            "one image: start the same command again"
-        )
+    _check_unchanged(setup)
     segmented = add_segments(found.cells, rows, chosen)
     judged = add_quality(segmented, rows, setup.parameters.quality)
     cells = add_measurements(judged, measured)
@@ -175,6 +172,15 @@ def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame, result: str) -> No
             colors=label_colors(labelled["label"].tolist(), pale=name != "cells"),
             properties=label_properties(labelled, _SHOWN),
             extra=notes,
+        )
+
+
+def _check_unchanged(setup: Setup) -> None:
+    """Raise where the image was changed since the run began."""
+    if fingerprint_files(setup.image.path, skip=["labels"]) != setup.source:
+        raise StorageError(
+            f"{setup.image.path} was changed while the run was going on, so its labels are of no "
+            "one image: start the same command again"
         )
 
 

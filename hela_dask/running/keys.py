@@ -105,7 +105,7 @@ class Keys:
         return self._key("yields", [(item.label, item.fingerprint, item.centre) for item in masks])
 
     def assemble(self, images: Sequence[str], background: str, masks: Sequence[CellMasks]) -> str:
-        """Of a slab of all label groups, whose places are `images`."""
+        """Of a slab of all label groups, whose names are `images`."""
         return self._key(
             "assemble",
             list(images),

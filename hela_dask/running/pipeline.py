@@ -368,8 +368,8 @@ class Pipeline:
                 properties=[{"label-value": 1, "name": "resin"}],
             )
         slabs = plan_slabs(store.slabs(images[0]), *self._working, masks, self.thresholds)
-        places = [str(image.path.absolute()) for image in images]
-        of = {slab.z0: self.keys.assemble(places, self.background, slab.masks) for slab in slabs}
+        names = [image.name for image in images]
+        of = {slab.z0: self.keys.assemble(names, self.background, slab.masks) for slab in slabs}
         units = self._slab_units("assemble", images, of, {slab.z0: slab for slab in slabs})
         rows = run_units(
             self.session.client,

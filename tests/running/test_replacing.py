@@ -215,7 +215,7 @@ def test_opening_a_run_says_what_is_wrong(scene: Path, here: Any, calls: dict[st
     np.testing.assert_array_equal(found.labels["cells"].values, result.labels["cells"].values)
     cells = (folder / "cells.parquet").read_bytes()
     (folder / "cells.parquet").write_bytes(cells[:100])
-    with pytest.raises(InputError, match=r"cells\.parquet is damaged"):
+    with pytest.raises(InputError, match=r"cells\.parquet is .*damaged"):
         hd.open_run(folder)
     (folder / "cells.parquet").write_bytes(cells)
     go(scene, here, out=scene.parent / "other.run", overwrite=True)

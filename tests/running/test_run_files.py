@@ -21,6 +21,7 @@ from hela_dask.unet.card import Card, card_text, read_card
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
+    (tmp_path / "run.id").write_text(f"hela_dask run {'0' * 32}")
     (tmp_path / "run.json").write_text('{"store": "a", "timings": {"detect": 1}, "warnings": []}')
     (tmp_path / "scores.json").write_text('{"nucleus": {"ji": 0.5}, "slices": [1, 6]}')
     pd.DataFrame({"label": [1], "z": [5.0], "status": ["segmented"], "flags": [""]}).to_parquet(
