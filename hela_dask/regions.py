@@ -212,7 +212,7 @@ def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | 
     """Write each region as a folder of TIFF slices, as the papers' data are (method A.5).
 
     ``FOLDER/cell_0003/slice_0150.tif`` is the window of cell 3 in the volume's slice 150
-    (1-based), with its pixel size in the TIFF's resolution tags; ``FOLDER/regions.json`` says
+    (1-based), with its voxel size as Fiji and ``convert`` read it; ``FOLDER/regions.json`` says
     which part of the volume each cell's folder is. Read a chunk of slices at a time.
 
     Parameters
@@ -266,11 +266,15 @@ def _save_region(
 ) -> None:
     digits = max(4, len(str(volume.sizes["z"])))
     for number, plane in _planes(volume, region):
+        grey = plane.astype(np.uint8) * 255 if plane.dtype == bool else plane
+        imagej = grey.dtype in (np.uint8, np.uint16, np.float32)  # the types that ImageJ has
+        per_unit = 1.0 if imagej else 1e7
         tifffile.imwrite(
             folder / f"slice_{number + 1:0{digits}d}.tif",
-            plane.astype(np.uint8) * 255 if plane.dtype == bool else plane,
-            resolution=(1e7 / size[2], 1e7 / size[1]),
-            resolutionunit="CENTIMETER",
+            grey,
+            imagej=imagej,
+            resolution=(per_unit / size[2], per_unit / size[1]),
+            resolutionunit="NONE" if imagej else "CENTIMETER",
             metadata={"spacing": size[0], "unit": "nm"},
         )
 
