@@ -14,6 +14,7 @@ from pydantic import Field
 from hela_dask.cluster.reading import parse_size
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.storage.documents import Document, check_document, read_yaml
+from hela_dask.storage.shapes import shown
 from hela_dask.wording import size_text
 
 __all__ = ["LEAST", "read_cluster_file", "seconds_of_walltime", "worker_limit"]
@@ -166,6 +167,9 @@ def worker_limit(memory: int, processes: int = 1) -> int:
     return int((_SHARE * memory - _BASE) / processes)
 
 
+_LONGEST_TIME = 20  # characters
+
+
 def seconds_of_walltime(text: str) -> int | None:
     """Seconds of a time as SLURM writes it; None where it is none.
 
@@ -174,6 +178,8 @@ def seconds_of_walltime(text: str) -> int | None:
     >>> seconds_of_walltime("04:00:00"), seconds_of_walltime("1-12"), seconds_of_walltime("90")
     (14400, 129600, 5400)
     """
+    if len(text) > _LONGEST_TIME:
+        return None
     for form in _WALLTIMES:
         if found := re.fullmatch(form, text.strip()):
             parts = {name: int(value or 0) for name, value in found.groupdict().items()}
@@ -193,7 +199,7 @@ def _arguments(options: Mapping[str, Any], path: Path) -> list[str]:
     if walltime and not wall:
         raise InputError(
             f'{path}: options.walltime must be a time of SLURM such as "04:00:00" or '
-            f'"1-12:00:00", not {walltime!r}'
+            f'"1-12:00:00", not {shown(walltime)}'
         )
     life, stagger = (
         _duration(given, "--lifetime", path),
@@ -221,12 +227,12 @@ def _duration(arguments: list[str], name: str, path: Path) -> float | None:
             value = item.partition("=")[2] or (arguments[at + 1] if at + 1 < len(arguments) else "")
             try:
                 seconds = float(parse_timedelta(value))
-            except (ValueError, KeyError, TypeError, IndexError):
+            except (ValueError, KeyError, TypeError, IndexError, OverflowError):
                 seconds = 0.0
             if seconds <= 0:
                 raise InputError(
                     f"{path}: {name} in options.worker_extra_args must be a time such as 225m, "
-                    f"not {value!r}"
+                    f"not {shown(value)}"
                 )
             return seconds
     return None

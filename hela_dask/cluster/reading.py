@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hela_dask.errors import ParameterError
+from hela_dask.storage.shapes import shown
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -116,7 +117,7 @@ def parse_size(text: str | float, culprit: str) -> int:
     try:
         size = int(parse_bytes(text if str(text).strip() else "nothing"))
     except (ValueError, TypeError, OverflowError, AttributeError) as error:
-        raise ParameterError(f"{culprit} must be a size such as 4GiB, not {text!r}") from error
+        raise ParameterError(f"{culprit} must be a size such as 4GiB, not {shown(text)}") from error
     if size < 1:
         raise ParameterError(f"{culprit} must be more than 0, not {text!r}")
     return size

@@ -71,7 +71,7 @@ def opened_tiff(path: Path) -> Iterator[tuple[tifffile.TiffFile, list[str]]]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:
-        if not _is_foreign(error):
+        if not (_is_foreign(error) or isinstance(error, TypeError | ArithmeticError)):
             raise
         # tifffile computes with tags as they are: a text for a length, or 0, ends in any error.
         raise InputError(f"{path} is damaged: its tags make no sense ({error})") from error

@@ -112,6 +112,8 @@ def _stack(path: Path, tiff: tifffile.TiffFile, ome: Ome | None, remarks: list[s
             _check_one_kind(path, pages)
             raise InputError(f"{path} holds {len(series)} images: save one of them alone")
         shape, called = _stack_shape(path, series[0])
+        if 0 in shape:
+            raise InputError(f"{path} is damaged: its image has {shape} pixels")
         remarks += called
         offset = series[0].dataoffset
         end = (offset or 0) + math.prod(shape) * np.dtype(pages[0].dtype).itemsize

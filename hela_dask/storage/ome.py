@@ -30,9 +30,9 @@ def _named(axis: Any) -> Any:
 class Axis(Document):
     """One axis of the stored arrays."""
 
-    name: str
-    type: str | None = None
-    unit: str | None = None
+    name: str = Field(max_length=100)
+    type: str | None = Field(default=None, max_length=100)
+    unit: str | None = Field(default=None, max_length=100)
 
 
 class Transformation(Document):
