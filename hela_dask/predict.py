@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from hela_dask.planning.needs import Need, predict_need
 from hela_dask.running.code import stage_code
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import LevelsJob, find_levels
-from hela_dask.running.folders import run_folder
+from hela_dask.running.folders import check_apart, run_folder
 from hela_dask.running.lock import Lock, hold, hold_labels
 from hela_dask.running.markers import Markers, fingerprint, fingerprint_files
 from hela_dask.running.progress import RunProgress
@@ -26,6 +27,7 @@ from hela_dask.running.stages import load, measured
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.groups import planned
 from hela_dask.storage.metadata import Image, local_path, read_image
+from hela_dask.storage.places import same_place
 from hela_dask.suitability import check_volume, volume_remarks
 from hela_dask.unet.card import Card
 from hela_dask.unet.lazily import classifier, classify_slices, neighbours
@@ -129,6 +131,9 @@ def predict(
     folder, card, digest = classifier(model)
     owner = image.path if labels is None else local_path(labels)
     begun = run_folder(image.path, out, "predict")
+    check_apart(
+        image.path, {"--out": begun, "--labels": None if same_place(owner, image.path) else owner}
+    )
     _check_folder(begun)
     pixel = min(card.voxel_size[1:])
     volume = working_volume(image.path, pixel)
@@ -189,6 +194,11 @@ def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ExistsError(f"{folder} is a file: choose another --out")
     others = sorted(path.name for path in folder.glob("*") if path.name not in _OWN)
+    others += sorted(
+        f"done/{path.name}"
+        for path in folder.glob("done/*")
+        if not re.fullmatch(r"\.?[a-z]+-.+\.json.*", path.name)
+    )
     if others:
         raise ExistsError(f"{folder} holds something else ({others[0]}): choose another --out")
 

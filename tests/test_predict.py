@@ -169,3 +169,16 @@ def test_a_folder_of_something_else_is_left_alone(
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["thesis.txt"]
     with pytest.raises(ExistsError, match="is a file"):
         hd.predict(volume_store, model.folder, tmp_path / "work" / "thesis.txt", progress=False)
+
+
+@pytest.mark.parametrize("name", ["done/notes.txt", "cells.csv"])
+def test_a_folder_with_files_of_a_user_is_neither_used_nor_removed(
+    tmp_path: Path, name: str
+) -> None:
+    from hela_dask.predict import _check_folder
+
+    path = tmp_path / "mine" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    with pytest.raises(ExistsError, match=f"holds something else .{name}"):
+        _check_folder(tmp_path / "mine")
