@@ -20,9 +20,10 @@ from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import LevelsJob, find_levels
 from hela_dask.running.folders import check_apart, run_folder
 from hela_dask.running.lock import Lock, hold, hold_labels
-from hela_dask.running.markers import Markers, fingerprint, fingerprint_files
+from hela_dask.running.markers import Markers, fingerprint
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.session import Session
+from hela_dask.running.source import identify_image
 from hela_dask.running.stages import load, measured
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.groups import planned
@@ -153,7 +154,7 @@ def predict(
 
         with hold(begun) as lock, hold_labels(owner, by=str(begun)) as labels_lock, session:
             target = _create(owner, volume, image, begun, overwrite)
-            source = fingerprint_files(image.path, skip=["labels"])
+            source, _ = identify_image(image)
             levels_job = LevelsJob(image.path.absolute(), pixel, begun.absolute() / "done", lock)
             key = fingerprint("levels", stage_code("levels"), source, pixel)
             job = _Job(

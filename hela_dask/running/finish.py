@@ -13,7 +13,7 @@ import pandas as pd
 import hela_dask
 from hela_dask import store
 from hela_dask.assemble import label_colors, label_properties
-from hela_dask.errors import HelaDaskError, StorageError
+from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.kernels.owned import INSTANCES
 from hela_dask.running.damaged import forget_damaged
 from hela_dask.running.dispatch import Unit
@@ -25,6 +25,7 @@ from hela_dask.running.prepare import Setup
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.scoring import Truth, score_run
+from hela_dask.running.source import identify_image
 from hela_dask.running.tables import add_measurements, add_quality, add_segments
 from hela_dask.statuses import FAILED
 from hela_dask.storage.documents import read_json
@@ -176,8 +177,12 @@ def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame, result: str) -> No
 
 
 def _check_unchanged(setup: Setup) -> None:
-    """Raise where the image was changed since the run began."""
-    if fingerprint_files(setup.image.path, skip=["labels"]) != setup.source:
+    """Raise where the image is another than when the run began."""
+    try:
+        same = identify_image(setup.image)[0] == setup.source
+    except InputError:
+        same = False
+    if not same:
         raise StorageError(
             f"{setup.image.path} was changed while the run was going on, so its labels are of no "
             "one image: start the same command again"

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.errors import ExistsError, HelaDaskError
-from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.provenance import read_run
+from hela_dask.running.source import identify_image
 from hela_dask.storage.documents import read_text
 from hela_dask.storage.files import write_text
 from hela_dask.storage.metadata import Image, read_image
@@ -254,7 +254,7 @@ def _store(folder: Path, facts: Mapping[str, Any], labels: Mapping[str, Path]) -
             return path
     wanted = facts.get("fingerprint")
     for path in _stores_beside(folder):
-        if _is_like(path, facts) and fingerprint_files(path, skip=["labels"]) == wanted:
+        if _is_like(path, facts) and identify_image(read_image(path))[0] == wanted:
             return path
     return None
 

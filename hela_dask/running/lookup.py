@@ -17,7 +17,7 @@ from hela_dask.regions import Region
 from hela_dask.report.folder import RunFolder, read_folder
 from hela_dask.running.folders import run_folder
 from hela_dask.running.keys import method_groups
-from hela_dask.running.markers import fingerprint_files
+from hela_dask.running.source import identify_image
 from hela_dask.running.stages import resin_path
 from hela_dask.running.tables import select_cells
 from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED, FAILED, NOT_SELECTED
@@ -132,7 +132,7 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
         )
     facts = folder.facts
     again = f"start hela-dask run {image.path} again"
-    if facts.get("fingerprint") != fingerprint_files(image.path, skip=["labels"]):
+    if facts.get("fingerprint") != identify_image(image)[0]:
         if folder.store is not None and not same_place(folder.store, image.path):
             raise InputError(
                 f"{path} is the run of {folder.store}, not of {image.path}: name another --run"

@@ -55,9 +55,13 @@ def fingerprint_files(folder: Path, skip: Iterable[str] = ()) -> str:
     """
     skipped = set(skip)
     found: list[tuple[str, Any]] = []
-    for here, folders, names in os.walk(folder):
+    seen: set[str] = set()  # links are followed, but not in circles
+    for here, folders, names in os.walk(folder, followlinks=True):
         if Path(here) == folder:
             folders[:] = [name for name in folders if name not in skipped]
+        places = {name: os.path.realpath(Path(here, name)) for name in folders}
+        folders[:] = [name for name in folders if places[name] not in seen]
+        seen.update(places.values())
         for name in names:
             path = Path(here, name)
             key = path.relative_to(folder).as_posix()

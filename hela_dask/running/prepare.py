@@ -29,7 +29,6 @@ from hela_dask.running.folders import (
     run_folder,
 )
 from hela_dask.running.identity import is_run_folder
-from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.provenance import read_run
 from hela_dask.running.replacing import (
     ask_to_replace,
@@ -39,6 +38,7 @@ from hela_dask.running.replacing import (
     said,
 )
 from hela_dask.running.scoring import Truth, find_truth
+from hela_dask.running.source import identify_image
 from hela_dask.storage.groups import label_levels
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.suitability import check_volume, volume_remarks
@@ -162,7 +162,7 @@ def prepare(
     folder = run_folder(image.path, out)
     owner, separate = label_owner(image.path, labels)
     check_apart(image.path, {"--out": folder, "--labels": owner if separate else None})
-    source = fingerprint_files(image.path, skip=["labels"])
+    source, assumed = identify_image(image)
     check_folder(folder, image.path, source, overwrite)
     if separate:
         check_labels_place(folder, owner)
@@ -187,6 +187,7 @@ def prepare(
         network="" if network is None else network[2],
         remarks=(
             *volume_remarks(image),
+            *assumed,
             *(() if network is None else _remarks(network[1], image, knobs)),
         ),
         segmenting=segmenting,

@@ -24,7 +24,7 @@ from hela_dask.storage.records import (
     records_to_json,
 )
 
-__all__ = ["damaged_slabs", "has_manifest", "read_slab_mark", "write_slab_mark"]
+__all__ = ["damaged_slabs", "has_manifest", "read_manifest", "read_slab_mark", "write_slab_mark"]
 
 
 class _Mark(Document):
@@ -52,14 +52,24 @@ def read_slab_mark(path: Path) -> Records | None:
         return None
 
 
+def read_manifest(image: Image) -> Records | None:
+    """All shards of an image, as they were written; None as for :func:`has_manifest`."""
+    marks = slab_marks(image.path, image.levels[0])
+    found: Records = {}
+    for start, _ in slab_ranges(image.levels[0]):
+        files = read_slab_mark(marks / str(start))
+        if files is None:
+            return None
+        found.update(files)
+    return found
+
+
 def has_manifest(image: Image) -> bool:
     """Whether every slab lists its shards.
 
     If not, the store is unfinished, of another program, or was written before shards were listed.
     """
-    marks = slab_marks(image.path, image.levels[0])
-    starts = [start for start, _ in slab_ranges(image.levels[0])]
-    return all(read_slab_mark(marks / str(start)) is not None for start in starts)
+    return read_manifest(image) is not None
 
 
 def damaged_slabs(

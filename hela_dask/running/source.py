@@ -1,0 +1,76 @@
+"""Which image this is, wherever it lies and whatever the times of its files are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from hela_dask.errors import InputError
+from hela_dask.running.markers import fingerprint, fingerprint_files
+from hela_dask.storage.manifest import read_manifest
+from hela_dask.storage.metadata import Image
+from hela_dask.storage.records import FileRecord, compare_files, file_crc32c
+
+__all__ = ["identify_image"]
+
+_READ = 2**30
+"""Bytes that are read at most of files whose times alone differ."""
+
+
+def identify_image(image: Image) -> tuple[str, tuple[str, ...]]:
+    """Fingerprint of an image's voxels and geometry.
+
+    An image that lists its shards is known by their checksums: a copied, renamed or touched store
+    is the same. Files whose time of last change is not the recorded one are read and compared, a
+    part of them where they are more than 1 GiB. An image of another program is known by the names,
+    sizes and times of its files, and the content of its metadata.
+
+    Returns
+    -------
+    fingerprint : str
+    remarks : tuple of str
+        What was assumed.
+
+    Raises
+    ------
+    InputError
+        When a shard has other content than was written.
+    """
+    records = read_manifest(image)
+    if records is None:
+        return fingerprint_files(image.path, skip=["labels"]), ()
+    files = {path: item for path, item in records.items() if item is not None}
+    remarks = _check_changed(image, files)
+    facts = [
+        {name: value for name, value in asdict(level).items() if name not in ("chunks", "shards")}
+        for level in image.levels
+    ]
+    sums = sorted((path, item.size, item.crc32c) for path, item in files.items())
+    return fingerprint(image.dtype.str, facts, sums), remarks
+
+
+def _check_changed(image: Image, files: dict[str, FileRecord]) -> tuple[str, ...]:
+    """Read files whose times differ; what was assumed where they are too many to read."""
+    missing = compare_files(image.path, files, read="none")
+    if missing:
+        path, problem = missing[0]
+        raise InputError(f"{image.path / path} {problem}: hela-dask verify {image.path} says more")
+    changed = [
+        (path, item)
+        for path, item in sorted(files.items())
+        if (image.path / path).stat().st_mtime_ns != item.mtime_ns
+    ]
+    total = sum(item.size for _, item in changed)
+    step = max(1, -(-total // _READ))
+    for path, item in changed[::step]:
+        if file_crc32c(image.path / path) != item.crc32c:
+            raise InputError(
+                f"{image.path / path} has other content than was written: hela-dask verify "
+                f"{image.path} says what to do"
+            )
+    if step == 1:
+        return ()
+    return (
+        f"the times of {len(changed)} files of {image.path} are not those of when they were "
+        f"written, as in a copy: {len(changed[::step])} of them were read and fit, which "
+        f"is assumed of all; hela-dask verify {image.path} reads all",
+    )
