@@ -162,7 +162,7 @@ def test_the_source_as_its_own_target(refuse: Callable[..., str]) -> None:
     assert store in refuse("convert", store, store, "--overwrite")
 
 
-@pytest.mark.parametrize("command", ["run", "detect", "info"])
+@pytest.mark.parametrize("command", ["run", "detect", "plan"])
 def test_a_tiff_where_a_volume_is_wanted(refuse: Callable[..., str], command: str) -> None:
     tifffile.imwrite("stack.tif", np.zeros((3, 32, 40), np.uint8), photometric="minisblack")
     sentence = refuse(command, "stack.tif")
