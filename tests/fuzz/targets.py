@@ -256,7 +256,7 @@ _RUN = {
     "statuses": {"segmented": 1},
     "warnings": ["slice 3 is empty"],
     "dask": {"workers": 2, "threads": 2, "dashboard": "http://localhost:8787/status"},
-    "versions": {"numpy": "2.0"},
+    "versions": {"hela_dask": "0.1.0", "numpy": "2.0"},
     "machine": {"platform": "Linux", "command": ["hela-dask", "run", "a.ome.zarr"]},
 }
 _CLASS = {

@@ -86,7 +86,9 @@ def test_an_mrc_header_that_asks_for_gigabytes_or_states_no_size(tmp_path: Path)
 
 
 def test_a_level_of_scores_without_a_figure_is_shown_without(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("{}")
+    facts = {"store": "a", "method": "volumetric", "state": "finished"}
+    facts_of_versions = {"versions": {"hela_dask": "0.1.0"}}
+    (tmp_path / "run.json").write_text(json.dumps(facts | facts_of_versions))
     scores = {"cell": {"instances": {"thresholds": [{"iou": 0.5}]}}}
     (tmp_path / "scores.json").write_text(json.dumps(scores))
     assert "Agreement with the truth" in render(read_folder(tmp_path), [], [])
