@@ -7,6 +7,7 @@ limited: an input may take 1 GiB and a few seconds.
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import logging
 import signal
@@ -84,6 +85,11 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, _stop)
+    for name in names:  # what libraries reserve when they are first used does not count
+        clean(Path(folder) / "in")
+        TARGETS[name].prepare(Path(folder) / "in")
+        with contextlib.suppress(HelaDaskError):
+            TARGETS[name].read(Path(folder) / "in")
     limit_memory()
     found = {
         name: try_target(name, TARGETS[name], Path(folder) / "in", int(seed)) for name in names
