@@ -127,9 +127,20 @@ class Job:
         ------
         StorageError
             When the run has ended meanwhile; see :meth:`~hela_dask.running.lock.Lock.check`.
+        distributed.Reschedule
+            When this worker is leaving the cluster. Its unit is computed by another worker too,
+            and two must not write the same files.
         """
         self.lock.check()
+        if _is_leaving():
+            from distributed import Reschedule
+
+            raise Reschedule
         self.markers.forget(unit.stage, unit.name)
+
+    def finished(self, unit: Unit) -> dict[str, Any] | None:
+        """The unit's row where another worker has finished it meanwhile, else None."""
+        return self.markers.result(unit.stage, unit.name, unit.fingerprint)
 
     def may_label(self) -> None:
         """Call before labels are written.
@@ -142,6 +153,17 @@ class Job:
         self.lock.check()
         if self.labels_lock is not None:
             self.labels_lock.check()
+
+
+def _is_leaving() -> bool:
+    """Whether this is a task on a worker that is about to end, as by its life-time."""
+    from distributed import Status, get_worker
+
+    try:
+        worker = get_worker()
+    except ValueError:  # no task of a worker
+        return False
+    return worker.status not in (Status.running, Status.paused)
 
 
 def resin_path(run: Path) -> Path:
@@ -171,6 +193,8 @@ def background_task(job: Job, unit: Unit) -> dict[str, Any]:
         block = load(upright_volume(volume[first : z1 + halo], job.levels)).values
         slab = slice(z0 - first, z1 - first)
         resin, thresholds = background_block(block, voxel, knobs, job.levels, slab)
+        if (finished := job.finished(unit)) is not None:
+            return finished
         job.claim(unit)
         files = store.write_scratch(job.resin, resin.view(np.uint8), z0)
     blank = [z0 + z + 1 for z, plane in enumerate(block[slab]) if plane.min() == plane.max()]
@@ -213,6 +237,8 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
             log.warning("cell %d failed: %s", region.label, error)
             log.debug("%s", traceback.format_exc())
             return failed_row(region.label, f"{type(error).__name__}: {error}")
+        if (finished := job.finished(unit)) is not None:
+            return finished
         found, files = _write_masks(job, unit, window, masks)
     row = {
         "label": region.label,
@@ -256,6 +282,8 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
             parameters=job.parameters,
             method=job.method,
         )
+        if (finished := job.finished(unit)) is not None:
+            return finished
         job.may_label()
         job.claim(unit)
         counts, files = _write_labels(job, slab, refiner)

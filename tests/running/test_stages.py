@@ -1,4 +1,4 @@
-"""What a task costs is counted: time, processor, memory, bytes, and who did it."""
+"""What a task costs is counted, and of two tasks that compute one unit only one writes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from hela_dask.running.stages import measured
+from hela_dask.running import stages
+from hela_dask.running.dispatch import Unit
+from hela_dask.running.lock import hold
+from hela_dask.running.stages import Job, background_task, measured
+from hela_dask.storage.scratch import create_scratch
+from hela_dask.volume import working_volume
 
 
 def test_time_that_is_waited_is_no_processor_time() -> None:
@@ -46,3 +52,49 @@ def test_a_task_that_fails_is_measured_too() -> None:
     with pytest.raises(ZeroDivisionError), measured() as cost:
         1 / 0  # noqa: B018
     assert cost["seconds"] >= 0
+
+
+def test_a_unit_that_another_worker_has_finished_is_not_written_again(
+    scene: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "balls.run"
+    run.mkdir()
+    with hold(run) as lock:
+        job = Job(scene, run, scene / "labels", lock)
+        shape = working_volume(scene, job.parameters.working.resolution).shape
+        create_scratch(job.resin, shape, np.uint8, (8, *shape[1:]))
+        unit = Unit("background", "z00000", "a fingerprint", (0, 8))
+        row = background_task(job, unit)
+        assert row["resin"] > 0
+        chunk = next(path for path in (job.resin / "c").rglob("*") if path.is_file())
+        chunk.write_bytes(b"of the first worker")
+        assert background_task(job, unit) == row
+        assert chunk.read_bytes() == b"of the first worker"
+
+
+def test_a_worker_that_leaves_writes_nothing(
+    scene: Path, tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Reschedule, Status, get_worker
+
+    def leaving() -> bool:
+        worker = get_worker()
+        before = stages._is_leaving()
+        worker._status, kept = Status.closing_gracefully, worker._status
+        try:
+            return not before and stages._is_leaving()
+        finally:
+            worker._status = kept
+
+    assert not stages._is_leaving()  # this is no task
+    assert here.submit(leaving, pure=False).result(timeout=30)
+    run = tmp_path / "balls.run"
+    run.mkdir()
+    monkeypatch.setattr(stages, "_is_leaving", lambda: True)
+    with hold(run) as lock:
+        job = Job(scene, run, scene / "labels", lock)
+        unit = Unit("segment", "00001", "a fingerprint")
+        job.markers.finish(unit.stage, unit.name, unit.fingerprint, {"label": 1})
+        with pytest.raises(Reschedule):
+            job.claim(unit)
+        assert job.finished(unit) == {"label": 1}
