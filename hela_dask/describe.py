@@ -92,9 +92,12 @@ def _described_source(path: Path) -> dict[str, Any]:
         as_labels = [f"{error}; as labels it can be read"]
     size = source.voxel_size
     doubts = () if size is None else voxel_size_doubts(source.shape, size)
-    grey = grey_summary_of_source(source) if source.dtype.kind in "biuf" else None
+    numbers = source.dtype.kind in "biuf"
+    grey = grey_summary_of_source(source) if numbers else None
     remarks = [*as_labels, *source.remarks, *(f"{path} {doubt}" for doubt in doubts)]
-    if grey is None or grey["not_finite"]:
+    if not numbers:
+        remarks.append(f"{path} holds {source.dtype.name} values, which are no grey levels")
+    elif grey is None or grey["not_finite"]:
         count = "no finite value" if grey is None else f"{grey['not_finite']} values that are NaN "
         more = "" if grey is None else "or infinite in what was read of it"
         remarks.append(f"{path} holds {count}{more}: fill them before it is segmented")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ def open_npy(path: Path) -> Source:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError, SyntaxError, TypeError) as error:
-        raise InputError(f"{path} is not a .npy array: {error}") from error
+        raise InputError(_shortage(path) or f"{path} is not a .npy array: {error}") from error
     if not isinstance(array, np.memmap):
         raise InputError(f"{path} is not a .npy array, but several: save the volume alone as .npy")
     if array.ndim < 2 or array.size == 0 or max(array.shape[:-3], default=1) > 1:
@@ -40,4 +41,26 @@ def open_npy(path: Path) -> Source:
         files=(path,),
         reader=lambda z0, z1: np.asarray(volume[z0:z1]),
         remarks=remarks,
+    )
+
+
+def _shortage(path: Path) -> str | None:
+    """What a file is short of, where its header can be read."""
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            reader = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version]
+            shape, _, dtype = reader(file)
+            there = path.stat().st_size - file.tell()
+        stated = math.prod(shape) * dtype.itemsize
+    except (ValueError, EOFError, OSError, SyntaxError, TypeError, KeyError):
+        return None
+    if dtype.hasobject or there >= stated:
+        return None
+    return (
+        f"{path} is truncated: its header states {stated} bytes of values (shape {shape}), and the "
+        f"file has {there}; copy it again"
     )

@@ -130,8 +130,15 @@ def _shortage(path: Path) -> str | None:
     x, y, z = (int(header[name]) for name in ("nx", "ny", "nz"))
     there = path.stat().st_size - 1024 - int(header["nsymbt"])
     plane = x * y * dtype.itemsize
-    if plane <= 0 or not 0 < z * plane < 2**60 or there >= z * plane:
+    if x <= 0 or y <= 0 or z <= 0:
+        return f"its header states {x} x {y} x {z} voxels"
+    if there >= z * plane:
         return None
+    if there < plane:
+        return (
+            f"it is truncated or damaged, as its header states {x} x {y} x {z} voxels of "
+            f"{z * plane} bytes, and the file has {max(there, 0)}"
+        )
     return (
         f"it is truncated, as its header counts {z} slices and the file holds {there / plane:.1f}"
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-__all__ = ["NameOrder", "listed", "natural_key", "number_ranges", "slice_order"]
+from hela_dask.errors import InputError
+from hela_dask.readers.name_numbers import hexadecimal, is_stamp, signed_key, signed_numbers, split
+
+__all__ = ["NameOrder", "in_order", "listed", "natural_key", "number_ranges", "slice_order"]
 
 _SHOWN = 5  # names or numbers that a sentence lists
 _DIGITS = re.compile(r"(\d+)")
@@ -19,6 +22,35 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key with numbers by value: z2 before z10, whatever the case of the letters."""
     parts = _DIGITS.split(name)
     return [(0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts]
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of slices in their order: natural, by signed numbers, or by hexadecimal ones.
+
+    Raises
+    ------
+    InputError
+        Where the names look hexadecimal, and these numbers do not count.
+
+    Examples
+    --------
+    >>> in_order(["z0.tif", "z-1.tif", "z1.tif", "z-2.tif"])
+    ['z-2.tif', 'z-1.tif', 'z0.tif', 'z1.tif']
+    """
+    found = sorted(names, key=natural_key)
+    values = hexadecimal(found)
+    if values is None:
+        signed = signed_numbers(found)
+        return sorted(found, key=lambda name: signed_key(name, signed)) if signed else found
+    ordered = sorted(found, key=lambda name: values[name])
+    step, missing = _gaps([values[name] for name in ordered])
+    if step == 0 or 4 * len(missing) > len(found):
+        raise InputError(
+            f"the names of the slices look hexadecimal ({listed(found)}), and their numbers have "
+            "no even steps, so that the order of the slices is not known: name them by numbers "
+            "that count, such as s0001.tif"
+        )
+    return ordered
 
 
 @dataclass(frozen=True)
@@ -53,7 +85,7 @@ def slice_order(names: Sequence[str], others: Iterable[str] = ()) -> NameOrder:
     Parameters
     ----------
     names : sequence of str
-        Names of the files that are read as slices, in this order (that of :func:`natural_key`).
+        Names of the files that are read as slices, in this order (that of :func:`in_order`).
     others : iterable of str
         Names of other files of the folder, that are not read.
 
@@ -62,12 +94,18 @@ def slice_order(names: Sequence[str], others: Iterable[str] = ()) -> NameOrder:
     >>> slice_order(["z1.tif", "z2.tif", "z4.tif"]).missing
     (3,)
     """
+    values = hexadecimal(names)
+    if values is not None:
+        return _hexadecimal_order(names, values)
+    signed = signed_numbers(names)
     groups: dict[tuple[str, ...], list[_Name]] = defaultdict(list)
-    for name in map(_split, names):
+    for text in names:
+        name = _Name(text, *split(text, signed))
         groups[name.pattern].append(name)
     families = sorted(groups.values(), key=len, reverse=True)
     remarks = [*_pattern_remarks(families, len(names)), *_unread_remarks(families[0], others)]
-    rule, missing = "natural order of the names", list[int]()
+    rule = "natural order of the names" + (", by their signed numbers" if signed else "")
+    missing: list[int] = []
     for family in families:
         if len(family) == 1:
             continue
@@ -75,15 +113,24 @@ def slice_order(names: Sequence[str], others: Iterable[str] = ()) -> NameOrder:
         remarks += found
         missing += lost
         if family is families[0] and step > 1:
-            rule = f"natural order of the names, numbers in steps of {step}"
+            rule += f", numbers in steps of {step}"
     return NameOrder(rule, tuple(missing), tuple(remarks))
 
 
-def _split(name: str) -> _Name:
-    parts = _DIGITS.split(PurePath(name).stem)
-    return _Name(
-        name, tuple(text.lower() for text in parts[::2]), tuple(int(part) for part in parts[1::2])
-    )
+def _hexadecimal_order(names: Sequence[str], values: Mapping[str, int]) -> NameOrder:
+    remarks = [
+        f"the numbers in the names, {names[0]} to {names[-1]}, are taken as hexadecimal "
+        "(9 before a, f before 10): check that this is the order of the slices"
+    ]
+    step, missing = _gaps([values[name] for name in names])
+    if missing:
+        remarks.append(
+            f"{len(missing)} of these numbers are missing, the first behind "
+            f"{max(name for name in names if values[name] < missing[0])}: the slices that are "
+            "there are stacked without a gap, so z behind is too small"
+        )
+    rule = "hexadecimal numbers in the names" + (f", in steps of {step}" if step > 1 else "")
+    return NameOrder(rule, tuple(missing), tuple(remarks))
 
 
 def _pattern_remarks(families: Sequence[Sequence[_Name]], count: int) -> list[str]:
@@ -111,9 +158,10 @@ def _unread_remarks(main: Sequence[_Name], others: Iterable[str]) -> list[str]:
     known = {name.numbers for name in main}
     unread = []
     for other in others:
-        inner = _split(other)
+        inner = _Name(other, *split(other))
         while inner.pattern != main[0].pattern and PurePath(inner.text).suffix:
-            inner = _split(PurePath(inner.text).stem)
+            stem = PurePath(inner.text).stem
+            inner = _Name(stem, *split(stem))
         if inner.numbers and inner.pattern == main[0].pattern and inner.numbers not in known:
             unread.append(other)
     if not unread:
@@ -137,6 +185,7 @@ def _check_numbers(family: Sequence[_Name]) -> tuple[int, list[int], list[str]]:
     if not varying:
         return 1, [], remarks
     distinct = [column for column in varying if len(set(columns[column])) == len(counts)]
+    distinct = [column for column in distinct if not is_stamp(columns[column])] or distinct
     if distinct:
         found = [_gaps(sorted(columns[column])) for column in distinct]
         step, missing = min(found, key=lambda item: (item[0] == 0, len(item[1])))
@@ -163,12 +212,18 @@ def _check_numbers(family: Sequence[_Name]) -> tuple[int, list[int], list[str]]:
 
 
 def _gaps(numbers: Sequence[int]) -> tuple[int, list[int]]:
-    """The usual step of rising numbers and the numbers missing; step 0 where none is usual."""
+    """The usual step of rising numbers and the numbers missing; step 0 where none is usual.
+
+    A date or a time in uneven steps misses no number, and neither does what is no multiple of the
+    usual step: only a counter does.
+    """
     steps = Counter(b - a for a, b in itertools.pairwise(numbers))
     if not steps:
         return 1, []
     step, times = max(steps.items(), key=lambda item: (item[1], -item[0]))
     if len(steps) > 1 and 2 * times < len(numbers) - 1:
+        return 0, []
+    if len(steps) > 1 and (is_stamp(numbers) or any(other % step for other in steps)):
         return 0, []
     return step, [
         number

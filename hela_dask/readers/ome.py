@@ -17,6 +17,7 @@ Plane = tuple[str | None, int]
 """Name of a file (None: the file that holds the OME-XML) and the number of a page in it."""
 
 _AXES = {"Z": "FirstZ", "C": "FirstC", "T": "FirstT"}
+_MOST_SLICES = 10**7
 _METADATA_FILE = re.compile(r"<(?:\w+:)?BinaryOnly\b[^>]*\bMetadataFile=\"([^\"]+)\"")
 
 
@@ -41,7 +42,7 @@ class Ome:
     @property
     def sizes(self) -> dict[str, int]:
         """Lengths of the axes Z, C and T."""
-        return {axis: _whole(self.attributes.get(f"Size{axis}"), 1) for axis in "ZCT"}
+        return _sizes(self.attributes)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -92,7 +93,7 @@ def read_ome(text: str) -> Ome | None:
     Raises
     ------
     ValueError
-        Where it is no XML.
+        Where it is no XML, or has no whole numbers where it counts.
     """
     try:
         root = ElementTree.fromstring(text)
@@ -101,6 +102,9 @@ def read_ome(text: str) -> Ome | None:
     pixels = root.findall(".//{*}Image/{*}Pixels") or root.findall(".//{*}Pixels")
     if not pixels:
         return None
+    for name, length in _sizes(pixels[0].attrib).items():
+        if not 1 <= length <= _MOST_SLICES:
+            raise ValueError(f"its Size{name} is {length}")
     return Ome(
         dict(pixels[0].attrib), len(pixels), tuple(_blocks(pixels[0], root.attrib.get("UUID")))
     )
@@ -116,19 +120,26 @@ def _blocks(
     pixels: Element, own: str | None
 ) -> Iterator[tuple[str | None, int, tuple[int, int, int], int | None]]:
     for block in pixels.findall("{*}TiffData"):
-        first = [_whole(block.get(name), 0) for name in _AXES.values()]
-        page = block.get("IFD")
-        count = block.get("PlaneCount")
-        number = None if count is None and page is None else _whole(count, 1)
+        first = [_whole(block.attrib, name, 0) for name in _AXES.values()]
+        page = _whole(block.attrib, "IFD", 0)
+        whole = not {"PlaneCount", "IFD"} & block.attrib.keys()
+        number = None if whole else _whole(block.attrib, "PlaneCount", 1)
         uuid = block.find("{*}UUID")
         name = None if uuid is None else uuid.get("FileName")
         if uuid is not None and own is not None and (uuid.text or "").strip() == own:
             name = None
-        yield name, _whole(page, 0), (first[0], first[1], first[2]), number
+        yield name, page, (first[0], first[1], first[2]), number
 
 
-def _whole(value: str | None, default: int) -> int:
-    try:
-        return default if value is None else int(value)
-    except ValueError:
+def _sizes(attributes: Mapping[str, str]) -> dict[str, int]:
+    return {axis: _whole(attributes, f"Size{axis}", 1) for axis in "ZCT"}
+
+
+def _whole(attributes: Mapping[str, str], name: str, default: int) -> int:
+    text = attributes.get(name)
+    if text is None:
         return default
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"its {name} is {text[:20]!r}, no whole number") from None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.readers.calibration import Calibration, calibration, ome_calibration
-from hela_dask.readers.names import listed, natural_key, number_ranges, slice_order
+from hela_dask.readers.names import in_order, listed, natural_key, number_ranges, slice_order
 from hela_dask.readers.ome import Ome
 from hela_dask.readers.pixels import PageFacts, check_page, page_facts, samples
 from hela_dask.readers.tiff_file import (
@@ -52,7 +52,7 @@ def open_folder(folder: Path, role: Role = "grey") -> Source:
     InputError
         Where a slice cannot be read, is a link to nothing or unlike the first one; it is named.
     """
-    names, others = _entries(folder)
+    names, others, unread = _entries(folder)
     if not names:
         raise InputError(how_to_read(folder))
     files = [folder / name for name in names]
@@ -60,16 +60,21 @@ def open_folder(folder: Path, role: Role = "grey") -> Source:
         from hela_dask.readers.tiff_stack import open_tiff
 
         alone = open_tiff(files[0], role)
-        return replace(alone, path=folder, kind=f"a folder with {alone.kind}, {names[0]}")
+        return replace(
+            alone,
+            path=folder,
+            kind=f"a folder with {alone.kind}, {names[0]}",
+            remarks=(*alone.remarks, *(f"{folder}: {remark}" for remark in unread)),
+        )
     with opened_tiff(files[0]) as (tiff, _):
         ome, _ = ome_of(files[0], tiff)
         pages = len(tiff.pages)
     if ome is not None and len(ome.files) > 1:
         source = open_set(files[0], ome, pages, role)
-        unread = sorted(set(files) - set(source.files), key=lambda file: natural_key(file.name))
-        remarks = list(source.remarks)
-        if unread:
-            left = listed(file.name for file in unread)
+        apart = sorted(set(files) - set(source.files), key=lambda file: natural_key(file.name))
+        remarks = [*source.remarks, *(f"{folder}: {remark}" for remark in unread)]
+        if apart:
+            left = listed(file.name for file in apart)
             remarks.append(f"{folder}: {left}: not in the set of the OME-XML, and not read")
         return replace(source, path=folder, remarks=tuple(remarks))
     headers = {file.name: _slice_header(file) for file in files}
@@ -78,7 +83,7 @@ def open_folder(folder: Path, role: Role = "grey") -> Source:
         _compare(file, headers[file.name].facts, files[0], first.facts)
     order = slice_order(names, others)
     found, differing = _common_size({name: header.calibration for name, header in headers.items()})
-    remarks = [*order.remarks, *differing, *_gathered(headers)]
+    remarks = [*order.remarks, *unread, *differing, *_gathered(headers)]
     facts = {
         "kind": f"a folder of {len(files)} TIFF slices",
         "order": order.rule,
@@ -182,9 +187,12 @@ def _source(
     )
 
 
-def _entries(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of a folder's TIFFs in natural order, and of its other files; hidden ones left out."""
-    names, others = [], []
+def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """Names of a folder's TIFFs in their order, of its other files, and what is not read in it.
+
+    Hidden files and folders are left out.
+    """
+    names, others, below = [], [], []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -192,6 +200,8 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
             if Path(entry.name).suffix.lower() not in TIFF_SUFFIXES:
                 if Path(entry.path).is_file():
                     others.append(entry.name)
+                elif _holds_tiffs(Path(entry.path)):
+                    below.append(entry.name)
             elif Path(entry.path).is_file():
                 names.append(entry.name)
             elif entry.is_symlink():
@@ -202,7 +212,21 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
                 )
             else:
                 raise InputError(f"{entry.path} has the name of a slice, but is no regular file")
-    return sorted(names, key=natural_key), sorted(others, key=natural_key)
+    others, below = sorted(others, key=natural_key), sorted(below, key=natural_key)
+    one = len(below) == 1
+    unread = [
+        f"the folder{'' if one else 's'} {listed(below)} in it {'holds' if one else 'hold'} TIFFs "
+        "too, which are not read: where they are slices of this volume, move them beside the others"
+    ]
+    return in_order(names), others, unread if below else []
+
+
+def _holds_tiffs(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(Path(entry.name).suffix.lower() in TIFF_SUFFIXES for entry in entries)
+    except OSError:
+        return False
 
 
 def _slice_header(file: Path) -> _Slice:

@@ -96,6 +96,9 @@ def test_an_mrc_without_its_marks_is_read_with_a_warning(
         (lambda path: patched(path, (92, struct.pack("<i", 4000))), "holds 4.4"),
         (lambda path: patched(path, (208, bytes(8)), (8, struct.pack("<i", 9))), "holds 6.0"),
         (lambda path: patched(path, (12, struct.pack("<i", 77))), "not a whole MRC"),
+        (lambda path: patched(path, (0, struct.pack("<i", 2**31 - 1))),
+         r"states 2147483647 x \d+ x 6 voxels of \d+ bytes, and the file has \d+"),
+        (lambda path: patched(path, (4, struct.pack("<i", -5))), r"states \d+ x -5 x 6 voxels"),
         (lambda path: os.truncate(path, 0), "is empty"),
         (lambda path: os.truncate(path, 500), "not a whole MRC"),
         (lambda path: patched(path, (64, struct.pack("<iii", 3, 2, 1))), r"order \[3, 2, 1\]"),
@@ -348,3 +351,43 @@ def test_values_that_are_not_finite_are_counted(tmp_path: Path) -> None:
     for name in ("a.npy", "b.npy"):
         with pytest.raises(HelaDaskError, match="8 or 16 bit grey values are needed"):
             convert(tmp_path / name, tmp_path / "x.ome.zarr", voxel_size=(50, 10, 10))
+
+
+@pytest.mark.parametrize(("length", "version"), [(200, (1, 0)), (129, (2, 0)), (3000, (1, 0))])
+def test_a_truncated_array_says_what_is_missing(
+    tmp_path: Path, length: int, version: tuple[int, int]
+) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array(file, np.zeros((6, 40, 50), np.uint16), version)
+        header = file.tell() - 24000
+    os.truncate(tmp_path / "a.npy", length + header)
+    with pytest.raises(InputError, match=rf"states 24000 bytes .*the file has {length}; copy"):
+        open_source(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.float32])
+def test_an_mrc_that_holds_no_grey_levels_is_said_to(tmp_path: Path, dtype: Any) -> None:
+    path = mrc(tmp_path / "a.mrc", DATA.astype(dtype))
+    text = " ".join(describe(path)["remarks"])
+    assert ("complex64 values, which are no grey levels" in text) == (dtype == np.complex64)
+    assert "finite" not in text
+    with pytest.raises(InputError, match=f"{np.dtype(dtype).name} values; 8 or 16 bit grey"):
+        convert(path, tmp_path / "a.ome.zarr")
+
+
+def test_slices_in_folders_below_are_named(tmp_path: Path) -> None:
+    for name in (
+        "z0.tif",
+        "z1.tif",
+        "part2/z2.tif",
+        "part10/z3.TIFF",
+        ".old/z1.tif",
+        "notes/a.txt",
+    ):
+        (tmp_path / "s" / name).parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(tmp_path / "s" / name, DATA[0], photometric="minisblack")
+    (remark,) = open_source(tmp_path / "s").remarks
+    assert "the folders part2, part10 in it hold TIFFs too, which are not read" in remark
+    (tmp_path / "s" / "z1.tif").unlink()
+    (remark,) = open_source(tmp_path / "s").remarks
+    assert "part2, part10" in remark

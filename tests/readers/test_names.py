@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from hela_dask.readers.names import natural_key, number_ranges, slice_order
+from hela_dask.errors import InputError
+from hela_dask.readers.names import in_order, natural_key, number_ranges, slice_order
 
 
 def numbered(numbers: object, name: str = "s{:03d}.tif") -> list[str]:
@@ -42,12 +45,20 @@ def numbered(numbers: object, name: str = "s{:03d}.tif") -> list[str]:
         ([*numbered(range(6), "a_{}.tif"), *numbered(range(6), "b_{}.tif")], (),
          ["follow 2 patterns (6 like a_0.tif, 6 like b_0.tif)"]),
         (["s1.tif"], (), []),
+        # Dates and times do not count: the counter beside them does, and alone they miss nothing.
+        ([f"s{i:03d}_202401{day:02d}.tif" for day, i in enumerate([1, 2, 4, 5], 1)], (3,),
+         ["number 3 is missing"]),
+        ([f"em_20240101{clock}.tif" for clock in ("115900", "115930", "120000", "120030")], (),
+         ["have no even steps"]),
+        ([f"em_{date}.tif" for date in (20240130, 20240131, 20240201, 20240202)], (),
+         ["have no even steps"]),
+        (numbered([0, 10, 20, 30, 45]), (), ["have no even steps"]),
     ],
 )  # fmt: skip
 def test_numbers_show_what_is_missing_twice_or_strange(
     names: list[str], missing: tuple[int, ...], remarks: list[str]
 ) -> None:
-    found = slice_order(sorted(names, key=natural_key))
+    found = slice_order(in_order(names))
     assert found.missing == missing
     text = " | ".join(found.remarks)
     assert bool(found.remarks) == bool(remarks)
@@ -81,3 +92,43 @@ def test_an_order_that_no_number_has_is_named() -> None:
 def test_many_numbers_are_shown_in_short() -> None:
     assert number_ranges([1, 3, 5, 7, 9, 11]) == "1, 3, 5, 7, 9 and 1 more"
     assert number_ranges([10, 20, 40], step=10) == "10 to 20, 40"
+
+
+@pytest.mark.parametrize(
+    ("ordered", "rule", "missing"),
+    [
+        ([f"z{i}.tif" for i in range(-3, 3)], "signed numbers", ()),
+        ([f"run2_z{i}.tif" for i in range(-12, -9)] + ["run2_z-8.tif", "run2_z+9.tif"],
+         "signed", (-9, *range(-7, 9))),
+        ([f"{i}.tif" for i in (-2, -1, 0, 2)], "signed", (1,)),
+        (["z=-1.5um.tif", "z=-1.2um.tif", "z=-0.5um.tif", "z=0.3um.tif", "z=1.1um.tif"], "signed",
+         None),
+        ([f"s-{i:03d}.tif" for i in range(9)], "natural order of the names", ()),
+        ([f"2024-01-{i:02d}.tif" for i in range(1, 9)], "natural order of the names", ()),
+        ([f"s{i:02x}.tif" for i in range(8, 20)], "hexadecimal", ()),
+        ([f"{i:x}_em.tif" for i in range(5, 40) if i != 30], "hexadecimal", (30,)),
+        ([f"e{i:04X}.tif" for i in range(0xF0, 0x110)], "hexadecimal", ()),
+        (["s1.tif", "s1a.tif", "s2.tif", "s2a.tif"], "natural order of the names", ()),
+    ],
+)  # fmt: skip
+def test_signed_and_hexadecimal_numbers_are_in_order(
+    ordered: list[str], rule: str, missing: tuple[int, ...] | None
+) -> None:
+    mixed = random.Random(1).sample(ordered, len(ordered))
+    assert in_order(mixed) == ordered
+    found = slice_order(ordered)
+    assert rule in found.rule
+    assert missing is None or found.missing == missing
+    assert ("taken as hexadecimal" in " ".join(found.remarks)) == (rule == "hexadecimal")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["3fa9.tif", "b210.tif", "0817.tif", "9c44.tif"],
+        ["em_00a1.tif", "em_5512.tif", "em_7f00.tif", "em_c0de.tif", "em_d4e5.tif"],
+    ],
+)
+def test_codes_have_no_order(names: list[str]) -> None:
+    with pytest.raises(InputError, match=r"look hexadecimal.*order of the slices is not known"):
+        in_order(names)

@@ -399,13 +399,18 @@ def test_a_set_of_files_is_in_the_order_of_its_ome_xml(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ['<?xml version="1.0"?><OME><Image><Pixels SizeZ="6"', "<OME xmlns='x'><Image></OME>",
-     '<OME><BinaryOnly MetadataFile="lost.ome.xml" UUID="u"/></OME>'],
+     '<OME><BinaryOnly MetadataFile="lost.ome.xml" UUID="u"/></OME>',
+     *(f'<OME><Image><Pixels {text}</Pixels></Image></OME>' for text in (
+         'SizeZ="six">', 'SizeZ="-6">', 'SizeZ="6" SizeC="0">', 'SizeT="1e3">', 'SizeZ="99999999">',
+         'SizeZ="6"><TiffData IFD="first" FirstZ="0"/>', 'SizeZ="6"><TiffData FirstZ="0.5"/>',
+         'SizeZ="6"><TiffData PlaneCount=""/>'))],
 )  # fmt: skip
 def test_broken_ome_xml_is_a_warning(tmp_path: Path, text: str) -> None:
     tifffile.imwrite(tmp_path / "a.ome.tif", DATA, description=text, metadata=None, **GREY)
     source = open_source(tmp_path / "a.ome.tif")
     assert np.array_equal(source.read(0, 6), DATA)
     assert "its OME-XML cannot be read" in remark_of(source)
+    assert source.voxel_size is None
 
 
 def test_what_the_tiff_reader_warns_of_is_a_remark(
