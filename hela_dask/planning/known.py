@@ -135,7 +135,7 @@ class _Finished(Pipeline):
             images = [read_image(path) for path in self.label_paths.values()]
         except (_UnfinishedError, InputError, MissingInputError):
             return 0
-        places = [str(image.path.absolute()) for image in images]
+        names = [image.name for image in images]
         slabs = plan_slabs(store.slabs(images[0]), *self._working, masks, self.thresholds)
         there = set.intersection(*(set(store.finished_slabs(image)) for image in images))
         return sum(
@@ -143,7 +143,7 @@ class _Finished(Pipeline):
             and self.job.markers.result(
                 "assemble",
                 f"z{slab.z0:05d}",
-                self.keys.assemble(places, self.background, slab.masks),
+                self.keys.assemble(names, self.background, slab.masks),
             )
             is not None
             for slab in slabs
