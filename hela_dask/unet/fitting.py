@@ -118,7 +118,7 @@ class State:
     waited: int = 0
     factor: float = 1.0
     seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, int | float]] = field(default_factory=list)
 
 
 class _Kept(Document):

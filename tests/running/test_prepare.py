@@ -39,7 +39,7 @@ def go(scene: Path, here: Any, **more: Any) -> RunResult:
         ("z,y,x,label\n1,2,3,1\n4,5,6,1", "label 1 is used twice"),
         ("z,y,x,label\n1,2,3,0.5", "labels are whole numbers"),
         ("z,y,x", "holds no centre"),
-        ("", "not a CSV"),
+        ("", "is empty: it needs a row of names"),
     ],
 )
 def test_centres_that_make_no_sense(
