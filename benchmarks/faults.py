@@ -8,23 +8,20 @@ once each.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from hela_dask.running.versions import versions
-from hela_dask.storage.files import write_json, write_text
+from benchmarks import results
 from tests.faults.catalogue import FILE_FAULTS, Fault
 from tests.faults.site import Site, make_site
 
-__all__ = ["main", "measure", "page"]
+__all__ = ["PAGE", "RESULTS", "main", "measure", "render"]
 
-DOCS = Path(__file__).parent.parent / "docs"
+RESULTS = results.DOCS / "reliability.json"
+PAGE = results.DOCS / "reliability.md"
 STAGES = ("background", "detect", "segment", "assemble")
 
 
@@ -80,14 +77,14 @@ def _marked(site: Site) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (site.run / "done").glob("*.json")}
 
 
-def page(found: dict[str, Any]) -> str:
+def render(found: dict[str, Any]) -> str:
     """The page of the figures."""
     rows = [
         f"| {item['name']} | {_again(item['again'])} | {item['seconds']:.1f} | "
         f"{item['longest']:.1f} | {item['repetitions']} |"
-        for item in found["faults"]
+        for item in found["rows"]
     ]
-    total = sum(item["repetitions"] for item in found["faults"])
+    total = sum(item["repetitions"] for item in found["rows"])
     return "\n".join(
         [
             "# What a fault costs",
@@ -104,10 +101,11 @@ def page(found: dict[str, Any]) -> str:
             "|---|---|---|---|---|",
             *rows,
             "",
-            f"Measured at commit {found['commit']} on {found['machine']} with",
-            f"`python -m benchmarks.faults --repeat {found['asked']}`; the figures are in",
-            "`reliability.json`. The faults are those of `tests/faults/catalogue.py`, which the",
-            "tests make once each; `hela-dask verify` is tested there on such damage too.",
+            f"Measured by {results.measured(found)}",
+            "",
+            "The figures are in `reliability.json`. The faults are those of",
+            "`tests/faults/catalogue.py`, which the tests make once each; `hela-dask verify` is",
+            "tested there on such damage too.",
             "",
         ]
     )
@@ -127,8 +125,6 @@ def main() -> None:
     asked = parser.parse_args()
     from distributed import Client
 
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()
     deadline = time.monotonic() + 60 * asked.minutes
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -152,16 +148,13 @@ def main() -> None:
             if found is not None:
                 measured.append(found)
     figures = {
-        "commit": commit,
-        "machine": f"{platform.system()} {platform.machine()}",
-        "versions": versions(),
-        "asked": asked.repeat,
         "undisturbed": round(undisturbed, 2),
         "nothing": round(nothing, 2),
-        "faults": measured,
+        "rows": measured,
     }
-    write_json(DOCS / "reliability.json", figures)
-    write_text(DOCS / "reliability.md", page(json.loads(json.dumps(figures))))
+    command = f"python -m benchmarks.faults --repeat {asked.repeat} --minutes {asked.minutes:g}"
+    results.keep("faults", figures, command, RESULTS)
+    PAGE.write_text(render(results.read(RESULTS)["faults"]), encoding="utf-8")
 
 
 if __name__ == "__main__":

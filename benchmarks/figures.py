@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import methods_page, page, performance, quoted, results, storage
+from benchmarks import faults, methods_page, page, performance, quoted, results, storage
 from benchmarks.runs import CLASSES, otsu, real_run, score_real
 from benchmarks.stacks import data_folder
 
@@ -86,6 +86,7 @@ PARTS: dict[str, Part] = {
         ),
     ),
     "scaling": Part(75, (("benchmarks.scaling", "--folder", "{}", "--write"),)),
+    "reliability": Part(40, (("benchmarks.faults", "--repeat", "20", "--minutes", "60"),)),
     "storage": Part(
         10,
         (
@@ -110,6 +111,7 @@ def pages() -> dict[Path, str]:
             found["storage"], storage.PAGE.read_text(encoding="utf-8")
         ),
     }
+    texts[faults.PAGE] = faults.render(found["reliability"]["faults"])
     for quote in quoted.quotes():
         path = ROOT / quote.page
         text = texts.get(path) or path.read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -221,8 +222,10 @@ def test_a_memory_that_no_task_fits_in(refuse: Callable[..., str], memory: str) 
 def test_a_chunk_that_is_damaged(refuse: Callable[..., str]) -> None:
     store = _volume()
     file = Path(store, "0/c/0/0/0")
-    whole = file.read_bytes()
+    whole, facts = file.read_bytes(), file.stat()
     file.write_bytes(whole[:400] + bytes(byte ^ 255 for byte in whole[400:500]) + whole[500:])
+    assert "0/c/0/0/0 has other content than was written" in refuse("run", store, "--quiet")
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))  # a disk forgets without a trace
     sentence = refuse("run", store, "--quiet", leaves="a.ome.run")
     assert "chunk (0, 0, 0)" in sentence
     assert "0/c/0/0/0 is damaged" in sentence

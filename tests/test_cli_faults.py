@@ -16,6 +16,7 @@ import pytest
 import hela_dask as hd
 from hela_dask.cli import main, screen
 from hela_dask.errors import StorageError
+from hela_dask.running.identity import make_id
 
 
 def _raises(error: BaseException) -> Any:
@@ -90,7 +91,7 @@ def test_the_log_file_is_in_the_run_folder_if_there_is_one(
     monkeypatch.setattr(hd, "run", _raises(ZeroDivisionError()))
     for name in ("mine", "x.run"):
         (here / name).mkdir()
-        (here / name / "run.json").write_text("{}")
+        make_id(here / name)
     assert main(["run", "x.ome.zarr", *given]) == 1
     folder = here / (given[1] if given else "x.run")
     assert len(_logs(folder if folder.exists() else here)) == 1

@@ -134,6 +134,12 @@ def test_a_changed_volume_is_a_new_input(scene: Path, here: Any, calls: dict[str
         if path.is_file():
             path.touch()
     go(scene, here)
+    assert len(calls["segment"]) == 4  # new times are no new input
+    z0, z1 = store.slabs(scene)[0]
+    grey = open_volume(scene)[z0:z1].values
+    grey[0, 0, 0] ^= 1
+    store.write_slab(scene, z0, grey)
+    go(scene, here)
     assert len(calls["segment"]) == 8
 
 
