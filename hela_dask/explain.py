@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ import xarray as xr
 from matplotlib.image import imread, imsave
 from numpy.typing import NDArray
 
-from hela_dask.errors import ExistsError, InputError, ParameterError
+from hela_dask.errors import ExistsError, HelaDaskError, InputError, ParameterError
 from hela_dask.figures import Mark, Panel, draw_panel, draw_sheet, measure
 from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
 from hela_dask.greys import upright_volume
@@ -23,11 +24,14 @@ from hela_dask.methods.trace import Step, Trace
 from hela_dask.pages import Figure, as_figure, render
 from hela_dask.regions import Region
 from hela_dask.report.reading import compute
+from hela_dask.running.folders import check_apart
 from hela_dask.running.lookup import FinishedCell, find_cell
 from hela_dask.running.progress import RunProgress
 from hela_dask.segment import decide_cell
 from hela_dask.statuses import NO_RESIN
-from hela_dask.storage.files import storage_errors, write_text
+from hela_dask.storage.contents import foreign_names, remove_files
+from hela_dask.storage.documents import Document, read_document
+from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import local_path
 from hela_dask.volume import voxel_size
 
@@ -35,6 +39,7 @@ __all__ = ["ExplainedStep", "Explanation", "explain"]
 
 _Place = tuple[int, slice, slice]
 _SHEET, _PAGE = "explain.png", "explain.html"
+_LISTING = "explain.json"  # the names of all files that were written, kept before they are
 _OURS = re.compile(r"\d\d_[a-z0-9_]+\.png|explain\.(png|html)")
 
 
@@ -138,7 +143,7 @@ def explain(
         When the volume has changed since, the run was made by a version with other parameters,
         there is no such cell, it was not segmented, or the slice lies outside its window.
     ParameterError
-        When `out` lies inside the volume.
+        When `out` lies inside the volume or any other Zarr, or holds the volume.
     ExistsError
         When `out` holds something else.
 
@@ -177,14 +182,15 @@ def _drawn(
     """The pictures of one slice."""
     cell = asked.region.label
     panels, grey, pixel = _panels(asked, slice_number, masks, trace)
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.iterdir():
-            old.unlink()
+    names = [
+        f"{k:02d}_{re.sub(r'[^a-z0-9]+', '_', panel.title.lower()).strip('_')}.png"
+        for k, panel in enumerate(panels, start=1)
+    ]
+    remove_files(folder, [*_check_folder(folder), _LISTING])
+    write_json(folder / _LISTING, {"files": [*names, _SHEET, _PAGE]})
     steps = []
-    for k, panel in enumerate(panels, start=1):
-        name = re.sub(r"[^a-z0-9]+", "_", panel.title.lower()).strip("_")
-        path = draw_panel(grey, panel, pixel, folder / f"{k:02d}_{name}.png")
+    for name, panel in zip(names, panels, strict=True):
+        path = draw_panel(grey, panel, pixel, folder / name)
         steps.append(ExplainedStep(panel.title, panel.caption, path))
     title = f"Cell {cell}, slice {slice_number}"
     what = (
@@ -212,17 +218,36 @@ def _target(asked: FinishedCell, number: int, out: str | Path | None) -> Path:
     """The folder of the pictures; nothing in it but an earlier explanation."""
     name = f"cell_{asked.region.label:05d}_slice_{number:05d}"
     folder = asked.run / "explain" / name if out is None else local_path(out)
-    if asked.store.absolute() in folder.absolute().parents:
-        raise ParameterError(f"--out {folder} lies inside the volume {asked.store}: choose another")
-    if folder.exists():
-        strange = not folder.is_dir() or any(
-            not _OURS.fullmatch(path.name) for path in folder.iterdir()
-        )
-        if strange:
-            raise ExistsError(
-                f"{folder} holds something that explain did not write: choose another --out"
-            )
+    check_apart(asked.store, {"--out": folder})
+    _check_folder(folder)
     return folder
+
+
+class _Listing(Document):
+    """What :func:`explain` keeps of the files that it wrote."""
+
+    files: list[str]
+
+
+def _check_folder(folder: Path) -> list[str]:
+    """The files of an earlier explanation in a folder, which holds nothing else."""
+    if folder.is_symlink() and not folder.exists():
+        raise ExistsError(f"{folder} is a link to nowhere: choose another --out")
+    if not folder.exists():
+        return []
+    if not folder.is_dir():
+        raise ExistsError(f"{folder} is a file: choose another --out")
+    ours: list[str] = []
+    with contextlib.suppress(HelaDaskError):
+        listing = read_document(folder / _LISTING, _Listing)
+        ours = [name for name in listing.files if _OURS.fullmatch(name)]
+    others = foreign_names(folder, [*ours, *([_LISTING] if ours else [])])
+    if others:
+        raise ExistsError(
+            f"{folder} holds {others[0]}, which explain did not write, so nothing in it is "
+            "replaced: choose another --out"
+        )
+    return ours
 
 
 def _segmented(asked: FinishedCell, numbers: Sequence[int]) -> tuple[xr.Dataset, dict[int, Trace]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ from hela_dask.running.code import stage_code
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import LevelsJob, find_levels
 from hela_dask.running.folders import check_apart, run_folder
+from hela_dask.running.identity import maker_of
 from hela_dask.running.lock import Lock, hold, hold_labels
 from hela_dask.running.markers import Markers, fingerprint
 from hela_dask.running.progress import RunProgress
@@ -111,7 +114,7 @@ def predict(
     cluster, workers, memory
         As in :func:`hela_dask.run`. Where workers say that they have a GPU, slabs claim one.
     overwrite : bool
-        Replace labels of that name that something else made.
+        Replace the classes of another network, or those that another call left there.
     progress : bool
         Show on stderr what goes on.
 
@@ -136,11 +139,16 @@ def predict(
         image.path, {"--out": begun, "--labels": None if same_place(owner, image.path) else owner}
     )
     _check_folder(begun)
+    source, _ = identify_image(image)
+    made_of = {"network": digest, "model": str(folder.absolute()), "image": source}
+    replaced = _replaced(owner / "labels" / LABELS, made_of, overwrite)
     pixel = min(card.voxel_size[1:])
     volume = working_volume(image.path, pixel)
     with RunProgress(progress) as display, storage_errors(begun):
         for remark in filter(None, (*volume_remarks(image), card.resampling(voxel_size(volume)))):
             display.warn(remark)
+        if replaced:
+            display.say(f"{replaced} are replaced")
         session = Session(
             client,
             where,
@@ -153,8 +161,7 @@ def predict(
         begun.mkdir(parents=True, exist_ok=True)
 
         with hold(begun) as lock, hold_labels(owner, by=str(begun)) as labels_lock, session:
-            target = _create(owner, volume, image, begun, overwrite)
-            source, _ = identify_image(image)
+            target = _create(owner, volume, image, begun, overwrite, made_of)
             levels_job = LevelsJob(image.path.absolute(), pixel, begun.absolute() / "done", lock)
             key = fingerprint("levels", stage_code("levels"), source, pixel)
             job = _Job(
@@ -215,7 +222,43 @@ def _units(target: Image, markers: Markers, of: str) -> list[Unit]:
     return units
 
 
-def _create(owner: Path, volume: xr.DataArray, image: Image, run: Path, overwrite: bool) -> Image:
+def _replaced(target: Path, made_of: Mapping[str, str], overwrite: bool) -> str:
+    """The classes that this call replaces, in words, once that was asked for.
+
+    Raises
+    ------
+    ExistsError
+        Where it was not asked for, or they are not of this package.
+    """
+    if not os.path.lexists(target):
+        return ""
+    if not maker_of(target).ours:
+        raise ExistsError(
+            f"{target} was made by something else than hela_dask, so it is never replaced: write "
+            "the labels elsewhere with --labels PATH"
+        )
+    noted = read_image(target, unknown_scale=True).attributes
+    if all(noted.get(name) == made_of[name] for name in ("network", "image")):
+        return ""
+    if noted.get("network") == made_of["network"]:
+        had = "classes of the volume as it was before it changed"
+    else:
+        had = f"classes by another network ({noted.get('model', 'whose name is not known')})"
+    if not overwrite:
+        raise ExistsError(
+            f"{target} holds {had}: keep both with --labels PATH, or replace them with --overwrite"
+        )
+    return f"{target}: {had}"
+
+
+def _create(
+    owner: Path,
+    volume: xr.DataArray,
+    image: Image,
+    run: Path,
+    overwrite: bool,
+    made_of: Mapping[str, str],
+) -> Image:
     """The label group, or what there is of it already."""
     return arrays.create_labels(
         owner,
@@ -227,6 +270,7 @@ def _create(owner: Path, volume: xr.DataArray, image: Image, run: Path, overwrit
         source_image=image.path,
         run=run,
         overwrite=overwrite,
+        attrs=made_of,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,9 @@ from hela_dask.errors import ExistsError, HelaDaskError, InputError
 from hela_dask.kernels.quality import FACES
 from hela_dask.parameters import RegionParameters
 from hela_dask.statuses import DETECTED
+from hela_dask.storage.contents import foreign_names, remove_files
 from hela_dask.storage.documents import Document, read_document
-from hela_dask.storage.files import remove_folder, storage_errors, write_json
+from hela_dask.storage.files import storage_errors, write_json
 from hela_dask.volume import voxel_size
 
 __all__ = ["Region", "cell_regions", "check_regions_folder", "save_regions", "with_regions"]
@@ -32,6 +34,8 @@ Interval = tuple[float, float]
 _CUT = 1.1
 
 _LISTING = "regions.json"
+_SLICE = re.compile(r"slice_\d+\.tif")
+_NOTHING: dict[str, list[str]] = {}  # of a folder that save_regions did not write
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,8 @@ def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | 
     regions
         As from :func:`cell_regions`.
     folder
-        New or empty, or written by this function before: then what it wrote is replaced.
+        New or empty, or written by this function before: then the files that it wrote are
+        replaced.
 
     Returns
     -------
@@ -246,6 +251,7 @@ def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | 
             "label": region.label,
             "status": region.status,
             "voxel_size": size,
+            "files": _names(volume, region),
             "box": [
                 [edge[0] + part.start * step, edge[0] + part.stop * step]
                 for part, edge, step in zip(region.slices(volume), edges, size, strict=True)
@@ -256,7 +262,7 @@ def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | 
     write_json(folder / _LISTING, {"unit": "nanometer", "axes": "zyx", "regions": listing})
     for name, region in zip(names, regions, strict=True):
         with storage_errors(folder / name):
-            (folder / name).mkdir()
+            (folder / name).mkdir(exist_ok=True)
             _save_region(volume, region, size, folder / name)
     return [folder / name for name in names]
 
@@ -264,13 +270,12 @@ def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | 
 def _save_region(
     volume: xr.DataArray, region: Region, size: tuple[float, float, float], folder: Path
 ) -> None:
-    digits = max(4, len(str(volume.sizes["z"])))
-    for number, plane in _planes(volume, region):
+    for name, plane in zip(_names(volume, region), _planes(volume, region), strict=True):
         grey = plane.astype(np.uint8) * 255 if plane.dtype == bool else plane
         imagej = grey.dtype in (np.uint8, np.uint16, np.float32)  # the types that ImageJ has
         per_unit = 1.0 if imagej else 1e7
         tifffile.imwrite(
-            folder / f"slice_{number + 1:0{digits}d}.tif",
+            folder / name,
             grey,
             imagej=imagej,
             resolution=(per_unit / size[2], per_unit / size[1]),
@@ -279,8 +284,15 @@ def _save_region(
         )
 
 
-def _planes(volume: xr.DataArray, region: Region) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Number (0-based) and pixels of each slice of a region, computed a chunk at a time."""
+def _names(volume: xr.DataArray, region: Region) -> list[str]:
+    """Files of a region, one a slice of the volume."""
+    digits = max(4, len(str(volume.sizes["z"])))
+    z = region.slices(volume)[0]
+    return [f"slice_{number + 1:0{digits}d}.tif" for number in range(z.start, z.stop)]
+
+
+def _planes(volume: xr.DataArray, region: Region) -> Iterator[NDArray[Any]]:
+    """Pixels of each slice of a region, computed a chunk at a time."""
     z, y, x = region.slices(volume)
     chunks = volume.chunks[0] if volume.chunks else (1,) * volume.sizes["z"]
     first = 0
@@ -290,11 +302,11 @@ def _planes(volume: xr.DataArray, region: Region) -> Iterator[tuple[int, NDArray
         if start < stop:
             # Threads of this process even where a cluster is connected: images stay here.
             block = volume[start:stop, y, x].compute(scheduler="threads").values
-            yield from enumerate(block, start)
+            yield from block
 
 
-def check_regions_folder(folder: Path) -> set[str]:
-    """Names in `folder` that :func:`save_regions` wrote and may replace.
+def check_regions_folder(folder: Path) -> dict[str, list[str]]:
+    """The files that :func:`save_regions` wrote into `folder` and may replace, by their folder.
 
     Raises
     ------
@@ -302,20 +314,27 @@ def check_regions_folder(folder: Path) -> set[str]:
         When `folder` holds anything else.
     """
     if not folder.exists():
-        return set()
-    ours = _written(folder) if folder.is_dir() else set()
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours:
+        return {}
+    ours = _written(folder)
+    others = foreign_names(folder, [*ours, *([_LISTING] if ours is not _NOTHING else [])])
+    for name, files in ours.items():
+        inside = folder / name
+        if inside.is_dir() and not inside.is_symlink():
+            others += [f"{name}/{item}" for item in foreign_names(inside, files)]
+        elif os.path.lexists(inside):
+            others.append(name)
+    if not folder.is_dir() or others:
         raise ExistsError(
-            f"{folder} holds something that save_regions did not write; choose another folder"
+            f"{folder} {f'holds {others[0]}' if others else 'is a file'}, which save_regions did "
+            "not write: choose another folder"
         )
     return ours
 
 
 def _clear(folder: Path) -> None:
     """Make sure that `folder` is there and empty, removing what an earlier call wrote."""
-    for name in sorted(check_regions_folder(folder) - {_LISTING}):
-        if (folder / name).is_dir():
-            remove_folder(folder / name)
+    for name, files in check_regions_folder(folder).items():
+        remove_files(folder / name, files)
     with storage_errors(folder):
         (folder / _LISTING).unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -327,13 +346,21 @@ class _Listing(Document):
     regions: dict[str, Any]
 
 
-def _written(folder: Path) -> set[str]:
-    """Names in `folder` that an earlier call wrote, by its own list of them."""
+def _written(folder: Path) -> dict[str, list[str]]:
+    """Folders and files in `folder` that an earlier call wrote, by its own list of them."""
+    if not folder.is_dir():
+        return _NOTHING
     try:
         listing = read_document(folder / _LISTING, _Listing)
     except HelaDaskError:
-        return set()
-    return {_LISTING} | {name for name in listing.regions if re.fullmatch(r"cell_\d+", name)}
+        return _NOTHING
+    found = {}
+    for name, facts in listing.regions.items():
+        if re.fullmatch(r"cell_\d+", name):
+            files = facts.get("files") if isinstance(facts, dict) else None
+            names = files if isinstance(files, list) else []
+            found[name] = [item for item in names if _SLICE.fullmatch(str(item))]
+    return found
 
 
 def _edges(volume: xr.DataArray) -> list[Interval]:

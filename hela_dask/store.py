@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
+from hela_dask.storage.contents import find_foreign
 from hela_dask.storage.files import (
     flush_folders,
     remove_folder,
@@ -57,6 +59,8 @@ __all__ = [
 ]
 
 
+log = logging.getLogger(__name__)
+
 _THREADS = min(4, os.cpu_count() or 1)  # that compress the chunks of one shard
 
 
@@ -97,7 +101,8 @@ def create_image(
     translation : (z, y, x)
         Centre of the first voxel, nm.
     overwrite : bool
-        Replace an OME-Zarr at `path` that this package wrote, with the labels inside.
+        Replace an OME-Zarr at `path` that this package wrote, with its own labels inside. It is
+        not replaced where anything else is in it.
     attrs : mapping, optional
         Noted in the group's attribute ``hela_dask``; JSON.
 
@@ -302,3 +307,12 @@ def _check_replaceable(path: Path, overwrite: bool) -> None:
         )
     if not overwrite:
         raise ExistsError(f"{path} exists: choose another name, or replace it with --overwrite")
+    foreign = find_foreign(path)
+    if foreign is not None:
+        raise ExistsError(
+            f"{path} holds {foreign.relative_to(path).as_posix()}, which hela_dask did not write, "
+            "so it is not replaced: move that away, or choose another name"
+        )
+    labels = sorted(item.parent.name for item in path.glob("labels/*/zarr.json"))
+    if labels:
+        log.warning("%s is replaced, and its labels with it: %s", path, ", ".join(labels))

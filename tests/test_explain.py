@@ -22,6 +22,7 @@ from hela_dask.running.lookup import find_cell
 from tests.drawn import draw_cell
 from tests.scenes import EmptyPage
 
+explaining: Any = importlib.import_module("hela_dask.explain")  # the room, not its function
 VOXEL = (50.0, 40.0, 40.0)
 CENTRE = (900.0, 3600.0, 3600.0)  # nm; slice 19
 KNOBS = {"region": {"width": 6400.0, "depth": 1000.0, "cap": 0.0, "margin": 1000.0}}
@@ -133,7 +134,7 @@ def test_the_pictures_lie_in_the_run_folder_with_a_sheet_and_a_page(
     folder = volume.with_name("one.run") / "explain" / "cell_00007_slice_00023"
     assert shown.page == folder / "explain.html" and shown.sheet == folder / "explain.png"
     assert {path.name for path in folder.iterdir()} == {
-        "explain.html", "explain.png", *(step.path.name for step in shown.steps)
+        "explain.json", "explain.html", "explain.png", *(step.path.name for step in shown.steps)
     }  # fmt: skip
     assert {pixels(step.path).shape for step in shown.steps} == {(800, 800, 3)}
     assert pixels(shown.sheet).shape[1] == 1600
@@ -221,10 +222,46 @@ def test_a_method_shows_several_slices_as_it_shows_each(method: str) -> None:
 
 def test_what_explain_did_not_write_is_left_alone(volume: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(ExistsError, match="something that explain did not write"):
+    with pytest.raises(ExistsError, match=r"mine\.txt, which explain did not write"):
         hd.explain(volume, 7, 29, out=tmp_path)
-    with pytest.raises(ParameterError, match="inside the volume"):
-        hd.explain(volume, 7, 29, out=volume / "pictures")
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("hela/pictures", "inside the volume"),
+        ("hela/../one.ome.zarr/pictures", "inside the volume"),
+        ("link/pictures", "inside the volume"),
+        ("hela", "is the volume itself"),
+        (".", "holds the volume"),
+        ("other/pictures", "lies inside the Zarr"),
+    ],
+)
+def test_pictures_lie_outside_of_every_volume(
+    volume: Path, tmp_path: Path, place: str, sentence: str
+) -> None:
+    around = volume.parent if place == "." else tmp_path
+    if around is tmp_path:
+        (tmp_path / "hela").symlink_to(volume, target_is_directory=True)
+        (tmp_path / "link").symlink_to(tmp_path / "hela", target_is_directory=True)
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
+    with pytest.raises(ParameterError, match=sentence):
+        hd.explain(volume, 7, 29, out=around / place)
+
+
+@pytest.mark.parametrize("mine", ["01_grey.png", "explain.png", "02_my_own.png", "explain.json"])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_pictures_of_a_user_are_not_replaced(tmp_path: Path, mine: str, earlier: bool) -> None:
+    if earlier:  # of an explanation that wrote another picture
+        ours = {"files": ["01_resin.png", "explain.html", "../../thesis.tex"]}
+        (tmp_path / "explain.json").write_text(json.dumps(ours))
+        (tmp_path / "01_resin.png").touch()
+        assert explaining._check_folder(tmp_path) == ["01_resin.png", "explain.html"]
+    (tmp_path / mine).write_text("mine")
+    with pytest.raises(ExistsError, match=f"{mine if not earlier else ''}.*did not write"):
+        explaining._check_folder(tmp_path)
+    assert (tmp_path / mine).read_text() == "mine"
 
 
 @pytest.mark.parametrize(

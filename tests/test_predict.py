@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from numpy.typing import NDArray
 
 import hela_dask as hd
@@ -169,6 +170,37 @@ def test_a_folder_of_something_else_is_left_alone(
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["thesis.txt"]
     with pytest.raises(ExistsError, match="is a file"):
         hd.predict(volume_store, model.folder, tmp_path / "work" / "thesis.txt", progress=False)
+
+
+def test_classes_of_another_network_are_replaced_only_when_asked(
+    model: Model,
+    volume_store: Path,
+    tmp_path: Path,
+    here: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="hela_dask")
+    monkeypatch.setattr(predicting, "run_units", _here(predicting._predict_task))
+    path = hd.predict(volume_store, model.folder, client=here, progress=False)
+    first = hd.open_volume(path).values
+    assert hd.predict(volume_store, model.folder, client=here, progress=False) == path
+    other = by_grey(tmp_path / "other", 3).folder
+    with pytest.raises(ExistsError, match=r"holds classes by another network .*grey.*--overwrite"):
+        hd.predict(volume_store, other, client=here, progress=False)
+    np.testing.assert_array_equal(hd.open_volume(path).values, first)
+    assert not volume_store.with_name("hela.predict").exists()
+    beside = hd.predict(
+        volume_store, other, labels=tmp_path / "o.zarr", client=here, progress=False
+    )
+    assert read_image(beside).complete and read_image(path).complete
+    caplog.clear()
+    hd.predict(volume_store, other, client=here, overwrite=True, progress=False)
+    assert f"classes by another network ({model.folder}) are replaced" in caplog.text
+    assert read_image(path).attributes["model"] == str(other)
+    zarr.open_group(path, mode="r+").attrs["hela_dask"] = {}
+    with pytest.raises(ExistsError, match="never replaced"):
+        hd.predict(volume_store, other, client=here, overwrite=True, progress=False)
 
 
 @pytest.mark.parametrize("name", ["done/notes.txt", "cells.csv"])

@@ -202,6 +202,22 @@ def test_saving_again_replaces_only_what_was_saved(tmp_path: Path) -> None:
     assert foreign.read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    "name", ["cell_0002/notes.txt", "cell_0010/slice_9999.tif", "cell_0002/masks/slice_0001.tif"]
+)
+def test_files_of_a_user_among_saved_regions_stay(tmp_path: Path, name: str) -> None:
+    volume, regions = small_regions()
+    save_regions(volume, regions, tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    found = name.replace("/slice_0001.tif", "")
+    with pytest.raises(ExistsError, match=f"holds {found}, which save_regions did not write"):
+        save_regions(volume, regions, tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / name).read_text() == "mine"
+
+
 @pytest.mark.parametrize("name", ["holiday.jpg", "cell_0001", "regions.json"])
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, name: str) -> None:
     volume, regions = small_regions()

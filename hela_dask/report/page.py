@@ -206,6 +206,9 @@ def _facts(folder: RunFolder) -> list[tuple[str, str]]:
     rows |= {f"labels/{name}": path for name, path in (facts.get("labels") or {}).items()}
     rows |= {"run folder": str(folder.path.absolute()), "state": facts.get("state")}
     rows |= {"started": facts.get("started"), "finished": facts.get("finished")}
+    if replaced := facts.get("replaced"):
+        when = f", finished on {_when(replaced['finished'])}" if replaced.get("finished") else ""
+        rows["replaced"] = f"{replaced.get('what')}{when}"
     if dask:
         rows["workers"] = f"{dask.get('workers')} with {dask.get('threads')} threads in all"
         rows["dashboard"] = dask.get("dashboard")

@@ -29,6 +29,8 @@ from hela_dask.volume import voxel_size
 
 __all__ = ["Picture", "draw_pictures"]
 
+_NUMBERED = re.compile(r"(overlay|errors_(nucleus|cell))_\d{5,}\.jpg")
+
 PIXELS = 1400  # of a picture, at most
 OVERLAYS = 6
 ERRORS = 3  # slices a class
@@ -54,8 +56,9 @@ def draw_pictures(folder: RunFolder) -> tuple[list[Picture], list[str]]:
         A sentence for each kind of picture that could not be drawn.
     """
     target = folder.path / "figures"
-    for old in (*target.glob("overlay_*.jpg"), *target.glob("errors_*.jpg")):
-        old.unlink()
+    for old in target.glob("*.jpg"):
+        if _NUMBERED.fullmatch(old.name):
+            old.unlink()
     kinds: list[Callable[[RunFolder, Path], Iterator[Picture]]] = [_chains, _curves]
     notes = []
     if folder.store is None:

@@ -9,7 +9,7 @@ from hela_dask.running.dispatch import Unit
 from hela_dask.running.markers import Marker, Markers
 from hela_dask.storage.scratch import read_scratch
 
-__all__ = ["forget_damaged", "is_scratch"]
+__all__ = ["count_changed", "forget_damaged", "is_scratch"]
 
 
 def forget_damaged(
@@ -53,6 +53,15 @@ def forget_damaged(
         more = f", and {len(damaged) - 1} more" if damaged[1:] else ""
         say(f"{files} are missing or changed ({path} {problem}{more}): {consequence}")
     return kept
+
+
+def count_changed(markers: Markers, units: Sequence[Unit]) -> int:
+    """How many units were finished by an earlier call that asked for something else."""
+    found = (markers.read(unit.stage, unit.name) for unit in units)
+    return sum(
+        marker is not None and marker.fingerprint != unit.fingerprint
+        for marker, unit in zip(found, units, strict=True)
+    )
 
 
 def is_scratch(path: Path, shape: tuple[int, ...]) -> bool:

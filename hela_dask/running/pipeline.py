@@ -27,7 +27,7 @@ from hela_dask.planning.needs import BACKGROUND_SLAB, window_need
 from hela_dask.quality import nucleus_withheld
 from hela_dask.regions import Region, cell_regions, with_regions
 from hela_dask.running.centres import correct_cells, points_table
-from hela_dask.running.damaged import forget_damaged, is_scratch
+from hela_dask.running.damaged import count_changed, forget_damaged, is_scratch
 from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import Found, LevelsJob, find_detections, find_levels
 from hela_dask.running.identity import owns_labels
@@ -45,6 +45,7 @@ from hela_dask.volume import working_level
 __all__ = ["Pipeline"]
 
 _SQUARE = (512, 512)  # a chunk of the background, in the plane: a window reads some
+_CHANGED = "their places, the parameters, the image or the code have changed"
 _FIRST_TABLES = ("detections.parquet", "detections.csv", "centres.csv")
 
 
@@ -287,6 +288,8 @@ class Pipeline:
         }
         wanted = [unit for unit in units if unit.what.label in chosen or unit.name in done]
         self._check_windows([unit for unit in wanted if unit.name not in done])
+        if again := count_changed(self.job.markers, wanted):
+            self.progress.say(f"{again} of {len(wanted)} cells are computed again, as {_CHANGED}")
         rows = run_units(
             self.session.client,
             segment_task,

@@ -35,6 +35,7 @@ from hela_dask.running.replacing import (
     command,
     differences,
     free_names,
+    lost_corrections,
     said,
 )
 from hela_dask.running.scoring import Truth, find_truth
@@ -188,6 +189,7 @@ def prepare(
         remarks=(
             *volume_remarks(image),
             *assumed,
+            *lost_corrections(folder, read_run(folder), changes),
             *(() if network is None else _remarks(network[1], image, knobs)),
         ),
         segmenting=segmenting,

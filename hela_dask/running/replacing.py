@@ -22,6 +22,7 @@ __all__ = [
     "command",
     "differences",
     "free_names",
+    "lost_corrections",
     "said",
     "table_digest",
 ]
@@ -74,6 +75,30 @@ def differences(
     if isinstance(facts.get("parameters"), dict):
         found += _parameters(facts["parameters"], parameters, method if segmenting else None)
     return found
+
+
+def lost_corrections(
+    folder: Path, facts: Mapping[str, Any], given: pd.DataFrame | None
+) -> list[str]:
+    """A sentence where a result was corrected and this call leaves the corrections out.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    facts : mapping
+        Its ``run.json``.
+    given : DataFrame or None
+        The corrections of this call.
+    """
+    had = facts.get("corrections")
+    if given is not None or not isinstance(had, list) or not had:
+        return []
+    return [
+        f"the result in {folder} was made with {len(had)} corrections, and this call gives none: "
+        "the cells they concern go back to what was found without; give --corrections again to "
+        "keep them"
+    ]
 
 
 def _parameters(

@@ -69,6 +69,7 @@ class RunDocument(Document):
     result: str | None = None
     replaced: _Replaced | None = None
     centres: bool | str | None = None
+    corrections: list[dict[str, Any]] | None = None
     image: _Image | None = None
     fingerprint: str | None = None
     method: str | None = None

@@ -15,6 +15,7 @@ from zarr.storage import LocalStore
 
 from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
 from hela_dask.storage.consolidated import refresh_consolidated
+from hela_dask.storage.contents import find_foreign
 from hela_dask.storage.files import remove_folder, storage_errors
 from hela_dask.storage.groups import build_group, label_levels, note, ome_zarr_writer, planned
 from hela_dask.storage.level import same_levels
@@ -45,6 +46,7 @@ def create_labels(
     chunks: Sequence[int] | None = None,
     shards: Sequence[int] | None = None,
     overwrite: bool = False,
+    attrs: Mapping[str, Any] | None = None,
 ) -> Image:
     """Create the label group ``labels/name`` in `owner`, empty and unfinished; register it.
 
@@ -70,12 +72,14 @@ def create_labels(
         Of the run: it is the same run where this is the same, wherever it was moved. Without it,
         the place of the run folder counts.
     overwrite : bool
-        Replace labels of that name, whoever made them, by empty ones.
+        Replace labels of that name that this package made, in whichever run, by empty ones.
+    attrs : mapping, optional
+        Noted in the group's attribute ``hela_dask``; JSON.
 
     Raises
     ------
     ExistsError
-        When another run made labels of that name.
+        When another run made labels of that name, or something else than this package.
     StorageError
         When `owner` cannot be written to, or is not OME-Zarr 0.5.
     InputError, ParameterError
@@ -105,12 +109,17 @@ def create_labels(
         kept = _labels_of(target, run, run_id)
         if same_levels(kept.levels, levels) and kept.dtype == np.dtype(dtype):
             return kept
+    if os.path.lexists(target) and (foreign := find_foreign(target)) is not None:
+        raise ExistsError(
+            f"{foreign} was made by something else than hela_dask, so {target} is never replaced: "
+            "write the labels elsewhere with --labels PATH"
+        )
     with storage_errors(target):
         group = _labels_group(owner)
         # Beside the labels: what a killed run leaves there is no part of the image.
         temporary = target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
         way = None if run is None else relative_path(run, target)
-        notes = {"complete": False, "run": way, "run_id": run_id}
+        notes = {**(attrs or {}), "complete": False, "run": way, "run_id": run_id}
         build_group(temporary, levels, dtype, name, notes, units)
         if target.exists():
             remove_folder(target)

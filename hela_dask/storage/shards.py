@@ -126,6 +126,8 @@ def put_shard(
             remove_shard(path)
         return None
     if path.is_dir():  # something else put it there
+        if check is not None:
+            check()
         remove_folder(path)
     digest = 0
     for part in parts:

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 _WARM = 100  # steps, and a tenth of all at most
 _LOWEST = 0.01  # of the rate, where a cosine ends
 _STATE, _BEST = "state.npz", "best.npz"
+STATE_FILES = (_STATE, _BEST)
+"""What is kept of an unfinished training."""
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import zipfile
 from dataclasses import dataclass, field
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.errors import ExistsError, InputError, MissingInputError
+from hela_dask.errors import ExistsError, HelaDaskError, InputError, MissingInputError
 from hela_dask.running.markers import fingerprint_content
+from hela_dask.storage.contents import foreign_names
 from hela_dask.storage.files import replaced, write_json, write_text
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import Card, card_text, read_card
@@ -24,15 +26,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CARD",
+    "FILES",
     "NETWORK",
     "Model",
     "find_model",
+    "holds_model",
     "load_model",
     "save_model",
     "shipped_folder",
 ]
 
 NETWORK, CARD = "model.keras", "card.json"
+FILES = (NETWORK, CARD, "card.md", "history.csv", "curves.png")
+"""All that is written into a model's folder."""
+
 _SHIPPED = "shipped"
 
 
@@ -186,6 +193,29 @@ def _load(folder: Path, digest: str) -> Model:
     return Model(folder, card, network)
 
 
+def holds_model(folder: Path) -> bool:
+    """Whether a folder holds a model; else it is new or empty.
+
+    Raises
+    ------
+    ExistsError
+        When it is, or holds, something else.
+    """
+    if not os.path.lexists(folder):
+        return False
+    if not folder.is_dir():
+        raise ExistsError(f"{folder} is no folder: name another --out for the model")
+    if not foreign_names(folder, ()):
+        return False
+    try:
+        read_card(folder / CARD)
+    except HelaDaskError as error:
+        raise ExistsError(
+            f"{folder} holds something else than a model: name another --out for the model"
+        ) from error
+    return True
+
+
 def save_model(
     folder: str | Path, network: Any, card: Card, history: pd.DataFrame | None = None
 ) -> None:
@@ -210,8 +240,7 @@ def save_model(
         When the disk is full, or the folder cannot be written.
     """
     folder = Path(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file():
-        raise ExistsError(f"{folder} holds something else: name another folder for the model")
+    holds_model(folder)
     write_json(folder / CARD, card.to_dict())
     write_text(folder / "card.md", card_text(card))
     if history is not None:

@@ -16,18 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, ParameterError
+from hela_dask.running.folders import check_apart
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.versions import versions
+from hela_dask.storage.contents import foreign_names, remove_files
 from hela_dask.storage.files import remove_folder, storage_errors
+from hela_dask.storage.metadata import local_path
+from hela_dask.storage.places import enclosing_store, resolved
 from hela_dask.unet.architectures import Architecture, Recipe, get_architecture
 from hela_dask.unet.architectures.weights import IMAGENET
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import Card
 from hela_dask.unet.curves import draw_curves
-from hela_dask.unet.fitting import Fit, Judgement, judge
+from hela_dask.unet.fitting import STATE_FILES, Fit, Judgement, judge
 from hela_dask.unet.losses import make_loss
 from hela_dask.unet.material import Material, Wish, identity, open_material
-from hela_dask.unet.model import CARD, Model, load_model, save_model
+from hela_dask.unet.model import FILES, Model, holds_model, load_model, save_model
 from hela_dask.unet.patches import Patches
 from hela_dask.unet.targets import class_weights
 
@@ -39,6 +43,7 @@ __all__ = ["train", "unfinished"]
 log = logging.getLogger(__name__)
 
 _METHOD = ("optimiser", "schedule", "patience", "weighting", "augmentation", "placing")
+_WHOLE = "model"  # in the folder of the unfinished training, until it is whole
 _THREADS = min(2, os.cpu_count() or 1)  # that make patches while the network learns
 
 
@@ -125,7 +130,8 @@ def train(
     voxel_size : (z, y, x) in nm, optional
         Of an image that does not say it.
     overwrite : bool
-        Replace a model in `out`, or an unfinished training with other arguments.
+        Replace a model in `out`, or an unfinished training with other arguments. Files that
+        this function did not write are never removed.
     progress : bool
         Show a bar on a terminal.
 
@@ -169,7 +175,8 @@ def train(
         seed=seed,
     )
     keras()
-    out = Path(out)
+    out = local_path(out)
+    _check_place(out, store)
     _check_out(out, overwrite)
     material = open_material(architecture, wish)
     return _Training(architecture, published, material, out, weights, seed).run(
@@ -189,12 +196,32 @@ def _adjusted(architecture: Architecture, wanted: Mapping[str, Any]) -> Architec
 
 def _check_out(out: Path, overwrite: bool) -> None:
     """Raise when the folder holds something that may not be replaced."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / CARD).is_file():
-        raise ExistsError(f"{out} holds something else than a model: name another --out")
-    if not overwrite:
+    there = holds_model(out)
+    _only(out, FILES)
+    state = unfinished(out)
+    if os.path.lexists(state) and not state.is_dir():
+        raise ExistsError(f"{state} is in the way of the unfinished training: name another --out")
+    _only(state, (*STATE_FILES, _WHOLE))
+    _only(state / _WHOLE, FILES)
+    if there and not overwrite:
         raise ExistsError(f"{out} holds a model already: name another --out, or give --overwrite")
+
+
+def _only(folder: Path, files: Sequence[str]) -> None:
+    others = foreign_names(folder, files)
+    if others:
+        raise ExistsError(
+            f"{folder} holds {others[0]}, which train did not write, so it is not replaced: move "
+            "that away, or name another --out"
+        )
+
+
+def _check_place(out: Path, store: Any) -> None:
+    """A model lies neither in nor around the image, nor in any other Zarr."""
+    if isinstance(store, str | os.PathLike) and Path(store).exists():
+        check_apart(local_path(store), {"--out": out})
+    elif (outer := enclosing_store(out)) is not None:
+        raise ParameterError(f"--out {out} lies inside the Zarr {outer}: choose another")
 
 
 @dataclass(frozen=True)
@@ -238,7 +265,7 @@ class _Training:
         self._fit(fit, patches, steps, progress)
         # Patches of an epoch by the recipe: the card says where it was cut short.
         wanted = self.published.steps * self.published.batch or len(patches) * recipe.batch
-        return self._keep(fit, steps, shares, wanted)
+        return self._keep(fit, steps, shares, wanted, overwrite)
 
     def _fit(self, fit: Fit, patches: Patches, steps: int, progress: bool) -> None:
         epochs = self.architecture.recipe.epochs
@@ -266,17 +293,23 @@ class _Training:
             fit.run(batches, judged, stepped=shown.advance, told=told)
             shown.end_stage()
 
-    def _keep(self, fit: Fit, steps: int, shares: NDArray[np.float32], wanted: int) -> Model:
+    def _keep(
+        self, fit: Fit, steps: int, shares: NDArray[np.float32], wanted: int, overwrite: bool
+    ) -> Model:
         """Write the model's folder, whole or not at all; the state is no longer needed."""
         state = unfinished(self.out)
-        whole = state / "model"
+        whole = state / _WHOLE
         save_model(whole, fit.network, self._card(fit, steps, shares, wanted), fit.history)
         draw_curves(fit.history, whole / "curves.png")
+        _check_out(self.out, overwrite)  # it may be hours since the first look
         with storage_errors(self.out):
-            if self.out.exists():
-                remove_folder(self.out)
-            whole.rename(self.out)
-        remove_folder(state)
+            if any(self.out.glob("*")):
+                log.warning("the model in %s is replaced", self.out)
+            place = resolved(self.out)  # where `out` is a link, what it leads to is replaced
+            if place.exists():
+                remove_folder(place)
+            whole.rename(place)
+        remove_files(state, STATE_FILES)
         return load_model(self.out)
 
     def _wanted(self, steps: int) -> dict[str, Any]:

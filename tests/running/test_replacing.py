@@ -13,6 +13,8 @@ import pytest
 import hela_dask as hd
 from hela_dask.errors import ExistsError, InputError, MissingInputError
 from hela_dask.report import write_report
+from hela_dask.report.folder import read_folder
+from hela_dask.report.page import _facts
 from hela_dask.run import RunResult, detect, run
 from hela_dask.running.replacing import differences, free_names
 from tests.scenes import BALLS, SHAPE, ball, make_scene
@@ -83,24 +85,38 @@ def test_another_result_is_asked_for(
     last = go(scene, here, overwrite=True, **asked)
     assert last.path == first.path
     assert "result of" in facts_of(last)["replaced"]["what"]
+    assert ("replaced", facts_of(last)["replaced"]["what"]) in [
+        (name, text.split(", finished on")[0]) for name, text in _facts(read_folder(last.path))
+    ]
     again = go(scene, here, **asked)
     assert facts_of(again)["replaced"] == facts_of(last)["replaced"]
 
 
 def test_what_is_no_other_result_is_not_asked(
-    scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path
+    scene: Path,
+    here: Any,
+    calls: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", logger="hela_dask")
     result = go(scene, here)
     row = result.cells.iloc[1]
     table = tmp_path / "corrections.csv"
     table.write_text(f"label,z,y,x\n{row['label']},{row['z'] + 400},{row['y']},{row['x']}\n")
-    for more in (
-        {"corrections": table},
-        {"cells": [1]},
-        {"box": ((0, 1e9), (0, 1e9), (0, 1e9))},
-        {},
+    again = "1 of 4 cells are computed again, as their places"
+    lost = "made with 1 corrections, and this call gives none"
+    for more, said in (
+        ({"corrections": table}, [again]),
+        ({"corrections": table}, []),
+        ({"cells": [1]}, [lost]),
+        ({"box": ((0, 1e9), (0, 1e9), (0, 1e9))}, [again]),
+        ({}, []),
     ):
+        caplog.clear()
         assert go(scene, here, **more).path == result.path
+        for sentence in (again, lost):
+            assert (sentence in caplog.text) == (sentence in said), (more, caplog.text)
 
 
 def test_another_unfinished_result_is_asked_for_too(

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.codecs import ZstdCodec
 
+from hela_dask.errors import StorageError
 from hela_dask.storage.shards import compressor, crc32c, encode_shard, is_ours, put_shard
 
 
@@ -50,6 +51,19 @@ def test_zarr_reads_what_was_written(
             put_shard(file, encode_shard(data[box], chunk, shard, threads))
             assert file.exists() == bool(data[box].any())
         assert np.array_equal(zarr.open_array(folder, mode="r")[...], data)
+
+
+@pytest.mark.parametrize("parts", [[], [b"content"]], ids=["empty", "full"])
+def test_who_may_not_write_removes_nothing(tmp_path: Path, parts: list[bytes]) -> None:
+    def refuse() -> None:
+        raise StorageError("another process writes here")
+
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "mine").touch()
+    with pytest.raises(StorageError, match="another process"):
+        put_shard(tmp_path / "0", parts, refuse)
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
+    assert (tmp_path / "0" / "mine").exists()
 
 
 def test_an_empty_shard_is_no_file(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ import pytest
 import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import ExistsError, ParameterError
+from hela_dask.storage.files import write_json
 from hela_dask.unet import fitting
+from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_block
 from hela_dask.unet.model import Model, load_model
-from hela_dask.unet.training import train, unfinished
+from hela_dask.unet.training import _check_out, _check_place, train, unfinished
 from tests.unet.scene import labelled, tiny, volume
 
 SPLIT: dict[str, Any] = {"slices": (1, 8), "validation": (9, 12)}
@@ -132,6 +134,44 @@ def test_what_is_in_the_way_is_left_alone(tmp_path: Path) -> None:
         _train(tmp_path)
     with pytest.raises(ParameterError, match="epochs must be more than 0"):
         _train(tmp_path / "new", epochs=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("m/thesis.tex", "years", "m holds thesis.tex, which train did not write"),
+        ("m/masks/1.tif", "mine", "m holds masks, which train did not write"),
+        ("m.training/scan.tif", "mine", "m.training holds scan.tif, which train did not write"),
+        ("m.training/model/a.tif", "mine", "model holds a.tif, which train did not write"),
+        ("m.training", "a file", "in the way of the unfinished training"),
+        ("m/card.json", "{}", "m holds something else than a model"),
+    ],
+)
+def test_files_of_a_user_in_a_models_folder_stay(
+    tmp_path: Path, name: str, content: str, said: str
+) -> None:
+    write_json(tmp_path / "m" / "card.json", Card("unet", ("cell",), (50.0, 40.0, 40.0)).to_dict())
+    _check_out(tmp_path / "m", overwrite=True)
+    with pytest.raises(ExistsError, match="holds a model already"):
+        _check_out(tmp_path / "m", overwrite=False)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ExistsError, match=said):
+        _check_out(tmp_path / "m", overwrite=True)
+    assert (tmp_path / name).read_text() == content
+
+
+@pytest.mark.parametrize("place", ["a.zarr/model", "a.zarr/../a.zarr/labels/model", "link", "."])
+def test_a_model_lies_outside_of_the_image(tmp_path: Path, place: str) -> None:
+    image = tmp_path / "a.zarr"
+    image.mkdir()
+    (image / "zarr.json").touch()
+    (tmp_path / "link").symlink_to(image, target_is_directory=True)
+    for store in (image, None):
+        if store is None and place in ("link", "."):
+            continue  # what is there already is no model's folder, and refused as such
+        with pytest.raises(ParameterError, match=r"--out .*(inside|volume)"):
+            _check_place(tmp_path / place, store)
 
 
 def test_the_command_hands_over_its_options(

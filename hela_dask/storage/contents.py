@@ -1,0 +1,110 @@
+"""What is in a folder that this package did not write: it is neither replaced nor removed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hela_dask.errors import HelaDaskError
+from hela_dask.storage.files import storage_errors
+from hela_dask.storage.level import slab_marks
+from hela_dask.storage.metadata import Image, read_image
+
+__all__ = ["find_foreign", "foreign_names", "remove_files"]
+
+# What systems put into any folder, and what a killed process of this package leaves.
+_LITTER = re.compile(
+    r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|\.nfs[0-9a-f]+|\..+\.[0-9a-f]{8}\.(tmp|removed)"
+)
+_LOCK = re.compile(r"\.?lock(\..*)?")
+_NUMBER = re.compile(r"\d+")
+
+
+def foreign_names(folder: Path, known: Iterable[str]) -> list[str]:
+    """Names in a folder that are not among those that this package writes there, sorted.
+
+    Parameters
+    ----------
+    folder : Path
+        It may be missing.
+    known : iterable of str
+        What this package writes there.
+    """
+    if not folder.is_dir():
+        return []
+    ours = set(known)
+    names = (path.name for path in folder.iterdir())
+    return sorted(name for name in names if name not in ours and not _LITTER.fullmatch(name))
+
+
+def remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove these files of a folder, and the folder itself once it is empty.
+
+    Raises
+    ------
+    StorageError
+        When the file system refuses it.
+    """
+    with storage_errors(folder):
+        if not folder.is_dir():
+            return
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def find_foreign(path: Path) -> Path | None:
+    """The first thing in an OME-Zarr that this package did not write; None where all is its own.
+
+    Parameters
+    ----------
+    path : Path
+        An image or a label group, with the labels inside.
+    """
+    return next(_foreign(path), None)
+
+
+def _foreign(path: Path) -> Iterator[Path]:
+    """Image or label group: levels with shards and marks, and labels."""
+    try:
+        image = read_image(path, unknown_scale=True)
+    except HelaDaskError:
+        image = None
+    if image is None or not image.attributes:
+        yield path
+        return
+    levels = [level.path for level in image.levels]
+    for name in foreign_names(path, ["zarr.json", "labels", *levels]):
+        yield path / name
+    for name in levels:
+        yield from _foreign_in_level(path / name, slab_marks(path, image.levels[0]).name, image)
+    yield from _foreign_in_labels(path / "labels")
+
+
+def _foreign_in_level(level: Path, marks: str, image: Image) -> Iterator[Path]:
+    for name in foreign_names(level, ["zarr.json", "c", marks]):
+        yield level / name
+    yield from _not_numbered(level / marks, 1)
+    yield from _not_numbered(level / "c", len(image.levels[0].shape))
+
+
+def _not_numbered(folder: Path, depth: int) -> Iterator[Path]:
+    """What lies in a tree of files whose names are numbers, all the way down, and is none."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if _LITTER.fullmatch(path.name):
+            continue
+        if not _NUMBER.fullmatch(path.name):
+            yield path
+        elif depth > 1:
+            yield from _not_numbered(path, depth - 1)
+        elif path.is_dir() and any(path.iterdir()):
+            yield path
+
+
+def _foreign_in_labels(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name == "zarr.json" or _LITTER.fullmatch(path.name) or _LOCK.fullmatch(path.name):
+            continue
+        yield from _foreign(path)
