@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -186,7 +187,7 @@ def predict(
             )
             job.may_write()
             _describe(target, card)
-        shutil.rmtree(begun, ignore_errors=True)
+        _remove(begun)
     return target.path
 
 
@@ -209,6 +210,13 @@ def _check_folder(folder: Path) -> None:
     )
     if others:
         raise ExistsError(f"{folder} holds something else ({others[0]}): choose another --out")
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder, unless a user has put a file there meanwhile."""
+    with contextlib.suppress(ExistsError):
+        _check_folder(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _units(target: Image, markers: Markers, of: str) -> list[Unit]:

@@ -219,7 +219,7 @@ def _only(folder: Path, files: Sequence[str]) -> None:
 def _check_place(out: Path, store: Any) -> None:
     """A model lies neither in nor around the image, nor in any other Zarr."""
     if isinstance(store, str | os.PathLike) and Path(store).exists():
-        check_apart(local_path(store), {"--out": out})
+        check_apart(local_path(Path(store)), {"--out": out})
     elif (outer := enclosing_store(out)) is not None:
         raise ParameterError(f"--out {out} lies inside the Zarr {outer}: choose another")
 
