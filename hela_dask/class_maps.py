@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
 
 from hela_dask.errors import InputError
 from hela_dask.storage.nodes import read_node
@@ -14,6 +18,9 @@ __all__ = ["class_kind", "class_values", "is_class_map", "named_values"]
 
 _GROUP_NAMES = re.compile(r"(^|_)(classes|semantic)$", re.IGNORECASE)
 _MOST_CLASSES = 16
+_LARGEST_CLASS = 255  # classes are counted, or 255 in a mask; larger numbers are instances
+_FEWEST_INSTANCES = 5  # in a slice: fewer, each one piece, may be layers of classes
+_SIDE = 512  # pixels of a slice that is looked at
 
 _NAMES = {
     "nucleus": r"nucleus|nuclei",
@@ -97,12 +104,33 @@ def class_values(names: Mapping[str, tuple[int, ...]], name: str, source: str) -
     return tuple(sorted(values))
 
 
-def is_class_map(sizes: Mapping[int, int]) -> bool:
-    """Whether values look like classes: every voxel has one of a few, and none is 0.
+def is_class_map(
+    sizes: Mapping[int, int], plane: Callable[[], NDArray[np.integer]] | None = None
+) -> bool:
+    """Whether values look like classes: every voxel has one of a few small ones, and none is 0.
 
     Parameters
     ----------
     sizes : mapping of value to number of voxels
+    plane : callable, optional
+        A slice of the labels, (y, x). Where it has many values, each one piece that encloses no
+        other, they are instances that fill the slice.
     """
     values: Sequence[int] = [value for value, number in sizes.items() if number]
-    return 0 not in values and 2 <= len(values) <= _MOST_CLASSES
+    if 0 in values or not 2 <= len(values) <= _MOST_CLASSES or max(values) > _LARGEST_CLASS:
+        return False
+    return plane is None or len(values) < _FEWEST_INSTANCES or not _one_piece_each(plane())
+
+
+def _one_piece_each(plane: NDArray[np.integer]) -> bool:
+    """Whether a slice has many values, and each is one piece without holes."""
+    step = max(1, max(plane.shape) // _SIDE)
+    thin = plane[::step, ::step]
+    values = np.unique(thin)
+    if values.size < _FEWEST_INSTANCES:
+        return False
+    masks = (thin == value for value in values)
+    return all(
+        ndimage.label(mask)[1] == 1 and bool((ndimage.binary_fill_holes(mask) == mask).all())
+        for mask in masks
+    )

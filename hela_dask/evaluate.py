@@ -211,7 +211,7 @@ def score_instances(
         (pair.prediction, whole.sizes("prediction")),
         (pair.truth, whole.sizes("truth")),
     ):
-        if is_class_map(sizes):
+        if is_class_map(sizes, pair.middle(side)):
             log.warning(
                 "%s has a label in every voxel, of %d values: if these are classes, %s",
                 side.name,
@@ -284,11 +284,12 @@ def _choose(
                 "%s has none of the values %s of %s, only %s", source.name, named, name, shown
             )
         return named
-    if is_class_map(sizes):
+    if is_class_map(sizes, pair.middle(source)):
         raise InputError(
             f"{source.name} has a label in every voxel, of the values "
             f"{', '.join(map(str, sorted(sizes)))}, so it looks like a map of classes: name the "
-            f"values of {name!r} in it, as in --predicted {name}=VALUES"
+            f"values of {name!r} in it, as in --predicted {name}=VALUES; where they are instances, "
+            "name those that are meant, or save the labels with 0 where no instance is"
         )
     overlaps = whole.overlaps(values)
     if not overlaps:

@@ -258,6 +258,11 @@ class Pair:
             yield z0, parts[0], parts[1]
             z0 = z1
 
+    def middle(self, side: LabelSource) -> Callable[[], Labels]:
+        """What reads the middle one of the evaluated slices of a side, (y, x)."""
+        z = sum(self.slices) // 2 - 1
+        return lambda: side.read(z, z + 1)[0]
+
 
 def pair_labels(
     prediction: LabelSource,

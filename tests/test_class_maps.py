@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hela_dask import store
 from hela_dask.class_maps import class_kind, is_class_map, named_values
 from hela_dask.cli import app
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.evaluate import evaluate, score
+from hela_dask.evaluate import evaluate, score, score_instances
 
 # Values of the truth: 1 envelope, 2 nucleus, 3 other cells, 4 resin, 5 cytoplasm.
 WANTED = {"nucleus": [2], "cell": [1, 2, 5], "envelope": [1], "resin": [4]}
@@ -157,10 +158,40 @@ def test_names_that_do_not_fit_are_one_sentence(caplog: pytest.LogCaptureFixture
         ({0: 1, 1: 5, 2: 5}, False),  # background is 0: instances
         ({1: 5}, False),  # one mask
         (dict.fromkeys(range(1, 40), 1), False),  # too many for classes
+        ({17: 5, 203: 9, 1042: 4}, False),  # no class has such a number
     ],
 )
 def test_what_looks_like_classes(sizes: dict[int, int], expected: bool) -> None:
     assert is_class_map(sizes) is expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda tiles: tiles, False),  # six cells that fill the slice
+        (lambda tiles: np.repeat(np.repeat(tiles, 50, 0), 50, 1), False),
+        (lambda tiles: np.where(tiles == 6, 1, tiles), True),  # a value in two pieces
+        (lambda tiles: np.pad(tiles, 3, constant_values=7), True),  # one that encloses the others
+        (lambda tiles: tiles[:12], True),  # three pieces only: may be layers
+    ],
+)
+def test_pieces_tell_instances_from_classes(
+    change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], expected: bool
+) -> None:
+    tiles = change(np.kron(np.arange(1, 7).reshape(2, 3), np.ones((12, 12), int)))
+    values, counts = np.unique(tiles, return_counts=True)
+    sizes = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    assert is_class_map(sizes, lambda: tiles) is expected
+
+
+def test_cells_that_fill_the_volume_are_scored_as_instances(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tiles = np.kron(np.arange(1, 7).reshape(1, 2, 3), np.ones((3, 12, 12), int)).astype(np.uint8)
+    with caplog.at_level(logging.WARNING):
+        assert score_instances(tiles, tiles).matching.mean_iou == 1
+        found = evaluate(tiles, tiles, classes={"cell": [4]}, hausdorff=False)
+    assert (found.ji.item(), caplog.text) == (1.0, "")
 
 
 def test_kinds_of_class_names() -> None:

@@ -7,6 +7,7 @@ import itertools
 import logging
 import re
 import struct
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,42 @@ _UNREAD_PAGES = 0b101  # NewSubfileType of reduced images and of masks
 _SUBJECT = re.compile(r"^<[^>]*>\s*")
 
 
+class _Gathered:
+    """What tifffile logs, as lists: each thread's own, and nothing of it goes to other logs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = 0
+        self._propagate = True
+
+    @contextlib.contextmanager
+    def into(self, warnings: list[str]) -> Iterator[None]:
+        """Gather what this thread's calls of tifffile warn of."""
+        logger = logging.getLogger("tifffile")
+        own = threading.get_ident()
+        handler = logging.Handler(logging.WARNING)
+        handler.addFilter(lambda record: record.thread == own)
+        handler.emit = lambda record: warnings.append(  # type: ignore[method-assign]
+            _SUBJECT.sub("", " ".join(record.getMessage().split()))
+        )
+        with self._lock:
+            if self._open == 0:
+                self._propagate, logger.propagate = logger.propagate, False
+            self._open += 1
+            logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            with self._lock:
+                logger.removeHandler(handler)
+                self._open -= 1
+                if self._open == 0:
+                    logger.propagate = self._propagate
+
+
+_GATHERED = _Gathered()
+
+
 @contextlib.contextmanager
 def opened_tiff(path: Path) -> Iterator[tuple[tifffile.TiffFile, list[str]]]:
     """Open a TIFF and walk all its pages; what is no whole TIFF gets a sentence.
@@ -42,16 +79,9 @@ def opened_tiff(path: Path) -> Iterator[tuple[tifffile.TiffFile, list[str]]]:
     if not path.is_file() or path.stat().st_size == 0 or is_pointer(path):
         raise InputError(how_to_read(path))
     warnings: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: warnings.append(  # type: ignore[method-assign]
-        _SUBJECT.sub("", " ".join(record.getMessage().split()))
-    )
-    logger = logging.getLogger("tifffile")
-    propagate, logger.propagate = logger.propagate, False  # its log becomes the source's remarks
-    logger.addHandler(handler)
     try:
         # is_ome=False: pages as they are in this file, not those of other files of a set
-        with tifffile.TiffFile(path, is_ome=False) as tiff:
+        with _GATHERED.into(warnings), tifffile.TiffFile(path, is_ome=False) as tiff:
             if not tiff.pages:
                 raise InputError(f"{path} is a TIFF without an image")
             count = len(tiff.pages)
@@ -75,9 +105,6 @@ def opened_tiff(path: Path) -> Iterator[tuple[tifffile.TiffFile, list[str]]]:
             raise
         # tifffile computes with tags as they are: a text for a length, or 0, ends in any error.
         raise InputError(f"{path} is damaged: its tags make no sense ({error})") from error
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
 
 
 def _is_foreign(error: Exception) -> bool:

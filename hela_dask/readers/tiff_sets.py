@@ -6,6 +6,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from hela_dask.storage.formats import TIFF_SUFFIXES, how_to_read
 
 __all__ = ["open_folder", "open_set"]
 
+_THREADS = 8  # headers read at once: each waits for the disk or the network
 _TOLERANCE = 1e-3  # relative: lengths in nm may be rounded differently
 
 
@@ -77,7 +79,8 @@ def open_folder(folder: Path, role: Role = "grey") -> Source:
             left = listed(file.name for file in apart)
             remarks.append(f"{folder}: {left}: not in the set of the OME-XML, and not read")
         return replace(source, path=folder, remarks=tuple(remarks))
-    headers = {file.name: _slice_header(file) for file in files}
+    with ThreadPoolExecutor(_THREADS) as threads:
+        headers = dict(zip(names, threads.map(_slice_header, files), strict=True))
     first = headers[names[0]]
     for file in files[1:]:
         _compare(file, headers[file.name].facts, files[0], first.facts)
