@@ -18,7 +18,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     from distributed import Client
 
     with Client(
-        processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0"
+        processes=False,
+        n_workers=1,
+        threads_per_worker=2,
+        dashboard_address=":0",
+        set_as_default=False,
     ) as client:
         yield make_site(tmp_path_factory.mktemp("faults"), client)
 
