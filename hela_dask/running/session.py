@@ -10,15 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import hela_dask
 from hela_dask.cluster import Cluster, connect
-from hela_dask.errors import InputError, ParameterError
+from hela_dask.errors import ParameterError
 from hela_dask.planning.needs import Need, check_memory
 from hela_dask.running.dashboard import dashboard_text, quiet_logs
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.provenance import dask_facts
 from hela_dask.running.scheduler import scheduler_calls
 from hela_dask.running.waiting import Waiting
+from hela_dask.running.workers import check_workers
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -124,7 +124,7 @@ class Session:
         with scheduler_calls(client):
             if self._cluster.kind != "local" or self._given is not None:
                 self._wait(client)
-                _check_workers(client, self._store)
+                check_workers(client, [self._store])
                 check_memory(self._needs, _memory(client))
             if client.dashboard_link:
                 here = self._given is None and not self._cluster.address
@@ -157,32 +157,3 @@ def _memory(client: Client) -> int | None:
         if worker["memory_limit"]
     ]
     return min(shares, default=None)
-
-
-def _probe(store: str) -> tuple[str, bool]:
-    return hela_dask.__version__, Path(store).exists()
-
-
-def _check_workers(client: Client, store: Path) -> None:
-    """All workers must have this version and see the same files; those that just left need not."""
-    answers = client.run(_probe, str(store.absolute()), on_error="return")
-    for address, answer in answers.items():
-        if isinstance(answer, OSError):
-            log.debug("worker %s has left: %s", address, answer)
-            continue
-        if isinstance(answer, Exception):
-            raise InputError(
-                f"worker {address} cannot use hela_dask ({type(answer).__name__}: {answer}): "
-                "install it, in the same version, where the workers run"
-            ) from answer
-        version, visible = answer
-        if version != hela_dask.__version__:
-            raise InputError(
-                f"worker {address} has hela_dask {version}, this is {hela_dask.__version__}: "
-                "install the same version everywhere"
-            )
-        if not visible:
-            raise InputError(
-                f"worker {address} does not see {store}: put it on a file system that all "
-                "workers share, under the same path"
-            )

@@ -13,10 +13,12 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import hela_dask
 from hela_dask.errors import ClusterError, HelaDaskError
 from hela_dask.running.scheduler import is_connected, regain, scheduler_calls
 from hela_dask.running.waiting import Waiting
 from hela_dask.running.worker_preload import MEMORY_TOPIC
+from hela_dask.running.workers import do_unit, shared_paths
 
 if TYPE_CHECKING:
     from distributed import Client, Future, KilledWorker
@@ -58,7 +60,7 @@ class Submission:
         gpu: bool,
     ) -> None:
         self._client, self._markers, self._label = client, markers, label
-        self._call = partial(task, job)
+        self._call = partial(do_unit, task, job, hela_dask.__version__, shared_paths(job))
         self._token = job.lock.token[:8]
         self._rounds = itertools.count()
         self._dropped: Counter[str] = Counter()

@@ -55,8 +55,8 @@ class Site:
         return self.folder / "p.run"
 
     def start(self, **more: Any) -> RunResult:
-        """The same command as the undisturbed run's."""
-        return run(self.store, client=self.client, progress=False, **more)
+        """The same command as the undisturbed run's, on this client unless another is given."""
+        return run(self.store, progress=False, **{"client": self.client, **more})
 
     def keep(self) -> None:
         """Remember this state and these results as those of the undisturbed run."""

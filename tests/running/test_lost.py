@@ -31,7 +31,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POS
 
 
 @contextmanager
-def farm(folder: Path, workers: int = 1) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def farm(
+    folder: Path, workers: int = 1, threads: int = 1
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A scheduler and workers as a user starts them, each a process."""
     file = folder / "scheduler.json"
     run = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
@@ -47,7 +49,7 @@ def farm(folder: Path, workers: int = 1) -> Iterator[tuple[str, subprocess.Popen
 
         address = json.loads(file.read_text())["address"]
         worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny"]
-        worker += ["--nthreads", "1", "--no-dashboard", "--death-timeout", "20"]
+        worker += ["--nthreads", str(threads), "--no-dashboard", "--death-timeout", "20"]
         processes += [subprocess.Popen(worker, **quiet) for _ in range(workers)]
         yield address, processes[0]
     finally:
