@@ -13,6 +13,14 @@ import pytest
 from tests.scenes import make_scene, stand_in
 
 
+def pytest_configure() -> None:
+    """Let workers that a test starts as processes of their own import the tests' tasks."""
+    root = str(Path(__file__).parent.parent)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if root not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, *paths]))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start files with slow tests first: processes that share the files then end together."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
