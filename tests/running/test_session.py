@@ -106,6 +106,13 @@ def test_a_dashboard_on_loopback_comes_with_the_line_of_ssh(
     assert dashboard_text(link, started_here=True) == f"dashboard: {link}", "nothing listens there"
 
 
+def _listening() -> set[tuple[str, int]]:
+    """Hosts and ports that this process and its children listen on."""
+    mine = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    ports = [port for item in mine for port in item.net_connections()]
+    return {(port.laddr.ip, port.laddr.port) for port in ports if port.status == psutil.CONN_LISTEN}
+
+
 @pytest.mark.slow
 def test_the_page_of_performance_and_the_ports_need_no_network(tmp_path: Path) -> None:
     progress = RunProgress(False)
@@ -118,12 +125,11 @@ def test_the_page_of_performance_and_the_ports_need_no_network(tmp_path: Path) -
         progress=progress,
         begin=lambda: None,
     )
+    before = _listening()  # of clusters that other tests have started here
     with session:
         client = session.client()
         assert client.submit(sum, [1, 2]).result() == 3
-        mine = [psutil.Process(), *psutil.Process().children(recursive=True)]
-        open_ports = [port for item in mine for port in item.net_connections()]
-    hosts = {port.laddr.ip for port in open_ports if port.status == psutil.CONN_LISTEN}
+        hosts = {host for host, _ in _listening() - before}
     page = (tmp_path / "performance.html").read_text(encoding="utf-8")
     assert not re.search(r"<script[^>]*src=|<link[^>]*stylesheet", page), "it loads nothing"
     assert "Bokeh" in page
