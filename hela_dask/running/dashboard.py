@@ -86,7 +86,8 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
     if isinstance(error, NameError) and "'future'" in str(error):
         return False
     if record.name == "distributed.client":
-        return not str(record.msg).startswith("Failed to reconnect to scheduler")
+        gone = isinstance(error, OSError)  # refused, timed out, or distributed's CommClosedError
+        return not gone and not str(record.msg).startswith("Failed to reconnect to scheduler")
     return not _is_closed_tab(record, error)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from distributed.comm.core import CommClosedError
 
 from hela_dask.cluster import read_cluster
 from hela_dask.running.dashboard import dashboard_text, is_worth_a_traceback, quiet_logs
@@ -73,11 +74,21 @@ def test_a_closed_tab_is_silent_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("message", "shown"),
-    [("Failed to reconnect to scheduler after %.2f seconds", False), ("Another error", True)],
+    ("message", "error", "shown"),
+    [
+        ("Failed to reconnect to scheduler after %.2f seconds", None, False),
+        ("", ConnectionRefusedError(111, "Connection refused"), False),
+        ("", TimeoutError(), False),
+        ("", CommClosedError("in <TCP>"), False),
+        ("", ValueError("of the program"), True),
+        ("Another error", None, True),
+    ],
 )
-def test_a_lost_scheduler_is_not_logged_twice(message: str, shown: bool) -> None:
-    record = logging.LogRecord("distributed.client", logging.ERROR, "x", 1, message, None, None)
+def test_a_lost_scheduler_is_not_logged_twice(
+    message: str, error: Exception | None, shown: bool
+) -> None:
+    facts = None if error is None else (type(error), error, None)
+    record = logging.LogRecord("distributed.client", logging.ERROR, "x", 1, message, None, facts)
     assert is_worth_a_traceback(record) is shown
 
 
