@@ -116,6 +116,7 @@ def test_the_steps_are_in_the_order_in_which_they_are_taken(
         f"{k:02d}_" for k in range(1, len(titles) + 1)
     ]
     (tmp_path / "99_of_another_slice.png").touch()
+    (tmp_path / "explain.json").write_text('{"files": ["99_of_another_slice.png"]}')
     first = hd.explain(volume, 7, 19, out=tmp_path)
     begun = [title for title in NUCLEUS if title != "nucleus of the slices before"]
     assert [step.title for step in first.steps] == [
@@ -123,7 +124,7 @@ def test_the_steps_are_in_the_order_in_which_they_are_taken(
     ]  # fmt: skip
     assert "the first one" in first.steps[14].caption
     # An earlier explanation is replaced.
-    assert len(list(tmp_path.iterdir())) == len(first.steps) + 2
+    assert len(list(tmp_path.iterdir())) == len(first.steps) + 3
     captions = " ".join(step.caption for step in shown.steps)
     assert "Slice 23 of 36" in captions and "0.20 µm above the first one" in captions
 
