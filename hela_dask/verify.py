@@ -25,7 +25,13 @@ from hela_dask.storage.files import plain
 from hela_dask.storage.manifest import has_manifest, read_slab_mark, write_slab_mark
 from hela_dask.storage.metadata import Image, read_image, slab_marks, slab_ranges
 from hela_dask.storage.reading import StoredArray
-from hela_dask.storage.records import FileRecord, Records, compare_files, distrust, file_crc32c
+from hela_dask.storage.records import (
+    FileRecord,
+    Records,
+    compare_files,
+    content_problem,
+    distrust,
+)
 from hela_dask.storage.tables import read_parquet
 
 __all__ = ["Finding", "Verification", "verify"]
@@ -314,11 +320,7 @@ def _problem(path: Path, record: FileRecord | None) -> str:
         return found[0].problem
     if record is None:
         return ""
-    try:
-        same = file_crc32c(path) == record.crc32c
-    except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
-    return "" if same else "has other content than was written"
+    return content_problem(path, record)
 
 
 def _note_damage(look: _Look, damaged: set[Path]) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "Mismatch",
     "Records",
     "compare_files",
+    "content_problem",
     "distrust",
     "file_crc32c",
     "parse_records",
@@ -194,6 +195,11 @@ def _problem(path: Path, record: FileRecord | None, facts: os.stat_result | None
         return f"has {facts.st_size} bytes instead of {record.size}"
     if facts.st_mtime_ns == record.mtime_ns or (read == "none" and record.mtime_ns):
         return ""
+    return content_problem(path, record)
+
+
+def content_problem(path: Path, record: FileRecord) -> str:
+    """What is wrong with the content of a file, after reading all of it; empty: nothing."""
     try:
         same = file_crc32c(path) == record.crc32c
     except OSError as error:
