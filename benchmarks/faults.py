@@ -1,8 +1,9 @@
 """Damage a finished run again and again, start the same command, and compare every voxel.
 
 ``python -m benchmarks.faults --repeat 20`` writes ``docs/reliability.json`` and
-``docs/reliability.md``. The faults are those of ``tests/faults/catalogue.py``, which the tests make
-once each.
+``docs/reliability.md``; both are written again after each fault, so that a stop keeps what is
+measured. The faults are those of ``tests/faults/catalogue.py`` and ``tests/faults/processes.py``,
+which the tests make once each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from benchmarks import results
 from tests.faults.catalogue import FILE_FAULTS, Fault
+from tests.faults.processes import PROCESS_FAULTS, ProcessFault
 from tests.faults.site import Site, make_site
 
 __all__ = ["PAGE", "RESULTS", "main", "measure", "render"]
@@ -25,15 +27,17 @@ PAGE = results.DOCS / "reliability.md"
 STAGES = ("background", "detect", "segment", "assemble")
 
 
-def measure(site: Site, fault: Fault, repeat: int, deadline: float) -> dict[str, Any] | None:
+def measure(
+    site: Site, fault: Fault | ProcessFault, repeat: int, deadline: float
+) -> dict[str, Any] | None:
     """One fault, several times.
 
     Parameters
     ----------
     site : Site
         With an undisturbed run.
-    fault : Fault
-        What to do to it.
+    fault : Fault or ProcessFault
+        What to do to it, or under it.
     repeat : int
         How often, at most.
     deadline : float
@@ -42,8 +46,8 @@ def measure(site: Site, fault: Fault, repeat: int, deadline: float) -> dict[str,
     Returns
     -------
     dict or None
-        ``name``, ``repetitions``, ``again`` (stage to units computed again), ``seconds`` (median)
-        and ``longest``; None where there was no time for one.
+        ``name``, ``repetitions``, ``again`` (stage to units computed again; only for faults of
+        files), ``seconds`` (median) and ``longest``; None where there was no time for one.
 
     Raises
     ------
@@ -54,61 +58,85 @@ def measure(site: Site, fault: Fault, repeat: int, deadline: float) -> dict[str,
     again: dict[str, int] = {}
     while len(seconds) < repeat and time.monotonic() < deadline:
         site.restore()
-        before = _marked(site)
+        if isinstance(fault, ProcessFault):
+            site.forget_run()
+            with tempfile.TemporaryDirectory() as folder:
+                seconds.append(fault.make(site, Path(folder)))
+            site.check()
+            continue
+        before = site.markers()
         fault.make(site)
         start = time.perf_counter()
         site.start()
         seconds.append(time.perf_counter() - start)
         site.check()
-        changed = [name for name, at in _marked(site).items() if before.get(name) != at]
+        changed = [name for name, at in site.markers().items() if before.get(name) != at]
         again = {stage: sum(name.startswith(f"{stage}-") for name in changed) for stage in STAGES}
     if not seconds:
         return None
+    counts = {stage: count for stage, count in again.items() if count}
     return {
         "name": fault.name,
         "repetitions": len(seconds),
-        "again": {stage: count for stage, count in again.items() if count},
+        **({"again": counts} if isinstance(fault, Fault) else {}),
         "seconds": round(statistics.median(seconds), 2),
         "longest": round(max(seconds), 2),
     }
 
 
-def _marked(site: Site) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in (site.run / "done").glob("*.json")}
-
-
 def render(found: dict[str, Any]) -> str:
     """The page of the figures."""
-    rows = [
-        f"| {item['name']} | {_again(item['again'])} | {item['seconds']:.1f} | "
-        f"{item['longest']:.1f} | {item['repetitions']} |"
-        for item in found["rows"]
+    rows = found["rows"]
+    files = [
+        f"| {item['name']} | {_again(item['again'])} | {_seconds(item)} |"
+        for item in rows
+        if "again" in item
     ]
-    total = sum(item["repetitions"] for item in found["rows"])
+    processes = [f"| {item['name']} | {_seconds(item)} |" for item in rows if "again" not in item]
+    total = sum(item["repetitions"] for item in rows)
     return "\n".join(
         [
             "# What a fault costs",
             "",
-            "A finished run is damaged, the same command is started again, and every voxel of",
-            "every level of all label groups and every value of the table are compared with those",
-            f"of an undisturbed run. In {total} repetitions none differed. What is lost is what",
-            "the first column names; the second says which units are computed again. The seconds",
-            "are those of the whole command on a phantom of 80 x 160 x 160 voxels, with its",
-            f"report: an undisturbed run takes {found['undisturbed']:.1f} s there, a command that",
-            f"finds nothing to do {found['nothing']:.1f} s.",
+            "After each fault every voxel of every level of all label groups and every value of",
+            "the table are compared with those of an undisturbed run. In",
+            f"{total} repetitions none differed. The phantom has 80 x 160 x 160 voxels; an",
+            f"undisturbed run takes {found['undisturbed']:.1f} s there with its report, and a",
+            f"command that finds nothing to do {found['nothing']:.1f} s.",
+            "",
+            "## Files",
+            "",
+            "A finished run is damaged, and the same command is started again. What is lost is",
+            "what the first column names; the second gives the units that are computed again. The",
+            "seconds are those of the whole command.",
             "",
             "| fault | computed again | seconds, median | longest | repetitions |",
             "|---|---|---|---|---|",
-            *rows,
+            *files,
+            "",
+            "## Processes",
+            "",
+            "Processes end while a run goes on. What is lost is the units that were under way,",
+            "never a finished one. Where the command itself was ended, the same command is",
+            "started again, and the seconds are those of the second command; else they are those",
+            "of the whole run. Both start their workers.",
+            "",
+            "| fault | seconds, median | longest | repetitions |",
+            "|---|---|---|---|",
+            *processes,
             "",
             f"Measured by {results.measured(found)}",
             "",
             "The figures are in `reliability.json`. The faults are those of",
-            "`tests/faults/catalogue.py`, which the tests make once each; `hela-dask verify` is",
-            "tested there on such damage too.",
+            "`tests/faults/catalogue.py` and `tests/faults/processes.py`, which the tests make",
+            "once each; `hela-dask verify` is tested there on such damage too.",
             "",
         ]
     )
+
+
+def _seconds(item: dict[str, Any]) -> str:
+    return f"{item['seconds']:.1f} | {item['longest']:.1f} | {item['repetitions']}"
 
 
 def _again(again: dict[str, int]) -> str:
@@ -141,20 +169,24 @@ def main() -> None:
         start = time.perf_counter()
         site.start()
         nothing = time.perf_counter() - start
-        measured: list[dict[str, Any]] = []
-        for fault in FILE_FAULTS:
-            share = (deadline - time.monotonic()) / (len(FILE_FAULTS) - len(measured))
+        command = f"python -m benchmarks.faults --repeat {asked.repeat}"
+        command += f" --minutes {asked.minutes:g}"
+        rows: list[dict[str, Any]] = []
+        faults: list[Fault | ProcessFault] = [*FILE_FAULTS, *PROCESS_FAULTS]
+        for number, fault in enumerate(faults):
+            share = (deadline - time.monotonic()) / (len(faults) - number)
             found = measure(site, fault, asked.repeat, time.monotonic() + share)
-            if found is not None:
-                measured.append(found)
-    figures = {
-        "undisturbed": round(undisturbed, 2),
-        "nothing": round(nothing, 2),
-        "rows": measured,
-    }
-    command = f"python -m benchmarks.faults --repeat {asked.repeat} --minutes {asked.minutes:g}"
-    results.keep("faults", figures, command, RESULTS)
-    PAGE.write_text(render(results.read(RESULTS)["faults"]), encoding="utf-8")
+            if found is None:
+                continue
+            rows.append(found)
+            print(f"{found['name']}: {found['repetitions']} in {found['seconds']} s each")
+            figures = {
+                "undisturbed": round(undisturbed, 2),
+                "nothing": round(nothing, 2),
+                "rows": rows,
+            }
+            results.keep("faults", figures, command, RESULTS)
+            PAGE.write_text(render(results.read(RESULTS)["faults"]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import hela_dask
-from hela_dask.errors import ClusterError, HelaDaskError
+from hela_dask.errors import ClusterError, HelaDaskError, WorkerError
+from hela_dask.running.departures import Departures
 from hela_dask.running.scheduler import is_connected, regain, scheduler_calls
 from hela_dask.running.waiting import Waiting
 from hela_dask.running.worker_preload import MEMORY_TOPIC
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 0.5  # seconds between looks at the workers, while nothing ends
 _DROPPED = 5  # times that the cluster may drop a unit, which is then submitted again
+_HOPELESS = 3  # units given up, where none has ended: no other will
 _MEMORY_EVENTS = ("worker-restart-memory", MEMORY_TOPIC)  # of the nanny, of the worker
 
 
@@ -64,7 +66,7 @@ class Submission:
         self._token = job.lock.token[:8]
         self._rounds = itertools.count()
         self._dropped: Counter[str] = Counter()
-        self._waiting = Waiting(client, progress)
+        self._waiting, self._departures = Waiting(client, progress), Departures(client)
         with scheduler_calls(client):
             self._address = str(client.scheduler.address if client.scheduler else "")
             self._window = Window(client, self._waiting.look)
@@ -72,6 +74,7 @@ class Submission:
         self._here: set[str] = set()
         self._todo: deque[Unit] = deque()
         self._flying: dict[str, tuple[Future[Any], Unit]] = {}
+        self._ends = self._given_up = 0  # units
         self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
 
     def run(
@@ -166,6 +169,7 @@ class Submission:
         """The outcomes of what has ended; what the cluster dropped goes back to be submitted."""
         if not batch:
             self._window.count()
+            yield from self._abandoned()
             return
         with scheduler_calls(self._client):
             rows = _rows(self._client, batch)
@@ -173,7 +177,9 @@ class Submission:
             if future.key not in self._flying:
                 continue
             _, unit = self._flying.pop(future.key)
+            self._departures.progress()
             if row is not None:
+                self._ends += 1
                 yield unit, row
             elif future.status in ("finished", "error"):
                 with scheduler_calls(self._client):
@@ -181,6 +187,32 @@ class Submission:
                 yield unit, outcome
             elif (done := self._again(unit)) is not None:
                 yield unit, done
+
+    def _abandoned(self) -> Iterator[tuple[Unit, Exception]]:
+        """The units that too many workers have left unfinished, each with its error.
+
+        Raises
+        ------
+        ClusterError
+            When no unit of the stage ends.
+        """
+        for key, workers in self._departures.hopeless(self._flying).items():
+            future, unit = self._flying.pop(key)
+            with scheduler_calls(self._client):
+                future.cancel(force=True)
+            self._given_up += 1
+            what = f"{workers} workers left before they had finished {unit.stage} {unit.name}"
+            advice = (
+                "their life-time may be too short for it (--lifetime, the time limit of jobs), "
+                "or they cannot load what it needs: see the workers' logs"
+            )
+            others = self._flying or self._todo
+            if not self._ends and (self._given_up >= _HOPELESS or not others):
+                raise ClusterError(
+                    f"{what}, and no other unit was finished: {advice}; what is finished is "
+                    "kept, and the same command again continues"
+                )
+            yield unit, WorkerError(f"{what}: {advice}; the same command tries it again")
 
     def _after_a_loss(self) -> Iterator[tuple[Unit, Row | Exception]]:
         """Wait for the scheduler, then submit again what has no marker."""

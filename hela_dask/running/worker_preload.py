@@ -17,6 +17,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from distributed.comm.core import CommClosedError
+
 from hela_dask import errors
 from hela_dask.running.allocator import keep_freed_memory
 
@@ -31,6 +33,7 @@ MEMORY_TOPIC = "hela-dask-memory"
 NEAR = 0.85
 """Part of its limit that makes a worker short of memory."""
 
+_LOGGERS = ("distributed.core", "distributed.utils", "distributed.worker")
 _EVERY, _SELDOM = 200, 2.0  # milliseconds between looks, seconds between events
 
 # A profile goes a hundred calls deep, as where loops are compiled, and dask takes its size by some
@@ -43,7 +46,8 @@ def dask_setup(worker: Worker) -> None:
     """Called by dask in each worker process as it starts."""
     report_memory(worker)
     sys.setrecursionlimit(max(_CALLS, sys.getrecursionlimit()))
-    logging.getLogger("distributed.worker").addFilter(is_news)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(is_news)
     logging.getLogger("tornado.application").addFilter(is_worth_a_traceback)
     # It warns of each task that is cancelled, which is what an interruption does.
     logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
@@ -84,7 +88,13 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """Whether a record of dask's worker says what the run does not: bad input it does."""
+    """Whether a record of dask's worker adds to what the run reports.
+
+    Bad input is reported by the run. A connection that another process has closed is no error of
+    this worker: the process ended, and who waits for it notices.
+    """
+    if record.exc_info and isinstance(record.exc_info[1], CommClosedError):
+        return False
     found = record.args if isinstance(record.args, tuple) else ()
     return not (
         str(record.msg).startswith("Compute Failed")

@@ -41,17 +41,6 @@ def nap(job: Any, unit: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_local_workers_that_retire_are_replaced(tmp_path: Path) -> None:
-    with (
-        dask.config.set({"distributed.worker.lifetime.duration": "6s"}),
-        connect(read_cluster(workers=2)) as client,
-    ):
-        found = go(client, tmp_path, units(*range(40)), nap)
-    assert [row["twice"] for row in found.values()] == [2 * n for n in range(40)]
-    assert len({row["worker"] for row in found.values()}) >= 4, "two generations of two"
-
-
-@pytest.mark.slow
 def test_jobs_that_end_by_themselves_are_submitted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

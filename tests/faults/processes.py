@@ -1,33 +1,32 @@
-"""Processes for faults on purpose: the command as a user starts it, workers that end themselves."""
+"""Faults of processes: commands, workers and schedulers that end while a run goes on."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGINT, SIGKILL, SIGTERM, Signals
 from typing import Any
 
+import dask
 import psutil
-from distributed import WorkerPlugin
+from distributed import Client, LocalCluster, WorkerPlugin
 
+from hela_dask.cluster import connect, read_cluster
 from tests.faults.catalogue import delete
-from tests.faults.site import LABELS, Site
+from tests.faults.site import Site
+from tests.running.test_lost import farm
 
-__all__ = ["Command", "Orders", "forget_run", "wait"]
+__all__ = ["PROCESS_FAULTS", "Command", "Orders", "ProcessFault"]
+
+_SOON = 12  # seconds within which nothing of a command that was ended may be left
 
 _VARIABLE = "HELA_DASK_FAULT"  # marks the environment of a command and of all that it starts
-
-
-def forget_run(site: Site) -> None:
-    """The store as before its first run."""
-    delete(site.run)
-    for name in LABELS:
-        delete(site.store / "labels" / name)
 
 
 def wait(met: Callable[[], Any], seconds: float = 120) -> float:
@@ -145,9 +144,157 @@ class Orders(WorkerPlugin):
         for order in self.folder.glob(f"{moment}-*"):
             with contextlib.suppress(FileNotFoundError):  # another worker took it
                 order.unlink()
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), SIGKILL)
 
     @property
     def workers(self) -> int:
         """How many there have been."""
         return len(list(self.folder.glob("worker-*")))
+
+
+@dataclass(frozen=True)
+class ProcessFault:
+    """One fault, and the run that is finished in spite of it.
+
+    Parameters
+    ----------
+    name : str
+        What happens, for a table.
+    make : callable
+        Takes a site that was not run, and an empty folder; afterwards the site is finished. The
+        seconds that the run took, or where it was ended, the same command again.
+    """
+
+    name: str
+    make: Callable[[Site, Path], float]
+
+
+def _finish(site: Site, **more: Any) -> float:
+    """Run to the end in this process; the seconds."""
+    start = time.perf_counter()
+    assert site.start(**more).exit_code == 0
+    return time.perf_counter() - start
+
+
+def _finish_command(site: Site, *options: object) -> float:
+    """The same by the command."""
+    start = time.perf_counter()
+    with Command(site, *options) as command:
+        code, errors = command.end()
+    assert code == 0, errors
+    return time.perf_counter() - start
+
+
+def _kill_workers(site: Site, folder: Path) -> float:
+    orders = [f"{moment}-{number}" for moment in ("computed", "written") for number in range(2)]
+    for order in orders:
+        (folder / order).touch()
+    with connect(read_cluster(workers=2)) as client:
+        plugin = Orders(folder)
+        client.register_plugin(plugin)
+        seconds = _finish(site, client=client)
+    assert not any((folder / order).exists() for order in orders)
+    assert plugin.workers >= 2 + len(orders) - 1, "each that was killed was replaced"
+    return seconds
+
+
+def _end_command(
+    stage: str, signals: Sequence[Signals], code: int, *, at_once: bool = False
+) -> Callable[[Site, Path], float]:
+    """Send signals to the command once a unit of a stage is finished; then the same command.
+
+    Parameters
+    ----------
+    stage, signals, code
+        The command ends with this code.
+    at_once : bool
+        The same command is started while workers of the first may still be there.
+    """
+
+    def make(site: Site, _: Path) -> float:
+        with Command(site, "--workers", 1) as command:
+            command.until(stage)
+            assert len(command.processes()) > 1, "its workers carry the mark too"
+            for number in signals:
+                if number == SIGINT:  # the terminal's, to the whole group
+                    os.killpg(command.process.pid, number)
+                else:
+                    command.process.send_signal(number)
+            if at_once:
+                command.process.wait()
+                return _finish_command(site, "--workers", 1)
+            found, errors = command.end()
+            assert found == code and "Traceback" not in errors, errors
+            wait(lambda: not command.processes(), _SOON)
+        done = {path.name for path in (site.run / "done").glob("*.json")}
+        assert not any(name.startswith("assemble") for name in done)
+        return _finish_command(site, "--workers", 1)
+
+    return make
+
+
+def _kill_scheduler(site: Site, folder: Path) -> float:
+    for name in ("first", "second"):
+        (folder / name).mkdir()
+    with farm(folder / "first", threads=2) as (address, scheduler):
+        with Client(address, set_as_default=False) as client:
+            client.register_plugin(Orders(folder / "first", nap=0.3))
+        with Command(site, "--cluster", address) as command:
+            command.until("detect")
+            scheduler.kill()
+            code, errors = command.end()
+    assert code == 1 and "Traceback" not in errors, errors
+    last = errors.strip().splitlines()[-1]
+    assert f"the dask scheduler at {address} is gone" in last, errors
+    with farm(folder / "second", threads=4) as (address, _):
+        return _finish_command(site, "--cluster", address)
+
+
+def _threads(number: int) -> Callable[[Site, Path], float]:
+    def make(site: Site, _: Path) -> float:
+        with (
+            LocalCluster(n_workers=1, threads_per_worker=number, dashboard_address=":0") as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            return _finish(site, client=client)
+
+    return make
+
+
+def _one_cell(site: Site, _: Path) -> float:
+    first = site.start(cells=[2])
+    assert list(first.cells.loc[first.cells["status"] == "segmented", "label"]) == [2]
+    for label in ("1", "2"):  # the run is unfinished, then one other cell is asked for
+        for marker in (site.run / "done").glob("assemble-*"):
+            delete(marker)
+        site.start(cells=[int(label)])
+    return _finish(site)
+
+
+def _retire(site: Site, folder: Path) -> float:
+    with (
+        dask.config.set({"distributed.worker.lifetime.duration": "40s"}),
+        connect(read_cluster(workers=2)) as client,
+    ):
+        plugin = Orders(folder, nap=2.5)  # some 37 units: longer than a life-time
+        client.register_plugin(plugin)
+        seconds = _finish(site, client=client)
+    assert plugin.workers >= 4, "two generations of two"
+    return seconds
+
+
+PROCESS_FAULTS = [
+    ProcessFault("four workers: killed in the middle of cells", _kill_workers),
+    ProcessFault("the command: SIGTERM", _end_command("background", [SIGTERM], -SIGTERM)),
+    ProcessFault("the command: SIGKILL", _end_command("segment", [SIGKILL], -SIGKILL)),
+    ProcessFault(
+        "the command: SIGKILL, and the same command at once",
+        _end_command("detect", [SIGKILL], -SIGKILL, at_once=True),
+    ),
+    ProcessFault("the command: Ctrl-C twice", _end_command("segment", [SIGINT, SIGINT], 130)),
+    ProcessFault("the scheduler: killed", _kill_scheduler),
+    ProcessFault("workers of 2 threads", _threads(2)),
+    ProcessFault("workers of 4 threads", _threads(4)),
+    ProcessFault("one cell asked for, of an unfinished run", _one_cell),
+    ProcessFault("workers that retire after 40 s", _retire),
+]

@@ -71,6 +71,16 @@ class Site:
             shutil.rmtree(path, ignore_errors=True)
             shutil.copytree(self.folder / "backup" / path.name, path, symlinks=True)
 
+    def forget_run(self) -> None:
+        """The store as before its first run."""
+        shutil.rmtree(self.run)
+        for name in LABELS:
+            shutil.rmtree(self.store / "labels" / name)
+
+    def markers(self) -> dict[str, int]:
+        """When each marker was written."""
+        return {path.name: path.stat().st_mtime_ns for path in (self.run / "done").glob("*.json")}
+
     def read_labels(self) -> dict[str, NDArray[Any]]:
         """Every level of each label group."""
         found: dict[str, NDArray[Any]] = {}

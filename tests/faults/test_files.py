@@ -12,23 +12,18 @@ from tests.faults.site import Site
 STAGES = ("background", "detect", "segment", "assemble")
 
 
-def markers(site: Site) -> dict[str, int]:
-    """When each marker was written."""
-    return {path.name: path.stat().st_mtime_ns for path in (site.run / "done").glob("*.json")}
-
-
 @pytest.mark.parametrize("fault", FILE_FAULTS, ids=lambda fault: fault.name)
 @pytest.mark.usefixtures("quick_report")
 def test_the_same_command_mends_it(site: Site, fault: Fault) -> None:
-    before = markers(site)
+    before = site.markers()
     fault.make(site)
     result = site.start()
     site.check()
     said = "\n".join(result.warnings)
     assert re.search(fault.said, said), said
-    after = markers(site)
+    after = site.markers()
     again = {name.split("-")[0] for name, time in after.items() if before.get(name) != time}
     assert again & set(STAGES) == set(fault.again)
-    done = markers(site)
+    done = site.markers()
     assert not site.start().warnings
-    assert markers(site) == done  # and nothing is left to do
+    assert site.markers() == done  # and nothing is left to do

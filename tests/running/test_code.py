@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,10 +57,8 @@ def change(package: Path, file: str, pattern: str, new: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def test_all_stages_are_found_in_a_moment() -> None:
-    start = time.process_time()
-    assert len(set(prints(PACKAGE).values())) == len(STAGES)
-    assert time.process_time() - start < 1.0  # all methods; a run takes a third of it
+def test_each_stage_has_a_fingerprint_of_its_own() -> None:
+    assert len(set(unchanged().values())) == len(STAGES)
 
 
 def test_a_start_that_is_gone_is_an_error() -> None:

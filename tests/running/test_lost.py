@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dask
 import psutil
 import pytest
 from distributed import Client
@@ -214,3 +215,74 @@ def test_workers_leave_nothing_behind() -> None:
         workers = [psutil.Process(pid) for pid in client.run(os.getpid).values()]
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert len(workers) == 1 and not alive
+
+
+def linger(job: Any, unit: Any) -> dict[str, Any]:
+    """Longer than the workers live, but for the units that are small."""
+    time.sleep(60 if unit.what > 90 else 0.1)
+    return dict(job.markers.finish(unit.stage, unit.name, unit.fingerprint, {"n": unit.what}))
+
+
+class Unreadable:
+    """A task that only the process can load which has made it."""
+
+    def __call__(self, job: Any, unit: Any) -> dict[str, Any]:
+        raise AssertionError("no worker can load it")
+
+    def __reduce__(self) -> tuple[Any, tuple[int]]:
+        return only_here, (os.getpid(),)
+
+
+def only_here(pid: int) -> Unreadable:
+    if pid != os.getpid():
+        raise ModuleNotFoundError("No module named 'of_a_broken_environment'")
+    return Unreadable()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hela_dask.running.departures._QUIET", 0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("numbers", [[99], [99, 1, 2]], ids=["alone", "beside others"])
+def test_a_unit_that_outlasts_the_workers_is_given_up(numbers: list[int], tmp_path: Path) -> None:
+    failed: dict[str, str] = {}
+
+    def fail(unit: Any, text: str) -> dict[str, Any]:
+        failed[unit.name] = text
+        return {"n": None}
+
+    with (
+        dask.config.set(
+            {
+                "distributed.worker.lifetime.duration": "1s",
+                "distributed.deploy.lost-worker-timeout": "1s",
+            }
+        ),
+        connect(read_cluster(workers=1)) as client,
+    ):
+        if len(numbers) == 1:
+            with pytest.raises(ClusterError, match="no other unit was finished"):
+                go(client, tmp_path, units(*numbers), linger, on_failure=fail)
+            assert not failed
+        else:
+            found = go(client, tmp_path, units(*numbers), linger, on_failure=fail)
+            assert found == {"99": {"n": None}, "1": {"n": 1}, "2": {"n": 2}}
+            assert "5 workers left before they had finished double 99" in failed["99"]
+            assert "life-time may be too short" in failed["99"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+def test_workers_that_cannot_load_a_task_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_PAUSES", (0,))
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"}),
+        connect(read_cluster(workers=1)) as client,
+        pytest.raises((ClusterError, WorkerError), match=r"see the(ir| workers') logs"),
+    ):
+        go(client, tmp_path, units(1), Unreadable())

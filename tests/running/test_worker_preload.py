@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from distributed import profile
+from distributed.comm.core import CommClosedError
 from distributed.sizeof import safe_sizeof
 
 from hela_dask.running.worker_preload import dask_setup, is_news
@@ -26,7 +27,8 @@ def set_up() -> Iterator[None]:
     thread.join()
     yield
     sys.setrecursionlimit(limit)
-    _LOGGERS[0].removeFilter(is_news)
+    for name in ("core", "utils", "worker"):
+        logging.getLogger(f"distributed.{name}").removeFilter(is_news)
     for logger, level in zip(_LOGGERS, levels, strict=True):
         logger.setLevel(level)
 
@@ -61,3 +63,17 @@ def test_bad_input_is_told_by_the_run_alone(text: str, shown: bool) -> None:
     assert is_news(record) == shown
     other = logging.LogRecord("worker", logging.ERROR, "", 0, "Lost %s", (text,), None)
     assert is_news(other)
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(CommClosedError("in <TCP>: reset"), False), (OSError(5, "input/output error"), True)],
+)
+def test_a_connection_that_another_process_closed_is_no_error(error: OSError, shown: bool) -> None:
+    try:
+        raise error
+    except OSError:
+        record = logging.LogRecord(
+            "worker", logging.ERROR, "", 0, "failed during get data", (), sys.exc_info()
+        )
+    assert is_news(record) is shown
