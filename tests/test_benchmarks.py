@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
-from benchmarks import page
+from benchmarks import bits, page
 from benchmarks.ablation import STEPS, ablation
 from benchmarks.pictures import worst_slices
 from benchmarks.robustness import MOST, table
@@ -79,3 +81,20 @@ def test_the_page_has_the_figures_and_leaves_out_what_was_not_measured() -> None
     assert "segment 100, all 120" in text
     for heading in ("Phantoms", "Damaged", "adds", "Low contrast"):
         assert heading not in text
+
+
+def test_labels_of_two_commits_are_compared_voxel_by_voxel(tmp_path: Path) -> None:
+    for name, value in (("old", 1), ("new", 2)):
+        for group in ("cells", "nuclei"):
+            array = zarr.create_array(
+                tmp_path / name / "labels" / group / "0", shape=(2, 3, 4), dtype="uint16"
+            )
+            array[...] = 1
+            if group == "cells":
+                array[1, 2, :value] = 7
+    zarr.create_array(tmp_path / "new" / "labels" / "envelope" / "0", shape=(1,), dtype="uint16")
+    assert bits.compare(tmp_path / "old", tmp_path / "new") == {
+        "cells/0": 1,
+        "envelope/0": -1,
+        "nuclei/0": 0,
+    }

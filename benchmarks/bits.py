@@ -1,0 +1,152 @@
+"""Run this code and that of an earlier commit on the same volumes, and compare every voxel.
+
+``python -m benchmarks.bits COMMIT`` prints, for each case, the voxels of each label group that
+differ and the seconds of both commands. The cases are the demo, the real stack with every method
+that needs no model, and one slice of 10 nm pixels; ``--only`` chooses among them. The exit code is
+1 where anything differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from benchmarks.stacks import REAL_VOXEL, data_folder
+from hela_dask.methods import METHODS
+
+__all__ = ["CASES", "Case", "compare", "earlier_code"]
+
+HERE = Path(__file__).parent.parent
+FINE_VOXEL = (50.0, 10.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One volume, and the command that segments it.
+
+    Parameters
+    ----------
+    store : str
+        The labelled store, relative to the folder of the case.
+    command : tuple of str
+        Of ``hela-dask``, started in that folder.
+    source : str
+        Converted to the store first: a file of the folder of real stacks; empty for none.
+    voxel : (z, y, x) in nm
+        Of the source.
+    """
+
+    store: str
+    command: tuple[str, ...]
+    source: str = ""
+    voxel: tuple[float, float, float] = REAL_VOXEL
+
+
+_STACK = "roi1656/raw_z001-300.tif"
+CASES = {
+    "demo": Case("demo/phantom.ome.zarr", ("demo", "--out", "demo")),
+    **{
+        f"real/{name}": Case("s.ome.zarr", ("run", "s.ome.zarr", "--method", name), _STACK)
+        for name in METHODS
+        if name != "hybrid"  # no network for it comes with the package
+    },
+    "fine": Case("s.ome.zarr", ("run", "s.ome.zarr"), "roi6005/z0001.tif", FINE_VOXEL),
+}
+
+
+@contextmanager
+def earlier_code(commit: str) -> Iterator[Path]:
+    """The tree of a commit, in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        git = ["git", "-C", str(HERE), "worktree"]
+        subprocess.run([*git, "add", "--detach", str(tree), commit], check=True, text=True)
+        try:
+            yield tree
+        finally:
+            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+
+
+def compare(old: Path, new: Path) -> dict[str, int]:
+    """Voxels that differ, per label group and level of two stores.
+
+    A group or a level that only one of the stores has counts as -1.
+    """
+    found = {}
+    levels = [_levels(store) for store in (old, new)]
+    for name in sorted({*levels[0], *levels[1]}):
+        found[name] = -1
+        if all(name in names for names in levels):
+            a, b = (
+                np.asarray(zarr.open_array(store / "labels" / name, mode="r"))
+                for store in (old, new)
+            )
+            if a.shape == b.shape:
+                found[name] = int(np.count_nonzero(a != b))
+    return found
+
+
+def _levels(store: Path) -> list[str]:
+    """``GROUP/LEVEL`` of all labels."""
+    files = (store / "labels").glob("*/*/zarr.json")
+    return [file.parent.relative_to(store / "labels").as_posix() for file in files]
+
+
+def _run(tree: Path, case: Case, folder: Path) -> float:
+    """Run the command of a case with the code of a tree; the seconds."""
+    folder.mkdir(parents=True)
+    if case.source:
+        source = str(data_folder() / case.source)
+        voxel = map(str, case.voxel)
+        _start(tree, folder, "convert", source, case.store, "--voxel-size", *voxel)
+    start = time.perf_counter()
+    _start(tree, folder, *case.command)
+    return time.perf_counter() - start
+
+
+def _start(tree: Path, folder: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hela_dask", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, 3):  # 3: some cells have no masks, and are named
+        raise SystemExit(done.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare, and print; 1 where anything differs."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("commit", help="the earlier code")
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="cases")
+    asked = parser.parse_args(arguments)
+    differs = False
+    with tempfile.TemporaryDirectory() as folder, earlier_code(asked.commit) as tree:
+        for name in asked.only:
+            case, place = CASES[name], Path(folder) / name
+            before = _run(tree, case, place / "old")
+            after = _run(HERE, case, place / "new")
+            found = compare(place / "old" / case.store, place / "new" / case.store)
+            changed = {group: count for group, count in found.items() if count}
+            differs = differs or bool(changed)
+            said = ", ".join(f"{group}: {count} voxels" for group, count in changed.items())
+            print(f"{name}: {said or 'the same'} ({before:.1f} s before, {after:.1f} s now)")
+    return int(differs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
