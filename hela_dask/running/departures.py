@@ -37,6 +37,8 @@ class Departures:
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client, self._clock = client, clock
         self._last = clock()
+        self._left: Counter[str] = Counter()
+        self._counted = 0.0  # the scheduler's time of the last event that was counted
         # A worker that dies counts against a unit at dask too, which gives up by itself.
         allowed = int(dask.config.get("distributed.scheduler.allowed-failures", 3))
         self._most = max(_MOST, allowed + 2)
@@ -59,10 +61,9 @@ class Departures:
         self._last = now
         with scheduler_calls(self._client):
             events = self._client.get_events("all")
-        left = Counter(
-            key
-            for _, event in events
-            if isinstance(event, dict) and event.get("action") == "remove-worker"
-            for key in event.get("processing-tasks", ())
-        )
-        return {key: left[key] for key in keys if left[key] >= self._most}
+        # The log holds the last hundred events or so: what was counted may be gone from it.
+        for at, event in events:
+            if at > self._counted and event.get("action") == "remove-worker":
+                self._left.update(event["processing-tasks"])
+        self._counted = max((at for at, _ in events), default=self._counted)
+        return {key: self._left[key] for key in keys if self._left[key] >= self._most}

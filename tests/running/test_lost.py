@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +22,7 @@ from distributed import Client
 from hela_dask.cluster import connect, read_cluster
 from hela_dask.errors import ClusterError, ResourceError, StorageError, WorkerError
 from hela_dask.running import dispatch
+from hela_dask.running.departures import Departures
 from hela_dask.running.dispatch import _ends_run
 from hela_dask.running.progress import RunProgress
 from hela_dask.running.scheduler import scheduler_calls
@@ -242,12 +243,12 @@ def only_here(pid: int) -> Unreadable:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hela_dask.running.departures._QUIET", 0.5)
+    monkeypatch.setattr("hela_dask.running.departures._MOST", 3)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("numbers", [[99], [99, 1, 2]], ids=["alone", "beside others"])
-def test_a_unit_that_outlasts_the_workers_is_given_up(numbers: list[int], tmp_path: Path) -> None:
+def test_a_unit_that_outlasts_the_workers_is_given_up(tmp_path: Path) -> None:
     failed: dict[str, str] = {}
 
     def fail(unit: Any, text: str) -> dict[str, Any]:
@@ -257,21 +258,45 @@ def test_a_unit_that_outlasts_the_workers_is_given_up(numbers: list[int], tmp_pa
     with (
         dask.config.set(
             {
-                "distributed.worker.lifetime.duration": "1s",
+                "distributed.worker.lifetime.duration": "4s",
                 "distributed.deploy.lost-worker-timeout": "1s",
             }
         ),
         connect(read_cluster(workers=1)) as client,
     ):
-        if len(numbers) == 1:
-            with pytest.raises(ClusterError, match="no other unit was finished"):
-                go(client, tmp_path, units(*numbers), linger, on_failure=fail)
-            assert not failed
-        else:
-            found = go(client, tmp_path, units(*numbers), linger, on_failure=fail)
-            assert found == {"99": {"n": None}, "1": {"n": 1}, "2": {"n": 2}}
-            assert "5 workers left before they had finished double 99" in failed["99"]
-            assert "life-time may be too short" in failed["99"]
+        found = go(client, tmp_path, units(99, 1, 2), linger, on_failure=fail)
+    assert found == {"99": {"n": None}, "1": {"n": 1}, "2": {"n": 2}}
+    assert "3 workers left before they had finished double 99" in failed["99"]
+    assert "life-time may be too short" in failed["99"]
+
+
+@pytest.mark.parametrize(("numbers", "given_up"), [([99], 1), ([99, 98, 97, 96], 3)])
+def test_units_of_which_none_ends_end_the_run(
+    numbers: list[int],
+    given_up: int,
+    client: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def hopeless(_: Departures, keys: Iterable[str]) -> dict[str, int]:
+        asked.append(next(iter(keys)))
+        return {asked[-1]: 5}
+
+    monkeypatch.setattr(Departures, "hopeless", hopeless)
+    with pytest.raises(ClusterError, match="and no other unit was finished"):
+        go(client, tmp_path, units(*numbers), wait_for_sign, on_failure=lambda _, __: {})
+    (tmp_path / "sign").touch()
+    assert len(asked) == given_up
+
+
+def wait_for_sign(job: Any, unit: Any) -> dict[str, Any]:
+    """Until a file is there."""
+    end = time.monotonic() + 20
+    while not (job.folder / "sign").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return {}
 
 
 @pytest.mark.slow
