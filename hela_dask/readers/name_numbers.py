@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from pathlib import PurePath
 
-__all__ = ["Signed", "hexadecimal", "is_stamp", "signed_key", "signed_numbers", "split"]
+__all__ = [
+    "Signed", "decimals", "hexadecimal", "is_stamp", "signed_key", "signed_numbers", "split",
+]  # fmt: skip
 
 _DIGITS = re.compile(r"(\d+)")
 _HEXADECIMAL = re.compile(r"[0-9a-f]{1,16}")
+_DECIMAL = re.compile(r"[-+]?\d{1,9}(?:\.\d{1,12})?(?:e[-+]?\d{1,2})?", re.ASCII)
+_BEGUN = re.compile(
+    r"\d+(?:\.\d*)?(?:e[-+]?\d*)?$", re.ASCII
+)  # a number that names share the start of
 _MINUS = "-\u2212"
 _SIGNS = _MINUS + "+"
 _FEWEST = 4  # names that show a hexadecimal number
@@ -29,7 +37,7 @@ def split(name: str, signed: Signed = frozenset()) -> tuple[tuple[str, ...], tup
     signed : set of (pattern, position)
         From :func:`signed_numbers`: signs there belong to the numbers.
     """
-    parts = _DIGITS.split(PurePath(name).stem)
+    parts = _DIGITS.split(unicodedata.normalize("NFC", PurePath(name).stem))
     texts = [text.lower() for text in parts[::2]]
     numbers = [int(part) for part in parts[1::2]]
     pattern = _pattern(texts) if signed else ()
@@ -109,6 +117,36 @@ def hexadecimal(names: Collection[str]) -> Mapping[str, int] | None:
     if len(set(values)) < len(values) or not (counts or codes):
         return None
     return dict(zip(names, values, strict=True))
+
+
+def decimals(names: Collection[str]) -> Mapping[str, Decimal] | None:
+    """Decimal number of each name, None where the names do not look like decimal fractions.
+
+    They do where what differs between them is one number, written with as many digits as it needs
+    (0.95, 1, 1.05, or 9e-07): as whole numbers, 05 behind the point would come before 5. A zero at
+    the end of a fraction (1.9, 1.10) shows two numbers that count.
+
+    Examples
+    --------
+    >>> decimals(["z0.5.tif", "z0.75.tif", "z1.tif"])["z0.75.tif"]
+    Decimal('0.75')
+    """
+    stems = [PurePath(name).stem.lower() for name in names]
+    if len(stems) < 2 or len(set(stems)) < len(stems):
+        return None
+    start = len(_BEGUN.sub("", _common_start(stems)))
+    rest = [stem[start:] for stem in stems]
+    behind = len(_common_start([text[::-1] for text in rest])[::-1].lstrip("0123456789."))
+    middles = [text[: len(text) - behind] for text in rest]
+    if not all(map(_DECIMAL.fullmatch, middles)):
+        return None
+    parts = [middle.partition("e")[0].partition(".")[2] for middle in middles]
+    powers = any("e" in middle for middle in middles)
+    counted = any(part.endswith("0") and part != "0" for part in parts)
+    if not powers and (counted or len({len(part) for part in parts}) == 1):
+        return None
+    values = [Decimal(middle) for middle in middles]
+    return dict(zip(names, values, strict=True)) if len(set(values)) == len(values) else None
 
 
 def _common_start(texts: Sequence[str]) -> str:

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import PurePath
 
 from hela_dask.errors import InputError
-from hela_dask.readers.name_numbers import hexadecimal, is_stamp, signed_key, signed_numbers, split
+from hela_dask.readers.name_numbers import (
+    decimals,
+    hexadecimal,
+    is_stamp,
+    signed_key,
+    signed_numbers,
+    split,
+)
 
 __all__ = ["NameOrder", "in_order", "listed", "natural_key", "number_ranges", "slice_order"]
 
 _SHOWN = 5  # names or numbers that a sentence lists
 _DIGITS = re.compile(r"(\d+)")
+_NOT_SLICES = re.compile(
+    r"(?:^|[^a-z])(?:c|ch|chan|channel|det|detector|tile|r|row|col|column|x|y|pos|fov|w|view|angle|"
+    r"t|tp|time)[-_ =#.]*$"
+)  # what stands before a number that counts no slices
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key with numbers by value: z2 before z10, whatever the case of the letters."""
-    parts = _DIGITS.split(name)
+    parts = _DIGITS.split(unicodedata.normalize("NFC", name))
     return [(0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts]
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of slices in their order: natural, by signed numbers, or by hexadecimal ones.
+    """Names of slices in their order: natural, by signed, hexadecimal or decimal numbers.
 
     Raises
     ------
@@ -40,6 +53,9 @@ def in_order(names: Iterable[str]) -> list[str]:
     found = sorted(names, key=natural_key)
     values = hexadecimal(found)
     if values is None:
+        fractions = _even_decimals(found)
+        if fractions is not None:
+            return sorted(found, key=lambda name: fractions[name])
         signed = signed_numbers(found)
         return sorted(found, key=lambda name: signed_key(name, signed)) if signed else found
     ordered = sorted(found, key=lambda name: values[name])
@@ -61,14 +77,14 @@ class NameOrder:
     ----------
     rule : str
         By what the slices are ordered.
-    missing : tuple of int
+    missing : tuple of int or Decimal
         Numbers that no name has between the first and the last.
     remarks : tuple of str
         Sentences about gaps, numbers that are there twice and names of several patterns.
     """
 
     rule: str
-    missing: tuple[int, ...] = ()
+    missing: tuple[int | Decimal, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -97,6 +113,9 @@ def slice_order(names: Sequence[str], others: Iterable[str] = ()) -> NameOrder:
     values = hexadecimal(names)
     if values is not None:
         return _hexadecimal_order(names, values)
+    even = _even_decimals(names)
+    if even is not None:
+        return _decimal_order(names, even)
     signed = signed_numbers(names)
     groups: dict[tuple[str, ...], list[_Name]] = defaultdict(list)
     for text in names:
@@ -104,6 +123,12 @@ def slice_order(names: Sequence[str], others: Iterable[str] = ()) -> NameOrder:
         groups[name.pattern].append(name)
     families = sorted(groups.values(), key=len, reverse=True)
     remarks = [*_pattern_remarks(families, len(names)), *_unread_remarks(families[0], others)]
+    fractions = decimals(names)
+    if fractions and list(names) != sorted(names, key=lambda name: fractions[name]):
+        remarks.append(
+            f"the numbers in the names, such as {listed(names[:2])}, may be decimal fractions, "
+            "which have another order and no even steps: write as many digits in all of them"
+        )
     rule = "natural order of the names" + (", by their signed numbers" if signed else "")
     missing: list[int] = []
     for family in families:
@@ -130,6 +155,37 @@ def _hexadecimal_order(names: Sequence[str], values: Mapping[str, int]) -> NameO
             "there are stacked without a gap, so z behind is too small"
         )
     rule = "hexadecimal numbers in the names" + (f", in steps of {step}" if step > 1 else "")
+    return NameOrder(rule, tuple(missing), tuple(remarks))
+
+
+def _even_decimals(names: Sequence[str]) -> Mapping[str, Decimal] | None:
+    """Decimal number of each name, where these numbers have even steps and few are missing."""
+    values = decimals(names)
+    if values is None:
+        return None
+    step, missing = _decimal_gaps(list(values.values()))
+    return values if step and 4 * len(missing) <= len(names) else None
+
+
+def _decimal_gaps(values: Iterable[Decimal]) -> tuple[Decimal, list[Decimal]]:
+    """As :func:`_gaps`, of decimal numbers in any order."""
+    ordered = sorted(value.normalize() for value in values)
+    unit = Decimal(1).scaleb(min(int(value.as_tuple().exponent) for value in ordered))
+    step, missing = _gaps([int(value / unit) for value in ordered])
+    return step * unit, [number * unit for number in missing]
+
+
+def _decimal_order(names: Sequence[str], values: Mapping[str, Decimal]) -> NameOrder:
+    step, missing = _decimal_gaps(values.values())
+    remarks = []
+    if missing:
+        before = max((name for name in names if values[name] < missing[0]), key=values.__getitem__)
+        remarks.append(
+            f"{len(missing)} of the numbers in the names are missing (in steps of {step:f}), the "
+            f"first behind {before}: the slices that are there are stacked without a gap, so z "
+            "behind is too small"
+        )
+    rule = f"decimal numbers in the names, in steps of {step:f}"
     return NameOrder(rule, tuple(missing), tuple(remarks))
 
 
@@ -208,7 +264,27 @@ def _check_numbers(family: Sequence[_Name]) -> tuple[int, list[int], list[str]]:
         if len(part) > 2 and step:
             lost += missing
             remarks += _gap_remarks(part, step, missing, last)
-    return 1, lost, remarks
+    return 1, lost, remarks + _grid_remarks(list(parts.values()), outer, last)
+
+
+def _grid_remarks(parts: Sequence[Sequence[_Name]], outer: Sequence[int], last: int) -> list[str]:
+    """A sentence where each slice seems to be there more than once: channels, tiles or times."""
+    if (
+        len(parts) < 2
+        or len({frozenset(name.numbers[last] for name in part) for part in parts}) > 1
+    ):
+        return []
+    texts = parts[0][0].pattern
+    named = [column for column in (*outer, last) if _NOT_SLICES.search(texts[column])]
+    interleaved = 1 < len(parts[0]) <= 4 and len(parts) > 4
+    if not named and not interleaved:
+        return []
+    example = parts[0][:2] if last in named or interleaved else [parts[0][0], parts[1][0]]
+    return [
+        f"names such as {listed(name.text for name in example)} may be channels, tiles or times of "
+        f"one slice ({len(parts)} times {len(parts[0])} names): all are read as slices, one behind "
+        "another; keep one of each slice in the folder, unless they are slices"
+    ]
 
 
 def _gaps(numbers: Sequence[int]) -> tuple[int, list[int]]:
@@ -256,9 +332,9 @@ def _gap_remarks(
     ]
 
 
-def number_ranges(numbers: Sequence[int], step: int = 1) -> str:
+def number_ranges(numbers: Sequence[int | Decimal], step: int = 1) -> str:
     """Rising numbers as text, runs of them by their ends: ``3, 7 to 9``; the first few only."""
-    runs: list[list[int]] = []
+    runs: list[list[int | Decimal]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + step:
             runs[-1][1] = number

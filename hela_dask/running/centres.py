@@ -12,7 +12,9 @@ import pandas as pd
 from hela_dask.errors import InputError
 from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED
 from hela_dask.storage.tables import Table, read_table
+from hela_dask.storage.units import to_nm
 from hela_dask.volume import Image
+from hela_dask.wording import by_axis
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,9 @@ __all__ = ["correct_cells", "points_table", "read_centres", "read_corrections"]
 _PLACE = ["z", "y", "x"]
 _HINT = ": centres are z, y, x in nm, or axis-0, axis-1, axis-2 of a points layer with three axes"
 _IDS = {"id", "cell", "cell_id", "label_id", "labels", "number"}
+_SHAPES = ("vertex-index", "shape-type")  # columns of napari's shapes, a row a corner
+_UNITS = ("unit", "units")
+_COARSE = 2.0  # nm: in smaller voxels, numbers of voxels and nm are alike
 _AXES = ["axis-0", "axis-1", "axis-2"]  # what napari calls them in the CSV of a points layer
 
 
@@ -107,6 +112,7 @@ def _read(given: str | Path | pd.DataFrame, image: Image, what: str) -> tuple[pd
     The index is the number of the row, from 1.
     """
     table = read_table(given, what, _HINT)
+    _check_layer(table)
     in_voxels = False
     if _AXES[0] in table and not any(name in table for name in _PLACE):
         values = table.numbers(_AXES, lengths=True)
@@ -114,6 +120,7 @@ def _read(given: str | Path | pd.DataFrame, image: Image, what: str) -> tuple[pd
         in_voxels = _in_voxels(table)
     else:
         values = table.numbers(_PLACE, lengths=True)
+        _check_unit(table)
     if not table.rows:
         raise InputError(f"{table.source} holds no centre")
     numbers = table.numbers(["label"]) if "label" in table else {"label": np.nan}
@@ -130,7 +137,53 @@ def _read(given: str | Path | pd.DataFrame, image: Image, what: str) -> tuple[pd
     if in_voxels:
         found[_PLACE] = found[_PLACE] * np.array(level.voxel_size) + np.array(level.translation)
     _check_inside(table.source, found, image, voxels=in_voxels)
+    if not in_voxels:
+        _warn_of_voxels(table.source, found, image)
     return found, table.source
+
+
+def _check_layer(table: Table) -> None:
+    """Refuse what napari saves of other layers than points with three axes."""
+    if shapes := [name for name in _SHAPES if name in table]:
+        raise InputError(
+            f"{table.source} is a shapes layer of napari (column {shapes[0]!r}), a row a corner: "
+            "put the centres into a points layer"
+        )
+    if "axis-3" in table and not all(name in table for name in _PLACE):
+        raise InputError(
+            f"{table.source} is a points layer with more than three axes: keep z, y and x as "
+            "axis-0, axis-1, axis-2, and take the other columns out"
+        )
+
+
+def _check_unit(table: Table) -> None:
+    """Refuse a column that gives z, y and x another unit than nm."""
+    for name in _UNITS:
+        others = [unit for unit in table.texts(name) if unit] if name in table else []
+        if wrong := [unit for unit in others if to_nm(unit) != 1]:
+            raise InputError(
+                f"{table.source}: z, y and x are in nm, but the column {name!r} holds "
+                f"{wrong[0][:40]!r}: give them in nm"
+            )
+
+
+def _warn_of_voxels(path: str, centres: pd.DataFrame, image: Image) -> None:
+    """Warn where all positions are so small that they may be voxels or µm."""
+    level = image.levels[0]
+    place = centres[_PLACE].dropna() - np.array(level.translation)
+    small = bool(len(place)) and min(level.voxel_size) > _COARSE
+    if (
+        small
+        and (place.abs() < np.array(level.shape)).all(axis=None)
+        and (place > 0).any(axis=None)
+    ):
+        log.warning(
+            "%s: all positions are within %s nm (z, y, x) of the first voxel, in a volume of %s "
+            "voxels: they are taken as nm, and may be voxels or µm",
+            path,
+            " x ".join(f"{value:.4g}" for value in place.abs().max()),
+            by_axis(level.shape),
+        )
 
 
 def _in_voxels(table: Table) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hela_dask.errors import InputError
 from hela_dask.storage.documents import read_bytes
+from hela_dask.storage.formats import how_to_read, is_pointer
 
 __all__ = ["read_rows"]
 
@@ -84,6 +85,8 @@ def read_rows(path: str | Path) -> tuple[list[str], list[Row], str]:
 
 
 def _text(path: str | Path) -> str:
+    if is_pointer(Path(path)):
+        raise InputError(how_to_read(Path(path)))
     content = read_bytes(path, _LARGEST)
     for mark, kind in _FOREIGN.items():
         if content.startswith(mark):

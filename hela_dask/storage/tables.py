@@ -107,10 +107,16 @@ class Table:
         exact = [k for k, item in enumerate(self.names) if _plain_name(item) == name]
         if len(exact) > 1:
             raise InputError(f"{self.source} has two columns named {name!r}: keep one")
-        if exact:
-            return exact[0], 1.0
         named = {k: _unit(item) for k, item in enumerate(self.names) if _stem(item) == name}
         found = {k: scale for k, unit in named.items() if (scale := to_nm(unit)) is not None}
+        if exact and lengths and found:
+            other = self.names[next(iter(found))]
+            raise InputError(
+                f"{self.source} has the columns {name!r} and {other!r}, of which either may be in "
+                "nm: keep one"
+            )
+        if exact:
+            return exact[0], 1.0
         if lengths and len(found) == 1:
             ((position, scale),) = found.items()
             return position, scale
@@ -118,7 +124,7 @@ class Table:
             raise InputError(f"{self.source} has two columns for {name!r}: keep one")
         if strange := [self.names[k] for k, unit in named.items() if unit in _PIXELS]:
             raise InputError(f"{self.source}: {strange[0]!r} is in voxels: give {name!r} in nm")
-        if all(_PLAIN.fullmatch(item) for item in self.names):
+        if self.names and all(_PLAIN.fullmatch(item) for item in self.names):
             raise InputError(
                 f"{self.source} begins with numbers: its first row must name the columns"
             )

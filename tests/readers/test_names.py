@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 
 import pytest
 
@@ -53,6 +54,15 @@ def numbered(numbers: object, name: str = "s{:03d}.tif") -> list[str]:
         ([f"em_{date}.tif" for date in (20240130, 20240131, 20240201, 20240202)], (),
          ["have no even steps"]),
         (numbered([0, 10, 20, 30, 45]), (), ["have no even steps"]),
+        (["z1.234.tif", "z1.5.tif", "z1.3.tif"], (), ["may be decimal fractions"]),
+        # Several images of one slice.
+        ([f"s{i:03d}_ch{c:02d}.tif" for i in range(9) for c in (0, 1)], (),
+         ["s000_ch00.tif, s000_ch01.tif may be channels", "(9 times 2 names)"]),
+        ([f"s{i:03d}_{c}.tif" for i in range(9) for c in (1, 2, 3)], (), ["may be channels"]),
+        ([f"ch{c}_s{i:03d}.tif" for c in (0, 1) for i in range(9)], (),
+         ["ch0_s000.tif, ch1_s000.tif may be channels"]),
+        ([f"tile r{r} c{c} s{i}.tif" for r in (0, 1) for c in (0, 1) for i in range(9)], (),
+         ["may be channels, tiles"]),
     ],
 )  # fmt: skip
 def test_numbers_show_what_is_missing_twice_or_strange(
@@ -109,6 +119,14 @@ def test_many_numbers_are_shown_in_short() -> None:
         ([f"{i:x}_em.tif" for i in range(5, 40) if i != 30], "hexadecimal", (30,)),
         ([f"e{i:04X}.tif" for i in range(0xF0, 0x110)], "hexadecimal", ()),
         (["s1.tif", "s1a.tif", "s2.tif", "s2a.tif"], "natural order of the names", ()),
+        ([f"z_{i / 20:g}.tif" for i in range(24)], "decimal", ()),
+        ([f"run1 z{i / 4}um.tif" for i in range(-5, 5)], "decimal numbers in the names, in steps",
+         ()),
+        ([f"{i / 2:g}_em.tif" for i in range(12) if i != 7], "decimal", (Decimal("3.5"),)),
+        ([f"z{i}e-07.tif" for i in (8, 9)] + ["z1e-06.tif", "z1.1e-06.tif"], "decimal", ()),
+        ([f"s1.{i}.tif" for i in range(1, 12)], "natural order of the names", ()),
+        ([f"s{i}.{k}.tif" for i in (1, 2) for k in range(9, 12)], "natural order of the names", ()),
+        (["\u00e91.tif", "e\u03012.tif", "\u00e93.tif"], "natural order of the names", ()),
     ],
 )  # fmt: skip
 def test_signed_and_hexadecimal_numbers_are_in_order(

@@ -145,6 +145,11 @@ def test_points_of_a_layer_made_in_the_viewer_are_voxels(tmp_path: Path, image: 
         ("label,z,y,x\n2,4000,9000,8e9", "row 1: x = 8e\\+09 nm is outside"),
         ("index,axis-0,axis-1,axis-2\n0,4000,9000,8000", "positions are taken for voxels"),
         ("index,axis-0,axis-1\n0,1,2", "no column 'axis-2'"),
+        ("index,axis-0,axis-1,axis-2,axis-3\n0,0,1,2,3", "more than three axes"),
+        ("index,shape-type,vertex-index,axis-0,axis-1,axis-2\n0,ellipse,0,1,2,3", "shapes layer"),
+        ("label,z,y,x,unit\n2,4.5,9,8,um", "the column 'unit' holds 'um'"),
+        ("label,z,y,x,Units\n2,20,90,80,\n3,20,90,80,pixel", "the column 'units' holds 'pixel'"),
+        ("label,z,z (µm),y,x\n2,45,4.5,9000,8000", "columns 'z' and 'z .µm.', of which either"),
     ],
 )
 def test_corrections_that_make_no_sense(
@@ -242,6 +247,19 @@ def test_centres_and_corrections_may_be_frames(image: Image, caplog: Any) -> Non
         read_corrections(frame.assign(label=[1, 1.5]), image)
     read_centres(frame.assign(Cell=[4, 5]), image)
     assert "the column 'Cell' is not read: name it 'label'" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["z,y,x\n20,50,60\n30,60,45\n", "z,y,x\n2.0,9.0,8.0\n"])
+def test_positions_that_may_be_voxels_are_warned_of(
+    tmp_path: Path, image: Image, caplog: Any, text: str
+) -> None:
+    (tmp_path / "c.csv").write_text(text)
+    read_centres(tmp_path / "c.csv", image)
+    assert "may be voxels or µm" in caplog.text
+    caplog.clear()
+    (tmp_path / "c.csv").write_text("z,y,x,unit\n2000,9000,8000,nm\n1000,50,50,\n")
+    read_centres(tmp_path / "c.csv", image)
+    assert not caplog.text
 
 
 def test_micrometres_named_by_the_column_are_converted(tmp_path: Path, image: Image) -> None:
