@@ -20,7 +20,7 @@ from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.kernels.grid import factors_for
 from hela_dask.parameters import BackgroundParameters, DetectParameters
-from hela_dask.volume import check_volume, voxel_size
+from hela_dask.volume import check_volume, positions, voxel_size
 
 __all__ = [
     "DETECTION_COLUMNS",
@@ -235,7 +235,8 @@ def detection_table(
     """
     size = voxel_size(volume)
     factors = factors_for(size[1:], parameters.resolution)
-    origin = [float(volume[axis][0]) for axis in "yx"]
+    depths, *sides = (positions(volume, axis) for axis in "zyx")
+    origin = [float(side[0]) for side in sides]
     thickness = volume.sizes["z"] * size[0] / len(slices)
     parts = []
     for index, rows in zip(slices, found, strict=True):
@@ -248,7 +249,7 @@ def detection_table(
             pd.DataFrame(
                 {
                     "slice": index + 1,
-                    "z": float(volume["z"][index]),
+                    "z": float(depths[index]),
                     "y": y,
                     "x": x,
                     "height": rows[:, 2],

@@ -23,7 +23,7 @@ from hela_dask.statuses import DETECTED
 from hela_dask.storage.contents import foreign_names, remove_files
 from hela_dask.storage.documents import Document, read_document
 from hela_dask.storage.files import storage_errors, write_json
-from hela_dask.volume import voxel_size
+from hela_dask.volume import positions, voxel_size
 
 __all__ = ["Region", "cell_regions", "check_regions_folder", "save_regions", "with_regions"]
 
@@ -86,7 +86,7 @@ class Region:
     def voxel(self, volume: xr.DataArray) -> tuple[int, int, int]:
         """The centre in voxels of `volume`, the whole or a part of it; the nearest one inside."""
         z, y, x = (
-            min(max(round((at - float(volume[axis][0])) / size), 0), volume.sizes[axis] - 1)
+            min(max(round((at - positions(volume, axis)[0]) / size), 0), volume.sizes[axis] - 1)
             for axis, at, size in zip("zyx", self.centre, voxel_size(volume), strict=True)
         )
         return z, y, x
@@ -366,7 +366,7 @@ def _written(folder: Path) -> dict[str, list[str]]:
 def _edges(volume: xr.DataArray) -> list[Interval]:
     """First and last edge of the volume along z, y and x, nm."""
     return [
-        (float(volume[axis][0]) - step / 2, float(volume[axis][-1]) + step / 2)
+        (positions(volume, axis)[0] - step / 2, positions(volume, axis)[-1] + step / 2)
         for axis, step in zip("zyx", voxel_size(volume), strict=True)
     ]
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
+from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, Level, Triple, read_image
-from hela_dask.storage.pyramid import halve
+from hela_dask.storage.pyramid import checked_voxel_size, halve
+from hela_dask.storage.units import to_nm
 
 __all__ = [
     "Image",
     "Level",
     "check_volume",
     "open_volume",
+    "positions",
     "read_image",
     "voxel_size",
     "working_factors",
@@ -169,23 +173,78 @@ def voxel_size(volume: xr.DataArray) -> Triple:
     Raises
     ------
     InputError
-        When neither says it, or the coordinates are not evenly spaced.
+        When neither says it, or the coordinates are not rising, evenly spaced lengths in nm.
     """
     check_volume(volume)
     if volume.dims != ("z", "y", "x"):
         raise InputError(f"a volume has the dimensions ('z', 'y', 'x'), not {volume.dims!r}")
+    _check_units(volume)
+    stated = _stated_size(volume)
+    z, y, x = (_step(volume, axis, size) for axis, size in zip("zyx", stated, strict=True))
+    return checked_voxel_size((z, y, x), origin="the voxel size of the volume")
+
+
+def positions(volume: xr.DataArray, axis: str) -> NDArray[np.float64]:
+    """Places of the voxels along `axis`, nm: the coordinate, or steps from 0 where there is none.
+
+    Raises
+    ------
+    InputError
+        As :func:`voxel_size`.
+    """
+    if axis in volume.coords:
+        return _lengths(volume, axis)
+    return voxel_size(volume)["zyx".index(axis)] * np.arange(volume.sizes[axis], dtype=np.float64)
+
+
+def _stated_size(volume: xr.DataArray) -> Triple:
+    """The attribute ``voxel_size``; NaN where there is none."""
     stated = volume.attrs.get("voxel_size", (math.nan,) * 3)
-    sizes = [_step(volume, axis, float(size)) for axis, size in zip("zyx", stated, strict=True)]
-    return sizes[0], sizes[1], sizes[2]
+    try:
+        if isinstance(stated, str | Mapping):
+            raise TypeError
+        z, y, x = (float(size) for size in stated)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"the attribute voxel_size of the volume is {stated!r}, not three lengths in nm "
+            "(z, y, x)"
+        ) from error
+    return z, y, x
+
+
+def _check_units(volume: xr.DataArray) -> None:
+    """Refuse lengths that state another unit than nm."""
+    stated = [("the volume", volume.attrs.get("units"))]
+    for axis in "zyx":
+        attrs = volume.coords[axis].attrs if axis in volume.coords else {}
+        stated.append((f"the coordinate {axis!r} of the volume", attrs.get("units")))
+    for what, unit in stated:
+        if to_nm(unit) not in (None, 1.0):
+            raise InputError(f"{what} is in {unit}: give its lengths in nm")
+
+
+def _lengths(volume: xr.DataArray, axis: str) -> NDArray[np.float64]:
+    """A coordinate as numbers."""
+    values = volume.coords[axis].values
+    if values.dtype.kind not in "iuf":
+        raise InputError(
+            f"the coordinate {axis!r} of the volume holds {values.dtype} values, not lengths in nm"
+        )
+    return np.asarray(values, dtype=np.float64)
 
 
 def _step(volume: xr.DataArray, axis: str, stated: float) -> float:
     """Voxel size along `axis`: as stated where the coordinates do not contradict it."""
     if axis in volume.coords and volume.sizes[axis] > 1:
-        places = np.asarray(volume.coords[axis].values, dtype=np.float64)
+        places = _lengths(volume, axis)
         step = float(places[-1] - places[0]) / (len(places) - 1)
         if not np.allclose(np.diff(places), step, rtol=1e-3, atol=0):
             raise InputError(f"the coordinate {axis!r} of the volume is not evenly spaced")
+        if step < 0:
+            raise InputError(
+                f"the coordinate {axis!r} of the volume falls: turn the volume, as in "
+                f"volume.sortby({axis!r})"
+            )
         if not math.isclose(step, stated, rel_tol=1e-6):
             stated = step
     if not (math.isfinite(stated) and stated > 0):
@@ -241,9 +300,9 @@ def _halved(volume: xr.DataArray) -> xr.DataArray:
         halve, how="mean", chunks=chunks, dtype=lazy.dtype, meta=np.empty((0, 0, 0), lazy.dtype)
     )
     size = voxel_size(volume)
-    coordinates: dict[str, np.typing.NDArray[np.float64]] = {"z": volume["z"].values}
+    coordinates: dict[str, NDArray[np.float64]] = {"z": positions(volume, "z")}
     for axis, step, length in zip("yx", size[1:], data.shape[1:], strict=True):
-        coordinates[axis] = float(volume[axis][0]) + step / 2 + 2 * step * np.arange(length)
+        coordinates[axis] = positions(volume, axis)[0] + step / 2 + 2 * step * np.arange(length)
     attrs = {**volume.attrs, "voxel_size": (size[0], 2 * size[1], 2 * size[2])}
     return xr.DataArray(data, dims=volume.dims, coords=coordinates, name=volume.name, attrs=attrs)
 

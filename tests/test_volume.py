@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hela_dask import store
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.report.reading import open_view
-from hela_dask.volume import open_volume, read_image, voxel_size
+from hela_dask.volume import open_volume, positions, read_image, voxel_size, working_volume
 
 DATA = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(4, 6, 8)
 
@@ -201,6 +201,45 @@ def test_the_voxel_size_follows_the_coordinates(tmp_path: Path) -> None:
         voxel_size(volume.isel(z=[0, 1, 3]))
     with pytest.raises(InputError, match="dimensions"):
         voxel_size(volume.isel(z=0))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda v: v[::-1], "coordinate 'z' of the volume falls"),
+        (lambda v: v.assign_coords(z=["0", "1", "2"]), "'z' of the volume holds <U1 values"),
+        (lambda v: v.assign_coords(y=v.y.astype("datetime64[s]")), "'y' of the volume holds date"),
+        (lambda v: v.assign_coords(x=("x", v.x.values / 1000, {"units": "µm"})), "'x' .* in µm"),
+        (lambda v: v.assign_attrs(units="micrometer"), "volume is in micrometer"),
+        (lambda v: v.assign_coords({a: v[a] / 10000 for a in "zyx"}), "less than an atom"),
+        (
+            lambda v: v.drop_vars(["z", "y", "x"]).assign_attrs(voxel_size=(80, 80)),
+            "not three lengths",
+        ),
+        (
+            lambda v: v.drop_vars(["z", "y", "x"]).assign_attrs(voxel_size="100 80 80"),
+            "not three lengths",
+        ),
+        (lambda v: v.drop_vars(["z", "y", "x"]).assign_attrs(voxel_size=None), "not three lengths"),
+    ],
+)
+def test_coordinates_that_are_no_lengths_in_nm_are_refused(
+    change: Callable[[xr.DataArray], xr.DataArray], sentence: str
+) -> None:
+    steps = {axis: [0.0, 80.0, 160.0] for axis in "zyx"}
+    volume = xr.DataArray(np.zeros((3, 3, 3)), coords=steps, dims=("z", "y", "x"))
+    assert voxel_size(volume) == (80, 80, 80)
+    with pytest.raises(InputError, match=sentence):
+        voxel_size(change(volume))
+
+
+def test_places_without_coordinates_are_steps_of_the_voxel_size() -> None:
+    grey = np.zeros((3, 8, 8), np.uint8)
+    bare = xr.DataArray(grey, dims=("z", "y", "x"), attrs={"voxel_size": [50, 10, 10]})
+    assert positions(bare, "z").tolist() == [0, 50, 100]
+    half = working_volume(bare, 20)
+    assert voxel_size(half) == (50, 20, 20)
+    assert half["x"].values.tolist() == [5, 25, 45, 65]
 
 
 def _no_scale(path: Path) -> Path:
