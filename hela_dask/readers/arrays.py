@@ -9,6 +9,7 @@ import numpy as np
 
 from hela_dask.errors import InputError
 from hela_dask.sources import Source
+from hela_dask.storage.formats import content_kind
 
 __all__ = ["open_npy"]
 
@@ -18,7 +19,10 @@ def open_npy(path: Path) -> Source:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError, SyntaxError, TypeError) as error:
-        raise InputError(_shortage(path) or f"{path} is not a .npy array: {error}") from error
+        reason = _shortage(path) or f"{path} is not a .npy array: {error}"
+        if path.is_file() and path.stat().st_size and content_kind(path) != "npy":
+            reason = f"{path} is not a .npy array by its first bytes: save it with numpy.save"
+        raise InputError(reason) from error
     if not isinstance(array, np.memmap):
         raise InputError(f"{path} is not a .npy array, but several: save the volume alone as .npy")
     if array.ndim < 2 or array.size == 0 or max(array.shape[:-3], default=1) > 1:

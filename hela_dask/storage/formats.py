@@ -21,7 +21,7 @@ MRC_SUFFIXES = (".mrc", ".mrcs", ".rec", ".st", ".map", ".ali")
 _IMAGEJ = "open it in Fiji and save it as TIFF"
 _BIOFORMATS = "open it in Fiji (File > Import > Bio-Formats) and save it as TIFF"
 _PICTURES = "open the folder in Fiji (File > Import > Image Sequence) and save it as TIFF"
-_UNZIP = "unpack it, and name the folder that comes out"
+_UNZIP = "unpack it, and name the file or folder that comes out"
 _HDF5 = "export the volume as TIFF (in Fiji with the HDF5 plugin; in Python with h5py and tifffile)"
 _ADVICE = {
     "a zip archive": (_UNZIP, (".zip", ".ozx")),
@@ -77,19 +77,20 @@ def content_kind(path: Path) -> str | None:
 def read_kind(path: Path) -> str | None:
     """``"tiff"``, ``"mrc"`` or ``"npy"`` for a file that a reader here takes, else None.
 
-    By its suffix; by its content where the suffix names no other format.
+    By its content, where the suffix names no format that is not read; by the suffix, where the
+    content is of no known kind: it may be damaged, or an MRC without marks.
     """
     suffix = path.suffix.lower()
+    if any(suffix in known for _, known in _ADVICE.values()):
+        return None
+    kind = content_kind(path) if path.is_file() else None
+    if kind is not None:
+        return kind if kind in ("tiff", "mrc", "npy") else None
     if suffix in TIFF_SUFFIXES:
         return "tiff"
     if suffix in MRC_SUFFIXES:
         return "mrc"
-    if suffix == ".npy":
-        return "npy"
-    if any(suffix in known for _, known in _ADVICE.values()):
-        return None
-    kind = content_kind(path) if path.is_file() else None
-    return kind if kind in ("tiff", "mrc", "npy") else None
+    return "npy" if suffix == ".npy" else None
 
 
 def is_pointer(path: Path) -> bool:

@@ -219,6 +219,34 @@ def test_a_tiff_is_known_by_its_content(tmp_path: Path) -> None:
         read_image(tmp_path / "stack.lsmx")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.mrc", b"\x1f\x8b" + bytes(2000), "is an archive"),
+        ("a.mrc", b"\x89HDF\r\n\x1a\n" + bytes(2000), "is an HDF5 file"),
+        ("a.tif", b"\x89HDF\r\n\x1a\n" + bytes(2000), "is an HDF5 file"),
+        ("a.tif", b"\xff\xd8\xff" + bytes(2000), "is a picture"),
+        ("a.npy", b"\x89HDF\r\n\x1a\n" + bytes(2000), "is an HDF5 file"),
+        ("a.npy", b"\x80\x04\x95" + bytes(2000), "not a .npy array by its first bytes"),
+    ],
+)
+def test_a_suffix_does_not_hide_another_format(
+    tmp_path: Path, name: str, content: bytes, sentence: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=sentence):
+        open_source(tmp_path / name)
+
+
+def test_a_file_with_a_wrong_suffix_is_read_by_its_content(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.mrc", DATA, **GREY)
+    np.save(tmp_path / "b.npy", DATA)
+    (tmp_path / "b.npy").rename(tmp_path / "b.tif")
+    mrc(tmp_path / "c.mrc", DEEP).rename(tmp_path / "c.npy")
+    for name, data in (("a.mrc", DATA), ("b.tif", DATA), ("c.npy", DEEP)):
+        assert np.array_equal(open_source(tmp_path / name).read(0, 6), data)
+
+
 # convert and info
 
 
