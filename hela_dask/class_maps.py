@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.errors import InputError
+from hela_dask.errors import InputError, ParameterError
 from hela_dask.storage.nodes import read_node
 from hela_dask.storage.ome import ome_content
 
-__all__ = ["class_kind", "class_values", "is_class_map", "named_values"]
+__all__ = ["checked_values", "class_kind", "class_values", "is_class_map", "named_values"]
 
 _GROUP_NAMES = re.compile(r"(^|_)(classes|semantic)$", re.IGNORECASE)
 _MOST_CLASSES = 16
@@ -31,6 +33,41 @@ _NAMES = {
 
 _PARTS = {"cell": ("cell", "nucleus", "envelope"), "cytoplasm": ("cell", "envelope")}
 """What a class of this kind is made of, where it is more than the values of that name."""
+
+
+def checked_values(classes: Any) -> dict[str, tuple[int, ...]]:
+    """The label values of classes as whole numbers.
+
+    Parameters
+    ----------
+    classes : mapping of str to sequence of int, or to one int
+
+    Raises
+    ------
+    ParameterError
+        For anything else; the class is named.
+
+    Examples
+    --------
+    >>> checked_values({"nucleus": 2, "cell": [1, 2, 5]})
+    {'nucleus': (2,), 'cell': (1, 2, 5)}
+    """
+    if not isinstance(classes, Mapping):
+        raise ParameterError(
+            f"classes are names with label values, as {{'nucleus': [2]}}, not {classes!r}"
+        )
+    found = {}
+    for name, values in classes.items():
+        some = [values] if isinstance(values, int | np.integer) else values
+        try:
+            if isinstance(some, str | bytes) or not isinstance(name, str):
+                raise TypeError
+            found[name] = tuple(operator.index(value) for value in some)
+        except TypeError:
+            found[str(name)] = ()
+        if not found.get(str(name)) or min(found[str(name)]) < 0 or not name:
+            raise ParameterError(f"class {name!r} needs label values of 0 or more, not {values!r}")
+    return found
 
 
 def class_kind(name: str) -> str:

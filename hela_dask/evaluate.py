@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hela_dask.class_maps import class_values, is_class_map
+from hela_dask.class_maps import checked_values, class_values, is_class_map
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.labels_input import LabelSource, Pair, Without, open_labels, pair_labels
 from hela_dask.metrics import (
@@ -23,6 +23,7 @@ from hela_dask.metrics import (
 )
 from hela_dask.predictions import labels_for_class
 from hela_dask.scores import ClassScore, ClassScores, InstanceScores
+from hela_dask.storage.pyramid import checked_voxel_size
 from hela_dask.surfaces import SurfaceCollector, Surfaces, surface_distances
 
 __all__ = ["evaluate", "parse_classes", "parse_slices", "score", "score_classes", "score_instances"]
@@ -174,7 +175,9 @@ def score_classes(
     PLoS ONE 2020. Reads slab by slab; the surfaces need a second pass over the slices that
     hold the class.
     """
+    classes = checked_values(classes)
     named = _check_classes(classes, predicted or {})
+    size = None if voxel_size is None else checked_voxel_size(voxel_size)
     true = open_labels(truth, "the truth")
     # Classes that share their prediction are counted in one pass.
     groups: dict[Hashable, tuple[LabelSource, list[str]]] = {}
@@ -183,10 +186,10 @@ def score_classes(
         groups.setdefault(_key(source), (open_labels(source, "the prediction"), []))[1].append(name)
     scores: dict[str, ClassScore] = {}
     for source, names in groups.values():
-        pair = pair_labels(source, true, slices, voxel_size)
+        pair = pair_labels(source, true, slices, size)
         tables = _count(pair)
         for name in names:
-            values = tuple(int(value) for value in classes[name])
+            values = classes[name]
             wanted = hausdorff if isinstance(hausdorff, bool) else name in hausdorff
             chosen = _choose(
                 pair, tables, name, values, named.get(name), all_instances=all_instances
@@ -248,9 +251,6 @@ def _check_classes(
     classes: Mapping[str, Sequence[int]], predicted: Mapping[str, Sequence[int]]
 ) -> dict[str, tuple[int, ...]]:
     """The values of classes in the prediction, after a check of both sides."""
-    for name, values in (*classes.items(), *predicted.items()):
-        if not name or not len(values) or any(value < 0 for value in values):
-            raise ParameterError(f"class {name!r} needs label values of 0 or more, not {values!r}")
     if not classes:
         raise ParameterError("no class was given; name one, for example nucleus=2")
     for name in predicted:
@@ -259,7 +259,7 @@ def _check_classes(
                 f"class {name!r} is named in the prediction, but not in the truth, which has "
                 f"{', '.join(classes)}: name its values there too, as in --class {name}=VALUES"
             )
-    return {name: tuple(int(value) for value in values) for name, values in predicted.items()}
+    return checked_values(predicted)
 
 
 def _choose(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hela_dask.class_maps import named_values
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.label_checks import check_labels, checked_slices, upright
 from hela_dask.sources import open_source
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
@@ -93,21 +94,42 @@ def open_labels(labels: Any, name: str) -> LabelSource:
         When it cannot be read, has not two or three dimensions, or holds no whole numbers.
     """
     if isinstance(labels, str | Path):
-        return _from_path(Path(labels))
+        return _not_negative(_from_path(Path(labels)))
     if isinstance(labels, Without):
         return _without(open_labels(labels.labels, name), open_labels(labels.others, name))
     size = None
     if isinstance(labels, xr.DataArray):
-        labels = labels.transpose("z", "y", "x") if set(labels.dims) == set("zyx") else labels
+        labels = upright(labels)
         try:
             size = voxel_size(labels)
-        except InputError:
-            log.debug("%s has no voxel size", name)
+        except InputError as error:
+            level = logging.WARNING if labels.coords else logging.DEBUG
+            log.log(level, "%s has no voxel size: %s", name, error)
         name = str(labels.attrs.get("source") or name)
         labels = labels.data
     if not hasattr(labels, "shape") or not hasattr(labels, "dtype"):
         raise InputError(f"{name} must be a path or an array, not {type(labels).__name__}")
-    return _from_array(labels, name, size)
+    if isinstance(labels, np.ma.MaskedArray):
+        raise InputError(f"{name} is a masked array: fill it first, as in labels.filled(0)")
+    if any(math.isnan(length) for length in labels.shape):
+        raise InputError(f"{name} has chunks of unknown length: call its compute_chunk_sizes()")
+    return _not_negative(_from_array(labels, name, size))
+
+
+def _not_negative(source: LabelSource) -> LabelSource:
+    """Labels that are refused when a slice with a negative one is read."""
+
+    def read(z0: int, z1: int) -> Labels:
+        part = source.read(z0, z1)
+        if part.dtype.kind == "i" and part.size and part.min() < 0:
+            k = int(np.argmax((part < 0).any(axis=(1, 2))))
+            raise InputError(
+                f"{source.name} holds {part.min()} in slice {z0 + k + 1}: labels are not negative; "
+                "save them with 0 where nothing is labelled"
+            )
+        return part
+
+    return replace(source, read=read)
 
 
 def _without(labels: LabelSource, others: LabelSource) -> LabelSource:
@@ -151,7 +173,7 @@ def _from_path(path: Path) -> LabelSource:
         return replace(found, names=named_values(path))
     source = open_source(path, role="labels")
     source.warn()
-    _check(source.dtype, source.shape, str(path))
+    check_labels(source.dtype, source.shape, str(path))
     z, y, x = source.shape
     return LabelSource(
         str(path), (z, y, x), source.voxel_size, 1, np.dtype(source.dtype).itemsize, source.read
@@ -167,15 +189,8 @@ def _without_size(image: Image) -> LabelSource:
     return replace(found, depth=level.file[0])
 
 
-def _check(dtype: Any, shape: tuple[int, ...], name: str) -> None:
-    if np.dtype(dtype).kind not in "biu":
-        raise InputError(f"{name} holds {np.dtype(dtype)} values; labels are whole numbers")
-    if len(shape) not in (2, 3) or 0 in shape:
-        raise InputError(f"{name} has shape {tuple(shape)}; labels are (z, y, x) or (y, x)")
-
-
 def _from_array(array: Any, name: str, size: tuple[float, float, float] | None) -> LabelSource:
-    _check(array.dtype, array.shape, name)
+    check_labels(array.dtype, array.shape, name)
     flat = array.ndim == 2
     z, y, x = (1, *array.shape) if flat else array.shape
     chunks = getattr(array, "chunks", None)
@@ -306,6 +321,7 @@ def pair_labels(
                 "say which to compare, for example --slices 1:" + str(min(depths))
             )
         slices = (1, depths[0])
+    slices = checked_slices(slices)
     if not 1 <= slices[0] <= slices[1] <= min(depths):
         raise InputError(
             f"slices {slices[0]}:{slices[1]} are not in 1:{min(depths)}, which "

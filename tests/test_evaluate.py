@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -26,7 +27,7 @@ from hela_dask.evaluate import (
     score_classes,
     score_instances,
 )
-from hela_dask.labels_input import Without, majority
+from hela_dask.labels_input import Without, majority, open_labels
 from hela_dask.storage.label_groups import create_labels
 from hela_dask.volume import open_volume
 
@@ -291,7 +292,13 @@ def test_a_mapping_gives_each_class_its_own_labels() -> None:
 def wrong_pairs() -> list[tuple[object, object, dict[str, object], type[HelaDaskError], str]]:
     prediction, truth = drawn()
     wide = np.zeros((3, 4, 6), np.uint8)
+    classes = {"nucleus": 2}
+    sizes: list[object] = [(0, 1, 1), (np.nan, 1, 1), (1, 1), "50 10 10"]
     return [
+        *[
+            (prediction, truth, {"classes": classes, "voxel_size": size}, InputError, "lengths in")
+            for size in sizes
+        ],
         (prediction, wide, {}, InputError, r"4 x 4 pixels and the truth 4 x 6"),
         (prediction, truth[:2], {}, InputError, r"3 slices and the truth has 2: .*--slices 1:2"),
         (prediction, truth[:2], {"slices": (1, 3)}, InputError, r"1:3 are not in 1:2"),
@@ -303,6 +310,26 @@ def wrong_pairs() -> list[tuple[object, object, dict[str, object], type[HelaDask
         (prediction, truth[None], {}, InputError, r"the truth has shape \(1, 3, 4, 4\)"),
         ("nowhere.tif", truth, {}, MissingInputError, r"no labels at nowhere.tif"),
         (3, truth, {}, InputError, r"the prediction must be a path or an array, not int"),
+        (np.ma.masked_equal(prediction, 1), truth, {}, InputError, r"is a masked array: fill it"),
+        (
+            da.from_array(prediction)[da.from_array(truth[:, 0, 0]) >= 0],
+            truth,
+            {},
+            InputError,
+            r"chunks of unknown length",
+        ),
+        (
+            prediction.astype(np.int32) - 1,
+            truth,
+            {},
+            InputError,
+            r"the prediction holds -1 in slice 1: labels are not negative",
+        ),
+        (prediction, truth, {"classes": {"nucleus": [2.5]}}, ParameterError, r"'nucleus' needs"),
+        (prediction, truth, {"classes": {"nucleus": "2"}}, ParameterError, r"'nucleus' needs"),
+        (prediction, truth, {"classes": ["nucleus"]}, ParameterError, r"names with label values"),
+        (prediction, truth, {"slices": (1.5, 2)}, ParameterError, r"two whole numbers"),
+        (prediction, truth, {"slices": "1:2"}, ParameterError, r"two whole numbers"),
     ]
 
 
@@ -313,6 +340,22 @@ def test_bad_input_is_one_sentence(
     with pytest.raises(kind, match=says) as caught:
         evaluate(prediction, truth, **options)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        lambda a: xr.DataArray(a.T, dims=("X", "Y", "Z")),
+        lambda a: xr.DataArray(a.transpose(1, 2, 0)[None], dims=("c", "y", "x", "z")),
+        lambda a: xr.DataArray(a[1].T, dims=("x", "y")),
+        lambda a: xr.DataArray(a, dims=("plane", "row", "column")),
+    ],
+)
+def test_axes_of_an_array_are_told_by_their_names(turn: Any) -> None:
+    truth = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+    found = open_labels(turn(truth), "the truth")
+    wanted = truth if found.shape[0] == 3 else truth[1:2]
+    assert np.array_equal(found.read(0, found.shape[0]), wanted)
 
 
 def test_a_file_that_is_no_array_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,6 +55,8 @@ def test_the_published_preset_is_the_papers_whatever_the_other_knobs() -> None:
 def test_what_is_left_out_keeps_its_default() -> None:
     assert Parameters.from_dict({"link": {"distance": 10.0}}).detect == DetectParameters()
     assert Parameters.from_dict({}) == Parameters()
+    of_numpy = Parameters.from_dict({"detect": {"spacing": np.float32(500)}})
+    assert of_numpy == Parameters.from_dict({"detect": {"spacing": 500}})
 
 
 def test_dictionaries_give_the_same_parameters_back() -> None:
@@ -73,6 +76,9 @@ def test_every_parameter_is_explained() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
+        ({1: {}}, "unknown parameter group '1'"),
+        (["detect"], "parameters are a mapping of groups"),
+        (5, "parameters are a mapping of groups"),
         ({"detekt": {}}, "unknown parameter group 'detekt'; did you mean 'detect'?"),
         ({"detect": {"spacin": 1.0}}, "did you mean 'spacing'?"),
         ({"detect": {"zzz": 1.0}}, "known: resolution"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -97,7 +98,7 @@ class Parameters:
     quality: QualityParameters = field(default_factory=QualityParameters)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Parameters from nested dictionaries; what is not named keeps its default.
 
         Raises
@@ -105,16 +106,21 @@ class Parameters:
         ParameterError
             For an unknown stage or parameter, a wrong type or a value out of range.
         """
+        if not isinstance(values, Mapping):
+            raise ParameterError(
+                "parameters are a mapping of groups, as {'detect': {'spacing': 500}}, not "
+                f"{type(values).__name__}"
+            )
         stages: dict[str, Any] = {}
         for stage, knobs in values.items():
             if stage not in _STAGES:
-                raise _unknown("parameter group", stage, list(_STAGES))
+                raise _unknown("parameter group", str(stage), list(_STAGES))
             if not isinstance(knobs, dict):
                 raise ParameterError(f"parameter group {stage!r} must be a table, not {knobs!r}")
             known = [item.name for item in dataclasses.fields(_STAGES[stage])]  # type: ignore[arg-type]
             for name in knobs:
                 if name not in known:
-                    raise _unknown(f"parameter in [{stage}]:", name, known)
+                    raise _unknown(f"parameter in [{stage}]:", str(name), known)
             stages[stage] = _STAGES[stage](**knobs)
         return cls(**stages)
 

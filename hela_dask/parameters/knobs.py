@@ -29,6 +29,9 @@ class Stage:
         for item in dataclasses.fields(self):  # type: ignore[arg-type]
             name = f"{type(self).__name__.removesuffix('Parameters').lower()}.{item.name}"
             value = getattr(self, item.name)
+            if getattr(value, "ndim", None) == 0:  # of numpy
+                value = value.item()
+                object.__setattr__(self, item.name, value)
             if isinstance(item.default, str):
                 _check_name(name, value, item.metadata["choices"])
                 continue

@@ -259,9 +259,9 @@ def _parameters(given: Parameters | Mapping[str, Any] | str | Path | None) -> Pa
         return Parameters()
     if isinstance(given, Parameters):
         return given
-    if isinstance(given, Mapping):
-        return Parameters.from_dict(dict(given))
-    return Parameters.from_toml(given)
+    if isinstance(given, str | Path):
+        return Parameters.from_toml(given)
+    return Parameters.from_dict(given)
 
 
 def _with_model(knobs: Parameters, method: str, model: str | Path | None) -> Parameters:

@@ -83,6 +83,7 @@ def read_pyramid(path: Path, multiscale: Multiscale) -> Pyramid:
         raise InputError(
             f"{path} has no readable array {finest.name!r}, its finest level: {finest.problem}"
         )
+    remarks += _names_remark(path, axes, finest.name, finest.array)
     first = _level(path, axes, finest, finest.array)
     dtype = np.dtype(finest.array.dtype)
     if dtype.kind not in "biufc":
@@ -95,6 +96,19 @@ def read_pyramid(path: Path, multiscale: Multiscale) -> Pyramid:
         else:
             levels.append(level)
     return Pyramid(tuple(levels), dtype, axes, tuple(remarks))
+
+
+def _names_remark(path: Path, axes: Axes, name: str, array: zarr.Array[Any]) -> list[str]:
+    """A sentence where the array's own names of its axes are others than the group's."""
+    own = getattr(array.metadata, "dimension_names", None) or ()
+    shown = [str(item).strip().lower() for item in own]
+    if None in own or sorted(shown) != sorted(axes.names) or tuple(shown) == axes.names:
+        return []
+    return [
+        f"{path}: the axes are {', '.join(axes.names)} by the metadata of the group, and "
+        f"{', '.join(shown)} by those of its array {name!r}; the first are used: check that the "
+        "volume is not turned"
+    ]
 
 
 def _listed(path: Path, axes: Axes, multiscale: Multiscale, dataset: Dataset) -> _Listed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -18,14 +19,17 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.labels_input import LabelSource, majority, open_labels
-from hela_dask.sources import open_source
+from hela_dask.sources import Source, open_source
 from hela_dask.storage.metadata import Triple, read_image
-from hela_dask.suitability import check_volume
+from hela_dask.storage.pyramid import checked_voxel_size
+from hela_dask.suitability import check_volume, volume_remarks
 from hela_dask.unet.targets import Coding
 from hela_dask.volume import voxel_size, working_volume
 from hela_dask.wording import by_axis
 
 __all__ = ["Blocks", "Cache", "count_classes", "image_blocks", "label_blocks", "open_image"]
+
+log = logging.getLogger(__name__)
 
 _BLOCK = (16, 512, 512)  # voxels that are read at a time, at most
 _BUDGET = 256 * 2**20  # bytes that are kept
@@ -137,19 +141,33 @@ def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataA
     ParameterError
         When the voxel size is not known.
     """
+    size = None if size is None else checked_voxel_size(size)
     if isinstance(store, xr.DataArray):
-        return working_volume(store, pixel)
+        return working_volume(_with_size(store, size), pixel)
+    if not isinstance(store, str | Path):
+        raise InputError(
+            "the image must be a path or an xarray.DataArray as hela_dask.open_volume returns it, "
+            f"not {type(store).__name__}"
+        )
     path = Path(store)
     if path.is_dir() and any((path / name).exists() for name in _ZARR):
-        check_volume(read_image(path))
+        image = read_image(path)
+        check_volume(image)
+        for remark in volume_remarks(image):
+            log.warning("%s", remark)
+        _check_size(str(path), image.levels[0].voxel_size, size)
         return working_volume(path, pixel)
     source = open_source(path)
     source.warn()
+    if size is not None and source.voxel_size is not None and _differ(size, source.voxel_size):
+        log.warning(
+            "%s states voxels of %s nm; the %s nm of --voxel-size are used instead",
+            *(path, by_axis(source.voxel_size), by_axis(size)),
+        )
     size = size or source.voxel_size
     if size is None:
         raise ParameterError(f"{path} does not say its voxel size: give it, --voxel-size Z Y X")
-    if min(size) <= 0:
-        raise ParameterError(f"a voxel size is three lengths in nm, not {size}")
+    _check_finite(source)
     # Not the object's own name for dask, which is another each time.
     name = f"planes-{tokenize([(str(file), file.stat().st_mtime_ns) for file in source.files])}"
     planes = _Planes(source.shape, source.dtype, source.read)
@@ -165,6 +183,49 @@ def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataA
     return working_volume(volume, pixel)
 
 
+def _differ(one: Triple, other: Triple) -> bool:
+    return not np.allclose(one, other, rtol=0.01)
+
+
+def _with_size(volume: xr.DataArray, size: Triple | None) -> xr.DataArray:
+    """A volume with the voxel size that is given, where it states none."""
+    if size is None:
+        return volume
+    if "voxel_size" not in volume.attrs and not set(volume.coords) & set("zyx"):
+        return volume.assign_attrs(voxel_size=size)
+    _check_size("the image", voxel_size(volume), size)
+    return volume
+
+
+def _check_size(name: str, stated: Triple, given: Triple | None) -> None:
+    if given is not None and _differ(stated, given):
+        raise ParameterError(
+            f"{name} states voxels of {by_axis(stated)} nm, not {by_axis(given)}: leave "
+            "--voxel-size out, or convert the image again with it, and train on that"
+        )
+
+
+def _check_finite(source: Source) -> None:
+    """Warn of NaN in some slices; refuse it beside values below 0, where 0 is no frame."""
+    if source.dtype.kind != "f":
+        return
+    last = source.shape[0] - 1
+    for z in sorted({0, last // 2, last}):
+        plane = source.read(z, z + 1)
+        if np.isfinite(plane).all():
+            continue
+        if (plane < 0).any():
+            raise InputError(
+                f"{source.path} holds NaN or infinite values in slice {z + 1} beside values below "
+                "0, so that 0 is no frame around the image: fill them with the lowest value"
+            )
+        log.warning(
+            "%s holds NaN or infinite values: they are read as 0, as a frame around the image",
+            source.path,
+        )
+        return
+
+
 @dataclass(frozen=True)
 class _Planes:
     """A source of slices as dask takes it."""
@@ -177,9 +238,13 @@ class _Planes:
     def __getitem__(self, box: tuple[int | slice, ...]) -> Array:
         z, *sides = box
         if not isinstance(z, slice):
-            return np.asarray(self.read(z, z + 1)[(0, *sides)])
+            return self._framed(self.read(z, z + 1)[(0, *sides)])
         z0, z1, step = z.indices(self.shape[0])
-        return np.asarray(self.read(z0, z1)[(slice(None, None, step), *sides)])
+        return self._framed(self.read(z0, z1)[(slice(None, None, step), *sides)])
+
+    def _framed(self, block: Array) -> Array:
+        """0, the grey value of a frame, for what is no number: as of an OME-Zarr."""
+        return np.where(np.isfinite(block), block, 0) if block.dtype.kind == "f" else block
 
 
 def image_blocks(volume: xr.DataArray, name: str, cache: Cache) -> Blocks:
@@ -243,7 +308,8 @@ def _factor(source: LabelSource, shape: Triple | Sequence[int], size: Triple) ->
         if not np.allclose(own, size, rtol=0.01):
             raise InputError(
                 f"{source.name} has voxels of {by_axis(source.voxel_size)} nm, which do not make "
-                f"the image's of {by_axis(size)} nm: labels cover the image voxel by voxel"
+                f"the image's of {by_axis(size)} nm: labels cover the image voxel by voxel; "
+                "correct the voxel size in their file (in Fiji: Image > Properties)"
             )
     return y, x
 

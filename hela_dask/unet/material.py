@@ -14,9 +14,11 @@ import xarray as xr
 from dask.base import tokenize
 from numpy.typing import NDArray
 
+from hela_dask.class_maps import checked_values
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.greys import grey_levels, upright_volume
 from hela_dask.kernels.hybrid import preprocess_plane
+from hela_dask.label_checks import checked_slices
 from hela_dask.parameters import HybridParameters
 from hela_dask.running.markers import fingerprint_content, fingerprint_files
 from hela_dask.unet.architectures import Architecture
@@ -31,7 +33,7 @@ from hela_dask.unet.labelled import (
 )
 from hela_dask.unet.patches import Domain
 from hela_dask.unet.split import Split, make_split, ranges
-from hela_dask.unet.targets import OTHER, Cells, Coding, make_coding
+from hela_dask.unet.targets import OTHER, UNLABELLED, Cells, Coding, make_coding
 from hela_dask.volume import voxel_size
 
 __all__ = ["Material", "Wish", "identity", "open_material"]
@@ -114,9 +116,12 @@ def open_material(architecture: Architecture, wish: Wish) -> Material:
         )
     split, counts = _split(labels, coding, wish)
     whole = _domain(architecture, volume, labels, coding, cache)
+    mask = _beside(wish.mask, volume, "the mask", cache, split)
+    if mask is not None and not wish.mask_weight:
+        _check_mask(mask, labels, coding, split)
     whole = replace(
         whole,
-        mask=_beside(wish.mask, volume, "the mask", cache, split),
+        mask=mask,
         mask_weight=wish.mask_weight,
         **_instances(architecture, wish, labels, volume, cache, split),
     )
@@ -216,7 +221,7 @@ def _warn_of_values(labels: Blocks, coding: Coding, wish: Wish, split: Split) ->
 
 
 def _asked(slices: tuple[int, int], labels: Blocks) -> set[int]:
-    first, last = slices
+    first, last = checked_slices(slices)
     if not 1 <= first <= last <= labels.shape[0]:
         raise InputError(
             f"slices {first}:{last} are not in {labels.name}, which has 1:{labels.shape[0]}"
@@ -263,6 +268,21 @@ def _beside(
     return found
 
 
+def _check_mask(mask: Blocks, labels: Blocks, coding: Coding, split: Split) -> None:
+    """Refuse a mask that leaves nothing to learn from, as one that marks what counts does.
+
+    Slices are read until one has a pixel that counts.
+    """
+    for z in split.train:
+        known = coding.encode(labels.plane(z - 1)[None], labels.name, z)[0] != UNLABELLED
+        if (known & (mask.plane(z - 1) == 0)).any():
+            return
+    raise InputError(
+        f"{mask.name} is not 0 in all labelled pixels of the slices learned from, so that none "
+        "counts: a mask is 0 where labels count"
+    )
+
+
 def _instances(
     architecture: Architecture,
     wish: Wish,
@@ -275,12 +295,12 @@ def _instances(
     if not architecture.extra:
         return {}
     if wish.instances is not None:
-        given = wish.instance_classes or {}
+        given = checked_values(wish.instance_classes or {})
         one, others = (tuple(given.get(name, ())) for name in ("one", "others"))
         found = _beside(wish.instances, volume, "the instances", cache, split)
         return {"instances": found, "cells": Cells(one, others)}
     published = {name: tuple(values) for name, values in architecture.values.items()}
-    own = {name: tuple(values) for name, values in (wish.classes or published).items()}
+    own = checked_values(wish.classes or published)
     # Without a value 5 nothing says which cell is meant: neighbours' nuclei may be labelled too.
     shown = own == published and any(5 in labels.plane(z - 1) for z in split.train)
     return {"instances": labels if shown else None, "cells": Cells(_ONE, _OTHERS)}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.class_maps import checked_values
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.kernels.distance import distance_slice
 
@@ -27,6 +28,8 @@ __all__ = [
 CAP = 1000.0  # nm: distances to the own cell's border are told up to here
 CONTACT = 60.0  # nm: tissue so near to another cell is boundary
 RING = 400.0  # nm: so far into cells that are not told apart, the border to the known one is known
+
+_LARGEST = 2**24  # of a label value that makes a class: a table is as long
 
 OTHER = "other"  # than the one class of a binary model
 UNLABELLED = 255  # in place of a class
@@ -105,9 +108,7 @@ def make_coding(
         When a class is unknown or missing, or a value is of two.
     """
     wanted = tuple(classes) if len(classes) > 1 else (OTHER, *classes)
-    values = {
-        name: tuple(int(value) for value in some) for name, some in (given or default).items()
-    }
+    values = checked_values(given or default)
     for name in values:
         if name not in wanted:
             raise ParameterError(f"this model has no class {name!r}; its are: {', '.join(wanted)}")
@@ -120,8 +121,10 @@ def make_coding(
     seen: dict[int, str] = {}
     for name, some in values.items():
         for value in some:
-            if value < 0:
-                raise ParameterError(f"label values are 0 or more, not {value} (class {name!r})")
+            if value > _LARGEST:
+                raise ParameterError(
+                    f"label values of classes are {_LARGEST} or less, not {value} (class {name!r})"
+                )
             if value in seen:
                 raise ParameterError(f"the label value {value} is of {seen[value]!r} and {name!r}")
             seen[value] = name

@@ -94,6 +94,17 @@ def test_axes_may_stand_anywhere(tmp_path: Path, names: str, version: str) -> No
     assert evaluate(path, labels)["f1"].min() == 1.0
 
 
+def test_names_in_the_array_that_contradict_the_group_are_warned_of(tmp_path: Path) -> None:
+    path = published(tmp_path / "a.zarr", {"0": (DATA, scale_of("zyx"))})
+    assert not read_image(path).remarks
+    described = path / "0" / "zarr.json"
+    content = json.loads(described.read_text())
+    for names, warned in ((["x", "y", "z"], True), (["Z", "Y", "X"], False), (None, False)):
+        described.write_text(json.dumps(content | {"dimension_names": names}))
+        text = " ".join(read_image(path).remarks)
+        assert ("x, y, z by those of its array '0'" in text) == warned
+
+
 def test_a_plane_with_axes_turned(tmp_path: Path) -> None:
     path = published(tmp_path / "a.zarr", {"0": (stored_as("xcy"), scale_of("xcy"))}, names="xcy")
     volume = open_volume(path)

@@ -25,13 +25,31 @@ from tests.unet.scene import SHAPE, labelled, tiny, volume
         ({"phantom_share": 1.0}, ParameterError, "share is between 0 and 1"),
         ({"instance_classes": {"two": (1,)}}, ParameterError, "the classes one and others"),
         ({"mask": np.zeros((4, *SHAPE[1:]), np.uint8)}, InputError, "has 4 slices, and slice 12"),
+        ({"mask": np.ones(SHAPE, np.uint8)}, InputError, "the mask is not 0 in all labelled"),
+        ({"classes": {"nucleus": 2.5}}, ParameterError, "'nucleus' needs label values"),
+        ({"classes": ["nucleus"]}, ParameterError, "names with label values"),
+        (
+            {"classes": {"resin": 4, "cell": 3, "envelope": 1, "nucleus": 10**11}},
+            ParameterError,
+            "16777216 or less, not 100000000000",
+        ),
+        (
+            {"instances": labelled()[1], "instance_classes": {"one": [1.5]}},
+            ParameterError,
+            "'one' needs label values",
+        ),
+        ({"slices": "1:4"}, ParameterError, "slices are two whole numbers"),
+        ({"voxel_size": (50, 10, 10)}, ParameterError, "states voxels of .* leave --voxel-size"),
+        ({"voxel_size": (0.05, 0.04, 0.04)}, InputError, "less than an atom"),
+        ({"store": np.zeros(SHAPE, np.uint8)}, InputError, "a path or an xarray.DataArray"),
     ],
 )
 def test_bad_input_is_told_before_work_starts(
     options: dict[str, Any], error: type[Exception], sentence: str
 ) -> None:
+    wish: dict[str, Any] = {"store": volume(), "labels": labelled()[1]}
     with pytest.raises(error, match=sentence):
-        open_material(tiny("residual"), Wish(volume(), labelled()[1], **options))
+        open_material(tiny("residual"), Wish(**(wish | options)))
 
 
 def test_labels_that_miss_what_is_needed() -> None:
@@ -101,6 +119,19 @@ def test_a_phantom_is_mixed_in_with_every_cell_known(tmp_path: Path) -> None:
     assert set(np.unique(truth[..., 0])) <= {0, 1, 2, 3}
     assert truth[..., 3].max() > 50
     assert {entry["store"] for entry in material.data} == {"", "phantom.ome.zarr"}
+
+
+def test_nan_of_an_image_is_a_frame(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    grey, labels = labelled()
+    wish = Wish(tmp_path / "grey.npy", labels, voxel_size=(50.0, 40.0, 40.0))
+    framed = np.where(np.arange(SHAPE[2]) < 4, np.nan, grey.astype(np.float32))
+    np.save(tmp_path / "grey.npy", framed)
+    plane = open_material(tiny("residual"), wish).held.image.plane(7)
+    np.testing.assert_array_equal(plane, np.nan_to_num(framed[7]))
+    assert "NaN or infinite values: they are read as 0" in caplog.text
+    np.save(tmp_path / "grey.npy", framed - 100)
+    with pytest.raises(InputError, match="in slice 1 beside values below 0"):
+        open_material(tiny("residual"), wish)
 
 
 def test_a_tiff_stack_is_an_image_too(tmp_path: Path) -> None:
