@@ -5,11 +5,13 @@ from __future__ import annotations
 from hela_dask.errors import InputError
 from hela_dask.grey_summary import LARGEST_CHUNK, chunk_bytes, not_finite
 from hela_dask.mending import mend_image
+from hela_dask.parameters import WorkingParameters
 from hela_dask.storage.inventory import missing_files
 from hela_dask.storage.manifest import damaged_slabs, has_manifest
 from hela_dask.storage.metadata import Image
 from hela_dask.storage.pyramid import checked_voxel_size
 from hela_dask.storage.units import voxel_size_doubts
+from hela_dask.volume import working_level
 from hela_dask.wording import by_axis, size_text
 
 __all__ = ["check_volume", "volume_remarks"]
@@ -36,6 +38,7 @@ def check_volume(image: Image) -> None:
             f"{image.path} stores chunks of {by_axis(finest.chunks)} voxels, of which each takes "
             f"{size_text(chunk_bytes(image, finest))}: write it again with smaller chunks"
         )
+    _check_extent(image)
     share, below = not_finite(image)
     if share and below:
         raise InputError(
@@ -47,6 +50,22 @@ def check_volume(image: Image) -> None:
         raise InputError(
             f"{image.path} has no data: none of the {wanted} files of {finest.path!r}, its finest "
             "level, is there; copy it again from where it is from"
+        )
+
+
+def _check_extent(image: Image) -> None:
+    """Refuse slices of which one side is a single pixel, in which no outline is found."""
+    shape, _ = working_level(image, WorkingParameters().resolution)
+    if min(shape[1:]) < 2:
+        y, x = (
+            n * size
+            for n, size in zip(
+                image.levels[0].shape[1:], image.levels[0].voxel_size[1:], strict=True
+            )
+        )
+        raise InputError(
+            f"{image.path} has slices of {y:g} x {x:g} nm (y, x), in which no cell fits: check "
+            "the order of its axes"
         )
 
 

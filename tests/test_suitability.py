@@ -36,6 +36,8 @@ def of(path: Path, data: Any, size: Any = SIZE, **options: Any) -> Path:
         (DATA.astype("c8"), "holds complex64 values, not grey values"),
         (np.where(DATA > 100, np.nan, DATA - 90.0), "NaN or infinite values .* beside values be"),
         (np.where(DATA > 100, np.inf, -1).astype("f4"), "NaN or infinite values .* beside values"),
+        (DATA[:, :1], r"slices of 10 x 192 nm \(y, x\), in which no cell fits"),
+        (DATA[:, :, :2], r"slices of 120 x 24 nm \(y, x\), in which no cell fits"),
     ],
 )
 def test_what_holds_no_grey_values_is_refused(tmp_path: Path, data: Any, sentence: str) -> None:

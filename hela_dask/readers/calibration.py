@@ -88,7 +88,8 @@ def _length(value: Any, unit: str, origin: str) -> Found:
     try:
         length = abs(float(value))
     except (TypeError, ValueError):
-        return None, ""
+        text = str(value or "").strip()
+        return None, f"{origin} is {text[:20]!r}, which is no number" if text else ""
     if not (math.isfinite(length) and length > 0):
         return None, ""
     factor = to_nm(unit)

@@ -129,13 +129,30 @@ def ome_of(path: Path, tiff: tifffile.TiffFile) -> tuple[Ome | None, list[str]]:
         reference = metadata_file(text)
         if reference is not None:
             text = _text_of(path.parent / Path(reference).name)
-        return read_ome(text), []
+        ome = read_ome(text)
+        return ome, [] if ome is None else _size_remarks(ome, tiff)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         return None, [
             f"its OME-XML cannot be read ({reason}) and is not used: pages are slices in the order "
             "in which they are stored"
         ]
+
+
+def _size_remarks(ome: Ome, tiff: tifffile.TiffFile) -> list[str]:
+    """A sentence where the OME-XML states planes of another size than the pages have."""
+    page: Any = tiff.pages.first
+    held = (page.imagewidth, page.imagelength)
+    stated = tuple(
+        ome.attributes.get(f"Size{axis}", str(n)) for axis, n in zip("XY", held, strict=True)
+    )
+    if stated == tuple(map(str, held)):
+        return []
+    return [
+        f"its OME-XML states {' x '.join(stated)} pixels (x, y), and its pages have "
+        f"{' x '.join(map(str, held))}: the pages are read, and its voxel size may be that of "
+        "another image"
+    ]
 
 
 def _text_of(path: Path) -> str:

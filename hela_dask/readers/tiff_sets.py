@@ -86,7 +86,7 @@ def open_folder(folder: Path, role: Role = "grey") -> Source:
         _compare(file, headers[file.name].facts, files[0], first.facts)
     order = slice_order(names, others)
     found, differing = _common_size({name: header.calibration for name, header in headers.items()})
-    remarks = [*order.remarks, *unread, *differing, *_gathered(headers)]
+    remarks = [*order.remarks, *_same_files(files), *unread, *differing, *_gathered(headers)]
     facts = {
         "kind": f"a folder of {len(files)} TIFF slices",
         "order": order.rule,
@@ -222,6 +222,20 @@ def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
         "too, which are not read: where they are slices of this volume, move them beside the others"
     ]
     return in_order(names), others, unread if below else []
+
+
+def _same_files(files: Sequence[Path]) -> list[str]:
+    """A sentence for slices that are links to one and the same file."""
+    by_file: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for file in files:
+        facts = file.stat()
+        if facts.st_ino:
+            by_file[facts.st_dev, facts.st_ino].append(file.name)
+    same = [names for names in by_file.values() if len(names) > 1]
+    if not same:
+        return []
+    more = f" (and {len(same) - 1} more such files)" if len(same) > 1 else ""
+    return [f"{listed(same[0])} are one and the same file{more}, read once for each name"]
 
 
 def _holds_tiffs(folder: Path) -> bool:

@@ -423,3 +423,27 @@ def test_what_the_tiff_reader_warns_of_is_a_remark(
         logging.getLogger("tifffile").warning("seen as before")
     assert np.array_equal(source.read(0, 6), DATA)
     assert [record.getMessage() for record in caplog.records] == ["seen as before"]
+
+
+def test_links_to_one_file_are_named(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "a")
+    (folder / "s006.tif").symlink_to("s005.tif")
+    (folder / "s007.tif").hardlink_to(folder / "s005.tif")
+    assert "s005.tif, s006.tif, s007.tif are one and the same file" in remark_of(
+        open_source(folder)
+    )
+
+
+def test_ome_xml_of_another_size_or_without_numbers_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    sizes = dict.fromkeys(("PhysicalSizeX", "PhysicalSizeY"), 0.01) | {"PhysicalSizeZ": 0.05}
+    tifffile.imwrite(path, DEEP, ome=True, metadata={"axes": "ZYX", **sizes}, **GREY)
+    assert not open_source(path).remarks
+    restated(path, b'SizeX="40" SizeY="32"', b'SizeX="32" SizeY="40"')
+    restated(path, b'PhysicalSizeX="0.01"', b'PhysicalSizeX="0,01"')
+    source = open_source(path)
+    assert "its OME-XML states 32 x 40 pixels (x, y), and its pages have 40 x 32" in remark_of(
+        source
+    )
+    assert source.sizes == (50, 10, None)
+    assert source.size_origins[2] == "OME-XML PhysicalSizeX is '0,01', which is no number"
