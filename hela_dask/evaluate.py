@@ -276,7 +276,8 @@ def _choose(
     sizes = whole.sizes("prediction")
     if named is None and source.names is not None:
         named = class_values(source.names, name, source.name)
-        log.info("class %s is %s in %s", name, named, source.name)
+        values_text = " and ".join(map(str, named))
+        log.info("class %s: voxels of value %s in %s", name, values_text, source.name)
     if named is not None:
         if not set(named) & set(sizes):
             shown = ", ".join(map(str, list(sizes)[:20]))

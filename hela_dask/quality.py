@@ -225,7 +225,12 @@ def nucleus_withheld(row: Mapping[str, Any], parameters: QualityParameters) -> b
     return confidence < parameters.withhold and own >= 1
 
 
-def slice_ranges(doubt: Sequence[float], first: int, parameters: QualityParameters) -> str:
+def slice_ranges(
+    doubt: Sequence[float],
+    first: int,
+    parameters: QualityParameters,
+    within: tuple[int, int] | None = None,
+) -> str:
     """The slices that are doubtful, as text: ``"1-10, 27-45"``.
 
     Parameters
@@ -236,8 +241,15 @@ def slice_ranges(doubt: Sequence[float], first: int, parameters: QualityParamete
         Number of the first of them.
     parameters
         Knobs of the stage; ``doubt`` is the limit.
+    within
+        First and last slice that the cell has in the labels; others are left out.
     """
-    over = [number for number, share in enumerate(doubt, first) if share > parameters.doubt]
+    low, high = within or (first, first + len(doubt))
+    over = [
+        number
+        for number, share in enumerate(doubt, first)
+        if share > parameters.doubt and low <= number <= high
+    ]
     groups = itertools.groupby(enumerate(over), key=lambda item: item[1] - item[0])
     ranges = [[number for _, number in group] for _, group in groups]
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in ranges)

@@ -116,6 +116,7 @@ def test_doubtful_slices_in_words() -> None:
     assert slice_ranges(doubt, 1, P) == "1-2, 5, 7"
     assert slice_ranges(doubt, 11, QualityParameters(doubt=0.6)) == "17"
     assert slice_ranges([], 1, P) == ""
+    assert slice_ranges(doubt, 1, P, within=(2, 6)) == "2, 5"
 
 
 def ends(truth: Truth, window: tuple[slice, ...]) -> list[str]:

@@ -95,7 +95,12 @@ def test_what_a_run_writes(scene: Path, here: Any, monkeypatch: pytest.MonkeyPat
         noted = group["hela_dask"]
         assert (noted["run"], noted["run_id"]) == ("../../../balls.run", facts["id"])
         assert (result.label_paths[name] / noted["run_json"]).samefile(result.path / "run.json")
-    assert read_image(scene).labels == ("background", "nuclei", "cells", "envelope")
+    assert read_image(scene).labels == (
+        "background",
+        "cells",
+        "nuclei",
+        "envelope",
+    ), "a viewer draws nuclei over cells"
 
 
 def test_a_second_run_leaves_everything_untouched(

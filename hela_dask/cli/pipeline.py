@@ -190,5 +190,5 @@ def demo(
     log_to_stderr(quiet=quiet, verbose=verbose)
     result = run_demo(out, progress=not quiet)
     answer(f"report: {result.report}")
-    answer_json(result.figures, indent=None)
+    answer_json({name: round(number, 4) for name, number in result.figures.items()}, indent=None)
     return result.exit_code

@@ -12,8 +12,8 @@ __all__ = ["CELL", "ENVELOPE", "INSTANCES", "LABEL_DTYPE", "NUCLEUS", "OUTLINE",
 LABEL_DTYPE = np.dtype(np.uint16)
 """Of the labels of nuclei, cells and envelopes: a microscope's volume holds some hundred cells."""
 
-INSTANCES = ("nuclei", "cells", "envelope")
-"""The label groups of a run in which each cell has its label."""
+INSTANCES = ("cells", "nuclei", "envelope")
+"""The label groups of a run in which each cell has its label; a viewer draws the last on top."""
 
 NUCLEUS, CELL, ENVELOPE, OUTLINE, RESIN = 1, 2, 4, 8, 16
 

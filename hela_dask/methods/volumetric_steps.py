@@ -41,7 +41,7 @@ class Shown:
             trace.show(
                 "smoothest spot",
                 f"The ball of {p.spot / 1000:g} µm with the fewest membranes near the cell's "
-                f"centre (slice {spot[0] + 1} of the window) lies in the nucleus: what is normal "
+                f"centre ({_beside(spot[0] - trace.z)}) lies in the nucleus: what is normal "
                 "inside a nucleus is measured in it."
                 + ("" if radius > 0 else " It does not reach into this slice."),
                 disc_around(shape[1:], spot[1:], radius, voxel[1:])
@@ -116,3 +116,11 @@ class Shown:
                 "strongest one near it when the labels are written.",
                 nucleus,
             )
+
+
+def _beside(slices: int) -> str:
+    """Where a slice lies, as seen from the one that is shown; the first slice is the bottom."""
+    if slices == 0:
+        return "in this slice"
+    count = f"{abs(slices)} slice{'s' * (abs(slices) > 1)}"
+    return f"{count} {'above' if slices > 0 else 'below'} this one"

@@ -206,7 +206,8 @@ def _detections(folder: RunFolder, target: Path) -> Iterator[Picture]:
     yield Picture(
         "detection",
         path,
-        f"Slice {number}: detections ranked by size; a circle reaches to the nearest resin.",
+        f"Slice {number}: the detections in it. Numbers are ranks by size, not cells; a circle "
+        "reaches to the nearest resin.",
     )
 
 

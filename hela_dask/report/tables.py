@@ -95,10 +95,10 @@ def cells_table(cells: pd.DataFrame) -> Table:
         for position, (_, name, _) in enumerate(kept):
             if name == "first_slice" and "last_slice" in record:
                 span = f"{int(record['first_slice'])}–{int(record['last_slice'])}"
-                row[position] = Cell(span, record["first_slice"])
+                row[position] = Cell(span, record["first_slice"], css="whole")
             elif name == "z" and {"y", "x"} <= set(record):
                 place = ", ".join(f"{record[axis] / 1000:.1f}" for axis in "zyx")
-                row[position] = Cell(place, record["z"])
+                row[position] = Cell(place, record["z"], css="whole")
         rows.append([*row, _text(_remarks(record))])
     return Table([*(head for head, _, _ in kept), "remarks"], rows, "sortable")
 

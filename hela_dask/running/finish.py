@@ -81,7 +81,7 @@ def finish_run(
     setup, job = pipeline.setup, pipeline.job
     _check_unchanged(setup)
     segmented = add_segments(found.cells, rows, chosen)
-    judged = add_quality(segmented, rows, setup.parameters.quality)
+    judged = add_quality(segmented, rows, setup.parameters.quality, measured)
     cells = add_measurements(judged, measured)
     failed = cells["status"] == FAILED
     for cell in cells[failed].itertuples(index=False):

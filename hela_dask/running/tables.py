@@ -94,7 +94,10 @@ def _status(
 
 
 def add_quality(
-    cells: pd.DataFrame, rows: Mapping[int, Mapping[str, Any]], parameters: QualityParameters
+    cells: pd.DataFrame,
+    rows: Mapping[int, Mapping[str, Any]],
+    parameters: QualityParameters,
+    measured: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """How far each cell can be trusted, by the limits as they are now.
 
@@ -106,6 +109,8 @@ def add_quality(
         What segmentation said and measured.
     parameters : QualityParameters
         The limits.
+    measured : DataFrame, optional
+        Of the assembled labels: a slice that the cell has lost to a neighbour is not doubtful.
 
     Returns
     -------
@@ -117,6 +122,10 @@ def add_quality(
     table, flags, reasons = cells.copy(), [], []
     found: dict[str, list[Any]] = {name: [] for name in ("confidence", *NUMBERS)}
     doubtful = []
+    spans: dict[int, tuple[int, int]] = {}
+    if measured is not None and not measured.empty:
+        parts = (measured[name].tolist() for name in ("label", "first_slice", "last_slice"))
+        spans = {label: (first, last) for label, first, last in zip(*parts, strict=True)}
     columns = (table[name].tolist() for name in ("label", "flags", "reason"))
     for label, said, reason in zip(*columns, strict=True):
         row = rows.get(label, {})
@@ -136,7 +145,8 @@ def add_quality(
             value = row.get(name)
             found[name].append(np.nan if value is None else float(value))
         flags.append(",".join(dict.fromkeys((*own, *over))))
-        doubtful.append(slice_ranges(row.get("doubt", []), int(row.get("first", 1)), parameters))
+        doubt, first = row.get("doubt", []), int(row.get("first", 1))
+        doubtful.append(slice_ranges(doubt, first, parameters, spans.get(label)))
     table["flags"], table["reason"] = flags, reasons
     for name, values in found.items():
         table[name] = np.array(values, float)

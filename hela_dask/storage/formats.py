@@ -134,6 +134,10 @@ def how_to_read(path: Path) -> str:
 
 def _folder_advice(path: Path) -> str:
     items = _entries(path)
+    if (path / "run.id").is_file():
+        return (
+            f"{path} is the folder of a run: name the volume that it was made of, as hela.ome.zarr"
+        )
     if (path / "attributes.json").exists() or path.suffix.lower() == ".n5":
         return (
             f"{path} is an N5 container, which cannot be read here: export the volume as OME-Zarr "

@@ -190,6 +190,7 @@ def _folder(*names: str) -> Callable[[Path], None]:
         ("n5", _folder("attributes.json", "s0/attributes.json"), "an N5 container"),
         ("deep", _folder("part1/s1.tif", "part2/s2.tif"), "its folders do: name one, .*part1"),
         ("mrcs", _folder("a.mrc"), r"but a\.mrc: name the file itself"),
+        ("r.run", _folder("run.id", "run.json"), "the folder of a run: name the volume"),
         ("empty", lambda path: path.mkdir(), "holds no TIFF slices"),
     ],
 )

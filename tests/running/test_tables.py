@@ -60,6 +60,13 @@ def test_each_cell_has_its_numbers_flags_and_doubtful_slices() -> None:
     assert all(table[name].dtype == np.float64 for name in NUMBERS)
 
 
+def test_a_slice_that_a_cell_lost_to_a_neighbour_is_not_doubtful() -> None:
+    measured = pd.DataFrame({"label": [1], "first_slice": [13], "last_slice": [20]})
+    segmented = add_segments(CELLS, {1: row(), 2: row()}, {1, 2})
+    table = add_quality(segmented, {1: row(), 2: row()}, QualityParameters(), measured)
+    assert table["doubtful_slices"].tolist() == ["13", "12-13", "", ""]
+
+
 def test_flags_follow_the_limits_and_are_not_kept_from_an_earlier_run() -> None:
     rows = {1: row(contact=0.4, flags="little_resin")}
     assert judged(rows, QualityParameters()).loc[1, "flags"] == "little_resin"
