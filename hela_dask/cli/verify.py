@@ -29,10 +29,10 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Read every file of a store and a run, and compare all with what was written.
+    """Check every file of a store and a run.
 
-    Names each file that is missing or damaged, and the command that mends it. Exit code 1 if there
-    is any.
+    Reads each one, and compares it with what was written. Names each file that is missing or
+    damaged, and the command that mends it. Exit code 1 if there is any.
 
     Example:
 
