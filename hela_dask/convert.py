@@ -260,7 +260,8 @@ def _continued(
         return None
     begun = image.attributes.get("source", {})
     if begun == origin and same_levels(image.levels, levels) and not (overwrite and image.complete):
-        damaged = damaged_slabs(image, read="changed")
+        unmarked = set(slabs(image)) - set(finished_slabs(image)) if image.complete else set()
+        damaged = unmarked | damaged_slabs(image, read="changed").keys()
         if damaged:
             log.warning(
                 "%s: files of %d slabs are missing or changed: they are written again",

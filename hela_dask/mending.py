@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hela_dask.running.provenance import read_run
 from hela_dask.storage.metadata import Image
+from hela_dask.storage.places import same_place
 from hela_dask.storage.pyramid import plan_levels
 
 __all__ = ["mend_image", "mend_run"]
@@ -33,7 +36,23 @@ def mend_run(store: Path, run: Path) -> str:
     machine = facts.get("machine")
     command = machine.get("command") if isinstance(machine, dict) else None
     if isinstance(command, list) and len(command) > 1 and command[1] == "run":
-        return shlex.join(["hela-dask", *map(str, command[1:])])
+        places = facts.get("places")
+        noted = places if isinstance(places, dict) else {}
+        now = {"store": store, "run": run}
+        words = [str(word) for word in command[2:] if word != "--recompute"]
+        words = [_from_here(word, noted, now) for word in words]
+        return shlex.join(["hela-dask", "run", *words])
     method = facts.get("method")
     more = ["--method", method] if isinstance(method, str) else []
     return shlex.join(["hela-dask", "run", str(store), "--out", str(run), *more])
+
+
+def _from_here(word: str, noted: Mapping[str, Any], now: Mapping[str, Path]) -> str:
+    """A word of a command that was given in another folder, or before store and run were moved."""
+    parts = Path(word).parts
+    for name, path in now.items():
+        before = noted.get(name)
+        same = parts and isinstance(before, str) and Path(before).parts[-len(parts) :] == parts
+        if same and not same_place(Path(word), path):
+            return str(path)
+    return word

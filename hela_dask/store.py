@@ -26,7 +26,7 @@ from hela_dask.storage.files import (
 )
 from hela_dask.storage.groups import build_group, note, planned
 from hela_dask.storage.label_groups import create_labels, write_label_metadata
-from hela_dask.storage.manifest import write_slab_mark
+from hela_dask.storage.manifest import mark_problems, write_slab_mark
 from hela_dask.storage.metadata import (
     Image,
     Triple,
@@ -142,9 +142,10 @@ def finished_slabs(image: Image | str | Path) -> list[tuple[int, int]]:
     path = image.path if isinstance(image, Image) else Path(image)
     image = read_image(path)  # as it is now, whatever the caller holds
     ranges = slabs(image)
-    if image.complete:
-        return ranges
     marks = _marks(image)
+    if image.complete:
+        damaged = mark_problems(image)
+        return [item for item in ranges if marks / str(item[0]) not in damaged]
     return [item for item in ranges if (marks / str(item[0])).exists()]
 
 

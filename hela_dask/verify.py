@@ -17,12 +17,27 @@ from hela_dask.errors import HelaDaskError, InputError, MissingInputError, Stora
 from hela_dask.measure import combine_counts, measurements
 from hela_dask.mending import mend_image, mend_run
 from hela_dask.report.folder import read_folder
+from hela_dask.running.broken import (
+    geometry_problem,
+    is_broken,
+    reading_problem,
+    run_problems,
+    source_problem,
+)
 from hela_dask.running.folders import run_folder
 from hela_dask.running.identity import owns_labels, read_id
 from hela_dask.running.markers import Markers
 from hela_dask.running.progress import Count, counted
+from hela_dask.running.provenance import read_run
 from hela_dask.storage.files import plain
-from hela_dask.storage.manifest import has_manifest, read_slab_mark, write_slab_mark
+from hela_dask.storage.label_listing import label_folders, listing_problem
+from hela_dask.storage.manifest import (
+    has_manifest,
+    mark_problems,
+    metadata_faults,
+    read_slab_mark,
+    write_slab_mark,
+)
 from hela_dask.storage.metadata import Image, read_image, slab_marks, slab_ranges
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import (
@@ -166,7 +181,11 @@ def verify(
     has_run = (folder / "done").is_dir()
     if has_run:
         _look_at_run(look, image, folder)
-    for name in image.labels:
+    names = label_folders(image.path)
+    if (names or image.labels) and (problem := listing_problem(image.path, names)):
+        mend = mend_run(image.path, folder) if has_run else _COPY
+        look.findings.append(Finding(str(image.path / "labels" / "zarr.json"), problem, mend))
+    for name in dict.fromkeys((*image.labels, *names)):
         _look_at_labels(look, image, image.path / "labels" / name, folder if has_run else None)
     size = _read_all(look, progress)
     return Verification(
@@ -184,12 +203,16 @@ def _look_at_group(look: _Look, image: Image, mend: str) -> None:
     """The shards of an image or label group, as its slabs list them."""
     if not image.complete:
         look.findings.append(Finding(str(image.path), "is not finished", mend))
+    marks = slab_marks(image.path, image.levels[0])
+    problems = mark_problems(image)
+    wrong = problems | metadata_faults(image)
+    look.findings += [Finding(str(path), text, mend) for path, text in wrong.items()]
     if not has_manifest(image):
         if image.complete:
             look.notes.append(f"{image.path} lists no checksums of its files: chunks were decoded")
             look.arrays.append((image, mend))
-        return
-    marks = slab_marks(image.path, image.levels[0])
+        if not problems:
+            return
     for start, _ in slab_ranges(image.levels[0]):
         mark = marks / str(start)
         records = read_slab_mark(mark) or {}
@@ -205,13 +228,15 @@ def _look_at_group(look: _Look, image: Image, mend: str) -> None:
 
 def _look_at_labels(look: _Look, image: Image, path: Path, run: Path | None) -> None:
     """A label group of the store."""
-    mine = run is not None and owns_labels(run, read_id(run), path)
+    mine = run is not None and (is_broken(run, path) or owns_labels(run, read_id(run), path))
     mend = mend_run(image.path, run) if mine and run is not None else _COPY
     try:
         labels = read_image(path, unknown_scale=True)
     except HelaDaskError as error:
         look.findings.append(Finding(str(path), f"cannot be read ({error})", mend))
         return
+    if mine and (problem := geometry_problem(labels, image)):
+        look.findings.append(Finding(str(path / "zarr.json"), problem, mend))
     _look_at_group(look, labels, mend)
 
 
@@ -228,7 +253,8 @@ def _look_at_run(look: _Look, image: Image, run: Path) -> None:
         named = None
     labels = image.path / "labels" if named is None else named.parent
     markers = Markers(run / "done", labels)
-    replaced = (labels / "nuclei").exists() and not owns_labels(
+    look.findings += [Finding(str(path), text, mend) for path, text in run_problems(run)]
+    replaced = not reading_problem(labels / "nuclei") and not owns_labels(
         run, read_id(run), labels / "nuclei"
     )
     if replaced:
@@ -237,6 +263,11 @@ def _look_at_run(look: _Look, image: Image, run: Path) -> None:
                 str(labels), f"holds the labels of another run than {run}", f"{mend} --overwrite"
             )
         )
+    if problem := source_problem(image, read_run(run)):
+        if has_manifest(image):
+            look.findings.append(Finding(str(image.path), problem, mend))
+        else:  # a copy without the times of its files looks the same
+            look.notes.append(f"{image.path} {problem}")
     roots = {"run": run} if replaced else {"run": run, "labels": labels}
     counts: list[pd.DataFrame] = []
     for path in sorted(markers.folder.glob("*.json")):

@@ -126,7 +126,9 @@ def finish_run(
         pipeline.progress.end_stage()
         record.finish("finished", exit_code, {"timings": dict(pipeline.progress.timings)})
         files = job.markers.record(*_result_files(setup.run))
-        done = job.markers.finish("report", "all", of, {"scores": scores}, files)
+        units = [name for name in job.markers.names() if name != "report-all"]
+        found_now = {"scores": scores, "units": units}
+        done = job.markers.finish("report", "all", of, found_now, files)
     return RunResult(
         path=setup.run,
         store=setup.image.path,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hela_dask.errors import ExistsError, ParameterError, StorageError
 from hela_dask.kernels.owned import INSTANCES
+from hela_dask.running.broken import is_broken, reading_problem
 from hela_dask.running.identity import (
     check_run_folder,
     maker_of,
@@ -127,24 +128,34 @@ def check_owner(image: Image, owner: Path, separate: bool, folder: Path, overwri
             raise ExistsError(f"{owner} exists and is not an OME-Zarr: choose another --labels")
         if not os.access(owner, os.W_OK):
             raise StorageError(f"{owner} cannot be written to: choose another --labels")
-    run_id = read_id(folder)
     for name in LABELS:
         target = owner / "labels" / name
-        if not os.path.lexists(target) or owns_labels(folder, run_id, target):
-            continue
-        maker = maker_of(target)
-        if not maker.ours:
-            raise ExistsError(
-                f"{target} was made by something else than hela_dask, so it is never replaced: "
-                "write the labels elsewhere with --labels PATH"
-            )
-        if not overwrite:
-            free = folder.with_name(f"{_stem(folder.name).removesuffix('.run')}.ome.zarr")
-            elsewhere = "PATH" if free.exists() else free
-            raise ExistsError(
-                f"{target} exists, made by {maker}: replace it with --overwrite, or write the "
-                f"labels to a store of their own with --labels {elsewhere}"
-            )
+        if os.path.lexists(target):
+            _check_labels(target, folder, overwrite)
+
+
+def _check_labels(target: Path, folder: Path, overwrite: bool) -> None:
+    """A label group that is there is this run's, or may be replaced."""
+    if owns_labels(folder, read_id(folder), target) or is_broken(folder, target):
+        return
+    maker = maker_of(target)
+    if target.is_dir() and (problem := reading_problem(target)):
+        raise ExistsError(
+            f"{target} cannot be read ({problem}): restore it from a copy, remove it, or write "
+            "the labels elsewhere with --labels PATH"
+        )
+    if not maker.ours:
+        raise ExistsError(
+            f"{target} was made by something else than hela_dask, so it is never replaced: "
+            "write the labels elsewhere with --labels PATH"
+        )
+    if not overwrite:
+        free = folder.with_name(f"{_stem(folder.name).removesuffix('.run')}.ome.zarr")
+        elsewhere = "PATH" if free.exists() else free
+        raise ExistsError(
+            f"{target} exists, made by {maker}: replace it with --overwrite, or write the "
+            f"labels to a store of their own with --labels {elsewhere}"
+        )
 
 
 def check_labels_place(folder: Path, owner: Path) -> None:

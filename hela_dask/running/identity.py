@@ -102,11 +102,14 @@ def read_id(folder: Path) -> str:
 def make_id(folder: Path, *, kind: str = "run", anew: bool = False) -> str:
     """The id of a run folder, made where there is none, or where it is to have another."""
     found = "" if anew else read_id(folder)
-    if not found or not (folder / ID_FILE).is_file():
-        found = found or uuid.uuid4().hex
-        write_text(folder / ID_FILE, f"hela_dask {kind} {found}\n")
-    elif anew:
-        write_text(folder / ID_FILE, f"hela_dask {kind} {found}\n")
+    found = found or uuid.uuid4().hex
+    content = f"hela_dask {kind} {found}\n"
+    try:
+        there = read_text(folder / ID_FILE, 200)
+    except HelaDaskError:
+        there = ""
+    if there != content:
+        write_text(folder / ID_FILE, content)
     return found
 
 

@@ -3,7 +3,8 @@
 A marker holds the unit's result (a small row), a fingerprint of all that the result depends on
 (the input, the parameters that the stage reads, the code), and the size and checksum of every file
 that the unit wrote. Where the fingerprint is still the same and the files are still there, the
-unit is done and its files are left untouched.
+unit is done and its files are left untouched. A marker also holds a checksum of itself: one that is
+damaged and still valid JSON is no marker.
 """
 
 from __future__ import annotations
@@ -87,6 +88,12 @@ class _Document(Document):
     result: dict[str, Any]
     files: dict[str, list[int] | None]
     versions: dict[str, str]
+    check: str = ""
+
+
+def _check(content: Mapping[str, Any]) -> str:
+    """A checksum of a marker's content, without the checksum itself."""
+    return fingerprint({name: item for name, item in content.items() if name != "check"})
 
 
 def _metadata(path: Path) -> Any:
@@ -148,6 +155,8 @@ class Markers:
         files = parse_records(found.files)
         if files is None:
             return None
+        if found.check not in ("", _check(found.model_dump())):  # empty: of an earlier version
+            return None
         return Marker(found.fingerprint, found.result, files, found.versions)
 
     def result(self, stage: str, unit: str, wanted: str) -> dict[str, Any] | None:
@@ -194,6 +203,7 @@ class Markers:
             "files": records_to_json(files or {}),
             "versions": numeric_versions(network=True),
         }
+        content["check"] = _check(content)
         # A marker without files may be lost with the machine: its unit is only done again.
         write_json(self.path(stage, unit), content, flush=bool(files))
         return kept
@@ -267,6 +277,10 @@ class Markers:
                     for path, problem in compare_files(root, files)
                 ]
         return found
+
+    def names(self) -> list[str]:
+        """Stage and unit of every marker that is there."""
+        return sorted(path.stem for path in self.folder.glob("*.json"))
 
     def forget(self, stage: str, unit: str = "*") -> None:
         """Remove markers, so that their units are done again."""

@@ -12,12 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hela_dask import store
-from hela_dask.assemble import (
-    CellMasks,
-    check_labels,
-    find_yields,
-    plan_slabs,
-)
+from hela_dask.assemble import CellMasks, check_labels, find_yields, plan_slabs
 from hela_dask.detect import DETECTION_COLUMNS
 from hela_dask.errors import NothingToDoError
 from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
@@ -26,6 +21,7 @@ from hela_dask.measure import combine_counts, measurements
 from hela_dask.planning.needs import BACKGROUND_SLAB, window_need
 from hela_dask.quality import nucleus_withheld
 from hela_dask.regions import Region, cell_regions, with_regions
+from hela_dask.running.broken import mend_listing, remove_broken
 from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.damaged import count_changed, forget_damaged, is_scratch
 from hela_dask.running.dispatch import Unit, run_units
@@ -175,6 +171,7 @@ class Pipeline:
         self.job.may_label()
         level = self.setup.image.levels[0]
         target = self.setup.labels / name
+        remove_broken(self.setup.run, target)
         mine = target.exists() and owns_labels(self.setup.run, self.job.id, target)
         return store.create_labels(
             self.setup.owner,
@@ -372,6 +369,8 @@ class Pipeline:
             )
         slabs = plan_slabs(store.slabs(images[0]), *self._working, masks, self.thresholds)
         names = [image.name for image in images]
+        if problem := mend_listing(self.setup.owner, names):
+            self.repair(f"{problem}: it is written again")
         of = {slab.z0: self.keys.assemble(names, self.background, slab.masks) for slab in slabs}
         units = self._slab_units("assemble", images, of, {slab.z0: slab for slab in slabs})
         rows = run_units(

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from hela_dask.errors import InputError
 from hela_dask.running.markers import fingerprint, fingerprint_files
-from hela_dask.storage.manifest import read_manifest
+from hela_dask.storage.manifest import mark_problems, read_manifest
 from hela_dask.storage.metadata import Image
 from hela_dask.storage.records import FileRecord, compare_files, file_crc32c
 
@@ -33,9 +33,11 @@ def identify_image(image: Image) -> tuple[str, tuple[str, ...]]:
     Raises
     ------
     InputError
-        When a shard has other content than was written.
+        When a shard has other content than was written, or the list of some shards is lost.
     """
     records = read_manifest(image)
+    for path, problem in mark_problems(image).items():
+        raise InputError(f"{path} {problem}: hela-dask verify {image.path} says what to do")
     if records is None:
         return fingerprint_files(image.path, skip=["labels"]), ()
     files = {path: item for path, item in records.items() if item is not None}

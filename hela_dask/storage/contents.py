@@ -11,7 +11,7 @@ from hela_dask.storage.files import storage_errors
 from hela_dask.storage.level import slab_marks
 from hela_dask.storage.metadata import Image, read_image
 
-__all__ = ["find_foreign", "foreign_names", "remove_files"]
+__all__ = ["find_foreign", "foreign_names", "holds_only_levels", "remove_files"]
 
 # What systems put into any folder, and what a killed process of this package leaves.
 _LITTER = re.compile(
@@ -64,6 +64,23 @@ def find_foreign(path: Path) -> Path | None:
         An image or a label group, with the labels inside.
     """
     return next(_foreign(path), None)
+
+
+def holds_only_levels(path: Path) -> bool:
+    """Whether a folder holds what this package writes into a label group, whatever it says.
+
+    For a group whose metadata cannot be read.
+    """
+    levels = [name for name in foreign_names(path, ["zarr.json"]) if _NUMBER.fullmatch(name)]
+    if foreign_names(path, ["zarr.json", *levels]):
+        return False
+    for level in (path / name for name in levels):
+        marks = level / ".slabs"
+        if foreign_names(level, ["zarr.json", "c", marks.name]):
+            return False
+        if any(_not_numbered(marks, 1)) or any(_not_numbered(level / "c", 5)):
+            return False
+    return True
 
 
 def _foreign(path: Path) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from hela_dask.storage.contents import find_foreign
 from hela_dask.storage.files import remove_folder, storage_errors
 from hela_dask.storage.groups import build_group, label_levels, note, ome_zarr_writer, planned
 from hela_dask.storage.level import same_levels
+from hela_dask.storage.manifest import metadata_faults
 from hela_dask.storage.metadata import Image, Triple, local_path, read_image
 from hela_dask.storage.nodes import read_node
 from hela_dask.storage.places import relative_path, resolved, same_place
@@ -107,7 +108,8 @@ def create_labels(
     target = owner / "labels" / name
     if target.exists() and not overwrite:
         kept = _labels_of(target, run, run_id)
-        if same_levels(kept.levels, levels) and kept.dtype == np.dtype(dtype):
+        same = same_levels(kept.levels, levels) and kept.dtype == np.dtype(dtype)
+        if same and not metadata_faults(kept):
             return kept
     if os.path.lexists(target) and (foreign := find_foreign(target)) is not None:
         raise ExistsError(

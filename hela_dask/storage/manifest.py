@@ -15,6 +15,7 @@ from hela_dask.errors import InputError, MissingInputError
 from hela_dask.storage.documents import Document, read_document
 from hela_dask.storage.files import write_json
 from hela_dask.storage.metadata import Image, slab_marks, slab_ranges
+from hela_dask.storage.nodes import open_array
 from hela_dask.storage.records import (
     FileRecord,
     Mismatch,
@@ -23,8 +24,17 @@ from hela_dask.storage.records import (
     parse_records,
     records_to_json,
 )
+from hela_dask.storage.shards import reading_fault
 
-__all__ = ["damaged_slabs", "has_manifest", "read_manifest", "read_slab_mark", "write_slab_mark"]
+__all__ = [
+    "damaged_slabs",
+    "has_manifest",
+    "mark_problems",
+    "metadata_faults",
+    "read_manifest",
+    "read_slab_mark",
+    "write_slab_mark",
+]
 
 
 class _Mark(Document):
@@ -70,6 +80,32 @@ def has_manifest(image: Image) -> bool:
     If not, the store is unfinished, of another program, or was written before shards were listed.
     """
     return read_manifest(image) is not None
+
+
+def mark_problems(image: Image) -> dict[Path, str]:
+    """Files of slabs that list no shards, where those of other slabs do; empty where all are alike.
+
+    An unfinished image has slabs that are not written.
+    """
+    marks = slab_marks(image.path, image.levels[0])
+    paths = [marks / str(start) for start, _ in slab_ranges(image.levels[0])]
+    silent = [path for path in paths if read_slab_mark(path) is None]
+    if not image.complete or len(silent) == len(paths):
+        return {}
+    return {path: "lists no files" if path.exists() else "is missing" for path in silent}
+
+
+def metadata_faults(image: Image) -> dict[Path, str]:
+    """Metadata files of an image's arrays by which other values are read than were written.
+
+    Of images and label groups that this package wrote.
+    """
+    found = {}
+    for level in image.levels if image.attributes else ():
+        folder = image.path / level.path
+        if problem := reading_fault(open_array(folder)):
+            found[folder / "zarr.json"] = problem
+    return found
 
 
 def damaged_slabs(

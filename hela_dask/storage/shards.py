@@ -32,6 +32,7 @@ __all__ = [
     "encode_shard",
     "is_ours",
     "put_shard",
+    "reading_fault",
     "remove_shard",
 ]
 
@@ -62,6 +63,23 @@ def is_ours(array: zarr.Array[Any]) -> bool:
         and isinstance(shard.index_codecs[1], Crc32cCodec)
         and getattr(shard.index_location, "value", shard.index_location) == "end"
     )
+
+
+def reading_fault(array: zarr.Array[Any]) -> str:
+    """What the metadata of an array of this package say that was never written; empty: nothing.
+
+    Readers follow the metadata: with these, they read other values than were written.
+    """
+    metadata = array.metadata
+    if array.fill_value != 0:
+        return f"gives voxels without a file the value {array.fill_value}, not 0"
+    if metadata.encode_chunk_key((1, 2)) != "c/1/2":
+        return "names the files of chunks in another way than they were named"
+    codecs: list[Any] = list(getattr(metadata, "codecs", ()))
+    codecs += [item for codec in codecs for item in getattr(codec, "codecs", ())]
+    if any(isinstance(codec, BytesCodec) and not _little(codec) for codec in codecs):
+        return "has another order of bytes than was written"
+    return ""
 
 
 def _little(codec: object) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.site import Site
 
-__all__ = ["FILE_FAULTS", "Fault", "delete", "empty", "flip", "into_folder", "truncate"]
+__all__ = ["FILE_FAULTS", "Fault", "delete", "edit", "empty", "flip", "into_folder", "truncate"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,13 @@ def flip(path: Path) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+def edit(path: Path, found: str, value: str) -> None:
+    """Other valid JSON: the last digit of `found`, or what follows it, is another."""
+    text = path.read_text(encoding="utf-8")
+    assert found in text
+    path.write_text(text.replace(found, found.rstrip("0") + value, 1), encoding="utf-8")
 
 
 def replace_content(path: Path) -> None:
@@ -153,10 +160,33 @@ FILE_FAULTS = (
             ("run.toml", "p.run/run.toml", "run.toml is missing", ()),
             ("a marker of a slab", "p.run/done/assemble-*", "", ("assemble",)),
             ("a marker of a cell", "p.run/done/segment-*", "", ("segment",)),
-            ("a mark of a slab of labels", "p.ome.zarr/labels/cells/0/.slabs/*", "", ()),
+            ("a mark of a slab of labels", "p.ome.zarr/labels/cells/0/.slabs/*", "", ("assemble",)),
         )
     ]
     + [
+        Fault(
+            "the list of label groups: empty",
+            _damaged(empty, "p.ome.zarr/labels/zarr.json"),
+            "labels/zarr.json cannot be read .*it is written again",
+        ),
+        Fault(
+            "metadata of labels/cells: cut",
+            _damaged(truncate, "p.ome.zarr/labels/cells/zarr.json"),
+            "files of the labels are missing",
+            ("assemble",),
+        ),
+        Fault(
+            "fill value of labels/cells: changed",
+            lambda site: edit(site.store / "labels/cells/0/zarr.json", '"fill_value": 0', "7"),
+            "files of the labels are missing",
+            ("assemble",),
+        ),
+        Fault(
+            "a number in a marker: changed",
+            lambda site: edit(site.run / "done/segment-00001.json", '"first": ', "3"),
+            "",
+            ("segment",),
+        ),
         Fault("a marker: empty", _damaged(empty, "p.run/done/segment-*"), "", ("segment",)),
         Fault("a marker: cut", _damaged(truncate, "p.run/done/assemble-*"), "", ("assemble",)),
         Fault(

@@ -15,6 +15,7 @@ import tifffile
 import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.mending import mend_run
 from tests.faults.catalogue import delete, empty, flip, truncate
 from tests.faults.site import Site
 
@@ -66,6 +67,68 @@ def test_damage_is_found_and_what_is_named_mends_it(site: Site, place: str, dama
     assert any("missing or changed" in text for text in result.warnings)
     site.check()
     assert hd.verify(site.store, progress=False).ok
+
+
+LABELS = "p.ome.zarr/labels/"
+
+
+@pytest.mark.parametrize(
+    ("path", "found", "value", "said"),
+    [
+        (LABELS + "zarr.json", "", "", "is empty"),
+        (LABELS + "zarr.json", '"cells"', '"others"', "does not list cells"),
+        (LABELS + "cells/zarr.json", "", "", "cannot be read"),
+        (LABELS + "cells/0/zarr.json", '"fill_value": 0', '"fill_value": 7', "the value 7, not 0"),
+        (LABELS + "cells/0/zarr.json", '"separator": "/"', '"separator": "."', "in another way"),
+        (LABELS + "cells/0/zarr.json", '"little"', '"big"', "another order of bytes"),
+        (LABELS + "cells/0/zarr.json", '"uint16"', '"int16"', "another shape or type"),
+        (LABELS + "cells/zarr.json", "80.0", "90.0", "another voxel size or place"),
+        (LABELS + "cells/0/.slabs/16", "", "", "lists no files"),
+        ("p.ome.zarr/0/.slabs/16", "", "", "lists no files"),
+        ("p.ome.zarr/zarr.json", "80.0", "90.0", "is another image than when the run was made"),
+        ("p.run/run.id", "", "", "is missing or empty"),
+        ("p.run/done/levels-z00022.json", "fingerprint", "fingerprints", "cannot be read"),
+        ("p.run/done/detect-z00024.json", '"seconds": ', '"seconds": 9', "cannot be read"),
+        ("p.run/done/segment-00001.json", None, "", "is missing"),
+        ("p.run/done/report-all.json", None, "", "is missing"),
+    ],
+)
+def test_files_that_no_record_lists_are_looked_at(
+    site: Site, path: str, found: str | None, value: str, said: str
+) -> None:
+    file = site.folder / path
+    text = file.read_text(encoding="utf-8")
+    if found is None:
+        file.unlink()
+    else:
+        assert found in text
+        file.write_text(text.replace(found, value) if found else "", encoding="utf-8")
+    findings = hd.verify(site.store, progress=False).findings
+    assert any(said in item.problem for item in findings), findings
+    assert any(item.path in (str(file), str(file.parent), str(site.store)) for item in findings)
+    if path == "p.ome.zarr/0/.slabs/16":
+        with pytest.raises(InputError, match="lists no files"):
+            site.start()
+
+
+def test_the_command_that_mends_is_of_where_the_run_is_now(tmp_path: Path) -> None:
+    run, store = tmp_path / "new.run", tmp_path / "new.ome.zarr"
+    run.mkdir()
+    places = {"store": "/old/data/p.ome.zarr", "run": "/old/data/p.run"}
+    words = [
+        "hela-dask",
+        "run",
+        "data/p.ome.zarr",
+        "--out",
+        "p.run",
+        "--recompute",
+        "--workers",
+        "2",
+    ]
+    facts = {"places": places, "machine": {"command": words}}
+    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    expected = f"hela-dask run {store} --out {run} --workers 2"
+    assert mend_run(store, run) == expected
 
 
 def test_a_table_that_does_not_fit_its_labels_is_named(site: Site) -> None:

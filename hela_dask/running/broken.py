@@ -1,0 +1,116 @@
+"""Label groups of a run that cannot be read any more, since their metadata are gone or damaged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hela_dask.errors import HelaDaskError
+from hela_dask.running.identity import ID_FILE
+from hela_dask.running.markers import Markers
+from hela_dask.running.provenance import read_run
+from hela_dask.running.source import identify_image
+from hela_dask.storage.contents import holds_only_levels
+from hela_dask.storage.files import remove_folder
+from hela_dask.storage.label_listing import list_again, listing_problem
+from hela_dask.storage.metadata import Image, read_image
+
+__all__ = [
+    "geometry_problem",
+    "is_broken",
+    "mend_listing",
+    "reading_problem",
+    "remove_broken",
+    "run_problems",
+    "source_problem",
+]
+
+
+def reading_problem(target: Path) -> str:
+    """Why a label group cannot be read; empty where it can."""
+    try:
+        read_image(target, unknown_scale=True)
+    except HelaDaskError as error:
+        return str(error)
+    return ""
+
+
+def is_broken(run: Path, target: Path) -> bool:
+    """Whether a label group cannot be read, although a run wrote it and nobody put more into it.
+
+    A group without metadata names no run. The run's markers list the files of its slabs.
+    """
+    if not target.is_dir() or not reading_problem(target):
+        return False
+    markers = Markers(run / "done", target.parent)
+    for name in markers.names():
+        stage, _, unit = name.partition("-")
+        marker = markers.read(stage, unit) if stage == "assemble" else None
+        if marker is not None:
+            files = markers.files_in(marker, "labels")
+            mine = any(path.startswith(f"{target.name}/") for path in files)
+            return mine and holds_only_levels(target)
+    return False
+
+
+def remove_broken(run: Path, target: Path) -> None:
+    """Remove a label group of this run that cannot be read, so that it is written again."""
+    if is_broken(run, target):
+        remove_folder(target)
+
+
+def mend_listing(owner: Path, names: Sequence[str]) -> str:
+    """Have viewers find the label groups; gives what was wrong with their list, or nothing."""
+    problem = listing_problem(owner, names)
+    if not problem:
+        return ""
+    list_again(owner, names)
+    return f"{owner / 'labels' / 'zarr.json'} {problem}"
+
+
+def run_problems(run: Path) -> list[tuple[Path, str]]:
+    """Files of a finished run that no marker lists and that are missing: its id, its markers."""
+    facts, markers = read_run(run), Markers(run / "done")
+    if facts.get("state") != "finished":
+        return []
+    found = []
+    noted = facts.get("id")
+    try:
+        text = (run / ID_FILE).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    if isinstance(noted, str) and noted not in text:
+        problem = "is no longer the file that was written" if text else "is missing or empty"
+        found.append((run / ID_FILE, problem))
+    there = set(markers.names())
+    report = markers.read("report", "all")
+    units = [] if report is None else report.result.get("units", [])
+    wanted = ["report-all", *(units if isinstance(units, list) else [])]
+    missing = [name for name in wanted if isinstance(name, str) and name not in there]
+    return found + [(run / "done" / f"{name}.json", "is missing") for name in missing]
+
+
+def geometry_problem(labels: Image, image: Image) -> str:
+    """How labels of a run lie elsewhere than the image's voxels; empty where they do not."""
+    mine, theirs = labels.levels[0], image.levels[0]
+    if mine.shape != theirs.shape or labels.dtype.kind != "u":
+        return "has another shape or type than the run wrote"
+    pairs = [
+        *zip(mine.voxel_size, theirs.voxel_size, strict=True),
+        *zip(mine.translation, theirs.translation, strict=True),
+    ]
+    same = all(math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-6) for one, other in pairs)
+    return "" if same else f"has another voxel size or place than {image.path}"
+
+
+def source_problem(image: Image, facts: Mapping[str, Any]) -> str:
+    """Whether an image is another than when a run finished; empty where it is not, or unknown."""
+    if facts.get("state") != "finished" or not isinstance(facts.get("fingerprint"), str):
+        return ""
+    try:
+        same = identify_image(image)[0] == facts["fingerprint"]
+    except HelaDaskError:
+        return ""  # its damaged files are found one by one
+    return "" if same else "is another image than when the run was made: it was changed since"

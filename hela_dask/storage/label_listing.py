@@ -1,0 +1,86 @@
+"""The list of label groups in ``labels/zarr.json``: viewers show no label group without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import zarr
+from zarr.storage import LocalStore
+
+from hela_dask.errors import HelaDaskError, InputError
+from hela_dask.storage.files import storage_errors
+from hela_dask.storage.metadata import read_image
+from hela_dask.storage.nodes import read_node
+from hela_dask.storage.ome import ome_content
+
+__all__ = ["label_folders", "list_again", "listing_problem"]
+
+
+def label_folders(owner: Path) -> list[str]:
+    """Names of the label groups that this package made in a store, listed or not."""
+    folder = owner / "labels"
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [name for name in names if not name.startswith(".") and _is_ours(folder / name)]
+
+
+def listing_problem(owner: Path, names: Iterable[str]) -> str:
+    """What is wrong with the list of label groups of a store; empty where nothing is.
+
+    Parameters
+    ----------
+    owner : Path
+        The store.
+    names : iterable of str
+        Label groups that are to be listed.
+    """
+    try:
+        listed = _listed(owner / "labels")
+    except InputError as error:
+        return f"cannot be read ({error})"
+    if listed is None:
+        return "is missing"
+    unlisted = sorted(set(names) - set(listed))
+    return f"does not list {unlisted[0]}, which viewers do not find" if unlisted else ""
+
+
+def list_again(owner: Path, names: Iterable[str]) -> None:
+    """Write the list of label groups anew, with those of this package that are there.
+
+    What is listed and can be read stays listed.
+
+    Raises
+    ------
+    StorageError
+        When the file system refuses it or is full.
+    """
+    folder = owner / "labels"
+    try:
+        listed = _listed(folder)
+    except InputError:
+        listed = None
+        with storage_errors(folder):
+            (folder / "zarr.json").unlink()
+    with storage_errors(folder):
+        group = zarr.open_group(LocalStore(folder), mode="a", zarr_format=3, use_consolidated=False)
+        known = list(listed or ())
+        known += [name for name in (*label_folders(owner), *names) if name not in known]
+        old = group.attrs.asdict().get("ome", {})
+        kept = old if isinstance(old, dict) else {}
+        group.attrs["ome"] = {"version": "0.5", **kept, "labels": list(dict.fromkeys(known))}
+
+
+def _listed(folder: Path) -> list[str] | None:
+    """Names that are listed; None where there is no list at all."""
+    node = read_node(folder)
+    if node is None or node.is_array:
+        return None
+    names = ome_content(node.attributes, str(folder)).get("labels", [])
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return bool(path.is_dir() and read_image(path, unknown_scale=True).attributes)
+    except HelaDaskError:
+        return False
