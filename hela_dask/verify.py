@@ -18,7 +18,7 @@ from hela_dask.measure import combine_counts, measurements
 from hela_dask.mending import mend_image, mend_run
 from hela_dask.report.folder import read_folder
 from hela_dask.running.broken import (
-    geometry_problem,
+    geometry_problems,
     is_broken,
     reading_problem,
     run_problems,
@@ -235,8 +235,8 @@ def _look_at_labels(look: _Look, image: Image, path: Path, run: Path | None) -> 
     except HelaDaskError as error:
         look.findings.append(Finding(str(path), f"cannot be read ({error})", mend))
         return
-    if mine and (problem := geometry_problem(labels, image)):
-        look.findings.append(Finding(str(path / "zarr.json"), problem, mend))
+    wrong = geometry_problems(labels, image) if mine else {}
+    look.findings += [Finding(str(file), text, mend) for file, text in wrong.items()]
     _look_at_group(look, labels, mend)
 
 

@@ -18,7 +18,7 @@ from hela_dask.storage.label_listing import list_again, listing_problem
 from hela_dask.storage.metadata import Image, read_image
 
 __all__ = [
-    "geometry_problem",
+    "geometry_problems",
     "is_broken",
     "mend_listing",
     "reading_problem",
@@ -92,17 +92,20 @@ def run_problems(run: Path) -> list[tuple[Path, str]]:
     return found + [(run / "done" / f"{name}.json", "is missing") for name in missing]
 
 
-def geometry_problem(labels: Image, image: Image) -> str:
-    """How labels of a run lie elsewhere than the image's voxels; empty where they do not."""
+def geometry_problems(labels: Image, image: Image) -> dict[Path, str]:
+    """Metadata files by which labels of a run lie elsewhere than the image's voxels."""
     mine, theirs = labels.levels[0], image.levels[0]
     if mine.shape != theirs.shape or labels.dtype.kind != "u":
-        return "has another shape or type than the run wrote"
+        file = labels.path / mine.path / "zarr.json"
+        return {file: "has another shape or type than the run wrote"}
     pairs = [
         *zip(mine.voxel_size, theirs.voxel_size, strict=True),
         *zip(mine.translation, theirs.translation, strict=True),
     ]
     same = all(math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-6) for one, other in pairs)
-    return "" if same else f"has another voxel size or place than {image.path}"
+    if same:
+        return {}
+    return {labels.path / "zarr.json": f"has another voxel size or place than {image.path}"}
 
 
 def source_problem(image: Image, facts: Mapping[str, Any]) -> str:
