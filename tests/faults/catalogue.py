@@ -165,9 +165,9 @@ FILE_FAULTS = (
     ]
     + [
         Fault(
-            "the list of label groups: empty",
-            _damaged(empty, "p.ome.zarr/labels/zarr.json"),
-            "labels/zarr.json cannot be read .*it is written again",
+            "the list of label groups: deleted",
+            _damaged(delete, "p.ome.zarr/labels/zarr.json"),
+            "labels/zarr.json is missing: it is written again",
         ),
         Fault(
             "metadata of labels/cells: cut",
