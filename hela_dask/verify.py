@@ -25,7 +25,7 @@ from hela_dask.running.broken import (
     source_problem,
 )
 from hela_dask.running.folders import run_folder
-from hela_dask.running.identity import owns_labels, read_id
+from hela_dask.running.identity import is_result, owns_labels, read_id
 from hela_dask.running.markers import Markers
 from hela_dask.running.progress import Count, counted
 from hela_dask.running.provenance import read_run
@@ -245,7 +245,9 @@ def _look_at_run(look: _Look, image: Image, run: Path) -> None:
     mend = mend_run(image.path, run)
     try:
         folder = read_folder(run)
-        named = folder.labels("nuclei")
+        own = image.path / "labels" / "nuclei"
+        copied = own.is_dir() and is_result(run, folder.facts, read_id(run), own)
+        named = own if copied else folder.labels("nuclei")
         if folder.facts.get("state") != "finished":
             look.notes.append(f"{run} is not finished: {mend} continues it")
     except HelaDaskError as error:

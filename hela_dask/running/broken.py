@@ -16,8 +16,11 @@ from hela_dask.storage.contents import holds_only_levels
 from hela_dask.storage.files import remove_folder
 from hela_dask.storage.label_listing import list_again, listing_problem
 from hela_dask.storage.metadata import Image, read_image
+from hela_dask.storage.nodes import read_node
+from hela_dask.storage.records import FileRecord, Records
 
 __all__ = [
+    "damaged_metadata",
     "geometry_problems",
     "is_broken",
     "mend_listing",
@@ -37,22 +40,46 @@ def reading_problem(target: Path) -> str:
     return ""
 
 
-def is_broken(run: Path, target: Path) -> bool:
-    """Whether a label group cannot be read, although a run wrote it and nobody put more into it.
+def damaged_metadata(target: Path) -> str:
+    """Why a label group cannot be read; empty where it can, or is plainly something else."""
+    problem = reading_problem(target)
+    return "" if problem and _describes_another(target) else problem
 
-    A group without metadata names no run. The run's markers list the files of its slabs.
+
+def is_broken(run: Path, target: Path) -> bool:
+    """Whether a label group cannot be read, although a run wrote all that is in it.
+
+    A group without metadata names no run. The run's markers list the files of its slabs: where
+    one is there that they do not list, or of another size, something else has written it.
     """
-    if not target.is_dir() or not reading_problem(target):
+    if not target.is_dir() or not damaged_metadata(target):
         return False
     markers = Markers(run / "done", target.parent)
+    records: Records = {}
     for name in markers.names():
         stage, _, unit = name.partition("-")
         marker = markers.read(stage, unit) if stage == "assemble" else None
-        if marker is not None:
-            files = markers.files_in(marker, "labels")
-            mine = any(path.startswith(f"{target.name}/") for path in files)
-            return mine and holds_only_levels(target)
-    return False
+        records |= {} if marker is None else markers.files_in(marker, "labels")
+    if not any(path.startswith(f"{target.name}/") for path in records):
+        return False
+    return holds_only_levels(target) and all(
+        _is_recorded(path, records.get(path.relative_to(target.parent).as_posix()))
+        for path in target.glob("*/c/**/*")
+        if not path.is_dir()
+    )
+
+
+def _describes_another(target: Path) -> bool:
+    """Whether metadata that can be read are not of a label group of this package."""
+    try:
+        node = read_node(target)
+    except HelaDaskError:
+        return False
+    return node is not None and (node.is_array or "hela_dask" not in node.attributes)
+
+
+def _is_recorded(path: Path, record: FileRecord | None) -> bool:
+    return record is not None and path.stat().st_size == record.size
 
 
 def remove_broken(run: Path, target: Path) -> None:

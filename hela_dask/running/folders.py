@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hela_dask.errors import ExistsError, ParameterError, StorageError
 from hela_dask.kernels.owned import INSTANCES
-from hela_dask.running.broken import is_broken, reading_problem
+from hela_dask.running.broken import damaged_metadata, is_broken
 from hela_dask.running.identity import (
     check_run_folder,
     maker_of,
@@ -139,7 +139,7 @@ def _check_labels(target: Path, folder: Path, overwrite: bool) -> None:
     if owns_labels(folder, read_id(folder), target) or is_broken(folder, target):
         return
     maker = maker_of(target)
-    if target.is_dir() and (problem := reading_problem(target)):
+    if target.is_dir() and (problem := damaged_metadata(target)):
         raise ExistsError(
             f"{target} cannot be read ({problem}): restore it from a copy, remove it, or write "
             "the labels elsewhere with --labels PATH"

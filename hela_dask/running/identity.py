@@ -236,22 +236,25 @@ def find_places(folder: Path, facts: Mapping[str, Any], run_id: str) -> RunPlace
 
 
 def _label_candidates(folder: Path, facts: Mapping[str, Any], name: str) -> Iterator[Path]:
-    """Label groups of a name that may be a run's: where they were, then in stores beside it."""
+    """Label groups of a name that may be a run's, the nearest first.
+
+    As seen from the run folder, then in stores beside it, then where they were: a copy has its own.
+    """
     own = facts.get("labels", {}).get(name)
     noted = _noted(facts, "labels")
-    for path in _ways(folder, own, None if noted is None else f"{noted}/{name}"):
+    beside = (path / "labels" / name for path in _stores_beside(folder))
+    before = _ways(folder, None, None if noted is None else f"{noted}/{name}")
+    for path in (*_ways(folder, own, None), *beside, *before):
         if path.is_dir():
             yield path
-    for path in _stores_beside(folder):
-        if (path / "labels" / name).is_dir():
-            yield path / "labels" / name
 
 
 def _store(folder: Path, facts: Mapping[str, Any], labels: Mapping[str, Path]) -> Path | None:
     """The image of a run."""
-    candidates = list(_ways(folder, facts.get("store"), _noted(facts, "store")))
+    candidates = list(_ways(folder, facts.get("store"), None))
     for target in labels.values():
         candidates += [target.parent.parent, *_source(target)]
+    candidates += _ways(folder, None, _noted(facts, "store"))
     for path in candidates:
         if _is_like(path, facts):
             return path

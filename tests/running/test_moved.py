@@ -51,7 +51,14 @@ def link(scene: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("how", [rename, move, copy, link])
+def copy_elsewhere(scene: Path) -> Path:
+    folder = scene.parent / "elsewhere"
+    shutil.copytree(scene, folder / "copy.ome.zarr")
+    shutil.copytree(scene.with_name("balls.run"), folder / "copy.run")
+    return folder / "copy.ome.zarr"
+
+
+@pytest.mark.parametrize("how", [rename, move, copy, copy_elsewhere, link])
 def test_a_store_and_its_run_stay_together(
     scene: Path, here: Any, calls: dict[str, Any], how: Callable[[Path], Path]
 ) -> None:
@@ -59,6 +66,7 @@ def test_a_store_and_its_run_stay_together(
     expected, number = first.labels["cells"].values, len(calls["segment"])
     there = how(scene)
     folder = run_folder(there, None)
+    assert hd.verify(there, progress=False).ok
     found = hd.open_run(folder)
     np.testing.assert_array_equal(found.labels["cells"].values, expected)
     assert same_place(found.store, scene if how is copy else there)  # a copy is the same image
@@ -184,6 +192,14 @@ def test_labels_of_other_programs_are_never_replaced(
         with pytest.raises(ExistsError, match=r"something else than hela_dask.* never replaced"):
             go(scene, here, overwrite=overwrite)
     assert times(scene / "labels") == before
+    # Nor where metadata are lost: a file is there that the run has not written.
+    (scene / "labels" / "nuclei" / "zarr.json").unlink()
+    (scene / "labels" / "nuclei" / "0" / "c").mkdir(parents=True)
+    (scene / "labels" / "nuclei" / "0" / "c" / "0").write_bytes(b"of another program")
+    for overwrite in (False, True):
+        with pytest.raises(ExistsError, match=r"labels/nuclei cannot be read .*remove it"):
+            go(scene, here, overwrite=overwrite)
+    assert (scene / "labels" / "nuclei" / "0" / "c" / "0").is_file()
 
 
 def test_a_link_is_the_store_that_it_leads_to(
