@@ -272,7 +272,7 @@ def _read(masks: CellMasks, z0: int, z1: int) -> tuple[int, npt.NDArray[np.uint8
     return start, bits.astype(np.uint8, copy=False)
 
 
-def check_labels(labels: Iterable[int]) -> None:
+def check_labels(labels: Iterable[Any]) -> None:
     """Refuse labels that the label arrays cannot hold.
 
     Raises
@@ -282,8 +282,10 @@ def check_labels(labels: Iterable[int]) -> None:
     """
     most = np.iinfo(LABEL_DTYPE).max
     for label in labels:
-        if not 1 <= label <= most:
-            raise InputError(f"label {label} is not in 1 to {most}, which labels/cells can hold")
+        if not isinstance(label, int | float | np.number) or not 1 <= label <= most:
+            raise InputError(
+                f"label {label} is not a whole number in 1 to {most}, which labels/cells can hold"
+            )
 
 
 def label_colors(

@@ -200,6 +200,10 @@ def _span(chain: pd.DataFrame) -> float:
 
 
 def _check(detections: pd.DataFrame) -> None:
+    if not isinstance(detections, pd.DataFrame):
+        raise InputError(
+            f"detections are a DataFrame as of detect_cells, not {type(detections).__name__}"
+        )
     missing = [name for name in DETECTION_COLUMNS if name not in detections]
     if missing:
         raise InputError(f"the detections lack the column {missing[0]!r}; detect_cells writes it")

@@ -87,12 +87,15 @@ def segment_cell(
     ParameterError
         For an unknown method.
     InputError
-        When `volume` holds no voxel of the region, or `background` is on another grid.
+        When `volume` holds no voxel of the region, `region` is none, or `background` is on
+        another grid.
     HelaDaskError
         When the method has a network that is not there, or cannot be used.
     """
     parameters = parameters or Parameters()
     get_method(method)
+    if not hasattr(region, "slices"):
+        raise InputError(f"a region is one of those of cell_regions, not {type(region).__name__}")
     working = working_volume(volume, parameters.working.resolution)
     window = region.slices(working)
     if any(part.stop <= part.start for part in window):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -255,19 +256,20 @@ def _step(volume: xr.DataArray, axis: str, stated: float) -> float:
     return stated
 
 
-def _choose(image: Image, resolution: float | None, level: int | None) -> int:
+def _choose(image: Image, resolution: Any, level: Any) -> int:
     """Number of the level to open."""
     if level is not None:
         if resolution is not None:
             raise ParameterError("give either a resolution or a level, not both")
-        if not 0 <= level < len(image.levels):
+        if not isinstance(level, int | np.integer) or not 0 <= level < len(image.levels):
             raise ParameterError(
                 f"{image.path} has no level {level}; its levels are 0 to {len(image.levels) - 1}"
             )
-        return level
+        return int(level)
     if resolution is None:
         return 0
-    if not (math.isfinite(resolution) and resolution > 0):
+    number = isinstance(resolution, int | float | np.number)
+    if not (number and math.isfinite(resolution) and resolution > 0):
         raise ParameterError(f"a resolution is a positive length in nm, not {resolution!r}")
     fitting = [
         (max(item.voxel_size[1:]), number)

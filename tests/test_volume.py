@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
+import hela_dask as hd
 from hela_dask import store
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.report.reading import open_view
@@ -339,6 +340,27 @@ def test_what_cannot_be_opened_is_named_in_one_sentence(
         open_volume(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("call", [open_volume, hd.describe, hd.plan, hd.verify, hd.open_run])
+@pytest.mark.parametrize("given", [DATA, None, 5])
+def test_what_is_no_path_is_named(call: Callable[[Any], Any], given: Any) -> None:
+    with pytest.raises(InputError, match=f"a path is needed here, not {type(given).__name__}"):
+        call(given)
+
+
+def test_numbers_of_another_kind_are_one_sentence(tmp_path: Path) -> None:
+    path = ours(tmp_path / "a.ome.zarr")
+    wrong: list[dict[str, Any]] = [{"level": 0.5}, {"resolution": "40"}]
+    for options in wrong:
+        with pytest.raises(ParameterError):
+            open_volume(path, **options)
+    with pytest.raises(InputError, match="label 3 is not a whole number"):
+        hd.plan(path, cells="3")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="a region is one of those of cell_regions, not tuple"):
+        hd.segment_cell(open_volume(path), (1, 2, 3))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="detections are a DataFrame"):
+        hd.link_cells(None, open_volume(path))  # type: ignore[arg-type]
 
 
 def test_a_missing_path_and_a_url_are_named(tmp_path: Path) -> None:

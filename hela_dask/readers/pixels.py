@@ -92,7 +92,7 @@ def check_page(path: Path, page: Any, size: int, what: str) -> None:
     if page.samplesperpixel != 1:
         raise InputError(
             f"{path} is a colour image ({page.samplesperpixel} samples a pixel): save it as grey "
-            "values (in Fiji: Image > Type > 8-bit)"
+            "values (in Fiji: Image > Type > 8-bit); of labels, save the numbers, not their colours"
         )
     if page.dtype is None:
         raise InputError(f"{path} has {page.bitspersample} bits a pixel, which cannot be read")

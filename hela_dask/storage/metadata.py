@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -159,7 +160,11 @@ def _all_marked(path: Path, level: Level) -> bool:
 
 
 def local_path(path: str | Path) -> Path:
-    """`path` as a Path, after a sentence for what is not a local path (a URL)."""
+    """`path` as a Path, after a sentence for what is not a local path (a URL, an array)."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"a path is needed here, not {type(path).__name__}: name the file or folder"
+        )
     if re.match(r"^[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         raise InputError(
             f"{path} is a URL, which is not supported yet: copy it to a local folder first"
