@@ -126,7 +126,8 @@ def _overlays(folder: RunFolder, target: Path) -> Iterator[Picture]:
         labels = nuclei if cell is None else cell
         shown = [] if labels is None else np.unique(labels[labels > 0]).tolist()
         ids = ", ".join(map(str, shown))
-        caption = f"Slice {number}" + (f": cells {ids}" if ids else ": no cell")
+        named = f"cell{'s' * (len(shown) > 1)} {ids}" if shown else "no cell"
+        caption = f"Slice {number}: {named}"
         caption += f"; {doubtful[number]}" if number in doubtful else ""
         yield Picture("overlays", path, caption)
 
