@@ -1,9 +1,9 @@
 """Damage a finished run again and again, start the same command, and compare every voxel.
 
 ``python -m benchmarks.faults --repeat 20`` writes ``docs/reliability.json`` and
-``docs/reliability.md``; both are written again after each fault, so that a stop keeps what is
-measured. The faults are those of ``tests/faults/catalogue.py`` and ``tests/faults/processes.py``,
-which the tests make once each.
+``docs/reliability.md`` again after each fault, so that a stop keeps what is measured. With ``--only
+WORD`` the faults whose name has the word are measured again. The faults are those of
+``tests/faults/catalogue.py`` and ``tests/faults/processes.py``, which the tests make once each.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ def render(found: dict[str, Any]) -> str:
     ]
     processes = [f"| {item['name']} | {_seconds(item)} |" for item in rows if "again" not in item]
     total = sum(item["repetitions"] for item in rows)
+    commits = "`, `".join(dict.fromkeys(item["commit"] for item in rows if "commit" in item))
     return "\n".join(
         [
             "# What a fault costs",
@@ -125,7 +126,7 @@ def render(found: dict[str, Any]) -> str:
             "|---|---|---|---|",
             *processes,
             "",
-            f"Measured by {results.measured(found)}",
+            f"Measured by {results.measured({**found, 'commit': commits})}",
             "",
             "The figures are in `reliability.json`. The faults are those of",
             "`tests/faults/catalogue.py` and `tests/faults/processes.py`, which the tests make",
@@ -149,6 +150,9 @@ def main() -> None:
     """Measure, and write both files."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeat", type=int, default=20, help="of each fault, at most")
+    parser.add_argument(
+        "--only", default="", metavar="WORD", help="faults that have it in their name"
+    )
     parser.add_argument("--minutes", type=float, default=20.0, help="no repetition begins later")
     asked = parser.parse_args()
     from distributed import Client
@@ -162,31 +166,35 @@ def main() -> None:
     ):
         site = make_site(Path(folder), client)
         (site.run / "done").rename(site.folder / "done")
-        start = time.perf_counter()
-        site.start(overwrite=True)
-        undisturbed = time.perf_counter() - start
+        undisturbed = _seconds_of(site, overwrite=True)
         site.keep()
-        start = time.perf_counter()
-        site.start()
-        nothing = time.perf_counter() - start
+        nothing = _seconds_of(site)
         command = f"python -m benchmarks.faults --repeat {asked.repeat}"
-        command += f" --minutes {asked.minutes:g}"
-        rows: list[dict[str, Any]] = []
-        faults: list[Fault | ProcessFault] = [*FILE_FAULTS, *PROCESS_FAULTS]
+        every: list[Fault | ProcessFault] = [*FILE_FAULTS, *PROCESS_FAULTS]
+        faults = [fault for fault in every if asked.only in fault.name]
         for number, fault in enumerate(faults):
             share = (deadline - time.monotonic()) / (len(faults) - number)
             found = measure(site, fault, asked.repeat, time.monotonic() + share)
             if found is None:
                 continue
-            rows.append(found)
             print(f"{found['name']}: {found['repetitions']} in {found['seconds']} s each")
+            # Read anew: another process may measure other faults.
+            kept = results.read(RESULTS).get("faults", {}) if asked.only or number else {}
+            rows = {row["name"]: row for row in kept.get("rows", [])}
+            rows[fault.name] = {**found, "commit": results.commit()}
             figures = {
-                "undisturbed": round(undisturbed, 2),
-                "nothing": round(nothing, 2),
-                "rows": rows,
+                "undisturbed": kept.get("undisturbed", round(undisturbed, 2)),
+                "nothing": kept.get("nothing", round(nothing, 2)),
+                "rows": [rows[fault.name] for fault in every if fault.name in rows],
             }
             results.keep("faults", figures, command, RESULTS)
             PAGE.write_text(render(results.read(RESULTS)["faults"]), encoding="utf-8")
+
+
+def _seconds_of(site: Site, **more: Any) -> float:
+    start = time.perf_counter()
+    site.start(**more)
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ PARTS: dict[str, Part] = {
         ),
     ),
     "scaling": Part(75, (("benchmarks.scaling", "--folder", "{}", "--write"),)),
-    "reliability": Part(40, (("benchmarks.faults", "--repeat", "20", "--minutes", "60"),)),
+    "reliability": Part(110, (("benchmarks.faults", "--repeat", "20"),)),
     "storage": Part(
         10,
         (
