@@ -17,6 +17,7 @@ from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.regions import check_regions_folder
 from hela_dask.regions import save_regions as write_regions
+from hela_dask.running.edited import keep_edited
 from hela_dask.running.finding import Found
 from hela_dask.running.finish import finish_run
 from hela_dask.running.folders import check_apart
@@ -228,10 +229,15 @@ def _within(
                 pipeline.warn(remark)
             if setup.replaced:
                 display.say(f"{setup.run}: {setup.replaced} is replaced")
+            for text in keep_edited(job.markers):
+                pipeline.warn(text)
             record.guard = job.lock.check
             record.facts["id"] = job.id
             try:
                 with session:
+                    if setup.recompute:
+                        session.client()  # first: without a cluster, what is finished stays so
+                        job.markers.forget("*")
                     return work(pipeline, record)
             except KeyboardInterrupt:
                 record.stop("interrupted", 130, "interrupted; the same command continues it")

@@ -80,13 +80,8 @@ def finish_run(
     """
     setup, job = pipeline.setup, pipeline.job
     _check_unchanged(setup)
-    segmented = add_segments(found.cells, rows, chosen)
-    judged = add_quality(segmented, rows, setup.parameters.quality, measured)
-    cells = add_measurements(judged, measured)
-    failed = cells["status"] == FAILED
-    for cell in cells[failed].itertuples(index=False):
-        pipeline.warn(f"cell {cell.label} failed: {cell.reason}")
-    exit_code = 3 if failed.any() else 0
+    cells = _table(pipeline, found, rows, chosen, measured)
+    exit_code = 3 if (cells["status"] == FAILED).any() else 0
     pipeline.warn_of_versions()
     truth = _kept_truth(pipeline, labels) if setup.truth is None else _truth_facts(setup.truth)
     of = fingerprint(
@@ -176,6 +171,22 @@ def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame, result: str) -> No
             properties=label_properties(labelled, _SHOWN),
             extra=notes,
         )
+
+
+def _table(
+    pipeline: Pipeline,
+    found: Found,
+    rows: Mapping[int, Mapping[str, Any]],
+    chosen: Collection[int],
+    measured: pd.DataFrame,
+) -> pd.DataFrame:
+    """The cells table; what failed is warned of."""
+    segmented = add_segments(found.cells, rows, chosen)
+    judged = add_quality(segmented, rows, pipeline.setup.parameters.quality, measured)
+    cells = add_measurements(judged, measured)
+    for cell in cells[cells["status"] == FAILED].itertuples(index=False):
+        pipeline.warn(f"cell {cell.label} failed: {cell.reason}")
+    return cells
 
 
 def _check_unchanged(setup: Setup) -> None:

@@ -48,8 +48,6 @@ def held_job(setup: Setup) -> Iterator[Job]:
             labels_lock=labels_lock,
             id=make_id(setup.run, anew=_is_copy(setup)),
         )
-        if setup.recompute:
-            job.markers.forget("*")
         yield job
 
 

@@ -1,0 +1,45 @@
+"""Tables and parameters of a run folder that somebody has edited: kept beside the new ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from hela_dask.running.markers import Markers
+
+__all__ = ["keep_edited"]
+
+_BY_HAND = (".csv", ".toml")
+
+
+def keep_edited(markers: Markers) -> Iterator[str]:
+    """Rename what was edited, so that the run writes beside it, not over it.
+
+    Parameters
+    ----------
+    markers : Markers
+        Of a run that starts.
+
+    Yields
+    ------
+    str
+        A sentence for each file.
+    """
+    for stage, unit in (("cells", "found"), ("report", "all")):
+        marker = markers.read(stage, unit)
+        for path in [Path(item.path) for item in markers.mismatches(marker)] if marker else ():
+            if path.suffix in _BY_HAND and path.is_file() and path.stat().st_size:
+                kept = _free(path)
+                path.rename(kept)
+                yield (
+                    f"{path} was changed after the run wrote it: it is kept as {kept.name}, and "
+                    "written again"
+                )
+
+
+def _free(path: Path) -> Path:
+    """A name beside a file that nothing has."""
+    names = itertools.chain(["edited"], (f"edited-{number}" for number in itertools.count(2)))
+    places = (path.with_name(f"{path.stem}.{name}{path.suffix}") for name in names)
+    return next(place for place in places if not place.exists())
