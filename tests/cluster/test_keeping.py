@@ -51,10 +51,10 @@ def test_jobs_that_end_by_themselves_are_submitted_again(
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"}),
         connect(read_cluster(write_yaml(tmp_path, options=text)), tmp_path) as client,
     ):
-        found = go(client, tmp_path / "markers", units(*range(30)), nap)
-    assert [row["twice"] for row in found.values()] == [2 * n for n in range(30)]
-    assert len({row["worker"] for row in found.values()}) >= 3
-    assert jobs(slurm) >= 3
+        found = go(client, tmp_path / "markers", units(*range(14)), nap)
+    assert [row["twice"] for row in found.values()] == [2 * n for n in range(14)]
+    assert len({row["worker"] for row in found.values()}) >= 2
+    assert jobs(slurm) >= 2
     assert not list(tmp_path.glob(".tls-*")), "certificates go with the cluster"
 
 
