@@ -213,8 +213,9 @@ def _end_command(
 
     def make(site: Site, _: Path) -> float:
         with Command(site, "--workers", 1) as command:
-            command.until(stage)
+            command.until("levels")
             assert len(command.processes()) > 1, "its workers carry the mark too"
+            command.until(stage)  # and at once, before the next stages are over
             for number in signals:
                 if number == SIGINT:  # the terminal's, to the whole group
                     os.killpg(command.process.pid, number)
