@@ -35,7 +35,10 @@ NAMES = ("background", "nuclei", "cells", "envelope")
 
 def start(*arguments: object) -> subprocess.Popen[str]:
     """``hela-dask run`` as the leader of a process group, as a terminal starts it."""
-    code = "import sys; from hela_dask.cli import main; sys.exit(main())"
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from hela_dask.cli import main; sys.exit(main())"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", code, "run", *map(str, arguments)],
         start_new_session=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import logging
 import os
@@ -86,7 +87,8 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
     if isinstance(error, NameError) and "'future'" in str(error):
         return False
     if record.name == "distributed.client":
-        gone = isinstance(error, OSError)  # refused, timed out, or distributed's CommClosedError
+        # Refused, timed out, distributed's CommClosedError, or given up while it tried again.
+        gone = isinstance(error, OSError | asyncio.CancelledError)
         return not gone and not str(record.msg).startswith("Failed to reconnect to scheduler")
     return not _is_closed_tab(record, error)
 

@@ -24,6 +24,11 @@ from tests.running.test_lost import farm
 
 __all__ = ["PROCESS_FAULTS", "Command", "Orders", "ProcessFault"]
 
+# A process that a shell started in the background ignores Ctrl-C, and so do those that it starts.
+_START = """import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from hela_dask.cli import main
+sys.exit(main())"""
 _SOON = 12  # seconds within which nothing of a command that was ended may be left
 
 _VARIABLE = "HELA_DASK_FAULT"  # marks the environment of a command and of all that it starts
@@ -51,7 +56,7 @@ class Command:
     def __init__(self, site: Site, *options: object) -> None:
         self.site, self.mark = site, f"{site.folder}-{time.monotonic_ns()}"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hela_dask", "run", str(site.store), *map(str, options)],
+            [sys.executable, "-c", _START, "run", str(site.store), *map(str, options)],
             start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

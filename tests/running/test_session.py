@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import socket
@@ -79,13 +80,14 @@ def test_a_closed_tab_is_silent_and_nothing_else(
         ("Failed to reconnect to scheduler after %.2f seconds", None, False),
         ("", ConnectionRefusedError(111, "Connection refused"), False),
         ("", TimeoutError(), False),
+        ("", asyncio.CancelledError(), False),
         ("", CommClosedError("in <TCP>"), False),
         ("", ValueError("of the program"), True),
         ("Another error", None, True),
     ],
 )
 def test_a_lost_scheduler_is_not_logged_twice(
-    message: str, error: Exception | None, shown: bool
+    message: str, error: BaseException | None, shown: bool
 ) -> None:
     facts = None if error is None else (type(error), error, None)
     record = logging.LogRecord("distributed.client", logging.ERROR, "x", 1, message, None, facts)
