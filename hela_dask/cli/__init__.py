@@ -91,11 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done; 1 bad input, nothing to do, or a fault; 3 finished, but some cells failed; 130
         interrupted.
     """
-    if arguments is None and not sys.warnoptions:
+    own_process = arguments is None
+    if own_process and not sys.warnoptions:
         warnings.simplefilter("ignore")  # a library's, for those who write programs with it
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        if code == INTERRUPTED and own_process:
+            # A second Ctrl-C leaves open what then fails to close as the process ends.
+            sys.unraisablehook = _pass_over
+        return code
     except ReaderGoneError:
         silence_stdout()
         return 0
@@ -124,3 +129,7 @@ def _run(arguments: list[str]) -> int:
         more = "; the same command again continues where this one stopped"
         complain("interrupted" + (more if arguments[0] in CONTINUED else ""))
     return code if isinstance(code, int) else 0
+
+
+def _pass_over(_: object) -> None:
+    """Say nothing of an error while the process ends."""
