@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def test_a_run_that_lost_its_place_writes_nothing_more(
     def paused(*args: Any, **more: Any) -> Any:
         if not seen:
             locks[lost].write_text(json.dumps({"token": "of another"}))
+            time.sleep(0.3)  # another thread may have looked just before: its file is in place now
             seen.append(state(scene / "labels", folder))
         return real(*args, **more)
 
