@@ -88,11 +88,11 @@ def render(found: dict[str, Any]) -> str:
     """The page of the figures."""
     rows = found["rows"]
     files = [
-        f"| {item['name']} | {_again(item['again'])} | {_seconds(item)} |"
+        f"| {item['name']} | {_again(item['again'])} | {_columns(item)} |"
         for item in rows
         if "again" in item
     ]
-    processes = [f"| {item['name']} | {_seconds(item)} |" for item in rows if "again" not in item]
+    processes = [f"| {item['name']} | {_columns(item)} |" for item in rows if "again" not in item]
     total = sum(item["repetitions"] for item in rows)
     commits = "`, `".join(dict.fromkeys(item["commit"] for item in rows if "commit" in item))
     return "\n".join(
@@ -136,7 +136,7 @@ def render(found: dict[str, Any]) -> str:
     )
 
 
-def _seconds(item: dict[str, Any]) -> str:
+def _columns(item: dict[str, Any]) -> str:
     return f"{item['seconds']:.1f} | {item['longest']:.1f} | {item['repetitions']}"
 
 

@@ -60,13 +60,12 @@ def checked_values(classes: Any) -> dict[str, tuple[int, ...]]:
     for name, values in classes.items():
         some = [values] if isinstance(values, int | np.integer) else values
         try:
-            if isinstance(some, str | bytes) or not isinstance(name, str):
-                raise TypeError
-            found[name] = tuple(operator.index(value) for value in some)
+            numbers = () if isinstance(some, str | bytes) else tuple(map(operator.index, some))
         except TypeError:
-            found[str(name)] = ()
-        if not found.get(str(name)) or min(found[str(name)]) < 0 or not name:
+            numbers = ()
+        if not isinstance(name, str) or not name or not numbers or min(numbers) < 0:
             raise ParameterError(f"class {name!r} needs label values of 0 or more, not {values!r}")
+        found[name] = numbers
     return found
 
 

@@ -10,10 +10,10 @@ import xarray as xr
 
 from hela_dask.errors import InputError, ParameterError
 
-__all__ = ["check_labels", "checked_slices", "upright"]
+__all__ = ["check_label_array", "checked_slices", "upright"]
 
 
-def check_labels(dtype: Any, shape: tuple[int, ...], name: str) -> None:
+def check_label_array(dtype: Any, shape: tuple[int, ...], name: str) -> None:
     """Refuse what are no labels by type or shape.
 
     Raises

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hela_dask.class_maps import named_values
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.label_checks import check_labels, checked_slices, upright
+from hela_dask.label_checks import check_label_array, checked_slices, upright
 from hela_dask.sources import open_source
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
@@ -173,7 +173,7 @@ def _from_path(path: Path) -> LabelSource:
         return replace(found, names=named_values(path))
     source = open_source(path, role="labels")
     source.warn()
-    check_labels(source.dtype, source.shape, str(path))
+    check_label_array(source.dtype, source.shape, str(path))
     z, y, x = source.shape
     return LabelSource(
         str(path), (z, y, x), source.voxel_size, 1, np.dtype(source.dtype).itemsize, source.read
@@ -190,7 +190,7 @@ def _without_size(image: Image) -> LabelSource:
 
 
 def _from_array(array: Any, name: str, size: tuple[float, float, float] | None) -> LabelSource:
-    check_labels(array.dtype, array.shape, name)
+    check_label_array(array.dtype, array.shape, name)
     flat = array.ndim == 2
     z, y, x = (1, *array.shape) if flat else array.shape
     chunks = getattr(array, "chunks", None)

@@ -163,7 +163,7 @@ def _even_decimals(names: Sequence[str]) -> Mapping[str, Decimal] | None:
     values = decimals(names)
     if values is None:
         return None
-    step, missing = _decimal_gaps(list(values.values()))
+    step, missing = _decimal_gaps(values.values())
     return values if step and 4 * len(missing) <= len(names) else None
 
 

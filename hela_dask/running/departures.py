@@ -63,7 +63,9 @@ class Departures:
             events = self._client.get_events("all")
         # The log holds the last hundred events or so: what was counted may be gone from it.
         for at, event in events:
-            if at > self._counted and event.get("action") == "remove-worker":
+            if at <= self._counted or not isinstance(event, dict):  # anybody may log there
+                continue
+            if event.get("action") == "remove-worker":
                 self._left.update(event["processing-tasks"])
         self._counted = max((at for at, _ in events), default=self._counted)
         return {key: self._left[key] for key in keys if self._left[key] >= self._most}

@@ -28,7 +28,8 @@ def keep_edited(markers: Markers) -> Iterator[str]:
     """
     for stage, unit in (("cells", "found"), ("report", "all")):
         marker = markers.read(stage, unit)
-        for path in [Path(item.path) for item in markers.mismatches(marker)] if marker else ():
+        changed = [] if marker is None else markers.mismatches(marker)
+        for path in (Path(item.path) for item in changed):
             if path.suffix in _BY_HAND and path.is_file() and path.stat().st_size:
                 kept = _free(path)
                 path.rename(kept)

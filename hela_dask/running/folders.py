@@ -128,15 +128,16 @@ def check_owner(image: Image, owner: Path, separate: bool, folder: Path, overwri
             raise ExistsError(f"{owner} exists and is not an OME-Zarr: choose another --labels")
         if not os.access(owner, os.W_OK):
             raise StorageError(f"{owner} cannot be written to: choose another --labels")
+    run_id = read_id(folder)
     for name in LABELS:
         target = owner / "labels" / name
-        if os.path.lexists(target):
-            _check_labels(target, folder, overwrite)
+        if os.path.lexists(target) and not owns_labels(folder, run_id, target):
+            _check_others_labels(target, folder, overwrite)
 
 
-def _check_labels(target: Path, folder: Path, overwrite: bool) -> None:
-    """A label group that is there is this run's, or may be replaced."""
-    if owns_labels(folder, read_id(folder), target) or is_broken(folder, target):
+def _check_others_labels(target: Path, folder: Path, overwrite: bool) -> None:
+    """A label group that does not name this run is its own and broken, or may be replaced."""
+    if is_broken(folder, target):
         return
     maker = maker_of(target)
     if target.is_dir() and (problem := damaged_metadata(target)):

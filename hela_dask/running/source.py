@@ -36,9 +36,9 @@ def identify_image(image: Image) -> tuple[str, tuple[str, ...]]:
         When a shard has other content than was written, or the list of some shards is lost.
     """
     records = read_manifest(image)
-    for path, problem in mark_problems(image).items():
-        raise InputError(f"{path} {problem}: hela-dask verify {image.path} says what to do")
     if records is None:
+        for path, problem in mark_problems(image).items():
+            raise InputError(f"{path} {problem}: hela-dask verify {image.path} says what to do")
         return fingerprint_files(image.path, skip=["labels"]), ()
     files = {path: item for path, item in records.items() if item is not None}
     remarks = _check_changed(image, files)

@@ -7,7 +7,7 @@ differs from one that was never written, because all of its voxels are 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -64,14 +64,20 @@ def read_slab_mark(path: Path) -> Records | None:
 
 def read_manifest(image: Image) -> Records | None:
     """All shards of an image, as they were written; None as for :func:`has_manifest`."""
-    marks = slab_marks(image.path, image.levels[0])
     found: Records = {}
-    for start, _ in slab_ranges(image.levels[0]):
-        files = read_slab_mark(marks / str(start))
+    for _, files in _read_marks(image):
         if files is None:
             return None
         found.update(files)
     return found
+
+
+def _read_marks(image: Image) -> Iterator[tuple[Path, Records | None]]:
+    """The mark of each slab, and the shards that it lists."""
+    marks = slab_marks(image.path, image.levels[0])
+    for start, _ in slab_ranges(image.levels[0]):
+        path = marks / str(start)
+        yield path, read_slab_mark(path)
 
 
 def has_manifest(image: Image) -> bool:
@@ -87,10 +93,11 @@ def mark_problems(image: Image) -> dict[Path, str]:
 
     An unfinished image has slabs that are not written.
     """
-    marks = slab_marks(image.path, image.levels[0])
-    paths = [marks / str(start) for start, _ in slab_ranges(image.levels[0])]
-    silent = [path for path in paths if read_slab_mark(path) is None]
-    if not image.complete or len(silent) == len(paths):
+    if not image.complete:
+        return {}
+    marks = dict(_read_marks(image))
+    silent = [path for path, files in marks.items() if files is None]
+    if len(silent) == len(marks):
         return {}
     return {path: "lists no files" if path.exists() else "is missing" for path in silent}
 
