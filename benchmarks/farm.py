@@ -22,9 +22,9 @@ import dask
 import psutil
 from distributed import Client, Worker
 
-from hela_dask.running.dispatch import Unit
-from hela_dask.running.lock import Lock
-from hela_dask.running.markers import Markers
+from hela_dask.tasks.dispatch import Unit
+from hela_dask.tasks.lock import Lock
+from hela_dask.tasks.markers import Markers
 
 __all__ = ["Farm", "NapJob", "farm", "nap"]
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmarks import results
 from benchmarks.stacks import REAL_VOXEL
-from hela_dask import store
-from hela_dask.planning.needs import window_need
+from hela_dask.running.needs import window_need
+from hela_dask.storage import store
 
 __all__ = ["demo", "plan"]
 

@@ -27,7 +27,6 @@ from skimage import filters
 from benchmarks import results
 from benchmarks.published import plain_background, plain_cell, plain_nucleus
 from benchmarks.stacks import as_volume
-from hela_dask.greys import grey_levels
 from hela_dask.kernels.background import background_block
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.kernels.distance import distance_slice
@@ -37,8 +36,9 @@ from hela_dask.methods import DEFAULT_METHOD, Masks, get_method
 from hela_dask.methods.cells import segment_slices
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
-from hela_dask.refine import Decided, Grid, Outline, Refiner
-from hela_dask.volume import voxel_size, working_factors, working_volume
+from hela_dask.steps.refine import Decided, Grid, Outline, Refiner
+from hela_dask.volume.greys import grey_levels
+from hela_dask.volume.opening import voxel_size, working_factors, working_volume
 
 __all__ = ["Row", "Slices", "load", "rows"]
 

@@ -28,15 +28,15 @@ from benchmarks.stacks import (
     real_stack,
     segment_stack,
 )
-from hela_dask.greys import grey_levels, upright_volume
+from hela_dask.evaluation.scores import ClassScores
 from hela_dask.kernels.hybrid import preprocess_plane
 from hela_dask.methods import CLASSICAL
 from hela_dask.parameters import Parameters
-from hela_dask.scores import ClassScores
 from hela_dask.unet.architectures import get_architecture
 from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import NETWORK, Model, find_model, load_model, shipped_folder
+from hela_dask.volume.greys import grey_levels, upright_volume
 
 __all__ = [
     "SCORED",

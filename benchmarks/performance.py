@@ -10,7 +10,7 @@ from benchmarks import results
 from benchmarks.charts import scaling_chart, scheduler_chart
 from benchmarks.markdown import number, page, table
 from benchmarks.recorded import count_outlined
-from hela_dask.wording import by_axis
+from hela_dask.formatting import by_axis
 
 __all__ = ["render"]
 

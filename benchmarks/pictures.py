@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import hela_dask as hd
 from benchmarks.runs import CLASSES, truth_path
 from benchmarks.stacks import REAL_VOXEL, as_volume
+from hela_dask.evaluation.predictions import predictions_of
 from hela_dask.figures import draw_curves, draw_errors
 from hela_dask.figures.canvas import (
     CELL,
@@ -27,7 +28,6 @@ from hela_dask.figures.canvas import (
     show_tissue,
 )
 from hela_dask.methods import DEFAULT_METHOD
-from hela_dask.predictions import predictions_of
 from hela_dask.running.provenance import read_run
 
 __all__ = ["curves", "outlines", "worst_pictures", "worst_slices"]

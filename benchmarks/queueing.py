@@ -1,7 +1,7 @@
 """A model of a run on many workers: one scheduler and one client, each a queue of its own.
 
 It is a discrete-event simulation. The client submits a batch that fills its window (the rule of
-:mod:`hela_dask.running.dispatch`: three units a thread, one at the end, largest first) and takes
+:mod:`hela_dask.tasks.dispatch`: three units a thread, one at the end, largest first) and takes
 ``client`` seconds a unit for it. The scheduler does one thing at a time: half of ``scheduler``
 seconds a unit to take it in and hand it out, half when it ends; units that no thread is free for
 wait with it. A message takes ``latency`` seconds. Heartbeats take a share of the scheduler's

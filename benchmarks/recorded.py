@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hela_dask.formatting import by_axis
 from hela_dask.running.provenance import read_run
-from hela_dask.wording import by_axis
 
 __all__ = ["count_outlined", "describe", "seconds_of", "task_rows"]
 

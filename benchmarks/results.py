@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hela_dask.running.versions import versions
 from hela_dask.storage.files import plain
+from hela_dask.tasks.versions import versions
 
 __all__ = [
     "DOCS",

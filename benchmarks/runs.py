@@ -15,12 +15,12 @@ from skimage.filters import threshold_otsu
 import hela_dask as hd
 from benchmarks.stacks import REAL_VOXEL
 from hela_dask.demo import DemoSize, complete_scores
-from hela_dask.evaluate import score_classes, score_instances
+from hela_dask.evaluation.evaluate import score_classes, score_instances
+from hela_dask.evaluation.predictions import predictions_of
+from hela_dask.evaluation.scores import ClassScore, ClassScores
 from hela_dask.phantom import make_phantom, plan_phantom
-from hela_dask.predictions import predictions_of
 from hela_dask.running.provenance import read_run
 from hela_dask.running.scoring import CLASSES
-from hela_dask.scores import ClassScore, ClassScores
 
 __all__ = [
     "CLASSES",

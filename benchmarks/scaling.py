@@ -28,12 +28,12 @@ import hela_dask as hd
 from benchmarks import results
 from benchmarks.charts import scaling_chart
 from benchmarks.recorded import count_outlined, task_rows
-from hela_dask import store
 from hela_dask.errors import HelaDaskError
+from hela_dask.formatting import by_axis
 from hela_dask.running.provenance import read_run
+from hela_dask.storage import store
 from hela_dask.storage.files import write_json
 from hela_dask.storage.metadata import read_image
-from hela_dask.wording import by_axis
 
 __all__ = ["MULTIPLES", "growth", "mirrored", "tiles", "verdict"]
 

@@ -14,13 +14,13 @@ import tifffile
 import xarray as xr
 from numpy.typing import NDArray
 
-from hela_dask.evaluate import score_classes
+from hela_dask.evaluation.evaluate import score_classes
+from hela_dask.evaluation.scores import ClassScores
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
-from hela_dask.regions import Region
-from hela_dask.scores import ClassScores
-from hela_dask.segment import segment_cell
+from hela_dask.steps.regions import Region
+from hela_dask.steps.segment import segment_cell
 
 __all__ = [
     "CLASSES",

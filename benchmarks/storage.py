@@ -33,14 +33,14 @@ from zarr.storage import LocalStore
 
 from benchmarks import results
 from benchmarks.markdown import table
-from hela_dask import store
+from hela_dask.formatting import by_axis
 from hela_dask.phantom import phantom_block, plan_phantom
+from hela_dask.storage import store
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.storage.pyramid import layout, plan_levels
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.shards import encode_shard, is_ours, put_shard
-from hela_dask.volume import open_volume
-from hela_dask.wording import by_axis
+from hela_dask.volume.opening import open_volume
 
 Triple = tuple[int, int, int]
 Rows = list[list[str]]
@@ -269,7 +269,7 @@ def codec_table(data: NDArray[Any], folder: Path, rounds: int, window: int) -> R
 
 
 def write_shards(array: Any, path: Path, data: NDArray[Any]) -> None:
-    """All shards of an array, as :mod:`hela_dask.store` writes them, one after another."""
+    """All shards of an array, as :mod:`hela_dask.storage.store` writes them, one after another."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for place in np.ndindex(
             *(-(-n // side) for n, side in zip(data.shape, array.shards, strict=True))

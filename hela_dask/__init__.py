@@ -18,9 +18,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hela_dask.convert import convert
-    from hela_dask.describe import describe
-    from hela_dask.detect import detect_cells
+    from hela_dask._predict import predict
+    from hela_dask._run import RunResult, run
+    from hela_dask.conversion.convert import convert
+    from hela_dask.conversion.describe import describe
     from hela_dask.errors import (
         ExistsError,
         HelaDaskError,
@@ -32,11 +33,10 @@ if TYPE_CHECKING:
         ResourceError,
         StorageError,
     )
-    from hela_dask.evaluate import evaluate
-    from hela_dask.explain import Explanation, explain
-    from hela_dask.greys import GreyLevels, grey_levels
-    from hela_dask.lazy import background, distance, gaussian
-    from hela_dask.link import link_cells
+    from hela_dask.evaluation.evaluate import evaluate
+    from hela_dask.explaining.explain import Explanation, explain
+    from hela_dask.operators.classify import classify
+    from hela_dask.operators.lazy import background, distance, gaussian
     from hela_dask.parameters import (
         BackgroundParameters,
         DetectParameters,
@@ -47,17 +47,17 @@ if TYPE_CHECKING:
         RegionParameters,
     )
     from hela_dask.phantom import make_phantom
-    from hela_dask.plan import Plan, plan
-    from hela_dask.predict import predict
-    from hela_dask.regions import Region, cell_regions
+    from hela_dask.planning.plan import Plan, plan
     from hela_dask.report import write_report
-    from hela_dask.run import RunResult, run
     from hela_dask.running.opening import open_run
-    from hela_dask.segment import segment_cell
-    from hela_dask.unet.lazily import classify
+    from hela_dask.steps.detect import detect_cells
+    from hela_dask.steps.link import link_cells
+    from hela_dask.steps.regions import Region, cell_regions
+    from hela_dask.steps.segment import segment_cell
     from hela_dask.unet.training import train
-    from hela_dask.verify import Finding, Verification, verify
-    from hela_dask.volume import open_volume
+    from hela_dask.verification.verify import Finding, Verification, verify
+    from hela_dask.volume.greys import GreyLevels, grey_levels
+    from hela_dask.volume.opening import open_volume
 
 __version__ = "0.1.0"
 

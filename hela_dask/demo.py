@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hela_dask._run import run
 from hela_dask.errors import ExistsError
-from hela_dask.evaluate import score_instances
-from hela_dask.metrics import Matching
+from hela_dask.evaluation.evaluate import score_instances
+from hela_dask.evaluation.metrics import Matching
 from hela_dask.phantom import make_phantom, plan_phantom
-from hela_dask.run import run
 from hela_dask.storage.files import plain
-from hela_dask.volume import read_image
+from hela_dask.volume.opening import read_image
 
 __all__ = ["DemoResult", "DemoSize", "complete_scores", "run_demo"]
 

@@ -17,8 +17,8 @@ import pytest
 import xarray as xr
 from scipy import ndimage
 
-from hela_dask import store
-from hela_dask.volume import voxel_size
+from hela_dask.storage import store
+from hela_dask.volume.opening import voxel_size
 
 __all__ = ["BALLS", "SHAPE", "VOXEL", "ball", "make_scene", "stand_in"]
 
@@ -112,7 +112,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
     for module in ("running.stages", "detect"):
         target = importlib.import_module(f"hela_dask.{module}")
         monkeypatch.setattr(target, "background_block", background_block)
-    segment = importlib.import_module("hela_dask.segment")
+    segment = importlib.import_module("hela_dask.steps.segment")
     monkeypatch.setattr(segment, "decide_cell", decide_cell)
     if not pages:
         monkeypatch.setattr("distributed.performance_report", EmptyPage)

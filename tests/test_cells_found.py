@@ -11,12 +11,12 @@ import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.detect import detect_cells
-from hela_dask.link import link_cells
 from hela_dask.phantom import PhantomSpec, plan_phantom
 from hela_dask.phantom.geometry import build_shapes
 from hela_dask.phantom.lattice import Grid
-from hela_dask.regions import cell_regions, with_regions
+from hela_dask.steps.detect import detect_cells
+from hela_dask.steps.link import link_cells
+from hela_dask.steps.regions import cell_regions, with_regions
 from tests.volumes import make_volume
 
 VOXEL = (100.0, 120.0, 120.0)

@@ -12,9 +12,9 @@ import pytest
 import xarray as xr
 
 import hela_dask as hd
-from hela_dask import store
 from hela_dask.columns import COLUMNS, rounded
 from hela_dask.errors import InputError
+from hela_dask.storage import store
 
 USAGE = Path(__file__).parent.parent / "docs" / "usage.md"
 

@@ -12,8 +12,8 @@ import pytest
 from hela_dask.cli import main
 from hela_dask.demo import DemoSize, complete_scores, run_demo
 from hela_dask.errors import ExistsError
-from hela_dask.metrics import contingency, match_instances
-from hela_dask.volume import read_image
+from hela_dask.evaluation.metrics import contingency, match_instances
+from hela_dask.volume.opening import read_image
 
 SMALL = DemoSize((80, 224, 224), cells=2, diameter=7.0, seed=3, voxel_size=(100.0, 80.0, 80.0))
 

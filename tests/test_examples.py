@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 
 import hela_dask as hd
 from hela_dask.cli import main
-from tests.test_cli import PROMISED
+from tests.cli.test_cli import PROMISED
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"

@@ -68,8 +68,8 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
 def test_a_submodule_does_not_replace_the_function_of_its_name() -> None:
     # In a new interpreter: the module first, the public name afterwards.
     code = (
-        "import hela_dask.evaluate, hela_dask as hd; assert callable(hd.evaluate); "
-        "from hela_dask.evaluate import parse_slices; assert callable(hd.evaluate)"
+        "import hela_dask.evaluation.evaluate, hela_dask as hd; assert callable(hd.evaluate); "
+        "from hela_dask.evaluation.evaluate import parse_slices; assert callable(hd.evaluate)"
     )
     names, _ = _measure(code)
     assert "hela_dask" in names

@@ -19,10 +19,10 @@ import numpy as np
 import psutil
 import pytest
 
-from hela_dask.convert import convert
+from hela_dask._run import run
+from hela_dask.conversion.convert import convert
 from hela_dask.phantom import make_phantom
-from hela_dask.run import run
-from hela_dask.volume import open_volume
+from hela_dask.volume.opening import open_volume
 
 pytestmark = [
     pytest.mark.slow,

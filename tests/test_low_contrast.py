@@ -11,7 +11,7 @@ import pytest
 import hela_dask as hd
 from benchmarks.contrast import finer, like_other_sets, low_contrast, without_resin
 from benchmarks.stacks import Stack, agreement, real_stack, segment_stack
-from hela_dask import store
+from hela_dask.storage import store
 from tests.drawn import draw_cell, iou
 
 VOXEL = (60.0, 8.6, 8.6)

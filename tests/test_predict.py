@@ -12,9 +12,9 @@ import zarr
 from numpy.typing import NDArray
 
 import hela_dask as hd
-from hela_dask import store as arrays
 from hela_dask.cli import main
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ResourceError
+from hela_dask.storage import store as arrays
 from hela_dask.storage.metadata import read_image
 from hela_dask.unet.card import CLASSES, EXTRA, Card
 from hela_dask.unet.inference import predict_block
@@ -22,7 +22,7 @@ from hela_dask.unet.model import Model
 from tests.unet.networks import by_grey, stored
 from tests.volumes import make_volume
 
-predicting: Any = importlib.import_module("hela_dask.predict")  # the room, not its function
+predicting: Any = importlib.import_module("hela_dask._predict")  # the room, not its function
 SHAPE, VOXEL = (37, 40, 64), (50.0, 40.0, 40.0)
 
 
@@ -207,7 +207,7 @@ def test_classes_of_another_network_are_replaced_only_when_asked(
 def test_a_folder_with_files_of_a_user_is_neither_used_nor_removed(
     tmp_path: Path, name: str
 ) -> None:
-    from hela_dask.predict import _check_folder
+    from hela_dask._predict import _check_folder
 
     path = tmp_path / "mine" / name
     path.parent.mkdir(parents=True)

@@ -9,11 +9,11 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from hela_dask.detect import detect_cells
-from hela_dask.lazy import background
-from hela_dask.link import link_cells
-from hela_dask.regions import cell_regions
-from hela_dask.segment import segment_cell
+from hela_dask.operators.lazy import background
+from hela_dask.steps.detect import detect_cells
+from hela_dask.steps.link import link_cells
+from hela_dask.steps.regions import cell_regions
+from hela_dask.steps.segment import segment_cell
 from tests.volumes import make_volume
 
 pytestmark = pytest.mark.slow

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hela_dask import store
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.evaluate import score_classes, score_instances
+from hela_dask.evaluation.evaluate import score_classes, score_instances
 from hela_dask.parameters import Parameters
 from hela_dask.report import pictures, write_report
 from hela_dask.report.page import duration
 from hela_dask.report.reading import open_view
+from hela_dask.storage import store
 from hela_dask.storage.label_groups import create_labels
 
 SHAPE, SIZE = (6, 300, 320), (250.0, 40.0, 40.0)

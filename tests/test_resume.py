@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hela_dask._run import RunResult, detect, run
 from hela_dask.errors import StorageError
-from hela_dask.run import RunResult, detect, run
 
 OTHERS = {"region": {"width": 21000.0}}
 
@@ -34,7 +34,7 @@ def test_masks_that_others_began_to_write_are_made_again(
         raise StorageError("no space left")
 
     with monkeypatch.context() as disk:
-        disk.setattr("hela_dask.store.write_scratch", full)
+        disk.setattr("hela_dask.storage.store.write_scratch", full)
         with pytest.raises(StorageError, match="no space"):
             go(scene, here, parameters=OTHERS)
     check_labels(go(scene, here), expected)

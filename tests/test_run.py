@@ -12,15 +12,15 @@ import pytest
 import tifffile
 from scipy.ndimage import binary_dilation
 
-from hela_dask import store
+from hela_dask._run import RunResult, detect, run
 from hela_dask.errors import (
     ExistsError,
     InputError,
     MissingInputError,
     NothingToDoError,
 )
-from hela_dask.run import RunResult, detect, run
-from hela_dask.volume import open_volume, read_image, voxel_size
+from hela_dask.storage import store
+from hela_dask.volume.opening import open_volume, read_image, voxel_size
 from tests.scenes import BALLS, SHAPE, VOXEL, ball, make_scene, stand_in
 
 

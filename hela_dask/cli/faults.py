@@ -140,7 +140,7 @@ def _versions() -> Mapping[str, str]:
 
     found = {"hela_dask": hela_dask.__version__, "python": platform.python_version()}
     with contextlib.suppress(Exception):
-        from hela_dask.running.versions import versions
+        from hela_dask.tasks.versions import versions
 
         found |= versions()
     return found

@@ -126,7 +126,7 @@ def detect(
 
     hela-dask detect hela.ome.zarr --save-regions regions/
     """
-    from hela_dask.run import detect as find
+    from hela_dask._run import detect as find
 
     log_to_stderr(quiet=quiet, verbose=verbose)
     cells = find(

@@ -76,7 +76,7 @@ def evaluate(
 
     hela-dask evaluate network.tif truth.tif --class nucleus=2 --predicted nucleus=4
     """
-    from hela_dask.evaluate import parse_classes, parse_slices, score
+    from hela_dask.evaluation.evaluate import parse_classes, parse_slices, score
 
     log_to_stderr(quiet=quiet, verbose=verbose)
     result = score(

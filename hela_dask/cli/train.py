@@ -127,7 +127,7 @@ def train(
 
     hela-dask train hela.ome.zarr labels.tif --slices 1:180 --out my-model
     """
-    from hela_dask.evaluate import parse_classes, parse_slices
+    from hela_dask.evaluation.evaluate import parse_classes, parse_slices
 
     log_to_stderr(quiet=quiet, verbose=verbose)
     trained = hd.train(
@@ -175,7 +175,7 @@ def _weights(text: str | None) -> str | Path | None:
 
 def _validation(text: str | None) -> tuple[int, int] | float | None:
     """Slices, or a share of them."""
-    from hela_dask.evaluate import parse_slices
+    from hela_dask.evaluation.evaluate import parse_slices
 
     if text is None:
         return None

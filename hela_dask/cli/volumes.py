@@ -12,7 +12,7 @@ import typer
 import hela_dask as hd
 from hela_dask.cli.options import AsJson, Overwrite, Quiet, Verbose, local_path
 from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr
-from hela_dask.wording import by_axis
+from hela_dask.formatting import by_axis
 
 __all__ = ["convert", "info", "phantom"]
 

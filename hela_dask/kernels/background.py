@@ -16,7 +16,7 @@ from hela_dask.kernels.smears import smears
 from hela_dask.parameters import BackgroundParameters
 
 if TYPE_CHECKING:
-    from hela_dask.methods.trace import Trace
+    from hela_dask.trace import Trace
 
 __all__ = [
     "background_block",

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.kernels.levels import GreyLevels
-from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters
 from hela_dask.statuses import SEGMENTED
+from hela_dask.trace import Trace
 
 if TYPE_CHECKING:
     from hela_dask.unet.card import Card
@@ -60,7 +60,7 @@ class Masks:
         As in the cells table: ``segmented`` or ``no_resin``. The reason says why something is
         missing: the cell, its nucleus (flag ``no_nucleus``) or a second nucleus.
     flags : tuple of str
-        Keys of :data:`hela_dask.quality.EXPLANATIONS`.
+        Keys of :data:`hela_dask.steps.confidence.EXPLANATIONS`.
     outline : ndarray of bool, (z, y, x), or None
         The nucleus up to the middle of its envelope, which is what is refined where the image's
         own pixels are smaller; None: the nucleus itself.

@@ -11,8 +11,8 @@ from hela_dask.kernels import stack
 from hela_dask.kernels.cell import basins, cell_slice, choose_basins
 from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.slices import blank, odd, outwards
-from hela_dask.methods.trace import Trace, traces, watching
 from hela_dask.parameters import MethodParameters
+from hela_dask.trace import Trace, traces, watching
 
 __all__ = ["own_piece", "segment_slices"]
 

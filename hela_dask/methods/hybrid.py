@@ -16,9 +16,9 @@ from hela_dask.kernels.levels import GreyLevels
 from hela_dask.kernels.nucleus import envelope_ring
 from hela_dask.methods import NO_RESIN_SEEN, Masks, load_network
 from hela_dask.methods.slices import blank
-from hela_dask.methods.trace import Trace, traces, watching
 from hela_dask.parameters import HybridParameters, Parameters
 from hela_dask.statuses import NO_RESIN
+from hela_dask.trace import Trace, traces, watching
 from hela_dask.unet.inference import predict_block
 
 __all__ = ["CELL", "hybrid"]

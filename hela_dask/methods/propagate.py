@@ -27,9 +27,9 @@ from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.cells import own_piece, segment_slices
 from hela_dask.methods.membranes import Membranes
 from hela_dask.methods.slices import blank, disc_around, nearest_shown, odd, outwards
-from hela_dask.methods.trace import Trace, traces, watching
 from hela_dask.parameters import Parameters, PropagateParameters
 from hela_dask.statuses import NO_RESIN
+from hela_dask.trace import Trace, traces, watching
 
 __all__ = ["propagate"]
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels import morphology
-from hela_dask.methods.trace import Trace
 from hela_dask.parameters import MethodParameters, PropagateParameters
+from hela_dask.trace import Trace
 
 __all__ = [
     "show_basins",

@@ -28,7 +28,6 @@ from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods import NO_RESIN_SEEN, Masks, load_network
 from hela_dask.methods.enclosed import enclosed_nucleus
 from hela_dask.methods.slices import blank, odd
-from hela_dask.methods.trace import Trace, traces, watching
 from hela_dask.methods.unet_steps import (
     show_nuclei,
     show_outputs,
@@ -39,6 +38,7 @@ from hela_dask.methods.unet_steps import (
 from hela_dask.methods.volumetric_steps import Shown
 from hela_dask.parameters import Parameters
 from hela_dask.statuses import NO_RESIN, SEGMENTED
+from hela_dask.trace import Trace, traces, watching
 from hela_dask.unet.card import EXTRA
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import Model

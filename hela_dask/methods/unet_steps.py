@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.methods.trace import Trace
 from hela_dask.parameters import UnetParameters
+from hela_dask.trace import Trace
 from hela_dask.unet.card import Card
 
 __all__ = ["show_nuclei", "show_outputs", "show_own", "show_partition", "show_settled"]

@@ -17,10 +17,10 @@ from hela_dask.methods import NO_RESIN_SEEN, Masks
 from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.enclosed import enclosed_nucleus
 from hela_dask.methods.slices import nearest_shown
-from hela_dask.methods.trace import Trace
 from hela_dask.methods.volumetric_steps import Shown
 from hela_dask.parameters import Parameters
 from hela_dask.statuses import NO_RESIN
+from hela_dask.trace import Trace
 
 __all__ = ["volumetric"]
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.core import Core
 from hela_dask.methods.slices import disc_around
-from hela_dask.methods.trace import Trace, traces
 from hela_dask.parameters import VolumetricParameters
+from hela_dask.trace import Trace, traces
 
 __all__ = ["Shown"]
 

@@ -135,7 +135,7 @@ class Parameters:
         ParameterError
             When it is not TOML, or as in :meth:`from_dict`.
         """
-        from hela_dask.storage.documents import read_toml
+        from hela_dask.documents.reading import read_toml
 
         try:
             return cls.from_dict(read_toml(path))

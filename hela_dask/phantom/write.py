@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 from hela_dask.phantom.block import phantom_block
 from hela_dask.phantom.lattice import uniform
 from hela_dask.phantom.plan import PhantomSpec, plan_phantom
-from hela_dask.running.lock import Lock, hold_target
-from hela_dask.running.progress import Count, counted
 from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.storage.pyramid import layout
-from hela_dask.store import create_image, create_labels, slabs, write_label_metadata, write_slab
+from hela_dask.storage.store import (
+    create_image,
+    create_labels,
+    slabs,
+    write_label_metadata,
+    write_slab,
+)
+from hela_dask.tasks.lock import Lock, hold_target
+from hela_dask.tasks.progress import Count, counted
 
 __all__ = ["make_phantom"]
 

@@ -17,27 +17,27 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from hela_dask import store
-from hela_dask.assemble import (
+from hela_dask.kernels.background import background_block, background_halo
+from hela_dask.kernels.compiled import loops_compiled
+from hela_dask.kernels.detection import detect_slice
+from hela_dask.kernels.owned import LABEL_DTYPE
+from hela_dask.planning.disk import label_levels
+from hela_dask.planning.sample import Sample
+from hela_dask.running.needs import BACKGROUND_SLAB
+from hela_dask.statuses import DETECTED
+from hela_dask.steps.assemble import (
     CellMasks,
     Slab,
     assemble_slab,
     encode_masks,
     read_outlines,
 )
-from hela_dask.greys import grey_levels
-from hela_dask.kernels.background import background_block, background_halo
-from hela_dask.kernels.compiled import loops_compiled
-from hela_dask.kernels.detection import detect_slice
-from hela_dask.kernels.owned import LABEL_DTYPE
-from hela_dask.planning.disk import label_levels
-from hela_dask.planning.needs import BACKGROUND_SLAB
-from hela_dask.planning.sample import Sample
-from hela_dask.refine import Decided, Refiner, Tile, volume_refiner
-from hela_dask.regions import cell_regions
-from hela_dask.statuses import DETECTED
+from hela_dask.steps.refine import Decided, Refiner, Tile, volume_refiner
+from hela_dask.steps.regions import cell_regions
+from hela_dask.storage import store
 from hela_dask.storage.slab_writer import slab_tiles
-from hela_dask.volume import open_volume, working_factors
+from hela_dask.volume.greys import grey_levels
+from hela_dask.volume.opening import open_volume, working_factors
 
 if TYPE_CHECKING:
     from hela_dask.running.prepare import Setup

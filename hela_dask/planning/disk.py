@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hela_dask.errors import ResourceError
+from hela_dask.formatting import size_text
 from hela_dask.storage import groups
-from hela_dask.wording import size_text
 
 if TYPE_CHECKING:
     from hela_dask.running.prepare import Setup

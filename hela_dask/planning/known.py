@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hela_dask import store
-from hela_dask.assemble import CellMasks, plan_slabs
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.regions import cell_regions, with_regions
 from hela_dask.running.centres import correct_cells
-from hela_dask.running.dispatch import Unit
 from hela_dask.running.finding import Found
-from hela_dask.running.lock import Lock
 from hela_dask.running.pipeline import Pipeline
-from hela_dask.running.progress import RunProgress
-from hela_dask.running.session import Session
 from hela_dask.running.stages import Job
 from hela_dask.running.tables import select_cells
+from hela_dask.steps.assemble import CellMasks, plan_slabs
+from hela_dask.steps.regions import cell_regions, with_regions
+from hela_dask.storage import store
 from hela_dask.storage.metadata import read_image
+from hela_dask.tasks.dispatch import Unit
+from hela_dask.tasks.lock import Lock
+from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.session import Session
 
 if TYPE_CHECKING:
     from distributed import Client

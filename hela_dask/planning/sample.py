@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hela_dask.greys import GreyLevels, upright_volume
 from hela_dask.kernels.background import background_halo
-from hela_dask.planning.needs import BACKGROUND_SLAB
-from hela_dask.regions import Region
-from hela_dask.segment import decide_cell
-from hela_dask.volume import voxel_size, working_volume
+from hela_dask.running.needs import BACKGROUND_SLAB
+from hela_dask.steps.regions import Region
+from hela_dask.steps.segment import decide_cell
+from hela_dask.volume.greys import GreyLevels, upright_volume
+from hela_dask.volume.opening import voxel_size, working_volume
 
 if TYPE_CHECKING:
     from hela_dask.running.prepare import Setup

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hela_dask.wording import by_axis, size_text, time_text
+from hela_dask.formatting import by_axis, size_text, time_text
 
 if TYPE_CHECKING:
-    from hela_dask.plan import Plan, Stage
+    from hela_dask.planning.plan import Plan, Stage
 
 __all__ = ["plan_text"]
 

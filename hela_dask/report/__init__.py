@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hela_dask.report.folder import read_folder
 from hela_dask.report.page import render
 from hela_dask.report.pictures import draw_pictures
-from hela_dask.running.markers import Markers
+from hela_dask.running.reading import read_folder
 from hela_dask.storage.files import write_text
+from hela_dask.tasks.markers import Markers
 
 __all__ = ["write_report"]
 

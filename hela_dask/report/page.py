@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from hela_dask import pages
-from hela_dask.report.folder import RunFolder
 from hela_dask.report.pictures import Picture
 from hela_dask.report.tables import (
     cells_table,
@@ -22,6 +21,7 @@ from hela_dask.report.tables import (
     quality_table,
     scores_table,
 )
+from hela_dask.running.reading import RunFolder
 from hela_dask.running.scoring import CLASSES
 from hela_dask.statuses import OUTLINED, count_text
 

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from hela_dask.errors import HelaDaskError
+from hela_dask.evaluation.labels_input import Pair, open_labels, pair_labels
 from hela_dask.figures import (
     draw_chains,
     draw_curves,
@@ -21,11 +22,10 @@ from hela_dask.figures import (
     draw_orthogonal,
     draw_overlay,
 )
-from hela_dask.labels_input import Pair, open_labels, pair_labels
-from hela_dask.link import of_cells
-from hela_dask.report.folder import RunFolder
 from hela_dask.report.reading import View, compute, open_view
-from hela_dask.volume import voxel_size
+from hela_dask.running.reading import RunFolder
+from hela_dask.steps.link import of_cells
+from hela_dask.volume.opening import voxel_size
 
 __all__ = ["Picture", "draw_pictures"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hela_dask.volume import open_volume, read_image, voxel_size
+from hela_dask.volume.opening import open_volume, read_image, voxel_size
 
 __all__ = ["View", "open_view"]
 

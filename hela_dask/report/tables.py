@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from hela_dask.parameters import Parameters
-from hela_dask.quality import EXPLANATIONS
 from hela_dask.statuses import STATUSES, status_text
+from hela_dask.steps.confidence import EXPLANATIONS
 
 __all__ = [
     "Cell",

@@ -9,7 +9,6 @@ from typing import Any
 
 from hela_dask.errors import HelaDaskError
 from hela_dask.running.identity import ID_FILE
-from hela_dask.running.markers import Markers
 from hela_dask.running.provenance import read_run
 from hela_dask.running.source import identify_image
 from hela_dask.storage.contents import holds_only_levels
@@ -18,6 +17,7 @@ from hela_dask.storage.label_listing import list_again, listing_problem
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.nodes import read_node
 from hela_dask.storage.records import FileRecord, Records
+from hela_dask.tasks.markers import Markers
 
 __all__ = [
     "damaged_metadata",

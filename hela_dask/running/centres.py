@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from hela_dask.errors import InputError
+from hela_dask.formatting import by_axis
 from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED
 from hela_dask.storage.tables import Table, read_table
 from hela_dask.storage.units import to_nm
-from hela_dask.volume import Image
-from hela_dask.wording import by_axis
+from hela_dask.volume.opening import Image
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from hela_dask.running.markers import Markers
+from hela_dask.tasks.markers import Markers
 
 __all__ = ["keep_edited"]
 

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hela_dask.detect import analysed_slices, detect_in_slice, detection_table
-from hela_dask.greys import GreyLevels, vote_of_slice, voting_slices
 from hela_dask.kernels.levels import SliceLevels, Votes, volume_levels
-from hela_dask.regions import Region
-from hela_dask.running.dispatch import Unit, run_units
-from hela_dask.running.lock import Lock
-from hela_dask.running.markers import Markers, fingerprint
 from hela_dask.running.stages import Job, measured
 from hela_dask.statuses import CHAIN_TOO_SHORT
-from hela_dask.volume import voxel_size, working_volume
+from hela_dask.steps.detect import analysed_slices, detect_in_slice, detection_table
+from hela_dask.steps.regions import Region
+from hela_dask.tasks.dispatch import Unit, run_units
+from hela_dask.tasks.lock import Lock
+from hela_dask.tasks.markers import Markers, fingerprint
+from hela_dask.volume.greys import GreyLevels, vote_of_slice, voting_slices
+from hela_dask.volume.opening import voxel_size, working_volume
 
 if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
 
-    from hela_dask.running.progress import RunProgress
+    from hela_dask.tasks.progress import RunProgress
 
 __all__ = ["Found", "LevelsJob", "detect_task", "find_detections", "find_levels", "levels_task"]
 
@@ -82,7 +82,7 @@ def find_levels(
     Parameters
     ----------
     client : callable
-        As for :func:`~hela_dask.running.dispatch.run_units`.
+        As for :func:`~hela_dask.tasks.dispatch.run_units`.
     job : LevelsJob
     key : str
         Fingerprint of all that they depend on.
@@ -144,7 +144,7 @@ def find_detections(
     Parameters
     ----------
     client : callable
-        As for :func:`~hela_dask.running.dispatch.run_units`.
+        As for :func:`~hela_dask.tasks.dispatch.run_units`.
     job : Job
         Of the run, whose background is finished.
     key : str

@@ -11,15 +11,11 @@ from typing import Any
 import pandas as pd
 
 import hela_dask
-from hela_dask import store
-from hela_dask.assemble import label_colors, label_properties
+from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.kernels.owned import INSTANCES
-from hela_dask.running.damaged import forget_damaged
-from hela_dask.running.dispatch import Unit
 from hela_dask.running.finding import Found
 from hela_dask.running.identity import label_notes
-from hela_dask.running.markers import fingerprint, fingerprint_files
 from hela_dask.running.pipeline import Pipeline
 from hela_dask.running.prepare import Setup
 from hela_dask.running.provenance import Record, read_run
@@ -28,8 +24,12 @@ from hela_dask.running.scoring import Truth, score_run
 from hela_dask.running.source import identify_image
 from hela_dask.running.tables import add_measurements, add_quality, add_segments
 from hela_dask.statuses import FAILED
-from hela_dask.storage.documents import read_json
+from hela_dask.steps.assemble import label_colors, label_properties
+from hela_dask.storage import store
 from hela_dask.storage.groups import note
+from hela_dask.tasks.damaged import forget_damaged
+from hela_dask.tasks.dispatch import Unit
+from hela_dask.tasks.markers import fingerprint, fingerprint_files
 
 __all__ = ["finish_run"]
 

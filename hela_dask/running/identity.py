@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hela_dask.documents.reading import read_text
 from hela_dask.errors import ExistsError, HelaDaskError
 from hela_dask.running.provenance import read_run
 from hela_dask.running.source import identify_image
-from hela_dask.storage.documents import read_text
 from hela_dask.storage.files import write_text
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.places import relative_path, resolved, same_place

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hela_dask.assemble import CellMasks
-from hela_dask.greys import GreyLevels
 from hela_dask.parameters import Parameters
-from hela_dask.regions import Region
-from hela_dask.running.code import stage_code
-from hela_dask.running.markers import fingerprint
+from hela_dask.steps.assemble import CellMasks
+from hela_dask.steps.regions import Region
+from hela_dask.tasks.code import stage_code
+from hela_dask.tasks.markers import fingerprint
+from hela_dask.volume.greys import GreyLevels
 
 if TYPE_CHECKING:
     from hela_dask.running.prepare import Setup

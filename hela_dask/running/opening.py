@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.report.folder import read_folder
+from hela_dask.running.reading import read_folder
 from hela_dask.running.result import RunResult
 from hela_dask.storage.metadata import local_path
 

@@ -11,32 +11,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hela_dask import store
-from hela_dask.assemble import CellMasks, check_labels, find_yields, plan_slabs
-from hela_dask.detect import DETECTION_COLUMNS
 from hela_dask.errors import NothingToDoError
 from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
-from hela_dask.link import label_detections, link_cells
-from hela_dask.measure import combine_counts, measurements
-from hela_dask.planning.needs import BACKGROUND_SLAB, window_need
-from hela_dask.quality import nucleus_withheld
-from hela_dask.regions import Region, cell_regions, with_regions
 from hela_dask.running.broken import mend_listing, remove_broken
 from hela_dask.running.centres import correct_cells, points_table
-from hela_dask.running.damaged import count_changed, forget_damaged, is_scratch
-from hela_dask.running.dispatch import Unit, run_units
 from hela_dask.running.finding import Found, LevelsJob, find_detections, find_levels
 from hela_dask.running.identity import owns_labels
 from hela_dask.running.keys import Keys
-from hela_dask.running.markers import fingerprint
+from hela_dask.running.needs import BACKGROUND_SLAB, window_need
 from hela_dask.running.prepare import Setup
-from hela_dask.running.progress import RunProgress
-from hela_dask.running.session import Session
 from hela_dask.running.stages import Job, background_task, failed_row, segment_task, slab_task
-from hela_dask.running.versions import MIXED, compare_versions, numeric_versions
+from hela_dask.steps.assemble import CellMasks, check_labels, find_yields, plan_slabs
+from hela_dask.steps.confidence import nucleus_withheld
+from hela_dask.steps.detect import DETECTION_COLUMNS
+from hela_dask.steps.link import label_detections, link_cells
+from hela_dask.steps.measure import combine_counts, measurements
+from hela_dask.steps.regions import Region, cell_regions, with_regions
+from hela_dask.storage import store
 from hela_dask.storage.files import write_text
 from hela_dask.storage.metadata import Image
-from hela_dask.volume import working_level
+from hela_dask.tasks.damaged import count_changed, forget_damaged, is_scratch
+from hela_dask.tasks.dispatch import Unit, run_units
+from hela_dask.tasks.markers import fingerprint
+from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.session import Session
+from hela_dask.tasks.versions import MIXED, compare_versions, numeric_versions
+from hela_dask.volume.opening import working_level
 
 __all__ = ["Pipeline"]
 

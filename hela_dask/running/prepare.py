@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from hela_dask.assemble import check_labels
+from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import (
     InputError,
     ParameterError,
@@ -18,7 +18,6 @@ from hela_dask.errors import (
 from hela_dask.kernels.owned import LABEL_DTYPE
 from hela_dask.methods import DEFAULT_METHOD, find_network, get_method
 from hela_dask.parameters import Parameters
-from hela_dask.planning.needs import Need, memory_needs
 from hela_dask.running.centres import read_centres, read_corrections
 from hela_dask.running.folders import (
     check_apart,
@@ -29,6 +28,7 @@ from hela_dask.running.folders import (
     run_folder,
 )
 from hela_dask.running.identity import is_run_folder
+from hela_dask.running.needs import Need, memory_needs
 from hela_dask.running.provenance import read_run
 from hela_dask.running.replacing import (
     ask_to_replace,
@@ -40,11 +40,11 @@ from hela_dask.running.replacing import (
 )
 from hela_dask.running.scoring import Truth, find_truth
 from hela_dask.running.source import identify_image
+from hela_dask.steps.assemble import check_labels
 from hela_dask.storage.groups import label_levels
 from hela_dask.storage.metadata import Image, read_image
-from hela_dask.suitability import check_volume, volume_remarks
 from hela_dask.unet.card import Card
-from hela_dask.volume import working_level
+from hela_dask.volume.opening import working_level
 
 __all__ = ["Box", "Setup", "prepare"]
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from hela_dask.documents.reading import read_text
 from hela_dask.errors import HelaDaskError, StorageError
 from hela_dask.kernels.owned import INSTANCES
-from hela_dask.running.markers import Markers
 from hela_dask.running.replacing import table_digest
 from hela_dask.running.run_files import RunDocument, read_facts
-from hela_dask.running.versions import versions
-from hela_dask.storage.documents import read_text
 from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import Image
 from hela_dask.storage.places import relative_path, resolved
+from hela_dask.tasks.markers import Markers
+from hela_dask.tasks.versions import versions
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -59,7 +59,7 @@ class RunResult:
     @cached_property
     def labels(self) -> dict[str, xr.DataArray]:
         """The label groups as lazy volumes in nm, at the image's full resolution."""
-        from hela_dask.volume import open_volume
+        from hela_dask.volume.opening import open_volume
 
         return {name: open_volume(path) for name, path in self.label_paths.items()}
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field
 
+from hela_dask.documents.reading import Document, check_document, read_json
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.storage.documents import Document, check_document, read_json
 from hela_dask.storage.tables import read_parquet
 
 __all__ = ["RunDocument", "ScoresDocument", "read_cells", "read_facts", "read_rows"]

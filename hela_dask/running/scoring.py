@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from hela_dask.errors import InputError
-from hela_dask.evaluate import score_classes, score_instances
-from hela_dask.labels_input import open_labels, pair_labels
-from hela_dask.predictions import predictions_of
+from hela_dask.evaluation.evaluate import score_classes, score_instances
+from hela_dask.evaluation.labels_input import open_labels, pair_labels
+from hela_dask.evaluation.predictions import predictions_of
 
 __all__ = ["CLASSES", "Truth", "find_truth", "score_run"]
 

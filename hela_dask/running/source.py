@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from hela_dask.errors import InputError
-from hela_dask.running.markers import fingerprint, fingerprint_files
 from hela_dask.storage.manifest import mark_problems, read_manifest
 from hela_dask.storage.metadata import Image
 from hela_dask.storage.records import FileRecord, compare_files, file_crc32c
+from hela_dask.tasks.markers import fingerprint, fingerprint_files
 
 __all__ = ["identify_image"]
 

@@ -23,24 +23,24 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hela_dask import store
-from hela_dask.assemble import Slab, assemble_slab, encode_masks, read_outlines
-from hela_dask.greys import GreyLevels, upright_volume
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.morphology import box_around
-from hela_dask.measure import combine_counts, count_slab
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
-from hela_dask.quality import NUMBERS
-from hela_dask.refine import Decided, Refiner, Tile, volume_refiner
-from hela_dask.running.allocator import give_back
-from hela_dask.running.dispatch import Unit
-from hela_dask.running.lock import Lock
-from hela_dask.running.markers import Markers
 from hela_dask.statuses import FAILED, NO_RESIN, SEGMENTED
+from hela_dask.steps.assemble import Slab, assemble_slab, encode_masks, read_outlines
+from hela_dask.steps.confidence import NUMBERS
+from hela_dask.steps.measure import combine_counts, count_slab
+from hela_dask.steps.refine import Decided, Refiner, Tile, volume_refiner
+from hela_dask.storage import store
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import Records
-from hela_dask.volume import open_volume, voxel_size, working_factors, working_volume
+from hela_dask.tasks.allocator import give_back
+from hela_dask.tasks.dispatch import Unit
+from hela_dask.tasks.lock import Lock
+from hela_dask.tasks.markers import Markers
+from hela_dask.volume.greys import GreyLevels, upright_volume
+from hela_dask.volume.opening import open_volume, voxel_size, working_factors, working_volume
 
 if TYPE_CHECKING:
     import psutil
@@ -126,7 +126,7 @@ class Job:
         Raises
         ------
         StorageError
-            When the run has ended meanwhile; see :meth:`~hela_dask.running.lock.Lock.check`.
+            When the run has ended meanwhile; see :meth:`~hela_dask.tasks.lock.Lock.check`.
         distributed.Reschedule
             When this worker is leaving the cluster. Its unit is computed by another worker too,
             and two must not write the same files.
@@ -217,7 +217,7 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
     A cell that fails is a row that says why. It leaves no marker, so the next run tries again.
     That its masks cannot be written is no failure of the cell, and raised.
     """
-    from hela_dask.segment import decide_cell
+    from hela_dask.steps.segment import decide_cell
 
     region = unit.what
     with measured() as cost:

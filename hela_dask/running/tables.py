@@ -10,7 +10,6 @@ import pandas as pd
 
 from hela_dask.errors import InputError
 from hela_dask.parameters import QualityParameters
-from hela_dask.quality import JUDGED, NUMBERS, judge, nucleus_withheld, slice_ranges
 from hela_dask.statuses import (
     CHAIN_TOO_SHORT,
     CUT_BY_VOLUME,
@@ -18,6 +17,7 @@ from hela_dask.statuses import (
     NOT_SELECTED,
     SEGMENTED,
 )
+from hela_dask.steps.confidence import JUDGED, NUMBERS, judge, nucleus_withheld, slice_ranges
 
 __all__ = ["add_measurements", "add_quality", "add_segments", "select_cells"]
 
@@ -115,7 +115,7 @@ def add_quality(
     Returns
     -------
     DataFrame
-        With the columns ``confidence``, :data:`~hela_dask.quality.NUMBERS` and
+        With the columns ``confidence``, :data:`~hela_dask.steps.confidence.NUMBERS` and
         ``doubtful_slices`` added, the flags of what is over its limit, and ``nucleus_withheld``
         with its reason where the labels have no nucleus for that.
     """

@@ -6,8 +6,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from hela_dask.documents.reading import read_bytes
 from hela_dask.errors import InputError
-from hela_dask.storage.documents import read_bytes
 from hela_dask.storage.formats import how_to_read, is_pointer
 
 __all__ = ["read_rows"]
@@ -59,7 +59,7 @@ def read_rows(path: str | Path) -> tuple[list[str], list[Row], str]:
     InputError
         When it is no such table, or a row has more fields than there are names.
     MissingInputError, StorageError
-        As :func:`hela_dask.storage.documents.read_bytes`.
+        As :func:`hela_dask.documents.reading.read_bytes`.
     """
     text = _text(path)
     first, _, rest = text.partition("\n")

@@ -18,7 +18,7 @@ import numpy as np
 
 from hela_dask.columns import describe_columns, rounded
 from hela_dask.errors import HelaDaskError, StorageError
-from hela_dask.wording import printable
+from hela_dask.formatting import printable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -79,7 +79,7 @@ def label_levels(
     shape, voxel_size, translation : optional
         Of the finest level of the labels, where it is not that of the image.
     chunks, shards : optional
-        As in :func:`hela_dask.store.create_image`.
+        As in :func:`hela_dask.storage.store.create_image`.
     """
     finest = image.levels[0]
     regular = tuple(axis for axis in ("t", "c", *_AXES) if axis in finest.axes)

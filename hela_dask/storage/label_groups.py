@@ -27,7 +27,7 @@ from hela_dask.storage.places import relative_path, resolved, same_place
 __all__ = ["LABEL_LOCK", "create_labels", "holds_no_labels", "write_label_metadata"]
 
 LABEL_LOCK = ".lock"
-"""In the folder ``labels`` of a store: who writes there; see :mod:`hela_dask.running.lock`."""
+"""In the folder ``labels`` of a store: who writes there; see :mod:`hela_dask.tasks.lock`."""
 
 _VERSION = "0.5"
 _GREY = [128, 128, 128, 255]  # for a label that has properties and no color

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
+from hela_dask.documents.reading import Document, read_document
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.storage.documents import Document, read_document
 from hela_dask.storage.files import write_json
 from hela_dask.storage.metadata import Image, slab_marks, slab_ranges
 from hela_dask.storage.nodes import open_array

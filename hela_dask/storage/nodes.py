@@ -15,8 +15,8 @@ import zarr
 from pydantic import Field
 from zarr.storage import LocalStore
 
+from hela_dask.documents.reading import Document, check_document, read_json
 from hela_dask.errors import InputError, MissingInputError, StorageError
-from hela_dask.storage.documents import Document, check_document, read_json
 
 __all__ = ["METADATA_FILES", "Node", "is_node", "open_array", "read_node", "unique_error"]
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from hela_dask.documents.reading import Document, check_document
 from hela_dask.errors import InputError
-from hela_dask.storage.documents import Document, check_document
 from hela_dask.storage.units import unit_name
 
 __all__ = ["Axes", "Dataset", "Multiscale", "Transformation", "find_multiscale", "ome_content"]

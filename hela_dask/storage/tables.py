@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.documents.reading import read_bytes
+from hela_dask.documents.shapes import shown
 from hela_dask.errors import InputError
 from hela_dask.storage.csv_text import read_rows
-from hela_dask.storage.documents import read_bytes
-from hela_dask.storage.shapes import shown
 from hela_dask.storage.units import to_nm
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field
 
+from hela_dask.documents.reading import Document, Triple, check_document, read_json
 from hela_dask.errors import InputError
-from hela_dask.storage.documents import Document, Triple, check_document, read_json
+from hela_dask.formatting import by_axis
 from hela_dask.storage.files import plain
-from hela_dask.wording import by_axis
 
 __all__ = ["CHANNELS", "CLASSES", "EXTRA", "Card", "card_text", "read_card"]
 

@@ -17,8 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from hela_dask.documents.reading import Document, check_document, parse_json
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.storage.documents import Document, check_document, parse_json
 from hela_dask.storage.files import plain, replaced
 from hela_dask.unet.architectures import Recipe
 from hela_dask.unet.backend import keras

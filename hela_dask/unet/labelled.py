@@ -17,15 +17,15 @@ import xarray as xr
 from dask.base import tokenize
 from numpy.typing import NDArray
 
+from hela_dask.conversion.sources import Source, open_source
+from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.labels_input import LabelSource, majority, open_labels
-from hela_dask.sources import Source, open_source
+from hela_dask.evaluation.labels_input import LabelSource, majority, open_labels
+from hela_dask.formatting import by_axis
 from hela_dask.storage.metadata import Triple, read_image
 from hela_dask.storage.pyramid import checked_voxel_size
-from hela_dask.suitability import check_volume, volume_remarks
 from hela_dask.unet.targets import Coding
-from hela_dask.volume import voxel_size, working_volume
-from hela_dask.wording import by_axis
+from hela_dask.volume.opening import voxel_size, working_volume
 
 __all__ = ["Blocks", "Cache", "count_classes", "image_blocks", "label_blocks", "open_image"]
 

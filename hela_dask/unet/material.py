@@ -14,13 +14,12 @@ import xarray as xr
 from dask.base import tokenize
 from numpy.typing import NDArray
 
-from hela_dask.class_maps import checked_values
 from hela_dask.errors import InputError, MissingInputError, ParameterError
-from hela_dask.greys import grey_levels, upright_volume
+from hela_dask.evaluation.class_maps import checked_values
+from hela_dask.evaluation.label_checks import checked_slices
 from hela_dask.kernels.hybrid import preprocess_plane
-from hela_dask.label_checks import checked_slices
 from hela_dask.parameters import HybridParameters
-from hela_dask.running.markers import fingerprint_content, fingerprint_files
+from hela_dask.tasks.markers import fingerprint_content, fingerprint_files
 from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.labelled import (
     Blocks,
@@ -34,7 +33,8 @@ from hela_dask.unet.labelled import (
 from hela_dask.unet.patches import Domain
 from hela_dask.unet.split import Split, make_split, ranges
 from hela_dask.unet.targets import OTHER, UNLABELLED, Cells, Coding, make_coding
-from hela_dask.volume import voxel_size
+from hela_dask.volume.greys import grey_levels, upright_volume
+from hela_dask.volume.opening import voxel_size
 
 __all__ = ["Material", "Wish", "identity", "open_material"]
 

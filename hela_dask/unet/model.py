@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, HelaDaskError, InputError, MissingInputError
-from hela_dask.running.markers import fingerprint_content
 from hela_dask.storage.contents import foreign_names
 from hela_dask.storage.files import replaced, write_json, write_text
+from hela_dask.tasks.markers import fingerprint_content
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import Card, card_text, read_card
 

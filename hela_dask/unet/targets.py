@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.class_maps import checked_values
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.evaluation.class_maps import checked_values
 from hela_dask.kernels.distance import distance_slice
 
 __all__ = [

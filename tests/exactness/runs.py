@@ -11,9 +11,9 @@ import pytest
 import zarr
 from numpy.typing import NDArray
 
-from hela_dask import store
-from hela_dask.run import RunResult, run
-from hela_dask.volume import open_volume, read_image
+from hela_dask._run import RunResult, run
+from hela_dask.storage import store
+from hela_dask.volume.opening import open_volume, read_image
 from tests.drawn import draw_cell
 from tests.scenes import EmptyPage
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import hela_dask.lazy as operators
-from hela_dask import store
-from hela_dask.detect import detect_cells
-from hela_dask.planning.needs import BACKGROUND_SLAB
+import hela_dask.operators.lazy as operators
+from hela_dask.running.needs import BACKGROUND_SLAB
+from hela_dask.steps.detect import detect_cells
+from hela_dask.storage import store
 from hela_dask.storage.reading import StoredArray
 from tests.exactness.runs import DEPTH, go, two_cells, without_pages
 from tests.volumes import LargestInput, make_volume

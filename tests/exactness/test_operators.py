@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import hela_dask.lazy as operators
-from hela_dask.detect import analysed_slices, detect_cells
-from hela_dask.greys import grey_levels
+import hela_dask.operators.lazy as operators
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.detection import detect_slice
 from hela_dask.kernels.distance import distance_slice
@@ -22,6 +20,8 @@ from hela_dask.kernels.filters import gaussian
 from hela_dask.kernels.grid import factors_for
 from hela_dask.kernels.levels import GreyLevels, slice_votes, upright, volume_levels
 from hela_dask.parameters import BackgroundParameters, DetectParameters
+from hela_dask.steps.detect import analysed_slices, detect_cells
+from hela_dask.volume.greys import grey_levels
 from tests.exactness.strategies import DTYPES, chunkings, cut, tissue, values, voxels
 
 SHAPES = [(4, 23, 31), (3, 5, 6), (1, 23, 31), (3, 4, 31), (2, 23, 1), (1, 1, 1), (7, 40, 9)]

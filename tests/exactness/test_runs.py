@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hela_dask.errors import InputError, StorageError
-from hela_dask.running.markers import Markers
-from hela_dask.volume import open_volume, read_image
+from hela_dask.tasks.markers import Markers
+from hela_dask.volume.opening import open_volume, read_image
 from tests.exactness.runs import (
     Outcome,
     go,

@@ -17,10 +17,10 @@ import dask
 import psutil
 from distributed import Client, LocalCluster, WorkerPlugin
 
-from hela_dask.cluster import connect, read_cluster
+from hela_dask.tasks.cluster import connect, read_cluster
 from tests.faults.catalogue import delete
 from tests.faults.site import Site
-from tests.running.test_lost import farm
+from tests.tasks.test_lost import farm
 
 __all__ = ["PROCESS_FAULTS", "Command", "Orders", "ProcessFault"]
 
@@ -124,8 +124,8 @@ class Orders(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Called by dask in each worker, also in those to come."""
-        from hela_dask import segment
-        from hela_dask.running.markers import Markers
+        from hela_dask.steps import segment
+        from hela_dask.tasks.markers import Markers
 
         decide, finish = segment.decide_cell, Markers.finish
 

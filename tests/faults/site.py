@@ -14,8 +14,8 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
+from hela_dask._run import RunResult, run
 from hela_dask.phantom import make_phantom
-from hela_dask.run import RunResult, run
 
 __all__ = ["LABELS", "Site", "make_site"]
 

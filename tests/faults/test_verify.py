@@ -15,7 +15,7 @@ import tifffile
 import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.mending import mend_run
+from hela_dask.verification.mending import mend_run
 from tests.faults.catalogue import delete, empty, flip, truncate
 from tests.faults.site import Site
 

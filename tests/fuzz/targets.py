@@ -17,18 +17,18 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-from hela_dask import store
-from hela_dask.cluster import read_cluster
+from hela_dask.conversion.sources import open_source
 from hela_dask.parameters import Parameters
-from hela_dask.report.folder import read_folder
 from hela_dask.report.page import render
-from hela_dask.running.markers import Markers
 from hela_dask.running.provenance import read_run
-from hela_dask.sources import open_source
+from hela_dask.running.reading import read_folder
+from hela_dask.storage import store
 from hela_dask.storage.label_groups import create_labels
 from hela_dask.storage.manifest import read_slab_mark
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.tables import read_table
+from hela_dask.tasks.cluster import read_cluster
+from hela_dask.tasks.markers import Markers
 from hela_dask.unet.card import Card, card_text, read_card
 from tests.fuzz.mutations import mutate_binary, mutate_json, mutate_text
 

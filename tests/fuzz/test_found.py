@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError
-from hela_dask.report.folder import read_folder
 from hela_dask.report.page import render
-from hela_dask.sources import open_source
+from hela_dask.running.reading import read_folder
 
 
 def _tiff(tag: str, kind: int, value: int, **options: Any) -> bytes:

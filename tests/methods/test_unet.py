@@ -15,8 +15,8 @@ from hela_dask.errors import InputError
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods import Masks, find_network, get_method, unet
 from hela_dask.methods.enclosed import Enclosed
-from hela_dask.methods.trace import Trace
 from hela_dask.parameters import Parameters, UnetParameters
+from hela_dask.trace import Trace
 from hela_dask.unet.card import Card
 from tests.kernels.test_instances import LEFT, RIGHT, SHAPE, VOXEL, ball
 from tests.unet.networks import by_grey, stored

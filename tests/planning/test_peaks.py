@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hela_dask import store
-from hela_dask.cluster import Cluster, connect
-from hela_dask.plan import Plan, plan
-from hela_dask.planning.needs import Need, check_memory, worker_memory
-from hela_dask.run import run
+from hela_dask._run import run
+from hela_dask.planning.plan import Plan, plan
 from hela_dask.running import pipeline
-from hela_dask.running.dispatch import run_units
-from hela_dask.running.lock import hold
+from hela_dask.running.needs import Need, check_memory, worker_memory
 from hela_dask.running.prepare import prepare
+from hela_dask.storage import store
+from hela_dask.tasks.cluster import Cluster, connect
+from hela_dask.tasks.dispatch import run_units
+from hela_dask.tasks.lock import hold
 from tests.drawn import draw_cell
 from tests.exactness.runs import without_pages
 
@@ -111,7 +111,7 @@ def test_a_worker_with_what_is_planned_neither_spills_nor_pauses(finished: Finis
 
 @pytest.mark.serial
 def test_a_usual_region_takes_less_than_one_and_a_half_gib(finished: Finished) -> None:
-    from hela_dask.planning.needs import window_need
+    from hela_dask.running.needs import window_need
 
     image = prepare(finished.plan.store, None, asking=False).image
     assert window_need(image, (300, 500, 500)).bytes < 1.5 * 2**30

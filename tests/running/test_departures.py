@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hela_dask.running.departures import Departures
+from hela_dask.tasks.departures import Departures
 
 
 class Log:

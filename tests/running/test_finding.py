@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hela_dask import store
-from hela_dask.detect import detect_cells
-from hela_dask.greys import grey_levels, vote_of_slice, voting_slices
 from hela_dask.parameters import BackgroundParameters, DetectParameters, Parameters
 from hela_dask.running.finding import LevelsJob, find_detections, find_levels
-from hela_dask.running.lock import Lock
-from hela_dask.running.progress import RunProgress
 from hela_dask.running.stages import Job
-from hela_dask.volume import working_volume
+from hela_dask.steps.detect import detect_cells
+from hela_dask.storage import store
+from hela_dask.tasks.lock import Lock
+from hela_dask.tasks.progress import RunProgress
+from hela_dask.volume.greys import grey_levels, vote_of_slice, voting_slices
+from hela_dask.volume.opening import working_volume
 from tests.volumes import make_volume
 
 VOXEL = (50.0, 40.0, 40.0)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hela_dask.greys import GreyLevels
 from hela_dask.methods import METHODS
 from hela_dask.parameters import Parameters
-from hela_dask.regions import Region
 from hela_dask.running import finding, stages
 from hela_dask.running.keys import GROUPS, Keys, method_groups
+from hela_dask.steps.regions import Region
+from hela_dask.volume.greys import GreyLevels
 from tests.exactness.runs import go, without_pages, write
 
 ALL = [(group, item) for group, values in Parameters().to_dict().items() for item in values]

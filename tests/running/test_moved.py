@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import hela_dask as hd
+from hela_dask._run import RunResult, run
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
-from hela_dask.report.folder import read_folder
-from hela_dask.run import RunResult, run
 from hela_dask.running.folders import run_folder
+from hela_dask.running.reading import read_folder
 from hela_dask.storage.places import enclosing_store, is_within, same_place
 from tests.test_run import times
 

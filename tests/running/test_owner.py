@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hela_dask.convert import convert
+from hela_dask._run import RunResult, detect, run
+from hela_dask.conversion.convert import convert
 from hela_dask.errors import ExistsError, StorageError
-from hela_dask.run import RunResult, detect, run
 from hela_dask.running import stages
-from hela_dask.running.lock import hold_labels, label_lock
+from hela_dask.tasks.lock import hold_labels, label_lock
 
 
 def go(scene: Path, here: Any, **more: Any) -> RunResult:
@@ -46,7 +46,7 @@ def test_a_run_that_lost_its_place_writes_nothing_more(
     """As when it was paused, and another run took over what somebody freed by hand."""
     folder = scene.parent / "balls.run"
     locks = {"labels": label_lock(scene), "run": folder / "lock"}
-    monkeypatch.setattr("hela_dask.running.lock._TRIES", 2)
+    monkeypatch.setattr("hela_dask.tasks.lock._TRIES", 2)
     seen: list[dict[str, tuple[int, int]]] = []
     targets = {
         "count_slab": "hela_dask.running.stages.count_slab",

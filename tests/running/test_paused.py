@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hela_dask import store
 from hela_dask.errors import ExistsError
-from hela_dask.running.lock import hold_labels, label_lock
+from hela_dask.storage import store
 from hela_dask.storage.metadata import Image
-from hela_dask.volume import open_volume
+from hela_dask.tasks.lock import hold_labels, label_lock
+from hela_dask.volume.opening import open_volume
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
@@ -23,8 +23,8 @@ SHAPE, SIZE = (48, 8, 8), (50.0, 40.0, 40.0)
 WRITER = """
 import sys
 from pathlib import Path
-from hela_dask.running.lock import hold_labels
-from hela_dask.store import slabs
+from hela_dask.tasks.lock import hold_labels
+from hela_dask.storage.store import slabs
 from tests.running.test_paused import fill, labels
 
 place = Path(sys.argv[1])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from hela_dask import store
+from hela_dask._run import RunResult, run
 from hela_dask.errors import (
     ExistsError,
     HelaDaskError,
@@ -20,9 +20,9 @@ from hela_dask.errors import (
     ResourceError,
     StorageError,
 )
-from hela_dask.run import RunResult, run
-from hela_dask.running.lock import hold
 from hela_dask.running.prepare import prepare
+from hela_dask.storage import store
+from hela_dask.tasks.lock import hold
 from tests.scenes import VOXEL
 
 
@@ -151,10 +151,10 @@ def test_a_window_that_does_not_fit_is_refused_though_all_else_is_done(
 ) -> None:
     go(scene, here)
     most = 600 * 2**20
-    monkeypatch.setattr("hela_dask.running.session._memory", lambda client: most)
+    monkeypatch.setattr("hela_dask.tasks.session._memory", lambda client: most)
     knobs = {"region": {"width": 21000.0}}
     assert go(scene, here, parameters=knobs, overwrite=True).exit_code == 0
-    monkeypatch.setattr("hela_dask.planning.needs._SEGMENT_VOXEL", {"volumetric": 5_000})
+    monkeypatch.setattr("hela_dask.running.needs._SEGMENT_VOXEL", {"volumetric": 5_000})
     monkeypatch.setattr("hela_dask.running.prepare.memory_needs", lambda *_: [])
     counted = len(calls["segment"])
     with pytest.raises(ResourceError, match="segmenting a window"):

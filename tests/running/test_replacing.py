@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import hela_dask as hd
+from hela_dask._run import RunResult, detect, run
 from hela_dask.errors import ExistsError, InputError, MissingInputError
 from hela_dask.report import write_report
-from hela_dask.report.folder import read_folder
 from hela_dask.report.page import _facts
-from hela_dask.run import RunResult, detect, run
+from hela_dask.running.reading import read_folder
 from hela_dask.running.replacing import differences, free_names
 from tests.scenes import BALLS, SHAPE, ball, make_scene
 from tests.test_run import times
@@ -126,7 +126,7 @@ def test_another_unfinished_result_is_asked_for_too(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as person, pytest.raises(KeyboardInterrupt):
-        person.setattr(sys.modules["hela_dask.run"], "finish_run", stopped)
+        person.setattr(sys.modules["hela_dask._run"], "finish_run", stopped)
         go(scene, here)
     with pytest.raises(ExistsError, match=r"holds the unfinished result of .*width"):
         go(scene, here, parameters=WIDER)

@@ -13,9 +13,9 @@ import pytest
 
 from hela_dask.errors import InputError
 from hela_dask.parameters import Parameters
-from hela_dask.report.folder import read_folder
-from hela_dask.running.markers import fingerprint_files
 from hela_dask.running.provenance import read_run
+from hela_dask.running.reading import read_folder
+from hela_dask.tasks.markers import fingerprint_files
 from hela_dask.unet.card import Card, card_text, read_card
 
 

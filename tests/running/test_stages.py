@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from hela_dask.running import stages
-from hela_dask.running.dispatch import Unit
-from hela_dask.running.lock import hold
 from hela_dask.running.stages import Job, background_task, measured
 from hela_dask.storage.scratch import create_scratch
-from hela_dask.volume import working_volume
+from hela_dask.tasks.dispatch import Unit
+from hela_dask.tasks.lock import hold
+from hela_dask.volume.opening import working_volume
 
 
 def test_time_that_is_waited_is_no_processor_time() -> None:

@@ -11,9 +11,9 @@ import pytest
 
 import hela_dask as hd
 from hela_dask.parameters import QualityParameters
-from hela_dask.quality import NUMBERS
 from hela_dask.running.tables import add_measurements, add_quality, add_segments
 from hela_dask.statuses import OUTLINED
+from hela_dask.steps.confidence import NUMBERS
 from hela_dask.storage.files import plain
 
 CELLS = pd.DataFrame(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import hela_dask as hd
-from hela_dask import segment
 from hela_dask.parameters import QualityParameters
-from hela_dask.quality import LIMITS, NUCLEUS_NUMBERS, NUMBERS, nucleus_withheld
-from hela_dask.refine import Tile
+from hela_dask.steps import segment
+from hela_dask.steps.confidence import LIMITS, NUCLEUS_NUMBERS, NUMBERS, nucleus_withheld
+from hela_dask.steps.refine import Tile
 
 P = QualityParameters()
 

@@ -11,9 +11,9 @@ import pytest
 import xarray as xr
 
 import hela_dask as hd
-from hela_dask import segment
 from hela_dask.running import pipeline
-from hela_dask.volume import open_volume
+from hela_dask.steps import segment
+from hela_dask.volume.opening import open_volume
 from tests.scenes import BALLS, ball
 
 WIDE = {"region": {"width": 30000.0}}  # windows in which there is room for a leak

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import zarr
 
-from hela_dask import store
 from hela_dask.errors import ExistsError
-from tests.test_store import SIZE, make_image, make_labels
+from hela_dask.storage import store
+from tests.storage.test_store import SIZE, make_image, make_labels
 
 
 @pytest.mark.parametrize(

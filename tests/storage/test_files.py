@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hela_dask import store
 from hela_dask.errors import StorageError
-from hela_dask.volume import read_image
+from hela_dask.storage import store
+from hela_dask.volume.opening import read_image
 
 
 def _json(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hela_dask import store
+from hela_dask.storage import store
 from hela_dask.storage.files import write_json
 from tests.scenes import make_scene
 

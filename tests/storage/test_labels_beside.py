@@ -16,9 +16,9 @@ import zarr
 from ome_zarr_models.v05 import Image as ImageModel
 from ome_zarr_models.v05 import ImageLabel, Labels
 
-from hela_dask import store
+from hela_dask.storage import store
 from hela_dask.storage.groups import label_levels
-from hela_dask.volume import Image, open_volume, read_image
+from hela_dask.volume.opening import Image, open_volume, read_image
 from tests.storage.test_ome_axes import DATA, coarser, published, scale_of, step, stored_as
 
 MASKS = (DATA // 50).astype(np.uint16)

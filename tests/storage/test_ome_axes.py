@@ -12,13 +12,14 @@ import pytest
 import zarr
 from numpy.typing import NDArray
 
-from hela_dask import convert, evaluate, store
-from hela_dask.describe import describe
+from hela_dask import convert, evaluate
+from hela_dask.conversion.describe import describe
+from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError
-from hela_dask.labels_input import open_labels
-from hela_dask.sources import open_source
+from hela_dask.evaluation.labels_input import open_labels
+from hela_dask.storage import store
 from hela_dask.storage.level_array import LevelArray
-from hela_dask.volume import open_volume, read_image, voxel_size
+from hela_dask.volume.opening import open_volume, read_image, voxel_size
 
 DATA = np.random.default_rng(0).integers(1, 200, (4, 12, 16), dtype=np.uint8)
 KINDS = {"t": "time", "c": "channel"}

@@ -12,11 +12,11 @@ import pytest
 import zarr
 
 from hela_dask import evaluate
-from hela_dask.convert import convert
-from hela_dask.describe import describe
+from hela_dask.conversion.convert import convert
+from hela_dask.conversion.describe import describe
 from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.running.prepare import prepare
-from hela_dask.volume import open_volume, read_image
+from hela_dask.volume.opening import open_volume, read_image
 from tests.storage.test_ome_axes import DATA, published, step
 
 Edit = Callable[[dict[str, Any]], object]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import storage
+from hela_dask.formatting import by_axis
 from hela_dask.storage.pyramid import layout, plan_levels
 from hela_dask.storage.shards import compressor
-from hela_dask.wording import by_axis
 
 
 def test_the_page_names_the_layout_the_codec_and_the_number_of_files() -> None:

@@ -15,12 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hela_dask import store
 from hela_dask.errors import StorageError
-from hela_dask.storage import reading
+from hela_dask.storage import reading, store
 from hela_dask.storage.metadata import Image
 from hela_dask.storage.reading import StoredArray, reading_pipeline
-from hela_dask.volume import open_volume
+from hela_dask.volume.opening import open_volume
 
 STOCK = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 COMPILED = "zarrs.ZarrsCodecPipeline"

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hela_dask import store
 from hela_dask.errors import StorageError
+from hela_dask.storage import store
 from hela_dask.storage.metadata import Image
 from hela_dask.storage.pyramid import Downsample, halve
-from hela_dask.volume import open_volume, read_image
+from hela_dask.volume.opening import open_volume, read_image
 
 SIZE = (50.0, 10.0, 10.0)
 Triple = tuple[int, int, int]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.errors import InputError
-from hela_dask.labels_input import open_labels
+from hela_dask.evaluation.labels_input import open_labels
 from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.labelled import Blocks, Cache, count_classes, label_blocks
 from hela_dask.unet.material import Wish, open_material

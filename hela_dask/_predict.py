@@ -1,0 +1,320 @@
+"""predict: a network's classes for a whole volume, as labels, slab by slab."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hela_dask.conversion.suitability import check_volume, volume_remarks
+from hela_dask.errors import ExistsError
+from hela_dask.operators.classify import classifier, classify_slices, neighbours
+from hela_dask.running.finding import LevelsJob, find_levels
+from hela_dask.running.folders import check_apart, run_folder
+from hela_dask.running.identity import maker_of
+from hela_dask.running.needs import Need, predict_need
+from hela_dask.running.source import identify_image
+from hela_dask.running.stages import load, measured
+from hela_dask.storage import store as arrays
+from hela_dask.storage.files import storage_errors
+from hela_dask.storage.groups import planned
+from hela_dask.storage.metadata import Image, local_path, read_image
+from hela_dask.storage.places import same_place
+from hela_dask.tasks.cluster import check_client, read_cluster
+from hela_dask.tasks.code import stage_code
+from hela_dask.tasks.dispatch import Unit, run_units
+from hela_dask.tasks.lock import Lock, hold, hold_labels
+from hela_dask.tasks.markers import Markers, fingerprint
+from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.session import Session
+from hela_dask.unet.card import Card
+from hela_dask.unet.model import find_model
+from hela_dask.volume.greys import GreyLevels
+from hela_dask.volume.opening import voxel_size, working_volume
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from distributed import Client
+
+__all__ = ["LABELS", "VALUES", "predict"]
+
+LABELS = "classes"
+_OWN = ("done", "lock", "performance.html")  # of the folder that remembers what is finished
+VALUES = {"envelope": 1, "nucleus": 2, "cell": 3, "resin": 4}
+"""Label values, as the published maps have them."""
+_COLORS = {
+    1: (255, 90, 90, 255),
+    2: (80, 140, 255, 255),
+    3: (120, 220, 120, 110),
+    4: (255, 220, 120, 60),
+}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all slabs share; small."""
+
+    store: Path
+    labels: Path
+    model: str
+    pixel: float
+    lock: Lock
+    labels_lock: Lock
+    levels: GreyLevels
+
+    def may_write(self) -> None:
+        """Raises where the folder or the labels are another process' by now."""
+        self.lock.check()
+        self.labels_lock.check()
+
+    @property
+    def markers(self) -> Markers:
+        return Markers(self.lock.path.parent / "done")
+
+
+def predict(
+    store: str | Path,
+    model: str | Path = "",
+    out: str | Path | None = None,
+    *,
+    labels: str | Path | None = None,
+    client: Client | None = None,
+    cluster: str | Path = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """What a network takes each voxel of a volume for, as labels.
+
+    They are on the level of the volume that the network sees (40 nm for the one that comes along),
+    and lie over the image in viewers all the same. The same call again continues where an earlier
+    one stopped. For probabilities, boundaries and distances see
+    :func:`~hela_dask.operators.classify.classify`.
+
+    Parameters
+    ----------
+    store : path
+        An OME-Zarr volume.
+    model : path, optional
+        Folder of the model; default: the one that comes with this package.
+    out : path, optional
+        Folder that remembers what is finished; default: the store's name with ``.predict``,
+        beside it. It is removed in the end.
+    labels : path, optional
+        Write the labels to a store of their own instead of into `store`.
+    client : distributed.Client, optional
+        A client of your own; default: what `cluster` says.
+    cluster, workers, memory
+        As in :func:`hela_dask.run`. Where workers say that they have a GPU, slabs claim one.
+    overwrite : bool
+        Replace the classes of another network, or those that another call left there.
+    progress : bool
+        Show on stderr what goes on.
+
+    Returns
+    -------
+    Path
+        The label group ``labels/classes``: 1 envelope, 2 nucleus, 3 cells, 4 resin.
+
+    Raises
+    ------
+    HelaDaskError
+        For input that cannot be used, before anything is written: see :mod:`hela_dask.errors`.
+    """
+    where = read_cluster(cluster, workers=workers, memory=memory)
+    check_client(client, cluster, workers, memory)
+    image = read_image(store)
+    check_volume(image)
+    folder, card, digest = classifier(model)
+    owner = image.path if labels is None else local_path(labels)
+    begun = run_folder(image.path, out, "predict")
+    check_apart(
+        image.path, {"--out": begun, "--labels": None if same_place(owner, image.path) else owner}
+    )
+    _check_folder(begun)
+    source, _ = identify_image(image)
+    made_of = {"network": digest, "model": str(folder.absolute()), "image": source}
+    replaced = _replaced(owner / "labels" / LABELS, made_of, overwrite)
+    pixel = min(card.voxel_size[1:])
+    volume = working_volume(image.path, pixel)
+    with RunProgress(progress) as display, storage_errors(begun):
+        for remark in filter(None, (*volume_remarks(image), card.resampling(voxel_size(volume)))):
+            display.warn(remark)
+        if replaced:
+            display.say(f"{replaced} are replaced")
+        session = Session(
+            client,
+            where,
+            store=image.path,
+            run=begun,
+            needs=[_need(volume, card)],
+            progress=display,
+            begin=lambda: None,
+        )
+        begun.mkdir(parents=True, exist_ok=True)
+
+        with hold(begun) as lock, hold_labels(owner, by=str(begun)) as labels_lock, session:
+            target = _create(owner, volume, image, begun, overwrite, made_of)
+            levels_job = LevelsJob(image.path.absolute(), pixel, begun.absolute() / "done", lock)
+            key = fingerprint("levels", stage_code("levels"), source, pixel)
+            job = _Job(
+                image.path.absolute(),
+                target.path.absolute(),
+                str(folder.absolute()),
+                pixel,
+                lock,
+                labels_lock,
+                find_levels(session.client, levels_job, key, 0, display),
+            )
+            of = fingerprint("predict", stage_code("predict"), digest, job.levels, source)
+            run_units(
+                session.client,
+                _predict_task,
+                job,
+                _units(target, job.markers, of),
+                markers=job.markers,
+                progress=display,
+                kind="slabs",
+                gpu=True,
+            )
+            job.may_write()
+            _describe(target, card)
+        _remove(begun)
+    return target.path
+
+
+def _need(volume: xr.DataArray, card: Card) -> Need:
+    """The memory that a slab takes."""
+    voxel = voxel_size(volume)
+    (depth, *_) = planned(volume.shape, "uint8", voxel, None, None, tiled=True)[0].file
+    return predict_need(volume.shape, depth, neighbours(card, voxel), volume.dtype.itemsize)
+
+
+def _check_folder(folder: Path) -> None:
+    """It is removed in the end, so it holds nothing else."""
+    if folder.exists() and not folder.is_dir():
+        raise ExistsError(f"{folder} is a file: choose another --out")
+    others = sorted(path.name for path in folder.glob("*") if path.name not in _OWN)
+    others += sorted(
+        f"done/{path.name}"
+        for path in folder.glob("done/*")
+        if not re.fullmatch(r"\.?[a-z]+-.+\.json.*", path.name)
+    )
+    if others:
+        raise ExistsError(f"{folder} holds something else ({others[0]}): choose another --out")
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder, unless a user has put a file there meanwhile."""
+    with contextlib.suppress(ExistsError):
+        _check_folder(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _units(target: Image, markers: Markers, of: str) -> list[Unit]:
+    """A unit a slab; what is not there is not finished, whatever its marker says."""
+    finished, units = set(arrays.finished_slabs(target)), []
+    for z0, z1 in arrays.slabs(target):
+        name = f"z{z0:05d}"
+        if (z0, z1) not in finished:
+            markers.forget("predict", name)
+        units.append(Unit("predict", name, of, (z0, z1), float(z1 - z0)))
+    return units
+
+
+def _replaced(target: Path, made_of: Mapping[str, str], overwrite: bool) -> str:
+    """The classes that this call replaces, in words, once that was asked for.
+
+    Raises
+    ------
+    ExistsError
+        Where it was not asked for, or they are not of this package.
+    """
+    if not os.path.lexists(target):
+        return ""
+    if not maker_of(target).ours:
+        raise ExistsError(
+            f"{target} was made by something else than hela_dask, so it is never replaced: write "
+            "the labels elsewhere with --labels PATH"
+        )
+    noted = read_image(target, unknown_scale=True).attributes
+    if all(noted.get(name) == made_of[name] for name in ("network", "image")):
+        return ""
+    if noted.get("network") == made_of["network"]:
+        had = "classes of the volume as it was before it changed"
+    else:
+        had = f"classes by another network ({noted.get('model', 'whose name is not known')})"
+    if not overwrite:
+        raise ExistsError(
+            f"{target} holds {had}: keep both with --labels PATH, or replace them with --overwrite"
+        )
+    return f"{target}: {had}"
+
+
+def _create(
+    owner: Path,
+    volume: xr.DataArray,
+    image: Image,
+    run: Path,
+    overwrite: bool,
+    made_of: Mapping[str, str],
+) -> Image:
+    """The label group, or what there is of it already."""
+    return arrays.create_labels(
+        owner,
+        LABELS,
+        volume.shape,
+        "uint8",
+        voxel_size(volume),
+        translation=tuple(float(volume[axis][0]) for axis in "zyx"),  # type: ignore[arg-type]
+        source_image=image.path,
+        run=run,
+        overwrite=overwrite,
+        attrs=made_of,
+    )
+
+
+def _predict_task(job: _Job, unit: Unit) -> dict[str, Any]:
+    """The classes of a slab."""
+    z0, z1 = unit.what
+    with measured() as cost:
+        volume = working_volume(job.store, job.pixel)
+        voxel, (_, card, _) = voxel_size(volume), find_model(job.model)
+        halo = neighbours(card, voxel)
+        first = max(0, z0 - halo)
+        block = load(volume[first : z1 + halo]).values
+        values = np.array([VALUES[name] for name in card.classes], np.uint8)
+        told = classify_slices(
+            block,
+            voxel=voxel,
+            levels=job.levels,
+            wanted=slice(z0 - first, z1 - first),
+            model=job.model,
+        )
+        planes = [values[found[..., : len(values)].argmax(-1)] for found in told]
+        job.may_write()
+        with arrays.slab_writer(
+            job.labels, z0, downsample="nearest", check=job.may_write
+        ) as writer:
+            slab = np.stack(planes)
+            for rows, columns in writer.tiles:
+                writer.write(rows, columns, slab[:, rows, columns])
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, cost)
+
+
+def _describe(target: Image, card: Card) -> None:
+    """Names and colours for viewers."""
+    shown = [name for name in VALUES if name in card.classes]
+    arrays.write_label_metadata(
+        target.path,
+        colors={VALUES[name]: _COLORS[VALUES[name]] for name in shown},
+        properties=[{"label-value": VALUES[name], "name": name} for name in shown],
+    )

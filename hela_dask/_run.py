@@ -1,0 +1,289 @@
+"""The pipeline from a volume to labelled cells, a table and a report: resumable, on any cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from hela_dask.errors import NothingToDoError
+from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.parameters import Parameters
+from hela_dask.running.edited import keep_edited
+from hela_dask.running.finding import Found
+from hela_dask.running.finish import finish_run
+from hela_dask.running.folders import check_apart
+from hela_dask.running.holding import held_job
+from hela_dask.running.pipeline import Pipeline
+from hela_dask.running.prepare import Setup, prepare
+from hela_dask.running.provenance import Record, read_run
+from hela_dask.running.result import RunResult
+from hela_dask.running.tables import select_cells
+from hela_dask.steps.link import of_cells
+from hela_dask.steps.regions import check_regions_folder
+from hela_dask.steps.regions import save_regions as write_regions
+from hela_dask.tasks.cluster import Cluster, check_client, read_cluster
+from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.session import Session
+from hela_dask.volume.opening import open_volume, voxel_size
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["RunResult", "detect", "run"]
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    store: str | Path,
+    out: str | Path | None = None,
+    *,
+    method: str = DEFAULT_METHOD,
+    model: str | Path | None = None,
+    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
+    client: Client | None = None,
+    cells: Sequence[int] | None = None,
+    box: Sequence[Sequence[float]] | None = None,
+    centres: str | Path | pd.DataFrame | None = None,
+    corrections: str | Path | pd.DataFrame | None = None,
+    labels: str | Path | None = None,
+    truth: str | Path | None = None,
+    cluster: str | Path = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    overwrite: bool = False,
+    recompute: bool = False,
+    progress: bool = True,
+) -> RunResult:
+    """Segment every cell of a volume: labels into the store, a table and a report beside it.
+
+    The same call again continues an interrupted run and leaves what is finished untouched; with
+    other parameters it recomputes only what depends on them. The result is the same for any
+    number of workers, on a laptop or a cluster.
+
+    Parameters
+    ----------
+    store : path
+        An OME-Zarr volume, as :func:`hela_dask.convert` makes it. It is never modified, but for
+        the labels that are added to it.
+    out : path, optional
+        The run folder; default: the store's name with ``.run``, beside it.
+    method : str
+        How a cell is segmented; one of :data:`hela_dask.methods.METHODS`.
+    model : path, optional
+        Folder of the network for a method that uses one; default: what `parameters` say, or the
+        one that comes with this package.
+    parameters : Parameters, mapping or path of a TOML file, optional
+        Knobs that differ from the defaults.
+    client : distributed.Client, optional
+        A client of your own; it is used and stays open. Default: what `cluster` says.
+    cells : sequence of int, optional
+        Segment only the cells with these labels; the numbers are those of the whole volume.
+        The masks of others that were segmented before stay.
+    box : three pairs of float, optional
+        Segment only cells whose centre lies in this box: (low, high) in z, y, x, nm.
+    centres : path or DataFrame, optional
+        A table (CSV, Parquet) with ``z``, ``y``, ``x`` in nm, and perhaps ``label``: the cells,
+        instead of finding them. Needed where no resin is visible; then only nuclei are delivered.
+    corrections : path or DataFrame, optional
+        A table that moves, adds or takes out cells of those that are found; all others keep their
+        numbers and what is finished of them. See :func:`hela_dask.running.centres.correct_cells`.
+    labels : path, optional
+        Write the labels to a store of their own instead of into `store`.
+    truth : path, optional
+        Labels to score the result against; see :func:`hela_dask.running.scoring.find_truth`.
+    cluster : str or path
+        ``"local"``, a scheduler's address, or a YAML file for SLURM.
+    workers, memory
+        Number of workers, and the memory of each, such as ``"4GiB"``.
+    overwrite : bool
+        The result of another method, of other parameters, or of another run may be replaced.
+        What is finished and does not depend on the change is not computed again.
+    recompute : bool
+        Compute everything again, whatever is finished.
+    progress : bool
+        Show on stderr, if that is a terminal, what goes on. The log says it in any case.
+
+    Returns
+    -------
+    RunResult
+        Its ``exit_code`` is 3 when some cells failed; they are named in its table.
+
+    Raises
+    ------
+    HelaDaskError
+        For input that cannot be used, before anything is written: see :mod:`hela_dask.errors`.
+    NothingToDoError
+        When no cell is found.
+
+    Examples
+    --------
+    >>> result = run("hela.ome.zarr")  # doctest: +SKIP
+    """
+    where = read_cluster(cluster, workers=workers, memory=memory)
+    check_client(client, cluster, workers, memory)
+    setup = prepare(
+        store,
+        out,
+        method=method,
+        model=model,
+        parameters=parameters,
+        cells=cells,
+        box=box,
+        centres=centres,
+        corrections=corrections,
+        labels=labels,
+        truth=truth,
+        overwrite=overwrite,
+        recompute=recompute,
+    )
+    result: RunResult = _within(setup, client, where, progress, _segment_all)
+    return result
+
+
+def detect(
+    store: str | Path,
+    out: str | Path | None = None,
+    *,
+    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
+    client: Client | None = None,
+    cluster: str | Path = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    save_regions: str | Path | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Find the cells of a volume without segmenting them.
+
+    Writes ``detections.parquet``, ``cells.parquet`` (both also as CSV), ``figures/chains.png``
+    (J. Imaging 2021, Fig. 3) and ``figures/detections.png`` (Fig. 2) into the run folder, which
+    a later :func:`run` continues.
+
+    Parameters
+    ----------
+    store, out, parameters, client, cluster, workers, memory, overwrite, progress
+        As in :func:`run`.
+    save_regions : path, optional
+        Also write the window around each cell as a folder of TIFF slices.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The cells, as in ``cells.parquet``.
+
+    Raises
+    ------
+    HelaDaskError
+        As :func:`run`.
+    """
+    where = read_cluster(cluster, workers=workers, memory=memory)
+    setup = prepare(store, out, parameters=parameters, overwrite=overwrite, segmenting=False)
+    if save_regions is not None:
+        check_apart(setup.image.path, {"--save-regions": Path(save_regions)})
+        check_regions_folder(Path(save_regions))
+
+    def find(pipeline: Pipeline, record: Record) -> pd.DataFrame:
+        found = pipeline.find_cells()
+        _draw(setup, found)
+        if save_regions is not None:
+            write_regions(open_volume(setup.image.path), found.regions, Path(save_regions))
+        statuses = found.cells["status"].value_counts().to_dict()
+        facts = {"statuses": statuses, "grey_levels": asdict(pipeline.job.levels)}
+        if read_run(setup.run).get("state") != "finished" or setup.replaced:
+            record.finish("detected", 0, {**facts, "timings": pipeline.progress.timings})
+        return found.cells
+
+    table: pd.DataFrame = _within(setup, client, where, progress, find)
+    return table
+
+
+def _within(
+    setup: Setup,
+    client: Client | None,
+    where: Cluster,
+    progress: bool,
+    work: Any,
+) -> Any:
+    """Hold the run folder, its labels, the display and the cluster around the work."""
+    with RunProgress(progress) as display:
+        record = Record(setup)
+        needs = setup.needs()
+        session = Session(
+            client,
+            where,
+            store=setup.image.path,
+            run=setup.run,
+            needs=needs,
+            progress=display,
+            begin=record.begin,
+        )
+        with held_job(setup) as job:
+            pipeline = Pipeline(setup, job, session, display)
+            for remark in setup.remarks:
+                pipeline.warn(remark)
+            if setup.replaced:
+                display.say(f"{setup.run}: {setup.replaced} is replaced")
+            for text in keep_edited(job.markers):
+                pipeline.warn(text)
+            record.guard = job.lock.check
+            record.facts["id"] = job.id
+            try:
+                with session:
+                    if setup.recompute:
+                        session.client()  # first: without a cluster, what is finished stays so
+                        job.markers.forget("*")
+                    return work(pipeline, record)
+            except KeyboardInterrupt:
+                record.stop("interrupted", 130, "interrupted; the same command continues it")
+                raise
+            except BaseException as error:
+                record.stop("failed", 1, f"{type(error).__name__}: {error}")
+                raise
+
+
+def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:
+    setup = pipeline.setup
+    found = pipeline.find_cells()
+    if not found.segmentable():
+        raise NothingToDoError(
+            f"none of the {len(found.cells)} chains of detections in {setup.image.path} is long "
+            f"or large enough to be a cell ({found.cells['reason'].iloc[0]}; all in "
+            f"{setup.run / 'cells.csv'}): make [link] shortest_chain or smallest_cell smaller, "
+            "or give the cells' "
+            "centres with --centres FILE.csv"
+        )
+    chosen = select_cells(found.cells, setup.cells, setup.box)
+    if setup.cells is not None:
+        for label in sorted(chosen - {region.label for region in found.segmentable()}):
+            pipeline.warn(f"cell {label} is not segmented: its chain is too short")
+    rows, masks = pipeline.segment(found, chosen)
+    measured, labels = pipeline.assemble(masks)
+    return finish_run(
+        pipeline, record, found, rows=rows, chosen=chosen, measured=measured, labels=labels
+    )
+
+
+def _draw(setup: Setup, found: Found) -> None:
+    """The chains in 3D, and the analysed slice with the most cells."""
+    from hela_dask.figures import draw_chains, draw_detections
+
+    folder = setup.run / "figures"
+    level = setup.image.levels[0]
+    extent = [step * size for step, size in zip(level.voxel_size, level.shape, strict=True)]
+    draw_chains(
+        found.detections, found.cells, (extent[0], extent[1], extent[2]), folder / "chains.png"
+    )
+    rows = of_cells(found.detections, found.cells)
+    if rows.empty:
+        return
+    volume = open_volume(setup.image.path, setup.parameters.detect.resolution)
+    number = int(rows["slice"].value_counts(sort=True).index[0])
+    plane = volume[number - 1].compute(scheduler="synchronous").values
+    here = rows[rows["slice"] == number]
+    draw_detections(plane, here, voxel_size(volume)[1:], folder / "detections.png")

@@ -1,0 +1,1 @@
+"""Readers of the files of microscopes and other programs (see :mod:`hela_dask.conversion.sources`)."""

@@ -1,0 +1,1 @@
+"""Small text files (JSON, TOML, YAML), read with the shape that they must have."""

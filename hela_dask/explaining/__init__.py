@@ -1,0 +1,1 @@
+"""Pictures of every step that led to the outlines of one cell."""

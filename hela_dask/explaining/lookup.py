@@ -1,0 +1,174 @@
+"""A cell of a finished run, found again: its window, and what the run knew and made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError, MissingInputError, ParameterError
+from hela_dask.parameters import Parameters
+from hela_dask.running.folders import run_folder
+from hela_dask.running.keys import method_groups
+from hela_dask.running.reading import RunFolder, read_folder
+from hela_dask.running.source import identify_image
+from hela_dask.running.stages import resin_path
+from hela_dask.running.tables import select_cells
+from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED, FAILED, NOT_SELECTED
+from hela_dask.steps.regions import Region
+from hela_dask.storage.places import same_place
+from hela_dask.storage.scratch import read_mask
+from hela_dask.volume.greys import GreyLevels
+from hela_dask.volume.opening import open_volume, read_image, working_factors, working_volume
+
+__all__ = ["FinishedCell", "find_cell"]
+
+_WITHOUT_MASKS = (CHAIN_TOO_SHORT, DETECTED, FAILED, NOT_SELECTED)
+
+
+@dataclass(frozen=True)
+class FinishedCell:
+    """A cell that a run has segmented.
+
+    Attributes
+    ----------
+    store, run : Path
+        The image and the run folder.
+    folder : RunFolder
+        What is in it.
+    method : str
+        Of :mod:`hela_dask.methods`.
+    parameters : Parameters
+        The run's knobs of the background, the method and the quality.
+    levels : GreyLevels
+        Of the volume, as the run found them.
+    region : Region
+        The cell's window.
+    """
+
+    store: Path
+    run: Path
+    folder: RunFolder
+    method: str
+    parameters: Parameters
+    levels: GreyLevels
+    region: Region
+
+    @property
+    def resolution(self) -> float:
+        """Of the level that was decided on, nm."""
+        return self.parameters.working.resolution
+
+    @property
+    def _again(self) -> str:
+        return f"start hela-dask run {self.store} --out {self.run} again"
+
+    def working(self) -> xr.DataArray:
+        """The level of the image that was decided on, lazily."""
+        return working_volume(self.store, self.resolution)
+
+    def background(self, window: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
+        """A part of the background that was decided: true in the resin.
+
+        Raises
+        ------
+        MissingInputError
+            When it is gone.
+        """
+        path = resin_path(self.run)
+        if not path.is_dir():
+            raise MissingInputError(f"the background of {self.run} is gone: {self._again}")
+        return read_mask(path, window)
+
+    def labels(self, name: str) -> xr.DataArray:
+        """A label group of the run on the level that was decided on, lazily.
+
+        Raises
+        ------
+        MissingInputError
+            When it is gone, or another run has replaced it.
+        """
+        self.folder.check_labels()
+        path = self.folder.labels(name)
+        if path is None:
+            raise MissingInputError(f"the labels {name!r} of {self.run} are gone: {self._again}")
+        labels, working = open_volume(path, self.resolution), self.working()
+        # Pyramids end where planes are small; further down they go on by every second pixel.
+        y, x = working_factors(labels, working)
+        return labels[:, ::y, ::x]
+
+
+def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> FinishedCell:
+    """Find a cell of a finished run.
+
+    Parameters
+    ----------
+    store : path
+        The volume.
+    cell : int
+        The cell's label.
+    run : path, optional
+        The run folder; default: the store's name with ``.run``.
+
+    Raises
+    ------
+    MissingInputError
+        When there is no finished run.
+    InputError
+        When the volume has changed since, the run was made by a version with other parameters,
+        there is no such cell, or it was not segmented.
+    """
+    image = read_image(store)
+    path = run_folder(image.path, run)
+    folder = read_folder(path) if (path / "run.json").is_file() else None
+    if folder is None or folder.facts.get("state") != "finished":
+        raise MissingInputError(
+            f"there is no finished run of {image.path} at {path}: start hela-dask run {image.path} "
+            "first, or name the folder of its run with --run"
+        )
+    facts = folder.facts
+    again = f"start hela-dask run {image.path} again"
+    if facts.get("fingerprint") != identify_image(image)[0]:
+        if folder.store is not None and not same_place(folder.store, image.path):
+            raise InputError(
+                f"{path} is the run of {folder.store}, not of {image.path}: name another --run"
+            )
+        raise InputError(f"{image.path} has changed since the run {path}: {again}")
+    folder.check_labels()
+    try:
+        method = str(facts["method"])
+        # Of the other groups of parameters nothing depends on here.
+        stages = ("working", "background", *method_groups(method), "quality")
+        parameters = Parameters.from_dict({name: facts["parameters"][name] for name in stages})
+        levels = GreyLevels(**facts["grey_levels"])
+    except (ParameterError, KeyError, TypeError) as error:
+        raise InputError(f"{path} was made by another version ({error}): {again}") from error
+    select_cells(folder.cells, [cell], None)
+    row = folder.cells.set_index("label", drop=False).loc[cell]
+    if row["status"] in _WITHOUT_MASKS:
+        why = f": {row['reason']}" if row["reason"] else ""
+        raise InputError(
+            f"cell {cell} has no masks in {path}, its status is {row['status']}{why}; "
+            f"{path / 'cells.csv'} lists the cells that have"
+        )
+    return FinishedCell(image.path, path, folder, method, parameters, levels, _region(row))
+
+
+def _region(row: Any) -> Region:
+    """The window of a cell, as its row of the table keeps it."""
+    box = [(float(row[f"box_{axis}0"]), float(row[f"box_{axis}1"])) for axis in "zyx"]
+    return Region(
+        label=int(row["label"]),
+        centre=(float(row["z"]), float(row["y"]), float(row["x"])),
+        box=(box[0], box[1], box[2]),
+        status=str(row["status"]),
+        reason=str(row["reason"]),
+        touches_first_slice=bool(row["touches_first_slice"]),
+        touches_last_slice=bool(row["touches_last_slice"]),
+        touches_side=bool(row["touches_side"]),
+        window_clipped=bool(row["window_clipped"]),
+    )

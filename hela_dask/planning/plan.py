@@ -1,0 +1,311 @@
+"""What a run will take, before it starts: tasks, memory, disk, time; what cannot fit is refused."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hela_dask.errors import HelaDaskError
+from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.parameters import Parameters
+from hela_dask.planning.disk import DiskNeed, check_disk, disk_need, label_levels
+from hela_dask.planning.show import plan_text
+from hela_dask.planning.times import Times, stage_times
+from hela_dask.running.needs import (
+    BACKGROUND_SLAB,
+    Need,
+    check_memory,
+    window_need,
+    worker_memory,
+)
+from hela_dask.running.prepare import Setup, prepare
+from hela_dask.steps.detect import analysed_slices
+from hela_dask.storage.files import plain
+from hela_dask.tasks.cluster import Cluster, read_cluster
+from hela_dask.volume.opening import working_level
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hela_dask.planning.calibrate import Calibration
+    from hela_dask.planning.known import Known
+
+__all__ = ["Plan", "Stage", "plan"]
+
+log = logging.getLogger(__name__)
+
+_NAMES = {  # of the stages, as their markers and as people are told them
+    "background": "background",
+    "detect": "detection",
+    "segment": "cells",
+    "assemble": "labels",
+    "report": "report",
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a run that has not started.
+
+    Attributes
+    ----------
+    name : str
+        background, detection, cells, labels or report.
+    tasks : int or None
+        How many; None where that is not known before detection.
+    exact : bool
+        Whether that is known, not estimated.
+    done : int
+        Of these, finished by an earlier run.
+    memory : int or None
+        Bytes that one task takes at most, with its process; None for the report, which is
+        written by the command itself.
+    seconds : float or None
+        Wall time with the workers that were asked for, of what is not done; None where nothing
+        was tried.
+    """
+
+    name: str
+    tasks: int | None
+    exact: bool = True
+    done: int = 0
+    memory: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take; printing it shows a table.
+
+    Attributes
+    ----------
+    store, run, labels : Path
+        The volume, the run folder, and the store that gets the labels.
+    shape : tuple of int
+        Voxels of the volume, z, y, x.
+    voxel_size : tuple of float
+        nm.
+    working_shape : tuple of int
+        Voxels of the working level.
+    stages : tuple of Stage
+        In their order.
+    workers : int or None
+        Workers that will be started; None where a running cluster is used.
+    memory : int or None
+        Bytes of memory of each; None where that is not known before connecting.
+    memory_needed : int
+        Bytes that each should have, so that no task makes it spill or pause.
+    disk : DiskNeed
+        About what is written, and what is free.
+    cells : str
+        What the number of cells is from.
+    calibration : Calibration or None
+        What was tried; None where nothing was.
+    """
+
+    store: Path
+    run: Path
+    labels: Path
+    shape: tuple[int, int, int]
+    voxel_size: tuple[float, float, float]
+    working_shape: tuple[int, int, int]
+    stages: tuple[Stage, ...]
+    workers: int | None
+    memory: int | None
+    memory_needed: int
+    disk: DiskNeed
+    cells: str
+    calibration: Calibration | None = field(default=None, repr=False)
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of all stages; None where any is not known."""
+        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
+        return sum(known) if len(known) == len(self.stages) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON takes it: sizes in bytes, times in seconds; null where not known."""
+        found: dict[str, Any] = plain({**asdict(self), "seconds": self.seconds})
+        return found
+
+    def __repr__(self) -> str:
+        return plan_text(self)
+
+
+def plan(
+    store: str | Path,
+    out: str | Path | None = None,
+    *,
+    method: str = DEFAULT_METHOD,
+    model: str | Path | None = None,
+    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
+    cells: Sequence[int] | None = None,
+    box: Sequence[Sequence[float]] | None = None,
+    centres: str | Path | pd.DataFrame | None = None,
+    corrections: str | Path | pd.DataFrame | None = None,
+    labels: str | Path | None = None,
+    cluster: str | Path = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    overwrite: bool = False,
+    calibrate: bool = True,
+) -> Plan:
+    """Say what :func:`hela_dask.run` with the same arguments will take, and start nothing.
+
+    Tasks and their memory follow from sizes. How many cells there are is known from a finished
+    detection in the run folder or from `centres`; else it is estimated from the tissue in some
+    slices. Times are those of a little of each task, done here and now in one process; a cluster
+    of other machines takes another time. Nothing is written, but in a temporary folder.
+
+    Parameters
+    ----------
+    store, out, method, model, parameters, cells, box, centres, corrections, labels, cluster, \
+workers, memory, overwrite
+        As in :func:`hela_dask.run`.
+    calibrate : bool
+        Try how long tasks take, which needs some seconds, up to half a minute for the largest
+        planes. Without it no times are given, and cells are not estimated.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    ResourceError
+        When a task does not fit a worker's memory, or the results do not fit the disk.
+    HelaDaskError
+        For whatever :func:`hela_dask.run` refuses before it starts.
+
+    Examples
+    --------
+    >>> plan("hela.ome.zarr", workers=2, memory="4GiB")  # doctest: +SKIP
+    """
+    where = read_cluster(cluster, workers=workers, memory=memory)
+    setup = prepare(
+        store,
+        out,
+        method=method,
+        model=model,
+        parameters=parameters,
+        cells=cells,
+        box=box,
+        centres=centres,
+        corrections=corrections,
+        labels=labels,
+        overwrite=overwrite,
+        asking=False,
+    )
+    for remark in setup.remarks:
+        log.warning("%s", remark)
+    needs = setup.needs()
+    check_memory(needs, where.memory)  # as a run does, before it knows the windows
+    return _planned(setup, where, {need.stage: need for need in needs}, calibrate)
+
+
+def _planned(setup: Setup, where: Cluster, needs: dict[str, Need], trying: bool) -> Plan:
+    from hela_dask.planning.known import known_cells
+
+    level = setup.image.levels[0]
+    working, voxel = working_level(setup.image, setup.parameters.working.resolution)
+    known = known_cells(setup)
+    if known is not None and known.windows:
+        largest = max(known.windows, key=math.prod)
+        needs["segment"] = window_need(setup.image, largest, setup.method)
+    check_memory(list(needs.values()), where.memory)
+    windows: Sequence[tuple[int, int, int]] = known.windows if known else ()
+    check_disk(disk_need(setup, working, windows))
+    tried = _tried(setup) if trying else None
+    number, exact, source = _cells(known, tried, working[0] * voxel[0])
+    if known is None and tried is not None and tried.windows:
+        windows = [tried.windows[at % len(tried.windows)] for at in range(number or 0)]
+    disk = disk_need(setup, working, windows, tried.share if tried else None)
+    check_disk(disk)
+    looked = 0
+    if setup.centres is None:
+        looked = len(analysed_slices(working[0], voxel[0], setup.parameters.detect))
+    times = Times()
+    if tried is not None:
+        times = stage_times(setup, where, tried, windows, (looked, number))
+    counts = {
+        "background": -(-working[0] // BACKGROUND_SLAB),
+        "detect": looked,
+        "segment": number,
+        "assemble": -(-level.shape[0] // label_levels(setup)[0].file[0]),
+        "report": 1,
+    }
+    return Plan(
+        store=setup.image.path,
+        run=setup.run,
+        labels=setup.owner,
+        shape=level.shape,
+        voxel_size=level.voxel_size,
+        working_shape=working,
+        stages=_stages(counts, needs, times, known, exact),
+        workers=where.workers,
+        memory=where.memory,
+        memory_needed=worker_memory(list(needs.values())),
+        disk=disk,
+        cells=source,
+        calibration=tried,
+    )
+
+
+def _stages(
+    counts: Mapping[str, int | None],
+    needs: Mapping[str, Need],
+    times: Times,
+    known: Known | None,
+    exact: bool,
+) -> tuple[Stage, ...]:
+    """One row a stage."""
+    stages = []
+    for key, name in _NAMES.items():
+        count, seconds, done = counts[key], getattr(times, name), 0
+        if known is not None and known.found and key in ("background", "detect"):
+            done, seconds = count or 0, None if seconds is None else 0.0
+        elif known is not None and key == "segment":
+            done = known.done
+        elif known is not None and key == "assemble":
+            done = known.labels
+            if done == count and seconds is not None:
+                seconds = 0.0
+        memory = needs[key].bytes if key in needs else None
+        stages.append(Stage(name, count, exact or key != "segment", done, memory, seconds))
+    return tuple(stages)
+
+
+def _tried(setup: Setup) -> Calibration | None:
+    """How long tasks take here; None, and a warning, where they cannot be tried."""
+    from hela_dask.planning.calibrate import calibrate
+
+    try:
+        return calibrate(setup)
+    except HelaDaskError:
+        raise
+    except Exception as error:
+        log.warning("times are not known: trying a task failed: %s", error)
+        log.debug("calibration", exc_info=True)
+        return None
+
+
+def _cells(
+    known: Known | None, tried: Calibration | None, depth: float
+) -> tuple[int | None, bool, str]:
+    """How many cells, whether that is exact, and what it is from."""
+    if known is not None:
+        source = "found by an earlier run" if known.found else "the centres that were given"
+        return known.number, True, source
+    if tried is None:
+        return None, False, "not known before detection"
+    if not tried.seen:
+        first, last = tried.slices[0] + 1, tried.slices[1]
+        return None, False, f"not known: none is seen in slices {first} to {last}"
+    number = max(1, round(tried.cells(depth)))
+    first, last = tried.slices[0] + 1, tried.slices[1]
+    seen = f"{tried.seen:.3g}".rstrip(".")
+    return number, False, f"estimated: {seen} in a slice, by the tissue in slices {first} to {last}"

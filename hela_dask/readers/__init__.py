@@ -1,1 +1,0 @@
-"""Readers of the files of microscopes and other programs (see :mod:`hela_dask.sources`)."""

@@ -1,0 +1,206 @@
+"""What the tasks of a run will need, before it starts: refused with numbers where it cannot fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hela_dask.errors import ResourceError
+from hela_dask.formatting import size_text
+from hela_dask.kernels.background import background_halo
+from hela_dask.parameters import Parameters
+from hela_dask.storage.metadata import Image, Level
+from hela_dask.tasks.allocator import KEPT
+from hela_dask.volume.opening import working_level
+
+__all__ = [
+    "BACKGROUND_SLAB",
+    "Need",
+    "check_memory",
+    "memory_needs",
+    "predict_need",
+    "window_need",
+    "worker_memory",
+]
+
+# Bytes at the highest point of each task, beside the image itself: measured in fresh workers on
+# planes of 413 to 2048 pixels (docs/usage.md); tests/planning/test_peaks.py measures again.
+_PROCESS = 280 * 2**20  # a dask worker with the libraries loaded
+_COMPILED = 40 * 2**20  # compiled loops and what they bring along, once they are used
+_BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
+_BACKGROUND_VOXEL = 1  # of a slab: the resin
+_DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
+# Of a window: membranes, masks; and of its slices that are filtered at a time.
+_SEGMENT_VOXEL = {"volumetric": 7, "propagate": 7, "unet": 12, "hybrid": 8}
+_BLOCK_VOXEL = {"volumetric": 19, "propagate": 25, "unet": 0, "hybrid": 0}
+_NETWORK = {"unet": 640 * 2**20, "hybrid": 640 * 2**20}  # TensorFlow, and a network at work
+_BLOCK = 40  # slices
+_LABEL_VOXEL = 5  # of a slab of the working level: whose it is and what, the resin, cells' masks
+_LABEL_PIXEL = 32  # of one plane: claims, pieces that nobody claims
+_CLASS_VOXEL = 3  # of a slab: the classes, those that are written and the coarser levels
+_CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
+_FINE_VOXEL = 5  # of a tile, and of the begun shards of each coarser level: all labels
+BACKGROUND_SLAB = 16
+"""Slices of the working level in a task of the background."""
+
+_USABLE = 0.9  # of its memory: dask ends a worker at 0.95
+_EASY = 0.7  # with more, it begins to spill, and pauses at 0.8
+
+
+@dataclass(frozen=True)
+class Need:
+    """The memory that one task takes at most.
+
+    Parameters
+    ----------
+    stage : str
+        That it belongs to, as in ``RUN/done``.
+    task : str
+        What it does, as a sentence names it.
+    bytes : int
+        With the process itself.
+    advice : str
+        The knob to turn, beside more memory; empty where there is none.
+    """
+
+    stage: str
+    task: str
+    bytes: int
+    advice: str = ""
+
+
+def memory_needs(
+    image: Image,
+    labels: Sequence[Level],
+    parameters: Parameters,
+    method: str = "volumetric",
+) -> list[Need]:
+    """The largest task of each stage.
+
+    Parameters
+    ----------
+    image : Image
+        The volume.
+    labels : sequence of Level
+        Of the labels that are written.
+    parameters : Parameters
+        Their region's size sets the largest window.
+    method : str
+        Of :mod:`hela_dask.methods`.
+    """
+    item = image.dtype.itemsize
+    shape, voxel = working_level(image, parameters.working.resolution)
+    plane, compiled = shape[1] * shape[2], _PROCESS + _COMPILED
+    region = parameters.region
+    size = (region.depth, region.width, region.width)
+    window = [
+        min(length, round(extent / step) + 1)
+        for extent, step, length in zip(size, voxel, shape, strict=True)
+    ]
+    halo = background_halo(parameters.background, voxel[0])
+    slab = min(BACKGROUND_SLAB, shape[0])
+    seen = min(slab + 2 * halo, shape[0])
+    wide = f"slices of {shape[1]} x {shape[2]} pixels"
+    _, height, width = labels[0].shape
+    return [
+        Need(
+            "background",
+            f"background of {slab} {wide}",
+            compiled + plane * (seen * item + slab * _BACKGROUND_VOXEL + _BACKGROUND_PIXEL),
+        ),
+        Need("detect", f"detection in {wide}", _PROCESS + plane * _DETECT_PIXEL),
+        window_need(image, window, method),
+        Need(
+            "assemble",
+            f"labels of {labels[0].file[0]} slices of {height} x {width} pixels",
+            compiled
+            + plane * _LABEL_PIXEL
+            + labels[0].file[0] * _slice_of_labels(plane, labels, item),
+        ),
+    ]
+
+
+def _slice_of_labels(plane: int, labels: Sequence[Level], item: int) -> int:
+    """Bytes a slice: whole planes of the working level, a tile, and one shard a coarser level."""
+    finest, *coarser = (
+        math.prod(min(pair) for pair in zip(level.file[1:], level.shape[1:], strict=True))
+        for level in labels
+    )
+    if math.prod(labels[0].shape[1:]) == plane:
+        item = 0  # nothing of the image is read
+    return plane * _LABEL_VOXEL + finest * (_FINE_VOXEL - 1 + item) + sum(coarser) * _FINE_VOXEL
+
+
+def window_need(image: Image, window: Sequence[int], method: str = "volumetric") -> Need:
+    """For the segmentation of one window of so many voxels in z, y, x of the working level."""
+    held = window[0] * (image.dtype.itemsize + _SEGMENT_VOXEL[method])
+    filtered = min(window[0], _BLOCK) * _BLOCK_VOXEL[method]
+    return Need(
+        "segment",
+        f"segmenting a window of {' x '.join(map(str, window))} voxels",
+        _PROCESS + _COMPILED + _NETWORK.get(method, 0) + window[1] * window[2] * (held + filtered),
+        "make [region] width and depth smaller",
+    )
+
+
+def predict_need(shape: Sequence[int], slices: int, halo: int, item: int) -> Need:
+    """For the classes of some slices by a network.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Voxels (z, y, x) of the level that the network sees.
+    slices : int
+        That a task tells.
+    halo : int
+        More of them that the network sees on either side.
+    item : int
+        Bytes of a grey value.
+    """
+    plane, seen = shape[1] * shape[2], min(slices + 2 * halo, shape[0])
+    return Need(
+        "predict",
+        f"classes of {slices} slices of {shape[1]} x {shape[2]} pixels",
+        _PROCESS + _NETWORK["unet"] + plane * (seen * item + slices * _CLASS_VOXEL + _CLASS_PIXEL),
+    )
+
+
+def worker_memory(needs: Sequence[Need]) -> int:
+    """Bytes of memory with which no task makes a worker spill or pause, whatever came before.
+
+    Rounded up to tenths of a GiB, or to 32 MiB below one, so that it may be asked for as shown.
+    """
+    return _rounded((max(need.bytes for need in needs) + KEPT) / _EASY)
+
+
+def _rounded(size: float) -> int:
+    step = 2**30 / 10 if size > 2**30 else 2**25
+    return math.ceil(math.ceil(size / step) * step)
+
+
+def check_memory(needs: Sequence[Need], memory: int | None) -> None:
+    """Refuse a plan whose largest task does not fit a worker.
+
+    Parameters
+    ----------
+    needs : sequence of Need
+        From :func:`memory_needs`.
+    memory : int or None
+        Of one worker (of each of its threads, where it has several), bytes; None or 0 is no limit.
+
+    Raises
+    ------
+    ResourceError
+        With the numbers and the knobs.
+    """
+    if not memory:
+        return
+    need = max(needs, key=lambda need: need.bytes, default=None)
+    if need is not None and need.bytes > memory * _USABLE:
+        other = f", or {need.advice}" if need.advice else ""
+        raise ResourceError(
+            f"{need.task} takes about {size_text(need.bytes)} and a worker has "
+            f"{size_text(memory)}: give each at least {size_text(_rounded(need.bytes / _USABLE))} "
+            f"(--memory, or fewer --workers){other}"
+        )

@@ -1,0 +1,1 @@
+"""The steps from a volume to labelled cells, one module each."""

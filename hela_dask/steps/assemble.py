@@ -1,0 +1,316 @@
+"""Region masks into the instance labels of the whole volume: slab by slab, one owner a voxel."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hela_dask.errors import InputError
+from hela_dask.kernels.conflicts import Claim, resolve_slice
+from hela_dask.kernels.leftovers import Around, join_leftovers, leftover_halo
+from hela_dask.kernels.owned import CELL, ENVELOPE, LABEL_DTYPE, NUCLEUS, OUTLINE, Owned
+from hela_dask.parameters import AssembleParameters
+from hela_dask.steps.refine import Outline
+from hela_dask.storage import store
+
+__all__ = [
+    "CellMasks",
+    "Slab",
+    "assemble_slab",
+    "check_labels",
+    "encode_masks",
+    "find_yields",
+    "label_colors",
+    "label_properties",
+    "plan_slabs",
+    "read_outlines",
+]
+
+_CLAIMED = NUCLEUS | CELL | ENVELOPE
+
+
+@dataclass(frozen=True)
+class CellMasks:
+    """Where the masks of a cell are kept, and where in the volume they belong.
+
+    Parameters
+    ----------
+    label : int
+        Of the cell.
+    path : Path
+        A scratch array of bits, as :func:`encode_masks` makes them.
+    extent : tuple of three (first, end)
+        Voxels of the volume (z, y, x; half open) that the array covers.
+    fingerprint : str
+        Of what the masks depend on.
+    centre : tuple of int, optional
+        Voxel of the volume (z, y, x) that the cell was found by.
+    yields : tuple of int
+        Labels of the cells that it yields to, see :func:`find_yields`.
+    withheld : bool
+        Whether its nucleus and envelope are left out of the labels, see
+        :func:`hela_dask.steps.confidence.nucleus_withheld`.
+    """
+
+    label: int
+    path: Path
+    extent: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    fingerprint: str = ""
+    centre: tuple[int, int, int] | None = None
+    yields: tuple[int, ...] = ()
+    withheld: bool = False
+
+
+@dataclass(frozen=True)
+class Slab:
+    """Whole planes of the working level, and the cells that reach into them.
+
+    Parameters
+    ----------
+    z0, z1 : int
+        Slices, half open.
+    shape : tuple of int
+        Of the whole volume, voxels (z, y, x).
+    voxel : tuple of float
+        z, y and x, nm.
+    masks : tuple of CellMasks
+        By label.
+    thresholds : tuple of float
+        Grey value where resin begins in each slice; NaN where that is not known. None are
+        needed where the image is its own working level.
+    """
+
+    z0: int
+    z1: int
+    shape: tuple[int, int, int]
+    voxel: tuple[float, float, float]
+    masks: tuple[CellMasks, ...]
+    thresholds: tuple[float, ...] = ()
+
+    @property
+    def withheld(self) -> tuple[int, ...]:
+        """Labels of the cells whose nuclei are left out."""
+        return tuple(item.label for item in self.masks if item.withheld)
+
+
+def encode_masks(
+    nucleus: npt.NDArray[np.bool_],
+    cell: npt.NDArray[np.bool_],
+    envelope: npt.NDArray[np.bool_],
+    outline: npt.NDArray[np.bool_] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """The masks of one cell as bits: 1 nucleus, 2 cell, 4 nuclear envelope, 8 outline.
+
+    The cell is kept with its nucleus, if there is a cell. The envelope is kept outside the
+    nucleus and, if there is a cell, inside that. The outline is the nucleus up to the middle of
+    its envelope, if not given the nucleus; it claims nothing.
+    """
+    bits = nucleus.astype(np.uint8) * np.uint8(NUCLEUS)
+    ring = envelope & ~nucleus
+    if cell.any():
+        bits[cell | nucleus] |= CELL
+        ring &= cell
+    bits[ring] |= ENVELOPE
+    if nucleus.any():
+        bits[nucleus if outline is None else outline] |= OUTLINE
+    return bits
+
+
+def find_yields(masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
+    """Which cells leave to which others all that both claim: their masks have leaked into those.
+
+    A cell yields to another if its masks cover the other's centre, while the other's cover their
+    own centre and not that of the first. Where both cover both centres, or neither does, nobody
+    yields. The rule knows only masks and centres: it depends neither on slabs nor on order.
+
+    Parameters
+    ----------
+    masks : sequence of CellMasks
+        Of all cells; one without a centre has no part in it.
+
+    Returns
+    -------
+    dict of label to tuple of labels
+        Of the cells that yield, to whom, in order.
+
+    Raises
+    ------
+    StorageError, MissingInputError
+        When masks cannot be read.
+    """
+    centred = [(item, item.centre) for item in masks if item.centre is not None]
+    places = np.array([place for _, place in centred], np.int64).reshape(-1, 3)
+    found: dict[int, tuple[int, ...]] = {}
+    for one, own in centred:
+        low, high = np.array(one.extent).T
+        near = np.flatnonzero(((places >= low) & (places < high)).all(axis=1))
+        to = [
+            other.label
+            for other, place in (centred[number] for number in near)
+            if other.label != one.label
+            and _covers(one, place)
+            and not _covers(other, own)
+            and _covers(other, place)
+        ]
+        if to:
+            found[one.label] = tuple(sorted(to))
+    return found
+
+
+def _covers(masks: CellMasks, place: tuple[int, int, int]) -> bool:
+    """Whether any mask of a cell holds a voxel of the volume."""
+    inside = all(low <= at < high for at, (low, high) in zip(place, masks.extent, strict=True))
+    if not inside:
+        return False
+    z, y, x = (at - low for at, (low, _) in zip(place, masks.extent, strict=True))
+    return bool(np.asarray(store.read_scratch(masks.path)[z, y, x]) & _CLAIMED)
+
+
+def plan_slabs(
+    ranges: Iterable[tuple[int, int]],
+    shape: tuple[int, int, int],
+    voxel: tuple[float, float, float],
+    masks: Sequence[CellMasks],
+    thresholds: Sequence[float] = (),
+) -> list[Slab]:
+    """The slabs of the labels, each with the cells that reach into it.
+
+    `thresholds` are of all slices of the volume, or of none.
+    """
+    ordered = sorted(masks, key=lambda item: item.label)
+    return [
+        Slab(
+            z0,
+            z1,
+            shape,
+            voxel,
+            tuple(item for item in ordered if item.extent[0][0] < z1 and z0 < item.extent[0][1]),
+            tuple(thresholds[z0:z1]),
+        )
+        for z0, z1 in ranges
+    ]
+
+
+def assemble_slab(
+    slab: Slab, background: npt.NDArray[np.integer | np.bool_], parameters: AssembleParameters
+) -> Owned:
+    """Read the masks that reach into a slab and give each voxel its owner.
+
+    Parameters
+    ----------
+    slab : Slab
+        What to assemble.
+    background : ndarray of int, shape (slices, y, x)
+        Of the slab's slices, not 0 in the resin.
+    parameters : AssembleParameters
+        What becomes of tissue that no region claims.
+
+    Returns
+    -------
+    Owned
+        Of the slab: whose each voxel is, and whether nucleus, cell, envelope or resin. A cell is
+        with its nucleus and that one's envelope.
+
+    Raises
+    ------
+    StorageError, MissingInputError
+        When masks cannot be read.
+
+    See Also
+    --------
+    hela_dask.kernels.conflicts.resolve_slice : the rule for voxels that several cells claim.
+    hela_dask.kernels.leftovers.join_leftovers : the rule for tissue that no cell claims. It
+        looks at masks of the slices next to the slab too, so far as ``reach`` says.
+    """
+    halo = leftover_halo(slab.voxel[0], parameters)
+    size, pixel = (slab.z1 - slab.z0, *slab.shape[1:]), slab.voxel[1:]
+    labels = Owned(np.zeros(size, LABEL_DTYPE), np.zeros(size, np.uint8))
+    loaded = [(item, *_read(item, slab.z0 - halo, slab.z1 + halo)) for item in slab.masks]
+    for number, z in enumerate(range(slab.z0, slab.z1)):
+        claims, around = [], {}
+        for item, start, bits in loaded:
+            if start <= z < start + len(bits):
+                here = bits[z - start]
+                origin = (item.extent[1][0], item.extent[2][0])
+                near = bits[max(0, z - halo - start) : z + halo + 1 - start]
+                around[item.label] = Around(origin, near, CELL)
+                nucleus, cell, ring = (here & bit > 0 for bit in (NUCLEUS, CELL, ENVELOPE))
+                claims.append(Claim(item.label, origin, nucleus, cell, ring, item.yields))
+        resin = background[number] != 0
+        nuclei, cells, envelope = resolve_slice(slab.shape[1:], claims, pixel, LABEL_DTYPE)
+        free = ~resin & (cells == 0) & (nuclei == 0) & (envelope == 0)
+        cells = join_leftovers(cells, free, around, pixel, parameters)
+        plane = Owned.of(nuclei, cells, envelope, resin)
+        labels.owner[number], labels.kind[number] = plane.owner, plane.kind
+    return labels
+
+
+def read_outlines(slab: Slab) -> list[Outline]:
+    """The outlines of the nuclei in a slab, for :class:`~hela_dask.steps.refine.Refiner`."""
+    found = []
+    for item in slab.masks:
+        start, bits = _read(item, slab.z0, slab.z1)
+        planes = np.zeros((slab.z1 - slab.z0, *bits.shape[1:]), dtype=bool)
+        planes[start - slab.z0 : start - slab.z0 + len(bits)] = (bits & OUTLINE) > 0
+        if planes.any():
+            found.append(Outline(item.label, (item.extent[1][0], item.extent[2][0]), planes))
+    return found
+
+
+def _read(masks: CellMasks, z0: int, z1: int) -> tuple[int, npt.NDArray[np.uint8]]:
+    """The first slice, and the bits of the slices that masks and slab share."""
+    first, end = masks.extent[0]
+    start = max(first, z0)
+    bits = np.asarray(store.read_scratch(masks.path)[start - first : min(end, z1) - first])
+    return start, bits.astype(np.uint8, copy=False)
+
+
+def check_labels(labels: Iterable[Any]) -> None:
+    """Refuse labels that the label arrays cannot hold.
+
+    Raises
+    ------
+    InputError
+        For a label under 1 or over 65,535.
+    """
+    most = np.iinfo(LABEL_DTYPE).max
+    for label in labels:
+        if not isinstance(label, int | float | np.number) or not 1 <= label <= most:
+            raise InputError(
+                f"label {label} is not a whole number in 1 to {most}, which labels/cells can hold"
+            )
+
+
+def label_colors(
+    labels: Iterable[int], *, pale: bool = False
+) -> dict[int, tuple[int, int, int, int]]:
+    """A colour (red, green, blue, alpha; 0 to 255) for each label, neighbours far apart.
+
+    A pale one has the same hue: a nucleus is told from its cell, and still seen to be its own.
+    """
+    golden = 0.6180339887498949  # steps of the golden ratio never come back to an old hue
+    colors = {}
+    for label in labels:
+        hue, light = (label * golden) % 1.0, (0.95, 0.75)[label % 2]
+        full, bright = (0.3, 1.0) if pale else (0.65, light)
+        red, green, blue = colorsys.hsv_to_rgb(hue, full, bright)
+        colors[label] = (round(red * 255), round(green * 255), round(blue * 255), 255)
+    return colors
+
+
+def label_properties(cells: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """What viewers show of each cell: ``label-value`` and some columns of the cells table."""
+    from hela_dask.storage.files import plain
+
+    properties = []
+    for row in cells.to_dict("records"):
+        known = {name: plain(row[name]) for name in columns if name in row}
+        properties.append({"label-value": int(row["label"]), **known})
+    return properties

@@ -1,0 +1,212 @@
+"""One row of numbers a cell, from whole-number counts that slabs of labels add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError
+from hela_dask.evaluation.labels_input import open_labels, pair_labels
+from hela_dask.kernels.counting import count_labels
+
+__all__ = ["combine_counts", "count_slab", "measure_cells", "measurements"]
+
+_SUMS = ("nucleus_voxels", "cell_voxels", "envelope_voxels")
+_LOW = ("z0", "y0", "x0", "nucleus_z0")
+_HIGH = ("z1", "y1", "x1", "nucleus_z1")
+_NO_SLICE = np.iinfo(np.int64).max  # lowest slice of a nucleus that has none
+
+Labels = NDArray[np.integer]
+
+
+def count_slab(
+    nuclei: Labels | None,
+    cells: Labels | None,
+    z0: int,
+    envelope: Labels | None = None,
+    corner: tuple[int, int] = (0, 0),
+) -> pd.DataFrame:
+    """Voxels and extent of every label in one slab of slices, or in a tile of one.
+
+    Parameters
+    ----------
+    nuclei, cells, envelope : (dz, y, x) whole numbers, or None where that one is not made
+        Instance labels; a nucleus and its envelope have the label of their cell,
+        0 is none.
+    z0 : int
+        Index of the slab's first slice in the volume.
+    corner : tuple of int
+        Row and column of the plane that the labels begin at.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a label, all int64: ``label``, ``nucleus_voxels``, ``cell_voxels``,
+        ``envelope_voxels``, the half-open box ``z0, z1, y0, y1, x0, x1`` in voxels of all of
+        them together, and ``nucleus_z0, nucleus_z1`` of the nucleus alone.
+        :func:`combine_counts` joins slabs.
+
+    Raises
+    ------
+    InputError
+        When all are None, or their shapes differ.
+    """
+    sides = (nuclei, cells, envelope)
+    given = [labels for labels in sides if labels is not None]
+    if not given or any(labels.shape != given[0].shape for labels in given):
+        shapes = [None if labels is None else labels.shape for labels in sides]
+        raise InputError(f"nuclei, cells and envelope to count must have one shape, not {shapes}")
+    rows: list[pd.DataFrame] = []
+    for labels, voxels in zip(sides, _SUMS, strict=True):
+        if labels is not None:
+            rows += [pd.DataFrame([row]) for row in _extents(labels, (z0, *corner), voxels)]
+    return combine_counts(rows)
+
+
+def _extents(labels: Labels, corner: tuple[int, int, int], voxels: str) -> Iterable[dict[str, int]]:
+    highest = int(labels.max(initial=0))
+    if not highest:
+        return
+    found = np.zeros((highest + 1, 7), np.int64)
+    found[:, 1::2] = _NO_SLICE
+    count_labels(np.ascontiguousarray(labels), found)
+    for label in map(int, np.flatnonzero(found[:, 0])):
+        if label == 0:
+            continue
+        row = dict.fromkeys(_SUMS, 0)
+        row |= {"label": label, voxels: int(found[label, 0])}
+        for axis, begin, low, high in zip("zyx", corner, (1, 3, 5), (2, 4, 6), strict=True):
+            row[f"{axis}0"] = int(found[label, low]) + begin
+            row[f"{axis}1"] = int(found[label, high]) + begin
+        nucleus = voxels == "nucleus_voxels"
+        row["nucleus_z0"] = row["z0"] if nucleus else _NO_SLICE
+        row["nucleus_z1"] = row["z1"] if nucleus else -1
+        yield row
+
+
+def combine_counts(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Counts of several slabs as one table, sorted by label; the same in any order."""
+    names = ["label", *_SUMS, *_LOW, *_HIGH]
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame({name: np.zeros(0, np.int64) for name in names})
+    how = {
+        **dict.fromkeys(_SUMS, "sum"),
+        **dict.fromkeys(_LOW, "min"),
+        **dict.fromkeys(_HIGH, "max"),
+    }
+    joined = pd.concat(filled, ignore_index=True).groupby("label", sort=True).agg(how)
+    return joined.reset_index().astype(np.int64)[names]
+
+
+def measurements(
+    counts: pd.DataFrame,
+    voxel_size: tuple[float, float, float],
+    shape: tuple[int, int, int],
+) -> pd.DataFrame:
+    """Counts in physical units.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        From :func:`combine_counts`, of the whole volume.
+    voxel_size : (z, y, x) in nm
+    shape : (z, y, x)
+        Of the whole volume.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a label: ``label``; ``nucleus_volume``, ``cell_volume``, ``envelope_volume`` (µm³,
+        the cell with its nucleus and envelope); ``nucleus_diameter``, ``cell_diameter`` (nm, of
+        the sphere of that volume); ``nucleus_to_cell`` (ratio of the volumes); ``first_slice``,
+        ``last_slice``,
+        ``nucleus_first_slice``, ``nucleus_last_slice`` (1-based, both included; NA without a
+        nucleus); ``touches_first_slice``, ``touches_last_slice``, ``touches_side``, and
+        ``complete``: none of the three. What a cell does not have is NaN.
+    """
+    table = pd.DataFrame({"label": counts["label"].to_numpy(np.int64)})
+    voxel = float(np.prod(voxel_size)) / 1e9
+    for part in ("nucleus", "cell", "envelope"):
+        volume = counts[f"{part}_voxels"].to_numpy() * voxel
+        table[f"{part}_volume"] = np.where(volume > 0, volume, np.nan)
+    for part in ("nucleus", "cell"):
+        table[f"{part}_diameter"] = np.cbrt(table[f"{part}_volume"] * 6 / np.pi) * 1000
+    table["nucleus_to_cell"] = table["nucleus_volume"] / table["cell_volume"]
+    table["first_slice"] = counts["z0"] + 1
+    table["last_slice"] = counts["z1"]
+    nucleus = counts["nucleus_voxels"] > 0
+    table["nucleus_first_slice"] = (counts["nucleus_z0"].where(nucleus, 0) + 1).astype("Int64")
+    table["nucleus_last_slice"] = counts["nucleus_z1"].astype("Int64")
+    table.loc[~nucleus, ["nucleus_first_slice", "nucleus_last_slice"]] = pd.NA
+    table["touches_first_slice"] = counts["z0"] == 0
+    table["touches_last_slice"] = counts["z1"] == shape[0]
+    sides = [
+        counts["y0"] == 0,
+        counts["y1"] == shape[1],
+        counts["x0"] == 0,
+        counts["x1"] == shape[2],
+    ]
+    table["touches_side"] = np.any(sides, axis=0) if len(counts) else False
+    touches = ["touches_first_slice", "touches_last_slice", "touches_side"]
+    table["complete"] = ~table[touches].astype(bool).any(axis=1)
+    return table
+
+
+def measure_cells(
+    nuclei: Any,
+    cells: Any,
+    voxel_size: tuple[float, float, float] | None = None,
+    *,
+    envelope: Any = None,
+) -> pd.DataFrame:
+    """Measure every cell of its label volumes, reading them slab by slab.
+
+    Parameters
+    ----------
+    nuclei, cells : path or array
+        Instance labels as :func:`hela_dask.evaluation.evaluate.evaluate` takes them, of one shape; a
+        nucleus has the label of its cell.
+    voxel_size : (z, y, x) in nm, optional
+        By default what the labels know.
+    envelope : path or array, optional
+        Of the nuclei, like these; without it ``envelope_volume`` is NaN.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`measurements`.
+
+    Raises
+    ------
+    InputError
+        When the shapes differ or no voxel size is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cell = np.ones((1, 10, 10), np.uint16)
+    >>> measure_cells(cell, cell, (50.0, 100.0, 100.0)).cell_volume.item()
+    0.05
+    """
+    sides = [open_labels(nuclei, "nuclei"), open_labels(cells, "cells")]
+    if envelope is not None:
+        sides.append(open_labels(envelope, "envelope"))
+    for side in sides:
+        if side.shape != sides[1].shape:
+            raise InputError(
+                f"{side.name} is {side.shape} and {sides[1].name} {sides[1].shape} (z, y, x): "
+                "labels to measure must have one shape"
+            )
+    pair = pair_labels(sides[0], sides[1], slices=None, size=voxel_size)
+    if pair.voxel_size is None:
+        raise InputError(f"{sides[1].name} has no voxel size; give voxel_size=(z, y, x) in nm")
+    parts = [count_slab(n, c, z0) for z0, n, c in pair.slabs(*pair.slices)]
+    if envelope is not None:
+        around = pair_labels(sides[2], sides[1], slices=None, size=voxel_size)
+        parts += [count_slab(None, None, z0, e) for z0, e, _ in around.slabs(*around.slices)]
+    return measurements(combine_counts(parts), pair.voxel_size, sides[0].shape)

@@ -1,0 +1,398 @@
+"""The window around each cell, and whether the cell is whole in it."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tifffile
+import xarray as xr
+from numpy.typing import NDArray
+
+from hela_dask.documents.reading import Document, read_document
+from hela_dask.errors import ExistsError, HelaDaskError, InputError
+from hela_dask.kernels.quality import FACES
+from hela_dask.parameters import RegionParameters
+from hela_dask.statuses import DETECTED
+from hela_dask.storage.contents import foreign_names, remove_files
+from hela_dask.storage.files import storage_errors, write_json
+from hela_dask.volume.opening import positions, voxel_size
+
+__all__ = ["Region", "cell_regions", "check_regions_folder", "save_regions", "with_regions"]
+
+Interval = tuple[float, float]
+
+# A cell is cut by a side when the side is about as near as the resin: its height is the radius
+# of the largest disc inside it, and a real outline reaches a little further.
+_CUT = 1.1
+
+_LISTING = "regions.json"
+_SLICE = re.compile(r"slice_\d+\.tif")
+_NOTHING: dict[str, list[str]] = {}  # of a folder that save_regions did not write
+
+
+@dataclass(frozen=True)
+class Region:
+    """The window of one cell.
+
+    Attributes
+    ----------
+    label : int
+        Number of the cell.
+    centre : tuple of float
+        z, y, x of the cell's centre, nm.
+    box : tuple of (float, float)
+        First and last edge of the window in z, in y and in x, nm, on edges of voxels.
+    status, reason : str
+        As in the table of cells that the regions are made of.
+    touches_first_slice, touches_last_slice, touches_side : bool
+        Whether the cell is, as far as its detections say, cut by an end or a side of the volume.
+    window_clipped : bool
+        Whether the window would reach beyond the volume, so that the cell is not in its middle.
+    ends : tuple of str
+        Which of the window's sides are the volume's own: names of
+        :data:`hela_dask.kernels.quality.FACES`.
+    """
+
+    label: int
+    centre: tuple[float, float, float]
+    box: tuple[Interval, Interval, Interval]
+    status: str = DETECTED
+    reason: str = ""
+    touches_first_slice: bool = False
+    touches_last_slice: bool = False
+    touches_side: bool = False
+    window_clipped: bool = False
+    ends: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def slices(self, volume: xr.DataArray) -> tuple[slice, slice, slice]:
+        """Where the window lies in `volume`, at any level: whole voxels, the outermost included."""
+        size, edges = voxel_size(volume), _edges(volume)
+        parts = []
+        for axis, (low, high) in enumerate(self.box):
+            first = math.floor((low - edges[axis][0]) / size[axis] + 1e-6)
+            last = math.ceil((high - edges[axis][0]) / size[axis] - 1e-6)
+            length = volume.sizes["zyx"[axis]]
+            parts.append(slice(min(max(0, first), length), min(max(0, last), length)))
+        return parts[0], parts[1], parts[2]
+
+    def voxel(self, volume: xr.DataArray) -> tuple[int, int, int]:
+        """The centre in voxels of `volume`, the whole or a part of it; the nearest one inside."""
+        z, y, x = (
+            min(max(round((at - positions(volume, axis)[0]) / size), 0), volume.sizes[axis] - 1)
+            for axis, at, size in zip("zyx", self.centre, voxel_size(volume), strict=True)
+        )
+        return z, y, x
+
+
+def cell_regions(
+    cells: pd.DataFrame, volume: xr.DataArray, parameters: RegionParameters | None = None
+) -> list[Region]:
+    """Cut a window around each cell (J. Imaging 2021, section 2.4; method A.5).
+
+    20 x 20 x 15 µm around the centre, more where the cell itself is larger (``room`` heights on
+    each side, and ``cap`` beyond the chain's ends), so that it stays in the middle; cut off where
+    the volume ends. The region of a centre closer to a side of the plane than ``margin``, or than
+    its own height if that is less, is no larger than ``cut_room`` and ``cap`` ask for: only a part
+    of the cell is in the volume.
+
+    Parameters
+    ----------
+    cells
+        As from :func:`~hela_dask.link_cells`.
+    volume
+        The volume, at any level; the boxes end on edges of its voxels.
+    parameters
+        Knobs of the stage.
+
+    Returns
+    -------
+    list of Region
+        One a row of `cells`, in its order.
+
+    Raises
+    ------
+    InputError
+        When a column of `cells` is missing, or a centre lies outside the volume.
+    """
+    parameters = parameters or RegionParameters()
+    wanted = ("label", "z", "y", "x", "height", "first_slice", "last_slice", "status", "reason")
+    missing = [name for name in wanted if name not in cells]
+    if missing:
+        raise InputError(f"the cells lack the column {missing[0]!r}; link_cells writes it")
+    size, edges = voxel_size(volume), _edges(volume)
+    return [_region(row, size, edges, parameters) for row in cells.itertuples(index=False)]
+
+
+def _region(
+    cell: Any,
+    size: tuple[float, float, float],
+    edges: list[Interval],
+    parameters: RegionParameters,
+) -> Region:
+    centre = (float(cell.z), float(cell.y), float(cell.x))
+    if not all(low <= place <= high for place, (low, high) in zip(centre, edges, strict=True)):
+        raise InputError(
+            f"the centre of cell {cell.label} (z, y, x = {centre} nm) lies outside the volume "
+            f"({', '.join(f'{low:g} to {high:g}' for low, high in edges)} nm)"
+        )
+    start = edges[0][0] + (cell.first_slice - 1) * size[0]
+    stop = edges[0][0] + cell.last_slice * size[0]
+    distance = _side_distance(centre, edges)
+    margin = min(parameters.margin, _CUT * cell.height)
+    room = parameters.room * cell.height
+    if distance < margin and math.isfinite(room):
+        # Only a part of the cell is there, and the usual window is for a whole one.
+        width = min(parameters.width / 2, parameters.cut_room * cell.height)
+        deep = (start - parameters.cap, stop + parameters.cap)
+    else:
+        width = max(parameters.width / 2, room)
+        reach = max(centre[0] - start, stop - centre[0]) + parameters.cap
+        reach = max(parameters.depth / 2, reach)
+        deep = (centre[0] - reach, centre[0] + reach)
+    wanted = [deep, *((place - width, place + width) for place in centre[1:])]
+    boxes = [_snap(*pair) for pair in zip(wanted, edges, size, strict=True)]
+    return Region(
+        label=int(cell.label),
+        centre=centre,
+        box=(boxes[0], boxes[1], boxes[2]),
+        status=str(cell.status),
+        reason=str(cell.reason),
+        touches_first_slice=bool(start - edges[0][0] < parameters.cap),
+        touches_last_slice=bool(edges[0][1] - stop < parameters.cap),
+        touches_side=bool(distance < _CUT * cell.height),
+        window_clipped=any(
+            low < first or high > last
+            for (low, high), (first, last) in zip(wanted, edges, strict=True)
+        ),
+        ends=_ends(boxes, edges, size),
+    )
+
+
+def with_regions(cells: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame:
+    """The cells table with the box and the touches of each cell's region.
+
+    Parameters
+    ----------
+    cells
+        As from :func:`~hela_dask.link_cells`.
+    regions
+        One a row of `cells`, in its order, as from :func:`cell_regions`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy with ``box_z0`` to ``box_x1`` (nm), ``touches_first_slice``,
+        ``touches_last_slice``, ``touches_side``, ``window_clipped`` and ``complete`` (touches
+        nothing) added, as far as the detections show them.
+
+    Raises
+    ------
+    InputError
+        When the labels of both are not the same.
+    """
+    if [region.label for region in regions] != cells["label"].tolist():
+        raise InputError(f"{len(regions)} regions do not belong to these {len(cells)} cells")
+    table = cells.copy()
+    for axis, name in enumerate("zyx"):
+        for end in (0, 1):
+            column = [region.box[axis][end] for region in regions]
+            table[f"box_{name}{end}"] = np.array(column, dtype=float)
+    touches = ["touches_first_slice", "touches_last_slice", "touches_side"]
+    for name in [*touches, "window_clipped"]:
+        table[name] = np.array([getattr(region, name) for region in regions], dtype=bool)
+    table["complete"] = ~table[touches].any(axis=1)
+    return table
+
+
+def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | Path) -> list[Path]:
+    """Write each region as a folder of TIFF slices, as the papers' data are (method A.5).
+
+    ``FOLDER/cell_0003/slice_0150.tif`` is the window of cell 3 in the volume's slice 150
+    (1-based), with its voxel size as Fiji and ``convert`` read it; ``FOLDER/regions.json`` says
+    which part of the volume each cell's folder is. Read a chunk of slices at a time.
+
+    Parameters
+    ----------
+    volume
+        The volume the windows are cut from, at any level.
+    regions
+        As from :func:`cell_regions`.
+    folder
+        New or empty, or written by this function before: then the files that it wrote are
+        replaced.
+
+    Returns
+    -------
+    list of Path
+        The folder of each region.
+
+    Raises
+    ------
+    ExistsError
+        When `folder` holds anything else.
+    StorageError
+        When the file system refuses it or is full.
+    """
+    folder = Path(folder)
+    _clear(folder)
+    digits = len(str(max([region.label for region in regions], default=0)))
+    names = [f"cell_{region.label:0{max(4, digits)}d}" for region in regions]
+    size, edges = voxel_size(volume), _edges(volume)
+    listing = {
+        name: {
+            "label": region.label,
+            "status": region.status,
+            "voxel_size": size,
+            "files": _names(volume, region),
+            "box": [
+                [edge[0] + part.start * step, edge[0] + part.stop * step]
+                for part, edge, step in zip(region.slices(volume), edges, size, strict=True)
+            ],
+        }
+        for name, region in zip(names, regions, strict=True)
+    }
+    write_json(folder / _LISTING, {"unit": "nanometer", "axes": "zyx", "regions": listing})
+    for name, region in zip(names, regions, strict=True):
+        with storage_errors(folder / name):
+            (folder / name).mkdir(exist_ok=True)
+            _save_region(volume, region, size, folder / name)
+    return [folder / name for name in names]
+
+
+def _save_region(
+    volume: xr.DataArray, region: Region, size: tuple[float, float, float], folder: Path
+) -> None:
+    for name, plane in zip(_names(volume, region), _planes(volume, region), strict=True):
+        grey = plane.astype(np.uint8) * 255 if plane.dtype == bool else plane
+        imagej = grey.dtype in (np.uint8, np.uint16, np.float32)  # the types that ImageJ has
+        per_unit = 1.0 if imagej else 1e7
+        tifffile.imwrite(
+            folder / name,
+            grey,
+            imagej=imagej,
+            resolution=(per_unit / size[2], per_unit / size[1]),
+            resolutionunit="NONE" if imagej else "CENTIMETER",
+            metadata={"spacing": size[0], "unit": "nm"},
+        )
+
+
+def _names(volume: xr.DataArray, region: Region) -> list[str]:
+    """Files of a region, one a slice of the volume."""
+    digits = max(4, len(str(volume.sizes["z"])))
+    z = region.slices(volume)[0]
+    return [f"slice_{number + 1:0{digits}d}.tif" for number in range(z.start, z.stop)]
+
+
+def _planes(volume: xr.DataArray, region: Region) -> Iterator[NDArray[Any]]:
+    """Pixels of each slice of a region, computed a chunk at a time."""
+    z, y, x = region.slices(volume)
+    chunks = volume.chunks[0] if volume.chunks else (1,) * volume.sizes["z"]
+    first = 0
+    for depth in chunks:
+        start, stop = max(z.start, first), min(z.stop, first + depth)
+        first += depth
+        if start < stop:
+            # Threads of this process even where a cluster is connected: images stay here.
+            block = volume[start:stop, y, x].compute(scheduler="threads").values
+            yield from block
+
+
+def check_regions_folder(folder: Path) -> dict[str, list[str]]:
+    """The files that :func:`save_regions` wrote into `folder` and may replace, by their folder.
+
+    Raises
+    ------
+    ExistsError
+        When `folder` holds anything else.
+    """
+    if not folder.exists():
+        return {}
+    ours = _written(folder)
+    others = foreign_names(folder, [*ours, *([_LISTING] if ours is not _NOTHING else [])])
+    for name, files in ours.items():
+        inside = folder / name
+        if inside.is_dir() and not inside.is_symlink():
+            others += [f"{name}/{item}" for item in foreign_names(inside, files)]
+        elif os.path.lexists(inside):
+            others.append(name)
+    if not folder.is_dir() or others:
+        raise ExistsError(
+            f"{folder} {f'holds {others[0]}' if others else 'is a file'}, which save_regions did "
+            "not write: choose another folder"
+        )
+    return ours
+
+
+def _clear(folder: Path) -> None:
+    """Make sure that `folder` is there and empty, removing what an earlier call wrote."""
+    for name, files in check_regions_folder(folder).items():
+        remove_files(folder / name, files)
+    with storage_errors(folder):
+        (folder / _LISTING).unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+class _Listing(Document):
+    """What :func:`save_regions` keeps of the folders that it wrote."""
+
+    regions: dict[str, Any]
+
+
+def _written(folder: Path) -> dict[str, list[str]]:
+    """Folders and files in `folder` that an earlier call wrote, by its own list of them."""
+    if not folder.is_dir():
+        return _NOTHING
+    try:
+        listing = read_document(folder / _LISTING, _Listing)
+    except HelaDaskError:
+        return _NOTHING
+    found = {}
+    for name, facts in listing.regions.items():
+        if re.fullmatch(r"cell_\d+", name):
+            files = facts.get("files") if isinstance(facts, dict) else None
+            names = files if isinstance(files, list) else []
+            found[name] = [item for item in names if _SLICE.fullmatch(str(item))]
+    return found
+
+
+def _edges(volume: xr.DataArray) -> list[Interval]:
+    """First and last edge of the volume along z, y and x, nm."""
+    return [
+        (positions(volume, axis)[0] - step / 2, positions(volume, axis)[-1] + step / 2)
+        for axis, step in zip("zyx", voxel_size(volume), strict=True)
+    ]
+
+
+def _snap(wanted: Interval, edge: Interval, step: float) -> Interval:
+    """`wanted`, widened to the nearest edges of voxels and cut off at the volume's ends."""
+    low = math.floor((wanted[0] - edge[0]) / step + 1e-6)
+    high = math.ceil((wanted[1] - edge[0]) / step - 1e-6)
+    length = round((edge[1] - edge[0]) / step)
+    return edge[0] + max(0, low) * step, edge[0] + min(length, high) * step
+
+
+def _ends(boxes: list[Interval], edges: list[Interval], size: tuple[float, ...]) -> tuple[str, ...]:
+    """The sides of a window that are the volume's own."""
+    reached = [
+        abs(at - end) < step / 2
+        for box, edge, step in zip(boxes, edges, size, strict=True)
+        for at, end in zip(box, edge, strict=True)
+    ]
+    return tuple(name for name, own in zip(FACES, reached, strict=True) if own)
+
+
+def _side_distance(centre: tuple[float, float, float], edges: list[Interval]) -> float:
+    """Distance (nm) of a centre from the nearest side of the plane."""
+    return min(
+        abs(place - edge)
+        for place, pair in zip(centre[1:], edges[1:], strict=True)
+        for edge in pair
+    )

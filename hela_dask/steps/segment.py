@@ -1,0 +1,300 @@
+"""One region of a volume in, its nucleus and cell out, by any method."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hela_dask.errors import InputError
+from hela_dask.kernels.background import background_block, background_halo
+from hela_dask.kernels.grid import coarsen
+from hela_dask.kernels.owned import Owned
+from hela_dask.methods import DEFAULT_METHOD, Masks, find_network, get_method
+from hela_dask.parameters import (
+    Parameters,
+    QualityParameters,
+)
+from hela_dask.statuses import NO_RESIN
+from hela_dask.steps.confidence import NUMBERS, judge, measure_quality
+from hela_dask.steps.refine import Decided, Outline, volume_refiner
+from hela_dask.volume.greys import GreyLevels, grey_levels, upright_volume
+from hela_dask.volume.opening import voxel_size, working_factors, working_volume
+
+if TYPE_CHECKING:
+    from hela_dask.methods import Trace
+    from hela_dask.steps.regions import Region
+
+__all__ = ["decide_cell", "segment_cell"]
+
+log = logging.getLogger(__name__)
+
+Mask = NDArray[np.bool_]
+
+_MASKS = ("nucleus", "cell", "envelope", "background")
+_SLAB = 16  # slices of a region that are refined at a time
+
+
+def segment_cell(
+    volume: xr.DataArray,
+    region: Region,
+    method: str = DEFAULT_METHOD,
+    *,
+    parameters: Parameters | None = None,
+    background: xr.DataArray | None = None,
+    levels: GreyLevels | None = None,
+    trace: Trace | None = None,
+) -> xr.Dataset:
+    """Segment the nucleus and the cell of one region.
+
+    They are decided on pixels of about 40 nm (``[working] resolution``), whatever the volume's
+    own are, and refined on those where they are smaller.
+
+    Parameters
+    ----------
+    volume
+        (z, y, x) grey values, coordinates in nm: the whole volume, or any part of it that holds
+        the region.
+    region
+        One of :func:`~hela_dask.cell_regions`.
+    method
+        One of :data:`hela_dask.methods.METHODS`.
+    parameters
+        All knobs; the method takes its own.
+    background
+        True in the resin, on the grid of `volume`; kept as it is. If None, it is computed from the
+        whole planes of `volume` that the region has a part of, and some beside them.
+    levels
+        What :func:`~hela_dask.grey_levels` found in the whole volume; if None, it is found in
+        `volume`, or in the region alone where the background is given.
+    trace
+        Told what each step makes of one slice of the region, see :class:`~hela_dask.methods.Trace`.
+
+    Returns
+    -------
+    xarray.Dataset
+        In memory, on the region's voxels: ``nucleus``, ``cell`` (with its nucleus), ``envelope``
+        and ``background``, bool; ``attrs`` hold ``label``, ``status``, ``reason``, ``flags``
+        (comma separated), ``confidence`` and the numbers it is made of as in the cells table, and
+        ``doubt``, a share for each slice, see :func:`hela_dask.steps.confidence.measure_quality`.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown method.
+    InputError
+        When `volume` holds no voxel of the region, `region` is none, or `background` is on
+        another grid.
+    HelaDaskError
+        When the method has a network that is not there, or cannot be used.
+    """
+    parameters = parameters or Parameters()
+    get_method(method)
+    if not hasattr(region, "slices"):
+        raise InputError(f"a region is one of those of cell_regions, not {type(region).__name__}")
+    working = working_volume(volume, parameters.working.resolution)
+    window = region.slices(working)
+    if any(part.stop <= part.start for part in window):
+        raise InputError(f"the region of cell {region.label} lies outside the volume")
+    factors = working_factors(volume, working)
+    network = find_network(method, parameters)
+    if network is not None and (said := network[1].resampling(voxel_size(working))):
+        log.warning("%s", said)
+    if levels is None:
+        seen = working if background is None else working[window]
+        levels = grey_levels(seen, parameters.background)
+    resin, thresholds, given = _resin(working, window, background, volume, parameters, levels)
+    decided = decide_cell(
+        working[window],
+        region,
+        method,
+        parameters=parameters,
+        background=resin,
+        levels=levels,
+        trace=trace,
+    )
+    if factors == (1, 1):
+        return decided.drop_vars("outline")
+    image = volume[fine_window(window, factors, volume.shape)]
+    fine = _refined(
+        decided, image, factors, thresholds, levels=levels, parameters=parameters, method=method
+    )
+    return fine if given is None else _with_background(fine, given)
+
+
+def decide_cell(
+    window: xr.DataArray,
+    region: Region,
+    method: str,
+    *,
+    parameters: Parameters,
+    background: NDArray[np.bool_],
+    levels: GreyLevels,
+    trace: Trace | None = None,
+) -> xr.Dataset:
+    """Segment the cell of one region on its window of the working level, and on no finer one.
+
+    Parameters
+    ----------
+    window
+        (z, y, x) grey values of the region.
+    region, method, parameters, levels, trace
+        As in :func:`segment_cell`.
+    background
+        (z, y, x), true in the resin.
+
+    Returns
+    -------
+    xarray.Dataset
+        As of :func:`segment_cell`, and ``outline``: the nucleus up to the middle of its envelope.
+    """
+    image = upright_volume(window, levels)
+    voxel = voxel_size(window)
+    segment = get_method(method)
+    masks = segment(
+        image.values, background, voxel, region.voxel(image), parameters, trace=trace, levels=levels
+    )
+    found = {
+        "nucleus": masks.nucleus,
+        "cell": masks.cell,
+        "envelope": masks.envelope,
+        "background": background,
+        "outline": masks.nucleus if masks.outline is None else masks.outline,
+    }
+    return xr.Dataset(
+        {name: (image.dims, mask) for name, mask in found.items()},
+        coords=image.coords,
+        attrs={
+            "label": region.label,
+            **_said(masks, background, voxel, region, parameters.quality),
+            "voxel_size": voxel,
+            "units": "nanometer",
+        },
+    )
+
+
+def _resin(
+    working: xr.DataArray,
+    window: tuple[slice, slice, slice],
+    background: xr.DataArray | None,
+    volume: xr.DataArray,
+    parameters: Parameters,
+    levels: GreyLevels,
+) -> tuple[Mask, list[float], xr.DataArray | None]:
+    """Resin of the window on the working level, its thresholds, and what was given of it."""
+    unknown = [math.nan] * (window[0].stop - window[0].start)
+    if background is not None:
+        if background.shape != volume.shape:
+            raise InputError(
+                f"the background's shape {background.shape} is not the volume's, {volume.shape}"
+            )
+        factors = working_factors(volume, working)
+        if factors == (1, 1):
+            return np.asarray(background[window].values, dtype=bool), unknown, None
+        fine = fine_window(window, factors, volume.shape)
+        planes = [coarsen(np.asarray(plane), factors) >= 0.5 for plane in background[fine].values]
+        return np.stack(planes), unknown, background[fine]
+    knobs, voxel = parameters.background, voxel_size(working)
+    halo = background_halo(knobs, voxel[0])
+    parts, thresholds = [], []
+    for z0 in range(window[0].start, window[0].stop, _SLAB):
+        first, z1 = max(0, z0 - halo), min(z0 + _SLAB, window[0].stop)
+        block = upright_volume(working[first : z1 + halo], levels).values
+        found, known = background_block(block, voxel, knobs, levels, slice(z0 - first, z1 - first))
+        parts.append(found[:, window[1], window[2]])
+        thresholds += known
+    return np.concatenate(parts), thresholds, None
+
+
+def _refined(
+    decided: xr.Dataset,
+    image: xr.DataArray,
+    factors: tuple[int, int],
+    thresholds: list[float],
+    *,
+    levels: GreyLevels,
+    parameters: Parameters,
+    method: str,
+) -> xr.Dataset:
+    """The masks on the pixels of the image, some slices at a time."""
+    known = decided.attrs["status"] != NO_RESIN
+    masks = {name: np.empty(image.shape, dtype=bool) for name in _MASKS}
+    for z0 in range(0, image.shape[0], _SLAB):
+        part = slice(z0, z0 + _SLAB)
+        nuclei, cells, envelope = (
+            decided[name].values[part].astype(np.uint16) for name in _MASKS[:3]
+        )
+        if not known:
+            cells[:] = 0
+        planes = Decided(
+            Owned.of(nuclei, cells, envelope, decided["background"].values[part]),
+            thresholds[part],
+            [Outline(1, (0, 0), decided["outline"].values[part])],
+        )
+        refiner = volume_refiner(
+            image, part, levels, planes, factors=factors, parameters=parameters, method=method
+        )
+        tile = refiner.tile(*(slice(0, length) for length in image.shape[1:]))
+        for name, found in zip(_MASKS, tile, strict=True):
+            masks[name][part] = np.asarray(found) > 0
+    if not known:
+        masks["cell"] = masks["nucleus"].copy()
+    return xr.Dataset(
+        {name: (image.dims, mask) for name, mask in masks.items()},
+        coords=image.coords,
+        attrs={**decided.attrs, "voxel_size": voxel_size(image)},
+    )
+
+
+def _with_background(masks: xr.Dataset, background: xr.DataArray) -> xr.Dataset:
+    """The masks where the background is as it was given."""
+    resin = np.asarray(background, dtype=bool)
+    cell = masks["cell"] & (~resin | masks["nucleus"])
+    return masks.assign(
+        cell=cell, envelope=masks["envelope"] & cell, background=(masks["cell"].dims, resin)
+    )
+
+
+def fine_window(
+    window: tuple[slice, slice, slice], factors: tuple[int, int], shape: tuple[int, ...]
+) -> tuple[slice, slice, slice]:
+    """The voxels of a volume of this shape that a window of its working level holds."""
+    y, x = (
+        slice(part.start * by, min(part.stop * by, length))
+        for part, by, length in zip(window[1:], factors, shape[1:], strict=True)
+    )
+    return window[0], y, x
+
+
+def _said(
+    masks: Masks,
+    resin: NDArray[np.bool_],
+    voxel: tuple[float, float, float],
+    region: Region,
+    parameters: QualityParameters,
+) -> dict[str, Any]:
+    """Status, reason, flags, confidence and what it is made of."""
+    known = masks.status != NO_RESIN  # else the cell is its nucleus, for want of better
+    cell = masks.cell if known else np.zeros_like(masks.cell)
+    found = measure_quality(
+        masks.nucleus,
+        cell,
+        resin,
+        voxel,
+        parameters,
+        ends=region.ends,
+    )
+    confidence, doubts = judge(found, parameters, flags=masks.flags)
+    reasons = [text for text in (masks.reason, *found["reasons"]) if text]
+    return {
+        "status": masks.status,
+        "reason": "; ".join(reasons),
+        "flags": ",".join(dict.fromkeys((*masks.flags, *found["flags"], *doubts))),
+        "confidence": confidence,
+        **{name: found[name] for name in NUMBERS},
+        "doubt": found["doubt"],
+    }

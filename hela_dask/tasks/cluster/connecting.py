@@ -1,0 +1,97 @@
+"""A cluster started or reached, and what was started stopped again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hela_dask.tasks.cluster.reading import Cluster
+from hela_dask.tasks.cluster.settings import client_settings
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["connect"]
+
+_CERTIFICATES = ".tls-"  # how folders of them begin, in a run folder
+
+
+@contextlib.contextmanager
+def connect(cluster: Cluster, shared: Path | None = None) -> Iterator[Client]:
+    """Start or reach the cluster; what was started is stopped again, also on an error.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        As :func:`hela_dask.tasks.cluster.read_cluster` gives it.
+    shared : Path, optional
+        A folder that all nodes see, for certificates; default: the current one.
+
+    Raises
+    ------
+    ClusterError
+        When no scheduler answers at the address.
+    InputError
+        When the address needs certificates that there are not, or SLURM refuses the jobs.
+    MissingDependencyError
+        For SLURM without dask-jobqueue or cryptography.
+    ResourceError
+        When no worker can be started here.
+    """
+    if cluster.kind == "address":
+        from hela_dask.tasks.cluster.address import reach
+
+        with reach(cluster.address) as client:
+            yield client
+        return
+    import dask
+    from distributed import Client
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set(client_settings()))
+        stack.enter_context(_level_kept("distributed.nanny"))
+        started = stack.enter_context(_started(cluster, shared))
+        client = stack.enter_context(Client(started, set_as_default=False))
+        try:
+            yield client
+        finally:
+            # That a busy worker has to be killed, when all are stopped, is no news.
+            logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _started(cluster: Cluster, shared: Path | None) -> Iterator[Any]:
+    if cluster.kind != "slurm":
+        from hela_dask.tasks.cluster.local import start_local
+
+        with start_local(cluster) as local:
+            yield local
+        return
+    from hela_dask.tasks.cluster.slurm import start_slurm
+
+    here = shared or Path.cwd()
+    # Those of a run that was killed: nobody else uses this folder while this run holds it.
+    for folder in here.glob(f"{_CERTIFICATES}*") if shared else ():
+        shutil.rmtree(folder, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(
+            prefix=_CERTIFICATES, dir=here, ignore_cleanup_errors=True
+        ) as private,
+        start_slurm(cluster, Path(private)) as jobs,
+    ):
+        yield jobs
+
+
+@contextlib.contextmanager
+def _level_kept(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    level = logger.level
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

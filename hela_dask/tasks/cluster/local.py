@@ -1,0 +1,82 @@
+"""Workers on this machine."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import sys
+from pathlib import Path
+
+from distributed import LocalCluster
+
+from hela_dask.errors import ResourceError
+from hela_dask.tasks.cluster.keeping import Keeper, keep
+from hela_dask.tasks.cluster.reading import Cluster
+
+__all__ = ["LocalWorkers", "start_local"]
+
+log = logging.getLogger(__name__)
+
+_TRIES = 3
+
+
+class LocalWorkers(LocalCluster):
+    """A local cluster that replaces workers that leave.
+
+    Attributes
+    ----------
+    keeper : Keeper or None
+        Set once all workers have started.
+    """
+
+    keeper: Keeper | None = None
+
+
+def start_local(cluster: Cluster) -> LocalWorkers:
+    """Start the workers; one that ends while it starts is started again.
+
+    Raises
+    ------
+    ResourceError
+        When they end each time.
+    """
+    assert cluster.workers is not None
+    for left in reversed(range(_TRIES)):
+        try:
+            started = LocalWorkers(  # type: ignore[no-untyped-call]
+                n_workers=cluster.workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=cluster.memory,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+            )
+        except RuntimeError as error:
+            if lacks_guard():
+                raise ResourceError(
+                    "no worker could be started: each begins by reading the script that started "
+                    'it, which must do its work under `if __name__ == "__main__":`'
+                ) from error
+            if not left:
+                raise ResourceError(
+                    f"no worker could be started: in {_TRIES} tries, a worker's process ended "
+                    "while it started; look for the reason above, in the system's log, and with "
+                    "fewer --workers"
+                ) from error
+            log.warning("a worker's process ended while it started: started again")
+        else:
+            started.keeper = keep(started, cluster.workers)
+            return started
+    raise AssertionError("unreachable")
+
+
+def lacks_guard() -> bool:
+    """Whether this process runs a script without ``if __name__ == "__main__":``."""
+    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    if not path or getattr(sys.modules["__main__"], "__spec__", None) is not None:
+        return False  # an interpreter, or python -m
+    try:
+        tree = ast.parse(Path(path).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return not any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(tree))

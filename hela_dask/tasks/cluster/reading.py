@@ -1,0 +1,135 @@
+"""What a user asked for to compute on, read and checked before anything is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hela_dask.documents.shapes import shown
+from hela_dask.errors import ParameterError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Cluster", "check_client", "parse_size", "read_cluster"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What to compute on, known before anything is started.
+
+    Parameters
+    ----------
+    kind : str
+        ``"local"``, ``"address"`` or ``"slurm"``.
+    workers : int or None
+        Number of workers to start; None for an address, whose workers are there already.
+    memory : int or None
+        Memory of one worker in bytes; None where it is not known before connecting.
+    address : str
+        Of a running scheduler.
+    options : dict
+        For ``dask_jobqueue.SLURMCluster``, with ``memory`` and ``cores`` of one job.
+    """
+
+    kind: str
+    workers: int | None = None
+    memory: int | None = None
+    address: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def read_cluster(
+    spec: str | Path = "local", *, workers: int | None = None, memory: str | int | None = None
+) -> Cluster:
+    """Read what the user asked for; start nothing.
+
+    Parameters
+    ----------
+    spec : str or Path
+        ``"local"``; an address such as ``tcp://10.0.0.1:8786``; or a YAML file (see
+        ``deploy/slurm.yaml``) with ``scheduler: slurm``, ``workers`` and ``options``.
+    workers : int, optional
+        Number of single-thread workers; default: one per core, or what the YAML says.
+    memory : str or int, optional
+        Memory of one worker, as ``"4GiB"`` or bytes; default: an even share of the machine's,
+        or what the YAML says. For a YAML file: memory of one job, of which the worker gets the
+        part that :func:`hela_dask.tasks.cluster.file.worker_limit` leaves.
+
+    Raises
+    ------
+    ParameterError
+        For a number, size or address that makes no sense, or a scheduler that is not supported.
+    MissingInputError, InputError
+        For a YAML file that is not there or not understood.
+    """
+    if workers is not None and workers < 1:
+        raise ParameterError(f"--workers must be at least 1, not {workers}")
+    size = None if memory is None else parse_size(memory, "--memory")
+    text = str(spec)
+    if text == "local":
+        count = workers or _cores()
+        return Cluster("local", count, size or _machine_memory() // count)
+    if "://" in text:
+        from hela_dask.tasks.cluster.address import parse_address
+
+        address = parse_address(text)
+        if workers is not None or size is not None:
+            raise ParameterError(
+                f"--workers and --memory cannot change the cluster that runs at {text}"
+            )
+        return Cluster("address", address=address)
+    if text.lower().endswith((".yaml", ".yml")):
+        from hela_dask.tasks.cluster.file import read_cluster_file
+
+        count, share, options = read_cluster_file(Path(text), workers, size)
+        return Cluster("slurm", count, share, options=options)
+    raise ParameterError(
+        f"--cluster {text!r} is neither 'local', nor an address (tcp://host:8786), nor a .yaml file"
+    )
+
+
+def check_client(
+    client: Client | None, spec: str | Path, workers: int | None, memory: str | int | None
+) -> None:
+    """A client of the caller's own leaves no choice of cluster.
+
+    Raises
+    ------
+    ParameterError
+        When both are given.
+    """
+    if client is not None and (spec != "local" or workers or memory):
+        raise ParameterError("give either a client of your own, or cluster, workers and memory")
+
+
+def parse_size(text: str | float, culprit: str) -> int:
+    """Bytes in a size such as ``4GiB``.
+
+    Raises
+    ------
+    ParameterError
+        Names `culprit`, for anything else.
+    """
+    from dask.utils import parse_bytes
+
+    try:
+        size = int(parse_bytes(text if str(text).strip() else "nothing"))
+    except (ValueError, TypeError, OverflowError, AttributeError) as error:
+        raise ParameterError(f"{culprit} must be a size such as 4GiB, not {shown(text)}") from error
+    if size < 1:
+        raise ParameterError(f"{culprit} must be more than 0, not {text!r}")
+    return size
+
+
+def _cores() -> int:
+    from dask.system import CPU_COUNT
+
+    return max(1, int(CPU_COUNT))
+
+
+def _machine_memory() -> int:
+    from distributed.system import MEMORY_LIMIT
+
+    return int(MEMORY_LIMIT)

@@ -1,0 +1,36 @@
+"""Settings of dask for the workers that a run starts."""
+
+from __future__ import annotations
+
+__all__ = ["ENVIRONMENT", "PRELOAD", "SETTINGS", "client_settings", "variable"]
+
+PRELOAD = "hela_dask.tasks.worker_preload"
+
+# Of glibc's heaps only the first gives back what is free at its end: with one for each thread that
+# reads chunks, a worker would keep some hundred MiB. And numpy asks for pages of 2 MiB where it has
+# arrays of 4 MiB and more: what comes to lie there later takes such a page for each few bytes.
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "NUMPY_MADVISE_HUGEPAGE": "0"}
+
+# For the dashboard a worker takes a profile a second, and by default keeps a thousand: some 100 MiB
+# by and by. Here it keeps those of the last quarter of an hour.
+SETTINGS = {
+    "distributed.worker.profile.interval": "500ms",
+    "distributed.worker.profile.cycle": "10s",
+    "distributed.admin.low-level-log-length": 100,
+}
+
+
+def client_settings() -> dict[str, object]:
+    """Settings of the process that starts workers."""
+    return {
+        # A task that ends its workers twice is tried again alone: see running/dispatch.py.
+        "distributed.scheduler.allowed-failures": 1,
+        "distributed.worker.preload": [PRELOAD],
+        **SETTINGS,
+        **{f"distributed.nanny.pre-spawn-environ.{key}": to for key, to in ENVIRONMENT.items()},
+    }
+
+
+def variable(setting: str) -> str:
+    """The environment variable in which dask looks for a setting; a shell takes no hyphens."""
+    return f"DASK_{setting.upper().replace('.', '__').replace('-', '_')}"

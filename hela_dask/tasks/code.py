@@ -1,0 +1,310 @@
+"""A fingerprint of the code that computes a stage: it changes when the arithmetic does.
+
+A version number says little: it is the same for hundreds of changes. Instead, the functions that a
+stage computes with are followed through the package, from its kernels to the constants that they
+read, and their syntax trees are hashed, without docstrings, comments, annotations and the texts of
+errors. Nothing is imported for it, and the same source has the same fingerprint under every
+version of Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["STAGE_CODE", "CodeReader", "stage_code"]
+
+_WORKING = "volume.opening:working_volume"
+STAGE_CODE: dict[str, tuple[str, ...]] = {
+    "levels": ("volume.greys:voting_slices", "volume.greys:vote_of_slice", _WORKING),
+    "background": (
+        *("kernels.background:background_block", "kernels.background:background_halo"),
+        *("kernels.levels:volume_levels", "volume.greys:upright_volume", _WORKING),
+    ),
+    "detect": (
+        "steps.detect:analysed_slices",
+        "steps.detect:detect_in_slice",
+        "steps.detect:detection_table",
+    ),
+    "segment": (
+        *(
+            "steps.segment:decide_cell",
+            "steps.assemble:encode_masks",
+            "kernels.morphology:box_around",
+        ),
+        _WORKING,
+    ),
+    "yields": ("steps.assemble:find_yields",),
+    "assemble": (
+        *(
+            "steps.assemble:assemble_slab",
+            "steps.assemble:read_outlines",
+            "steps.refine:volume_refiner",
+        ),
+        *("steps.measure:count_slab", "volume.opening:working_factors", "storage.pyramid:halve"),
+    ),
+    "predict": (
+        *(
+            "operators.classify:classify_slices",
+            "operators.classify:neighbours",
+            "storage.pyramid:halve",
+        ),
+        _WORKING,
+    ),
+}
+"""The functions that each stage computes with, as module:name; those of a method come on top."""
+
+# Nothing is computed here: files, messages, pictures, and the values of parameters, which
+# fingerprints hold anyway.
+_LEFT_OUT = ("errors", "storage", "store", "running", "figures", "wording", "methods.trace")
+_COMPUTED = ("storage.means", "storage.pyramid")
+_LEFT_OUT_NAMES = {"parameters:Parameters", "parameters.knobs:knob", "parameters.knobs:name_knob"}
+_POSITIONS = {"ctx", "kind", "type_comment", "annotation", "returns", "type_params"}
+
+
+@functools.cache
+def _reader() -> CodeReader:
+    return CodeReader()
+
+
+@functools.cache
+def stage_code(stage: str, *more: str) -> str:
+    """Fingerprint of the code of a stage, once per process.
+
+    Parameters
+    ----------
+    stage : str
+        A key of :data:`STAGE_CODE`.
+    more : str
+        Further functions or classes, as module:name inside this package.
+    """
+    return _reader().fingerprint((*STAGE_CODE[stage], *more))
+
+
+@dataclass
+class _Item:
+    """A function, class or constant of a module, looked at when it is reached."""
+
+    node: ast.stmt
+
+    @functools.cached_property
+    def text(self) -> str:
+        """Its syntax tree."""
+        return _text(self.node)
+
+    @functools.cached_property
+    def imports(self) -> dict[str, str]:
+        """What it imports itself."""
+        return _imports_in(self.node)
+
+    @functools.cached_property
+    def uses(self) -> set[tuple[str, str]]:
+        """Names that it reads, each with the attribute that is taken of it (empty: of none).
+
+        A name that is read with attributes only may be a module: then those count, not all of it.
+        """
+        return _uses(self.node)
+
+
+@dataclass
+class _Module:
+    """The top of a module."""
+
+    items: dict[str, _Item] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    rest: str = ""
+
+
+class CodeReader:
+    """Follows functions through the source of this package.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Folder of the package's source; default: where this module is from.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = Path(__file__).parent.parent if root is None else root
+        self._modules: dict[str, _Module] = {}
+
+    def fingerprint(self, starts: Iterable[str]) -> str:
+        """Hash of everything that these functions (module:name) compute with.
+
+        Raises
+        ------
+        LookupError
+            When there is no such function.
+        """
+        digest = hashlib.sha256()
+        for place, text in sorted(self.reached(starts).items()):
+            digest.update(f"{place}\0{text}\0".encode())
+        return digest.hexdigest()[:32]
+
+    def reached(self, starts: Iterable[str]) -> dict[str, str]:
+        """The syntax tree of each function, class and constant that is reached, by module:name."""
+        found: dict[str, str] = {}
+        pending = list(starts)
+        for place in pending:
+            module, _, name = place.partition(":")
+            if self._read(module) is None or name not in self._module(module).items:
+                raise LookupError(f"there is no {name} in hela_dask.{module}")
+        while pending:
+            place = pending.pop()
+            if place in found:
+                continue
+            module, _, name = place.partition(":")
+            top = self._module(module)
+            item = top.items[name]
+            found[place] = item.text
+            if top.rest:
+                found[f"{module}:"] = top.rest
+            pending += self._used(module, top, item)
+        return found
+
+    def _used(self, module: str, top: _Module, item: _Item) -> Iterator[str]:
+        """Places of what an item reads."""
+        for name, attribute in item.uses:
+            if name in item.imports:
+                yield from self._target(item.imports[name], attribute)
+            elif name in top.items:
+                yield f"{module}:{name}"
+            elif name in top.imports:
+                yield from self._target(top.imports[name], attribute)
+
+    def _target(self, target: str, attribute: str) -> Iterator[str]:
+        """Places of an imported name: ``module:name``, or a module, of which an attribute counts.
+
+        What one module imports from another and hands on is followed.
+        """
+        module, _, name = target.partition(":")
+        if name and self._read(f"{module}.{name}".strip(".")) is not None:
+            module, name = f"{module}.{name}".strip("."), ""
+        if _left_out(module) or self._read(module) is None:
+            return
+        top = self._module(module)
+        wanted = [name or attribute] if name or attribute in top.items else list(top.items)
+        for item in wanted:
+            if f"{module}:{item}" in _LEFT_OUT_NAMES:
+                continue
+            if item in top.items:
+                yield f"{module}:{item}"
+            elif item in top.imports:
+                yield from self._target(top.imports[item], attribute)
+
+    def _module(self, name: str) -> _Module:
+        found = self._read(name)
+        assert found is not None
+        return found
+
+    def _read(self, name: str) -> _Module | None:
+        """A module of this package; None where there is none."""
+        if name not in self._modules:
+            path = self._root.joinpath(*name.split("."))
+            file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+            if not name or not file.is_file():
+                return None
+            tree = ast.parse(file.read_bytes())
+            self._modules[name] = _parsed(tree)
+        return self._modules[name]
+
+
+def _left_out(module: str) -> bool:
+    left = any(module == name or module.startswith(f"{name}.") for name in _LEFT_OUT)
+    return left and module not in _COMPUTED
+
+
+def _parsed(tree: ast.Module) -> _Module:
+    module, rest = _Module(), []
+    for node in _body(tree.body):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module.imports.update(_imported(node))
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            module.imports.update(_imports_in(node))
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            module.items[node.name] = _Item(node)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for part in (part for target in targets for part in ast.walk(target)):
+                if isinstance(part, ast.Name) and part.id != "__all__":
+                    module.items[part.id] = _Item(node)
+        else:
+            rest.append(_text(node))
+    module.rest = "".join(rest)
+    return module
+
+
+def _uses(node: ast.AST) -> set[tuple[str, str]]:
+    found = set()
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Attribute) and isinstance(child.value, ast.Name):
+            found.add((child.value.id, child.attr))
+        elif isinstance(child, ast.Name):
+            found.add((child.id, ""))
+        else:
+            found |= _uses(child)
+    return found
+
+
+def _imports_in(node: ast.AST) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in ast.walk(node):
+        if isinstance(part, ast.Import | ast.ImportFrom):
+            found.update(_imported(part))
+    return found
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
+    """Names that an import makes, each with its place inside this package."""
+    if isinstance(node, ast.ImportFrom):
+        head, _, module = (node.module or "").partition(".")
+        if head != "hela_dask" or node.level:
+            return {}
+        return {item.asname or item.name: f"{module}:{item.name}" for item in node.names}
+    return {}
+
+
+def _body(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """Statements without a docstring."""
+    if statements and isinstance(statements[0], ast.Expr):
+        value = statements[0].value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            return statements[1:]
+    return statements
+
+
+def _text(node: object) -> str:
+    """A syntax tree as text: without positions, docstrings, annotations and texts of errors."""
+    if isinstance(node, list):
+        return f"[{','.join(_text(item) for item in node)}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if isinstance(node, ast.Raise):
+        return "Raise()"
+    if isinstance(node, ast.Expr) and _logs(node.value):
+        return ""
+    if isinstance(node, ast.Call) and _name_of(node.func) in ("knob", "name_knob"):
+        return "Call()"  # a parameter's default and its description
+    parts = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if value is None or value == [] or name in _POSITIONS:
+            continue
+        if name == "body" and isinstance(value, list):
+            value = _body(value)
+        parts.append(f"{name}={_text(value)}")
+    return f"{type(node).__name__}({','.join(parts)})"
+
+
+def _logs(node: ast.expr) -> bool:
+    """Whether this is a call such as ``log.debug(...)``."""
+    function = node.func if isinstance(node, ast.Call) else None
+    return isinstance(function, ast.Attribute) and _name_of(function.value) == "log"
+
+
+def _name_of(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""

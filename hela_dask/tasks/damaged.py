@@ -1,0 +1,72 @@
+"""Finished units whose files are missing or changed: found when a run starts, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hela_dask.storage.scratch import read_scratch
+from hela_dask.tasks.dispatch import Unit
+from hela_dask.tasks.markers import Marker, Markers
+
+__all__ = ["count_changed", "forget_damaged", "is_scratch"]
+
+
+def forget_damaged(
+    markers: Markers,
+    units: Sequence[Unit],
+    files: str,
+    consequence: str,
+    say: Callable[[str], None],
+) -> list[Marker]:
+    """Declare finished units unfinished whose files are not as they were written.
+
+    Parameters
+    ----------
+    markers : Markers
+        Of the run.
+    units : sequence of Unit
+        Those of a stage; unfinished ones are passed over.
+    files : str
+        What the files are, for the message: ``"files of the labels"``.
+    consequence : str
+        What is done about it: ``"their slabs are written again"``.
+    say : callable
+        Gets one sentence, where there is any damage.
+
+    Returns
+    -------
+    list of Marker
+        Those that stay finished.
+    """
+    damaged, kept = [], []
+    for unit in units:
+        marker = markers.finished(unit.stage, unit.name, unit.fingerprint)
+        found = [] if marker is None else markers.mismatches(marker)
+        if found:
+            damaged += found
+            markers.forget(unit.stage, unit.name)
+        elif marker is not None:
+            kept.append(marker)
+    if damaged:
+        path, problem = damaged[0]
+        more = f", and {len(damaged) - 1} more" if damaged[1:] else ""
+        say(f"{files} are missing or changed ({path} {problem}{more}): {consequence}")
+    return kept
+
+
+def count_changed(markers: Markers, units: Sequence[Unit]) -> int:
+    """How many units were finished by an earlier call that asked for something else."""
+    found = (markers.read(unit.stage, unit.name) for unit in units)
+    return sum(
+        marker is not None and marker.fingerprint != unit.fingerprint
+        for marker, unit in zip(found, units, strict=True)
+    )
+
+
+def is_scratch(path: Path, shape: tuple[int, ...]) -> bool:
+    """Whether there is a scratch array of this shape that can be opened."""
+    try:
+        return read_scratch(path).shape == shape
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,71 @@
+"""Units that every worker leaves unfinished: found in the scheduler's log of workers that left.
+
+dask hands the units of a worker that retires, or that cannot read them, to another worker, without
+an end. Where workers are replaced, a task that takes longer than they live is never finished.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+import dask
+
+from hela_dask.tasks.scheduler import scheduler_calls
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Departures"]
+
+_MOST = 5  # workers that may leave with a unit unfinished
+_QUIET = 10.0  # seconds without a result, and between looks: the log can be long
+
+
+class Departures:
+    """Counts, per unit, the workers that left before they had finished it.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    clock : callable
+        Gives seconds.
+    """
+
+    def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._clock = client, clock
+        self._last = clock()
+        self._left: Counter[str] = Counter()
+        self._counted = 0.0  # the scheduler's time of the last event that was counted
+        # A worker that dies counts against a unit at dask too, which gives up by itself.
+        allowed = int(dask.config.get("distributed.scheduler.allowed-failures", 3))
+        self._most = max(_MOST, allowed + 2)
+
+    def progress(self) -> None:
+        """Call when a unit has ended."""
+        self._last = self._clock()
+
+    def hopeless(self, keys: Collection[str]) -> dict[str, int]:
+        """Of the keys on their way, those that too many workers have left unfinished.
+
+        Returns
+        -------
+        dict of key to number of workers
+            Empty as long as units end.
+        """
+        now = self._clock()
+        if now - self._last < _QUIET:
+            return {}
+        self._last = now
+        with scheduler_calls(self._client):
+            events = self._client.get_events("all")
+        # The log holds the last hundred events or so: what was counted may be gone from it.
+        for at, event in events:
+            if at <= self._counted or not isinstance(event, dict):  # anybody may log there
+                continue
+            if event.get("action") == "remove-worker":
+                self._left.update(event["processing-tasks"])
+        self._counted = max((at for at, _ in events), default=self._counted)
+        return {key: self._left[key] for key in keys if self._left[key] >= self._most}

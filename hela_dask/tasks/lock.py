@@ -1,0 +1,319 @@
+"""One writer at a time: of a run folder, of the labels in a store, of a volume that is made.
+
+A lock is a small file that names its holder. It appears whole (a hard link, or an exclusive
+creation where there are no links). The lock of a dead process is removed by one process only: the
+one that holds a second lock, whose name is that of the dead one's content, which never occurs
+again. So neither a slow file system nor several starts at the same moment give a lock to two
+processes, and nothing depends on a clock.
+
+Every task of a run carries the lock, and looks whether it still holds before it writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hela_dask.documents.reading import parse_json
+from hela_dask.errors import ExistsError, InputError, StorageError
+from hela_dask.storage.files import storage_errors
+from hela_dask.storage.label_groups import LABEL_LOCK
+from hela_dask.tasks.process import ProcessName, is_alive, read_name, this_process
+
+__all__ = ["Lock", "hold", "hold_labels", "hold_target", "label_lock"]
+
+NAME = "lock"
+_LARGEST = 65_536  # bytes of a lock file, far more than one has
+_TRIES = 40
+_PAUSE = 0.025  # seconds between looks at a file that is being made or replaced
+_PATIENCE = 10.0  # seconds for another start that removes the same lock
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Proof that a run holds what it writes to; small, so that it travels with every task.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file.
+    token : str
+        What the file says while this run holds it.
+    what : str
+        What is held, for error messages; default: the folder of the lock file.
+    """
+
+    path: Path
+    token: str
+    what: str = ""
+
+    def check(self) -> None:
+        """Call before writing: a task that outlived its run must not write any more.
+
+        Raises
+        ------
+        StorageError
+            When the run that submitted this task has ended or was taken over.
+        """
+        for _ in range(_TRIES):
+            found = _look(self.path)
+            if found is not None:
+                break
+            time.sleep(_PAUSE)  # a start that was refused may be putting it back
+        if found is None or _token(found) != self.token:
+            raise StorageError(
+                f"{self.what or self.path.parent} is no longer this run's (its lock {self.path} "
+                "was removed or is another run's): nothing more is written"
+            )
+
+
+@contextlib.contextmanager
+def hold(
+    folder: Path,
+    name: str = NAME,
+    *,
+    what: str = "",
+    by: str = "",
+    option: str = "--out",
+) -> Iterator[Lock]:
+    """Hold a folder against other writers; a lock of a dead process is taken over.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the lock file lies.
+    name : str
+        Of the lock file.
+    what : str
+        What is held, for error messages; default: `folder`.
+    by : str
+        Who holds it, for the error messages of others, beside the process.
+    option : str
+        What a user may give to use something else.
+
+    Raises
+    ------
+    ExistsError
+        When another process that is alive, or that cannot be seen from this machine, holds it.
+    StorageError
+        When the folder cannot be written to.
+    """
+    # Workers may have another working folder.
+    lock = Lock(folder.absolute() / name, uuid.uuid4().hex, what or str(folder))
+    me = this_process()
+    content = json.dumps({"token": lock.token, "by": by, **me.to_dict()}).encode()
+    with storage_errors(lock.path):
+        _take(lock, content, me, option)
+    try:
+        yield lock
+    finally:
+        with contextlib.suppress(OSError):
+            if _look(lock.path) == content:
+                lock.path.unlink()
+
+
+@contextlib.contextmanager
+def hold_labels(owner: Path, *, by: str = "") -> Iterator[Lock]:
+    """Hold the labels of a store against other writers of labels.
+
+    Parameters
+    ----------
+    owner : Path
+        The store whose folder ``labels`` is written to; what of it is not there is made, and
+        removed again where nothing was written.
+    by : str
+        Who writes, for the error messages of others.
+
+    Raises
+    ------
+    ExistsError
+        When another process writes labels there.
+    StorageError
+        When the folder cannot be written to.
+    """
+    folder = owner.absolute() / "labels"
+    with storage_errors(folder):
+        made = [path for path in (folder, folder.parent) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with hold(folder, LABEL_LOCK, what=str(owner / "labels"), by=by, option="--labels") as lock:
+            yield lock
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()  # refused where it is not empty
+
+
+@contextlib.contextmanager
+def hold_target(path: Path) -> Iterator[Lock]:
+    """Hold a volume that is being made against a second maker, and against runs that use it.
+
+    Raises
+    ------
+    ExistsError
+        When another process makes it, or writes labels into it.
+    StorageError
+        When the folder around it cannot be written to.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with hold(path.parent, f".{path.name}.lock", what=str(path), option="name") as lock:
+        labels = label_lock(path)
+        found = _look(labels)
+        if found is not None and _verdict(found, this_process()) != "dead":
+            raise ExistsError(_in_use(labels, found, str(path / "labels"), "name"))
+        yield lock
+
+
+def label_lock(owner: Path) -> Path:
+    """The lock file of the labels in a store."""
+    return owner / "labels" / LABEL_LOCK
+
+
+def _take(lock: Lock, content: bytes, me: ProcessName, option: str) -> None:
+    """Make the lock file, unless somebody holds it."""
+    path, until = lock.path, time.monotonic() + _PATIENCE
+    while not _create(path, content, lock.token):
+        found = _look(path)
+        if found is None:
+            continue
+        verdict = _verdict(found, me)
+        if verdict == "empty":
+            # Perhaps made this moment; else of a machine that lost power.
+            time.sleep(_PAUSE * 10)
+            if _look(path) != found:
+                continue
+        elif verdict != "dead":
+            raise ExistsError(_in_use(path, found, lock.what, option))
+        if time.monotonic() > until:
+            raise ExistsError(
+                f"{lock.what} is being taken by another process: start again in a moment, or "
+                f"choose another {option}"
+            )
+        _clear(path, found, content, lock.token, me)
+
+
+def _clear(path: Path, dead: bytes, content: bytes, token: str, me: ProcessName) -> None:
+    """Remove the lock file of a dead process, with what it holds; or let another do so.
+
+    Whoever does it holds a claim, so that no later lock is removed in place of the dead one.
+    """
+    claim = path.with_name(f".{path.name.lstrip('.')}.{hashlib.sha256(dead).hexdigest()[:16]}")
+    if not _create(claim, content, token):
+        other = _look(claim)
+        if other is not None and _verdict(other, me) in ("dead", "empty"):
+            _clear(claim, other, content, token, me)
+        else:
+            time.sleep(_PAUSE)
+        return
+    try:
+        if _look(path) == dead:
+            path.unlink(missing_ok=True)
+    finally:
+        claim.unlink(missing_ok=True)
+
+
+def _verdict(found: bytes, me: ProcessName) -> str:
+    """What a lock file stands for: ``alive``, ``unseen``, ``dead``, ``empty`` or ``foreign``."""
+    if not found.strip(b"\0 \r\n"):
+        return "empty"
+    holder = read_name(_parsed(found))
+    if holder is None or not _token(found):
+        return "foreign"
+    alive = is_alive(holder, me)
+    return "unseen" if alive is None else "alive" if alive else "dead"
+
+
+def _in_use(path: Path, found: bytes, what: str, option: str) -> str:
+    """Who holds it, and what can be done."""
+    me, facts = this_process(), _parsed(found)
+    holder = read_name(facts)
+    if holder is None or not _token(found):
+        return (
+            f"{what} cannot be locked: {path} is not a lock of hela_dask; move it away, or choose "
+            f"another {option}"
+        )
+    by = facts.get("by")
+    who = f"process {holder.pid} on {holder.host}" + (f" ({by})" if by else "")
+    if is_alive(holder, me) is None:
+        return (
+            f"{what} is in use by {who}, which cannot be looked at from here ({me.host}): wait "
+            f"for it, choose another {option}, or remove {path} if that process is gone"
+        )
+    return (
+        f"{what} is in use by {who}: wait until it has finished, stop it, or choose another "
+        f"{option}"
+    )
+
+
+def _create(path: Path, content: bytes, token: str) -> bool:
+    """Make `path`, whole from the first moment; False where it is there already."""
+    temporary = path.with_name(f".{path.name.lstrip('.')}.{token}.tmp")
+    try:
+        temporary.write_bytes(content)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            # A file system over a network may have made it and lost the answer.
+            return _look(path) == content
+        except (OSError, NotImplementedError, AttributeError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.ENOSPC):
+                raise
+            return _create_alone(path, content)  # no hard links here
+        return True
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _create_alone(path: Path, content: bytes) -> bool:
+    """Make `path` where there are no hard links; False where it is there already."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    try:
+        file = os.open(path, flags, 0o666)
+    except FileExistsError:
+        return False
+    try:
+        os.write(file, content)
+    except OSError:
+        os.close(file)
+        path.unlink(missing_ok=True)
+        raise
+    os.close(file)
+    return _look(path) == content
+
+
+def _look(path: Path) -> bytes | None:
+    """What the file holds; None where there is none at this moment."""
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return b"not a file" if os.path.lexists(path) else None  # a link to nothing too
+        with path.open("rb") as file:
+            return file.read(_LARGEST)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == getattr(errno, "ESTALE", None):
+            return None
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _parsed(found: bytes) -> dict[str, Any]:
+    try:
+        facts = parse_json(found, "the lock")
+    except InputError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _token(found: bytes) -> str:
+    token = _parsed(found).get("token")
+    return token if isinstance(token, str) else ""

@@ -1,0 +1,226 @@
+"""What a run is doing: a live display on a terminal, plain log lines everywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from hela_dask.formatting import time_text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task, TaskID
+
+__all__ = ["Count", "RunProgress", "counted", "left_text"]
+
+Count = Callable[[int, int], None]
+
+log = logging.getLogger(__name__)
+
+SILENCE = 30.0  # s: where there is no display, a line is written at least so often
+
+
+def left_text(seconds: float, done: int, to_do: int) -> str:
+    """The time that is left, from the mean over all that was done; rounded, so that it is steady.
+
+    Parameters
+    ----------
+    seconds : float
+        That `done` units took.
+    done, to_do : int
+        Units.
+
+    Examples
+    --------
+    >>> left_text(60.0, 4, 6), left_text(10.0, 1, 40), left_text(5.0, 0, 3)
+    ('1 min 30 s', '7 min', '?')
+    """
+    if not to_do:
+        return ""
+    if not done:
+        return "?"
+    left = seconds / done * to_do
+    if left >= 300:
+        return time_text(60 * round(left / 60))
+    step = 10 if left >= 60 else 5
+    minutes, rest = divmod(max(step, step * round(left / step)), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class RunProgress:
+    """Stages, units done, time left and the dashboard's address, on stderr.
+
+    Parameters
+    ----------
+    live : bool
+        Draw on the terminal; where stderr is none, or with False, only log lines are written
+        (``INFO``: each stage as it starts and ends, every tenth of it, and one each 30 s).
+
+    Attributes
+    ----------
+    timings : dict
+        Seconds taken by each stage that has ended.
+    """
+
+    def __init__(self, live: bool = True) -> None:
+        self.timings: dict[str, float] = {}
+        self._live = live
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._stage = ""
+        self._started = 0.0
+        self._total = self._done = self._told = self._before = 0
+        self._spoke = 0.0
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
+        console = Console(stderr=True)
+        if self._live and console.is_terminal:
+            self._bar = Progress(
+                SpinnerColumn(finished_text="✓" if console.encoding.startswith("utf") else "+"),
+                TextColumn("{task.description:<38}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                _left_column(),
+                console=console,
+            )
+            self._bar.start()
+        else:
+            threading.Thread(target=self._keep_speaking, name="progress", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def stage(self, name: str, total: int, done: int = 0, unit: str = "") -> None:
+        """Begin a stage of ``total`` units, of which an earlier run has finished ``done``."""
+        self.end_stage()
+        self._stage, self._started = name, time.perf_counter()
+        self._total, self._done, self._told, self._before = total, done, done, done
+        what = f"{name} ({unit})" if unit else name
+        if self._bar is not None:
+            self._task = self._bar.add_task(what, total=total, before=done)
+            # A stage that is done already gets its tick, and its clock stands still.
+            self._bar.update(self._task, completed=done)
+        earlier = f", {done} done before" if done else ""
+        self._log(f"{what}: {total - done} to do{earlier}")
+
+    def advance(self, count: int = 1) -> None:
+        """So many more units are done."""
+        self._done += count
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task, count)
+        if self._done - self._told >= -(-self._total // 10) and self._done < self._total:
+            self._told = self._done
+            self._log(f"{self._stage}: {self._done} of {self._total}")
+
+    def end_stage(self) -> None:
+        """The stage is over; its seconds go to :attr:`timings`."""
+        if not self._stage:
+            return
+        seconds = time.perf_counter() - self._started
+        self.timings[self._stage] = self.timings.get(self._stage, 0.0) + seconds
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self._total)
+        self._log(f"{self._stage}: done in {seconds:.1f} s")
+        self._stage = ""
+
+    def _log(self, text: str) -> None:
+        self._spoke = time.perf_counter()
+        log.info("%s", text)
+
+    def _keep_speaking(self) -> None:
+        """Write a line whenever there was none for :data:`SILENCE` seconds of a stage."""
+        while not self._over.wait(min(1.0, SILENCE / 4)):
+            if not self._stage or time.perf_counter() - self._spoke < SILENCE:
+                continue
+            seconds, done = time.perf_counter() - self._started, self._done - self._before
+            left = left_text(seconds, done, self._total - self._done)
+            self._log(
+                f"{self._stage}: {self._done} of {self._total} after {time_text(seconds)}"
+                + (f", about {left} left" if left not in ("", "?") else "")
+            )
+
+    def say(self, text: str) -> None:
+        """A line for the user that is not a warning."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False)
+        log.info("%s", text)
+
+    def warn(self, text: str) -> None:
+        """A warning, above the live display or as a log line."""
+        if self._bar is not None:
+            self._bar.console.print(f"warning: {text}", highlight=False, style="yellow")
+        else:
+            log.warning("%s", text)
+
+
+def _left_column() -> Any:
+    from rich.progress import ProgressColumn
+    from rich.text import Text
+
+    class LeftColumn(ProgressColumn):
+        """The time that is left of a stage that is not over."""
+
+        max_refresh = 1.0
+
+        def render(self, task: Task) -> Text:
+            if task.finished:
+                return Text("")
+            done = int(task.completed - task.fields.get("before", 0))
+            to_do = int((task.total or 0) - task.completed)
+            return Text(f"left {left_text(task.elapsed or 0.0, done, to_do)}", style="cyan")
+
+    return LeftColumn()
+
+
+@contextlib.contextmanager
+def counted(progress: bool | Count, name: str, unit: str) -> Iterator[Count]:
+    """Work of one stage; yields a function to call with what is done and all, first at the start.
+
+    Parameters
+    ----------
+    progress : bool or callable
+        As `live` of :class:`RunProgress`, or the caller's own function.
+    name, unit : str
+        Of the stage, and of what is counted.
+    """
+    if callable(progress):
+        yield progress
+        return
+    with RunProgress(progress) as display:
+        told: int | None = None
+
+        def tell(done: int, total: int) -> None:
+            nonlocal told
+            if told is None:
+                display.stage(name, total, done, unit)
+            else:
+                display.advance(done - told)
+            told = done
+
+        yield tell
+        display.end_stage()

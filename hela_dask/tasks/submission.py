@@ -1,0 +1,315 @@
+"""Units on their way through a dask scheduler: submitted a few at a time, collected as they end."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import hela_dask
+from hela_dask.errors import ClusterError, HelaDaskError, WorkerError
+from hela_dask.tasks.departures import Departures
+from hela_dask.tasks.scheduler import is_connected, regain, scheduler_calls
+from hela_dask.tasks.waiting import Waiting
+from hela_dask.tasks.worker_preload import MEMORY_TOPIC
+from hela_dask.tasks.workers import do_unit, shared_paths
+
+if TYPE_CHECKING:
+    from distributed import Client, Future, KilledWorker
+
+    from hela_dask.tasks.dispatch import Row, Unit
+    from hela_dask.tasks.markers import Markers
+    from hela_dask.tasks.progress import RunProgress
+
+__all__ = ["Submission"]
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 0.5  # seconds between looks at the workers, while nothing ends
+_DROPPED = 5  # times that the cluster may drop a unit, which is then submitted again
+_HOPELESS = 3  # units given up, where none has ended: no other will
+_MEMORY_EVENTS = ("worker-restart-memory", MEMORY_TOPIC)  # of the nanny, of the worker
+
+
+class Submission:
+    """A stage's units on a client.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    task, job, markers, progress, gpu
+        As for :func:`~hela_dask.tasks.dispatch.run_units`.
+    label : str
+        How the dashboard names the stage.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        task: Callable[[Any, Unit], Row],
+        job: Any,
+        markers: Markers,
+        progress: RunProgress,
+        *,
+        label: str,
+        gpu: bool,
+    ) -> None:
+        self._client, self._markers, self._label = client, markers, label
+        self._call = partial(do_unit, task, job, hela_dask.__version__, shared_paths(job))
+        self._token = job.lock.token[:8]
+        self._rounds = itertools.count()
+        self._dropped: Counter[str] = Counter()
+        self._waiting, self._departures = Waiting(client, progress), Departures(client)
+        with scheduler_calls(client):
+            self._address = str(client.scheduler.address if client.scheduler else "")
+            self._window = Window(client, self._waiting.look)
+            self._claim = _claim(client) if gpu else {}
+        self._here: set[str] = set()
+        self._todo: deque[Unit] = deque()
+        self._flying: dict[str, tuple[Future[Any], Unit]] = {}
+        self._ends = self._given_up = 0  # units
+        self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
+
+    def run(
+        self, units: Sequence[Unit], *, alone: bool = False
+    ) -> Iterator[tuple[Unit, Row | Exception]]:
+        """Each unit with its outcome as it ends; those that still run are cancelled at the end.
+
+        What has ended meanwhile is collected at once and replaced at once, however many units
+        that are: a scheduler that falls behind is asked less often, not more.
+
+        Parameters
+        ----------
+        units : sequence of Unit
+        alone : bool
+            One at a time.
+
+        Raises
+        ------
+        ClusterError
+            When the scheduler is gone and does not come back.
+        """
+        self._todo.extend(units)
+        try:
+            self._fill(alone)
+            while self._flying or self._todo:
+                batch = self._drained()
+                if not is_connected(self._client):
+                    yield from self._after_a_loss()
+                else:
+                    yield from self._collected(batch)
+                self._fill(alone)
+        finally:
+            self._todo.clear()
+            if self._flying and is_connected(self._client):
+                left = [future for future, _ in self._flying.values()]
+                with contextlib.suppress(OSError):
+                    self._client.cancel(left, force=True)
+            self._flying.clear()
+
+    def memory_before(self, address: str) -> int:
+        """Bytes that a worker held when it was last seen short of memory; 0 where it was not."""
+        with scheduler_calls(self._client):
+            events = [
+                event
+                for topic in _MEMORY_EVENTS
+                for _, event in self._client.get_events(topic)
+                if isinstance(event, dict) and event.get("worker") == address
+            ]
+        return max((int(event.get("rss", 0)) for event in events), default=0)
+
+    def others_lost(self, error: KilledWorker) -> bool:
+        """Whether more workers are gone than a unit that ran alone can have ended."""
+        with scheduler_calls(self._client):
+            gone = self._here - set(self._client.nthreads())
+        return len(gone) > error.allowed_failures + 1
+
+    def _fill(self, alone: bool) -> None:
+        """Submit as many units as there is room for."""
+        with scheduler_calls(self._client):
+            if alone:
+                room = 1 - len(self._flying)
+                if room and self._todo:
+                    self._here = set(self._client.nthreads())
+            else:
+                left = len(self._todo) + len(self._flying)
+                room = self._window(left) - len(self._flying)
+            batch = [self._todo.popleft() for _ in range(min(max(room, 0), len(self._todo)))]
+            if not batch:
+                return
+            end = f"{self._token}-{next(self._rounds)}"
+            keys = [f"{self._label}-{unit.name}-{end}" for unit in batch]
+            futures = self._client.map(
+                self._call, batch, key=keys, pure=False, resources=self._claim or None
+            )
+        for key, future, unit in zip(keys, futures, batch, strict=True):
+            self._flying[key] = (future, unit)
+            future.add_done_callback(self._ended.put)
+
+    def _drained(self) -> list[Future[Any]]:
+        """What has ended; where nothing has, wait for the first, but not for long.
+
+        Workers may have joined meanwhile, and want work.
+        """
+        found: list[Future[Any]] = []
+        with contextlib.suppress(Empty):
+            found.append(self._ended.get(timeout=_PATIENCE))
+            while True:
+                found.append(self._ended.get_nowait())
+        return found
+
+    def _collected(self, batch: Sequence[Future[Any]]) -> Iterator[tuple[Unit, Row | Exception]]:
+        """The outcomes of what has ended; what the cluster dropped goes back to be submitted."""
+        if not batch:
+            self._window.count()
+            yield from self._abandoned()
+            return
+        with scheduler_calls(self._client):
+            rows = _rows(self._client, batch)
+        for future, row in zip(batch, rows, strict=True):
+            if future.key not in self._flying:
+                continue
+            _, unit = self._flying.pop(future.key)
+            self._departures.progress()
+            if row is not None:
+                self._ends += 1
+                yield unit, row
+            elif future.status in ("finished", "error"):
+                with scheduler_calls(self._client):
+                    outcome = _outcome(future, unit)
+                yield unit, outcome
+            elif (done := self._again(unit)) is not None:
+                yield unit, done
+
+    def _abandoned(self) -> Iterator[tuple[Unit, Exception]]:
+        """The units that too many workers have left unfinished, each with its error.
+
+        Raises
+        ------
+        ClusterError
+            When no unit of the stage ends.
+        """
+        for key, workers in self._departures.hopeless(self._flying).items():
+            future, unit = self._flying.pop(key)
+            with scheduler_calls(self._client):
+                future.cancel(force=True)
+            self._given_up += 1
+            what = f"{workers} workers left before they had finished {unit.stage} {unit.name}"
+            advice = (
+                "their life-time may be too short for it (--lifetime, the time limit of jobs), "
+                "or they cannot load what it needs: see the workers' logs"
+            )
+            others = self._flying or self._todo
+            if not self._ends and (self._given_up >= _HOPELESS or not others):
+                raise ClusterError(
+                    f"{what}, and no other unit was finished: {advice}; what is finished is "
+                    "kept, and the same command again continues"
+                )
+            yield unit, WorkerError(f"{what}: {advice}; the same command tries it again")
+
+    def _after_a_loss(self) -> Iterator[tuple[Unit, Row | Exception]]:
+        """Wait for the scheduler, then submit again what has no marker."""
+        flying = [unit for _, unit in self._flying.values()]
+        self._flying.clear()
+        regain(self._client, self._address)
+        self._ended = SimpleQueue()
+        for unit in flying:
+            if (done := self._again(unit)) is not None:
+                yield unit, done
+
+    def _again(self, unit: Unit) -> Row | Exception | None:
+        """Its row, where a unit that the cluster dropped has finished; else None: it waits again.
+
+        Raises
+        ------
+        ClusterError
+            When the cluster has dropped it too often.
+        """
+        row = self._markers.result(unit.stage, unit.name, unit.fingerprint)
+        if row is not None:
+            return row
+        self._dropped[unit.name] += 1
+        if self._dropped[unit.name] > _DROPPED:
+            return ClusterError(
+                f"the cluster has dropped {unit.stage} {unit.name} {_DROPPED} times: look at the "
+                "scheduler's log; what is finished is kept, and the same command again continues"
+            )
+        self._todo.appendleft(unit)
+        return None
+
+
+class Window:
+    """How many units the scheduler is given at a time, of so many that have not ended.
+
+    Three for each thread there is: over two, dask keeps them in one queue and hands the next, the
+    largest, to whoever is free. But it deals out one more than a worker can run, and the last
+    ones would wait behind the largest: so from four a thread on, each thread gets one at a time.
+
+    Workers come and go, so threads are counted again, but not for every unit: that asks the
+    scheduler.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    look : callable, optional
+        Called with the number of workers each time that they are counted.
+    """
+
+    def __init__(self, client: Client, look: Callable[[int], None] | None = None) -> None:
+        self._client, self._look = client, look
+        self._threads, self._counted = 1, -math.inf
+
+    def __call__(self, left: int) -> int:
+        """How many may be on their way."""
+        self.count()
+        return self._threads * (3 if left > 4 * self._threads else 1)
+
+    def count(self) -> None:
+        """Count threads again, if that was some time ago."""
+        now = monotonic()
+        if now - self._counted >= _PATIENCE:
+            with scheduler_calls(self._client):
+                threads = self._client.nthreads()
+            self._threads, self._counted = max(1, sum(threads.values())), now
+            if self._look is not None:
+                self._look(len(threads))
+
+
+def _claim(client: Client) -> dict[str, float]:
+    """What a task asks for that is faster on a GPU."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return {"GPU": 1.0} if any("GPU" in worker.get("resources", {}) for worker in workers) else {}
+
+
+def _rows(client: Client, futures: Sequence[Future[Any]]) -> Sequence[Row | None]:
+    """Their results, fetched together; None for each that has none, or where one is lost."""
+    finished = [future for future in futures if future.status == "finished"]
+    rows = client.gather(finished, errors="skip") if finished else []
+    by_key = (
+        {future.key: row for future, row in zip(finished, rows, strict=True)}
+        if len(rows) == len(finished)
+        else {}
+    )
+    return [by_key.get(future.key) for future in futures]
+
+
+def _outcome(future: Future[Any], unit: Unit) -> Row | Exception:
+    """The task's row, or an error that says which unit and what to do."""
+    from distributed import KilledWorker
+
+    if future.status == "finished":
+        row: Row = future.result()
+        return row
+    error = future.exception()
+    if isinstance(error, HelaDaskError | KilledWorker):
+        return error
+    failure = RuntimeError(f"{unit.stage} {unit.name} failed: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,103 @@
+"""Words for one who waits: what for, since when, and what to look at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hela_dask.errors import ClusterError
+from hela_dask.formatting import time_text
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from hela_dask.tasks.progress import RunProgress
+
+__all__ = ["Waiting"]
+
+_FIRST, _LONGEST = 10.0, 300.0  # seconds to the first word, and between words
+_LONG = 120.0  # after it, a hint what may be wrong
+
+
+class Waiting:
+    """Says that there is no worker; seldom, but again and again.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Whose workers are waited for.
+    progress : RunProgress
+        Shows and logs the words.
+    clock : callable
+        Gives seconds.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        progress: RunProgress,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client, self._progress, self._clock = client, progress, clock
+        self._since: float | None = None
+        self._next = _FIRST
+
+    def look(self, workers: int) -> None:
+        """Call again and again with the number of workers that are there.
+
+        Raises
+        ------
+        ClusterError
+            When the cluster has found out that none can come.
+        """
+        now = self._clock()
+        if workers:
+            if self._since is not None and self._next > _FIRST:
+                self._progress.say(f"a worker has joined after {time_text(now - self._since)}")
+            self._since, self._next = None, _FIRST
+            return
+        if self._since is None:
+            self._since = now
+        problem = str(getattr(_keeper(self._client), "problem", ""))
+        if problem:
+            raise ClusterError(
+                f"no worker can be started: {problem}; what is finished is kept: mend it, and "
+                "the same command again continues"
+            )
+        waited = now - self._since
+        if waited >= self._next:
+            hint = f" ({_hint(self._client)})" if waited >= _LONG else ""
+            self._progress.say(
+                f"waiting for a worker since {time_text(waited)}: {_state(self._client)}{hint}"
+            )
+            self._next = waited + min(max(waited, _FIRST), _LONGEST)
+
+
+def _keeper(client: Client) -> Any:
+    """What replaces the workers of a cluster that this process started."""
+    return getattr(client.cluster, "keeper", None)
+
+
+def _state(client: Client) -> str:
+    """What is known of the workers to come."""
+    cluster: Any = client.cluster
+    if hasattr(cluster, "waiting_text"):
+        return str(cluster.waiting_text())
+    if cluster is not None and _keeper(client) is not None:
+        trouble = _keeper(client).trouble
+        return "it is started again" + (
+            f"; the last one did not start: {trouble}" if trouble else ""
+        )
+    address = client.scheduler.address if client.scheduler else "there"
+    return f"the scheduler at {address} has none; start one with dask worker {address}"
+
+
+def _hint(client: Client) -> str:
+    """What one who waits for long can do."""
+    if hasattr(client.cluster, "waiting_text"):
+        return (
+            "jobs that ask for less memory or time start sooner; Ctrl-C ends the run, and the "
+            "same command again continues"
+        )
+    return "Ctrl-C ends the run, and the same command again continues"

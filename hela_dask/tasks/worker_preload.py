@@ -1,0 +1,102 @@
+"""Loaded by the workers that a run starts: what they leave to the process that started them.
+
+Ctrl-C: the terminal sends it to the whole group. The parent stops its workers in order; a worker
+that stopped by itself would look like one that died of its task. And bad input, of which the run
+says one sentence.
+
+Workers that are started by hand load it with ``dask worker --preload
+hela_dask.tasks.worker_preload``.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from distributed.comm.core import CommClosedError
+
+from hela_dask import errors
+from hela_dask.tasks.allocator import keep_freed_memory
+
+if TYPE_CHECKING:
+    from distributed import Worker
+
+__all__ = ["MEMORY_TOPIC", "NEAR"]
+
+MEMORY_TOPIC = "hela-dask-memory"
+"""Of the events that a worker sends which is short of memory."""
+
+NEAR = 0.85
+"""Part of its limit that makes a worker short of memory."""
+
+_LOGGERS = ("distributed.core", "distributed.utils", "distributed.worker")
+_EVERY, _SELDOM = 200, 2.0  # milliseconds between looks, seconds between events
+
+# A profile goes a hundred calls deep, as where loops are compiled, and dask takes its size by some
+# ten calls for each of them.
+_CALLS = 3000
+_NAMES = tuple(f"{name}(" for name in errors.__all__)
+
+
+def dask_setup(worker: Worker) -> None:
+    """Called by dask in each worker process as it starts."""
+    report_memory(worker)
+    sys.setrecursionlimit(max(_CALLS, sys.getrecursionlimit()))
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(is_news)
+    logging.getLogger("tornado.application").addFilter(is_worth_a_traceback)
+    # It warns of each task that is cancelled, which is what an interruption does.
+    logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
+
+
+def report_memory(worker: Worker) -> None:
+    """Tell the scheduler when this worker comes near its limit, so that its end can be explained.
+
+    A worker that the system ends for want of memory says nothing itself.
+    """
+    limit = getattr(getattr(worker, "memory_manager", None), "memory_limit", None)
+    if not limit:
+        return
+    from tornado.ioloop import PeriodicCallback
+
+    reported = 0.0
+
+    def look() -> None:
+        nonlocal reported
+        held = worker.monitor.get_process_memory()
+        now = time.monotonic()
+        if held > NEAR * limit and now - reported > _SELDOM:
+            reported = now
+            worker.log_event(MEMORY_TOPIC, {"worker": worker.address, "rss": held})
+
+    watch = PeriodicCallback(look, _EVERY)
+    worker.periodic_callbacks[MEMORY_TOPIC] = watch
+    watch.start()
+
+
+def is_worth_a_traceback(record: logging.LogRecord) -> bool:
+    """Whether an error in the worker's event loop says anything: that it closes twice does not."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, RuntimeError) and "ConnectionPool is closed" in str(error))
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a record of dask's worker adds to what the run reports.
+
+    Bad input is reported by the run. A connection that another process has closed is no error of
+    this worker: the process ended, and who waits for it notices.
+    """
+    if record.exc_info and isinstance(record.exc_info[1], CommClosedError):
+        return False
+    found = record.args if isinstance(record.args, tuple) else ()
+    return not (
+        str(record.msg).startswith("Compute Failed")
+        and any(isinstance(part, str) and part.startswith(_NAMES) for part in found)
+    )

@@ -1,0 +1,114 @@
+"""What every worker of a run needs: this version, and the same files; also one that joins later."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hela_dask
+from hela_dask.errors import ClusterError, InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from hela_dask.tasks.dispatch import Row, Unit
+
+__all__ = ["check_workers", "do_unit", "shared_paths", "unfit"]
+
+log = logging.getLogger(__name__)
+
+
+def unfit(version: str, paths: Sequence[Path]) -> str:
+    """Why this process cannot work for a run, as the end of a sentence; empty where it can.
+
+    Parameters
+    ----------
+    version : str
+        Of the run's hela_dask.
+    paths : sequence of Path
+        Absolute; what the run's process sees.
+    """
+    if version != hela_dask.__version__:
+        return (
+            f"has hela_dask {hela_dask.__version__}, the run has {version}: install the same "
+            "version everywhere"
+        )
+    for path in paths:
+        if not _sees(path):
+            return (
+                f"does not see {path}: put it on a file system that all workers share, under the "
+                "same path"
+            )
+    return ""
+
+
+def _sees(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
+def check_workers(client: Client, paths: Sequence[Path]) -> None:
+    """Check the workers that there are; those that just left need not answer.
+
+    Raises
+    ------
+    InputError
+        With the worker, and what keeps it from working for the run.
+    """
+    here = [path.absolute() for path in paths]
+    answers = client.run(unfit, hela_dask.__version__, here, on_error="return")
+    for address, answer in answers.items():
+        if isinstance(answer, OSError):
+            log.debug("worker %s has left: %s", address, answer)
+        elif isinstance(answer, Exception):
+            raise InputError(
+                f"worker {address} cannot use hela_dask ({type(answer).__name__}: {answer}): "
+                "install it, in the same version, where the workers run"
+            ) from answer
+        elif answer:
+            raise InputError(f"worker {address} {answer}")
+
+
+def shared_paths(job: Any) -> tuple[Path, ...]:
+    """What a worker must see to do units of a job: the run folder, and the image where it has one.
+
+    A path that this process does not see is left out: its absence is no fault of a worker.
+    """
+    paths = [job.lock.path.parent, getattr(job, "store", None)]
+    found = [Path(path).absolute() for path in paths if path is not None]
+    return tuple(path for path in found if _sees(path))
+
+
+def do_unit(
+    task: Callable[[Any, Unit], Row], job: Any, version: str, paths: Sequence[Path], unit: Unit
+) -> Row:
+    """Do a unit, on a worker that can.
+
+    Workers that join while a stage goes on were not checked at its start, and each unit would fail
+    there by an error that names the image, or nothing.
+
+    Parameters
+    ----------
+    task, job, unit
+        As for :func:`~hela_dask.tasks.dispatch.run_units`.
+    version, paths
+        As for :func:`unfit`.
+
+    Raises
+    ------
+    ClusterError
+        With the worker, and what keeps it from working for the run.
+    """
+    if problem := unfit(version, paths):
+        from distributed import get_worker
+
+        raise ClusterError(
+            f"worker {get_worker().address} {problem}; what is finished is kept, and the same "
+            "command again continues"
+        )
+    return task(job, unit)

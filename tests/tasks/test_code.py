@@ -1,0 +1,134 @@
+"""The code part of a fingerprint changes with the arithmetic of its stage, nothing else."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hela_dask
+from hela_dask.methods import METHODS
+from hela_dask.tasks.code import STAGE_CODE, CodeReader
+
+PACKAGE = Path(hela_dask.__file__).parent
+SEGMENT = {name: (*STAGE_CODE["segment"], f"methods.{name}:{name}") for name in METHODS}
+STAGES = {name: code for name, code in STAGE_CODE.items() if name != "segment"} | SEGMENT
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this package's source."""
+    copy = tmp_path_factory.mktemp("code") / "hela_dask"
+    shutil.copytree(PACKAGE, copy, ignore=lambda _, names: {n for n in names if n == "data"})
+    return copy
+
+
+@pytest.fixture
+def package(copied: Path) -> Iterator[Path]:
+    """The copy, put back afterwards."""
+    yield copied
+    for path in copied.rglob("*.py"):
+        original = PACKAGE / path.relative_to(copied)
+        if (
+            original.stat().st_size != path.stat().st_size
+            or original.read_bytes() != path.read_bytes()
+        ):
+            shutil.copyfile(original, path)
+
+
+@functools.cache
+def unchanged() -> dict[str, str]:
+    return prints(PACKAGE)
+
+
+def prints(package: Path) -> dict[str, str]:
+    reader = CodeReader(package)
+    return {name: reader.fingerprint(code) for name, code in STAGES.items()}
+
+
+def change(package: Path, file: str, pattern: str, new: str) -> None:
+    path = package / file
+    text, count = re.subn(pattern, new, path.read_text(encoding="utf-8"), count=1, flags=re.M)
+    assert count == 1, f"{pattern!r} is not in {file}"
+    path.write_text(text, encoding="utf-8")
+
+
+def test_each_stage_has_a_fingerprint_of_its_own() -> None:
+    assert len(set(unchanged().values())) == len(STAGES)
+
+
+def test_a_start_that_is_gone_is_an_error() -> None:
+    with pytest.raises(LookupError, match="no nothing in"):
+        CodeReader().fingerprint(["volume.greys:nothing"])
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "new", "stages"),
+    [
+        (
+            "kernels/conflicts.py",
+            r"^def resolve_slice\(",
+            "_NEW = 1\n\n\ndef resolve_slice(",
+            set(),
+        ),
+        ("kernels/leftovers.py", r"int\(parameters\.reach / step\)", "1", {"assemble"}),
+        ("kernels/detection.py", r"1e6 / ", "1e5 / ", {"detect"}),
+        ("kernels/quality.py", r"parameters\.span / 2", "parameters.span / 3", set(METHODS)),
+        ("kernels/smears.py", r"^_HIDDEN = .*$", "_HIDDEN = 0.123", {"background", "detect"}),
+        ("kernels/hybrid.py", r"^(def nucleus_plane\()", r"@cache\n\1", {"hybrid"}),
+        (
+            "unet/inference.py",
+            r"^(def predict_slices\()",
+            r"@cache\n\1",
+            {"unet", "hybrid", "predict"},
+        ),
+        ("steps/assemble.py", r"sorted\(to\)", "sorted(to)[:1]", {"yields"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.endswith(".py") else "",
+)
+def test_arithmetic_counts_where_it_is_used(
+    package: Path, file: str, pattern: str, new: str, stages: set[str]
+) -> None:
+    before = unchanged()
+    change(package, file, pattern, new)
+    after = prints(package)
+    assert {name for name in STAGES if before[name] != after[name]} == stages
+
+
+def test_a_group_of_parameters_counts_by_its_code(package: Path) -> None:
+    place = ["parameters.methods:VolumetricParameters"]
+    before = CodeReader(package).fingerprint(place)
+    change(package, "parameters/methods.py", r"1\.001", "1.002")
+    assert CodeReader(package).fingerprint(place) != before
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "new"),
+    [
+        ("kernels/conflicts.py", r'^"""', '"""Other words. '),
+        ("kernels/leftovers.py", r"^(def leftover_halo\()", r"# a comment\n\1"),
+        ("kernels/background.py", r"^from hela", "import os\nfrom hela"),
+        ("steps/segment.py", r"log\.warning\(", "log.info("),
+        ("parameters/stages.py", r'"low-pass before grey values are compared, nm"', '"words"'),
+        ("storage/shards.py", r"^_LEVEL = 1$", "_LEVEL = 3"),
+    ],
+)
+def test_words_count_nowhere(package: Path, file: str, pattern: str, new: str) -> None:
+    change(package, file, pattern, new)
+    assert prints(package) == unchanged()
+
+
+def test_the_fingerprint_is_the_same_under_every_python(tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text(
+        "from dataclasses import dataclass\n\nLIMIT: float = 1.5e-3\n\n\n"
+        "@dataclass(frozen=True)\nclass Pair:\n    low: int = 1\n    high: int = 2\n\n\n"
+        "def add(a: int, b: int = 2, *more: int) -> int:\n"
+        '    """Sum."""\n    if a > LIMIT:\n        raise ValueError(f\'{a!r:>4} is too much\')\n'
+        "    text = f'{b:03d}' 'x'\n    return a + Pair(low=b).low + len(text) + sum(more)\n",
+        encoding="utf-8",
+    )
+    assert CodeReader(tmp_path).fingerprint(["sums:add"]) == "73970cf5add978b3db1bd17cb596d554"
