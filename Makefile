@@ -32,10 +32,11 @@ test: $(STAMP) ## run all tests, a process a core, then alone those that measure
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not serial" $(ARGS) || [ $$? -eq $(NONE) ]
 	@$(BIN)/python -m pytest -m serial $(ARGS) || [ $$? -eq $(NONE) ]
 
-lint: $(STAMP) ## check style, format and types
+lint: $(STAMP) ## check style, format, types and imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --num-workers 2
+	@$(BIN)/lint-imports --no-logo
 
 format: $(STAMP) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix .

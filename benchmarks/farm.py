@@ -22,9 +22,9 @@ import dask
 import psutil
 from distributed import Client, Worker
 
-from hela_dask.tasks.dispatch import Unit
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers
+from hela_dask.tasks.units import Unit
 
 __all__ = ["Farm", "NapJob", "farm", "nap"]
 

@@ -29,9 +29,10 @@ from benchmarks import results
 from benchmarks.farm import Farm, NapJob, farm, nap
 from benchmarks.queueing import Costs, list_schedule, simulate
 from benchmarks.recorded import describe, seconds_of
-from hela_dask.tasks.dispatch import Unit, run_units
+from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.units import Unit
 
 __all__ = ["measure", "plain_units", "project", "stages_of"]
 

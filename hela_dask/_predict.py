@@ -17,23 +17,25 @@ from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import ExistsError
 from hela_dask.operators.classify import classifier, classify_slices, neighbours
 from hela_dask.running.finding import LevelsJob, find_levels
-from hela_dask.running.folders import check_apart, run_folder
+from hela_dask.running.folders import run_folder
 from hela_dask.running.identity import maker_of
-from hela_dask.running.needs import Need, predict_need
+from hela_dask.running.needs import predict_need
 from hela_dask.running.source import identify_image
 from hela_dask.running.stages import load, measured
 from hela_dask.storage import store as arrays
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.groups import planned
 from hela_dask.storage.metadata import Image, local_path, read_image
-from hela_dask.storage.places import same_place
+from hela_dask.storage.places import check_apart, same_place
 from hela_dask.tasks.cluster import check_client, read_cluster
 from hela_dask.tasks.code import stage_code
-from hela_dask.tasks.dispatch import Unit, run_units
+from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import Lock, hold, hold_labels
 from hela_dask.tasks.markers import Markers, fingerprint
+from hela_dask.tasks.memory import Need
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
+from hela_dask.tasks.units import Unit
 from hela_dask.unet.card import Card
 from hela_dask.unet.model import find_model
 from hela_dask.volume.greys import GreyLevels

@@ -16,16 +16,17 @@ from hela_dask.parameters import Parameters
 from hela_dask.running.edited import keep_edited
 from hela_dask.running.finding import Found
 from hela_dask.running.finish import finish_run
-from hela_dask.running.folders import check_apart
 from hela_dask.running.holding import held_job
 from hela_dask.running.pipeline import Pipeline
-from hela_dask.running.prepare import Setup, prepare
+from hela_dask.running.prepare import prepare
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
+from hela_dask.running.setup import Setup
 from hela_dask.running.tables import select_cells
 from hela_dask.steps.link import of_cells
 from hela_dask.steps.regions import check_regions_folder
 from hela_dask.steps.regions import save_regions as write_regions
+from hela_dask.storage.places import check_apart
 from hela_dask.tasks.cluster import Cluster, check_client, read_cluster
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
@@ -265,8 +266,21 @@ def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:
     rows, masks = pipeline.segment(found, chosen)
     measured, labels = pipeline.assemble(masks)
     return finish_run(
-        pipeline, record, found, rows=rows, chosen=chosen, measured=measured, labels=labels
+        pipeline,
+        record,
+        found,
+        rows=rows,
+        chosen=chosen,
+        measured=measured,
+        labels=labels,
+        write_report=_write_report,
     )
+
+
+def _write_report(folder: Path) -> None:
+    from hela_dask.report import write_report
+
+    write_report(folder)
 
 
 def _draw(setup: Setup, found: Found) -> None:

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-import hela_dask
 from hela_dask.cli import explain, pipeline, plan, predict, scores, train, verify, volumes
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
 from hela_dask.cli.screen import ReaderGoneError, answer, complain
 from hela_dask.errors import ClusterError, HelaDaskError
+from hela_dask.version import __version__
 
 __all__ = ["app", "main"]
 
@@ -41,7 +41,7 @@ app = typer.Typer(
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        answer(f"hela-dask {hela_dask.__version__}")
+        answer(f"hela-dask {__version__}")
         raise typer.Exit
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hela_dask.cli.screen import complain, show
+from hela_dask.version import __version__
 
 __all__ = ["end_with", "expected", "remember", "silence_stdout"]
 
@@ -136,9 +137,8 @@ def _current() -> Path | None:
 
 
 def _versions() -> Mapping[str, str]:
-    import hela_dask
 
-    found = {"hela_dask": hela_dask.__version__, "python": platform.python_version()}
+    found = {"hela_dask": __version__, "python": platform.python_version()}
     with contextlib.suppress(Exception):
         from hela_dask.tasks.versions import versions
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.conversion.sources import Source, open_source
+from hela_dask.conversion.readers.source import Source
+from hela_dask.conversion.sources import open_source
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
 from hela_dask.formatting import printable
 from hela_dask.storage.level import same_levels
@@ -58,8 +59,8 @@ def convert(
     ----------
     source : str or Path
         A folder of TIFF slices, a TIFF, MRC or ``.npy`` file, or an OME-Zarr 0.4 or 0.5 (see
-        :func:`hela_dask.conversion.sources.open_source`), of 8 or 16 bit. Signed values are taken where
-        none is negative; signed bytes with negative ones are raised by 128.
+        :func:`hela_dask.conversion.sources.open_source`), of 8 or 16 bit. Signed values are taken
+        where none is negative; signed bytes with negative ones are raised by 128.
     target : str or Path
         The folder to write, for instance ``hela.ome.zarr``.
     voxel_size : sequence of float, optional

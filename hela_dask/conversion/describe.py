@@ -36,15 +36,16 @@ def describe(store: str | Path) -> dict[str, Any]:
         ``complete``, ``shape`` (z, y, x), ``dtype``, ``voxel_size`` (nm, None along an axis where
         it is not known), ``voxel_size_from`` (where each is from, or why it is not known),
         ``extent`` (nm), ``translation`` (nm), ``levels``, ``size_on_disk`` (bytes, labels
-        included), ``grey`` (see :func:`hela_dask.conversion.grey_summary.grey_summary`; None for labels and
-        unfinished stores), ``labels``, ``facts`` (what else files state: order of slices, first
-        and last one, missing numbers, photometry), ``source``, where this package wrote the
-        store, and ``remarks``: what is odd about it, sentences.
+        included), ``grey`` (see :func:`hela_dask.conversion.grey_summary.grey_summary`; None for
+        labels and unfinished stores), ``labels``, ``facts`` (what else files state: order of
+        slices, first and last one, missing numbers, photometry), ``source``, where this package
+        wrote the store, and ``remarks``: what is odd about it, sentences.
 
     Raises
     ------
     MissingInputError, InputError
-        As :func:`hela_dask.volume.opening.read_image` and :func:`hela_dask.conversion.sources.open_source`.
+        As :func:`hela_dask.volume.opening.read_image` and
+        :func:`hela_dask.conversion.sources.open_source`.
     """
     path = local_path(store)
     if path.is_dir() and any((path / name).exists() for name in ZARR_MARKS):

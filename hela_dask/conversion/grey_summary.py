@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.conversion.sources import Source
+from hela_dask.conversion.readers.source import Source
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, Level
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hela_dask.conversion.grey_summary import LARGEST_CHUNK, chunk_bytes, not_finite
+from hela_dask.conversion.mending import mend_image
 from hela_dask.errors import InputError
 from hela_dask.formatting import by_axis, size_text
 from hela_dask.parameters import WorkingParameters
@@ -11,7 +12,6 @@ from hela_dask.storage.manifest import damaged_slabs, has_manifest
 from hela_dask.storage.metadata import Image
 from hela_dask.storage.pyramid import checked_voxel_size
 from hela_dask.storage.units import voxel_size_doubts
-from hela_dask.verification.mending import mend_image
 from hela_dask.volume.opening import working_level
 
 __all__ = ["check_volume", "volume_remarks"]

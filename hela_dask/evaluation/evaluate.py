@@ -51,14 +51,15 @@ def evaluate(
     Parameters
     ----------
     prediction, truth : path or array
-        An OME-Zarr label group, a TIFF, a ``.npy``, a DataArray or an array of whole numbers,
-        (z, y, x) or one slice (y, x). Slice k of one is slice k of the other. In y and x they are
+        An OME-Zarr label group, a TIFF, a ``.npy``, a DataArray or an array of whole numbers, (z,
+        y, x) or one slice (y, x). Slice k of one is slice k of the other. In y and x they are
         equal, or one is a whole number of times as fine: then it is compared on the coarser grid,
         where a pixel takes the commonest label of the finer ones in it (of equals the smallest).
         The prediction may also be the OME-Zarr image that owns ``labels/nuclei`` and
-        ``labels/cells`` (each class is then compared with the labels its name says: nucleus,
-        cell, cytoplasm, envelope, background; see
-        :func:`hela_dask.evaluation.predictions.labels_for_class`), or a mapping from class name to labels.
+        ``labels/cells`` (each class is then compared with the labels its name says: nucleus, cell,
+        cytoplasm, envelope, background; see
+        :func:`hela_dask.evaluation.predictions.labels_for_class`), or a mapping from class name to
+        labels.
     classes : mapping of name to label values of the truth, optional
         For example ``{"nucleus": [2], "cell": [1, 2, 5]}``. For each class the predicted instance
         that overlaps it most over the evaluated slices is scored. Predicted cells include their

@@ -47,8 +47,8 @@ class LabelSource:
         Bytes of a voxel.
     read : callable (z0, z1) -> (z1 - z0, y, x) array
     names : mapping of kind to values, or None
-        Of a class map, see :func:`hela_dask.evaluation.class_maps.named_values`; None for instances, and
-        where nothing is known.
+        Of a class map, see :func:`hela_dask.evaluation.class_maps.named_values`; None for
+        instances, and where nothing is known.
     """
 
     name: str

@@ -25,7 +25,8 @@ def predictions_of(folder: str | Path) -> dict[str, Any]:
     -------
     dict
         ``nucleus``; ``cell``, with its nucleus; ``cytoplasm``, the cell without its nucleus;
-        ``envelope``; ``background``. Each as :func:`hela_dask.evaluation.labels_input.open_labels` takes it.
+        ``envelope``; ``background``. Each as :func:`hela_dask.evaluation.labels_input.open_labels`
+        takes it.
     """
     folder = Path(folder)
     return {

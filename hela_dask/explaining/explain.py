@@ -23,13 +23,13 @@ from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.pages import Figure, as_figure, render
 from hela_dask.report.reading import compute
-from hela_dask.running.folders import check_apart
 from hela_dask.statuses import NO_RESIN
 from hela_dask.steps.regions import Region
 from hela_dask.steps.segment import decide_cell
 from hela_dask.storage.contents import foreign_names, remove_files
 from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import local_path
+from hela_dask.storage.places import check_apart
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.trace import Step, Trace
 from hela_dask.volume.greys import upright_volume

@@ -10,6 +10,8 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hela_dask.version import __version__
+
 if TYPE_CHECKING:
     import jinja2
     import pandas as pd
@@ -70,9 +72,7 @@ def render(template: str, **values: Any) -> str:
     **values
         What it shows: plain texts, numbers, and dataclasses of them.
     """
-    import hela_dask
-
-    return _environment().get_template(template).render(version=hela_dask.__version__, **values)
+    return _environment().get_template(template).render(version=__version__, **values)
 
 
 @functools.cache

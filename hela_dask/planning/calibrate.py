@@ -40,7 +40,7 @@ from hela_dask.volume.greys import grey_levels
 from hela_dask.volume.opening import open_volume, working_factors
 
 if TYPE_CHECKING:
-    from hela_dask.running.prepare import Setup
+    from hela_dask.running.setup import Setup
 
 __all__ = ["Calibration", "calibrate"]
 

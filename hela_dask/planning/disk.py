@@ -15,7 +15,7 @@ from hela_dask.formatting import size_text
 from hela_dask.storage import groups
 
 if TYPE_CHECKING:
-    from hela_dask.running.prepare import Setup
+    from hela_dask.running.setup import Setup
     from hela_dask.storage.metadata import Level
 
 __all__ = ["DiskNeed", "check_disk", "disk_need", "label_levels", "typical_share"]

@@ -19,15 +19,15 @@ from hela_dask.steps.assemble import CellMasks, plan_slabs
 from hela_dask.steps.regions import cell_regions, with_regions
 from hela_dask.storage import store
 from hela_dask.storage.metadata import read_image
-from hela_dask.tasks.dispatch import Unit
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
+from hela_dask.tasks.units import Unit
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from hela_dask.running.prepare import Setup
+    from hela_dask.running.setup import Setup
 
 __all__ = ["Known", "known_cells"]
 

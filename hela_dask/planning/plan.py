@@ -5,27 +5,21 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hela_dask.errors import HelaDaskError
 from hela_dask.methods import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
-from hela_dask.planning.disk import DiskNeed, check_disk, disk_need, label_levels
-from hela_dask.planning.show import plan_text
+from hela_dask.planning.disk import check_disk, disk_need, label_levels
+from hela_dask.planning.show import Plan, Stage
 from hela_dask.planning.times import Times, stage_times
-from hela_dask.running.needs import (
-    BACKGROUND_SLAB,
-    Need,
-    check_memory,
-    window_need,
-    worker_memory,
-)
-from hela_dask.running.prepare import Setup, prepare
+from hela_dask.running.needs import BACKGROUND_SLAB, window_need
+from hela_dask.running.prepare import prepare
+from hela_dask.running.setup import Setup
 from hela_dask.steps.detect import analysed_slices
-from hela_dask.storage.files import plain
 from hela_dask.tasks.cluster import Cluster, read_cluster
+from hela_dask.tasks.memory import Need, check_memory, worker_memory
 from hela_dask.volume.opening import working_level
 
 if TYPE_CHECKING:
@@ -34,7 +28,7 @@ if TYPE_CHECKING:
     from hela_dask.planning.calibrate import Calibration
     from hela_dask.planning.known import Known
 
-__all__ = ["Plan", "Stage", "plan"]
+__all__ = ["plan"]
 
 log = logging.getLogger(__name__)
 
@@ -45,95 +39,6 @@ _NAMES = {  # of the stages, as their markers and as people are told them
     "assemble": "labels",
     "report": "report",
 }
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage of a run that has not started.
-
-    Attributes
-    ----------
-    name : str
-        background, detection, cells, labels or report.
-    tasks : int or None
-        How many; None where that is not known before detection.
-    exact : bool
-        Whether that is known, not estimated.
-    done : int
-        Of these, finished by an earlier run.
-    memory : int or None
-        Bytes that one task takes at most, with its process; None for the report, which is
-        written by the command itself.
-    seconds : float or None
-        Wall time with the workers that were asked for, of what is not done; None where nothing
-        was tried.
-    """
-
-    name: str
-    tasks: int | None
-    exact: bool = True
-    done: int = 0
-    memory: int | None = None
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run will take; printing it shows a table.
-
-    Attributes
-    ----------
-    store, run, labels : Path
-        The volume, the run folder, and the store that gets the labels.
-    shape : tuple of int
-        Voxels of the volume, z, y, x.
-    voxel_size : tuple of float
-        nm.
-    working_shape : tuple of int
-        Voxels of the working level.
-    stages : tuple of Stage
-        In their order.
-    workers : int or None
-        Workers that will be started; None where a running cluster is used.
-    memory : int or None
-        Bytes of memory of each; None where that is not known before connecting.
-    memory_needed : int
-        Bytes that each should have, so that no task makes it spill or pause.
-    disk : DiskNeed
-        About what is written, and what is free.
-    cells : str
-        What the number of cells is from.
-    calibration : Calibration or None
-        What was tried; None where nothing was.
-    """
-
-    store: Path
-    run: Path
-    labels: Path
-    shape: tuple[int, int, int]
-    voxel_size: tuple[float, float, float]
-    working_shape: tuple[int, int, int]
-    stages: tuple[Stage, ...]
-    workers: int | None
-    memory: int | None
-    memory_needed: int
-    disk: DiskNeed
-    cells: str
-    calibration: Calibration | None = field(default=None, repr=False)
-
-    @property
-    def seconds(self) -> float | None:
-        """Wall time of all stages; None where any is not known."""
-        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
-        return sum(known) if len(known) == len(self.stages) else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON takes it: sizes in bytes, times in seconds; null where not known."""
-        found: dict[str, Any] = plain({**asdict(self), "seconds": self.seconds})
-        return found
-
-    def __repr__(self) -> str:
-        return plan_text(self)
 
 
 def plan(

@@ -17,7 +17,7 @@ from hela_dask.volume.greys import GreyLevels, upright_volume
 from hela_dask.volume.opening import voxel_size, working_volume
 
 if TYPE_CHECKING:
-    from hela_dask.running.prepare import Setup
+    from hela_dask.running.setup import Setup
 
 __all__ = ["Sample"]
 

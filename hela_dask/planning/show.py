@@ -1,18 +1,111 @@
-"""A plan as people read it."""
+"""What a run will take: the stages of a plan, and the table that shows them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hela_dask.formatting import by_axis, size_text, time_text
+from hela_dask.planning.disk import DiskNeed
+from hela_dask.storage.files import plain
 
 if TYPE_CHECKING:
-    from hela_dask.planning.plan import Plan, Stage
+    from hela_dask.planning.calibrate import Calibration
 
-__all__ = ["plan_text"]
+__all__ = ["Plan", "Stage"]
 
 
-def plan_text(plan: Plan) -> str:
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a run that has not started.
+
+    Attributes
+    ----------
+    name : str
+        background, detection, cells, labels or report.
+    tasks : int or None
+        How many; None where that is not known before detection.
+    exact : bool
+        Whether that is known, not estimated.
+    done : int
+        Of these, finished by an earlier run.
+    memory : int or None
+        Bytes that one task takes at most, with its process; None for the report, which is
+        written by the command itself.
+    seconds : float or None
+        Wall time with the workers that were asked for, of what is not done; None where nothing
+        was tried.
+    """
+
+    name: str
+    tasks: int | None
+    exact: bool = True
+    done: int = 0
+    memory: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take; printing it shows a table.
+
+    Attributes
+    ----------
+    store, run, labels : Path
+        The volume, the run folder, and the store that gets the labels.
+    shape : tuple of int
+        Voxels of the volume, z, y, x.
+    voxel_size : tuple of float
+        nm.
+    working_shape : tuple of int
+        Voxels of the working level.
+    stages : tuple of Stage
+        In their order.
+    workers : int or None
+        Workers that will be started; None where a running cluster is used.
+    memory : int or None
+        Bytes of memory of each; None where that is not known before connecting.
+    memory_needed : int
+        Bytes that each should have, so that no task makes it spill or pause.
+    disk : DiskNeed
+        About what is written, and what is free.
+    cells : str
+        What the number of cells is from.
+    calibration : Calibration or None
+        What was tried; None where nothing was.
+    """
+
+    store: Path
+    run: Path
+    labels: Path
+    shape: tuple[int, int, int]
+    voxel_size: tuple[float, float, float]
+    working_shape: tuple[int, int, int]
+    stages: tuple[Stage, ...]
+    workers: int | None
+    memory: int | None
+    memory_needed: int
+    disk: DiskNeed
+    cells: str
+    calibration: Calibration | None = field(default=None, repr=False)
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of all stages; None where any is not known."""
+        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
+        return sum(known) if len(known) == len(self.stages) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON takes it: sizes in bytes, times in seconds; null where not known."""
+        found: dict[str, Any] = plain({**asdict(self), "seconds": self.seconds})
+        return found
+
+    def __repr__(self) -> str:
+        return _text(self)
+
+
+def _text(plan: Plan) -> str:
     """The table of stages, and a line each for cells, memory, disk and time."""
     shape, size = by_axis(plan.shape), by_axis(plan.voxel_size)
     lines = [f"{plan.store}: {shape} voxels of {size} nm (z, y, x)"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hela_dask.planning.calibrate import Calibration
-    from hela_dask.running.prepare import Setup
+    from hela_dask.running.setup import Setup
     from hela_dask.tasks.cluster import Cluster
 
 __all__ = ["Times", "stage_times"]

@@ -15,9 +15,10 @@ from hela_dask.running.stages import Job, measured
 from hela_dask.statuses import CHAIN_TOO_SHORT
 from hela_dask.steps.detect import analysed_slices, detect_in_slice, detection_table
 from hela_dask.steps.regions import Region
-from hela_dask.tasks.dispatch import Unit, run_units
+from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers, fingerprint
+from hela_dask.tasks.units import Unit
 from hela_dask.volume.greys import GreyLevels, vote_of_slice, voting_slices
 from hela_dask.volume.opening import voxel_size, working_volume
 

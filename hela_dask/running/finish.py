@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-import hela_dask
 from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.kernels.owned import INSTANCES
 from hela_dask.running.finding import Found
 from hela_dask.running.identity import label_notes
 from hela_dask.running.pipeline import Pipeline
-from hela_dask.running.prepare import Setup
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.scoring import Truth, score_run
+from hela_dask.running.setup import Setup
 from hela_dask.running.source import identify_image
 from hela_dask.running.tables import add_measurements, add_quality, add_segments
 from hela_dask.statuses import FAILED
@@ -28,8 +27,9 @@ from hela_dask.steps.assemble import label_colors, label_properties
 from hela_dask.storage import store
 from hela_dask.storage.groups import note
 from hela_dask.tasks.damaged import forget_damaged
-from hela_dask.tasks.dispatch import Unit
 from hela_dask.tasks.markers import fingerprint, fingerprint_files
+from hela_dask.tasks.units import Unit
+from hela_dask.version import __version__
 
 __all__ = ["finish_run"]
 
@@ -56,6 +56,7 @@ def finish_run(
     chosen: Collection[int],
     measured: pd.DataFrame,
     labels: str,
+    write_report: Callable[[Path], None],
 ) -> RunResult:
     """Write what a user reads; leave it untouched where nothing it depends on has changed.
 
@@ -73,6 +74,8 @@ def finish_run(
         One row a label, from the assembled labels.
     labels : str
         Fingerprint of the assembled labels.
+    write_report : callable
+        Writes the report into a run folder.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def finish_run(
     pipeline.warn_of_versions()
     truth = _kept_truth(pipeline, labels) if setup.truth is None else _truth_facts(setup.truth)
     of = fingerprint(
-        hela_dask.__version__,
+        __version__,
         setup.method,
         setup.parameters,
         labels,
@@ -116,7 +119,7 @@ def finish_run(
             dask=pipeline.session.facts or read_run(setup.run).get("dask", {}),
         )
         record.finish("finished", exit_code, {"error": ""})
-        _report(pipeline)
+        _report(pipeline, write_report)
         pipeline.progress.advance()
         pipeline.progress.end_stage()
         record.finish("finished", exit_code, {"timings": dict(pipeline.progress.timings)})
@@ -243,12 +246,10 @@ def _score(pipeline: Pipeline, labels: str, truth: list[Any]) -> dict[str, Any]:
     return scores
 
 
-def _report(pipeline: Pipeline) -> None:
+def _report(pipeline: Pipeline, write: Callable[[Path], None]) -> None:
     """The report shows what was done; should it fail, what was done is still there."""
-    from hela_dask.report import write_report
-
     try:
-        write_report(pipeline.setup.run)
+        write(pipeline.setup.run)
     except Exception as error:
         log.debug("the report failed", exc_info=True)
         pipeline.warn(f"the report could not be written: {type(error).__name__}: {error}")

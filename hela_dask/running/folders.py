@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from hela_dask.errors import ExistsError, ParameterError, StorageError
@@ -23,7 +22,6 @@ from hela_dask.storage.places import enclosing_store, is_within, resolved, same_
 
 __all__ = [
     "LABELS",
-    "check_apart",
     "check_folder",
     "check_labels_place",
     "check_owner",
@@ -61,35 +59,6 @@ def label_owner(store: Path, labels: str | Path | None) -> tuple[Path, bool]:
     if labels is None or same_place(local_path(labels), store):
         return store, False
     return local_path(labels), True
-
-
-def check_apart(store: Path, places: Mapping[str, Path | None]) -> None:
-    """What is written lies neither inside nor around the volume, nor inside any other Zarr.
-
-    Parameters
-    ----------
-    store : Path
-        The volume, which is only read, but for its labels.
-    places : mapping of option to path
-        What is to be written.
-
-    Raises
-    ------
-    ParameterError
-        Names the option.
-    """
-    for option, path in places.items():
-        if path is None:
-            continue
-        if same_place(path, store):
-            raise ParameterError(f"{option} {path} is the volume itself: choose another")
-        if is_within(path, store):
-            raise ParameterError(f"{option} {path} lies inside the volume {store}: choose another")
-        if is_within(store, path):
-            raise ParameterError(f"{option} {path} holds the volume {store}: choose another")
-        outer = enclosing_store(path)
-        if outer is not None:
-            raise ParameterError(f"{option} {path} lies inside the Zarr {outer}: choose another")
 
 
 def check_folder(folder: Path, store: Path, source: str, overwrite: bool) -> None:

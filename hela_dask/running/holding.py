@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hela_dask.running.folders import LABELS
 from hela_dask.running.identity import make_id, maker_of, owns_labels, read_id
-from hela_dask.running.prepare import Setup
+from hela_dask.running.setup import Setup
 from hela_dask.running.stages import Job
 from hela_dask.storage.files import storage_errors
 from hela_dask.tasks.lock import hold, hold_labels

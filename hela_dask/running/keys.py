@@ -21,7 +21,7 @@ from hela_dask.tasks.markers import fingerprint
 from hela_dask.volume.greys import GreyLevels
 
 if TYPE_CHECKING:
-    from hela_dask.running.prepare import Setup
+    from hela_dask.running.setup import Setup
 
 __all__ = ["GROUPS", "METHOD_GROUPS", "Keys", "method_groups"]
 

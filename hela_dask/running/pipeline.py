@@ -19,7 +19,7 @@ from hela_dask.running.finding import Found, LevelsJob, find_detections, find_le
 from hela_dask.running.identity import owns_labels
 from hela_dask.running.keys import Keys
 from hela_dask.running.needs import BACKGROUND_SLAB, window_need
-from hela_dask.running.prepare import Setup
+from hela_dask.running.setup import Setup
 from hela_dask.running.stages import Job, background_task, failed_row, segment_task, slab_task
 from hela_dask.steps.assemble import CellMasks, check_labels, find_yields, plan_slabs
 from hela_dask.steps.confidence import nucleus_withheld
@@ -31,10 +31,11 @@ from hela_dask.storage import store
 from hela_dask.storage.files import write_text
 from hela_dask.storage.metadata import Image
 from hela_dask.tasks.damaged import count_changed, forget_damaged, is_scratch
-from hela_dask.tasks.dispatch import Unit, run_units
+from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
+from hela_dask.tasks.units import Unit
 from hela_dask.tasks.versions import MIXED, compare_versions, numeric_versions
 from hela_dask.volume.opening import working_level
 

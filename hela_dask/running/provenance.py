@@ -24,18 +24,9 @@ from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.versions import versions
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from hela_dask.running.setup import Setup
 
-    from hela_dask.running.prepare import Setup
-
-__all__ = ["Record", "dask_facts", "image_facts", "now", "read_run"]
-
-_SETTINGS = (
-    "array.chunk-size",
-    "distributed.scheduler.allowed-failures",
-    "distributed.worker.memory",
-    "temporary-directory",
-)
+__all__ = ["Record", "image_facts", "now", "read_run"]
 
 
 def now() -> str:
@@ -56,21 +47,6 @@ def image_facts(image: Image) -> dict[str, Any]:
             step * length for step, length in zip(level.voxel_size, level.shape, strict=True)
         ],
         "levels": len(image.levels),
-    }
-
-
-def dask_facts(client: Client) -> dict[str, Any]:
-    """The cluster, and the settings of dask that matter."""
-    import dask
-
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return {
-        "workers": len(workers),
-        "threads": sum(worker["nthreads"] for worker in workers),
-        "memory_of_a_worker": min((worker["memory_limit"] for worker in workers), default=0),
-        "scheduler": str(client.scheduler.address) if client.scheduler else "",
-        "dashboard": client.dashboard_link or "",
-        "config": {name: dask.config.get(name, None) for name in _SETTINGS},
     }
 
 

@@ -36,9 +36,9 @@ from hela_dask.storage import store
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import Records
 from hela_dask.tasks.allocator import give_back
-from hela_dask.tasks.dispatch import Unit
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers
+from hela_dask.tasks.units import Unit
 from hela_dask.volume.greys import GreyLevels, upright_volume
 from hela_dask.volume.opening import open_volume, voxel_size, working_factors, working_volume
 

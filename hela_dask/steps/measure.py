@@ -169,8 +169,8 @@ def measure_cells(
     Parameters
     ----------
     nuclei, cells : path or array
-        Instance labels as :func:`hela_dask.evaluation.evaluate.evaluate` takes them, of one shape; a
-        nucleus has the label of its cell.
+        Instance labels as :func:`hela_dask.evaluation.evaluate.evaluate` takes them, of one shape;
+        a nucleus has the label of its cell.
     voxel_size : (z, y, x) in nm, optional
         By default what the labels know.
     envelope : path or array, optional

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from hela_dask.errors import ParameterError
 
-__all__ = ["enclosing_store", "is_within", "relative_path", "resolved", "same_place"]
+__all__ = ["check_apart", "enclosing_store", "is_within", "relative_path", "resolved", "same_place"]
 
 _ZARR = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 
@@ -61,3 +62,32 @@ def relative_path(path: str | Path, base: str | Path) -> str:
         return Path(os.path.relpath(target, resolved(base))).as_posix()
     except ValueError:
         return target.as_posix()
+
+
+def check_apart(store: Path, places: Mapping[str, Path | None]) -> None:
+    """What is written lies neither inside nor around the volume, nor inside any other Zarr.
+
+    Parameters
+    ----------
+    store : Path
+        The volume, which is only read, but for its labels.
+    places : mapping of option to path
+        What is to be written.
+
+    Raises
+    ------
+    ParameterError
+        Names the option.
+    """
+    for option, path in places.items():
+        if path is None:
+            continue
+        if same_place(path, store):
+            raise ParameterError(f"{option} {path} is the volume itself: choose another")
+        if is_within(path, store):
+            raise ParameterError(f"{option} {path} lies inside the volume {store}: choose another")
+        if is_within(store, path):
+            raise ParameterError(f"{option} {path} holds the volume {store}: choose another")
+        outer = enclosing_store(path)
+        if outer is not None:
+            raise ParameterError(f"{option} {path} lies inside the Zarr {outer}: choose another")

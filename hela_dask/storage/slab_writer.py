@@ -60,8 +60,8 @@ class _Shard:
 class SlabWriter:
     """Writes one slab of a volume, at every level of its pyramid, tile by tile.
 
-    Made by :func:`hela_dask.storage.store.slab_writer`, which also marks the slab as finished. For one
-    thread; others may write other slabs.
+    Made by :func:`hela_dask.storage.store.slab_writer`, which also marks the slab as finished. For
+    one thread; others may write other slabs.
 
     Attributes
     ----------

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hela_dask.storage.scratch import read_scratch
-from hela_dask.tasks.dispatch import Unit
 from hela_dask.tasks.markers import Marker, Markers
+from hela_dask.tasks.units import Unit
 
 __all__ = ["count_changed", "forget_damaged", "is_scratch"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hela_dask.errors import ClusterError, ResourceError, StorageError, WorkerError
 from hela_dask.formatting import size_text
+from hela_dask.tasks.units import Row, Unit
 
 if TYPE_CHECKING:
     from distributed import Client, KilledWorker
@@ -18,37 +18,13 @@ if TYPE_CHECKING:
     from hela_dask.tasks.progress import RunProgress
     from hela_dask.tasks.submission import Submission
 
-__all__ = ["Unit", "run_units"]
+__all__ = ["run_units"]
 
 log = logging.getLogger(__name__)
 
 _PAUSES = (0, 5, 15, 40)  # seconds before a unit that lost its workers is tried again, alone
 
-Row = dict[str, Any]
 Failure = Callable[["Unit", str], Row]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One piece of work: a slab, a slice or a cell. Small, it travels to the worker.
-
-    Parameters
-    ----------
-    stage, name : str
-        Together the name of its marker.
-    fingerprint : str
-        Of everything that its result depends on.
-    what : Any
-        What the stage's task needs to know beside the job, for example a Region.
-    cost : float
-        For the order only: the largest start first, so that none is left alone at the end.
-    """
-
-    stage: str
-    name: str
-    fingerprint: str
-    what: Any = None
-    cost: float = 0.0
 
 
 def run_units(

@@ -11,10 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from hela_dask.errors import ParameterError
-from hela_dask.running.needs import Need, check_memory
-from hela_dask.running.provenance import dask_facts
 from hela_dask.tasks.cluster import Cluster, connect
 from hela_dask.tasks.dashboard import dashboard_text, quiet_logs
+from hela_dask.tasks.memory import Need, check_memory
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.scheduler import scheduler_calls
 from hela_dask.tasks.waiting import Waiting
@@ -27,6 +26,12 @@ __all__ = ["Session"]
 
 log = logging.getLogger(__name__)
 
+_SETTINGS = (
+    "array.chunk-size",
+    "distributed.scheduler.allowed-failures",
+    "distributed.worker.memory",
+    "temporary-directory",
+)
 _PATIENCE = 0.5  # seconds between looks for the first worker
 
 
@@ -131,7 +136,7 @@ class Session:
                 jobs = self._cluster.kind == "slurm"
                 link = dashboard_text(client.dashboard_link, started_here=here, remote=jobs)
                 self._progress.say(link)
-            self.facts = dask_facts(client)
+            self.facts = _facts(client)
             # Its page works without a network.
             page = str(self._run / "performance.html")
             self._report = performance_report(filename=page, mode="inline")
@@ -157,3 +162,18 @@ def _memory(client: Client) -> int | None:
         if worker["memory_limit"]
     ]
     return min(shares, default=None)
+
+
+def _facts(client: Client) -> dict[str, Any]:
+    """The cluster, and the settings of dask that matter."""
+    import dask
+
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return {
+        "workers": len(workers),
+        "threads": sum(worker["nthreads"] for worker in workers),
+        "memory_of_a_worker": min((worker["memory_limit"] for worker in workers), default=0),
+        "scheduler": str(client.scheduler.address) if client.scheduler else "",
+        "dashboard": client.dashboard_link or "",
+        "config": {name: dask.config.get(name, None) for name in _SETTINGS},
+    }

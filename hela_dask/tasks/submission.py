@@ -13,20 +13,20 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-import hela_dask
 from hela_dask.errors import ClusterError, HelaDaskError, WorkerError
 from hela_dask.tasks.departures import Departures
 from hela_dask.tasks.scheduler import is_connected, regain, scheduler_calls
 from hela_dask.tasks.waiting import Waiting
 from hela_dask.tasks.worker_preload import MEMORY_TOPIC
 from hela_dask.tasks.workers import do_unit, shared_paths
+from hela_dask.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Client, Future, KilledWorker
 
-    from hela_dask.tasks.dispatch import Row, Unit
     from hela_dask.tasks.markers import Markers
     from hela_dask.tasks.progress import RunProgress
+    from hela_dask.tasks.units import Row, Unit
 
 __all__ = ["Submission"]
 
@@ -62,7 +62,7 @@ class Submission:
         gpu: bool,
     ) -> None:
         self._client, self._markers, self._label = client, markers, label
-        self._call = partial(do_unit, task, job, hela_dask.__version__, shared_paths(job))
+        self._call = partial(do_unit, task, job, __version__, shared_paths(job))
         self._token = job.lock.token[:8]
         self._rounds = itertools.count()
         self._dropped: Counter[str] = Counter()

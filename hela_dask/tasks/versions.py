@@ -7,7 +7,7 @@ import importlib.metadata
 import platform
 from collections.abc import Iterable, Mapping
 
-import hela_dask
+from hela_dask.version import __version__
 
 __all__ = ["MIXED", "compare_versions", "numeric_versions", "versions"]
 
@@ -47,7 +47,7 @@ def versions(*, network: bool = False) -> dict[str, str]:
     """Of this package, of Python, and of all packages that a run uses, by name."""
     names = (*_NUMERIC, *_OTHERS, *(_NETWORK if network else ()))
     return {
-        "hela_dask": hela_dask.__version__,
+        "hela_dask": __version__,
         "python": platform.python_version(),
         **_known(sorted(names)),
     }

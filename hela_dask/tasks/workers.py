@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hela_dask
+from hela_dask import version as package
 from hela_dask.errors import ClusterError, InputError
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from hela_dask.tasks.dispatch import Row, Unit
+    from hela_dask.tasks.units import Row, Unit
 
 __all__ = ["check_workers", "do_unit", "shared_paths", "unfit"]
 
@@ -30,9 +30,9 @@ def unfit(version: str, paths: Sequence[Path]) -> str:
     paths : sequence of Path
         Absolute; what the run's process sees.
     """
-    if version != hela_dask.__version__:
+    if version != package.__version__:
         return (
-            f"has hela_dask {hela_dask.__version__}, the run has {version}: install the same "
+            f"has hela_dask {package.__version__}, the run has {version}: install the same "
             "version everywhere"
         )
     for path in paths:
@@ -61,7 +61,7 @@ def check_workers(client: Client, paths: Sequence[Path]) -> None:
         With the worker, and what keeps it from working for the run.
     """
     here = [path.absolute() for path in paths]
-    answers = client.run(unfit, hela_dask.__version__, here, on_error="return")
+    answers = client.run(unfit, package.__version__, here, on_error="return")
     for address, answer in answers.items():
         if isinstance(answer, OSError):
             log.debug("worker %s has left: %s", address, answer)

@@ -17,7 +17,8 @@ import xarray as xr
 from dask.base import tokenize
 from numpy.typing import NDArray
 
-from hela_dask.conversion.sources import Source, open_source
+from hela_dask.conversion.readers.source import Source
+from hela_dask.conversion.sources import open_source
 from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.evaluation.labels_input import LabelSource, majority, open_labels

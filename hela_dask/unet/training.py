@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, ParameterError
-from hela_dask.running.folders import check_apart
 from hela_dask.storage.contents import foreign_names, remove_files
 from hela_dask.storage.files import remove_folder, storage_errors
 from hela_dask.storage.metadata import local_path
-from hela_dask.storage.places import enclosing_store, resolved
+from hela_dask.storage.places import check_apart, enclosing_store, resolved
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.versions import versions
 from hela_dask.unet.architectures import Architecture, Recipe, get_architecture

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hela_dask.conversion.mending import mend_image
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError, StorageError
 from hela_dask.running.broken import (
     geometry_problems,
@@ -47,7 +48,7 @@ from hela_dask.storage.records import (
 from hela_dask.storage.tables import read_parquet
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.progress import Count, counted
-from hela_dask.verification.mending import mend_image, mend_run
+from hela_dask.verification.mending import mend_run
 
 __all__ = ["Finding", "Verification", "verify"]
 

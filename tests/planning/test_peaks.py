@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 from hela_dask._run import run
-from hela_dask.planning.plan import Plan, plan
+from hela_dask.planning.plan import plan
+from hela_dask.planning.show import Plan
 from hela_dask.running import pipeline
-from hela_dask.running.needs import Need, check_memory, worker_memory
 from hela_dask.running.prepare import prepare
 from hela_dask.storage import store
 from hela_dask.tasks.cluster import Cluster, connect
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import hold
+from hela_dask.tasks.memory import Need, check_memory, worker_memory
 from tests.drawn import draw_cell
 from tests.exactness.runs import without_pages
 

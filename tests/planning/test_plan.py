@@ -16,7 +16,8 @@ from hela_dask.cli import main
 from hela_dask.errors import InputError, MissingInputError, ResourceError
 from hela_dask.formatting import time_text
 from hela_dask.planning import calibrate
-from hela_dask.planning.plan import Plan, plan
+from hela_dask.planning.plan import plan
+from hela_dask.planning.show import Plan
 from tests.exactness.runs import PARAMETERS, write
 
 

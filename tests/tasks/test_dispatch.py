@@ -14,10 +14,11 @@ import pytest
 from hela_dask.errors import InputError, WorkerError
 from hela_dask.tasks import dispatch, submission
 from hela_dask.tasks.cluster import connect, read_cluster
-from hela_dask.tasks.dispatch import Unit, run_units
+from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.units import Unit
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-import hela_dask
+from hela_dask import version as package
 from hela_dask.errors import ClusterError, InputError
 from hela_dask.tasks.workers import check_workers, do_unit, shared_paths, unfit
 from tests.tasks.test_dispatch import go, units
 
-NOW = hela_dask.__version__
+NOW = package.__version__
 
 
 def set_version(version: str) -> None:
-    hela_dask.__version__ = version
+    package.__version__ = version
 
 
 def test_a_worker_that_was_not_checked_is_named_and_no_unit_fails(

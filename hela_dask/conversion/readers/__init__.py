@@ -1,1 +1,1 @@
-"""Readers of the files of microscopes and other programs (see :mod:`hela_dask.conversion.sources`)."""
+"""Readers of the files of microscopes and other programs, one module for each kind."""

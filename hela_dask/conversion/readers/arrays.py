@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hela_dask.conversion.sources import Source
+from hela_dask.conversion.readers.source import Source
 from hela_dask.errors import InputError
 from hela_dask.storage.formats import content_kind
 

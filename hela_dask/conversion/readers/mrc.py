@@ -11,7 +11,7 @@ import mrcfile
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.conversion.sources import Sizes, Source
+from hela_dask.conversion.readers.source import Sizes, Source
 from hela_dask.errors import InputError
 from hela_dask.storage.formats import how_to_read, is_pointer
 

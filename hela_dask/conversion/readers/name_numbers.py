@@ -52,7 +52,7 @@ def split(name: str, signed: Signed = frozenset()) -> tuple[tuple[str, ...], tup
 
 
 def signed_key(name: str, signed: Signed) -> list[tuple[int, int, str]]:
-    """Sort key by value with signs, of the form of :func:`hela_dask.conversion.readers.names.natural_key`."""
+    """Sort key by signed value, of the form that :func:`.names.natural_key` gives."""
     texts, numbers = split(name, signed)
     key = [(1, 0, texts[0])]
     for number, text in zip(numbers, texts[1:], strict=True):

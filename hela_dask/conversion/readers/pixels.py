@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.conversion.readers.names import listed
-from hela_dask.conversion.sources import Role
+from hela_dask.conversion.readers.source import Role
 from hela_dask.errors import InputError
 
 __all__ = ["PageFacts", "Samples", "check_page", "page_facts", "samples"]

@@ -24,6 +24,7 @@ from hela_dask.conversion.readers.names import (
 )
 from hela_dask.conversion.readers.ome import Ome
 from hela_dask.conversion.readers.pixels import PageFacts, check_page, page_facts, samples
+from hela_dask.conversion.readers.source import Role, Source
 from hela_dask.conversion.readers.tiff_file import (
     Place,
     image_pages,
@@ -32,11 +33,11 @@ from hela_dask.conversion.readers.tiff_file import (
     read_places,
     slice_count_remark,
 )
-from hela_dask.conversion.sources import Role, Source
+from hela_dask.conversion.readers.tiff_stack import open_stack
 from hela_dask.errors import InputError
 from hela_dask.storage.formats import TIFF_SUFFIXES, how_to_read
 
-__all__ = ["open_folder", "open_set"]
+__all__ = ["open_folder", "open_set", "open_tiff"]
 
 _THREADS = 8  # headers read at once: each waits for the disk or the network
 _TOLERANCE = 1e-3  # relative: lengths in nm may be rounded differently
@@ -52,6 +53,15 @@ class _Slice:
     remarks: tuple[str, ...]
 
 
+def open_tiff(path: Path, role: Role = "grey") -> Source:
+    """One TIFF with one or many pages, each a slice; or the set of OME-TIFFs that it is one of."""
+    with opened_tiff(path) as (tiff, warnings):
+        ome, remarks = ome_of(path, tiff)
+        if ome is not None and len(ome.files) > 1:
+            return open_set(path, ome, len(tiff.pages), role)
+        return open_stack(path, tiff, role, ome=ome, remarks=remarks, warnings=warnings)
+
+
 def open_folder(folder: Path, role: Role = "grey") -> Source:
     """A folder with one TIFF a slice, in natural order of the names.
 
@@ -65,8 +75,6 @@ def open_folder(folder: Path, role: Role = "grey") -> Source:
         raise InputError(how_to_read(folder))
     files = [folder / name for name in names]
     if len(files) == 1:
-        from hela_dask.conversion.readers.tiff_stack import open_tiff
-
         alone = open_tiff(files[0], role)
         return replace(
             alone,

@@ -16,37 +16,50 @@ from hela_dask.conversion.readers.calibration import calibration
 from hela_dask.conversion.readers.names import number_ranges
 from hela_dask.conversion.readers.ome import Ome
 from hela_dask.conversion.readers.pixels import PageFacts, Samples, check_page, page_facts, samples
+from hela_dask.conversion.readers.source import Role, Source
 from hela_dask.conversion.readers.tiff_file import (
     image_pages,
-    ome_of,
-    opened_tiff,
     slice_count_remark,
 )
-from hela_dask.conversion.readers.tiff_sets import open_set
-from hela_dask.conversion.sources import Role, Source
 from hela_dask.errors import InputError
 
-__all__ = ["open_tiff"]
+__all__ = ["open_stack"]
 
 _FEW_BITS = 13  # white is zero in 16 bits, and black within this many: a camera of fewer bits
 
 
-def open_tiff(path: Path, role: Role = "grey") -> Source:
-    """One TIFF with one or many pages, each a slice; or the set of OME-TIFFs that it is one of."""
-    with opened_tiff(path) as (tiff, warnings):
-        ome, remarks = ome_of(path, tiff)
-        if ome is not None and len(ome.files) > 1:
-            return open_set(path, ome, len(tiff.pages), role)
-        pages, shape, offset, order = _stack(path, tiff, ome, remarks)
-        first = page_facts(tiff.pages.first)
-        facts = [page_facts(page, first) for page in pages]
-        if ome is None:
-            remarks += slice_count_remark(path, tiff, pages, shape[0])
-        names = {f"page {number}": fact for number, fact in enumerate(facts, start=1)}
-        treated = samples(path, names, role)
-        found = calibration(tiff, ome.attributes if ome else {})
-        stored = np.dtype(pages[0].dtype).newbyteorder(tiff.byteorder)
-        remarks += [f"the TIFF reader warns: {text}" for text in dict.fromkeys(warnings)]
+def open_stack(
+    path: Path,
+    tiff: tifffile.TiffFile,
+    role: Role,
+    *,
+    ome: Ome | None,
+    remarks: Sequence[str],
+    warnings: Sequence[str],
+) -> Source:
+    """One TIFF that is opened, with one or many pages, each a slice.
+
+    Parameters
+    ----------
+    path, tiff
+        The file.
+    role : "grey" or "labels"
+    ome : Ome or None
+        Its OME-XML.
+    remarks, warnings : sequence of str
+        What was found to be odd so far, and what the TIFF reader warns of.
+    """
+    noted = [*remarks]
+    pages, shape, offset, order = _stack(path, tiff, ome, noted)
+    first = page_facts(tiff.pages.first)
+    facts = [page_facts(page, first) for page in pages]
+    if ome is None:
+        noted += slice_count_remark(path, tiff, pages, shape[0])
+    names = {f"page {number}": fact for number, fact in enumerate(facts, start=1)}
+    treated = samples(path, names, role)
+    found = calibration(tiff, ome.attributes if ome else {})
+    stored = np.dtype(pages[0].dtype).newbyteorder(tiff.byteorder)
+    noted += [f"the TIFF reader warns: {text}" for text in dict.fromkeys(warnings)]
 
     def read(z0: int, z1: int) -> NDArray[Any]:
         if offset is None:
@@ -62,7 +75,7 @@ def open_tiff(path: Path, role: Role = "grey") -> Source:
         sizes=found.sizes,
         files=(path,),
         reader=read,
-        remarks=tuple(f"{path}: {remark}" for remark in (*remarks, *treated.remarks)),
+        remarks=tuple(f"{path}: {remark}" for remark in (*noted, *treated.remarks)),
         size_origins=found.origins,
         facts={
             "order": order,

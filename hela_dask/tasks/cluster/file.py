@@ -15,7 +15,7 @@ from hela_dask.documents.reading import Document, check_document, read_yaml
 from hela_dask.documents.shapes import shown
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.formatting import size_text
-from hela_dask.tasks.cluster.reading import parse_size
+from hela_dask.tasks.cluster.sizes import parse_size
 
 __all__ = ["LEAST", "read_cluster_file", "seconds_of_walltime", "worker_limit"]
 

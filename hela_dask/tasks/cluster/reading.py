@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hela_dask.documents.shapes import shown
 from hela_dask.errors import ParameterError
+from hela_dask.tasks.cluster.sizes import parse_size
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Cluster", "check_client", "parse_size", "read_cluster"]
+__all__ = ["Cluster", "check_client", "read_cluster"]
 
 
 @dataclass(frozen=True)
@@ -102,25 +102,6 @@ def check_client(
     """
     if client is not None and (spec != "local" or workers or memory):
         raise ParameterError("give either a client of your own, or cluster, workers and memory")
-
-
-def parse_size(text: str | float, culprit: str) -> int:
-    """Bytes in a size such as ``4GiB``.
-
-    Raises
-    ------
-    ParameterError
-        Names `culprit`, for anything else.
-    """
-    from dask.utils import parse_bytes
-
-    try:
-        size = int(parse_bytes(text if str(text).strip() else "nothing"))
-    except (ValueError, TypeError, OverflowError, AttributeError) as error:
-        raise ParameterError(f"{culprit} must be a size such as 4GiB, not {shown(text)}") from error
-    if size < 1:
-        raise ParameterError(f"{culprit} must be more than 0, not {text!r}")
-    return size
 
 
 def _cores() -> int:

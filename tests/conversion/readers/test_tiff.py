@@ -14,7 +14,8 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from hela_dask.conversion.sources import Source, open_source
+from hela_dask.conversion.readers.source import Source
+from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError
 from hela_dask.evaluation.labels_input import open_labels
 

@@ -1,0 +1,239 @@
+"""The public names, and the modules that define them."""
+
+from ._predict import (
+    predict as predict,
+)
+from ._run import (
+    detect as detect,
+)
+from ._run import (
+    run as run,
+)
+from .conversion.convert import (
+    convert as convert,
+)
+from .conversion.describe import (
+    describe as describe,
+)
+from .errors import (
+    ExistsError as ExistsError,
+)
+from .errors import (
+    HelaDaskError as HelaDaskError,
+)
+from .errors import (
+    InputError as InputError,
+)
+from .errors import (
+    MissingDependencyError as MissingDependencyError,
+)
+from .errors import (
+    MissingInputError as MissingInputError,
+)
+from .errors import (
+    NothingToDoError as NothingToDoError,
+)
+from .errors import (
+    ParameterError as ParameterError,
+)
+from .errors import (
+    ResourceError as ResourceError,
+)
+from .errors import (
+    StorageError as StorageError,
+)
+from .evaluation.evaluate import (
+    evaluate as evaluate,
+)
+from .explaining.explain import (
+    Explanation as Explanation,
+)
+from .explaining.explain import (
+    explain as explain,
+)
+from .methods.method import (
+    BaseMethod as BaseMethod,
+)
+from .methods.method import (
+    Masks as Masks,
+)
+from .methods.method import (
+    Method as Method,
+)
+from .methods.method import (
+    Window as Window,
+)
+from .methods.names import (
+    METHODS as METHODS,
+)
+from .operators.classify import (
+    classify as classify,
+)
+from .operators.lazy import (
+    background as background,
+)
+from .operators.lazy import (
+    distance as distance,
+)
+from .operators.lazy import (
+    gaussian as gaussian,
+)
+from .parameters import (
+    AssembleParameters as AssembleParameters,
+)
+from .parameters import (
+    BackgroundParameters as BackgroundParameters,
+)
+from .parameters import (
+    DetectParameters as DetectParameters,
+)
+from .parameters import (
+    HybridParameters as HybridParameters,
+)
+from .parameters import (
+    LinkParameters as LinkParameters,
+)
+from .parameters import (
+    Parameters as Parameters,
+)
+from .parameters import (
+    PropagateParameters as PropagateParameters,
+)
+from .parameters import (
+    QualityParameters as QualityParameters,
+)
+from .parameters import (
+    RegionParameters as RegionParameters,
+)
+from .parameters import (
+    UnetParameters as UnetParameters,
+)
+from .parameters import (
+    VolumetricParameters as VolumetricParameters,
+)
+from .parameters import (
+    WorkingParameters as WorkingParameters,
+)
+from .phantom import (
+    make_phantom as make_phantom,
+)
+from .planning.plan import (
+    plan as plan,
+)
+from .planning.show import (
+    Plan as Plan,
+)
+from .report import (
+    write_report as write_report,
+)
+from .running.opening import (
+    open_run as open_run,
+)
+from .running.result import (
+    RunResult as RunResult,
+)
+from .steps.detect import (
+    detect_cells as detect_cells,
+)
+from .steps.link import (
+    link_cells as link_cells,
+)
+from .steps.measure import (
+    measure_cells as measure_cells,
+)
+from .steps.regions import (
+    Region as Region,
+)
+from .steps.regions import (
+    cell_regions as cell_regions,
+)
+from .steps.regions import (
+    save_regions as save_regions,
+)
+from .steps.segment import (
+    segment_cell as segment_cell,
+)
+from .unet.training import (
+    train as train,
+)
+from .verification.verify import (
+    Finding as Finding,
+)
+from .verification.verify import (
+    Verification as Verification,
+)
+from .verification.verify import (
+    verify as verify,
+)
+from .version import __version__ as __version__
+from .volume.greys import (
+    GreyLevels as GreyLevels,
+)
+from .volume.greys import (
+    grey_levels as grey_levels,
+)
+from .volume.opening import (
+    open_volume as open_volume,
+)
+
+__all__ = [
+    "METHODS",
+    "AssembleParameters",
+    "BackgroundParameters",
+    "BaseMethod",
+    "DetectParameters",
+    "ExistsError",
+    "Explanation",
+    "Finding",
+    "GreyLevels",
+    "HelaDaskError",
+    "HybridParameters",
+    "InputError",
+    "LinkParameters",
+    "Masks",
+    "Method",
+    "MissingDependencyError",
+    "MissingInputError",
+    "NothingToDoError",
+    "ParameterError",
+    "Parameters",
+    "Plan",
+    "PropagateParameters",
+    "QualityParameters",
+    "Region",
+    "RegionParameters",
+    "ResourceError",
+    "RunResult",
+    "StorageError",
+    "UnetParameters",
+    "Verification",
+    "VolumetricParameters",
+    "Window",
+    "WorkingParameters",
+    "__version__",
+    "background",
+    "cell_regions",
+    "classify",
+    "convert",
+    "describe",
+    "detect",
+    "detect_cells",
+    "distance",
+    "evaluate",
+    "explain",
+    "gaussian",
+    "grey_levels",
+    "link_cells",
+    "make_phantom",
+    "measure_cells",
+    "open_run",
+    "open_volume",
+    "plan",
+    "predict",
+    "run",
+    "save_regions",
+    "segment_cell",
+    "train",
+    "verify",
+    "write_report",
+]

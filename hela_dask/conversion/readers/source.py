@@ -1,0 +1,95 @@
+"""What every reader gives: a volume in some file, its header checked, its voxels not yet read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.errors import HelaDaskError, InputError
+from hela_dask.storage.metadata import Triple
+
+__all__ = ["Role", "Sizes", "Source"]
+
+log = logging.getLogger(__name__)
+
+Sizes = tuple[float | None, float | None, float | None]
+
+Role = Literal["grey", "labels"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A volume in some file or folder, its header checked, its voxels not yet read.
+
+    Attributes
+    ----------
+    path : Path
+        What was opened.
+    kind : str
+        What it is, for people.
+    shape : (z, y, x)
+    dtype : numpy.dtype
+        Of what :meth:`read` gives.
+    sizes : (z, y, x)
+        Voxel size in nm as far as the metadata state it; None where they do not.
+    files : tuple of Path
+        What its identity depends on: each slice, the one file, or all that hold the finest level.
+    reader : callable
+        ``reader(z0, z1)`` reads slices; use :meth:`read`.
+    translation : (z, y, x)
+        Centre of the first voxel in nm, where the metadata state it.
+    remarks : tuple of str
+        What is odd about it and was decided here: sentences for a warning.
+    size_origins : (z, y, x)
+        Where each size is from, or why there is none; empty where nothing is stated.
+    facts : mapping
+        More of what it states, for people: the order of the slices, the first and the last one,
+        the photometry.
+    """
+
+    path: Path
+    kind: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    sizes: Sizes
+    files: tuple[Path, ...]
+    reader: Callable[[int, int], NDArray[Any]]
+    translation: Triple = (0.0, 0.0, 0.0)
+    remarks: tuple[str, ...] = ()
+    size_origins: tuple[str, str, str] = ("", "", "")
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def warn(self) -> None:
+        """Log each remark as a warning."""
+        for remark in self.remarks:
+            log.warning("%s", remark)
+
+    @property
+    def voxel_size(self) -> Triple | None:
+        """z, y, x in nm, or None where the metadata do not state all three."""
+        z, y, x = self.sizes
+        return None if z is None or y is None or x is None else (z, y, x)
+
+    def read(self, z0: int, z1: int) -> NDArray[Any]:
+        """Slices `z0` to `z1` (from 0, end excluded), shape (z1 - z0, y, x).
+
+        Raises
+        ------
+        InputError
+            When a slice cannot be read; it is named.
+        """
+        try:
+            block = self.reader(z0, z1)
+        except HelaDaskError:
+            raise
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise InputError(
+                f"{self.path}: slices {z0 + 1} to {z1} cannot be read: {error}"
+            ) from error
+        return np.ascontiguousarray(block, dtype=self.dtype)
