@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.stacks import Stack, agreement, segment_stack
-from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.running.scoring import CLASSES
 

@@ -20,10 +20,13 @@ from benchmarks.contrast import contrast
 from benchmarks.robustness import RANGES, robustness
 from benchmarks.runs import otsu, phantom_run, real_run, score_real
 from benchmarks.stacks import data_folder, phantom_stack, real_stack
-from hela_dask.methods import CLASSICAL, METHODS
+from hela_dask.methods.names import METHODS
+from hela_dask.methods.registry import has_network
 from hela_dask.running.provenance import read_run
 
 SEEDS = (0, 1)
+
+CLASSICAL = [name for name in METHODS if not has_network(name)]
 
 
 @dataclass

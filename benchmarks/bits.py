@@ -23,7 +23,7 @@ import numpy as np
 import zarr
 
 from benchmarks.stacks import REAL_VOXEL, data_folder
-from hela_dask.methods import METHODS
+from hela_dask.methods.names import METHODS
 
 __all__ = ["CASES", "Case", "compare", "earlier_code"]
 

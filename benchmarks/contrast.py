@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.stacks import Stack, agreement, phantom_stack, segment_stack
-from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.methods.names import DEFAULT_METHOD
 
 __all__ = ["contrast", "finer", "low_contrast", "real_fine", "without_resin"]
 

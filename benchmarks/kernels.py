@@ -32,8 +32,10 @@ from hela_dask.kernels.detection import detect_slice
 from hela_dask.kernels.distance import distance_slice
 from hela_dask.kernels.filters import gaussian
 from hela_dask.kernels.owned import Owned
-from hela_dask.methods import DEFAULT_METHOD, Masks, get_method
 from hela_dask.methods.cells import segment_slices
+from hela_dask.methods.method import Masks, Window
+from hela_dask.methods.names import DEFAULT_METHOD
+from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
 from hela_dask.steps.refine import Decided, Grid, Outline, Refiner
@@ -186,7 +188,8 @@ def own_steps(stack: Slices, clock: Timer) -> tuple[dict[str, float], dict[str, 
     border, _ = clock(lambda: refine(None).tile(*whole))
     seconds["background"] = (halving + deciding + border) / count
     method = get_method(DEFAULT_METHOD)
-    both, masks = clock(lambda: method(working.values, resin, voxel, centre, knobs))
+    window = Window(working.values, resin, voxel, centre)
+    both, masks = clock(lambda: method(window, knobs))
     of_cell, _ = clock(
         lambda: segment_slices(working.values, masks.nucleus, resin, voxel, centre, p, trace=None)
     )

@@ -30,7 +30,8 @@ from benchmarks.stacks import (
 )
 from hela_dask.evaluation.scores import ClassScores
 from hela_dask.kernels.hybrid import preprocess_plane
-from hela_dask.methods import CLASSICAL
+from hela_dask.methods.names import METHODS
+from hela_dask.methods.registry import has_network
 from hela_dask.parameters import Parameters
 from hela_dask.unet.architectures import get_architecture
 from hela_dask.unet.card import Card
@@ -48,6 +49,8 @@ __all__ = [
     "whole_command",
 ]
 
+CLASSICAL = [name for name in METHODS if not has_network(name)]
+
 SCORED: dict[str, tuple[int, ...]] = {"nucleus": (2,), "cell": (1, 2, 5)}
 SHIPPED = "shipped"
 TIMED = 8  # slices that a network is timed on
@@ -62,7 +65,7 @@ def measure(
     ----------
     stack : Stack
     method : str
-        Of :data:`hela_dask.methods.METHODS`.
+        Of :data:`hela_dask.METHODS`.
     parameters : Parameters, optional
     first : int
         1-based number of the stack's first slice.

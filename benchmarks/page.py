@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import results, robustness
 from benchmarks.markdown import number, page, table
 from hela_dask.formatting import by_axis
-from hela_dask.methods import METHODS
+from hela_dask.methods.names import METHODS
 
 __all__ = ["render"]
 

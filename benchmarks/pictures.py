@@ -27,7 +27,7 @@ from hela_dask.figures.canvas import (
     scale_bar,
     show_tissue,
 )
-from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.running.provenance import read_run
 
 __all__ = ["curves", "outlines", "worst_pictures", "worst_slices"]

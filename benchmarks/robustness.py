@@ -22,7 +22,7 @@ from benchmarks.stacks import (
     real_stack,
     segment_stack,
 )
-from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.methods.names import DEFAULT_METHOD
 
 __all__ = ["MOST", "RANGES", "indices", "robustness", "segment", "table"]
 

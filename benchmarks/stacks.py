@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hela_dask.evaluation.evaluate import score_classes
 from hela_dask.evaluation.scores import ClassScores
-from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
 from hela_dask.steps.regions import Region

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hela_dask.errors import NothingToDoError
-from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.running.edited import keep_edited
 from hela_dask.running.finding import Found
@@ -75,7 +75,8 @@ def run(
     out : path, optional
         The run folder; default: the store's name with ``.run``, beside it.
     method : str
-        How a cell is segmented; one of :data:`hela_dask.methods.METHODS`.
+        How a cell is segmented; one of :data:`hela_dask.METHODS`, or a function that workers can
+        import, or its place, as ``package.module:function``.
     model : path, optional
         Folder of the network for a method that uses one; default: what `parameters` say, or the
         one that comes with this package.

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["CENTRE", "EXTENT", "Drawing", "draw_cell", "iou"]
+from hela_dask.kernels.levels import GreyLevels
+from hela_dask.methods.method import Masks, Window
+from hela_dask.methods.registry import get_method
+from hela_dask.parameters import Parameters
+from hela_dask.trace import Trace
+
+__all__ = ["CENTRE", "EXTENT", "Drawing", "call", "draw_cell", "iou"]
 
 Mask = NDArray[np.bool_]
 
@@ -139,3 +146,19 @@ def _grain(
     noise /= noise.std()
     drawn: NDArray[np.float64] = noise.repeat(factor, axis=1).repeat(factor, axis=2)
     return drawn
+
+
+def call(
+    method: str,
+    image: NDArray[Any],
+    background: Mask,
+    voxel: tuple[float, float, float],
+    centre: tuple[int, int, int],
+    parameters: Parameters,
+    *,
+    levels: GreyLevels | None = None,
+    trace: Trace | None = None,
+) -> Masks:
+    """What a method makes of a window."""
+    window = Window(image, background, voxel, centre, levels)
+    return get_method(method)(window, parameters, trace=trace)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hela_dask.errors import ParameterError
+from hela_dask.methods.names import methods_text
 
 __all__ = [
     "AsJson",
@@ -90,9 +91,7 @@ MethodName = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="How a cell is segmented: volumetric (resin and stained membranes, nothing trained), "
-        "unet (a network: data like its training slices), propagate (as published), or hybrid "
-        "(a binary U-Net of your own).",
+        help=f"How a cell is segmented: {methods_text()}.",
     ),
 ]
 ModelFolder = Annotated[

@@ -30,6 +30,7 @@ from hela_dask.cli.options import (
     parse_cells,
 )
 from hela_dask.cli.screen import answer, answer_json, log_to_stderr
+from hela_dask.methods.names import DEFAULT_METHOD
 
 __all__ = ["demo", "detect", "params", "report", "run"]
 
@@ -40,7 +41,7 @@ def run(
     store: Store,
     *,
     out: OutFolder = None,
-    method: MethodName = "volumetric",
+    method: MethodName = DEFAULT_METHOD,
     model: ModelFolder = None,
     parameters: ParameterFile = None,
     cells: CellLabels = None,

@@ -29,6 +29,7 @@ from hela_dask.cli.options import (
     parse_cells,
 )
 from hela_dask.cli.screen import answer, answer_json, log_to_stderr
+from hela_dask.methods.names import DEFAULT_METHOD
 
 __all__ = ["plan"]
 
@@ -37,7 +38,7 @@ def plan(
     store: Store,
     *,
     out: OutFolder = None,
-    method: MethodName = "volumetric",
+    method: MethodName = DEFAULT_METHOD,
     model: ModelFolder = None,
     parameters: ParameterFile = None,
     cells: CellLabels = None,

@@ -11,9 +11,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, MissingInputError, ParameterError
+from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
 from hela_dask.running.folders import run_folder
-from hela_dask.running.keys import method_groups
 from hela_dask.running.reading import RunFolder, read_folder
 from hela_dask.running.source import identify_image
 from hela_dask.running.stages import resin_path
@@ -142,7 +142,7 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
     try:
         method = str(facts["method"])
         # Of the other groups of parameters nothing depends on here.
-        stages = ("working", "background", *method_groups(method), "quality")
+        stages = ("working", "background", *group_names(method), "quality")
         parameters = Parameters.from_dict({name: facts["parameters"][name] for name in stages})
         levels = GreyLevels(**facts["grey_levels"])
     except (ParameterError, KeyError, TypeError) as error:

@@ -10,18 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.errors import InputError, MissingInputError
 from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.hybrid import NucleusSteps, nucleus_plane, preprocess_plane
-from hela_dask.kernels.levels import GreyLevels
 from hela_dask.kernels.nucleus import envelope_ring
-from hela_dask.methods import NO_RESIN_SEEN, Masks, load_network
-from hela_dask.methods.slices import blank
+from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Network, Window
+from hela_dask.methods.networks import find_network
+from hela_dask.methods.slices import blank, window_memory
 from hela_dask.parameters import HybridParameters, Parameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import Trace, traces, watching
+from hela_dask.unet.backend import NETWORK_MEMORY, check_installed
 from hela_dask.unet.inference import predict_block
+from hela_dask.unet.model import load_model
 
-__all__ = ["CELL", "hybrid"]
+__all__ = ["CELL", "METHOD", "Hybrid"]
+
+_TRAIN = "hela-dask train STORE LABELS --model hybrid --out MODEL"
 
 Mask = NDArray[np.bool_]
 Voxel = tuple[float, float, float]
@@ -30,46 +35,68 @@ CELL = 128
 """Of 255: where the U-Net's output is at least a half, there is the cell."""
 
 
-def hybrid(
-    image: NDArray[Any],
-    background: Mask,
-    voxel: Voxel,
-    centre: tuple[int, int, int],
-    parameters: Parameters,
-    *,
-    trace: Trace | None = None,
-    levels: GreyLevels | None = None,
-) -> Masks:
-    """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s.
+class Hybrid(BaseMethod):
+    """The cell by a binary U-Net of your own, its nucleus by edges, as published."""
 
-    Raises
-    ------
-    MissingInputError
-        When no model is named.
-    InputError
-        When the model does not tell the cell.
-    """
-    del levels  # each slice by itself, as published
-    p = parameters.hybrid.chosen()
-    if not background.any():
-        nucleus = _nuclei(image, np.ones_like(background), voxel, p, trace, centre[1:])
-        ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
-        return Masks(
-            nucleus,
-            nucleus.copy(),
-            ring,
-            NO_RESIN,
-            NO_RESIN_SEEN,
-            outline=_outline(nucleus, p, voxel),
-        )
-    cell = _cell(image, background, voxel, centre, parameters, trace)
-    nucleus = _nuclei(image, cell, voxel, p, trace)
-    nucleus &= cell
-    if not nucleus.any():
-        why = "no piece between edges in the cell has the size, place and shape of a nucleus"
-        return Masks(nucleus, cell, np.zeros_like(nucleus), reason=why, flags=("no_nucleus",))
-    ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
-    return Masks(nucleus, cell, ring, outline=_outline(nucleus, p, voxel))
+    parameters = HybridParameters
+
+    def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
+        """Masks of the window, and a network at work."""
+        return NETWORK_MEMORY + window_memory(shape, itemsize + 8)
+
+    def check(self, parameters: Parameters) -> Network:
+        """A network that tells the cell from what is darker than resin."""
+        folder = parameters.group(HybridParameters).model
+        if not folder:
+            check_installed()
+            raise MissingInputError(
+                "method hybrid needs a model for the cell, and none comes with hela_dask: train "
+                f"one with {_TRAIN}, and name it with --model MODEL"
+            )
+        found = find_network("hybrid", folder)
+        if (found[1].classes, found[1].channels) != (("cell",), "binary"):
+            raise InputError(
+                f"the model in {found[0]} predicts {', '.join(found[1].classes)}, and method "
+                "hybrid needs one that predicts the cell from what is darker than resin: "
+                f"{_TRAIN} writes it"
+            )
+        return found
+
+    def __call__(
+        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
+    ) -> Masks:
+        """As :meth:`hela_dask.methods.method.Method.__call__`.
+
+        Raises
+        ------
+        HelaDaskError
+            As :meth:`check`.
+        """
+        image, background, voxel = window.image, window.background, window.voxel
+        centre = window.centre
+        p = parameters.group(HybridParameters).chosen()
+        if not background.any():
+            nucleus = _nuclei(image, np.ones_like(background), voxel, p, trace, centre[1:])
+            ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
+            return Masks(
+                nucleus,
+                nucleus.copy(),
+                ring,
+                NO_RESIN,
+                NO_RESIN_SEEN,
+                outline=_outline(nucleus, p, voxel),
+            )
+        cell = _cell(image, background, voxel, centre, parameters, trace)
+        nucleus = _nuclei(image, cell, voxel, p, trace)
+        nucleus &= cell
+        if not nucleus.any():
+            why = "no piece between edges in the cell has the size, place and shape of a nucleus"
+            return Masks(nucleus, cell, np.zeros_like(nucleus), reason=why, flags=("no_nucleus",))
+        ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
+        return Masks(nucleus, cell, ring, outline=_outline(nucleus, p, voxel))
+
+
+METHOD = Hybrid()
 
 
 def _cell(
@@ -81,8 +108,9 @@ def _cell(
     trace: Trace | None,
 ) -> Mask:
     """What the U-Net takes for the cell, without resin, in one piece."""
-    p = parameters.hybrid.chosen()
-    model = load_network("hybrid", parameters)
+    own = parameters.group(HybridParameters)
+    METHOD.check(parameters)
+    p, model = own.chosen(), load_model(own.model)
     tissue = np.stack([preprocess_plane(plane, voxel[1:], p) for plane in image])
     told = predict_block(model, tissue, voxel, (0.0, 1.0))[..., 0]
     for each in traces(trace):

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
-from hela_dask.kernels.levels import GreyLevels
 from hela_dask.kernels.nucleus import (
     continue_nucleus,
     envelope_ring,
@@ -22,59 +21,64 @@ from hela_dask.kernels.nucleus import (
     smoothest_spot,
     start_nucleus,
 )
-from hela_dask.methods import NO_RESIN_SEEN, Masks
 from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.cells import own_piece, segment_slices
 from hela_dask.methods.membranes import Membranes
-from hela_dask.methods.slices import blank, disc_around, nearest_shown, odd, outwards
+from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Window
+from hela_dask.methods.slices import blank, disc_around, nearest_shown, odd, outwards, window_memory
 from hela_dask.parameters import Parameters, PropagateParameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import Trace, traces, watching
 
-__all__ = ["propagate"]
+__all__ = ["METHOD", "Propagate"]
 
 Mask = NDArray[np.bool_]
 Grey = NDArray[np.float32]
 Voxel = tuple[float, float, float]
 
 
-def propagate(
-    image: NDArray[Any],
-    background: Mask,
-    voxel: Voxel,
-    centre: tuple[int, int, int],
-    parameters: Parameters,
-    *,
-    trace: Trace | None = None,
-    levels: GreyLevels | None = None,
-) -> Masks:
-    """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
-    del levels  # membranes are told by their own contrast
-    p = parameters.propagate
-    centre = (nearest_shown(image, centre[0]), *centre[1:])
-    nucleus, outline = _nucleus(image, background, voxel, centre, p, trace)
-    if not background.any():
-        return Masks(
-            nucleus,
-            nucleus.copy(),
-            np.zeros_like(nucleus),
-            NO_RESIN,
-            NO_RESIN_SEEN,
-            outline=outline,
-        )
-    cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
-    nucleus &= cell
-    if not nucleus.any():
-        return Masks(
-            nucleus,
-            cell,
-            np.zeros_like(nucleus),
-            reason=f"no smooth piece of {p.smallest_nucleus:g} µm² within {p.search / 1000:g} µm"
-            f" of the centre in slice {centre[0] + 1} of the region",
-            flags=("no_nucleus",),
-        )
-    ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
-    return Masks(nucleus, cell, ring, outline=outline)
+class Propagate(BaseMethod):
+    """The published classical method: from the centre slice up and down."""
+
+    parameters = PropagateParameters
+
+    def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
+        """Masks and membranes of the window, and filters of some slices at a time."""
+        return window_memory(shape, itemsize + 7, 25)
+
+    def __call__(
+        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
+    ) -> Masks:
+        """As :meth:`hela_dask.methods.method.Method.__call__`."""
+        image, background, voxel = window.image, window.background, window.voxel
+        p = parameters.group(PropagateParameters)
+        centre = (nearest_shown(image, window.centre[0]), *window.centre[1:])
+        nucleus, outline = _nucleus(image, background, voxel, centre, p, trace)
+        if not background.any():
+            return Masks(
+                nucleus,
+                nucleus.copy(),
+                np.zeros_like(nucleus),
+                NO_RESIN,
+                NO_RESIN_SEEN,
+                outline=outline,
+            )
+        cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
+        nucleus &= cell
+        if not nucleus.any():
+            return Masks(
+                nucleus,
+                cell,
+                np.zeros_like(nucleus),
+                reason=f"no smooth piece of {p.smallest_nucleus:g} µm² within "
+                f"{p.search / 1000:g} µm of the centre in slice {centre[0] + 1} of the region",
+                flags=("no_nucleus",),
+            )
+        ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
+        return Masks(nucleus, cell, ring, outline=outline)
+
+
+METHOD = Propagate()
 
 
 def _nucleus(

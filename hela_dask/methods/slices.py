@@ -14,7 +14,10 @@ __all__ = [
     "nearest_shown",
     "odd",
     "outwards",
+    "window_memory",
 ]
+
+_FILTERED = 40  # slices whose membranes are looked for at a time
 
 Mask = NDArray[np.bool_]
 
@@ -48,3 +51,9 @@ def disc_around(
     away = np.hypot((rows - spot[0]) * pixel[0], (columns - spot[1]) * pixel[1])
     inside: Mask = away <= radius
     return inside
+
+
+def window_memory(shape: tuple[int, int, int], per_voxel: int, per_filtered: int = 0) -> int:
+    """Bytes of a window, and of those of its slices that are filtered at a time."""
+    depth, height, width = shape
+    return height * width * (depth * per_voxel + min(depth, _FILTERED) * per_filtered)

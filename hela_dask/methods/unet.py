@@ -25,9 +25,10 @@ from hela_dask.kernels.instances import (
     without_strays,
 )
 from hela_dask.kernels.levels import GreyLevels
-from hela_dask.methods import NO_RESIN_SEEN, Masks, load_network
 from hela_dask.methods.enclosed import enclosed_nucleus
-from hela_dask.methods.slices import blank, odd
+from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Network, Window
+from hela_dask.methods.networks import find_network
+from hela_dask.methods.slices import blank, odd, window_memory
 from hela_dask.methods.unet_steps import (
     show_nuclei,
     show_outputs,
@@ -36,18 +37,20 @@ from hela_dask.methods.unet_steps import (
     show_settled,
 )
 from hela_dask.methods.volumetric_steps import Shown
-from hela_dask.parameters import Parameters
+from hela_dask.parameters import Parameters, UnetParameters, VolumetricParameters
 from hela_dask.statuses import NO_RESIN, SEGMENTED
 from hela_dask.trace import Trace, traces, watching
+from hela_dask.unet.backend import NETWORK_MEMORY
 from hela_dask.unet.card import EXTRA
 from hela_dask.unet.inference import predict_slices
-from hela_dask.unet.model import Model
+from hela_dask.unet.model import Model, load_model
 
-__all__ = ["unet"]
+__all__ = ["METHOD", "Unet"]
 
 Mask = NDArray[np.bool_]
 Voxel = tuple[float, float, float]
 
+_CLASSES = ("resin", "cell", "nucleus")  # that the network must predict
 _REACH = 1000.0  # nm, at which the distance that networks tell ends
 _ALIKE = 0.5  # of two nuclei, to be the same one: so much of the larger is shared
 _AGREED = 0.9  # of both together, in a slice: where they share less, a network only adds
@@ -55,25 +58,37 @@ _STRAY = 0.1  # of the cell's own nucleus: a smaller one that is whole is none
 _SOME = 16  # slices whose grey values are looked at, where the volume's are not known
 
 
-def unet(
-    image: NDArray[Any],
-    background: Mask,
-    voxel: Voxel,
-    centre: tuple[int, int, int],
-    parameters: Parameters,
-    *,
-    trace: Trace | None = None,
-    levels: GreyLevels | None = None,
-) -> Masks:
-    """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s.
+class Unet(BaseMethod):
+    """A network's classes, and one partition of the tissue; for data like its training slices."""
 
-    Raises
-    ------
-    InputError
-        When the model does not tell resin, cells and nuclei.
-    """
-    model = load_network("unet", parameters)
-    return _Region(model, image, voxel, levels, parameters, trace).masks(background, centre)
+    parameters = UnetParameters
+    reads = (VolumetricParameters,)  # membranes decide where the network and they differ
+
+    def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
+        """Classes and masks of the window, and a network at work."""
+        return NETWORK_MEMORY + window_memory(shape, itemsize + 12)
+
+    def check(self, parameters: Parameters) -> Network:
+        """A network that predicts resin, cells and nuclei."""
+        return find_network("unet", parameters.group(UnetParameters).model, _CLASSES)
+
+    def __call__(
+        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
+    ) -> Masks:
+        """As :meth:`hela_dask.methods.method.Method.__call__`.
+
+        Raises
+        ------
+        HelaDaskError
+            As :meth:`check`.
+        """
+        self.check(parameters)
+        model = load_model(parameters.group(UnetParameters).model)
+        region = _Region(model, window.image, window.voxel, window.levels, parameters, trace)
+        return region.masks(window.background, window.centre)
+
+
+METHOD = Unet()
 
 
 class _Region:
@@ -88,7 +103,7 @@ class _Region:
         parameters: Parameters,
         trace: Trace | None,
     ) -> None:
-        p = parameters.unet
+        p = parameters.group(UnetParameters)
         self._names, self._voxel, self._parameters = model.card.classes, voxel, parameters
         self._p, self._image, self._trace = p, image, trace
         z, y, x = (max(1, int(p.grid / size)) for size in voxel)
@@ -183,7 +198,7 @@ class _Region:
         y, x = np.unravel_index(
             int(np.argmax(morphology.depth_inside(nucleus[z], voxel[1:]))), nucleus[z].shape
         )
-        spot, knobs = (z, int(y), int(x)), self._parameters.volumetric
+        spot, knobs = (z, int(y), int(x)), self._parameters.group(VolumetricParameters)
         # With what lies around it: where tissue is smooth is told by the lines beside it.
         around = morphology.dilate(nucleus[z], knobs.spot, voxel[1:]) & ~background[z]
         enclosed = enclosed_nucleus(

@@ -6,55 +6,53 @@ between them, and its outline is the envelope's line in space; see ``docs/method
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from hela_dask.kernels.levels import GreyLevels
 from hela_dask.kernels.nucleus import envelope_ring
-from hela_dask.methods import NO_RESIN_SEEN, Masks
 from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.enclosed import enclosed_nucleus
-from hela_dask.methods.slices import nearest_shown
+from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Window
+from hela_dask.methods.slices import nearest_shown, window_memory
 from hela_dask.methods.volumetric_steps import Shown
-from hela_dask.parameters import Parameters
+from hela_dask.parameters import Parameters, VolumetricParameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import Trace
 
-__all__ = ["volumetric"]
-
-Mask = NDArray[np.bool_]
-Voxel = tuple[float, float, float]
+__all__ = ["METHOD", "Volumetric"]
 
 
-def volumetric(
-    image: NDArray[Any],
-    background: Mask,
-    voxel: Voxel,
-    centre: tuple[int, int, int],
-    parameters: Parameters,
-    *,
-    trace: Trace | None = None,
-    levels: GreyLevels | None = None,
-) -> Masks:
-    """Nucleus and cell of one region; the signature is :class:`~hela_dask.methods.Method`'s."""
-    del levels  # membranes are told by their own contrast
-    p = parameters.volumetric
-    centre = (nearest_shown(image, centre[0]), *centre[1:])
-    found = enclosed_nucleus(image, background, voxel, centre, p, Shown(trace))
-    nucleus, outline = found.nucleus, found.outline
-    if not background.any():
-        ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
-        return Masks(nucleus, nucleus.copy(), ring, NO_RESIN, NO_RESIN_SEEN, outline=outline)
-    cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
-    nucleus &= cell
-    if not nucleus.any():
-        nothing = np.zeros_like(nucleus)
-        return Masks(nucleus, cell, nothing, reason=found.reason, flags=("no_nucleus",))
-    ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
-    twins = [cell[tuple(int(at) for at in place)] for place in found.others]
-    if any(twins):
-        why = f"{sum(twins) + 1} nuclei in one cell; the one nearest its centre is outlined"
-        return Masks(nucleus, cell, ring, reason=why, flags=("two_nuclei",), outline=outline)
-    return Masks(nucleus, cell, ring, outline=outline)
+class Volumetric(BaseMethod):
+    """Nucleus and cell from evidence in three dimensions; needs no training."""
+
+    parameters = VolumetricParameters
+
+    def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
+        """Masks and membranes of the window, and filters of some slices at a time."""
+        return window_memory(shape, itemsize + 7, 19)
+
+    def __call__(
+        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
+    ) -> Masks:
+        """As :meth:`hela_dask.methods.method.Method.__call__`."""
+        image, background, voxel = window.image, window.background, window.voxel
+        p = parameters.group(VolumetricParameters)
+        centre = (nearest_shown(image, window.centre[0]), *window.centre[1:])
+        found = enclosed_nucleus(image, background, voxel, centre, p, Shown(trace))
+        nucleus, outline = found.nucleus, found.outline
+        if not background.any():
+            ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
+            return Masks(nucleus, nucleus.copy(), ring, NO_RESIN, NO_RESIN_SEEN, outline=outline)
+        cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
+        nucleus &= cell
+        if not nucleus.any():
+            nothing = np.zeros_like(nucleus)
+            return Masks(nucleus, cell, nothing, reason=found.reason, flags=("no_nucleus",))
+        ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
+        twins = [cell[tuple(int(at) for at in place)] for place in found.others]
+        if any(twins):
+            why = f"{sum(twins) + 1} nuclei in one cell; the one nearest its centre is outlined"
+            return Masks(nucleus, cell, ring, reason=why, flags=("two_nuclei",), outline=outline)
+        return Masks(nucleus, cell, ring, outline=outline)
+
+
+METHOD = Volumetric()

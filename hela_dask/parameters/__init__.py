@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.parameters.knobs import Stage
@@ -43,7 +45,10 @@ __all__ = [
     "UnetParameters",
     "VolumetricParameters",
     "WorkingParameters",
+    "method_groups",
 ]
+
+Group = TypeVar("Group", bound=Stage)
 
 _STAGES: dict[str, type[Stage]] = {
     "working": WorkingParameters,
@@ -51,17 +56,24 @@ _STAGES: dict[str, type[Stage]] = {
     "detect": DetectParameters,
     "link": LinkParameters,
     "region": RegionParameters,
-    "volumetric": VolumetricParameters,
-    "propagate": PropagateParameters,
-    "unet": UnetParameters,
-    "hybrid": HybridParameters,
     "assemble": AssembleParameters,
     "quality": QualityParameters,
 }
 
 
-def _stage_name(kind: type[Stage]) -> str:
-    return next(name for name, stage in _STAGES.items() if stage is kind)
+@functools.cache
+def method_groups() -> dict[str, type[Stage]]:
+    """The parameter groups of methods, by name, as packages register them.
+
+    A package registers a group, a frozen dataclass that inherits from ``Stage``, as an entry point
+    of the group ``hela_dask.parameters`` in its ``pyproject.toml``. Loading it must be quick.
+    """
+    found = entry_points(group="hela_dask.parameters")
+    return {point.name: point.load() for point in sorted(found, key=lambda point: point.name)}
+
+
+def _groups() -> dict[str, type[Stage]]:
+    return {**_STAGES, **method_groups()}
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> ParameterError:
@@ -90,12 +102,41 @@ class Parameters:
     detect: DetectParameters = field(default_factory=DetectParameters)
     link: LinkParameters = field(default_factory=LinkParameters)
     region: RegionParameters = field(default_factory=RegionParameters)
-    volumetric: VolumetricParameters = field(default_factory=VolumetricParameters)
-    propagate: PropagateParameters = field(default_factory=PropagateParameters)
-    unet: UnetParameters = field(default_factory=UnetParameters)
-    hybrid: HybridParameters = field(default_factory=HybridParameters)
     assemble: AssembleParameters = field(default_factory=AssembleParameters)
     quality: QualityParameters = field(default_factory=QualityParameters)
+    methods: tuple[Stage, ...] = field(
+        default_factory=lambda: tuple(kind() for kind in method_groups().values())
+    )
+
+    def group(self, kind: type[Group]) -> Group:
+        """The parameters of a method, by their class.
+
+        Raises
+        ------
+        KeyError
+            When no package registers such a group.
+        """
+        for stage in self.methods:
+            if type(stage) is kind:
+                return stage
+        raise KeyError(kind)
+
+    def with_group(self, stage: Stage) -> Self:
+        """The same with other parameters of a method.
+
+        Examples
+        --------
+        >>> Parameters().with_group(VolumetricParameters(hole=3.0)).volumetric.hole
+        3.0
+        """
+        self.group(type(stage))
+        kept = (stage if type(other) is type(stage) else other for other in self.methods)
+        return dataclasses.replace(self, methods=tuple(kept))
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and (kind := method_groups().get(name)) is not None:
+            return self.group(kind)
+        raise AttributeError(f"there is no parameter group {name!r}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -111,18 +152,24 @@ class Parameters:
                 "parameters are a mapping of groups, as {'detect': {'spacing': 500}}, not "
                 f"{type(values).__name__}"
             )
-        stages: dict[str, Any] = {}
+        groups, stages, methods = _groups(), {}, []
         for stage, knobs in values.items():
-            if stage not in _STAGES:
-                raise _unknown("parameter group", str(stage), list(_STAGES))
+            if stage not in groups:
+                raise _unknown("parameter group", stage, list(groups))
             if not isinstance(knobs, dict):
                 raise ParameterError(f"parameter group {stage!r} must be a table, not {knobs!r}")
-            known = [item.name for item in dataclasses.fields(_STAGES[stage])]  # type: ignore[arg-type]
+            known = [item.name for item in dataclasses.fields(groups[stage])]  # type: ignore[arg-type]
             for name in knobs:
                 if name not in known:
-                    raise _unknown(f"parameter in [{stage}]:", str(name), known)
-            stages[stage] = _STAGES[stage](**knobs)
-        return cls(**stages)
+                    raise _unknown(f"parameter in [{stage}]:", name, known)
+            if stage in _STAGES:
+                stages[stage] = groups[stage](**knobs)
+            else:
+                methods.append(groups[stage](**knobs))
+        found = cls(**stages)  # type: ignore[arg-type]
+        for group in methods:
+            found = found.with_group(group)
+        return found
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
@@ -144,19 +191,22 @@ class Parameters:
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from error
 
+    def groups(self) -> dict[str, Stage]:
+        """All groups by name, those of the methods last."""
+        return {name: getattr(self, name) for name in _groups()}
+
     def to_dict(self) -> dict[str, dict[str, float | str]]:
         """Nested dictionaries, as :meth:`from_dict` takes them."""
-        return dataclasses.asdict(self)
+        return {name: dataclasses.asdict(stage) for name, stage in self.groups().items()}  # type: ignore[call-overload]
 
     def to_toml(self) -> str:
         """A TOML text with every parameter, its unit and its meaning as comments."""
         lines: list[str] = []
-        for name, kind in _STAGES.items():
-            lines += [f"# {(kind.__doc__ or '').splitlines()[0]}", f"[{name}]"]
-            stage = getattr(self, name)
+        for name, stage in self.groups().items():
+            lines += [f"# {(stage.__doc__ or '').splitlines()[0]}", f"[{name}]"]
             lines += [
                 f"{item.name} = {_toml(getattr(stage, item.name))}  # {item.metadata['doc']}"
-                for item in dataclasses.fields(stage)
+                for item in dataclasses.fields(stage)  # type: ignore[arg-type]
             ]
             lines.append("")
         return "\n".join(lines)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hela_dask.errors import HelaDaskError
-from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.planning.disk import check_disk, disk_need, label_levels
 from hela_dask.planning.show import Plan, Stage

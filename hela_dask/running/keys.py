@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from hela_dask.methods.names import method_place
+from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
 from hela_dask.steps.assemble import CellMasks
 from hela_dask.steps.regions import Region
@@ -23,15 +25,7 @@ from hela_dask.volume.greys import GreyLevels
 if TYPE_CHECKING:
     from hela_dask.running.setup import Setup
 
-__all__ = ["GROUPS", "METHOD_GROUPS", "Keys", "method_groups"]
-
-METHOD_GROUPS = {
-    "volumetric": ("volumetric",),
-    "propagate": ("propagate",),
-    "unet": ("unet", "volumetric"),  # a nucleus that both differ on is settled by membranes
-    "hybrid": ("hybrid",),
-}
-"""The groups of parameters that each method reads."""
+__all__ = ["GROUPS", "Keys"]
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "levels": ("working",),
@@ -44,11 +38,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 A stage depends on those of the stages before it by their fingerprints.
 """
-
-
-def method_groups(method: str) -> tuple[str, ...]:
-    """The groups of parameters that a method reads."""
-    return METHOD_GROUPS[method]
 
 
 @dataclass(frozen=True)
@@ -117,17 +106,18 @@ class Keys:
     def _of_method(self) -> list[Any]:
         """The method and all that it reads; of its network the content counts, not the place."""
         groups: Mapping[str, Mapping[str, Any]] = self.parameters.to_dict()
-        found = {name: dict(groups[name]) for name in method_groups(self.method)}
+        found = {name: dict(groups[name]) for name in group_names(self.method)}
         if self.network:
-            found[self.method]["model"] = self.network
+            found[next(iter(found))]["model"] = self.network
         return [self.method, found]
 
     def _method_code(self) -> tuple[str, ...]:
         """The functions and classes of the method, for :func:`stage_code`."""
-        groups = [type(getattr(self.parameters, name)) for name in method_groups(self.method)]
-        places = [f"{kind.__module__}:{kind.__qualname__}" for kind in groups]
-        names = [f"hela_dask.methods.{self.method}:{self.method}", *places]
-        return tuple(name.removeprefix("hela_dask.") for name in names)
+        kinds = [type(getattr(self.parameters, name)) for name in group_names(self.method)]
+        return (
+            method_place(self.method),
+            *(f"{kind.__module__}:{kind.__qualname__}" for kind in kinds),
+        )
 
     def _key(self, stage: str, *parts: Any, code: tuple[str, ...] = ()) -> str:
         return fingerprint(stage, stage_code(stage, *code), self.source, *parts)

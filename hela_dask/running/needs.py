@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 
 from hela_dask.kernels.background import background_halo
+from hela_dask.methods.names import DEFAULT_METHOD
+from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.tasks.memory import Need
+from hela_dask.unet.backend import NETWORK_MEMORY
 from hela_dask.volume.opening import working_level
 
 __all__ = [
@@ -25,11 +28,6 @@ _COMPILED = 40 * 2**20  # compiled loops and what they bring along, once they ar
 _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
 _BACKGROUND_VOXEL = 1  # of a slab: the resin
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
-# Of a window: membranes, masks; and of its slices that are filtered at a time.
-_SEGMENT_VOXEL = {"volumetric": 7, "propagate": 7, "unet": 12, "hybrid": 8}
-_BLOCK_VOXEL = {"volumetric": 19, "propagate": 25, "unet": 0, "hybrid": 0}
-_NETWORK = {"unet": 640 * 2**20, "hybrid": 640 * 2**20}  # TensorFlow, and a network at work
-_BLOCK = 40  # slices
 _LABEL_VOXEL = 5  # of a slab of the working level: whose it is and what, the resin, cells' masks
 _LABEL_PIXEL = 32  # of one plane: claims, pieces that nobody claims
 _CLASS_VOXEL = 3  # of a slab: the classes, those that are written and the coarser levels
@@ -43,7 +41,7 @@ def memory_needs(
     image: Image,
     labels: Sequence[Level],
     parameters: Parameters,
-    method: str = "volumetric",
+    method: str = DEFAULT_METHOD,
 ) -> list[Need]:
     """The largest task of each stage.
 
@@ -101,14 +99,14 @@ def _slice_of_labels(plane: int, labels: Sequence[Level], item: int) -> int:
     return plane * _LABEL_VOXEL + finest * (_FINE_VOXEL - 1 + item) + sum(coarser) * _FINE_VOXEL
 
 
-def window_need(image: Image, window: Sequence[int], method: str = "volumetric") -> Need:
+def window_need(image: Image, window: Sequence[int], method: str = DEFAULT_METHOD) -> Need:
     """For the segmentation of one window of so many voxels in z, y, x of the working level."""
-    held = window[0] * (image.dtype.itemsize + _SEGMENT_VOXEL[method])
-    filtered = min(window[0], _BLOCK) * _BLOCK_VOXEL[method]
+    depth, height, width = window
+    taken = get_method(method).memory((depth, height, width), image.dtype.itemsize)
     return Need(
         "segment",
         f"segmenting a window of {' x '.join(map(str, window))} voxels",
-        _PROCESS + _COMPILED + _NETWORK.get(method, 0) + window[1] * window[2] * (held + filtered),
+        _PROCESS + _COMPILED + taken,
         "make [region] width and depth smaller",
     )
 
@@ -131,5 +129,5 @@ def predict_need(shape: Sequence[int], slices: int, halo: int, item: int) -> Nee
     return Need(
         "predict",
         f"classes of {slices} slices of {shape[1]} x {shape[2]} pixels",
-        _PROCESS + _NETWORK["unet"] + plane * (seen * item + slices * _CLASS_VOXEL + _CLASS_PIXEL),
+        _PROCESS + NETWORK_MEMORY + plane * (seen * item + slices * _CLASS_VOXEL + _CLASS_PIXEL),
     )

@@ -15,7 +15,8 @@ from hela_dask.errors import (
     InputError,
     ParameterError,
 )
-from hela_dask.methods import DEFAULT_METHOD, find_network, get_method
+from hela_dask.methods.names import DEFAULT_METHOD
+from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.running.centres import read_centres, read_corrections
 from hela_dask.running.folders import (
@@ -81,7 +82,7 @@ def prepare(
     check_volume(image)
     get_method(method)
     knobs = _with_model(_parameters(parameters), method, model)
-    network = find_network(method, knobs) if segmenting else None
+    network = get_method(method).check(knobs) if segmenting else None
     folder = run_folder(image.path, out)
     owner, separate = label_owner(image.path, labels)
     check_apart(image.path, {"--out": folder, "--labels": owner if separate else None})
@@ -188,7 +189,8 @@ def _parameters(given: Parameters | Mapping[str, Any] | str | Path | None) -> Pa
 
 def _with_model(knobs: Parameters, method: str, model: str | Path | None) -> Parameters:
     """The parameters with the folder of the model, so that workers anywhere find it."""
-    own = getattr(knobs, method)
+    kind = get_method(method).parameters
+    own: Any = None if kind is None else knobs.group(kind)
     if not hasattr(own, "model"):
         if model is not None:
             raise ParameterError(f"--model {model}: method {method} has no network")
@@ -196,7 +198,7 @@ def _with_model(knobs: Parameters, method: str, model: str | Path | None) -> Par
     folder = str(own.model if model is None else model)
     if folder:
         folder = str(Path(folder).absolute())
-    return replace(knobs, **{method: replace(own, model=folder)})
+    return knobs.with_group(replace(own, model=folder))
 
 
 def _labels(cells: Sequence[int] | None) -> tuple[int, ...] | None:

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from hela_dask.errors import ExistsError
-from hela_dask.methods import DEFAULT_METHOD
-from hela_dask.parameters import Parameters
-from hela_dask.running.keys import METHOD_GROUPS, method_groups
+from hela_dask.methods.names import DEFAULT_METHOD
+from hela_dask.methods.registry import group_names
+from hela_dask.parameters import Parameters, method_groups
 from hela_dask.storage.files import plain
 
 __all__ = [
@@ -105,8 +105,8 @@ def _parameters(
     had: Mapping[str, Any], wanted: Parameters, method: str | None
 ) -> Iterator[Difference]:
     """Parameters with another value, of the groups that this method reads."""
-    methods = {name for names in METHOD_GROUPS.values() for name in names}
-    used = set(method_groups(method)) if method else set()
+    methods = method_groups()
+    used = set(group_names(method)) if method else set()
     defaults = plain(Parameters().to_dict())
     for group, values in plain(wanted.to_dict()).items():
         if group in methods and group not in used:

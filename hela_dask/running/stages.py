@@ -25,7 +25,7 @@ import xarray as xr
 
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.morphology import box_around
-from hela_dask.methods import DEFAULT_METHOD
+from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.statuses import FAILED, NO_RESIN, SEGMENTED
 from hela_dask.steps.assemble import Slab, assemble_slab, encode_masks, read_outlines

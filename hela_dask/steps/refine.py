@@ -21,6 +21,7 @@ from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.owned import CELL, LABEL_DTYPE, Owned
 from hela_dask.kernels.painting import grown, paint_cells, paint_nucleus
 from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
+from hela_dask.methods.registry import MethodLike, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.volume.greys import GreyLevels, upright_volume
 from hela_dask.volume.opening import voxel_size
@@ -362,7 +363,7 @@ def volume_refiner(
     *,
     factors: tuple[int, int],
     parameters: Parameters,
-    method: str,
+    method: MethodLike,
 ) -> Refiner:
     """The refiner of slices of a volume, which it reads tile by tile, in this thread.
 
@@ -391,4 +392,6 @@ def volume_refiner(
         return grey
 
     grid = Grid((image.shape[1], image.shape[2]), voxel_size(image)[1:], factors)
-    return Refiner(decided, grid, read, parameters.background.blur, getattr(parameters, method))
+    return Refiner(
+        decided, grid, read, parameters.background.blur, get_method(method).edge(parameters)
+    )

@@ -14,7 +14,9 @@ from hela_dask.errors import InputError
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.grid import coarsen
 from hela_dask.kernels.owned import Owned
-from hela_dask.methods import DEFAULT_METHOD, Masks, find_network, get_method
+from hela_dask.methods.method import Masks, Window
+from hela_dask.methods.names import DEFAULT_METHOD
+from hela_dask.methods.registry import MethodLike, get_method
 from hela_dask.parameters import (
     Parameters,
     QualityParameters,
@@ -26,8 +28,8 @@ from hela_dask.volume.greys import GreyLevels, grey_levels, upright_volume
 from hela_dask.volume.opening import voxel_size, working_factors, working_volume
 
 if TYPE_CHECKING:
-    from hela_dask.methods import Trace
     from hela_dask.steps.regions import Region
+    from hela_dask.trace import Trace
 
 __all__ = ["decide_cell", "segment_cell"]
 
@@ -42,7 +44,7 @@ _SLAB = 16  # slices of a region that are refined at a time
 def segment_cell(
     volume: xr.DataArray,
     region: Region,
-    method: str = DEFAULT_METHOD,
+    method: MethodLike = DEFAULT_METHOD,
     *,
     parameters: Parameters | None = None,
     background: xr.DataArray | None = None,
@@ -62,7 +64,7 @@ def segment_cell(
     region
         One of :func:`~hela_dask.cell_regions`.
     method
-        One of :data:`hela_dask.methods.METHODS`.
+        One of :data:`hela_dask.METHODS`, a method, or a function of a window and parameters.
     parameters
         All knobs; the method takes its own.
     background
@@ -101,7 +103,7 @@ def segment_cell(
     if any(part.stop <= part.start for part in window):
         raise InputError(f"the region of cell {region.label} lies outside the volume")
     factors = working_factors(volume, working)
-    network = find_network(method, parameters)
+    network = get_method(method).check(parameters)
     if network is not None and (said := network[1].resampling(voxel_size(working))):
         log.warning("%s", said)
     if levels is None:
@@ -129,7 +131,7 @@ def segment_cell(
 def decide_cell(
     window: xr.DataArray,
     region: Region,
-    method: str,
+    method: MethodLike,
     *,
     parameters: Parameters,
     background: NDArray[np.bool_],
@@ -154,10 +156,8 @@ def decide_cell(
     """
     image = upright_volume(window, levels)
     voxel = voxel_size(window)
-    segment = get_method(method)
-    masks = segment(
-        image.values, background, voxel, region.voxel(image), parameters, trace=trace, levels=levels
-    )
+    seen = Window(image.values, background, voxel, region.voxel(image), levels)
+    masks = get_method(method)(seen, parameters, trace=trace)
     found = {
         "nucleus": masks.nucleus,
         "cell": masks.cell,
@@ -218,7 +218,7 @@ def _refined(
     *,
     levels: GreyLevels,
     parameters: Parameters,
-    method: str,
+    method: MethodLike,
 ) -> xr.Dataset:
     """The masks on the pixels of the image, some slices at a time."""
     known = decided.attrs["status"] != NO_RESIN

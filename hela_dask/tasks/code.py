@@ -12,12 +12,14 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = ["STAGE_CODE", "CodeReader", "stage_code"]
 
+_PACKAGE = "hela_dask."
 _WORKING = "volume.opening:working_volume"
 STAGE_CODE: dict[str, tuple[str, ...]] = {
     "levels": ("volume.greys:voting_slices", "volume.greys:vote_of_slice", _WORKING),
@@ -82,9 +84,20 @@ def stage_code(stage: str, *more: str) -> str:
     stage : str
         A key of :data:`STAGE_CODE`.
     more : str
-        Further functions or classes, as module:name inside this package.
+        Further functions or classes, as module:name; of other packages the whole file counts.
     """
-    return _reader().fingerprint((*STAGE_CODE[stage], *more))
+    own = [place.removeprefix(_PACKAGE) for place in more if place.startswith(_PACKAGE)]
+    others = [place for place in more if not place.startswith(_PACKAGE)]
+    found = _reader().fingerprint((*STAGE_CODE[stage], *own))
+    return ".".join((found, *map(_file_hash, others)))
+
+
+def _file_hash(place: str) -> str:
+    """Hash of the file of a function of another package."""
+    spec = importlib.util.find_spec(place.partition(":")[0])
+    if spec is None or spec.origin is None:
+        raise LookupError(f"there is no file of {place}")
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:32]
 
 
 @dataclass

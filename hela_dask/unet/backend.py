@@ -13,7 +13,10 @@ from typing import Any
 
 from hela_dask.errors import MissingDependencyError
 
-__all__ = ["check_installed", "keras", "uses_gpu"]
+__all__ = ["NETWORK_MEMORY", "check_installed", "keras", "uses_gpu"]
+
+NETWORK_MEMORY = 640 * 2**20
+"""Bytes that TensorFlow takes with a network at work."""
 
 _INSTALL = "the learned methods need TensorFlow: pip install 'hela_dask[unet]'"
 

@@ -16,10 +16,10 @@ from PIL import Image
 import hela_dask as hd
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
 from hela_dask.explaining.lookup import find_cell
-from hela_dask.methods import CLASSICAL, Trace, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.storage import store
-from tests.drawn import draw_cell
+from hela_dask.trace import Trace
+from tests.drawn import call, draw_cell
 from tests.scenes import EmptyPage
 
 explaining: Any = importlib.import_module(
@@ -166,14 +166,14 @@ def test_the_last_pictures_agree_with_the_labels_of_the_run(
     assert "0.0 µm² less and 0.0 µm² more" in labels.caption
 
 
-@pytest.mark.parametrize("method", CLASSICAL)
+@pytest.mark.parametrize("method", ["volumetric", "propagate"])
 def test_a_method_gives_the_same_bits_when_it_shows_its_steps(method: str) -> None:
     drawing = draw_cell(VOXEL, slices=(22, 30))
     given = (drawing.image, drawing.background, VOXEL, drawing.centre, Parameters())
-    quiet = get_method(method)(*given)
+    quiet = call(method, *given)
     for z in (2, drawing.centre[0]):
         trace = Trace(z)
-        told = get_method(method)(*given, trace=trace)
+        told = call(method, *given, trace=trace)
         for name in ("nucleus", "cell", "envelope"):
             np.testing.assert_array_equal(getattr(quiet, name), getattr(told, name))
         assert (quiet.status, quiet.flags) == (told.status, told.flags)
@@ -207,16 +207,16 @@ def test_several_slices_are_shown_by_one_segmentation(
         hd.explain(volume, 7, [23, 30])
 
 
-@pytest.mark.parametrize("method", CLASSICAL)
+@pytest.mark.parametrize("method", ["volumetric", "propagate"])
 def test_a_method_shows_several_slices_as_it_shows_each(method: str) -> None:
     drawing = draw_cell(VOXEL, slices=(22, 30))
     given = (drawing.image, drawing.background, VOXEL, drawing.centre, Parameters())
     alone = [Trace(z) for z in (2, drawing.centre[0], 5)]
     for trace in alone:
-        get_method(method)(*given, trace=trace)
+        call(method, *given, trace=trace)
     first, *others = (Trace(trace.z) for trace in alone)
     first.others = tuple(others)
-    get_method(method)(*given, trace=first)
+    call(method, *given, trace=first)
     for together, single in zip((first, *others), alone, strict=True):
         assert [step.title for step in together.steps] == [step.title for step in single.steps]
         for one, other in zip(together.steps, single.steps, strict=True):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.methods import Masks, Trace, find_network, get_method
+from hela_dask.methods.method import Masks
+from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
-from tests.drawn import Drawing, draw_cell, iou
+from hela_dask.trace import Trace
+from tests.drawn import Drawing, call, draw_cell, iou
 
 pytest.importorskip("keras", reason="needs TensorFlow: pip install 'hela_dask[unet]'")
-from hela_dask.methods.hybrid import hybrid
+from hela_dask.methods.hybrid import METHOD
 from hela_dask.unet.card import Card
 from tests.unet.networks import VOXEL, by_grey, stored
+
+hybrid = functools.partial(call, "hybrid")
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +126,16 @@ def test_showing_its_steps_changes_nothing(
 
 def test_a_model_is_asked_for_before_work_starts(parameters: Parameters, tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="hela-dask train STORE LABELS --model hybrid"):
-        find_network("hybrid", Parameters())
+        METHOD.check(Parameters())
     with pytest.raises(MissingInputError, match="hela-dask train STORE LABELS --model hybrid"):
         segment(draw_cell(slices=(26, 27)), Parameters())
     by_grey(tmp_path / "unet")
     other = Parameters.from_dict({"hybrid": {"model": str(tmp_path / "unet")}})
-    with pytest.raises(InputError, match="tells resin, cell, envelope, nucleus, and method hybrid"):
-        find_network("hybrid", other)
-    known = find_network("hybrid", parameters)
+    with pytest.raises(
+        InputError, match="predicts resin, cell, envelope, nucleus, and method hybrid"
+    ):
+        METHOD.check(other)
+    known = METHOD.check(parameters)
     assert known is not None
     assert known[1].architecture == "hybrid"
-    assert get_method("hybrid") is hybrid
+    assert get_method("hybrid") is METHOD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,15 @@ import tifffile
 
 from hela_dask.errors import HelaDaskError, ParameterError
 from hela_dask.kernels.background import background_slice
-from hela_dask.methods import METHODS, Masks, get_method, propagate
-from hela_dask.methods.propagate import propagate as method
+from hela_dask.methods.method import Masks
+from hela_dask.methods.names import METHODS
+from hela_dask.methods.propagate import METHOD
+from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
-from tests.drawn import Drawing, draw_cell, iou
+from tests.drawn import Drawing, call, draw_cell, iou
 
 DEFAULTS = Parameters()
+method = functools.partial(call, "propagate")
 
 
 def segment(drawing: Drawing) -> Masks:
@@ -35,8 +39,7 @@ def found(drawing: Drawing) -> Masks:
 def test_methods_by_name() -> None:
     for name in METHODS:
         assert callable(get_method(name))
-    assert get_method("propagate") is method
-    assert propagate is not None
+    assert get_method("propagate") is METHOD
     with pytest.raises(ParameterError, match=r"'hybird'.*propagate") as caught:
         get_method("hybird")
     assert isinstance(caught.value, HelaDaskError)

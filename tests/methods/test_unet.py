@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.kernels.levels import GreyLevels
-from hela_dask.methods import Masks, find_network, get_method, unet
+from hela_dask.methods import unet
 from hela_dask.methods.enclosed import Enclosed
+from hela_dask.methods.method import Masks
+from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters, UnetParameters
 from hela_dask.trace import Trace
 from hela_dask.unet.card import Card
+from tests.drawn import call
 from tests.kernels.test_instances import LEFT, RIGHT, SHAPE, VOXEL, ball
 from tests.unet.networks import by_grey, stored
 
@@ -40,13 +43,13 @@ def scene() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
 def parameters(tmp_path_factory: pytest.TempPathFactory) -> Parameters:
     model = by_grey(tmp_path_factory.mktemp("model") / "grey")
     knobs = UnetParameters(model=str(model.folder), smallest_nucleus=0.5)
-    return Parameters(unet=knobs)
+    return Parameters().with_group(knobs)
 
 
 def segment(
     parameters: Parameters, image: NDArray[np.uint8], background: NDArray[np.bool_]
 ) -> Masks:
-    return get_method("unet")(image, background, VOXEL, CENTRE, parameters, levels=LEVELS)
+    return call("unet", image, background, VOXEL, CENTRE, parameters, levels=LEVELS)
 
 
 def test_a_cell_is_its_nucleus_its_envelope_and_its_share_of_the_tissue(
@@ -73,9 +76,7 @@ def test_a_slice_or_two_are_enough(parameters: Parameters, slices: int) -> None:
     """A single slice is no thinner than the grid on which nuclei are told from each other."""
     image, background = scene()
     few = slice(6, 6 + slices)
-    found = get_method("unet")(
-        image[few], background[few], VOXEL, (0, 40, 40), parameters, levels=LEVELS
-    )
+    found = call("unet", image[few], background[few], VOXEL, (0, 40, 40), parameters, levels=LEVELS)
     assert (found.status, found.reason) == ("segmented", "")
     np.testing.assert_array_equal(found.nucleus, LEFT[few])
     assert found.cell.sum() > 2 * found.nucleus.sum()
@@ -93,7 +94,7 @@ def test_without_resin_or_nucleus_the_status_says_so(parameters: Parameters) -> 
     bare = segment(parameters, image, np.zeros_like(background))
     assert bare.status == "no_resin"
     np.testing.assert_array_equal(bare.cell, bare.nucleus)
-    larger = replace(parameters, unet=replace(parameters.unet, smallest_nucleus=100.0))
+    larger = parameters.with_group(replace(parameters.unet, smallest_nucleus=100.0))
     none = segment(larger, image, background)
     assert (none.status, none.flags) == ("segmented", ("no_nucleus",))
     assert "no nucleus of 100 µm³ within 5 µm" in none.reason
@@ -124,9 +125,9 @@ def test_the_network_is_weighed_against_the_membranes_nucleus(
     # The network is certain of the envelope, which a pixel inside the membranes does not outweigh.
     np.testing.assert_array_equal(found.nucleus, LEFT)
     knobs = replace(parameters.unet, membranes=10.0)
-    heavier = segment(replace(parameters, unet=knobs), image, background)
+    heavier = segment(parameters.with_group(knobs), image, background)
     np.testing.assert_array_equal(heavier.nucleus, larger & found.cell)
-    alone = segment(replace(parameters, unet=replace(knobs, membranes=0.0)), image, background)
+    alone = segment(parameters.with_group(replace(knobs, membranes=0.0)), image, background)
     np.testing.assert_array_equal(alone.nucleus, LEFT)
     assert len(calls) == 2
 
@@ -149,7 +150,7 @@ def test_membranes_that_enclose_something_else_do_not_count(
     parameters: Parameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, background = scene()
-    knobs = replace(parameters, unet=replace(parameters.unet, membranes=10.0))
+    knobs = parameters.with_group(replace(parameters.unet, membranes=10.0))
     leaked = ~background
     for other in (np.zeros_like(LEFT), RIGHT, leaked):
         monkeypatch.setattr(unet, "enclosed_nucleus", told(other, []))
@@ -162,9 +163,7 @@ def test_membranes_that_enclose_something_else_do_not_count(
 def test_showing_its_steps_changes_nothing(parameters: Parameters) -> None:
     image, background = scene()
     found, trace = segment(parameters, image, background), Trace(5)
-    watched = get_method("unet")(
-        image, background, VOXEL, CENTRE, parameters, trace=trace, levels=LEVELS
-    )
+    watched = call("unet", image, background, VOXEL, CENTRE, parameters, trace=trace, levels=LEVELS)
     np.testing.assert_array_equal(watched.nucleus, found.nucleus)
     np.testing.assert_array_equal(watched.cell, found.cell)
     steps = {step.title: step.plane for step in trace.steps}
@@ -195,12 +194,12 @@ def test_a_model_that_tells_no_nucleus_is_refused(tmp_path: Path) -> None:
     card = Card("hybrid", ("cell",), VOXEL, channels="binary")
     stored(tmp_path / "m", card, np.ones((1, 1)), np.zeros(1))
     image, background = scene()
-    wrong = Parameters(unet=UnetParameters(model=str(tmp_path / "m")))
-    with pytest.raises(InputError, match="does not tell resin"):
+    wrong = Parameters().with_group(UnetParameters(model=str(tmp_path / "m")))
+    with pytest.raises(InputError, match="does not predict resin"):
         segment(wrong, image, background)
-    with pytest.raises(InputError, match="does not tell resin"):
-        find_network("unet", wrong)
+    with pytest.raises(InputError, match="does not predict resin"):
+        get_method("unet").check(wrong)
 
 
 def test_classical_methods_have_no_network() -> None:
-    assert find_network("volumetric", Parameters()) is None
+    assert get_method("volumetric").check(Parameters()) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,16 @@ import pytest
 import tifffile
 
 from hela_dask.kernels.background import background_slice
-from hela_dask.methods import DEFAULT_METHOD, Masks, Trace, get_method
-from hela_dask.methods.volumetric import volumetric
+from hela_dask.methods.method import Masks
+from hela_dask.methods.names import DEFAULT_METHOD
+from hela_dask.methods.registry import get_method
+from hela_dask.methods.volumetric import METHOD
 from hela_dask.parameters import Parameters
-from tests.drawn import Drawing, draw_cell, iou
+from hela_dask.trace import Trace
+from tests.drawn import Drawing, call, draw_cell, iou
 
 DEFAULTS = Parameters()
+volumetric = functools.partial(call, "volumetric")
 
 
 def segment(drawing: Drawing, parameters: Parameters = DEFAULTS) -> Masks:
@@ -32,7 +37,7 @@ def found(drawing: Drawing) -> Masks:
 
 
 def test_it_is_the_default() -> None:
-    assert get_method(DEFAULT_METHOD) is volumetric
+    assert get_method(DEFAULT_METHOD) is METHOD
 
 
 def test_a_nucleus_with_a_gap_in_its_envelope_does_not_leak(drawing: Drawing, found: Masks) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hela_dask.methods import METHODS
+from hela_dask.methods.names import METHODS
+from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
 from hela_dask.running import finding, stages
-from hela_dask.running.keys import GROUPS, Keys, method_groups
+from hela_dask.running.keys import GROUPS, Keys
 from hela_dask.steps.regions import Region
 from hela_dask.volume.greys import GreyLevels
 from tests.exactness.runs import go, without_pages, write
@@ -68,7 +69,7 @@ def test_each_parameter_counts_where_its_group_is_read(method: str) -> None:
         after = chain(other(group, name), method)
         changed = {stage for stage in before if before[stage] != after[stage]}
         expected = {stage for stage, groups in GROUPS.items() if group in groups}
-        if group in method_groups(method):
+        if group in group_names(method):
             expected |= {"segment", "assemble"}
         if group == "quality" and name not in measuring:
             expected.clear()  # limits judge what was measured: the table is made in every run
@@ -164,8 +165,8 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
     assert result.exit_code == 0
     declared = {stage: set(names) for stage, names in GROUPS.items()}
     for stage in ("segment", "assemble"):
-        declared[stage] |= set(method_groups(method))
+        declared[stage] |= set(group_names(method))
     unread = {stage: names - declared[stage] for stage, names in _READ.items()}
     assert not any(unread.values()), unread
-    assert set(method_groups(method)) & _READ["segment"]  # it was recorded at all
+    assert set(group_names(method)) & _READ["segment"]  # it was recorded at all
     assert _READ["background"] >= {"background", "working"}

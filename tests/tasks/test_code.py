@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import hela_dask
-from hela_dask.methods import METHODS
+from hela_dask.methods.names import METHODS
 from hela_dask.tasks.code import STAGE_CODE, CodeReader
 
 PACKAGE = Path(hela_dask.__file__).parent

@@ -1,0 +1,200 @@
+"""What a method is: a window of a volume in, the masks of its nucleus and cell out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels.levels import GreyLevels
+from hela_dask.parameters import Parameters
+from hela_dask.parameters.knobs import Stage
+from hela_dask.statuses import SEGMENTED
+from hela_dask.trace import Trace
+
+if TYPE_CHECKING:
+    from hela_dask.unet.card import Card
+
+__all__ = [
+    "NO_RESIN_SEEN",
+    "BaseMethod",
+    "Edge",
+    "FunctionMethod",
+    "Masks",
+    "Method",
+    "Network",
+    "Window",
+]
+
+NO_RESIN_SEEN = "no resin is visible in the region, so the cell's outline cannot be found"
+"""Why a cell has the status ``no_resin``."""
+
+Network = tuple[Path, "Card", str]
+"""Where a network is, its card, and its fingerprint."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a volume around one cell, on the working level.
+
+    Attributes
+    ----------
+    image : ndarray, (z, y, x)
+        Grey values; resin is bright.
+    background : ndarray of bool, (z, y, x)
+        True in the resin.
+    voxel : tuple of float
+        Voxel size (z, y, x) in nm.
+    centre : tuple of int
+        z, y, x of the cell's centre, voxels of the window.
+    levels : GreyLevels or None
+        Of the whole volume, which scale the input of networks; None: those of the window.
+    """
+
+    image: NDArray[Any]
+    background: NDArray[np.bool_]
+    voxel: tuple[float, float, float]
+    centre: tuple[int, int, int]
+    levels: GreyLevels | None = None
+
+
+@dataclass(frozen=True)
+class Masks:
+    """What a method finds in a window.
+
+    Attributes
+    ----------
+    nucleus, cell : ndarray of bool, (z, y, x)
+        Of the window's shape; the cell includes its nucleus.
+    envelope : ndarray of bool, (z, y, x)
+        The nuclear envelope: in the cell, outside the nucleus.
+    status, reason : str
+        As in the cells table: ``segmented`` or ``no_resin``. The reason says why something is
+        missing: the cell, its nucleus (flag ``no_nucleus``) or a second nucleus.
+    flags : tuple of str
+        Keys of :data:`hela_dask.steps.confidence.EXPLANATIONS`.
+    outline : ndarray of bool, (z, y, x), or None
+        The nucleus up to the middle of its envelope, which is what is refined where the image's
+        own pixels are smaller; None: the nucleus itself.
+    """
+
+    nucleus: NDArray[np.bool_]
+    cell: NDArray[np.bool_]
+    envelope: NDArray[np.bool_]
+    status: str = SEGMENTED
+    reason: str = ""
+    flags: tuple[str, ...] = ()
+    outline: NDArray[np.bool_] | None = None
+
+
+@runtime_checkable
+class Edge(Protocol):
+    """Where a nucleus ends beside its envelope, for the refinement on finer pixels."""
+
+    @property
+    def line_sigma(self) -> float:
+        """Scale of the envelope's line in the plane, nm."""
+
+    @property
+    def envelope_width(self) -> float:
+        """Thickness of the envelope in the plane, nm."""
+
+    def inset(self, pixel: tuple[float, ...]) -> float:
+        """From ``Masks.outline`` to the nucleus, nm, for a pixel size (y, x)."""
+
+
+class Method(Protocol):
+    """A segmentation method.
+
+    A package registers an instance, or a function of a window and parameters, as an entry point of
+    the group ``hela_dask.methods``; see ``examples/plugin``. :class:`BaseMethod` has defaults for
+    all but the call.
+    """
+
+    @property
+    def parameters(self) -> type[Stage] | None:
+        """The class of its own parameters; None where it has none."""
+
+    @property
+    def reads(self) -> tuple[type[Stage], ...]:
+        """Classes of the parameters of other methods that it reads."""
+
+    def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
+        """Bytes that a window of this shape takes at most, with its grey values."""
+
+    def edge(self, parameters: Parameters) -> Edge:
+        """Where its nuclei end."""
+
+    def check(self, parameters: Parameters) -> Network | None:
+        """Its network; None where it has none.
+
+        Raises
+        ------
+        HelaDaskError
+            When something that it needs is not there.
+        """
+
+    def __call__(
+        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
+    ) -> Masks:
+        """Segment the cell at the centre of a window.
+
+        Parameters
+        ----------
+        window : Window
+        parameters : Parameters
+            All groups.
+        trace : Trace, optional
+            Gets what each step makes of one slice, for pictures.
+        """
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """The nucleus ends at its own mask."""
+
+    line_sigma: float = 50.0
+    envelope_width: float = 80.0
+
+    def inset(self, pixel: tuple[float, ...]) -> float:
+        return 0.0
+
+
+class BaseMethod:
+    """Defaults of a method: no parameters, no network, memory as a few float images take."""
+
+    parameters: type[Stage] | None = None
+    reads: tuple[type[Stage], ...] = ()
+
+    def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
+        """As the window's grey values, four float32 images of its size, and masks."""
+        return shape[0] * shape[1] * shape[2] * (itemsize + 24)
+
+    def edge(self, parameters: Parameters) -> Edge:
+        """Its own parameters, where they say where nuclei end; else the nucleus' mask."""
+        if self.parameters is not None:
+            own = parameters.group(self.parameters)
+            if isinstance(own, Edge):
+                return own
+        return _Edge()
+
+    def check(self, parameters: Parameters) -> Network | None:
+        """No network."""
+        return None
+
+
+class FunctionMethod(BaseMethod):
+    """A function of a window and parameters as a method."""
+
+    def __init__(self, function: Callable[[Window, Parameters], Masks]) -> None:
+        self.function = function
+
+    def __call__(
+        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
+    ) -> Masks:
+        """Call the function."""
+        return self.function(window, parameters)

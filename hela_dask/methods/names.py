@@ -1,0 +1,50 @@
+"""Names of the registered methods, without loading any."""
+
+from __future__ import annotations
+
+import functools
+from importlib.metadata import EntryPoint, entry_points
+
+from hela_dask.errors import ParameterError
+from hela_dask.parameters import method_groups
+
+__all__ = ["DEFAULT_METHOD", "METHODS", "method_place", "methods_text"]
+
+DEFAULT_METHOD = "volumetric"
+
+
+@functools.cache
+def _points() -> dict[str, EntryPoint]:
+    found = {point.name: point for point in entry_points(group="hela_dask.methods")}
+    return {
+        name: found[name] for name in sorted(found, key=lambda name: (name != DEFAULT_METHOD, name))
+    }
+
+
+METHODS = tuple(_points())
+"""Names of the registered methods, the default first."""
+
+
+def method_place(name: str) -> str:
+    """Where a method is, as ``package.module:name``.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such method; the message lists those that there are.
+    """
+    point = _points().get(name)
+    if point is not None:
+        return point.value
+    if ":" not in name:
+        raise ParameterError(f"unknown method {name!r}; known: {', '.join(METHODS)}")
+    return name
+
+
+def methods_text() -> str:
+    """The methods with what their parameters say of them, for the help of a command."""
+    groups = method_groups()
+    return "; ".join(
+        f"{name} ({(groups[name].__doc__ or '').partition('.')[0]})" if name in groups else name
+        for name in METHODS
+    )

@@ -1,0 +1,101 @@
+"""The methods that packages register, by name; this package's own among them.
+
+A method is an entry point of the group ``hela_dask.methods``: an instance that fulfils
+:class:`~hela_dask.methods.method.Method`, or a function of a window and parameters. A function that
+is not registered is named by its place, as ``package.module:function``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import cast
+
+from hela_dask.errors import ParameterError
+from hela_dask.methods.method import FunctionMethod, Masks, Method, Window
+from hela_dask.methods.names import method_place
+from hela_dask.parameters import Parameters, method_groups
+from hela_dask.parameters.knobs import Stage
+
+__all__ = [
+    "MethodLike",
+    "get_method",
+    "group_names",
+    "has_network",
+    "method_name",
+]
+
+MethodLike = str | Method | Callable[[Window, Parameters], Masks]
+"""The name of a method, its place, or the method itself."""
+
+
+def get_method(method: MethodLike) -> Method:
+    """The method of a name or a place; a method or a function itself is taken as it is.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such method; the message lists those that there are.
+    """
+    if not isinstance(method, str):
+        return _as_method(method)
+    return _loaded(method)
+
+
+@functools.cache
+def _loaded(name: str) -> Method:
+    module, _, attribute = method_place(name).partition(":")
+    try:
+        found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+    except (ImportError, AttributeError) as error:
+        raise ParameterError(f"method {name!r} cannot be imported: {error}") from error
+    return _as_method(found)
+
+
+def _as_method(found: object) -> Method:
+    if inspect.isfunction(found):
+        return FunctionMethod(found)
+    if not callable(found) or not hasattr(found, "memory"):
+        raise ParameterError(f"{found!r} is no method: see hela_dask.Method")
+    return cast(Method, found)
+
+
+def method_name(method: MethodLike) -> str:
+    """The name of a method as run.json keeps it: workers find the method by it.
+
+    Raises
+    ------
+    ParameterError
+        For a function that workers cannot import, such as one that is defined in a notebook.
+    """
+    if isinstance(method, str):
+        get_method(method)
+        return method
+    name = getattr(method, "__qualname__", "")
+    place = f"{method.__module__}:{name}"
+    if method.__module__ == "__main__" or not name.isidentifier():
+        raise ParameterError(
+            f"workers cannot import {name or method!r}: put it into a module that they can import "
+            "(method=package.module:function), or use segment_cell, which needs no workers"
+        )
+    get_method(place)
+    return place
+
+
+def group_names(method: str) -> tuple[str, ...]:
+    """Names of the groups of parameters that a method reads, its own first."""
+    found = get_method(method)
+    own = () if found.parameters is None else (found.parameters,)
+    return tuple(_name_of(kind) for kind in (*own, *found.reads))
+
+
+def _name_of(kind: type[Stage]) -> str:
+    return next(name for name, known in method_groups().items() if known is kind)
+
+
+def has_network(name: str) -> bool:
+    """Whether a method uses a network."""
+    own = get_method(name).parameters
+    return own is not None and "model" in own.__dataclass_fields__  # type: ignore[attr-defined]
