@@ -66,16 +66,16 @@ from .methods.method import (
 from .methods.names import (
     METHODS as METHODS,
 )
+from .operators.background import (
+    background as background,
+)
 from .operators.classify import (
     classify as classify,
 )
-from .operators.lazy import (
-    background as background,
-)
-from .operators.lazy import (
+from .operators.distance import (
     distance as distance,
 )
-from .operators.lazy import (
+from .operators.filters import (
     gaussian as gaussian,
 )
 from .parameters import (

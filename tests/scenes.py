@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import pytest
 import xarray as xr
 from scipy import ndimage
 
+from hela_dask.operators.background import SLAB
+from hela_dask.operators.slabs import as_slabs, lazy_data
 from hela_dask.storage import store
 from hela_dask.volume.opening import voxel_size
 
@@ -74,12 +77,14 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
     """
     calls: dict[str, Any] = {"segment": [], "background": 0, "broken": set()}
 
-    def background_block(
-        block: npt.NDArray[Any], voxel: Any, parameters: Any, levels: Any, wanted: slice
-    ) -> tuple[npt.NDArray[np.bool_], list[float]]:
+    def background_task(job: Any, unit: Any, masks: Any, facts: Any) -> Any:
         calls["background"] += 1
-        resin = np.asarray(block[wanted] > 150)
-        return resin, [150.0] * len(resin)
+        return task(job, unit, masks, facts)
+
+    def background_and_facts(volume: xr.DataArray, *_: Any, **__: Any) -> Any:
+        slabs = as_slabs(lazy_data(volume, "iuf", "grey values"), depth=SLAB)
+        facts = da.from_array(np.tile([100.0, 200.0, 0.0], (len(slabs), 1)), (SLAB, 3))
+        return volume.copy(data=slabs > 150), facts
 
     def decide_cell(
         volume: xr.DataArray,
@@ -109,9 +114,10 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
             attrs={"label": region.label, "status": "segmented", "reason": "", "flags": flags},
         )
 
-    for module in ("running.stages", "detect"):
-        target = importlib.import_module(f"hela_dask.{module}")
-        monkeypatch.setattr(target, "background_block", background_block)
+    pipeline = importlib.import_module("hela_dask.running.pipeline")
+    task = pipeline.background_task
+    monkeypatch.setattr(pipeline, "background_task", background_task)
+    monkeypatch.setattr(pipeline, "background_and_facts", background_and_facts)
     segment = importlib.import_module("hela_dask.steps.segment")
     monkeypatch.setattr(segment, "decide_cell", decide_cell)
     if not pages:

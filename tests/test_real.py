@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from hela_dask.operators.lazy import background
+from hela_dask.operators.background import background
 from hela_dask.steps.detect import detect_cells
 from hela_dask.steps.link import link_cells
 from hela_dask.steps.regions import cell_regions

@@ -20,7 +20,7 @@ from hela_dask.errors import ExistsError, HelaDaskError, InputError, ParameterEr
 from hela_dask.explaining.lookup import FinishedCell, find_cell
 from hela_dask.figures import Mark, Panel, draw_panel, draw_sheet, measure
 from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
-from hela_dask.kernels.background import background_block, background_halo
+from hela_dask.operators.background import show_slice
 from hela_dask.pages import Figure, as_figure, render
 from hela_dask.report.reading import compute
 from hela_dask.statuses import NO_RESIN
@@ -32,7 +32,6 @@ from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.trace import Step, Trace
-from hela_dask.volume.greys import upright_volume
 from hela_dask.volume.opening import voxel_size
 
 __all__ = ["ExplainedStep", "Explanation", "explain"]
@@ -298,13 +297,9 @@ def _resin_steps(
 ) -> list[Step]:
     """How the resin of the slice was found, in the window, and what the run `kept` of it."""
     number, *window = here
-    knobs, voxel = asked.parameters.background, voxel_size(volume)
-    halo = background_halo(knobs, voxel[0])
-    first = max(0, number - halo)
-    block = compute(upright_volume(volume[first : number + halo + 1], asked.levels))
-    trace = Trace(number - first)
-    wanted = slice(trace.z, trace.z + 1)
-    background_block(block, voxel, knobs, asked.levels, wanted, trace=trace)
+    knobs = asked.parameters.background
+    trace = Trace(0)
+    show_slice(volume, number, knobs, asked.levels, trace)
     steps = [replace(step, plane=step.plane[tuple(window)]) for step in trace.steps]
     caption = (
         f"What most slices within {knobs.smoothing:g} nm of height agree on; the run keeps it in "

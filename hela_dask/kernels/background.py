@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hela_dask.kernels import morphology
+from hela_dask.kernels.filters import gaussian
 from hela_dask.kernels.levels import GreyLevels, SliceLevels, padding, slice_levels
 from hela_dask.kernels.smears import smears
 from hela_dask.parameters import BackgroundParameters
@@ -19,21 +19,36 @@ if TYPE_CHECKING:
     from hela_dask.trace import Trace
 
 __all__ = [
+    "TRUNCATE",
     "background_block",
     "background_halo",
+    "background_reach",
     "background_slice",
+    "classify_slices",
     "consistent_levels",
     "likeness",
+    "majority",
     "resin_slice",
+    "slice_facts",
+    "thresholds",
+    "use_neighbours",
 ]
+
+TRUNCATE = 3.0
+"""Where the low-pass is cut off, in standard deviations."""
 
 # A slice's own levels count where their difference is this near to that of its neighbours.
 _CONTRAST = 1.5
 
 
+def background_reach(parameters: BackgroundParameters, thickness: float) -> tuple[int, int]:
+    """Slices on either side that levels are compared with, and that vote, for a thickness in nm."""
+    return _half(parameters.levels, thickness), _half(parameters.smoothing, thickness)
+
+
 def background_halo(parameters: BackgroundParameters, thickness: float) -> int:
-    """Slices on either side that :func:`background_block` looks at, for slices so thick (nm)."""
-    return _half(parameters.levels, thickness) + _half(parameters.smoothing, thickness)
+    """Slices on either side that the background of a slice depends on, for a thickness in nm."""
+    return sum(background_reach(parameters, thickness))
 
 
 def background_block(
@@ -41,69 +56,115 @@ def background_block(
     voxel: tuple[float, float, float],
     parameters: BackgroundParameters,
     levels: GreyLevels | None = None,
-    wanted: slice = slice(None),
-    *,
-    trace: Trace | None = None,
-) -> tuple[NDArray[np.bool_], list[float]]:
-    """Where slices show resin.
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Classify whole slices, one volume, as resin or not.
 
     Resin is what is nearer to the grey value of resin than a fraction of the way from that of
-    cells, in smears of charge too. Each slice is measured against its own grey levels, since
+    cells, and charging artefacts. Each slice is measured against its own grey levels, since
     brightness jumps from slice to slice; its neighbours' stand in where it has none, or odd ones.
+    :func:`hela_dask.background` computes the same slab by slab.
 
     Parameters
     ----------
-    block
-        (z, y, x) upright grey values of whole planes, any real type: those that are wanted with
-        :func:`background_halo` more on either side, fewer only where the volume ends.
-    voxel
+    block : ndarray, (z, y, x)
+        Upright grey values of whole planes, any real type.
+    voxel : tuple of float
         Voxel size (z, y, x) in nm.
-    parameters
-        Knobs of the stage.
-    levels
+    parameters : BackgroundParameters
+    levels : GreyLevels, optional
         Of the volume, for slices that show only cells or only resin, far from any with both.
-    wanted
-        Slices of the block.
-    trace
-        Told what each step makes of one slice of the block, for pictures; None for nobody.
 
     Returns
     -------
     resin : ndarray of bool, (z, y, x)
-        Of the wanted slices. All false where neither a slice nor its neighbours nor the volume
-        show what resin looks like. A slice of one grey value is what its neighbours are.
-    thresholds : list of float
-        The grey value where resin begins, a number a wanted slice; NaN where it is not known.
+        All false where neither a slice nor its neighbours nor the volume show what resin looks
+        like. A slice of one grey value is what its neighbours are.
+    thresholds : ndarray of float64, (z,)
+        The grey value where resin begins; NaN where it is not known.
     """
-    start, stop, _ = wanted.indices(len(block))
-    reach, pixel = _half(parameters.smoothing, voxel[0]), (voxel[1], voxel[2])
-    first, last = max(0, start - reach), min(len(block), stop + reach)
-    half = _half(parameters.levels, voxel[0])
+    pixel = voxel[1], voxel[2]
+    half, reach = background_reach(parameters, voxel[0])
+    facts = use_neighbours(slice_facts(block, pixel=pixel), half=half, levels=levels)
+    sigma = (parameters.blur / pixel[0], parameters.blur / pixel[1])
+    smooth = gaussian(np.asarray(block, np.float32), sigma, TRUNCATE)
+    votes = classify_slices(block, smooth, facts, pixel=pixel, parameters=parameters)
+    return majority(votes, reach=reach), thresholds(facts, contrast=parameters.contrast)[:, 0]
+
+
+def slice_facts(block: NDArray[Any], *, pixel: tuple[float, float]) -> NDArray[np.float64]:
+    """Grey levels of cells and resin of each slice, and whether it shows one grey value; (z, 3)."""
+    found = np.full((len(block), 3), np.nan)
+    for row, plane in zip(found, block, strict=True):
+        levels = slice_levels(plane, pixel)
+        row[:] = levels.cell, levels.resin, plane.min() == plane.max()
+    return found
+
+
+def use_neighbours(
+    facts: NDArray[np.float64], *, half: int, levels: GreyLevels | None = None
+) -> NDArray[np.float64]:
+    """The same with the levels that each slice is measured by; see :func:`consistent_levels`."""
     typical = levels.typical if levels is not None else SliceLevels()
-    origin = max(0, first - half)
-    own = [slice_levels(plane, pixel) for plane in block[origin : last + half]]
-    thresholds = [math.nan] * (stop - start)
+    own = [SliceLevels(cell, resin) for cell, resin, _ in facts]
+    found = facts.copy()
+    for index, row in enumerate(found):
+        used = consistent_levels(own, index, half, typical)
+        row[:2] = used.cell, used.resin
+    return found
 
-    def vote(z: int) -> NDArray[np.int8]:
-        """Of a slice: 1 for resin, -1 for not, 0 where it shows nothing."""
-        if block[z].min() == block[z].max():
-            return np.zeros(block.shape[1:], np.int8)
-        at = consistent_levels(own, z - origin, half, typical)
-        if at.visible and start <= z < stop:
-            thresholds[z - start] = at.cell + parameters.contrast * (at.resin - at.cell)
-        told = trace if trace is not None and trace.z == z else None
-        found = resin_slice(block[z], at, pixel, parameters, told)
-        return np.where(found, np.int8(1), np.int8(-1))
 
-    resin = np.empty((stop - start, *block.shape[1:]), dtype=bool)
-    votes: dict[int, NDArray[np.int8]] = {}
-    for out, z in zip(resin, range(start, stop), strict=True):
-        near = range(max(first, z - reach), min(last, z + reach + 1))
-        votes = {at: votes[at] if at in votes else vote(at) for at in near}
-        # A draw is decided by the slice itself, and where that shows nothing by the one before.
-        own_vote = votes[z] if votes[z].any() else votes[near.start]
-        out[:] = 2 * sum(votes.values()) + own_vote > 0
-    return resin, thresholds
+def classify_slices(
+    block: NDArray[Any],
+    smooth: NDArray[np.float32],
+    facts: NDArray[np.float64],
+    *,
+    pixel: tuple[float, float],
+    parameters: BackgroundParameters,
+    trace: Trace | None = None,
+) -> NDArray[np.int8]:
+    """Classify each slice by itself: 1 is resin, -1 is not, 0 where it shows one grey value.
+
+    Parameters
+    ----------
+    block, smooth : ndarray, (z, y, x)
+        Grey values, and the same after the low-pass.
+    facts : ndarray, (z, 3)
+        As :func:`use_neighbours` gives them.
+    pixel : tuple of float
+        Pixel size (y, x) in nm.
+    parameters : BackgroundParameters
+    trace : Trace, optional
+        Gets the steps of one slice of the block, for pictures.
+    """
+    votes = np.zeros(block.shape, np.int8)
+    for z, (cell, resin, blank) in enumerate(facts):
+        if not blank:
+            shown = trace if trace is not None and trace.z == z else None
+            levels = SliceLevels(cell, resin)
+            found = resin_slice(block[z], smooth[z], levels, pixel, parameters, shown)
+            votes[z] = np.where(found, np.int8(1), np.int8(-1))
+    return votes
+
+
+def majority(votes: NDArray[np.int8], *, reach: int) -> NDArray[np.bool_]:
+    """What most of the slices within `reach` of each slice vote for.
+
+    A draw is decided by the slice itself, and where that shows nothing by the first one near it.
+    """
+    found = np.empty(votes.shape, dtype=bool)
+    for z, out in enumerate(found):
+        first = max(0, z - reach)
+        near = votes[first : z + reach + 1]
+        own = votes[z] if votes[z].any() else votes[first]
+        out[:] = 2 * near.sum(axis=0, dtype=np.int8) + own > 0
+    return found
+
+
+def thresholds(facts: NDArray[np.float64], *, contrast: float) -> NDArray[np.float64]:
+    """The grey value where resin begins, (z, 1); NaN where it is not known."""
+    cell, resin, blank = facts.T
+    found = np.where((resin > cell) & (blank == 0), cell + contrast * (resin - cell), np.nan)
+    return found[:, None]
 
 
 def background_slice(
@@ -140,13 +201,9 @@ def consistent_levels(
     return SliceLevels(cell, resin)
 
 
-def likeness(
-    image: NDArray[Any], levels: SliceLevels, pixel: tuple[float, float], blur: float
-) -> NDArray[np.float32]:
-    """0 at the grey value of cells, 1 at that of resin, after a low-pass of `blur` nm."""
-    sigma = (blur / pixel[0], blur / pixel[1])
-    grey = ndimage.gaussian_filter(image, sigma, output=np.float32, truncate=3.0)
-    scaled: NDArray[np.float32] = (grey - np.float32(levels.cell)) / np.float32(
+def likeness(smooth: NDArray[np.float32], levels: SliceLevels) -> NDArray[np.float32]:
+    """0 at the grey value of cells, 1 at that of resin, of a slice after the low-pass."""
+    scaled: NDArray[np.float32] = (smooth - np.float32(levels.cell)) / np.float32(
         levels.resin - levels.cell
     )
     return scaled
@@ -154,6 +211,7 @@ def likeness(
 
 def resin_slice(
     image: NDArray[Any],
+    smooth: NDArray[np.float32],
     levels: SliceLevels,
     pixel: tuple[float, float],
     parameters: BackgroundParameters,
@@ -167,7 +225,7 @@ def resin_slice(
     if not levels.visible:
         return np.zeros(image.shape, dtype=bool)
     p = parameters
-    like = likeness(image, levels, pixel, p.blur)
+    like = likeness(smooth, levels)
     frame = padding(image, image.min(), pixel)
     # A pale spot in a cell has no membrane around it: it must not be taken for a smear's rim.
     dark = ~morphology.remove_pieces((like >= p.contrast) | frame, p.smallest_gap, pixel)

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.distance import distance_slice
 from hela_dask.parameters import DetectParameters
 
-__all__ = ["detect_slice"]
+__all__ = ["detect_slice", "without_specks"]
 
 _EIGHT = np.ones((3, 3), dtype=bool)
 
@@ -18,7 +17,10 @@ _REACH = 2.5
 
 
 def detect_slice(
-    background: NDArray[np.bool_], pixel: tuple[float, float], parameters: DetectParameters
+    background: NDArray[np.bool_],
+    distance: NDArray[np.float32],
+    pixel: tuple[float, float],
+    parameters: DetectParameters,
 ) -> NDArray[np.float64]:
     """Find the cells of one whole plane (J. Imaging 2021, section 2.4; method A.3).
 
@@ -40,6 +42,9 @@ def detect_slice(
     ----------
     background
         (y, x) mask of one whole plane, true in the resin.
+    distance
+        (y, x), nm, from each pixel to the resin that :func:`without_specks` leaves; its border is
+        none. Infinite where there is no such resin.
     pixel
         Pixel size (y, x) in nm.
     parameters
@@ -53,11 +58,9 @@ def detect_slice(
         there nothing stands out.
     """
     background = np.asarray(background, dtype=bool)
-    resin = _without_specks(background, parameters.smallest_resin * 1e6 / (pixel[0] * pixel[1]))
-    if not resin.any() or background.all():
+    if np.isinf(distance).any() or background.all():
         return np.empty((0, 3))
-    altitude = distance_slice(resin, pixel, border=False)
-    np.minimum(altitude, _to_border(altitude.shape, pixel, parameters.beyond), out=altitude)
+    altitude = np.minimum(distance, _to_border(distance.shape, pixel, parameters.beyond))
     places, heights = _summits(np.where(background, 0, altitude), parameters.smallest_height)
     centres = places * np.array(pixel)
     taken: list[int] = []
@@ -78,8 +81,11 @@ def detect_slice(
     return np.column_stack([places[taken], heights[taken]])
 
 
-def _without_specks(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
-    """Drop the 8-connected pieces of `mask` with fewer than `smallest` pixels."""
+def without_specks(
+    mask: NDArray[np.bool_], pixel: tuple[float, float], smallest: float
+) -> NDArray[np.bool_]:
+    """Drop the 8-connected pieces of a plane's mask that are smaller than `smallest` µm²."""
+    smallest = smallest * 1e6 / (pixel[0] * pixel[1])
     pieces, count = ndimage.label(mask, structure=_EIGHT)
     large = np.bincount(pieces.ravel(), minlength=count + 1) >= smallest
     large[0] = False

@@ -17,13 +17,11 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.compiled import loops_compiled
-from hela_dask.kernels.detection import detect_slice
 from hela_dask.kernels.owned import LABEL_DTYPE
+from hela_dask.operators.background import background
 from hela_dask.planning.disk import label_levels
 from hela_dask.planning.sample import Sample
-from hela_dask.running.needs import BACKGROUND_SLAB
 from hela_dask.statuses import DETECTED
 from hela_dask.steps.assemble import (
     CellMasks,
@@ -32,6 +30,7 @@ from hela_dask.steps.assemble import (
     encode_masks,
     read_outlines,
 )
+from hela_dask.steps.detect import slice_tasks
 from hela_dask.steps.refine import Decided, Refiner, Tile, volume_refiner
 from hela_dask.steps.regions import cell_regions
 from hela_dask.storage import store
@@ -164,10 +163,9 @@ def _warm(sample: Sample) -> None:
         slice(max(0, length // 2 - _WARM), length // 2 + _WARM)
         for length in sample.volume.shape[1:]
     )
-    block = sample.grey(y, x)
-    knobs, voxel = sample.knobs, sample.voxel
-    resin, _ = background_block(block, voxel, knobs.background, sample.levels, slice(0, 2))
-    detect_slice(resin[0], voxel[1:], knobs.detect)
+    corner = sample.volume[sample.z.start : sample.z.start + 2, y, x]
+    resin = background(corner, sample.knobs.background, levels=sample.levels)
+    dask.compute(*slice_tasks(resin, [0], sample.knobs.detect))  # type: ignore[attr-defined,no-untyped-call]
 
 
 def _find(sample: Sample, clock: _Clock) -> Calibration:
@@ -177,20 +175,19 @@ def _find(sample: Sample, clock: _Clock) -> Calibration:
     few = sample.volume[sample.z.start : sample.z.start + _LOOKED_AT]
     sample.levels = grey_levels(few, knobs.background)
     levels = clock.lap() / min(_LOOKED_AT, count)
-    sample.resin, thresholds = background_block(
-        sample.grey(), voxel, knobs.background, sample.levels, sample.wanted
-    )
-    sample.thresholds = tuple(thresholds)
-    background = clock.lap() * _fewer_in_a_slab(sample)
+    sample.find_background()
+    finding = clock.lap() / count
     number, tissue = [], []
+    resin = sample.volume[sample.z].copy(data=sample.resin)
     for z in sorted({0, count // 2, count - 1}):
-        found = detect_slice(sample.resin[z], voxel[1:], knobs.detect)
+        (task,) = slice_tasks(resin, [z], knobs.detect)
+        found = task.compute()
         sample.places = found if z == count // 2 else sample.places
         number.append(len(found))
         tissue.append(float((~sample.resin[z]).sum()) * voxel[1] * voxel[2])
     tried = Calibration(
         (sample.z.start, sample.z.stop),
-        background / BACKGROUND_SLAB,
+        finding,
         levels,
         clock.lap() / len(number),
         seen=float(np.mean(number)),
@@ -222,13 +219,6 @@ def _windows(sample: Sample, high: float) -> tuple[tuple[int, int, int], ...]:
         z, y, x = (part.stop - part.start for part in region.slices(sample.volume))
         sizes.append((z, y, x))
     return tuple(sizes)
-
-
-def _fewer_in_a_slab(sample: Sample) -> float:
-    """How many times the slices of a whole slab, with those around it, were tried."""
-    tried = sample.z.stop - sample.z.start
-    more = background_halo(sample.knobs.background, sample.voxel[0])
-    return (BACKGROUND_SLAB + more) / (tried + more)
 
 
 @contextmanager

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import dask
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hela_dask.kernels.background import background_halo
+from hela_dask.kernels.background import thresholds
+from hela_dask.operators.background import background_and_facts
 from hela_dask.running.needs import BACKGROUND_SLAB
 from hela_dask.steps.regions import Region
 from hela_dask.steps.segment import decide_cell
-from hela_dask.volume.greys import GreyLevels, upright_volume
+from hela_dask.volume.greys import GreyLevels
 from hela_dask.volume.opening import voxel_size, working_volume
 
 if TYPE_CHECKING:
@@ -50,20 +52,12 @@ class Sample:
         self.thresholds: tuple[float, ...] = ()
         self.places: NDArray[np.float64] = np.empty((0, 3))
 
-    def grey(self, rows: slice = slice(None), columns: slice = slice(None)) -> NDArray[Any]:
-        """The slices, with those that their background depends on."""
-        halo = background_halo(self.knobs.background, self.voxel[0])
-        first = max(0, self.z.start - halo)
-        part = self.volume[first : self.z.stop + halo, rows, columns]
-        block: NDArray[Any] = upright_volume(part, self.levels).values
-        return block
-
-    @property
-    def wanted(self) -> slice:
-        """The slices in what :meth:`grey` gives."""
-        halo = background_halo(self.knobs.background, self.voxel[0])
-        skipped = self.z.start - max(0, self.z.start - halo)
-        return slice(skipped, skipped + self.z.stop - self.z.start)
+    def find_background(self) -> None:
+        """The background of the slices, as a task of a run finds it."""
+        found, facts = background_and_facts(self.volume, self.knobs.background, levels=self.levels)
+        self.resin, known = dask.compute(found.data[self.z], facts[self.z])  # type: ignore[attr-defined,no-untyped-call]
+        begins = thresholds(known, contrast=self.knobs.background.contrast)[:, 0]
+        self.thresholds = tuple(begins.tolist())
 
     def region(self, width: float, place: tuple[float, float]) -> Region:
         """A window in these slices, around a place in pixels."""

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hela_dask.kernels.levels import SliceLevels, Votes, volume_levels
 from hela_dask.running.stages import Job, measured
 from hela_dask.statuses import CHAIN_TOO_SHORT
-from hela_dask.steps.detect import analysed_slices, detect_in_slice, detection_table
+from hela_dask.steps.detect import analysed_slices, detection_table, slice_tasks
 from hela_dask.steps.regions import Region
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import Lock
@@ -164,15 +165,13 @@ def find_detections(
         markers=job.markers,
         progress=progress,
         kind="slices",
+        inputs=lambda unit: slice_tasks(job.background(), [unit.what], parameters),
     )
     found = [np.array(row["rows"], dtype=np.float64).reshape(-1, 3) for row in rows.values()]
     return detection_table(volume, slices, found, parameters)
 
 
-def detect_task(job: Job, unit: Unit) -> dict[str, Any]:
-    """The cells of one analysed slice."""
-    with measured() as cost:
-        rows = detect_in_slice(job.background(), unit.what, job.parameters.detect)
+def detect_task(job: Job, unit: Unit, rows: NDArray[np.float64]) -> dict[str, Any]:
+    """Keep the cells of one analysed slice."""
     job.lock.check()
-    row = {"rows": rows.tolist(), **cost}
-    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row)
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, {"rows": rows.tolist()})

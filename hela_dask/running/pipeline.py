@@ -13,6 +13,8 @@ import pandas as pd
 
 from hela_dask.errors import NothingToDoError
 from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
+from hela_dask.operators.background import background_and_facts
+from hela_dask.operators.slabs import lazy_slabs
 from hela_dask.running.broken import mend_listing, remove_broken
 from hela_dask.running.centres import correct_cells, points_table
 from hela_dask.running.finding import Found, LevelsJob, find_detections, find_levels
@@ -225,6 +227,13 @@ class Pipeline:
         self._forget_damaged(units, "files of the background", "their slabs are written again")
         if any(self.job.markers.result(unit.stage, unit.name, of) is None for unit in units):
             self._make_room(volume.shape)
+        found, facts = background_and_facts(
+            volume, self.setup.parameters.background, levels=self.job.levels
+        )
+
+        def inputs(unit: Unit) -> list[Any]:
+            return [lazy_slabs(found.data, *unit.what), lazy_slabs(facts, *unit.what)]
+
         rows = run_units(
             self.session.client,
             background_task,
@@ -233,6 +242,7 @@ class Pipeline:
             markers=self.job.markers,
             progress=self.progress,
             kind="slabs",
+            inputs=inputs,
         )
         self.background = of
         self.thresholds = tuple(

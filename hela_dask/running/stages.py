@@ -12,7 +12,7 @@ import platform
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +22,9 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
-from hela_dask.kernels.background import background_block, background_halo
+from hela_dask.kernels.background import thresholds
 from hela_dask.kernels.morphology import box_around
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
@@ -39,8 +40,8 @@ from hela_dask.tasks.allocator import give_back
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.units import Unit
-from hela_dask.volume.greys import GreyLevels, upright_volume
-from hela_dask.volume.opening import open_volume, voxel_size, working_factors, working_volume
+from hela_dask.volume.greys import GreyLevels
+from hela_dask.volume.opening import open_volume, working_factors, working_volume
 
 if TYPE_CHECKING:
     import psutil
@@ -181,29 +182,36 @@ def load(volume: xr.DataArray) -> xr.DataArray:
     return found
 
 
-def background_task(job: Job, unit: Unit) -> dict[str, Any]:
-    """Resin of a slab of the working level, into the run folder, and where its greys begin."""
+def background_task(
+    job: Job,
+    unit: Unit,
+    masks: Sequence[NDArray[np.bool_]],
+    facts: Sequence[NDArray[np.float64]],
+) -> dict[str, Any]:
+    """Keep the background of a slab of the working level in the run folder.
+
+    Parameters
+    ----------
+    job : Job
+    unit : Unit
+        Its slices.
+    masks, facts : sequence of ndarray
+        Its blocks, as :func:`hela_dask.operators.background.background_and_facts` gives them.
+    """
     z0, z1 = unit.what
-    knobs = job.parameters.background
     with measured() as cost:
-        volume = job.working()
-        voxel = voxel_size(volume)
-        halo = background_halo(knobs, voxel[0])
-        first = max(0, z0 - halo)
-        block = load(upright_volume(volume[first : z1 + halo], job.levels)).values
-        slab = slice(z0 - first, z1 - first)
-        resin, thresholds = background_block(block, voxel, knobs, job.levels, slab)
+        resin, known = np.concatenate(masks), np.concatenate(facts)
         if (finished := job.finished(unit)) is not None:
             return finished
         job.claim(unit)
         files = store.write_scratch(job.resin, resin.view(np.uint8), z0)
-    blank = [z0 + z + 1 for z, plane in enumerate(block[slab]) if plane.min() == plane.max()]
+    begins = thresholds(known, contrast=job.parameters.background.contrast)[:, 0]
     row = {
         "z0": z0,
         "z1": z1,
         "resin": int(resin.sum(dtype=np.int64)),
-        "thresholds": [None if math.isnan(at) else at for at in thresholds],
-        "blank_slices": blank,
+        "thresholds": [None if math.isnan(at) else float(at) for at in begins],
+        "blank_slices": (z0 + 1 + np.flatnonzero(known[:, 2])).tolist(),
         **cost,
     }
     return job.markers.finish(

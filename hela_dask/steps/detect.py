@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import dask
@@ -11,13 +12,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from dask.base import tokenize
-from dask.delayed import Delayed
+from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
-from hela_dask.kernels.background import background_block, background_halo
-from hela_dask.kernels.detection import detect_slice
+from hela_dask.kernels.detection import detect_slice, without_specks
 from hela_dask.kernels.grid import factors_for
+from hela_dask.operators.background import background
+from hela_dask.operators.distance import distance_slabs
+from hela_dask.operators.slabs import as_slabs, lazy_data, lazy_slabs, map_slabs
 from hela_dask.parameters import BackgroundParameters, DetectParameters
 from hela_dask.volume.greys import GreyLevels, grey_levels, upright_volume
 from hela_dask.volume.opening import check_volume, positions, voxel_size
@@ -26,8 +29,8 @@ __all__ = [
     "DETECTION_COLUMNS",
     "analysed_slices",
     "detect_cells",
-    "detect_in_slice",
     "detection_table",
+    "slice_tasks",
 ]
 
 DETECTION_COLUMNS = {
@@ -84,33 +87,31 @@ def detect_cells(
     parameters = parameters or DetectParameters()
     _check(volume)
     slices = analysed_slices(volume.sizes["z"], voxel_size(volume)[0], parameters)
-    tasks = _plane_tasks(volume, slices, parameters, background_parameters, levels)
+    tasks = _slice_tasks(volume, slices, parameters, background_parameters, levels)
     found = dask.compute(*tasks)  # type: ignore[attr-defined,no-untyped-call]
     return detection_table(volume, slices, found, parameters)
 
 
-def detect_in_slice(
-    background: xr.DataArray, index: int, parameters: DetectParameters
-) -> NDArray[np.float64]:
-    """Cells of one slice of a boolean background, read and computed by this thread.
+def slice_tasks(
+    background: xr.DataArray, slices: Sequence[int], parameters: DetectParameters
+) -> list[Delayed]:
+    """Cells of some slices of a background, each a lazy table.
 
     Parameters
     ----------
-    background
-        True in the resin; dims (z, y, x) with coordinates in nm.
-    index
-        Of the slice, 0-based.
-    parameters
-        Of the detection.
+    background : DataArray of bool, (z, y, x)
+        True in the resin; coordinates in nm.
+    slices : sequence of int
+        From 0.
+    parameters : DetectParameters
 
     Returns
     -------
-    ndarray, shape (cells, 3)
-        Pixel row and column of the analysed plane, and height (nm); for :func:`detection_table`.
+    list of Delayed
+        Each an array (cells, 3): pixel row and column of the analysed plane, and height (nm); for
+        :func:`detection_table`.
     """
-    (task,) = _plane_tasks(background, [index], parameters, None, None)
-    rows: NDArray[np.float64] = task.compute(scheduler="synchronous")
-    return rows
+    return _slice_tasks(background, slices, parameters)
 
 
 def _check(volume: xr.DataArray) -> None:
@@ -122,41 +123,86 @@ def _check(volume: xr.DataArray) -> None:
         )
 
 
-def _plane_tasks(
+def _slice_tasks(
     volume: xr.DataArray,
     slices: Sequence[int],
     parameters: DetectParameters,
-    background_parameters: BackgroundParameters | None,
-    levels: GreyLevels | None,
+    background_parameters: BackgroundParameters | None = None,
+    levels: GreyLevels | None = None,
 ) -> list[Delayed]:
-    """One lazy task a slice."""
-    size = voxel_size(volume)
-    factors = factors_for(size[1:], parameters.resolution)
-    pixel = (size[1] * factors[0], size[2] * factors[1])
-    if volume.dtype != bool:
-        background_parameters = background_parameters or BackgroundParameters()
-        levels = levels or grey_levels(volume, background_parameters)
-        volume = upright_volume(volume, levels)
-        halo = background_halo(background_parameters, size[0])
+    """A lazy table of cells for each analysed slice."""
+    factors = factors_for(voxel_size(volume)[1:], parameters.resolution)
+    if volume.dtype == bool:
+        volume = _coarser(volume, factors)
     else:
-        background_parameters, levels, halo = None, None, 0
-    token = tokenize(volume.data, slices, pixel, parameters, background_parameters, levels)
-    detect_plane = dask.delayed(_detect_plane)  # type: ignore[attr-defined]
+        p = background_parameters or BackgroundParameters()
+        levels = levels or grey_levels(volume, p)
+        upright = _coarser(upright_volume(volume, levels), factors)
+        volume = background(upright, p, levels=replace(levels, inverted=False))
+    chosen = volume.isel(z=list(slices))
+    resin = as_slabs(lazy_data(chosen, "b", "booleans, true in the resin"), depth=1)
+    _, *pixel = voxel_size(volume)
+    large = map_slabs(
+        _without_specks,
+        resin,
+        dtype=bool,
+        pixel=(pixel[0], pixel[1]),
+        smallest=parameters.smallest_resin,
+    )
+    far = distance_slabs(large, (pixel[0], pixel[1]), border=False)
+    detect = delayed(_detect, pure=False)
+    planes, heights = (lazy_slabs(array, 0, len(slices)) for array in (resin, far))
+    token = tokenize(volume.data, slices, pixel, parameters)
     return [
-        detect_plane(
-            [
-                _plane(volume.data, near, factors)
-                for near in range(max(0, index - halo), min(volume.sizes["z"], index + halo + 1))
-            ],
-            min(index, halo),
-            (size[0], *pixel),
-            parameters,
-            background_parameters,
-            levels,
-            dask_key_name=f"detect-cells-{token}-{index}",
-        )
-        for index in slices
+        detect(plane, height, (pixel[0], pixel[1]), parameters, dask_key_name=f"detect-{token}-{z}")
+        for z, plane, height in zip(slices, planes, heights, strict=True)
     ]
+
+
+def _without_specks(block: NDArray[np.bool_], **options: Any) -> NDArray[np.bool_]:
+    return np.stack([without_specks(plane, **options) for plane in block])
+
+
+def _detect(
+    resin: NDArray[np.bool_],
+    distance: NDArray[np.float32],
+    pixel: tuple[float, float],
+    parameters: DetectParameters,
+) -> NDArray[np.float64]:
+    return detect_slice(resin[0], distance[0], pixel, parameters)
+
+
+def _coarser(volume: xr.DataArray, factors: tuple[int, int]) -> xr.DataArray:
+    """The volume averaged over blocks of pixels: float32, or true where half of a block is."""
+    data = volume.data if isinstance(volume.data, da.Array) else da.from_array(volume.data)
+    boolean = volume.dtype == bool
+    if factors == (1, 1):
+        return volume.copy(data=data if boolean else data.astype(np.float32))
+    # Whole blocks a chunk, so that a block is never split between two tasks.
+    chunks = {
+        axis: max(factor, max(data.chunks[axis]) // factor * factor)
+        for axis, factor in enumerate(factors, 1)
+    }
+    means = da.coarsen(
+        np.mean,
+        data.rechunk(chunks),
+        {axis: min(by, data.shape[axis]) for axis, by in enumerate(factors, 1)},
+        trim_excess=True,
+    )
+    size = voxel_size(volume)
+    steps = {axis: step * by for axis, step, by in zip("yx", size[1:], factors, strict=True)}
+    return xr.DataArray(
+        means >= 0.5 if boolean else means.astype(np.float32),
+        dims=volume.dims,
+        coords={
+            "z": volume["z"],
+            **{
+                axis: np.arange(length) * steps[axis]
+                for axis, length in zip("yx", means.shape[1:], strict=True)
+            },
+        },
+        attrs={"voxel_size": (size[0], steps["y"], steps["x"]), "units": "nanometer"},
+    )
 
 
 def analysed_slices(count: int, thickness: float, parameters: DetectParameters) -> list[int]:
@@ -171,42 +217,6 @@ def analysed_slices(count: int, thickness: float, parameters: DetectParameters) 
     number = max(1, count // step)
     first = (count - 1 - (number - 1) * step) // 2
     return [first + index * step for index in range(number)]
-
-
-def _plane(data: Any, index: int, factors: tuple[int, int]) -> Any:
-    """One plane, averaged over blocks of pixels, as a single lazy chunk."""
-    lazy = data if isinstance(data, da.Array) else da.from_array(data)
-    plane = lazy[index]
-    if factors != (1, 1):
-        # Whole blocks a chunk, so that a block is never split between two tasks.
-        chunks = tuple(
-            max(factor, max(sizes) // factor * factor)
-            for factor, sizes in zip(factors, plane.chunks, strict=True)
-        )
-        plane = da.coarsen(
-            np.mean,
-            plane.rechunk(chunks),
-            {0: min(factors[0], plane.shape[0]), 1: min(factors[1], plane.shape[1])},
-            trim_excess=True,
-        )
-    return plane.rechunk(-1).to_delayed()[0, 0]
-
-
-def _detect_plane(
-    planes: Sequence[NDArray[Any]],
-    index: int,
-    voxel: tuple[float, float, float],
-    parameters: DetectParameters,
-    background_parameters: BackgroundParameters | None,
-    levels: GreyLevels | None,
-) -> NDArray[np.float64]:
-    """Cells of one of the planes of grey values, or of the share of resin."""
-    if background_parameters is None:
-        return detect_slice(planes[index] >= 0.5, voxel[1:], parameters)
-    block = np.stack([plane.astype(np.float32) for plane in planes])
-    wanted = slice(index, index + 1)
-    background = background_block(block, voxel, background_parameters, levels, wanted)[0][0]
-    return detect_slice(background, voxel[1:], parameters)
 
 
 def detection_table(
@@ -224,7 +234,7 @@ def detection_table(
     slices
         All that were analysed, 0-based.
     found
-        For each, as :func:`detect_in_slice` returns it.
+        For each, as :func:`slice_tasks` computes it.
     parameters
         Of the detection.
 

@@ -6,17 +6,19 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
+import dask
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
-from hela_dask.kernels.background import background_block, background_halo
+from hela_dask.kernels.background import thresholds
 from hela_dask.kernels.grid import coarsen
 from hela_dask.kernels.owned import Owned
 from hela_dask.methods.method import Masks, Window
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import MethodLike, get_method
+from hela_dask.operators.background import background_and_facts
 from hela_dask.parameters import (
     Parameters,
     QualityParameters,
@@ -198,16 +200,10 @@ def _resin(
         fine = fine_window(window, factors, volume.shape)
         planes = [coarsen(np.asarray(plane), factors) >= 0.5 for plane in background[fine].values]
         return np.stack(planes), unknown, background[fine]
-    knobs, voxel = parameters.background, voxel_size(working)
-    halo = background_halo(knobs, voxel[0])
-    parts, thresholds = [], []
-    for z0 in range(window[0].start, window[0].stop, _SLAB):
-        first, z1 = max(0, z0 - halo), min(z0 + _SLAB, window[0].stop)
-        block = upright_volume(working[first : z1 + halo], levels).values
-        found, known = background_block(block, voxel, knobs, levels, slice(z0 - first, z1 - first))
-        parts.append(found[:, window[1], window[2]])
-        thresholds += known
-    return np.concatenate(parts), thresholds, None
+    found, facts = background_and_facts(working, parameters.background, levels=levels)
+    resin, known = dask.compute(found[window].data, facts[window[0]])  # type: ignore[attr-defined,no-untyped-call]
+    begins = thresholds(known, contrast=parameters.background.contrast)[:, 0]
+    return resin, begins.tolist(), None
 
 
 def _refined(

@@ -24,12 +24,12 @@ _WORKING = "volume.opening:working_volume"
 STAGE_CODE: dict[str, tuple[str, ...]] = {
     "levels": ("volume.greys:voting_slices", "volume.greys:vote_of_slice", _WORKING),
     "background": (
-        *("kernels.background:background_block", "kernels.background:background_halo"),
-        *("kernels.levels:volume_levels", "volume.greys:upright_volume", _WORKING),
+        *("operators.background:background_and_facts", "kernels.background:thresholds"),
+        *("kernels.levels:volume_levels", _WORKING),
     ),
     "detect": (
         "steps.detect:analysed_slices",
-        "steps.detect:detect_in_slice",
+        "steps.detect:slice_tasks",
         "steps.detect:detection_table",
     ),
     "segment": (

@@ -29,7 +29,7 @@ Failure = Callable[["Unit", str], Row]
 
 def run_units(
     client: Callable[[], Client],
-    task: Callable[[Any, Unit], Row],
+    task: Callable[..., Row],
     job: Any,
     units: Sequence[Unit],
     *,
@@ -38,8 +38,9 @@ def run_units(
     kind: str,
     on_failure: Failure | None = None,
     gpu: bool = False,
+    inputs: Callable[[Unit], Sequence[Any]] | None = None,
 ) -> dict[str, Row]:
-    """Run a stage: ``task(job, unit)`` for each unit that is not finished.
+    """Run a stage: ``task(job, unit, *inputs)`` for each unit that is not finished.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ def run_units(
     gpu : bool
         The task is faster on a GPU: where workers say that they have one (``dask worker
         --resources GPU=1``), each task claims one; where none does, all workers do.
+    inputs : callable (unit) -> lazy objects, optional
+        What the task of a unit gets beside: the cluster computes them first.
 
     Returns
     -------
@@ -86,7 +89,9 @@ def run_units(
         from hela_dask.tasks.submission import Submission
 
         label = f"{waiting[0].stage} ({len(units)} {kind})"
-        submission = Submission(client(), task, job, markers, progress, label=label, gpu=gpu)
+        submission = Submission(
+            client(), task, job, markers, progress, label=label, gpu=gpu, inputs=inputs
+        )
         for unit, outcome in _outcomes(submission, waiting, progress):
             if isinstance(outcome, dict):
                 results[unit.name] = outcome

@@ -44,7 +44,7 @@ class Submission:
     Parameters
     ----------
     client : distributed.Client
-    task, job, markers, progress, gpu
+    task, job, markers, progress, gpu, inputs
         As for :func:`~hela_dask.tasks.dispatch.run_units`.
     label : str
         How the dashboard names the stage.
@@ -53,16 +53,18 @@ class Submission:
     def __init__(
         self,
         client: Client,
-        task: Callable[[Any, Unit], Row],
+        task: Callable[..., Row],
         job: Any,
         markers: Markers,
         progress: RunProgress,
         *,
         label: str,
         gpu: bool,
+        inputs: Callable[[Unit], Sequence[Any]] | None = None,
     ) -> None:
         self._client, self._markers, self._label = client, markers, label
         self._call = partial(do_unit, task, job, __version__, shared_paths(job))
+        self._inputs = inputs
         self._token = job.lock.token[:8]
         self._rounds = itertools.count()
         self._dropped: Counter[str] = Counter()
@@ -146,12 +148,29 @@ class Submission:
                 return
             end = f"{self._token}-{next(self._rounds)}"
             keys = [f"{self._label}-{unit.name}-{end}" for unit in batch]
-            futures = self._client.map(
-                self._call, batch, key=keys, pure=False, resources=self._claim or None
-            )
+            futures = self._submit(keys, batch)
         for key, future, unit in zip(keys, futures, batch, strict=True):
             self._flying[key] = (future, unit)
             future.add_done_callback(self._ended.put)
+
+    def _submit(self, keys: list[str], batch: Sequence[Unit]) -> list[Future[Any]]:
+        """Hand units to the scheduler, with the graphs of their inputs."""
+        claim = self._claim or None
+        if self._inputs is None:
+            futures: list[Future[Any]] = self._client.map(
+                self._call, batch, key=keys, pure=False, resources=claim
+            )
+            return futures
+        from dask.delayed import delayed
+
+        calls = [
+            delayed(partial(self._call, unit), pure=False, traverse=False)(
+                *self._inputs(unit), dask_key_name=key
+            )
+            for key, unit in zip(keys, batch, strict=True)
+        ]
+        computed: list[Future[Any]] = self._client.compute(calls, resources=claim)
+        return computed
 
     def _drained(self) -> list[Future[Any]]:
         """What has ended; where nothing has, wait for the first, but not for long.

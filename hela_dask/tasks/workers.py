@@ -85,7 +85,12 @@ def shared_paths(job: Any) -> tuple[Path, ...]:
 
 
 def do_unit(
-    task: Callable[[Any, Unit], Row], job: Any, version: str, paths: Sequence[Path], unit: Unit
+    task: Callable[..., Row],
+    job: Any,
+    version: str,
+    paths: Sequence[Path],
+    unit: Unit,
+    *inputs: Any,
 ) -> Row:
     """Do a unit, on a worker that can.
 
@@ -98,6 +103,8 @@ def do_unit(
         As for :func:`~hela_dask.tasks.dispatch.run_units`.
     version, paths
         As for :func:`unfit`.
+    *inputs
+        What the cluster has computed for the unit.
 
     Raises
     ------
@@ -111,4 +118,4 @@ def do_unit(
             f"worker {get_worker().address} {problem}; what is finished is kept, and the same "
             "command again continues"
         )
-    return task(job, unit)
+    return task(job, unit, *inputs)

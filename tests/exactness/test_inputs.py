@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import hela_dask.operators.lazy as operators
+import hela_dask as operators
 from hela_dask.running.needs import BACKGROUND_SLAB
 from hela_dask.steps.detect import detect_cells
 from hela_dask.storage import store
@@ -47,7 +47,7 @@ def largest_input(result: xr.DataArray) -> int:
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_operators_take_no_more_of_more_slices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operators, "BLOCK_BYTES", 4 * 64 * 48 * 4)  # four slices
+    monkeypatch.setattr("hela_dask.operators.slabs.SLAB_BYTES", 4 * 64 * 48 * 4)  # four slices
     shapes = [(count, *PLANE) for count in (24, 48, 96)]
     taken = [largest_input(OPERATORS[name](noise(shape, (6, 16, 48)))) for shape in shapes]
     assert len(set(taken)) == 1

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import hela_dask.operators.lazy as operators
+import hela_dask as operators
 from hela_dask.kernels.background import background_block, background_halo
-from hela_dask.kernels.detection import detect_slice
 from hela_dask.kernels.distance import distance_slice
 from hela_dask.kernels.filters import gaussian
 from hela_dask.kernels.grid import factors_for
@@ -23,6 +22,7 @@ from hela_dask.parameters import BackgroundParameters, DetectParameters
 from hela_dask.steps.detect import analysed_slices, detect_cells
 from hela_dask.volume.greys import grey_levels
 from tests.exactness.strategies import DTYPES, chunkings, cut, tissue, values, voxels
+from tests.planes import detect_slice
 
 SHAPES = [(4, 23, 31), (3, 5, 6), (1, 23, 31), (3, 4, 31), (2, 23, 1), (1, 1, 1), (7, 40, 9)]
 Voxel = tuple[float, float, float]
@@ -81,7 +81,7 @@ def test_distance(
     volume = cut(mask, data.draw(chunkings(shape)), voxel)
     expected = np.stack([distance_slice(plane, voxel[1:], border=border) for plane in mask])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(operators, "BLOCK_BYTES", planes * shape[1] * shape[2] * 4)
+        patch.setattr("hela_dask.operators.slabs.SLAB_BYTES", planes * shape[1] * shape[2] * 4)
         found = operators.distance(volume, border=border)
         np.testing.assert_array_equal(computed(found), expected)
 
@@ -125,7 +125,7 @@ def test_background(
         assert grey_levels(volume, parameters) == levels
     expected = background_block(upright(grey, levels.inverted), voxel, parameters, levels)[0]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(operators, "BLOCK_BYTES", planes * shape[1] * shape[2] * 4)
+        patch.setattr("hela_dask.operators.background.SLAB", planes)
         found = operators.background(volume, parameters, levels=levels if given_levels else None)
         np.testing.assert_array_equal(computed(found), expected)
 
@@ -153,9 +153,9 @@ def detect_whole(
         first = max(0, z - halo)
         block = np.stack([averaged(plane, factors) for plane in up[first : z + halo + 1]])
         if is_grey:
-            size, wanted = (voxel[0], *pixel), slice(z - first, z - first + 1)
-            resin = background_block(block.astype(np.float32), size, background, levels, wanted)[0][
-                0
+            size = (voxel[0], *pixel)
+            resin = background_block(block.astype(np.float32), size, background, levels)[0][
+                z - first
             ]
         else:
             resin = block[0] >= 0.5

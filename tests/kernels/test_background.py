@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.background import background_block, background_halo, background_slice
+from hela_dask.kernels.background import background_block, background_slice
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.parameters import BackgroundParameters
 
@@ -245,19 +245,3 @@ def test_a_black_frame_counts_as_resin_and_changes_nothing_inside() -> None:
 def test_gamma_changes_little(power: float) -> None:
     image = 255 * (draw(two_cells()) / 255) ** power
     assert iou(background_slice(image, PIXEL, DEFAULTS), ~two_cells()) > 0.965
-
-
-@pytest.mark.parametrize("depth", [1, 2, 5])
-def test_any_slabs_with_their_halo_give_the_same_bits(depth: int) -> None:
-    rng = np.random.default_rng(1)
-    stack = np.stack([draw(two_cells(), seed=seed)[:200] for seed in range(7)]).astype(float)
-    stack += rng.integers(-20, 20, (7, 1, 1))
-    stack[4] = 9
-    whole = background_block(stack, VOXEL, DEFAULTS)[0]
-    halo = background_halo(DEFAULTS, VOXEL[0])
-    assert halo == 3
-    for start in range(0, 7, depth):
-        first, stop = max(0, start - halo), min(7, start + depth)
-        wanted = slice(start - first, stop - first)
-        part = background_block(stack[first : stop + halo], VOXEL, DEFAULTS, wanted=wanted)[0]
-        np.testing.assert_array_equal(part, whole[start:stop])

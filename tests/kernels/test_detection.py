@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hela_dask.kernels.detection import detect_slice
 from hela_dask.parameters import DetectParameters
+from tests.planes import detect_slice
 
 PIXEL = (40.0, 40.0)
 DEFAULTS = DetectParameters()

@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 from dask_image import ndfilters
 
-import hela_dask.operators.lazy as operators
+import hela_dask as operators
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.volume.greys import grey_levels
 from tests.volumes import make_volume

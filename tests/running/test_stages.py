@@ -64,11 +64,12 @@ def test_a_unit_that_another_worker_has_finished_is_not_written_again(
         shape = working_volume(scene, job.parameters.working.resolution).shape
         create_scratch(job.resin, shape, np.uint8, (8, *shape[1:]))
         unit = Unit("background", "z00000", "a fingerprint", (0, 8))
-        row = background_task(job, unit)
+        given = [np.ones((8, *shape[1:]), bool)], [np.zeros((8, 3))]
+        row = background_task(job, unit, *given)
         assert row["resin"] > 0
         chunk = next(path for path in (job.resin / "c").rglob("*") if path.is_file())
         chunk.write_bytes(b"of the first worker")
-        assert background_task(job, unit) == row
+        assert background_task(job, unit, *given) == row
         assert chunk.read_bytes() == b"of the first worker"
 
 

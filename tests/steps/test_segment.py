@@ -12,7 +12,7 @@ import xarray as xr
 
 import hela_dask as hd
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.operators.lazy import background as lazy_background
+from hela_dask.operators.background import background as lazy_background
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import make_phantom
 from hela_dask.steps.regions import Region

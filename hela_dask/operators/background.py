@@ -1,0 +1,140 @@
+"""The background of a volume, lazily: levels, low-pass, classification, majority along z."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hela_dask.kernels import background as kernels
+from hela_dask.kernels.levels import GreyLevels, upright
+from hela_dask.operators.filters import gaussian
+from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs, overlap_slabs
+from hela_dask.parameters import BackgroundParameters
+from hela_dask.trace import Trace
+from hela_dask.volume.greys import delayed_levels
+from hela_dask.volume.opening import voxel_size
+
+__all__ = ["SLAB", "background", "background_and_facts", "show_slice"]
+
+SLAB = 4
+"""Slices in a task: as float32, those of planes of 2048 pixels are 64 MiB."""
+
+
+def background(
+    volume: xr.DataArray,
+    parameters: BackgroundParameters | None = None,
+    *,
+    levels: GreyLevels | None = None,
+) -> xr.DataArray:
+    """Classify each voxel of a volume as resin or not, lazily.
+
+    Grey levels and charging artefacts are properties of whole slices and their neighbours, so a
+    task holds a few whole slices; how many changes nothing.
+
+    Parameters
+    ----------
+    volume : DataArray, (z, y, x)
+        Grey values of any real type, coordinates in nm.
+    parameters : BackgroundParameters, optional
+    levels : GreyLevels, optional
+        What :func:`~hela_dask.grey_levels` found; if None, it is computed with the first slice.
+
+    Returns
+    -------
+    DataArray
+        bool, true in the resin; named ``background``.
+
+    Raises
+    ------
+    InputError
+        When `volume` is not a (z, y, x) array of real numbers.
+    """
+    return background_and_facts(volume, parameters, levels=levels)[0]
+
+
+def background_and_facts(
+    volume: xr.DataArray,
+    parameters: BackgroundParameters | None = None,
+    *,
+    levels: GreyLevels | None = None,
+) -> tuple[xr.DataArray, da.Array]:
+    """The same, and what decides about each slice.
+
+    Returns
+    -------
+    background : DataArray of bool, (z, y, x)
+    facts : dask.array.Array of float64, (z, 3)
+        Grey values of cells and of resin by which a slice is measured (NaN where they are not
+        known), and 1 where it shows one grey value only; for
+        :func:`hela_dask.kernels.background.thresholds`.
+    """
+    p = parameters or BackgroundParameters()
+    voxel = voxel_size(volume)
+    image, smooth, facts = _inputs(volume, p, levels)
+    votes = map_slabs(
+        kernels.classify_slices,
+        image,
+        smooth,
+        facts,
+        dtype=np.int8,
+        pixel=voxel[1:],
+        parameters=p,
+    )
+    _, reach = kernels.background_reach(p, voxel[0])
+    found = overlap_slabs(kernels.majority, votes, reach, dtype=bool, reach=reach)
+    return volume.copy(data=found).rename("background"), facts
+
+
+def show_slice(
+    volume: xr.DataArray,
+    index: int,
+    parameters: BackgroundParameters,
+    levels: GreyLevels,
+    trace: Trace,
+) -> None:
+    """Classify one slice by itself, for the pictures of its steps.
+
+    Parameters
+    ----------
+    volume : DataArray, (z, y, x)
+        Grey values, coordinates in nm.
+    index : int
+        Of the slice, from 0.
+    parameters, levels
+        As for :func:`background`.
+    trace : Trace
+        Of slice 0; gets the steps.
+    """
+    image, smooth, facts = _inputs(volume, parameters, levels)
+    parts = (array[index : index + 1] for array in (image, smooth, facts))
+    block, blurred, known = dask.compute(*parts, scheduler="synchronous")  # type: ignore[attr-defined,no-untyped-call]
+    pixel = voxel_size(volume)[1:]
+    kernels.classify_slices(block, blurred, known, pixel=pixel, parameters=parameters, trace=trace)
+
+
+def _inputs(
+    volume: xr.DataArray, p: BackgroundParameters, levels: GreyLevels | None
+) -> tuple[da.Array, da.Array, da.Array]:
+    """Upright grey values, the same after the low-pass, and the facts of each slice."""
+    data = lazy_data(volume, "iuf", "grey values")
+    voxel = voxel_size(volume)
+    half, reach = kernels.background_reach(p, voxel[0])
+    known: Any = levels if levels is not None else delayed_levels(volume, p)
+    image = as_slabs(data, max(half, reach), SLAB)
+    if levels is None or levels.inverted:
+        image = map_slabs(_upright, image, dtype=image.dtype, levels=known)
+    smooth = gaussian(volume.copy(data=image), p.blur, kernels.TRUNCATE).data
+    own = map_slabs(kernels.slice_facts, image, dtype=np.float64, width=3, pixel=voxel[1:])
+    facts = overlap_slabs(
+        kernels.use_neighbours, own, half, dtype=np.float64, half=half, levels=known
+    )
+    return image, smooth, facts
+
+
+def _upright(block: NDArray[Any], levels: GreyLevels) -> NDArray[Any]:
+    return upright(block, levels.inverted)
