@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -19,7 +18,7 @@ import xarray as xr
 from scipy import ndimage
 
 from hela_dask.operators.background import SLAB
-from hela_dask.operators.slabs import as_slabs, lazy_data
+from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs
 from hela_dask.storage import store
 from hela_dask.volume.opening import voxel_size
 
@@ -77,13 +76,16 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
     """
     calls: dict[str, Any] = {"segment": [], "background": 0, "broken": set()}
 
-    def background_task(job: Any, unit: Any, masks: Any, facts: Any) -> Any:
-        calls["background"] += 1
-        return task(job, unit, masks, facts)
+    def thresholds(facts: Any, **options: Any) -> Any:
+        calls["background"] += 1  # once per slab
+        return known_thresholds(facts, **options)
+
+    def slice_facts(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.array([(100.0, 200.0, plane.min() == plane.max()) for plane in block])
 
     def background_and_facts(volume: xr.DataArray, *_: Any, **__: Any) -> Any:
         slabs = as_slabs(lazy_data(volume, "iuf", "grey values"), depth=SLAB)
-        facts = da.from_array(np.tile([100.0, 200.0, 0.0], (len(slabs), 1)), (SLAB, 3))
+        facts = map_slabs(slice_facts, slabs, dtype=float, width=3)
         return volume.copy(data=slabs > 150), facts
 
     def decide_cell(
@@ -115,9 +117,10 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         )
 
     pipeline = importlib.import_module("hela_dask.running.pipeline")
-    task = pipeline.background_task
-    monkeypatch.setattr(pipeline, "background_task", background_task)
     monkeypatch.setattr(pipeline, "background_and_facts", background_and_facts)
+    stages = importlib.import_module("hela_dask.running.stages")
+    known_thresholds = stages.thresholds
+    monkeypatch.setattr(stages, "thresholds", thresholds)
     segment = importlib.import_module("hela_dask.steps.segment")
     monkeypatch.setattr(segment, "decide_cell", decide_cell)
     if not pages:

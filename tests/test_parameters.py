@@ -76,7 +76,7 @@ def test_every_parameter_is_explained() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({1: {}}, "unknown parameter group '1'"),
+        ({1: {}}, "unknown parameter group 1"),
         (["detect"], "parameters are a mapping of groups"),
         (5, "parameters are a mapping of groups"),
         ({"detekt": {}}, "unknown parameter group 'detekt'; did you mean 'detect'?"),

@@ -393,9 +393,7 @@ def parse_slices(text: str) -> tuple[int, int]:
     (1, 180)
     """
     first, _, last = (part.strip() for part in text.partition(":"))
-    if not (
-        all(part.isdecimal() and len(part) <= 20 for part in (first, last))
-        and 1 <= int(first) <= int(last)
-    ):
+    numbers = all(part.isdecimal() and len(part) <= 20 for part in (first, last))
+    if not (numbers and 1 <= int(first) <= int(last)):
         raise ParameterError(f"slices {text!r} should look like 1:180, first slice 1")
     return int(first), int(last)

@@ -7,6 +7,7 @@ import xarray as xr
 from dask_image import ndfilters
 
 from hela_dask.errors import ParameterError
+from hela_dask.kernels.filters import gaussian as kernel
 from hela_dask.operators.slabs import lazy_data
 from hela_dask.volume.opening import voxel_size
 
@@ -22,7 +23,7 @@ def gaussian(volume: xr.DataArray, sigma: float, truncate: float = 4.0) -> xr.Da
     Parameters
     ----------
     volume : DataArray, (z, y, x)
-        Grey values of any real type, coordinates in nm.
+        Grey values of any real type, coordinates in nm; they are converted to float32 first.
     sigma : float
         Standard deviation in nm, the same in y and in x also where the pixels are not square.
         The slice is reflected at its border.
@@ -50,5 +51,9 @@ def gaussian(volume: xr.DataArray, sigma: float, truncate: float = 4.0) -> xr.Da
     reach = [int(np.ceil(truncate * size)) for size in pixels]
     whole = {axis: -1 for axis in (1, 2) if min(data.chunks[axis]) <= reach[axis]}
     source = data.rechunk(whole).astype(np.float32)
-    result = ndfilters.gaussian_filter(source, pixels, mode="reflect", truncate=truncate)
+    if any(data.shape[axis] <= reach[axis] for axis in (1, 2)):
+        planes = source.rechunk({1: -1, 2: -1})
+        result = planes.map_blocks(kernel, pixels[1:], truncate, dtype=np.float32)
+    else:
+        result = ndfilters.gaussian_filter(source, pixels, mode="reflect", truncate=truncate)
     return volume.copy(data=result.rechunk(data.chunks))

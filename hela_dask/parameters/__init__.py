@@ -77,7 +77,7 @@ def _groups() -> dict[str, type[Stage]]:
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> ParameterError:
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     return ParameterError(f"unknown {kind} {name!r}; {hint}")
 

@@ -162,9 +162,8 @@ class Pipeline:
             self.job.markers.forget("cells")
             store.write_table(self.setup.run / "detections", found.detections)
             store.write_table(self.setup.run / "cells", found.cells)
-            write_text(
-                self.setup.run / "centres.csv", points_table(found.cells).to_csv(index=False)
-            )
+            points = points_table(found.cells).to_csv(index=False)
+            write_text(self.setup.run / "centres.csv", points)
             kept = [self.setup.run / name for name in _FIRST_TABLES]
             files = self.job.markers.record(*kept)
             self.job.markers.finish("cells", "found", of, {"cells": len(found.cells)}, files)
@@ -194,9 +193,8 @@ class Pipeline:
     ) -> list[Unit]:
         """A unit a slab; those that will be written again are declared unfinished first."""
         named = {z0: Unit(stage, f"z{z0:05d}", of[z0]) for z0, _ in store.slabs(images[0])}
-        self._forget_damaged(
-            list(named.values()), "files of the labels", "their slabs are written again"
-        )
+        files, consequence = "files of the labels", "their slabs are written again"
+        self._forget_damaged(list(named.values()), files, consequence)
         units, again = [], []
         there = set(store.slabs(images[0]))
         for image in images:
@@ -217,19 +215,14 @@ class Pipeline:
         """Resin of the whole volume on its working level, which all later stages look at."""
         volume = self.job.working()
         of = self.keys.background(self.job.levels)
-        ranges = [
-            (z0, min(z0 + BACKGROUND_SLAB, volume.sizes["z"]))
-            for z0 in range(0, volume.sizes["z"], BACKGROUND_SLAB)
-        ]
-        units = [
-            Unit("background", f"z{z0:05d}", of, (z0, z1), float(z1 - z0)) for z0, z1 in ranges
-        ]
+        depth = volume.sizes["z"]
+        ends = [(z0, min(z0 + BACKGROUND_SLAB, depth)) for z0 in range(0, depth, BACKGROUND_SLAB)]
+        units = [Unit("background", f"z{z0:05d}", of, (z0, z1), float(z1 - z0)) for z0, z1 in ends]
         self._forget_damaged(units, "files of the background", "their slabs are written again")
         if any(self.job.markers.result(unit.stage, unit.name, of) is None for unit in units):
             self._make_room(volume.shape)
-        found, facts = background_and_facts(
-            volume, self.setup.parameters.background, levels=self.job.levels
-        )
+        p = self.setup.parameters.background
+        found, facts = background_and_facts(volume, p, levels=self.job.levels)
 
         def inputs(unit: Unit) -> list[Any]:
             return [lazy_slabs(found.data, *unit.what), lazy_slabs(facts, *unit.what)]
@@ -248,8 +241,7 @@ class Pipeline:
         self.thresholds = tuple(
             math.nan if at is None else at for row in rows.values() for at in row["thresholds"]
         )
-        blank = sorted(z for row in rows.values() for z in row["blank_slices"])
-        if blank:
+        if blank := sorted(z for row in rows.values() for z in row["blank_slices"]):
             self.warn(
                 f"{len(blank)} slices hold one grey value only and are passed over:"
                 f" {', '.join(map(str, blank[:20]))}{' …' if len(blank) > 20 else ''}"

@@ -192,9 +192,8 @@ def background_task(
 
     Parameters
     ----------
-    job : Job
-    unit : Unit
-        Its slices.
+    job, unit
+        The unit's slices.
     masks, facts : sequence of ndarray
         Its blocks, as :func:`hela_dask.operators.background.background_and_facts` gives them.
     """
@@ -386,17 +385,16 @@ def measured(interval: float = 0.1) -> Iterator[dict[str, Any]]:
         over.set()
         watcher.join()
         found["peak_memory"] = round(max(peak[0], process.memory_info().rss) / 2**20, 1)
-        found.update(
-            {name: round(value - before[name], 3) for name, value in _spent(process).items()}
-        )
+        for name, value in _spent(process).items():
+            found[name] = round(value - before[name], 3)
 
 
 def _spent(process: psutil.Process) -> dict[str, float]:
     """Of a process so far: seconds, processor time, bytes read and written where known."""
     times = process.cpu_times()
     spent = {"seconds": time.perf_counter(), "cpu_seconds": times.user + times.system}
-    counters = process.io_counters() if hasattr(process, "io_counters") else None
-    if counters is not None:
+    if hasattr(process, "io_counters"):
+        counters = process.io_counters()
         # What the task asked for; where only the disk's part is known, that.
         spent["read"] = getattr(counters, "read_chars", counters.read_bytes)
         spent["written"] = getattr(counters, "write_chars", counters.write_bytes)

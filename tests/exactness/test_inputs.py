@@ -15,7 +15,6 @@ import pytest
 import xarray as xr
 
 import hela_dask as operators
-from hela_dask.running.needs import BACKGROUND_SLAB
 from hela_dask.steps.detect import detect_cells
 from hela_dask.storage import store
 from hela_dask.storage.reading import StoredArray
@@ -68,10 +67,12 @@ def test_what_is_global_in_a_plane_takes_planes_and_no_more_of_them_than_fit(
 ) -> None:
     for factor in (1, 2):
         rows, columns = 64 * factor, 48 * factor
-        monkeypatch.setattr(operators, "BLOCK_BYTES", 8 * 64 * 48 * 4)
+        monkeypatch.setattr("hela_dask.operators.slabs.SLAB_BYTES", 8 * 64 * 48 * 4)
         taken = largest_input(OPERATORS[name](noise((40, rows, columns), (5, 16, 48))))
-        # Eight planes fit, or two, which the halo of four slices on each side makes twelve.
-        assert taken <= (8 + 8 if factor == 1 else 4 + 8) * rows * columns * 4
+        # Of the distance, eight planes fit, or two. The background takes four, as grey values and
+        # as float32 after the low-pass, with what decides about each slice.
+        slab = (8 if name == "distance" and factor == 1 else 4) * rows * columns
+        assert taken <= slab * (1 if name == "distance" else 1 + 4) + 4 * 3 * 8
 
 
 def test_detection_takes_some_planes_however_many_there_are() -> None:
@@ -161,11 +162,12 @@ def test_tasks_of_a_run_read_no_more_of_more_slices(
     here: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [read_in_a_run(repeated(tmp_path, 40.0, deep, 1), here, monkeypatch) for deep in (2, 3)]
-    for stage in ("background", "segment", "assemble"):
+    for stage in ("segment", "assemble"):
         assert most(found[0], stage) == most(found[1], stage) > 0
     plane = int(np.prod(two_cells(40.0).shape[1:]))
-    # A slab, and three slices beside it on each side.
-    assert most(found[1], "background") <= (BACKGROUND_SLAB + 2 * 3) * plane
+    # The background's graph reads shards of eight slices.
+    fewer, more = (largest(item, "('image-", "image") for item in found)
+    assert fewer == more == 8 * plane
 
 
 def test_a_wider_plane_is_read_by_slabs_alone_and_no_task_reads_more_of_a_cell(

@@ -62,7 +62,7 @@ def test_gaussian(
     volume = cut(grey, data.draw(chunkings(shape)), voxel)
     blurred = operators.gaussian(volume, sigma)
     assert blurred.chunks == volume.chunks
-    expected = gaussian(grey, (sigma / voxel[1], sigma / voxel[2]))
+    expected = gaussian(grey.astype(np.float32), (sigma / voxel[1], sigma / voxel[2]))
     np.testing.assert_array_equal(computed(blurred), expected)
 
 

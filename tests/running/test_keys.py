@@ -14,9 +14,15 @@ import pytest
 
 from hela_dask.methods.names import METHODS
 from hela_dask.methods.registry import group_names
-from hela_dask.parameters import Parameters
-from hela_dask.running import finding, stages
+from hela_dask.operators import background
+from hela_dask.parameters import Parameters, method_groups
+from hela_dask.running.finding import detect_task as _detect_task
+from hela_dask.running.finding import levels_task as _levels_task
 from hela_dask.running.keys import GROUPS, Keys
+from hela_dask.running.stages import background_task as _background_task
+from hela_dask.running.stages import segment_task as _segment_task
+from hela_dask.running.stages import slab_task as _slab_task
+from hela_dask.steps import detect
 from hela_dask.steps.regions import Region
 from hela_dask.volume.greys import GreyLevels
 from tests.exactness.runs import go, without_pages, write
@@ -25,13 +31,6 @@ ALL = [(group, item) for group, values in Parameters().to_dict().items() for ite
 REGION = Region(1, (0.0, 0.0, 0.0), ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0)))
 _READ: dict[str, set[str]] = defaultdict(set)
 _HERE = threading.local()
-_TASKS: dict[str, Callable[..., Any]] = {
-    "levels": finding.levels_task,
-    "detect": finding.detect_task,
-    "background": stages.background_task,
-    "segment": stages.segment_task,
-    "assemble": stages.slab_task,
-}
 
 
 def other(group: str, name: str) -> Parameters:
@@ -51,13 +50,13 @@ def other(group: str, name: str) -> Parameters:
 def chain(parameters: Parameters, method: str) -> dict[str, str]:
     """The key of one unit of each stage."""
     keys = Keys("source", method, "", parameters)
-    background = keys.background(GreyLevels())
+    resin = keys.background(GreyLevels())
     return {
         "levels": keys.levels(),
-        "background": background,
-        "detect": keys.detect(background),
-        "segment": keys.segment(background, REGION),
-        "assemble": keys.assemble(["a"], background, []),
+        "background": resin,
+        "detect": keys.detect(resin),
+        "segment": keys.segment(resin, REGION),
+        "assemble": keys.assemble(["a"], resin, []),
     }
 
 
@@ -88,30 +87,38 @@ def test_a_network_counts_by_its_content_not_by_its_place() -> None:
     assert keys[0] == keys[1] != keys[2]
 
 
-def levels_task(job: Any, unit: Any) -> Any:
-    return _recorded("levels", job, unit)
+def levels_task(*args: Any) -> Any:
+    return _recorded("levels", _levels_task, *args)
 
 
-def detect_task(job: Any, unit: Any) -> Any:
-    return _recorded("detect", job, unit)
+def slice_tasks(*args: Any) -> Any:
+    return _recorded("detect", detect.slice_tasks, *args)
 
 
-def background_task(job: Any, unit: Any) -> Any:
-    return _recorded("background", job, unit)
+def detect_task(*args: Any) -> Any:
+    return _recorded("detect", _detect_task, *args)
 
 
-def segment_task(job: Any, unit: Any) -> Any:
-    return _recorded("segment", job, unit)
+def background_and_facts(*args: Any, **options: Any) -> Any:
+    return _recorded("background", background.background_and_facts, *args, **options)
 
 
-def slab_task(job: Any, unit: Any) -> Any:
-    return _recorded("assemble", job, unit)
+def background_task(*args: Any) -> Any:
+    return _recorded("background", _background_task, *args)
 
 
-def _recorded(stage: str, job: Any, unit: Any) -> Any:
+def segment_task(*args: Any) -> Any:
+    return _recorded("segment", _segment_task, *args)
+
+
+def slab_task(*args: Any) -> Any:
+    return _recorded("assemble", _slab_task, *args)
+
+
+def _recorded(stage: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
     _HERE.stage = stage
     try:
-        return _TASKS[stage](job, unit)
+        return function(*args, **options)
     finally:
         _HERE.stage = None
 
@@ -143,7 +150,15 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
     method: str, two: Path, here: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_pages(monkeypatch)
-    groups = {item.name for item in dataclasses.fields(Parameters)}
+    groups = {item.name for item in dataclasses.fields(Parameters)} - {"methods"}
+    names_of = {kind: name for name, kind in method_groups().items()}
+    group_of = Parameters.group
+
+    def noted_group(self: Parameters, kind: Any) -> Any:
+        if getattr(_HERE, "stage", None):
+            _READ[_HERE.stage].add(names_of[kind])
+        return group_of(self, kind)
+
     read = object.__getattribute__
 
     def noted(self: Parameters, name: str) -> Any:
@@ -152,8 +167,8 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
         return read(self, name)
 
     for module, names in (
-        ("pipeline", ("background_task", "segment_task", "slab_task")),
-        ("finding", ("levels_task", "detect_task")),
+        ("pipeline", ("background_and_facts", "background_task", "segment_task", "slab_task")),
+        ("finding", ("levels_task", "slice_tasks", "detect_task")),
     ):
         for name in names:
             monkeypatch.setattr(f"hela_dask.running.{module}.{name}", globals()[name])
@@ -161,6 +176,7 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
     more = models(tmp_path / "model", method)
     with monkeypatch.context() as recording:
         recording.setattr(Parameters, "__getattribute__", noted)
+        recording.setattr(Parameters, "group", noted_group)
         result = go(two, here, method, method=method, **more)
     assert result.exit_code == 0
     declared = {stage: set(names) for stage, names in GROUPS.items()}
@@ -169,4 +185,4 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
     unread = {stage: names - declared[stage] for stage, names in _READ.items()}
     assert not any(unread.values()), unread
     assert set(group_names(method)) & _READ["segment"]  # it was recorded at all
-    assert _READ["background"] >= {"background", "working"}
+    assert _READ["background"] >= {"background"} and _READ["detect"] >= {"working"}

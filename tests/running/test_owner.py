@@ -105,7 +105,7 @@ def test_nothing_is_left_in_a_store_that_gets_no_labels(
         raise StorageError("no")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "background_block", fail)
+        patch.setattr(stages, "thresholds", fail)
         with pytest.raises(StorageError):
             go(scene, here, labels=own)
     assert not own.exists() and not (scene / "labels").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hela_dask.errors import (
     ResourceError,
     StorageError,
 )
+from hela_dask.methods.registry import get_method
 from hela_dask.running.prepare import prepare
 from hela_dask.storage import store
 from hela_dask.tasks.lock import hold
@@ -154,8 +156,9 @@ def test_a_window_that_does_not_fit_is_refused_though_all_else_is_done(
     monkeypatch.setattr("hela_dask.tasks.session._memory", lambda client: most)
     knobs = {"region": {"width": 21000.0}}
     assert go(scene, here, parameters=knobs, overwrite=True).exit_code == 0
-    monkeypatch.setattr("hela_dask.running.needs._SEGMENT_VOXEL", {"volumetric": 5_000})
-    monkeypatch.setattr("hela_dask.running.prepare.memory_needs", lambda *_: [])
+    volumetric = type(get_method("volumetric"))
+    monkeypatch.setattr(volumetric, "memory", lambda _, size, __: 5_000 * prod(size))
+    monkeypatch.setattr("hela_dask.running.setup.memory_needs", lambda *_: [])
     counted = len(calls["segment"])
     with pytest.raises(ResourceError, match="segmenting a window"):
         go(scene, here, parameters={"region": {"width": 22000.0}}, overwrite=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -67,6 +67,7 @@ def key(length: int) -> st.SearchStrategy[Any]:
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_a_part_is_that_of_numpy(arrays: list[StoredArray], drawn: Any) -> None:
     keys = tuple(drawn.draw(key(length)) for length in DATA.shape)[: drawn.draw(st.integers(1, 3))]
     if drawn.draw(st.booleans()):

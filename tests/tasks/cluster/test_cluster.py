@@ -18,7 +18,7 @@ from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.tasks.cluster import Cluster, connect, read_cluster
 from hela_dask.tasks.cluster.file import worker_limit
 
-SLURM = Path(__file__).parents[2] / "deploy" / "slurm.yaml"
+SLURM = Path(__file__).parents[3] / "deploy" / "slurm.yaml"
 
 
 def test_local_takes_one_worker_a_core_and_an_even_share_of_the_memory() -> None:
