@@ -329,9 +329,8 @@ def _write_masks(
     cell = masks["cell"].values
     if masks.attrs.get("status") == NO_RESIN:
         cell = np.zeros_like(cell)  # where it ends is not known: nuclei are delivered, cells not
-    bits = encode_masks(
-        masks["nucleus"].values, cell, masks["envelope"].values, masks["outline"].values
-    )
+    nucleus, envelope, outline = (masks[name].values for name in ("nucleus", "envelope", "outline"))
+    bits = encode_masks(nucleus, cell, envelope, outline)
     inside = box_around(bits, 0.0, (1.0, 1.0, 1.0))
     bits = bits[inside]
     if not bits.size:

@@ -185,4 +185,4 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
     unread = {stage: names - declared[stage] for stage, names in _READ.items()}
     assert not any(unread.values()), unread
     assert set(group_names(method)) & _READ["segment"]  # it was recorded at all
-    assert _READ["background"] >= {"background"} and _READ["detect"] >= {"working"}
+    assert _READ["background"] >= {"background"}
