@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pytest
 
@@ -33,7 +34,7 @@ class Finished:
     plan: Plan
     run: Path
     needs: dict[str, Need]
-    units: dict[str, tuple[Callable[..., Any], Any, list[Any]]]
+    units: dict[str, tuple[Callable[..., Any], Any, list[Any], Callable[[Any], list[Any]]]]
     events: list[dict[str, Any]]
     metrics: dict[str, Any]
 
@@ -60,7 +61,7 @@ def go(volume: Path, centres: Path, patch: pytest.MonkeyPatch) -> Finished:
     units: dict[str, Any] = {}
 
     def noted(client: Any, task: Any, job: Any, wanted: list[Any], **more: Any) -> Any:
-        units[wanted[0].stage] = task, job, wanted
+        units[wanted[0].stage] = task, job, wanted, more.get("inputs") or (lambda _: [])
         return run_units(client, task, job, wanted, **more)
 
     patch.setattr(pipeline, "run_units", noted)
@@ -75,9 +76,9 @@ def go(volume: Path, centres: Path, patch: pytest.MonkeyPatch) -> Finished:
     return Finished(planned, result.path, needs, units, events, metrics)
 
 
-def _peak(task: Callable[..., Any], job: Any, unit: Any) -> float:
+def _peak(task: Callable[..., Any], job: Any, unit: Any, *inputs: Any) -> float:
     """The most memory that the process had, MiB; the system's own count where it has one."""
-    row = task(job, unit)
+    row = task(job, unit, *inputs)
     status = Path("/proc/self/status")
     if status.exists():
         lines = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
@@ -89,7 +90,7 @@ def _peak(task: Callable[..., Any], job: Any, unit: Any) -> float:
 @pytest.mark.serial
 @pytest.mark.parametrize("stage", ["background", "segment", "assemble"])
 def test_a_task_takes_what_is_planned(finished: Finished, stage: str) -> None:
-    task, job, units = finished.units[stage]
+    task, job, units, inputs = finished.units[stage]
     need = finished.needs[stage]
     with (
         hold(finished.run) as lock,
@@ -97,7 +98,8 @@ def test_a_task_takes_what_is_planned(finished: Finished, stage: str) -> None:
     ):
         job = replace(job, lock=lock, labels_lock=None)
         job.markers.forget(units[0].stage, units[0].name)  # so that it writes, too
-        peak = client.submit(_peak, task, job, units[0], pure=False).result()
+        lazy = dask.delayed(_peak, pure=False)(task, job, units[0], *inputs(units[0]))
+        peak = client.compute(lazy, optimize_graph=False).result()
     assert need.bytes / 2**20 / 1.3 <= peak <= need.bytes / 2**20 * 1.3
 
 
