@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import dask
 import numpy as np
 import pytest
+from dask.delayed import delayed
 
 from hela_dask._run import run
 from hela_dask.planning.plan import plan
@@ -98,7 +98,7 @@ def test_a_task_takes_what_is_planned(finished: Finished, stage: str) -> None:
     ):
         job = replace(job, lock=lock, labels_lock=None)
         job.markers.forget(units[0].stage, units[0].name)  # so that it writes, too
-        lazy = dask.delayed(_peak, pure=False)(task, job, units[0], *inputs(units[0]))
+        lazy = delayed(_peak, pure=False)(task, job, units[0], *inputs(units[0]))
         peak = client.compute(lazy, optimize_graph=False).result()
     assert need.bytes / 2**20 / 1.3 <= peak <= need.bytes / 2**20 * 1.3
 
