@@ -18,18 +18,18 @@ Overrides = dict[str, dict[str, Any]]
 
 STEPS: tuple[tuple[str, Overrides], ...] = (
     ("membranes are seen in the plane only", {"volumetric": {"sheet_sigma": 0.0}}),
-    ("slices are not levelled", {"volumetric": {"slow": 1.0}}),
+    ("slices are not equalised", {"volumetric": {"slow": 1.0}}),
     ("the widest clearance is the only one", {"volumetric": {"narrowest": 300.0}}),
-    ("leaks are not told from lobes", {"volumetric": {"density": 1.0}}),
+    ("leaks are not separated from lobes", {"volumetric": {"density": 1.0}}),
     ("every hole in the nucleus is kept", {"volumetric": {"hole": 0.0}}),
     ("every hole in the nucleus is filled", {"volumetric": {"hole": 1e6}}),
     ("the core is the nucleus", {"volumetric": {"inside": 0.0, "outside": 0.0}}),
-    ("touching cells are not parted", {"volumetric": {"saddle": 1e6}}),
-    ("what hangs on by a neck is the cell", {"volumetric": {"neck": 0.0}}),
+    ("touching cells are not separated", {"volumetric": {"saddle": 1e6}}),
+    ("parts behind a neck belong to the cell", {"volumetric": {"neck": 0.0}}),
     ("no majority along z for the cell", {"volumetric": {"smoothing": 0.0}}),
     ("grey levels of each slice alone", {"background": {"levels": 0.0}}),
     ("resin begins half-way to its grey value", {"background": {"contrast": 0.5}}),
-    ("smears of charge are cells", {"background": {"contact": 1.0}}),
+    ("charging artefacts are cells", {"background": {"contact": 1.0}}),
     (
         "small pieces are left as they are",
         {"background": {"smallest_fragment": 0.0, "smallest_gap": 0.0}},

@@ -22,32 +22,32 @@ SEED = "0"  # of the demo's phantom
 CLASSES = ("nucleus", "cell")
 
 INTRO = """All methods on the same labelled slices of one real cell (40 nm pixels), with default
-parameters; each cell in one window, without the neighbours that a whole run knows and that
-[accuracy](accuracy.md) has. JI and AC are pooled over the slices, and taken slice by slice over
-those where the truth or the prediction has anything: mean / median / SD. The nucleus is the
+parameters; each cell in one window, without the neighbours of a whole run as in
+[accuracy](accuracy.md). JI and AC are pooled over the slices, and computed slice by slice over
+those with truth or prediction: mean / median / SD. The nucleus is the
 published class 2, the cell is 1, 2 and 5. *Learned from* is the share of the slices that a network
-was trained on: where it is not 0 %, the score says how well it learned, not how good it is.
-*Network alone* does without the outline that membranes give (`membranes = 0`), as do the networks
+was trained on: if it is not 0 %, the score is a training score, not a test score.
+*Network alone* does not use the outline from membranes (`membranes = 0`), like the networks
 of the papers."""
 
-HELD = f"""A split holds slices out, by which the training is stopped and the best weights are
-chosen. Slices held out at random have neighbours 50 nm away that were learned from, and look like
-them. The last columns are of slices that neither split touched: what a network does in the rest of
-a volume. Some slices are harder than others, for every method: beside each figure stands that of
-`{CONTROL}`, which learned from none, on the same slices. Mean over slices."""
+HELD = f"""A split holds slices out, which stop the training and select the best weights.
+Slices held out at random have training slices 50 nm away, and look like
+them. The last columns are of slices that neither split touched: the performance in the rest of
+a volume. Some slices are harder than others, for every method: beside each figure is that of
+`{CONTROL}`, which has no training, on the same slices. Mean over slices."""
 
-AGAINST = f"""How much better than on the slices that neither split touched, each beside
-`{CONTROL}` on the same slices. What is better was promised and not kept further away, also by a
-block that is next to what was learned from: the figures to go by are those of no split."""
+AGAINST = f"""Difference to the slices that neither split touched, each relative to
+`{CONTROL}` on the same slices. A better score on held-out slices does not hold further away, also
+for a block next to the training slices: use the figures of no split."""
 
 DRAWN = f"""Without the networks trained {UNTAUGHT}, and one line for each network."""
 
 PHANTOM = """The phantom of `make demo`: its complete cells, each found once or not, with the
-network that comes with the package."""
+shipped network."""
 
 RESERVED = """**not comparable**: trained for less than the published schedule, or without the
-weights that it starts from, as said beside it. Such a row shows that a network of this architecture
-is trained and used here, and what that costs, not how good it is."""
+initial weights, as noted beside it. Such a row shows that a network of this architecture
+can be trained and used here, and its cost, not its quality."""
 
 
 def render(found: Mapping[str, Any], phantoms: Mapping[str, Any] | None = None) -> str:

@@ -109,9 +109,9 @@ def _curves(found: dict[str, Any]) -> list[str]:
     return [
         "### Slice by slice",
         "",
-        "![JI of the nucleus over the slice number, a line a method](accuracy/curves_nucleus.png)",
+        "![JI of the nucleus over the slice number, by method](accuracy/curves_nucleus.png)",
         "",
-        "![JI of the cell over the slice number, a line a method](accuracy/curves_cell.png)",
+        "![JI of the cell over the slice number, by method](accuracy/curves_cell.png)",
     ]
 
 

@@ -28,7 +28,7 @@ def render(found: Found) -> str:
         [
             ["# Performance", "", notes["intro"].strip()],
             _headline(found),
-            ["## What is done differently", "", notes["differently"].strip()],
+            ["## Design", "", notes["differently"].strip()],
             _runs(found, notes),
             _kernels(found, notes),
             _scaling(found, notes),

@@ -1,4 +1,4 @@
-"""From TIFFs to labels on a dask client of your own: a laptop's, or one that is connected already.
+"""From TIFFs to labels on a dask client: two local workers, or an existing scheduler.
 
 python examples/own_client.py slices/ results/ --voxel-size 50 40 40
 python examples/own_client.py slices/ results/ --scheduler tcp://10.0.0.1:8786
@@ -16,7 +16,7 @@ import hela_dask as hd
 
 
 def segment(source: Path, out: Path, voxel_size: tuple[float, ...] | None, client: Client) -> None:
-    """Convert a stack, segment all its cells on the client, and say what was found."""
+    """Convert a stack, segment all its cells on the client, and print the result."""
     store = out / "volume.ome.zarr"
     with contextlib.suppress(hd.ExistsError):  # converted by an earlier call
         hd.convert(source, store, voxel_size=voxel_size)
@@ -44,9 +44,9 @@ def main(arguments: list[str] | None = None) -> None:
             segment(given.source, given.out, size, client)
 
 
-# Workers import this file: nothing may start before this line (macOS and Windows need it).
+# Workers import this file, so nothing may start before this line (macOS and Windows need it).
 if __name__ == "__main__":
     try:
         main()
-    except hd.HelaDaskError as error:  # one sentence says what is wrong
+    except hd.HelaDaskError as error:  # its text is one sentence
         raise SystemExit(f"error: {error}") from None
