@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import math
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -41,7 +40,9 @@ def answer(text: str) -> None:
 
 def answer_json(value: Any, *, indent: int | None = 2) -> None:
     """Print what was asked for as JSON; numbers that are not finite become null."""
-    answer(json.dumps(_plain(value), indent=indent, allow_nan=False, ensure_ascii=False))
+    from hela_dask.storage.files import plain
+
+    answer(json.dumps(plain(value), indent=indent, allow_nan=False, ensure_ascii=False))
 
 
 def complain(text: str) -> None:
@@ -90,13 +91,3 @@ def _printable(text: str, stream: TextIO) -> str:
     """The text with what the stream's encoding lacks (C locale, Windows) replaced."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, errors="backslashreplace").decode(encoding)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,12 +1,11 @@
-"""How long the tasks of a run take on this machine: a little of each is really done."""
+"""Times of the tasks of a run on this machine: the tasks of a run, timed on a part of a volume."""
 
 from __future__ import annotations
 
 import math
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,66 +18,56 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import loops_compiled
 from hela_dask.kernels.owned import LABEL_DTYPE
-from hela_dask.operators.background import background
-from hela_dask.planning.disk import label_levels
-from hela_dask.planning.sample import Sample
-from hela_dask.statuses import DETECTED
-from hela_dask.steps.assemble import (
-    CellMasks,
-    Slab,
-    assemble_slab,
-    encode_masks,
-    read_outlines,
-)
+from hela_dask.operators.background import background_and_facts
+from hela_dask.operators.slabs import lazy_slabs
+from hela_dask.running.needs import BACKGROUND_SLAB
+from hela_dask.running.stages import Job, background_task, segment_task, slab_task
+from hela_dask.statuses import DETECTED, FAILED
+from hela_dask.steps.assemble import CellMasks, plan_slabs
 from hela_dask.steps.detect import slice_tasks
-from hela_dask.steps.refine import Decided, Refiner, Tile, volume_refiner
-from hela_dask.steps.regions import cell_regions
+from hela_dask.steps.refine import Tile
+from hela_dask.steps.regions import Region, cell_regions
 from hela_dask.storage import store
-from hela_dask.storage.slab_writer import slab_tiles
+from hela_dask.tasks.lock import hold
+from hela_dask.tasks.units import Unit
 from hela_dask.volume.greys import grey_levels
-from hela_dask.volume.opening import open_volume, working_factors
+from hela_dask.volume.opening import open_volume, voxel_size
 
 if TYPE_CHECKING:
     from hela_dask.running.setup import Setup
 
 __all__ = ["Calibration", "calibrate"]
 
-Mask = NDArray[np.bool_]
-
-_LOOKED_AT = 4  # slices whose grey levels are looked at, of the sixteen that a run looks at
-_WARM = 96  # pixels of the corner that libraries are loaded on, before anything is timed
+_VOXELS = 42e6  # of the working level, at most, unless these are fewer than _FEWEST slices
+_FEWEST = 4  # slices
+_SMALL = 3_000.0  # nm, width of the box that libraries are loaded on before anything is timed
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was tried, and how long it took.
+    """Measured times of tasks, and the cells seen in the slices that they were measured on.
 
     Attributes
     ----------
     slices : tuple of int
-        That were looked at, from 0, half open.
-    background : float
-        Seconds a slice of the working level.
-    levels, detection : float
-        Seconds a slice that grey levels are taken of, or that cells are looked for in.
+        The slices, from 0, half open.
+    background, levels, detection : float
+        Seconds per slice of the working level: of the background, of the grey levels and of the
+        detection.
     cell : float
-        Seconds a million voxels of a window; NaN where no cell was seen.
-    plane : float
-        Seconds a slice of labels, on the working level.
-    nucleus : float
-        Seconds a slice for the outline of one nucleus, on the image's own pixels.
+        Seconds per million voxels of a window; NaN where no cell was seen.
     tile : float
-        Seconds a million voxels of labels, refined and written.
+        Seconds per million voxels of labels: assembled, refined and written.
     seen : float
-        Cells a slice.
+        Cells per slice.
     tissue : float
-        Area of cells in a slice, nm².
+        Area of cells per slice, nm².
     windows : tuple of (z, y, x)
-        Voxels of the windows of those in the middle slice, were they as high as they are wide.
+        Voxels of the windows of the cells in the middle slice, if they are as high as wide.
     share : float
-        Which part of its voxels' bytes the compressed background takes.
+        Bytes of the compressed background per voxel.
     seconds : float
-        All of it.
+        Duration of the calibration.
     """
 
     slices: tuple[int, int]
@@ -86,8 +75,6 @@ class Calibration:
     levels: float
     detection: float
     cell: float = math.nan
-    plane: float = math.nan
-    nucleus: float = 0.0
     tile: float = math.nan
     seen: float = 0.0
     tissue: float = 0.0
@@ -96,9 +83,9 @@ class Calibration:
     seconds: float = 0.0
 
     def cells(self, depth: float) -> float:
-        """About how many cells a volume holds that is so deep (nm), by the tissue that is seen.
+        """Estimated number of cells in a volume of this depth (nm).
 
-        A cell is taken for a ball whose sections have the mean area of the tissue a cell, two
+        A cell is modelled as a ball whose sections have the mean area of the tissue per cell, two
         thirds of the largest; a volume shows as many more than one slice as it is deeper.
         """
         height = self.height
@@ -106,27 +93,16 @@ class Calibration:
 
     @property
     def height(self) -> float:
-        """Of a cell that is a ball, nm."""
+        """Diameter of a cell that is a ball, nm."""
         return 2 * math.sqrt(1.5 * self.tissue / max(self.seen, 1e-9) / math.pi)
 
 
-class _Clock:
-    """Seconds since it was last asked."""
-
-    def __init__(self) -> None:
-        self.begun = self._last = time.perf_counter()
-
-    def lap(self) -> float:
-        now = time.perf_counter()
-        passed, self._last = now - self._last, now
-        return passed
-
-
 def calibrate(setup: Setup) -> Calibration:
-    """Do one task's work of each stage, or a part of it, from the middle of the volume.
+    """Time the tasks of each stage on slices from the middle of the volume.
 
-    Nothing is written but in a temporary folder. It takes some seconds, and for the largest
-    planes half a minute; where loops had to be compiled first, it is done a second time.
+    Background and detection are timed on whole planes, segmentation and labels on a box around
+    one cell, which is copied with its run into a temporary folder. It takes some seconds, and
+    half a minute for the largest planes; where loops had to be compiled, it is done again.
 
     Parameters
     ----------
@@ -137,198 +113,172 @@ def calibrate(setup: Setup) -> Calibration:
     ------
     StorageError
         When the image cannot be read.
+    RuntimeError
+        When the cell cannot be segmented.
     """
-    clock, known = _Clock(), loops_compiled()
-    found = _tried(setup, clock)
-    if loops_compiled() > known:  # which a machine does once; it took longer than all the rest
-        found = _tried(setup, clock)
-    return replace(found, seconds=time.perf_counter() - clock.begun)
+    begun, known = time.perf_counter(), loops_compiled()
+    found = _measured(setup)
+    if loops_compiled() > known:
+        found = _measured(setup)
+    return replace(found, seconds=time.perf_counter() - begun)
 
 
-def _tried(setup: Setup, clock: _Clock) -> Calibration:
-    """One trial of all stages."""
-    with dask.config.set(scheduler="synchronous"):
-        sample = Sample(setup)
-        _warm(sample)
-        found = _find(sample, clock)
-        if len(sample.places):
-            with tempfile.TemporaryDirectory(prefix="hela-dask-plan-") as folder:
-                found = _label(sample, found, Path(folder), clock)
-    return found
+def _measured(setup: Setup) -> Calibration:
+    with (
+        dask.config.set(scheduler="synchronous"),
+        tempfile.TemporaryDirectory(prefix="hela-dask-plan-") as folder,
+        hold(Path(folder)) as lock,
+    ):
+        run = Path(folder) / "run"
+        job = Job(setup.image.path, run, run, lock, setup.method, setup.parameters)
+        return _Trial(setup, job).measure()
 
 
-def _warm(sample: Sample) -> None:
-    """Load what a worker loads once."""
-    y, x = (
-        slice(max(0, length // 2 - _WARM), length // 2 + _WARM)
-        for length in sample.volume.shape[1:]
-    )
-    corner = sample.volume[sample.z.start : sample.z.start + 2, y, x]
-    resin = background(corner, sample.knobs.background, levels=sample.levels)
-    dask.compute(*slice_tasks(resin, [0], sample.knobs.detect))  # type: ignore[attr-defined,no-untyped-call]
+class _Trial:
+    """The tasks of a run, on some slices.
 
+    Parameters
+    ----------
+    setup : Setup
+        The run that is planned.
+    job : Job
+        With a temporary run folder.
+    """
 
-def _find(sample: Sample, clock: _Clock) -> Calibration:
-    """Resin of the slices, and cells in some."""
-    knobs, voxel, count = sample.knobs, sample.voxel, sample.z.stop - sample.z.start
-    clock.lap()
-    few = sample.volume[sample.z.start : sample.z.start + _LOOKED_AT]
-    sample.levels = grey_levels(few, knobs.background)
-    levels = clock.lap() / min(_LOOKED_AT, count)
-    sample.find_background()
-    finding = clock.lap() / count
-    number, tissue = [], []
-    resin = sample.volume[sample.z].copy(data=sample.resin)
-    for z in sorted({0, count // 2, count - 1}):
-        (task,) = slice_tasks(resin, [z], knobs.detect)
-        found = task.compute()
-        sample.places = found if z == count // 2 else sample.places
-        number.append(len(found))
-        tissue.append(float((~sample.resin[z]).sum()) * voxel[1] * voxel[2])
-    tried = Calibration(
-        (sample.z.start, sample.z.stop),
-        finding,
-        levels,
-        clock.lap() / len(number),
-        seen=float(np.mean(number)),
-        tissue=float(np.mean(tissue)),
-    )
-    return replace(tried, windows=_windows(sample, tried.height))
+    def __init__(self, setup: Setup, job: Job) -> None:
+        self.setup, self.volume = setup, job.working()
+        depth, *plane = self.volume.shape
+        count = int(min(BACKGROUND_SLAB, depth, max(_FEWEST, _VOXELS // math.prod(plane))))
+        start = depth // 2 // count * count
+        self.z = range(start, start + count)
+        begun = time.perf_counter()
+        few = self.volume[self.z.start : self.z.start + _FEWEST]
+        levels = grey_levels(few, job.parameters.background)
+        self.levels = (time.perf_counter() - begun) / few.sizes["z"]
+        self.job = replace(job, levels=levels)
 
-
-def _windows(sample: Sample, high: float) -> tuple[tuple[int, int, int], ...]:
-    """Voxels of the windows that the cells in the middle slice would get, were they so high."""
-    depth, middle = sample.volume.sizes["z"], (sample.z.start + sample.z.stop) // 2
-    half = round(high / 2 / sample.voxel[0])
-    table = pd.DataFrame(
-        {
-            "label": np.arange(len(sample.places)) + 1,
-            "z": float(sample.volume["z"][middle]),
-            "y": sample.volume["y"].values[sample.places[:, 0].astype(int)],
-            "x": sample.volume["x"].values[sample.places[:, 1].astype(int)],
-            "height": sample.places[:, 2],
-            "first_slice": max(1, middle + 1 - half),
-            "last_slice": min(depth, middle + 1 + half),
-            "status": DETECTED,
-            "reason": "",
-        }
-    )
-    regions = cell_regions(table, sample.volume, sample.knobs.region)
-    sizes = []
-    for region in regions:
-        z, y, x = (part.stop - part.start for part in region.slices(sample.volume))
-        sizes.append((z, y, x))
-    return tuple(sizes)
-
-
-@contextmanager
-def _written(folder: Path, tile: tuple[slice, slice], depth: int) -> Iterator[dict[str, Any]]:
-    """Writers of a tile of all labels, as a run has them."""
-    shape = (depth, *(part.stop - part.start for part in tile))
-    with ExitStack() as stack:
-        writers = {}
-        for name in Tile._fields:
-            dtype = "uint8" if name == "background" else LABEL_DTYPE
-            image = store.create_labels(folder, name, shape, dtype, (50.0, 40.0, 40.0))
-            for z0, _ in store.slabs(image)[:1]:
-                writer = store.slab_writer(image, z0, downsample="nearest")
-                writers[name] = stack.enter_context(writer)
-        yield writers
-
-
-def _label(sample: Sample, found: Calibration, folder: Path, clock: _Clock) -> Calibration:
-    """A cell, and a tile of the labels of the volume."""
-    place = float(sample.places[0][0]), float(sample.places[0][1])
-    sample.decide(sample.region(12 * max(sample.voxel[1:]), place))  # loads its libraries
-    clock.lap()
-    region = sample.region(sample.knobs.region.width, place)
-    masks = sample.decide(region)
-    cell = clock.lap() / (masks["cell"].size / 1e6)
-    levels = label_levels(sample.setup)
-    depth = min(levels[0].file[0], sample.z.stop - sample.z.start)
-    slab = _slab(sample, masks, region.slices(sample.volume), folder, depth)
-    resin = sample.resin[:depth]
-    clock.lap()
-    labels = assemble_slab(slab, resin, sample.knobs.assemble)
-    factors = working_factors(open_volume(sample.setup.image.path), sample.volume)
-    alone = Decided(labels, slab.thresholds, [])
-    _refiner(sample, slab, alone)
-    plane = clock.lap()
-    outlines = read_outlines(slab) if factors != (1, 1) else []
-    refiner = _refiner(sample, slab, replace(alone, outlines=outlines))
-    nucleus = clock.lap() if outlines else 0.0
-    tile = _usual_tile(resin, slab_tiles(levels), factors)
-    clock.lap()
-    part = refiner.tile(*tile)
-    refined = clock.lap()
-    with _written(folder / "labels", tile, depth) as writers:
-        clock.lap()
-        for name, data in part._asdict().items():
-            for rows, columns in writers[name].tiles:
-                writers[name].write(rows, columns, data[:, rows, columns])
-    voxels = part.background.size
-    return replace(
-        found,
-        cell=cell,
-        plane=plane / depth,
-        nucleus=nucleus / depth,
-        tile=(refined + clock.lap()) / (voxels / 1e6),
-        share=_bytes(folder / "labels" / "labels" / "background") / (voxels * 4 / 3),
-    )
-
-
-def _refiner(sample: Sample, slab: Slab, decided: Decided) -> Refiner:
-    """As a task of the labels makes it."""
-    image = open_volume(sample.setup.image.path)
-    return volume_refiner(
-        image,
-        slice(slab.z0, slab.z1),
-        sample.levels,
-        decided,
-        factors=working_factors(image, sample.volume),
-        parameters=sample.knobs,
-        method=sample.setup.method,
-    )
-
-
-def _slab(
-    sample: Sample, masks: xr.Dataset, window: tuple[slice, slice, slice], folder: Path, depth: int
-) -> Slab:
-    """The slab of labels in which that cell is."""
-    bits = encode_masks(*(masks[name].values for name in ("nucleus", "cell", "envelope")))
-    path = store.create_scratch(folder / "masks", bits.shape, bits.dtype)
-    store.write_scratch(path, bits)
-    z, y, x = ((part.start, part.stop) for part in window)
-    shape = tuple(sample.volume.shape)
-    return Slab(
-        sample.z.start,
-        sample.z.start + depth,
-        (shape[0], shape[1], shape[2]),
-        sample.voxel,
-        (CellMasks(1, path, (z, y, x)),),
-        sample.thresholds[:depth],
-    )
-
-
-def _usual_tile(
-    resin: Mask, tiles: list[tuple[slice, slice]], factors: tuple[int, int]
-) -> tuple[slice, slice]:
-    """The tile in which there is about as much border of the resin as in others."""
-    middle = resin[len(resin) // 2].astype(np.int8)
-    border = np.zeros(middle.shape, dtype=bool)
-    border[1:] |= np.diff(middle, axis=0) != 0
-    border[:, 1:] |= np.diff(middle, axis=1) != 0
-
-    def share(tile: tuple[slice, slice]) -> float:
-        y, x = (
-            slice(part.start // by, -(-part.stop // by))
-            for part, by in zip(tile, factors, strict=True)
+    def measure(self) -> Calibration:
+        """All times."""
+        _, y, x = (float(self.volume[axis].mean()) for axis in "zyx")
+        self._box("warm", (y, x), _SMALL)
+        background = _background(self.job, self.z)["seconds"] / len(self.z)
+        found, seen, tissue, detection = self._detect()
+        tried = Calibration(
+            (self.z.start, self.z.stop),
+            background,
+            self.levels,
+            detection,
+            seen=seen,
+            tissue=tissue,
         )
-        return float(border[y, x].mean())
+        if not len(found):
+            return tried
+        places = [self.volume[axis].values[found[:, k].astype(int)] for k, axis in enumerate("yx")]
+        place = float(places[0][0]), float(places[1][0])
+        windows = self._windows(places, found[:, 2], tried.height)
+        self._box("small", place, _SMALL)
+        cell, tile, share = self._box("box", place, self.job.parameters.region.width)
+        return replace(tried, windows=windows, cell=cell, tile=tile, share=share)
 
-    mean = float(border.mean())
-    return min(tiles, key=lambda tile: (abs(share(tile) - mean), tile[0].start, tile[1].start))
+    def _detect(self) -> tuple[NDArray[np.float64], float, float, float]:
+        """Cells of the middle slice, mean cells and tissue (nm²) per slice, seconds per slice."""
+        resin, (_, *pixel) = self.job.background(), voxel_size(self.volume)
+        slices = sorted({self.z[0], self.z[len(self.z) // 2], self.z[-1]})
+        begun = time.perf_counter()
+        tables = [slice_tasks(resin, [z], self.job.parameters.detect)[0].compute() for z in slices]
+        seconds = (time.perf_counter() - begun) / len(slices)
+        tissue = float((~resin[slices].values).mean(axis=0).sum()) * pixel[0] * pixel[1]
+        return tables[len(tables) // 2], float(np.mean([*map(len, tables)])), tissue, seconds
+
+    def _windows(
+        self, places: list[Any], heights: NDArray[np.float64], high: float
+    ) -> tuple[tuple[int, int, int], ...]:
+        """Voxels of the windows of the cells in the middle slice, if they are `high` nm high."""
+        middle, step = self.z[len(self.z) // 2], voxel_size(self.volume)[0]
+        half = round(high / 2 / step)
+        table = pd.DataFrame(
+            {
+                "label": np.arange(len(heights)) + 1,
+                "z": float(self.volume["z"][middle]),
+                "y": places[0],
+                "x": places[1],
+                "height": heights,
+                "first_slice": max(1, middle + 1 - half),
+                "last_slice": min(self.volume.sizes["z"], middle + 1 + half),
+                "status": DETECTED,
+                "reason": "",
+            }
+        )
+        regions = cell_regions(table, self.volume, self.job.parameters.region)
+        shapes = []
+        for region in regions:
+            z, y, x = (part.stop - part.start for part in region.slices(self.volume))
+            shapes.append((z, y, x))
+        return tuple(shapes)
+
+    def _box(
+        self, name: str, place: tuple[float, float], width: float
+    ) -> tuple[float, float, float]:
+        """Segment the cell at (y, x) nm in a copy of the volume around it, and write its labels."""
+        near = {
+            axis: slice(at - width / 2, at + width / 2)
+            for axis, at in zip("yx", place, strict=True)
+        }
+        part = open_volume(self.setup.image.path)[self.z.start : self.z.stop].sel(near)
+        path = self.job.run / f"{name}.ome.zarr"
+        image = store.create_image(path, part.shape, part.dtype, voxel_size(part), name=name)
+        for z0, z1 in store.slabs(image):
+            store.write_slab(image, z0, part[z0:z1].values)
+        job = replace(self.job, store=path, run=path / "run", labels=path / "labels")
+        thresholds = _background(job, range(len(part)))["thresholds"]
+        centre = [float(part["z"][len(part) // 2]), *place]
+        region = _whole(
+            job.working(),
+            [at - float(part[axis][0]) for axis, at in zip("zyx", centre, strict=True)],
+        )
+        row = segment_task(job, Unit("segment", "00001", "", region))
+        if row["status"] == FAILED and name == "box":
+            raise RuntimeError(row["reason"])
+        tile, share = _labels(job, part, row["extent"], thresholds)
+        return row["seconds"] / (job.working().size / 1e6), tile, share
 
 
-def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _background(job: Job, z: range) -> dict[str, Any]:
+    """The row of a task of the background."""
+    volume = job.working()
+    found, facts = background_and_facts(volume, job.parameters.background, levels=job.levels)
+    store.create_scratch(job.resin, volume.shape, np.uint8, (len(z), 512, 512))
+    begun = time.perf_counter()
+    blocks = dask.compute(*(lazy_slabs(array, z.start, z.stop) for array in (found.data, facts)))  # type: ignore[attr-defined,no-untyped-call]
+    row = background_task(job, Unit("background", "z", "", (z.start, z.stop)), *blocks)
+    return {**row, "seconds": time.perf_counter() - begun}
+
+
+def _whole(volume: xr.DataArray, centre: Sequence[float]) -> Region:
+    """A window that is the whole volume."""
+    steps = voxel_size(volume)
+    edges = [
+        (float(volume[axis][0]) - step / 2, float(volume[axis][-1]) + step / 2)
+        for axis, step in zip("zyx", steps, strict=True)
+    ]
+    z, y, x = zip(centre, edges, strict=True)
+    return Region(1, (z[0], y[0], x[0]), (z[1], y[1], x[1]), window_clipped=True)
+
+
+def _labels(
+    job: Job, part: xr.DataArray, extent: Any, thresholds: Sequence[float | None]
+) -> tuple[float, float]:
+    """Write the labels of a box with one cell: seconds per million voxels, bytes per voxel."""
+    for name in Tile._fields:
+        dtype = "uint8" if name == "background" else LABEL_DTYPE
+        image = store.create_labels(job.store, name, part.shape, dtype, voxel_size(part))
+    volume = job.working()
+    masks = [CellMasks(1, job.masks(1), extent)] if extent else []
+    begins = [math.nan if at is None else at for at in thresholds]
+    z, y, x = volume.shape
+    slabs = plan_slabs(store.slabs(image), (z, y, x), voxel_size(volume), masks, begins)
+    rows = [slab_task(job, Unit("assemble", f"z{slab.z0:05d}", "", slab)) for slab in slabs]
+    files = [path for path in (job.labels / "background").rglob("*") if path.is_file()]
+    seconds = sum(row["seconds"] for row in rows)
+    written = sum(path.stat().st_size for path in files)
+    return seconds / (part.size / 1e6), written / (part.size * 4 / 3)

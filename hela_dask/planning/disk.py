@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from hela_dask.errors import ResourceError
 from hela_dask.formatting import size_text
-from hela_dask.storage import groups
+from hela_dask.storage.files import existing_folder
+from hela_dask.storage.groups import label_levels
 
 if TYPE_CHECKING:
     from hela_dask.running.setup import Setup
-    from hela_dask.storage.metadata import Level
 
-__all__ = ["DiskNeed", "check_disk", "disk_need", "label_levels", "typical_share"]
+__all__ = ["DiskNeed", "check_disk", "disk_need"]
 
 # Measured on the real stack at 40 nm and on phantoms at 10 nm. What labels take is their borders,
 # so the finer the pixels, the less of them; and instance labels, which are of two bytes, take
@@ -58,16 +58,6 @@ class DiskNeed:
     same: bool
 
 
-def label_levels(setup: Setup, dtype: str = "uint8") -> tuple[Level, ...]:
-    """The levels that the labels of a run will have."""
-    return groups.label_levels(setup.image, dtype)
-
-
-def typical_share(pixel: float) -> float:
-    """Which part of its voxels' bytes a compressed background takes, for pixels so large (nm)."""
-    return _SHARE[0] + _SHARE[1] * min(pixel, 100.0)
-
-
 def disk_need(
     setup: Setup,
     working: Sequence[int],
@@ -87,9 +77,9 @@ def disk_need(
     share : float, optional
         Which part of its voxels' bytes the compressed background takes; default: what is typical.
     """
-    levels = label_levels(setup)
+    levels = label_levels(setup.image, "uint8")
     voxels = sum(math.prod(level.shape) for level in levels)
-    share = share or typical_share(levels[0].voxel_size[1])
+    share = share or _SHARE[0] + _SHARE[1] * min(levels[0].voxel_size[1], 100.0)
     files = 4 * sum(
         math.prod(-(-length // size) for length, size in zip(level.shape, level.file, strict=True))
         for level in levels
@@ -98,7 +88,7 @@ def disk_need(
     labels = max(0, int(voxels * share * (1 + _INSTANCES)) + files * _BLOCK // 2 - there)
     decided = _DECIDED * (math.prod(working) + sum(math.prod(window) for window in windows))
     run = max(0, int(decided) + _PAGES - _size(setup.run))
-    places = [_existing(path) for path in (setup.owner, setup.run)]
+    places = [existing_folder(path) for path in (setup.owner, setup.run)]
     free = [shutil.disk_usage(place).free for place in places]
     same = places[0].stat().st_dev == places[1].stat().st_dev
     return DiskNeed(labels, run, files, setup.owner, setup.run, free[0], free[1], same)
@@ -110,34 +100,20 @@ def check_disk(need: DiskNeed) -> None:
     Raises
     ------
     ResourceError
-        With the numbers and the knob.
+        With the numbers and the option to change.
     """
-    asked = [
-        ("labels", need.labels, need.labels_path, need.labels_free, "--labels PATH"),
-        ("results", need.run, need.run_path, need.run_free, "--out RUN"),
-    ]
+    labels, place = need.labels, (need.labels_path, need.labels_free, "--labels PATH")
     if need.same:
-        asked[0] = (
-            "labels and results",
-            need.labels + need.run,
-            need.labels_path,
-            need.labels_free,
-            "--labels PATH",
-        )
-        asked.pop()
+        asked = [("labels and results", labels + need.run, *place)]
+    else:
+        run = (need.run, need.run_path, need.run_free, "--out RUN")
+        asked = [("labels", labels, *place), ("results", *run)]
     for what, size, path, free, knob in asked:
         if size > free:
             raise ResourceError(
                 f"{what} take about {size_text(size)} and the disk of {path} has "
                 f"{size_text(free)} free: make room there, or write elsewhere with {knob}"
             )
-
-
-def _existing(path: Path) -> Path:
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 def _size(folder: Path) -> int:

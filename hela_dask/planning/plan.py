@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from hela_dask.errors import HelaDaskError
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
-from hela_dask.planning.disk import check_disk, disk_need, label_levels
+from hela_dask.planning.disk import check_disk, disk_need
 from hela_dask.planning.show import Plan, Stage
-from hela_dask.planning.times import Times, stage_times
+from hela_dask.planning.times import stage_times
 from hela_dask.running.needs import BACKGROUND_SLAB, window_need
 from hela_dask.running.prepare import prepare
 from hela_dask.running.setup import Setup
 from hela_dask.steps.detect import analysed_slices
+from hela_dask.storage.groups import label_levels
 from hela_dask.tasks.cluster import Cluster, read_cluster
 from hela_dask.tasks.memory import Need, check_memory, worker_memory
 from hela_dask.volume.opening import working_level
@@ -133,14 +134,12 @@ def _planned(setup: Setup, where: Cluster, needs: dict[str, Need], trying: bool)
     looked = 0
     if setup.centres is None:
         looked = len(analysed_slices(working[0], voxel[0], setup.parameters.detect))
-    times = Times()
-    if tried is not None:
-        times = stage_times(setup, where, tried, windows, (looked, number))
+    times = stage_times(setup, where, tried, windows, (looked, number)) if tried else {}
     counts = {
         "background": -(-working[0] // BACKGROUND_SLAB),
         "detect": looked,
         "segment": number,
-        "assemble": -(-level.shape[0] // label_levels(setup)[0].file[0]),
+        "assemble": -(-level.shape[0] // label_levels(setup.image, "uint8")[0].file[0]),
         "report": 1,
     }
     return Plan(
@@ -163,14 +162,14 @@ def _planned(setup: Setup, where: Cluster, needs: dict[str, Need], trying: bool)
 def _stages(
     counts: Mapping[str, int | None],
     needs: Mapping[str, Need],
-    times: Times,
+    times: Mapping[str, float | None],
     known: Known | None,
     exact: bool,
 ) -> tuple[Stage, ...]:
     """One row a stage."""
     stages = []
     for key, name in _NAMES.items():
-        count, seconds, done = counts[key], getattr(times, name), 0
+        count, seconds, done = counts[key], times.get(key), 0
         if known is not None and known.found and key in ("background", "detect"):
             done, seconds = count or 0, None if seconds is None else 0.0
         elif known is not None and key == "segment":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "existing_folder",
     "flush_folders",
     "plain",
     "remove_folder",
@@ -48,7 +49,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno in _FULL:
-            free = shutil.disk_usage(_existing(path)).free / 2**20
+            free = shutil.disk_usage(existing_folder(path)).free / 2**20
             raise StorageError(
                 f"no space left while writing {path} ({free:.0f} MiB free): make room there or "
                 "choose another folder, then start the same command again to continue"
@@ -215,7 +216,8 @@ def remove_folder(path: Path) -> None:
         shutil.rmtree(doomed)
 
 
-def _existing(path: Path) -> Path:
+def existing_folder(path: Path) -> Path:
+    """`path`, or the nearest folder above it that exists."""
     path = path.absolute()
     while not path.exists():
         path = path.parent

@@ -112,7 +112,7 @@ def test_what_was_timed_while_loops_were_compiled_is_timed_again(
     counts, times = iter(compiled), iter([60.0, 2.0])
     monkeypatch.setattr(calibrate, "loops_compiled", lambda: next(counts))
     monkeypatch.setattr(
-        calibrate, "_tried", lambda *_: calibrate.Calibration((0, 1), next(times), 1.0, 1.0)
+        calibrate, "_measured", lambda *_: calibrate.Calibration((0, 1), next(times), 1.0, 1.0)
     )
     found = calibrate.calibrate(None)  # type: ignore[arg-type]
     assert found.background == [60.0, 2.0][trials - 1]
