@@ -197,7 +197,7 @@ def own_steps(stack: Slices, clock: Timer) -> tuple[dict[str, float], dict[str, 
     window = Window(working.values, resin, voxel, centre)
     both, masks = clock(lambda: method(window, knobs))
     of_cell, _ = clock(
-        lambda: segment_slices(working.values, masks.nucleus, resin, voxel, centre, p, trace=None)
+        lambda: segment_slices(working.values, masks.nucleus, resin, voxel, centre, p)
     )
     of_nuclei, refiner = clock(lambda: refine(masks))
     of_all, found = clock(lambda: refiner.tile(*whole))

@@ -1,14 +1,15 @@
-"""What each step of a method made of one slice, in the order in which the steps are taken."""
+"""Results of the steps of a method in single slices, in the order of the steps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Step", "Trace", "traces", "watching"]
+__all__ = ["NO_TRACE", "Step", "Trace"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Step:
     title : str
         A few words, such as ``"membrane strength"``.
     caption : str
-        A sentence: what it is, and what the next step makes of it.
+        A sentence: the result of the step, and its use in the next.
     plane : ndarray, (y, x)
         Of the region's window. Booleans are a mask, signed integers labels of pieces (0: none),
         unsigned integers and floats an image.
@@ -31,40 +32,48 @@ class Step:
     plane: NDArray[Any]
 
 
-@dataclass
 class Trace:
-    """Keeps copies of what a method shows of one slice; a method runs the same with and without.
+    """Keeps copies of the steps of some slices; a method computes the same with and without.
 
     Parameters
     ----------
-    z : int
-        The slice of the region, 0-based.
-    steps : list of Step
-        Filled as the method goes on.
-    others : tuple of Trace
-        Of other slices of the same region: one segmentation shows them all.
+    *slices : int
+        Slices of the region, 0-based. Without any, nothing is kept: see :data:`NO_TRACE`.
+
+    Attributes
+    ----------
+    steps : dict of int to list of Step
+        Of each slice.
     """
 
-    z: int
-    steps: list[Step] = field(default_factory=list)
-    others: tuple[Trace, ...] = ()
+    def __init__(self, *slices: int) -> None:
+        self.steps: dict[int, list[Step]] = {z: [] for z in slices}
 
-    def show(self, title: str, caption: str, data: NDArray[Any], z: int | None = None) -> None:
-        """Keep a step: a whole (z, y, x) array, or the plane of slice `z`.
+    def show(
+        self,
+        title: str,
+        caption: str | Callable[[int], str],
+        data: NDArray[Any] | Callable[[int], NDArray[Any]],
+        z: int | None = None,
+    ) -> None:
+        """Keep a step of slice `z`, or of all slices; other slices are ignored.
 
-        Planes of other slices are passed over, so a loop over slices may show each.
+        Parameters
+        ----------
+        title : str
+        caption : str or callable
+            A function gives the caption of a slice.
+        data : ndarray or callable
+            The plane (y, x) of slice `z`, or (z, y, x) where `z` is None. A function gives the
+            plane of a slice; it is called only for slices that are kept.
+        z : int, optional
+            The slice, 0-based.
         """
-        if z is None:
-            self.steps.append(Step(title, caption, np.array(data[self.z])))
-        elif z == self.z:
-            self.steps.append(Step(title, caption, np.array(data)))
+        for at in self.steps if z is None else self.steps.keys() & {z}:
+            text = caption if isinstance(caption, str) else caption(at)
+            plane = data(at) if callable(data) else data[at] if z is None else data
+            self.steps[at].append(Step(title, text, np.array(plane)))
 
 
-def traces(trace: Trace | None) -> tuple[Trace, ...]:
-    """The traces of all slices that are watched; none where nothing is."""
-    return () if trace is None else (trace, *trace.others)
-
-
-def watching(trace: Trace | None, z: int) -> Trace | None:
-    """The trace of one slice, if it is watched."""
-    return next((one for one in traces(trace) if one.z == z), None)
+NO_TRACE = Trace()
+"""Keeps nothing."""

@@ -13,7 +13,7 @@ from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods.method import Masks, Window
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
-from hela_dask.trace import Trace
+from hela_dask.trace import NO_TRACE, Trace
 
 __all__ = ["CENTRE", "EXTENT", "Drawing", "call", "draw_cell", "iou"]
 
@@ -157,7 +157,7 @@ def call(
     parameters: Parameters,
     *,
     levels: GreyLevels | None = None,
-    trace: Trace | None = None,
+    trace: Trace = NO_TRACE,
 ) -> Masks:
     """What a method makes of a window."""
     window = Window(image, background, voxel, centre, levels)

@@ -164,23 +164,27 @@ def explain(
         folders[number] = _target(asked, number, own)
     with RunProgress(progress) as display:
         display.stage(f"segment cell {cell}", 1)
-        masks, shown = _segmented(asked, numbers)
+        masks, steps = _segmented(asked, numbers)
         display.advance()
         display.stage("draw", len(numbers), unit="slices")
         found = []
         for number in numbers:
-            found.append(_drawn(asked, number, folders[number], masks, shown[number]))
+            found.append(_drawn(asked, number, folders[number], masks, steps[number]))
             display.advance()
         display.end_stage()
     return found if several else found[0]
 
 
 def _drawn(
-    asked: FinishedCell, slice_number: int, folder: Path, masks: xr.Dataset, trace: Trace
+    asked: FinishedCell,
+    slice_number: int,
+    folder: Path,
+    masks: xr.Dataset,
+    shown: Sequence[Step],
 ) -> Explanation:
     """The pictures of one slice."""
     cell = asked.region.label
-    panels, grey, pixel = _panels(asked, slice_number, masks, trace)
+    panels, grey, pixel = _panels(asked, slice_number, masks, shown)
     names = [
         f"{k:02d}_{re.sub(r'[^a-z0-9]+', '_', panel.title.lower()).strip('_')}.png"
         for k, panel in enumerate(panels, start=1)
@@ -249,13 +253,14 @@ def _check_folder(folder: Path) -> list[str]:
     return ours
 
 
-def _segmented(asked: FinishedCell, numbers: Sequence[int]) -> tuple[xr.Dataset, dict[int, Trace]]:
-    """The cell, segmented once, and what each step made of each of the slices."""
+def _segmented(
+    asked: FinishedCell, numbers: Sequence[int]
+) -> tuple[xr.Dataset, dict[int, list[Step]]]:
+    """The cell, segmented once, and the steps of each of the slices."""
     volume = asked.working()
     window = asked.region.slices(volume)
-    shown = {number: Trace(number - 1 - window[0].start) for number in numbers}
-    first, *others = shown.values()
-    first.others = tuple(others)
+    places = {number: number - 1 - window[0].start for number in numbers}
+    trace = Trace(*places.values())
     masks = decide_cell(
         volume[window].compute(scheduler="threads"),
         asked.region,
@@ -263,13 +268,13 @@ def _segmented(asked: FinishedCell, numbers: Sequence[int]) -> tuple[xr.Dataset,
         parameters=asked.parameters,
         background=asked.background(window),
         levels=asked.levels,
-        trace=first,
+        trace=trace,
     )
-    return masks, shown
+    return masks, {number: trace.steps[z] for number, z in places.items()}
 
 
 def _panels(
-    asked: FinishedCell, number: int, masks: xr.Dataset, trace: Trace
+    asked: FinishedCell, number: int, masks: xr.Dataset, shown: Sequence[Step]
 ) -> tuple[list[Panel], NDArray[Any], tuple[float, float]]:
     """What is shown, the grey slice under it, and the size of its pixels in nm."""
     volume = asked.working()
@@ -277,15 +282,16 @@ def _panels(
     pixel = voxel_size(volume)[1:]
     here = (number - 1, window[1], window[2])
     grey = compute(volume[here])
-    found = {name: masks[name].values[trace.z] for name in ("nucleus", "envelope", "cell")}
+    z = number - 1 - window[0].start
+    found = {name: masks[name].values[z] for name in ("nucleus", "envelope", "cell")}
     panels = [
         Panel(
             "the slice",
             f"Slice {number} of {volume.sizes['z']}, in the window around cell "
             f"{asked.region.label}; its centre is in slice {_nearest(volume, asked.region)}.",
         ),
-        *_step_panels(_resin_steps(asked, volume, here, masks["background"].values[trace.z])),
-        *_step_panels(trace.steps),
+        *_step_panels(_resin_steps(asked, volume, here, masks["background"].values[z])),
+        *_step_panels(shown),
         _outcome(asked, masks, found, window[0].start),
         _delivered(asked, found["cell"], here, pixel),
     ]
@@ -300,7 +306,7 @@ def _resin_steps(
     knobs = asked.parameters.background
     trace = Trace(0)
     show_slice(volume, number, knobs, asked.levels, trace)
-    steps = [replace(step, plane=step.plane[tuple(window)]) for step in trace.steps]
+    steps = [replace(step, plane=step.plane[tuple(window)]) for step in trace.steps[0]]
     caption = (
         f"What most slices within {knobs.smoothing:g} nm of height agree on; the run keeps it in "
         "labels/background."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,7 @@ from hela_dask.kernels.filters import gaussian
 from hela_dask.kernels.levels import GreyLevels, SliceLevels, padding, slice_levels
 from hela_dask.kernels.smears import smears
 from hela_dask.parameters import BackgroundParameters
-
-if TYPE_CHECKING:
-    from hela_dask.trace import Trace
+from hela_dask.trace import NO_TRACE, Trace
 
 __all__ = [
     "TRUNCATE",
@@ -120,7 +118,7 @@ def classify_slices(
     *,
     pixel: tuple[float, float],
     parameters: BackgroundParameters,
-    trace: Trace | None = None,
+    trace: Trace = NO_TRACE,
 ) -> NDArray[np.int8]:
     """Classify each slice by itself: 1 is resin, -1 is not, 0 where it shows one grey value.
 
@@ -134,14 +132,13 @@ def classify_slices(
         Pixel size (y, x) in nm.
     parameters : BackgroundParameters
     trace : Trace, optional
-        Gets the steps of one slice of the block, for pictures.
+        Keeps the steps of slices of the block, for pictures.
     """
     votes = np.zeros(block.shape, np.int8)
     for z, (cell, resin, blank) in enumerate(facts):
         if not blank:
-            shown = trace if trace is not None and trace.z == z else None
             levels = SliceLevels(cell, resin)
-            found = resin_slice(block[z], smooth[z], levels, pixel, parameters, shown)
+            found = resin_slice(block[z], smooth[z], levels, pixel, parameters, trace=trace, z=z)
             votes[z] = np.where(found, np.int8(1), np.int8(-1))
     return votes
 
@@ -215,12 +212,14 @@ def resin_slice(
     levels: SliceLevels,
     pixel: tuple[float, float],
     parameters: BackgroundParameters,
-    trace: Trace | None = None,
+    *,
+    trace: Trace = NO_TRACE,
+    z: int = 0,
 ) -> NDArray[np.bool_]:
     """Resin of one whole slice whose levels are known; all false where they are not.
 
-    A frame of one dark grey value around the image is no cell: it counts as resin. A `trace` is
-    told what each step makes of it.
+    A frame of one dark grey value around the image is no cell: it counts as resin. `trace`
+    keeps the steps as those of slice `z`.
     """
     if not levels.visible:
         return np.zeros(image.shape, dtype=bool)
@@ -232,46 +231,46 @@ def resin_slice(
     smear = smears(like, dark, frame, pixel, p)
     cells = morphology.remove_pieces(dark & ~smear, p.smallest_fragment, pixel)
     resin = morphology.remove_pieces(~cells, p.smallest_gap, pixel)
-    if trace is not None:
-        _show(trace, levels, like, {"dark": dark, "smear": smear, "resin": resin}, p)
+    _show(trace, z, levels, like, {"dark": dark, "smear": smear, "resin": resin}, p)
     return resin
 
 
 def _show(
     trace: Trace,
+    z: int,
     levels: SliceLevels,
     like: NDArray[np.float32],
     found: dict[str, NDArray[np.bool_]],
     p: BackgroundParameters,
 ) -> None:
-    """What the steps made of one slice, for pictures."""
+    """Keep the steps of one slice, for pictures."""
     trace.show(
         "likeness to resin",
         f"0 at the grey value of cells ({levels.cell:.0f} in this slice), 1 at that of resin "
         f"({levels.resin:.0f}), after a low-pass of {p.blur:g} nm. Resin begins at {p.contrast:g}.",
         like,
-        trace.z,
+        z,
     )
     trace.show(
         "too dark for resin",
         f"What lies below {p.contrast:g}: cells, but also smears of charge in the resin. Pale "
         f"spots under {p.smallest_gap:g} µm² are filled.",
         found["dark"],
-        trace.z,
+        z,
     )
     trace.show(
         "smears of charge",
         f"Dark parts that fade into the resin: along half of their contact with it, the climb "
         f"from cell to resin takes longer than {p.rim:g} nm, so there is no membrane.",
         found["smear"],
-        trace.z,
+        z,
     )
     trace.show(
         "resin of the slice alone",
         f"The rest, with the smears; pieces of cell under {p.smallest_fragment:g} µm² that float "
         f"in it are resin too, and pieces of resin under {p.smallest_gap:g} µm² are cell.",
         found["resin"],
-        trace.z,
+        z,
     )
 
 

@@ -12,7 +12,7 @@ from hela_dask.kernels.cell import basins, cell_slice, choose_basins
 from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.slices import blank, odd, outwards
 from hela_dask.parameters import MethodParameters
-from hela_dask.trace import Trace, traces, watching
+from hela_dask.trace import NO_TRACE, Trace
 
 __all__ = ["own_piece", "segment_slices"]
 
@@ -28,7 +28,7 @@ def segment_slices(
     centre: tuple[int, int, int],
     p: MethodParameters,
     *,
-    trace: Trace | None,
+    trace: Trace = NO_TRACE,
 ) -> Mask:
     """All slices of the cell, from its centre slice up and down."""
     pixel = voxel[1:]
@@ -37,9 +37,16 @@ def segment_slices(
     def find(z: int, previous: Mask | None) -> Mask:
         pieces = basins(~background[z], pixel, p)
         found = cell_slice(pieces, nucleus[z], previous, centre[1:], pixel, p)
-        if (watched := watching(trace, z)) is not None:
-            chosen = choose_basins(pieces, nucleus[z], previous, centre[1:], p)
-            steps.show_basins(watched, background[z], pieces, chosen, found, pixel=pixel, p=p)
+        steps.show_basins(
+            trace,
+            z,
+            background[z],
+            pieces,
+            lambda _: choose_basins(pieces, nucleus[z], previous, centre[1:], p),
+            found,
+            pixel=pixel,
+            p=p,
+        )
         return found
 
     start = centre[0]
@@ -58,8 +65,7 @@ def segment_slices(
     cell &= ~background
     cell |= nucleus
     stack.keep_component(cell)
-    for each in traces(trace):
-        steps.show_majority(each, cell, "cell", p)
+    steps.show_majority(trace, cell, "cell", p)
     return cell
 
 

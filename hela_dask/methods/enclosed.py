@@ -12,11 +12,12 @@ from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.core import MOST_RESIN, Core, even_out, fill_holes, find_core
 from hela_dask.kernels.nucleus import smoothest_spot
 from hela_dask.kernels.outline import outline_volume
+from hela_dask.methods import volumetric_steps as steps
 from hela_dask.methods.cells import own_piece
 from hela_dask.methods.membranes import Membranes
 from hela_dask.methods.slices import blank
-from hela_dask.methods.volumetric_steps import Shown
 from hela_dask.parameters import VolumetricParameters
+from hela_dask.trace import Trace
 
 __all__ = ["Enclosed", "enclosed_nucleus"]
 
@@ -55,7 +56,7 @@ def enclosed_nucleus(
     voxel: Voxel,
     centre: tuple[int, int, int],
     parameters: VolumetricParameters,
-    shown: Shown,
+    trace: Trace,
     *,
     own: Mask | None = None,
 ) -> Enclosed:
@@ -73,27 +74,27 @@ def enclosed_nucleus(
         z, y, x, voxels; slice z shows something.
     parameters
         Of the method ``volumetric``.
-    shown
-        Told of every step.
+    trace
+        Keeps the steps.
     own
         (y, x) of slice z, what most of the nucleus lies in there: the cell, or what is known of the
         nucleus already. None: the cell's own part of the slice, roughly.
     """
     p = parameters
-    core, strength, reason = _core(image, background, voxel, centre, p, shown, own=own)
+    core, strength, reason = _core(image, background, voxel, centre, p, trace, own=own)
     if reason:
         nothing = np.zeros(image.shape, dtype=bool)
         return Enclosed(nothing, nothing, core.others, reason)
     solid = fill_holes(core.mask, strength, voxel, p.hole * p.membrane * _TENTHS)
-    shown.filled(solid)
+    steps.show_filled(trace, solid)
     outline = outline_volume(strength, solid, background, voxel, p)
     stack.keep_component(outline)
-    shown.outline(outline, p)
+    steps.show_outline(trace, outline, p)
     nucleus = np.zeros_like(outline)
     for z in map(int, np.flatnonzero(outline.any(axis=(1, 2)))):
         nucleus[z] = morphology.erode(outline[z], p.inset(voxel[1:]), voxel[1:])
         outline[z][morphology.pieces_without(outline[z], nucleus[z])] = False
-    shown.nucleus(nucleus, p)
+    steps.show_nucleus(trace, nucleus, p)
     return Enclosed(nucleus, outline, core.others)
 
 
@@ -103,7 +104,7 @@ def _core(
     voxel: Voxel,
     centre: tuple[int, ...],
     p: VolumetricParameters,
-    shown: Shown,
+    trace: Trace,
     *,
     own: Mask | None,
 ) -> tuple[Core, NDArray[np.uint8], str]:
@@ -115,7 +116,7 @@ def _core(
     if spot is None:
         nothing = Core(np.zeros(image.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
         return nothing, np.empty(0, np.uint8), "no tissue near the centre"
-    shown.spot(spot, image.shape, voxel, p)
+    steps.show_spot(trace, spot, image.shape, voxel, p)
     strength = _strength(image, membranes)
     del membranes
     first = find_core(_free(strength, background, p), background, spot, voxel, p, described=False)
@@ -126,9 +127,9 @@ def _core(
     # Most of it has to lie in the cell's own part of its first slice: else it is a neighbour's.
     begun = core.mask[spot[0]]
     foreign = np.count_nonzero(begun & own) <= np.count_nonzero(begun) / 2
-    shown.strength(strength, _TENTHS, p)
-    shown.free(free)
-    shown.core(core, p)
+    steps.show_strength(trace, strength, _TENTHS, p)
+    steps.show_free(trace, free)
+    steps.show_core(trace, core, p)
     reason = _not_a_nucleus(core, voxel, p)
     if not reason and foreign:
         reason = "the nucleus nearest to the centre lies in another cell"

@@ -19,7 +19,7 @@ from hela_dask.methods.networks import find_network
 from hela_dask.methods.slices import blank, window_memory
 from hela_dask.parameters import HybridParameters, Parameters
 from hela_dask.statuses import NO_RESIN
-from hela_dask.trace import Trace, traces, watching
+from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.unet.backend import NETWORK_MEMORY, check_installed
 from hela_dask.unet.inference import predict_block
 from hela_dask.unet.model import load_model
@@ -62,9 +62,7 @@ class Hybrid(BaseMethod):
             )
         return found
 
-    def __call__(
-        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
-    ) -> Masks:
+    def __call__(self, window: Window, parameters: Parameters, *, trace: Trace = NO_TRACE) -> Masks:
         """As :meth:`hela_dask.methods.method.Method.__call__`.
 
         Raises
@@ -105,7 +103,7 @@ def _cell(
     voxel: Voxel,
     centre: tuple[int, int, int],
     parameters: Parameters,
-    trace: Trace | None,
+    trace: Trace,
 ) -> Mask:
     """What the U-Net takes for the cell, without resin, in one piece."""
     own = parameters.group(HybridParameters)
@@ -113,22 +111,19 @@ def _cell(
     p, model = own.chosen(), load_model(own.model)
     tissue = np.stack([preprocess_plane(plane, voxel[1:], p) for plane in image])
     told = predict_block(model, tissue, voxel, (0.0, 1.0))[..., 0]
-    for each in traces(trace):
-        each.show(
-            "darker than resin",
-            "The blurred slice below Otsu's threshold, without small pieces: all that the U-Net "
-            "sees.",
-            tissue,
-        )
-        each.show("U-Net", "How sure the U-Net is of the cell; half of the range is enough.", told)
+    trace.show(
+        "darker than resin",
+        "The blurred slice below Otsu's threshold, without small pieces: all that the U-Net sees.",
+        tissue,
+    )
+    trace.show("U-Net", "How sure the U-Net is of the cell; half of the range is enough.", told)
     cell: Mask = (told >= CELL) & ~background
     lost = [z for z, plane in enumerate(image) if blank(plane)]
     cell[lost] = False
     stack.bridge_gaps(cell)
     stack.keep_component(cell, centre)
     cell[lost] = False
-    for each in traces(trace):
-        each.show("cell", "That without resin, and of it the piece at the cell's centre.", cell)
+    trace.show("cell", "That without resin, and of it the piece at the cell's centre.", cell)
     return cell
 
 
@@ -137,7 +132,7 @@ def _nuclei(
     cell: Mask,
     voxel: Voxel,
     p: HybridParameters,
-    trace: Trace | None,
+    trace: Trace,
     middle: tuple[int, int] | None = None,
 ) -> Mask:
     """The nucleus of each slice, each by itself."""
@@ -145,8 +140,7 @@ def _nuclei(
     for z, plane in enumerate(image):
         steps = nucleus_plane(plane, cell[z], voxel[1:], p, middle)
         nucleus[z] = steps.nucleus
-        if (watched := watching(trace, z)) is not None:
-            _show(watched, steps, p)
+        _show(trace, z, steps, p)
     return nucleus
 
 
@@ -155,26 +149,26 @@ def _outline(nucleus: Mask, p: HybridParameters, voxel: Voxel) -> Mask:
     return np.stack([morphology.dilate(plane, p.inset(voxel[1:]), voxel[1:]) for plane in nucleus])
 
 
-def _show(trace: Trace, steps: NucleusSteps, p: HybridParameters) -> None:
+def _show(trace: Trace, z: int, steps: NucleusSteps, p: HybridParameters) -> None:
     """The steps to the nucleus of the slice that is looked at."""
     trace.show(
         "texture",
         f"How much grey values vary within {p.texture:g} nm: little inside a nucleus.",
         steps.texture,
-        trace.z,
+        z,
     )
     trace.show(
         "between edges",
         f"Its edges are widened by {p.gap:g} nm; these are the pieces between them.",
         steps.pieces,
-        trace.z,
+        z,
     )
     trace.show(
         "candidate",
         f"The largest piece within {p.distance / 1000:g} µm of the cell's middle that lies in the "
         "cell and has the shape of a nucleus.",
         steps.candidate,
-        trace.z,
+        z,
     )
     band = "94 to 130" if p.published else f"the quantiles {p.darkest:g} to {p.brightest:g}"
     trace.show(
@@ -182,6 +176,6 @@ def _show(trace: Trace, steps: NucleusSteps, p: HybridParameters) -> None:
         f"What lies in the cell's grey values from {band}, where a piece of it is like the "
         "candidate in size and place; otherwise the candidate.",
         steps.refined,
-        trace.z,
+        z,
     )
-    trace.show("nucleus", "Grown to the envelope, without holes.", steps.nucleus, trace.z)
+    trace.show("nucleus", "Grown to the envelope, without holes.", steps.nucleus, z)

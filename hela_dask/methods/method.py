@@ -14,7 +14,7 @@ from hela_dask.kernels.levels import GreyLevels
 from hela_dask.parameters import Parameters
 from hela_dask.parameters.knobs import Stage
 from hela_dask.statuses import SEGMENTED
-from hela_dask.trace import Trace
+from hela_dask.trace import NO_TRACE, Trace
 
 if TYPE_CHECKING:
     from hela_dask.unet.card import Card
@@ -138,9 +138,7 @@ class Method(Protocol):
             When something that it needs is not there.
         """
 
-    def __call__(
-        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
-    ) -> Masks:
+    def __call__(self, window: Window, parameters: Parameters, *, trace: Trace = NO_TRACE) -> Masks:
         """Segment the cell at the centre of a window.
 
         Parameters
@@ -149,7 +147,7 @@ class Method(Protocol):
         parameters : Parameters
             All groups.
         trace : Trace, optional
-            Gets what each step makes of one slice, for pictures.
+            Keeps the results of each step in some slices, for pictures.
         """
 
 
@@ -193,8 +191,6 @@ class FunctionMethod(BaseMethod):
     def __init__(self, function: Callable[[Window, Parameters], Masks]) -> None:
         self.function = function
 
-    def __call__(
-        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
-    ) -> Masks:
+    def __call__(self, window: Window, parameters: Parameters, *, trace: Trace = NO_TRACE) -> Masks:
         """Call the function."""
         return self.function(window, parameters)

@@ -28,7 +28,7 @@ from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Window
 from hela_dask.methods.slices import blank, disc_around, nearest_shown, odd, outwards, window_memory
 from hela_dask.parameters import Parameters, PropagateParameters
 from hela_dask.statuses import NO_RESIN
-from hela_dask.trace import Trace, traces, watching
+from hela_dask.trace import NO_TRACE, Trace
 
 __all__ = ["METHOD", "Propagate"]
 
@@ -46,9 +46,7 @@ class Propagate(BaseMethod):
         """Masks and membranes of the window, and filters of some slices at a time."""
         return window_memory(shape, itemsize + 7, 25)
 
-    def __call__(
-        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
-    ) -> Masks:
+    def __call__(self, window: Window, parameters: Parameters, *, trace: Trace = NO_TRACE) -> Masks:
         """As :meth:`hela_dask.methods.method.Method.__call__`."""
         image, background, voxel = window.image, window.background, window.voxel
         p = parameters.group(PropagateParameters)
@@ -87,7 +85,7 @@ def _nucleus(
     voxel: Voxel,
     centre: tuple[int, int, int],
     p: PropagateParameters,
-    trace: Trace | None,
+    trace: Trace,
 ) -> tuple[Mask, Mask]:
     """All slices of the nucleus, up to the inner face of its envelope and up to its middle."""
     pixel, start = voxel[1:], centre[0]
@@ -101,8 +99,7 @@ def _nucleus(
 
     def outline(z: int, strength: Grey, core: Mask, box: tuple[slice, ...]) -> None:
         nucleus[z][box] = outline_nucleus(strength[box], core[box], background[z][box], pixel, p)
-        if (watched := watching(trace, z)) is not None:
-            steps.show_outline(watched, nucleus[z], p)
+        steps.show_outline(trace, z, nucleus[z], p)
 
     outline(start, membranes.strength(start), first, morphology.box_around(first, margin, pixel))
     for direction in (1, -1):
@@ -113,14 +110,12 @@ def _nucleus(
             strength, inside = membranes.free(z)
             previous = np.logical_or.reduce(recent)
             box = morphology.box_around(previous, margin, pixel)
-            if (watched := watching(trace, z)) is not None:
-                steps.show_pieces(
-                    watched, strength, inside, previous, clearance=clearance, pixel=pixel, p=p
-                )
+            steps.show_pieces(
+                trace, z, strength, inside, previous, clearance=clearance, pixel=pixel, p=p
+            )
             core = np.zeros_like(previous)
             core[box] = continue_nucleus(inside[box], previous[box], clearance, pixel, p)
-            if watched is not None:
-                steps.show_core(watched, core, p)
+            steps.show_core(trace, z, core, p)
             if core.any():
                 last_found = z
                 recent.append(core)
@@ -130,13 +125,11 @@ def _nucleus(
     stack.bridge_gaps(nucleus)
     stack.majority(nucleus, odd(p.smoothing / voxel[0]))
     stack.keep_component(nucleus, (start, *spot))
-    for each in traces(trace):
-        steps.show_majority(each, nucleus, "nucleus", p)
+    steps.show_majority(trace, nucleus, "nucleus", p)
     middle = nucleus.copy()
     for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
         nucleus[z] = morphology.erode(nucleus[z], p.inset(pixel), pixel)
-    for each in traces(trace):
-        steps.show_nucleus(each, nucleus, start, voxel, p)
+    steps.show_nucleus(trace, nucleus, start, voxel, p)
     return nucleus, middle
 
 
@@ -146,7 +139,7 @@ def _start(
     centre: tuple[int, int, int],
     pixel: tuple[float, float],
     p: PropagateParameters,
-    trace: Trace | None,
+    trace: Trace,
 ) -> tuple[Mask, float, tuple[int, int]] | None:
     """Core of the nucleus in its first slice, its clearance and a spot in it; None without one."""
     z = centre[0]
@@ -165,8 +158,7 @@ def _start(
         again, wider = start_nucleus(inside, own, spot, pixel, p)
         if again.any():
             first, clearance = again, wider
-    if (watched := watching(trace, z)) is not None:
-        steps.show_start(watched, own, inside_disc, p)
-        steps.show_pieces(watched, strength, inside, None, clearance=clearance, pixel=pixel, p=p)
-        steps.show_core(watched, first, p)
+    steps.show_start(trace, z, own, inside_disc, p)
+    steps.show_pieces(trace, z, strength, inside, None, clearance=clearance, pixel=pixel, p=p)
+    steps.show_core(trace, z, first, p)
     return (first, clearance, spot) if first.any() else None

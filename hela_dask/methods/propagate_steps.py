@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -25,26 +27,27 @@ Grey = NDArray[np.float32]
 Pixel = tuple[float, float]
 
 
-def show_start(trace: Trace, own: Mask, disc: Mask, p: PropagateParameters) -> None:
+def show_start(trace: Trace, z: int, own: Mask, disc: Mask, p: PropagateParameters) -> None:
     """The first slice: where the nucleus is looked for, and where its inside is measured."""
     trace.show(
         "own part of the slice",
         "The nucleus starts in this slice. It is looked for in the tissue around the cell's "
         "centre, up to where narrow places part it from neighbours.",
         own,
-        trace.z,
+        z,
     )
     trace.show(
         "smoothest spot",
         f"The disc with the fewest membranes within {p.search / 1000:g} µm of the centre lies in "
         "the nucleus: what is normal inside a nucleus is measured in it.",
         disc,
-        trace.z,
+        z,
     )
 
 
 def show_pieces(
     trace: Trace,
+    z: int,
     strength: Grey,
     free: Mask,
     previous: Mask | None,
@@ -59,15 +62,14 @@ def show_pieces(
         "Dark lines in the slice and dark sheets across slices, in deviations above what is "
         f"normal inside the nucleus; {p.membrane:g} or more is a membrane.",
         strength,
-        trace.z,
+        z,
     )
     trace.show(
         "tissue without membranes",
         f"What is not resin, and where the strength stays below {p.membrane:g}.",
         free,
-        trace.z,
+        z,
     )
-    deep = morphology.depth_inside(free, pixel) > clearance
     where = "in the whole slice"
     if previous is not None:
         trace.show(
@@ -75,20 +77,28 @@ def show_pieces(
             f"What was found in the last {p.memory:g} nm on the way from the first slice to here: "
             "the nucleus goes on from it.",
             previous,
-            trace.z,
+            z,
         )
-        deep &= morphology.dilate(previous, p.reach, pixel)
         where = f"up to {p.reach:g} nm around the nucleus before"
     trace.show(
         "super-pixels",
         f"Pieces that keep {clearance:g} nm from every membrane, {where}; gaps of the envelope "
         "that are narrower than twice that are closed.",
-        ndimage.label(deep)[0].astype(np.int32),
-        trace.z,
+        lambda _: _pieces(free, previous, clearance, pixel, p),
+        z,
     )
 
 
-def show_core(trace: Trace, core: Mask, p: PropagateParameters) -> None:
+def _pieces(
+    free: Mask, previous: Mask | None, clearance: float, pixel: Pixel, p: PropagateParameters
+) -> NDArray[np.int32]:
+    deep = morphology.depth_inside(free, pixel) > clearance
+    if previous is not None:
+        deep &= morphology.dilate(previous, p.reach, pixel)
+    return ndimage.label(deep)[0].astype(np.int32)
+
+
+def show_core(trace: Trace, z: int, core: Mask, p: PropagateParameters) -> None:
     """The super-pixels that were taken."""
     trace.show(
         "core of the nucleus",
@@ -96,18 +106,18 @@ def show_core(trace: Trace, core: Mask, p: PropagateParameters) -> None:
         f"those with {p.share:.0%} of their area over the nucleus before), grown back, holes "
         "filled.",
         core,
-        trace.z,
+        z,
     )
 
 
-def show_outline(trace: Trace, nucleus: Mask, p: PropagateParameters) -> None:
+def show_outline(trace: Trace, z: int, nucleus: Mask, p: PropagateParameters) -> None:
     """From the core to the middle of the envelope."""
     trace.show(
         "middle of the envelope",
         f"The strongest line between {p.inside:g} nm inside the core and {p.outside:g} nm outside "
         "it, by a watershed of the membrane strength.",
         nucleus,
-        trace.z,
+        z,
     )
 
 
@@ -128,21 +138,24 @@ def show_nucleus(
     trace: Trace, nucleus: Mask, start: int, voxel: tuple[float, ...], p: PropagateParameters
 ) -> None:
     """The whole (z, y, x) nucleus as it is delivered."""
-    away = (trace.z - start) * voxel[0] / 1000
-    place = f"{abs(away):.2f} µm {'above' if away > 0 else 'below'} the first one"
-    trace.show(
-        "nucleus",
-        f"{p.envelope:g} nm are taken off, from the middle of the envelope to its inner face. "
-        f"This slice is {place if away else 'the first one'}.",
-        nucleus,
-    )
+
+    def caption(z: int) -> str:
+        away = (z - start) * voxel[0] / 1000
+        place = f"{abs(away):.2f} µm {'above' if away > 0 else 'below'} the first one"
+        return (
+            f"{p.envelope:g} nm are taken off, from the middle of the envelope to its inner face. "
+            f"This slice is {place if away else 'the first one'}."
+        )
+
+    trace.show("nucleus", caption, nucleus)
 
 
 def show_basins(
     trace: Trace,
+    z: int,
     background: Mask,
     pieces: NDArray[np.int32],
-    chosen: Mask,
+    chosen: Callable[[int], Mask],
     cell: Mask,
     *,
     pixel: Pixel,
@@ -152,26 +165,26 @@ def show_basins(
     trace.show(
         "distance to the resin",
         "In the slice, in nm: each cell is a hill, and narrow places between cells are saddles.",
-        morphology.depth_inside(~background, pixel),
-        trace.z,
+        lambda _: morphology.depth_inside(~background, pixel),
+        z,
     )
     trace.show(
         "basins",
         f"The tissue, parted along saddles that lie {p.saddle:g} nm or more below the hills on "
         "both sides.",
         pieces,
-        trace.z,
+        z,
     )
     trace.show(
         "basins of the cell",
         "Those with part of the nucleus, and those that the cell of the slice before covers by "
         f"{p.cover:.0%}; in the first slice without a nucleus, the one at the centre.",
         chosen,
-        trace.z,
+        z,
     )
     trace.show(
         "without thin necks",
         f"What hangs on by less than {2 * p.neck:g} nm is left out.",
         cell,
-        trace.z,
+        z,
     )

@@ -7,6 +7,7 @@ slow where the network sees a contact of cells; see ``docs/method.md``.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,9 @@ from hela_dask.methods.unet_steps import (
     show_partition,
     show_settled,
 )
-from hela_dask.methods.volumetric_steps import Shown
 from hela_dask.parameters import Parameters, UnetParameters, VolumetricParameters
 from hela_dask.statuses import NO_RESIN, SEGMENTED
-from hela_dask.trace import Trace, traces, watching
+from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.unet.backend import NETWORK_MEMORY
 from hela_dask.unet.card import EXTRA
 from hela_dask.unet.inference import predict_slices
@@ -72,9 +72,7 @@ class Unet(BaseMethod):
         """A network that predicts resin, cells and nuclei."""
         return find_network("unet", parameters.group(UnetParameters).model, _CLASSES)
 
-    def __call__(
-        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
-    ) -> Masks:
+    def __call__(self, window: Window, parameters: Parameters, *, trace: Trace = NO_TRACE) -> Masks:
         """As :meth:`hela_dask.methods.method.Method.__call__`.
 
         Raises
@@ -101,7 +99,7 @@ class _Region:
         voxel: Voxel,
         levels: GreyLevels | None,
         parameters: Parameters,
-        trace: Trace | None,
+        trace: Trace,
     ) -> None:
         p = parameters.group(UnetParameters)
         self._names, self._voxel, self._parameters = model.card.classes, voxel, parameters
@@ -120,13 +118,10 @@ class _Region:
             self._classes[z] = found[..., : len(self._names)].argmax(-1)
             if p.membranes:
                 self._sure[z] = found[..., at["nucleus"]]
-            watched = watching(trace, z)
-            if z % self._step[0] == self._step[0] // 2 or watched is not None:
-                way = self._way(z, found, at)
-                if z % self._step[0] == self._step[0] // 2:
-                    hard.append(thin(way[None], (1, y, x))[0])
-                if watched is not None:
-                    show_outputs(watched, model.card, found, way)
+            way = functools.partial(self._way, found=found, at=at)
+            if z % self._step[0] == self._step[0] // 2:
+                hard.append(thin(way(z)[None], (1, y, x))[0])
+            show_outputs(trace, z, model.card, found, way)
         self._hard = np.stack(hard)
 
     def _way(self, z: int, found: NDArray[np.uint8], at: dict[str, int]) -> NDArray[np.uint8]:
@@ -154,12 +149,10 @@ class _Region:
         nuclei = nucleus_pieces(nucleus, p.neck, p.smallest_nucleus, voxel, step)
         spot = tuple(at // by for at, by in zip(centre, step, strict=True))
         own = nearest_piece(nuclei, spot, self._grid, p.search)
-        for trace in traces(self._trace):
-            show_nuclei(trace, thick(nuclei, trace.z, nucleus.shape[1:], step), p)
+        show_nuclei(self._trace, lambda z: thick(nuclei, z, nucleus.shape[1:], step), p)
         nuclei = without_strays(nuclei, own, _STRAY)
         self._keep(nucleus, nuclei, own)
-        for trace in traces(self._trace):
-            show_own(trace, nucleus[trace.z], p)
+        show_own(self._trace, nucleus, p)
         if own and p.membranes:
             self._settle(nucleus, (nuclei > 0) & (nuclei != own), background, centre[0])
         if not background.any():
@@ -202,7 +195,7 @@ class _Region:
         # With what lies around it: where tissue is smooth is told by the lines beside it.
         around = morphology.dilate(nucleus[z], knobs.spot, voxel[1:]) & ~background[z]
         enclosed = enclosed_nucleus(
-            image, background, voxel, spot, knobs, Shown(self._trace), own=around
+            image, background, voxel, spot, knobs, self._trace, own=around
         ).nucleus
         shared = np.count_nonzero(enclosed & nucleus)
         if shared < _ALIKE * max(np.count_nonzero(enclosed), np.count_nonzero(nucleus)):
@@ -218,8 +211,7 @@ class _Region:
                 found &= ~thick(others, at, plane.shape, self._step)
                 plane[:] = ~morphology.remove_pieces(~found, p.smallest_hole, voxel[1:])
         stack.keep_component(nucleus)
-        for trace in traces(self._trace):
-            show_settled(trace, nucleus[trace.z])
+        show_settled(self._trace, nucleus)
 
     def _cell(self, nucleus: Mask, nuclei: NDArray[np.int32], own: int, tissue: Mask) -> Mask:
         """The share of the tissue that the nucleus gets, cleaned slice by slice."""
@@ -235,9 +227,7 @@ class _Region:
         cell &= tissue
         cell |= nucleus
         stack.keep_component(cell)
-        for trace in traces(self._trace):
-            parts = thick(shares, trace.z, cell.shape[1:], step)
-            show_partition(trace, tissue[trace.z], parts, cell[trace.z])
+        show_partition(self._trace, tissue, lambda z: thick(shares, z, cell.shape[1:], step), cell)
         return cell
 
     def _delivered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,46 +14,45 @@ from hela_dask.unet.card import Card
 
 __all__ = ["show_nuclei", "show_outputs", "show_own", "show_partition", "show_settled"]
 
+Planes = Callable[[int], NDArray[Any]]  # of a slice
+
 _EXTRA = {
     "boundary": "How sure the network is that cells touch here.",
     "distance": "How far the network takes the nearest border of its cell to be, up to 1 µm.",
 }
 
 
-def show_outputs(
-    trace: Trace, card: Card, found: NDArray[np.uint8], hard: NDArray[np.uint8]
-) -> None:
+def show_outputs(trace: Trace, z: int, card: Card, found: NDArray[np.uint8], hard: Planes) -> None:
     """What the network tells of the slice, and what is made of it."""
     classes, outputs = len(card.classes), list(card.outputs)
     trace.show(
         "classes",
         f"The likeliest class of each pixel, of {', '.join(card.classes)}; the network sees "
         f"{card.slices} slices at a time, at {card.voxel_size[1]:g} nm.",
-        found[..., :classes].argmax(-1).astype(np.int32) + 1,
-        trace.z,
+        lambda _: found[..., :classes].argmax(-1).astype(np.int32) + 1,
+        z,
     )
     if "nucleus" in outputs:
         caption = "How sure the network is of a nucleus."
-        trace.show("nucleus, as sure", caption, found[..., outputs.index("nucleus")], trace.z)
+        trace.show("nucleus, as sure", caption, found[..., outputs.index("nucleus")], z)
     for name in (name for name in _EXTRA if name in outputs):
-        trace.show(name, _EXTRA[name], found[..., outputs.index(name)], trace.z)
+        trace.show(name, _EXTRA[name], found[..., outputs.index(name)], z)
     trace.show(
         "how hard the way is",
         "From 0 in the middle of a cell to 255 where cells touch: the tissue is given to the "
         "nuclei by a flood that is slow where this is high.",
         hard,
-        trace.z,
+        z,
     )
 
 
-def show_nuclei(trace: Trace, nuclei: NDArray[Any], p: UnetParameters) -> None:
+def show_nuclei(trace: Trace, nuclei: Planes, p: UnetParameters) -> None:
     """All nuclei in view."""
     trace.show(
         "nuclei",
         f"Pieces in space of what is likeliest a nucleus, parted where they touch in less than "
         f"{2 * p.neck:g} nm, from {p.smallest_nucleus:g} µm³ on: the seeds.",
-        nuclei.astype(np.int32),
-        trace.z,
+        lambda z: nuclei(z).astype(np.int32),
     )
 
 
@@ -62,7 +62,6 @@ def show_own(trace: Trace, nucleus: NDArray[np.bool_], p: UnetParameters) -> Non
         "the cell's nucleus",
         f"The piece nearest to the cell's centre; holes under {p.smallest_hole:g} µm² are filled.",
         nucleus,
-        trace.z,
     )
 
 
@@ -73,30 +72,26 @@ def show_settled(trace: Trace, nucleus: NDArray[np.bool_]) -> None:
         "How sure the network is, weighed against how deep inside the membranes' own nucleus a "
         "pixel lies.",
         nucleus,
-        trace.z,
     )
 
 
 def show_partition(
-    trace: Trace, tissue: NDArray[np.bool_], shares: NDArray[Any], cell: NDArray[np.bool_]
+    trace: Trace, tissue: NDArray[np.bool_], shares: Planes, cell: NDArray[np.bool_]
 ) -> None:
     """Who gets which tissue, and what is left of the cell's share when it is cleaned."""
     trace.show(
         "tissue",
         "What the background is not.",
         tissue,
-        trace.z,
     )
     trace.show(
         "shares",
         "The tissue, flooded from all nuclei at once and from what lies deep in it at the "
         "window's sides: there are neighbours whose nuclei are not in view.",
-        shares.astype(np.int32),
-        trace.z,
+        lambda z: shares(z).astype(np.int32),
     )
     trace.show(
         "cell",
         "The nucleus' share, without what hangs on by a thin neck, smoothed along z; one piece.",
         cell,
-        trace.z,
     )

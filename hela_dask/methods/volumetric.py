@@ -13,10 +13,9 @@ from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.enclosed import enclosed_nucleus
 from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Window
 from hela_dask.methods.slices import nearest_shown, window_memory
-from hela_dask.methods.volumetric_steps import Shown
 from hela_dask.parameters import Parameters, VolumetricParameters
 from hela_dask.statuses import NO_RESIN
-from hela_dask.trace import Trace
+from hela_dask.trace import NO_TRACE, Trace
 
 __all__ = ["METHOD", "Volumetric"]
 
@@ -30,14 +29,12 @@ class Volumetric(BaseMethod):
         """Masks and membranes of the window, and filters of some slices at a time."""
         return window_memory(shape, itemsize + 7, 19)
 
-    def __call__(
-        self, window: Window, parameters: Parameters, *, trace: Trace | None = None
-    ) -> Masks:
+    def __call__(self, window: Window, parameters: Parameters, *, trace: Trace = NO_TRACE) -> Masks:
         """As :meth:`hela_dask.methods.method.Method.__call__`."""
         image, background, voxel = window.image, window.background, window.voxel
         p = parameters.group(VolumetricParameters)
         centre = (nearest_shown(image, window.centre[0]), *window.centre[1:])
-        found = enclosed_nucleus(image, background, voxel, centre, p, Shown(trace))
+        found = enclosed_nucleus(image, background, voxel, centre, p, trace)
         nucleus, outline = found.nucleus, found.outline
         if not background.any():
             ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)

@@ -108,7 +108,7 @@ def show_slice(
     parameters, levels
         As for :func:`background`.
     trace : Trace
-        Of slice 0; gets the steps.
+        Of slice 0; keeps the steps.
     """
     image, smooth, facts = _inputs(volume, parameters, levels)
     parts = (array[index : index + 1] for array in (image, smooth, facts))

@@ -26,12 +26,12 @@ from hela_dask.parameters import (
 from hela_dask.statuses import NO_RESIN
 from hela_dask.steps.confidence import NUMBERS, judge, measure_quality
 from hela_dask.steps.refine import Decided, Outline, volume_refiner
+from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.volume.greys import GreyLevels, grey_levels, upright_volume
 from hela_dask.volume.opening import voxel_size, working_factors, working_volume
 
 if TYPE_CHECKING:
     from hela_dask.steps.regions import Region
-    from hela_dask.trace import Trace
 
 __all__ = ["decide_cell", "segment_cell"]
 
@@ -51,7 +51,7 @@ def segment_cell(
     parameters: Parameters | None = None,
     background: xr.DataArray | None = None,
     levels: GreyLevels | None = None,
-    trace: Trace | None = None,
+    trace: Trace = NO_TRACE,
 ) -> xr.Dataset:
     """Segment the nucleus and the cell of one region.
 
@@ -76,7 +76,7 @@ def segment_cell(
         What :func:`~hela_dask.grey_levels` found in the whole volume; if None, it is found in
         `volume`, or in the region alone where the background is given.
     trace
-        Told what each step makes of one slice of the region, see :class:`~hela_dask.methods.Trace`.
+        Keeps the results of each step in some slices, see :class:`hela_dask.trace.Trace`.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def decide_cell(
     parameters: Parameters,
     background: NDArray[np.bool_],
     levels: GreyLevels,
-    trace: Trace | None = None,
+    trace: Trace = NO_TRACE,
 ) -> xr.Dataset:
     """Segment the cell of one region on its window of the working level, and on no finer one.
 

@@ -177,9 +177,9 @@ def test_a_method_gives_the_same_bits_when_it_shows_its_steps(method: str) -> No
         for name in ("nucleus", "cell", "envelope"):
             np.testing.assert_array_equal(getattr(quiet, name), getattr(told, name))
         assert (quiet.status, quiet.flags) == (told.status, told.flags)
-        assert len(trace.steps) >= 5
-        assert {step.plane.shape for step in trace.steps} == {drawing.image.shape[1:]}
-        assert all(step.caption.endswith(".") for step in trace.steps)
+        assert len(trace.steps[z]) >= 5
+        assert {step.plane.shape for step in trace.steps[z]} == {drawing.image.shape[1:]}
+        assert all(step.caption.endswith(".") for step in trace.steps[z])
 
 
 def test_several_slices_are_shown_by_one_segmentation(
@@ -211,15 +211,15 @@ def test_several_slices_are_shown_by_one_segmentation(
 def test_a_method_shows_several_slices_as_it_shows_each(method: str) -> None:
     drawing = draw_cell(VOXEL, slices=(22, 30))
     given = (drawing.image, drawing.background, VOXEL, drawing.centre, Parameters())
-    alone = [Trace(z) for z in (2, drawing.centre[0], 5)]
-    for trace in alone:
-        call(method, *given, trace=trace)
-    first, *others = (Trace(trace.z) for trace in alone)
-    first.others = tuple(others)
-    call(method, *given, trace=first)
-    for together, single in zip((first, *others), alone, strict=True):
-        assert [step.title for step in together.steps] == [step.title for step in single.steps]
-        for one, other in zip(together.steps, single.steps, strict=True):
+    slices = (2, drawing.centre[0], 5)
+    together = Trace(*slices)
+    call(method, *given, trace=together)
+    for z in slices:
+        alone = Trace(z)
+        call(method, *given, trace=alone)
+        steps = together.steps[z]
+        assert [step.title for step in steps] == [step.title for step in alone.steps[z]]
+        for one, other in zip(steps, alone.steps[z], strict=True):
             np.testing.assert_array_equal(one.plane, other.plane)
 
 

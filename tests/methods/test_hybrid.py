@@ -12,7 +12,7 @@ from hela_dask.errors import InputError, MissingInputError
 from hela_dask.methods.method import Masks
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
-from hela_dask.trace import Trace
+from hela_dask.trace import NO_TRACE, Trace
 from tests.drawn import Drawing, call, draw_cell, iou
 
 pytest.importorskip("keras", reason="needs TensorFlow: pip install 'hela_dask[unet]'")
@@ -36,7 +36,7 @@ def drawing() -> Drawing:
     return draw_cell(slices=(20, 32))
 
 
-def segment(drawing: Drawing, parameters: Parameters, trace: Trace | None = None) -> Masks:
+def segment(drawing: Drawing, parameters: Parameters, trace: Trace = NO_TRACE) -> Masks:
     return hybrid(
         drawing.image, drawing.background, drawing.voxel, drawing.centre, parameters, trace=trace
     )
@@ -110,7 +110,7 @@ def test_showing_its_steps_changes_nothing(
     watched = segment(drawing, parameters, trace)
     np.testing.assert_array_equal(watched.nucleus, found.nucleus)
     np.testing.assert_array_equal(watched.cell, found.cell)
-    assert [step.title for step in trace.steps] == [
+    assert [step.title for step in trace.steps[5]] == [
         "darker than resin",
         "U-Net",
         "cell",
@@ -120,8 +120,8 @@ def test_showing_its_steps_changes_nothing(
         "refined by grey values",
         "nucleus",
     ]
-    assert {step.plane.shape for step in trace.steps} == {drawing.image.shape[1:]}
-    assert all(step.caption.endswith(".") for step in trace.steps)
+    assert {step.plane.shape for step in trace.steps[5]} == {drawing.image.shape[1:]}
+    assert all(step.caption.endswith(".") for step in trace.steps[5])
 
 
 def test_a_model_is_asked_for_before_work_starts(parameters: Parameters, tmp_path: Path) -> None:
