@@ -40,7 +40,6 @@ LARGEST = 32 * 2**20
 """Bytes of the largest document that is read: its objects take up to 25 times as much memory."""
 _LARGEST_YAML = 2**16  # its parser is slow, and aliases repeat what is there
 _MAX_DEPTH = 100
-_MAX_ALIASES = 10
 _MAX_DIGITS = 20  # -2**63 and 2**64 - 1 have 20 characters
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # NUL, and halves of a character
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
@@ -148,18 +147,12 @@ def parse_json(text: str | bytes, source: str) -> Any:
         When it is not JSON, nested too deeply, has a key twice, or a whole number of more than
         64 bits.
     """
-    try:
+    with _parsing(source, "valid JSON"):
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
         if not text.strip():
             raise InputError(f"{source} is empty")
         found = json.loads(text, parse_int=_integer, object_pairs_hook=_unique)
-    except InputError:
-        raise
-    except RecursionError:
-        raise InputError(f"{source} is nested too deeply to be read") from None
-    except ValueError as error:
-        raise InputError(f"{source} is not valid JSON: {error}") from error
     if _SUSPECT.search(text) or text.count("[") + text.count("{") > _MAX_DEPTH:
         _check_content(found, source)
     return found
@@ -177,14 +170,9 @@ def read_toml(path: str | Path, largest: int = 2**20) -> dict[str, Any]:
     """
     import tomllib
 
-    try:
-        found = tomllib.loads(read_text(path, largest))
-    except InputError:
-        raise
-    except RecursionError:
-        raise InputError(f"{path} is nested too deeply to be read") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not a TOML file: {_one_line(error)}") from error
+    text = read_text(path, largest)
+    with _parsing(str(path), "a TOML file"):
+        found = tomllib.loads(text)
     _check_content(found, str(path))
     return found
 
@@ -205,18 +193,11 @@ def read_yaml(path: str | Path, largest: int = _LARGEST_YAML) -> Any:
     """
     import yaml
 
-    from hela_dask.documents.yaml_loader import Loader, check_tokens
+    from hela_dask.documents.yaml_loader import Loader
 
     text = read_text(path, largest)
-    try:
-        check_tokens(text, str(path), _MAX_DEPTH, _MAX_ALIASES)
+    with _parsing(str(path), "a YAML file", yaml.YAMLError, TypeError, OverflowError):
         found = yaml.load(text, Loader=Loader)
-    except InputError:
-        raise
-    except RecursionError:
-        raise InputError(f"{path} is nested too deeply to be read") from None
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{path} is not a YAML file: {_one_line(error)}") from error
     _check_content(found, str(path))
     return found
 
@@ -267,6 +248,20 @@ def check_document(content: Any, shape: type[Shape], source: str) -> Shape:
         return shape.model_validate(content)
     except ValidationError as error:
         raise InputError(f"{source}: {first_fault(error)}") from error
+
+
+@contextlib.contextmanager
+def _parsing(source: str, what: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn the errors of a parser, beside ValueError, into one sentence."""
+    caught: tuple[type[Exception], ...] = (ValueError, *errors)
+    try:
+        yield
+    except InputError:
+        raise
+    except RecursionError:
+        raise InputError(f"{source} is nested too deeply to be read") from None
+    except caught as error:
+        raise InputError(f"{source} is not {what}: {' '.join(str(error).split())}") from error
 
 
 @contextlib.contextmanager
@@ -329,7 +324,3 @@ def _check_content(content: Any, source: str) -> None:
                 raise InputError(f"{source} holds a text with a broken character: {value[:40]!a}")
         elif isinstance(value, int) and not -(2**63) <= value < 2**64:
             raise InputError(f"{source} holds a whole number with more than 64 bits")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

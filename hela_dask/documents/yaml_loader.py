@@ -8,13 +8,26 @@ from typing import Any
 
 import yaml
 
-from hela_dask.errors import InputError
+__all__ = ["Loader"]
 
-__all__ = ["Loader", "check_tokens"]
+_ALIASES = 10  # that a text may have: each repeats what it names
 
 
 class Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping, and leaves ``10:00:00`` a text."""
+    """Refuses a key that stands twice in one mapping and many aliases; ``10:00:00`` is a text."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._aliases = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """The next node, as the safe loader has it."""
+        self._aliases += self.check_event(yaml.AliasEvent)
+        if self._aliases > _ALIASES:
+            raise yaml.composer.ComposerError(
+                None, None, f"it has more than the {_ALIASES} aliases that are read"
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """The mapping of a node, as the safe loader has it."""
@@ -40,44 +53,3 @@ Loader.yaml_implicit_resolvers = {
 }
 for _tag, _pattern in _NUMBERS.items():
     Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), list("-+0123456789."))
-
-
-def check_tokens(text: str, source: str, depth: int, aliases: int) -> None:
-    """Refuse a text that a parser needs long for, before it is parsed.
-
-    Parameters
-    ----------
-    text : str
-        YAML.
-    source : str
-        Where it is from, for errors.
-    depth, aliases : int
-        How deep it may be nested, and how many aliases it may have: each repeats what it names.
-
-    Raises
-    ------
-    InputError
-        When it is nested deeper, or has more aliases.
-    yaml.YAMLError
-        When it is not YAML.
-    """
-    deep = found = 0
-    for token in yaml.scan(text, Loader=Loader):
-        if isinstance(token, _STARTS):
-            deep += 1
-        elif isinstance(token, _ENDS):
-            deep -= 1
-        found += isinstance(token, yaml.AliasToken)
-        if deep > depth:
-            raise InputError(f"{source} is nested too deeply to be read")
-        if found > aliases:
-            raise InputError(f"{source} has more than the {aliases} aliases that are read")
-
-
-_STARTS = (
-    yaml.FlowSequenceStartToken,
-    yaml.FlowMappingStartToken,
-    yaml.BlockSequenceStartToken,
-    yaml.BlockMappingStartToken,
-)
-_ENDS = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
