@@ -33,43 +33,24 @@ SLAB_LIMIT = 256 * 2**20  # of one side, however deep its chunks are
 
 @dataclass(frozen=True)
 class LabelSource:
-    """Labels that are read slices at a time.
+    """Labels that are read slices at a time."""
 
-    Attributes
-    ----------
-    name : str
-        What an error calls it.
-    shape : (z, y, x)
-    voxel_size : (z, y, x) in nm, or None where it is not known
-    depth : int
-        Slices that are stored together.
-    item : int
-        Bytes of a voxel.
-    read : callable (z0, z1) -> (z1 - z0, y, x) array
-    names : mapping of kind to values, or None
-        Of a class map, see :func:`hela_dask.evaluation.class_maps.named_values`; None for
-        instances, and where nothing is known.
-    """
-
-    name: str
-    shape: tuple[int, int, int]
-    voxel_size: tuple[float, float, float] | None
-    depth: int
-    item: int
-    read: Callable[[int, int], Labels]
+    name: str  # what an error calls it
+    shape: tuple[int, int, int]  # (z, y, x)
+    voxel_size: tuple[float, float, float] | None  # (z, y, x) in nm, or None where it is not known
+    depth: int  # slices that are stored together
+    item: int  # bytes of a voxel
+    read: Callable[[int, int], Labels]  # (z0, z1) -> (z1 - z0, y, x) array
+    # Of a class map, see :func:`hela_dask.evaluation.class_maps.named_values`; None for instances,
+    # and where nothing is known
     names: Mapping[str, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True)
 class Without:
-    """Labels, less the voxels where others are not 0: cells without their nuclei.
+    """Labels, less the voxels where others are not 0: cells without their nuclei."""
 
-    Attributes
-    ----------
-    labels, others : path or array
-        As :func:`open_labels` takes them, of one shape.
-    """
-
+    # As :func:`open_labels` takes them, of one shape
     labels: Any
     others: Any
 
@@ -238,23 +219,14 @@ def majority(labels: Labels, factor: tuple[int, int]) -> Labels:
 
 @dataclass(frozen=True)
 class Pair:
-    """A prediction and a truth on one grid, the coarser of the two.
-
-    Attributes
-    ----------
-    prediction, truth : LabelSource
-    reduce : ((y, x), (y, x))
-        By what each side's pixels are reduced.
-    slices : (first, last)
-        Evaluated slices, 1-based, both included.
-    voxel_size : (z, y, x) in nm of the common grid, or None
-    """
+    """A prediction and a truth on one grid, the coarser of the two."""
 
     prediction: LabelSource
     truth: LabelSource
+    # ((y, x), (y, x)): By what each side's pixels are reduced
     reduce: tuple[tuple[int, int], tuple[int, int]]
-    slices: tuple[int, int]
-    voxel_size: tuple[float, float, float] | None
+    slices: tuple[int, int]  # (first, last): Evaluated slices, 1-based, both included
+    voxel_size: tuple[float, float, float] | None  # (z, y, x) in nm of the common grid, or None
 
     def slabs(self, first: int, last: int) -> Iterator[tuple[int, Labels, Labels]]:
         """(index of the first slice, prediction, truth) of slabs from slice to slice, 1-based."""

@@ -39,19 +39,12 @@ _AT_ONCE = 2**22  # voxels: a large plane as 64-bit keys, several copies of it, 
 
 @dataclass(frozen=True)
 class Contingency:
-    """How many voxels carry each pair of labels; the one thing every score is computed from.
+    """How many voxels carry each pair of labels; the one thing every score is computed from."""
 
-    Attributes
-    ----------
-    prediction, truth : (n,) int64
-        The pairs that occur, sorted by prediction, then truth; 0 is "no instance".
-    counts : (n,) int64
-        Voxels of each pair, all above zero.
-    """
-
+    # (n,) int64: The pairs that occur, sorted by prediction, then truth; 0 is "no instance"
     prediction: NDArray[np.int64]
     truth: NDArray[np.int64]
-    counts: NDArray[np.int64]
+    counts: NDArray[np.int64]  # (n,) int64: Voxels of each pair, all above zero
 
     def total(self) -> int:
         """Voxels counted."""
@@ -295,20 +288,12 @@ class MatchLevel:
 
 @dataclass(frozen=True)
 class Matching:
-    """Predicted instances paired one to one with true ones.
+    """Predicted instances paired one to one with true ones."""
 
-    Attributes
-    ----------
-    pairs : tuple of (prediction, truth, iou)
-        Sorted by truth; every pair has an IoU of at least the lowest threshold.
-    levels : tuple of MatchLevel
-        One a threshold.
-    missed, spurious : tuple of int
-        True instances without, and predicted ones without a partner at the lowest threshold.
-    """
-
+    # (prediction, truth, iou), sorted by truth; each IoU is at least the lowest threshold
     pairs: tuple[tuple[int, int, float], ...]
-    levels: tuple[MatchLevel, ...]
+    levels: tuple[MatchLevel, ...]  # one a threshold
+    # True instances without, and predicted ones without a partner at the lowest threshold
     missed: tuple[int, ...]
     spurious: tuple[int, ...]
 

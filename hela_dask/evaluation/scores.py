@@ -22,31 +22,17 @@ __all__ = ["ClassScore", "ClassScores", "InstanceScores"]
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class against the predicted instances that stand for it.
-
-    Attributes
-    ----------
-    name : str
-    values : tuple of int
-        Labels of the truth that make up the class.
-    instances : tuple of int
-        Predicted labels that were scored; empty where nothing overlaps the class.
-    first_slice : int
-        1-based number of the first of ``slices``.
-    slices : tuple of Confusion
-        Voxel counts of every evaluated slice.
-    surfaces : Surfaces
-        How far the two surfaces are apart in 3D; empty where that was not measured.
-    voxel_size : (z, y, x) in nm, or None
-    """
+    """One class against the predicted instances that stand for it."""
 
     name: str
-    values: tuple[int, ...]
+    values: tuple[int, ...]  # labels of the truth that make up the class
+    # Predicted labels that were scored; empty where nothing overlaps the class
     instances: tuple[int, ...]
-    first_slice: int
-    slices: tuple[Confusion, ...]
+    first_slice: int  # 1-based number of the first of ``slices``
+    slices: tuple[Confusion, ...]  # voxel counts of every evaluated slice
+    # How far the two surfaces are apart in 3D; empty where that was not measured
     surfaces: Surfaces
-    voxel_size: tuple[float, float, float] | None
+    voxel_size: tuple[float, float, float] | None  # (z, y, x) in nm, or None
 
     @cached_property
     def pooled(self) -> Confusion:
@@ -177,26 +163,14 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class InstanceScores:
-    """Instances of a prediction matched with those of a truth.
-
-    Attributes
-    ----------
-    matching : Matching
-    ari : float
-        Adjusted Rand index over all voxels, background as one more segment.
-    variation : (split, merge)
-        Variation of information, bits.
-    first_slice : int
-        1-based number of the first of ``slices``.
-    slices : tuple of Confusion
-        Counts of every evaluated slice: right is a voxel that has both instances of a pair. A
-        voxel of two instances that are no pair is a false positive and a false negative.
-    """
+    """Instances of a prediction matched with those of a truth."""
 
     matching: Matching
-    ari: float
-    variation: tuple[float, float]
-    first_slice: int
+    ari: float  # adjusted Rand index over all voxels, background as one more segment
+    variation: tuple[float, float]  # (split, merge): Variation of information, bits
+    first_slice: int  # 1-based number of the first of ``slices``
+    # Counts of every evaluated slice: right is a voxel that has both instances of a pair. A voxel
+    # of two instances that are no pair is a false positive and a false negative.
     slices: tuple[Confusion, ...]
 
     def table(self) -> pd.DataFrame:

@@ -17,21 +17,12 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SurfaceDistance:
-    """How far two surfaces are apart, nm: the larger of the two directions in each figure.
+    """How far two surfaces are apart, nm: the larger of the two directions in each figure."""
 
-    Attributes
-    ----------
-    mean : float
-        Average Hausdorff distance: mean distance of a surface's voxels to the other surface.
-    p95 : float
-        95th percentile of those distances (linear interpolation).
-    maximum : float
-        The Hausdorff distance itself.
-    """
-
+    # Average Hausdorff distance: mean distance of a surface's voxels to the other surface
     mean: float = math.nan
-    p95: float = math.nan
-    maximum: float = math.nan
+    p95: float = math.nan  # 95th percentile of those distances (linear interpolation)
+    maximum: float = math.nan  # the Hausdorff distance itself
 
 
 class SurfaceCollector:
@@ -96,17 +87,11 @@ class SurfaceCollector:
 
 @dataclass(frozen=True, eq=False)
 class Surfaces:
-    """Distance of every voxel of two surfaces to the other one.
+    """Distance of every voxel of two surfaces to the other one."""
 
-    Attributes
-    ----------
-    heights : pair of (n,) float
-        z of the voxels of the predicted and of the true surface, nm.
-    distances : pair of (n,) float
-        nm, to the nearest voxel of the other surface.
-    """
-
+    # (n,): z of the voxels of the predicted and of the true surface, nm
     heights: tuple[Points, Points] = (np.zeros(0), np.zeros(0))
+    # (n,): distance to the nearest voxel of the other surface, nm
     distances: tuple[Points, Points] = (np.zeros(0), np.zeros(0))
 
     def between(self, low: float, high: float) -> Surfaces:

@@ -28,30 +28,15 @@ _BODY, _NUCLEUS, _GROOVE, _LOBE = 101, 102, 103, 104
 
 @dataclass
 class Shapes:
-    """What is where in a tile; all arrays (y, z, x).
+    """What is where in a tile; all arrays (y, z, x)."""
 
-    Attributes
-    ----------
-    cell
-        Signed distance to the nearest cell's surface.
-    other
-        Half the difference to the second nearest: distance to the contact between two cells.
-    owner
-        Label of the nearest cell, 0 where none is near.
-    nucleus
-        Signed distance to the owner's nucleus.
-    hull
-        Distance to the nearest smooth ellipsoid, without ruffles.
-    polar
-        How far towards the organelle-rich side of its cell a voxel lies, -1 to 1.
-    """
-
-    cell: Floats
+    cell: Floats  # signed distance to the nearest cell's surface
+    # Half the difference to the second nearest: distance to the contact between two cells
     other: Floats
-    owner: NDArray[np.int32]
-    nucleus: Floats
-    hull: Floats
-    polar: Floats
+    owner: NDArray[np.int32]  # label of the nearest cell, 0 where none is near
+    nucleus: Floats  # signed distance to the owner's nucleus
+    hull: Floats  # distance to the nearest smooth ellipsoid, without ruffles
+    polar: Floats  # how far towards the organelle-rich side of its cell a voxel lies, -1 to 1
 
     def nucleus_mask(self) -> NDArray[np.bool_]:
         """The truth's nuclei: up to the inner face of the envelope."""

@@ -33,26 +33,13 @@ def coverage(distance: Floats, pixel: float) -> Floats:
 
 @dataclass
 class Debris:
-    """What floats in the resin of a tile, (y, z, x).
+    """What floats in the resin of a tile, (y, z, x)."""
 
-    Attributes
-    ----------
-    solid
-        Signed distance to lumps of cytoplasm and filled vesicles.
-    tint
-        Grey added by rims, specks and contents.
-    halo
-        How much a body nearby clears the resin of charge, 0 to 1.
-    inner
-        Grey added inside lumps.
-    drawn
-        Near lumps large enough for the truth; smaller ones count as resin, as in real labels.
-    """
-
-    solid: Floats
-    tint: Floats
-    halo: Floats
-    inner: Floats
+    solid: Floats  # signed distance to lumps of cytoplasm and filled vesicles
+    tint: Floats  # grey added by rims, specks and contents
+    halo: Floats  # how much a body nearby clears the resin of charge, 0 to 1
+    inner: Floats  # grey added inside lumps
+    # Near lumps large enough for the truth; smaller ones count as resin, as in real labels
     drawn: NDArray[np.bool_]
 
 

@@ -25,62 +25,32 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class PhantomCell:
-    """One cell of the plan; lengths in nm, order z, y, x.
+    """One cell of the plan; lengths in nm, order z, y, x."""
 
-    Attributes
-    ----------
-    label
-        Its id in the truth, 1.. by z, y, x of the centre.
-    centre, radii
-        Of the ellipsoid that the ruffled surface follows; the first radius is along z, the others
-        along the cell's own axes, turned by `angle` (radian) in the plane.
-    radius
-        Half of the mean width.
-    nucleus_centre, nucleus_radii
-        The same for its nucleus.
-    complete
-        Whether the centre is more than `radius` away from every side of the volume.
-    touching
-        Labels of the cells that it touches.
-    hole
-        Whether a channel runs through its nucleus.
-    """
-
-    label: int
+    label: int  # its id in the truth, 1.. by z, y, x of the centre.
+    # Of the ellipsoid that the ruffled surface follows; the first radius is along z, the others
+    # along the cell's own axes, turned by `angle` (radian) in the plane
     centre: Triple
     radii: Triple
     angle: float
-    radius: float
+    radius: float  # half of the mean width
+    # The same for its nucleus
     nucleus_centre: Triple
     nucleus_radii: Triple
-    complete: bool
-    touching: tuple[int, ...]
-    hole: bool
+    complete: bool  # whether the centre is more than `radius` away from every side of the volume
+    touching: tuple[int, ...]  # labels of the cells that it touches
+    hole: bool  # whether a channel runs through its nucleus
 
 
 @dataclass(frozen=True)
 class PhantomSpec:
-    """Everything a phantom is made from: hand it to :func:`phantom_block`.
+    """Everything a phantom is made from: hand it to :func:`phantom_block`."""
 
-    Attributes
-    ----------
-    shape
-        Voxels, z, y, x.
-    voxel_size
-        nm, z, y, x.
-    diameter
-        Mean width of the cells, µm.
-    seed
-        Of every random number.
-    cells
-        In the order of their labels.
-    """
-
-    shape: tuple[int, int, int]
-    voxel_size: Triple
-    diameter: float
-    seed: int
-    cells: tuple[PhantomCell, ...]
+    shape: tuple[int, int, int]  # voxels, z, y, x
+    voxel_size: Triple  # nm, z, y, x
+    diameter: float  # mean width of the cells, µm
+    seed: int  # of every random number
+    cells: tuple[PhantomCell, ...]  # in the order of their labels
 
 
 def _checked(

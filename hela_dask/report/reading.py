@@ -19,15 +19,10 @@ Plane = NDArray[Any]
 
 @dataclass(frozen=True)
 class View:
-    """An image with its labels on the same lazy grid.
+    """An image with its labels on the same lazy grid."""
 
-    Attributes
-    ----------
-    image : DataArray (z, y, x)
-    nuclei, cells : DataArray (z, y, x) or None
-    """
-
-    image: xr.DataArray
+    image: xr.DataArray  # (z, y, x)
+    # (z, y, x)
     nuclei: xr.DataArray | None
     cells: xr.DataArray | None
 

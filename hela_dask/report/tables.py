@@ -29,24 +29,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table.
+    """A cell of a table."""
 
-    Attributes
-    ----------
-    text : str
-        What it shows.
-    value : object
-        What its column is sorted by; None sorts last.
-    css : str
-        Class of the cell.
-    badge : str
-        Class of a badge around the text; empty for none.
-    """
-
-    text: str
-    value: Any = None
-    css: str = ""
-    badge: str = ""
+    text: str  # what it shows
+    value: Any = None  # what its column is sorted by; None sorts last
+    css: str = ""  # class of the cell
+    badge: str = ""  # class of a badge around the text; empty for none
 
     @property
     def key(self) -> str:

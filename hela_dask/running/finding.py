@@ -47,24 +47,12 @@ class Found:
 
 @dataclass(frozen=True)
 class LevelsJob:
-    """What the units of the grey levels share.
+    """What the units of the grey levels share."""
 
-    Parameters
-    ----------
-    store : Path
-        The image.
-    resolution : float
-        Of the level that is looked at, nm.
-    folder : Path
-        Of the markers.
-    lock : Lock
-        Proof that the run still goes on.
-    """
-
-    store: Path
-    resolution: float
-    folder: Path
-    lock: Lock
+    store: Path  # the image
+    resolution: float  # of the level that is looked at, nm
+    folder: Path  # of the markers
+    lock: Lock  # proof that the run still goes on
 
     @property
     def markers(self) -> Markers:

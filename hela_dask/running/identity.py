@@ -46,21 +46,11 @@ _HEX = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Maker:
-    """Who made a label group.
+    """Who made a label group."""
 
-    Parameters
-    ----------
-    id : str
-        Of its run; empty where the group names none.
-    run : Path or None
-        The run folder that it names, which may not be there any more.
-    ours : bool
-        Whether this package made it.
-    """
-
-    id: str = ""
-    run: Path | None = None
-    ours: bool = False
+    id: str = ""  # of its run; empty where the group names none
+    run: Path | None = None  # the run folder that it names, which may not be there any more
+    ours: bool = False  # whether this package made it
 
     def __str__(self) -> str:
         if self.run is not None:
@@ -70,21 +60,11 @@ class Maker:
 
 @dataclass(frozen=True)
 class RunPlaces:
-    """Where a run's image and labels are now.
+    """Where a run's image and labels are now."""
 
-    Parameters
-    ----------
-    store : Path or None
-        The image; None where it is not found.
-    labels : dict of str to Path
-        The label groups that are this run's.
-    replaced_by : Maker or None
-        Who made the labels that lie where this run's were.
-    """
-
-    store: Path | None
-    labels: Mapping[str, Path]
-    replaced_by: Maker | None = None
+    store: Path | None  # the image; None where it is not found
+    labels: Mapping[str, Path]  # the label groups that are this run's
+    replaced_by: Maker | None = None  # who made the labels that lie where this run's were
 
 
 def read_id(folder: Path) -> str:

@@ -31,27 +31,16 @@ __all__ = ["RunFolder", "read_folder"]
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run folder.
-
-    Attributes
-    ----------
-    path : Path
-    facts : dict
-        ``run.json``.
-        Its store and its labels have their absolute places of now.
-    cells, detections : pandas.DataFrame
-        Empty where there are none.
-    scores : dict
-        ``scores.json``, empty where there is none.
-    places : RunPlaces
-        Where image and labels are.
-    """
+    """A run folder."""
 
     path: Path
+    # ``run.json``. Its store and its labels have their absolute places of now.
     facts: dict[str, Any]
+    # Empty where there are none
     cells: pd.DataFrame
     detections: pd.DataFrame
-    scores: dict[str, Any]
+    scores: dict[str, Any]  # ``scores.json``, empty where there is none
+    # Where image and labels are
     places: RunPlaces = field(default_factory=lambda: RunPlaces(None, {}))
 
     @property

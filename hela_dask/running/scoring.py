@@ -34,25 +34,16 @@ _CLASS_MAP = frozenset(range(1, 6))  # no 0: instances leave the resin unnamed, 
 
 @dataclass(frozen=True)
 class Truth:
-    """What a run is compared with.
+    """What a run is compared with."""
 
-    Parameters
-    ----------
-    kind : str
-        ``"instances"``: ids of cells, and perhaps of nuclei; or ``"classes"``: one map with the
-        five published classes, in which one cell is marked.
-    paths : dict of str to Path
-        For instances ``cell`` and/or ``nucleus``, for classes ``classes``.
-    slices : tuple of int
-        First and last slice that are compared, 1-based: all that the truth has.
-    classes : dict
-        Of a class map: the values of each class. A map without class 5 marks no single cell:
-        then all nuclei are compared with class 2, and the resin with class 4.
-    """
-
+    # ``"instances"``: ids of cells, and perhaps of nuclei; or ``"classes"``: one map with the five
+    # published classes, in which one cell is marked
     kind: str
-    paths: Mapping[str, Path]
+    paths: Mapping[str, Path]  # for instances ``cell`` and/or ``nucleus``, for classes ``classes``
+    # First and last slice that are compared, 1-based: all that the truth has
     slices: tuple[int, int]
+    # Of a class map: the values of each class. A map without class 5 marks no single cell: then all
+    # nuclei are compared with class 2, and the resin with class 4.
     classes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 

@@ -22,65 +22,26 @@ Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Setup:
-    """A run that may start: all inputs read and found sound.
+    """A run that may start: all inputs read and found sound."""
 
-    Parameters
-    ----------
-    image : Image
-        The volume.
-    run : Path
-        The run folder; it may not be there yet.
-    owner : Path
-        The store that gets the labels.
-    method : str
-        Of :mod:`hela_dask.methods`.
-    parameters : Parameters
-        All knobs.
-    cells : tuple of int or None
-        Labels that were asked for.
-    box : Box or None
-        Only cells whose centre is in it, nm.
-    centres : DataFrame or None
-        Cells given instead of detected.
-    corrections : DataFrame or None
-        What is to be changed about them.
-    corrections_path : str
-        Where that is from.
-    truth : Truth or None
-        To score against.
-    overwrite : bool
-        Labels of other runs may be replaced.
-    source : str
-        Fingerprint of the volume's files.
-    network : str
-        Fingerprint of the network that the method uses; empty where it uses none.
-    remarks : tuple of str
-        What a user should know before all.
-    segmenting : bool
-        False where cells are only found.
-    recompute : bool
-        What is finished is computed again.
-    replaced : str
-        The result of an earlier call that this one replaces, in words; empty for none.
-    """
-
-    image: Image
-    run: Path
-    owner: Path
-    method: str
-    parameters: Parameters
-    cells: tuple[int, ...] | None
-    box: Box | None
-    centres: pd.DataFrame | None
-    corrections: pd.DataFrame | None
-    corrections_path: str
-    truth: Truth | None
-    overwrite: bool
-    source: str
-    network: str = ""
-    remarks: tuple[str, ...] = ()
-    segmenting: bool = True
-    recompute: bool = False
+    image: Image  # the volume
+    run: Path  # the run folder; it may not be there yet
+    owner: Path  # the store that gets the labels
+    method: str  # of :mod:`hela_dask.methods`
+    parameters: Parameters  # all knobs
+    cells: tuple[int, ...] | None  # labels that were asked for
+    box: Box | None  # only cells whose centre is in it, nm
+    centres: pd.DataFrame | None  # cells given instead of detected
+    corrections: pd.DataFrame | None  # what is to be changed about them
+    corrections_path: str  # where that is from
+    truth: Truth | None  # to score against
+    overwrite: bool  # labels of other runs may be replaced
+    source: str  # fingerprint of the volume's files
+    network: str = ""  # fingerprint of the network that the method uses; empty where it uses none
+    remarks: tuple[str, ...] = ()  # what a user should know before all
+    segmenting: bool = True  # false where cells are only found
+    recompute: bool = False  # what is finished is computed again
+    # The result of an earlier call that this one replaces, in words; empty for none
     replaced: str = ""
 
     @property

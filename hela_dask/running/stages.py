@@ -63,39 +63,18 @@ _BYTES = np.empty((0, 0, 0), np.uint8)
 
 @dataclass(frozen=True)
 class Job:
-    """What all tasks of a run share.
+    """What all tasks of a run share."""
 
-    Parameters
-    ----------
-    store : Path
-        The image.
-    run : Path
-        The run folder.
-    labels : Path
-        The folder that holds ``nuclei``, ``cells``, ``envelope`` and ``background``.
-    lock : Lock
-        Proof that the run still goes on.
-    method : str
-        Of :mod:`hela_dask.methods`.
-    parameters : Parameters
-        All knobs.
-    levels : GreyLevels
-        The volume's grey levels, and which way round they are.
-    labels_lock : Lock or None
-        Proof that the run holds `labels`; None where it writes none.
-    id : str
-        Of the run; its labels carry it.
-    """
-
-    store: Path
-    run: Path
-    labels: Path
-    lock: Lock
-    method: str = DEFAULT_METHOD
-    parameters: Parameters = field(default_factory=Parameters)
+    store: Path  # the image
+    run: Path  # the run folder
+    labels: Path  # the folder that holds ``nuclei``, ``cells``, ``envelope`` and ``background``
+    lock: Lock  # proof that the run still goes on
+    method: str = DEFAULT_METHOD  # of :mod:`hela_dask.methods`
+    parameters: Parameters = field(default_factory=Parameters)  # all knobs
+    # The volume's grey levels, and which way round they are
     levels: GreyLevels = field(default_factory=GreyLevels)
-    labels_lock: Lock | None = None
-    id: str = ""
+    labels_lock: Lock | None = None  # proof that the run holds `labels`; None where it writes none
+    id: str = ""  # of the run; its labels carry it
 
     @property
     def markers(self) -> Markers:

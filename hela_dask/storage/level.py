@@ -17,31 +17,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Level:
-    """One level of the pyramid; every triple is in the order z, y, x.
+    """One level of the pyramid; every triple is in the order z, y, x."""
 
-    Attributes
-    ----------
-    path : str
-        Name of the array inside its group.
-    shape : tuple of int
-        Voxels.
-    voxel_size, translation : tuple of float
-        Size of a voxel and place of the first voxel's centre, nm.
-    chunks : tuple of int
-        Chunk of the stored array, voxels.
-    shards : tuple of int or None
-        Shard of the stored array, voxels; None where it is not sharded.
-    axes : tuple of str
-        Names of the stored array's axes, in its order. Those that are not z, y or x have a length
-        of one; z may be missing.
-    """
-
-    path: str
-    shape: tuple[int, int, int]
+    path: str  # name of the array inside its group
+    shape: tuple[int, int, int]  # voxels
+    # Size of a voxel and place of the first voxel's centre, nm
     voxel_size: Triple
     translation: Triple
-    chunks: tuple[int, int, int]
+    chunks: tuple[int, int, int]  # chunk of the stored array, voxels
+    # Shard of the stored array, voxels; None where it is not sharded
     shards: tuple[int, int, int] | None
+    # Names of the stored array's axes, in its order. Those that are not z, y or x have a length of
+    # one; z may be missing.
     axes: tuple[str, ...] = ("z", "y", "x")
 
     @property

@@ -27,22 +27,12 @@ _RELATIVE = 0.02  # this part of the extent
 
 @dataclass(frozen=True)
 class Pyramid:
-    """What the metadata list, as far as it can be used.
+    """What the metadata list, as far as it can be used."""
 
-    Attributes
-    ----------
-    levels : tuple of Level
-        Finest first.
-    dtype : numpy.dtype
-    axes : Axes
-    remarks : tuple of str
-        What is odd and was decided: sentences for a warning.
-    """
-
-    levels: tuple[Level, ...]
+    levels: tuple[Level, ...]  # finest first
     dtype: np.dtype[Any]
     axes: Axes
-    remarks: tuple[str, ...]
+    remarks: tuple[str, ...]  # what is odd and was decided: sentences for a warning
 
 
 @dataclass(frozen=True)

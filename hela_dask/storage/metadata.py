@@ -50,44 +50,22 @@ class _Notes(Document):
 
 @dataclass(frozen=True)
 class Image:
-    """What an OME-Zarr image or label group says about itself.
+    """What an OME-Zarr image or label group says about itself."""
 
-    Attributes
-    ----------
-    path : Path
-        The group.
-    name : str
-        ``"image"``, or the name of the label group.
-    version : str
-        ``"0.4"`` or ``"0.5"``.
-    dtype : numpy.dtype
-        Of the voxels.
-    levels : tuple of Level
-        Finest first.
-    labels : tuple of str
-        Names of the label groups inside.
-    complete : bool
-        False while the writer of the store has not finished it.
-    attributes : mapping
-        What this package noted in the group when it wrote it; empty for other stores.
-    units : (z, y, x)
-        The units of its lengths by their names in the specification; nm where none is known.
-    zarr_format : {2, 3}
-        Of the group.
-    remarks : tuple of str
-        What is odd in the metadata and was decided here: sentences for a warning.
-    """
-
-    path: Path
-    name: str
-    version: str
-    dtype: np.dtype[Any]
-    levels: tuple[Level, ...]
-    labels: tuple[str, ...]
-    complete: bool = True
+    path: Path  # the group
+    name: str  # ``"image"``, or the name of the label group
+    version: str  # ``"0.4"`` or ``"0.5"``
+    dtype: np.dtype[Any]  # of the voxels
+    levels: tuple[Level, ...]  # finest first
+    labels: tuple[str, ...]  # names of the label groups inside
+    complete: bool = True  # false while the writer of the store has not finished it
+    # What this package noted in the group when it wrote it; empty for other stores
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    # (z, y, x): The units of its lengths by their names in the specification; nm where none is
+    # known
     units: tuple[str, str, str] = ("nanometer", "nanometer", "nanometer")
-    zarr_format: Literal[2, 3] = 3
+    zarr_format: Literal[2, 3] = 3  # of the group
+    # What is odd in the metadata and was decided here: sentences for a warning
     remarks: tuple[str, ...] = ()
 
 

@@ -53,24 +53,13 @@ class _V2Array(Document):
 
 @dataclass(frozen=True)
 class Node:
-    """A group or an array, as its metadata files describe it.
-
-    Attributes
-    ----------
-    folder : Path
-    zarr_format : {2, 3}
-    attributes : mapping
-        What users and other formats put there.
-    shape : tuple of int or None
-        Of an array; None for a group.
-    consolidated : bool
-        Whether the group keeps a copy of the metadata of all that is inside.
-    """
+    """A group or an array, as its metadata files describe it."""
 
     folder: Path
     zarr_format: Literal[2, 3]
-    attributes: Mapping[str, Any]
-    shape: tuple[int, ...] | None = None
+    attributes: Mapping[str, Any]  # what users and other formats put there
+    shape: tuple[int, ...] | None = None  # of an array; None for a group
+    # Whether the group keeps a copy of the metadata of all that is inside
     consolidated: bool = False
 
     @property

@@ -87,18 +87,10 @@ class Multiscale(Document):
 
 @dataclass(frozen=True)
 class Axes:
-    """The axes of the stored arrays, in their order.
+    """The axes of the stored arrays, in their order."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Lower case; z may be missing.
-    units : mapping of str to (str or None)
-        The unit of each of z, y and x as it is stated.
-    """
-
-    names: tuple[str, ...]
-    units: Mapping[str, str | None]
+    names: tuple[str, ...]  # lower case; z may be missing
+    units: Mapping[str, str | None]  # the unit of each of z, y and x as it is stated
 
     def unit(self, axis: str) -> str | None:
         """The specification's name of the unit of z, y or x; None where none is known."""

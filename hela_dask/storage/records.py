@@ -31,21 +31,11 @@ _THREADS = 8  # of a file system that answers slowly, several questions at once
 
 
 class FileRecord(NamedTuple):
-    """A file as it was written.
+    """A file as it was written."""
 
-    Attributes
-    ----------
-    size : int
-        Bytes.
-    crc32c : int
-        Checksum of all bytes (RFC 3720, B.4).
-    mtime_ns : int
-        Time of last change. A hint only: a copy may have another.
-    """
-
-    size: int
-    crc32c: int
-    mtime_ns: int
+    size: int  # bytes
+    crc32c: int  # checksum of all bytes (RFC 3720, B.4)
+    mtime_ns: int  # time of last change. A hint only: a copy may have another.
 
 
 Records = dict[str, FileRecord | None]
@@ -53,18 +43,10 @@ Records = dict[str, FileRecord | None]
 
 
 class Mismatch(NamedTuple):
-    """A file that is not as it was written.
+    """A file that is not as it was written."""
 
-    Attributes
-    ----------
-    path : str
-        Relative to the folder that was looked at, with ``/``.
-    problem : str
-        What is wrong, to be read after the path: ``"is missing"``.
-    """
-
-    path: str
-    problem: str
+    path: str  # relative to the folder that was looked at, with ``/``
+    problem: str  # what is wrong, to be read after the path: ``"is missing"``
 
 
 def record_file(path: Path) -> FileRecord:

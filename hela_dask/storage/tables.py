@@ -35,30 +35,15 @@ _SPACES = str.maketrans("", "", " '\u00a0\u2009\u202f\u2019")
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of a table as they were written.
+    """Columns of a table as they were written."""
 
-    Attributes
-    ----------
-    source : str
-        Where it is from, for errors.
-    names : tuple of str
-        Of the columns; a name may stand twice.
-    columns : tuple of sequences
-        Texts, or numbers where the source has numbers; None where a row ends before a column.
-    rows : tuple of int
-        Number of each row below the names, from 1.
-    separator : str
-        Between the fields of a CSV; empty where there are none.
-    hint : str
-        What is needed, for the error of a missing column.
-    """
-
-    source: str
-    names: tuple[str, ...]
+    source: str  # where it is from, for errors
+    names: tuple[str, ...]  # of the columns; a name may stand twice
+    # Texts, or numbers where the source has numbers; None where a row ends before a column
     columns: tuple[Sequence[Any] | NDArray[np.float64], ...]
-    rows: tuple[int, ...]
-    separator: str = ""
-    hint: str = ""
+    rows: tuple[int, ...]  # number of each row below the names, from 1
+    separator: str = ""  # between the fields of a CSV; empty where there are none
+    hint: str = ""  # what is needed, for the error of a missing column
 
     def __contains__(self, name: str) -> bool:
         return any(_plain_name(item) == name for item in self.names)

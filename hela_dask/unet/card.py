@@ -31,47 +31,26 @@ darker than resin."""
 
 @dataclass(frozen=True)
 class Card:
-    """A model's card; kept as ``card.json`` beside the weights, and as ``card.md`` for people.
+    """A model's card; kept as ``card.json`` beside the weights, and as ``card.md`` for people."""
 
-    Attributes
-    ----------
-    architecture : str
-        Of :data:`hela_dask.unet.architectures.ARCHITECTURES`.
-    classes : tuple of str
-        Of :data:`CLASSES`, in the order of its outputs; a single one is told from all else.
-    extra : tuple of str
-        Of :data:`EXTRA`, the outputs after the classes.
-    voxel_size : tuple of float
-        z, y, x of what it learned from, nm.
-    slices : int
-        Neighbouring slices that it sees, an odd number.
-    channels : str
-        Of :data:`CHANNELS`.
-    plane : tuple of int or None
-        Whole planes are shrunk to this before it sees them; None: it sees tiles.
-    multiple : int
-        Height and width of what it sees are multiples of this.
-    data, split, scores, training, versions : mapping
-        What it learned from (with fingerprints), how slices were parted, how good it is on those
-        held out, seed and steps and seconds and the command, and of what software.
-    notes : tuple of str
-        What a reader should know.
-    """
-
-    architecture: str
+    architecture: str  # of :data:`hela_dask.unet.architectures.ARCHITECTURES`
+    # Of :data:`CLASSES`, in the order of its outputs; a single one is told from all else
     classes: tuple[str, ...]
-    voxel_size: tuple[float, float, float]
-    extra: tuple[str, ...] = ()
-    slices: int = 1
-    channels: str = "neighbours"
+    voxel_size: tuple[float, float, float]  # z, y, x of what it learned from, nm
+    extra: tuple[str, ...] = ()  # of :data:`EXTRA`, the outputs after the classes
+    slices: int = 1  # neighbouring slices that it sees, an odd number
+    channels: str = "neighbours"  # of :data:`CHANNELS`
+    # Whole planes are shrunk to this before it sees them; None: it sees tiles
     plane: tuple[int, int] | None = None
-    multiple: int = 16
+    multiple: int = 16  # height and width of what it sees are multiples of this
+    # What it learned from (with fingerprints), how slices were parted, how good it is on those held
+    # out, seed and steps and seconds and the command, and of what software
     data: tuple[Mapping[str, Any], ...] = ()
     split: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what a reader should know
 
     def __post_init__(self) -> None:
         for name, known in (("classes", CLASSES), ("extra", EXTRA)):

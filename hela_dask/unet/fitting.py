@@ -38,20 +38,11 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Judgement:
-    """How good outputs are on slices held out.
-
-    Attributes
-    ----------
-    loss : float
-    ji : dict of str to float
-        Intersection over union of each class, pooled; nan where it is nowhere.
-    accuracy : float
-        Share of pixels told rightly.
-    """
+    """How good outputs are on slices held out."""
 
     loss: float
-    ji: dict[str, float]
-    accuracy: float
+    ji: dict[str, float]  # intersection over union of each class, pooled; nan where it is nowhere
+    accuracy: float  # share of pixels told rightly
 
     @property
     def score(self) -> float:
@@ -97,30 +88,16 @@ def judge(
 
 @dataclass
 class State:
-    """How far a training is.
+    """How far a training is."""
 
-    Attributes
-    ----------
-    epoch : int
-        Epochs that are done.
-    best, best_epoch
-        Highest score so far, and when.
-    waited : int
-        Epochs since the best, or since the rate was last lowered.
-    factor : float
-        Of the rate, where it is lowered on a plateau.
-    seconds : float
-    history : list of dict
-        A row an epoch.
-    """
-
-    epoch: int = 0
+    epoch: int = 0  # epochs that are done
+    # Highest score so far, and when
     best: float = -math.inf
     best_epoch: int = 0
-    waited: int = 0
-    factor: float = 1.0
+    waited: int = 0  # epochs since the best, or since the rate was last lowered
+    factor: float = 1.0  # of the rate, where it is lowered on a plateau
     seconds: float = 0.0
-    history: list[dict[str, int | float]] = field(default_factory=list)
+    history: list[dict[str, int | float]] = field(default_factory=list)  # a row an epoch
 
 
 class _Kept(Document):

@@ -71,21 +71,13 @@ class Cache:
 
 @dataclass(frozen=True)
 class Blocks:
-    """A volume that is read in blocks, of which the last are kept.
+    """A volume that is read in blocks, of which the last are kept."""
 
-    Attributes
-    ----------
-    name : str
-        What an error calls it; no two in one cache are called the same.
-    shape, block : (z, y, x)
-    read : callable
-        ``read(box)`` gives the voxels of a box of three slices.
-    cache : Cache
-    """
-
-    name: str
+    name: str  # what an error calls it; no two in one cache are called the same
+    # (z, y, x)
     shape: tuple[int, int, int]
     block: tuple[int, int, int]
+    # ``read(box)`` gives the voxels of a box of three slices
     read: Callable[[tuple[slice, slice, slice]], Array]
     cache: Cache
 

@@ -66,34 +66,16 @@ class Wish:
 
 @dataclass(frozen=True)
 class Material:
-    """What is learned from, checked.
+    """What is learned from, checked."""
 
-    Attributes
-    ----------
-    domains : tuple of Domain
-        To draw patches from.
-    shares : tuple of float
-        Of the patches.
-    held : Domain
-        To judge by.
-    counts : ndarray, (slices, classes)
-        Labelled pixels that are learned from.
-    split : Split
-    voxel_size : (z, y, x) in nm
-    data : tuple of mapping
-        For the card.
-    wanted : mapping
-        All that the result depends on, by the names of the options.
-    """
-
-    domains: tuple[Domain, ...]
-    shares: tuple[float, ...]
-    held: Domain
-    counts: NDArray[np.int64]
+    domains: tuple[Domain, ...]  # to draw patches from
+    shares: tuple[float, ...]  # of the patches
+    held: Domain  # to judge by
+    counts: NDArray[np.int64]  # (slices, classes): Labelled pixels that are learned from
     split: Split
-    voxel_size: tuple[float, float, float]
-    data: tuple[Mapping[str, Any], ...]
-    wanted: Mapping[str, Any]
+    voxel_size: tuple[float, float, float]  # (z, y, x) in nm
+    data: tuple[Mapping[str, Any], ...]  # for the card
+    wanted: Mapping[str, Any]  # all that the result depends on, by the names of the options
 
 
 def open_material(architecture: Architecture, wish: Wish) -> Material:

@@ -45,20 +45,11 @@ _SHIPPED = "shipped"
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its card.
+    """A network with its card."""
 
-    Attributes
-    ----------
-    folder : Path
-        That it is from.
-    card : Card
-        What it sees and tells.
-    network : keras.Model
-        Float32 (n, y, x, channels) to raw outputs (n, y, x, outputs).
-    """
-
-    folder: Path
-    card: Card
+    folder: Path  # that it is from
+    card: Card  # what it sees and tells
+    # float32 (n, y, x, channels) to raw outputs (n, y, x, outputs)
     network: Any = field(repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 

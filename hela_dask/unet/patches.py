@@ -31,43 +31,20 @@ _VALIDATION = 512  # pixels of a window at a time, at most
 
 @dataclass(frozen=True)
 class Domain:
-    """One labelled volume.
+    """One labelled volume."""
 
-    Attributes
-    ----------
-    image : Blocks
-        Upright.
-    labels : Blocks
-        On the image's grid; may have fewer slices.
-    coding : Coding
-        Which of their values are which class.
-    greys : tuple of float
-        Grey values that become 0 and 1.
-    pixel : tuple of float
-        (y, x), nm.
-    slices : tuple of int
-        To draw from, from 0.
-    mask : Blocks or None
-        Where it is not 0, classes count by `mask_weight`.
-    mask_weight : float
-    instances : Blocks or None
-        Labels that tell cells from each other.
-    cells : Cells
-        How they do.
-    preprocess : callable or None
-        ``preprocess(plane, pixel)``: what a binary model sees of a plane.
-    """
-
-    image: Blocks
-    labels: Blocks
-    coding: Coding
-    greys: tuple[float, float]
-    pixel: tuple[float, float]
-    slices: tuple[int, ...]
-    mask: Blocks | None = None
+    image: Blocks  # upright
+    labels: Blocks  # on the image's grid; may have fewer slices
+    coding: Coding  # which of their values are which class
+    greys: tuple[float, float]  # grey values that become 0 and 1
+    pixel: tuple[float, float]  # (y, x), nm
+    slices: tuple[int, ...]  # to draw from, from 0
+    mask: Blocks | None = None  # where it is not 0, classes count by `mask_weight`
     mask_weight: float = 0.0
-    instances: Blocks | None = None
+    instances: Blocks | None = None  # labels that tell cells from each other
+    # Which values of `instances` are one cell
     cells: Cells = Cells()  # noqa: RUF009  frozen
+    # ``preprocess(plane, pixel)``: what a binary model sees of a plane
     preprocess: Callable[[NDArray[Any], tuple[float, float]], NDArray[Any]] | None = None
 
     def look(self, architecture: Architecture, window: Window) -> NDArray[np.float32]:

@@ -18,18 +18,12 @@ _SHARE = 0.1
 
 @dataclass(frozen=True)
 class Split:
-    """Slices, 1-based; none is in both.
+    """Slices, 1-based; none is in both."""
 
-    Attributes
-    ----------
-    kind : str
-        ``blocks``: neighbouring slices stay together. ``random``: each slice by chance, so that
-        those held out have neighbours that were learned from.
-    train, validation : tuple of int
-        Rising.
-    """
-
+    # ``blocks``: neighbouring slices stay together. ``random``: each slice by chance, so that those
+    # held out have neighbours that were learned from.
     kind: str
+    # Rising
     train: tuple[int, ...]
     validation: tuple[int, ...]
 

@@ -40,15 +40,9 @@ Known = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Coding:
-    """Which label values are which class.
+    """Which label values are which class."""
 
-    Attributes
-    ----------
-    classes : tuple of str
-        In the order of their indices; of a binary model ``other`` and its class.
-    values : mapping of str to tuple of int
-    """
-
+    # In the order of their indices; of a binary model ``other`` and its class
     classes: tuple[str, ...]
     values: Mapping[str, tuple[int, ...]]
 
@@ -133,18 +127,12 @@ def make_coding(
 
 @dataclass(frozen=True)
 class Cells:
-    """How label values tell cells from each other.
+    """How label values tell cells from each other."""
 
-    Attributes
-    ----------
-    one : tuple of int
-        Values that together are one cell; empty: each value but 0 is a cell of its own.
-    others : tuple of int
-        Values of further cells, which are not told from each other: only their border to the
-        one cell is known.
-    """
-
+    # Values that together are one cell; empty: each value but 0 is a cell of its own
     one: tuple[int, ...] = ()
+    # Values of further cells, which are not told from each other: only their border to the one cell
+    # is known
     others: tuple[int, ...] = ()
 
     def read(self, labels: NDArray[np.integer], pixel: tuple[float, float]) -> Known:

@@ -20,17 +20,11 @@ _NM_PER_UNIT = {2: 2.54e7, 3: 1e7}
 
 @dataclass(frozen=True)
 class Calibration:
-    """A voxel size as far as it is stated.
+    """A voxel size as far as it is stated."""
 
-    Attributes
-    ----------
-    sizes : (z, y, x)
-        nm, None where it is not stated.
-    origins : (z, y, x)
-        Where each number is from, or why there is none; empty where nothing is stated.
-    """
-
+    # (z, y, x): nm, None where it is not stated
     sizes: tuple[float | None, float | None, float | None]
+    # (z, y, x): Where each number is from, or why there is none; empty where nothing is stated
     origins: tuple[str, str, str]
 
 

@@ -71,20 +71,12 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class NameOrder:
-    """What the names of a folder's slices show about their order.
+    """What the names of a folder's slices show about their order."""
 
-    Attributes
-    ----------
-    rule : str
-        By what the slices are ordered.
-    missing : tuple of int or Decimal
-        Numbers that no name has between the first and the last.
-    remarks : tuple of str
-        Sentences about gaps, numbers that are there twice and names of several patterns.
-    """
-
-    rule: str
+    rule: str  # by what the slices are ordered
+    # Numbers that no name has between the first and the last
     missing: tuple[int | Decimal, ...] = ()
+    # Sentences about gaps, numbers that are there twice and names of several patterns
     remarks: tuple[str, ...] = ()
 
 

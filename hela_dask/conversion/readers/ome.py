@@ -23,20 +23,11 @@ _METADATA_FILE = re.compile(r"<(?:\w+:)?BinaryOnly\b[^>]*\bMetadataFile=\"([^\"]
 
 @dataclass(frozen=True)
 class Ome:
-    """What OME-XML states about its image.
+    """What OME-XML states about its image."""
 
-    Attributes
-    ----------
-    attributes : mapping
-        Of the element ``Pixels``.
-    images : int
-        Elements ``Image`` with pixels.
-    blocks : tuple of (file name or None, first page, first position, number of pages or None)
-        Of the elements ``TiffData``.
-    """
-
-    attributes: Mapping[str, str]
-    images: int
+    attributes: Mapping[str, str]  # of the element ``Pixels``
+    images: int  # elements ``Image`` with pixels
+    # Of each ``TiffData``: file name or None, first page, first position, pages or None
     blocks: tuple[tuple[str | None, int, tuple[int, int, int], int | None], ...]
 
     @property

@@ -31,31 +31,15 @@ _ORIENTATIONS = {
 
 @dataclass(frozen=True)
 class PageFacts:
-    """What a page's tags state about its samples.
+    """What a page's tags state about its samples."""
 
-    Attributes
-    ----------
-    shape : (y, x)
-    dtype : numpy.dtype
-        In this machine's byte order.
-    bits : int
-        A sample, 12 for 12-bit images though they are read as 16 bit.
-    photometric : int
-        0 white is zero, 1 black is zero, 3 palette.
-    orientation : int
-        1 where rows go down and columns to the right.
-    most : int or None
-        MaxSampleValue.
-    palette : array or None
-        Grey value of each index, uint8 or uint16; of another colour: an empty array.
-    """
-
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    bits: int
-    photometric: int
-    orientation: int
-    most: int | None
+    shape: tuple[int, int]  # (y, x)
+    dtype: np.dtype[Any]  # in this machine's byte order
+    bits: int  # a sample, 12 for 12-bit images though they are read as 16 bit
+    photometric: int  # 0 white is zero, 1 black is zero, 3 palette
+    orientation: int  # 1 where rows go down and columns to the right
+    most: int | None  # MaxSampleValue
+    # Grey value of each index, uint8 or uint16; of another colour: an empty array
     palette: NDArray[Any] | None
 
 
@@ -139,23 +123,13 @@ def _palette(page: Any) -> NDArray[Any] | None:
 
 @dataclass(frozen=True)
 class Samples:
-    """How the samples of some pages become values.
+    """How the samples of some pages become values."""
 
-    Attributes
-    ----------
-    photometry : str
-        What the tags state, for people.
-    dtype : numpy.dtype
-        Of the values.
-    apply : callable (samples, facts of their page) -> values
-    remarks : tuple of str
-        What is odd about the tags.
-    """
-
-    photometry: str
-    dtype: np.dtype[Any]
+    photometry: str  # what the tags state, for people
+    dtype: np.dtype[Any]  # of the values
+    # (samples, facts of their page) -> values
     apply: Callable[[NDArray[Any], PageFacts], NDArray[Any]]
-    remarks: tuple[str, ...]
+    remarks: tuple[str, ...]  # what is odd about the tags
 
 
 def samples(path: Path, pages: Mapping[str, PageFacts], role: Role) -> Samples:

@@ -25,44 +25,25 @@ Role = Literal["grey", "labels"]
 
 @dataclass(frozen=True)
 class Source:
-    """A volume in some file or folder, its header checked, its voxels not yet read.
+    """A volume in some file or folder, its header checked, its voxels not yet read."""
 
-    Attributes
-    ----------
-    path : Path
-        What was opened.
-    kind : str
-        What it is, for people.
-    shape : (z, y, x)
-    dtype : numpy.dtype
-        Of what :meth:`read` gives.
-    sizes : (z, y, x)
-        Voxel size in nm as far as the metadata state it; None where they do not.
-    files : tuple of Path
-        What its identity depends on: each slice, the one file, or all that hold the finest level.
-    reader : callable
-        ``reader(z0, z1)`` reads slices; use :meth:`read`.
-    translation : (z, y, x)
-        Centre of the first voxel in nm, where the metadata state it.
-    remarks : tuple of str
-        What is odd about it and was decided here: sentences for a warning.
-    size_origins : (z, y, x)
-        Where each size is from, or why there is none; empty where nothing is stated.
-    facts : mapping
-        More of what it states, for people: the order of the slices, the first and the last one,
-        the photometry.
-    """
-
-    path: Path
-    kind: str
-    shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
+    path: Path  # what was opened
+    kind: str  # what it is, for people
+    shape: tuple[int, int, int]  # (z, y, x)
+    dtype: np.dtype[Any]  # of what :meth:`read` gives
+    # (z, y, x): Voxel size in nm as far as the metadata state it; None where they do not
     sizes: Sizes
+    # What its identity depends on: each slice, the one file, or all that hold the finest level
     files: tuple[Path, ...]
-    reader: Callable[[int, int], NDArray[Any]]
+    reader: Callable[[int, int], NDArray[Any]]  # ``reader(z0, z1)`` reads slices; use :meth:`read`
+    # (z, y, x): Centre of the first voxel in nm, where the metadata state it
     translation: Triple = (0.0, 0.0, 0.0)
+    # What is odd about it and was decided here: sentences for a warning
     remarks: tuple[str, ...] = ()
+    # (z, y, x): Where each size is from, or why there is none; empty where nothing is stated
     size_origins: tuple[str, str, str] = ("", "", "")
+    # More of what it states, for people: the order of the slices, the first and the last one, the
+    # photometry
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def warn(self) -> None:
