@@ -30,13 +30,10 @@ def chunk_bytes(image: Image, level: Level) -> int:
 def grey_summary(image: Image) -> dict[str, Any] | None:
     """Minimum, maximum, mean and percentiles, from whole-number counts where the type allows.
 
-    Returns
-    -------
-    dict or None
-        ``level`` that was read, ``share`` of its voxels that were, ``min``, ``max``, ``mean``,
-        ``percentiles`` (of 8 and 16 bit) and ``not_finite``, the number of NaN and infinite
-        values among them, which are left out. None where a chunk is too large to be read, or all
-        values are NaN.
+    ``level`` that was read, ``share`` of its voxels that were, ``min``, ``max``, ``mean``,
+    ``percentiles`` (of 8 and 16 bit) and ``not_finite``, the number of NaN and infinite
+    values among them, which are left out. None where a chunk is too large to be read, or all
+    values are NaN.
     """
     number, level = _level(image, _VOXELS)
     if chunk_bytes(image, level) > LARGEST_CHUNK:

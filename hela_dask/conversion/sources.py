@@ -39,10 +39,8 @@ def open_source(path: str | Path, role: Role = "grey") -> Source:
 
     Raises
     ------
-    MissingInputError
-        When there is nothing at `path`.
-    InputError
-        When it is none of these, or is damaged; the file is named.
+    MissingInputError, InputError
+        When there is nothing at `path`; when it is none of these, or is damaged: it is named.
     """
     from hela_dask.conversion.readers.arrays import open_npy
     from hela_dask.conversion.readers.mrc import open_mrc

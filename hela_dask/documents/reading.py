@@ -4,6 +4,9 @@ A file that somebody else may have written is read here and nowhere else. What l
 is a regular file of a bounded size, in UTF-8, of bounded depth, without a key twice, and with
 numbers that fit into 64 bits. :func:`read_document` and :func:`check_document` also check the
 shape, given as a :class:`Document`, so that the code that follows need not check again.
+
+Every reader of a file raises MissingInputError where there is no such file, InputError where it is
+no regular file, too large or damaged, and StorageError where it may not be read or the disk fails.
 """
 
 from __future__ import annotations
@@ -58,23 +61,9 @@ Shape = TypeVar("Shape", bound=BaseModel)
 
 
 def read_bytes(path: str | Path, largest: int = LARGEST) -> bytes:
-    """The content of a regular file; a pipe, a device or a folder is refused without waiting.
+    """The content of a regular file of at most `largest` bytes; links are followed.
 
-    Parameters
-    ----------
-    path : str or Path
-        Of the file; links are followed.
-    largest : int
-        Bytes that it may have.
-
-    Raises
-    ------
-    MissingInputError
-        When there is no such file.
-    InputError
-        When it is no regular file, or has more than `largest` bytes.
-    StorageError
-        When it may not be read, or the disk fails.
+    A pipe, a device or a folder is refused without waiting.
     """
     path = Path(path)
     with _reading(path):
@@ -94,17 +83,7 @@ def read_bytes(path: str | Path, largest: int = LARGEST) -> bytes:
 
 
 def read_text(path: str | Path, largest: int = LARGEST) -> str:
-    """The text of a file in UTF-8, or in UTF-16 with a byte order mark.
-
-    A byte order mark is left out.
-
-    Raises
-    ------
-    InputError
-        When the file is in another encoding, or as in :func:`read_bytes`.
-    MissingInputError, StorageError
-        As in :func:`read_bytes`.
-    """
+    """The text of a file in UTF-8, or in UTF-16 with a byte order mark, which is left out."""
     content = read_bytes(path, largest)
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:
@@ -116,36 +95,21 @@ def read_text(path: str | Path, largest: int = LARGEST) -> str:
 
 
 def read_json(path: str | Path, largest: int = LARGEST) -> Any:
-    """The content of a JSON file.
-
-    Raises
-    ------
-    InputError
-        As in :func:`parse_json` and :func:`read_text`.
-    MissingInputError, StorageError
-        As in :func:`read_bytes`.
-    """
+    """The content of a JSON file, as :func:`parse_json` has it."""
     return parse_json(read_text(path, largest), str(path))
 
 
 def parse_json(text: str | bytes, source: str) -> Any:
-    """The content of a text in JSON.
+    """The content of a text in JSON; bytes are UTF-8.
 
     The literals NaN and Infinity, which other programs write, become floats; a
     :class:`Document` refuses them where it needs a number.
-
-    Parameters
-    ----------
-    text : str or bytes
-        Bytes are UTF-8.
-    source : str
-        Where it is from, for errors.
 
     Raises
     ------
     InputError
         When it is not JSON, nested too deeply, has a key twice, or a whole number of more than
-        64 bits.
+        64 bits; names `source`.
     """
     with _parsing(source, "valid JSON"):
         if isinstance(text, bytes):
@@ -159,15 +123,7 @@ def parse_json(text: str | bytes, source: str) -> Any:
 
 
 def read_toml(path: str | Path, largest: int = 2**20) -> dict[str, Any]:
-    """The content of a TOML file.
-
-    Raises
-    ------
-    InputError
-        When it is not TOML, nested too deeply, or has a whole number of more than 64 bits.
-    MissingInputError, StorageError
-        As in :func:`read_bytes`.
-    """
+    """The content of a TOML file; refused where it is nested too deeply or has long numbers."""
     import tomllib
 
     text = read_text(path, largest)
@@ -178,18 +134,10 @@ def read_toml(path: str | Path, largest: int = 2**20) -> dict[str, Any]:
 
 
 def read_yaml(path: str | Path, largest: int = _LARGEST_YAML) -> Any:
-    """The content of a YAML file: numbers, texts, lists and tables, no objects.
+    """The content of a YAML file: numbers, texts, lists, tables; no objects, at most ten aliases.
 
     A time such as ``10:00:00`` stays a text (YAML 1.2), where PyYAML makes it a number of
     seconds.
-
-    Raises
-    ------
-    InputError
-        When it is not YAML, nested too deeply, has a key twice, a whole number of more than 64
-        bits, a tag of an object, or more than ten aliases.
-    MissingInputError, StorageError
-        As in :func:`read_bytes`.
     """
     import yaml
 
@@ -205,21 +153,7 @@ def read_yaml(path: str | Path, largest: int = _LARGEST_YAML) -> Any:
 def read_document(path: str | Path, shape: type[Shape], largest: int = LARGEST) -> Shape:
     """A document with its shape checked: TOML and YAML by their suffix, JSON otherwise.
 
-    Parameters
-    ----------
-    path : str or Path
-        Of the file.
-    shape : type
-        A :class:`Document`.
-    largest : int
-        Bytes that it may have.
-
-    Raises
-    ------
-    InputError
-        When it is damaged, or has another shape: names the file, the key and what is wrong.
-    MissingInputError, StorageError
-        As in :func:`read_bytes`.
+    The InputError names the file, the key and what is wrong.
 
     Examples
     --------

@@ -36,16 +36,9 @@ _PARTS = {"cell": ("cell", "nucleus", "envelope"), "cytoplasm": ("cell", "envelo
 
 
 def checked_values(classes: Any) -> dict[str, tuple[int, ...]]:
-    """The label values of classes as whole numbers.
+    """The label values of classes as whole numbers, from sequences or single ones.
 
-    Parameters
-    ----------
-    classes : mapping of str to sequence of int, or to one int
-
-    Raises
-    ------
-    ParameterError
-        For anything else; the class is named.
+    A ParameterError names the class for anything else.
 
     Examples
     --------
@@ -90,11 +83,8 @@ def class_kind(name: str) -> str:
 def named_values(path: Path) -> dict[str, tuple[int, ...]] | None:
     """Which values of an OME-Zarr label group are which class, as its metadata name them.
 
-    Returns
-    -------
-    dict of kind to values, or None
-        ``nucleus``, ``envelope``, ``background``, ``cell``; empty for a group whose name says
-        that it holds classes, while no class is named; None for a group of instances.
+    Kinds are ``nucleus``, ``envelope``, ``background``, ``cell``; empty for a group whose name says
+    that it holds classes, while no class is named; None for a group of instances.
     """
     node = read_node(path)
     label = {} if node is None else ome_content(node.attributes, str(path)).get("image-label", {})
@@ -115,19 +105,8 @@ def named_values(path: Path) -> dict[str, tuple[int, ...]] | None:
 def class_values(names: Mapping[str, tuple[int, ...]], name: str, source: str) -> tuple[int, ...]:
     """The values of a class map that make up a class, by the names in its metadata.
 
-    Parameters
-    ----------
-    names : mapping of kind to values
-        From :func:`named_values`.
-    name : str
-        Of the class; a cell has its nucleus and envelope, cytoplasm has the envelope.
-    source : str
-        What an error calls the class map.
-
-    Raises
-    ------
-    InputError
-        When its metadata name no such class.
+    `names` are from :func:`named_values`. A cell has its nucleus and envelope, cytoplasm has the
+    envelope. An InputError, which calls the map `source`, where its metadata name no such class.
     """
     kind = class_kind(name)
     values = [value for part in _PARTS.get(kind, (kind,)) for value in names.get(part, ())]
@@ -145,12 +124,8 @@ def is_class_map(
 ) -> bool:
     """Whether values look like classes: every voxel has one of a few small ones, and none is 0.
 
-    Parameters
-    ----------
-    sizes : mapping of value to number of voxels
-    plane : callable, optional
-        A slice of the labels, (y, x). Where it has many values, each one piece that encloses no
-        other, they are instances that fill the slice.
+    `sizes` are the voxels of each value; `plane` gives a slice of the labels, (y, x). Where it has
+    many values, each one piece that encloses no other, they are instances that fill the slice.
     """
     values: Sequence[int] = [value for value, number in sizes.items() if number]
     if 0 in values or not 2 <= len(values) <= _MOST_CLASSES or max(values) > _LARGEST_CLASS:

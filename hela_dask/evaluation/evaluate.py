@@ -355,12 +355,7 @@ def _surfaces(
 
 
 def parse_classes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Classes as typed on the command line.
-
-    Raises
-    ------
-    ParameterError
-        For anything but ``name=value,value``.
+    """Classes as typed on the command line; ParameterError for anything but ``name=value,value``.
 
     Examples
     --------
@@ -382,10 +377,7 @@ def parse_classes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
 def parse_slices(text: str) -> tuple[int, int]:
     """A range of slices as typed on the command line, 1-based, both ends included.
 
-    Raises
-    ------
-    ParameterError
-        For anything but ``first:last`` with 1 <= first <= last.
+    ParameterError for anything but ``first:last`` with 1 <= first <= last.
 
     Examples
     --------

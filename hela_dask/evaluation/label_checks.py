@@ -14,12 +14,7 @@ __all__ = ["check_label_array", "checked_slices", "upright"]
 
 
 def check_label_array(dtype: Any, shape: tuple[int, ...], name: str) -> None:
-    """Refuse what are no labels by type or shape.
-
-    Raises
-    ------
-    InputError
-    """
+    """Refuse what are no labels by type or shape, with an InputError."""
     if np.dtype(dtype).kind not in "biu":
         raise InputError(
             f"{name} holds {np.dtype(dtype)} values; labels are whole numbers"
@@ -43,12 +38,7 @@ def upright(labels: xr.DataArray) -> xr.DataArray:
 
 
 def checked_slices(slices: Any) -> tuple[int, int]:
-    """A first and a last slice, 1-based, as whole numbers.
-
-    Raises
-    ------
-    ParameterError
-    """
+    """A first and a last slice, 1-based, as whole numbers; ParameterError for anything else."""
     try:
         if isinstance(slices, str | bytes):
             raise TypeError

@@ -69,10 +69,9 @@ def open_labels(labels: Any, name: str) -> LabelSource:
 
     Raises
     ------
-    MissingInputError
-        When the path does not exist.
-    InputError
-        When it cannot be read, has not two or three dimensions, or holds no whole numbers.
+    MissingInputError, InputError
+        When the path does not exist; when it cannot be read, has not two or three dimensions, or
+        holds no whole numbers.
     """
     if isinstance(labels, str | Path):
         return _not_negative(_from_path(Path(labels)))
@@ -189,12 +188,9 @@ def _from_array(array: Any, name: str, size: tuple[float, float, float] | None) 
 
 
 def majority(labels: Labels, factor: tuple[int, int]) -> Labels:
-    """The commonest label of every block of ``factor`` pixels; of equals, the smallest.
+    """The commonest label of every block of ``factor`` pixels (y, x); of equals, the smallest.
 
-    Parameters
-    ----------
-    labels : (z, y, x) with y and x multiples of the factor
-    factor : (y, x)
+    `labels` are (z, y, x), y and x multiples of the factor.
     """
     fy, fx = factor
     if factor == (1, 1):
@@ -259,11 +255,11 @@ def pair_labels(
 ) -> Pair:
     """Bring two label volumes onto the coarser one's pixels.
 
+    Equal in y and x, or one a whole number of times as fine as the other; slice k of one is
+    slice k of the other.
+
     Parameters
     ----------
-    prediction, truth : LabelSource
-        Equal in y and x, or one a whole number of times as fine as the other; slice k of one is
-        slice k of the other.
     slices : (first, last) or None
         1-based, both included; None for all, then both must have as many.
     size : (z, y, x) in nm or None

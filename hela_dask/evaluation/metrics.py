@@ -74,15 +74,7 @@ class Contingency:
 def contingency(prediction: Integers, truth: Integers) -> Contingency:
     """Count the pairs of labels of two arrays of one shape.
 
-    Parameters
-    ----------
-    prediction, truth : integer or boolean arrays of the same shape
-        Labels, not negative.
-
-    Raises
-    ------
-    InputError
-        When the shapes differ or a label is negative.
+    InputError where the shapes differ or a label is negative.
     """
     if prediction.shape != truth.shape:
         raise InputError(f"label arrays of shape {prediction.shape} and {truth.shape} do not match")
@@ -236,11 +228,8 @@ def adjusted_rand_index(table: Contingency) -> float:
 def variation_of_information(table: Contingency) -> tuple[float, float]:
     """Variation of information in bits, 0 counted as a segment (Meila 2007).
 
-    Returns
-    -------
-    split, merge : float
-        H(prediction | truth), which grows when true segments are cut up, and
-        H(truth | prediction), which grows when they are joined; their sum is the distance.
+    Split, H(prediction | truth), which grows when true segments are cut up, and merge,
+    H(truth | prediction), which grows when they are joined; their sum is the distance.
     """
     total = table.total()
     if not total:
@@ -327,17 +316,8 @@ class Matching:
 def match_instances(table: Contingency, thresholds: Sequence[float] = IOU_THRESHOLDS) -> Matching:
     """Pair predicted and true instances by their intersection over union; 0 is no instance.
 
-    Parameters
-    ----------
-    table : Contingency
-        Of the whole volume.
-    thresholds : floats in [0.5, 1]
-        At 0.5 and above, taking the best pair first gives the most pairs possible.
-
-    Raises
-    ------
-    ParameterError
-        For a threshold below 0.5 or above 1.
+    `table` is that of the whole volume. Thresholds lie in [0.5, 1], else ParameterError: at 0.5 and
+    above, taking the best pair first gives the most pairs possible.
     """
     wrong = [value for value in thresholds if not 0.5 <= value <= 1]
     if wrong or not thresholds:

@@ -14,19 +14,10 @@ __all__ = ["labels_for_class", "predictions_of"]
 
 
 def predictions_of(folder: str | Path) -> dict[str, Any]:
-    """What a run predicts of each class, from the folder ``labels`` that it wrote.
+    """What a run predicts of each class, as :func:`.labels_input.open_labels` takes it.
 
-    Parameters
-    ----------
-    folder : path
-        Holds the label groups ``nuclei``, ``cells``, ``envelope`` and ``background``.
-
-    Returns
-    -------
-    dict
-        ``nucleus``; ``cell``, with its nucleus; ``cytoplasm``, the cell without its nucleus;
-        ``envelope``; ``background``. Each as :func:`hela_dask.evaluation.labels_input.open_labels`
-        takes it.
+    `folder` is the run's ``labels``, with the groups ``nuclei``, ``cells``, ``envelope`` and
+    ``background``. A ``cell`` has its nucleus, ``cytoplasm`` is the cell without it.
     """
     folder = Path(folder)
     return {
@@ -49,12 +40,7 @@ def labels_for_class(prediction: Any, name: str) -> Any:
         "without" or "excluding" the cell without its nucleus; a name that begins with "nucle" the
         nuclei, any other the cells with their nuclei.
     name : str
-        Of the class.
-
-    Raises
-    ------
-    ParameterError
-        When a mapping has nothing of that name.
+        Of the class; ParameterError where a mapping has nothing of that name.
     """
     if isinstance(prediction, Mapping):
         if name not in prediction:

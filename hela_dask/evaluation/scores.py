@@ -48,11 +48,7 @@ class ClassScore:
         """The same instances in some of the slices, 1-based, both included.
 
         Surface voxels of these slices count; the nearest one of the other surface may lie beyond.
-
-        Raises
-        ------
-        InputError
-            When not all of these slices were evaluated.
+        InputError where not all of these slices were evaluated.
 
         Examples
         --------

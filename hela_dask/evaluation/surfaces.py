@@ -31,12 +31,7 @@ class SurfaceCollector:
     A voxel of the mask is on the surface when one of its six neighbours is not in the mask.
     What lies outside the volume counts as the voxel at its border, so that the flat face where
     the volume cuts a cell is no surface. Memory grows with the surface, not with the volume.
-
-    Parameters
-    ----------
-    voxel_size : (z, y, x) in nm
-    first_slice : int
-        Index of the first slice that will be added.
+    `voxel_size` is (z, y, x) in nm; `first_slice` the index of the first slice to be added.
     """
 
     def __init__(self, voxel_size: tuple[float, float, float], first_slice: int = 0) -> None:

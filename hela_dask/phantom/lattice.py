@@ -95,16 +95,9 @@ def _operator(start: int, count: int, step: int, slope: bool) -> tuple[int, int,
 class Grid:
     """The voxels of one tile or of a part of it, and smooth random fields over them.
 
-    All arrays of a tile are float32 in the order (y, z, x), the cheapest for interpolation.
-
-    Parameters
-    ----------
-    origin
-        First voxel of the tile, z, y, x.
-    voxel_size
-        nm, z, y, x.
-    count
-        Voxels, z, y, x; a whole tile unless given.
+    All arrays of a tile are float32 in the order (y, z, x), the cheapest for interpolation. The
+    first voxel `origin`, `voxel_size` (nm) and `count` (voxels, a whole tile unless given) are z,
+    y, x.
     """
 
     def __init__(

@@ -40,16 +40,7 @@ _SECTIONS = ("overlays", "orthogonal", "detection", "curves", "errors")
 
 
 def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str]) -> str:
-    """The page as one text, pictures and all.
-
-    Parameters
-    ----------
-    folder : RunFolder
-    pictures : sequence of Picture
-        Their files are read.
-    notes : sequence of str
-        What could not be drawn.
-    """
+    """The page as one text, pictures and all; `notes` say what could not be drawn."""
     name = str(folder.facts.get("store") or folder.path).replace("\\", "/").rstrip("/")
     figures = _figures(pictures)
     shown: dict[str, Any] = {

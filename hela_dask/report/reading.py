@@ -21,8 +21,7 @@ Plane = NDArray[Any]
 class View:
     """An image with its labels on the same lazy grid."""
 
-    image: xr.DataArray  # (z, y, x)
-    # (z, y, x)
+    image: xr.DataArray  # (z, y, x), as the labels are
     nuclei: xr.DataArray | None
     cells: xr.DataArray | None
 
@@ -74,8 +73,6 @@ def open_view(
 
     Parameters
     ----------
-    store, nuclei, cells : Path or None
-        OME-Zarr image and label groups.
     pixels : int, optional
         The finest level of all slices with at most so many pixels in y and x; where even the
         coarsest has more, every second, third, … pixel of it.

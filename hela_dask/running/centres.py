@@ -89,11 +89,6 @@ def read_corrections(table: str | Path | pd.DataFrame, image: Image) -> pd.DataF
     -------
     pandas.DataFrame
         ``label`` (NaN where none is given), ``z``, ``y``, ``x`` (nm; NaN: take the cell out).
-
-    Raises
-    ------
-    MissingInputError, InputError
-        As :func:`read_centres`.
     """
     found, path = _read(table, image, "the table of corrections")
     there = found[_PLACE].notna()
@@ -233,26 +228,10 @@ def correct_cells(
     as a viewer does with a point that was copied, the row where the cell is means that cell and
     the other is new.
 
-    Parameters
-    ----------
-    cells : DataFrame
-        As from :func:`hela_dask.link_cells`.
-    corrections : DataFrame
-        As from :func:`read_corrections`.
-    image : Image
-        The volume.
-    path : path
-        Of the corrections, for messages.
-
-    Returns
-    -------
-    DataFrame
-        By label; flags ``moved`` and ``added`` say what was done.
-
-    Raises
-    ------
-    InputError
-        For a label to take out that no cell has, or used twice for two new places.
+    `cells` are from :func:`hela_dask.link_cells`, `corrections` from :func:`read_corrections`;
+    `path` is where those are from, for messages. The result is sorted by label; flags ``moved``
+    and ``added`` say what was done. InputError for a label to take out that no cell has, or used
+    twice for two new places.
     """
     rows: dict[int, Any] = {int(row["label"]): row for row in cells.to_dict("records")}
     where = {label: [row[name] for name in _PLACE] for label, row in rows.items()}

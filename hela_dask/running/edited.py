@@ -14,18 +14,7 @@ _BY_HAND = (".csv", ".toml")
 
 
 def keep_edited(markers: Markers) -> Iterator[str]:
-    """Rename what was edited, so that the run writes beside it, not over it.
-
-    Parameters
-    ----------
-    markers : Markers
-        Of a run that starts.
-
-    Yields
-    ------
-    str
-        A sentence for each file.
-    """
+    """Rename what was edited, so that the run writes beside it; a sentence for each file."""
     for stage, unit in (("cells", "found"), ("report", "all")):
         marker = markers.read(stage, unit)
         changed = [] if marker is None else markers.mismatches(marker)

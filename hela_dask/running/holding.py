@@ -20,14 +20,9 @@ __all__ = ["held_job"]
 def held_job(setup: Setup) -> Iterator[Job]:
     """What the tasks of a run need to know, with proof that they may write.
 
-    The run folder is made where it is not there, and gets its id.
-
-    Raises
-    ------
-    ExistsError
-        When another run holds the folder, or writes labels where this one is to write them.
-    StorageError
-        When the folder cannot be written to.
+    The run folder is made where it is not there, and gets its id. ExistsError where another run
+    holds the folder, or writes labels where this one is to write them; StorageError where the
+    folder cannot be written to.
     """
     with contextlib.ExitStack() as stack:
         with storage_errors(setup.run):

@@ -113,10 +113,7 @@ def is_run_folder(folder: Path, kind: str = "run") -> bool:
 def check_run_folder(folder: Path, *, kind: str = "run", option: str = "--out") -> bool:
     """Whether a folder holds a run; else it is new or empty, and a run may be made there.
 
-    Raises
-    ------
-    ExistsError
-        When it is, or holds, something that this package did not make.
+    ExistsError where it is, or holds, something that this package did not make.
     """
     if folder.is_symlink() and not folder.exists():
         raise ExistsError(f"{folder} is a link to nowhere: choose another {option}")
@@ -194,14 +191,7 @@ def recorded_store(folder: Path, facts: Mapping[str, Any]) -> Path | None:
 def find_places(folder: Path, facts: Mapping[str, Any], run_id: str) -> RunPlaces:
     """Where image and labels of a run are now, also where they were moved together.
 
-    Parameters
-    ----------
-    folder : Path
-        The run folder.
-    facts : mapping
-        Its ``run.json``.
-    run_id : str
-        Its id.
+    `facts` is its ``run.json``.
     """
     labels: dict[str, Path] = {}
     replaced = None

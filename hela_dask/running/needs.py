@@ -45,16 +45,8 @@ def memory_needs(
 ) -> list[Need]:
     """The largest task of each stage.
 
-    Parameters
-    ----------
-    image : Image
-        The volume.
-    labels : sequence of Level
-        Of the labels that are written.
-    parameters : Parameters
-        Their region's size sets the largest window.
-    method : str
-        Of :mod:`hela_dask.methods`.
+    `labels` are the levels of the labels that are written; the size of the largest window follows
+    from `parameters`.
     """
     item = image.dtype.itemsize
     shape, voxel = working_level(image, parameters.working.resolution)
@@ -114,16 +106,8 @@ def window_need(image: Image, window: Sequence[int], method: str = DEFAULT_METHO
 def predict_need(shape: Sequence[int], slices: int, halo: int, item: int) -> Need:
     """For the classes of some slices by a network.
 
-    Parameters
-    ----------
-    shape : sequence of int
-        Voxels (z, y, x) of the level that the network sees.
-    slices : int
-        That a task tells.
-    halo : int
-        More of them that the network sees on either side.
-    item : int
-        Bytes of a grey value.
+    `shape` are the voxels (z, y, x) of the level that the network sees, `slices` those that a task
+    tells, `halo` more of them that the network sees on either side, `item` bytes of a grey value.
     """
     plane, seen = shape[1] * shape[2], min(slices + 2 * halo, shape[0])
     return Need(

@@ -77,17 +77,10 @@ def _replaced(setup: Setup) -> dict[str, str] | None:
 
 
 class Record:
-    """``run.json``, from the first unit of work to the end.
+    """``run.json``, from the first unit of work to the end; :meth:`begin` writes it first.
 
-    Parameters
-    ----------
-    setup : Setup
-        What was asked for. Nothing is written before :meth:`begin`.
-
-    Attributes
-    ----------
-    guard : callable
-        Called before anything is written; raises where the run folder is another run's by now.
+    `guard` is called before anything is written; it raises where the run folder is another run's
+    by now.
     """
 
     def __init__(self, setup: Setup) -> None:

@@ -53,13 +53,7 @@ class RunFolder:
         return self.places.labels.get(name)
 
     def check_labels(self) -> None:
-        """Raise where the labels are another run's by now.
-
-        Raises
-        ------
-        InputError
-            Names the run that replaced them, and says what to do.
-        """
+        """InputError where the labels are another run's by now: names it, and says what to do."""
         other = self.places.replaced_by
         if other is None:
             return
@@ -84,12 +78,8 @@ class RunFolder:
 def read_folder(path: str | Path) -> RunFolder:
     """Read the small files of a run folder.
 
-    Raises
-    ------
-    MissingInputError
-        When there is no run folder or no ``run.json`` in it.
-    InputError
-        When a file is damaged, or of another version.
+    MissingInputError where there is no run folder or no ``run.json`` in it; InputError where a file
+    is damaged, or of another version.
     """
     path = Path(path)
     if not path.is_dir():

@@ -49,16 +49,9 @@ def differences(
     centres: pd.DataFrame | None,
     segmenting: bool = True,
 ) -> list[Difference]:
-    """How a result differs from what is asked for now, as far as ``run.json`` says.
+    """How a result differs from what is asked for now, as far as its ``run.json``, `facts`, says.
 
-    Parameters
-    ----------
-    facts : mapping
-        ``run.json`` of the result.
-    method, parameters, network, centres
-        What is asked for.
-    segmenting : bool
-        False where only detection is asked for: then the method does not matter.
+    Where only detection is asked for (not `segmenting`), the method does not matter.
     """
     found: list[Difference] = []
     had = facts.get("method")
@@ -82,14 +75,7 @@ def lost_corrections(
 ) -> list[str]:
     """A sentence where a result was corrected and this call leaves the corrections out.
 
-    Parameters
-    ----------
-    folder : Path
-        The run folder.
-    facts : mapping
-        Its ``run.json``.
-    given : DataFrame or None
-        The corrections of this call.
+    `facts` is the ``run.json`` of the result, `given` are the corrections of this call.
     """
     had = facts.get("corrections")
     if given is not None or not isinstance(had, list) or not had:
@@ -121,18 +107,9 @@ def _parameters(
 def ask_to_replace(
     folder: Path, facts: Mapping[str, Any], found: list[Difference], command: str
 ) -> None:
-    """Raise: a result is replaced only where that is asked for.
+    """Raise ExistsError: a result is replaced only where that is asked for.
 
-    Parameters
-    ----------
-    folder : Path
-        The run folder.
-    facts : mapping
-        Its ``run.json``.
-    found : list of (str, str)
-        From :func:`differences`.
-    command : str
-        What keeps both results.
+    `found` are its :func:`differences`; `command` keeps both results.
     """
     done = "finished" if facts.get("state") == "finished" else "unfinished"
     raise ExistsError(

@@ -1,4 +1,8 @@
-"""The shapes of a run folder's files, checked when they are read: run.json, scores.json, tables."""
+"""The shapes of a run folder's files, checked when they are read: run.json, scores.json, tables.
+
+Readers raise InputError for what is damaged or of another shape, StorageError for what may not be
+read.
+"""
 
 from __future__ import annotations
 
@@ -143,15 +147,7 @@ class ScoresDocument(Document):
 
 
 def read_facts(path: Path, shape: type[Document]) -> dict[str, Any]:
-    """The content of a run folder's JSON file once its shape was checked; empty without a file.
-
-    Raises
-    ------
-    InputError
-        When it is damaged or has another shape.
-    StorageError
-        When it may not be read.
-    """
+    """The content of a run folder's JSON file once its shape was checked; empty without a file."""
     try:
         found = read_json(path)
         check_document(found, shape, str(path))
@@ -164,15 +160,7 @@ def read_facts(path: Path, shape: type[Document]) -> dict[str, Any]:
 
 
 def read_cells(path: Path) -> pd.DataFrame:
-    """``cells.parquet`` with the kinds of its columns checked; empty without a file.
-
-    Raises
-    ------
-    InputError
-        When it is damaged, or a column holds something else than it should.
-    StorageError
-        When it may not be read.
-    """
+    """``cells.parquet`` with the kinds of its columns checked; empty without a file."""
     table = read_rows(path)
     if table.empty and not len(table.columns):
         return table
@@ -193,15 +181,7 @@ def read_cells(path: Path) -> pd.DataFrame:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """A table of a run folder; empty without a file.
-
-    Raises
-    ------
-    InputError
-        When it is damaged.
-    StorageError
-        When it may not be read.
-    """
+    """A table of a run folder; empty without a file."""
     try:
         return read_parquet(path)
     except MissingInputError:

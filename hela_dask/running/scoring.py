@@ -111,14 +111,7 @@ def _values(path: Path) -> set[int]:
 
 
 def score_run(truth: Truth, labels: Mapping[str, Path]) -> dict[str, Any]:
-    """Compare the labels of a run with a truth.
-
-    Parameters
-    ----------
-    truth : Truth
-        From :func:`find_truth`.
-    labels : mapping
-        The label groups ``nuclei``, ``cells``, ``envelope`` and ``background``.
+    """Compare the label groups of a run, by their names, with a truth.
 
     Returns
     -------

@@ -17,23 +17,14 @@ _READ = 2**30
 
 
 def identify_image(image: Image) -> tuple[str, tuple[str, ...]]:
-    """Fingerprint of an image's voxels and geometry.
+    """Fingerprint of an image's voxels and geometry, and remarks: what was assumed.
 
     An image that lists its shards is known by their checksums: a copied, renamed or touched store
     is the same. Files whose time of last change is not the recorded one are read and compared, a
     part of them where they are more than 1 GiB. An image of another program is known by the names,
     sizes and times of its files, and the content of its metadata.
 
-    Returns
-    -------
-    fingerprint : str
-    remarks : tuple of str
-        What was assumed.
-
-    Raises
-    ------
-    InputError
-        When a shard has other content than was written, or the list of some shards is lost.
+    InputError where a shard has other content than was written, or the list of some shards is lost.
     """
     records = read_manifest(image)
     if records is None:

@@ -103,13 +103,9 @@ class Job:
     def claim(self, unit: Unit) -> None:
         """Call before a unit's data are written: what a marker says of the old ones ends here.
 
-        Raises
-        ------
-        StorageError
-            When the run has ended meanwhile; see :meth:`~hela_dask.tasks.lock.Lock.check`.
-        distributed.Reschedule
-            When this worker is leaving the cluster. Its unit is computed by another worker too,
-            and two must not write the same files.
+        StorageError where the run has ended meanwhile: :meth:`~hela_dask.tasks.lock.Lock.check`.
+        distributed.Reschedule where this worker is leaving the cluster: its unit is computed by
+        another worker too, and two must not write the same files.
         """
         self.lock.check()
         if _is_leaving():
@@ -123,13 +119,7 @@ class Job:
         return self.markers.result(unit.stage, unit.name, unit.fingerprint)
 
     def may_label(self) -> None:
-        """Call before labels are written.
-
-        Raises
-        ------
-        StorageError
-            When the run has ended meanwhile, or the labels are held by another process.
-        """
+        """Call before labels are written; raises StorageError where another process holds them."""
         self.lock.check()
         if self.labels_lock is not None:
             self.labels_lock.check()
@@ -169,12 +159,8 @@ def background_task(
 ) -> dict[str, Any]:
     """Keep the background of a slab of the working level in the run folder.
 
-    Parameters
-    ----------
-    job, unit
-        The unit's slices.
-    masks, facts : sequence of ndarray
-        Its blocks, as :func:`hela_dask.operators.background.background_and_facts` gives them.
+    `masks` and `facts` are its blocks, as
+    :func:`hela_dask.operators.background.background_and_facts` gives them.
     """
     z0, z1 = unit.what
     with measured() as cost:

@@ -33,10 +33,7 @@ def select_cells(
 ) -> set[int]:
     """Labels of the cells that were asked for: by label, by their centre's place, or all.
 
-    Raises
-    ------
-    InputError
-        For a label that no cell has, or a box in which there is no centre.
+    InputError for a label that no cell has, or a box in which there is no centre.
     """
     chosen = set(cells["label"].tolist())
     if labels is not None:
@@ -101,23 +98,13 @@ def add_quality(
 ) -> pd.DataFrame:
     """How far each cell can be trusted, by the limits as they are now.
 
-    Parameters
-    ----------
-    cells : DataFrame
-        With what segmentation said, from :func:`add_segments`.
-    rows : mapping of label to row
-        What segmentation said and measured.
-    parameters : QualityParameters
-        The limits.
-    measured : DataFrame, optional
-        Of the assembled labels: a slice that the cell has lost to a neighbour is not doubtful.
+    `cells` are from :func:`add_segments`, `rows` what segmentation said and measured, by label.
+    `measured` are the assembled labels: a slice that the cell has lost to a neighbour there is not
+    doubtful.
 
-    Returns
-    -------
-    DataFrame
-        With the columns ``confidence``, :data:`~hela_dask.steps.confidence.NUMBERS` and
-        ``doubtful_slices`` added, the flags of what is over its limit, and ``nucleus_withheld``
-        with its reason where the labels have no nucleus for that.
+    Adds the columns ``confidence``, :data:`~hela_dask.steps.confidence.NUMBERS` and
+    ``doubtful_slices``, the flags of what is over its limit, and ``nucleus_withheld`` with its
+    reason where the labels have no nucleus for that.
     """
     table, flags, reasons = cells.copy(), [], []
     found: dict[str, list[Any]] = {name: [] for name in ("confidence", *NUMBERS)}

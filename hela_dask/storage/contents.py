@@ -22,14 +22,9 @@ _NUMBER = re.compile(r"\d+")
 
 
 def foreign_names(folder: Path, known: Iterable[str]) -> list[str]:
-    """Names in a folder that are not among those that this package writes there, sorted.
+    """Names in a folder, which may be missing, that are not among the `known` ones, sorted.
 
-    Parameters
-    ----------
-    folder : Path
-        It may be missing.
-    known : iterable of str
-        What this package writes there.
+    `known` are those that this package writes there; litter of systems is passed over.
     """
     if not folder.is_dir():
         return []
@@ -39,13 +34,7 @@ def foreign_names(folder: Path, known: Iterable[str]) -> list[str]:
 
 
 def remove_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove these files of a folder, and the folder itself once it is empty.
-
-    Raises
-    ------
-    StorageError
-        When the file system refuses it.
-    """
+    """Remove these files of a folder, and the folder itself once it is empty."""
     with storage_errors(folder):
         if not folder.is_dir():
             return
@@ -56,12 +45,9 @@ def remove_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def find_foreign(path: Path) -> Path | None:
-    """The first thing in an OME-Zarr that this package did not write; None where all is its own.
+    """The first thing in an image or label group, with the labels inside, that is another's.
 
-    Parameters
-    ----------
-    path : Path
-        An image or a label group, with the labels inside.
+    None where this package wrote all of it.
     """
     return next(_foreign(path), None)
 

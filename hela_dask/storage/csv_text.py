@@ -43,16 +43,9 @@ def read_rows(path: str | Path) -> tuple[list[str], list[Row], str]:
 
     The separator (comma, semicolon, tab, bar, or spaces) is the one that the first row has, or
     what ``sep=`` in front of it says. Encodings: UTF-8, UTF-16, UTF-32, else Latin-1. Columns
-    without a name and without content are left out.
-
-    Returns
-    -------
-    names : list of str
-        Stripped; an unnamed column that holds something has an empty name.
-    rows : list of (int, list of str)
-        Number of the row below the names, from 1, and its fields: as many as there are names,
-        or fewer where the row ends early.
-    separator : str
+    without a name and without content are left out; one with content has an empty name. A row is
+    its number below the names, from 1, and its fields: as many as there are names, or fewer where
+    it ends early.
 
     Raises
     ------

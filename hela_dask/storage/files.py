@@ -71,8 +71,6 @@ def replaced(
 
     Parameters
     ----------
-    path : Path
-        The file to write.
     check : callable, optional
         Called last; raises where `path` may not be replaced any more.
     flush : bool
@@ -99,15 +97,7 @@ def replaced(
 
 
 def flush_folders(root: Path, files: Iterable[str]) -> None:
-    """Have the names of new files reach the disk: the folders of `files`, and those up to `root`.
-
-    Parameters
-    ----------
-    root : Path
-        What the paths are relative to.
-    files : iterable of str
-        With ``/``.
-    """
+    """Have the names of new files (with ``/``) reach the disk: their folders, up to `root`."""
     folders = {parent for path in files for parent in PurePosixPath(path).parents}
     with storage_errors(root):
         for folder in sorted(folders, key=lambda item: -len(item.parts)):
@@ -140,27 +130,16 @@ def write_text(path: str | Path, text: str, *, flush: bool = True) -> None:
     """Write `text` (UTF-8, line ends as they are) to `path`, whole or not at all.
 
     Without `flush`, a crash of the machine may leave it empty.
-
-    Raises
-    ------
-    StorageError
-        When the file system refuses it or is full.
     """
     with replaced(Path(path), flush=flush) as temporary:
         temporary.write_bytes(printable(text).encode())
 
 
 def write_json(path: str | Path, content: object, *, flush: bool = True) -> None:
-    """Write `content` to `path` as JSON, whole or not at all.
+    """Write `content` to `path` as JSON, whole or not at all; `flush` as in :func:`write_text`.
 
     NumPy numbers and arrays, paths, tuples and sets are taken; numbers that are not finite
-    become null, which every JSON reader knows. Without `flush`, a crash of the machine may leave
-    it empty.
-
-    Raises
-    ------
-    StorageError
-        When the file system refuses it or is full.
+    become null, which every JSON reader knows.
     """
     text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n", flush=flush)
@@ -173,11 +152,6 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     UTF-8 with a byte order mark. Numbers have the digits of their units there
     (:mod:`hela_dask.columns`); the Parquet file keeps all, with the unit and the description of
     each known column in its field's metadata.
-
-    Raises
-    ------
-    StorageError
-        When the file system refuses it or is full.
     """
     writers: dict[str, Callable[[Path], Any]] = {
         ".parquet": lambda file: _write_parquet(table, file),

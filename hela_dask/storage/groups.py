@@ -68,18 +68,9 @@ def label_levels(
     """The levels of labels of an image: as many as it has, with its axes.
 
     The format wants the same number of levels; axes of length one are kept where they stand as
-    the format wants them (time, channel, z, y, x).
-
-    Parameters
-    ----------
-    image : Image
-        What the labels belong to.
-    dtype : dtype
-        Of the labels.
-    shape, voxel_size, translation : optional
-        Of the finest level of the labels, where it is not that of the image.
-    chunks, shards : optional
-        As in :func:`hela_dask.storage.store.create_image`.
+    the format wants them (time, channel, z, y, x). `shape`, `voxel_size` and `translation` are
+    those of the finest level of the labels, where it is not that of the image; `chunks` and
+    `shards` as in :func:`hela_dask.storage.store.create_image`.
     """
     finest = image.levels[0]
     regular = tuple(axis for axis in ("t", "c", *_AXES) if axis in finest.axes)

@@ -57,12 +57,9 @@ def create_labels(
         An OME-Zarr 0.5 image, whose labels these are; or another folder, made when it is not
         there, that holds nothing but labels. The labels have the axes, the units and the number
         of levels of the image that they belong to.
-    name : str
-        Name of the label group.
-    shape, dtype, voxel_size, chunks, shards
-        As in :func:`create_image`; `dtype` is an integer type.
-    translation : (z, y, x)
-        Centre of the first voxel, nm: the image's, so that the labels lie over it.
+    shape, dtype, voxel_size, translation, chunks, shards, attrs
+        As in :func:`hela_dask.storage.store.create_image`; `dtype` is an integer type. Of the same
+        translation as the image, the labels lie over it.
     source_image : str or Path, optional
         The image that the labels belong to; default: `owner`, where that is an image.
     run : str or Path, optional
@@ -74,8 +71,6 @@ def create_labels(
         the place of the run folder counts.
     overwrite : bool
         Replace labels of that name that this package made, in whichever run, by empty ones.
-    attrs : mapping, optional
-        Noted in the group's attribute ``hela_dask``; JSON.
 
     Raises
     ------
@@ -154,13 +149,6 @@ def write_label_metadata(
         The image, relative to the label group; default: what :func:`create_labels` noted.
     extra : mapping, optional
         Added to the group's attribute ``hela_dask``; JSON.
-
-    Raises
-    ------
-    MissingInputError, InputError
-        When there is no such label group.
-    StorageError
-        When the file system refuses it or is full.
     """
     image = read_image(path)
     with storage_errors(image.path):

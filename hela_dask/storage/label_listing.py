@@ -25,15 +25,7 @@ def label_folders(owner: Path) -> list[str]:
 
 
 def listing_problem(owner: Path, names: Iterable[str]) -> str:
-    """What is wrong with the list of label groups of a store; empty where nothing is.
-
-    Parameters
-    ----------
-    owner : Path
-        The store.
-    names : iterable of str
-        Label groups that are to be listed.
-    """
+    """What is wrong with a store's list of label groups, which is to name these; empty: nothing."""
     try:
         listed = _listed(owner / "labels")
     except InputError as error:
@@ -48,11 +40,6 @@ def list_again(owner: Path, names: Iterable[str]) -> None:
     """Write the list of label groups anew, with those of this package that are there.
 
     What is listed and can be read stays listed.
-
-    Raises
-    ------
-    StorageError
-        When the file system refuses it or is full.
     """
     folder = owner / "labels"
     try:

@@ -21,24 +21,10 @@ class LevelArray:
     """A level, read like a numpy array in z, y, x; a task gets its path and opens it itself.
 
     Axes of length one are left out, z is added where there is none, and other orders of the
-    axes are transposed. NaN and infinite values, which registered stacks have where no image
-    is, are read as 0: the grey value of a frame.
+    axes (`axes`: their names as stored) are transposed. NaN and infinite values, which registered
+    stacks have where no image is, are read as 0, the grey value of a frame, where `finite`.
 
-    Parameters
-    ----------
-    folder : Path
-        The array's folder.
-    axes : tuple of str
-        Names of the stored array's axes, in its order.
-    finite : bool
-        Whether NaN and infinite values are read as 0; else as they are.
-
-    Attributes
-    ----------
-    folder : Path
-        Absolute.
-    shape, dtype, ndim
-        In z, y, x.
+    `folder` is absolute; `shape`, `dtype` and `ndim` are those in z, y, x.
     """
 
     ndim = 3
@@ -63,13 +49,7 @@ class LevelArray:
         return partial(LevelArray, finite=self._finite), (self.folder, self._axes)
 
     def __getitem__(self, selection: Any) -> NDArray[Any]:
-        """Read a part.
-
-        Raises
-        ------
-        StorageError
-            When a chunk is damaged or cannot be read; it is named.
-        """
+        """Read a part; a StorageError names the chunk that is damaged or cannot be read."""
         if self._axes == _ZYX:
             return self._framed(self._array[selection])
         keys = expanded(selection if isinstance(selection, tuple) else (selection,), self.ndim)

@@ -58,12 +58,8 @@ def read_pyramid(path: Path, multiscale: Multiscale) -> Pyramid:
     """The levels of the group at `path`, sorted by voxel size; reads metadata only.
 
     A coarser level that is missing or does not fit is left out, with a remark: it only saves
-    time. Without the finest level there is nothing to read.
-
-    Raises
-    ------
-    InputError
-        When the finest level is missing or damaged, or voxel sizes and shapes contradict.
+    time. Without the finest level there is nothing to read: an InputError, as where voxel sizes
+    and shapes contradict.
     """
     axes = Axes.read(multiscale.axes, str(path))
     listed = [_listed(path, axes, multiscale, item) for item in multiscale.datasets]

@@ -44,13 +44,7 @@ class _Mark(Document):
 
 
 def write_slab_mark(path: Path, files: Mapping[str, FileRecord | None]) -> None:
-    """Declare a slab written: its shards by their paths relative to the group.
-
-    Raises
-    ------
-    StorageError
-        When the file system refuses it or is full.
-    """
+    """Declare a slab written: its shards by their paths relative to the group."""
     write_json(path, {"files": records_to_json(files)})
 
 
@@ -118,19 +112,10 @@ def metadata_faults(image: Image) -> dict[Path, str]:
 def damaged_slabs(
     image: Image, *, read: Literal["none", "changed"] = "none"
 ) -> dict[tuple[int, int], list[Mismatch]]:
-    """Shards of an image or label group that are not as they were written, by slab.
+    """Shards of an image or label group that are not as they were written, by slab (first, end).
 
-    Parameters
-    ----------
-    image : Image
-        Slabs that list no shards are passed over.
-    read : {"none", "changed"}
-        As for :func:`hela_dask.storage.records.compare_files`.
-
-    Returns
-    -------
-    dict of (first, end) to list of Mismatch
-        With paths relative to the group; empty where all is as it was written.
+    Paths are relative to the group; slabs that list no shards are passed over; `read` as for
+    :func:`hela_dask.storage.records.compare_files`.
     """
     marks = slab_marks(image.path, image.levels[0])
     found = {}

@@ -13,17 +13,10 @@ __all__ = ["quarter_mean"]
 
 
 def quarter_mean(block: NDArray[Any]) -> NDArray[Any]:
-    """Mean of each 2 x 2 pixels of the planes of `block`, rounded, halves to even.
+    """Mean of each 2 x 2 pixels of the planes of `block` (z, y, x), rounded, halves to even.
 
-    Parameters
-    ----------
-    block : ndarray, shape (z, y, x)
-        Whole numbers of at most 16 bits. An odd last row or column stands for two.
-
-    Returns
-    -------
-    ndarray, shape (z, ceil(y / 2), ceil(x / 2))
-        Of the same type.
+    For whole numbers of at most 16 bits. An odd last row or column stands for two. Shape (z,
+    ceil(y / 2), ceil(x / 2)), of the same type.
     """
     deep, high, wide = block.shape
     out = np.empty((deep, -(-high // 2), -(-wide // 2)), block.dtype)

@@ -151,12 +151,7 @@ def local_path(path: str | Path) -> Path:
 
 
 def check_store_path(path: Path) -> None:
-    """Raise for a store whose path is not UTF-8: the compiled codecs of zarr open none such.
-
-    Raises
-    ------
-    InputError
-    """
+    """Raise InputError for a path that is not UTF-8: the compiled codecs of zarr open none such."""
     full = str(path.absolute())
     if printable(full) != full:
         raise InputError(

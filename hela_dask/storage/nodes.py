@@ -76,12 +76,8 @@ def is_node(folder: Path) -> bool:
 def read_node(folder: Path) -> Node | None:
     """Read and check what describes the group or array in `folder`; None where nothing does.
 
-    Where both formats are there, v3 counts, unless only v2 has attributes.
-
-    Raises
-    ------
-    InputError
-        When a metadata file is damaged, is no regular file, or has another shape: it is named.
+    Where both formats are there, v3 counts, unless only v2 has attributes. An InputError names a
+    metadata file that is damaged, is no regular file, or has another shape.
     """
     if not (folder / "zarr.json").exists():
         return _read_v2(folder)
@@ -94,12 +90,8 @@ def read_node(folder: Path) -> Node | None:
 def open_array(folder: Path, mode: Literal["r", "r+"] = "r") -> zarr.Array[Any]:
     """Open one array by zarr, after a look at its metadata files.
 
-    Raises
-    ------
-    MissingInputError
-        When no array is there.
-    InputError
-        When its metadata cannot be read, or zarr cannot use them.
+    MissingInputError where no array is there; InputError where its metadata cannot be read, or
+    zarr cannot use them.
     """
     node = read_node(folder)
     if node is None or not node.is_array:

@@ -111,10 +111,7 @@ class Axes:
     def read(axes: Sequence[Axis], source: str) -> Axes:
         """Which axes are z, y and x.
 
-        Raises
-        ------
-        InputError
-            When y or x are missing, or a name stands twice, or another type is given to them.
+        InputError where y or x are missing, a name stands twice, or another type is given to them.
         """
         names = [axis.name.strip().lower() for axis in axes]
         shown = ", ".join(names) or "none"
@@ -182,10 +179,7 @@ def find_multiscale(
 ) -> tuple[str, Multiscale, tuple[str, ...]] | None:
     """Version, first pyramid and remarks; None where the group lists no pyramid.
 
-    Raises
-    ------
-    InputError
-        When the version is not read here, or the metadata have another shape.
+    InputError where the version is not read here, or the metadata have another shape.
     """
     content = ome_content(attributes, source)
     found = content.get("multiscales")

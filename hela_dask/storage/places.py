@@ -16,10 +16,7 @@ _ZARR = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 def resolved(path: str | Path) -> Path:
     """The absolute path without links and ``..``; of what is not there yet, as far as it is.
 
-    Raises
-    ------
-    ParameterError
-        For a link that leads to itself.
+    ParameterError for a link that leads to itself.
     """
     try:
         return Path(path).resolve()
@@ -67,17 +64,8 @@ def relative_path(path: str | Path, base: str | Path) -> str:
 def check_apart(store: Path, places: Mapping[str, Path | None]) -> None:
     """What is written lies neither inside nor around the volume, nor inside any other Zarr.
 
-    Parameters
-    ----------
-    store : Path
-        The volume, which is only read, but for its labels.
-    places : mapping of option to path
-        What is to be written.
-
-    Raises
-    ------
-    ParameterError
-        Names the option.
+    `store` is the volume, which is only read, but for its labels; `places` are what is to be
+    written, by their options. A ParameterError names the option.
     """
     for option, path in places.items():
         if path is None:

@@ -62,12 +62,8 @@ def layout(
 
     The default is 1 x 512 x 512 in shards of 8 x 2048 x 2048; 16 deep where a plane is no longer
     than 1024; less deep and wider where a slab of whole planes would be over 512 MiB, unless it
-    is written tile by tile (`tiled`).
-
-    Raises
-    ------
-    ParameterError
-        When they are not positive, or a shard is not a whole number of chunks.
+    is written tile by tile (`tiled`). ParameterError where they are not positive, or a shard is
+    not a whole number of chunks.
     """
     depth, side = _SHARDS[0], _SHARDS[1]
     if max(shape[1:]) <= _SMALL_PLANE:

@@ -74,19 +74,9 @@ def _pipeline(path: str) -> Iterator[None]:
 class StoredArray:
     """An array of a store, read like one of numpy; a task gets its path and opens it itself.
 
-    Parameters
-    ----------
-    folder : Path
-        The array's folder.
-
-    Attributes
-    ----------
-    folder : Path
-        Absolute: a worker may run in another folder, and what is not found is read as zeros.
-    shape, dtype, ndim, attrs
-        As stored.
-    depth : int
-        Positions along the first axis that a file holds.
+    `folder` is absolute: a worker may run in another folder, and what is not found is read as
+    zeros. `shape`, `dtype`, `ndim` and `attrs` are as stored; `depth` counts the positions along
+    the first axis that a file holds.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -102,13 +92,7 @@ class StoredArray:
         return StoredArray, (self.folder,)
 
     def __getitem__(self, selection: Any) -> NDArray[Any]:
-        """Read a part.
-
-        Raises
-        ------
-        StorageError
-            When a chunk is damaged or cannot be read; it is named.
-        """
+        """Read a part; a StorageError names the chunk that is damaged or cannot be read."""
         where = _slices(selection, self.shape)
         try:
             if where is None:

@@ -95,23 +95,15 @@ def compare_files(
 ) -> list[Mismatch]:
     """Compare files with their records: existence, size, and content where the time differs.
 
-    Each folder is listed once, so that thousands of files take a fraction of a second.
+    Each folder is listed once, so that thousands of files take a fraction of a second. Paths are
+    relative to `root`; the mismatches are sorted by path.
 
     Parameters
     ----------
-    root : Path
-        What the paths are relative to.
-    records : mapping of path to FileRecord or None
-        As they were written.
     read : {"none", "changed"}
         ``"changed"``: a file of the right size whose time of last change is not the recorded one
         is read and compared by its checksum. ``"none"``: it counts as right, unless the recorded
         time is 0: then the file was found to be damaged (see :func:`distrust`).
-
-    Returns
-    -------
-    list of Mismatch
-        By path; empty where all is as it was written.
 
     Raises
     ------

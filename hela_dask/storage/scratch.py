@@ -37,28 +37,9 @@ def create_scratch(
 ) -> Path:
     """Create an array for a single writer at `path`; what was there under that name goes.
 
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the array.
-    shape : sequence of int
-        Voxels.
-    dtype : dtype
-        Of the voxels; bool is fine.
-    chunks : sequence of int, optional
-        Voxels; default: up to 16 whole slices.
-    attrs : mapping, optional
-        Noted with the array; JSON.
-
-    Returns
-    -------
-    Path
-        `path`, for :func:`write_scratch` and :func:`read_scratch`.
-
-    Raises
-    ------
-    StorageError
-        When the file system refuses it or is full.
+    `shape` and `chunks` in voxels, by default up to 16 whole slices a chunk; `dtype` may be bool;
+    `attrs` are noted with the array as JSON. Returns `path`, for :func:`write_scratch` and
+    :func:`read_scratch`.
     """
     path = Path(path)
     if path.is_file():
@@ -91,17 +72,9 @@ def create_scratch(
 def write_scratch(path: str | Path, data: NDArray[Any], start: int = 0) -> Records:
     """Write `data` from position `start` of the first axis on, whole chunks only.
 
-    Returns
-    -------
-    dict of str to FileRecord or None
-        The files written, and the array's metadata, by their path relative to `path`; None where
-        there is no file, because all of its values are 0.
-
-    Raises
-    ------
-    StorageError
-        When `data` does not fit there, does not end where a chunk or the array ends, or the
-        file system refuses it or is full.
+    Returns records of the files written, and of the array's metadata, by their path relative to
+    `path`; None where there is no file, because all of its values are 0. StorageError where `data`
+    does not fit there, or does not end where a chunk or the array ends.
     """
     path = Path(path)
     with storage_errors(path):
@@ -150,13 +123,7 @@ def _put_chunk(path: Path, part: NDArray[Any], chunk: tuple[int, ...]) -> FileRe
 
 
 def read_scratch(path: str | Path) -> StoredArray:
-    """Open a scratch array for reading; slice it to get numpy arrays.
-
-    Raises
-    ------
-    MissingInputError
-        When there is none at `path`.
-    """
+    """Open a scratch array for reading, or MissingInputError; slice it to get numpy arrays."""
     path = Path(path)
     if not (path / "zarr.json").is_file():
         raise MissingInputError(f"no scratch array at {path}")
@@ -164,14 +131,7 @@ def read_scratch(path: str | Path) -> StoredArray:
 
 
 def read_mask(path: str | Path, window: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
-    """Where a part of a scratch array is not 0, with few of its chunks in memory at a time.
-
-    Parameters
-    ----------
-    path : str or Path
-        Of an array of three axes.
-    window : tuple of slice
-        Of whole numbers, inside the array.
+    """Where a part of a scratch array of three axes is not 0; few of its chunks are held at a time.
 
     Raises
     ------

@@ -93,14 +93,8 @@ def encode_shard(
 ) -> list[bytes]:
     """One shard as the parts of its file; none where it holds nothing but zeros.
 
-    Parameters
-    ----------
-    block : ndarray
-        What is in the shard, up to the end of the array.
-    chunk, shard : tuple of int
-        Voxels along each axis.
-    threads : Executor
-        Compresses several chunks at once.
+    `block` is what is in the shard, up to the end of the array; `chunk` and `shard` are voxels
+    along each axis; `threads` compress several chunks at once.
     """
     places = list(_places(block.shape, chunk))
     data = block.astype(block.dtype.newbyteorder("<"), copy=False)
@@ -125,17 +119,10 @@ def put_shard(
 ) -> FileRecord | None:
     """Put what :func:`encode_shard` made in place, whole or not at all; nothing: no file.
 
-    Returns
-    -------
-    FileRecord or None
-        Of the file; None where there is none, because the shard holds nothing but zeros. Its
-        content is on the disk; its name is after :func:`hela_dask.storage.files.flush_folders`.
-
-    Raises
-    ------
-    StorageError
-        When the file system refuses it or is full, or `check` raises it: the writer may not
-        write any more.
+    Returns the record of the file; None where there is none, because the shard holds nothing but
+    zeros. Its content is on the disk; its name is after
+    :func:`hela_dask.storage.files.flush_folders`. `check` raises where the writer may not write
+    any more.
     """
     if not parts:
         with storage_errors(path):
@@ -177,12 +164,7 @@ def _places(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[sl
 def encode_chunk(part: NDArray[Any], chunk: tuple[int, ...]) -> bytes | None:
     """A chunk compressed; None where it holds nothing but zeros (a float's -0.0 is something).
 
-    Parameters
-    ----------
-    part : ndarray
-        Little-endian; shorter than `chunk` at the end of an array only.
-    chunk : tuple of int
-        Voxels along each axis.
+    `part` is little-endian, and shorter than `chunk` (voxels) at the end of an array only.
     """
     if not part.any() and not (part.dtype.kind == "f" and np.signbit(part).any()):
         return None

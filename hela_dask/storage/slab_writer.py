@@ -63,16 +63,10 @@ class SlabWriter:
     Made by :func:`hela_dask.storage.store.slab_writer`, which also marks the slab as finished. For
     one thread; others may write other slabs.
 
-    Attributes
-    ----------
-    tiles : list of (slice, slice)
-        Rows and columns of the finest level. Each is to be written once; in this order, at most
-        one shard of each coarser level is held.
-    depth : int
-        Slices of the slab.
-    files : dict of str to FileRecord or None
-        After :meth:`close`: every shard of the slab at every level, by its path relative to the
-        group; None where no file is written, because all of its voxels are 0.
+    `tiles` are rows and columns of the finest level. Each is to be written once; in this order, at
+    most one shard of each coarser level is held. `depth` is the slab's slices. After
+    :meth:`close`, `files` has the record of every shard of the slab at every level, by its path
+    relative to the group; None where no file is written, because all of its voxels are 0.
     """
 
     def __init__(
@@ -111,8 +105,7 @@ class SlabWriter:
         Raises
         ------
         StorageError
-            When this is no such tile, the shape or type of `data` is not the tile's, or the file
-            system refuses it or is full.
+            When this is no such tile, or the shape or type of `data` is not the tile's.
         """
         image, tile = self._image, (rows, columns)
         if _key(tile) not in self._left:
@@ -133,13 +126,7 @@ class SlabWriter:
         self._left.remove(_key(tile))
 
     def close(self) -> None:
-        """Wait until all is written; check that nothing is missing.
-
-        Raises
-        ------
-        StorageError
-            When tiles were not written, or the file system refuses it or is full.
-        """
+        """Wait until all is written; StorageError where tiles are missing."""
         self._finish()
         if self._left:
             raise StorageError(

@@ -86,20 +86,14 @@ def create_image(
     ----------
     path : str or Path
         Folder to create.
-    shape : sequence of int
-        Voxels in z, y, x.
-    dtype : dtype
-        Of the voxels.
-    voxel_size : sequence of float
-        z, y, x in nm.
+    shape, voxel_size, translation : (z, y, x)
+        Voxels; nm; centre of the first voxel, nm.
     name : str
         Name of the image in its metadata.
     chunks, shards : sequence of int, optional
         Voxels in z, y, x; a shard is a whole number of chunks. Default 1 x 512 x 512 in
         8 x 2048 x 2048 (``docs/storage.md`` says why); 16 deep where a plane is no longer than
         1024; less deep and wider where a slab of whole planes would be over 512 MiB.
-    translation : (z, y, x)
-        Centre of the first voxel, nm.
     overwrite : bool
         Replace an OME-Zarr at `path` that this package wrote, with its own labels inside. It is
         not replaced where anything else is in it.
@@ -112,8 +106,6 @@ def create_image(
         When there is something at `path` that may not be replaced.
     InputError, ParameterError
         When the voxel size, the chunks or the shards make no sense.
-    StorageError
-        When the file system refuses it or is full.
     """
     path = local_path(path)
     levels = planned(shape, dtype, voxel_size, chunks, shards, translation=translation)
@@ -194,16 +186,10 @@ def slab_writer(
     check : callable, optional
         Called before each file is put in place; raises where the caller may not write any more.
 
-    Yields
-    ------
-    SlabWriter
-        Write each of its `tiles` once, in their order.
-
     Raises
     ------
     StorageError
-        When no slab of this image begins there, a tile was not written, or the file system
-        refuses it or is full.
+        When no slab of this image begins there, or a tile was not written.
 
     Examples
     --------
@@ -244,28 +230,10 @@ def write_slab(
     downsample: Downsample = "mean",
     check: Callable[[], None] | None = None,
 ) -> None:
-    """Write one slab that is in memory, at every level of the pyramid, and mark it as finished.
+    """As :func:`slab_writer`, for a slab that is in memory: `data`, (dz, y, x).
 
-    The last slab to be written finishes the image.
-
-    Parameters
-    ----------
-    image : Image, str or Path
-        What :func:`create_image` or :func:`create_labels` made.
-    z0 : int
-        First slice of the slab, from 0.
-    data : ndarray, shape (dz, y, x)
-        The whole slab, in the image's type (bool for an integer type is fine).
-    downsample : {"mean", "nearest", "any"}
-        How the coarser levels are made: ``"mean"`` for images, ``"nearest"`` for labels.
-    check : callable, optional
-        As in :func:`slab_writer`.
-
-    Raises
-    ------
-    StorageError
-        When this is not exactly one slab of this image, or the file system refuses it or is
-        full.
+    Its type is the image's (bool for an integer type is fine). StorageError where this is not
+    exactly one slab of this image.
     """
     image = _image(image)
     planes = image.levels[0].shape[1:]

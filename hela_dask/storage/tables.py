@@ -77,13 +77,7 @@ class Table:
         }
 
     def texts(self, name: str) -> list[str]:
-        """A column as texts, in lower case; empty where a field is empty.
-
-        Raises
-        ------
-        InputError
-            When the column is missing or stands twice.
-        """
+        """A column as texts, in lower case, empty where a field is empty; InputError without it."""
         found = [str(item).strip().lower() for item in self.columns[self._find(name, False)[0]]]
         return ["" if item in _NOTHING else item for item in found]
 
@@ -164,12 +158,10 @@ class Table:
 
 
 def read_table(source: str | Path | pd.DataFrame, what: str, hint: str = "") -> Table:
-    """A table from a CSV or Parquet file (``.parquet``), or a DataFrame.
+    """A table from a CSV or Parquet file (``.parquet``), or a DataFrame without its index.
 
     Parameters
     ----------
-    source : path or DataFrame
-        The index of a DataFrame is not read.
     what : str
         What it is, for errors: "the table of centres".
     hint : str
@@ -196,15 +188,7 @@ def read_table(source: str | Path | pd.DataFrame, what: str, hint: str = "") -> 
 
 
 def read_parquet(path: str | Path) -> pd.DataFrame:
-    """A table in Parquet, of at most 256 MiB.
-
-    Raises
-    ------
-    InputError
-        When it is damaged, or no Parquet.
-    MissingInputError, StorageError
-        When there is no such file, or it cannot be read.
-    """
+    """A table in Parquet, of at most 256 MiB; InputError where it is damaged, or no Parquet."""
     import io
 
     import pandas as pd

@@ -90,17 +90,7 @@ def to_nm(unit: object) -> float | None:
 def voxel_size_doubts(shape: Sequence[int], voxel_size: Sequence[float]) -> tuple[str, ...]:
     """What is odd about the voxel size of a volume of electron microscopy; empty where nothing is.
 
-    Parameters
-    ----------
-    shape : (z, y, x)
-        Voxels.
-    voxel_size : (z, y, x)
-        nm.
-
-    Returns
-    -------
-    tuple of str
-        Each without a subject: "has pixels of ...".
+    `shape` in voxels, `voxel_size` in nm (z, y, x). Each text has no subject: "has pixels of ...".
     """
     z, y, x = voxel_size
     height, width = shape[1] * y, shape[2] * x

@@ -22,12 +22,7 @@ _TURN = 15.0  # degrees
 def thorough(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
     """Ours: grey values and slices, elastic deformation, quarter turns and mirrors.
 
-    Parameters
-    ----------
-    image : ndarray of float32, (y, x, slices)
-        y and x are equal.
-    target : ndarray of uint8, (y, x, targets)
-    rng : numpy.random.Generator
+    `image` is float32 (y, x, slices), y and x are equal; `target` is uint8 (y, x, targets).
     """
     image = greys(image, rng)
     turn, mirrored = int(rng.integers(4)), rng.random() < 0.5

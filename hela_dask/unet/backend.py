@@ -24,12 +24,9 @@ _loaded: Any = None
 
 
 def check_installed() -> None:
-    """Whether :func:`keras` will find what it needs, without the seconds that loading takes.
+    """Raise MissingDependencyError, which says what to install, where :func:`keras` would.
 
-    Raises
-    ------
-    MissingDependencyError
-        When it will not; it says what to install.
+    Without the seconds that loading takes.
     """
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     for name in ("keras", backend):
@@ -40,12 +37,8 @@ def check_installed() -> None:
 def keras() -> Any:
     """The module ``keras``, on TensorFlow unless ``KERAS_BACKEND`` names another library.
 
-    In a dask worker, TensorFlow gets as many threads as the worker has; elsewhere all cores.
-
-    Raises
-    ------
-    MissingDependencyError
-        When Keras or its backend is not installed; it says what to install.
+    In a dask worker, TensorFlow gets as many threads as the worker has; elsewhere all cores. A
+    MissingDependencyError says what to install.
     """
     global _loaded  # noqa: PLW0603
     if _loaded is None:

@@ -89,13 +89,7 @@ class Card:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The card that :meth:`to_dict` gave.
-
-        Raises
-        ------
-        InputError
-            When something is missing or makes no sense.
-        """
+        """The card that :meth:`to_dict` gave; InputError for what is missing or makes no sense."""
         known = {item.name for item in dataclasses.fields(cls)}
         lists = {"classes", "extra", "voxel_size", "plane", "data", "notes"}
         try:
@@ -112,12 +106,8 @@ class Card:
 def read_card(path: Path) -> Card:
     """The card in a file that :meth:`Card.to_dict` gave.
 
-    Raises
-    ------
-    InputError
-        When it is damaged, or something is missing or makes no sense.
-    MissingInputError, StorageError
-        When there is no such file, or it cannot be read.
+    InputError where it is damaged, or something is missing or makes no sense; MissingInputError or
+    StorageError where there is no such file, or it cannot be read.
     """
     content = read_json(path)
     check_document(content, _CardDocument, str(path))

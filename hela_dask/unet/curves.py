@@ -19,13 +19,9 @@ _COLOURS = {
 
 
 def draw_curves(history: pd.DataFrame, path: str | Path) -> Path:
-    """Draw the losses, and the scores of each class, over the epochs.
+    """Draw the losses, and the scores of each class, over the epochs into a PNG or JPEG.
 
-    Parameters
-    ----------
-    history : DataFrame
-        A row an epoch, as :attr:`hela_dask.unet.fitting.Fit.history`.
-    path : path of a PNG or JPEG
+    `history` has a row an epoch, as :attr:`hela_dask.unet.fitting.Fit.history`.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -54,16 +54,9 @@ class Judgement:
 def judge(
     network: Any, batches: Iterable[Batch], classes: Sequence[str], loss: Callable[[Any, Any], Any]
 ) -> Judgement:
-    """Judge a network's raw outputs.
+    """Judge a network's raw outputs on batches as the loss takes them.
 
-    Parameters
-    ----------
-    network : keras.Model
-    batches : iterable of (image, truth)
-        As the loss takes them; pixels that count nothing are left out.
-    classes : sequence of str
-        Of the model; of a single one, its mask is judged.
-    loss : callable
+    Pixels that count nothing are left out. Of a model with a single class, its mask is judged.
     """
     count = max(2, len(classes))
     table = np.zeros((count, count), np.int64)
@@ -137,22 +130,13 @@ class Fit:
         With the weights that it starts from.
     loss : callable
         From :func:`~hela_dask.unet.losses.make_loss`.
-    recipe : Recipe
     steps : int
         Batches an epoch.
     folder : Path
         For its state; made here.
     wanted : mapping
-        All that the result depends on; a state of anything else is refused.
-    anew : bool
-        Or passed over.
-
-    Raises
-    ------
-    ParameterError
-        When the folder holds the state of a training with other arguments.
-    InputError
-        When that state cannot be read.
+        All that the result depends on. A state of anything else, or one that cannot be read, is
+        refused with a ParameterError or InputError, or passed over where `anew`.
     """
 
     def __init__(
@@ -185,19 +169,9 @@ class Fit:
     ) -> None:
         """Train to the end, and leave the network with its best weights.
 
-        Parameters
-        ----------
-        batches : callable
-            ``batches(epoch)``, epochs from 0.
-        judged : callable
-            Judges the network as it is.
-        stepped, told : callable
-            Called after each step, and with each row of the history.
-
-        Raises
-        ------
-        ParameterError
-            When the loss is no longer a number.
+        ``batches(epoch)`` gives those of an epoch, from 0; `judged` judges the network as it is;
+        `stepped` is called after each step, `told` with each row of the history. ParameterError
+        where the loss is no longer a number.
         """
         state = self.state
         while state.epoch < self.recipe.epochs and not self._tired():

@@ -36,8 +36,6 @@ def predict_block(
 
     Parameters
     ----------
-    model : Model
-        From :func:`~hela_dask.unet.model.load_model`.
     image : ndarray, (z, y, x)
         Upright grey values, or what a binary model sees.
     voxel : tuple of float

@@ -40,13 +40,7 @@ Array = NDArray[Any]
 
 
 class Cache:
-    """What was made last, up to a number of bytes; for several threads.
-
-    Parameters
-    ----------
-    budget : int
-        Bytes.
-    """
+    """What was made last, up to a number of bytes; for several threads."""
 
     def __init__(self, budget: int = _BUDGET) -> None:
         self._budget, self._bytes = budget, 0
@@ -119,13 +113,8 @@ def _inside(wanted: slice, box: slice) -> slice:
 def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataArray:
     """The volume to learn from, lazily, with pixels of at most `pixel` nm where it has them.
 
-    Parameters
-    ----------
-    store : path or DataArray
-        An OME-Zarr, a TIFF stack (a file or a folder), an MRC or ``.npy`` file, or a volume.
-    pixel : float
-    size : (z, y, x) in nm, optional
-        Of a voxel, where the file does not say it.
+    `store` is the path of an OME-Zarr, a TIFF stack (a file or a folder), an MRC or ``.npy`` file,
+    or a DataArray; `size` is that of a voxel, (z, y, x) in nm, where the file does not say it.
 
     Raises
     ------
@@ -256,12 +245,8 @@ def image_blocks(volume: xr.DataArray, name: str, cache: Cache) -> Blocks:
 def label_blocks(labels: Any, volume: xr.DataArray, name: str, cache: Cache) -> Blocks:
     """Labels on the grid of a volume; of a finer grid, the commonest of the pixels in one.
 
-    Raises
-    ------
-    MissingInputError
-        When the path does not exist.
-    InputError
-        When they cannot be read, or are not on the volume's grid.
+    MissingInputError where the path does not exist; InputError where they cannot be read, or are
+    not on the volume's grid.
     """
     source = open_labels(labels, name)
     z, y, x = (int(volume.sizes[axis]) for axis in "zyx")
@@ -328,10 +313,7 @@ def missing_values(labels: Blocks, coding: Coding, slices: Sequence[int]) -> dic
 def count_classes(labels: Blocks, coding: Coding, slices: Sequence[int]) -> NDArray[np.int64]:
     """Pixels of each class in each slice (from 0), (slices, classes); every value is checked.
 
-    Raises
-    ------
-    InputError
-        When a value belongs to no class.
+    InputError where a value belongs to no class.
     """
     counts = np.empty((len(slices), len(coding.classes)), np.int64)
     for row, z in enumerate(slices):

@@ -24,10 +24,8 @@ def make_loss(
     ----------
     weights : ndarray of float32, (classes,)
         How much each class counts; of a binary model of all else and of its class.
-    single : bool
-        The model has one class.
-    extra : bool
-        It also tells contacts and distances.
+    single, extra : bool
+        The model has one class; it also tells contacts and distances.
 
     Returns
     -------

@@ -81,10 +81,7 @@ class Material:
 def open_material(architecture: Architecture, wish: Wish) -> Material:
     """Open and check everything that is asked for; each label is read once.
 
-    Raises
-    ------
-    MissingInputError, InputError, ParameterError
-        As :func:`hela_dask.unet.training.train`.
+    Raises what :func:`hela_dask.unet.training.train` does of missing and bad input.
     """
     _check(architecture, wish)
     cache = Cache()
@@ -329,12 +326,8 @@ def identity(source: Any) -> str | None:
     """A fingerprint of a file, a folder or an array; None of nothing.
 
     A file is known by its content, so that a copy of it is the same; a folder, which may hold more
-    than can be read, by the names, sizes and times of its files.
-
-    Raises
-    ------
-    MissingInputError
-        When there is no such path.
+    than can be read, by the names, sizes and times of its files. MissingInputError where there is
+    no such path.
     """
     if source is None:
         return None

@@ -54,18 +54,10 @@ class Model:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Outputs of a batch, each between 0 and 1.
+        """Outputs of a batch (n, y, x, channels), each between 0 and 1: (n, y, x, outputs).
 
-        Parameters
-        ----------
-        batch : ndarray of float32, (n, y, x, channels)
-            y and x are multiples of ``card.multiple``.
-
-        Returns
-        -------
-        ndarray of float32, (n, y, x, outputs)
-            Probabilities of the classes (that sum to 1 where there are several), the boundary's
-            probability, and the distance.
+        y and x are multiples of ``card.multiple``. Outputs are probabilities of the classes (that
+        sum to 1 where there are several), the boundary's probability, and the distance.
         """
         with self._lock:  # threads of a worker take turns: each run uses all that it may
             raw = np.asarray(self.network.predict_on_batch(batch), dtype=np.float32)
@@ -86,17 +78,8 @@ class Model:
 def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
     """Where a model is, its card, and a fingerprint of its network; without loading that.
 
-    Parameters
-    ----------
-    path : str or Path
-        A folder that :func:`save_model` wrote; empty: the model that comes with this package.
-
-    Raises
-    ------
-    MissingInputError
-        When there is no such folder.
-    InputError
-        When it is not a model's, or broken.
+    `path` is a folder that :func:`save_model` wrote; empty: the model that comes with the package.
+    MissingInputError where there is no such folder; InputError where it is no model's, or broken.
     """
     folder = Path(path) if str(path) else shipped_folder()
     if not folder.is_dir():
@@ -124,11 +107,8 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
 def _digest(network: Path, size: int, changed: int) -> str:
     """A fingerprint of the file; tasks ask for it each time, and it is read once a process.
 
-    Raises
-    ------
-    InputError
-        When it is cut off or damaged: it is an archive, with a checksum of each part. Also when
-        it may not be read.
+    InputError where it is cut off or damaged (it is an archive, with a checksum of each part), or
+    may not be read.
     """
     del size, changed  # another file has others
     try:
@@ -144,12 +124,7 @@ def _digest(network: Path, size: int, changed: int) -> str:
 
 
 def load_model(path: str | Path = "") -> Model:
-    """The model in a folder; a process loads each once, however many tasks it gets.
-
-    Parameters
-    ----------
-    path : str or Path
-        As in :func:`find_model`.
+    """The model in a folder, as for :func:`find_model`; a process loads each once.
 
     Raises
     ------
@@ -187,10 +162,7 @@ def _load(folder: Path, digest: str) -> Model:
 def holds_model(folder: Path) -> bool:
     """Whether a folder holds a model; else it is new or empty.
 
-    Raises
-    ------
-    ExistsError
-        When it is, or holds, something else.
+    ExistsError where it is, or holds, something else.
     """
     if not os.path.lexists(folder):
         return False
@@ -212,23 +184,9 @@ def save_model(
 ) -> None:
     """Keep a network with its card; each file is written whole or not at all, the network last.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Made where it is not there.
-    network : keras.Model
-        Of standard layers.
-    card : Card
-        What it sees and tells.
-    history : DataFrame, optional
-        A row an epoch: ``epoch``, ``loss`` and what else was watched; kept as ``history.csv``.
-
-    Raises
-    ------
-    ExistsError
-        When the folder holds something else than a model.
-    StorageError
-        When the disk is full, or the folder cannot be written.
+    `network` is of standard layers. `history` has a row an epoch, ``epoch``, ``loss`` and what else
+    was watched; it is kept as ``history.csv``. ExistsError where the folder, which is made where it
+    is not there, holds something else than a model.
     """
     folder = Path(folder)
     holds_model(folder)

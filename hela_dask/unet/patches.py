@@ -123,21 +123,8 @@ class Domain:
 class Patches:
     """Batches of augmented patches; each depends on the seed, the epoch and its number alone.
 
-    Parameters
-    ----------
-    architecture : Architecture
-    domains : sequence of Domain
-        The first is what is learned from, others are mixed in.
-    shares : sequence of float
-        Of the domains, 1 together.
-    batch : int
-        Patches a batch.
-    seed : int
-
-    Raises
-    ------
-    InputError
-        When a patch is larger than a slice.
+    The first domain is what is learned from, others are mixed in; `shares` of the domains are 1
+    together; `batch` is the patches a batch. InputError where a patch is larger than a slice.
     """
 
     def __init__(

@@ -45,28 +45,20 @@ def make_split(
     validation: tuple[int, int] | float | None = None,
     seed: int = 0,
 ) -> Split:
-    """Part the labelled slices.
+    """Part the labelled slices, 1-based and rising; `kind` is ``blocks`` or ``random``, by `seed`.
 
     Parameters
     ----------
-    labelled : sequence of int
-        Slices that hold labels, 1-based, rising.
-    kind : str
-        ``blocks`` or ``random``.
     slices : (first, last), optional
         To learn from, less those held out; default: all.
     validation : (first, last) or float, optional
         Held out: these, or this share of the slices: the last ones or, if `kind` is ``random``,
         any. Default: a tenth.
-    seed : int
-        Of a random split.
 
     Raises
     ------
-    ParameterError
-        When what is asked for makes no sense.
-    InputError
-        When nothing is left on one side.
+    ParameterError, InputError
+        When what is asked for makes no sense; when nothing is left on one side.
     """
     if kind not in SPLITS:
         raise ParameterError(f"there is no split {kind!r}; known: {', '.join(SPLITS)}")

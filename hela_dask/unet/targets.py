@@ -47,20 +47,10 @@ class Coding:
     values: Mapping[str, tuple[int, ...]]
 
     def encode(self, labels: NDArray[np.integer], name: str, first: int = 1) -> Plane:
-        """Class indices; 255 where the label is 0 and 0 is of no class.
+        """Class indices of labels (z, y, x); 255 where the label is 0 and 0 is of no class.
 
-        Parameters
-        ----------
-        labels : ndarray, (z, y, x)
-        name : str
-            Of the labels, for the error.
-        first : int
-            Number of the first slice, from 1.
-
-        Raises
-        ------
-        InputError
-            When a value belongs to no class; it is named with its slice.
+        An InputError names a value that belongs to no class, the labels as `name`, and its slice,
+        where the first slice has the number `first`.
         """
         top = max(max(values) for values in self.values.values())
         table = np.full(top + 2, UNLABELLED, np.uint8)
@@ -85,21 +75,9 @@ def make_coding(
     default: Mapping[str, Sequence[int]],
     given: Mapping[str, Sequence[int]] | None,
 ) -> Coding:
-    """Which label values are which of a model's classes.
+    """Which label values are which of a model's classes: as given, else those of published labels.
 
-    Parameters
-    ----------
-    classes : sequence of str
-        Of the model.
-    default : mapping of str to sequence of int
-        Of labels as they were published.
-    given : mapping, optional
-        In place of the default.
-
-    Raises
-    ------
-    ParameterError
-        When a class is unknown or missing, or a value is of two.
+    ParameterError where a class is unknown or missing, or a value is of two.
     """
     wanted = tuple(classes) if len(classes) > 1 else (OTHER, *classes)
     values = checked_values(given or default)
@@ -187,15 +165,11 @@ def cell_targets(
 def class_weights(counts: NDArray[np.integer], kind: str) -> NDArray[np.float32]:
     """How much each class counts in the loss, so that rare ones are learned too.
 
-    Parameters
-    ----------
-    counts : ndarray, (slices, classes)
-        Labelled pixels of each class in each slice.
-    kind : str
-        ``median``: the median of the classes' frequencies over the class' own, a frequency being
-        taken over the slices that show the class (Eigen and Fergus, ICCV 2015, as in PLoS ONE
-        2020). ``softened``: the square root of that, with frequencies over all slices, within 0.5
-        and 3. ``none``: 1.
+    `counts` are the labelled pixels of each class in each slice, (slices, classes). `kind` is
+    ``median``: the median of the classes' frequencies over the class' own, a frequency being
+    taken over the slices that show the class (Eigen and Fergus, ICCV 2015, as in PLoS ONE
+    2020); ``softened``: the square root of that, with frequencies over all slices, within 0.5
+    and 3; or ``none``: 1.
     """
     if kind == "none":
         return np.ones(counts.shape[1], np.float32)

@@ -31,12 +31,7 @@ class Calibration:
 def calibration(tiff: tifffile.TiffFile, ome: Mapping[str, str]) -> Calibration:
     """Voxel size from OME-XML, ImageJ, the microscope's own tags, or believable resolution tags.
 
-    Parameters
-    ----------
-    tiff : tifffile.TiffFile
-        Open.
-    ome : mapping
-        Attributes of the element ``Pixels``, empty where there is no OME-XML.
+    `ome`: attributes of the element ``Pixels``, empty where there is no OME-XML.
     """
     if ome:
         return ome_calibration(ome)

@@ -23,10 +23,7 @@ _IMOD_STAMP = 1146047817
 def open_mrc(path: Path) -> Source:
     """An MRC file, its slices in the order of its sections.
 
-    Raises
-    ------
-    InputError
-        Where it is damaged, or no stack of grey slices.
+    InputError where it is damaged, or no stack of grey slices.
     """
     if not path.is_file() or path.stat().st_size == 0 or is_pointer(path):
         raise InputError(how_to_read(path))

@@ -31,11 +31,7 @@ Signed = frozenset[tuple[tuple[str, ...], int]]
 def split(name: str, signed: Signed = frozenset()) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Texts between the numbers of a name without its suffix, and the numbers.
 
-    Parameters
-    ----------
-    name : str
-    signed : set of (pattern, position)
-        From :func:`signed_numbers`: signs there belong to the numbers.
+    Signs at the places of `signed`, from :func:`signed_numbers`, belong to the numbers.
     """
     parts = _DIGITS.split(unicodedata.normalize("NFC", PurePath(name).stem))
     texts = [text.lower() for text in parts[::2]]

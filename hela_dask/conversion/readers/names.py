@@ -40,10 +40,7 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of slices in their order: natural, by signed, hexadecimal or decimal numbers.
 
-    Raises
-    ------
-    InputError
-        Where the names look hexadecimal, and these numbers do not count.
+    InputError where the names look hexadecimal, and these numbers do not count.
 
     Examples
     --------
@@ -88,14 +85,9 @@ class _Name:
 
 
 def slice_order(names: Sequence[str], others: Iterable[str] = ()) -> NameOrder:
-    """Check the numbers in the names of slices.
+    """Check the numbers in the names of slices, which are in the order of :func:`in_order`.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Names of the files that are read as slices, in this order (that of :func:`in_order`).
-    others : iterable of str
-        Names of other files of the folder, that are not read.
+    `others` are names of other files of the folder, that are not read.
 
     Examples
     --------

@@ -43,17 +43,9 @@ class Ome:
     def planes(self, path: Path, pages: int) -> list[Plane | None]:
         """File and page of each slice, None where no ``TiffData`` has it.
 
-        Parameters
-        ----------
-        path : Path
-            What an error names.
-        pages : int
-            Pages of the file, for ``TiffData`` that stand for all of them.
-
-        Raises
-        ------
-        InputError
-            Where the axes are not one stack of slices, or a page is placed outside.
+        `path` is what an error names; `pages` are those of the file, for ``TiffData`` that stand
+        for all of them. InputError where the axes are not one stack of slices, or a page is placed
+        outside.
         """
         sizes = self.sizes
         long = [axis for axis, length in sizes.items() if length > 1]
@@ -81,10 +73,7 @@ class Ome:
 def read_ome(text: str) -> Ome | None:
     """Parse OME-XML; None where it describes no pixels.
 
-    Raises
-    ------
-    ValueError
-        Where it is no XML, or has no whole numbers where it counts.
+    ValueError where it is no XML, or has no whole numbers where it counts.
     """
     try:
         root = ElementTree.fromstring(text)

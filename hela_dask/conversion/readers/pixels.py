@@ -64,14 +64,7 @@ def page_facts(page: Any, first: PageFacts | None = None) -> PageFacts:
 def check_page(path: Path, page: Any, size: int, what: str) -> None:
     """Raise for colours, for types that cannot be read, and for data that the file has not.
 
-    Parameters
-    ----------
-    path : Path
-    page : tifffile.TiffPage
-    size : int
-        Bytes of the file.
-    what : str
-        What an error calls the page.
+    `size`: bytes of the file; `what`: what an error calls the page.
     """
     if page.samplesperpixel != 1:
         raise InputError(
@@ -135,18 +128,8 @@ class Samples:
 def samples(path: Path, pages: Mapping[str, PageFacts], role: Role) -> Samples:
     """How the samples of pages become grey values, or labels, which are taken as they are.
 
-    Parameters
-    ----------
-    path : Path
-        What an error names.
-    pages : mapping of str to PageFacts
-        Of each slice, by its name.
-    role : "grey" or "labels"
-
-    Raises
-    ------
-    InputError
-        For grey values behind a palette of colours.
+    `pages` are the facts of each slice, by its name. InputError for grey values behind a palette
+    of colours.
     """
     facts = list(pages.values())
     remarks = [*_orientation_remarks(pages), *_depth_remarks(pages)]

@@ -58,13 +58,7 @@ class Source:
         return None if z is None or y is None or x is None else (z, y, x)
 
     def read(self, z0: int, z1: int) -> NDArray[Any]:
-        """Slices `z0` to `z1` (from 0, end excluded), shape (z1 - z0, y, x).
-
-        Raises
-        ------
-        InputError
-            When a slice cannot be read; it is named.
-        """
+        """Slices `z0` to `z1` (from 0, end excluded), shape (z1 - z0, y, x), or InputError."""
         try:
             block = self.reader(z0, z1)
         except HelaDaskError:

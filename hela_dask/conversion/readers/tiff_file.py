@@ -167,10 +167,7 @@ def slice_count_remark(
 ) -> list[str]:
     """Compare the slices that are read with those that the file's own description counts.
 
-    Raises
-    ------
-    InputError
-        Where the rest of the slices was behind the first page's, and the file ends before.
+    InputError where the rest of the slices was behind the first page's, and the file ends before.
     """
     first: Any = tiff.pages.first
     stated, writer = _stated_slices(tiff)

@@ -65,10 +65,7 @@ def open_tiff(path: Path, role: Role = "grey") -> Source:
 def open_folder(folder: Path, role: Role = "grey") -> Source:
     """A folder with one TIFF a slice, in natural order of the names.
 
-    Raises
-    ------
-    InputError
-        Where a slice cannot be read, is a link to nothing or unlike the first one; it is named.
+    An InputError names a slice that cannot be read, is a link to nothing or unlike the first one.
     """
     names, others, unread = _entries(folder)
     if not names:
@@ -115,20 +112,7 @@ def open_folder(folder: Path, role: Role = "grey") -> Source:
 def open_set(path: Path, ome: Ome, pages: int, role: Role = "grey") -> Source:
     """The set of OME-TIFFs that `path` is one of, its slices where the OME-XML places them.
 
-    Parameters
-    ----------
-    path : Path
-        A file of the set.
-    ome : Ome
-        Its OME-XML.
-    pages : int
-        Pages of that file.
-    role : "grey" or "labels"
-
-    Raises
-    ------
-    InputError
-        Where a file or a slice is missing.
+    `pages` are those of the file `path`. InputError where a file or a slice is missing.
     """
     if ome.images > 1:
         raise InputError(

@@ -39,15 +39,7 @@ def open_stack(
 ) -> Source:
     """One TIFF that is opened, with one or many pages, each a slice.
 
-    Parameters
-    ----------
-    path, tiff
-        The file.
-    role : "grey" or "labels"
-    ome : Ome or None
-        Its OME-XML.
-    remarks, warnings : sequence of str
-        What was found to be odd so far, and what the TIFF reader warns of.
+    `remarks` and `warnings`: what was found to be odd so far, and what the TIFF reader warns of.
     """
     noted = [*remarks]
     pages, shape, offset, order = _stack(path, tiff, ome, noted)

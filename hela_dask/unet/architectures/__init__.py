@@ -17,13 +17,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def get_architecture(name: str) -> Architecture:
-    """The architecture of a name.
-
-    Raises
-    ------
-    ParameterError
-        When there is none.
-    """
+    """The architecture of a name; ParameterError where there is none."""
     if name not in ARCHITECTURES:
         raise ParameterError(f"there is no model {name!r}; known: {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name]

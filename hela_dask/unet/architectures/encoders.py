@@ -24,15 +24,9 @@ def build_vgg16(
 ) -> Any:
     """VGG16 with a decoder like SegNet's: as many blocks up as down, without short cuts.
 
-    SegNet puts values back where they were pooled from; here they are interpolated.
-
-    Parameters
-    ----------
-    weights : path or ``"imagenet"``, optional
-    plane : (y, x)
-        Of the input (n, y, x, 3).
-    width : int
-        Channels of the decoder's first block, at most.
+    SegNet puts values back where they were pooled from; here they are interpolated. `weights` is a
+    file or ``"imagenet"``; the input is (n, *plane, 3); the decoder's first block has at most
+    `width` channels.
     """
     layers = keras().layers
     image = keras().Input((*plane, 3), name="plane")
@@ -55,14 +49,8 @@ def build_resnet18(
 ) -> Any:
     """ResNet18, its last two stages at a sixteenth of the size, with a head like DeepLab v3+'s.
 
-    Parameters
-    ----------
-    weights : path, optional
-        Keras has none of ImageNet's for it.
-    plane : (y, x)
-        Of the input (n, y, x, 3).
-    width : int
-        Channels of the first stage.
+    `weights` is a file (Keras has none of ImageNet's for it); the input is (n, *plane, 3); the
+    first stage has `width` channels.
     """
     layers = keras().layers
     image = keras().Input((*plane, 3), name="plane")
@@ -87,13 +75,8 @@ def build_inception(
 ) -> Any:
     """Inception-ResNet-v2 up to a sixteenth of the size, with a head like DeepLab v3+'s.
 
-    Parameters
-    ----------
-    weights : path or ``"imagenet"``, optional
-    plane : (y, x)
-        Of the input (n, y, x, 3); each at least 75.
-    width : int
-        Channels of the head.
+    `weights` is a file or ``"imagenet"``; the input is (n, *plane, 3), y and x at least 75; the
+    head has `width` channels.
     """
     layers = keras().layers
     image = keras().Input((*plane, 3), name="plane")

@@ -16,15 +16,9 @@ __all__ = ["HYBRID", "UNET", "build_hybrid", "build_unet"]
 def build_unet(weights: str | Path | None = None, *, width: int = 64) -> Any:
     """The U-Net of four classes: (n, y, x, 1) in, (n, y, x, 4) out; multiples of 8.
 
-    Three blocks down and three up, each of one 3 x 3 convolution, so that with input and outputs
-    there are the published twenty layers; what each block down saw is joined to the block up.
-
-    Parameters
-    ----------
-    weights : path, optional
-        Of a network of this architecture.
-    width : int
-        Channels of each convolution.
+    Three blocks down and three up, each of one 3 x 3 convolution with `width` channels, so that
+    with input and outputs there are the published twenty layers; what each block down saw is
+    joined to the block up. `weights` is a file of a network of this architecture.
     """
     layers = keras().layers
     image = keras().Input((None, None, 1), name="slice")
@@ -45,15 +39,9 @@ def build_unet(weights: str | Path | None = None, *, width: int = 64) -> Any:
 def build_hybrid(weights: str | Path | None = None, *, width: int = 16) -> Any:
     """The standard U-Net of one class: (n, y, x, 1) in, (n, y, x, 1) out; multiples of 16.
 
-    Four levels of two 3 x 3 convolutions, channels doubling; the sigmoid is left to who reads it.
-
-    Parameters
-    ----------
-    weights : path, optional
-        Of a network of this architecture.
-    width : int
-        Channels of the first level. The paper does not give them; 16 are common at this size,
-        and enough for an image of two values.
+    Four levels of two 3 x 3 convolutions, channels doubling from `width`; the sigmoid is left to
+    who reads it. The paper does not give the channels; 16 are common at this size, and enough for
+    an image of two values. `weights` is a file of a network of this architecture.
     """
     layers = keras().layers
     image = keras().Input((None, None, 1), name="tissue")

@@ -19,14 +19,8 @@ def build_residual(weights: str | Path | None = None, *, width: int = 24) -> Any
     """Five slices (n, y, x, 5) in, (n, y, x, 6) out; y and x are multiples of 16.
 
     The first layer halves the plane, so that nearly all work is done on pixels twice as large;
-    two thin layers at full resolution set the outline.
-
-    Parameters
-    ----------
-    weights : path, optional
-        Of a network of this architecture.
-    width : int
-        Channels of the first block; the lowest has six times as many.
+    two thin layers at full resolution set the outline. The first block has `width` channels, the
+    lowest six times as many. `weights` is a file of a network of this architecture.
     """
     layers = keras().layers
     image = keras().Input((None, None, _SLICES), name="slices")

@@ -22,7 +22,6 @@ def start_from(
 
     Parameters
     ----------
-    network : keras.Model
     weights : path or None
         A ``.keras`` file of the whole network or of its encoder, or an ``.h5`` file of weights,
         of the encoder where there is one (as keras.applications writes them, without top).
@@ -33,12 +32,9 @@ def start_from(
 
     Raises
     ------
-    MissingInputError
-        When the file does not exist.
-    InputError
-        When it is of another architecture, or cannot be read.
-    ParameterError
-        For ImageNet's weights where there are none.
+    MissingInputError, InputError, ParameterError
+        When the file does not exist; when it is of another architecture, or cannot be read; for
+        ImageNet's weights where there are none.
     """
     if weights is None or (imagenet and str(weights) == IMAGENET):
         return network
@@ -82,10 +78,7 @@ def _copy(source: Any, targets: list[Any], path: Path) -> None:
 def imagenet_encoder(application: str, title: str, weights: str | Path | None, image: Any) -> Any:
     """An encoder of keras.applications on an input, with ImageNet's weights if they are wanted.
 
-    Raises
-    ------
-    MissingInputError
-        When they cannot be downloaded.
+    MissingInputError where they cannot be downloaded.
     """
     wanted = IMAGENET if str(weights) == IMAGENET else None
     make = getattr(keras().applications, application)
