@@ -18,7 +18,7 @@ from hela_dask.running.finding import Found
 from hela_dask.running.finish import finish_run
 from hela_dask.running.holding import held_job
 from hela_dask.running.pipeline import Pipeline
-from hela_dask.running.prepare import prepare
+from hela_dask.running.prepare import RunOptions, prepare
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.setup import Setup
@@ -129,21 +129,11 @@ def run(
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)
-    setup = prepare(
-        store,
-        out,
-        method=method,
-        model=model,
-        parameters=parameters,
-        cells=cells,
-        box=box,
-        centres=centres,
-        corrections=corrections,
-        labels=labels,
-        truth=truth,
-        overwrite=overwrite,
-        recompute=recompute,
+    options = RunOptions(
+        *(method, model, parameters, cells, box, centres),
+        *(corrections, labels, truth, overwrite, recompute),
     )
+    setup = prepare(store, out, options)
     result: RunResult = _within(setup, client, where, progress, _segment_all)
     return result
 
@@ -185,7 +175,8 @@ def detect(
         As :func:`run`.
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
-    setup = prepare(store, out, parameters=parameters, overwrite=overwrite, segmenting=False)
+    options = RunOptions(parameters=parameters, overwrite=overwrite)
+    setup = prepare(store, out, options, segmenting=False)
     if save_regions is not None:
         check_apart(setup.image.path, {"--save-regions": Path(save_regions)})
         check_regions_folder(Path(save_regions))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hela_dask.cli import explain, pipeline, plan, predict, scores, train, verify, volumes
+from hela_dask.cli import explain, pipeline, predict, scores, train, verify, volumes
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
 from hela_dask.cli.screen import ReaderGoneError, answer, complain
 from hela_dask.errors import ClusterError, HelaDaskError
@@ -58,7 +58,7 @@ def _before(
 for _command in (
     volumes.convert,
     volumes.info,
-    plan.plan,
+    pipeline.plan,
     pipeline.run,
     pipeline.detect,
     scores.evaluate,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import hela_dask as hd
-from hela_dask.cli.options import AsJson, Quiet, Store, Verbose, local_path
+from hela_dask.cli.options import AsJson, Quiet, Store, Verbose, path_option
 from hela_dask.cli.screen import answer, answer_json, log_to_stderr
 from hela_dask.errors import ParameterError
 
@@ -29,19 +29,11 @@ def explain(
     ],
     run: Annotated[
         Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="Folder of a finished run; default: the store's name with .run.",
-            parser=local_path,
-        ),
+        path_option("RUN", "Folder of a finished run; default: the store's name with .run."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder of the pictures; default: one in RUN/explain.",
-            parser=local_path,
-        ),
+        path_option("DIR", "Folder of the pictures; default: one in RUN/explain."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

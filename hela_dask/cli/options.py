@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,6 +31,8 @@ __all__ = [
     "local_path",
     "parse_box",
     "parse_cells",
+    "path_argument",
+    "path_option",
 ]
 
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
@@ -49,19 +51,26 @@ def local_path(text: str | Path) -> Path:
     return Path(text)
 
 
+def path_option(metavar: str, text: str, *names: str) -> Any:
+    """An option that takes a path on this machine."""
+    return typer.Option(*names, metavar=metavar, help=text, parser=local_path)
+
+
+def path_argument(metavar: str, text: str) -> Any:
+    """An argument that is a path on this machine."""
+    return typer.Argument(metavar=metavar, help=text, parser=local_path)
+
+
 Store = Annotated[
     Path,
-    typer.Argument(
-        metavar="STORE", help="The volume: an OME-Zarr, as convert writes it.", parser=local_path
-    ),
+    path_argument("STORE", "The volume: an OME-Zarr, as convert writes it."),
 ]
 ParameterFile = Annotated[
     Path | None,
-    typer.Option(
+    path_option(
+        "FILE.toml",
+        "Parameters, as the command params prints them; those left out keep their defaults.",
         "--params",
-        metavar="FILE.toml",
-        help="Parameters, as the command params prints them; those left out keep their defaults.",
-        parser=local_path,
     ),
 ]
 ClusterName = Annotated[
@@ -80,12 +89,7 @@ Memory = Annotated[
 ]
 OutFolder = Annotated[
     Path | None,
-    typer.Option(
-        "--out",
-        metavar="RUN",
-        help="Folder of the results; default: the store's name with .run.",
-        parser=local_path,
-    ),
+    path_option("RUN", "Folder of the results; default: the store's name with .run.", "--out"),
 ]
 MethodName = Annotated[
     str,
@@ -96,10 +100,9 @@ MethodName = Annotated[
 ]
 ModelFolder = Annotated[
     Path | None,
-    typer.Option(
-        metavar="MODEL",
-        help="Folder of the network, for methods that use one; default: the one that comes along.",
-        parser=local_path,
+    path_option(
+        "MODEL",
+        "Folder of the network, for methods that use one; default: the one that comes along.",
     ),
 ]
 CellLabels = Annotated[str | None, typer.Option(metavar="3,8", help="Segment only these cells.")]
@@ -109,27 +112,19 @@ BoxText = Annotated[
 ]
 Centres = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE.csv",
-        help="Take the cells from this table (z, y, x in nm) instead of finding them.",
-        parser=local_path,
+    path_option(
+        "FILE.csv", "Take the cells from this table (z, y, x in nm) instead of finding them."
     ),
 ]
 Corrections = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE.csv",
-        help="Move, add or take out the cells in this table; all others stay as they are.",
-        parser=local_path,
+    path_option(
+        "FILE.csv", "Move, add or take out the cells in this table; all others stay as they are."
     ),
 ]
 LabelStore = Annotated[
     Path | None,
-    typer.Option(
-        metavar="PATH",
-        help="Write the labels to an OME-Zarr of their own instead of into STORE.",
-        parser=local_path,
-    ),
+    path_option("PATH", "Write the labels to an OME-Zarr of their own instead of into STORE."),
 ]
 Overwrite = Annotated[
     bool,

@@ -1,14 +1,15 @@
-"""Commands that compute: ``run``, ``detect``, and what goes with them: ``params``, ``report``."""
+"""Commands that compute, or say what that takes: ``run``, ``plan``, ``detect`` and others."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import hela_dask as hd
 from hela_dask.cli.options import (
+    AsJson,
     BoxText,
     CellLabels,
     Centres,
@@ -25,15 +26,20 @@ from hela_dask.cli.options import (
     Store,
     Verbose,
     Workers,
-    local_path,
     parse_box,
     parse_cells,
+    path_argument,
+    path_option,
 )
 from hela_dask.cli.screen import answer, answer_json, log_to_stderr
 from hela_dask.methods.names import DEFAULT_METHOD
 
-__all__ = ["demo", "detect", "params", "report", "run"]
+__all__ = ["demo", "detect", "params", "plan", "report", "run"]
 
+_SHARED = (
+    *("method", "model", "parameters", "cells", "box", "centres", "corrections", "labels"),
+    *("cluster", "workers", "memory", "overwrite"),
+)
 _SHOWN = ["label", "z", "y", "x", "height", "first_slice", "last_slice", "status"]
 
 
@@ -48,13 +54,11 @@ def run(
     box: BoxText = None,
     centres: Centres = None,
     corrections: Corrections = None,
-    labels: LabelStore = None,
     truth: Annotated[
         Path | None,
-        typer.Option(
-            metavar="LABELS", help="Score the result against these labels.", parser=local_path
-        ),
+        path_option("LABELS", "Score the result against these labels."),
     ] = None,
+    labels: LabelStore = None,
     cluster: ClusterName = "local",
     workers: Workers = None,
     memory: Memory = None,
@@ -75,28 +79,63 @@ def run(
     hela-dask run hela.ome.zarr
     """
     log_to_stderr(quiet=quiet, verbose=verbose)
-    result = hd.run(
-        store,
-        out,
-        method=method,
-        model=model,
-        parameters=parameters,
-        cells=parse_cells(cells),
-        box=parse_box(box),
-        centres=centres,
-        corrections=corrections,
-        labels=labels,
-        truth=truth,
-        cluster=cluster,
-        workers=workers,
-        memory=memory,
-        overwrite=overwrite,
-        recompute=recompute,
-        progress=not quiet,
+    asked = _asked(
+        *(method, model, parameters, cells, box, centres, corrections, labels),
+        *(cluster, workers, memory, overwrite),
     )
+    result = hd.run(store, out, **asked, truth=truth, recompute=recompute, progress=not quiet)
     if not quiet:
         answer(repr(result))
     return result.exit_code
+
+
+def _asked(*given: Any) -> dict[str, Any]:
+    """The arguments that run and plan share, from the options of the same names."""
+    asked = dict(zip(_SHARED, given, strict=True))
+    return {**asked, "cells": parse_cells(asked["cells"]), "box": parse_box(asked["box"])}
+
+
+def plan(
+    store: Store,
+    *,
+    out: OutFolder = None,
+    method: MethodName = DEFAULT_METHOD,
+    model: ModelFolder = None,
+    parameters: ParameterFile = None,
+    cells: CellLabels = None,
+    box: BoxText = None,
+    centres: Centres = None,
+    corrections: Corrections = None,
+    labels: LabelStore = None,
+    cluster: ClusterName = "local",
+    workers: Workers = None,
+    memory: Memory = None,
+    overwrite: Overwrite = False,
+    no_time: Annotated[
+        bool, typer.Option("--no-time", help="Do not try how long tasks take: done at once.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say what a run will take, before it starts.
+
+    Tasks, memory, disk and time; what cannot fit is refused. Takes the options of run.
+
+    Example:
+
+    hela-dask plan hela.ome.zarr --workers 2 --memory 4GiB
+    """
+    log_to_stderr(quiet=quiet, verbose=verbose)
+    asked = _asked(
+        *(method, model, parameters, cells, box, centres, corrections, labels),
+        *(cluster, workers, memory, overwrite),
+    )
+    found = hd.plan(store, out, **asked, calibrate=not no_time)
+    if as_json:
+        answer_json(found.to_dict())
+    elif not quiet:
+        answer(repr(found))
 
 
 def detect(
@@ -106,11 +145,7 @@ def detect(
     parameters: ParameterFile = None,
     save_regions: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Also save the window around each cell as a folder of TIFF slices.",
-            parser=local_path,
-        ),
+        path_option("DIR", "Also save the window around each cell as a folder of TIFF slices."),
     ] = None,
     cluster: ClusterName = "local",
     workers: Workers = None,
@@ -146,9 +181,7 @@ def detect(
 
 
 def report(
-    run_folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The folder of a run.", parser=local_path)
-    ],
+    run_folder: Annotated[Path, path_argument("RUN", "The folder of a run.")],
 ) -> None:
     """Write the report of a run again.
 
@@ -172,9 +205,7 @@ def params() -> None:
 
 
 def demo(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where to put it all.", parser=local_path)
-    ] = Path("demo"),
+    out: Annotated[Path, path_option("DIR", "Where to put it all.", "--out")] = Path("demo"),
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:

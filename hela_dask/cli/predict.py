@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 import hela_dask as hd
 from hela_dask.cli.options import (
     ClusterName,
@@ -18,7 +16,7 @@ from hela_dask.cli.options import (
     Store,
     Verbose,
     Workers,
-    local_path,
+    path_option,
 )
 from hela_dask.cli.screen import answer, log_to_stderr
 
@@ -31,11 +29,9 @@ def predict(
     model: ModelFolder = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Remembers what is finished, until all is; default: the store's name "
-            "with .predict.",
-            parser=local_path,
+        path_option(
+            "DIR",
+            "Remembers what is finished, until all is; default: the store's name with .predict.",
         ),
     ] = None,
     labels: LabelStore = None,

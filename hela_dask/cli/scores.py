@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hela_dask.cli.options import AsJson, Quiet, Verbose, local_path
+from hela_dask.cli.options import AsJson, Quiet, Verbose, path_argument, path_option
 from hela_dask.cli.screen import answer, answer_json, log_to_stderr
 
 __all__ = ["evaluate"]
@@ -16,16 +16,12 @@ __all__ = ["evaluate"]
 def evaluate(
     prediction: Annotated[
         Path,
-        typer.Argument(
-            metavar="PREDICTION", help="OME-Zarr labels, a TIFF or a .npy.", parser=local_path
-        ),
+        path_argument("PREDICTION", "OME-Zarr labels, a TIFF or a .npy."),
     ],
     truth: Annotated[
         Path,
-        typer.Argument(
-            metavar="TRUTH",
-            help="The same kinds; as fine, or a whole number of times finer or coarser.",
-            parser=local_path,
+        path_argument(
+            "TRUTH", "The same kinds; as fine, or a whole number of times finer or coarser."
         ),
     ],
     *,
@@ -60,7 +56,7 @@ def evaluate(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Draw the scores per slice.", parser=local_path),
+        path_option("FILE.png", "Draw the scores per slice."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

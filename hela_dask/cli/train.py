@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 import hela_dask as hd
-from hela_dask.cli.options import AsJson, Overwrite, Quiet, Verbose, local_path
+from hela_dask.cli.options import (
+    AsJson,
+    Overwrite,
+    Quiet,
+    Verbose,
+    local_path,
+    path_argument,
+    path_option,
+)
 from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr
 
 __all__ = ["train"]
@@ -19,23 +27,18 @@ _RECIPE = "; default: the model's recipe."
 def train(
     store: Annotated[
         Path,
-        typer.Argument(
-            metavar="STORE", help="The image: an OME-Zarr or a TIFF stack.", parser=local_path
-        ),
+        path_argument("STORE", "The image: an OME-Zarr or a TIFF stack."),
     ],
     labels: Annotated[
         Path,
-        typer.Argument(
-            metavar="LABELS",
-            help="OME-Zarr labels, a TIFF or a .npy on the image's pixels, or a whole number of "
+        path_argument(
+            "LABELS",
+            "OME-Zarr labels, a TIFF or a .npy on the image's pixels, or a whole number of "
             "times finer; 0 is not labelled.",
-            parser=local_path,
         ),
     ],
     *,
-    out: Annotated[
-        Path, typer.Option(metavar="MODEL", help="Folder of the model.", parser=local_path)
-    ],
+    out: Annotated[Path, path_option("MODEL", "Folder of the model.")],
     model: Annotated[
         str,
         typer.Option(
@@ -71,18 +74,14 @@ def train(
     ] = "blocks",
     mask: Annotated[
         Path | None,
-        typer.Option(
-            metavar="MASK", help="Where it is not 0, labels count less.", parser=local_path
-        ),
+        path_option("MASK", "Where it is not 0, labels count less."),
     ] = None,
     mask_weight: Annotated[
         float, typer.Option(metavar="W", help="How much they count there, 0 to 1.")
     ] = 0.0,
     instances: Annotated[
         Path | None,
-        typer.Option(
-            metavar="LABELS", help="Labels that tell cells from each other.", parser=local_path
-        ),
+        path_option("LABELS", "Labels that tell cells from each other."),
     ] = None,
     instance_classes: Annotated[
         list[str] | None,
@@ -94,7 +93,7 @@ def train(
     ] = None,
     phantom: Annotated[
         Path | None,
-        typer.Option(metavar="STORE", help="A phantom to mix in.", parser=local_path),
+        path_option("STORE", "A phantom to mix in."),
     ] = None,
     phantom_share: Annotated[float, typer.Option(metavar="SHARE", help="Of the patches.")] = 0.15,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Epochs" + _RECIPE)] = None,

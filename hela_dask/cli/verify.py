@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 import hela_dask as hd
-from hela_dask.cli.options import AsJson, Quiet, Store, Verbose, local_path
+from hela_dask.cli.options import AsJson, Quiet, Store, Verbose, path_option
 from hela_dask.cli.screen import answer, answer_json, log_to_stderr
 
 __all__ = ["verify"]
@@ -19,10 +17,8 @@ def verify(
     *,
     run: Annotated[
         Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="The folder of a run; default: the store's name with .run, if it is there.",
-            parser=local_path,
+        path_option(
+            "RUN", "The folder of a run; default: the store's name with .run, if it is there."
         ),
     ] = None,
     as_json: AsJson = False,

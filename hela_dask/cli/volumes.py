@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import hela_dask as hd
-from hela_dask.cli.options import AsJson, Overwrite, Quiet, Verbose, local_path
+from hela_dask.cli.options import AsJson, Overwrite, Quiet, Verbose, path_argument
 from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr
 from hela_dask.formatting import by_axis
 
@@ -20,17 +20,15 @@ log = logging.getLogger(__name__)
 
 Target = Annotated[
     Path,
-    typer.Argument(metavar="DST.ome.zarr", help="The OME-Zarr to write.", parser=local_path),
+    path_argument("DST.ome.zarr", "The OME-Zarr to write."),
 ]
 
 
 def convert(
     source: Annotated[
         Path,
-        typer.Argument(
-            metavar="SRC",
-            help="A folder of TIFF slices, a TIFF, an OME-TIFF, an MRC, a .npy or an OME-Zarr.",
-            parser=local_path,
+        path_argument(
+            "SRC", "A folder of TIFF slices, a TIFF, an OME-TIFF, an MRC, a .npy or an OME-Zarr."
         ),
     ],
     target: Target,
@@ -81,11 +79,7 @@ def convert(
 def info(
     source: Annotated[
         Path,
-        typer.Argument(
-            metavar="SRC",
-            help="An OME-Zarr, or anything that convert reads.",
-            parser=local_path,
-        ),
+        path_argument("SRC", "An OME-Zarr, or anything that convert reads."),
     ],
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -14,8 +14,8 @@ from hela_dask.conversion.grey_summary import grey_summary, grey_summary_of_sour
 from hela_dask.conversion.sources import open_source
 from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import HelaDaskError, InputError
-from hela_dask.storage.formats import ZARR_MARKS
 from hela_dask.storage.metadata import Image, Level, local_path, read_image
+from hela_dask.storage.nodes import is_node
 from hela_dask.storage.units import voxel_size_doubts
 
 __all__ = ["describe"]
@@ -48,7 +48,7 @@ def describe(store: str | Path) -> dict[str, Any]:
         :func:`hela_dask.conversion.sources.open_source`.
     """
     path = local_path(store)
-    if path.is_dir() and any((path / name).exists() for name in ZARR_MARKS):
+    if path.is_dir() and is_node(path):
         return _described_store(read_image(path, unknown_scale=True))
     return _described_source(path)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+
 from hela_dask.conversion.grey_summary import LARGEST_CHUNK, chunk_bytes, not_finite
-from hela_dask.conversion.mending import mend_image
 from hela_dask.errors import InputError
 from hela_dask.formatting import by_axis, size_text
 from hela_dask.parameters import WorkingParameters
-from hela_dask.storage.inventory import missing_files
+from hela_dask.storage.contents import missing_files
 from hela_dask.storage.manifest import damaged_slabs, has_manifest
 from hela_dask.storage.metadata import Image
-from hela_dask.storage.pyramid import checked_voxel_size
+from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
 from hela_dask.storage.units import voxel_size_doubts
 from hela_dask.volume.opening import working_level
 
-__all__ = ["check_volume", "volume_remarks"]
+__all__ = ["check_volume", "mend_image", "volume_remarks"]
 
 
 def check_volume(image: Image) -> None:
@@ -108,6 +109,21 @@ def _check_shards(image: Image) -> None:
             f"files of {image.path} are missing or changed ({path} {problem}{more}): "
             f"{mend_image(image)}"
         )
+
+
+def mend_image(image: Image) -> str:
+    """How files of an image are restored."""
+    source = image.attributes.get("source")
+    made_from = source.get("path") if isinstance(source, dict) else None
+    if not isinstance(made_from, str):
+        return "restore it from a copy, or make the store again"
+    finest = image.levels[0]
+    command = ["hela-dask", "convert", made_from, str(image.path), "--voxel-size"]
+    command += [f"{size:g}" for size in finest.voxel_size]
+    usual = plan_levels(finest.shape, image.dtype.itemsize, finest.voxel_size)[0]
+    if (usual.chunks, usual.shards) != (finest.chunks, finest.shards):
+        command += ["--chunks", *map(str, finest.chunks), "--shards", *map(str, finest.file)]
+    return shlex.join(command)
 
 
 def _part(share: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,16 @@ log = logging.getLogger(__name__)
 _NAME_THEM = "name them with --class NAME=VALUES (truth) and --predicted NAME=VALUES (prediction)"
 
 VoxelSize = tuple[float, float, float]
+
+
+class _Options(TypedDict, total=False):
+    """What :func:`score_classes` takes beside the classes."""
+
+    predicted: Mapping[str, Sequence[int]] | None
+    slices: tuple[int, int] | None
+    all_instances: bool
+    hausdorff: bool | Collection[str]
+    voxel_size: VoxelSize | None
 
 
 def evaluate(
@@ -125,11 +135,7 @@ def score(
     truth: Any,
     *,
     classes: Mapping[str, Sequence[int]] | None = None,
-    predicted: Mapping[str, Sequence[int]] | None = None,
-    slices: tuple[int, int] | None = None,
-    all_instances: bool = False,
-    hausdorff: bool | Collection[str] = True,
-    voxel_size: VoxelSize | None = None,
+    **options: Unpack[_Options],
 ) -> ClassScores | InstanceScores:
     """As :func:`evaluate`, with everything that was measured.
 
@@ -139,22 +145,13 @@ def score(
         With ``table()``, ``to_dict()``, ``to_json()`` and ``plot(path)``.
     """
     if classes is None:
-        if predicted:
+        if predicted := options.get("predicted"):
             raise ParameterError(
                 f"the values of {next(iter(predicted))!r} are named in the prediction only: name "
                 "those of the truth too, as in --class nucleus=2"
             )
-        return score_instances(prediction, truth, slices=slices)
-    return score_classes(
-        prediction,
-        truth,
-        classes,
-        predicted=predicted,
-        slices=slices,
-        all_instances=all_instances,
-        hausdorff=hausdorff,
-        voxel_size=voxel_size,
-    )
+        return score_instances(prediction, truth, slices=options.get("slices"))
+    return score_classes(prediction, truth, classes, **options)
 
 
 def score_classes(

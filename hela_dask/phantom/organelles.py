@@ -6,17 +6,21 @@ across two tiles is drawn the same in both. Bodies are stamped in the order of t
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.phantom.lattice import Floats, Grid, uniform
-from hela_dask.phantom.plan import PhantomSpec
+from hela_dask.phantom.plan import PhantomSpec, Triple
 
 __all__ = ["Debris", "coverage", "stamp_debris", "stamp_organelles"]
+
+Draws = list[float]
+"""Random numbers in [0, 1) of one body: its kind, its size and so on."""
 
 _ORGANELLE, _DEBRIS = 201, 202
 _BOX = 900.0  # nm, side of a box that holds a few organelles
@@ -52,19 +56,22 @@ class _Window:
     y: Floats
     x: Floats
 
-
-def _boxes(grid: Grid, side: float, reach: float) -> Iterator[tuple[int, int, int]]:
-    ranges = [
-        range(math.floor((low - reach) / side), math.floor((high + reach) / side) + 1)
-        for low, high in zip(grid.low, grid.high, strict=True)
-    ]
-    for a in ranges[0]:
-        for b in ranges[1]:
-            for c in ranges[2]:
-                yield a, b, c
+    def turned(self, way: float) -> tuple[Floats, Floats]:
+        """Coordinates along and across a direction in the plane."""
+        c, s = np.float32(math.cos(way)), np.float32(math.sin(way))
+        return c * self.x + s * self.y, c * self.y - s * self.x
 
 
-def _window(grid: Grid, at: tuple[float, float, float], reach: float) -> _Window | None:
+def _boxes(grid: Grid, side: float, reach: float) -> Iterable[tuple[int, ...]]:
+    return itertools.product(
+        *(
+            range(math.floor((low - reach) / side), math.floor((high + reach) / side) + 1)
+            for low, high in zip(grid.low, grid.high, strict=True)
+        )
+    )
+
+
+def _window(grid: Grid, at: Triple, reach: float) -> _Window | None:
     spans = []
     for low, size, count, centre in zip(
         grid.low, grid.voxel_size, (grid.z.size, grid.y.size, grid.x.size), at, strict=True
@@ -168,9 +175,7 @@ def stamp_organelles(grid: Grid, spec: PhantomSpec, tint: Floats, rough: Floats)
             _vesicle(grid, at, r, tint, rough)
 
 
-def _mitochondrion(
-    grid: Grid, at: tuple[float, float, float], r: list[float], tint: Floats, rough: Floats
-) -> None:
+def _mitochondrion(grid: Grid, at: Triple, r: Draws, tint: Floats, rough: Floats) -> None:
     """A bent rod, dark with a darker rim and faint cristae."""
     wide = 100.0 + 130.0 * r[1]
     long = 80.0 + 620.0 * r[2] ** 2
@@ -206,7 +211,7 @@ def _mitochondrion(
         body -= np.float32(13.0) * np.clip(wave * 3 - 2, 0, 1).astype(np.float32) * core
 
 
-def _granule(grid: Grid, at: tuple[float, float, float], r: list[float], tint: Floats) -> None:
+def _granule(grid: Grid, at: Triple, r: Draws, tint: Floats) -> None:
     """A small dark body."""
     size = 35.0 + 80.0 * r[1] ** 2
     window = _window(grid, at, size + 60.0)
@@ -218,9 +223,7 @@ def _granule(grid: Grid, at: tuple[float, float, float], r: list[float], tint: F
     tint[window.part] -= np.float32(22.0 + 34.0 * r[2] ** 2) * inside
 
 
-def _vesicle(
-    grid: Grid, at: tuple[float, float, float], r: list[float], tint: Floats, rough: Floats
-) -> None:
+def _vesicle(grid: Grid, at: Triple, r: Draws, tint: Floats, rough: Floats) -> None:
     """A round body with a dark rim; its inside is that of the cytoplasm, brighter, or darker."""
     size = 70.0 + 260.0 * r[1] ** 2.5
     window = _window(grid, at, size + 120.0)
@@ -262,23 +265,14 @@ def stamp_debris(grid: Grid, spec: PhantomSpec, rough: Floats) -> Debris:
     return debris
 
 
-def _lump(
-    grid: Grid,
-    at: tuple[float, float, float],
-    r: list[float],
-    room: float,
-    debris: Debris,
-    rough: Floats,
-) -> None:
+def _lump(grid: Grid, at: Triple, r: Draws, room: float, debris: Debris, rough: Floats) -> None:
     """A cut-off piece of cytoplasm, with the grey of a cell."""
     size = min(90.0 + 860.0 * r[1] ** 2.6, 0.85 * room)
     window = _window(grid, at, 1.5 * size + 150.0)
     if window is None:
         return
-    z, y, x = window.z, window.y, window.x
-    way = math.pi * r[2]
-    c, s = np.float32(math.cos(way)), np.float32(math.sin(way))
-    a, b = c * x + s * y, c * y - s * x
+    z = window.z
+    a, b = window.turned(math.pi * r[2])
     thin = np.float32(1.0 + 1.6 * r[3] ** 2)
     d = np.sqrt(z * z + a * a + b * b * thin)
     d -= np.float32(size)
@@ -292,14 +286,7 @@ def _lump(
     np.minimum(part, d, out=part)
 
 
-def _bubble(
-    grid: Grid,
-    at: tuple[float, float, float],
-    r: list[float],
-    room: float,
-    debris: Debris,
-    rough: Floats,
-) -> None:
+def _bubble(grid: Grid, at: Triple, r: Draws, room: float, debris: Debris, rough: Floats) -> None:
     """A hollow vesicle: a thin dark skin around resin, some with grainy contents."""
     size = min(150.0 + 650.0 * r[1] ** 2.5, 0.85 * room)
     window = _window(grid, at, 1.3 * size + 120.0)
@@ -321,16 +308,14 @@ def _bubble(
         part -= np.float32(45.0) * grains * inside
 
 
-def _speck(grid: Grid, at: tuple[float, float, float], r: list[float], debris: Debris) -> None:
+def _speck(grid: Grid, at: Triple, r: Draws, debris: Debris) -> None:
     """A small dark thread or dot, with the bright halo of its charge."""
     size = 28.0 + 60.0 * r[1] ** 2
     window = _window(grid, at, 980.0 if r[5] < 0.2 else 6 * size + 40.0)
     if window is None:
         return
-    z, y, x = window.z, window.y, window.x
-    way = math.pi * r[2]
-    c, s = np.float32(math.cos(way)), np.float32(math.sin(way))
-    a, b = c * x + s * y, c * y - s * x
+    z = window.z
+    a, b = window.turned(math.pi * r[2])
     stretch = np.float32(1.0 / (1.0 + 5.0 * r[3]))
     d = np.sqrt(z * z + a * a * stretch * stretch + b * b)
     part = debris.tint[window.part]

@@ -15,7 +15,7 @@ from hela_dask.planning.disk import check_disk, disk_need
 from hela_dask.planning.show import Plan, Stage
 from hela_dask.planning.times import stage_times
 from hela_dask.running.needs import BACKGROUND_SLAB, window_need
-from hela_dask.running.prepare import prepare
+from hela_dask.running.prepare import RunOptions, prepare
 from hela_dask.running.setup import Setup
 from hela_dask.steps.detect import analysed_slices
 from hela_dask.storage.groups import label_levels
@@ -92,20 +92,11 @@ workers, memory, overwrite
     >>> plan("hela.ome.zarr", workers=2, memory="4GiB")  # doctest: +SKIP
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
-    setup = prepare(
-        store,
-        out,
-        method=method,
-        model=model,
-        parameters=parameters,
-        cells=cells,
-        box=box,
-        centres=centres,
-        corrections=corrections,
-        labels=labels,
-        overwrite=overwrite,
-        asking=False,
+    options = RunOptions(
+        *(method, model, parameters, cells, box, centres),
+        *(corrections, labels, None, overwrite),
     )
+    setup = prepare(store, out, options, asking=False)
     for remark in setup.remarks:
         log.warning("%s", remark)
     needs = setup.needs()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hela_dask.conversion.suitability import check_volume, volume_remarks
-from hela_dask.errors import (
-    InputError,
-    ParameterError,
-)
+from hela_dask.errors import InputError, ParameterError
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
@@ -45,28 +42,35 @@ from hela_dask.storage.places import check_apart
 from hela_dask.unet.card import Card
 from hela_dask.volume.opening import working_level
 
-__all__ = ["prepare"]
+__all__ = ["RunOptions", "prepare"]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is asked of a run; :func:`hela_dask.run` describes each."""
+
+    method: str = DEFAULT_METHOD
+    model: str | Path | None = None
+    parameters: Parameters | Mapping[str, Any] | str | Path | None = None
+    cells: Sequence[int] | None = None
+    box: Sequence[Sequence[float]] | None = None
+    centres: str | Path | pd.DataFrame | None = None
+    corrections: str | Path | pd.DataFrame | None = None
+    labels: str | Path | None = None
+    truth: str | Path | None = None
+    overwrite: bool = False
+    recompute: bool = False
 
 
 def prepare(
     store: str | Path,
     out: str | Path | None,
+    options: RunOptions | None = None,
     *,
-    method: str = DEFAULT_METHOD,
-    model: str | Path | None = None,
-    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
-    cells: Sequence[int] | None = None,
-    box: Sequence[Sequence[float]] | None = None,
-    centres: str | Path | pd.DataFrame | None = None,
-    corrections: str | Path | pd.DataFrame | None = None,
-    labels: str | Path | None = None,
-    truth: str | Path | None = None,
-    overwrite: bool = False,
-    recompute: bool = False,
     segmenting: bool = True,
     asking: bool = True,
 ) -> Setup:
-    """Check all that a user can get wrong; parameters as in :func:`hela_dask.run`.
+    """Check all that a user can get wrong.
 
     With ``segmenting=False`` only cells are found; with ``asking=False`` nothing is written, so
     that results which a run would replace are no reason to refuse.
@@ -76,18 +80,20 @@ def prepare(
     HelaDaskError
         One sentence that names the culprit and says what to do.
     """
+    asked = options or RunOptions()
+    method, centres, corrections = asked.method, asked.centres, asked.corrections
     image = read_image(store)
     if not image.complete:
         raise InputError(f"{image.path} is not finished: start the conversion again to continue it")
     check_volume(image)
     get_method(method)
-    knobs = _with_model(_parameters(parameters), method, model)
+    knobs = _with_model(_parameters(asked.parameters), method, asked.model)
     network = get_method(method).check(knobs) if segmenting else None
     folder = run_folder(image.path, out)
-    owner, separate = label_owner(image.path, labels)
+    owner, separate = label_owner(image.path, asked.labels)
     check_apart(image.path, {"--out": folder, "--labels": owner if separate else None})
     source, assumed = identify_image(image)
-    check_folder(folder, image.path, source, overwrite)
+    check_folder(folder, image.path, source, asked.overwrite)
     if separate:
         check_labels_place(folder, owner)
     found = None if centres is None else read_centres(centres, image)
@@ -100,13 +106,13 @@ def prepare(
         owner=owner,
         method=method,
         parameters=knobs,
-        cells=_labels(cells),
-        box=_box(box),
+        cells=_labels(asked.cells),
+        box=_box(asked.box),
         centres=found,
         corrections=changes,
         corrections_path=_table_name(corrections),
-        truth=None if truth is None else find_truth(truth, image.levels[0].shape),
-        overwrite=overwrite,
+        truth=None if asked.truth is None else find_truth(asked.truth, image.levels[0].shape),
+        overwrite=asked.overwrite,
         source=source,
         network="" if network is None else network[2],
         remarks=(
@@ -116,19 +122,19 @@ def prepare(
             *(() if network is None else _remarks(network[1], image, knobs)),
         ),
         segmenting=segmenting,
-        recompute=recompute,
+        recompute=asked.recompute,
     )
     given = {
         "--method": None if method == DEFAULT_METHOD else method,
-        "--model": model,
+        "--model": asked.model,
         "--centres": None if isinstance(centres, pd.DataFrame) else centres,
         "--corrections": None if isinstance(corrections, pd.DataFrame) else corrections,
     }
-    if isinstance(parameters, str | Path):
-        given["--params"] = parameters
+    if isinstance(asked.parameters, str | Path):
+        given["--params"] = asked.parameters
     replaced = _replaced(setup, given, asking=asking)
     if segmenting:
-        check_owner(image, owner, separate, folder, overwrite or not asking)
+        check_owner(image, owner, separate, folder, asked.overwrite or not asking)
     return replace(setup, replaced=replaced)
 
 

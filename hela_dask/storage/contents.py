@@ -1,17 +1,19 @@
-"""What is in a folder that this package did not write: it is neither replaced nor removed."""
+"""What lies in a folder that this package did not write, and files of an array that are missing."""
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hela_dask.errors import HelaDaskError
 from hela_dask.storage.files import storage_errors
-from hela_dask.storage.level import slab_marks
+from hela_dask.storage.level import Level, slab_marks
 from hela_dask.storage.metadata import Image, read_image
 
-__all__ = ["find_foreign", "foreign_names", "holds_only_levels", "remove_files"]
+__all__ = ["find_foreign", "foreign_names", "holds_only_levels", "missing_files", "remove_files"]
 
 # What systems put into any folder, and what a killed process of this package leaves.
 _LITTER = re.compile(
@@ -19,6 +21,8 @@ _LITTER = re.compile(
 )
 _LOCK = re.compile(r"\.?lock(\..*)?")
 _NUMBER = re.compile(r"\d+")
+# Keys of chunks: c/0/1/2 and c.0.1.2 (v3), 0.1.2 and 0/1/2 (v2 and v3).
+_KEY = re.compile(r"^(c[./])?\d+([./]\d+)*$")
 
 
 def foreign_names(folder: Path, known: Iterable[str]) -> list[str]:
@@ -111,3 +115,21 @@ def _foreign_in_labels(folder: Path) -> Iterator[Path]:
         if path.name == "zarr.json" or _LITTER.fullmatch(path.name) or _LOCK.fullmatch(path.name):
             continue
         yield from _foreign(path)
+
+
+def missing_files(group: Path, level: Level) -> tuple[int, int]:
+    """How many files of a level are missing, and how many there would be; opens none.
+
+    By the specification a missing file stands for the fill value, so it is no damage; a copy that
+    was cut short looks alike.
+    """
+    wanted = math.prod(
+        -(-length // side) for length, side in zip(level.shape, level.file, strict=True)
+    )
+    folder, there = group / level.path, 0
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name == "c" or name.isdigit()]
+        prefix = Path(here).relative_to(folder).as_posix()
+        prefix = "" if prefix == "." else f"{prefix}/"
+        there += sum(_KEY.match(f"{prefix}{name}") is not None for name in names)
+    return max(0, wanted - there), wanted

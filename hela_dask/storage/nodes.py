@@ -17,11 +17,10 @@ from zarr.storage import LocalStore
 
 from hela_dask.documents.reading import Document, check_document, read_json
 from hela_dask.errors import InputError, MissingInputError, StorageError
+from hela_dask.storage.formats import ZARR_MARKS
 
-__all__ = ["METADATA_FILES", "Node", "is_node", "open_array", "read_node", "unique_error"]
+__all__ = ["Node", "is_node", "open_array", "read_node", "unique_error"]
 
-METADATA_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
-"""Names of the files that describe a group or an array, of either format."""
 
 _LARGEST = 32 * 2**20  # bytes: labels describe each of their cells
 Length = Annotated[int, Field(ge=0)]
@@ -70,7 +69,7 @@ class Node:
 
 def is_node(folder: Path) -> bool:
     """Whether there is any Zarr metadata in a folder; reads nothing."""
-    return any((folder / name).exists() for name in METADATA_FILES[:-1])
+    return any((folder / name).exists() for name in ZARR_MARKS)
 
 
 def read_node(folder: Path) -> Node | None:
@@ -121,7 +120,7 @@ def _read_v3(folder: Path) -> Node:
 
 
 def _read_v2(folder: Path) -> Node | None:
-    there = [name for name in METADATA_FILES[1:] if (folder / name).exists()]
+    there = [name for name in (*ZARR_MARKS[1:], ".zmetadata") if (folder / name).exists()]
     if not set(there) - {".zmetadata"}:
         return None
     shape = None

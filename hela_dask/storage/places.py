@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hela_dask.errors import ParameterError
+from hela_dask.storage.formats import ZARR_MARKS
 
 __all__ = ["check_apart", "enclosing_store", "is_within", "relative_path", "resolved", "same_place"]
-
-_ZARR = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 
 
 def resolved(path: str | Path) -> Path:
@@ -47,7 +46,7 @@ def enclosing_store(path: str | Path) -> Path | None:
     """The outermost Zarr group or array that a path lies inside; None where there is none."""
     found = None
     for folder in resolved(path).parents:
-        if any((folder / name).is_file() for name in _ZARR):
+        if any((folder / name).is_file() for name in ZARR_MARKS):
             found = folder
     return found
 

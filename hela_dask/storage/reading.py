@@ -18,7 +18,7 @@ import zarr
 from numpy.typing import NDArray
 
 from hela_dask.errors import StorageError
-from hela_dask.storage.nodes import open_array
+from hela_dask.storage.nodes import open_array, unique_error
 
 __all__ = ["StoredArray", "expanded", "reading_pipeline"]
 
@@ -128,9 +128,11 @@ class StoredArray:
             except _DAMAGE as found:
                 return StorageError(
                     f"{name}: chunk {place} ({_described(box)}) in {self._file(box)} is damaged "
-                    f"({_reason(found)}): {_ADVICE}"
+                    f"({unique_error(found)}): {_ADVICE}"
                 )
-        return StorageError(f"{name} cannot be read ({_reason(error)}): try again, or {_ADVICE}")
+        return StorageError(
+            f"{name} cannot be read ({unique_error(error)}): try again, or {_ADVICE}"
+        )
 
     def _refuse_no_files(self, where: tuple[slice, ...]) -> None:
         """What is empty or links to nothing would be read as if nothing had been written there."""
@@ -216,7 +218,3 @@ def _described(box: tuple[slice, ...]) -> str:
         return ", ".join(f"{part.start}:{part.stop}" for part in box)
     z, y, x = box[-3:]
     return f"slices {z.start + 1} to {z.stop}, rows {y.start}:{y.stop}, columns {x.start}:{x.stop}"
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

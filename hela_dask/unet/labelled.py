@@ -24,6 +24,7 @@ from hela_dask.errors import InputError, ParameterError
 from hela_dask.evaluation.labels_input import LabelSource, majority, open_labels
 from hela_dask.formatting import by_axis
 from hela_dask.storage.metadata import Triple, read_image
+from hela_dask.storage.nodes import is_node
 from hela_dask.storage.pyramid import checked_voxel_size
 from hela_dask.unet.targets import Coding
 from hela_dask.volume.opening import voxel_size, working_volume
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 
 _BLOCK = (16, 512, 512)  # voxels that are read at a time, at most
 _BUDGET = 256 * 2**20  # bytes that are kept
-_ZARR = ("zarr.json", ".zattrs", ".zgroup")
 
 Array = NDArray[Any]
 
@@ -132,7 +132,7 @@ def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataA
             f"not {type(store).__name__}"
         )
     path = Path(store)
-    if path.is_dir() and any((path / name).exists() for name in _ZARR):
+    if path.is_dir() and is_node(path):
         image = read_image(path)
         check_volume(image)
         for remark in volume_remarks(image):

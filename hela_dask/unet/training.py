@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import logging
 import os
 import sys
@@ -158,20 +157,8 @@ def train(
         architecture, {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate}
     )
     wish = Wish(
-        store=store,
-        labels=labels,
-        classes=classes,
-        slices=slices,
-        validation=validation,
-        split=split,
-        mask=mask,
-        mask_weight=mask_weight,
-        instances=instances,
-        instance_classes=instance_classes,
-        phantom=phantom,
-        phantom_share=phantom_share,
-        voxel_size=voxel_size,
-        seed=seed,
+        *(store, labels, classes, slices, validation, split, mask, mask_weight),
+        *(instances, instance_classes, phantom, phantom_share, voxel_size, seed),
     )
     keras()
     out = local_path(out)
@@ -363,7 +350,7 @@ class _Training:
                 "seconds": round(state.seconds, 1),
                 "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             },
-            versions={**versions(), **_learning_versions()},
+            versions=versions(network=True),
             notes=self._notes(),
         )
 
@@ -380,14 +367,3 @@ class _Training:
 def _is_name(weights: str | Path | None) -> bool:
     """Of weights that are downloaded."""
     return weights == IMAGENET
-
-
-def _learning_versions() -> dict[str, str]:
-    found = {"keras": str(keras().__version__)}
-    for name in ("tensorflow", "tensorflow-cpu"):
-        try:
-            found["tensorflow"] = importlib.metadata.version(name)
-            break
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

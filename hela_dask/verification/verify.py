@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hela_dask.conversion.mending import mend_image
+from hela_dask.conversion.suitability import mend_image
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError, StorageError
 from hela_dask.running.broken import (
     geometry_problems,

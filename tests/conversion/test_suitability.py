@@ -14,9 +14,9 @@ import zarr
 
 from hela_dask.conversion.describe import describe
 from hela_dask.errors import HelaDaskError, InputError
-from hela_dask.running.prepare import prepare
+from hela_dask.running.prepare import RunOptions, prepare
 from hela_dask.storage import store
-from hela_dask.storage.inventory import missing_files
+from hela_dask.storage.contents import missing_files
 from hela_dask.tasks.markers import fingerprint_files
 from hela_dask.volume.opening import read_image
 from tests.storage.test_labels_beside import consolidate, with_labels
@@ -108,7 +108,7 @@ def test_missing_files_of_other_stores_are_counted(
         file.unlink()
     sentence = "5 of the 24 files of '0', its finest level, are not there"
     assert sentence in describe(path)["remarks"][0]
-    assert sentence in prepare(path, None, labels=tmp_path / "l").remarks[0]
+    assert sentence in prepare(path, None, RunOptions(labels=tmp_path / "l")).remarks[0]
     for file in files[5:]:
         file.unlink()
     with pytest.raises(InputError, match="has no data: none of the 24 files of '0'"):
@@ -163,7 +163,11 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path, name: str, folder: str, vers
     (path / folder / name).unlink(missing_ok=True)
     os.mkfifo(path / folder / name)
     said: list[str] = []
-    for read in (read_image, describe, lambda store: prepare(store, None, labels=tmp_path / "l")):
+    for read in (
+        read_image,
+        describe,
+        lambda store: prepare(store, None, RunOptions(labels=tmp_path / "l")),
+    ):
         try:
             found = read(path)
             said += found["remarks"] if isinstance(found, dict) else []

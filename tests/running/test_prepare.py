@@ -22,7 +22,7 @@ from hela_dask.errors import (
     StorageError,
 )
 from hela_dask.methods.registry import get_method
-from hela_dask.running.prepare import prepare
+from hela_dask.running.prepare import RunOptions, prepare
 from hela_dask.storage import store
 from hela_dask.tasks.lock import hold
 from tests.scenes import VOXEL
@@ -191,7 +191,7 @@ def test_a_network_for_other_voxels_is_remarked_on(
     from tests.unet.networks import by_grey
 
     model = by_grey(tmp_path / "model").folder
-    (remark,) = prepare(scene, None, method="unet", model=model).remarks
+    (remark,) = prepare(scene, None, RunOptions(method="unet", model=model)).remarks
     assert "has 200 x 160 x 160 nm: it is resampled" in remark
     assert prepare(scene, None).remarks == ()
     assert remark in go(scene, here, method="unet", model=model).warnings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,9 @@ def build_unet(weights: str | Path | None = None, *, width: int = 64) -> Any:
     with input and outputs there are the published twenty layers; what each block down saw is
     joined to the block up. `weights` is a file of a network of this architecture.
     """
-    layers = keras().layers
     image = keras().Input((None, None, 1), name="slice")
-    x, kept = image, []
-    for level in range(3):
-        x = _conv(x, width, f"down{level}")
-        kept.append(x)
-        x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
-    x = _conv(x, width, "bottom")
-    for level in reversed(range(3)):
-        x = layers.Conv2DTranspose(width, 2, strides=2, name=f"grow{level}")(x)
-        x = layers.Concatenate(name=f"join{level}")([x, kept[level]])
-        x = _conv(x, width, f"up{level}")
-    raw = layers.Conv2D(len(CLASSES), 1, name="outputs")(x)
+    x = _down_and_up(image, [width] * 3, width, _conv)
+    raw = keras().layers.Conv2D(len(CLASSES), 1, name="outputs")(x)
     return start_from(keras().Model(image, raw, name="unet"), weights)
 
 
@@ -43,20 +34,28 @@ def build_hybrid(weights: str | Path | None = None, *, width: int = 16) -> Any:
     who reads it. The paper does not give the channels; 16 are common at this size, and enough for
     an image of two values. `weights` is a file of a network of this architecture.
     """
-    layers = keras().layers
     image = keras().Input((None, None, 1), name="tissue")
-    x, kept = image, []
-    for level in range(4):
-        x = _twice(x, width * 2**level, f"down{level}")
+    x = _down_and_up(image, [width * 2**level for level in range(4)], width * 16, _twice)
+    raw = keras().layers.Conv2D(1, 1, name="outputs")(x)
+    return start_from(keras().Model(image, raw, name="hybrid"), weights)
+
+
+def _down_and_up(
+    x: Any, widths: Sequence[int], bottom: int, block: Callable[[Any, int, str], Any]
+) -> Any:
+    """Blocks of these channels down, one at the bottom, and up, each joined to what it saw."""
+    layers = keras().layers
+    kept = []
+    for level, width in enumerate(widths):
+        x = block(x, width, f"down{level}")
         kept.append(x)
         x = layers.MaxPooling2D(2, name=f"pool{level}")(x)
-    x = _twice(x, width * 16, "bottom")
-    for level in reversed(range(4)):
-        x = layers.Conv2DTranspose(width * 2**level, 2, strides=2, name=f"grow{level}")(x)
+    x = block(x, bottom, "bottom")
+    for level, width in reversed(list(enumerate(widths))):
+        x = layers.Conv2DTranspose(width, 2, strides=2, name=f"grow{level}")(x)
         x = layers.Concatenate(name=f"join{level}")([x, kept[level]])
-        x = _twice(x, width * 2**level, f"up{level}")
-    raw = layers.Conv2D(1, 1, name="outputs")(x)
-    return start_from(keras().Model(image, raw, name="hybrid"), weights)
+        x = block(x, width, f"up{level}")
+    return x
 
 
 def _conv(x: Any, width: int, name: str) -> Any:
