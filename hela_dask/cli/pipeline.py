@@ -52,20 +52,20 @@ def run(
     parameters: ParameterFile = None,
     cells: CellLabels = None,
     box: BoxText = None,
-    centres: Centres = None,
-    corrections: Corrections = None,
     truth: Annotated[
         Path | None,
         path_option("LABELS", "Score the result against these labels."),
     ] = None,
+    centres: Centres = None,
+    corrections: Corrections = None,
     labels: LabelStore = None,
     cluster: ClusterName = "local",
     workers: Workers = None,
     memory: Memory = None,
-    overwrite: Overwrite = False,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Compute everything again, whatever is finished.")
     ] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
