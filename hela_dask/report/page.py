@@ -220,8 +220,7 @@ def _timings(timings: Mapping[str, float]) -> list[tuple[str, str, float]]:
 
 def _parameters(folder: RunFolder) -> dict[str, Any]:
     """Those that differ from their defaults, and all, group by group; empty without any."""
-    groups: Mapping[str, Any] = folder.facts.get("parameters") or {}
-    known = {group: values for group, values in groups.items() if isinstance(values, dict)}
+    known: Mapping[str, Mapping[str, Any]] = folder.facts.get("parameters") or {}
     if not known:
         return {}
     return {

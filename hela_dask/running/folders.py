@@ -69,8 +69,7 @@ def check_folder(folder: Path, store: Path, source: str, overwrite: bool) -> Non
     made_for = recorded_store(folder, facts)
     if made_for is not None and same_place(made_for, store):
         return
-    places = facts.get("places")
-    written_at = places.get("run") if isinstance(places, dict) else None
+    written_at = (facts.get("places") or {}).get("run")
     moved = made_for is None or (written_at and not same_place(written_at, folder))
     if moved and facts.get("fingerprint") == source:
         return  # moved or copied with its volume

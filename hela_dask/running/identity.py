@@ -69,14 +69,18 @@ class RunPlaces:
 
 def read_id(folder: Path) -> str:
     """The id of a run folder; empty where it has none."""
-    try:
-        found = _ID.fullmatch(read_text(folder / ID_FILE, 200))
-    except HelaDaskError:
-        found = None
-    if found:
+    if found := _ID.fullmatch(_id_text(folder)):
         return found[2]
-    noted = read_run(folder).get("id")
-    return noted if isinstance(noted, str) and _HEX.fullmatch(noted) else ""
+    noted = read_run(folder).get("id") or ""
+    return noted if _HEX.fullmatch(noted) else ""
+
+
+def _id_text(folder: Path) -> str:
+    """The content of the file that holds a run folder's id; empty where it cannot be read."""
+    try:
+        return read_text(folder / ID_FILE, 200)
+    except HelaDaskError:
+        return ""
 
 
 def make_id(folder: Path, *, kind: str = "run", anew: bool = False) -> str:
@@ -84,30 +88,18 @@ def make_id(folder: Path, *, kind: str = "run", anew: bool = False) -> str:
     found = "" if anew else read_id(folder)
     found = found or uuid.uuid4().hex
     content = f"hela_dask {kind} {found}\n"
-    try:
-        there = read_text(folder / ID_FILE, 200)
-    except HelaDaskError:
-        there = ""
-    if there != content:
+    if _id_text(folder) != content:
         write_text(folder / ID_FILE, content)
     return found
 
 
 def is_run_folder(folder: Path, kind: str = "run") -> bool:
     """Whether this package made a folder: by its id, or by a ``run.json`` of a run."""
-    try:
-        found = _ID.fullmatch(read_text(folder / ID_FILE, 200))
-    except HelaDaskError:
-        found = None
-    if found:
+    if found := _ID.fullmatch(_id_text(folder)):
         return found[1] == kind
     facts = read_run(folder) if kind == "run" else {}
-    versions = facts.get("versions")
-    return (
-        isinstance(versions, dict)
-        and "hela_dask" in versions
-        and all(isinstance(facts.get(name), str) for name in ("state", "store", "method"))
-    )
+    known = all(facts.get(name) is not None for name in ("state", "store", "method"))
+    return known and "hela_dask" in (facts.get("versions") or {})
 
 
 def check_run_folder(folder: Path, *, kind: str = "run", option: str = "--out") -> bool:
@@ -195,11 +187,10 @@ def find_places(folder: Path, facts: Mapping[str, Any], run_id: str) -> RunPlace
     """
     labels: dict[str, Path] = {}
     replaced = None
-    names = facts.get("labels")
-    for name in names if isinstance(names, dict) else ():
-        for path in _label_candidates(folder, facts, str(name)):
+    for name in facts.get("labels") or ():
+        for path in _label_candidates(folder, facts, name):
             if is_result(folder, facts, run_id, path):
-                labels[str(name)] = path
+                labels[name] = path
                 break
             replaced = replaced or maker_of(path)
     return RunPlaces(_store(folder, facts, labels), labels, None if labels else replaced)
@@ -244,7 +235,7 @@ def _is_like(path: Path, facts: Mapping[str, Any]) -> bool:
         image: Image = read_image(path, unknown_scale=True)
     except HelaDaskError:
         return False
-    return not isinstance(known, dict) or list(image.levels[0].shape) == known.get("shape")
+    return known is None or list(image.levels[0].shape) == known["shape"]
 
 
 def _source(target: Path) -> list[Path]:
@@ -267,16 +258,15 @@ def _stores_beside(folder: Path) -> list[Path]:
 
 def _recorded(folder: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
     """The label groups that a run says are its own, if they are there."""
-    names = facts.get("labels")
-    for name, way in names.items() if isinstance(names, dict) else ():
-        noted = _noted(facts, "labels")
+    noted = _noted(facts, "labels")
+    for name, way in (facts.get("labels") or {}).items():
         found = _ways(folder, way, None if noted is None else f"{noted}/{name}")
         yield from [path for path in found if path.is_dir()][:1]
 
 
-def _ways(folder: Path, way: Any, noted: str | None) -> Iterator[Path]:
+def _ways(folder: Path, way: str | None, noted: str | None) -> Iterator[Path]:
     """A place as it is seen from a run folder, then where it was when the run was written."""
-    if isinstance(way, str) and way:
+    if way:
         yield resolved(folder / way)
     if noted:
         yield resolved(noted)
@@ -284,6 +274,4 @@ def _ways(folder: Path, way: Any, noted: str | None) -> Iterator[Path]:
 
 def _noted(facts: Mapping[str, Any], name: str) -> str | None:
     """An absolute place of the last writing."""
-    places = facts.get("places")
-    found = places.get(name) if isinstance(places, dict) else None
-    return found if isinstance(found, str) and found else None
+    return (facts.get("places") or {}).get(name) or None

@@ -56,7 +56,6 @@ def open_run(path: str | Path) -> RunResult:
             f"{folder.path / 'cells.parquet'} is missing or empty: start hela-dask run "
             f"{facts['store']} --out {folder.path} again, which writes it"
         )
-    timings, warnings = facts.get("timings"), facts.get("warnings")
     return RunResult(
         path=folder.path,
         store=Path(facts["store"]),
@@ -64,7 +63,7 @@ def open_run(path: str | Path) -> RunResult:
         label_paths=dict(folder.places.labels),
         report=folder.path / "report.html",
         exit_code=3 if facts.get("exit_code") == 3 else 0,
-        timings=dict(timings) if isinstance(timings, dict) else {},
-        warnings=tuple(map(str, warnings)) if isinstance(warnings, list) else (),
+        timings=dict(facts.get("timings") or {}),
+        warnings=tuple(facts.get("warnings") or ()),
         scores=folder.scores,
     )

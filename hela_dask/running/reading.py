@@ -66,8 +66,7 @@ class RunFolder:
 
     def score(self, name: str) -> dict[str, Any]:
         """Scores of the class ``nucleus`` or ``cell``; empty where there are none."""
-        found = self.scores.get(name)
-        return found if isinstance(found, dict) else {}
+        return self.scores.get(name) or {}
 
     def segmented(self) -> pd.DataFrame:
         """The rows of cells that have a nucleus or a cell mask."""
@@ -104,8 +103,7 @@ def read_folder(path: str | Path) -> RunFolder:
 
 def _with_places(facts: dict[str, Any], places: RunPlaces) -> dict[str, Any]:
     """``run.json`` with the places of now."""
-    noted = facts.get("places")
-    last = noted.get("store") if isinstance(noted, dict) else None
+    last = (facts.get("places") or {}).get("store")
     return {
         **facts,
         "store": str(places.store or last or facts.get("store", "")),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hela_dask.running.provenance import read_run
 from hela_dask.storage.places import same_place
@@ -16,26 +15,22 @@ __all__ = ["mend_run"]
 def mend_run(store: Path, run: Path) -> str:
     """The command that made a run, or one like it: it writes again what is missing or changed."""
     facts = read_run(run)
-    machine = facts.get("machine")
-    command = machine.get("command") if isinstance(machine, dict) else None
-    if isinstance(command, list) and len(command) > 1 and command[1] == "run":
-        places = facts.get("places")
-        noted = places if isinstance(places, dict) else {}
+    command = (facts.get("machine") or {}).get("command") or []
+    if command[1:2] == ["run"]:
+        noted = facts.get("places") or {}
         now = {"store": store, "run": run}
-        words = [str(word) for word in command[2:] if word != "--recompute"]
-        words = [_from_here(word, noted, now) for word in words]
+        words = [_from_here(word, noted, now) for word in command[2:] if word != "--recompute"]
         return shlex.join(["hela-dask", "run", *words])
-    method = facts.get("method")
-    more = ["--method", method] if isinstance(method, str) else []
+    more = ["--method", facts["method"]] if facts.get("method") is not None else []
     return shlex.join(["hela-dask", "run", str(store), "--out", str(run), *more])
 
 
-def _from_here(word: str, noted: Mapping[str, Any], now: Mapping[str, Path]) -> str:
+def _from_here(word: str, noted: Mapping[str, str | None], now: Mapping[str, Path]) -> str:
     """A word of a command that was given in another folder, or before store and run were moved."""
     parts = Path(word).parts
     for name, path in now.items():
         before = noted.get(name)
-        same = parts and isinstance(before, str) and Path(before).parts[-len(parts) :] == parts
+        same = parts and before is not None and Path(before).parts[-len(parts) :] == parts
         if same and not same_place(Path(word), path):
             return str(path)
     return word
