@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import TypeVar
 
-__all__ = ["by_axis", "printable", "size_text", "time_text"]
+__all__ = ["by_axis", "number_runs", "printable", "size_text", "time_text"]
+
+Number = TypeVar("Number", int, Decimal, int | Decimal)
 
 
 def by_axis(lengths: Sequence[float]) -> str:
@@ -28,6 +32,17 @@ def time_text(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def number_runs(numbers: Iterable[Number], step: int = 1) -> list[list[Number]]:
+    """Rising numbers as runs in steps of `step`, each by its first and its last number."""
+    runs: list[list[Number]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + step:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return runs
 
 
 def printable(text: str) -> str:

@@ -9,7 +9,6 @@ reached.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
@@ -17,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.formatting import number_runs
 from hela_dask.kernels.quality import beside, face_areas, surface_profile
 from hela_dask.parameters import QualityParameters
 from hela_dask.statuses import SEGMENTED
@@ -250,6 +250,4 @@ def slice_ranges(
         for number, share in enumerate(doubt, first)
         if share > parameters.doubt and low <= number <= high
     ]
-    groups = itertools.groupby(enumerate(over), key=lambda item: item[1] - item[0])
-    ranges = [[number for _, number in group] for _, group in groups]
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in ranges)
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in number_runs(over))

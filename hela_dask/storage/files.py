@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "existing_folder",
     "flush_folders",
+    "hidden_name",
     "plain",
     "remove_folder",
     "replaced",
@@ -38,6 +39,11 @@ __all__ = [
 _ASCII = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3", "×": "x", "–": "-", "±": "+/-"})
 _UNFLUSHABLE = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+
+
+def hidden_name(path: Path, ending: str = "tmp") -> Path:
+    """A hidden name beside `path` that nothing has; remains of it count as litter."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{ending}")
 
 
 @contextlib.contextmanager
@@ -78,7 +84,7 @@ def replaced(
     flush_folder : bool
         False: the caller flushes the folders of many files at once, with :func:`flush_folders`.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = hidden_name(path)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -185,7 +191,7 @@ def _csv(table: pd.DataFrame) -> bytes:
 def remove_folder(path: Path) -> None:
     """Remove a folder so that an interruption never leaves half of it under its own name."""
     with storage_errors(path):
-        doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.removed")
+        doomed = hidden_name(path, "removed")
         path.rename(doomed)
         shutil.rmtree(doomed)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from zarr.storage import LocalStore
 from hela_dask.errors import ExistsError, InputError, MissingInputError, StorageError
 from hela_dask.storage.consolidated import refresh_consolidated
 from hela_dask.storage.contents import find_foreign
-from hela_dask.storage.files import remove_folder, storage_errors
+from hela_dask.storage.files import hidden_name, remove_folder, storage_errors
 from hela_dask.storage.groups import build_group, label_levels, note, ome_zarr_writer, planned
 from hela_dask.storage.level import same_levels
 from hela_dask.storage.manifest import metadata_faults
@@ -114,7 +113,7 @@ def create_labels(
     with storage_errors(target):
         group = _labels_group(owner)
         # Beside the labels: what a killed run leaves there is no part of the image.
-        temporary = target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
+        temporary = hidden_name(target)
         way = None if run is None else relative_path(run, target)
         notes = {**(attrs or {}), "complete": False, "run": way, "run_id": run_id}
         build_group(temporary, levels, dtype, name, notes, units)
@@ -185,7 +184,7 @@ def _check_owner(owner: Path, source_image: str | Path | None) -> tuple[Path | N
         raise StorageError(f"{owner} is OME-Zarr 0.4, which is only read: {advice}")
     if not owner.is_dir() or not ((owner / "zarr.json").exists() or holds_no_labels(owner)):
         raise StorageError(f"{owner} is not an OME-Zarr store: {advice}")
-    probe = owner / f".{uuid.uuid4().hex[:8]}.tmp"
+    probe = hidden_name(owner / "probe")
     try:
         probe.touch(exist_ok=False)
         probe.unlink()

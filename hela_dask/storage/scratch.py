@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from hela_dask.errors import MissingInputError, StorageError
-from hela_dask.storage.files import flush_folders, remove_folder, storage_errors
+from hela_dask.storage.files import flush_folders, hidden_name, remove_folder, storage_errors
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import FileRecord, Records, record_file
 from hela_dask.storage.shards import compressor, encode_chunk, put_shard
@@ -51,7 +50,7 @@ def create_scratch(
         remove_folder(path)
     default = (min(16, max(1, shape[0])), *shape[1:])
     # Under another name first: half of an array would be in the way of the next run.
-    building = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    building = hidden_name(path)
     with storage_errors(path):
         try:
             zarr.create_array(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from hela_dask.errors import ExistsError, InputError, MissingInputError, Storage
 from hela_dask.storage.contents import find_foreign
 from hela_dask.storage.files import (
     flush_folders,
+    hidden_name,
     remove_folder,
     storage_errors,
     write_json,
@@ -113,7 +113,7 @@ def create_image(
         _check_replaceable(path, overwrite)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        temporary = hidden_name(path)
         build_group(temporary, levels, dtype, name, {**(attrs or {}), "complete": False})
         if path.exists():
             remove_folder(path)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.evaluation.class_maps import checked_values
 from hela_dask.evaluation.label_checks import checked_slices
+from hela_dask.formatting import number_runs
 from hela_dask.kernels.hybrid import preprocess_plane
 from hela_dask.parameters import HybridParameters
 from hela_dask.tasks.markers import fingerprint_content, fingerprint_files
@@ -31,7 +32,7 @@ from hela_dask.unet.labelled import (
     open_image,
 )
 from hela_dask.unet.patches import Domain
-from hela_dask.unet.split import Split, make_split, ranges
+from hela_dask.unet.split import Split, make_split
 from hela_dask.unet.targets import OTHER, UNLABELLED, Cells, Coding, make_coding
 from hela_dask.volume.greys import grey_levels, upright_volume
 from hela_dask.volume.opening import voxel_size
@@ -311,7 +312,7 @@ def _facts(store: Any, labels: Any, slices: Sequence[int]) -> dict[str, Any]:
         "store_fingerprint": identity(store),
         "labels": _name(labels),
         "labels_fingerprint": identity(labels),
-        "slices": ranges(sorted(slices)),
+        "slices": number_runs(sorted(slices)),
     }
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.formatting import number_runs
 
-__all__ = ["SPLITS", "Split", "make_split", "ranges"]
+__all__ = ["SPLITS", "Split", "make_split"]
 
 SPLITS = ("blocks", "random")
 _SHARE = 0.1
@@ -31,8 +32,8 @@ class Split:
         """As a model's card keeps it."""
         return {
             "kind": self.kind,
-            "train": ranges(self.train),
-            "validation": ranges(self.validation),
+            "train": number_runs(self.train),
+            "validation": number_runs(self.validation),
             "leaking": self.kind == "random",
         }
 
@@ -87,14 +88,3 @@ def make_split(
                 f"{labelled[0]}:{labelled[-1]} have labels"
             )
     return Split(kind, tuple(kept), tuple(held))
-
-
-def ranges(slices: Sequence[int]) -> list[list[int]]:
-    """Rising numbers as pairs of a first and a last."""
-    found: list[list[int]] = []
-    for z in slices:
-        if found and z == found[-1][1] + 1:
-            found[-1][1] = z
-        else:
-            found.append([z, z])
-    return found

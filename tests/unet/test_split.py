@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.unet.split import make_split, ranges
+from hela_dask.formatting import number_runs
+from hela_dask.unet.split import make_split
 
 
 @given(
@@ -42,13 +43,13 @@ def test_a_random_split_is_said_to_leak_and_repeats() -> None:
     assert one == two
     assert one != make_split(range(1, 101), "random", validation=0.4, seed=8)
     assert one.to_dict()["leaking"] is True
-    assert len(ranges(one.validation)) > 10
+    assert len(number_runs(one.validation)) > 10
 
 
 def test_slices_held_out_are_taken_from_those_learned_from() -> None:
     split = make_split(range(1, 181), slices=(1, 150), validation=(141, 160))
-    assert ranges(split.train) == [[1, 140]]
-    assert ranges(split.validation) == [[141, 160]]
+    assert number_runs(split.train) == [[1, 140]]
+    assert number_runs(split.validation) == [[141, 160]]
 
 
 @pytest.mark.parametrize(

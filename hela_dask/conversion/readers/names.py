@@ -20,6 +20,7 @@ from hela_dask.conversion.readers.name_numbers import (
     split,
 )
 from hela_dask.errors import InputError
+from hela_dask.formatting import number_runs
 
 __all__ = ["NameOrder", "in_order", "listed", "natural_key", "number_ranges", "slice_order"]
 
@@ -318,12 +319,7 @@ def _gap_remarks(
 
 def number_ranges(numbers: Sequence[int | Decimal], step: int = 1) -> str:
     """Rising numbers as text, runs of them by their ends: ``3, 7 to 9``; the first few only."""
-    runs: list[list[int | Decimal]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + step:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
+    runs = number_runs(numbers, step)
     return listed(str(a) if a == b else f"{a} to {b}" for a, b in runs)
 
 
