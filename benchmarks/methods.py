@@ -29,7 +29,7 @@ from benchmarks.stacks import (
     segment_stack,
 )
 from hela_dask.evaluation.scores import ClassScores
-from hela_dask.kernels.hybrid import preprocess_plane
+from hela_dask.kernels.edges import preprocess_plane
 from hela_dask.methods.names import METHODS
 from hela_dask.methods.registry import has_network
 from hela_dask.parameters import Parameters

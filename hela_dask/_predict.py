@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +16,20 @@ import numpy as np
 from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import ExistsError
 from hela_dask.operators.classify import classifier, classify_slices, neighbours
-from hela_dask.running.finding import LevelsJob, find_levels
+from hela_dask.running.finding import level_units, levels_task, read_levels
 from hela_dask.running.folders import run_folder
 from hela_dask.running.identity import maker_of
+from hela_dask.running.keys import stage_code
 from hela_dask.running.needs import predict_need
 from hela_dask.running.source import identify_image
-from hela_dask.running.stages import load, measured
+from hela_dask.running.stages import load
 from hela_dask.storage import store as arrays
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.groups import planned
 from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.storage.places import check_apart, same_place
 from hela_dask.tasks.cluster import check_client, read_cluster
-from hela_dask.tasks.code import stage_code
+from hela_dask.tasks.cost import measured
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import Lock, hold, hold_labels
 from hela_dask.tasks.markers import Markers, fingerprint
@@ -66,10 +67,10 @@ class _Job:
     store: Path
     labels: Path
     model: str
-    pixel: float
+    resolution: float
     lock: Lock
     labels_lock: Lock
-    levels: GreyLevels
+    levels: GreyLevels = field(default_factory=GreyLevels)
 
     def may_write(self) -> None:
         """Raises where the folder or the labels are another process' by now."""
@@ -165,8 +166,6 @@ def predict(
 
         with hold(begun) as lock, hold_labels(owner, by=str(begun)) as labels_lock, session:
             target = _create(owner, volume, image, begun, overwrite, made_of)
-            levels_job = LevelsJob(image.path.absolute(), pixel, begun.absolute() / "done", lock)
-            key = fingerprint("levels", stage_code("levels"), source, pixel)
             job = _Job(
                 image.path.absolute(),
                 target.path.absolute(),
@@ -174,8 +173,9 @@ def predict(
                 pixel,
                 lock,
                 labels_lock,
-                find_levels(session.client, levels_job, key, 0, display),
             )
+            levels = _find_levels(session, job, source, volume.sizes["z"], display)
+            job = replace(job, levels=levels)
             of = fingerprint("predict", stage_code("predict"), digest, job.levels, source)
             run_units(
                 session.client,
@@ -191,6 +191,22 @@ def predict(
             _describe(target, card)
         _remove(begun)
     return target.path
+
+
+def _find_levels(
+    session: Session, job: _Job, source: str, depth: int, display: RunProgress
+) -> GreyLevels:
+    """The grey levels of a volume of so many slices, from the votes of some."""
+    rows = run_units(
+        session.client,
+        levels_task,
+        job,
+        level_units(fingerprint("levels", stage_code("levels"), source, job.resolution), depth),
+        markers=job.markers,
+        progress=display,
+        kind="slices",
+    )
+    return read_levels(rows, 0)
 
 
 def _need(volume: xr.DataArray, card: Card) -> Need:
@@ -288,7 +304,7 @@ def _predict_task(job: _Job, unit: Unit) -> dict[str, Any]:
     """The classes of a slab."""
     z0, z1 = unit.what
     with measured() as cost:
-        volume = working_volume(job.store, job.pixel)
+        volume = working_volume(job.store, job.resolution)
         voxel, (_, card, _) = voxel_size(volume), find_model(job.model)
         halo = neighbours(card, voxel)
         first = max(0, z0 - halo)

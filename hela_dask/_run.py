@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,17 +12,19 @@ import pandas as pd
 
 from hela_dask.errors import NothingToDoError
 from hela_dask.methods.names import DEFAULT_METHOD
-from hela_dask.parameters import Parameters
+from hela_dask.methods.registry import MethodLike
+from hela_dask.running import pipeline
+from hela_dask.running.context import Context
 from hela_dask.running.edited import keep_edited
-from hela_dask.running.finding import Found
 from hela_dask.running.finish import finish_run
 from hela_dask.running.holding import held_job
-from hela_dask.running.pipeline import Pipeline
-from hela_dask.running.prepare import RunOptions, prepare
+from hela_dask.running.options import ParametersLike, RunOptions, Table
+from hela_dask.running.prepare import prepare
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.setup import Setup
 from hela_dask.running.tables import select_cells
+from hela_dask.running.units import DetectedCells
 from hela_dask.steps.link import of_cells
 from hela_dask.steps.regions import check_regions_folder
 from hela_dask.steps.regions import save_regions as write_regions
@@ -44,14 +46,14 @@ def run(
     store: str | Path,
     out: str | Path | None = None,
     *,
-    method: str = DEFAULT_METHOD,
+    method: MethodLike = DEFAULT_METHOD,
     model: str | Path | None = None,
-    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
+    parameters: ParametersLike | None = None,
     client: Client | None = None,
     cells: Sequence[int] | None = None,
     box: Sequence[Sequence[float]] | None = None,
-    centres: str | Path | pd.DataFrame | None = None,
-    corrections: str | Path | pd.DataFrame | None = None,
+    centres: Table | None = None,
+    corrections: Table | None = None,
     labels: str | Path | None = None,
     truth: str | Path | None = None,
     cluster: str | Path = "local",
@@ -74,7 +76,7 @@ def run(
         the labels that are added to it.
     out : path, optional
         The run folder; default: the store's name with ``.run``, beside it.
-    method : str
+    method : str or callable
         How a cell is segmented; one of :data:`hela_dask.METHODS`, or a function that workers can
         import, or its place, as ``package.module:function``.
     model : path, optional
@@ -130,11 +132,21 @@ def run(
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)
     options = RunOptions(
-        *(method, model, parameters, cells, box, centres),
-        *(corrections, labels, truth, overwrite, recompute),
+        store,
+        out,
+        method=method,
+        model=model,
+        parameters=parameters,
+        cells=cells,
+        box=box,
+        centres=centres,
+        corrections=corrections,
+        labels=labels,
+        truth=truth,
+        overwrite=overwrite,
+        recompute=recompute,
     )
-    setup = prepare(store, out, options)
-    result: RunResult = _within(setup, client, where, progress, _segment_all)
+    result: RunResult = _within(prepare(options), client, where, progress, _segment_all)
     return result
 
 
@@ -142,7 +154,7 @@ def detect(
     store: str | Path,
     out: str | Path | None = None,
     *,
-    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
+    parameters: ParametersLike | None = None,
     client: Client | None = None,
     cluster: str | Path = "local",
     workers: int | None = None,
@@ -175,21 +187,23 @@ def detect(
         As :func:`run`.
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
-    options = RunOptions(parameters=parameters, overwrite=overwrite)
-    setup = prepare(store, out, options, segmenting=False)
+    setup = prepare(
+        RunOptions(store, out, parameters=parameters, overwrite=overwrite, segmenting=False)
+    )
     if save_regions is not None:
         check_apart(setup.image.path, {"--save-regions": Path(save_regions)})
         check_regions_folder(Path(save_regions))
 
-    def find(pipeline: Pipeline, record: Record) -> pd.DataFrame:
-        found = pipeline.find_cells()
+    def find(context: Context, record: Record) -> pd.DataFrame:
+        background = pipeline.find_background(context)
+        found = pipeline.detect(context, background)
         _draw(setup, found)
         if save_regions is not None:
             write_regions(open_volume(setup.image.path), found.regions, Path(save_regions))
         statuses = found.cells["status"].value_counts().to_dict()
-        facts = {"statuses": statuses, "grey_levels": asdict(pipeline.job.levels)}
+        facts = {"statuses": statuses, "grey_levels": asdict(background.levels)}
         if read_run(setup.run).get("state") != "finished" or setup.replaced:
-            record.finish("detected", 0, {**facts, "timings": pipeline.progress.timings})
+            record.finish("detected", 0, {**facts, "timings": context.progress.timings})
         return found.cells
 
     table: pd.DataFrame = _within(setup, client, where, progress, find)
@@ -217,21 +231,21 @@ def _within(
             begin=record.begin,
         )
         with held_job(setup) as job:
-            pipeline = Pipeline(setup, job, session, display)
+            context = Context(setup, job, session, display)
             for remark in setup.remarks:
-                pipeline.warn(remark)
+                context.warn(remark)
             if setup.replaced:
                 display.say(f"{setup.run}: {setup.replaced} is replaced")
             for text in keep_edited(job.markers):
-                pipeline.warn(text)
+                context.warn(text)
             record.guard = job.lock.check
             record.facts["id"] = job.id
             try:
                 with session:
-                    if setup.recompute:
+                    if setup.options.recompute:
                         session.client()  # first: without a cluster, what is finished stays so
                         job.markers.forget("*")
-                    return work(pipeline, record)
+                    return work(context, record)
             except KeyboardInterrupt:
                 record.stop("interrupted", 130, "interrupted; the same command continues it")
                 raise
@@ -240,28 +254,25 @@ def _within(
                 raise
 
 
-def _segment_all(pipeline: Pipeline, record: Record) -> RunResult:
-    setup = pipeline.setup
-    found = pipeline.find_cells()
+def _segment_all(context: Context, record: Record) -> RunResult:
+    setup = context.setup
+    background = pipeline.find_background(context)
+    found = pipeline.detect(context, background)
     if not found.segmentable():
         raise NothingToDoError(
             f"none of the {len(found.cells)} chains of detections in {setup.image.path} is long "
             f"or large enough to be a cell ({found.cells['reason'].iloc[0]}; all in "
             f"{setup.run / 'cells.csv'}): make [link] shortest_chain or smallest_cell smaller, "
-            "or give the cells' "
-            "centres with --centres FILE.csv"
+            "or give the cells' centres with --centres FILE.csv"
         )
     chosen = select_cells(found.cells, setup.cells, setup.box)
     if setup.cells is not None:
         for label in sorted(chosen - {region.label for region in found.segmentable()}):
-            pipeline.warn(f"cell {label} is not segmented: its chain is too short")
-    rows, masks = pipeline.segment(found, chosen)
-    measured, labels = pipeline.assemble(masks)
+            context.warn(f"cell {label} is not segmented: its chain is too short")
+    rows, masks = pipeline.segment(context, background, found, chosen)
+    measured, labels = pipeline.assemble(context, background, masks)
     return finish_run(
-        pipeline,
-        record,
-        found,
-        rows=rows,
+        *(context, record, background, found, rows),
         chosen=chosen,
         measured=measured,
         labels=labels,
@@ -275,7 +286,7 @@ def _write_report(folder: Path) -> None:
     write_report(folder)
 
 
-def _draw(setup: Setup, found: Found) -> None:
+def _draw(setup: Setup, found: DetectedCells) -> None:
     """The chains in 3D, and the analysed slice with the most cells."""
     from hela_dask.figures import draw_chains, draw_detections
 

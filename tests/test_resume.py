@@ -108,7 +108,7 @@ def test_a_record_of_what_was_interrupted_does_not_stay(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as person, pytest.raises(KeyboardInterrupt):
-        person.setattr("hela_dask.running.pipeline.run_units", stopped)
+        person.setattr("hela_dask.running.context.run_units", stopped)
         go(scene, here, parameters=OTHERS)
     assert json.loads((first.path / "run.json").read_text())["exit_code"] == 130
     again = go(scene, here)

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hela_dask.errors import ParameterError
-from hela_dask.methods.names import methods_text
+from hela_dask.methods.names import DEFAULT_METHOD, methods_text
 
 __all__ = [
     "AsJson",
-    "BoxText",
-    "CellLabels",
-    "Centres",
     "ClusterName",
-    "Corrections",
-    "LabelStore",
     "Memory",
-    "MethodName",
-    "ModelFolder",
     "OutFolder",
     "Overwrite",
     "ParameterFile",
     "Quiet",
+    "RunArguments",
     "Store",
     "Verbose",
     "Workers",
@@ -33,6 +31,7 @@ __all__ = [
     "parse_cells",
     "path_argument",
     "path_option",
+    "with_run_arguments",
 ]
 
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
@@ -135,6 +134,47 @@ Overwrite = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what is being done.")]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunArguments:
+    """What the commands ``run`` and ``plan`` share."""
+
+    store: Store
+    out: OutFolder = None
+    method: MethodName = DEFAULT_METHOD
+    model: ModelFolder = None
+    parameters: ParameterFile = None
+    cells: CellLabels = None
+    box: BoxText = None
+    centres: Centres = None
+    corrections: Corrections = None
+    labels: LabelStore = None
+    cluster: ClusterName = "local"
+    workers: Workers = None
+    memory: Memory = None
+    overwrite: Overwrite = False
+
+    def given(self) -> dict[str, Any]:
+        """As :func:`hela_dask.run` and :func:`hela_dask.plan` take them."""
+        found = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return {**found, "cells": parse_cells(self.cells), "box": parse_box(self.box)}
+
+
+def with_run_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command with an option per field of :class:`RunArguments`, its first parameter."""
+    shared = inspect.signature(RunArguments, eval_str=True).parameters
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+    @functools.wraps(command)
+    def joined(**values: Any) -> Any:
+        arguments = RunArguments(**{name: values.pop(name) for name in shared})
+        return command(arguments, **values)
+
+    named = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in shared.values()]
+    joined.__signature__ = inspect.Signature([*named, *own])  # type: ignore[attr-defined]
+    joined.__annotations__ = {item.name: item.annotation for item in (*named, *own)}
+    return joined
 
 
 def parse_cells(text: str | None) -> list[int] | None:

@@ -3,69 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import hela_dask as hd
 from hela_dask.cli.options import (
     AsJson,
-    BoxText,
-    CellLabels,
-    Centres,
     ClusterName,
-    Corrections,
-    LabelStore,
     Memory,
-    MethodName,
-    ModelFolder,
     OutFolder,
     Overwrite,
     ParameterFile,
     Quiet,
+    RunArguments,
     Store,
     Verbose,
     Workers,
-    parse_box,
-    parse_cells,
     path_argument,
     path_option,
+    with_run_arguments,
 )
 from hela_dask.cli.screen import answer, answer_json, log_to_stderr
-from hela_dask.methods.names import DEFAULT_METHOD
 
 __all__ = ["demo", "detect", "params", "plan", "report", "run"]
 
-_SHARED = (
-    *("method", "model", "parameters", "cells", "box", "centres", "corrections", "labels"),
-    *("cluster", "workers", "memory", "overwrite"),
-)
 _SHOWN = ["label", "z", "y", "x", "height", "first_slice", "last_slice", "status"]
 
 
+@with_run_arguments
 def run(
-    store: Store,
+    arguments: RunArguments,
     *,
-    out: OutFolder = None,
-    method: MethodName = DEFAULT_METHOD,
-    model: ModelFolder = None,
-    parameters: ParameterFile = None,
-    cells: CellLabels = None,
-    box: BoxText = None,
     truth: Annotated[
         Path | None,
         path_option("LABELS", "Score the result against these labels."),
     ] = None,
-    centres: Centres = None,
-    corrections: Corrections = None,
-    labels: LabelStore = None,
-    cluster: ClusterName = "local",
-    workers: Workers = None,
-    memory: Memory = None,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Compute everything again, whatever is finished.")
     ] = False,
-    overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
@@ -79,38 +55,16 @@ def run(
     hela-dask run hela.ome.zarr
     """
     log_to_stderr(quiet=quiet, verbose=verbose)
-    asked = _asked(
-        *(method, model, parameters, cells, box, centres, corrections, labels),
-        *(cluster, workers, memory, overwrite),
-    )
-    result = hd.run(store, out, **asked, truth=truth, recompute=recompute, progress=not quiet)
+    result = hd.run(**arguments.given(), truth=truth, recompute=recompute, progress=not quiet)
     if not quiet:
         answer(repr(result))
     return result.exit_code
 
 
-def _asked(*given: Any) -> dict[str, Any]:
-    """The arguments that run and plan share, from the options of the same names."""
-    asked = dict(zip(_SHARED, given, strict=True))
-    return {**asked, "cells": parse_cells(asked["cells"]), "box": parse_box(asked["box"])}
-
-
+@with_run_arguments
 def plan(
-    store: Store,
+    arguments: RunArguments,
     *,
-    out: OutFolder = None,
-    method: MethodName = DEFAULT_METHOD,
-    model: ModelFolder = None,
-    parameters: ParameterFile = None,
-    cells: CellLabels = None,
-    box: BoxText = None,
-    centres: Centres = None,
-    corrections: Corrections = None,
-    labels: LabelStore = None,
-    cluster: ClusterName = "local",
-    workers: Workers = None,
-    memory: Memory = None,
-    overwrite: Overwrite = False,
     no_time: Annotated[
         bool, typer.Option("--no-time", help="Do not try how long tasks take: done at once.")
     ] = False,
@@ -127,11 +81,7 @@ def plan(
     hela-dask plan hela.ome.zarr --workers 2 --memory 4GiB
     """
     log_to_stderr(quiet=quiet, verbose=verbose)
-    asked = _asked(
-        *(method, model, parameters, cells, box, centres, corrections, labels),
-        *(cluster, workers, memory, overwrite),
-    )
-    found = hd.plan(store, out, **asked, calibrate=not no_time)
+    found = hd.plan(**arguments.given(), calibrate=not no_time)
     if as_json:
         answer_json(found.to_dict())
     elif not quiet:

@@ -71,7 +71,7 @@ def enclosed_nucleus(
     voxel
         Voxel size (z, y, x) in nm.
     centre
-        z, y, x, voxels; slice z shows something.
+        z, y, x, voxels; slice z shows something, if any does.
     parameters
         Of the method ``volumetric``.
     trace
@@ -112,7 +112,7 @@ def _core(
     membranes = Membranes(image, background, voxel, p)
     if own is None:
         own = own_piece(~background[centre[0]], (centre[1], centre[2]), voxel[1:], p)
-    spot = _spot(membranes, own, centre, voxel, p)
+    spot = None if blank(image[centre[0]]) else _spot(membranes, own, centre, voxel, p)
     if spot is None:
         nothing = Core(np.zeros(image.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
         return nothing, np.empty(0, np.uint8), "no tissue near the centre"

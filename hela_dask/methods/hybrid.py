@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.kernels import morphology, stack
-from hela_dask.kernels.hybrid import NucleusSteps, nucleus_plane, preprocess_plane
+from hela_dask.kernels.edges import NucleusSteps, nucleus_plane, preprocess_plane
 from hela_dask.kernels.nucleus import envelope_ring
 from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Network, Window
 from hela_dask.methods.networks import find_network

@@ -44,7 +44,5 @@ def method_place(name: str) -> str:
 def methods_text() -> str:
     """The methods with what their parameters say of them, for the help of a command."""
     groups = method_groups()
-    return "; ".join(
-        f"{name} ({(groups[name].__doc__ or '').partition('.')[0]})" if name in groups else name
-        for name in METHODS
-    )
+    said = {name: (groups[name].__doc__ or "").split("\n")[0].rstrip(".") for name in groups}
+    return "; ".join(f"{name} ({said[name]})" if name in said else name for name in METHODS)

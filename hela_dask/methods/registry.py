@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from typing import cast
 
 from hela_dask.errors import ParameterError
 from hela_dask.methods.method import FunctionMethod, Masks, Method, Window
-from hela_dask.methods.names import method_place
+from hela_dask.methods.names import METHODS, method_place
 from hela_dask.parameters import Parameters, method_groups
 from hela_dask.parameters.knobs import Stage
 
@@ -73,26 +74,40 @@ def method_name(method: MethodLike) -> str:
     if isinstance(method, str):
         get_method(method)
         return method
-    name = getattr(method, "__qualname__", "")
-    place = f"{method.__module__}:{name}"
-    if method.__module__ == "__main__" or not name.isidentifier():
+    module = sys.modules[method.__module__]
+    name = next((name for name, item in vars(module).items() if item is method), "")
+    if module.__name__ == "__main__" or not name:
         raise ParameterError(
-            f"workers cannot import {name or method!r}: put it into a module that they can import "
-            "(method=package.module:function), or use segment_cell, which needs no workers"
+            f"workers cannot import {getattr(method, '__qualname__', method)!r}: put it into a "
+            "module that they can import (method=package.module:function), or use segment_cell, "
+            "which needs no workers"
         )
+    place = f"{module.__name__}:{name}"
     get_method(place)
-    return place
+    return next((known for known in METHODS if method_place(known) == place), place)
 
 
 def group_names(method: str) -> tuple[str, ...]:
-    """Names of the groups of parameters that a method reads, its own first."""
+    """Names of the groups of parameters that a method reads, its own first.
+
+    Raises
+    ------
+    ParameterError
+        When one is not registered.
+    """
     found = get_method(method)
     own = () if found.parameters is None else (found.parameters,)
-    return tuple(_name_of(kind) for kind in (*own, *found.reads))
+    return tuple(_name_of(kind, method) for kind in (*own, *found.reads))
 
 
-def _name_of(kind: type[Stage]) -> str:
-    return next(name for name, known in method_groups().items() if known is kind)
+def _name_of(kind: type[Stage], method: str) -> str:
+    for name, known in method_groups().items():
+        if known is kind:
+            return name
+    raise ParameterError(
+        f"method {method} reads {kind.__name__}, which no package registers as an entry point of "
+        "the group hela_dask.parameters: see examples/plugin"
+    )
 
 
 def has_network(name: str) -> bool:

@@ -118,7 +118,7 @@ def classifier(model: str | Path = "") -> tuple[Path, Card, str]:
     if found[1].channels == "binary":
         raise InputError(
             f"the model in {found[0]} sees one cell as a binary plane, not a volume's grey values: "
-            "it serves method hybrid alone"
+            "it serves a method of its own, not whole volumes"
         )
     return found
 

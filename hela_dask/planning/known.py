@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.running.centres import correct_cells
-from hela_dask.running.finding import Found
-from hela_dask.running.pipeline import Pipeline
-from hela_dask.running.stages import Job
+from hela_dask.running.finding import detect_units, level_units, read_detections, read_levels
+from hela_dask.running.keys import Keys
 from hela_dask.running.tables import select_cells
-from hela_dask.steps.assemble import CellMasks, plan_slabs
-from hela_dask.steps.regions import cell_regions, with_regions
+from hela_dask.running.units import (
+    Background,
+    DetectedCells,
+    background_units,
+    cell_masks,
+    cell_unit,
+    locate_cells,
+    read_background,
+    resolve_masks,
+    slab_unit,
+)
+from hela_dask.steps.assemble import plan_slabs
 from hela_dask.storage import store
 from hela_dask.storage.metadata import read_image
-from hela_dask.tasks.lock import Lock
-from hela_dask.tasks.progress import RunProgress
-from hela_dask.tasks.session import Session
-from hela_dask.tasks.units import Unit
+from hela_dask.tasks.damaged import read_finished
+from hela_dask.tasks.markers import Markers
+from hela_dask.tasks.units import Row, Unit
+from hela_dask.volume.opening import working_volume
 
 if TYPE_CHECKING:
-    from distributed import Client
+    import xarray as xr
 
     from hela_dask.running.setup import Setup
 
@@ -59,104 +64,6 @@ class Known:
         return len(self.windows) + self.done
 
 
-class _UnfinishedError(Exception):
-    """There is something that only a run computes."""
-
-
-class _Nobody(Session):
-    """In place of a session: there is nobody to compute anything."""
-
-    def __init__(self) -> None:
-        """Needs nothing."""
-
-    def client(self) -> Client:
-        """Never there."""
-        raise _UnfinishedError
-
-
-class _Silent(RunProgress):
-    """Says nothing of stages that were finished before."""
-
-    def stage(self, name: str, total: int, done: int = 0, unit: str = "") -> None:
-        """Say nothing."""
-
-    def advance(self, count: int = 1) -> None:
-        """Say nothing."""
-
-    def end_stage(self) -> None:
-        """Say nothing."""
-
-    def say(self, text: str) -> None:
-        """Say nothing."""
-
-    def warn(self, text: str) -> None:
-        """Say nothing."""
-
-
-class _Finished(Pipeline):
-    """What an earlier run has finished, found as a run finds it; computes and writes nothing."""
-
-    def _make_room(self, shape: tuple[int, ...]) -> None:
-        raise _UnfinishedError
-
-    def _forget_damaged(self, units: Sequence[Unit], files: str, consequence: str) -> None:
-        """Files that are missing or changed are made again: it is not known what is in them."""
-        for unit in units:
-            if self._is_damaged(unit):
-                raise _UnfinishedError
-
-    def _is_damaged(self, unit: Unit) -> bool:
-        marker = self.job.markers.finished(unit.stage, unit.name, unit.fingerprint)
-        return marker is not None and bool(self.job.markers.mismatches(marker))
-
-    def _keep_first_table(self, found: Found) -> None:
-        return None
-
-    def found(self) -> Found:
-        """Cells and regions.
-
-        Raises
-        ------
-        _UnfinishedError
-            When they are not found yet, or not with these parameters.
-        """
-        return self.find_cells()
-
-    def _yields(self, masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
-        of = self.keys.yields(masks)
-        if self.job.markers.result("yields", "cells", of) is None:
-            raise _UnfinishedError
-        return super()._yields(masks)
-
-    def labels_done(self, found: Found, chosen: Collection[int]) -> int:
-        """Slabs of labels that are there and would not change; all cells must be segmented."""
-        try:
-            _, masks = self.segment(found, chosen)
-            images = [read_image(path) for path in self.label_paths.values()]
-        except (_UnfinishedError, InputError, MissingInputError):
-            return 0
-        names = [image.name for image in images]
-        slabs = plan_slabs(store.slabs(images[0]), *self._working, masks, self.thresholds)
-        there = set.intersection(*(set(store.finished_slabs(image)) for image in images))
-        return sum(
-            (slab.z0, slab.z1) in there
-            and self.job.markers.result(
-                "assemble",
-                f"z{slab.z0:05d}",
-                self.keys.assemble(names, self.background, slab.masks),
-            )
-            is not None
-            for slab in slabs
-        )
-
-    def is_done(self, found: Found, label: int) -> bool:
-        """Whether a cell is segmented."""
-        region = next(region for region in found.regions if region.label == label)
-        unit = self._cell_unit(region)
-        row = self.job.markers.result(unit.stage, unit.name, unit.fingerprint)
-        return row is not None and not self._is_damaged(unit)
-
-
 def known_cells(setup: Setup) -> Known | None:
     """The cells of a run, if they are known before it starts.
 
@@ -177,50 +84,97 @@ def known_cells(setup: Setup) -> Known | None:
     InputError
         For a cell or a box that was asked for and is not there.
     """
-    job = Job(
-        setup.image.path.absolute(),
-        setup.run.absolute(),
-        setup.labels.absolute(),
-        Lock(Path(), ""),
-        setup.method,
-        setup.parameters,
-    )
-    finished = _Finished(setup, job, _Nobody(), _Silent(False))
-    try:
-        found = finished.found()
-    except _UnfinishedError:
-        if setup.centres is None:
-            return None
-        return Known(_windows(setup, job, _given(setup, job), frozenset()), 0, found=False)
-    done = frozenset(
-        region.label for region in found.segmentable() if finished.is_done(found, region.label)
-    )
+    keys, markers = Keys.of(setup), Markers(setup.run / "done", setup.labels)
+    volume = working_volume(setup.image.path, setup.parameters.working.resolution)
+    background = _background(keys, markers, volume.sizes["z"])
+    found = _cells(setup, keys, markers, volume, background)
+    if found is None:
+        return None
+    units: list[Unit] = []
+    rows: dict[int, Row] = {}
+    if background is not None:
+        units = [cell_unit(keys, background, region) for region in found.segmentable()]
+        rows = {
+            unit.what.label: row[unit.name]
+            for unit in units
+            if (row := read_finished(markers, [unit])) is not None
+        }
     chosen = select_cells(found.cells, setup.cells, setup.box)
-    wanted = done & chosen
-    windows = _windows(setup, job, found, done)
-    labels = 0 if windows else finished.labels_done(found, chosen)
-    return Known(windows, len(wanted), found=True, labels=labels)
+    windows = _windows(found, volume, chosen - rows.keys())
+    labels = 0
+    if background is not None and not windows:
+        done = [unit for unit in units if unit.what.label in rows]
+        labels = _finished_slabs(setup, keys, markers, background, done, rows)
+    return Known(windows, len(chosen & rows.keys()), found=background is not None, labels=labels)
 
 
-def _given(setup: Setup, job: Job) -> Found:
-    """The centres that were given, corrected, with their regions."""
-    assert setup.centres is not None
-    cells = setup.centres
-    if setup.corrections is not None:
-        cells = correct_cells(cells, setup.corrections, setup.image, setup.corrections_path)
-    regions = cell_regions(cells, job.working(), setup.parameters.region)
-    return Found(pd.DataFrame(), with_regions(cells, regions), regions)
+def _background(keys: Keys, markers: Markers, depth: int) -> Background | None:
+    """The background, if an earlier run found it with these parameters."""
+    rows = read_finished(markers, level_units(keys.levels(), depth))
+    if rows is None:
+        return None
+    levels = read_levels(rows, keys.parameters.background.polarity)
+    units = background_units(keys, levels, depth)
+    rows = read_finished(markers, units)
+    return None if rows is None else read_background(units, levels, rows)
+
+
+def _cells(
+    setup: Setup,
+    keys: Keys,
+    markers: Markers,
+    volume: xr.DataArray,
+    background: Background | None,
+) -> DetectedCells | None:
+    """The cells that were given, or that an earlier run found in this background."""
+    if setup.centres is not None:
+        return locate_cells(setup, volume, None)
+    if background is None:
+        return None
+    p = setup.parameters.detect
+    units = detect_units(keys.detect(background.key), volume, p)
+    rows = read_finished(markers, units)
+    if rows is None:
+        return None
+    return locate_cells(setup, volume, read_detections(units, rows, volume, p))
+
+
+def _finished_slabs(
+    setup: Setup,
+    keys: Keys,
+    markers: Markers,
+    background: Background,
+    units: Sequence[Unit],
+    rows: Mapping[int, Row],
+) -> int:
+    """Slabs of labels that are there and would not change; all cells are segmented."""
+    volume = working_volume(setup.image.path, setup.parameters.working.resolution)
+    masks = cell_masks(setup.run, volume, units, rows)
+    yields = markers.result("yields", "cells", keys.yields(masks))
+    if yields is None:
+        return 0
+    _, masks = resolve_masks(rows, masks, yields, setup.parameters.quality)
+    try:
+        images = [read_image(path) for path in setup.label_paths.values()]
+    except (InputError, MissingInputError):
+        return 0
+    names = [image.name for image in images]
+    there = set.intersection(*(set(store.finished_slabs(image)) for image in images))
+    slabs = plan_slabs(store.slabs(images[0]), *setup.working, masks, background.thresholds)
+    return sum(
+        (slab.z0, slab.z1) in there
+        and read_finished(markers, [slab_unit(keys, background, names, slab)]) is not None
+        for slab in slabs
+    )
 
 
 def _windows(
-    setup: Setup, job: Job, found: Found, done: Sequence[int] | frozenset[int]
+    found: DetectedCells, volume: xr.DataArray, labels: Collection[int]
 ) -> tuple[tuple[int, int, int], ...]:
-    """Voxels of the windows of the cells that are asked for and not done."""
-    chosen = select_cells(found.cells, setup.cells, setup.box)
-    volume = job.working()
+    """Voxels of the windows of these cells."""
     sizes = []
     for region in found.segmentable():
-        if region.label in chosen and region.label not in done:
+        if region.label in labels:
             z, y, x = (part.stop - part.start for part in region.slices(volume))
             sizes.append((z, y, x))
     return tuple(sizes)

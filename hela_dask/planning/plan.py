@@ -6,26 +6,24 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hela_dask.errors import HelaDaskError
 from hela_dask.methods.names import DEFAULT_METHOD
-from hela_dask.parameters import Parameters
+from hela_dask.methods.registry import MethodLike
 from hela_dask.planning.disk import check_disk, disk_need
 from hela_dask.planning.show import Plan, Stage
 from hela_dask.planning.times import stage_times
 from hela_dask.running.needs import BACKGROUND_SLAB, window_need
-from hela_dask.running.prepare import RunOptions, prepare
+from hela_dask.running.options import ParametersLike, RunOptions, Table
+from hela_dask.running.prepare import prepare
 from hela_dask.running.setup import Setup
 from hela_dask.steps.detect import analysed_slices
 from hela_dask.storage.groups import label_levels
 from hela_dask.tasks.cluster import Cluster, read_cluster
 from hela_dask.tasks.memory import Need, check_memory, worker_memory
-from hela_dask.volume.opening import working_level
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from hela_dask.planning.calibrate import Calibration
     from hela_dask.planning.known import Known
 
@@ -46,13 +44,13 @@ def plan(
     store: str | Path,
     out: str | Path | None = None,
     *,
-    method: str = DEFAULT_METHOD,
+    method: MethodLike = DEFAULT_METHOD,
     model: str | Path | None = None,
-    parameters: Parameters | Mapping[str, Any] | str | Path | None = None,
+    parameters: ParametersLike | None = None,
     cells: Sequence[int] | None = None,
     box: Sequence[Sequence[float]] | None = None,
-    centres: str | Path | pd.DataFrame | None = None,
-    corrections: str | Path | pd.DataFrame | None = None,
+    centres: Table | None = None,
+    corrections: Table | None = None,
     labels: str | Path | None = None,
     cluster: str | Path = "local",
     workers: int | None = None,
@@ -93,10 +91,20 @@ workers, memory, overwrite
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     options = RunOptions(
-        *(method, model, parameters, cells, box, centres),
-        *(corrections, labels, None, overwrite),
+        store,
+        out,
+        method=method,
+        model=model,
+        parameters=parameters,
+        cells=cells,
+        box=box,
+        centres=centres,
+        corrections=corrections,
+        labels=labels,
+        overwrite=overwrite,
+        asking=False,
     )
-    setup = prepare(store, out, options, asking=False)
+    setup = prepare(options)
     for remark in setup.remarks:
         log.warning("%s", remark)
     needs = setup.needs()
@@ -108,7 +116,7 @@ def _planned(setup: Setup, where: Cluster, needs: dict[str, Need], trying: bool)
     from hela_dask.planning.known import known_cells
 
     level = setup.image.levels[0]
-    working, voxel = working_level(setup.image, setup.parameters.working.resolution)
+    working, voxel = setup.working
     known = known_cells(setup)
     if known is not None and known.windows:
         largest = max(known.windows, key=math.prod)

@@ -1,98 +1,71 @@
-"""Units of the first stages: the grey levels of a volume, and the cells of each analysed slice."""
+"""The first stages: the grey levels of a volume, and the cells in each analysed slice."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.levels import SliceLevels, Votes, volume_levels
-from hela_dask.running.stages import Job, measured
-from hela_dask.statuses import CHAIN_TOO_SHORT
-from hela_dask.steps.detect import analysed_slices, detection_table, slice_tasks
-from hela_dask.steps.regions import Region
-from hela_dask.tasks.dispatch import run_units
+from hela_dask.running.stages import Job
+from hela_dask.steps.detect import analysed_slices, detection_table
+from hela_dask.tasks.cost import measured
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers, fingerprint
-from hela_dask.tasks.units import Unit
+from hela_dask.tasks.units import Row, Unit
 from hela_dask.volume.greys import GreyLevels, vote_of_slice, voting_slices
 from hela_dask.volume.opening import voxel_size, working_volume
 
 if TYPE_CHECKING:
     import pandas as pd
-    from distributed import Client
+    import xarray as xr
 
-    from hela_dask.tasks.progress import RunProgress
+    from hela_dask.parameters import DetectParameters
 
-__all__ = ["Found", "LevelsJob", "detect_task", "find_detections", "find_levels", "levels_task"]
-
-
-@dataclass(frozen=True)
-class Found:
-    """Cells and the windows around them."""
-
-    detections: pd.DataFrame
-    cells: pd.DataFrame
-    regions: list[Region]
-
-    def segmentable(self) -> list[Region]:
-        """Those that are segmented: all but chains too short to be a cell."""
-        return [region for region in self.regions if region.status != CHAIN_TOO_SHORT]
+__all__ = [
+    "LevelsJob",
+    "detect_task",
+    "detect_units",
+    "level_units",
+    "levels_task",
+    "read_detections",
+    "read_levels",
+]
 
 
-@dataclass(frozen=True)
-class LevelsJob:
-    """What the units of the grey levels share."""
+class LevelsJob(Protocol):
+    """What the tasks of the grey levels need to know, of a run or of a prediction."""
 
-    store: Path  # the image
-    resolution: float  # of the level that is looked at, nm
-    folder: Path  # of the markers
-    lock: Lock  # proof that the run still goes on
+    @property
+    def store(self) -> Path:
+        """The image."""
+
+    @property
+    def resolution(self) -> float:
+        """Of the level that is looked at, nm."""
+
+    @property
+    def lock(self) -> Lock:
+        """Proof that the run still goes on."""
 
     @property
     def markers(self) -> Markers:
-        """What is finished."""
-        return Markers(self.folder)
+        """The finished units."""
 
 
-def find_levels(
-    client: Callable[[], Client],
-    job: LevelsJob,
-    key: str,
-    polarity: int,
-    progress: RunProgress,
-) -> GreyLevels:
-    """The grey levels of a volume, as :func:`hela_dask.grey_levels` finds them, unit by unit.
-
-    Parameters
-    ----------
-    client : callable
-        As for :func:`~hela_dask.tasks.dispatch.run_units`.
-    job : LevelsJob
-    key : str
-        Fingerprint of all that they depend on.
-    polarity : int
-        Of :class:`~hela_dask.parameters.BackgroundParameters`.
-    progress : RunProgress
-        Of the run.
-    """
+def level_units(key: str, depth: int) -> list[Unit]:
+    """A unit per slice that votes on the grey levels of a volume with so many slices."""
     wanted = fingerprint(key, [item.name for kind in (Votes, SliceLevels) for item in fields(kind)])
-    slices = voting_slices(working_volume(job.store, job.resolution).sizes["z"])
-    units = [Unit("levels", f"z{index:05d}", wanted, index) for index in slices]
-    rows = run_units(
-        client,
-        levels_task,
-        job,
-        units,
-        markers=job.markers,
-        progress=progress,
-        kind="slices",
-    )
+    return [Unit("levels", f"z{index:05d}", wanted, index) for index in voting_slices(depth)]
+
+
+def read_levels(rows: Mapping[str, Row], polarity: int) -> GreyLevels:
+    """The grey levels that the rows of all units stand for."""
     return volume_levels([_votes(row["votes"]) for row in rows.values()], polarity)
 
 
@@ -126,37 +99,21 @@ def _pair(values: list[float | None]) -> tuple[float, float]:
     return low, high
 
 
-def find_detections(
-    client: Callable[[], Client], job: Job, key: str, progress: RunProgress
-) -> pd.DataFrame:
-    """The cells in every analysed slice, as :func:`hela_dask.detect_cells` finds them.
-
-    Parameters
-    ----------
-    client : callable
-        As for :func:`~hela_dask.tasks.dispatch.run_units`.
-    job : Job
-        Of the run, whose background is finished.
-    key : str
-        Fingerprint of all that they depend on.
-    progress : RunProgress
-        Of the run.
-    """
-    volume, parameters = job.working(), job.parameters.detect
+def detect_units(key: str, volume: xr.DataArray, parameters: DetectParameters) -> list[Unit]:
+    """A unit per analysed slice."""
     slices = analysed_slices(volume.sizes["z"], voxel_size(volume)[0], parameters)
-    units = [Unit("detect", f"z{index:05d}", key, index) for index in slices]
-    rows = run_units(
-        client,
-        detect_task,
-        job,
-        units,
-        markers=job.markers,
-        progress=progress,
-        kind="slices",
-        inputs=lambda unit: slice_tasks(job.background(), [unit.what], parameters),
-    )
+    return [Unit("detect", f"z{index:05d}", key, index) for index in slices]
+
+
+def read_detections(
+    units: Sequence[Unit],
+    rows: Mapping[str, Row],
+    volume: xr.DataArray,
+    parameters: DetectParameters,
+) -> pd.DataFrame:
+    """The table of detections that the rows of all units stand for."""
     found = [np.array(row["rows"], dtype=np.float64).reshape(-1, 3) for row in rows.values()]
-    return detection_table(volume, slices, found, parameters)
+    return detection_table(volume, [unit.what for unit in units], found, parameters)
 
 
 def detect_task(job: Job, unit: Unit, rows: NDArray[np.float64]) -> dict[str, Any]:

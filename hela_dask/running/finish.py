@@ -13,15 +13,15 @@ import pandas as pd
 from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.kernels.owned import INSTANCES
-from hela_dask.running.finding import Found
+from hela_dask.running.context import Context
 from hela_dask.running.identity import label_notes
-from hela_dask.running.pipeline import Pipeline
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.scoring import Truth, score_run
 from hela_dask.running.setup import Setup
 from hela_dask.running.source import identify_image
 from hela_dask.running.tables import add_measurements, add_quality, add_segments
+from hela_dask.running.units import Background, DetectedCells
 from hela_dask.statuses import FAILED
 from hela_dask.steps.assemble import label_colors, label_properties
 from hela_dask.storage import store
@@ -48,11 +48,12 @@ _SHOWN = (
 
 
 def finish_run(
-    pipeline: Pipeline,
+    context: Context,
     record: Record,
-    found: Found,
-    *,
+    background: Background,
+    found: DetectedCells,
     rows: Mapping[int, Mapping[str, Any]],
+    *,
     chosen: Collection[int],
     measured: pd.DataFrame,
     labels: str,
@@ -62,18 +63,12 @@ def finish_run(
 
     Parameters
     ----------
-    pipeline, record
+    context, record
         Of the run.
-    found : Found
-        Cells and regions.
-    rows : mapping of label to row
-        What segmentation said.
+    background, found, rows, measured, labels
+        The values of the stages.
     chosen : collection of int
         Labels that were asked for.
-    measured : DataFrame
-        One row a label, from the assembled labels.
-    labels : str
-        Fingerprint of the assembled labels.
     write_report : callable
         Writes the report into a run folder.
 
@@ -81,12 +76,12 @@ def finish_run(
     -------
     RunResult
     """
-    setup, job = pipeline.setup, pipeline.job
+    setup, job = context.setup, context.job
     _check_unchanged(setup)
-    cells = _table(pipeline, found, rows, chosen, measured)
+    cells = _table(context, found, rows, chosen, measured)
     exit_code = 3 if (cells["status"] == FAILED).any() else 0
-    pipeline.warn_of_versions()
-    truth = _kept_truth(pipeline, labels) if setup.truth is None else _truth_facts(setup.truth)
+    context.warn_of_versions()
+    truth = _kept_truth(context, labels) if setup.truth is None else _truth_facts(setup.truth)
     of = fingerprint(
         __version__,
         setup.method,
@@ -94,48 +89,48 @@ def finish_run(
         labels,
         cells.to_dict("list"),
         truth,
-        pipeline.warnings,
+        context.warnings,
         [record.facts[name] for name in ("id", "store", "places", "labels")],
     )
     unit = Unit("report", "all", of)
     forget_damaged(
-        job.markers, [unit], "files of the results", "they are written again", pipeline.repair
+        context.markers, [unit], "files of the results", "they are written again", context.repair
     )
-    done = job.markers.result("report", "all", of)
+    done = context.markers.result("report", "all", of)
     report = setup.run / "report.html"
-    if done is None or pipeline.session.started:
+    if done is None or context.session.started:
         job.may_label()
         store.write_table(setup.run / "cells", cells)
-        _describe_labels(pipeline, cells, labels)
-        scores = _score(pipeline, labels, truth)
-        pipeline.progress.stage("report", 1)
+        _describe_labels(context, cells, labels)
+        scores = _score(context, labels, truth)
+        context.progress.stage("report", 1)
         record.facts.update(
             result=labels,
-            grey_levels=asdict(job.levels),
-            timings=dict(pipeline.progress.timings),
+            grey_levels=asdict(background.levels),
+            timings=dict(context.progress.timings),
             statuses=cells["status"].value_counts().to_dict(),
             complete=int(cells["complete"].sum()),
-            warnings=[*pipeline.warnings, *pipeline.repairs],
-            dask=pipeline.session.facts or read_run(setup.run).get("dask", {}),
+            warnings=[*context.warnings, *context.repairs],
+            dask=context.session.facts or read_run(setup.run).get("dask", {}),
         )
         record.finish("finished", exit_code, {"error": ""})
-        _report(pipeline, write_report)
-        pipeline.progress.advance()
-        pipeline.progress.end_stage()
-        record.finish("finished", exit_code, {"timings": dict(pipeline.progress.timings)})
-        files = job.markers.record(*_result_files(setup.run))
-        units = [name for name in job.markers.names() if name != "report-all"]
+        _report(context, write_report)
+        context.progress.advance()
+        context.progress.end_stage()
+        record.finish("finished", exit_code, {"timings": dict(context.progress.timings)})
+        files = context.markers.record(*_result_files(setup.run))
+        units = [name for name in context.markers.names() if name != "report-all"]
         found_now = {"scores": scores, "units": units}
-        done = job.markers.finish("report", "all", of, found_now, files)
+        done = context.markers.finish("report", "all", of, found_now, files)
     return RunResult(
         path=setup.run,
         store=setup.image.path,
         cells=cells,
-        label_paths=pipeline.label_paths,
+        label_paths=context.setup.label_paths,
         report=report,
         exit_code=exit_code,
-        timings=dict(pipeline.progress.timings),
-        warnings=(*pipeline.warnings, *pipeline.repairs),
+        timings=dict(context.progress.timings),
+        warnings=(*context.warnings, *context.repairs),
         scores=done["scores"],
     )
 
@@ -158,11 +153,11 @@ def _truth_facts(truth: Truth | None) -> list[Any]:
     return facts
 
 
-def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame, result: str) -> None:
+def _describe_labels(context: Context, cells: pd.DataFrame, result: str) -> None:
     """Colours and one row of properties a cell, for napari and other viewers."""
     labelled = cells[cells["cell_volume"].notna() | cells["nucleus_volume"].notna()]
-    job, run = pipeline.job, pipeline.setup.run
-    for name, path in pipeline.label_paths.items():
+    job, run = context.job, context.setup.run
+    for name, path in context.setup.label_paths.items():
         job.may_label()
         notes = label_notes(run, job.id, path, result)
         if name not in INSTANCES:
@@ -177,18 +172,18 @@ def _describe_labels(pipeline: Pipeline, cells: pd.DataFrame, result: str) -> No
 
 
 def _table(
-    pipeline: Pipeline,
-    found: Found,
+    context: Context,
+    found: DetectedCells,
     rows: Mapping[int, Mapping[str, Any]],
     chosen: Collection[int],
     measured: pd.DataFrame,
 ) -> pd.DataFrame:
     """The cells table; what failed is warned of."""
     segmented = add_segments(found.cells, rows, chosen)
-    judged = add_quality(segmented, rows, pipeline.setup.parameters.quality, measured)
+    judged = add_quality(segmented, rows, context.setup.parameters.quality, measured)
     cells = add_measurements(judged, measured)
     for cell in cells[cells["status"] == FAILED].itertuples(index=False):
-        pipeline.warn(f"cell {cell.label} failed: {cell.reason}")
+        context.warn(f"cell {cell.label} failed: {cell.reason}")
     return cells
 
 
@@ -205,10 +200,10 @@ def _check_unchanged(setup: Setup) -> None:
         )
 
 
-def _kept_truth(pipeline: Pipeline, labels: str) -> list[Any]:
+def _kept_truth(context: Context, labels: str) -> list[Any]:
     """What the scores of an earlier call were taken with, where they are of these labels."""
-    kept = pipeline.job.markers.result("scores", "all", labels)
-    if kept is None or not _read_scores(pipeline.setup.run / "scores.json"):
+    kept = context.markers.result("scores", "all", labels)
+    if kept is None or not _read_scores(context.setup.run / "scores.json"):
         return []
     return list(kept.get("truth", ()))
 
@@ -222,34 +217,34 @@ def _read_scores(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _score(pipeline: Pipeline, labels: str, truth: list[Any]) -> dict[str, Any]:
+def _score(context: Context, labels: str, truth: list[Any]) -> dict[str, Any]:
     """Scores against the truth that is given, or those of an earlier call on the same labels."""
-    setup, markers = pipeline.setup, pipeline.job.markers
+    setup, markers = context.setup, context.markers
     path = setup.run / "scores.json"
     if setup.truth is None and truth:
         return _read_scores(path)
     markers.forget("scores")
     if setup.truth is None:
         if path.is_file():
-            pipeline.warn(
+            context.warn(
                 "the scores of an earlier call are of other labels, so they are removed: give "
                 "--truth again"
             )
             path.unlink()
         return {}
-    pipeline.progress.stage("score", 1)
-    scores = score_run(setup.truth, pipeline.label_paths)
+    context.progress.stage("score", 1)
+    scores = score_run(setup.truth, context.setup.label_paths)
     store.write_json(path, scores)
     markers.finish("scores", "all", labels, {"truth": truth}, markers.record(path))
-    pipeline.progress.advance()
-    pipeline.progress.end_stage()
+    context.progress.advance()
+    context.progress.end_stage()
     return scores
 
 
-def _report(pipeline: Pipeline, write: Callable[[Path], None]) -> None:
+def _report(context: Context, write: Callable[[Path], None]) -> None:
     """The report shows what was done; should it fail, what was done is still there."""
     try:
-        write(pipeline.setup.run)
+        write(context.setup.run)
     except Exception as error:
         log.debug("the report failed", exc_info=True)
-        pipeline.warn(f"the report could not be written: {type(error).__name__}: {error}")
+        context.warn(f"the report could not be written: {type(error).__name__}: {error}")

@@ -31,7 +31,7 @@ def held_job(setup: Setup) -> Iterator[Job]:
                 stack.callback(_remove_empty, setup.run)
         lock = stack.enter_context(hold(setup.run))
         labels_lock = None
-        if setup.segmenting:
+        if setup.options.segmenting:
             labels_lock = stack.enter_context(hold_labels(setup.owner, by=str(setup.run)))
         job = Job(
             setup.image.path.absolute(),

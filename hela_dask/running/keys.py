@@ -18,14 +18,14 @@ from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
 from hela_dask.steps.assemble import CellMasks
 from hela_dask.steps.regions import Region
-from hela_dask.tasks.code import stage_code
+from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.volume.greys import GreyLevels
 
 if TYPE_CHECKING:
     from hela_dask.running.setup import Setup
 
-__all__ = ["GROUPS", "Keys"]
+__all__ = ["CODE", "GROUPS", "Keys", "stage_code"]
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "levels": ("working",),
@@ -38,6 +38,28 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 A stage depends on those of the stages before it by their fingerprints.
 """
+
+_WORKING = "volume.opening:working_volume"
+CODE: dict[str, str] = {
+    "levels": f"volume.greys:voting_slices volume.greys:vote_of_slice {_WORKING}",
+    "background": "operators.background:background_and_facts kernels.background:thresholds "
+    f"kernels.levels:volume_levels {_WORKING}",
+    "detect": "steps.detect:analysed_slices steps.detect:slice_tasks steps.detect:detection_table",
+    "segment": "steps.segment:decide_cell steps.assemble:encode_masks "
+    f"kernels.morphology:box_around {_WORKING}",
+    "yields": "steps.assemble:find_yields",
+    "assemble": "steps.assemble:assemble_slab steps.assemble:read_outlines "
+    "steps.refine:volume_refiner steps.measure:count_slab volume.opening:working_factors "
+    "storage.pyramid:halve",
+    "predict": "operators.classify:classify_slices operators.classify:neighbours "
+    f"storage.pyramid:halve {_WORKING}",
+}
+"""The functions that each stage computes with, as module:name; and those of the method."""
+
+
+def stage_code(stage: str, *more: str) -> str:
+    """Fingerprint of the code of a stage, and of more functions as package.module:name."""
+    return code_fingerprint(*(f"hela_dask.{place}" for place in CODE[stage].split()), *more)
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.methods.names import DEFAULT_METHOD
-from hela_dask.methods.registry import get_method
+from hela_dask.methods.registry import get_method, method_name
 from hela_dask.parameters import Parameters
 from hela_dask.running.centres import read_centres, read_corrections
 from hela_dask.running.folders import (
@@ -24,6 +21,7 @@ from hela_dask.running.folders import (
     run_folder,
 )
 from hela_dask.running.identity import is_run_folder
+from hela_dask.running.options import ParametersLike, RunOptions
 from hela_dask.running.provenance import read_run
 from hela_dask.running.replacing import (
     ask_to_replace,
@@ -42,104 +40,66 @@ from hela_dask.storage.places import check_apart
 from hela_dask.unet.card import Card
 from hela_dask.volume.opening import working_level
 
-__all__ = ["RunOptions", "prepare"]
+__all__ = ["prepare"]
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """What is asked of a run; :func:`hela_dask.run` describes each."""
-
-    method: str = DEFAULT_METHOD
-    model: str | Path | None = None
-    parameters: Parameters | Mapping[str, Any] | str | Path | None = None
-    cells: Sequence[int] | None = None
-    box: Sequence[Sequence[float]] | None = None
-    centres: str | Path | pd.DataFrame | None = None
-    corrections: str | Path | pd.DataFrame | None = None
-    labels: str | Path | None = None
-    truth: str | Path | None = None
-    overwrite: bool = False
-    recompute: bool = False
-
-
-def prepare(
-    store: str | Path,
-    out: str | Path | None,
-    options: RunOptions | None = None,
-    *,
-    segmenting: bool = True,
-    asking: bool = True,
-) -> Setup:
+def prepare(options: RunOptions) -> Setup:
     """Check all that a user can get wrong.
-
-    With ``segmenting=False`` only cells are found; with ``asking=False`` nothing is written, so
-    that results which a run would replace are no reason to refuse.
 
     Raises
     ------
     HelaDaskError
         One sentence that names the culprit and says what to do.
     """
-    asked = options or RunOptions()
-    method, centres, corrections = asked.method, asked.centres, asked.corrections
-    image = read_image(store)
+    image = read_image(options.store)
     if not image.complete:
         raise InputError(f"{image.path} is not finished: start the conversion again to continue it")
     check_volume(image)
-    get_method(method)
-    knobs = _with_model(_parameters(asked.parameters), method, asked.model)
-    network = get_method(method).check(knobs) if segmenting else None
-    folder = run_folder(image.path, out)
-    owner, separate = label_owner(image.path, asked.labels)
+    method = method_name(options.method)
+    knobs = _with_model(_parameters(options.parameters), method, options.model)
+    network = get_method(method).check(knobs) if options.segmenting else None
+    folder = run_folder(image.path, options.out)
+    owner, separate = label_owner(image.path, options.labels)
     check_apart(image.path, {"--out": folder, "--labels": owner if separate else None})
     source, assumed = identify_image(image)
-    check_folder(folder, image.path, source, asked.overwrite)
+    check_folder(folder, image.path, source, options.overwrite)
     if separate:
         check_labels_place(folder, owner)
-    found = None if centres is None else read_centres(centres, image)
-    if found is not None:
-        check_labels(found["label"].tolist())
-    changes = None if corrections is None else read_corrections(corrections, image)
+    centres = None if options.centres is None else read_centres(options.centres, image)
+    if centres is not None:
+        check_labels(centres["label"].tolist())
+    changes = options.corrections
+    corrections = None if changes is None else read_corrections(changes, image)
     setup = Setup(
+        options=replace(options, method=method),
         image=image,
         run=folder,
         owner=owner,
         method=method,
         parameters=knobs,
-        cells=_labels(asked.cells),
-        box=_box(asked.box),
-        centres=found,
-        corrections=changes,
-        corrections_path=_table_name(corrections),
-        truth=None if asked.truth is None else find_truth(asked.truth, image.levels[0].shape),
-        overwrite=asked.overwrite,
+        cells=_labels(options.cells),
+        box=_box(options.box),
+        centres=centres,
+        corrections=corrections,
+        truth=None if options.truth is None else find_truth(options.truth, image.levels[0].shape),
         source=source,
         network="" if network is None else network[2],
         remarks=(
             *volume_remarks(image),
             *assumed,
-            *lost_corrections(folder, read_run(folder), changes),
+            *lost_corrections(folder, read_run(folder), corrections),
             *(() if network is None else _remarks(network[1], image, knobs)),
         ),
-        segmenting=segmenting,
-        recompute=asked.recompute,
     )
-    given = {
-        "--method": None if method == DEFAULT_METHOD else method,
-        "--model": asked.model,
-        "--centres": None if isinstance(centres, pd.DataFrame) else centres,
-        "--corrections": None if isinstance(corrections, pd.DataFrame) else corrections,
-    }
-    if isinstance(asked.parameters, str | Path):
-        given["--params"] = asked.parameters
-    replaced = _replaced(setup, given, asking=asking)
-    if segmenting:
-        check_owner(image, owner, separate, folder, asked.overwrite or not asking)
+    replaced = _replaced(setup)
+    if options.segmenting:
+        check_owner(image, owner, separate, folder, options.overwrite or not options.asking)
     return replace(setup, replaced=replaced)
 
 
-def _replaced(setup: Setup, given: Mapping[str, Any], *, asking: bool) -> str:
+def _replaced(setup: Setup) -> str:
     """What this call replaces of an earlier one's result, once that was asked for."""
+    options = setup.options
     facts = read_run(setup.run) if is_run_folder(setup.run) else {}
     if facts.get("state") != "finished" and not _has_cells(setup.run):
         return ""
@@ -149,13 +109,14 @@ def _replaced(setup: Setup, given: Mapping[str, Any], *, asking: bool) -> str:
         parameters=setup.parameters,
         network=setup.network,
         centres=setup.centres,
-        segmenting=setup.segmenting,
+        segmenting=options.segmenting,
     )
     if not found:
         return ""
-    if asking and not setup.overwrite:
+    if options.asking and not options.overwrite:
+        given = options.command()
         names = free_names(setup.image.path, setup.run, setup.method)
-        if not setup.segmenting:
+        if not options.segmenting:
             both = f"--out {names[0]}"
         elif "--params" in given or setup.parameters == Parameters():
             both = command(setup.image.path, given, *names)
@@ -176,14 +137,7 @@ def _remarks(card: Card, image: Image, knobs: Parameters) -> tuple[str, ...]:
     return tuple(filter(None, [card.resampling(voxel)]))
 
 
-def _table_name(given: str | Path | pd.DataFrame | None) -> str:
-    """What errors and the log call the table of corrections."""
-    if isinstance(given, str | Path):
-        return str(given)
-    return "" if given is None else "the table of corrections"
-
-
-def _parameters(given: Parameters | Mapping[str, Any] | str | Path | None) -> Parameters:
+def _parameters(given: ParametersLike | None) -> Parameters:
     if given is None:
         return Parameters()
     if isinstance(given, Parameters):

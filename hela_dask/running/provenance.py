@@ -111,7 +111,7 @@ class Record:
             "grey_levels": None,
             "labels": {
                 name: relative_path(setup.labels / name, setup.run)
-                for name in ((*INSTANCES, "background") if setup.segmenting else ())
+                for name in ((*INSTANCES, "background") if setup.options.segmenting else ())
             },
             "replaced": _replaced(setup),
             "result": "",

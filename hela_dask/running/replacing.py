@@ -127,7 +127,7 @@ def said(found: list[Difference], side: int) -> str:
 
 def free_names(store: Path, folder: Path, method: str) -> tuple[Path, Path]:
     """A run folder and a store of labels that do not exist yet, named after the method."""
-    folder = _short(folder)
+    folder, method = _short(folder), method.rpartition(":")[2]
     stem = folder.name.removesuffix(".run")
     base = stem if method == DEFAULT_METHOD else f"{stem}.{method}"
     number = 1 if base != stem else 2
@@ -151,6 +151,5 @@ def command(store: Path, given: Mapping[str, Any], out: Path, labels: Path) -> s
     """The call of the command line with another run folder and another store of labels."""
     parts = ["hela-dask", "run", str(store)]
     for option, value in given.items():
-        if value is not None and value != "":
-            parts += [option, str(value)]
+        parts += [option, str(value)]
     return shlex.join([*parts, "--out", str(out), "--labels", str(labels)])

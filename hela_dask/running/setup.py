@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from hela_dask.kernels.owned import LABEL_DTYPE
+from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
 from hela_dask.parameters import Parameters
 from hela_dask.running.needs import memory_needs
+from hela_dask.running.options import RunOptions
 from hela_dask.running.scoring import Truth
 from hela_dask.storage.groups import label_levels
 from hela_dask.storage.metadata import Image
 from hela_dask.tasks.memory import Need
+from hela_dask.volume.opening import working_level
 
 __all__ = ["Box", "Setup"]
 
@@ -24,6 +26,7 @@ Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 class Setup:
     """A run that may start: all inputs read and found sound."""
 
+    options: RunOptions  # as they were given; the method by its name
     image: Image  # the volume
     run: Path  # the run folder; it may not be there yet
     owner: Path  # the store that gets the labels
@@ -33,14 +36,10 @@ class Setup:
     box: Box | None  # only cells whose centre is in it, nm
     centres: pd.DataFrame | None  # cells given instead of detected
     corrections: pd.DataFrame | None  # what is to be changed about them
-    corrections_path: str  # where that is from
     truth: Truth | None  # to score against
-    overwrite: bool  # labels of other runs may be replaced
     source: str  # fingerprint of the volume's files
     network: str = ""  # fingerprint of the network that the method uses; empty where it uses none
     remarks: tuple[str, ...] = ()  # what a user should know before all
-    segmenting: bool = True  # false where cells are only found
-    recompute: bool = False  # what is finished is computed again
     # The result of an earlier call that this one replaces, in words; empty for none
     replaced: str = ""
 
@@ -48,6 +47,16 @@ class Setup:
     def labels(self) -> Path:
         """The folder that holds the label groups."""
         return self.owner / "labels"
+
+    @property
+    def label_paths(self) -> dict[str, Path]:
+        """The label groups."""
+        return {name: self.labels / name for name in (*INSTANCES, "background")}
+
+    @property
+    def working(self) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+        """Shape and voxel size of the working level."""
+        return working_level(self.image, self.parameters.working.resolution)
 
     def needs(self) -> list[Need]:
         """The memory that the largest tasks take."""

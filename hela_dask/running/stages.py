@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import logging
 import math
-import platform
-import threading
-import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -37,20 +34,18 @@ from hela_dask.storage import store
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import Records
 from hela_dask.tasks.allocator import give_back
+from hela_dask.tasks.cost import measured
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.units import Unit
 from hela_dask.volume.greys import GreyLevels
 from hela_dask.volume.opening import open_volume, working_factors, working_volume
 
-if TYPE_CHECKING:
-    import psutil
-
 __all__ = [
     "Job",
     "background_task",
     "load",
-    "measured",
+    "masks_path",
     "resin_path",
     "segment_task",
     "slab_task",
@@ -86,13 +81,18 @@ class Job:
         """Where the background of the working level is kept."""
         return resin_path(self.run)
 
+    @property
+    def resolution(self) -> float:
+        """Of the working level, nm."""
+        return self.parameters.working.resolution
+
     def masks(self, label: int) -> Path:
         """Where the masks of a cell are kept, on the working level."""
-        return self.run / "decided" / f"{label:05d}"
+        return masks_path(self.run, label)
 
     def working(self) -> xr.DataArray:
         """The level of the image that is decided on, lazily."""
-        return working_volume(self.store, self.parameters.working.resolution)
+        return working_volume(self.store, self.resolution)
 
     def background(self) -> xr.DataArray:
         """What :func:`background_task` found: true in the resin, on the working level, lazily."""
@@ -139,6 +139,11 @@ def _is_leaving() -> bool:
 def resin_path(run: Path) -> Path:
     """Where a run keeps the background of the working level."""
     return run / "decided" / "background"
+
+
+def masks_path(run: Path, label: int) -> Path:
+    """Where a run keeps the masks of a cell, on the working level."""
+    return run / "decided" / f"{label:05d}"
 
 
 def load(volume: xr.DataArray) -> xr.DataArray:
@@ -318,48 +323,3 @@ def _inside(name: str, root: Path, folder: Path, files: Records) -> Records:
 
 def _flags(flags: object) -> str:
     return flags if isinstance(flags, str) else ",".join(map(str, flags))  # type: ignore[call-overload]
-
-
-@contextmanager
-def measured(interval: float = 0.1) -> Iterator[dict[str, Any]]:
-    """What a task costs its process, filled in at the end; what others freed is given back first.
-
-    ``seconds``, and ``cpu_seconds`` of the processor; the most memory held meanwhile
-    (``peak_memory``, MiB); the bytes it ``read`` and ``written``, cached or not, where the system
-    counts them (Linux, Windows); the ``worker``. All are the process', so with several threads a
-    worker they count the neighbours too.
-    """
-    import psutil
-
-    give_back()
-    process = psutil.Process()
-    found: dict[str, Any] = {"worker": f"{platform.node()}-{process.pid}"}
-    before = _spent(process)
-    peak, over = [process.memory_info().rss], threading.Event()
-
-    def watch() -> None:
-        while not over.wait(interval):
-            peak.append(max(peak.pop(), process.memory_info().rss))
-
-    watcher = threading.Thread(target=watch, name="peak-memory", daemon=True)
-    watcher.start()
-    try:
-        yield found
-    finally:
-        over.set()
-        watcher.join()
-        found["peak_memory"] = round(max(peak[0], process.memory_info().rss) / 2**20, 1)
-        for name, value in _spent(process).items():
-            found[name] = round(value - before[name], 3)
-
-
-def _spent(process: psutil.Process) -> dict[str, float]:
-    """Of a process so far: seconds, processor time, bytes read and written where known."""
-    times = process.cpu_times()
-    spent = {"seconds": time.perf_counter(), "cpu_seconds": times.user + times.system}
-    if hasattr(process, "io_counters"):
-        counters = process.io_counters()
-        # What the task asked for; where only the disk's part is known, that.
-        spent["read"] = getattr(counters, "read_chars", counters.read_bytes)
-        spent["written"] = getattr(counters, "write_chars", counters.write_bytes)
-    return spent

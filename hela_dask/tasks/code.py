@@ -1,7 +1,7 @@
-"""A fingerprint of the code that computes a stage: it changes when the arithmetic does.
+"""A fingerprint of code that computes: it changes when the arithmetic does.
 
-A version number says little: it is the same for hundreds of changes. Instead, the functions that a
-stage computes with are followed through the package, from its kernels to the constants that they
+A version number says little: it is the same for hundreds of changes. Instead, the functions
+that compute are followed through the package, from its kernels to the constants that they
 read, and their syntax trees are hashed, without docstrings, comments, annotations and the texts of
 errors. Nothing is imported for it, and the same source has the same fingerprint under every
 version of Python.
@@ -17,55 +17,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["STAGE_CODE", "CodeReader", "stage_code"]
+__all__ = ["CodeReader", "code_fingerprint"]
 
 _PACKAGE = "hela_dask."
-_WORKING = "volume.opening:working_volume"
-STAGE_CODE: dict[str, tuple[str, ...]] = {
-    "levels": ("volume.greys:voting_slices", "volume.greys:vote_of_slice", _WORKING),
-    "background": (
-        *("operators.background:background_and_facts", "kernels.background:thresholds"),
-        *("kernels.levels:volume_levels", _WORKING),
-    ),
-    "detect": (
-        "steps.detect:analysed_slices",
-        "steps.detect:slice_tasks",
-        "steps.detect:detection_table",
-    ),
-    "segment": (
-        *(
-            "steps.segment:decide_cell",
-            "steps.assemble:encode_masks",
-            "kernels.morphology:box_around",
-        ),
-        _WORKING,
-    ),
-    "yields": ("steps.assemble:find_yields",),
-    "assemble": (
-        *(
-            "steps.assemble:assemble_slab",
-            "steps.assemble:read_outlines",
-            "steps.refine:volume_refiner",
-        ),
-        *("steps.measure:count_slab", "volume.opening:working_factors", "storage.pyramid:halve"),
-    ),
-    "predict": (
-        *(
-            "operators.classify:classify_slices",
-            "operators.classify:neighbours",
-            "storage.pyramid:halve",
-        ),
-        _WORKING,
-    ),
-}
-"""The functions that each stage computes with, as module:name; those of a method come on top."""
 
 # Nothing is computed here: files, messages, pictures, and the values of parameters, which
 # fingerprints hold anyway.
-_LEFT_OUT = (
-    *("documents", "errors", "figures", "formatting", "running", "storage", "tasks", "trace"),
-)
-_COMPUTED = ("storage.means", "storage.pyramid")
+_LEFT_OUT = {"documents", "errors", "figures", "formatting", "running", "storage", "tasks", "trace"}
+_COMPUTED = {"storage.means", "storage.pyramid"}
 _LEFT_OUT_NAMES = {"parameters:Parameters", "parameters.knobs:knob", "parameters.knobs:name_knob"}
 _POSITIONS = {"ctx", "kind", "type_comment", "annotation", "returns", "type_params"}
 
@@ -76,20 +35,17 @@ def _reader() -> CodeReader:
 
 
 @functools.cache
-def stage_code(stage: str, *more: str) -> str:
-    """Fingerprint of the code of a stage, once per process.
+def code_fingerprint(*places: str) -> str:
+    """Fingerprint of the code of functions and classes, once per process.
 
     Parameters
     ----------
-    stage : str
-        A key of :data:`STAGE_CODE`.
-    more : str
-        Further functions or classes, as module:name; of other packages the whole file counts.
+    places : str
+        Each as ``package.module:name``; of other packages the whole file counts.
     """
-    own = [place.removeprefix(_PACKAGE) for place in more if place.startswith(_PACKAGE)]
-    others = [place for place in more if not place.startswith(_PACKAGE)]
-    found = _reader().fingerprint((*STAGE_CODE[stage], *own))
-    return ".".join((found, *map(_file_hash, others)))
+    own = [place.removeprefix(_PACKAGE) for place in places if place.startswith(_PACKAGE)]
+    others = [place for place in places if not place.startswith(_PACKAGE)]
+    return ".".join((_reader().fingerprint(own), *map(_file_hash, others)))
 
 
 def _file_hash(place: str) -> str:
@@ -100,9 +56,9 @@ def _file_hash(place: str) -> str:
     return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:32]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Item:
-    """A function, class or constant of a module, looked at when it is reached."""
+    """A function, class or constant of a module."""
 
     node: ast.stmt
 
@@ -113,8 +69,8 @@ class _Item:
 
     @functools.cached_property
     def imports(self) -> dict[str, str]:
-        """What it imports itself."""
-        return _imports_in(self.node)
+        """Its own imports."""
+        return _imports(ast.walk(self.node))
 
     @functools.cached_property
     def uses(self) -> set[tuple[str, str]]:
@@ -127,7 +83,7 @@ class _Item:
 
 @dataclass
 class _Module:
-    """The top of a module."""
+    """The top of a module: its items and imports by name, and the text of all else."""
 
     items: dict[str, _Item] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
@@ -145,7 +101,7 @@ class CodeReader:
 
     def __init__(self, root: Path | None = None) -> None:
         self._root = Path(__file__).parent.parent if root is None else root
-        self._modules: dict[str, _Module] = {}
+        self._modules: dict[str, _Module | None] = {}
 
     def fingerprint(self, starts: Iterable[str]) -> str:
         """Hash of everything that these functions (module:name) compute with.
@@ -157,91 +113,69 @@ class CodeReader:
         """
         digest = hashlib.sha256()
         # Without the modules: code that moves to another one stays the same.
-        found = self.reached(starts)
+        found = self._reached(starts)
         for name, text in sorted((place.partition(":")[2], text) for place, text in found.items()):
             digest.update(f"{name}\0{text}\0".encode())
         return digest.hexdigest()[:32]
 
-    def reached(self, starts: Iterable[str]) -> dict[str, str]:
+    def _reached(self, starts: Iterable[str]) -> dict[str, str]:
         """The syntax tree of each function, class and constant that is reached, by module:name."""
         found: dict[str, str] = {}
         pending = list(starts)
-        for place in pending:
-            module, _, name = place.partition(":")
-            if self._read(module) is None or name not in self._module(module).items:
-                raise LookupError(f"there is no {name} in hela_dask.{module}")
         while pending:
             place = pending.pop()
             if place in found:
                 continue
             module, _, name = place.partition(":")
             top = self._module(module)
+            if top is None or name not in top.items:
+                raise LookupError(f"there is no {name} in hela_dask.{module}")
             item = top.items[name]
             found[place] = item.text
             if top.rest:
                 found[f"{module}:"] = top.rest
-            pending += self._used(module, top, item)
+            for used, attribute in item.uses:
+                if used in top.items and used not in item.imports:
+                    pending.append(f"{module}:{used}")
+                elif target := item.imports.get(used) or top.imports.get(used):
+                    pending += self._targets(target, attribute)
         return found
 
-    def _used(self, module: str, top: _Module, item: _Item) -> Iterator[str]:
-        """Places of what an item reads."""
-        for name, attribute in item.uses:
-            if name in item.imports:
-                yield from self._target(item.imports[name], attribute)
-            elif name in top.items:
-                yield f"{module}:{name}"
-            elif name in top.imports:
-                yield from self._target(top.imports[name], attribute)
-
-    def _target(self, target: str, attribute: str) -> Iterator[str]:
+    def _targets(self, target: str, attribute: str) -> Iterator[str]:
         """Places of an imported name: ``module:name``, or a module, of which an attribute counts.
 
         What one module imports from another and hands on is followed.
         """
         module, _, name = target.partition(":")
-        if name and self._read(f"{module}.{name}".strip(".")) is not None:
+        if name and self._module(f"{module}.{name}".strip(".")) is not None:
             module, name = f"{module}.{name}".strip("."), ""
-        if _left_out(module) or self._read(module) is None:
-            return
         top = self._module(module)
-        wanted = [name or attribute] if name or attribute in top.items else list(top.items)
-        for item in wanted:
-            if f"{module}:{item}" in _LEFT_OUT_NAMES:
-                continue
-            if item in top.items:
+        left_out = module.partition(".")[0] in _LEFT_OUT and module not in _COMPUTED
+        if top is None or left_out:
+            return
+        for item in [name or attribute] if name or attribute in top.items else list(top.items):
+            if item in top.items and f"{module}:{item}" not in _LEFT_OUT_NAMES:
                 yield f"{module}:{item}"
             elif item in top.imports:
-                yield from self._target(top.imports[item], attribute)
+                yield from self._targets(top.imports[item], attribute)
 
-    def _module(self, name: str) -> _Module:
-        found = self._read(name)
-        assert found is not None
-        return found
-
-    def _read(self, name: str) -> _Module | None:
+    def _module(self, name: str) -> _Module | None:
         """A module of this package; None where there is none."""
         if name not in self._modules:
             path = self._root.joinpath(*name.split("."))
             file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-            if not name or not file.is_file():
-                return None
-            tree = ast.parse(file.read_bytes())
-            self._modules[name] = _parsed(tree)
+            there = bool(name) and file.is_file()
+            self._modules[name] = _parsed(ast.parse(file.read_bytes())) if there else None
         return self._modules[name]
 
 
-def _left_out(module: str) -> bool:
-    left = any(module == name or module.startswith(f"{name}.") for name in _LEFT_OUT)
-    return left and module not in _COMPUTED
-
-
 def _parsed(tree: ast.Module) -> _Module:
-    module, rest = _Module(), []
+    module = _Module()
     for node in _body(tree.body):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            module.imports.update(_imported(node))
+            module.imports |= _imports([node])
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            module.imports.update(_imports_in(node))
+            module.imports |= _imports(ast.walk(node))
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             module.items[node.name] = _Item(node)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -250,8 +184,7 @@ def _parsed(tree: ast.Module) -> _Module:
                 if isinstance(part, ast.Name) and part.id != "__all__":
                     module.items[part.id] = _Item(node)
         else:
-            rest.append(_text(node))
-    module.rest = "".join(rest)
+            module.rest += _text(node)
     return module
 
 
@@ -267,22 +200,16 @@ def _uses(node: ast.AST) -> set[tuple[str, str]]:
     return found
 
 
-def _imports_in(node: ast.AST) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for part in ast.walk(node):
-        if isinstance(part, ast.Import | ast.ImportFrom):
-            found.update(_imported(part))
-    return found
-
-
-def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
-    """Names that an import makes, each with its place inside this package."""
-    if isinstance(node, ast.ImportFrom):
-        head, _, module = (node.module or "").partition(".")
-        if head != "hela_dask" or node.level:
-            return {}
-        return {item.asname or item.name: f"{module}:{item.name}" for item in node.names}
-    return {}
+def _imports(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    """Names that imports from this package make, each with its place ``module:name``."""
+    return {
+        item.asname or item.name: f"{node.module.removeprefix('hela_dask').strip('.')}:{item.name}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        and node.module
+        and node.module.split(".")[0] == "hela_dask"
+        for item in node.names
+    }
 
 
 def _body(statements: list[ast.stmt]) -> list[ast.stmt]:

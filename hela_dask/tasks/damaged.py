@@ -7,9 +7,9 @@ from pathlib import Path
 
 from hela_dask.storage.scratch import read_scratch
 from hela_dask.tasks.markers import Marker, Markers
-from hela_dask.tasks.units import Unit
+from hela_dask.tasks.units import Row, Unit
 
-__all__ = ["count_changed", "forget_damaged", "is_scratch"]
+__all__ = ["count_changed", "forget_damaged", "is_scratch", "read_finished"]
 
 
 def forget_damaged(
@@ -53,6 +53,17 @@ def forget_damaged(
         more = f", and {len(damaged) - 1} more" if damaged[1:] else ""
         say(f"{files} are missing or changed ({path} {problem}{more}): {consequence}")
     return kept
+
+
+def read_finished(markers: Markers, units: Sequence[Unit]) -> dict[str, Row] | None:
+    """Rows of units by name; None where one is unfinished, or a file missing or changed."""
+    rows = {}
+    for unit in units:
+        marker = markers.finished(unit.stage, unit.name, unit.fingerprint)
+        if marker is None or markers.mismatches(marker):
+            return None
+        rows[unit.name] = marker.result
+    return rows
 
 
 def count_changed(markers: Markers, units: Sequence[Unit]) -> int:

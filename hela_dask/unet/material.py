@@ -18,7 +18,7 @@ from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.evaluation.class_maps import checked_values
 from hela_dask.evaluation.label_checks import checked_slices
 from hela_dask.formatting import number_runs
-from hela_dask.kernels.hybrid import preprocess_plane
+from hela_dask.kernels.edges import preprocess_plane
 from hela_dask.parameters import HybridParameters
 from hela_dask.tasks.markers import fingerprint_content, fingerprint_files
 from hela_dask.unet.architectures import Architecture

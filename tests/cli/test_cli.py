@@ -131,8 +131,9 @@ def test_run_hands_over_its_options_and_gives_its_exit_code(
     given += ["--memory", "4GiB", "--centres", "c.csv", "--corrections", "k.csv"]
     given += ["--overwrite", "--recompute", "--quiet", "--model", "m"]
     assert main(["run", "s.ome.zarr", *given]) == 3
-    assert fake.given == (Path("s.ome.zarr"), Path("o"))
     assert fake.named == {
+        "store": Path("s.ome.zarr"),
+        "out": Path("o"),
         "parameters": Path("knobs.toml"),
         "method": "volumetric",
         "model": Path("m"),

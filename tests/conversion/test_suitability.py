@@ -14,7 +14,8 @@ import zarr
 
 from hela_dask.conversion.describe import describe
 from hela_dask.errors import HelaDaskError, InputError
-from hela_dask.running.prepare import RunOptions, prepare
+from hela_dask.running.options import RunOptions
+from hela_dask.running.prepare import prepare
 from hela_dask.storage import store
 from hela_dask.storage.contents import missing_files
 from hela_dask.tasks.markers import fingerprint_files
@@ -43,7 +44,7 @@ def of(path: Path, data: Any, size: Any = SIZE, **options: Any) -> Path:
 def test_what_holds_no_grey_values_is_refused(tmp_path: Path, data: Any, sentence: str) -> None:
     path = of(tmp_path / "a.zarr", data)
     with pytest.raises(InputError, match=sentence):
-        prepare(path, None)
+        prepare(RunOptions(path))
     found = describe(path)
     assert found["grey"] is None
     assert any(sentence[:20] in remark for remark in found["remarks"])
@@ -60,7 +61,7 @@ def test_what_holds_no_grey_values_is_refused(tmp_path: Path, data: Any, sentenc
 )
 def test_nan_is_counted(tmp_path: Path, data: Any, remark: str | None) -> None:
     path = of(tmp_path / "a.zarr", data)
-    found, remarks = describe(path), prepare(path, None).remarks
+    found, remarks = describe(path), prepare(RunOptions(path)).remarks
     assert found["remarks"] == list(remarks)
     assert bool(remarks) == (remark is not None)
     if remark is not None:
@@ -81,7 +82,7 @@ def test_nan_is_counted(tmp_path: Path, data: Any, remark: str | None) -> None:
 )
 def test_a_voxel_size_that_is_likely_a_slip_is_said(tmp_path: Path, size: Any, remark: str) -> None:
     path = of(tmp_path / "a.zarr", DATA, size)
-    assert remark in prepare(path, None).remarks[0]
+    assert remark in prepare(RunOptions(path)).remarks[0]
     assert remark in describe(path)["remarks"][0]
 
 
@@ -108,11 +109,11 @@ def test_missing_files_of_other_stores_are_counted(
         file.unlink()
     sentence = "5 of the 24 files of '0', its finest level, are not there"
     assert sentence in describe(path)["remarks"][0]
-    assert sentence in prepare(path, None, RunOptions(labels=tmp_path / "l")).remarks[0]
+    assert sentence in prepare(RunOptions(path, labels=tmp_path / "l")).remarks[0]
     for file in files[5:]:
         file.unlink()
     with pytest.raises(InputError, match="has no data: none of the 24 files of '0'"):
-        prepare(path, None)
+        prepare(RunOptions(path))
 
 
 def test_absurd_shapes_neither_hang_nor_fill_the_memory(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_absurd_shapes_neither_hang_nor_fill_the_memory(tmp_path: Path) -> None:
     assert thick["grey"] is None
     assert "stores chunks of 16 x 100000 x 100000 voxels" in thick["remarks"][-1]
     with pytest.raises(InputError, match=r"each takes 149.0 GiB: write it again with smaller"):
-        prepare(tmp_path / "thick.zarr", None)
+        prepare(RunOptions(tmp_path / "thick.zarr"))
 
 
 def test_labels_beside_consolidated_metadata_leave_the_fingerprint(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path, name: str, folder: str, vers
     for read in (
         read_image,
         describe,
-        lambda store: prepare(store, None, RunOptions(labels=tmp_path / "l")),
+        lambda store: prepare(RunOptions(store, labels=tmp_path / "l")),
     ):
         try:
             found = read(path)
@@ -204,4 +205,4 @@ def test_the_remarks_of_a_store_of_ours_are_none(tmp_path: Path) -> None:
     for z0, z1 in store.slabs(image):
         store.write_slab(image, z0, np.zeros((z1 - z0, 9, 9), np.uint8))
     assert describe(image.path)["remarks"] == []  # no file at all, as all is 0
-    assert prepare(image.path, None).remarks == ()
+    assert prepare(RunOptions(image.path)).remarks == ()

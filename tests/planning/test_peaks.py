@@ -14,7 +14,8 @@ from dask.delayed import delayed
 from hela_dask._run import run
 from hela_dask.planning.plan import plan
 from hela_dask.planning.show import Plan
-from hela_dask.running import pipeline
+from hela_dask.running import context
+from hela_dask.running.options import RunOptions
 from hela_dask.running.prepare import prepare
 from hela_dask.storage import store
 from hela_dask.tasks.cluster import Cluster, connect
@@ -64,7 +65,7 @@ def go(volume: Path, centres: Path, patch: pytest.MonkeyPatch) -> Finished:
         units[wanted[0].stage] = task, job, wanted, more.get("inputs") or (lambda _: [])
         return run_units(client, task, job, wanted, **more)
 
-    patch.setattr(pipeline, "run_units", noted)
+    patch.setattr(context, "run_units", noted)
     centres.write_text("z,y,x\n400,10800,10800\n")
     planned = plan(volume, centres=centres, calibrate=False, workers=1)
     with connect(Cluster("local", 1, planned.memory_needed)) as client:
@@ -72,7 +73,7 @@ def go(volume: Path, centres: Path, patch: pytest.MonkeyPatch) -> Finished:
         (address,) = client.scheduler_info()["workers"]
         metrics = client.scheduler_info()["workers"][address]["metrics"]
         events = [event for _, event in client.get_events(address)]
-    needs = {need.stage: need for need in prepare(volume, None, asking=False).needs()}
+    needs = {need.stage: need for need in prepare(RunOptions(volume, asking=False)).needs()}
     return Finished(planned, result.path, needs, units, events, metrics)
 
 
@@ -116,7 +117,7 @@ def test_a_worker_with_what_is_planned_neither_spills_nor_pauses(finished: Finis
 def test_a_usual_region_takes_less_than_one_and_a_half_gib(finished: Finished) -> None:
     from hela_dask.running.needs import window_need
 
-    image = prepare(finished.plan.store, None, asking=False).image
+    image = prepare(RunOptions(finished.plan.store, asking=False)).image
     assert window_need(image, (300, 500, 500)).bytes < 1.5 * 2**30
 
 

@@ -12,13 +12,21 @@ import pandas as pd
 import pytest
 
 from hela_dask.parameters import BackgroundParameters, DetectParameters, Parameters
-from hela_dask.running.finding import LevelsJob, find_detections, find_levels
+from hela_dask.running.finding import (
+    detect_task,
+    detect_units,
+    level_units,
+    levels_task,
+    read_detections,
+    read_levels,
+)
 from hela_dask.running.stages import Job
-from hela_dask.steps.detect import detect_cells
+from hela_dask.steps.detect import detect_cells, slice_tasks
 from hela_dask.storage import store
+from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.progress import RunProgress
-from hela_dask.volume.greys import grey_levels, vote_of_slice, voting_slices
+from hela_dask.volume.greys import GreyLevels, grey_levels, vote_of_slice, voting_slices
 from hela_dask.volume.opening import working_volume
 from tests.volumes import make_volume
 
@@ -27,6 +35,27 @@ VOXEL = (50.0, 40.0, 40.0)
 
 def nobody() -> Any:
     raise AssertionError("everything is finished: no cluster is asked for")
+
+
+def compute(client: Any, task: Any, job: Job, units: Any, **more: Any) -> dict[str, Any]:
+    with RunProgress(False) as progress:
+        return run_units(
+            client, task, job, units, markers=job.markers, progress=progress, kind="slices", **more
+        )
+
+
+def find_levels(client: Any, job: Job, polarity: int) -> GreyLevels:
+    return read_levels(compute(client, levels_task, job, level_units("f", 40)), polarity)
+
+
+def find_detections(client: Any, job: Job) -> pd.DataFrame:
+    volume, p = job.working(), job.parameters.detect
+    units = detect_units("f", volume, p)
+    rows = compute(
+        client, detect_task, job, units,
+        inputs=lambda unit: slice_tasks(job.background(), [unit.what], p),
+    )  # fmt: skip
+    return read_detections(units, rows, volume, p)
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +87,9 @@ def lock(tmp_path: Path) -> Lock:
 def test_levels_are_those_of_the_lazy_function(
     image: Path, lock: Lock, client: Any, polarity: int
 ) -> None:
-    job = LevelsJob(image, 40.0, lock.path.parent / "done", lock)
-    with RunProgress(False) as progress:
-        found = find_levels(lambda: client, job, "f", polarity, progress)
-        again = find_levels(nobody, job, "f", polarity, progress)
+    job = Job(image, lock.path.parent, image / "labels", lock)
+    found = find_levels(lambda: client, job, polarity)
+    again = find_levels(nobody, job, polarity)
     volume = working_volume(image, 40.0)
     assert found == again == grey_levels(volume, BackgroundParameters(polarity=polarity))
     names = [path.name for path in sorted((lock.path.parent / "done").iterdir())]
@@ -85,9 +113,8 @@ def test_detections_are_those_of_the_lazy_function(image: Path, lock: Lock, clie
     resin = working_volume(image, 40.0).values > 170
     path = store.create_scratch(job.resin, resin.shape, np.uint8)
     store.write_scratch(path, resin.view(np.uint8))
-    with RunProgress(False) as progress:
-        found = find_detections(lambda: client, job, "f", progress)
-        again = find_detections(nobody, job, "f", progress)
+    found = find_detections(lambda: client, job)
+    again = find_detections(nobody, job)
     expected = detect_cells(job.background(), parameters.detect)
     assert len(expected) == 8
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
@@ -95,8 +122,7 @@ def test_detections_are_those_of_the_lazy_function(image: Path, lock: Lock, clie
     markers = sorted((run / "done").glob("detect-z*.json"))
     assert len(markers) == 10
     markers[3].unlink()
-    with RunProgress(False) as progress:
-        repaired = find_detections(lambda: client, job, "f", progress)
+    repaired = find_detections(lambda: client, job)
     pd.testing.assert_frame_equal(repaired, expected, check_exact=True)
 
 
@@ -104,7 +130,6 @@ def test_no_detection_gives_an_empty_table(image: Path, lock: Lock, client: Any)
     job = Job(image, lock.path.parent, image / "labels", lock)
     path = store.create_scratch(job.resin, (40, 120, 140), np.uint8)
     store.write_scratch(path, np.ones((40, 120, 140), np.uint8))
-    with RunProgress(False) as progress:
-        found = find_detections(lambda: client, job, "f", progress)
+    found = find_detections(lambda: client, job)
     assert found.empty
     assert list(found.columns) == list(detect_cells(job.background()).columns)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from hela_dask.methods.names import METHODS
@@ -26,6 +25,7 @@ from hela_dask.steps import detect
 from hela_dask.steps.regions import Region
 from hela_dask.volume.greys import GreyLevels
 from tests.exactness.runs import go, without_pages, write
+from tests.methods.models import model_for
 
 ALL = [(group, item) for group, values in Parameters().to_dict().items() for item in values]
 REGION = Region(1, (0.0, 0.0, 0.0), ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0)))
@@ -129,22 +129,6 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("keys") / "two.ome.zarr", 20.0)
 
 
-def models(folder: Path, method: str) -> dict[str, Any]:
-    """A network for a method that needs one."""
-    if method in ("volumetric", "propagate"):
-        return {}
-    pytest.importorskip("keras", reason="TensorFlow is not installed")
-    from hela_dask.unet.card import Card
-    from tests.unet.networks import VOXEL, by_grey, stored
-
-    if method == "unet":
-        by_grey(folder)
-    else:
-        card = Card("hybrid", ("cell",), VOXEL, channels="binary", plane=(192, 192))
-        stored(folder, card, np.array([[40.0]]), np.array([-20.0]))
-    return {"model": folder}
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_no_task_reads_a_group_that_its_key_does_not_cover(
     method: str, two: Path, here: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -166,14 +150,13 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
             _READ[_HERE.stage].add(name)
         return read(self, name)
 
-    for module, names in (
-        ("pipeline", ("background_and_facts", "background_task", "segment_task", "slab_task")),
-        ("finding", ("levels_task", "slice_tasks", "detect_task")),
+    for function in (
+        *(levels_task, background_and_facts, background_task, slice_tasks, detect_task),
+        *(segment_task, slab_task),
     ):
-        for name in names:
-            monkeypatch.setattr(f"hela_dask.running.{module}.{name}", globals()[name])
+        monkeypatch.setattr(f"hela_dask.running.pipeline.{function.__name__}", function)
     _READ.clear()
-    more = models(tmp_path / "model", method)
+    more = model_for(method, tmp_path / "model")
     with monkeypatch.context() as recording:
         recording.setattr(Parameters, "__getattribute__", noted)
         recording.setattr(Parameters, "group", noted_group)

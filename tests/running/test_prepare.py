@@ -22,7 +22,8 @@ from hela_dask.errors import (
     StorageError,
 )
 from hela_dask.methods.registry import get_method
-from hela_dask.running.prepare import RunOptions, prepare
+from hela_dask.running.options import RunOptions
+from hela_dask.running.prepare import prepare
 from hela_dask.storage import store
 from hela_dask.tasks.lock import hold
 from tests.scenes import VOXEL
@@ -141,7 +142,7 @@ def test_the_plan_knows_how_deep_labels_are_written(
 ) -> None:
     # Images whose slabs are too large get shallower ones; labels, written tile by tile, do not.
     monkeypatch.setattr("hela_dask.storage.pyramid._LARGEST_SLAB", 1)
-    needs = {need.stage: need for need in prepare(scene, None).needs()}
+    needs = {need.stage: need for need in prepare(RunOptions(scene)).needs()}
     result = go(scene, here)
     for name, need in (("background", needs["background"]), ("cells", needs["assemble"])):
         depth = store.slabs(result.label_paths[name])[0][1]
@@ -191,7 +192,7 @@ def test_a_network_for_other_voxels_is_remarked_on(
     from tests.unet.networks import by_grey
 
     model = by_grey(tmp_path / "model").folder
-    (remark,) = prepare(scene, None, RunOptions(method="unet", model=model)).remarks
+    (remark,) = prepare(RunOptions(scene, method="unet", model=model)).remarks
     assert "has 200 x 160 x 160 nm: it is resampled" in remark
-    assert prepare(scene, None).remarks == ()
+    assert prepare(RunOptions(scene)).remarks == ()
     assert remark in go(scene, here, method="unet", model=model).warnings

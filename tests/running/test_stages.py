@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from hela_dask.running import stages
-from hela_dask.running.stages import Job, background_task, measured
+from hela_dask.running.stages import Job, background_task
 from hela_dask.storage.scratch import create_scratch
+from hela_dask.tasks.cost import measured
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.units import Unit
 from hela_dask.volume.opening import working_volume

@@ -15,7 +15,8 @@ from hela_dask import evaluate
 from hela_dask.conversion.convert import convert
 from hela_dask.conversion.describe import describe
 from hela_dask.errors import HelaDaskError, InputError, StorageError
-from hela_dask.running.prepare import RunOptions, prepare
+from hela_dask.running.options import RunOptions
+from hela_dask.running.prepare import prepare
 from hela_dask.volume.opening import open_volume, read_image
 from tests.storage.test_ome_axes import DATA, published, step
 
@@ -55,7 +56,7 @@ def refuse(path: Path, sentence: str) -> None:
         lambda: read_image(path, unknown_scale=True),
         lambda: describe(path),
         lambda: convert(path, path.parent / "b.ome.zarr", progress=False),
-        lambda: prepare(path, None),
+        lambda: prepare(RunOptions(path)),
         lambda: evaluate(path, path),
     ]
     for door in doors:
@@ -162,7 +163,7 @@ def test_a_chunk_that_is_a_link_to_nothing_is_no_missing_chunk(
     with pytest.raises(StorageError, match=r"is damaged \(it is a link to nothing\)"):
         open_volume(path).values  # noqa: B018
     with pytest.raises(InputError, match="is a link to a file that is not there"):
-        prepare(path, None, RunOptions(labels=tmp_path / "l"))
+        prepare(RunOptions(path, labels=tmp_path / "l"))
 
 
 def test_a_link_to_itself_is_no_metadata(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ import pytest
 
 import hela_dask
 from hela_dask.methods.names import METHODS
-from hela_dask.tasks.code import STAGE_CODE, CodeReader
+from hela_dask.running.keys import CODE
+from hela_dask.tasks.code import CodeReader
 
 PACKAGE = Path(hela_dask.__file__).parent
-SEGMENT = {name: (*STAGE_CODE["segment"], f"methods.{name}:METHOD") for name in METHODS}
-STAGES = {name: code for name, code in STAGE_CODE.items() if name != "segment"} | SEGMENT
+STAGES = {name: code.split() for name, code in CODE.items()}
+_SEGMENT = STAGES.pop("segment")
+STAGES |= {name: [*_SEGMENT, f"methods.{name}:METHOD"] for name in METHODS}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_a_start_that_is_gone_is_an_error() -> None:
         ("kernels/detection.py", r"1e6 / ", "1e5 / ", {"detect"}),
         ("kernels/quality.py", r"parameters\.span / 2", "parameters.span / 3", set(METHODS)),
         ("kernels/smears.py", r"^_HIDDEN = .*$", "_HIDDEN = 0.123", {"background", "detect"}),
-        ("kernels/hybrid.py", r"^(def nucleus_plane\()", r"@cache\n\1", {"hybrid"}),
+        ("kernels/edges.py", r"^(def nucleus_plane\()", r"@cache\n\1", {"hybrid"}),
         (
             "unet/inference.py",
             r"^(def predict_slices\()",

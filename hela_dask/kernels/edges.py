@@ -1,4 +1,4 @@
-"""A slice for the hybrid method: what a U-Net sees of it, and the nucleus by edges in a cell.
+"""A slice as a binary plane, which a U-Net sees, and the nucleus by Canny edges in a cell.
 
 The steps and their order are those of Hosangadi et al.; their pixels were 10 nm for what the U-Net
 sees, and 40 nm for the nucleus.

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.hybrid import NucleusSteps, nucleus_plane, preprocess_plane
+from hela_dask.kernels.edges import NucleusSteps, nucleus_plane, preprocess_plane
 from hela_dask.parameters import HybridParameters
 from tests.drawn import draw_cell, iou
 
