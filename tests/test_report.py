@@ -375,7 +375,7 @@ def test_the_most_doubtful_cell_comes_first_and_flags_are_explained(
     store.write_table(run / "cells", both)
     text = write_report(run).read_text(encoding="utf-8")
     shown = Page(text).text
-    rows = re.findall(r'<tr><td class="" data-v="(\d+)', text)
+    rows = re.findall(r'<tr><td data-v="(\d+)', text)
     assert rows == ["6", "5", "4", "9", "6", "5"]  # all cells, then those with numbers
     assert re.search(r'data-v="0\.12"><span class="badge poor">0\.12</span>', text)
     assert '<span class="badge good">0.91' in text

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from skimage.measure import block_reduce
 
 from hela_dask.figures.canvas import (
     CHAINS,
-    DPI,
     SHADOW,
     image_axes,
     innermost,
@@ -40,6 +39,7 @@ HEAT = "viridis"
 TAILS = (1.0, 99.0)  # percentiles that the colours of a heat map span
 FINEST = 1000  # pixels of a drawn plane, at most: a picture has no more
 INK, SOFT = "#1c2430", "#46525f"
+LETTERS = 46  # of a caption below a picture that is 36 times as wide as its text is high
 
 
 @dataclass(frozen=True)
@@ -158,22 +158,36 @@ def draw_sheet(
     gap, head = 16.0, 84.0
     side = (width - gap * (columns + 1)) / columns
     tile = _Tile(grey, pixel, side, text=side / 36)
-    rows = [panels[first : first + columns] for first in range(0, len(panels), columns)]
-    heights = [tile.height(row) + gap for row in rows]
-    figure = new_figure(width, head + sum(heights))
-    _text(figure, (gap, 18), title, 18, INK, bold=True)
-    _text(figure, (gap, 50), subtitle, 12, SOFT)
-    top = head
-    for k, (row, height) in enumerate(zip(rows, heights, strict=True)):
-        for column, panel in enumerate(row):
-            place = (gap + column * (side + gap), top)
-            tile.draw(figure, panel, k * columns + column + 1, place)
-        top += height
+    line = 1.9 * side / 36  # pixels: letters are 1.4 high, and there is room between lines
+    captions = [textwrap.wrap(panel.caption, LETTERS) for panel in panels]
+    rows = [captions[first : first + columns] for first in range(0, len(panels), columns)]
+    heights = [tile.tall + (max(map(len, row)) + 0.7) * line for row in rows]
+    high = head + sum(heights) + len(rows) * (gap + 1.3 * line)
+    figure = new_figure(width, high)
+    figure.text(gap / width, 1 - 18 / high, title, fontsize=18, color=INK, weight="bold", va="top")
+    figure.text(gap / width, 1 - 50 / high, subtitle, fontsize=12, color=SOFT, va="top")
+    grid = figure.add_gridspec(
+        len(rows),
+        columns,
+        height_ratios=heights,
+        left=gap / width,
+        right=1 - gap / width,
+        bottom=gap / high,
+        top=1 - (head + 1.3 * line) / high,
+        wspace=gap / side,
+        hspace=(gap + 1.3 * line) / float(np.mean(heights)),
+    )
+    for k, (panel, caption) in enumerate(zip(panels, captions, strict=True)):
+        axes = figure.add_subplot(grid[k // columns, k % columns])
+        axes.set_axis_off()
+        tile.paint(axes, panel)
+        axes.set_aspect("equal", anchor="N")  # the caption has the room below
+        tile.describe(axes, f"{k + 1}  {panel.title[:1].upper()}{panel.title[1:]}", panel, caption)
     return save(figure, path)
 
 
 class _Tile:
-    """A title, a picture and a caption, of one width and size of text.
+    """Pictures of one width and size of text.
 
     Parameters
     ----------
@@ -199,39 +213,39 @@ class _Tile:
         )
         self._width, self._text = width, text
         self.tall: float = width * self._high / self._wide
-        self._line = 1.9 * text  # pixels: letters are 1.4 high, and there is room between lines
+        self._look: dict[str, Any] = {  # of words on the picture, readable on any grey
+            "color": "white",
+            "fontsize": text,
+            "fontweight": "bold",
+            "path_effects": [SHADOW],
+            "zorder": 6,
+        }
 
-    def _lines(self, caption: str) -> list[str]:
-        # A letter is about 0.52 of its size wide on average, 0.72 pixels a point.
-        return textwrap.wrap(caption, max(10, int(self._width / (0.78 * self._text))))
-
-    def height(self, panels: Sequence[Panel]) -> float:
-        """Pixels that the highest of the panels takes."""
-        lines = max(len(self._lines(panel.caption)) for panel in panels)
-        return 1.3 * self._line + self.tall + (lines + 0.7) * self._line
-
-    def draw(self, figure: Figure, panel: Panel, step: int, place: tuple[float, float]) -> None:
-        """Draw with the upper left corner at (x, y) pixels from the figure's."""
-        x, y = place
-        strip = 1.3 * self._line
-        title = f"{step}  {panel.title[:1].upper()}{panel.title[1:]}"
-        _text(figure, (x, y + 0.08 * strip), title, 1.12 * self._text, INK, bold=True)
-        end = (x + self._width, y + 0.13 * strip)
-        _text(figure, end, measure(panel, self._fine), self._text, SOFT, right=True)
-        wide, high = figure.get_size_inches() * DPI
-        box = (x / wide, 1 - (y + strip + self.tall) / high, self._width / wide, self.tall / high)
-        axes = image_axes(figure, box)
-        self.paint(axes, panel)
-        for k, line in enumerate(self._lines(panel.caption)):
-            at = (x, y + strip + self.tall + (k + 0.35) * self._line)
-            _text(figure, at, line, self._text, SOFT)
+    def describe(self, axes: Axes, title: str, panel: Panel, caption: Sequence[str]) -> None:
+        """Title and measure above a picture, the lines of its caption below."""
+        size = self._text
+        axes.set_title(title, loc="left", fontsize=1.12 * size, color=INK, weight="bold")
+        axes.set_title(measure(panel, self._fine), loc="right", fontsize=size, color=SOFT)
+        axes.annotate(
+            "\n".join(caption),
+            (0, 0),
+            (0, -0.5 * size),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="top",
+            fontsize=size,
+            color=SOFT,
+            linespacing=1.35,
+        )
 
     def paint(self, axes: Axes, panel: Panel) -> None:
         """Draw the picture alone."""
         self._paint(axes, panel.plane)
+        named = self._mark(axes, panel.marks)
         if panel.before is not None and panel.plane is not None:
-            self._change(axes, panel.plane, panel.before)
-        self._mark(axes, panel.marks)
+            named += self._change(axes, panel.plane, panel.before)
+        if named:
+            self._legend(axes, named)
         axes.set_xlim(0, self._wide)
         axes.set_ylim(self._high, 0)
         scale_bar(axes, self._wide, self._high, size=self._text)
@@ -250,15 +264,16 @@ class _Tile:
         if kind == "b":
             outline(axes, thin, self._pixel, MASK, self._width / 330)
         if not plane.any():
-            self._note(axes, "nothing in this slice")
+            look = {**self._look, "fontsize": 1.3 * self._text, "ha": "center", "va": "center"}
+            axes.text(0.5, 0.5, "nothing in this slice", transform=axes.transAxes, **look)
 
-    def _change(self, axes: Axes, plane: Plane, before: Plane) -> None:
+    def _change(self, axes: Axes, plane: Plane, before: Plane) -> list[tuple[str, str]]:
         """What a mask has more and less than before; over its outline, as it is thin."""
-        changes = (("+", plane & ~before, MORE), ("−", before & ~plane, LESS))
-        for k, (sign, mask, colour) in enumerate(changes):
+        named = []
+        for sign, mask, colour in (("+", plane & ~before, MORE), ("−", before & ~plane, LESS)):
             self._tint(axes, _colours(mask[:: self._step, :: self._step], [colour, colour], 235))
-            place = (0.03, 0.975 - 0.062 * k)
-            self._words(axes, place, f"{sign} {_area(mask, self._fine)}", color=colour, va="top")
+            named.append((f"{sign} {_area(mask, self._fine)}", colour))
+        return named
 
     def _tint(self, axes: Axes, colours: NDArray[np.uint8]) -> None:
         extent = (0.0, self._wide, self._high, 0.0)
@@ -271,64 +286,46 @@ class _Tile:
         if not low < high:
             low, high = float(known.min(initial=low)), float(known.max(initial=low)) + 1e-9
         extent = (0.0, self._wide, self._high, 0.0)
-        axes.imshow(plane, cmap=HEAT, vmin=low, vmax=high, extent=extent, aspect="auto")
-        bar = axes.inset_axes((0.03, 0.045, 0.42, 0.035))
-        bar.imshow(np.linspace(0, 1, 128)[np.newaxis], cmap=HEAT, aspect="auto")
-        bar.set(xticks=[], yticks=[])
-        for spine in bar.spines.values():
-            spine.set_edgecolor("white")
-        for place, value, sign in ((0.03, low, "≤"), (0.45, high, "≥")):
-            text = f"{sign} {value:.{0 if abs(value) >= 100 else 1}f}".replace("-", "−")
-            side = "left" if sign == "≤" else "right"
-            self._words(axes, (place, 0.095), text, ha=side)
+        shown = axes.imshow(plane, cmap=HEAT, vmin=low, vmax=high, extent=extent, aspect="auto")
+        bar = axes.figure.colorbar(
+            shown,
+            cax=axes.inset_axes((0.03, 0.045, 0.42, 0.035)),
+            orientation="horizontal",
+            ticks=[low, high],
+            ticklocation="top",
+        )
+        bar.outline.set_edgecolor("white")
+        bar.ax.tick_params(length=0, pad=2)
+        texts = [
+            f"{sign} {value:.{0 if abs(value) >= 100 else 1}f}".replace("-", "−")
+            for sign, value in (("≤", low), ("≥", high))
+        ]
+        for label, side in zip(bar.ax.set_xticklabels(texts), ("left", "right"), strict=True):
+            label.set(ha=side, **self._look)
 
-    def _mark(self, axes: Axes, marks: Sequence[Mark]) -> None:
-        """Outlines, the numbers of what they are around, and a legend."""
-        for k, mark in enumerate(marks):
+    def _mark(self, axes: Axes, marks: Sequence[Mark]) -> list[tuple[str, str]]:
+        """Outlines, and the numbers of what they are around."""
+        for mark in marks:
             thin = mark.labels[:: self._step, :: self._step]
             outline(axes, thin, self._pixel, mark.colour, self._width / 350)
-            place = (0.03, 0.975 - 0.062 * k)
-            self._words(axes, place, f"— {mark.name}", color=mark.colour, va="top")
             for label, (y, x) in (innermost(thin) if mark.numbered else {}).items():
                 row, column = y * self._pixel[0] / 1000, x * self._pixel[1] / 1000
                 number(axes, column, row, str(label), 1.2 * self._text)
+        return [(mark.name, mark.colour) for mark in marks]
 
-    def _note(self, axes: Axes, text: str) -> None:
-        self._words(axes, (0.5, 0.5), text, ha="center", va="center", fontsize=1.3 * self._text)
-
-    def _words(self, axes: Axes, place: tuple[float, float], text: str, **how: Any) -> None:
-        """Words on the picture, readable on any grey; the place is a share of the axes."""
-        look: dict[str, Any] = {
-            "color": "white",
-            "fontsize": self._text,
-            "fontweight": "bold",
-        } | how
-        words = axes.text(*place, text, transform=axes.transAxes, zorder=6, **look)
-        words.set_path_effects([SHADOW])
-
-
-def _text(
-    figure: Figure,
-    place: tuple[float, float],
-    text: str,
-    size: float,
-    colour: str,
-    *,
-    bold: bool = False,
-    right: bool = False,
-) -> None:
-    """A line with its top at (x, y) pixels from the figure's upper left corner."""
-    wide, high = figure.get_size_inches() * DPI
-    figure.text(
-        place[0] / wide,
-        1 - place[1] / high,
-        text,
-        fontsize=size,
-        color=colour,
-        fontweight="bold" if bold else "normal",
-        ha="right" if right else "left",
-        va="top",
-    )
+    def _legend(self, axes: Axes, named: Sequence[tuple[str, str]]) -> None:
+        """Names of colours in the upper left corner, readable on any grey."""
+        handles = [Line2D([], [], color=colour, label=name, lw=2) for name, colour in named]
+        legend = axes.legend(
+            handles=handles,
+            loc="upper left",
+            frameon=False,
+            labelcolor="linecolor",
+            prop={"size": self._text, "weight": "bold"},
+            handlelength=1.0,
+        )
+        for text in legend.get_texts():
+            text.set_path_effects([SHADOW])
 
 
 def _area(mask: Plane, pixel: Pixel) -> str:

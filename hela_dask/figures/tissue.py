@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ STRIP = 0.042  # share of the width that the line of text above an image takes
 RIGHT = (0.34, 0.71, 0.91)  # sky blue: predicted and true
 SPURIOUS = (1.0, 0.72, 0.0)  # amber: predicted only
 MISSED = (0.93, 0.12, 0.55)  # magenta: true only
+LINES = {"nucleus": "#00a344", "cell": CELL}  # on white
 
 
 def draw_overlay(
@@ -87,23 +88,37 @@ def _page(
 ) -> tuple[Axes, tuple[float, float]]:
     """A figure filled by one image below a line of text; also its (height, width) in µm."""
     height_um, width_um = (n * step / 1000 for n, step in zip(image.shape, pixel, strict=True))
-    strip = STRIP * width if title or any(labels is not None for labels in legend) else 0
+    named = [name for labels, name in zip(legend, LINES, strict=True) if labels is not None]
+    strip = STRIP * width if title or named else 0
     tall = width * height_um / width_um
     figure = new_figure(width, tall + strip)
     axes = image_axes(figure, (0, 0, 1, tall / (tall + strip)))
     show_tissue(axes, image, pixel, limits)
-    middle = 1 - strip / 2 / (tall + strip)
-    text = width / TEXT
-    figure.text(0.006, middle, title, fontsize=text, va="center", ha="left", color="#222222")
-    marks = [
-        (name, colour)
-        for labels, name, colour in zip(legend, ("nucleus", "cell"), ("#00a344", CELL), strict=True)
-        if labels is not None
-    ]
-    for k, (name, colour) in enumerate(reversed(marks)):
-        place = (0.994 - 0.11 * k, middle)
-        figure.text(*place, f"— {name}", color=colour, fontsize=text, va="center", ha="right")
+    _head(axes, title, width / TEXT)
+    if named:
+        axes.legend(
+            handles=_lines(named),
+            loc="lower right",
+            bbox_to_anchor=(1, 0.995),
+            ncols=2,
+            frameon=False,
+            fontsize=width / TEXT,
+            labelcolor="linecolor",
+            handlelength=1.0,
+            borderpad=0.2,
+            columnspacing=1.0,
+        )
     return axes, (height_um, width_um)
+
+
+def _head(axes: Axes, title: str, size: float) -> None:
+    """A line of text above an image, a little inside its left side."""
+    axes.set_title(title, loc="left", x=0.006, pad=0.35 * size, fontsize=size, color="#222222")
+
+
+def _lines(names: Sequence[str]) -> list[Line2D]:
+    """Entries of a legend for outlines of nuclei and cells."""
+    return [Line2D([], [], color=LINES[name], label=name) for name in names]
 
 
 def _mark(axes: Axes, nuclei: Plane | None, cells: Plane | None, pixel: Pixel, text: float) -> None:
@@ -155,20 +170,22 @@ def draw_orthogonal(
     strip = STRIP * width if title else 0
     height = (tall + gap + deep) * scale + strip
     figure = new_figure(width, height)
-    unit = (1 / (wide + gap + deep), scale / height)
+    grid = figure.add_gridspec(
+        2, 2, width_ratios=(wide, deep), height_ratios=(tall, deep), left=0, right=1, bottom=0,
+        top=1 - strip / height, wspace=2 * gap / (wide + deep), hspace=2 * gap / (tall + deep),
+    )  # fmt: skip
     at = tuple(value / 1000 for value in point)
-    layout = {
-        # plane: left, bottom, width, height (µm); pixel; lines (horizontal, vertical)
-        "xy": ((0, deep + gap, wide, tall), (y, x), (at[1], at[2])),
-        "xz": ((0, 0, wide, deep), (z, x), (at[0], at[2])),
-        "yz": ((wide + gap, deep + gap, deep, tall), (y, z), (at[1], at[0])),
+    layout = {  # place; pixel; lines (horizontal, vertical), µm
+        "xy": (grid[0, 0], (y, x), (at[1], at[2])),
+        "xz": (grid[1, 0], (z, x), (at[0], at[2])),
+        "yz": (grid[0, 1], (y, z), (at[1], at[0])),
     }
     text = width / TEXT / 1.2
     low, high = np.percentile(planes["xy"][0], (0.5, 99.5))
     limits = float(low), float(max(high, low + 1e-9))
-    for name, (box, pixel, (row, column)) in layout.items():
-        place = (box[0] * unit[0], box[1] * unit[1], box[2] * unit[0], box[3] * unit[1])
-        axes = image_axes(figure, place)
+    for name, (place, pixel, (row, column)) in layout.items():
+        axes = figure.add_subplot(place)
+        axes.set_axis_off()
         image, nuclei, cells = (
             part.T if part is not None and name == "yz" else part for part in planes[name]
         )
@@ -181,16 +198,10 @@ def draw_orthogonal(
         number(axes, 0.028 * wide, 0.028 * wide, name, text)
         if name == "xy":
             scale_bar(axes, wide, tall, size=text)
-    top = 1 - strip / 2 / height
-    figure.text(0.006, top, title, fontsize=text, va="center", color="#222222")
-    corner = ((wide + gap + deep / 2) * unit[0], deep / 2 * unit[1])
-    handles = [
-        Line2D([], [], color=colour, label=label)
-        for colour, label in (("#00a344", "nucleus"), (CELL, "cell"))
-    ]
-    figure.legend(
-        handles=handles, loc="center", bbox_to_anchor=corner, frameon=False, fontsize=text
-    )
+            _head(axes, title, text)
+    corner = figure.add_subplot(grid[1, 1])
+    corner.set_axis_off()
+    corner.legend(handles=_lines([*LINES]), loc="center", frameon=False, fontsize=text)
     return save(figure, path)
 
 

@@ -12,14 +12,14 @@ import pandas as pd
 from hela_dask import pages
 from hela_dask.report.pictures import Picture
 from hela_dask.report.tables import (
-    cells_table,
+    cells_rows,
     changed_rows,
     facts_rows,
     flags_rows,
     instances_note,
-    instances_table,
-    quality_table,
-    scores_table,
+    instances_rows,
+    quality_rows,
+    scores_rows,
 )
 from hela_dask.running.reading import RunFolder
 from hela_dask.running.scoring import CLASSES
@@ -168,8 +168,8 @@ def _scores(folder: RunFolder) -> dict[str, Any]:
         where += f"{'; s' if where else 'S'}lices {span[0]} to {span[1]}"
     return {
         "where": where,
-        "classes": scores_table(classes) if classes else None,
-        "instances": instances_table(matched) if matched else None,
+        "classes": scores_rows(classes),
+        "instances": instances_rows(matched),
         "matched": instances_note(matched),
     }
 
@@ -180,9 +180,9 @@ def _cells(cells: pd.DataFrame) -> dict[str, Any]:
         return {}
     return {
         "counts": f"{count_text(cells)}.",
-        "table": cells_table(cells),
+        "rows": cells_rows(cells),
         "flags": flags_rows(cells),
-        "quality": quality_table(cells),
+        "quality": quality_rows(cells),
     }
 
 
