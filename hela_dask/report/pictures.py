@@ -268,15 +268,16 @@ def _error(
     grey = compute(image.isel(z=number - 1, y=y, x=x))
     step = -(-max(grey.shape) // PIXELS)
     thin = np.s_[::step, ::step]
+    title = f"{name}, slice {number}: JI {row['ji']:.3f}"
     path = draw_errors(
         grey[thin],
         prediction[y, x][thin],
         truth[y, x][thin],
         (pixel[0] * step, pixel[1] * step),
         target / f"errors_{name}_{number:05d}.jpg",
-        title=f"{name}, slice {number}: JI {row['ji']:.3f}",
+        title=title,
     )
-    return Picture("errors", path, f"{name.capitalize()}, slice {number}")
+    return Picture("errors", path, f"{title[:1].upper()}{title[1:]}")
 
 
 def _matched(found: Any, true: Any, pairs: list[dict[str, Any]]) -> tuple[Any, Any]:
