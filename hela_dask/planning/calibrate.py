@@ -228,7 +228,8 @@ class _Trial:
         path = self.job.run / f"{name}.ome.zarr"
         image = store.create_image(path, part.shape, part.dtype, voxel_size(part), name=name)
         for z0, z1 in store.slabs(image):
-            store.write_slab(image, z0, part[z0:z1].values)
+            grey = part[z0:z1].values.astype(image.dtype, copy=False)  # in this machine's order
+            store.write_slab(image, z0, grey)
         job = replace(self.job, store=path, run=path / "run", labels=path / "labels")
         thresholds = _background(job, range(len(part)))["thresholds"]
         centre = [float(part["z"][len(part) // 2]), *place]
