@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.running.scoring import CLASSES
 
-__all__ = ["STEPS", "Overrides", "ablation"]
+__all__ = ["STEPS", "ablation"]
 
 Overrides = dict[str, dict[str, Any]]
 
@@ -36,7 +36,7 @@ STEPS: tuple[tuple[str, Overrides], ...] = (
     ),
     ("no majority along z for the resin", {"background": {"smoothing": 0.0}}),
 )
-"""What is turned off, and the knobs that do it, by stage."""
+"""What is turned off, and the parameters that do it, by stage."""
 
 
 def ablation(
@@ -44,14 +44,14 @@ def ablation(
     steps: Sequence[tuple[str, Overrides]] = STEPS,
     *,
     method: str = DEFAULT_METHOD,
-    tell: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
-    """JI of every class with all steps, and without each; per-slice mean of the nucleus.
+    """JI of every class with all steps, and without each; printed too.
 
     Returns
     -------
     list of dict
-        A row each: ``step``, ``overrides``, a pooled JI for each class, ``nucleus_slices``.
+        A row each: ``step``, ``overrides``, a pooled JI for each class, and ``nucleus_slices``,
+        the mean over slices of the nucleus.
     """
     rows = []
     resin = None
@@ -69,6 +69,6 @@ def ablation(
         scores = agreement(masks, stack, classes)
         row = {key: round(scores[key].pooled.ji, 4) for key in classes}
         row["nucleus_slices"] = round(scores["nucleus"].summaries()["ji"]["mean"], 4)
-        tell(f"{name:<44}" + "".join(f"{value:>9.4f}" for value in row.values()))
+        print(f"{name:<44}" + "".join(f"{value:>9.4f}" for value in row.values()), flush=True)
         rows.append({"step": name, "overrides": overrides, **row})
     return rows

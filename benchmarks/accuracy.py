@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import page, pictures, results
+from benchmarks import pages, pictures, results
 from benchmarks.ablation import ablation
 from benchmarks.contrast import contrast
-from benchmarks.robustness import RANGES, robustness
+from benchmarks.robustness import robustness
 from benchmarks.runs import otsu, phantom_run, real_run, score_real
 from benchmarks.stacks import data_folder, phantom_stack, real_stack
 from hela_dask.methods.names import METHODS
@@ -26,121 +26,124 @@ from hela_dask.running.provenance import read_run
 
 SEEDS = (0, 1)
 
-CLASSICAL = [name for name in METHODS if not has_network(name)]
-
 
 @dataclass
 class Work:
-    """What is measured, where the runs lie, and what was found so far."""
+    """What was asked for, and the figures so far.
+
+    Attributes
+    ----------
+    data, folder : Path
+        The real stacks; stores and runs.
+    methods : tuple of str
+        The first is the one that is damaged, pictured and has its steps turned off.
+    found : dict
+        The content of accuracy.json.
+    pictures : Path or None
+        Where pictures are drawn.
+    runs : tuple of Path
+        Runs that are scored instead of new ones.
+    workers : int, optional
+        Of each run.
+    """
 
     data: Path
     folder: Path
     methods: tuple[str, ...]
-    runs: tuple[Path, ...]
-    found: dict[str, Any]
-    pictures: Path | None
+    found: dict[str, Any] = field(default_factory=dict)
+    pictures: Path | None = None
+    runs: tuple[Path, ...] = ()
     workers: int | None = None
 
-    def _stamp(self, section: str, *parts: str) -> None:
+    def stamp(self, section: str, *parts: str) -> None:
         """Note when and by which code a section was measured, or some parts of it."""
         stamp = results.stamp(f"python -m benchmarks.accuracy {section} --write")
         for part in parts or ("",):
             self.found.setdefault("measured", {})[f"{section}/{part}".rstrip("/")] = stamp
 
-    def real(self) -> None:
-        """Whole runs on the real cell; with pictures of the first method's."""
-        runs = self.runs or tuple(
-            real_run(self.data, self.folder, method, self.workers) for method in self.methods
-        )
-        scored = {read_run(run)["method"]: score_real(run, self.data) for run in runs}
-        self.found["real"] = {**self.found.get("real", {}), **scored}
-        self._stamp("real", *scored)
-        for method, real in scored.items():
-            _tell_real(method, real)
-        if self.pictures is not None:
-            self.pictures.mkdir(exist_ok=True)
-            for run in runs:
-                method = read_run(run)["method"]
-                if method == METHODS[0]:
-                    for old in self.pictures.glob("*_[0-9][0-9][0-9].jpg"):
-                        old.unlink()
-                    self.found["worst"] = pictures.worst_pictures(
-                        run, self.data, scored[method], self.pictures
-                    )
-            pictures.curves(self.found["real"], self.pictures)
 
-    def otsu(self) -> None:
-        """The plainest background."""
-        self.found["otsu"] = otsu(self.data)
-        self._stamp("otsu")
-        print(f"Otsu, background: {self.found['otsu']['1-180']['ji']:.4f}", flush=True)
+def _real(work: Work) -> None:
+    """Whole runs on the real cell; with pictures of the default method's."""
+    runs = work.runs or tuple(
+        real_run(work.data, work.folder, method, work.workers) for method in work.methods
+    )
+    by_method = {read_run(run)["method"]: run for run in runs}
+    scored = {method: score_real(run, work.data) for method, run in by_method.items()}
+    work.found["real"] = {**work.found.get("real", {}), **scored}
+    work.stamp("real", *scored)
+    for method, real in scored.items():
+        print(pages.render("ranges", {"method": method, "real": real}), flush=True)
+    if work.pictures is not None:
+        if METHODS[0] in scored:
+            for old in work.pictures.glob("*_[0-9][0-9][0-9].jpg"):
+                old.unlink()
+            work.found["worst"] = pictures.worst_pictures(
+                by_method[METHODS[0]], work.data, scored[METHODS[0]], work.pictures
+            )
+        pictures.curves(work.found["real"], work.pictures)
 
-    def phantoms(self) -> None:
-        """Phantoms of two seeds."""
-        rows = self.found.setdefault("phantoms", {})
-        for method in self.methods:
-            for seed in SEEDS:
-                row = phantom_run(self.folder, method, seed, self.workers)
-                rows.setdefault(method, {})[str(seed)] = row
-                self._stamp("phantoms", f"{method}/{seed}")
-                print(f"phantom {seed}, {method}: {rows[method][str(seed)]}", flush=True)
 
-    def ablation(self) -> None:
-        """Each step turned off, on the real cell and on a phantom's."""
-        stacks = {"real": real_stack(self.data), "phantom": phantom_stack()}
-        self.found["ablation"] = {
-            name: ablation(stack, method=self.methods[0], tell=_tell)
-            for name, stack in stacks.items()
-        }
-        self._stamp("ablation")
+def _otsu(work: Work) -> None:
+    """The plainest background."""
+    work.found["otsu"] = otsu(work.data)
+    work.stamp("otsu")
+    print(f"Otsu, background: {work.found['otsu']['1-180']['ji']:.4f}", flush=True)
 
-    def robustness(self) -> None:
-        """Damaged stacks."""
-        self.found["robustness"] = robustness(
-            real_stack(self.data), tuple(RANGES), method=self.methods[0], tell=_tell
-        )
-        self._stamp("robustness")
 
-    def contrast(self) -> None:
-        """Stacks like the papers' other sets."""
-        self.found["contrast"] = contrast(real_stack(self.data), self.methods[0])
-        self._stamp("contrast")
-        for name, row in self.found["contrast"].items():
-            print(f"{name}: {row}", flush=True)
+def _phantoms(work: Work) -> None:
+    """Phantoms of two seeds."""
+    rows = work.found.setdefault("phantoms", {})
+    for method in work.methods:
+        for seed in SEEDS:
+            row = phantom_run(work.folder, method, seed, work.workers)
+            rows.setdefault(method, {})[str(seed)] = row
+            work.stamp("phantoms", f"{method}/{seed}")
+            print(f"phantom {seed}, {method}: {row}", flush=True)
 
-    def outlines(self) -> None:
-        """A picture of ten slices at full resolution."""
-        folder = self.pictures or self.folder
-        folder.mkdir(exist_ok=True)
-        print(pictures.outlines(self.data, folder / "full_resolution.jpg", self.methods[0]))
+
+def _ablation(work: Work) -> None:
+    """Each step turned off, on the real cell and on a phantom's."""
+    stacks = {"real": real_stack(work.data), "phantom": phantom_stack()}
+    work.found["ablation"] = {
+        name: ablation(stack, method=work.methods[0]) for name, stack in stacks.items()
+    }
+    work.stamp("ablation")
+
+
+def _robustness(work: Work) -> None:
+    """Damaged stacks."""
+    work.found["robustness"] = robustness(real_stack(work.data), method=work.methods[0])
+    work.stamp("robustness")
+
+
+def _contrast(work: Work) -> None:
+    """Stacks like the papers' other sets."""
+    work.found["contrast"] = contrast(real_stack(work.data), work.methods[0])
+    work.stamp("contrast")
+    for name, row in work.found["contrast"].items():
+        print(f"{name}: {row}", flush=True)
+
+
+def _outlines(work: Work) -> None:
+    """A picture of ten slices at full resolution."""
+    path = (work.pictures or work.folder) / "full_resolution.jpg"
+    print(pictures.outlines(work.data, path, work.methods[0]))
 
 
 SECTIONS: dict[str, Callable[[Work], None]] = {
-    name: getattr(Work, name)
-    for name in ("real", "otsu", "phantoms", "ablation", "robustness", "contrast", "outlines")
+    "real": _real,
+    "otsu": _otsu,
+    "phantoms": _phantoms,
+    "ablation": _ablation,
+    "robustness": _robustness,
+    "contrast": _contrast,
+    "outlines": _outlines,
 }
 
 
-def _tell(line: str) -> None:
-    print(line, flush=True)
-
-
-def _tell_real(method: str, real: dict[str, Any]) -> None:
-    for part, classes in real["ranges"].items():
-        for name, row in classes.items():
-            print(
-                f"{method:<11} {part:<7} {name:<11} JI {row['ji']:.4f}  AC {row['ac']:.4f}  "
-                f"slices {row['ji_mean']:.4f} / {row['ji_median']:.4f} / {row['ji_sd']:.4f}  "
-                f"Hausdorff {row['hausdorff_mean']} / {row['hausdorff_95']} nm"
-            )
-    print(f"{method:<11} {real['seconds']['all']:.0f} s on {real['workers']} workers", flush=True)
-
-
 def parse() -> argparse.Namespace:
-    """What was typed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Read the command line."""
+    parser = results.parser(__doc__, write="the JSON, the page, its pictures")
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="default: all")
     parser.add_argument("--quick", action="store_true", help="the real cell and Otsu only")
     parser.add_argument(
@@ -150,7 +153,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="stores and runs; default: a temporary one")
     parser.add_argument("--workers", type=int, help="of each run; default: as many as fit")
     parser.add_argument("--json", type=Path, default=results.DOCS / "accuracy.json")
-    parser.add_argument("--write", action="store_true", help="the JSON, the page, its pictures")
     parser.add_argument("--page", action="store_true", help="only make the page from the JSON")
     return parser.parse_args()
 
@@ -162,23 +164,23 @@ def main() -> None:
     if not options.page:
         sections = options.sections or (["real", "otsu"] if options.quick else list(SECTIONS))
         with tempfile.TemporaryDirectory() as temporary:
-            folder = options.folder or Path(temporary)
-            folder.mkdir(parents=True, exist_ok=True)
             work = Work(
                 data_folder(),
-                folder,
-                tuple(options.method or CLASSICAL),
-                tuple(options.run or ()),
+                options.folder or Path(temporary),
+                tuple(options.method or [name for name in METHODS if not has_network(name)]),
                 found,
                 results.DOCS / "accuracy" if options.write else None,
+                tuple(options.run or ()),
                 options.workers,
             )
+            work.folder.mkdir(parents=True, exist_ok=True)
             for name in sections:
                 SECTIONS[name](work)
                 if options.write:
                     results.write(found, options.json)
     if options.write or options.page:
-        (results.DOCS / "accuracy.md").write_text(page.render(found), encoding="utf-8")
+        text = pages.render("accuracy", {**pages.load_figures(), "accuracy": found})
+        (results.DOCS / "accuracy.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,26 +8,24 @@ that needs no model, and one slice of 10 nm pixels; ``--only`` chooses among the
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import zarr
 
+from benchmarks import results
+from benchmarks.measuring import ROOT, earlier_code, timed
 from benchmarks.stacks import REAL_VOXEL, data_folder
 from hela_dask.methods.names import METHODS
 
-__all__ = ["CASES", "Case", "compare", "earlier_code"]
+__all__ = ["CASES", "Case", "compare"]
 
-HERE = Path(__file__).parent.parent
 FINE_VOXEL = (50.0, 10.0, 10.0)
 
 
@@ -65,19 +63,6 @@ CASES = {
 }
 
 
-@contextmanager
-def earlier_code(commit: str) -> Iterator[Path]:
-    """The tree of a commit, in a temporary folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "tree"
-        git = ["git", "-C", str(HERE), "worktree"]
-        subprocess.run([*git, "add", "--detach", str(tree), commit], check=True, text=True)
-        try:
-            yield tree
-        finally:
-            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
-
-
 def compare(old: Path, new: Path) -> dict[str, int]:
     """Voxels that differ, per label group and level of two stores.
 
@@ -104,15 +89,13 @@ def _levels(store: Path) -> list[str]:
 
 
 def _run(tree: Path, case: Case, folder: Path) -> float:
-    """Run the command of a case with the code of a tree; the seconds."""
+    """Seconds of the command of a case with the code of a tree."""
     folder.mkdir(parents=True)
     if case.source:
         source = str(data_folder() / case.source)
         voxel = map(str, case.voxel)
         _start(tree, folder, "convert", source, case.store, "--voxel-size", *voxel)
-    start = time.perf_counter()
-    _start(tree, folder, *case.command)
-    return time.perf_counter() - start
+    return timed(lambda: _start(tree, folder, *case.command))[0]
 
 
 def _start(tree: Path, folder: Path, *arguments: str) -> None:
@@ -130,21 +113,21 @@ def _start(tree: Path, folder: Path, *arguments: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, and print; 1 where anything differs."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = results.parser(__doc__)
     parser.add_argument("commit", help="the earlier code")
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), help="cases")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     differs = False
-    with tempfile.TemporaryDirectory() as folder, earlier_code(asked.commit) as tree:
-        for name in asked.only:
+    with tempfile.TemporaryDirectory() as folder, earlier_code(options.commit) as tree:
+        for name in options.only:
             case, place = CASES[name], Path(folder) / name
             before = _run(tree, case, place / "old")
-            after = _run(HERE, case, place / "new")
+            after = _run(ROOT, case, place / "new")
             found = compare(place / "old" / case.store, place / "new" / case.store)
             changed = {group: count for group, count in found.items() if count}
             differs = differs or bool(changed)
-            said = ", ".join(f"{group}: {count} voxels" for group, count in changed.items())
-            print(f"{name}: {said or 'the same'} ({before:.1f} s before, {after:.1f} s now)")
+            counts = ", ".join(f"{group}: {count} voxels" for group, count in changed.items())
+            print(f"{name}: {counts or 'the same'} ({before:.1f} s before, {after:.1f} s now)")
     return int(differs)
 
 

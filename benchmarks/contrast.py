@@ -7,19 +7,19 @@ like them: resin is replaced by tissue, the planes resampled, the contrast compr
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from benchmarks.measuring import timed
 from benchmarks.stacks import Stack, agreement, phantom_stack, segment_stack
 from hela_dask.methods.names import DEFAULT_METHOD
 
-__all__ = ["contrast", "finer", "low_contrast", "real_fine", "without_resin"]
+__all__ = ["contrast", "finer", "like_other_sets", "low_contrast", "without_resin"]
 
 # Grey levels of noise that the camera adds at the finer pixels, after the contrast is compressed.
 NOISE = 4.0
@@ -80,13 +80,12 @@ def low_contrast(image: NDArray[Any], seed: int = 0) -> NDArray[np.uint8]:
 
 def finer(stack: Stack, voxel: tuple[float, float, float]) -> Stack:
     """The stack on another grid: grey values by cubic interpolation, classes by the nearest."""
-    shape = [
-        int(length * old / new)
-        for length, old, new in zip(stack.image.shape, stack.voxel, voxel, strict=True)
-    ]
+    sizes = list(zip(stack.voxel, voxel, strict=True))
+    lengths = stack.image.shape
+    shape = [int(n * old / new) for n, (old, new) in zip(lengths, sizes, strict=True)]
     places = [
         np.clip((np.arange(n) + 0.5) * new / old - 0.5, 0, length - 1)
-        for n, new, old, length in zip(shape, voxel, stack.voxel, stack.image.shape, strict=True)
+        for n, (old, new), length in zip(shape, sizes, lengths, strict=True)
     ]
     rounded = [np.rint(place).astype(int) for place in places]
     grid = np.meshgrid(places[1], places[2], indexing="ij", copy=False)
@@ -94,16 +93,12 @@ def finer(stack: Stack, voxel: tuple[float, float, float]) -> Stack:
     for z, source in enumerate(rounded[0]):
         plane = stack.image[source].astype(np.float32)
         image[z] = ndimage.map_coordinates(plane, grid, order=3, mode="nearest")
-    centre = [
+    z, y, x = (
         min(int(at * old / new), n - 1)
-        for at, old, new, n in zip(stack.centre, stack.voxel, voxel, shape, strict=True)
-    ]
-    return Stack(
-        np.clip(np.rint(image), 0, 255).astype(np.uint8),
-        stack.truth[np.ix_(*rounded)],
-        (centre[0], centre[1], centre[2]),
-        voxel,
+        for at, (old, new), n in zip(stack.centre, sizes, shape, strict=True)
     )
+    grey = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return Stack(grey, stack.truth[np.ix_(*rounded)], (z, y, x), voxel)
 
 
 def around_nucleus(stack: Stack, margin: float = MARGIN) -> Stack:
@@ -112,68 +107,43 @@ def around_nucleus(stack: Stack, margin: float = MARGIN) -> Stack:
     z = len(nucleus) // 2
     windows, middle = [], []
     for axis, step in ((1, stack.voxel[1]), (2, stack.voxel[2])):
-        other = tuple(k for k in range(3) if k != axis)
-        places = np.flatnonzero(nucleus.any(axis=other))
+        places = np.flatnonzero(nucleus.any(axis=(0, 3 - axis)))
         more = round(margin / step)
         low = max(0, int(places[0]) - more)
         windows.append(slice(low, int(places[-1]) + more + 1))
         middle.append(int(np.flatnonzero(nucleus[z].any(axis=2 - axis)).mean()) - low)
-    return Stack(
-        stack.image[:, windows[0], windows[1]],
-        stack.truth[:, windows[0], windows[1]],
-        (z, middle[0], middle[1]),
-        stack.voxel,
-    )
+    part = (slice(None), *windows)
+    centre = (z, middle[0], middle[1])
+    return replace(stack, image=stack.image[part], truth=stack.truth[part], centre=centre)
 
 
 def like_other_sets(stack: Stack, pixel: float) -> Stack:
-    """The nucleus of a stack and what is around it, as the papers' other sets show theirs."""
+    """The nucleus of a stack and its surroundings, as the papers' other sets show theirs."""
     crop = around_nucleus(stack)
-    tissue = Stack(
-        without_resin(crop.image, crop.truth),
-        np.where(crop.truth == 4, 3, crop.truth).astype(np.uint8),
-        crop.centre,
-        crop.voxel,
-    )
+    truth = np.where(crop.truth == 4, 3, crop.truth).astype(np.uint8)
+    tissue = replace(crop, image=without_resin(crop.image, crop.truth), truth=truth)
     fine = finer(tissue, (60.0, pixel, pixel))
-    return Stack(low_contrast(fine.image), fine.truth, fine.centre, fine.voxel)
-
-
-def real_fine(folder: Path, name: str, pixel: float, width: float = 12_000.0) -> Stack:
-    """One slice of the second cell around its middle, resampled; no truth: class 0."""
-    plane = tifffile.imread(folder / "roi6005" / f"{name}.tif")
-    half, middle = round(width / 20), plane.shape[0] // 2
-    window = slice(middle - half, middle + half)
-    crop = plane[None, window, window]
-    stack = Stack(crop, np.zeros(crop.shape, np.uint8), (0, half, half), (60.0, 10.0, 10.0))
-    fine = finer(stack, (60.0, pixel, pixel))
-    return Stack(low_contrast(fine.image), fine.truth, fine.centre, fine.voxel)
+    return replace(fine, image=low_contrast(fine.image))
 
 
 def contrast(stack: Stack, method: str = DEFAULT_METHOD) -> dict[str, Any]:
-    """JI of the nucleus, and the status that the table gives, on each emulated set."""
+    """JI of the nucleus, and the status of the cell, on each emulated set."""
     found = {}
+    phantom = phantom_stack(shape=(160, 300, 300), voxel=(60.0, 40.0, 40.0))
+    z = phantom.centre[0]
     cases = {
         "real, 8.6 x 8.6 x 60 nm": (stack.slices(*SLICES, centre=131), 8.6),
         "real, 3.6 x 3.6 x 60 nm": (stack.slices(129, 132, centre=131), 3.6),
-        "phantom, 8.6 x 8.6 x 60 nm": (_phantom(), 8.6),
+        "phantom, 8.6 x 8.6 x 60 nm": (phantom.slices(z - 7, z + 8, z), 8.6),
     }
     for name, (source, pixel) in cases.items():
         made = like_other_sets(source, pixel)
-        start = time.perf_counter()
-        masks = segment_stack(made, method=method)
+        seconds, masks = timed(partial(segment_stack, made, method=method))
         found[name] = {
             "shape": list(made.image.shape),
             "nucleus": round(agreement(masks, made, {"nucleus": (2,)})["nucleus"].pooled.ji, 4),
             "resin found": bool(masks["background"].any()),
             "status": masks.attrs["status"],
-            "seconds": round(time.perf_counter() - start, 1),
+            "seconds": round(seconds, 1),
         }
     return found
-
-
-def _phantom() -> Stack:
-    """Slices around the middle of a phantom cell."""
-    stack = phantom_stack(shape=(160, 300, 300), diameter=9.0, voxel=(60.0, 40.0, 40.0))
-    z = stack.centre[0]
-    return stack.slices(z - 7, z + 8, z)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from benchmarks.stacks import Stack
 
-__all__ = ["DAMAGES", "Damage", "linear"]
+__all__ = ["BLIND", "DAMAGES", "linear"]
 
 Image = NDArray[Any]
 
@@ -20,23 +20,9 @@ SHIFT = 400.0
 BLUR = 200.0
 
 
-@dataclass(frozen=True)
-class Damage:
-    """One kind of damage.
-
-    Attributes
-    ----------
-    name : str
-    apply : callable
-        Takes a stack and the slice (0-based) that single-slice damage befalls; returns the
-        damaged stack, its truth moved along where a slice's place or number changes.
-    blind : bool
-        Nothing at all is to be seen in that slice afterwards.
-    """
-
-    name: str
-    apply: Callable[[Stack, int], Stack]
-    blind: bool = False
+Damage = Callable[[Stack, int], Stack]
+"""Takes a stack and the slice (0-based) of single-slice damage; returns the damaged stack, with its
+truth moved where a slice's place or number changes."""
 
 
 def _clipped(values: Image) -> NDArray[np.uint8]:
@@ -57,13 +43,12 @@ def linear(stack: Stack, gain: float, *, clips: bool) -> Stack:
 
 
 def _linear(gain: float, *, clips: bool) -> Damage:
-    name = f"a = {gain:g}, a tenth saturated" if clips else f"a = {gain:g}, centred"
-    return Damage(name, lambda stack, _: linear(stack, gain, clips=clips))
+    return lambda stack, _: linear(stack, gain, clips=clips)
 
 
-def _grey(name: str, change: Callable[[Image], Image]) -> Damage:
+def _grey(change: Callable[[Image], Image]) -> Damage:
     """The same change of every voxel's grey value."""
-    return Damage(name, lambda stack, _: replace(stack, image=change(stack.image)))
+    return lambda stack, _: replace(stack, image=change(stack.image))
 
 
 def _gamma(power: float) -> Callable[[Image], Image]:
@@ -74,24 +59,22 @@ def _noise(image: Image) -> Image:
     return _clipped(image + np.random.default_rng(0).normal(0, 10, image.shape))
 
 
-def _missing(stack: Stack, z: int) -> Stack:
-    start = stack.centre[0] - (z < stack.centre[0])
+def _counted(stack: Stack, z: int, change: Callable[..., Image], more: int) -> Stack:
+    """One slice more or less at `z`; the centre stays in the same slice."""
     return replace(
         stack,
-        image=np.delete(stack.image, z, axis=0),
-        truth=np.delete(stack.truth, z, axis=0),
-        centre=(start, *stack.centre[1:]),
+        image=change(stack.image, z),
+        truth=change(stack.truth, z),
+        centre=(stack.centre[0] + more * (z < stack.centre[0]), *stack.centre[1:]),
     )
+
+
+def _missing(stack: Stack, z: int) -> Stack:
+    return _counted(stack, z, lambda array, z: np.delete(array, z, axis=0), -1)
 
 
 def _duplicated(stack: Stack, z: int) -> Stack:
-    start = stack.centre[0] + (z < stack.centre[0])
-    return replace(
-        stack,
-        image=np.insert(stack.image, z, stack.image[z], axis=0),
-        truth=np.insert(stack.truth, z, stack.truth[z], axis=0),
-        centre=(start, *stack.centre[1:]),
-    )
+    return _counted(stack, z, lambda array, z: np.insert(array, z, array[z], axis=0), 1)
 
 
 def _one_slice(stack: Stack, z: int, plane: Image) -> Stack:
@@ -120,20 +103,22 @@ def _blurred(stack: Stack, z: int) -> Stack:
     )
 
 
-DAMAGES: tuple[Damage, ...] = (
-    *(_linear(gain, clips=clips) for gain in (0.4, 0.7, 1.3, 1.6) for clips in (False, True)),
-    _grey("gamma 0.7", _gamma(0.7)),
-    _grey("gamma 1.4", _gamma(1.4)),
-    _grey("16 bit, x 200", lambda image: image.astype(np.uint16) * np.uint16(200)),
-    _grey("inverted contrast", lambda image: (255 - image).astype(np.uint8)),
-    _grey("noise of sigma 10", _noise),
-    Damage("one slice missing", _missing),
-    Damage(
-        "one slice black",
-        lambda stack, z: _one_slice(stack, z, np.zeros_like(stack.image[z])),
-        blind=True,
-    ),
-    Damage("one slice duplicated", _duplicated),
-    Damage("one slice shifted by 400 nm", _shifted),
-    Damage("one slice blurred by 200 nm", _blurred),
-)
+DAMAGES: dict[str, Damage] = {
+    **{
+        f"a = {gain:g}, {name}": _linear(gain, clips=clips)
+        for gain in (0.4, 0.7, 1.3, 1.6)
+        for name, clips in (("centred", False), ("a tenth saturated", True))
+    },
+    "gamma 0.7": _grey(_gamma(0.7)),
+    "gamma 1.4": _grey(_gamma(1.4)),
+    "16 bit, x 200": _grey(lambda image: image.astype(np.uint16) * np.uint16(200)),
+    "inverted contrast": _grey(lambda image: (255 - image).astype(np.uint8)),
+    "noise of sigma 10": _grey(_noise),
+    "one slice missing": _missing,
+    "one slice black": lambda stack, z: _one_slice(stack, z, np.zeros_like(stack.image[z])),
+    "one slice duplicated": _duplicated,
+    "one slice shifted by 400 nm": _shifted,
+    "one slice blurred by 200 nm": _blurred,
+}
+BLIND = {"one slice black"}
+"""Damages after which the slice shows nothing at all."""

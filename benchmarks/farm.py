@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import subprocess
 import sys
 import tempfile
@@ -22,32 +21,31 @@ import dask
 import psutil
 from distributed import Client, Worker
 
+from benchmarks.measuring import ROOT
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.units import Unit
 
 __all__ = ["Farm", "NapJob", "farm", "nap"]
 
-ROOT = Path(__file__).parent.parent
 IN_A_PROCESS = 250
 
 
 @dataclass(frozen=True)
 class NapJob:
-    """What dispatch needs of a job."""
+    """The job of a run whose units only sleep."""
 
     folder: Path
     lock: Lock
 
     @property
     def markers(self) -> Markers:
-        """What is finished: nothing."""
+        """Markers of finished units: none."""
         return Markers(self.folder)
 
 
-def nap(job: NapJob, unit: Unit) -> dict[str, Any]:
-    """Take as long as the task that was recorded, and no processor."""
-    del job
+def nap(_: NapJob, unit: Unit) -> dict[str, Any]:
+    """Sleep as long as a recorded task took."""
     if unit.what:
         time.sleep(unit.what)
     return {"seconds": unit.what, "peak_memory": 0.0}
@@ -78,17 +76,15 @@ class Farm:
 def farm(workers: int) -> Iterator[Farm]:
     """Start a scheduler with so many workers; stop them at the end."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        told = Path(folder, "scheduler.json")
-        command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
-        scheduler = _start(
-            *command, "--no-dashboard", "--idle-timeout", "120s", "--scheduler-file", str(told)
-        )
+        file = str(Path(folder, "scheduler.json"))
+        place = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", file]
+        module = "distributed.cli.dask_scheduler"
+        scheduler = _start(module, *place, "--no-dashboard", "--idle-timeout", "120s")
         stack.callback(_stop, scheduler)
-        address = str(json.loads(_awaited(told).read_text(encoding="utf-8"))["address"])
+        client = stack.enter_context(Client(scheduler_file=file, set_as_default=False))
         for first in range(0, workers, IN_A_PROCESS):
             count = min(IN_A_PROCESS, workers - first)
-            stack.callback(_stop, _start("benchmarks.farm", address, str(count)))
-        client = stack.enter_context(Client(address, set_as_default=False))
+            stack.callback(_stop, _start("benchmarks.farm", client.scheduler.address, str(count)))
         client.wait_for_workers(workers, timeout=120)
         yield Farm(client, workers, psutil.Process(scheduler.pid))
 
@@ -109,14 +105,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _awaited(path: Path, seconds: float = 30.0) -> Path:
-    end = time.monotonic() + seconds
-    while not path.exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    time.sleep(0.2)  # it may be half written
-    return path
 
 
 async def _work(address: str, count: int) -> None:

@@ -6,20 +6,16 @@ the time of the demo includes the installation.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import results
+from benchmarks.measuring import ROOT, timed
 from benchmarks.stacks import REAL_VOXEL
 from hela_dask.running.needs import window_need
 from hela_dask.storage import store
-
-__all__ = ["demo", "plan"]
 
 WINDOW = (300, 500, 500)
 
@@ -27,10 +23,9 @@ WINDOW = (300, 500, 500)
 def demo() -> dict[str, Any]:
     """Minutes of ``make demo`` on a machine that has Python only."""
     with tempfile.TemporaryDirectory() as folder:
-        places = [f"VENV={folder}/venv", f"OUT={folder}/demo"]
-        start = time.perf_counter()
-        subprocess.run(["make", "demo", *places], cwd=results.DOCS.parent, check=True)
-        return {"minutes": (time.perf_counter() - start) / 60}
+        command = ["make", "demo", f"VENV={folder}/venv", f"OUT={folder}/demo"]
+        seconds, _ = timed(lambda: subprocess.run(command, cwd=ROOT, check=True))
+        return {"minutes": seconds / 60}
 
 
 def plan() -> dict[str, Any]:
@@ -41,16 +36,13 @@ def plan() -> dict[str, Any]:
         return {"window": list(WINDOW), "mib": window_need(image, WINDOW).bytes / 2**20}
 
 
-SECTIONS: dict[str, Callable[[], dict[str, Any]]] = {"plan": plan, "demo": demo}
+SECTIONS = {"plan": plan, "demo": demo}
 
 
 def main() -> None:
     """Measure, print, and with ``--write`` keep."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = results.parser(__doc__, write="keep them in docs/performance.json")
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="default: all")
-    parser.add_argument("--write", action="store_true", help="keep them in docs/performance.json")
     options = parser.parse_args()
     for name in options.sections or SECTIONS:
         found = SECTIONS[name]()

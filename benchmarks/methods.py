@@ -1,7 +1,7 @@
 """Every figure of docs/methods.md: ``python -m benchmarks.methods --models FOLDER --write``.
 
-All methods on the same labelled slices of the real cell: the classical ones, and those with a
-network that comes with the package or has a folder in FOLDER. What was measured before is kept, so
+All methods on the same labelled slices of the real cell: those without a network, and the networks
+that come with the package or have a folder in FOLDER. Rows that were measured before are kept, so
 that models may be measured one at a time (``--only NAME``).
 """
 
@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import methods_page, pictures
-from benchmarks.methods_page import ALONE, PUBLISHED, UNTAUGHT
-from benchmarks.results import DOCS, commit, keep, read, today
+from benchmarks import comparison, pages, pictures, results
+from benchmarks.comparison import ALONE, COMPARED, PUBLISHED, UNTAUGHT
 from benchmarks.runs import RANGES, curves, figures
 from benchmarks.stacks import (
     UNSEEN,
@@ -39,19 +38,9 @@ from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import NETWORK, Model, find_model, load_model, shipped_folder
 from hela_dask.volume.greys import grey_levels, upright_volume
 
-__all__ = [
-    "SCORED",
-    "measure",
-    "measure_model",
-    "reservations",
-    "shipped",
-    "variants",
-    "whole_command",
-]
+__all__ = ["everything", "measure", "reservations", "shipped", "variants"]
 
 CLASSICAL = [name for name in METHODS if not has_network(name)]
-
-SCORED: dict[str, tuple[int, ...]] = {"nucleus": (2,), "cell": (1, 2, 5)}
 SHIPPED = "shipped"
 TIMED = 8  # slices that a network is timed on
 
@@ -59,7 +48,7 @@ TIMED = 8  # slices that a network is timed on
 def measure(
     stack: Stack, method: str, parameters: Parameters | None = None, first: int = 1
 ) -> dict[str, Any]:
-    """One method on a stack: its scores in ranges of slices, a curve a class, and its speed.
+    """One method on a stack: its scores in ranges of slices, a curve per class, and its speed.
 
     Parameters
     ----------
@@ -73,41 +62,38 @@ def measure(
     start = time.process_time()
     masks = segment_stack(stack, method=method, parameters=parameters)
     seconds = time.process_time() - start
-    scores = agreement(masks, stack, SCORED)
-    last = first + len(stack.image) - 1
+    scores = agreement(masks, stack, COMPARED)
     return {
         "method": method,
-        "measured": today(),
-        "commit": commit(),
+        "measured": results.today(),
+        "commit": results.commit(),
         "status": masks.attrs["status"],
         "first": first,
-        "ranges": _ranges(scores, first, last),
+        "ranges": _ranges(scores, first, first + len(stack.image) - 1),
         "curves": curves(scores),
         "megavoxels": stack.image.size / 1e6 / seconds,
     }
 
 
 def _ranges(scores: ClassScores, first: int, last: int) -> dict[str, Any]:
-    """Figures of each range of slices, as far as it is there."""
+    """Figures of each range of slices, as far as it was measured."""
     found = {}
     for ends in ((first, last), *RANGES.values(), UNSEEN):
         low, high = max(ends[0], first), min(ends[1], last)
         if low <= high and f"{low}-{high}" not in found:
             part = scores.within(low - first + 1, high - first + 1)
-            found[f"{low}-{high}"] = {name: figures(part[name]) for name in SCORED}
+            found[f"{low}-{high}"] = {name: figures(part[name]) for name in COMPARED}
     return found
 
 
-def measure_model(stack: Stack, folder: Path, first: int = 1, **knobs: Any) -> dict[str, Any]:
-    """The method of a model with some of its knobs, and what its card and its files say."""
+def _measure_model(stack: Stack, folder: Path, first: int, **overrides: Any) -> dict[str, Any]:
+    """The method of a model with some of its parameters, and facts of its card and its files."""
     path, card, _ = find_model(folder)
     method = _method(card)
-    parameters = Parameters.from_dict({method: {"model": str(path), **knobs}})
-    model = load_model(path)
-    network = _network_speed(stack, model, parameters)
-    row = measure(stack, method, parameters, first)
+    parameters = Parameters.from_dict({method: {"model": str(path), **overrides}})
+    network = _network_speed(stack, load_model(path), parameters)
     return {
-        **row,
+        **measure(stack, method, parameters, first),
         "architecture": card.architecture,
         "split": card.split.get("kind", ""),
         "learned": list(card.split.get("train", ())),
@@ -124,7 +110,7 @@ def _method(card: Card) -> str:
 
 
 def variants(card: Card) -> dict[str, dict[str, Any]]:
-    """What is added to the name of a model's row, and the knobs that it is measured with."""
+    """Parameters that a model is measured with, by the end of the row's name."""
     if _method(card) == "hybrid":
         return {"": {}, PUBLISHED: {"preset": "published"}}
     if card.architecture == "residual":
@@ -133,14 +119,14 @@ def variants(card: Card) -> dict[str, dict[str, Any]]:
 
 
 def _network_speed(stack: Stack, model: Model, parameters: Parameters) -> float:
-    """Megavoxels that the network alone tells in a second of a core."""
+    """Megavoxels per second and core that the network alone predicts."""
     volume = as_volume(stack.image, stack.voxel)
     levels = grey_levels(volume, parameters.background)
     image = upright_volume(volume[:TIMED], levels).values
     greys = (levels.low or 0.0, levels.high or 1.0)
     if model.card.channels == "binary":
-        knobs, pixel = parameters.hybrid, stack.voxel[1:]
-        image = np.stack([preprocess_plane(plane, pixel, knobs) for plane in image])
+        hybrid, pixel = parameters.hybrid, stack.voxel[1:]
+        image = np.stack([preprocess_plane(plane, pixel, hybrid) for plane in image])
     list(predict_slices(model, image[:1], stack.voxel, greys))  # it is compiled here
     start = time.process_time()
     for _ in predict_slices(model, image, stack.voxel, greys):
@@ -179,9 +165,8 @@ def _models(folder: Path | None) -> dict[str, Path]:
 def everything(
     stack: Stack, models: Mapping[str, Path], only: Sequence[str], first: int
 ) -> dict[str, Any]:
-    """A row a method that needs no network, and a row a model; those of `only` if any are named."""
-    unknown = set(only) - set(CLASSICAL) - set(models)
-    if unknown:
+    """A row per method without a network and per model; those of `only` if any are named."""
+    if unknown := set(only) - set(CLASSICAL) - set(models):
         known = ", ".join([*CLASSICAL, *models])
         raise SystemExit(f"there is no {', '.join(sorted(unknown))}; known: {known}")
     rows: dict[str, Any] = {}
@@ -190,19 +175,27 @@ def everything(
             continue
         if name in models:
             measured = {
-                name + more: measure_model(stack, models[name], first, **knobs)
-                for more, knobs in variants(find_model(models[name])[1]).items()
+                name + end: _measure_model(stack, models[name], first, **overrides)
+                for end, overrides in variants(find_model(models[name])[1]).items()
             }
         else:
             measured = {name: measure(stack, name, first=first)}
         for title, row in measured.items():
-            _tell(title, row)
+            _show(title, row)
         rows.update(measured)
     return rows
 
 
+def _show(title: str, row: Mapping[str, Any]) -> None:
+    for part, classes in row["ranges"].items():
+        scores = "  ".join(
+            f"{key} JI {found['ji']} (slices {found['ji_mean']})" for key, found in classes.items()
+        )
+        print(f"{title:<16} {part:<8} {scores}", flush=True)
+
+
 def shipped() -> dict[str, Any]:
-    """What the card of the network that comes with the package says of how good it is."""
+    """How good the network that comes with the package is, from its card."""
     _, card, _ = find_model(shipped_folder())
     return {
         "architecture": card.architecture,
@@ -212,56 +205,43 @@ def shipped() -> dict[str, Any]:
     }
 
 
-def _tell(title: str, row: Mapping[str, Any]) -> None:
-    for part, classes in row["ranges"].items():
-        told = "  ".join(
-            f"{key} JI {found['ji']} (slices {found['ji_mean']})" for key, found in classes.items()
-        )
-        print(f"{title:<16} {part:<8} {told}", flush=True)
+def _whole_command(rows: Mapping[str, Any]) -> str:
+    """The command that measures all rows at once."""
+    trained = set(rows) - set(CLASSICAL) - {SHIPPED}
+    return f"python -m benchmarks.methods {'--models FOLDER ' if trained else ''}--write"
 
 
 def parse() -> argparse.Namespace:
-    """What was typed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Read the command line."""
+    parser = results.parser(__doc__, write="the JSON, the page, its pictures")
     parser.add_argument("--models", type=Path, help="a folder with a folder for each model")
     parser.add_argument("--only", action="append", default=[], help="a method or a model's folder")
     parser.add_argument("--slices", default="1:180", help="1-based, both included")
-    parser.add_argument("--json", type=Path, default=DOCS / "methods.json")
-    parser.add_argument("--write", action="store_true", help="the JSON, the page, its pictures")
+    parser.add_argument("--json", type=Path, default=results.DOCS / "methods.json")
     parser.add_argument("--page", action="store_true", help="only make the page from the JSON")
     return parser.parse_args()
-
-
-def whole_command(rows: Mapping[str, Any]) -> str:
-    """What measures all that is kept at once, in whatever parts it was measured."""
-    trained = set(rows) - set(CLASSICAL) - {SHIPPED}
-    return " ".join(
-        ["python -m benchmarks.methods", *(["--models FOLDER"] if trained else []), "--write"]
-    )
 
 
 def main() -> None:
     """Measure, print, and with ``--write`` keep."""
     options = parse()
-    kept = read(options.json).get("methods", {})
-    rows = kept.get("rows", {})
     if not options.page:
-        first, last = (int(end) for end in options.slices.split(":"))
+        first, last = map(int, options.slices.split(":"))
         stack = real_stack(data_folder())
         centre = min(max(stack.centre[0] + 1, first), last)
-        stack = stack.slices(first, last, centre)
-        rows = {**rows, **everything(stack, _models(options.models), options.only, first)}
+        measured = everything(
+            stack.slices(first, last, centre), _models(options.models), options.only, first
+        )
         if options.write:
-            found = {"rows": rows, "shipped": shipped()}
-            keep("methods", found, whole_command(rows), options.json)
+            kept = results.read(options.json).get("methods", {}).get("rows", {})
+            found = {"rows": {**kept, **measured}, "shipped": shipped()}
+            results.keep("methods", found, _whole_command(found["rows"]), options.json)
     if options.write or options.page:
+        found = results.read(options.json)
         folder = options.json.with_suffix("")
         folder.mkdir(exist_ok=True)
-        pictures.curves(methods_page.drawn(rows), folder)
-        phantoms = read(DOCS / "accuracy.json").get("phantoms", {})
-        text = methods_page.render(read(options.json)["methods"], phantoms)
+        pictures.curves(comparison.drawn(found["methods"]["rows"]), folder)
+        text = pages.render("methods", {**pages.load_figures(), "methods": found})
         options.json.with_suffix(".md").write_text(text, encoding="utf-8")
 
 

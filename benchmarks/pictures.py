@@ -12,9 +12,8 @@ import tifffile
 from numpy.typing import NDArray
 
 import hela_dask as hd
-from benchmarks.runs import CLASSES, truth_path
-from benchmarks.stacks import REAL_VOXEL, as_volume
-from hela_dask.evaluation.predictions import predictions_of
+from benchmarks.runs import predictions
+from benchmarks.stacks import REAL_VOXEL, as_volume, real_stack
 from hela_dask.figures import draw_curves, draw_errors
 from hela_dask.figures.canvas import (
     CELL,
@@ -28,7 +27,7 @@ from hela_dask.figures.canvas import (
     show_tissue,
 )
 from hela_dask.methods.names import DEFAULT_METHOD
-from hela_dask.running.provenance import read_run
+from hela_dask.running.scoring import CLASSES
 
 __all__ = ["curves", "outlines", "worst_pictures", "worst_slices"]
 
@@ -37,20 +36,14 @@ APART = 12
 MARGIN = 30
 
 
-def curves(found: dict[str, Any], folder: Path) -> list[Path]:
-    """JI over the slice number, a picture a class, a line a method."""
-    paths = []
+def curves(found: dict[str, Any], folder: Path) -> None:
+    """Draw JI over the slice number, a picture per class, a line per method."""
     for name in SHOWN:
-        tables = {
-            method: pd.DataFrame(
-                {"slice": np.arange(1, len(ji) + 1), "ji": np.array(ji, dtype=float)}
-            )
-            for method, real in found.items()
-            for ji in [real["curves"][name]]
-        }
-        path = folder / f"curves_{name}.png"
-        paths.append(draw_curves(tables, path, title=name, width=800))
-    return paths
+        tables = {}
+        for method, row in found.items():
+            ji = np.array(row["curves"][name], dtype=float)
+            tables[method] = pd.DataFrame({"slice": np.arange(1, len(ji) + 1), "ji": ji})
+        draw_curves(tables, folder / f"curves_{name}.png", title=name, width=800)
 
 
 def worst_slices(curve: Sequence[float | None], wrong: Sequence[int], count: int = 2) -> list[int]:
@@ -88,10 +81,8 @@ def worst_pictures(
     list of dict
         ``class``, ``slice``, ``ji`` and ``picture``, a row each.
     """
-    facts = read_run(run)
-    predicted = predictions_of(Path(facts["labels"]["cells"]).parent)
-    truth = tifffile.imread(truth_path(data))
-    image = tifffile.imread(data / "roi1656" / "raw_z001-300.tif", key=range(len(truth)))
+    predicted, stack = predictions(run), real_stack(data)
+    image, truth = stack.image, stack.truth
     rows = []
     for name in SHOWN:
         labels = hd.open_volume(predicted[name])[: len(truth)].compute(scheduler="threads").values
@@ -100,32 +91,32 @@ def worst_pictures(
         mask = labels == ids[counts.argmax()]
         wrong = (mask != true).sum(axis=(1, 2)).tolist()
         for z in worst_slices(real["curves"][name], wrong):
-            path = folder / f"{name}_{z:03d}.jpg"
-            _errors(image[z - 1], mask[z - 1], true[z - 1], f"{name}, slice {z}", path)
-            ji = real["curves"][name][z - 1]
+            path, plane = folder / f"{name}_{z:03d}.jpg", z - 1
+            window = _window(mask[plane] | true[plane], square=260)
+            draw_errors(
+                image[plane][window],
+                mask[plane][window],
+                true[plane][window],
+                REAL_VOXEL[1:],
+                path,
+                title=f"{name}, slice {z}",
+                width=340,
+            )
+            ji = real["curves"][name][plane]
             rows.append({"class": name, "slice": z, "ji": ji, "picture": path.name})
     return rows
 
 
-def _errors(
-    image: NDArray[Any], mask: NDArray[Any], true: NDArray[Any], title: str, path: Path
-) -> None:
-    window = _window(mask | true, image.shape, square=260)
-    draw_errors(
-        image[window], mask[window], true[window], REAL_VOXEL[1:], path, title=title, width=340
-    )
-
-
-def _window(mask: NDArray[Any], shape: tuple[int, ...], square: int) -> tuple[slice, slice]:
-    """Around a mask: at least so many pixels square, inside the plane."""
+def _window(mask: NDArray[Any], square: int) -> tuple[slice, ...]:
+    """The window around a mask: at least so many pixels square, inside the plane."""
     sides = []
-    for axis, length in enumerate(shape):
+    for axis, length in enumerate(mask.shape):
         places = np.flatnonzero(mask.any(axis=1 - axis))
         size = min(length, max(square, int(places[-1] - places[0]) + 2 * MARGIN))
         low = int(places[0] + places[-1]) // 2 - size // 2
         low = min(max(0, low), length - size)
         sides.append(slice(low, low + size))
-    return sides[0], sides[1]
+    return tuple(sides)
 
 
 def outlines(data: Path, path: Path, method: str = DEFAULT_METHOD, width: int = 1000) -> Path:

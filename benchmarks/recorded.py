@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hela_dask.formatting import by_axis
 from hela_dask.running.provenance import read_run
 
-__all__ = ["count_outlined", "describe", "seconds_of", "task_rows"]
-
-_NOT_OUTLINED = ("chain_too_short", "failed", "no_resin", "not_selected")
+__all__ = ["describe", "seconds_of", "task_rows"]
 
 
 def task_rows(run: Path) -> dict[str, list[dict[str, Any]]]:
-    """The rows of all tasks that were timed, a list a stage, stages in the order they began.
+    """The rows of all tasks that were timed, by stage, stages in the order in which they began.
 
     Raises
     ------
@@ -37,13 +34,8 @@ def task_rows(run: Path) -> dict[str, list[dict[str, Any]]]:
     return {stage: found[stage] for stage in sorted(found, key=began.__getitem__)}
 
 
-def count_outlined(statuses: Mapping[str, int]) -> int:
-    """How many cells were outlined, from the counts of statuses in ``run.json``."""
-    return sum(number for name, number in statuses.items() if name not in _NOT_OUTLINED)
-
-
 def seconds_of(run: Path) -> dict[str, list[float]]:
-    """Seconds of each task, a list a stage."""
+    """Seconds of each task by stage, longest first."""
     return {
         stage: sorted((float(row["seconds"]) for row in rows), reverse=True)
         for stage, rows in task_rows(run).items()
@@ -51,12 +43,13 @@ def seconds_of(run: Path) -> dict[str, list[float]]:
 
 
 def describe(run: Path) -> str:
-    """The run in one line: what was segmented, how, with which version."""
+    """The run in one line: its volume, method and version."""
     facts = read_run(run)
     if not facts:
         raise SystemExit(f"{run} has no run.json: give the folder of a finished run")
     image = facts["image"]
-    shape = by_axis(image["shape"])
-    voxel = by_axis(image["voxel_size"])
     version = facts.get("versions", {}).get("hela_dask", "")
-    return f"{shape} voxels of {voxel} nm, method `{facts['method']}`, hela_dask {version}"
+    return (
+        f"{by_axis(image['shape'])} voxels of {by_axis(image['voxel_size'])} nm, "
+        f"method `{facts['method']}`, hela_dask {version}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import os
@@ -11,26 +12,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from hela_dask.storage.files import plain
 from hela_dask.tasks.versions import versions
 
-__all__ = [
-    "DOCS",
-    "FIGURES",
-    "RESULTS",
-    "commit",
-    "keep",
-    "machine",
-    "measured",
-    "read",
-    "stamp",
-    "today",
-    "write",
-]
+__all__ = ["DOCS", "RESULTS", "commit", "keep", "measured", "parser", "read", "stamp", "today"]
+__all__ += ["write"]
 
 DOCS = Path(__file__).parent.parent / "docs"
-FIGURES = DOCS / "performance"
 RESULTS = DOCS / "performance.json"
+
+
+def parser(description: str | None, write: str = "") -> argparse.ArgumentParser:
+    """A parser whose help is the docstring of a module; with ``--write`` where `write` is given."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if write:
+        made.add_argument("--write", action="store_true", help=write)
+    return made
 
 
 def today() -> str:
@@ -38,10 +39,7 @@ def today() -> str:
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
-def machine() -> dict[str, Any]:
-    """The machine that figures were taken on."""
-    import psutil
-
+def _machine() -> dict[str, Any]:
     model = platform.processor() or platform.machine()
     cpu = Path("/proc/cpuinfo")
     if cpu.exists():
@@ -73,7 +71,7 @@ def stamp(command: str) -> dict[str, Any]:
         "command": command,
         "date": today(),
         "commit": commit(),
-        "machine": machine(),
+        "machine": _machine(),
         "versions": versions(),
     }
 
@@ -90,7 +88,7 @@ def measured(section: Mapping[str, Any]) -> str:
 
 
 def read(path: Path = RESULTS) -> dict[str, Any]:
-    """What was kept so far."""
+    """All sections of a file; none where there is no file."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
 
@@ -103,5 +101,4 @@ def keep(section: str, figures: Mapping[str, Any], command: str, path: Path = RE
 def write(found: Mapping[str, Any], path: Path) -> None:
     """Replace all sections."""
     text = json.dumps(plain(found), indent=1, allow_nan=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text + "\n", encoding="utf-8")

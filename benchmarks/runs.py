@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
-import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 import hela_dask as hd
-from benchmarks.stacks import REAL_VOXEL
+from benchmarks.measuring import timed
+from benchmarks.stacks import REAL_VOXEL, raw_path, real_stack, truth_path
 from hela_dask.demo import DemoSize, complete_scores
 from hela_dask.evaluation.evaluate import score_classes, score_instances
 from hela_dask.evaluation.predictions import predictions_of
@@ -22,17 +24,8 @@ from hela_dask.phantom import make_phantom, plan_phantom
 from hela_dask.running.provenance import read_run
 from hela_dask.running.scoring import CLASSES
 
-__all__ = [
-    "CLASSES",
-    "RANGES",
-    "curves",
-    "figures",
-    "otsu",
-    "phantom_run",
-    "real_run",
-    "score_real",
-    "truth_path",
-]
+__all__ = ["RANGES", "curves", "figures", "otsu", "phantom_run", "predictions", "real_run"]
+__all__ += ["score_real"]
 
 SURFACES = ("nucleus", "cell")
 
@@ -40,31 +33,28 @@ SURFACES = ("nucleus", "cell")
 RANGES = {"1-180": (1, 180), "1-74": (1, 74), "75-180": (75, 180)}
 
 
-def truth_path(data: Path) -> Path:
-    """The published labels of the real cell."""
-    return data / "roi1656" / "labels_z001-180.tif"
-
-
 def real_run(data: Path, folder: Path, method: str, workers: int | None = None) -> Path:
     """The real stack converted and segmented with default parameters; the run folder.
 
-    What is in `folder` already is continued, as a run always is.
+    A run that is in `folder` already is continued.
     """
     store = folder / f"roi1656-{method}.ome.zarr"
-    source = data / "roi1656" / "raw_z001-300.tif"
     if not store.exists():
-        hd.convert(source, store, voxel_size=REAL_VOXEL)
+        hd.convert(raw_path(data), store, voxel_size=REAL_VOXEL)
     run = folder / f"roi1656-{method}.run"
-    result = hd.run(store, run, method=method, workers=workers, progress=False)
-    return result.path
+    return hd.run(store, run, method=method, workers=workers, progress=False).path
+
+
+def predictions(run: Path) -> Mapping[str, Path]:
+    """The label groups of a run by class."""
+    return predictions_of(Path(read_run(run)["labels"]["cells"]).parent)
 
 
 def score_real(run: Path, data: Path) -> dict[str, Any]:
-    """Scores of a run on the real stack in each range of slices, and a curve a class."""
+    """Scores of a run on the real stack in each range of slices, and a curve per class."""
     facts = read_run(run)
-    predicted = predictions_of(Path(facts["labels"]["cells"]).parent)
     scores = score_classes(
-        predicted, truth_path(data), CLASSES, slices=RANGES["1-180"], hausdorff=SURFACES
+        predictions(run), truth_path(data), CLASSES, slices=RANGES["1-180"], hausdorff=SURFACES
     )
     seconds = {stage: round(value, 1) for stage, value in facts["timings"].items()}
     return {
@@ -80,16 +70,14 @@ def score_real(run: Path, data: Path) -> dict[str, Any]:
 
 
 def figures(score: ClassScore) -> dict[str, Any]:
+    """Pooled JI and AC, their summaries over slices, and distances of the surfaces in nm."""
     found: dict[str, Any] = {"ji": score.pooled.ji, "ac": score.pooled.ac}
     for ratio in ("ji", "ac"):
         for kind, value in score.summaries()[ratio].items():
             found[f"{ratio}_{kind}"] = value
     found["slices"] = sum(counts.present for counts in score.slices)
     found["hausdorff_mean"], found["hausdorff_95"] = score.surface.mean, score.surface.p95
-    return {
-        key: None if isinstance(value, float) and np.isnan(value) else round(value, 4)
-        for key, value in found.items()
-    }
+    return {key: None if math.isnan(value) else round(value, 4) for key, value in found.items()}
 
 
 def curves(scores: ClassScores) -> dict[str, list[float | None]]:
@@ -101,47 +89,36 @@ def curves(scores: ClassScores) -> dict[str, list[float | None]]:
 
 
 def otsu(data: Path) -> dict[str, Any]:
-    """Resin as what is brighter than Otsu's threshold of each slice, blurred by one pixel."""
-    truth = tifffile.imread(truth_path(data))
-    image = tifffile.imread(data / "roi1656" / "raw_z001-300.tif", key=range(len(truth)))
-    blurred = (ndimage.gaussian_filter(plane.astype(np.float32), 1.0) for plane in image)
+    """Resin as all that is brighter than Otsu's threshold of each slice, blurred by one pixel."""
+    stack = real_stack(data)
+    blurred = (ndimage.gaussian_filter(plane.astype(np.float32), 1.0) for plane in stack.image)
     resin = np.stack([plane > threshold_otsu(plane) for plane in blurred]).astype(np.uint8)
-    scores = score_classes(
-        resin, truth, {"background": CLASSES["background"]}, hausdorff=False, voxel_size=REAL_VOXEL
-    )
+    classes = {"background": CLASSES["background"]}
+    scores = score_classes(resin, stack.truth, classes, hausdorff=False, voxel_size=REAL_VOXEL)
     return {part: figures(scores.within(*ends)["background"]) for part, ends in RANGES.items()}
 
 
 def phantom_run(folder: Path, method: str, seed: int, workers: int | None = None) -> dict[str, Any]:
     """The demo's phantom with another seed, segmented and matched with its own truth."""
-    size = DemoSize(seed=seed)
-    store = folder / f"phantom-{seed}.ome.zarr"
-    plan = {
-        "shape": size.shape,
-        "cells": size.cells,
-        "diameter": size.diameter,
-        "seed": seed,
-        "voxel_size": size.voxel_size,
-    }
+    size: dict[str, Any] = asdict(DemoSize(seed=seed))
+    store, name = folder / f"phantom-{seed}.ome.zarr", f"phantom-{seed}-{method}"
     if not store.exists():
-        make_phantom(store, **plan)  # type: ignore[arg-type]
-    start = time.perf_counter()
-    result = hd.run(
-        store,
-        folder / f"phantom-{seed}-{method}.run",
-        method=method,
-        labels=folder / f"phantom-{seed}-{method}.labels",
-        workers=workers,
-        progress=False,
+        make_phantom(store, **size)
+    seconds, result = timed(
+        lambda: hd.run(
+            store,
+            folder / f"{name}.run",
+            method=method,
+            labels=folder / f"{name}.labels",
+            workers=workers,
+            progress=False,
+        )
     )
-    seconds = time.perf_counter() - start
     truth = store / "labels"
-    figures = complete_scores(
+    found = complete_scores(
         score_instances(result.label_paths["cells"], truth / "true_cells").matching,
         score_instances(result.label_paths["nuclei"], truth / "true_nuclei").matching,
-        true=[cell.label for cell in plan_phantom(**plan).cells if cell.complete],  # type: ignore[arg-type]
+        true=[cell.label for cell in plan_phantom(**size).cells if cell.complete],
         predicted=result.cells.label[result.cells.complete].tolist(),
     )
-    return {name: round(value, 4) for name, value in figures.items()} | {
-        "seconds": round(seconds, 1)
-    }
+    return {**{key: round(value, 4) for key, value in found.items()}, "seconds": round(seconds, 1)}

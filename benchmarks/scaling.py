@@ -2,21 +2,19 @@
 
 A phantom of one cell and its mirror image behind it are mirror-tiled to 4 and 16 times their plane,
 and that to 4 times its depth: each volume holds the same cell, only more often, and always whole.
-Each is run with one and with two workers. A window fits into the phantom around its cell, so they
-are alike at all sizes.
+Each is run with one and with two workers. A window fits into the phantom around its cell, so that
+all windows are alike at all sizes.
 
-What is measured is kept in ``FOLDER/scaling.json``, a run at a time, so that the same command goes
-on where it was interrupted; ``--write`` puts figures and figure beside the page.
+Measured rows are kept in ``FOLDER/scaling.json`` after each run, so that the same command continues
+where it was interrupted; ``--write`` puts figures and picture beside the page.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import shutil
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,22 +24,22 @@ from numpy.typing import NDArray
 
 import hela_dask as hd
 from benchmarks import results
-from benchmarks.charts import scaling_chart
-from benchmarks.recorded import count_outlined, task_rows
+from benchmarks.measuring import timed
+from benchmarks.performance import PICTURE, scaling_chart, seconds_per_megavoxel
+from benchmarks.recorded import task_rows
 from hela_dask.errors import HelaDaskError
-from hela_dask.formatting import by_axis
 from hela_dask.running.provenance import read_run
 from hela_dask.storage import store
 from hela_dask.storage.files import write_json
 from hela_dask.storage.metadata import read_image
 
-__all__ = ["MULTIPLES", "growth", "mirrored", "tiles", "verdict"]
+__all__ = ["mirrored", "tiles", "verdict"]
 
 MULTIPLES = (1, 4, 16, 64)
 PLANE = 16
 FLAT = 1.15
 PER_VOXEL = 1.3
-# µm; nm of the phantom; and that one of a dozen whose cell lies most in the middle.
+# The phantom, in µm and nm; of a dozen seeds the one whose cell is nearest to the middle.
 DIAMETER, EXTENT, SEED = 9.0, (10500.0, 14400.0, 14400.0), 3
 # A window that the phantom holds around its cell: no volume cuts it, so all are of one size.
 PARAMETERS = {"region": {"width": 13000.0, "depth": 9500.0, "room": 1.0, "cut_room": 1.0}}
@@ -50,8 +48,8 @@ PARAMETERS = {"region": {"width": 13000.0, "depth": 9500.0, "room": 1.0, "cut_ro
 def tiles(multiple: int) -> tuple[int, int, int]:
     """Phantoms along z, y and x of a volume so many times the smallest.
 
-    That has two, one behind the other, so that two workers have a cell each. It grows in the plane
-    to 16 times, as wide as microscopes make them, and then along z.
+    The smallest has two, one behind the other, so that two workers have a cell each. Volumes grow
+    in the plane to 16 times, as wide as microscopes make them, and then along z.
     """
     plane = min(multiple, PLANE)
     side, deep = math.isqrt(plane), multiple // plane
@@ -67,14 +65,13 @@ def mirrored(block: NDArray[Any], count: int, axis: int) -> NDArray[Any]:
 
 
 def make_volume(folder: Path, multiple: int, voxel: tuple[float, float, float]) -> Path:
-    """The unit so many times, as a store; those that are there are taken."""
+    """A store of so many units, made unless it is there."""
     path = folder / f"scaling-{multiple}.ome.zarr"
     unit = folder / "scaling-unit.ome.zarr"
     if not _complete(unit):
-        shape = [round(length / size) for length, size in zip(EXTENT, voxel, strict=True)]
         hd.make_phantom(
             unit,
-            shape=shape,
+            shape=[round(length / size) for length, size in zip(EXTENT, voxel, strict=True)],
             cells=1,
             diameter=DIAMETER,
             voxel_size=voxel,
@@ -103,34 +100,29 @@ def _complete(path: Path) -> bool:
         return False
 
 
-def measure(
-    volume: Path, folder: Path, workers: int, memory: str, parameters: dict[str, Any]
-) -> dict[str, Any]:
+def measure(volume: Path, folder: Path, workers: int, memory: str) -> dict[str, Any]:
     """One run from nothing; its folder and labels are removed again."""
-    run, labels = (
-        folder / f"{volume.name}.{workers}.run",
-        folder / f"{volume.name}.{workers}.labels",
-    )
+    run, labels = (folder / f"{volume.name}.{workers}.{end}" for end in ("run", "labels"))
     for path in (run, labels):
         shutil.rmtree(path, ignore_errors=True)
-    start = time.perf_counter()
-    hd.run(
-        volume,
-        run,
-        labels=labels,
-        workers=workers,
-        memory=memory,
-        parameters=parameters,
-        progress=False,
+    wall, _ = timed(
+        lambda: hd.run(
+            volume,
+            run,
+            labels=labels,
+            workers=workers,
+            memory=memory,
+            parameters=PARAMETERS,
+            progress=False,
+        )
     )
-    wall = time.perf_counter() - start
     facts, rows = read_run(run), task_rows(run)
     shape = facts["image"]["shape"]
     found = {
         "workers": workers,
         "shape": shape,
         "voxel": facts["image"]["voxel_size"],
-        "voxels": int(np.prod(shape, dtype=np.int64)),
+        "voxels": math.prod(shape),
         "statuses": facts["statuses"],
         "seconds": {**facts["timings"], "all": wall},
         "tasks": {stage: len(each) for stage, each in rows.items()},
@@ -143,30 +135,19 @@ def measure(
     return found
 
 
-def growth(rows: Sequence[dict[str, Any]], workers: int) -> tuple[float, float, float]:
-    """Over the smallest volume's: most memory of a worker, most and least time a voxel."""
-    mine = sorted(
-        (row for row in rows if row["workers"] == workers), key=lambda row: row["multiple"]
-    )
-    peaks = [max(row["peak"].values()) for row in mine]
-    times = [seconds_a_megavoxel(row) for row in mine]
-    return max(peaks) / peaks[0], max(times) / times[0], min(times) / times[0]
-
-
-def seconds_a_megavoxel(row: dict[str, Any]) -> float:
-    """Of all its workers, over all stages, without the start of the workers."""
-    seconds = sum(value for stage, value in row["seconds"].items() if stage != "all")
-    return float(seconds * row["workers"] / row["voxels"] * 1e6)
-
-
 def verdict(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Whether memory was flat and time per voxel too: a line for each number of workers."""
+    """Whether memory and time per voxel are flat: a line for each number of workers."""
     lines = []
     for workers in sorted({row["workers"] for row in rows}):
-        memory, most, least = growth(rows, workers)
+        mine = sorted(
+            (row for row in rows if row["workers"] == workers), key=lambda row: row["multiple"]
+        )
+        memory = [max(row["peak"].values()) for row in mine]
+        times = [seconds_per_megavoxel(row) for row in mine]
+        grown, least, most = max(memory) / memory[0], min(times) / times[0], max(times) / times[0]
         lines.append(
             f"{workers} worker{'s' if workers > 1 else ''}, beside the smallest volume: "
-            f"memory within {memory - 1:.0%} ({_held(memory, FLAT)}, limit {FLAT - 1:.0%}), "
+            f"memory within {grown - 1:.0%} ({_held(grown, FLAT)}, limit {FLAT - 1:.0%}), "
             f"time per voxel {least:.2f} to {most:.2f} x "
             f"({_held(most, PER_VOXEL)}, limit {PER_VOXEL:g} x)"
         )
@@ -177,66 +158,53 @@ def _held(value: float, limit: float) -> str:
     return "held" if value <= limit else "not held"
 
 
-def _tell(multiple: int, row: dict[str, Any]) -> None:
-    stages = ", ".join(f"{stage} {value:.1f}" for stage, value in row["seconds"].items())
-    print(
-        f"{multiple:>3} x, {row['workers']} workers: {by_axis(row['shape'])} voxels, "
-        f"{count_outlined(row['statuses'])} cells, "
-        f"{seconds_a_megavoxel(row):.3f} worker-s/Mvoxel, peak MiB "
-        f"{', '.join(f'{stage} {value:.0f}' for stage, value in row['peak'].items())}; s: {stages}",
-        flush=True,
-    )
-
-
 def parse() -> argparse.Namespace:
-    """What was typed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Read the command line."""
+    parser = results.parser(__doc__, write="JSON and picture beside the page")
     parser.add_argument("--folder", type=Path, help="of volumes and runs; default: temporary")
     parser.add_argument("--multiples", type=int, nargs="+", default=list(MULTIPLES))
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 1])
     parser.add_argument("--memory", default="4GiB", help="of each worker")
     parser.add_argument("--pixel", type=float, default=40.0, help="nm in y and x")
     parser.add_argument("--again", action="store_true", help="measure again what is kept")
-    parser.add_argument("--write", action="store_true", help="JSON and figure beside the page")
     return parser.parse_args()
 
 
+def measure_all(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    """Measure all rows that are not kept yet; those of the pixel size asked for."""
+    kept = folder / "scaling.json"
+    found: dict[str, dict[str, Any]] = {} if options.again else results.read(kept)
+    voxel = (50.0, options.pixel, options.pixel)
+    warm = bool(found)
+    for multiple in options.multiples:
+        for workers in options.workers:
+            name = f"{multiple} x, {workers} workers, {options.pixel:g} nm"
+            if name not in found:
+                volume = make_volume(folder, multiple, voxel)
+                if not warm:  # the first compilation takes memory, once per machine
+                    measure(volume, folder, 1, options.memory)
+                    warm = True
+                row = measure(volume, folder, workers, options.memory)
+                found[name] = {"multiple": multiple, **row}
+                write_json(kept, found)
+            print(f"{name}: {found[name]}", flush=True)
+        shutil.rmtree(folder / f"scaling-{multiple}.ome.zarr", ignore_errors=True)
+    return [row for row in found.values() if row["voxel"][1] == options.pixel]
+
+
 def main() -> None:
-    """Measure what is not yet kept, print it all, and say whether it was flat."""
+    """Measure all rows that are not kept yet, print them, and whether the curves are flat."""
     options = parse()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        kept = folder / "scaling.json"
-        found: dict[str, dict[str, Any]] = {}
-        if kept.exists() and not options.again:
-            found = json.loads(kept.read_text(encoding="utf-8"))
-        voxel = (50.0, options.pixel, options.pixel)
-        warm = bool(found)
-        for multiple in options.multiples:
-            for workers in options.workers:
-                name = f"{multiple} x, {workers} workers, {options.pixel:g} nm"
-                if name not in found:
-                    volume = make_volume(folder, multiple, voxel)
-                    if not warm:  # what is compiled at first takes memory, once a machine
-                        measure(volume, folder, 1, options.memory, PARAMETERS)
-                        warm = True
-                    row = measure(volume, folder, workers, options.memory, PARAMETERS)
-                    found[name] = {"multiple": multiple, **row}
-                    write_json(kept, found)
-                _tell(multiple, found[name])
-            shutil.rmtree(folder / f"scaling-{multiple}.ome.zarr", ignore_errors=True)
-        rows = [row for row in found.values() if row["voxel"][1] == options.pixel]
-    for line in verdict(rows):
-        print(line)
+        rows = measure_all(options, folder)
+    lines = verdict(rows)
+    print("\n".join(lines))
     if options.write:
-        command = "python -m benchmarks.scaling --folder FOLDER --write"
-        results.keep(
-            "scaling", {"rows": rows, "verdict": verdict(rows), "parameters": PARAMETERS}, command
-        )
-        scaling_chart(rows, results.FIGURES / "scaling.png")
+        figures = {"rows": rows, "verdict": lines, "parameters": PARAMETERS}
+        results.keep("scaling", figures, "python -m benchmarks.scaling --folder FOLDER --write")
+        scaling_chart(rows, PICTURE)
 
 
 if __name__ == "__main__":

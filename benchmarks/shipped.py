@@ -1,13 +1,12 @@
 """The model that comes with the package: ``python -m benchmarks.shipped FOLDER --write``.
 
-The recipe is trained twice in FOLDER, hours each on one core, and goes on where it was stopped: on
-slices 1-140 of the real stack, which is judged on 151-180, and unchanged on 1-180, which goes into
-the package. Its card says which figures are which.
+The recipe is trained twice in FOLDER, hours each on one core, and continues where it was stopped:
+on slices 1-140 of the real stack, which is evaluated on 151-180, and unchanged on 1-180, which goes
+into the package. Its card names the model of each figure.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -18,13 +17,22 @@ from typing import Any
 import pandas as pd
 
 import hela_dask as hd
+from benchmarks import results
 from benchmarks.methods import measure
-from benchmarks.stacks import REAL_VOXEL, UNSEEN, Stack, data_folder, real_stack
+from benchmarks.stacks import (
+    REAL_VOXEL,
+    UNSEEN,
+    Stack,
+    data_folder,
+    raw_path,
+    real_stack,
+    truth_path,
+)
 from hela_dask.parameters import Parameters
 from hela_dask.unet.card import Card
 from hela_dask.unet.model import CARD, find_model, load_model, save_model, shipped_folder
 
-__all__ = ["TRAININGS", "described", "differences", "judge", "trained"]
+__all__ = ["LIMIT", "described", "differences"]
 
 TRAININGS = {"judged": (1, 140), "shipped": (1, 180)}
 """Slices that the recipe learns from, and those that it holds out to choose the best weights."""
@@ -36,14 +44,16 @@ PHANTOM: dict[str, Any] = {
     "seed": 1,
     "voxel_size": REAL_VOXEL,
 }
+COMMAND = "python -m benchmarks.shipped FOLDER --write"
 LIMIT = 6e6  # bytes that the package may grow by
-_UNCHANGED = {
+_SAME_TRAINING = (
     *("epochs", "steps", "batch", "rate", "optimiser", "seed", "recipe"),
     *("label_values", "mask_weight", "phantom_share", "pretrained"),
-}
+)
+_SAME_CARD = ("architecture", "classes", "extra", "voxel_size", "slices", "channels")
 
 
-def trained(folder: Path, name: str, data: Path) -> Path:
+def _trained(folder: Path, name: str, data: Path) -> Path:
     """A training of :data:`TRAININGS`: the folder of its model, made or already there."""
     out, phantom = folder / name, folder / "phantom.ome.zarr"
     if (out / CARD).is_file():
@@ -52,14 +62,14 @@ def trained(folder: Path, name: str, data: Path) -> Path:
         hd.make_phantom(phantom, **PHANTOM)
     real = data / "roi1656"
     hd.train(
-        real / "raw_z001-300.tif",
+        raw_path(data),
         real / "labels_all_nuclei_z001-180.tif",
         out,
         voxel_size=REAL_VOXEL,
         slices=TRAININGS[name],
         validation=VALIDATION,
         mask=real / "restored_z001-300.tif",
-        instances=real / "labels_z001-180.tif",
+        instances=truth_path(data),
         instance_classes={"one": (1, 2, 5), "others": (3,)},
         phantom=phantom,
         progress=True,
@@ -67,8 +77,8 @@ def trained(folder: Path, name: str, data: Path) -> Path:
     return out
 
 
-def judge(stack: Stack, model: Path) -> dict[str, float]:
-    """JI of a model on the slices that it is judged on, pooled."""
+def _evaluate(stack: Stack, model: Path) -> dict[str, float]:
+    """Pooled JI of a model on slices that it did not learn from."""
     first, last = UNSEEN
     unseen = stack.slices(first, last, (first + last) // 2)
     row = measure(unseen, "unet", Parameters.from_dict({"unet": {"model": str(model)}}), first)
@@ -77,18 +87,16 @@ def judge(stack: Stack, model: Path) -> dict[str, float]:
 
 
 def differences(judged: Card, shipped: Card) -> list[str]:
-    """What of the recipe is not the same in both; nothing should be."""
-    found = [name for name in _UNCHANGED if judged.training.get(name) != shipped.training.get(name)]
-    found += [
-        name
-        for name in ("architecture", "classes", "extra", "voxel_size", "slices", "channels")
-        if getattr(judged, name) != getattr(shipped, name)
+    """Parts of the recipe that the two trainings do not share; there should be none."""
+    trainings = judged.training, shipped.training
+    return [
+        *(name for name in _SAME_TRAINING if trainings[0].get(name) != trainings[1].get(name)),
+        *(name for name in _SAME_CARD if getattr(judged, name) != getattr(shipped, name)),
     ]
-    return found
 
 
 def described(shipped: Card, judged: Card, scores: dict[str, float]) -> Card:
-    """The card of the model that ships, with the figures of the one that was judged."""
+    """The card of the model that ships, with the figures of the one that was evaluated."""
     (low, high), (first, last) = judged.split["train"][0], VALIDATION
     note = (
         f"validation_* and ji_* are of this model, on slices {first}-{last}, by which its weights "
@@ -96,16 +104,15 @@ def described(shipped: Card, judged: Card, scores: dict[str, float]) -> Card:
         f"and the cell with it in slices {UNSEEN[0]}-{UNSEEN[1]}, which it never saw. This model "
         "has learned from those, so that it has no figure of its own for them."
     )
-    command = "python -m benchmarks.shipped FOLDER --write"
     return replace(
         shipped,
         scores={**shipped.scores, "judged": scores},
-        training={**shipped.training, "command": command},
+        training={**shipped.training, "command": COMMAND},
         notes=(*shipped.notes, note),
     )
 
 
-def ship(model: Path, card: Card, out: Path) -> None:
+def _ship(model: Path, card: Card, out: Path) -> None:
     """Put a model into the package, with another card."""
     history = pd.read_csv(model / "history.csv")
     save_model(out, load_model(model).network, card, history)
@@ -117,23 +124,20 @@ def ship(model: Path, card: Card, out: Path) -> None:
 
 
 def main() -> None:
-    """Train what is not there, judge, print, and with ``--write`` ship."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Train the models that are missing, evaluate, print, and with ``--write`` ship."""
+    parser = results.parser(__doc__, write="into the package")
     parser.add_argument("folder", type=Path, help="of the two trainings and their phantom")
-    parser.add_argument("--write", action="store_true", help="into the package")
     options = parser.parse_args()
     data, folder = data_folder(), options.folder
     folder.mkdir(parents=True, exist_ok=True)
-    models = {name: trained(folder, name, data) for name in TRAININGS}
+    models = {name: _trained(folder, name, data) for name in TRAININGS}
     judged, shipped = (find_model(model)[1] for model in models.values())
     if changed := differences(judged, shipped):
         sys.exit(f"the two trainings differ in {', '.join(changed)}")
-    scores = judge(real_stack(data), models["judged"])
+    scores = _evaluate(real_stack(data), models["judged"])
     print("  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
     if options.write:
-        ship(models["shipped"], described(shipped, judged, scores), shipped_folder())
+        _ship(models["shipped"], described(shipped, judged, scores), shipped_folder())
 
 
 if __name__ == "__main__":

@@ -19,31 +19,18 @@ from hela_dask.evaluation.scores import ClassScores
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
+from hela_dask.running.scoring import CLASSES
 from hela_dask.steps.regions import Region
 from hela_dask.steps.segment import segment_cell
+from tests.volumes import make_volume
 
-__all__ = [
-    "CLASSES",
-    "REAL_VOXEL",
-    "UNSEEN",
-    "Stack",
-    "agreement",
-    "as_volume",
-    "data_folder",
-    "phantom_stack",
-    "real_stack",
-    "segment_stack",
-    "whole_region",
-]
+__all__ = ["REAL_VOXEL", "SCORED", "UNSEEN", "Stack"]
+__all__ += ["agreement", "as_volume", "data_folder", "phantom_stack", "raw_path", "real_stack"]
+__all__ += ["segment_stack", "truth_path", "whole_region"]
 
 REAL_VOXEL = (50.0, 40.0, 40.0)
-CLASSES: dict[str, tuple[int, ...]] = {
-    "nucleus": (2,),
-    "cell": (1, 2, 5),
-    "background": (4,),
-}
-"""Values of the published maps: 1 nuclear envelope, 2 nucleus, 3 other cells, 4 resin, 5 this
-cell's cytoplasm."""
+SCORED = {name: CLASSES[name] for name in ("nucleus", "cell", "background")}
+"""Classes that are scored on stacks, and their values in the published maps."""
 UNSEEN = (151, 180)
 """Slices of the real stack, the first is 1, on which models are judged that learn from others."""
 
@@ -94,11 +81,21 @@ def data_folder() -> Path:
     return folder
 
 
-def real_stack(folder: Path) -> Stack:
+def raw_path(data: Path) -> Path:
+    """The grey values of the real cell, 300 slices."""
+    return data / "roi1656" / "raw_z001-300.tif"
+
+
+def truth_path(data: Path) -> Path:
+    """The published labels of its first 180 slices."""
+    return data / "roi1656" / "labels_z001-180.tif"
+
+
+def real_stack(data: Path) -> Stack:
     """The labelled slices of the real cell with a published truth."""
-    truth = tifffile.imread(folder / "roi1656" / "labels_z001-180.tif")
-    image = tifffile.imread(folder / "roi1656" / "raw_z001-300.tif", key=range(len(truth)))
-    # The window was cut around the cell, so that its middle is the centre.
+    truth = tifffile.imread(truth_path(data))
+    image = tifffile.imread(raw_path(data), key=range(len(truth)))
+    # The window was cut around the cell: the centre is in its middle.
     return Stack(image, truth, (149, image.shape[1] // 2, image.shape[2] // 2))
 
 
@@ -106,7 +103,7 @@ def phantom_stack(
     shape: tuple[int, int, int] = (200, 500, 500),
     diameter: float = 9.0,
     seed: int = 0,
-    voxel: tuple[float, float, float] = (50.0, 40.0, 40.0),
+    voxel: tuple[float, float, float] = REAL_VOXEL,
 ) -> Stack:
     """A phantom of two cells, with the classes of the first complete one as the truth."""
     spec = plan_phantom(shape, 2, diameter, seed, voxel)
@@ -120,13 +117,7 @@ def phantom_stack(
 
 def as_volume(array: NDArray[Any], voxel: tuple[float, float, float]) -> xr.DataArray:
     """An array as ``open_volume`` would return it: lazy, with coordinates in nm."""
-    coords = {
-        axis: step * np.arange(length, dtype=float)
-        for axis, step, length in zip("zyx", voxel, array.shape, strict=True)
-    }
-    attrs = {"voxel_size": voxel, "units": "nanometer", "source": "", "level": 0}
-    volume = xr.DataArray(array, coords=coords, dims=("z", "y", "x"), name="image", attrs=attrs)
-    return volume.chunk({"z": 16, "y": -1, "x": -1})
+    return make_volume(array, voxel, chunks=(16, -1, -1))
 
 
 def whole_region(stack: Stack) -> Region:
@@ -146,9 +137,9 @@ def segment_stack(
     parameters: Parameters | None = None,
     resin: xr.DataArray | None = None,
 ) -> xr.Dataset:
-    """The stack's cell; its background is found by the library unless `resin` is given.
+    """Masks of the stack's cell, computed in this process on one thread.
 
-    In this process, on one thread.
+    The background is computed unless `resin` is given.
     """
     volume = as_volume(stack.image, stack.voxel)
     with dask.config.set(scheduler="synchronous"):
@@ -158,7 +149,7 @@ def segment_stack(
 
 
 def agreement(
-    masks: xr.Dataset, stack: Stack, classes: Mapping[str, tuple[int, ...]] = CLASSES
+    masks: xr.Dataset, stack: Stack, classes: Mapping[str, tuple[int, ...]] = SCORED
 ) -> ClassScores:
     """Scores of one cell's masks against the stack's truth, without surfaces."""
     predicted = {name: np.asarray(masks[name]).astype(np.uint8) for name in classes}

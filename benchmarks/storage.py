@@ -1,7 +1,7 @@
 """How fast volumes are written and read in several layouts and codecs; convert against a copy.
 
 ``python -m benchmarks.storage`` takes less than a minute, with small planes; ``--size 8192
---rounds 3 --write`` measures what docs/storage.md shows and puts it there. The grey values are
+--rounds 3 --write`` measures the tables of docs/storage.md and writes the page. The grey values are
 real ones where ``HELA_DASK_DATA`` names the folder of the real stacks, and a phantom's otherwise.
 """
 
@@ -11,15 +11,14 @@ import argparse
 import importlib.util
 import math
 import os
-import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,9 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, ZstdCodec
 from zarr.storage import LocalStore
 
-from benchmarks import results
-from benchmarks.markdown import table
+from benchmarks import pages, results
+from benchmarks.measuring import timed
+from benchmarks.scaling import mirrored
 from hela_dask.formatting import by_axis
 from hela_dask.phantom import phantom_block, plan_phantom
 from hela_dask.storage import store
@@ -42,16 +42,20 @@ from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.shards import encode_shard, is_ours, put_shard
 from hela_dask.volume.opening import open_volume
 
+__all__ = ["FULL", "PAGE", "VOXEL", "files"]
+
 Triple = tuple[int, int, int]
 Rows = list[list[str]]
+Figures = dict[str, float]
 
 PAGE = results.DOCS / "storage.md"
 RESULTS = results.DOCS / "storage.json"
 VOXEL = (50.0, 10.0, 10.0)
 FULL = (518, 8192, 8192)
 WINDOW = 300  # slices of a cell's window
-STOCK = "zarr.core.codec_pipeline.BatchedCodecPipeline"
-COMPILED = "zarrs.ZarrsCodecPipeline"
+PIPELINES = {"zarr": "zarr.core.codec_pipeline.BatchedCodecPipeline"}
+if importlib.util.find_spec("zarrs"):
+    PIPELINES["zarrs"] = "zarrs.ZarrsCodecPipeline"
 LAYOUTS: tuple[tuple[Triple, Triple], ...] = (
     ((1, 256, 256), (8, 2048, 2048)),
     ((1, 512, 512), (8, 2048, 2048)),
@@ -68,17 +72,19 @@ LAYOUTS: tuple[tuple[Triple, Triple], ...] = (
 
 def grey(size: int, depth: int) -> NDArray[np.uint8]:
     """Slices of size x size: real ones beside their mirror images, or a phantom's."""
-    files = sorted(Path(os.environ.get("HELA_DASK_DATA", ".")).glob("roi6005/*.tif"))
-    if files:
-        tiles = [tifffile.imread(file) for file in files]
+    paths = sorted(Path(os.environ.get("HELA_DASK_DATA", ".")).glob("roi6005/*.tif"))
+    if paths:
+        tiles = [tifffile.imread(path) for path in paths]
     else:
         spec = plan_phantom((60, 512, 512), 1, 10.0, 0, (200.0, 40.0, 40.0))
         tiles = list(phantom_block(spec, 20, 30, 0, 512, 0, 512).image)
     turns: tuple[Callable[[Any], Any], ...] = (lambda a: a, np.transpose, np.flipud, np.rot90)
     planes = np.empty((depth, size, size), np.uint8)
     for z in range(depth):
-        tile = turns[z // len(tiles) % len(turns)](tiles[z % len(tiles)])
-        planes[z] = mirrored(tile, size)
+        plane = turns[z // len(tiles) % len(turns)](tiles[z % len(tiles)])
+        for axis in (1, 0):
+            plane = mirrored(plane, -(-size // plane.shape[axis]), axis)
+        planes[z] = plane[:size, :size]
     return planes
 
 
@@ -87,92 +93,112 @@ def cells(size: int, depth: int) -> NDArray[np.uint16]:
     y, x = np.mgrid[:size, :size].astype(np.float32)
     number = (y // 2000 * (size // 2000 + 1) + x // 2000 + 1).astype(np.uint16)
     away = np.hypot(y % 2000 - 1000, x % 2000 - 1000) + 40 * np.sin(y / 90) * np.cos(x / 70)
-    return np.stack([np.where(away < 850 - 3 * z, number, 0).astype(np.uint16)
-                     for z in range(depth)])  # fmt: skip
+    return np.stack([np.where(away < 850 - 3 * z, number, np.uint16(0)) for z in range(depth)])
 
 
-def mirrored(tile: NDArray[Any], size: int) -> NDArray[Any]:
-    """`tile` beside its mirror images, until it fills the plane: no seams."""
-    tile = np.concatenate([tile, tile[:, ::-1]], 1)
-    tile = np.concatenate([tile, tile[::-1]], 0)
-    times = -(-size // tile.shape[0])
-    return np.tile(tile, (times, times))[:size, :size]
+class Medians:
+    """Figures by what they are of, each the median of its repetitions."""
+
+    def __init__(self) -> None:
+        self._found: dict[Any, dict[str, list[float]]] = {}
+
+    def add(self, key: Any, figures: Mapping[str, float]) -> None:
+        """Figures of one more repetition."""
+        for name, value in figures.items():
+            self._found.setdefault(key, {}).setdefault(name, []).append(value)
+
+    def items(self) -> Iterator[tuple[Any, Figures]]:
+        """Keys in the order in which they came."""
+        for key, figures in self._found.items():
+            yield key, {name: statistics.median(values) for name, values in figures.items()}
 
 
-def timed(action: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
+@contextmanager
+def removed(path: Path) -> Iterator[Path]:
+    """A path that is removed at the end."""
+    yield path
+    shutil.rmtree(path)
 
 
-def pipelines() -> dict[str, str]:
-    known = {"zarr": STOCK}
-    return known | ({"zarrs": COMPILED} if importlib.util.find_spec("zarrs") else {})
-
-
-def reads(folder: Path, window: int) -> dict[str, float]:
+def reads(folder: Path, window: int) -> Figures:
     """Seconds of the two ways of reading, and of a window of 500 x 500, by each pipeline."""
     found = {}
-    for name, path in pipelines().items():
+    for name, path in PIPELINES.items():
         with zarr.config.set({"codec_pipeline.path": path}):
             array = zarr.open_array(LocalStore(folder, read_only=True), mode="r")
         depth, size, _ = array.shape
-        scale = WINDOW / depth
         at, small = min(2777, size // 3), min(1111, size // 4)
         middle = slice(depth // 2, depth // 2 + 1)  # zarrs takes slices, as open_volume gives it
-        found[f"slice, {name}"] = timed(partial(array.__getitem__, middle))
-        box = slice(at, at + window), slice(at, at + window)
-        found[f"window, {name}"] = scale * timed(partial(array.__getitem__, (slice(None), *box)))
-        little = slice(small, small + min(500, size // 4))
-        found[f"cell at 40 nm, {name}"] = scale * timed(
-            partial(array.__getitem__, (slice(None), little, little))
-        )
+        box, little = slice(at, at + window), slice(small, small + min(500, size // 4))
+        for way, place, scale in (
+            ("slice", middle, 1.0),
+            ("window", (slice(None), box, box), WINDOW / depth),
+            ("cell at 40 nm", (slice(None), little, little), WINDOW / depth),
+        ):
+            seconds, _ = timed(partial(array.__getitem__, place))
+            found[f"{way}, {name}"] = scale * seconds
     return found
 
 
-def bytes_read(folder: Path, chunk: Triple, window: int) -> dict[str, float]:
+def stored(folder: Path) -> int:
+    """Bytes of the files of a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def bytes_read(folder: Path, chunk: Triple, window: int) -> Figures:
     """MB of chunks that a slice and a window of 300 slices touch."""
-    array = StoredArray(folder)
-    size = sum(file.stat().st_size for file in (folder / "c").rglob("*") if file.is_file())
-    density = size / math.prod(array.shape) / 1e6
-    at = min(2777, array.shape[1] // 3)
+    shape = StoredArray(folder).shape
+    density = stored(folder / "c") / math.prod(shape) / 1e6
+    at = min(2777, shape[1] // 3)
     across = [(-(-(at + window) // side) - at // side) * side for side in chunk[1:]]
     return {
-        "slice, MB": chunk[0] * math.prod(array.shape[1:]) * density,
+        "slice, MB": chunk[0] * math.prod(shape[1:]) * density,
         "window, MB": WINDOW * math.prod(across) * density,
     }
 
 
-def measure_layouts(
-    data: NDArray[Any], folder: Path, rounds: int, window: int
-) -> dict[tuple[Triple, Triple], dict[str, float]]:
-    """Medians over some rounds of writing (with the pyramid) and reading each layout."""
-    found: dict[tuple[Triple, Triple], dict[str, list[float]]] = {key: {} for key in LAYOUTS}
+def layout_table(data: NDArray[Any], folder: Path, rounds: int, window: int) -> Rows:
+    """Writing (with the pyramid) and reading each layout."""
+    found = Medians()
     for _ in range(rounds):
         for chunks, shards in LAYOUTS:
-            figures: dict[str, float] = {}
-            path = folder / "layout.ome.zarr"
-            image = store.create_image(
-                path, data.shape, data.dtype, VOXEL, name="a", chunks=chunks, shards=shards,
-                overwrite=True,
-            )  # fmt: skip
-            seconds = timed(partial(write, image, data))
-            figures["write, MB/s"] = data.nbytes / 1e6 / seconds
-            figures |= bytes_read(path / "0", chunks, window)
-            for _again in range(2):
-                figures |= reads(path / "0", window)  # the second time: what is in the cache
-            levels = plan_levels(FULL, 1, VOXEL, chunks, shards)
-            figures["files"] = files(levels)
-            for key, value in figures.items():
-                found[chunks, shards].setdefault(key, []).append(value)
-            shutil.rmtree(path)
-    return {
-        key: {name: statistics.median(values) for name, values in item.items()}
-        for key, item in found.items()
-    }
+            with removed(folder / "layout.ome.zarr") as path:
+                image = store.create_image(
+                    path, data.shape, data.dtype, VOXEL, name="a", chunks=chunks, shards=shards,
+                    overwrite=True,
+                )  # fmt: skip
+                seconds, _ = timed(partial(write, image, data))
+                reads(path / "0", window)  # so that it is in the cache
+                figures = {
+                    "write, MB/s": data.nbytes / 1e6 / seconds,
+                    "files": files(plan_levels(FULL, 1, VOXEL, chunks, shards)),
+                    **bytes_read(path / "0", chunks, window),
+                    **reads(path / "0", window),
+                }
+            found.add((chunks, shards), figures)
+    head = ["chunk", "shard", "files", "write, MB/s"]
+    for way in ("slice", "window", "cell at 40 nm"):
+        head += [f"{way}, s: {name}" for name in PIPELINES]
+        head += [f"{way}, MB"] if way != "cell at 40 nm" else []
+    medians = dict(found.items())
+    default = layout((16, *data.shape[1:]), 1)
+    rows = [head]
+    for (chunks, shards), item in medians.items():
+        bold = "**" if (chunks, shards) == default else ""
+        row = [bold + by_axis(chunks) + bold, by_axis(shards)]
+        for column in head[2:]:
+            key = column.replace(", s: ", ", ")
+            if key == column:
+                row.append(f"{item[key]:.0f}")
+            else:
+                best = min(other[key] for other in medians.values())
+                row.append(f"{item[key]:.3g} ({item[key] / best:.1f})")
+        rows.append(row)
+    return rows
 
 
 def write(image: Image, data: NDArray[Any]) -> None:
+    """All slabs of an image with its pyramid."""
     for z0, z1 in store.slabs(image):
         store.write_slab(image, z0, data[z0:z1])
 
@@ -180,43 +206,14 @@ def write(image: Image, data: NDArray[Any]) -> None:
 def files(levels: Sequence[Level]) -> int:
     """Files of an image: shards, marks of finished slabs, metadata."""
     grids = [
-        [
-            -(-length // side)
-            for length, side in zip(level.shape, level.shards or level.chunks, strict=True)
-        ]
+        [-(-n // side) for n, side in zip(level.shape, level.shards or level.chunks, strict=True)]
         for level in levels
     ]
     return sum(math.prod(grid) for grid in grids) + grids[0][0] + len(levels) + 1
 
 
-def layout_table(found: dict[tuple[Triple, Triple], dict[str, float]], size: int) -> Rows:
-    names = list(pipelines())
-    head = ["chunk", "shard", "files", "write, MB/s"]
-    for way in ("slice", "window", "cell at 40 nm"):
-        head += [f"{way}, s: {name}" for name in names]
-        head += [f"{way}, MB"] if way != "cell at 40 nm" else []
-    best = {
-        name: min(item[name] for item in found.values())
-        for name in next(iter(found.values()))
-        if name.rpartition(", ")[2] in names
-    }
-    default = layout((16, size, size), 1)
-    rows = [head]
-    for (chunks, shards), item in found.items():
-        bold = "**" if (chunks, shards) == default else ""
-        row = [bold + by_axis(chunks) + bold, by_axis(shards), f"{item['files']:.0f}"]
-        row.append(f"{item['write, MB/s']:.0f}")
-        for column in head[4:]:
-            if column.endswith("MB"):
-                row.append(f"{item[column]:.0f}")
-                continue
-            key = column.replace(", s: ", ", ")
-            row.append(f"{item[key]:.3g} ({item[key] / best[key]:.1f})")
-        rows.append(row)
-    return rows
-
-
 def codecs(itemsize: int) -> dict[str, Any]:
+    """The codecs that are compared, by the name of their row."""
     found: dict[str, Any] = {"none": None}
     for level in (1, 3):
         found[f"zstd {level}"] = ZstdCodec(level=level)
@@ -233,35 +230,23 @@ def codecs(itemsize: int) -> dict[str, Any]:
 def codec_table(data: NDArray[Any], folder: Path, rounds: int, window: int) -> Rows:
     """Ratio, speed of writing (all through zarr's own pipeline), and of reading, of each codec."""
     chunks, shards = layout(data.shape, data.itemsize, tiled=True)
-    found: dict[str, dict[str, list[float]]] = {}
+    found, mega = Medians(), data.nbytes / 1e6
     for _ in range(rounds):
         for name, codec in codecs(data.itemsize).items():
-            path = folder / "codec.zarr"
-            array = zarr.create_array(
-                LocalStore(path), shape=data.shape, dtype=data.dtype, chunks=chunks,
-                shards=shards, compressors=codec, fill_value=0, overwrite=True,
-            )  # fmt: skip
-
-            def put(array: Any = array) -> None:
-                array[...] = data
-
-            def ours(array: Any = array, path: Path = path) -> None:
-                write_shards(array, path, data)
-
-            item = found.setdefault(name, {})
-            item.setdefault("write", []).append(data.nbytes / 1e6 / timed(put))
-            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            item.setdefault("ratio", []).append(data.nbytes / size)
-            for key, value in reads(path, window).items():
-                item.setdefault(key, []).append(value)
-            if is_ours(array):
-                item = found.setdefault(f"{name}, written as here", {})
-                item.setdefault("write", []).append(data.nbytes / 1e6 / timed(ours))
-            shutil.rmtree(path)
-    ways = [f"{way}, {name}" for way in ("slice", "window") for name in pipelines()]
+            with removed(folder / "codec.zarr") as path:
+                array = zarr.create_array(
+                    LocalStore(path), shape=data.shape, dtype=data.dtype, chunks=chunks,
+                    shards=shards, compressors=codec, fill_value=0, overwrite=True,
+                )  # fmt: skip
+                seconds, _ = timed(partial(array.__setitem__, ..., data))
+                found.add(name, {"write": mega / seconds, "ratio": data.nbytes / stored(path)})
+                found.add(name, reads(path, window))
+                if is_ours(array):
+                    seconds, _ = timed(partial(write_shards, array, path, data))
+                    found.add(f"{name}, written as here", {"write": mega / seconds})
+    ways = [f"{way}, {name}" for way in ("slice", "window") for name in PIPELINES]
     rows = [["codec", "ratio", "write, MB/s", *(way.replace(", ", ", s: ") for way in ways)]]
-    for name, item in found.items():
-        figures = {key: statistics.median(values) for key, values in item.items()}
+    for name, figures in found.items():
         ratio = f"{figures['ratio']:.2f}" if "ratio" in figures else ""
         numbers = [f"{figures[way]:.3g}" if way in figures else "" for way in ways]
         rows.append([name, ratio, f"{figures['write']:.0f}", *numbers])
@@ -311,13 +296,13 @@ def convert_table(data: NDArray[Any], folder: Path, rounds: int) -> Rows:
         "copy": copy,
         "disk": disk,
     }
-    taken: dict[str, list[float]] = {name: [] for name in steps}
+    found = Medians()
     for _ in range(rounds):
         for name, step in steps.items():
             os.sync()
-            taken[name].append(timed(step))
+            found.add("seconds", {name: timed(step)[0]})
             shutil.rmtree(folder / "copy", ignore_errors=True)
-    seconds = {name: statistics.median(times) for name, times in taken.items()}
+    seconds = dict(found.items())["seconds"]
     more = (seconds["convert"] - seconds["few"]) * len(data) / (len(data) - len(data) // 4)
     rows = [["what", "s", "MB/s of grey values"]]
     for name, value in (
@@ -331,67 +316,51 @@ def convert_table(data: NDArray[Any], folder: Path, rounds: int) -> Rows:
 
 
 def window_row(target: Path, shape: tuple[int, ...], rounds: int) -> list[str]:
-    """A window of the 40 nm level, by what a task reads it with."""
+    """A window of the 40 nm level, as a task reads it."""
     at = min(500, shape[1] // 8)
     part = slice(at // 2, at // 2 + at)
     window = open_volume(target, resolution=40)[:, part, part]
     read = partial(window.compute, scheduler="synchronous")
     read()
-    scaled = statistics.median(timed(read) for _ in range(rounds)) * WINDOW / window.shape[0]
+    seconds = timed(read, rounds)[0] * WINDOW / window.shape[0]
     name = f"a window of {WINDOW} x {at} x {at} of the 40 nm level read by `open_volume`"
-    return [name, f"{scaled:.2f}", f"{at * at * WINDOW / 1e6 / scaled:.0f}"]
+    return [name, f"{seconds:.2f}", f"{at * at * WINDOW / 1e6 / seconds:.0f}"]
 
 
-def render(found: Mapping[str, Any], page: str) -> str:
-    """The page with the tables that were kept, each with its stamp."""
-    for step, section in found.items():
-        head, *rows = section["rows"]
-        page = put(page, step, "\n".join([*table(head, rows), "", results.measured(section)]))
-    return page
-
-
-def put(page: str, name: str, content: str) -> str:
-    """`page` with another content between the two comments of that name."""
-    start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
-    if start not in page or end not in page:
-        raise SystemExit(f"{PAGE} has no place for {name}")
-    pattern = re.escape(start) + ".*?" + re.escape(end)
-    return re.sub(pattern, lambda _: start + content + end, page, flags=re.DOTALL)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = results.parser(__doc__, write=f"keep the tables in {RESULTS.name}, write the page")
     parser.add_argument("--size", type=int, default=2048, help="pixels along a side of a plane")
     parser.add_argument("--depth", type=int, default=16, help="slices")
     parser.add_argument("--slices", type=int, default=16, help="slices to convert")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", choices=["layouts", "codecs", "labels", "convert"])
-    parser.add_argument("--write", action="store_true", help=f"keep the tables in {RESULTS.name}")
-    parser.add_argument("--page", action="store_true", help="only make the tables from the JSON")
-    given = parser.parse_args()
-    window, plane = min(2000, given.size // 2), min(4096, given.size)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        steps: dict[str, Callable[[], Rows]] = {
-            "layouts": lambda: layout_table(
-                measure_layouts(grey(given.size, given.depth), folder, given.rounds, window),
-                given.size,
-            ),
-            "codecs": lambda: codec_table(grey(plane, given.depth), folder, given.rounds, window),
-            "labels": lambda: codec_table(cells(plane, given.depth), folder, given.rounds, window),
-            "convert": lambda: convert_table(grey(given.size, given.slices), folder, given.rounds),
-        }
-        for step, measured in steps.items():
-            if given.page or given.only not in (None, step):
-                continue
-            rows = measured()
-            print("\n".join(["", step, "", *table(rows[0], rows[1:])]), flush=True)
-            if given.write:
-                command = f"python -m benchmarks.storage {' '.join(sys.argv[1:])}"
-                results.keep(step, {"rows": rows}, command, RESULTS)
+    parser.add_argument("--page", action="store_true", help="only make the page from the JSON")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print, and with ``--write`` keep."""
+    given = parse()
+    size, plane, rounds = given.size, min(4096, given.size), given.rounds
+    window = min(2000, size // 2)
+    steps: dict[str, Callable[[Path], Rows]] = {
+        "layouts": lambda at: layout_table(grey(size, given.depth), at, rounds, window),
+        "codecs": lambda at: codec_table(grey(plane, given.depth), at, rounds, window),
+        "labels": lambda at: codec_table(cells(plane, given.depth), at, rounds, window),
+        "convert": lambda at: convert_table(grey(size, given.slices), at, rounds),
+    }
+    for step, measure in steps.items():
+        if given.page or given.only not in (None, step):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            rows = measure(Path(folder))
+        print("\n".join(["", step, "", pages.table(rows)]), flush=True)
+        if given.write:
+            command = f"python -m benchmarks.storage {' '.join(sys.argv[1:])}"
+            results.keep(step, {"rows": rows}, command, RESULTS)
     if given.write or given.page:
-        text = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(render(results.read(RESULTS), text), encoding="utf-8")
+        PAGE.write_text(pages.render("storage"), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,79 +1,71 @@
 """Where a run's time went, beside the machine's limits: ``python -m benchmarks.throughput RUN``.
 
 For a finished run: wall time, tasks, peak memory, bytes read and written by stage and by worker;
-megavoxels a second and core, and how much of the speed of memory or disk that is. Both limits are
-measured here: arrays copied in memory, and files written, flushed, dropped from the cache and read.
+megavoxels per second and core, and which share of the speed of memory or disk that is. Both limits
+are measured here: arrays copied in memory, and files written, flushed, dropped from the cache and
+read.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from benchmarks import results
+from benchmarks import pages, results
+from benchmarks.measuring import timed
 from benchmarks.recorded import describe, task_rows
 from hela_dask.running.provenance import read_run
 from hela_dask.storage.metadata import read_image
 
-__all__ = ["disk_limits", "memory_limit", "stages", "without_folders", "workers"]
+__all__ = ["fractions", "memory_limit", "stages", "without_folders", "workers"]
 
 MIB = 2**20
 
 
 def memory_limit(size: int = 256 * MIB, repeats: int = 5) -> float:
-    """Bytes a second that one core moves when it copies an array (read and written, as STREAM)."""
+    """Bytes per second that one core copies (read and written, as STREAM counts)."""
     source = np.ones(size // 8)
     target = np.zeros_like(source)
-    return 2 * source.nbytes / _best(lambda: np.copyto(target, source), repeats)
+    return max(
+        2 * source.nbytes / timed(lambda: np.copyto(target, source))[0] for _ in range(repeats)
+    )
 
 
 def disk_limits(folder: Path, size: int = 512 * MIB, repeats: int = 3) -> tuple[float, float]:
-    """Bytes a second that `folder`'s disk writes and reads, nothing of it cached."""
+    """Bytes per second that `folder`'s disk writes and reads, with nothing cached."""
     block = np.random.default_rng(0).integers(0, 256, 8 * MIB, dtype=np.uint8).tobytes()
+
+    def put(file: IO[bytes]) -> None:
+        for _ in range(size // len(block)):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+
+    def get(file: IO[bytes]) -> None:
+        while file.read(len(block)):
+            pass
+
     write, read = [], []
     for _ in range(repeats):
         with tempfile.NamedTemporaryFile(dir=folder) as file:
-            start = time.perf_counter()
-            for _ in range(size // len(block)):
-                file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-            write.append(size / (time.perf_counter() - start))
-            _forget(file.fileno())
+            write.append(size / timed(partial(put, file))[0])
+            if hasattr(os, "posix_fadvise"):  # drop the file from the system's cache
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             file.seek(0)
-            start = time.perf_counter()
-            while file.read(len(block)):
-                pass
-            read.append(size / (time.perf_counter() - start))
+            read.append(size / timed(partial(get, file))[0])
     return statistics.median(write), statistics.median(read)
 
 
-def _forget(descriptor: int) -> None:
-    """Have the system drop what it holds of a file, where it can be asked to."""
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _best(call: Callable[[], object], repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def stages(run: Path) -> dict[str, dict[str, Any]]:
-    """Each stage with timed tasks: wall time, tasks, memory, bytes, speed a worker."""
+    """Each stage: wall time, tasks, memory in MiB, bytes, megavoxels per second and worker."""
     facts = read_run(run)
     voxels = int(np.prod(facts["image"]["shape"], dtype=np.int64))
     count = int(facts["dask"].get("workers") or 1)
@@ -98,8 +90,13 @@ def stages(run: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _sum(rows: list[dict[str, Any]], name: str) -> float | None:
+    values = [row.get(name) for row in rows]
+    return None if None in values else sum(map(float, values))  # type: ignore[arg-type]
+
+
 def workers(run: Path) -> list[dict[str, Any]]:
-    """Each worker that did a task: its tasks, its peak memory, its busy seconds."""
+    """Each worker that did a task: its tasks, its peak memory in MiB, its busy seconds."""
     found: dict[str, dict[str, Any]] = {}
     for rows in task_rows(run).values():
         for row in rows:
@@ -125,26 +122,19 @@ def scores(run: Path) -> dict[str, dict[str, float]]:
     }
 
 
-def _sum(rows: list[dict[str, Any]], name: str) -> float | None:
-    values = [row.get(name) for row in rows]
-    known = [float(value) for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
-
-
 def fractions(stage: dict[str, Any], limits: dict[str, float]) -> dict[str, float | None]:
     """Share of its workers' busy time that memory and disk would need at full speed.
 
-    Memory: what was read and written, moved once, by one core. Disk: the same at its own speed,
+    Memory: all bytes read and written, moved once, by one core. Disk: the same at its own speed,
     as if nothing were cached.
     """
-    read, written = stage.get("read"), stage.get("written")
+    read, written, wall = stage.get("read"), stage.get("written"), stage["wall"]
     if read is None or written is None or not stage.get("busy"):
         return {"memory": None, "disk": None}
+    disk = read / limits["read"] + written / limits["write"]
     return {
         "memory": 2 * (read + written) / limits["memory"] / stage["busy"],
-        "disk": (read / limits["read"] + written / limits["write"]) / stage["wall"]
-        if stage["wall"]
-        else None,
+        "disk": disk / wall if wall else None,
     }
 
 
@@ -156,11 +146,11 @@ def measure(run: Path, scratch: Path | None = None) -> dict[str, Any]:
     by_stage = stages(run)
     for stage in by_stage.values():
         stage["of"] = fractions(stage, limits)
-    image = read_image(Path(facts["store"])) if Path(facts["store"]).exists() else None
+    store = Path(facts["store"])
     return {
         "source": describe(run),
         "shape": facts["image"]["shape"],
-        "levels": len(image.levels) if image else facts["image"]["levels"],
+        "levels": len(read_image(store).levels) if store.exists() else facts["image"]["levels"],
         "statuses": facts["statuses"],
         "dask": {
             name: facts["dask"].get(name) for name in ("workers", "threads", "memory_of_a_worker")
@@ -174,55 +164,20 @@ def measure(run: Path, scratch: Path | None = None) -> dict[str, Any]:
     }
 
 
-def show(found: dict[str, Any]) -> None:
-    """Print it as a table."""
-    limits = found["limits"]
-    print(found["source"])
-    print(
-        f"limits: memory {limits['memory'] / 1e9:.1f} GB/s a core, "
-        f"disk {limits['write'] / 1e6:.0f} MB/s written, {limits['read'] / 1e6:.0f} MB/s read"
-    )
-    head = ("stage", "wall s", "tasks", "peak MiB", "read MB", "written MB", "Mvox/s/core")
-    print(("{:<12}" + "{:>12}" * 8).format(*head, "of memory", "of disk"))
-    for name, row in found["stages"].items():
-        cells = [
-            f"{row['wall']:.1f}",
-            str(row["tasks"]),
-            _text(row.get("peak"), ".0f"),
-            _text(row.get("read"), ".0f", 1e-6),
-            _text(row.get("written"), ".0f", 1e-6),
-            _text(row.get("speed"), ".2f"),
-            _text(row["of"]["memory"], ".1%"),
-            _text(row["of"]["disk"], ".1%"),
-        ]
-        print(f"{name:<12}" + "".join(f"{cell:>12}" for cell in cells))
-    for name, score in found["scores"].items():
-        print(f"{name}: mean JI {score['ji']:.4f}, F1 at 0.5 {score['f1']:.3f}")
-    for k, row in enumerate(found["workers"], 1):
-        print(f"worker {k}: {row['tasks']} tasks, {row['busy']:.0f} s, {row['peak']:.0f} MiB")
-
-
-def _text(value: float | None, how: str, scale: float = 1.0) -> str:
-    return "" if value is None else format(value * scale, how)
-
-
 def without_folders(command: Sequence[str]) -> list[str]:
-    """Its words, without the folders of one machine."""
+    """The words of a command, without the folders of one machine."""
     return [Path(word).name if Path(word).is_absolute() else word for word in command]
 
 
 def main() -> None:
     """Measure, print, and with ``--write`` keep."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = results.parser(__doc__, write="keep it in docs/performance.json")
     parser.add_argument("run", type=Path, help="the folder of a finished run")
     parser.add_argument("--name", default="run", help="of its section on the page")
     parser.add_argument("--scratch", type=Path, help="where the disk is measured; default: RUN")
-    parser.add_argument("--write", action="store_true", help="keep it in docs/performance.json")
     options = parser.parse_args()
     found = measure(options.run, options.scratch)
-    show(found)
+    print(pages.render("run", {"run": found}))
     if options.write:
         command = f"python -m benchmarks.throughput RUN --name {options.name} --write"
         results.keep(f"throughput-{options.name}", found, command)

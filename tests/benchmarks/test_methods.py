@@ -1,4 +1,4 @@
-"""The comparison of all methods: what it reads off a card, measures on a drawn cell, and says."""
+"""The comparison of methods: reservations of a card, rows of a drawn cell, and the page."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import methods_page
+from benchmarks.comparison import compare_splits, drawn, held_out
 from benchmarks.methods import everything, measure, reservations, shipped, variants
-from benchmarks.methods_page import held_out
+from benchmarks.pages import load_figures, render
 from benchmarks.stacks import Stack
 from hela_dask.unet.card import CLASSES, Card
 from hela_dask.unet.model import find_model, shipped_folder
@@ -100,15 +100,19 @@ def test_a_model_is_measured_by_the_method_that_uses_it(stack: Stack, tmp_path: 
     assert held_out(row, row["held_slices"], "cell") == pytest.approx(mean, abs=1e-3)
     assert row["reservations"] == ["3 of 100 epochs"]
     assert row["size_mb"] > 0
-    text = methods_page.render(_found({"one": row}))
+    text = _page({"one": row})
     assert "| `one`, hybrid **not comparable** (3 of 100 epochs) | 1-8 |" in text
     assert "| 2.00 |" in text
 
 
-def _found(rows: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A section of the JSON, as the page takes it."""
+def _page(rows: dict[str, Any], phantoms: dict[str, Any] | None = None, **more: Any) -> str:
+    """The page of some rows."""
     machine = {"cores": 2, "processor": "a processor"}
-    return {"rows": rows, "command": "python -m it", "machine": machine, **more}
+    section = {"rows": rows, "command": "python -m it", "machine": machine, **more}
+    accuracy = {"phantoms": phantoms or {}}
+    return render(
+        "methods", {**load_figures(), "methods": {"methods": section}, "accuracy": accuracy}
+    )
 
 
 def _row(architecture: str, split: str, held: float, later: float, last: int) -> dict[str, Any]:
@@ -142,10 +146,10 @@ def test_networks_of_the_papers_have_no_other_witness() -> None:
     assert variants(HYBRID)[", published numbers"] == {"preset": "published"}
 
 
-def test_the_page_says_what_was_measured_earlier() -> None:
+def test_the_page_names_the_day_and_commit_of_each_row() -> None:
     row = _row("residual", "blocks", 0.9, 0.9, 180)
-    rows = {"a": row, "b": {**row, "measured": "2026-11-01", "commit": "0123456"}, "c": row}
-    text = methods_page.render(_found(rows))
+    earlier = {**row, "measured": "2026-11-01", "commit": "0123456"}
+    text = _page({"a": row, "b": earlier, "c": row})
     assert text.rstrip().endswith(
         "2 cores of a processor, networks one after another (`--only NAME`):\n\n"
         "- 2026-11-01, commit `0123456`: `b`.\n"
@@ -153,39 +157,52 @@ def test_the_page_says_what_was_measured_earlier() -> None:
     )
 
 
-def test_what_the_splits_show_is_computed() -> None:
-    rows = {
+@pytest.fixture
+def both_splits() -> dict[str, Any]:
+    """Rows of a random and a block split, of a model of all slices, and of the control."""
+    return {
         "a": _row("residual", "random", 0.95, 0.90, 150),
         "b": _row("residual", "blocks", 0.93, 0.92, 150),
         "all": _row("residual", "blocks", 0.99, 0.98, 180),
         "a, published numbers": _row("residual", "random", 0.5, 0.98, 150),
         "volumetric": {**_row("", "", 0.96, 0.97, 180), "held_slices": [], "method": "volumetric"},
     }
-    text = methods_page.render(_found(rows))
-    assert "| `a`, unet | random | nucleus | 0.950 | 0.960 | 0.900 | 0.970 |" in text
-    assert "| `b`, unet | blocks | nucleus | 0.930 | 0.960 | 0.920 | 0.970 |" in text
-    assert "published numbers`, unet | random" not in text
-    assert list(methods_page.drawn(rows)) == ["b", "all", "volumetric"]
-    assert "| `all`, unet | blocks |" not in text  # it has learned from the last slices
-    assert (
-        "- `residual`, nucleus: 0.060 better on slices held out at random, 0.020 better on a block "
-        "of them."
-    ) in text
-    assert "| `b`, unet | 1-180 | 78% | 0.920 |" in text
-    assert "|  | 151-180 | 0% | 0.920 |" in text
-    assert "|  | 151-180 | 100% | 0.980 |" in text
-    assert "not comparable" not in text
+
+
+def test_splits_are_compared_beside_the_control(both_splits: dict[str, Any]) -> None:
+    found = compare_splits(both_splits)
+    # "all" has learned from the last slices, and published numbers are no other network.
+    assert [(row["name"], row["split"]) for row in found["rows"]] == [
+        *[("a", "random")] * 2,
+        *[("b", "blocks")] * 2,
+    ]
+    assert found["rows"][0]["scores"] == pytest.approx([0.95, 0.96, 0.90, 0.97])
+    nucleus = found["gaps"][0]
+    assert (nucleus["random"], nucleus["blocks"]) == pytest.approx((0.06, 0.02))
+    assert list(drawn(both_splits)) == ["b", "all", "volumetric"]
+    assert compare_splits({"b": both_splits["b"]}) == {"rows": [], "gaps": []}
+    bare = compare_splits({name: both_splits[name] for name in ("a", "b")})
+    assert (bare["rows"][0]["scores"][1], bare["gaps"]) == (None, [])
+
+
+def test_the_page_has_splits_phantoms_and_the_network_that_ships(
+    both_splits: dict[str, Any],
+) -> None:
     figures = {"complete_cells": 5, "found": 4, "instance_f1": 0.889}
     phantoms = {"unet": {"0": {**figures, "mean_cell_iou": 0.9, "mean_nucleus_iou": 0.8}}}
-    whole = methods_page.render(_found(rows), phantoms)
-    assert "| `unet` | 4 of 5 | 0.889 | 0.900 | 0.800 |" in whole
-    assert "phantom" not in text
-    assert "The network that ships" not in whole
-    told = methods_page.render(_found(rows, shipped=shipped()))
+    text = _page(both_splits, phantoms, shipped=shipped())
     judged = find_model(shipped_folder())[1].scores["judged"]
-    assert f"| nucleus | {judged['ji_nucleus']:.3f} |" in told
-    alone = methods_page.render(_found({"b": rows["b"]}))
-    assert "Slices held out" not in alone  # nothing to compare it with
-    bare = methods_page.render(_found({"a": rows["a"], "b": rows["b"]}))
-    assert "held out at random, " not in bare
-    assert "| `b`, unet | blocks | nucleus | 0.930 |  | 0.920 |  |" in bare
+    for line in (
+        "| `b`, unet | blocks | nucleus | 0.930 | 0.960 | 0.920 | 0.970 |",
+        "- `residual`, nucleus: 0.060 better on slices held out at random, 0.020 better on a block "
+        "of them.",
+        "| `b`, unet | 1-180 | 78% | 0.920 |",
+        "|  | 151-180 | 0% | 0.920 |",
+        "|  | 151-180 | 100% | 0.980 |",
+        "| `unet` | 4 of 5 | 0.889 | 0.900 | 0.800 |",
+        f"| nucleus | {judged['ji_nucleus']:.3f} |",
+    ):
+        assert line in text, line
+    bare = _page({"b": both_splits["b"]})
+    for words in ("not comparable", "phantom", "The network that ships", "Slices held out"):
+        assert words not in bare

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.methods import SCORED
+from benchmarks.comparison import COMPARED
 from benchmarks.shipped import LIMIT, described, differences
 from benchmarks.stacks import agreement, real_stack, segment_stack
 from hela_dask.unet.card import CLASSES, EXTRA, Card, card_text
@@ -58,7 +58,7 @@ def test_it_is_what_the_method_uses_and_finds_the_cell_of_real_slices(real_data:
     stack = real_stack(real_data).slices(120, 135, 128)
     masks = segment_stack(stack, method="unet")
     assert masks.attrs["status"] == "segmented"
-    scores = agreement(masks, stack, SCORED)
+    scores = agreement(masks, stack, COMPARED)
     assert scores["nucleus"].pooled.ji > 0.95
     assert scores["cell"].pooled.ji > 0.95
     inverted = type(stack)(255 - stack.image, stack.truth, stack.centre, stack.voxel)
