@@ -179,8 +179,7 @@ def main() -> None:
                 if options.write:
                     results.write(found, options.json)
     if options.write or options.page:
-        text = pages.render("accuracy", {**pages.load_figures(), "accuracy": found})
-        (results.DOCS / "accuracy.md").write_text(text, encoding="utf-8")
+        pages.write("accuracy", {**pages.load_figures(), "accuracy": found})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from tests.faults.site import Site, make_site
 
 __all__ = ["measure"]
 
-PAGE = results.DOCS / "reliability.md"
 RESULTS = results.DOCS / "reliability.json"
 STAGES = ("background", "detect", "segment", "assemble")
 
@@ -124,7 +123,7 @@ def main() -> None:
             }
             command = f"python -m benchmarks.faults --repeat {options.repeat}"
             results.keep("faults", figures, command, RESULTS)
-            PAGE.write_text(pages.render("reliability"), encoding="utf-8")
+            pages.write("reliability")
 
 
 if __name__ == "__main__":

@@ -241,8 +241,8 @@ def main() -> None:
         folder = options.json.with_suffix("")
         folder.mkdir(exist_ok=True)
         pictures.curves(comparison.drawn(found["methods"]["rows"]), folder)
-        text = pages.render("methods", {**pages.load_figures(), "methods": found})
-        options.json.with_suffix(".md").write_text(text, encoding="utf-8")
+        figures = {**pages.load_figures(), "methods": found}
+        pages.write("methods", figures, options.json.with_suffix(".md"))
 
 
 if __name__ == "__main__":

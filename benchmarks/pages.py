@@ -24,17 +24,8 @@ from hela_dask.formatting import by_axis
 from hela_dask.methods.names import METHODS
 from hela_dask.statuses import OUTLINED
 
-__all__ = [
-    "PAGES",
-    "Quote",
-    "figure",
-    "load_figures",
-    "quotes",
-    "render",
-    "table",
-    "texts",
-    "write_pages",
-]
+__all__ = ["PAGES", "Quote", "figure", "load_figures", "quotes", "render", "table", "texts"]
+__all__ += ["write", "write_pages"]
 
 PAGES = ("accuracy", "methods", "performance", "reliability", "storage")
 ROOT = results.DOCS.parent
@@ -77,6 +68,11 @@ def render(name: str, found: Mapping[str, Any] | None = None) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
+def write(name: str, found: Mapping[str, Any] | None = None, path: Path | None = None) -> None:
+    """Write a page of docs/, or to another place."""
+    (path or results.DOCS / f"{name}.md").write_text(render(name, found), encoding="utf-8")
+
+
 def figure(expression: str, found: Mapping[str, Any]) -> str:
     """The value of a Jinja expression over the figures, as a page shows it.
 
@@ -104,14 +100,11 @@ def _environment() -> jinja2.Environment:
         by_commit=comparison.by_commit,
         compare_splits=comparison.compare_splits,
         drawn=comparison.drawn,
-        fall=fall,
         fixed=fixed,
         in_order=dict.fromkeys,
         learned=comparison.learned,
         measured=results.measured,
         nth=nth,
-        percent=percent,
-        spread=spread,
         table=lambda section: table(section["rows"]),
     )
     environment.globals.update(
@@ -131,22 +124,6 @@ def fixed(value: Any, digits: int = 3, scale: float = 1.0) -> str:
     """A number with so many decimals; empty where there is none."""
     known = value is not None and not isinstance(value, jinja2.Undefined)
     return f"{value * scale:.{digits}f}" if known else ""
-
-
-def percent(share: Any) -> str:
-    """A share with two significant digits; empty where there is none."""
-    known = share is not None and not isinstance(share, jinja2.Undefined)
-    return f"{100 * share:.2g} %" if known else ""
-
-
-def fall(value: float) -> str:
-    """The fall of a Jaccard index, bold where it is too large."""
-    return f"**{value:+.3f}**" if value > LARGEST_FALL else f"{value:+.3f}"
-
-
-def spread(row: Mapping[str, Any], ratio: str) -> str:
-    """Mean, median and standard deviation over slices."""
-    return " / ".join(fixed(row[f"{ratio}_{kind}"]) for kind in ("mean", "median", "sd"))
 
 
 def nth(text: str, place: int = 1) -> float:

@@ -6,44 +6,52 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.ticker import NullLocator
 
 from benchmarks import pages, results
 from hela_dask.figures.canvas import CHAINS, new_figure, save
 
-__all__ = ["scaling_chart", "write"]
+__all__ = ["PICTURE", "scaling_chart", "scaling_table"]
 
 PICTURE = results.DOCS / "performance" / "scaling.png"
 MARKS = ("o", "s", "^", "D", "v")  # they differ too, for readers who cannot see the colours
+PANELS = {
+    "memory": "peak memory of a worker, MiB",
+    "seconds": "worker-seconds per megavoxel",
+}
+
+
+def scaling_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of :func:`benchmarks.scaling.measure`, by size: the columns of :data:`PANELS`.
+
+    Seconds are those of all workers over all stages, without the start of the workers.
+    """
+    table = pd.DataFrame(
+        {
+            "workers": row["workers"],
+            "multiple": row["multiple"],
+            "memory": max(row["peak"].values()),
+            "seconds": sum(value for stage, value in row["seconds"].items() if stage != "all")
+            * (row["workers"] / row["voxels"] * 1e6),
+        }
+        for row in rows
+    )
+    return table.sort_values("multiple")
 
 
 def scaling_chart(rows: Sequence[dict[str, Any]], path: Path) -> Path:
-    """Peak memory of a worker, and time per voxel, over the volume's size.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        As :func:`benchmarks.scaling.measure` returns them, with ``multiple``.
-    path : Path
-    """
+    """Peak memory of a worker, and time per voxel, over the volume's size, a line per workers."""
+    table = scaling_table(rows)
+    sizes = table["multiple"].unique().tolist()
     figure = new_figure(960, 400)
-    memory = figure.add_axes((0.08, 0.16, 0.39, 0.72))
-    seconds = figure.add_axes((0.58, 0.16, 0.39, 0.72))
-    sizes = sorted({int(row["multiple"]) for row in rows})
-    for k, workers in enumerate(sorted({row["workers"] for row in rows})):
-        mine = sorted(
-            (row for row in rows if row["workers"] == workers), key=lambda row: int(row["multiple"])
-        )
-        style: dict[str, Any] = {"color": CHAINS[k], "marker": MARKS[k], "lw": 1.8}
-        style["label"] = f"{workers} worker{'s' if workers > 1 else ''}"
-        x = [row["multiple"] for row in mine]
-        memory.plot(x, [max(row["peak"].values()) for row in mine], **style)
-        seconds.plot(x, [seconds_per_megavoxel(row) for row in mine], **style)
-    for axes, title in (
-        (memory, "peak memory of a worker, MiB"),
-        (seconds, "worker-seconds per megavoxel"),
-    ):
-        axes.set_ylim(0, 1.25 * max(axes.get_ylim()[1], 1e-6))
+    for panel, (name, title) in enumerate(PANELS.items()):
+        axes = figure.add_axes((0.08 + 0.5 * panel, 0.16, 0.39, 0.72))
+        for k, (workers, mine) in enumerate(table.groupby("workers")):
+            label = "1 worker" if workers == 1 else f"{workers} workers"
+            style: dict[str, Any] = {"color": CHAINS[k], "marker": MARKS[k], "lw": 1.8}
+            axes.plot(mine["multiple"], mine[name], label=label, **style)
+        axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -56,21 +64,13 @@ def scaling_chart(rows: Sequence[dict[str, Any]], path: Path) -> Path:
     return save(figure, path)
 
 
-def seconds_per_megavoxel(row: dict[str, Any]) -> float:
-    """Seconds of all workers over all stages, without the start of the workers."""
-    seconds = sum(value for stage, value in row["seconds"].items() if stage != "all")
-    return float(seconds * row["workers"] / row["voxels"] * 1e6)
-
-
-def write() -> None:
+def main() -> None:
     """Write the page and its picture."""
     found = pages.load_figures()
     if "scaling" in found["performance"]:
         scaling_chart(found["performance"]["scaling"]["rows"], PICTURE)
-    (results.DOCS / "performance.md").write_text(
-        pages.render("performance", found), encoding="utf-8"
-    )
+    pages.write("performance", found)
 
 
 if __name__ == "__main__":
-    write()
+    main()

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 import hela_dask as hd
 from benchmarks import results
 from benchmarks.measuring import timed
-from benchmarks.performance import PICTURE, scaling_chart, seconds_per_megavoxel
+from benchmarks.performance import PICTURE, scaling_chart, scaling_table
 from benchmarks.recorded import task_rows
 from hela_dask.errors import HelaDaskError
 from hela_dask.running.provenance import read_run
@@ -138,24 +138,18 @@ def measure(volume: Path, folder: Path, workers: int, memory: str) -> dict[str, 
 def verdict(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Whether memory and time per voxel are flat: a line for each number of workers."""
     lines = []
-    for workers in sorted({row["workers"] for row in rows}):
-        mine = sorted(
-            (row for row in rows if row["workers"] == workers), key=lambda row: row["multiple"]
-        )
-        memory = [max(row["peak"].values()) for row in mine]
-        times = [seconds_per_megavoxel(row) for row in mine]
-        grown, least, most = max(memory) / memory[0], min(times) / times[0], max(times) / times[0]
+    for workers, mine in scaling_table(rows).groupby("workers"):
+        memory = mine["memory"] / mine["memory"].iloc[0]
+        seconds = mine["seconds"] / mine["seconds"].iloc[0]
+        held = ["held" if memory.max() <= FLAT else "not held"]
+        held += ["held" if seconds.max() <= PER_VOXEL else "not held"]
         lines.append(
-            f"{workers} worker{'s' if workers > 1 else ''}, beside the smallest volume: "
-            f"memory within {grown - 1:.0%} ({_held(grown, FLAT)}, limit {FLAT - 1:.0%}), "
-            f"time per voxel {least:.2f} to {most:.2f} x "
-            f"({_held(most, PER_VOXEL)}, limit {PER_VOXEL:g} x)"
+            f"{workers} worker{'' if workers == 1 else 's'}, beside the smallest volume: "
+            f"memory within {memory.max() - 1:.0%} ({held[0]}, limit {FLAT - 1:.0%}), "
+            f"time per voxel {seconds.min():.2f} to {seconds.max():.2f} x "
+            f"({held[1]}, limit {PER_VOXEL:g} x)"
         )
     return lines
-
-
-def _held(value: float, limit: float) -> str:
-    return "held" if value <= limit else "not held"
 
 
 def parse() -> argparse.Namespace:

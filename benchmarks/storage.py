@@ -42,13 +42,12 @@ from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.shards import encode_shard, is_ours, put_shard
 from hela_dask.volume.opening import open_volume
 
-__all__ = ["FULL", "PAGE", "VOXEL", "files"]
+__all__ = ["FULL", "VOXEL", "files"]
 
 Triple = tuple[int, int, int]
 Rows = list[list[str]]
 Figures = dict[str, float]
 
-PAGE = results.DOCS / "storage.md"
 RESULTS = results.DOCS / "storage.json"
 VOXEL = (50.0, 10.0, 10.0)
 FULL = (518, 8192, 8192)
@@ -360,7 +359,7 @@ def main() -> None:
             command = f"python -m benchmarks.storage {' '.join(sys.argv[1:])}"
             results.keep(step, {"rows": rows}, command, RESULTS)
     if given.write or given.page:
-        PAGE.write_text(pages.render("storage"), encoding="utf-8")
+        pages.write("storage")
 
 
 if __name__ == "__main__":
