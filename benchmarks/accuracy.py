@@ -7,10 +7,9 @@ page is made. ``python -m benchmarks.accuracy --quick --run RUN`` scores a run t
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +28,16 @@ SEEDS = (0, 1)
 
 @dataclass
 class Work:
-    """What was asked for, and the figures so far.
+    """What is measured, and the figures so far, as accuracy.json has them.
 
-    Attributes
-    ----------
-    data, folder : Path
-        The real stacks; stores and runs.
-    methods : tuple of str
-        The first is the one that is damaged, pictured and has its steps turned off.
-    found : dict
-        The content of accuracy.json.
-    pictures : Path or None
-        Where pictures are drawn.
-    runs : tuple of Path
-        Runs that are scored instead of new ones.
-    workers : int, optional
-        Of each run.
+    The first method is the one that is damaged and has its steps turned off. Pictures are drawn
+    where there is a folder for them; `runs` are scored instead of new ones.
     """
 
     data: Path
     folder: Path
     methods: tuple[str, ...]
-    found: dict[str, Any] = field(default_factory=dict)
+    found: dict[str, Any]
     pictures: Path | None = None
     runs: tuple[Path, ...] = ()
     workers: int | None = None
@@ -83,13 +70,6 @@ def _real(work: Work) -> None:
         pictures.curves(work.found["real"], work.pictures)
 
 
-def _otsu(work: Work) -> None:
-    """The plainest background."""
-    work.found["otsu"] = otsu(work.data)
-    work.stamp("otsu")
-    print(f"Otsu, background: {work.found['otsu']['1-180']['ji']:.4f}", flush=True)
-
-
 def _phantoms(work: Work) -> None:
     """Phantoms of two seeds."""
     rows = work.found.setdefault("phantoms", {})
@@ -101,48 +81,43 @@ def _phantoms(work: Work) -> None:
             print(f"phantom {seed}, {method}: {row}", flush=True)
 
 
-def _ablation(work: Work) -> None:
-    """Each step turned off, on the real cell and on a phantom's."""
-    stacks = {"real": real_stack(work.data), "phantom": phantom_stack()}
-    work.found["ablation"] = {
-        name: ablation(stack, method=work.methods[0]) for name, stack in stacks.items()
-    }
-    work.stamp("ablation")
-
-
-def _robustness(work: Work) -> None:
-    """Damaged stacks."""
-    work.found["robustness"] = robustness(real_stack(work.data), method=work.methods[0])
-    work.stamp("robustness")
-
-
-def _contrast(work: Work) -> None:
-    """Stacks like the papers' other sets."""
-    work.found["contrast"] = contrast(real_stack(work.data), work.methods[0])
-    work.stamp("contrast")
-    for name, row in work.found["contrast"].items():
-        print(f"{name}: {row}", flush=True)
-
-
 def _outlines(work: Work) -> None:
     """A picture of ten slices at full resolution."""
     path = (work.pictures or work.folder) / "full_resolution.jpg"
     print(pictures.outlines(work.data, path, work.methods[0]))
 
 
+def _ablation(work: Work) -> dict[str, Any]:
+    """Each step turned off, on the real cell and on a phantom's."""
+    stacks = {"real": real_stack(work.data), "phantom": phantom_stack()}
+    return {name: ablation(stack, method=work.methods[0]) for name, stack in stacks.items()}
+
+
+def _whole(name: str, measure: Callable[[Work], Any]) -> Callable[[Work], None]:
+    """A section that is measured as a whole."""
+
+    def section(work: Work) -> None:
+        work.found[name] = measure(work)
+        work.stamp(name)
+
+    return section
+
+
 SECTIONS: dict[str, Callable[[Work], None]] = {
     "real": _real,
-    "otsu": _otsu,
+    "otsu": _whole("otsu", lambda work: otsu(work.data)),
     "phantoms": _phantoms,
-    "ablation": _ablation,
-    "robustness": _robustness,
-    "contrast": _contrast,
+    "ablation": _whole("ablation", _ablation),
+    "robustness": _whole(
+        "robustness", lambda work: robustness(real_stack(work.data), method=work.methods[0])
+    ),
+    "contrast": _whole("contrast", lambda work: contrast(real_stack(work.data), work.methods[0])),
     "outlines": _outlines,
 }
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line."""
+def main() -> None:
+    """Measure the sections asked for, print them, and with ``--write`` keep them."""
     parser = results.parser(__doc__, write="the JSON, the page, its pictures")
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="default: all")
     parser.add_argument("--quick", action="store_true", help="the real cell and Otsu only")
@@ -154,12 +129,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, help="of each run; default: as many as fit")
     parser.add_argument("--json", type=Path, default=results.DOCS / "accuracy.json")
     parser.add_argument("--page", action="store_true", help="only make the page from the JSON")
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Measure the sections asked for, print them, and with ``--write`` keep them."""
-    options = parse()
+    options = parser.parse_args()
     found = results.read(options.json)
     if not options.page:
         sections = options.sections or (["real", "otsu"] if options.quick else list(SECTIONS))

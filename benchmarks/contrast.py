@@ -127,7 +127,7 @@ def like_other_sets(stack: Stack, pixel: float) -> Stack:
 
 
 def contrast(stack: Stack, method: str = DEFAULT_METHOD) -> dict[str, Any]:
-    """JI of the nucleus, and the status of the cell, on each emulated set."""
+    """JI of the nucleus, and the status of the cell, on each emulated set; printed too."""
     found = {}
     phantom = phantom_stack(shape=(160, 300, 300), voxel=(60.0, 40.0, 40.0))
     z = phantom.centre[0]
@@ -146,4 +146,5 @@ def contrast(stack: Stack, method: str = DEFAULT_METHOD) -> dict[str, Any]:
             "status": masks.attrs["status"],
             "seconds": round(seconds, 1),
         }
+        print(f"{name}: {found[name]}", flush=True)
     return found

@@ -9,7 +9,6 @@ changes nothing (minutes).
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -56,20 +55,15 @@ def measure(names: Sequence[str], folder: Path) -> None:
             subprocess.run([sys.executable, "-m", *words], cwd=ROOT, check=True)
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line."""
+def main() -> None:
+    """Measure and write the pages, or do as the options ask."""
     parser = results.parser(__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--folder", type=Path, help="stores and runs; default: a temporary one")
     parser.add_argument("--quick", action="store_true", help="check the README's headline")
     parser.add_argument("--pages", action="store_true", help="only write the pages from the JSON")
     parser.add_argument("--list", action="store_true", help="print the parts and their minutes")
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Measure and write the pages, or do as the options ask."""
-    options = parse()
+    options = parser.parse_args()
     names = options.parts or list(PARTS)
     if options.list:
         for name in names:

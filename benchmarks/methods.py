@@ -7,7 +7,6 @@ that models may be measured one at a time (``--only NAME``).
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -211,20 +210,15 @@ def _whole_command(rows: Mapping[str, Any]) -> str:
     return f"python -m benchmarks.methods {'--models FOLDER ' if trained else ''}--write"
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line."""
+def main() -> None:
+    """Measure, print, and with ``--write`` keep."""
     parser = results.parser(__doc__, write="the JSON, the page, its pictures")
     parser.add_argument("--models", type=Path, help="a folder with a folder for each model")
     parser.add_argument("--only", action="append", default=[], help="a method or a model's folder")
     parser.add_argument("--slices", default="1:180", help="1-based, both included")
     parser.add_argument("--json", type=Path, default=results.DOCS / "methods.json")
     parser.add_argument("--page", action="store_true", help="only make the page from the JSON")
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Measure, print, and with ``--write`` keep."""
-    options = parse()
+    options = parser.parse_args()
     if not options.page:
         first, last = map(int, options.slices.split(":"))
         stack = real_stack(data_folder())

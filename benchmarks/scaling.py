@@ -152,18 +152,6 @@ def verdict(rows: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line."""
-    parser = results.parser(__doc__, write="JSON and picture beside the page")
-    parser.add_argument("--folder", type=Path, help="of volumes and runs; default: temporary")
-    parser.add_argument("--multiples", type=int, nargs="+", default=list(MULTIPLES))
-    parser.add_argument("--workers", type=int, nargs="+", default=[2, 1])
-    parser.add_argument("--memory", default="4GiB", help="of each worker")
-    parser.add_argument("--pixel", type=float, default=40.0, help="nm in y and x")
-    parser.add_argument("--again", action="store_true", help="measure again what is kept")
-    return parser.parse_args()
-
-
 def measure_all(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """Measure all rows that are not kept yet; those of the pixel size asked for."""
     kept = folder / "scaling.json"
@@ -188,7 +176,14 @@ def measure_all(options: argparse.Namespace, folder: Path) -> list[dict[str, Any
 
 def main() -> None:
     """Measure all rows that are not kept yet, print them, and whether the curves are flat."""
-    options = parse()
+    parser = results.parser(__doc__, write="JSON and picture beside the page")
+    parser.add_argument("--folder", type=Path, help="of volumes and runs; default: temporary")
+    parser.add_argument("--multiples", type=int, nargs="+", default=list(MULTIPLES))
+    parser.add_argument("--workers", type=int, nargs="+", default=[2, 1])
+    parser.add_argument("--memory", default="4GiB", help="of each worker")
+    parser.add_argument("--pixel", type=float, default=40.0, help="nm in y and x")
+    parser.add_argument("--again", action="store_true", help="measure again what is kept")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,6 @@ are those of a finished run: ``--run RUN``, else those kept in docs/performance.
 
 from __future__ import annotations
 
-import argparse
 import heapq
 import random
 import statistics
@@ -195,18 +194,13 @@ def everything(recorded: Sequence[float]) -> dict[str, Any]:
     return found
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line."""
+def main() -> None:
+    """Measure, print, and with ``--write`` keep."""
     parser = results.parser(__doc__, write="keep it in docs/performance.json")
     parser.add_argument("--run", type=Path, help="a finished run whose task times are taken")
     parser.add_argument("--quick", action="store_true", help="the real scheduler's limit only")
     parser.add_argument("--workers", type=int, default=64, help="with --quick")
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Measure, print, and with ``--write`` keep."""
-    options = parse()
+    options = parser.parse_args()
     if options.quick:
         small(options.workers)
         return

@@ -7,7 +7,6 @@ real ones where ``HELA_DASK_DATA`` names the folder of the real stacks, and a ph
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import math
 import os
@@ -326,8 +325,8 @@ def window_row(target: Path, shape: tuple[int, ...], rounds: int) -> list[str]:
     return [name, f"{seconds:.2f}", f"{at * at * WINDOW / 1e6 / seconds:.0f}"]
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line."""
+def main() -> None:
+    """Measure, print, and with ``--write`` keep."""
     parser = results.parser(__doc__, write=f"keep the tables in {RESULTS.name}, write the page")
     parser.add_argument("--size", type=int, default=2048, help="pixels along a side of a plane")
     parser.add_argument("--depth", type=int, default=16, help="slices")
@@ -335,12 +334,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", choices=["layouts", "codecs", "labels", "convert"])
     parser.add_argument("--page", action="store_true", help="only make the page from the JSON")
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Measure, print, and with ``--write`` keep."""
-    given = parse()
+    given = parser.parse_args()
     size, plane, rounds = given.size, min(4096, given.size), given.rounds
     window = min(2000, size // 2)
     steps: dict[str, Callable[[Path], Rows]] = {
