@@ -97,25 +97,19 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         by_axis=by_axis,
-        by_commit=comparison.by_commit,
-        compare_splits=comparison.compare_splits,
-        drawn=comparison.drawn,
         fixed=fixed,
         in_order=dict.fromkeys,
-        learned=comparison.learned,
         measured=results.measured,
         nth=nth,
         table=lambda section: table(section["rows"]),
     )
     environment.globals.update(
         CLASS_NAMES=CLASS_NAMES,
-        CONTROL=comparison.CONTROL,
         LARGEST_FALL=LARGEST_FALL,
         METHODS=METHODS,
         OUTLINED=OUTLINED,
-        COMPARED=comparison.COMPARED,
         UNSEEN=UNSEEN,
-        UNTAUGHT=comparison.UNTAUGHT,
+        comparison=comparison,
     )
     return environment
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import xarray as xr
 
 from benchmarks import results
 from benchmarks.damage import BLIND, DAMAGES
-from benchmarks.measuring import timed
 from benchmarks.stacks import SCORED, Stack, agreement, data_folder, real_stack, segment_stack
 from hela_dask.methods.names import DEFAULT_METHOD
 
@@ -48,7 +46,7 @@ def robustness(
     for name in ranges:
         first, last, centre, place = RANGES[name]
         part = stack.slices(first, last, centre)
-        seconds, masks = timed(partial(segment_stack, part, method=method))
+        masks = segment_stack(part, method=method)
         whole = indices(masks, part)
         _show(f"{name}, slices {first}-{last}, undamaged", whole)
         rows = {}
@@ -65,7 +63,6 @@ def robustness(
             "slices": [first, last],
             "place": place,
             "ji": whole,
-            "seconds": seconds,
             "damages": rows,
         }
     return found

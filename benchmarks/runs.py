@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -59,7 +58,6 @@ def score_real(run: Path, data: Path) -> dict[str, Any]:
     seconds = {stage: round(value, 1) for stage, value in facts["timings"].items()}
     return {
         "workers": facts["dask"].get("workers"),
-        "cores": os.cpu_count(),
         "seconds": {**seconds, "all": round(sum(seconds.values()), 1)},
         "ranges": {
             part: {name: figures(scores.within(*ends)[name]) for name in CLASSES}

@@ -12,7 +12,6 @@ import heapq
 import random
 import statistics
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -99,12 +98,8 @@ def limits(on: Farm, count: int) -> dict[str, Any]:
     """Costs of units without work; medians of three for ours, the plain way once."""
     measure(on, [0.0] * 200)  # connections, first imports
     own = [measure(on, [0.0] * count) for _ in range(3)]
-    before = on.scheduler_seconds()
-    time.sleep(3)
     return {
         "workers": on.workers,
-        "heartbeats": (on.scheduler_seconds() - before) / 3,
-        "single": statistics.median(measure(on, [0.0])["wall"] for _ in range(5)),
         "own": {key: statistics.median(row[key] for row in own) for key in own[0]},
         "plain": measure(on, [0.0] * min(count, 600), plain_units),
     }

@@ -23,7 +23,6 @@ from benchmarks import pages, results
 from benchmarks.measuring import timed
 from benchmarks.recorded import describe, task_rows
 from hela_dask.running.provenance import read_run
-from hela_dask.storage.metadata import read_image
 
 __all__ = ["fractions", "memory_limit", "stages", "without_folders", "workers"]
 
@@ -68,7 +67,6 @@ def stages(run: Path) -> dict[str, dict[str, Any]]:
     """Each stage: wall time, tasks, memory in MiB, bytes, megavoxels per second and worker."""
     facts = read_run(run)
     voxels = int(np.prod(facts["image"]["shape"], dtype=np.int64))
-    count = int(facts["dask"].get("workers") or 1)
     found = {}
     for stage, rows in task_rows(run).items():
         wall = float(facts["timings"].get(stage, 0.0))
@@ -77,13 +75,11 @@ def stages(run: Path) -> dict[str, dict[str, Any]]:
             "tasks": len(rows),
             "wall": wall,
             "busy": busy,
-            "cpu": _sum(rows, "cpu_seconds"),
             "peak": max(float(row["peak_memory"]) for row in rows),
             "longest": max(float(row["seconds"]) for row in rows),
             "read": _sum(rows, "read"),
             "written": _sum(rows, "written"),
             "speed": voxels / busy / 1e6,
-            "workers_busy": busy / (wall * count) if wall else None,
         }
     for stage, wall in facts["timings"].items():
         found.setdefault(stage, {"tasks": 0, "wall": wall})
@@ -146,11 +142,9 @@ def measure(run: Path, scratch: Path | None = None) -> dict[str, Any]:
     by_stage = stages(run)
     for stage in by_stage.values():
         stage["of"] = fractions(stage, limits)
-    store = Path(facts["store"])
     return {
         "source": describe(run),
         "shape": facts["image"]["shape"],
-        "levels": len(read_image(store).levels) if store.exists() else facts["image"]["levels"],
         "statuses": facts["statuses"],
         "dask": {
             name: facts["dask"].get(name) for name in ("workers", "threads", "memory_of_a_worker")
