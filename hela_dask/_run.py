@@ -18,21 +18,22 @@ from hela_dask.running.context import Context
 from hela_dask.running.edited import keep_edited
 from hela_dask.running.finish import finish_run
 from hela_dask.running.holding import held_job
+from hela_dask.running.identity import RunPlaces
 from hela_dask.running.options import ParametersLike, RunOptions, Table
 from hela_dask.running.prepare import prepare
-from hela_dask.running.provenance import Record, read_run
+from hela_dask.running.provenance import Record, image_facts, read_run
+from hela_dask.running.reading import RunFolder
 from hela_dask.running.result import RunResult
 from hela_dask.running.setup import Setup
 from hela_dask.running.tables import select_cells
 from hela_dask.running.units import DetectedCells
-from hela_dask.steps.link import of_cells
 from hela_dask.steps.regions import check_regions_folder
 from hela_dask.steps.regions import save_regions as write_regions
 from hela_dask.storage.places import check_apart
 from hela_dask.tasks.cluster import Cluster, check_client, read_cluster
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
-from hela_dask.volume.opening import open_volume, voxel_size
+from hela_dask.volume.opening import open_volume
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -288,19 +289,8 @@ def _write_report(folder: Path) -> None:
 
 def _draw(setup: Setup, found: DetectedCells) -> None:
     """The chains in 3D, and the analysed slice with the most cells."""
-    from hela_dask.figures import draw_chains, draw_detections
+    from hela_dask.report.pictures import draw_found
 
-    folder = setup.run / "figures"
-    level = setup.image.levels[0]
-    extent = [step * size for step, size in zip(level.voxel_size, level.shape, strict=True)]
-    draw_chains(
-        found.detections, found.cells, (extent[0], extent[1], extent[2]), folder / "chains.png"
-    )
-    rows = of_cells(found.detections, found.cells)
-    if rows.empty:
-        return
-    volume = open_volume(setup.image.path, setup.parameters.detect.resolution)
-    number = int(rows["slice"].value_counts(sort=True).index[0])
-    plane = volume[number - 1].compute(scheduler="synchronous").values
-    here = rows[rows["slice"] == number]
-    draw_detections(plane, here, voxel_size(volume)[1:], folder / "detections.png")
+    places = RunPlaces(setup.image.path, {})
+    facts = {"image": image_facts(setup.image)}
+    draw_found(RunFolder(setup.run, facts, found.cells, found.detections, {}, places))

@@ -27,7 +27,7 @@ from hela_dask.running.reading import RunFolder
 from hela_dask.steps.link import of_cells
 from hela_dask.volume.opening import voxel_size
 
-__all__ = ["Picture", "draw_pictures"]
+__all__ = ["Picture", "draw_found", "draw_pictures"]
 
 _NUMBERED = re.compile(r"(overlay|errors_(nucleus|cell))_\d{5,}\.jpg")
 
@@ -73,6 +73,12 @@ def draw_pictures(folder: RunFolder) -> tuple[list[Picture], list[str]]:
         except (HelaDaskError, OSError) as error:
             notes.append(f"pictures left out: {error}")
     return pictures, notes
+
+
+def draw_found(folder: RunFolder) -> None:
+    """Draw the chains, and the analysed slice with the most cells, into ``figures/``."""
+    for kind in (_chains, _detections):
+        list(kind(folder, folder.path / "figures"))
 
 
 def _view(folder: RunFolder, **how: Any) -> View:
