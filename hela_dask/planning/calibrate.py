@@ -146,27 +146,26 @@ class _Trial:
     """
 
     def __init__(self, setup: Setup, job: Job) -> None:
-        self.setup, self.volume = setup, job.working()
+        self.setup, self.job, self.volume = setup, job, job.working()
         depth, *plane = self.volume.shape
         count = int(min(BACKGROUND_SLAB, depth, max(_FEWEST, _VOXELS // math.prod(plane))))
         start = depth // 2 // count * count
         self.z = range(start, start + count)
-        begun = time.perf_counter()
-        few = self.volume[self.z.start : self.z.start + _FEWEST]
-        levels = grey_levels(few, job.parameters.background)
-        self.levels = (time.perf_counter() - begun) / few.sizes["z"]
-        self.job = replace(job, levels=levels)
 
     def measure(self) -> Calibration:
         """All times."""
         _, y, x = (float(self.volume[axis].mean()) for axis in "zyx")
         self._box("warm", (y, x), _SMALL)
+        begun, few = time.perf_counter(), self.volume[self.z.start : self.z.start + _FEWEST]
+        levels = grey_levels(few, self.job.parameters.background)
+        voting = (time.perf_counter() - begun) / few.sizes["z"]
+        self.job = replace(self.job, levels=levels)
         background = _background(self.job, self.z)["seconds"] / len(self.z)
         found, seen, tissue, detection = self._detect()
         tried = Calibration(
             (self.z.start, self.z.stop),
             background,
-            self.levels,
+            voting,
             detection,
             seen=seen,
             tissue=tissue,
