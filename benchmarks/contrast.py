@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.measuring import timed
-from benchmarks.stacks import Stack, agreement, phantom_stack, segment_stack
+from benchmarks.stacks import Stack, agreement, phantom_stack, segment_stack, to_uint8
 from hela_dask.methods.names import DEFAULT_METHOD
 
 __all__ = ["contrast", "finer", "like_other_sets", "low_contrast", "without_resin"]
@@ -74,8 +74,7 @@ def low_contrast(image: NDArray[Any], seed: int = 0) -> NDArray[np.uint8]:
     middle = float(np.median(grey))
     grey = 128 + SHARE * (grey - middle)
     grey += np.random.default_rng(seed).normal(0, NOISE, grey.shape).astype(np.float32)
-    low: NDArray[np.uint8] = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
-    return low
+    return to_uint8(grey)
 
 
 def finer(stack: Stack, voxel: tuple[float, float, float]) -> Stack:
@@ -97,8 +96,7 @@ def finer(stack: Stack, voxel: tuple[float, float, float]) -> Stack:
         min(int(at * old / new), n - 1)
         for at, (old, new), n in zip(stack.centre, sizes, shape, strict=True)
     )
-    grey = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    return Stack(grey, stack.truth[np.ix_(*rounded)], (z, y, x), voxel)
+    return Stack(to_uint8(image), stack.truth[np.ix_(*rounded)], (z, y, x), voxel)
 
 
 def around_nucleus(stack: Stack, margin: float = MARGIN) -> Stack:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.stacks import Stack
+from benchmarks.stacks import Stack, to_uint8
 
 __all__ = ["BLIND", "DAMAGES", "linear"]
 
@@ -25,11 +25,6 @@ Damage = Callable[[Stack, int], Stack]
 truth moved where a slice's place or number changes."""
 
 
-def _clipped(values: Image) -> NDArray[np.uint8]:
-    clipped: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return clipped
-
-
 def linear(stack: Stack, gain: float, *, clips: bool) -> Stack:
     """Grey values a x + b, cut off at 0 and 255.
 
@@ -39,7 +34,7 @@ def linear(stack: Stack, gain: float, *, clips: bool) -> Stack:
     grey = stack.image.astype(np.float32)
     low, bright, high = np.percentile(grey, (0.5, 90, 99.5))
     offset = 255 - gain * bright if clips else 127.5 - gain * (low + high) / 2
-    return replace(stack, image=_clipped(gain * grey + offset))
+    return replace(stack, image=to_uint8(gain * grey + offset))
 
 
 def _linear(gain: float, *, clips: bool) -> Damage:
@@ -52,11 +47,11 @@ def _grey(change: Callable[[Image], Image]) -> Damage:
 
 
 def _gamma(power: float) -> Callable[[Image], Image]:
-    return lambda image: _clipped(255 * (image / 255.0) ** power)
+    return lambda image: to_uint8(255 * (image / 255.0) ** power)
 
 
 def _noise(image: Image) -> Image:
-    return _clipped(image + np.random.default_rng(0).normal(0, 10, image.shape))
+    return to_uint8(image + np.random.default_rng(0).normal(0, 10, image.shape))
 
 
 def _counted(stack: Stack, z: int, change: Callable[..., Image], more: int) -> Stack:
@@ -99,7 +94,7 @@ def _move(plane: Image, pixels: int) -> Image:
 def _blurred(stack: Stack, z: int) -> Stack:
     sigma = (BLUR / stack.voxel[1], BLUR / stack.voxel[2])
     return _one_slice(
-        stack, z, _clipped(ndimage.gaussian_filter(stack.image[z].astype(np.float32), sigma))
+        stack, z, to_uint8(ndimage.gaussian_filter(stack.image[z].astype(np.float32), sigma))
     )
 
 

@@ -38,6 +38,7 @@ from hela_dask.phantom import phantom_block, plan_phantom
 from hela_dask.steps.refine import Decided, Grid, Outline, Refiner
 from hela_dask.volume.greys import grey_levels
 from hela_dask.volume.opening import voxel_size, working_factors, working_volume
+from tests.drawn import iou
 
 Mask = NDArray[np.bool_]
 clock = partial(timed, repeats=3, patience=5.0)
@@ -170,14 +171,9 @@ def rows(stack: Stack) -> list[dict[str, Any]]:
     """Every step; the last row is background, nucleus and cell together."""
     own, ours = own_steps(stack)
     plain, theirs = plain_steps(stack)
-    found = [_row(name, own[name], plain[name], _jaccard(ours[name], theirs[name])) for name in own]
+    found = [_row(name, own[name], plain[name], iou(ours[name], theirs[name])) for name in own]
     whole = _row("the three together", sum(own.values()), sum(plain.values()))
     return [*small_steps(stack), *found, whole]
-
-
-def _jaccard(one: Mask, other: Mask) -> float:
-    union = int((one | other).sum())
-    return float((one & other).sum() / union) if union else 1.0
 
 
 def main() -> None:

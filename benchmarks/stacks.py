@@ -26,7 +26,7 @@ from tests.volumes import make_volume
 
 __all__ = ["REAL_VOXEL", "SCORED", "UNSEEN", "Stack"]
 __all__ += ["agreement", "as_volume", "data_folder", "phantom_stack", "raw_path", "real_stack"]
-__all__ += ["segment_stack", "truth_path", "whole_region"]
+__all__ += ["segment_stack", "to_uint8", "truth_path", "whole_region"]
 
 REAL_VOXEL = (50.0, 40.0, 40.0)
 SCORED = {name: CLASSES[name] for name in ("nucleus", "cell", "background")}
@@ -113,6 +113,12 @@ def phantom_stack(
     own = block.cells == cell.label
     truth = np.where(block.classes == 4, 4, np.where(own, block.classes, 3)).astype(np.uint8)
     return Stack(block.image, truth, (z, y, x), voxel)
+
+
+def to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey values rounded and cut off at 0 and 255."""
+    rounded: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return rounded
 
 
 def as_volume(array: NDArray[Any], voxel: tuple[float, float, float]) -> xr.DataArray:

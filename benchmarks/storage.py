@@ -134,7 +134,7 @@ def reads(folder: Path, window: int) -> Figures:
             ("cell at 40 nm", (slice(None), little, little), WINDOW / depth),
         ):
             seconds, _ = timed(partial(array.__getitem__, place))
-            found[f"{way}, {name}"] = scale * seconds
+            found[f"{way}, s: {name}"] = scale * seconds
     return found
 
 
@@ -185,12 +185,9 @@ def layout_table(data: NDArray[Any], folder: Path, rounds: int, window: int) -> 
         bold = "**" if (chunks, shards) == default else ""
         row = [bold + by_axis(chunks) + bold, by_axis(shards)]
         for column in head[2:]:
-            key = column.replace(", s: ", ", ")
-            if key == column:
-                row.append(f"{item[key]:.0f}")
-            else:
-                best = min(other[key] for other in medians.values())
-                row.append(f"{item[key]:.3g} ({item[key] / best:.1f})")
+            value = item[column]
+            best = min(other[column] for other in medians.values())
+            row.append(f"{value:.3g} ({value / best:.1f})" if ", s:" in column else f"{value:.0f}")
         rows.append(row)
     return rows
 
@@ -242,8 +239,8 @@ def codec_table(data: NDArray[Any], folder: Path, rounds: int, window: int) -> R
                 if is_ours(array):
                     seconds, _ = timed(partial(write_shards, array, path, data))
                     found.add(f"{name}, written as here", {"write": mega / seconds})
-    ways = [f"{way}, {name}" for way in ("slice", "window") for name in PIPELINES]
-    rows = [["codec", "ratio", "write, MB/s", *(way.replace(", ", ", s: ") for way in ways)]]
+    ways = [f"{way}, s: {name}" for way in ("slice", "window") for name in PIPELINES]
+    rows = [["codec", "ratio", "write, MB/s", *ways]]
     for name, figures in found.items():
         ratio = f"{figures['ratio']:.2f}" if "ratio" in figures else ""
         numbers = [f"{figures[way]:.3g}" if way in figures else "" for way in ways]

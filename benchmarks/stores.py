@@ -9,7 +9,7 @@ import tifffile
 
 import hela_dask as hd
 from benchmarks import results
-from benchmarks.stacks import REAL_VOXEL, data_folder, raw_path
+from benchmarks.stacks import REAL_VOXEL, data_folder, raw_path, to_uint8
 
 SIDE = 4  # pixels of 10 nm along a pixel of 40 nm
 NOISE = 10.0  # grey levels
@@ -31,7 +31,7 @@ def fine(path: Path) -> None:
         for page in source.pages:
             plane = np.kron(page.asarray(), np.ones((SIDE, SIDE), np.float32))
             noisy = plane + random.normal(0, NOISE, plane.shape)
-            target.write(np.clip(noisy, 0, 255).round().astype(np.uint8), contiguous=True)
+            target.write(to_uint8(noisy), contiguous=True)
     hd.convert(slices, path, voxel_size=(REAL_VOXEL[0], REAL_VOXEL[1] / SIDE, REAL_VOXEL[2] / SIDE))
     slices.unlink()
 
