@@ -15,7 +15,7 @@ COMPARED: dict[str, tuple[int, ...]] = {"nucleus": (2,), "cell": (1, 2, 5)}
 PUBLISHED = ", published numbers"
 """Ends the name of a row that uses the published parameters."""
 ALONE = ", network alone"
-"""Ends the name of a row whose network is not combined with membranes."""
+"""Ends the name of a row of a network that is not combined with membranes."""
 UNTAUGHT = "without ImageNet weights"
 """Reservation about a network that was trained from random weights."""
 CONTROL = "volumetric"

@@ -33,8 +33,8 @@ SLICES = (121, 140)
 def without_resin(image: NDArray[Any], truth: NDArray[np.uint8], rim: int = 8) -> NDArray[Any]:
     """Each slice's resin replaced by cytoplasm of the same slice.
 
-    By what lies as far on the other side of the nearest membrane, or, where that is resin or
-    nucleus too, by what lies there when the slice is turned over.
+    Each pixel gets the value at its mirror place behind the nearest membrane, or, where that is
+    resin or nucleus too, the value at its place in the flipped slice.
 
     Parameters
     ----------

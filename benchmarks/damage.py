@@ -1,4 +1,4 @@
-"""What goes wrong at the microscope: other grey levels, noise, and single bad slices."""
+"""Damages as by a microscope: other grey levels, noise, and single bad slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real scheduler with many real workers on one machine, whose tasks sleep.
+"""A real scheduler with many real workers on one machine; tasks only sleep.
 
 ``python -m benchmarks.farm ADDRESS COUNT`` holds so many single-thread workers in one process;
 :func:`farm` starts the scheduler and these, each in processes of their own.
@@ -115,7 +115,7 @@ async def _work(address: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    # What each worker does for itself would take this machine's time from the scheduler's.
+    # The housekeeping of the workers would use the processor time of the scheduler.
     with dask.config.set(
         {
             "distributed.worker.profile.enabled": False,

@@ -1,8 +1,8 @@
 """Damage a finished run again and again, start the same command, and compare every voxel.
 
 ``python -m benchmarks.faults --repeat 20`` writes ``docs/reliability.json`` and
-``docs/reliability.md`` again after each fault, so that a stop keeps what is measured. With ``--only
-WORD`` the faults whose name has the word are measured again. The faults are those of
+``docs/reliability.md`` again after each fault, so that a stop keeps the figures so far. With
+``--only WORD`` the faults with the word in their name are measured again. The faults are those of
 ``tests/faults/catalogue.py`` and ``tests/faults/processes.py``, which the tests make once each.
 """
 

@@ -58,17 +58,17 @@ def load(depth: int = 16) -> tuple[Stack, str]:
         planes = [tifffile.imread(path) for path in paths]
         there_and_back = [*planes, *planes[-2:0:-1]]
         image = np.stack([there_and_back[z % len(there_and_back)] for z in range(depth)])
-        what = "real slices of EMPIAR-10094"
+        origin = "real slices of EMPIAR-10094"
     else:
         shape, size = (100, 2000, 2000), (150.0, 10.0, 10.0)
         spec = plan_phantom(shape, 1, 12.0, 0, size)
         first = 50 - depth // 2
         image = phantom_block(spec, first, first + depth, 0, shape[1], 0, shape[2]).image
-        what = "slices of a phantom"
+        origin = "slices of a phantom"
     centre = (depth // 2, image.shape[1] // 2, image.shape[2] // 2)
     truth = np.broadcast_to(np.uint8(0), image.shape)
     stack = Stack(image, truth, centre, (50.0, 10.0, 10.0))
-    return stack, f"{what}, {image.shape[1]} x {image.shape[2]}"
+    return stack, f"{origin}, {image.shape[1]} x {image.shape[2]}"
 
 
 def _row(
@@ -181,9 +181,9 @@ def main() -> None:
     parser = results.parser(__doc__, write="keep them in docs/performance.json")
     parser.add_argument("--depth", type=int, default=16, help="slices of the stack for ours")
     options = parser.parse_args()
-    stack, what = load(options.depth)
-    print(f"{what} pixels of {stack.voxel[1]:g} nm, one core, seconds per slice", flush=True)
-    figures = {"what": what, "slices": len(stack.image), "rows": rows(stack)}
+    stack, origin = load(options.depth)
+    print(f"{origin} pixels of {stack.voxel[1]:g} nm, one core, seconds per slice", flush=True)
+    figures = {"what": origin, "slices": len(stack.image), "rows": rows(stack)}
     print(pages.render("kernels", {"kernels": figures}))
     print(f"aim for the three together: {AIM:g} s a slice")
     if options.write:

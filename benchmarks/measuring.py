@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def timed(call: Callable[[], T], repeats: int = 1, patience: float = math.inf) -> tuple[float, T]:
-    """Median seconds of some calls, and what the last returned.
+    """Median seconds of some calls, and the result of the last.
 
     Parameters
     ----------

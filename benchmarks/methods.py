@@ -134,7 +134,7 @@ def _network_speed(stack: Stack, model: Model, parameters: Parameters) -> float:
 
 
 def reservations(card: Card) -> list[str]:
-    """Why a model is not comparable with what was published; empty where it is."""
+    """Why a model is not comparable with the published one; empty where it is."""
     training, recipe = card.training, get_architecture(card.architecture).recipe
     found = []
     if card.channels == "repeated" and not training.get("pretrained"):

@@ -1,7 +1,7 @@
 """The pages of docs/ that show measurements, and the figures that other pages quote.
 
-Each page is a Jinja template of ``templates/``, filled from docs/*.json; what was not measured is
-left out. Figures in hand-written pages such as the README stand in the sentences of
+Each page is a Jinja template of ``templates/``, filled from docs/*.json; sections without
+figures are left out. Figures in hand-written pages such as the README are in the sentences of
 ``quoted.toml``: each sentence has ``{}`` for a figure, and the Jinja expressions of its figures.
 """
 

@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 1])
     parser.add_argument("--memory", default="4GiB", help="of each worker")
     parser.add_argument("--pixel", type=float, default=40.0, help="nm in y and x")
-    parser.add_argument("--again", action="store_true", help="measure again what is kept")
+    parser.add_argument("--again", action="store_true", help="measure kept rows again")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)

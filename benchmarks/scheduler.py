@@ -33,7 +33,7 @@ from hela_dask.tasks.units import Unit
 __all__ = ["list_schedule", "scaled_times"]
 
 LIMITS = (10, 64, 250, 500)
-# Workers, units for each of them, mean seconds of a unit: what this machine can run for real.
+# Workers, units for each of them, mean seconds of a unit: sizes that this machine can run for real.
 CHECKS = ((10, 10, 1.0), (32, 6, 1.0), (64, 4, 1.0), (64, 10, 0.25), (250, 4, 3.0))
 
 Submission = Callable[[Farm, Sequence[Unit], NapJob], object]

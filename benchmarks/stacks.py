@@ -32,7 +32,7 @@ REAL_VOXEL = (50.0, 40.0, 40.0)
 SCORED = {name: CLASSES[name] for name in ("nucleus", "cell", "background")}
 """Classes that are scored on stacks, and their values in the published maps."""
 UNSEEN = (151, 180)
-"""Slices of the real stack, the first is 1, on which models are judged that learn from others."""
+"""Slices of the real stack (1-based) that test models which were trained on the others."""
 
 
 @dataclass(frozen=True)

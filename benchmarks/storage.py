@@ -95,7 +95,7 @@ def cells(size: int, depth: int) -> NDArray[np.uint16]:
 
 
 class Medians:
-    """Figures by what they are of, each the median of its repetitions."""
+    """Figures by their key, each the median of its repetitions."""
 
     def __init__(self) -> None:
         self._found: dict[Any, dict[str, list[float]]] = {}
