@@ -24,8 +24,8 @@ from hela_dask.formatting import by_axis
 from hela_dask.methods.names import METHODS
 from hela_dask.statuses import OUTLINED
 
-__all__ = ["PAGES", "Quote", "figure", "load_figures", "quotes", "render", "table", "texts"]
-__all__ += ["write", "write_pages"]
+__all__ = ["PAGES", "Quote", "figure", "load_figures", "quotes", "render", "table", "write"]
+__all__ += ["write_pages"]
 
 PAGES = ("accuracy", "methods", "performance", "reliability", "storage")
 ROOT = results.DOCS.parent
@@ -154,22 +154,17 @@ class Quote:
         words = [re.escape(part).replace(r"\ ", r"\s+") for part in self.text.split("{}")]
         return re.compile(FIGURE.join(words))
 
-    def disagreements(self, page: str, found: Mapping[str, Any]) -> list[str]:
-        """Figures of the page that differ from those of docs/*.json."""
-        match = self.pattern().search(page)
-        if match is None:
-            return [f"{self.page} lacks {self.text!r}: write it as benchmarks/quoted.toml has it"]
-        return [
-            f"{self.page} has {shown}, {expression} is {expected}"
-            for shown, expression in zip(match.groups(), self.figures, strict=True)
-            if shown != (expected := figure(expression, found))
-        ]
-
     def put(self, page: str, found: Mapping[str, Any]) -> str:
-        """The page with the figures of docs/*.json; unchanged where it lacks the sentence."""
+        """The page with the figures of docs/*.json.
+
+        Raises
+        ------
+        ValueError
+            When the page lacks the sentence.
+        """
         match = self.pattern().search(page)
         if match is None:
-            return page
+            raise ValueError(f"{self.page} lacks {self.text!r}: mend it or benchmarks/quoted.toml")
         for place, expression in reversed(list(enumerate(self.figures, 1))):
             start, end = match.span(place)
             page = page[:start] + figure(expression, found) + page[end:]
@@ -186,20 +181,17 @@ def quotes() -> list[Quote]:
     ]
 
 
-def texts() -> dict[Path, str]:
-    """Every page with figures as docs/*.json have them now; nothing is written."""
-    found = load_figures()
-    pages = {results.DOCS / f"{name}.md": render(name, found) for name in PAGES}
-    for quote in quotes():
-        path = ROOT / quote.page
-        text = pages.get(path) or path.read_text(encoding="utf-8")
-        pages[path] = quote.put(text, found)
-    return pages
-
-
 def write_pages() -> None:
     """Write every page that differs from docs/*.json."""
-    for path, text in texts().items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            print(f"{path.relative_to(ROOT)} written", flush=True)
+    found = load_figures()
+    for name in PAGES:
+        _update(results.DOCS / f"{name}.md", render(name, found))
+    for quote in quotes():
+        path = ROOT / quote.page
+        _update(path, quote.put(path.read_text(encoding="utf-8"), found))
+
+
+def _update(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+        print(f"{path.relative_to(ROOT)} written", flush=True)
