@@ -22,29 +22,14 @@ import psutil
 from distributed import Client, Worker
 
 from benchmarks.measuring import ROOT
-from hela_dask.tasks.lock import Lock
-from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.units import Unit
 
-__all__ = ["Farm", "NapJob", "farm", "nap"]
+__all__ = ["Farm", "farm", "nap"]
 
 IN_A_PROCESS = 250
 
 
-@dataclass(frozen=True)
-class NapJob:
-    """The job of a run whose units only sleep."""
-
-    folder: Path
-    lock: Lock
-
-    @property
-    def markers(self) -> Markers:
-        """Markers of finished units: none."""
-        return Markers(self.folder)
-
-
-def nap(_: NapJob, unit: Unit) -> dict[str, Any]:
+def nap(_: object, unit: Unit) -> dict[str, Any]:
     """Sleep as long as a recorded task took."""
     if unit.what:
         time.sleep(unit.what)

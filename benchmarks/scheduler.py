@@ -15,6 +15,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,12 @@ import psutil
 from distributed import as_completed
 
 from benchmarks import results
-from benchmarks.farm import Farm, NapJob, farm, nap
+from benchmarks.farm import Farm, farm, nap
 from benchmarks.measuring import timed
 from benchmarks.recorded import describe, seconds_of
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import Lock
+from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.units import Unit
 
@@ -36,24 +38,24 @@ LIMITS = (10, 64, 250, 500)
 # Workers, units for each of them, mean seconds of a unit: sizes that this machine can run for real.
 CHECKS = ((10, 10, 1.0), (32, 6, 1.0), (64, 4, 1.0), (64, 10, 0.25), (250, 4, 3.0))
 
-Submission = Callable[[Farm, Sequence[Unit], NapJob], object]
+Submission = Callable[[Farm, Sequence[Unit], Lock], object]
 
 
-def own_units(on: Farm, units: Sequence[Unit], job: NapJob) -> None:
+def own_units(on: Farm, units: Sequence[Unit], lock: Lock) -> None:
     """Submit as a run does."""
     with RunProgress(False) as progress:
         run_units(
             lambda: on.client,
             nap,
-            job,
+            SimpleNamespace(lock=lock),
             units,
-            markers=job.markers,
+            markers=Markers(lock.path.parent),
             progress=progress,
             kind="naps",
         )
 
 
-def plain_units(on: Farm, units: Sequence[Unit], job: NapJob) -> None:
+def plain_units(on: Farm, units: Sequence[Unit], lock: Lock) -> None:
     """Submit the obvious way: two per thread, a new one for each that ends, results one by one."""
     waiting = iter(sorted(units, key=lambda unit: -unit.cost))
     with on.client.as_current():
@@ -66,8 +68,8 @@ def plain_units(on: Farm, units: Sequence[Unit], job: NapJob) -> None:
                 unit = next(waiting, None)
                 if unit is None:
                     return
-                key = f"nap-{unit.name}-{job.lock.token[:8]}"
-                pool.add(on.client.submit(nap, job, unit, key=key, pure=False))
+                key = f"nap-{unit.name}-{lock.token[:8]}"
+                pool.add(on.client.submit(nap, lock, unit, key=key, pure=False))
                 flying += 1
 
         fill()
@@ -82,9 +84,9 @@ def measure(on: Farm, seconds: Sequence[float], submit: Submission = own_units) 
     me, count = psutil.Process(), len(seconds)
     units = [Unit("nap", f"{i:06d}", "", item, item) for i, item in enumerate(seconds)]
     with tempfile.TemporaryDirectory() as folder:
-        job = NapJob(Path(folder), Lock(Path(folder, "lock"), uuid.uuid4().hex))
+        lock = Lock(Path(folder, "lock"), uuid.uuid4().hex)
         before, mine = on.scheduler_seconds(), sum(me.cpu_times()[:2])
-        wall, _ = timed(lambda: submit(on, units, job))
+        wall, _ = timed(lambda: submit(on, units, lock))
         spent = (on.scheduler_seconds() - before, sum(me.cpu_times()[:2]) - mine)
     return {
         "wall": wall,

@@ -17,7 +17,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,13 +110,6 @@ class Medians:
             yield key, {name: statistics.median(values) for name, values in figures.items()}
 
 
-@contextmanager
-def removed(path: Path) -> Iterator[Path]:
-    """A path that is removed at the end."""
-    yield path
-    shutil.rmtree(path)
-
-
 def reads(folder: Path, window: int) -> Figures:
     """Seconds of the two ways of reading, and of a window of 500 x 500, by each pipeline."""
     found = {}
@@ -160,11 +152,11 @@ def layout_table(data: NDArray[Any], folder: Path, rounds: int, window: int) -> 
     found = Medians()
     for _ in range(rounds):
         for chunks, shards in LAYOUTS:
-            with removed(folder / "layout.ome.zarr") as path:
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                path = Path(place) / "layout.ome.zarr"
                 image = store.create_image(
-                    path, data.shape, data.dtype, VOXEL, name="a", chunks=chunks, shards=shards,
-                    overwrite=True,
-                )  # fmt: skip
+                    path, data.shape, data.dtype, VOXEL, name="a", chunks=chunks, shards=shards
+                )
                 seconds, _ = timed(partial(write, image, data))
                 reads(path / "0", window)  # so that it is in the cache
                 figures = {
@@ -228,10 +220,11 @@ def codec_table(data: NDArray[Any], folder: Path, rounds: int, window: int) -> R
     found, mega = Medians(), data.nbytes / 1e6
     for _ in range(rounds):
         for name, codec in codecs(data.itemsize).items():
-            with removed(folder / "codec.zarr") as path:
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                path = Path(place) / "codec.zarr"
                 array = zarr.create_array(
                     LocalStore(path), shape=data.shape, dtype=data.dtype, chunks=chunks,
-                    shards=shards, compressors=codec, fill_value=0, overwrite=True,
+                    shards=shards, compressors=codec, fill_value=0,
                 )  # fmt: skip
                 seconds, _ = timed(partial(array.__setitem__, ..., data))
                 found.add(name, {"write": mega / seconds, "ratio": data.nbytes / stored(path)})
