@@ -99,7 +99,6 @@ def _environment() -> jinja2.Environment:
         by_axis=by_axis,
         fixed=fixed,
         in_order=dict.fromkeys,
-        measured=results.measured,
         nth=nth,
         table=lambda section: table(section["rows"]),
     )

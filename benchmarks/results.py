@@ -17,8 +17,7 @@ import psutil
 from hela_dask.storage.files import plain
 from hela_dask.tasks.versions import versions
 
-__all__ = ["DOCS", "RESULTS", "commit", "keep", "measured", "parser", "read", "stamp", "today"]
-__all__ += ["write"]
+__all__ = ["DOCS", "RESULTS", "commit", "keep", "parser", "read", "stamp", "today", "write"]
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "performance.json"
@@ -74,17 +73,6 @@ def stamp(command: str) -> dict[str, Any]:
         "machine": _machine(),
         "versions": versions(),
     }
-
-
-def measured(section: Mapping[str, Any]) -> str:
-    """The stamp of a section as a sentence."""
-    machine = section.get("machine")
-    version = section.get("versions", {}).get("hela_dask")
-    facts = [f"`{section['command']}`", section["date"], f"commit `{section['commit']}`"]
-    if machine:
-        facts.append(f"{machine['cores']} cores of {machine['processor']}")
-        facts.append(f"{machine['memory_gib']:.0f} GiB")
-    return ", ".join([*facts, *([f"hela_dask {version}"] if version else [])]) + "."
 
 
 def read(path: Path = RESULTS) -> dict[str, Any]:

@@ -26,7 +26,7 @@ import hela_dask as hd
 from benchmarks import results
 from benchmarks.measuring import timed
 from benchmarks.performance import PICTURE, scaling_chart, scaling_table
-from benchmarks.recorded import task_rows
+from benchmarks.throughput import task_rows
 from hela_dask.errors import HelaDaskError
 from hela_dask.running.provenance import read_run
 from hela_dask.storage import store

@@ -25,7 +25,7 @@ from distributed import as_completed
 from benchmarks import results
 from benchmarks.farm import Farm, farm, nap
 from benchmarks.measuring import timed
-from benchmarks.recorded import describe, seconds_of
+from benchmarks.throughput import describe, seconds_of
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers

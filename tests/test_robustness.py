@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from benchmarks.damage import BLIND, DAMAGES, linear
-from benchmarks.robustness import LARGEST_FALL, indices
+from benchmarks.robustness import BLIND, DAMAGES, LARGEST_FALL, indices, linear
 from benchmarks.stacks import Stack, real_stack, segment_stack
 from tests.drawn import draw_cell
 

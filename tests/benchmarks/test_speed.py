@@ -13,10 +13,17 @@ import pytest
 from benchmarks.measuring import timed
 from benchmarks.performance import scaling_chart
 from benchmarks.published import plain_background, plain_cell, plain_nucleus
-from benchmarks.recorded import seconds_of, task_rows
 from benchmarks.scaling import mirrored, tiles, verdict
 from benchmarks.scheduler import list_schedule, scaled_times
-from benchmarks.throughput import fractions, memory_limit, stages, without_folders, workers
+from benchmarks.throughput import (
+    fractions,
+    memory_limit,
+    seconds_of,
+    stages,
+    task_rows,
+    without_folders,
+    workers,
+)
 from hela_dask.tasks.markers import Markers
 from tests.drawn import draw_cell
 
