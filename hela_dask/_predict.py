@@ -161,6 +161,7 @@ def predict(
             needs=[_need(volume, card)],
             progress=display,
             begin=lambda: None,
+            imports=("hela_dask.operators.classify", "hela_dask.running.stages"),
         )
         begun.mkdir(parents=True, exist_ok=True)
 

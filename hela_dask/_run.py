@@ -230,6 +230,7 @@ def _within(
             needs=needs,
             progress=display,
             begin=record.begin,
+            imports=("hela_dask.running.stages", "hela_dask.steps.segment"),
         )
         with held_job(setup) as job:
             context = Context(setup, job, session, display)

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 __all__ = ["dashboard_text", "is_worth_a_traceback", "quiet_logs"]
 
+_CLIENT = ("distributed.batched", "distributed.client")  # where a client loses its scheduler
 _LOGGERS = (
     "asyncio",
     "bokeh.server.protocol_handler",
     "bokeh.server.session",
     "bokeh.server.views.ws",
-    "distributed.client",
+    *_CLIENT,
     "distributed.utils",
     "tornado.access",
     "tornado.application",
@@ -86,7 +87,7 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, NameError) and "'future'" in str(error):
         return False
-    if record.name == "distributed.client":
+    if record.name in _CLIENT:
         # Refused, timed out, distributed's CommClosedError, or given up while it tried again.
         gone = isinstance(error, OSError | asyncio.CancelledError)
         return not gone and not str(record.msg).startswith("Failed to reconnect to scheduler")

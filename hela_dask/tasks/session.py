@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -53,6 +53,8 @@ class Session:
         Told the dashboard's address.
     begin : callable
         Called once, before the cluster starts.
+    imports : sequence of str
+        Modules that the tasks need.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Session:
         needs: list[Need],
         progress: RunProgress,
         begin: Callable[[], None],
+        imports: Sequence[str] = (),
     ) -> None:
         if given is not None and getattr(given, "asynchronous", False):
             raise ParameterError("run needs a dask client that is not asynchronous")
@@ -75,6 +78,7 @@ class Session:
         self._given, self._cluster = given, cluster
         self._store, self._run, self._needs = store, run, needs
         self._progress, self._begin = progress, begin
+        self._imports = tuple(imports)
         self._stack = contextlib.ExitStack()
         self._stack.enter_context(quiet_logs())
         self._client: Client | None = None
@@ -124,7 +128,7 @@ class Session:
         else:
             where = self._cluster.address
             self._progress.say(f"connecting to {where}" if where else "starting the workers")
-            client = self._stack.enter_context(connect(self._cluster, self._run))
+            client = self._stack.enter_context(connect(self._cluster, self._run, self._imports))
         self._stack.enter_context(client.as_current())
         with scheduler_calls(client):
             if self._cluster.kind != "local" or self._given is not None:

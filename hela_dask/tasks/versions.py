@@ -17,7 +17,9 @@ MIXED = (
 )
 """What to say of a run that goes on under other versions."""
 
-_NUMERIC = ("edt", "numba", "numcodecs", "numpy", "scikit-image", "scipy", "zarr", "zarrs")
+_NUMERIC = (
+    *("dask-image", "edt", "numba", "numcodecs", "numpy", "scikit-image", "scipy", "zarr", "zarrs"),
+)
 _NETWORK = ("keras", "tensorflow", "tensorflow-cpu")
 _OTHERS = (
     *("dask", "distributed", "google-crc32c", "imagecodecs", "ome-zarr", "pandas", "pyarrow"),

@@ -86,11 +86,12 @@ def test_a_closed_tab_is_silent_and_nothing_else(
         ("Another error", None, True),
     ],
 )
+@pytest.mark.parametrize("name", ["distributed.batched", "distributed.client"])
 def test_a_lost_scheduler_is_not_logged_twice(
-    message: str, error: BaseException | None, shown: bool
+    name: str, message: str, error: BaseException | None, shown: bool
 ) -> None:
     facts = None if error is None else (type(error), error, None)
-    record = logging.LogRecord("distributed.client", logging.ERROR, "x", 1, message, None, facts)
+    record = logging.LogRecord(name, logging.ERROR, "x", 1, message, None, facts)
     assert is_worth_a_traceback(record) is shown
 
 

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,9 @@ _CERTIFICATES = ".tls-"  # how folders of them begin, in a run folder
 
 
 @contextlib.contextmanager
-def connect(cluster: Cluster, shared: Path | None = None) -> Iterator[Client]:
+def connect(
+    cluster: Cluster, shared: Path | None = None, imports: Sequence[str] = ()
+) -> Iterator[Client]:
     """Start or reach the cluster; what was started is stopped again, also on an error.
 
     Parameters
@@ -31,6 +33,8 @@ def connect(cluster: Cluster, shared: Path | None = None) -> Iterator[Client]:
         As :func:`hela_dask.tasks.cluster.read_cluster` gives it.
     shared : Path, optional
         A folder that all nodes see, for certificates; default: the current one.
+    imports : sequence of str
+        Modules that the tasks need.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def connect(cluster: Cluster, shared: Path | None = None) -> Iterator[Client]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(client_settings()))
         stack.enter_context(_level_kept("distributed.nanny"))
-        started = stack.enter_context(_started(cluster, shared))
+        started = stack.enter_context(_started(cluster, shared, imports))
         client = stack.enter_context(Client(started, set_as_default=False))
         try:
             yield client
@@ -65,11 +69,11 @@ def connect(cluster: Cluster, shared: Path | None = None) -> Iterator[Client]:
 
 
 @contextlib.contextmanager
-def _started(cluster: Cluster, shared: Path | None) -> Iterator[Any]:
+def _started(cluster: Cluster, shared: Path | None, imports: Sequence[str]) -> Iterator[Any]:
     if cluster.kind != "slurm":
         from hela_dask.tasks.cluster.local import start_local
 
-        with start_local(cluster) as local:
+        with start_local(cluster, imports) as local:
             yield local
         return
     from hela_dask.tasks.cluster.slurm import start_slurm

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from distributed import LocalCluster
@@ -32,8 +33,14 @@ class LocalWorkers(LocalCluster):
     keeper: Keeper | None = None
 
 
-def start_local(cluster: Cluster) -> LocalWorkers:
+def start_local(cluster: Cluster, imports: Sequence[str] = ()) -> LocalWorkers:
     """Start the workers; one that ends while it starts is started again.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    imports : sequence of str
+        Modules that workers need, imported once where workers are forked.
 
     Raises
     ------
@@ -41,6 +48,7 @@ def start_local(cluster: Cluster) -> LocalWorkers:
         When they end each time.
     """
     assert cluster.workers is not None
+    _import_once(imports)
     for left in reversed(range(_TRIES)):
         try:
             started = LocalWorkers(  # type: ignore[no-untyped-call]
@@ -68,6 +76,15 @@ def start_local(cluster: Cluster) -> LocalWorkers:
             started.keeper = keep(started, cluster.workers)
             return started
     raise AssertionError("unreachable")
+
+
+def _import_once(modules: Sequence[str]) -> None:
+    """Name what the process imports from which workers are forked, before it starts."""
+    from distributed.utils import get_mp_context
+
+    context = get_mp_context()  # dask names packages itself, the first time
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(["distributed", *modules])
 
 
 def lacks_guard() -> bool:

@@ -178,3 +178,29 @@ def test_a_started_worker_keeps_few_profiles() -> None:
     with connect(read_cluster(workers=1)) as mine:
         assert list(mine.run(kept).values()) == [100]
         assert mine.submit(dask.config.get, "distributed.worker.profile.cycle").result() == "10s"
+
+
+_FORKED = """
+import sys
+from hela_dask.tasks.cluster import connect, read_cluster
+def loaded():
+    import os, sys
+    return "colorsys" in sys.modules and os.environ["MALLOC_ARENA_MAX"] == "1"
+if __name__ == "__main__":
+    with connect(read_cluster(workers=1, memory="1GiB"), None, ["colorsys"]) as client:
+        print(*client.run(loaded).values())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+@pytest.mark.parametrize(("method", "shared"), [("", "True"), ("spawn", "False")])
+def test_local_workers_share_imports_unless_dask_is_told_otherwise(
+    tmp_path: Path, method: str, shared: str
+) -> None:
+    script = tmp_path / "start.py"
+    script.write_text(_FORKED, encoding="utf-8")
+    more = {"DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": method} if method else {}
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, env={**os.environ, **more}
+    )
+    assert done.stdout.strip() == shared, done.stderr
