@@ -8,11 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import dask
 from distributed import LocalCluster
 
 from hela_dask.errors import ResourceError
 from hela_dask.tasks.cluster.keeping import Keeper, keep
 from hela_dask.tasks.cluster.reading import Cluster
+from hela_dask.tasks.cluster.settings import METHOD
 
 __all__ = ["LocalWorkers", "start_local"]
 
@@ -48,6 +50,9 @@ def start_local(cluster: Cluster, imports: Sequence[str] = ()) -> LocalWorkers:
         When they end each time.
     """
     assert cluster.workers is not None
+    unguarded = lacks_guard()
+    if unguarded:  # each worker fails by itself, which a process that forks would not outlive
+        dask.config.set({METHOD: "spawn"})
     _import_once(imports)
     for left in reversed(range(_TRIES)):
         try:
@@ -60,7 +65,7 @@ def start_local(cluster: Cluster, imports: Sequence[str] = ()) -> LocalWorkers:
                 dashboard_address="127.0.0.1:0",
             )
         except RuntimeError as error:
-            if lacks_guard():
+            if unguarded:
                 raise ResourceError(
                     "no worker could be started: each begins by reading the script that started "
                     'it, which must do its work under `if __name__ == "__main__":`'

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["ENVIRONMENT", "PRELOAD", "SETTINGS", "client_settings", "variable"]
+__all__ = ["ENVIRONMENT", "METHOD", "PRELOAD", "SETTINGS", "client_settings", "variable"]
 
 _LINUX = sys.platform == "linux"
+METHOD = "distributed.worker.multiprocessing-method"
+"""The setting of dask by which a worker's process is started."""
 
 PRELOAD = "hela_dask.tasks.worker_preload"
 
@@ -27,11 +29,10 @@ SETTINGS = {
 
 def client_settings() -> dict[str, object]:
     """Settings of the process that starts workers."""
-    method = "distributed.worker.multiprocessing-method"
     return {
         # On Linux, workers are forked from a process that has imported the libraries once: a run
         # starts in two thirds of the time. The environment variable of dask chooses another way.
-        method: os.environ.get(variable(method), "forkserver" if _LINUX else "spawn"),
+        METHOD: os.environ.get(variable(METHOD), "forkserver" if _LINUX else "spawn"),
         # A task that ends its workers twice is tried again alone: see running/dispatch.py.
         "distributed.scheduler.allowed-failures": 1,
         "distributed.worker.preload": [PRELOAD],

@@ -199,8 +199,9 @@ def test_local_workers_share_imports_unless_dask_is_told_otherwise(
 ) -> None:
     script = tmp_path / "start.py"
     script.write_text(_FORKED, encoding="utf-8")
-    more = {"DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": method} if method else {}
+    name = "DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"
+    env = {**os.environ, **({name: method} if method else {})}
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, env={**os.environ, **more}
+        [sys.executable, script], check=True, capture_output=True, text=True, env=env
     )
     assert done.stdout.strip() == shared, done.stderr
