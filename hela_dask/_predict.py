@@ -6,23 +6,24 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import ExistsError
-from hela_dask.operators.classify import classifier, classify_slices, neighbours
+from hela_dask.operators.classify import class_labels, classifier, neighbours
+from hela_dask.operators.slabs import lazy_slabs
 from hela_dask.running.finding import level_units, levels_task, read_levels
 from hela_dask.running.folders import run_folder
 from hela_dask.running.identity import maker_of
 from hela_dask.running.keys import stage_code
 from hela_dask.running.needs import predict_need
 from hela_dask.running.source import identify_image
-from hela_dask.running.stages import load
 from hela_dask.storage import store as arrays
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.groups import planned
@@ -38,7 +39,6 @@ from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
 from hela_dask.tasks.units import Unit
 from hela_dask.unet.card import Card
-from hela_dask.unet.model import find_model
 from hela_dask.volume.greys import GreyLevels
 from hela_dask.volume.opening import voxel_size, working_volume
 
@@ -66,11 +66,9 @@ class _Job:
 
     store: Path
     labels: Path
-    model: str
     resolution: float
     lock: Lock
     labels_lock: Lock
-    levels: GreyLevels = field(default_factory=GreyLevels)
 
     def may_write(self) -> None:
         """Raises where the folder or the labels are another process' by now."""
@@ -167,17 +165,11 @@ def predict(
 
         with hold(begun) as lock, hold_labels(owner, by=str(begun)) as labels_lock, session:
             target = _create(owner, volume, image, begun, overwrite, made_of)
-            job = _Job(
-                image.path.absolute(),
-                target.path.absolute(),
-                str(folder.absolute()),
-                pixel,
-                lock,
-                labels_lock,
-            )
+            job = _Job(image.path.absolute(), target.path.absolute(), pixel, lock, labels_lock)
             levels = _find_levels(session, job, source, volume.sizes["z"], display)
-            job = replace(job, levels=levels)
-            of = fingerprint("predict", stage_code("predict"), digest, job.levels, source)
+            values = [VALUES[name] for name in card.classes]
+            classes = class_labels(volume, folder, levels, values)
+            of = fingerprint("predict", stage_code("predict"), digest, levels, source)
             run_units(
                 session.client,
                 _predict_task,
@@ -187,6 +179,7 @@ def predict(
                 progress=display,
                 kind="slabs",
                 gpu=True,
+                inputs=lambda unit: [lazy_slabs(classes, *unit.what)],
             )
             job.may_write()
             _describe(target, card)
@@ -301,29 +294,14 @@ def _create(
     )
 
 
-def _predict_task(job: _Job, unit: Unit) -> dict[str, Any]:
-    """The classes of a slab."""
-    z0, z1 = unit.what
+def _predict_task(job: _Job, unit: Unit, classes: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+    """Write the classes of a slab, whose blocks the cluster has computed."""
     with measured() as cost:
-        volume = working_volume(job.store, job.resolution)
-        voxel, (_, card, _) = voxel_size(volume), find_model(job.model)
-        halo = neighbours(card, voxel)
-        first = max(0, z0 - halo)
-        block = load(volume[first : z1 + halo]).values
-        values = np.array([VALUES[name] for name in card.classes], np.uint8)
-        told = classify_slices(
-            block,
-            voxel=voxel,
-            levels=job.levels,
-            wanted=slice(z0 - first, z1 - first),
-            model=job.model,
-        )
-        planes = [values[found[..., : len(values)].argmax(-1)] for found in told]
+        slab = np.concatenate(classes)
         job.may_write()
         with arrays.slab_writer(
-            job.labels, z0, downsample="nearest", check=job.may_write
+            job.labels, unit.what[0], downsample="nearest", check=job.may_write
         ) as writer:
-            slab = np.stack(planes)
             for rows, columns in writer.tiles:
                 writer.write(rows, columns, slab[:, rows, columns])
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, cost)

@@ -84,8 +84,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         return np.array([(100.0, 200.0, plane.min() == plane.max()) for plane in block])
 
     def background_and_facts(volume: xr.DataArray, *_: Any, **__: Any) -> Any:
-        slabs = as_slabs(lazy_data(volume, "iuf", "grey values"), depth=SLAB)
-        facts = map_slabs(slice_facts, slabs, dtype=float, width=3)
+        slabs = as_slabs(lazy_data(volume, "iuf", "grey values"), most=SLAB)
+        facts = map_slabs(slice_facts, slabs, name="background-levels", dtype=float, width=3)
         return volume.copy(data=slabs > 150), facts
 
     def decide_cell(

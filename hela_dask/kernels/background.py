@@ -99,13 +99,20 @@ def slice_facts(block: NDArray[Any], *, pixel: tuple[float, float]) -> NDArray[n
 
 
 def use_neighbours(
-    facts: NDArray[np.float64], *, half: int, levels: GreyLevels | None = None
+    facts: NDArray[np.float64],
+    wanted: slice = slice(None),
+    *,
+    half: int,
+    levels: GreyLevels | None = None,
 ) -> NDArray[np.float64]:
-    """The same with the levels that each slice is measured by; see :func:`consistent_levels`."""
+    """Replace the levels of the slices `wanted` by those that each is measured by.
+
+    See :func:`consistent_levels`.
+    """
     typical = levels.typical if levels is not None else SliceLevels()
     own = [SliceLevels(cell, resin) for cell, resin, _ in facts]
-    found = facts.copy()
-    for index, row in enumerate(found):
+    found = facts[wanted].copy()
+    for index, row in zip(range(len(facts))[wanted], found, strict=True):
         used = consistent_levels(own, index, half, typical)
         row[:2] = used.cell, used.resin
     return found
@@ -143,13 +150,16 @@ def classify_slices(
     return votes
 
 
-def majority(votes: NDArray[np.int8], *, reach: int) -> NDArray[np.bool_]:
-    """What most of the slices within `reach` of each slice vote for.
+def majority(
+    votes: NDArray[np.int8], wanted: slice = slice(None), *, reach: int
+) -> NDArray[np.bool_]:
+    """What most of the slices within `reach` of each of the slices `wanted` vote for.
 
     A draw is decided by the slice itself, and where that shows nothing by the first one near it.
     """
-    found = np.empty(votes.shape, dtype=bool)
-    for z, out in enumerate(found):
+    slices = range(len(votes))[wanted]
+    found = np.empty((len(slices), *votes.shape[1:]), dtype=bool)
+    for z, out in zip(slices, found, strict=True):
         first = max(0, z - reach)
         near = votes[first : z + reach + 1]
         own = votes[z] if votes[z].any() else votes[first]

@@ -44,6 +44,7 @@ class Membranes:
     def _compute(self, first: int) -> tuple[Grey, Grey]:
         p, depth = self._p, len(self._image)
         halo, last = ridge_halo(p.sheet_sigma, self._voxel), min(first + SLAB, depth)
+        # The window of one cell is in the memory of one task: it has no chunks to overlap.
         low, high = max(0, first - halo), min(depth, last + halo)
         block = self._image[low:high].astype(np.float32)
         block -= self._offsets[low:high, None, None]

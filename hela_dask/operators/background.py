@@ -21,8 +21,8 @@ from hela_dask.volume.opening import voxel_size
 
 __all__ = ["SLAB", "background", "background_and_facts", "show_slice"]
 
-SLAB = 4
-"""Slices in a task: as float32, those of planes of 2048 pixels are 64 MiB."""
+SLAB = 16
+"""Slices in a task, at most; fewer where planes are large."""
 
 
 def background(
@@ -81,12 +81,15 @@ def background_and_facts(
         image,
         smooth,
         facts,
+        name="background",
         dtype=np.int8,
         pixel=voxel[1:],
         parameters=p,
     )
     _, reach = kernels.background_reach(p, voxel[0])
-    found = overlap_slabs(kernels.majority, votes, reach, dtype=bool, reach=reach)
+    found = overlap_slabs(
+        kernels.majority, votes, reach, name="background-majority", dtype=bool, reach=reach
+    )
     return volume.copy(data=found).rename("background"), facts
 
 
@@ -127,11 +130,24 @@ def _inputs(
     known: Any = levels if levels is not None else delayed_levels(volume, p)
     image = as_slabs(data, max(half, reach), SLAB)
     if levels is None or levels.inverted:
-        image = map_slabs(_upright, image, dtype=image.dtype, levels=known)
+        image = map_slabs(_upright, image, name="upright", dtype=image.dtype, levels=known)
     smooth = gaussian(volume.copy(data=image), p.blur, kernels.TRUNCATE).data
-    own = map_slabs(kernels.slice_facts, image, dtype=np.float64, width=3, pixel=voxel[1:])
+    own = map_slabs(
+        kernels.slice_facts,
+        image,
+        name="background-levels",
+        dtype=np.float64,
+        width=3,
+        pixel=voxel[1:],
+    )
     facts = overlap_slabs(
-        kernels.use_neighbours, own, half, dtype=np.float64, half=half, levels=known
+        kernels.use_neighbours,
+        own,
+        half,
+        name="background-neighbours",
+        dtype=np.float64,
+        half=half,
+        levels=known,
     )
     return image, smooth, facts
 

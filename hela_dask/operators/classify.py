@@ -1,36 +1,34 @@
-"""What a network makes of a volume, lazily: blocks of whole planes with their neighbours."""
+"""The classes that a network predicts for a volume, lazily."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import xarray as xr
-from dask.base import tokenize
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.kernels.levels import GreyLevels, upright
+from hela_dask.operators.slabs import as_slabs, lazy_data, overlap_slabs
 from hela_dask.unet.backend import check_installed
 from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import find_model, load_model
 from hela_dask.volume.greys import delayed_levels
-from hela_dask.volume.opening import check_volume, voxel_size
+from hela_dask.volume.opening import voxel_size
 
-__all__ = ["SLAB", "classifier", "classify", "classify_slices", "neighbours"]
+__all__ = ["SLAB", "class_labels", "classifier", "classify", "neighbours"]
 
 SLAB = 16
-"""Slices in a task."""
+"""Slices in a task, at most; fewer where planes are large."""
 
 log = logging.getLogger(__name__)
-
-_META = np.empty((0, 0, 0, 0), np.uint8)
 
 
 def classify(
@@ -64,42 +62,66 @@ def classify(
     MissingInputError, InputError
         When there is no such model, it is broken, or `volume` is not (z, y, x) of real numbers.
     """
-    check_volume(volume)
-    if volume.dims != ("z", "y", "x") or volume.dtype.kind not in "iuf":
-        raise InputError(
-            "this takes a (z, y, x) volume of grey values, "
-            f"not dims {volume.dims} of {volume.dtype}"
-        )
+    lazy_data(volume, "iuf", "grey values")
     folder, card, digest = classifier(model)
-    data = volume.data if isinstance(volume.data, da.Array) else da.from_array(volume.data)
-    voxel = voxel_size(volume)
-    if said := card.resampling(voxel):
+    if said := card.resampling(voxel_size(volume)):
         log.warning("%s", said)
-    known = levels if levels is not None else delayed_levels(volume)
-    name = f"classify-{tokenize(data, voxel, digest, known)}"
-    halo, parts = neighbours(card, voxel), []
-    for z0 in range(0, len(data), SLAB):
-        first, stop = max(0, z0 - halo), min(z0 + SLAB, len(data))
-        block = data[first : stop + halo].rechunk(-1)
-        parts.append(
-            block.map_blocks(
-                _classify_block,
-                voxel=voxel,
-                levels=known,
-                wanted=slice(z0 - first, stop - first),
-                model=str(folder.absolute()),
-                chunks=((stop - z0,), *block.chunks[1:], (len(card.outputs),)),
-                new_axis=3,
-                dtype=np.uint8,
-                meta=_META,
-                name=f"{name}-{z0}",
-            )
-        )
-    found = da.concatenate(parts)
+    found = _predicted(
+        volume, folder, card, levels, kernel=_outputs, name="classify", outputs=len(card.outputs)
+    )
     return xr.Dataset(
         {name: (volume.dims, found[..., at]) for at, name in enumerate(card.outputs)},
         coords=volume.coords,
         attrs={**volume.attrs, "model": str(folder), "network": digest},
+    )
+
+
+def class_labels(
+    volume: xr.DataArray, model: str | Path, levels: GreyLevels, values: Sequence[int]
+) -> da.Array:
+    """Label each voxel with its most probable class, lazily.
+
+    Parameters
+    ----------
+    volume, model, levels
+        As for :func:`classify`.
+    values : sequence of int
+        The label of each class, in the order of the model's card.
+
+    Returns
+    -------
+    dask.array.Array of uint8, (z, y, x)
+    """
+    folder, card, _ = classifier(model)
+    return _predicted(
+        volume, folder, card, levels, kernel=_likeliest, name="classify", values=tuple(values)
+    )
+
+
+def _predicted(
+    volume: xr.DataArray,
+    folder: Path,
+    card: Card,
+    levels: GreyLevels | None,
+    *,
+    kernel: Callable[..., NDArray[np.uint8]],
+    name: str,
+    **options: Any,
+) -> da.Array:
+    """A kernel of this module over slabs of a volume."""
+    voxel = voxel_size(volume)
+    halo = neighbours(card, voxel)
+    return overlap_slabs(
+        kernel,
+        as_slabs(lazy_data(volume, "iuf", "grey values"), halo, SLAB),
+        halo,
+        name=name,
+        dtype=np.uint8,
+        voxel=voxel,
+        levels=levels if levels is not None else delayed_levels(volume),
+        model=str(folder.absolute()),
+        reach=halo,
+        **options,
     )
 
 
@@ -129,20 +151,30 @@ def neighbours(card: Card, voxel: tuple[float, float, float]) -> int:
     return max(half, math.ceil(half * card.voxel_size[0] / voxel[0]))
 
 
-def classify_slices(
+def _planes(
     block: NDArray[Any],
+    wanted: slice,
     *,
     voxel: tuple[float, float, float],
     levels: GreyLevels,
-    wanted: slice,
     model: str,
+    reach: int,
 ) -> Iterator[NDArray[np.uint8]]:
-    """The wanted slices of a block of grey values as they are stored, (y, x, outputs) each."""
-    greys = levels.low or 0.0, levels.high or 0.0  # where nothing is shown, nothing is told
+    """The outputs (y, x, outputs) of the wanted slices of a block of grey values, one by one."""
+    greys = levels.low or 0.0, levels.high or 0.0  # where no slice shows anything
     seen = upright(block, levels.inverted)
-    return predict_slices(load_model(model), seen, voxel, greys, wanted)
+    return predict_slices(load_model(model), seen, voxel, greys, wanted, reach=reach)
 
 
-def _classify_block(block: NDArray[Any], **how: Any) -> NDArray[np.uint8]:
-    """The same, (z, y, x, outputs)."""
-    return np.stack(list(classify_slices(block, **how)))
+def _outputs(block: NDArray[Any], wanted: slice, **options: Any) -> NDArray[np.uint8]:
+    """All outputs, (z, y, x, outputs)."""
+    return np.stack(list(_planes(block, wanted, **options)))
+
+
+def _likeliest(
+    block: NDArray[Any], wanted: slice, *, values: tuple[int, ...], **options: Any
+) -> NDArray[np.uint8]:
+    """The label of the most probable class, (z, y, x)."""
+    known = np.array(values, np.uint8)
+    found = _planes(block, wanted, **options)
+    return np.stack([known[plane[..., : len(known)].argmax(-1)] for plane in found])

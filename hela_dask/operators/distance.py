@@ -45,11 +45,10 @@ def distance(background: xr.DataArray, *, border: bool = True) -> xr.DataArray:
 
 def distance_slabs(resin: da.Array, pixel: tuple[float, float], *, border: bool) -> da.Array:
     """The same of an array in slabs, for a pixel size (y, x) in nm."""
-    return map_slabs(_distance, resin, dtype=np.float32, pixel=pixel, border=border)
+    return map_slabs(
+        _distance, resin, name="distance", dtype=np.float32, pixel=pixel, border=border
+    )
 
 
 def _distance(block: NDArray[np.bool_], **options: Any) -> NDArray[np.float32]:
     return np.stack([distance_slice(plane, **options) for plane in block])
-
-
-_distance.__name__ = "distance"

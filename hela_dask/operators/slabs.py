@@ -1,8 +1,9 @@
-"""Kernels over slabs of whole planes, with neighbours along z where they need some."""
+"""Kernels over slabs of whole planes: the one place where chunks overlap along z."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import dask.array as da
@@ -10,9 +11,11 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from hela_dask.errors import InputError
+from hela_dask.tasks.workers import refuse_unfit
+from hela_dask.version import __version__
 from hela_dask.volume.opening import check_volume
 
 __all__ = ["SLAB_BYTES", "as_slabs", "lazy_data", "lazy_slabs", "map_slabs", "overlap_slabs"]
@@ -46,21 +49,27 @@ def lazy_data(volume: xr.DataArray, kinds: str, wanted: str) -> da.Array:
     return data if isinstance(data, da.Array) else da.from_array(data)
 
 
-def as_slabs(data: da.Array, halo: int = 0, depth: int | None = None) -> da.Array:
-    """The array in slabs of whole planes, each at least as deep as a halo.
+def as_slabs(data: da.Array, halo: int = 0, most: int | None = None) -> da.Array:
+    """Rechunk an array to slabs of whole planes, each at least as deep as a halo.
 
     Parameters
     ----------
     data : dask.array.Array, (z, y, x)
     halo : int
         Slices on either side that a kernel reads.
-    depth : int, optional
-        Of a slab; default: as many slices as are under :data:`SLAB_BYTES` as float32.
+    most : int, optional
+        Slices in a slab, at most, where the halo is no deeper. Default: as many as fit
+        :data:`SLAB_BYTES` as float32. Where fewer fit, a slab has `most` over a power of two, so
+        that a unit of `most` slices is a whole number of slabs.
     """
     plane = data.shape[1] * data.shape[2] * np.dtype(np.float32).itemsize
-    deep = max(halo, depth or int(SLAB_BYTES // max(1, plane)), 1)
-    starts = range(0, len(data), deep)
-    sizes = [min(deep, len(data) - start) for start in starts]
+    depth = max(1, int(SLAB_BYTES // max(1, plane)))
+    if most is not None:
+        while most > depth:
+            most = -(-most // 2)
+        depth = most
+    depth = max(depth, halo)
+    sizes = [min(depth, len(data) - start) for start in range(0, len(data), depth)]
     if len(sizes) > 1 and sizes[-1] < halo:  # the last slab must hold a halo too
         sizes[-2:] = [sizes[-2] + sizes[-1]]
     slabs: da.Array = data.rechunk((tuple(sizes), -1, -1))
@@ -68,33 +77,52 @@ def as_slabs(data: da.Array, halo: int = 0, depth: int | None = None) -> da.Arra
 
 
 def overlap_slabs(
-    kernel: Callable[..., Any], data: da.Array, halo: int, *, dtype: DTypeLike, **options: Any
+    kernel: Callable[..., Any],
+    data: da.Array,
+    halo: int,
+    *,
+    name: str,
+    dtype: DTypeLike,
+    outputs: int | None = None,
+    **options: Any,
 ) -> da.Array:
-    """Apply a kernel to slabs with `halo` slices more on either side, where there are some.
+    """Apply a kernel to slabs that overlap their neighbours by `halo` slices.
 
-    The only place where this package overlaps chunks along z.
+    It is :func:`dask.array.map_overlap` without a boundary: the first and the last slab have
+    neighbours on one side only.
 
     Parameters
     ----------
     kernel : callable
-        Takes and gives blocks of one shape; what it gives for the halo is cut off.
+        ``kernel(block, wanted, **options)`` takes a block with its halo, and returns the result
+        of the slices `wanted` (a slice) of the block.
     data : dask.array.Array
         In slabs, see :func:`as_slabs`.
     halo : int
+    name : str
+        Of the tasks, on dask's dashboard.
     dtype : dtype
         Of the result.
+    outputs : int, optional
+        Length of an axis that the kernel adds as the last one.
     **options
-        For the kernel.
+        For the kernel; those that are lazy are computed first.
     """
-    name = kernel.__name__
+    blocks = data.numblocks[0]
+    more = {} if outputs is None else {"new_axis": data.ndim}
+    chunks = data.chunks if outputs is None else (*data.chunks, (outputs,))
     result: da.Array = da.map_overlap(
-        kernel,
+        partial(_run_wanted, kernel, halo, blocks, __version__),
         data,
-        depth={0: halo if data.numblocks[0] > 1 else 0},
+        depth={0: halo if blocks > 1 else 0},
         boundary="none",
+        trim=False,
+        allow_rechunk=False,
+        chunks=chunks,
         dtype=dtype,
-        meta=np.empty((0,) * data.ndim, dtype=dtype),
-        name=f"{name}-{tokenize(data, halo, options)}",
+        meta=np.empty((0,) * len(chunks), dtype=dtype),
+        name=f"{name}-{tokenize(kernel.__qualname__, data, halo, options)}",
+        **more,
         **options,
     )
     return result
@@ -103,6 +131,7 @@ def overlap_slabs(
 def map_slabs(
     kernel: Callable[..., Any],
     *arrays: da.Array,
+    name: str,
     dtype: DTypeLike,
     width: int | None = None,
     **options: Any,
@@ -115,24 +144,26 @@ def map_slabs(
         Takes a block of each array.
     *arrays : dask.array.Array
         (z, y, x) in slabs, or (z, n).
+    name : str
+        Of the tasks, on dask's dashboard.
     dtype : dtype
         Of the result.
     width : int, optional
-        The kernel gives (z, width) instead of (z, y, x).
+        The kernel returns (z, width) instead of (z, y, x).
     **options
         For the kernel; those that are lazy are computed first.
     """
     axes = {3: "zyx", 2: "zk"}
     pairs = [part for array in arrays for part in (array, axes[array.ndim])]
     result: da.Array = da.blockwise(
-        kernel,
+        partial(_run, kernel, __version__),
         "zyx" if width is None else "zw",
         *pairs,
         new_axes=None if width is None else {"w": width},
         concatenate=True,
         dtype=dtype,
         meta=np.empty((0,) * (3 if width is None else 2), dtype=dtype),
-        token=f"{kernel.__name__}-{tokenize(arrays, options)}",
+        name=f"{name}-{tokenize(kernel.__qualname__, arrays, options)}",
         **options,
     )
     return result
@@ -145,3 +176,25 @@ def lazy_slabs(data: da.Array, first: int, stop: int) -> list[Delayed]:
     dashboard, and those of neighbours share what both need.
     """
     return list(data[first:stop].to_delayed(optimize_graph=False).ravel())
+
+
+def _run(kernel: Callable[..., Any], version: str, *blocks: Any, **options: Any) -> Any:
+    """A kernel, on a worker that has the code that made the graph: another has other bits."""
+    refuse_unfit(version)
+    return kernel(*blocks, **options)
+
+
+def _run_wanted(
+    kernel: Callable[..., Any],
+    halo: int,
+    blocks: int,
+    version: str,
+    block: NDArray[Any],
+    *,
+    block_id: tuple[int, ...],
+    **options: Any,
+) -> Any:
+    """The same, with the slices of the block that lie between its halos."""
+    first = halo if block_id[0] > 0 else 0
+    stop = len(block) - (halo if block_id[0] < blocks - 1 else 0)
+    return _run(kernel, version, block, slice(first, stop), **options)

@@ -51,8 +51,7 @@ CODE: dict[str, str] = {
     "assemble": "steps.assemble:assemble_slab steps.assemble:read_outlines "
     "steps.refine:volume_refiner steps.measure:count_slab volume.opening:working_factors "
     "storage.pyramid:halve",
-    "predict": "operators.classify:classify_slices operators.classify:neighbours "
-    f"storage.pyramid:halve {_WORKING}",
+    "predict": f"operators.classify:class_labels storage.pyramid:halve {_WORKING}",
 }
 """The functions that each stage computes with, as module:name; and those of the method."""
 

@@ -232,6 +232,7 @@ def assemble_slab(
     halo = leftover_halo(slab.voxel[0], parameters)
     size, pixel = (slab.z1 - slab.z0, *slab.shape[1:]), slab.voxel[1:]
     labels = Owned(np.zeros(size, LABEL_DTYPE), np.zeros(size, np.uint8))
+    # Masks are one small array per cell, each with its own place: no chunks to overlap.
     loaded = [(item, *_read(item, slab.z0 - halo, slab.z1 + halo)) for item in slab.masks]
     for number, z in enumerate(range(slab.z0, slab.z1)):
         claims, around = [], {}

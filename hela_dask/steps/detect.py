@@ -140,11 +140,12 @@ def _slice_tasks(
         upright = _coarser(upright_volume(volume, levels), factors)
         volume = background(upright, p, levels=replace(levels, inverted=False))
     chosen = volume.isel(z=list(slices))
-    resin = as_slabs(lazy_data(chosen, "b", "booleans, true in the resin"), depth=1)
+    resin = as_slabs(lazy_data(chosen, "b", "booleans, true in the resin"), most=1)
     _, *pixel = voxel_size(volume)
     large = map_slabs(
         _without_specks,
         resin,
+        name="detect-specks",
         dtype=bool,
         pixel=(pixel[0], pixel[1]),
         smallest=parameters.smallest_resin,

@@ -339,6 +339,8 @@ class Refiner:
         return y, x
 
     def _around(self, tile: Plane, halo: tuple[int, int]) -> Plane:
+        # One task reads the tiles of its shard one by one, and only those with a border in them:
+        # a graph of overlapping tiles would read them all.
         y, x = (
             slice(max(0, part.start - more), min(length, part.stop + more))
             for part, more, length in zip(tile, halo, self._grid.shape, strict=True)

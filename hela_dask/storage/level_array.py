@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ _ZYX = ("z", "y", "x")
 
 
 class LevelArray:
-    """A level, read like a numpy array in z, y, x; a task gets its path and opens it itself.
+    """A level, read like a numpy array in z, y, x; workers get its path and open it themselves.
 
     Axes of length one are left out, z is added where there is none, and other orders of the
     axes (`axes`: their names as stored) are transposed. NaN and infinite values, which registered
@@ -44,9 +43,6 @@ class LevelArray:
     def of(cls, group: Path, level: Level, *, finite: bool = True) -> LevelArray:
         """The array of a level of the group at `group`."""
         return cls(group / level.path, level.axes, finite=finite)
-
-    def __reduce__(self) -> tuple[Any, tuple[Path, tuple[str, ...]]]:
-        return partial(LevelArray, finite=self._finite), (self.folder, self._axes)
 
     def __getitem__(self, selection: Any) -> NDArray[Any]:
         """Read a part; a StorageError names the chunk that is damaged or cannot be read."""

@@ -72,7 +72,10 @@ def _pipeline(path: str) -> Iterator[None]:
 
 
 class StoredArray:
-    """An array of a store, read like one of numpy; a task gets its path and opens it itself.
+    """An array of a store, read like one of numpy.
+
+    What travels to a worker is its path: it is opened there, and only when it is read, so that a
+    scheduler need not see the file.
 
     `folder` is absolute: a worker may run in another folder, and what is not found is read as
     zeros. `shape`, `dtype`, `ndim` and `attrs` are as stored; `depth` counts the positions along
@@ -81,15 +84,22 @@ class StoredArray:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder).absolute()
-        self._array = _opened(self.folder)
         self.shape: tuple[int, ...] = self._array.shape
         self.dtype: np.dtype[Any] = np.dtype(self._array.dtype)
         self.ndim = self._array.ndim
         self.depth = int((self._array.shards or self._array.chunks)[0])
-        self.attrs = self._array.attrs
 
-    def __reduce__(self) -> tuple[type[StoredArray], tuple[Path]]:
-        return StoredArray, (self.folder,)
+    @functools.cached_property
+    def _array(self) -> zarr.Array[Any]:
+        return _opened(self.folder)
+
+    @property
+    def attrs(self) -> Any:
+        """As stored."""
+        return self._array.attrs
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_array"}
 
     def __getitem__(self, selection: Any) -> NDArray[Any]:
         """Read a part; a StorageError names the chunk that is damaged or cannot be read."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask
 
@@ -37,7 +37,7 @@ class Departures:
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client, self._clock = client, clock
         self._last = clock()
-        self._left: Counter[str] = Counter()
+        self._left: Counter[Any] = Counter()
         self._counted = 0.0  # the scheduler's time of the last event that was counted
         # A worker that dies counts against a unit at dask too, which gives up by itself.
         allowed = int(dask.config.get("distributed.scheduler.allowed-failures", 3))
@@ -47,8 +47,16 @@ class Departures:
         """Call when a unit has ended."""
         self._last = self._clock()
 
-    def hopeless(self, keys: Collection[str]) -> dict[str, int]:
+    def hopeless(
+        self, keys: Collection[str], inputs: Callable[[str], Collection[Any]] = lambda _: ()
+    ) -> dict[str, int]:
         """Of the keys on their way, those that too many workers have left unfinished.
+
+        Parameters
+        ----------
+        keys : collection of str
+        inputs : callable, optional
+            Returns the keys that one of them waits for.
 
         Returns
         -------
@@ -68,4 +76,8 @@ class Departures:
             if event.get("action") == "remove-worker":
                 self._left.update(event["processing-tasks"])
         self._counted = max((at for at, _ in events), default=self._counted)
-        return {key: self._left[key] for key in keys if self._left[key] >= self._most}
+        lost = {key: count for key, count in self._left.items() if count >= self._most}
+        if not lost:
+            return {}
+        found = {key: max(lost.get(own, 0) for own in (key, *inputs(key))) for key in keys}
+        return {key: count for key, count in found.items() if count}

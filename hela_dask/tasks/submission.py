@@ -13,12 +13,12 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from hela_dask.errors import ClusterError, HelaDaskError, WorkerError
+from hela_dask.errors import ClusterError, HelaDaskError, InputError, WorkerError
 from hela_dask.tasks.departures import Departures
 from hela_dask.tasks.scheduler import is_connected, regain, scheduler_calls
 from hela_dask.tasks.waiting import Waiting
 from hela_dask.tasks.worker_preload import MEMORY_TOPIC
-from hela_dask.tasks.workers import do_unit, shared_paths
+from hela_dask.tasks.workers import CONTINUES, check_workers, do_unit, shared_paths
 from hela_dask.version import __version__
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class Submission:
         inputs: Callable[[Unit], Sequence[Any]] | None = None,
     ) -> None:
         self._client, self._markers, self._label = client, markers, label
-        self._call = partial(do_unit, task, job, __version__, shared_paths(job))
+        self._paths = shared_paths(job)
+        self._call = partial(do_unit, task, job, __version__, self._paths)
         self._inputs = inputs
         self._token = job.lock.token[:8]
         self._rounds = itertools.count()
@@ -142,7 +143,7 @@ class Submission:
                     self._here = set(self._client.nthreads())
             else:
                 left = len(self._todo) + len(self._flying)
-                room = self._window(left) - len(self._flying)
+                room = self._window(left, graphs=self._inputs is not None) - len(self._flying)
             batch = [self._todo.popleft() for _ in range(min(max(room, 0), len(self._todo)))]
             if not batch:
                 return
@@ -171,6 +172,16 @@ class Submission:
         ]
         computed: list[Future[Any]] = self._client.compute(calls, resources=claim)
         return computed
+
+    def _waits_for(self, key: str) -> list[Any]:
+        """The keys of the graph of a unit's inputs."""
+        if self._inputs is None:
+            return []
+        from dask.delayed import delayed
+        from dask.optimization import cull
+
+        inputs: Any = delayed(self._inputs(self._flying[key][1]))
+        return list(cull(dict(inputs.__dask_graph__()), inputs.__dask_keys__())[0])
 
     def _drained(self) -> list[Future[Any]]:
         """What has ended; where nothing has, wait for the first, but not for long.
@@ -202,10 +213,31 @@ class Submission:
                 yield unit, row
             elif future.status in ("finished", "error"):
                 with scheduler_calls(self._client):
-                    outcome = _outcome(future, unit)
+                    outcome = self._outcome(future, unit)
                 yield unit, outcome
             elif (done := self._again(unit)) is not None:
                 yield unit, done
+
+    def _outcome(self, future: Future[Any], unit: Unit) -> Row | Exception:
+        """The task's row, or an error that says which unit and what to do."""
+        from distributed import KilledWorker
+
+        if future.status == "finished":
+            row: Row = future.result()
+            return row
+        error = future.exception()
+        if isinstance(error, ClusterError | KilledWorker):
+            return error
+        if self._inputs is not None:  # what computed them did not ask whether its worker can
+            try:
+                check_workers(self._client, self._paths)
+            except InputError as problem:
+                return ClusterError(f"{problem}; {CONTINUES}")
+        if isinstance(error, HelaDaskError):
+            return error
+        failure = RuntimeError(f"{unit.stage} {unit.name} failed: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return failure
 
     def _abandoned(self) -> Iterator[tuple[Unit, Exception]]:
         """The units that too many workers have left unfinished, each with its error.
@@ -215,7 +247,7 @@ class Submission:
         ClusterError
             When no unit of the stage ends.
         """
-        for key, workers in self._departures.hopeless(self._flying).items():
+        for key, workers in self._departures.hopeless(self._flying, self._waits_for).items():
             future, unit = self._flying.pop(key)
             with scheduler_calls(self._client):
                 future.cancel(force=True)
@@ -285,10 +317,10 @@ class Window:
         self._client, self._look = client, look
         self._threads, self._counted = 1, -math.inf
 
-    def __call__(self, left: int) -> int:
-        """How many may be on their way."""
+    def __call__(self, left: int, *, graphs: bool = False) -> int:
+        """How many may be on their way; units with graphs are alike, and share what is in both."""
         self.count()
-        return self._threads * (3 if left > 4 * self._threads else 1)
+        return self._threads * (3 if graphs or left > 4 * self._threads else 1)
 
     def count(self) -> None:
         """Count threads again, if that was some time ago."""
@@ -317,18 +349,3 @@ def _rows(client: Client, futures: Sequence[Future[Any]]) -> Sequence[Row | None
         else {}
     )
     return [by_key.get(future.key) for future in futures]
-
-
-def _outcome(future: Future[Any], unit: Unit) -> Row | Exception:
-    """The task's row, or an error that says which unit and what to do."""
-    from distributed import KilledWorker
-
-    if future.status == "finished":
-        row: Row = future.result()
-        return row
-    error = future.exception()
-    if isinstance(error, HelaDaskError | KilledWorker):
-        return error
-    failure = RuntimeError(f"{unit.stage} {unit.name} failed: {type(error).__name__}: {error}")
-    failure.__cause__ = error
-    return failure

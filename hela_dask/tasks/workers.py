@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from hela_dask.tasks.units import Row, Unit
 
-__all__ = ["check_workers", "do_unit", "shared_paths", "unfit"]
+__all__ = ["CONTINUES", "check_workers", "do_unit", "refuse_unfit", "shared_paths", "unfit"]
 
 log = logging.getLogger(__name__)
+
+CONTINUES = "what is finished is kept, and the same command again continues"
 
 
 def unfit(version: str, paths: Sequence[Path]) -> str:
@@ -111,11 +113,19 @@ def do_unit(
     ClusterError
         With the worker, and what keeps it from working for the run.
     """
+    refuse_unfit(version, paths)
+    return task(job, unit, *inputs)
+
+
+def refuse_unfit(version: str, paths: Sequence[Path] = ()) -> None:
+    """Refuse to work in a process that cannot; see :func:`unfit`.
+
+    Raises
+    ------
+    ClusterError
+        With the worker, and what keeps it from working for the run.
+    """
     if problem := unfit(version, paths):
         from distributed import get_worker
 
-        raise ClusterError(
-            f"worker {get_worker().address} {problem}; what is finished is kept, and the same "
-            "command again continues"
-        )
-    return task(job, unit, *inputs)
+        raise ClusterError(f"worker {get_worker().address} {problem}; {CONTINUES}")

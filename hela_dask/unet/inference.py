@@ -62,13 +62,18 @@ def predict_slices(
     image: NDArray[Any],
     voxel: Voxel,
     greys: tuple[float, float],
-    wanted: slice | None = None,
+    wanted: slice = slice(None),
+    *,
+    reach: int | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
-    """As :func:`predict_block`, one slice (y, x, outputs) after the other; of `wanted` ones."""
+    """As :func:`predict_block`, one slice (y, x, outputs) after the other; of `wanted` ones.
+
+    Slices up to `reach` away stand in for a blank one; if None, all of the block.
+    """
     low, high = greys
     scale = 1.0 / (high - low) if high > low else 1.0
-    look = _Look(model.card, image, voxel, (low, scale))
-    for z in range(*(wanted or slice(None)).indices(len(image))):
+    look = _Look(model.card, image, voxel, (low, scale), len(image) if reach is None else reach)
+    for z in range(len(image))[wanted]:
         seen = look.slice(z)
         whole = model.card.plane is not None
         found = _run(model, seen[None])[0] if whole else _tiled(model, seen)
@@ -80,9 +85,14 @@ class _Look:
     """A block as a model sees it: at its pixel size, grey values scaled, slices with neighbours."""
 
     def __init__(
-        self, card: Card, image: NDArray[Any], voxel: Voxel, greys: tuple[float, float]
+        self,
+        card: Card,
+        image: NDArray[Any],
+        voxel: Voxel,
+        greys: tuple[float, float],
+        reach: int,
     ) -> None:
-        self._card, self._image, self._greys = card, image, greys
+        self._card, self._image, self._greys, self._reach = card, image, greys, reach
         self._kept: dict[int, Grey] = {}
         shape = image.shape[1:]
         self._shape = card.plane or tuple(
@@ -108,7 +118,9 @@ class _Look:
             at += 1 if at < z else -1
         if self._shown[at]:
             return at
-        shown = [other for other, yes in enumerate(self._shown) if yes]
+        first = max(0, z - self._reach)
+        near = enumerate(self._shown[first : z + self._reach + 1], first)
+        shown = [other for other, yes in near if yes]
         return min(shown, key=lambda other: (abs(other - z), other), default=z)
 
     def _plane(self, z: int) -> Grey:

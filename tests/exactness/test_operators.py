@@ -86,6 +86,34 @@ def test_distance(
         np.testing.assert_array_equal(computed(found), expected)
 
 
+@given(
+    shape=st.sampled_from([(4, 23, 31), (1, 40, 9), (7, 12, 12)]),
+    kind=st.sampled_from([*DTYPES, "bool"]),
+    axes=st.sets(st.sampled_from("zyx")),
+    turn=st.booleans(),
+    data=st.data(),
+)
+@settings(max_examples=40, deadline=None)
+def test_gaussian_and_distance_of_a_flipped_or_transposed_volume(
+    *, shape: tuple[int, int, int], kind: str, axes: set[str], turn: bool, data: st.DataObject
+) -> None:
+    grey = data.draw(values(shape, kind))
+    flips = tuple(slice(None, None, -1) if axis in axes else slice(None) for axis in "zyx")
+
+    def other(array: NDArray[Any]) -> NDArray[Any]:
+        return array[flips].swapaxes(1, 2) if turn else array[flips]
+
+    voxel, turned = (50.0, 30.0, 40.0), (50.0, 40.0, 30.0) if turn else (50.0, 30.0, 40.0)
+    one = cut(grey, data.draw(chunkings(shape)), voxel)
+    mirrored = np.ascontiguousarray(other(grey))
+    two = cut(mirrored, data.draw(chunkings(mirrored.shape)), turned)
+    far = [operators.distance(volume > 0) for volume in (one, two)]
+    np.testing.assert_array_equal(other(computed(far[0])), computed(far[1]))
+    if not turn:  # rows are blurred before columns
+        smooth = [operators.gaussian(volume, 70.0) for volume in (one, two)]
+        np.testing.assert_array_equal(other(computed(smooth[0])), computed(smooth[1]))
+
+
 def whole_levels(grey: NDArray[Any], voxel: Voxel, polarity: int) -> GreyLevels:
     """Of sixteen slices, each in the middle of a sixteenth of the volume."""
     count = min(16, len(grey))

@@ -62,7 +62,7 @@ def go(
     client: Any,
     folder: Path,
     numbers: list[Unit],
-    task: Callable[[Any, Unit], dict[str, Any]] = double,
+    task: Callable[..., dict[str, Any]] = double,
     **more: Any,
 ) -> dict[str, Any]:
     job = Job(folder, Lock(folder / "lock", "0123456789"))
