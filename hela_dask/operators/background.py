@@ -13,16 +13,23 @@ from numpy.typing import NDArray
 from hela_dask.kernels import background as kernels
 from hela_dask.kernels.levels import GreyLevels, upright
 from hela_dask.operators.filters import gaussian
-from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs, overlap_slabs
+from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs, overlap_slabs, slab_depth
 from hela_dask.parameters import BackgroundParameters
 from hela_dask.trace import Trace
 from hela_dask.volume.greys import delayed_levels
 from hela_dask.volume.opening import voxel_size
 
-__all__ = ["SLAB", "background", "background_and_facts", "show_slice"]
+__all__ = ["SLAB", "background", "background_and_facts", "background_depth", "show_slice"]
 
 SLAB = 16
-"""Slices in a task, at most; fewer where planes are large."""
+"""Slices in a task, at most, fewer where planes are large; and in a unit of a run."""
+
+
+def background_depth(
+    plane: tuple[int, ...], parameters: BackgroundParameters, thickness: float
+) -> int:
+    """Slices in a task, for planes of a shape in pixels and slices of a thickness in nm."""
+    return slab_depth(plane, max(kernels.background_reach(parameters, thickness)), SLAB)
 
 
 def background(

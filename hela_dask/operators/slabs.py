@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,7 +19,15 @@ from hela_dask.tasks.workers import refuse_unfit
 from hela_dask.version import __version__
 from hela_dask.volume.opening import check_volume
 
-__all__ = ["SLAB_BYTES", "as_slabs", "lazy_data", "lazy_slabs", "map_slabs", "overlap_slabs"]
+__all__ = [
+    "SLAB_BYTES",
+    "as_slabs",
+    "lazy_data",
+    "lazy_slabs",
+    "map_slabs",
+    "overlap_slabs",
+    "slab_depth",
+]
 
 SLAB_BYTES = 64 * 2**20
 """Of a slab as float32, at most, where that holds a plane."""
@@ -62,18 +71,23 @@ def as_slabs(data: da.Array, halo: int = 0, most: int | None = None) -> da.Array
         :data:`SLAB_BYTES` as float32. Where fewer fit, a slab has `most` over a power of two, so
         that a unit of `most` slices is a whole number of slabs.
     """
-    plane = data.shape[1] * data.shape[2] * np.dtype(np.float32).itemsize
-    depth = max(1, int(SLAB_BYTES // max(1, plane)))
-    if most is not None:
-        while most > depth:
-            most = -(-most // 2)
-        depth = most
-    depth = max(depth, halo)
+    depth = slab_depth(data.shape[1:], halo, most)
     sizes = [min(depth, len(data) - start) for start in range(0, len(data), depth)]
     if len(sizes) > 1 and sizes[-1] < halo:  # the last slab must hold a halo too
         sizes[-2:] = [sizes[-2] + sizes[-1]]
     slabs: da.Array = data.rechunk((tuple(sizes), -1, -1))
     return slabs
+
+
+def slab_depth(plane: tuple[int, ...], halo: int = 0, most: int | None = None) -> int:
+    """Slices of a slab of planes of this shape; see :func:`as_slabs`."""
+    size = math.prod(plane) * np.dtype(np.float32).itemsize
+    depth = max(1, int(SLAB_BYTES // max(1, size)))
+    if most is not None:
+        while most > depth:
+            most = -(-most // 2)
+        depth = most
+    return max(depth, halo)
 
 
 def overlap_slabs(

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from hela_dask.kernels.background import background_halo
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import get_method
+from hela_dask.operators.background import SLAB as BACKGROUND_SLAB
+from hela_dask.operators.background import background_depth
 from hela_dask.parameters import Parameters
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.tasks.memory import Need
@@ -26,15 +28,14 @@ __all__ = [
 _PROCESS = 280 * 2**20  # a dask worker with the libraries loaded
 _COMPILED = 40 * 2**20  # compiled loops and what they bring along, once they are used
 _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
-_BACKGROUND_VOXEL = 1  # of a slab: the resin
+_BACKGROUND_VOXEL = 1  # of a unit: the resin
+_BACKGROUND_BLUR = 8  # of a slab of the graph: grey values as floats, before and after the low-pass
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
 _LABEL_VOXEL = 5  # of a slab of the working level: whose it is and what, the resin, cells' masks
 _LABEL_PIXEL = 32  # of one plane: claims, pieces that nobody claims
-_CLASS_VOXEL = 3  # of a slab: the classes, those that are written and the coarser levels
+_CLASS_VOXEL = 4  # of a slab: the classes by blocks and at once, those written, coarser levels
 _CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
 _FINE_VOXEL = 5  # of a tile, and of the begun shards of each coarser level: all labels
-BACKGROUND_SLAB = 16
-"""Slices of the working level in a task of the background."""
 
 
 def memory_needs(
@@ -58,6 +59,7 @@ def memory_needs(
         for extent, step, length in zip(size, voxel, shape, strict=True)
     ]
     halo = background_halo(parameters.background, voxel[0])
+    deep = min(background_depth(shape[1:], parameters.background, voxel[0]), shape[0])
     slab = min(BACKGROUND_SLAB, shape[0])
     seen = min(slab + 2 * halo, shape[0])
     wide = f"slices of {shape[1]} x {shape[2]} pixels"
@@ -66,7 +68,11 @@ def memory_needs(
         Need(
             "background",
             f"background of {slab} {wide}",
-            compiled + plane * (seen * item + slab * _BACKGROUND_VOXEL + _BACKGROUND_PIXEL),
+            compiled
+            + plane
+            * (
+                seen * item + slab * _BACKGROUND_VOXEL + deep * _BACKGROUND_BLUR + _BACKGROUND_PIXEL
+            ),
         ),
         Need("detect", f"detection in {wide}", _PROCESS + plane * _DETECT_PIXEL),
         window_need(image, window, method),

@@ -97,7 +97,7 @@ class Job:
     def background(self) -> xr.DataArray:
         """What :func:`background_task` found: true in the resin, on the working level, lazily."""
         array = StoredArray(self.resin)
-        lazy = da.from_array(array, chunks=(16, *array.shape[1:]), inline_array=True, meta=_BYTES)
+        lazy = da.from_array(array, chunks=(1, *array.shape[1:]), inline_array=True, meta=_BYTES)
         return self.working().copy(data=lazy > 0).rename("background")
 
     def claim(self, unit: Unit) -> None:
