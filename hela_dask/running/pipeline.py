@@ -109,11 +109,12 @@ def detect(context: Context, background: Background) -> DetectedCells:
     volume, p = job.working(), setup.parameters.detect
     if setup.centres is None:
         units = detect_units(context.keys.detect(background.key), volume, p)
+        resin = job.background()
         rows = context.compute(
             detect_task,
             units,
             "slices",
-            inputs=lambda unit: slice_tasks(job.background(), [unit.what], p),
+            inputs=lambda unit: slice_tasks(resin, [unit.what], p),
         )
         detections = read_detections(units, rows, volume, p)
     found = locate_cells(setup, volume, detections)
