@@ -69,8 +69,17 @@ def background_and_facts(
     parameters: BackgroundParameters | None = None,
     *,
     levels: GreyLevels | None = None,
+    slab: int | None = None,
 ) -> tuple[xr.DataArray, da.Array]:
     """The same, and what decides about each slice.
+
+    Parameters
+    ----------
+    volume, parameters, levels
+        As for :func:`background`.
+    slab : int, optional
+        Slices in a task, at most; default: :data:`SLAB`. Where few slices of a volume are
+        wanted, thin slabs compute fewer of those between them.
 
     Returns
     -------
@@ -82,7 +91,7 @@ def background_and_facts(
     """
     p = parameters or BackgroundParameters()
     voxel = voxel_size(volume)
-    image, smooth, facts = _inputs(volume, p, levels)
+    image, smooth, facts = _inputs(volume, p, levels, slab or SLAB)
     votes = map_slabs(
         kernels.classify_slices,
         image,
@@ -120,7 +129,7 @@ def show_slice(
     trace : Trace
         Of slice 0; keeps the steps.
     """
-    image, smooth, facts = _inputs(volume, parameters, levels)
+    image, smooth, facts = _inputs(volume, parameters, levels, 1)
     parts = (array[index : index + 1] for array in (image, smooth, facts))
     block, blurred, known = dask.compute(*parts, scheduler="synchronous")  # type: ignore[attr-defined,no-untyped-call]
     pixel = voxel_size(volume)[1:]
@@ -128,14 +137,14 @@ def show_slice(
 
 
 def _inputs(
-    volume: xr.DataArray, p: BackgroundParameters, levels: GreyLevels | None
+    volume: xr.DataArray, p: BackgroundParameters, levels: GreyLevels | None, slab: int
 ) -> tuple[da.Array, da.Array, da.Array]:
     """Upright grey values, the same after the low-pass, and the facts of each slice."""
     data = lazy_data(volume, "iuf", "grey values")
     voxel = voxel_size(volume)
     half, reach = kernels.background_reach(p, voxel[0])
     known: Any = levels if levels is not None else delayed_levels(volume, p)
-    image = as_slabs(data, max(half, reach), SLAB)
+    image = as_slabs(data, max(half, reach), slab)
     if levels is None or levels.inverted:
         image = map_slabs(_upright, image, name="upright", dtype=image.dtype, levels=known)
     smooth = gaussian(volume.copy(data=image), p.blur, kernels.TRUNCATE).data

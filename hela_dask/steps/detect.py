@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hela_dask.errors import InputError
 from hela_dask.kernels.detection import detect_slice, without_specks
 from hela_dask.kernels.grid import factors_for
-from hela_dask.operators.background import background
+from hela_dask.operators.background import background_and_facts
 from hela_dask.operators.distance import distance_slabs
 from hela_dask.operators.slabs import as_slabs, lazy_data, lazy_slabs, map_slabs
 from hela_dask.parameters import BackgroundParameters, DetectParameters
@@ -32,6 +32,8 @@ __all__ = [
     "detection_table",
     "slice_tasks",
 ]
+
+_SLAB = 4  # slices of background that a task computes: of about twenty, one is analysed
 
 DETECTION_COLUMNS = {
     "slice": "int64",
@@ -138,7 +140,8 @@ def _slice_tasks(
         p = background_parameters or BackgroundParameters()
         levels = levels or grey_levels(volume, p)
         upright = _coarser(upright_volume(volume, levels), factors)
-        volume = background(upright, p, levels=replace(levels, inverted=False))
+        up = replace(levels, inverted=False)
+        volume, _ = background_and_facts(upright, p, levels=up, slab=_SLAB)
     chosen = volume.isel(z=list(slices))
     resin = as_slabs(lazy_data(chosen, "b", "booleans, true in the resin"), most=1)
     _, *pixel = voxel_size(volume)

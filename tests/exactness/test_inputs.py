@@ -69,10 +69,11 @@ def test_what_is_global_in_a_plane_takes_planes_and_no_more_of_them_than_fit(
         rows, columns = 64 * factor, 48 * factor
         monkeypatch.setattr("hela_dask.operators.slabs.SLAB_BYTES", 8 * 64 * 48 * 4)
         taken = largest_input(OPERATORS[name](noise((40, rows, columns), (5, 16, 48))))
-        # Of the distance, eight planes fit, or two. The background takes four, as grey values and
-        # as float32 after the low-pass, with what decides about each slice.
-        slab = (8 if name == "distance" and factor == 1 else 4) * rows * columns
-        assert taken <= slab * (1 if name == "distance" else 1 + 4) + 4 * 3 * 8
+        # Eight planes fit, or two. The background takes them as grey values and as float32 after
+        # the low-pass, with what decides about each slice.
+        slab = 8 if factor == 1 else 2
+        facts = slab * 3 * 8
+        assert taken <= slab * rows * columns * (1 if name == "distance" else 1 + 4) + facts
 
 
 def test_detection_takes_some_planes_however_many_there_are() -> None:
