@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -68,31 +69,25 @@ def compare(old: Path, new: Path) -> dict[str, int]:
 
     A group or a level that only one of the stores has counts as -1.
     """
-    found = {}
-    levels = [_levels(store) for store in (old, new)]
-    for name in sorted({*levels[0], *levels[1]}):
-        found[name] = -1
-        if all(name in names for names in levels):
-            a, b = (
-                np.asarray(zarr.open_array(store / "labels" / name, mode="r"))
-                for store in (old, new)
-            )
-            if a.shape == b.shape:
-                found[name] = int(np.count_nonzero(a != b))
+    before, after = _labels(old), _labels(new)
+    found = dict.fromkeys(sorted({*before, *after}), -1)
+    for name in before.keys() & after.keys():
+        if before[name].shape == after[name].shape:
+            found[name] = int(np.count_nonzero(before[name][:] != after[name][:]))
     return found
 
 
-def _levels(store: Path) -> list[str]:
-    """``GROUP/LEVEL`` of all labels."""
-    files = (store / "labels").glob("*/*/zarr.json")
-    return [file.parent.relative_to(store / "labels").as_posix() for file in files]
+def _labels(store: Path) -> dict[str, Any]:
+    """The arrays of all labels, by ``GROUP/LEVEL``."""
+    folders = (file.parent for file in (store / "labels").glob("*/*/zarr.json"))
+    return {"/".join(path.parts[-2:]): zarr.open_array(path, mode="r") for path in folders}
 
 
 def _run(tree: Path, case: Case, folder: Path) -> float:
     """Seconds of the command of a case with the code of a tree."""
     folder.mkdir(parents=True)
     if case.source:
-        source = str(data_folder() / case.source)
+        source = str((data_folder() / case.source).resolve())
         voxel = map(str, case.voxel)
         _start(tree, folder, "convert", source, case.store, "--voxel-size", *voxel)
     return timed(lambda: _start(tree, folder, *case.command))[0]
