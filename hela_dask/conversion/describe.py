@@ -48,7 +48,7 @@ def describe(store: str | Path) -> dict[str, Any]:
         :func:`hela_dask.conversion.sources.open_source`.
     """
     path = local_path(store)
-    if path.is_dir() and is_node(path):
+    if is_node(path):
         return _described_store(read_image(path, unknown_scale=True))
     return _described_source(path)
 

@@ -136,7 +136,7 @@ def _without(labels: LabelSource, others: LabelSource) -> LabelSource:
 def _from_path(path: Path) -> LabelSource:
     if not path.exists():
         raise MissingInputError(f"no labels at {path}")
-    if path.is_dir() and is_node(path):
+    if is_node(path):
         image = read_image(path, unknown_scale=True)
         for remark in image.remarks:
             log.warning("%s", remark)

@@ -57,7 +57,7 @@ def refresh_consolidated(folder: Path) -> None:
 def _check_inside(folder: Path, depth: int) -> None:
     """Look at all metadata files that zarr is about to read."""
     for item in folder.iterdir():
-        if item.is_dir() and is_node(item):
+        if is_node(item):
             node = read_node(item)
             if node is not None and not node.is_array and depth > 1:
                 _check_inside(item, depth - 1)

@@ -10,9 +10,7 @@ from zarr.storage import LocalStore
 
 from hela_dask.errors import HelaDaskError, InputError
 from hela_dask.storage.files import storage_errors
-from hela_dask.storage.metadata import read_image
-from hela_dask.storage.nodes import read_node
-from hela_dask.storage.ome import ome_content
+from hela_dask.storage.metadata import listed_labels, read_image
 
 __all__ = ["label_folders", "list_again", "listing_problem"]
 
@@ -27,7 +25,7 @@ def label_folders(owner: Path) -> list[str]:
 def listing_problem(owner: Path, names: Iterable[str]) -> str:
     """What is wrong with a store's list of label groups, which is to name these; empty: nothing."""
     try:
-        listed = _listed(owner / "labels")
+        listed = listed_labels(owner / "labels")
     except InputError as error:
         return f"cannot be read ({error})"
     if listed is None:
@@ -43,7 +41,7 @@ def list_again(owner: Path, names: Iterable[str]) -> None:
     """
     folder = owner / "labels"
     try:
-        listed = _listed(folder)
+        listed = listed_labels(folder)
     except InputError:
         listed = None
         with storage_errors(folder):
@@ -55,15 +53,6 @@ def list_again(owner: Path, names: Iterable[str]) -> None:
         old = group.attrs.asdict().get("ome", {})
         kept = old if isinstance(old, dict) else {}
         group.attrs["ome"] = {"version": "0.5", **kept, "labels": list(dict.fromkeys(known))}
-
-
-def _listed(folder: Path) -> list[str] | None:
-    """Names that are listed; None where there is no list at all."""
-    node = read_node(folder)
-    if node is None or node.is_array:
-        return None
-    names = ome_content(node.attributes, str(folder)).get("labels", [])
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def _is_ours(path: Path) -> bool:

@@ -28,6 +28,7 @@ __all__ = [
     "Level",
     "Triple",
     "check_store_path",
+    "listed_labels",
     "local_path",
     "read_image",
     "slab_marks",
@@ -254,28 +255,29 @@ def _is_label(path: Path, group: Node) -> bool:
     """Whether a group says that it is a label group, or the group around it lists it as one."""
     if "image-label" in ome_content(group.attributes, str(path)):
         return True
-    return path.absolute().name in _listed_labels(path.absolute().parent)
+    return path.absolute().name in (listed_labels(path.absolute().parent) or ())
 
 
 def _label_names(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the label groups registered inside `path`; a remark where they are damaged."""
     try:
-        return _listed_labels(path / "labels"), ()
+        return listed_labels(path / "labels") or (), ()
     except HelaDaskError as error:
         return (), (f"the labels of {path} cannot be listed: {error}",)
 
 
-def _listed_labels(folder: Path) -> tuple[str, ...]:
+def listed_labels(folder: Path) -> tuple[str, ...] | None:
+    """Names in the list of label groups of a folder ``labels``; None where there is no list."""
     node = read_node(folder)
     if node is None or node.is_array:
-        return ()
+        return None
     names = ome_content(node.attributes, str(folder)).get("labels", [])
-    if not isinstance(names, list):
-        return ()
-    return tuple(name for name in names if isinstance(name, str) and _safe(name))
+    return tuple(name for name in names if _safe(name)) if isinstance(names, list) else ()
 
 
-def _safe(name: str) -> bool:
+def _safe(name: Any) -> bool:
     """Whether a name in metadata is that of a folder inside."""
+    if not isinstance(name, str):
+        return False
     parts = PurePosixPath(name).parts
     return bool(parts) and ".." not in parts and parts[0] != "/" and "\0" not in name

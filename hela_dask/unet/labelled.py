@@ -132,7 +132,7 @@ def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataA
             f"not {type(store).__name__}"
         )
     path = Path(store)
-    if path.is_dir() and is_node(path):
+    if is_node(path):
         image = read_image(path)
         check_volume(image)
         for remark in volume_remarks(image):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from hela_dask.conversion.readers.names import number_ranges
 from hela_dask.errors import InputError
 
 __all__ = ["Ome", "Plane", "metadata_file", "read_ome"]
@@ -40,12 +41,12 @@ class Ome:
         """Names of the files of the set; empty where none is named."""
         return tuple(dict.fromkeys(name for name, *_ in self.blocks if name is not None))
 
-    def planes(self, path: Path, pages: int) -> list[Plane | None]:
-        """File and page of each slice, None where no ``TiffData`` has it.
+    def planes(self, path: Path, pages: int) -> list[Plane]:
+        """File and page of each slice.
 
         `path` is what an error names; `pages` are those of the file, for ``TiffData`` that stand
-        for all of them. InputError where the axes are not one stack of slices, or a page is placed
-        outside.
+        for all of them. InputError where the axes are not one stack of slices, a page is placed
+        outside, or no ``TiffData`` has a slice.
         """
         sizes = self.sizes
         long = [axis for axis, length in sizes.items() if length > 1]
@@ -67,7 +68,11 @@ class Ome:
                 )
             for step in range(number):
                 found[start + step] = (name, page + step)
-        return found
+        if without := [number for number, plane in enumerate(found, start=1) if plane is None]:
+            raise InputError(
+                f"{path}: its OME-XML places no page at slice {number_ranges(without)}"
+            )
+        return [plane for plane in found if plane is not None]
 
 
 def read_ome(text: str) -> Ome | None:

@@ -119,9 +119,6 @@ def open_set(path: Path, ome: Ome, pages: int, role: Role = "grey") -> Source:
             f"{path}: its OME-XML describes {ome.images} images: save one of them alone"
         )
     planes = ome.planes(path, pages)
-    without = [number for number, plane in enumerate(planes, start=1) if plane is None]
-    if without:
-        raise InputError(f"{path}: its OME-XML places no page at slice {number_ranges(without)}")
     known = {name: path.parent / Path(name).name for name in ome.files}
     lost = [file.name for file in known.values() if not file.is_file()]
     if lost:
@@ -130,9 +127,7 @@ def open_set(path: Path, ome: Ome, pages: int, role: Role = "grey") -> Source:
             f"{'is' if len(lost) == 1 else 'are'} not beside it: copy the missing files there, "
             "under the names they had"
         )
-    wanted = [
-        (path if plane[0] is None else known[plane[0]], plane[1]) for plane in planes if plane
-    ]
+    wanted = [(path if name is None else known[name], page) for name, page in planes]
     numbers = defaultdict(list)
     for file, page in wanted:
         numbers[file].append(page)

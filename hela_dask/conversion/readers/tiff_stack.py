@@ -13,14 +13,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from hela_dask.conversion.readers.calibration import calibration
-from hela_dask.conversion.readers.names import number_ranges
 from hela_dask.conversion.readers.ome import Ome
 from hela_dask.conversion.readers.pixels import PageFacts, Samples, check_page, page_facts, samples
 from hela_dask.conversion.readers.source import Role, Source
-from hela_dask.conversion.readers.tiff_file import (
-    image_pages,
-    slice_count_remark,
-)
+from hela_dask.conversion.readers.tiff_file import image_pages, slice_count_remark
 from hela_dask.errors import InputError
 
 __all__ = ["open_stack"]
@@ -161,11 +157,7 @@ def _placed(path: Path, ome: Ome, pages: Sequence[Any], slices: int) -> list[int
             f"{path} holds {slices} pages, but its OME-XML speaks of {counts}: "
             "it is one file of several (give the folder), or damaged"
         )
-    planes = ome.planes(path, slices)
-    without = [number for number, plane in enumerate(planes, start=1) if plane is None]
-    numbers = [plane[1] for plane in planes if plane is not None]
-    if without:
-        raise InputError(f"{path}: its OME-XML places no page at slice {number_ranges(without)}")
+    numbers = [page for _, page in ome.planes(path, slices)]
     single = len(pages) == 1
     if not single and max(numbers) >= len(pages):
         raise InputError(
