@@ -91,16 +91,7 @@ workers, memory, overwrite
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     options = RunOptions(
-        store,
-        out,
-        method=method,
-        model=model,
-        parameters=parameters,
-        cells=cells,
-        box=box,
-        centres=centres,
-        corrections=corrections,
-        labels=labels,
+        *(store, out, method, model, parameters, cells, box, centres, corrections, labels),
         overwrite=overwrite,
         asking=False,
     )
