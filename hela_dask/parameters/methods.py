@@ -30,66 +30,120 @@ class _Inset:
 
 @dataclass(frozen=True)
 class MethodParameters(Stage):
-    """What the classical methods share: membranes, where a nucleus starts, how cells are parted."""
+    """Parameters that volumetric and propagate share: membranes, seed of the nucleus, cell."""
 
-    line_sigma: float = knob(50.0, "scale of membranes seen in the plane, nm", low=1.0)
-    sheet_sigma: float = knob(60.0, "scale of membranes seen across slices, nm; 0: none are")
-    slow: float = knob(
-        750.0, "brightness changes along z slower than this are left in, nm", low=1.0
+    line_sigma: float = knob(
+        50.0, "Gaussian sigma of the Hessian for membranes in the plane (lines), nm", low=1.0
     )
-    search: float = knob(5000.0, "how far from the cell's centre its nucleus is looked for, nm")
-    spot: float = knob(1500.0, "radius of the smooth part of the nucleus that is measured, nm")
-    membrane: float = knob(3.4, "a membrane is this many deviations over the nucleus' inside")
-    smallest_nucleus: float = knob(3.0, "least area of a nucleus in its largest slice, µm²")
+    sheet_sigma: float = knob(
+        60.0,
+        "Gaussian sigma of the Hessian for membranes across slices (sheets), nm; 0: lines only",
+    )
+    slow: float = knob(
+        750.0,
+        "Gaussian sigma along z of the changes of brightness that are kept; faster changes "
+        "are removed, nm",
+        low=1.0,
+    )
+    search: float = knob(5000.0, "maximum distance from the cell's centre to its nucleus, nm")
+    spot: float = knob(
+        1500.0,
+        "radius of the seed inside the nucleus, where the membrane strength is calibrated, nm",
+    )
+    membrane: float = knob(
+        3.4,
+        "threshold of membrane strength, in deviations (MAD) above the median inside the nucleus",
+    )
+    smallest_nucleus: float = knob(3.0, "minimum area of a nucleus in its largest slice, µm²")
     envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
-    saddle: float = knob(300.0, "depth of the saddle that parts two cells, nm", low=1.0)
-    grid: float = knob(80.0, "spacing at which touching cells are parted, nm", low=1.0)
+    saddle: float = knob(
+        300.0,
+        "minimum depth of a saddle of the distance to the resin that separates two basins, nm",
+        low=1.0,
+    )
+    grid: float = knob(
+        80.0, "spacing of the grid on which touching basins are separated, nm", low=1.0
+    )
     nucleus_share: float = knob(
-        0.05, "a watershed basin with this much of the nucleus is cell", high=1.0
+        0.05, "minimum share of the nucleus in a basin that belongs to the cell", high=1.0
     )
     cover: float = knob(
-        0.5, "a watershed basin covered this much by the slice before is cell", high=1.0
+        0.5,
+        "minimum share of a basin that the cell of the slice before covers, for a basin of "
+        "the cell",
+        high=1.0,
     )
-    neck: float = knob(80.0, "what hangs on by less is not the cell, radius in nm")
-    smoothing: float = knob(150.0, "height of the majority along z, nm")
+    neck: float = knob(
+        80.0, "radius of the erosion that cuts parts behind thin necks off the cell, nm"
+    )
+    smoothing: float = knob(150.0, "extent in z of the majority filter of the masks, nm")
 
 
 @dataclass(frozen=True)
 class PropagateParameters(_Inset, MethodParameters):
-    """Nucleus and cell, slice by slice from the centre (J. Imaging 2021, sections 2.5 and 2.6)."""
+    """Nucleus and cell, propagated slice by slice from the centre, as in J. Imaging 2021."""
 
-    clearance: float = knob(100.0, "distance that super-pixels keep from membranes, nm")
-    reach: float = knob(400.0, "furthest that a nucleus moves from slice to slice, nm")
-    overlap: float = knob(0.01, "least overlap with the slice before, µm²")
-    share: float = knob(0.7, "least part of a piece that lies over the slice before", high=1.0)
-    memory: float = knob(150.0, "height of the slices before that a piece may carry on, nm")
-    gap: float = knob(150.0, "a nucleus lost for at most this long along z is found again, nm")
-    inside: float = knob(100.0, "the outline lies further out than this inside the core, nm")
-    outside: float = knob(120.0, "and nearer than this outside it, nm")
-    envelope: float = knob(60.0, "from the middle of the envelope to the nucleus' outline, nm")
+    clearance: float = knob(100.0, "minimum distance of superpixels from membranes, nm")
+    reach: float = knob(
+        400.0, "maximum distance of the nucleus beyond that of the slices before, nm"
+    )
+    overlap: float = knob(
+        0.01, "minimum area of a superpixel over the nucleus of the slices before, µm²"
+    )
+    share: float = knob(
+        0.7, "minimum share of a superpixel over the nucleus of the slices before", high=1.0
+    )
+    memory: float = knob(
+        150.0, "extent in z of the slices before with which a superpixel is compared, nm"
+    )
+    gap: float = knob(
+        150.0, "maximum extent in z in which a nucleus may be lost and found again, nm"
+    )
+    inside: float = knob(
+        100.0, "maximum distance from the core inwards to the middle of the envelope, nm"
+    )
+    outside: float = knob(
+        120.0, "maximum distance from the core outwards to the middle of the envelope, nm"
+    )
+    envelope: float = knob(60.0, "distance from the middle of the envelope to the nucleus, nm")
 
 
 @dataclass(frozen=True)
 class VolumetricParameters(MethodParameters):
-    """Nucleus and cell from evidence in three dimensions."""
+    """Nucleus between membranes in 3-D, cell by a watershed of the distance to resin."""
 
-    widest: float = knob(300.0, "largest clearance from membranes that is tried, nm", low=1.0)
+    widest: float = knob(
+        300.0,
+        "maximum radius of the ball that must fit in the core of the nucleus, nm; tried first",
+        low=1.0,
+    )
     narrowest: float = knob(
-        70.0, "smallest clearance that is tried: about a membrane's own width, nm", low=1.0
+        70.0,
+        "minimum radius of the ball that must fit in the core of the nucleus, nm; about the "
+        "width of a membrane",
+        low=1.0,
     )
     surroundings: float = knob(
-        200.0, "scale at which the share of membranes in the tissue is taken, nm", low=1.0
+        200.0, "Gaussian sigma of the share of membranes in the tissue, nm", low=1.0
     )
     density: float = knob(
-        0.12, "tissue with a larger share of membranes is not nucleus, but a leak", high=1.0
+        0.12,
+        "maximum share of membranes (scale surroundings) around the nucleus; more is a leak",
+        high=1.0,
     )
     hole: float = knob(
-        2.0, "a hole whose rim is this many times stronger than a membrane must be is a real one"
+        2.0,
+        "minimum membrane strength along the rim of a hole that stays open, as a multiple of "
+        "the threshold membrane",
     )
-    inside: float = knob(60.0, "the outline lies further out than this inside the core, nm")
-    outside: float = knob(150.0, "and nearer than this outside it, nm")
+    inside: float = knob(
+        60.0, "maximum distance from the core inwards to the middle of the envelope, nm"
+    )
+    outside: float = knob(
+        150.0, "maximum distance from the core outwards to the middle of the envelope, nm"
+    )
     envelope: float = knob(
-        0.0, "further in than the pixels that the middle of the envelope runs through, nm"
+        0.0, "distance from the pixels of the middle of the envelope to the nucleus, nm"
     )
 
     def inset(self, pixel: tuple[float, ...]) -> float:
@@ -102,69 +156,112 @@ class VolumetricParameters(MethodParameters):
 
 @dataclass(frozen=True)
 class UnetParameters(_Inset, Stage):
-    """Nucleus and cell from what a network tells of each voxel (PLoS ONE 2020)."""
+    """Nucleus and cell from the classes that a network predicts, as in PLoS ONE 2020."""
 
-    model: str = name_knob("", "folder of the model; empty: the one that comes with hela_dask")
-    search: float = knob(5000.0, "how far from the cell's centre its nucleus is looked for, nm")
-    smallest_nucleus: float = knob(2.0, "smaller pieces are no nucleus, µm³")
-    smallest_hole: float = knob(0.1, "smaller holes of a nucleus are filled, µm²")
-    membranes: float = knob(
-        1.5, "how much the outline that membranes give counts beside the network; 0: not at all"
+    model: str = name_knob("", "folder of the network; empty: the network of hela_dask")
+    search: float = knob(5000.0, "maximum distance from the cell's centre to its nucleus, nm")
+    smallest_nucleus: float = knob(2.0, "minimum volume of a nucleus, µm³")
+    smallest_hole: float = knob(
+        0.1, "minimum area of a hole of the nucleus in a slice; smaller holes are filled, µm²"
     )
-    grid: float = knob(100.0, "spacing at which touching cells are parted, nm", low=1.0)
-    side: float = knob(400.0, "so deep at a side of the window, tissue is another cell's, nm")
-    neck: float = knob(60.0, "what hangs on by less is not the cell or nucleus, radius in nm")
-    smoothing: float = knob(150.0, "height of the majority along z, nm")
-    envelope: float = knob(40.0, "from the nucleus to the middle of its envelope, nm")
+    membranes: float = knob(
+        1.5, "weight of the nucleus enclosed by membranes; 0: the network alone"
+    )
+    grid: float = knob(
+        100.0, "spacing of the grid on which tissue is assigned to nuclei, nm", low=1.0
+    )
+    side: float = knob(
+        400.0,
+        "minimum distance to the resin of tissue at a side of the window that belongs to a "
+        "neighbour, nm",
+    )
+    neck: float = knob(
+        60.0,
+        "radius of the erosion that separates nuclei and cuts parts behind thin necks off the "
+        "cell, nm",
+    )
+    smoothing: float = knob(150.0, "extent in z of the majority filter of the cell, nm")
+    envelope: float = knob(40.0, "distance from the nucleus to the middle of its envelope, nm")
     envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
-    line_sigma: float = knob(50.0, "scale of the envelope's line on finer pixels, nm", low=1.0)
+    line_sigma: float = knob(
+        50.0,
+        "Gaussian sigma of the line of the envelope, for the refinement on smaller pixels, nm",
+        low=1.0,
+    )
 
 
 @dataclass(frozen=True)
 class HybridParameters(_Inset, Stage):
-    """The cell by a U-Net on what is darker than resin, its nucleus by edges (Hosangadi et al.)."""
+    """Cell by the binary U-Net of Hosangadi et al., nucleus by edges of the texture."""
 
-    model: str = name_knob("", "folder of the model, as hela-dask train --model hybrid writes it")
+    model: str = name_knob("", "folder of a network, written by hela-dask train --model hybrid")
     preset: str = name_knob(
         "default",
-        "published: grey values from 94 to 130 and the paper's pixels, whatever the knobs from here"
-        " to growth_large are",
+        "default, or published: grey values from 94 to 130, and the paper's values of all "
+        "parameters from blur to growth_large",
         choices=("default", "published"),
     )
-    blur: float = knob(20.0, "low-pass before what is darker than resin is told, nm")
-    smallest_tissue: float = knob(0.3, "smaller pieces of what is darker are not shown, µm²")
-    smoothing: float = knob(8.0, "low-pass before edges, nm")
-    texture: float = knob(120.0, "width of the square that grey values vary in, nm", low=1.0)
-    edge: float = knob(40.0, "scale of the edges of that, nm", low=1.0)
+    blur: float = knob(20.0, "sigma of the Gaussian low-pass before Otsu's threshold, nm")
+    smallest_tissue: float = knob(
+        0.3, "minimum area of a dark piece in the input of the network, µm²"
+    )
+    smoothing: float = knob(
+        8.0, "sigma of the Gaussian low-pass before the texture is measured, nm"
+    )
+    texture: float = knob(
+        120.0,
+        "width of the square in which the standard deviation of grey values is measured, nm",
+        low=1.0,
+    )
+    edge: float = knob(40.0, "Gaussian sigma of the Canny edges of the texture, nm", low=1.0)
     strong: float = knob(
-        0.77, "an edge begins where so much of the cell has less of a slope", high=1.0
-    )
-    weak: float = knob(0.4, "and goes on down to this part of that slope", high=1.0)
-    gap: float = knob(80.0, "gaps in edges of twice this are closed, nm")
-    smallest_piece: float = knob(0.48, "smaller pieces between edges are not filled, µm²")
-    smallest: float = knob(0.64, "least area of a candidate, µm²")
-    largest: float = knob(64.0, "largest area of a candidate, µm²")
-    distance: float = knob(2400.0, "from its middle to the cell's, at most, nm")
-    outside: float = knob(0.24, "less of it than this lies outside the cell, µm²")
-    circularity: float = knob(0.1, "4 pi area / perimeter² of it is at least this", high=1.0)
-    smallest_nucleus: float = knob(0.8, "least area of a nucleus in a slice, µm²")
-    darkest: float = knob(
-        0.1, "a nucleus' grey values lie between this quantile of the cell's", high=1.0
-    )
-    brightest: float = knob(0.98, "and this one", high=1.0)
-    likeness: float = knob(
-        0.8,
-        "what has such grey values is the nucleus if the smaller of both areas is this part "
-        "of the larger",
+        0.77,
+        "upper threshold of the Canny hysteresis, as a quantile of the gradient in the cell",
         high=1.0,
     )
-    shift: float = knob(400.0, "and their middles are not further apart, nm")
-    large: float = knob(32.0, "a larger nucleus grows by more, µm²")
-    growth: float = knob(120.0, "how far a nucleus grows towards its envelope, nm")
-    growth_large: float = knob(120.0, "and how far a large one, nm")
-    envelope: float = knob(60.0, "from the nucleus to the middle of its envelope, nm")
+    weak: float = knob(
+        0.4, "lower threshold of the Canny hysteresis, as a fraction of the upper one", high=1.0
+    )
+    gap: float = knob(80.0, "radius of the diamond that dilates the edges, nm")
+    smallest_piece: float = knob(0.48, "minimum area of a piece between edges, µm²")
+    smallest: float = knob(0.64, "minimum area of a candidate for the nucleus in a slice, µm²")
+    largest: float = knob(64.0, "maximum area of a candidate for the nucleus in a slice, µm²")
+    distance: float = knob(
+        2400.0, "maximum distance between the centroids of candidate and cell, nm"
+    )
+    outside: float = knob(0.24, "maximum area of a candidate outside the cell, µm²")
+    circularity: float = knob(
+        0.1, "minimum circularity of a candidate, 4 pi area / perimeter²", high=1.0
+    )
+    smallest_nucleus: float = knob(0.8, "minimum area of a nucleus in a slice, µm²")
+    darkest: float = knob(
+        0.1, "lower limit of the nucleus' grey values, as a quantile of those of the cell", high=1.0
+    )
+    brightest: float = knob(
+        0.98,
+        "upper limit of the nucleus' grey values, as a quantile of those of the cell",
+        high=1.0,
+    )
+    likeness: float = knob(
+        0.8,
+        "minimum ratio of the areas of a candidate and the component that replaces it",
+        high=1.0,
+    )
+    shift: float = knob(
+        400.0,
+        "maximum distance between the centroids of a candidate and the component that "
+        "replaces it, nm",
+    )
+    large: float = knob(32.0, "minimum area of a nucleus that is dilated by growth_large, µm²")
+    growth: float = knob(120.0, "dilation of a nucleus towards its envelope, nm")
+    growth_large: float = knob(120.0, "dilation of a large nucleus towards its envelope, nm")
+    envelope: float = knob(60.0, "distance from the nucleus to the middle of its envelope, nm")
     envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
-    line_sigma: float = knob(50.0, "scale of the envelope's line on finer pixels, nm", low=1.0)
+    line_sigma: float = knob(
+        50.0,
+        "Gaussian sigma of the line of the envelope, for the refinement on smaller pixels, nm",
+        low=1.0,
+    )
 
     @property
     def published(self) -> bool:

@@ -19,11 +19,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class WorkingParameters(Stage):
-    """The level that is decided on; its outlines are then refined on the image's own pixels."""
+    """Working level: the level of the pyramid on which cells are segmented (method A.0)."""
 
     resolution: float = knob(
         40.0,
-        "resin, nuclei and cells are decided on pixels of at most this size, nm",
+        "maximum pixel size, in y and x, of the level on which resin, nuclei and cells are "
+        "segmented, nm",
         low=1.0,
         high=400.0,
     )
@@ -31,137 +32,220 @@ class WorkingParameters(Stage):
 
 @dataclass(frozen=True)
 class BackgroundParameters(Stage):
-    """Resin against cells: by grey value, without smears of charge, consistent along z."""
+    """Background: resin by a threshold, without charging artefacts (method A.2)."""
 
     polarity: int = knob(
-        0, "1: resin is brighter than cells, -1: darker, 0: the volume decides", low=-1, high=1
+        0,
+        "1: resin is brighter than cells; -1: it is darker; 0: computed from the volume",
+        low=-1,
+        high=1,
     )
-    blur: float = knob(30.0, "low-pass before grey values are compared, nm")
+    blur: float = knob(30.0, "sigma of the Gaussian low-pass before the threshold of resin, nm")
     contrast: float = knob(
-        0.33, "resin begins this far up from the cells' grey value to the resin's", high=1.0
+        0.33,
+        "threshold of resin, as a fraction between the grey levels of cell and resin",
+        high=1.0,
     )
-    levels: float = knob(250.0, "height of the slices whose grey levels are compared, nm")
+    levels: float = knob(
+        250.0, "extent in z of the slices with which the grey levels of a slice are compared, nm"
+    )
     rim: float = knob(
-        325.0, "where climbing from cell to resin takes longer there is no membrane, nm", low=1.0
+        325.0,
+        "minimum width of the rise from cell to resin at a border without a membrane, nm",
+        low=1.0,
     )
-    contact: float = knob(0.3, "a smear has at least this part of its rim in resin", high=1.0)
+    contact: float = knob(
+        0.3, "minimum share of the border of a charging artefact that touches resin", high=1.0
+    )
     neck: float = knob(
-        120.0, "smears part from cells where the dark narrows by this, radius in nm", low=1.0
+        120.0,
+        "minimum depth of a neck between a charging artefact and a cell, as a difference of "
+        "radii, nm",
+        low=1.0,
     )
-    smallest_fragment: float = knob(0.25, "smaller pieces of cell in the resin are resin, µm²")
-    smallest_gap: float = knob(0.12, "smaller pieces of resin are cell, µm²")
-    smoothing: float = knob(150.0, "height of the majority along z, nm")
+    smallest_fragment: float = knob(
+        0.25, "minimum area of a piece of cell in the resin; smaller pieces become resin, µm²"
+    )
+    smallest_gap: float = knob(
+        0.12, "minimum area of a piece of resin in a slice; smaller pieces become cell, µm²"
+    )
+    smoothing: float = knob(150.0, "extent in z of the majority filter of the resin, nm")
 
 
 @dataclass(frozen=True)
 class DetectParameters(Stage):
-    """Cells in one slice: maxima of the distance to the resin (J. Imaging 2021, section 2.4)."""
+    """Detection of cells in a slice: maxima of the distance to the resin (J. Imaging 2021, 2.4)."""
 
-    resolution: float = knob(40.0, "pixel size of the level used, nm", low=1.0)
-    spacing: float = knob(1000.0, "distance between analysed slices, nm", low=1.0)
-    fewest_slices: int = knob(
-        8, "a thin volume is analysed in as many slices as this, if it has them", low=1
+    resolution: float = knob(
+        40.0, "maximum pixel size for detection, nm; smaller pixels are averaged", low=1.0
     )
-    cells_per_slice: int = knob(0, "most cells taken in one slice; 0: no limit (published: 20)")
+    spacing: float = knob(1000.0, "distance along z between analysed slices, nm", low=1.0)
+    fewest_slices: int = knob(
+        8, "minimum number of analysed slices, if the volume has that many", low=1
+    )
+    cells_per_slice: int = knob(
+        0, "maximum number of detections per slice; 0: no limit (published: 20)"
+    )
     smallest_height: float = knob(
-        1000.0, "maxima of a smaller distance to the resin are debris, nm"
+        1000.0, "minimum radius of the disc inside a detected cell, nm; smaller maxima are debris"
     )
     beyond: float = knob(
-        2000.0, "what the plane's border cuts is taken to go on so far (published: 0), nm"
+        2000.0,
+        "assumed extent beyond the border of the plane of a cell that it cuts, nm (published: 0)",
     )
-    suppression: float = knob(1.2, "half width of the square cleared around a cell, heights")
-    smallest_resin: float = knob(3.0, "smaller pieces of background are spots in a cell, µm²")
-    neck: float = knob(0.8, "same cell if the ridge between stays over this part of the height")
+    suppression: float = knob(
+        1.2,
+        "half width of the square that is cleared around a detection, as a multiple of its height",
+    )
+    smallest_resin: float = knob(
+        3.0, "minimum area of a piece of resin for detection; smaller pieces count as cell, µm²"
+    )
+    neck: float = knob(
+        0.8,
+        "two maxima are one cell if the ridge between them has at least this fraction of the "
+        "lower maximum",
+    )
 
 
 @dataclass(frozen=True)
 class LinkParameters(Stage):
-    """Detections of adjacent analysed slices joined into cells (J. Imaging 2021, section 2.4)."""
+    """Linking of detections of analysed slices into chains, one per cell (J. Imaging 2021, 2.4)."""
 
-    distance: float = knob(3000.0, "furthest step in the plane between two slices, nm")
-    gap: int = knob(1, "analysed slices in a row that a chain may miss")
+    distance: float = knob(3000.0, "maximum distance in the plane between linked detections, nm")
+    gap: int = knob(1, "maximum number of successive analysed slices that a chain may skip")
     shortest_chain: float = knob(
-        7500.0, "height along z that makes a cell, nm; half the volume's if that is less"
+        7500.0,
+        "minimum extent in z of a chain that is a cell, nm; or half of the volume's if that "
+        "is less",
     )
     lowest_height: float = knob(
-        0.4, "for which detections under this part of their slice's highest do not count", high=1.0
+        0.4,
+        "minimum height of a detection that counts for shortest_chain, as a fraction of the "
+        "highest in its slice",
+        high=1.0,
     )
     smallest_cell: float = knob(
         0.04,
-        "shorter or lower, a cell has this part of a usual one's volume, or more the shorter it is",
+        "minimum volume of another chain that is a cell, as a fraction of the typical volume; "
+        "larger for shorter chains",
     )
     pinch: float = knob(
-        0.8, "two cells, if between two slices a third is narrower than this part of both", high=1.0
+        0.8,
+        "a chain is split at a slice with less than this fraction of the largest height on "
+        "both sides",
+        high=1.0,
     )
 
 
 @dataclass(frozen=True)
 class RegionParameters(Stage):
-    """The window around a cell (J. Imaging 2021, section 2.4)."""
+    """Window around each cell (J. Imaging 2021, section 2.4)."""
 
-    width: float = knob(20000.0, "extent in y and in x, nm", low=1.0)
-    depth: float = knob(15000.0, "extent in z, nm", low=1.0)
-    room: float = knob(2.2, "least distance from the centre to the window's sides, cell's heights")
-    cut_room: float = knob(
-        3.0, "the same for a cell that a side cuts, heights: its shape is less known"
+    width: float = knob(
+        20000.0, "extent of a window in y and in x, nm; larger for a large cell", low=1.0
     )
-    cap: float = knob(3000.0, "a cell may go on so far beyond its first and last detection, nm")
+    depth: float = knob(
+        15000.0, "extent of a window in z, nm; larger for a cell with a large extent in z", low=1.0
+    )
+    room: float = knob(
+        2.2,
+        "minimum distance from the centre to the sides of the window, as a multiple of the "
+        "cell's height",
+    )
+    cut_room: float = knob(
+        3.0,
+        "the same distance for a cell that a side of the volume cuts, as a multiple of its "
+        "height; at most half of width",
+    )
+    cap: float = knob(
+        3000.0, "extent in z that a cell may have beyond its first and last detection, nm"
+    )
     margin: float = knob(
         5000.0,
-        "nearer to a side (or 1.1 heights if less), a centre is of a cut cell, nm",
+        "a cell is cut if its centre is nearer than this to a side of the volume, nm; or than "
+        "1.1 heights if that is less",
     )
 
 
 @dataclass(frozen=True)
 class AssembleParameters(Stage):
-    """Tissue between the cells that no region claimed, all cells seen together."""
+    """Assembly: the assignment of unclaimed tissue to cells (method A.8)."""
 
     reach: float = knob(
-        300.0, "a cell goes on where it was so far along z, a protrusion's thickness, nm"
+        300.0,
+        "maximum distance along z to the slice in which a cell claims a piece of unclaimed "
+        "tissue, nm",
     )
     cover: float = knob(
-        0.9, "a piece is the cell's if that was over this part of it there", low=0.01, high=1.0
+        0.9,
+        "minimum share of a piece of unclaimed tissue that a cell claims in a slice within reach",
+        low=0.01,
+        high=1.0,
     )
     largest_piece: float = knob(
-        3.0, "larger, about 2 µm across, it may be a neighbour without a label, µm²"
+        3.0,
+        "maximum area of a piece of unclaimed tissue that a cell gets, µm²; a larger one may "
+        "be a cell without a label",
     )
 
 
 @dataclass(frozen=True)
 class QualityParameters(Stage):
-    """How far a cell can be trusted, without a truth: its masks are measured, doubts flagged."""
+    """Confidence: scales and limits of the measurements of each cell's masks."""
 
-    resolution: float = knob(40.0, "masks are measured at pixels about this large, nm", low=1.0)
-    span: float = knob(
-        500.0, "what an outline does for less than half of this along z does not last, nm", low=1.0
+    resolution: float = knob(
+        40.0, "pixel size, in y and x, at which masks are measured, nm", low=1.0
     )
-    drift: float = knob(50.0, "a surface may well be this far off along z, about a slice, nm")
-    beside: float = knob(150.0, "this near is beside the outline (a ruffle is 100 nm wide), nm")
+    span: float = knob(
+        500.0,
+        "extent in z of the slices with which a slice is compared for its jitter, nm; twice "
+        "this for its jump",
+        low=1.0,
+    )
+    drift: float = knob(50.0, "assumed error along z of a surface, nm; about one slice")
+    beside: float = knob(
+        150.0, "maximum distance from a border at which resin or cytoplasm counts as beside it, nm"
+    )
     nucleus_jitter: float = knob(
-        50.0, "doubtful if the outline varies by an envelope's thickness, nm", low=1.0
+        50.0, "limit of the column nucleus_jitter, nm; about the thickness of the envelope", low=1.0
     )
     cell_jitter: float = knob(
-        100.0, "doubtful if the membrane varies by the width of its ruffles, nm", low=1.0
+        100.0, "limit of the column cell_jitter, nm; about the width of membrane ruffles", low=1.0
     )
     jump: float = knob(
-        0.3, "doubtful if so much of a usual slice comes or goes at one step", low=0.01
+        0.3,
+        "limit of the columns nucleus_jump and cell_jump, as a fraction of the median area",
+        low=0.01,
     )
     contact: float = knob(
-        0.3, "doubtful if so much of the membrane has no resin beside it", low=0.01, high=1.0
+        0.3,
+        "limit of the column contact, the share of the cell's border without resin beside it",
+        low=0.01,
+        high=1.0,
     )
     exposed: float = knob(
-        0.1, "doubtful if so much of the nucleus has no cytoplasm beside it", low=0.01, high=1.0
+        0.1,
+        "limit of the column nucleus_exposed, the share of the nucleus' border without "
+        "cytoplasm beside it",
+        low=0.01,
+        high=1.0,
     )
     window: float = knob(
-        0.3, "doubtful if so much of a usual slice lies on sides of the window", low=0.001
+        0.3,
+        "limit of the column beyond_window, as a fraction of the median area of the cell",
+        low=0.001,
     )
     doubt: float = knob(
-        0.2, "slices in which more of a mask varies or slopes away are doubtful", low=0.01
+        0.2,
+        "maximum share of nucleus or cell that varies or slopes in a slice; above it the "
+        "slice is doubtful",
+        low=0.01,
     )
 
     withhold: float = knob(
         0.125,
-        "a nucleus over its own limits is left out where confidence is under this; 0: none is",
+        "minimum confidence of a cell with a doubtful nucleus; below it the nucleus is "
+        "withheld; 0: never",
         high=1.0,
     )
 
