@@ -1,4 +1,4 @@
-"""The command ``hela-dask``: reads arguments, calls the API once, prints the answer."""
+"""The command ``hela-dask``: reads arguments, calls the API once, prints the result."""
 
 from __future__ import annotations
 

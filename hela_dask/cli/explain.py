@@ -24,25 +24,25 @@ def explain(
         typer.Option(
             "--slice",
             metavar="Z",
-            help="Slice of the volume, or several as 150,200; the first is 1.",
+            help="Number of the slice, or several, as 150,200; the first slice of the volume is 1.",
         ),
     ],
     run: Annotated[
         Path | None,
-        path_option("RUN", "Folder of a finished run; default: the store's name with .run."),
+        path_option("RUN", "Folder of a finished run; default: the name of the store with .run."),
     ] = None,
     out: Annotated[
         Path | None,
-        path_option("DIR", "Folder of the pictures; default: one in RUN/explain."),
+        path_option("DIR", "Folder of the pictures; default: a folder in RUN/explain."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show why the lines of a cell are where they are in one slice.
+    """Draw every step of the segmentation of a cell in a slice.
 
-    Segments the cell of a finished run again and draws every step: a picture each, all of them
-    on a sheet, explain.png, and with their captions on a page, explain.html.
+    Segments the cell of a finished run again, and shows how its borders were found: a picture per
+    step, all pictures in explain.png, and with captions in explain.html. The labels do not change.
 
     Example:
 

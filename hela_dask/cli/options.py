@@ -68,7 +68,7 @@ ParameterFile = Annotated[
     Path | None,
     path_option(
         "FILE.toml",
-        "Parameters, as the command params prints them; those left out keep their defaults.",
+        "Parameters in TOML, as hela-dask params prints them; missing ones have their defaults.",
         "--params",
     ),
 ]
@@ -77,63 +77,79 @@ ClusterName = Annotated[
     typer.Option(
         "--cluster",
         metavar="local|ADDRESS|FILE.yaml",
-        help="Where to compute: this machine, a running dask scheduler, or SLURM by a YAML file.",
+        help="Where to compute: this machine, the address of a dask scheduler, or a YAML file for "
+        "SLURM.",
     ),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", metavar="N", help="Worker processes of one thread.")
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="Number of worker processes; default: one per core, or as in the YAML file.",
+    ),
 ]
 Memory = Annotated[
-    str | None, typer.Option("--memory", metavar="4GiB", help="Memory of each worker.")
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="4GiB",
+        help="Memory of each worker; default: an equal share of the machine's. With SLURM: "
+        "memory of each job; default: as in the YAML file.",
+    ),
 ]
 OutFolder = Annotated[
     Path | None,
-    path_option("RUN", "Folder of the results; default: the store's name with .run.", "--out"),
+    path_option(
+        "RUN", "Run folder, for the results; default: the name of the store with .run.", "--out"
+    ),
 ]
 MethodName = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help=f"How a cell is segmented: {methods_text()}.",
+        help=f"Segmentation method: {methods_text()}.",
     ),
 ]
 ModelFolder = Annotated[
     Path | None,
     path_option(
         "MODEL",
-        "Folder of the network, for methods that use one; default: the one that comes along.",
+        "Folder of a network, for methods that use one; default: the network of hela_dask.",
     ),
 ]
-CellLabels = Annotated[str | None, typer.Option(metavar="3,8", help="Segment only these cells.")]
+CellLabels = Annotated[
+    str | None, typer.Option(metavar="3,8", help="Segment only the cells with these labels.")
+]
 BoxText = Annotated[
     str | None,
-    typer.Option(metavar="Z0:Z1,Y0:Y1,X0:X1", help="Segment only cells centred in this box, nm."),
+    typer.Option(
+        metavar="Z0:Z1,Y0:Y1,X0:X1", help="Segment only cells with their centre in this box, nm."
+    ),
 ]
 Centres = Annotated[
     Path | None,
     path_option(
-        "FILE.csv", "Take the cells from this table (z, y, x in nm) instead of finding them."
+        "FILE.csv", "Use the centres in this table (z, y, x in nm) instead of detecting cells."
     ),
 ]
 Corrections = Annotated[
     Path | None,
     path_option(
-        "FILE.csv", "Move, add or take out the cells in this table; all others stay as they are."
+        "FILE.csv", "Move, add or remove the cells in this table; all others do not change."
     ),
 ]
 LabelStore = Annotated[
     Path | None,
-    path_option("PATH", "Write the labels to an OME-Zarr of their own instead of into STORE."),
+    path_option("PATH", "Write the labels to this OME-Zarr instead of into STORE."),
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option(
-        "--overwrite", help="Replace what an earlier call of hela-dask left there, if it differs."
-    ),
+    typer.Option("--overwrite", help="Replace an earlier, different result of hela-dask."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show what is being done.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show more messages.")]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Commands that compute, or say what that takes: ``run``, ``plan``, ``detect`` and others."""
+"""The commands ``run``, ``plan``, ``detect``, ``report``, ``params`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -37,18 +37,23 @@ def run(
     *,
     truth: Annotated[
         Path | None,
-        path_option("LABELS", "Score the result against these labels."),
+        path_option(
+            "LABELS",
+            "Score the result against this truth: a TIFF, a .npy, OME-Zarr labels, or a phantom.",
+        ),
     ] = None,
     recompute: Annotated[
-        bool, typer.Option("--recompute", help="Compute everything again, whatever is finished.")
+        bool, typer.Option("--recompute", help="Compute everything again, also finished parts.")
     ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
     """Segment all cells of a volume.
 
-    Writes labels into the store, and a table, figures and a report into a folder.
-    The same command again continues an interrupted run, and recomputes only what changed.
+    Writes labels into the store, and a table, figures and a report into the run folder.
+    The same command again continues an interrupted run. A run with another method or with other
+    parameters is refused, unless --out names another run folder or --overwrite replaces the
+    result; parts that do not depend on the change are not computed again.
 
     Example:
 
@@ -66,15 +71,21 @@ def plan(
     arguments: RunArguments,
     *,
     no_time: Annotated[
-        bool, typer.Option("--no-time", help="Do not try how long tasks take: done at once.")
+        bool,
+        typer.Option(
+            "--no-time",
+            help="Do not time tasks: the plan is fast, without times and without an estimate of "
+            "the number of cells.",
+        ),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what a run will take, before it starts.
+    """Show the tasks, memory, disk space and time of a run.
 
-    Tasks, memory, disk and time; what cannot fit is refused. Takes the options of run.
+    Does not start the run. Takes the options of run. A run that does not fit in memory or on the
+    disk is refused.
 
     Example:
 
@@ -104,9 +115,10 @@ def detect(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Find the cells without segmenting them.
+    """Detect the cells without segmenting them.
 
-    Writes tables of detections and cells, and drawings of both.
+    Writes tables of detections and cells, and figures of both, into the run folder. A run with the
+    same parameters continues from there.
 
     Example:
 
@@ -131,9 +143,11 @@ def detect(
 
 
 def report(
-    run_folder: Annotated[Path, path_argument("RUN", "The folder of a run.")],
+    run_folder: Annotated[Path, path_argument("RUN", "Run folder.")],
 ) -> None:
     """Write the report of a run again.
+
+    Writes report.html and the figures from the tables and labels of a finished run.
 
     Example:
 
@@ -145,7 +159,7 @@ def report(
 
 
 def params() -> None:
-    """Print all parameters as a TOML file.
+    """Print all parameters as TOML, with unit and meaning.
 
     Example:
 
@@ -155,13 +169,13 @@ def params() -> None:
 
 
 def demo(
-    out: Annotated[Path, path_option("DIR", "Where to put it all.", "--out")] = Path("demo"),
+    out: Annotated[Path, path_option("DIR", "Folder of all files.", "--out")] = Path("demo"),
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
     """Segment a synthetic volume and score it.
 
-    Ends with one line of JSON: the scores of the complete cells.
+    The last two lines are the path of the report, and the scores of the complete cells as JSON.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The command ``predict``: a network's classes for a whole volume."""
+"""The command ``predict``: the class of each voxel of a volume by a network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def predict(
         Path | None,
         path_option(
             "DIR",
-            "Remembers what is finished, until all is; default: the store's name with .predict.",
+            "Folder of the state of an unfinished prediction, removed at the end; default: "
+            "the name of the store with .predict.",
         ),
     ] = None,
     labels: LabelStore = None,
@@ -42,10 +43,10 @@ def predict(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what a network takes each voxel for.
+    """Predict the class of each voxel with a network.
 
-    Writes the labels classes: 1 envelope, 2 nucleus, 3 cells, 4 resin. The same command again
-    continues an interrupted one.
+    Writes the labels classes: 1 envelope, 2 nucleus, 3 cell, 4 resin. The same command again
+    continues an interrupted prediction.
 
     Example:
 

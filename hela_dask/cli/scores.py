@@ -16,12 +16,17 @@ __all__ = ["evaluate"]
 def evaluate(
     prediction: Annotated[
         Path,
-        path_argument("PREDICTION", "OME-Zarr labels, a TIFF or a .npy."),
+        path_argument(
+            "PREDICTION",
+            "OME-Zarr labels, a TIFF, a .npy, or (with --class) a store with a run's labels.",
+        ),
     ],
     truth: Annotated[
         Path,
         path_argument(
-            "TRUTH", "The same kinds; as fine, or a whole number of times finer or coarser."
+            "TRUTH",
+            "OME-Zarr labels, a TIFF or a .npy; its pixels may be a whole number of times "
+            "smaller or larger.",
         ),
     ],
     *,
@@ -30,33 +35,39 @@ def evaluate(
         typer.Option(
             "--class",
             metavar="NAME=VALUES",
-            help="Values of the truth that make a class, as cell=1,2,5; may be repeated. "
-            "Without it, both sides are instances and are matched.",
+            help="Values of a class in the truth, as cell=1,2,5; may be repeated. Without it, both "
+            "sides are instances, and are matched one to one.",
         ),
     ] = None,
     predicted: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUES",
-            help="Values of the prediction that make that class, if it holds classes and not "
-            "instances, as nucleus=4; may be repeated.",
+            help="Values of a class in the prediction, as nucleus=4, if it has classes instead of "
+            "instances; may be repeated.",
         ),
     ] = None,
     slices: Annotated[
         str | None,
-        typer.Option(metavar="A:B", help="Slices to compare, the first is 1, both ends in."),
+        typer.Option(
+            metavar="A:B", help="First and last slice to compare; the first slice of a stack is 1."
+        ),
     ] = None,
     all_instances: Annotated[
         bool,
-        typer.Option("--all-instances", help="Score the union of all predicted instances."),
+        typer.Option(
+            "--all-instances",
+            help="With --class: score the union of all predicted instances as one mask, not only "
+            "the instance with the largest overlap.",
+        ),
     ] = False,
     voxel_size: Annotated[
         tuple[float, float, float] | None,
-        typer.Option(metavar="Z Y X", help="nm; by default what the files know."),
+        typer.Option(metavar="Z Y X", help="nm; default: from the files."),
     ] = None,
     plot: Annotated[
         Path | None,
-        path_option("FILE.png", "Draw the scores per slice."),
+        path_option("FILE.png", "Plot of the scores per slice."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -64,7 +75,8 @@ def evaluate(
 ) -> None:
     """Score labels against a truth.
 
-    With --class as masks (overlap, distance of surfaces), without as instances.
+    With --class: masks, by their overlap and the distance of their surfaces. Without: instances,
+    matched one to one.
 
     Example:
 

@@ -21,7 +21,7 @@ from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr
 
 __all__ = ["train"]
 
-_RECIPE = "; default: the model's recipe."
+_RECIPE = "; default: the recipe of the architecture."
 
 
 def train(
@@ -33,8 +33,8 @@ def train(
         Path,
         path_argument(
             "LABELS",
-            "OME-Zarr labels, a TIFF or a .npy on the image's pixels, or a whole number of "
-            "times finer; 0 is not labelled.",
+            "OME-Zarr labels, a TIFF or a .npy, with the image's pixels or a whole number of times "
+            "smaller ones; 0 is not labelled.",
         ),
     ],
     *,
@@ -43,7 +43,8 @@ def train(
         str,
         typer.Option(
             metavar="NAME",
-            help="residual, unet, vgg16, resnet18, inception-resnet-v2 or hybrid.",
+            help="Architecture: residual (of hela_dask), unet, vgg16, resnet18, "
+            "inception-resnet-v2 or hybrid (of the papers).",
         ),
     ] = "residual",
     classes: Annotated[
@@ -51,66 +52,91 @@ def train(
         typer.Option(
             "--class",
             metavar="NAME=VALUES",
-            help="Label values of a class, as nucleus=2; repeated for each. Default: as published, "
-            "resin=4, cell=3,5, envelope=1, nucleus=2.",
+            help="Label values of a class, as nucleus=2; once per class. Default: the published "
+            "values, envelope=1, nucleus=2, cell=3,5 (3: other cells, 5: the rest of the cell), "
+            "resin=4.",
         ),
     ] = None,
     slices: Annotated[
         str | None,
-        typer.Option(metavar="A:B", help="Slices to learn from, the first is 1, both ends in."),
+        typer.Option(
+            metavar="A:B",
+            help="First and last slice of the training; the first slice of a stack is 1.",
+        ),
     ] = None,
     validation: Annotated[
         str | None,
         typer.Option(
-            metavar="A:B|SHARE", help="Slices held out, or their share; default: the last tenth."
+            metavar="A:B|SHARE",
+            help="Validation slices, held out of the training, or their share; default: the last "
+            "tenth of the slices.",
         ),
     ] = None,
     split: Annotated[
         str,
         typer.Option(
             metavar="blocks|random",
-            help="Hold out neighbouring slices, or any, between others that are learned from.",
+            help="blocks: the validation slices are adjacent; random: single slices between "
+            "training slices, as in the papers (the scores are then too good).",
         ),
     ] = "blocks",
     mask: Annotated[
         Path | None,
-        path_option("MASK", "Where it is not 0, labels count less."),
+        path_option(
+            "MASK", "Image that is not 0 where labels have the weight --mask-weight instead of 1."
+        ),
     ] = None,
     mask_weight: Annotated[
-        float, typer.Option(metavar="W", help="How much they count there, 0 to 1.")
+        float,
+        typer.Option(metavar="W", help="Weight of the labels in the mask, 0 to 1; 0: not used."),
     ] = 0.0,
     instances: Annotated[
         Path | None,
-        path_option("LABELS", "Labels that tell cells from each other."),
+        path_option(
+            "LABELS",
+            "Labels with one value per cell, for the contacts of cells that the network learns; "
+            "default: LABELS, if it has the published values.",
+        ),
     ] = None,
     instance_classes: Annotated[
         list[str] | None,
         typer.Option(
             "--instance-class",
             metavar="one=VALUES|others=VALUES",
-            help="Values of these that are one cell, and of cells not told apart.",
+            help="Values in the labels of --instances: one=1,2,5 are together one cell, others=3 "
+            "are cells without separate values. Default: each value is a cell.",
         ),
     ] = None,
     phantom: Annotated[
         Path | None,
-        path_option("STORE", "A phantom to mix in."),
+        path_option("STORE", "Phantom (hela-dask phantom) with further training patches."),
     ] = None,
-    phantom_share: Annotated[float, typer.Option(metavar="SHARE", help="Of the patches.")] = 0.15,
-    epochs: Annotated[int | None, typer.Option(metavar="N", help="Epochs" + _RECIPE)] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps an epoch" + _RECIPE)] = None,
-    batch: Annotated[int | None, typer.Option(metavar="N", help="Patches a step" + _RECIPE)] = None,
+    phantom_share: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of the patches from the phantom.")
+    ] = 0.15,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of epochs" + _RECIPE)
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Steps per epoch" + _RECIPE)
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(metavar="N", help="Patches per step" + _RECIPE)
+    ] = None,
     rate: Annotated[float | None, typer.Option(metavar="R", help="Learning rate" + _RECIPE)] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another model.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
     weights: Annotated[
         str | None,
         typer.Option(
             metavar="FILE.keras|FILE.h5|imagenet",
-            help="Weights to start from; imagenet downloads them.",
+            help="Initial weights: a file, or imagenet, which downloads them.",
         ),
     ] = None,
     voxel_size: Annotated[
         tuple[float, float, float] | None,
-        typer.Option(metavar="Z Y X", help="nm; needed where the image does not say it."),
+        typer.Option(
+            metavar="Z Y X", help="Voxel size, nm; needed if the image file does not contain it."
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -119,8 +145,8 @@ def train(
 ) -> None:
     """Train a network on labelled slices.
 
-    Writes a folder with the network, its card, its curves and its history. The same command again
-    continues an interrupted training.
+    Writes a folder with the network, its card (training data and scores), history and learning
+    curves. The same command again continues an interrupted training.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The command ``verify``: every file against what was written."""
+"""The command ``verify``: the checksum of every file."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ def verify(
     *,
     run: Annotated[
         Path | None,
-        path_option(
-            "RUN", "The folder of a run; default: the store's name with .run, if it is there."
-        ),
+        path_option("RUN", "Run folder; default: the name of the store with .run, if it exists."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Check every file of a store and a run.
+    """Check every file of a store and a run for damage.
 
-    Reads each one, and compares it with what was written. Names each file that is missing or
-    damaged, and the command that mends it. Exit code 1 if there is any.
+    Reads each file, and compares it with the checksum of its writing. Changes nothing: names each
+    file that is missing or damaged, and the command to run next, which writes it again. Exit code
+    1 if a file is missing or damaged.
 
     Example:
 

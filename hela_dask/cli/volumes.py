@@ -37,23 +37,28 @@ def convert(
         tuple[float, float, float] | None,
         typer.Option(
             metavar="Z Y X",
-            help="nm; needed where the source does not state it, and used where it states another.",
+            help="Voxel size, nm; needed if the source does not contain it, and used instead "
+            "if it does.",
         ),
     ] = None,
     chunks: Annotated[
-        tuple[int, int, int] | None, typer.Option(metavar="Z Y X", help="Voxels of a chunk.")
+        tuple[int, int, int] | None,
+        typer.Option(metavar="Z Y X", help="Size of a chunk, in voxels."),
     ] = None,
     shards: Annotated[
         tuple[int, int, int] | None,
-        typer.Option(metavar="Z Y X", help="Voxels of a file; a multiple of the chunks."),
+        typer.Option(
+            metavar="Z Y X", help="Size of a shard (a file), in voxels; a multiple of the chunks."
+        ),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make an OME-Zarr of a stack of slices.
+    """Convert a stack to OME-Zarr, with a pyramid.
 
-    The source is only read. An interrupted conversion continues with the same command.
+    The source is not changed. The same command again continues an interrupted conversion. If the
+    voxel size is neither in the source nor in --voxel-size, the command ends with an error.
 
     Example:
 
@@ -79,16 +84,17 @@ def convert(
 def info(
     source: Annotated[
         Path,
-        path_argument("SRC", "An OME-Zarr, or anything that convert reads."),
+        path_argument("SRC", "An OME-Zarr, or another source that convert reads."),
     ],
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show what an OME-Zarr, or a file to convert, holds.
+    """Show the content of an OME-Zarr, or of another source.
 
-    Shape, voxel size and where it is from, levels, order of slices, size on disk, grey levels,
-    labels; warnings about what is odd.
+    Also shows sources of convert before their conversion. Shape, voxel size and its
+    origin, levels, order of slices, size on disk, grey levels, labels, and warnings about
+    peculiarities.
 
     Example:
 
@@ -107,17 +113,22 @@ def info(
 def phantom(
     target: Target,
     *,
-    shape: Annotated[tuple[int, int, int], typer.Option(metavar="Z Y X", help="Voxels.")] = (
+    shape: Annotated[
+        tuple[int, int, int], typer.Option(metavar="Z Y X", help="Size, in voxels.")
+    ] = (
         200,
         768,
         768,
     ),
     cells: Annotated[int, typer.Option(metavar="N", help="Number of cells.")] = 6,
     diameter: Annotated[
-        float, typer.Option(metavar="UM", help="Mean width of the cells, µm; real ones have 17.")
+        float,
+        typer.Option(metavar="UM", help="Mean diameter of the cells, µm; HeLa cells have 17."),
     ] = 9.0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another volume.")] = 0,
-    voxel_size: Annotated[tuple[float, float, float], typer.Option(metavar="Z Y X", help="nm.")] = (
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
+    voxel_size: Annotated[
+        tuple[float, float, float], typer.Option(metavar="Z Y X", help="Voxel size, nm.")
+    ] = (
         50.0,
         40.0,
         40.0,
@@ -128,7 +139,8 @@ def phantom(
 ) -> None:
     """Make a synthetic volume with its truth.
 
-    The truth is written beside the image, as labels: cells, nuclei and the five classes.
+    The truth is in the labels true_cells, true_nuclei and true_classes (1 envelope, 2 nucleus,
+    5 cytoplasm of whole cells, 3 cells that the volume cuts, 4 resin).
 
     Example:
 

@@ -42,7 +42,7 @@ def method_place(name: str) -> str:
 
 
 def methods_text() -> str:
-    """The methods with what their parameters say of them, for the help of a command."""
+    """The methods with the description of their parameter group, for the help of a command."""
     groups = method_groups()
     said = {name: (groups[name].__doc__ or "").split("\n")[0].rstrip(".") for name in groups}
     return "; ".join(f"{name} ({said[name]})" if name in said else name for name in METHODS)

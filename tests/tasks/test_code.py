@@ -115,7 +115,11 @@ def test_a_group_of_parameters_counts_by_its_code(package: Path) -> None:
         ("kernels/leftovers.py", r"^(def leftover_halo\()", r"# a comment\n\1"),
         ("kernels/background.py", r"^from hela", "import os\nfrom hela"),
         ("steps/segment.py", r"log\.warning\(", "log.info("),
-        ("parameters/stages.py", r'"sigma of the Gaussian low-pass before the threshold of resin, nm"', '"words"'),
+        (
+            "parameters/stages.py",
+            r'"sigma of the Gaussian low-pass before the threshold of resin, nm"',
+            '"words"',
+        ),
         ("storage/shards.py", r"^_LEVEL = 1$", "_LEVEL = 3"),
     ],
 )
