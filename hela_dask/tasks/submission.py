@@ -33,6 +33,7 @@ __all__ = ["Submission"]
 log = logging.getLogger(__name__)
 
 _PATIENCE = 0.5  # seconds between looks at the workers, while nothing ends
+_GRAPHS = 32  # units with graphs that are submitted at a time, at least
 _DROPPED = 5  # times that the cluster may drop a unit, which is then submitted again
 _HOPELESS = 3  # units given up, where none has ended: no other will
 _MEMORY_EVENTS = ("worker-restart-memory", MEMORY_TOPIC)  # of the nanny, of the worker
@@ -318,9 +319,14 @@ class Window:
         self._threads, self._counted = 1, -math.inf
 
     def __call__(self, left: int, *, graphs: bool = False) -> int:
-        """How many may be on their way; units with graphs are alike, and share what is in both."""
+        """How many may be on their way.
+
+        Units with graphs share what two of them need only while both are there: of those, many.
+        """
         self.count()
-        return self._threads * (3 if graphs or left > 4 * self._threads else 1)
+        if graphs:
+            return max(_GRAPHS, 8 * self._threads)
+        return self._threads * (3 if left > 4 * self._threads else 1)
 
     def count(self) -> None:
         """Count threads again, if that was some time ago."""
