@@ -10,7 +10,7 @@ from scipy import ndimage
 
 import hela_dask as hd
 from hela_dask.parameters.knobs import Stage, knob
-from hela_dask.trace import Trace
+from hela_dask.trace import NO_TRACE, Trace
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Inner(hd.BaseMethod):
     parameters = InnerParameters
 
     def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
-        """Bytes: grey values, labels, four masks, distances and what their transform needs."""
-        return math.prod(shape) * (itemsize + 40)
+        """Bytes: grey values, labels, masks, and what scipy's distance transform takes."""
+        return math.prod(shape) * (itemsize + 80)
 
     def __call__(
-        self, window: hd.Window, parameters: hd.Parameters, *, trace: Trace | None = None
+        self, window: hd.Window, parameters: hd.Parameters, *, trace: Trace = NO_TRACE
     ) -> hd.Masks:
         """Segment the cell at the centre of a window."""
         p = parameters.group(InnerParameters)

@@ -15,14 +15,13 @@ from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.edges import NucleusSteps, nucleus_plane, preprocess_plane
 from hela_dask.kernels.nucleus import envelope_ring
 from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Network, Window
-from hela_dask.methods.networks import find_network
 from hela_dask.methods.slices import blank, window_memory
 from hela_dask.parameters import HybridParameters, Parameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.unet.backend import NETWORK_MEMORY, check_installed
 from hela_dask.unet.inference import predict_block
-from hela_dask.unet.model import load_model
+from hela_dask.unet.model import find_model, load_model
 
 __all__ = ["CELL", "METHOD", "Hybrid"]
 
@@ -46,14 +45,14 @@ class Hybrid(BaseMethod):
 
     def check(self, parameters: Parameters) -> Network:
         """A network that tells the cell from what is darker than resin."""
+        check_installed()
         folder = parameters.group(HybridParameters).model
         if not folder:
-            check_installed()
             raise MissingInputError(
                 "method hybrid needs a model for the cell, and none comes with hela_dask: train "
                 f"one with {_TRAIN}, and name it with --model MODEL"
             )
-        found = find_network("hybrid", folder)
+        found = find_model(folder)
         if (found[1].classes, found[1].channels) != (("cell",), "binary"):
             raise InputError(
                 f"the model in {found[0]} predicts {', '.join(found[1].classes)}, and method "

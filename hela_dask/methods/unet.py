@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hela_dask.errors import InputError
 from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.instances import (
     nearest_piece,
@@ -28,7 +29,6 @@ from hela_dask.kernels.instances import (
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.methods.enclosed import enclosed_nucleus
 from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Network, Window
-from hela_dask.methods.networks import find_network
 from hela_dask.methods.slices import blank, odd, window_memory
 from hela_dask.methods.unet_steps import (
     show_nuclei,
@@ -40,10 +40,10 @@ from hela_dask.methods.unet_steps import (
 from hela_dask.parameters import Parameters, UnetParameters, VolumetricParameters
 from hela_dask.statuses import NO_RESIN, SEGMENTED
 from hela_dask.trace import NO_TRACE, Trace
-from hela_dask.unet.backend import NETWORK_MEMORY
+from hela_dask.unet.backend import NETWORK_MEMORY, check_installed
 from hela_dask.unet.card import EXTRA
 from hela_dask.unet.inference import predict_slices
-from hela_dask.unet.model import Model, load_model
+from hela_dask.unet.model import Model, find_model, load_model
 
 __all__ = ["METHOD", "Unet"]
 
@@ -70,7 +70,14 @@ class Unet(BaseMethod):
 
     def check(self, parameters: Parameters) -> Network:
         """A network that predicts resin, cells and nuclei."""
-        return find_network("unet", parameters.group(UnetParameters).model, _CLASSES)
+        check_installed()
+        found = find_model(parameters.group(UnetParameters).model)
+        if missing := [name for name in _CLASSES if name not in found[1].classes]:
+            raise InputError(
+                f"the model in {found[0]} does not predict {missing[0]}: method unet needs the "
+                f"classes {', '.join(_CLASSES)}"
+            )
+        return found
 
     def __call__(self, window: Window, parameters: Parameters, *, trace: Trace = NO_TRACE) -> Masks:
         """As :meth:`hela_dask.methods.method.Method.__call__`.

@@ -39,24 +39,13 @@ __all__ = ["Known", "known_cells"]
 
 @dataclass(frozen=True)
 class Known:
-    """Cells whose windows are known.
+    """Cells whose windows are known."""
 
-    Parameters
-    ----------
-    windows : tuple of (z, y, x)
-        Voxels of the working level, of each cell that is asked for and not segmented yet.
-    done : int
-        Cells that are segmented already.
-    found : bool
-        Whether resin and cells were found by an earlier run; if not, they were given.
-    labels : int
-        Slabs of labels that an earlier run wrote, and that would not change.
-    """
-
+    # Voxels of the working level, of each cell that is asked for and not segmented yet.
     windows: tuple[tuple[int, int, int], ...]
-    done: int
-    found: bool
-    labels: int = 0
+    done: int  # cells that are segmented already
+    found: bool  # whether an earlier run found background and cells; if not, they were given
+    labels: int = 0  # slabs of labels that an earlier run wrote, and that would not change
 
     @property
     def number(self) -> int:
@@ -84,88 +73,83 @@ def known_cells(setup: Setup) -> Known | None:
     InputError
         For a cell or a box that was asked for and is not there.
     """
-    keys, markers = Keys.of(setup), Markers(setup.run / "done", setup.labels)
-    volume = working_volume(setup.image.path, setup.parameters.working.resolution)
-    background = _background(keys, markers, volume.sizes["z"])
-    found = _cells(setup, keys, markers, volume, background)
+    earlier = _Earlier(setup)
+    background = earlier.background()
+    found = earlier.cells(background)
     if found is None:
         return None
-    units: list[Unit] = []
     rows: dict[int, Row] = {}
+    units: list[Unit] = []
     if background is not None:
-        units = [cell_unit(keys, background, region) for region in found.segmentable()]
-        rows = {
-            unit.what.label: row[unit.name]
-            for unit in units
-            if (row := read_finished(markers, [unit])) is not None
-        }
+        for unit in (cell_unit(earlier.keys, background, item) for item in found.segmentable()):
+            if (row := earlier.rows([unit])) is not None:
+                rows[unit.what.label] = row[unit.name]
+                units.append(unit)
     chosen = select_cells(found.cells, setup.cells, setup.box)
-    windows = _windows(found, volume, chosen - rows.keys())
+    windows = _windows(found, earlier.volume, chosen - rows.keys())
     labels = 0
     if background is not None and not windows:
-        done = [unit for unit in units if unit.what.label in rows]
-        labels = _finished_slabs(setup, keys, markers, background, done, rows)
+        labels = earlier.slabs(background, units, rows)
     return Known(windows, len(chosen & rows.keys()), found=background is not None, labels=labels)
 
 
-def _background(keys: Keys, markers: Markers, depth: int) -> Background | None:
-    """The background, if an earlier run found it with these parameters."""
-    rows = read_finished(markers, level_units(keys.levels(), depth))
-    if rows is None:
-        return None
-    levels = read_levels(rows, keys.parameters.background.polarity)
-    units = background_units(keys, levels, depth)
-    rows = read_finished(markers, units)
-    return None if rows is None else read_background(units, levels, rows)
+class _Earlier:
+    """What an earlier run finished, with the fingerprints of this one."""
 
+    def __init__(self, setup: Setup) -> None:
+        self.setup, self.keys = setup, Keys.of(setup)
+        self.markers = Markers(setup.run / "done", setup.labels)
+        self.volume = working_volume(setup.image.path, setup.parameters.working.resolution)
 
-def _cells(
-    setup: Setup,
-    keys: Keys,
-    markers: Markers,
-    volume: xr.DataArray,
-    background: Background | None,
-) -> DetectedCells | None:
-    """The cells that were given, or that an earlier run found in this background."""
-    if setup.centres is not None:
-        return locate_cells(setup, volume, None)
-    if background is None:
-        return None
-    p = setup.parameters.detect
-    units = detect_units(keys.detect(background.key), volume, p)
-    rows = read_finished(markers, units)
-    if rows is None:
-        return None
-    return locate_cells(setup, volume, read_detections(units, rows, volume, p))
+    def rows(self, units: Sequence[Unit]) -> dict[str, Row] | None:
+        """Rows of units; None where any is unfinished or damaged."""
+        return read_finished(self.markers, units)
 
+    def background(self) -> Background | None:
+        """The background, if it was found."""
+        depth = self.volume.sizes["z"]
+        rows = self.rows(level_units(self.keys.levels(), depth))
+        if rows is None:
+            return None
+        levels = read_levels(rows, self.setup.parameters.background.polarity)
+        units = background_units(self.keys, levels, depth)
+        rows = self.rows(units)
+        return None if rows is None else read_background(units, levels, rows)
 
-def _finished_slabs(
-    setup: Setup,
-    keys: Keys,
-    markers: Markers,
-    background: Background,
-    units: Sequence[Unit],
-    rows: Mapping[int, Row],
-) -> int:
-    """Slabs of labels that are there and would not change; all cells are segmented."""
-    volume = working_volume(setup.image.path, setup.parameters.working.resolution)
-    masks = cell_masks(setup.run, volume, units, rows)
-    yields = markers.result("yields", "cells", keys.yields(masks))
-    if yields is None:
-        return 0
-    _, masks = resolve_masks(rows, masks, yields, setup.parameters.quality)
-    try:
-        images = [read_image(path) for path in setup.label_paths.values()]
-    except (InputError, MissingInputError):
-        return 0
-    names = [image.name for image in images]
-    there = set.intersection(*(set(store.finished_slabs(image)) for image in images))
-    slabs = plan_slabs(store.slabs(images[0]), *setup.working, masks, background.thresholds)
-    return sum(
-        (slab.z0, slab.z1) in there
-        and read_finished(markers, [slab_unit(keys, background, names, slab)]) is not None
-        for slab in slabs
-    )
+    def cells(self, background: Background | None) -> DetectedCells | None:
+        """The cells that were given, or found in this background."""
+        if self.setup.centres is not None:
+            return locate_cells(self.setup, self.volume, None)
+        if background is None:
+            return None
+        p = self.setup.parameters.detect
+        units = detect_units(self.keys.detect(background.key), self.volume, p)
+        rows = self.rows(units)
+        if rows is None:
+            return None
+        table = read_detections(units, rows, self.volume, p)
+        return locate_cells(self.setup, self.volume, table)
+
+    def slabs(self, background: Background, units: Sequence[Unit], rows: Mapping[int, Row]) -> int:
+        """How many slabs of labels are there and would not change; all cells are segmented."""
+        setup = self.setup
+        masks = cell_masks(setup.run, self.volume, units, rows)
+        yields = self.markers.result("yields", "cells", self.keys.yields(masks))
+        if yields is None:
+            return 0
+        _, masks = resolve_masks(rows, masks, yields, setup.parameters.quality)
+        try:
+            images = [read_image(path) for path in setup.label_paths.values()]
+        except (InputError, MissingInputError):
+            return 0
+        names = [image.name for image in images]
+        there = set.intersection(*(set(store.finished_slabs(image)) for image in images))
+        slabs = plan_slabs(store.slabs(images[0]), *setup.working, masks, background.thresholds)
+        return sum(
+            (slab.z0, slab.z1) in there
+            and self.rows([slab_unit(self.keys, background, names, slab)]) is not None
+            for slab in slabs
+        )
 
 
 def _windows(

@@ -69,6 +69,10 @@ class Context:
         shared: dict[str, Any] = {"markers": self.markers, "progress": self.progress, "kind": kind}
         return run_units(self.session.client, task, job, units, **shared, **options)
 
+    def result(self, unit: Unit) -> Row | None:
+        """The row of a finished unit."""
+        return self.markers.result(unit.stage, unit.name, unit.fingerprint)
+
     def forget_damaged(self, units: Sequence[Unit], files: str, consequence: str) -> None:
         """Finished units with missing or changed files become unfinished; the user is told."""
         kept = forget_damaged(self.markers, units, files, consequence, self.repair)

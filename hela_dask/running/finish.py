@@ -26,7 +26,6 @@ from hela_dask.statuses import FAILED
 from hela_dask.steps.assemble import label_colors, label_properties
 from hela_dask.storage import store
 from hela_dask.storage.groups import note
-from hela_dask.tasks.damaged import forget_damaged
 from hela_dask.tasks.markers import fingerprint, fingerprint_files
 from hela_dask.tasks.units import Unit
 from hela_dask.version import __version__
@@ -93,10 +92,8 @@ def finish_run(
         [record.facts[name] for name in ("id", "store", "places", "labels")],
     )
     unit = Unit("report", "all", of)
-    forget_damaged(
-        context.markers, [unit], "files of the results", "they are written again", context.repair
-    )
-    done = context.markers.result("report", "all", of)
+    context.forget_damaged([unit], "files of the results", "they are written again")
+    done = context.result(unit)
     report = setup.run / "report.html"
     if done is None or context.session.started:
         job.may_label()

@@ -62,7 +62,7 @@ def find_background(context: Context) -> Background:
         context.progress.say("resin is darker than cells: the image is read as its negative")
     units = background_units(context.keys, levels, volume.sizes["z"])
     context.forget_damaged(units, "files of the background", "their slabs are written again")
-    if any(_result(context, unit) is None for unit in units):
+    if any(context.result(unit) is None for unit in units):
         _make_room(context, volume.shape)
     found, facts = background_and_facts(volume, p, levels=levels)
     rows = context.compute(
@@ -90,11 +90,6 @@ def _make_room(context: Context, shape: tuple[int, ...]) -> None:
     if not is_scratch(resin, shape):
         context.markers.forget("background")
         store.create_scratch(resin, shape, np.uint8, (BACKGROUND_SLAB, *_SQUARE))
-
-
-def _result(context: Context, unit: Unit) -> Row | None:
-    """The row of a finished unit."""
-    return context.markers.result(unit.stage, unit.name, unit.fingerprint)
 
 
 def detect(context: Context, background: Background) -> DetectedCells:
@@ -127,7 +122,7 @@ def _keep_first_table(context: Context, found: DetectedCells) -> None:
     run, markers = context.setup.run, context.markers
     unit = Unit("cells", "found", context.keys.cells(found.cells, found.detections))
     context.forget_damaged([unit], "files of the first table", "it is written again")
-    if _result(context, unit) is None:
+    if context.result(unit) is None:
         markers.forget("report")  # its table is the one that is replaced here
         markers.forget("cells")
         store.write_table(run / "detections", found.detections)
@@ -143,7 +138,7 @@ def segment(
     """Row by label, and masks, of each cell that was asked for and of others that are finished."""
     units = [cell_unit(context.keys, background, region) for region in found.segmentable()]
     context.forget_damaged(units, "files of the cells' masks", "these cells are segmented again")
-    done = {unit.name for unit in units if _result(context, unit) is not None}
+    done = {unit.name for unit in units if context.result(unit) is not None}
     wanted = [unit for unit in units if unit.what.label in chosen or unit.name in done]
     _check_windows(context, [unit for unit in wanted if unit.name not in done])
     if again := count_changed(context.markers, wanted):
@@ -165,7 +160,7 @@ def segment(
 def _find_yields(context: Context, masks: Sequence[CellMasks]) -> Row:
     """Which cells yield to which, by label; masks are read again only if any has changed."""
     unit = Unit("yields", "cells", context.keys.yields(masks))
-    finished = _result(context, unit)
+    finished = context.result(unit)
     if finished is None:
         found = {str(label): to for label, to in find_yields(masks).items()}
         finished = context.markers.finish("yields", "cells", unit.fingerprint, found)
@@ -240,7 +235,7 @@ def _reopen(context: Context, images: Sequence[Image], units: Sequence[Unit]) ->
         z0, z1 = unit.what.z0, unit.what.z1
         if (z0, z1) not in there:
             context.markers.forget(unit.stage, unit.name)
-        if _result(context, unit) is None:
+        if context.result(unit) is None:
             again.append((z0, z1))
     for image in images if again else ():
         context.job.may_label()
