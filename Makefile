@@ -46,7 +46,7 @@ bench: $(STAMP) ## time kernels and the scheduler beside the plain way (minutes;
 	@$(BIN)/python -m benchmarks.kernels
 	@$(BIN)/python -m benchmarks.scheduler --quick
 
-figures: $(STAMP) ## measure every figure of README and docs again (hours; ARGS=--quick: minutes)
+figures: $(STAMP) ## measure every figure of README and docs again (hours; ARGS=--quick: minutes; ARGS=--pages: only write the pages)
 	@$(BIN)/python -m benchmarks.figures $(ARGS)
 
 lock: pyproject.toml ## renew requirements.lock (fetches uv into .venv-lock)
