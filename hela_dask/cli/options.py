@@ -13,6 +13,7 @@ import typer
 
 from hela_dask.errors import ParameterError
 from hela_dask.methods.names import DEFAULT_METHOD, methods_text
+from hela_dask.types import Bounds
 
 __all__ = [
     "AsJson",
@@ -33,8 +34,6 @@ __all__ = [
     "path_option",
     "with_run_arguments",
 ]
-
-Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
 
 def local_path(text: str | Path) -> Path:
@@ -209,7 +208,7 @@ def parse_cells(text: str | None) -> list[int] | None:
     return [int(part) for part in parts]
 
 
-def parse_box(text: str | None) -> Box | None:
+def parse_box(text: str | None) -> Bounds | None:
     """The box in a text such as ``0:5000,1000:9000,1000:9000``, in nm, in z, y and x.
 
     Raises

@@ -23,7 +23,6 @@ from hela_dask.storage.manifest import damaged_slabs
 from hela_dask.storage.metadata import (
     Image,
     Level,
-    Triple,
     check_store_path,
     local_path,
     read_image,
@@ -33,6 +32,7 @@ from hela_dask.storage.store import create_image, finished_slabs, reopen, slabs,
 from hela_dask.storage.units import voxel_size_doubts
 from hela_dask.tasks.lock import Lock, hold_target
 from hela_dask.tasks.progress import Count, counted
+from hela_dask.types import Triple
 
 __all__ = ["convert"]
 

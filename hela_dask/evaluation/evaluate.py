@@ -25,14 +25,13 @@ from hela_dask.evaluation.predictions import labels_for_class
 from hela_dask.evaluation.scores import ClassScore, ClassScores, InstanceScores
 from hela_dask.evaluation.surfaces import SurfaceCollector, Surfaces, surface_distances
 from hela_dask.storage.pyramid import checked_voxel_size
+from hela_dask.types import Voxel
 
 __all__ = ["evaluate", "parse_classes", "parse_slices", "score", "score_classes", "score_instances"]
 
 log = logging.getLogger(__name__)
 
 _NAME_THEM = "name them with --class NAME=VALUES (truth) and --predicted NAME=VALUES (prediction)"
-
-VoxelSize = tuple[float, float, float]
 
 
 class _Options(TypedDict, total=False):
@@ -42,7 +41,7 @@ class _Options(TypedDict, total=False):
     slices: tuple[int, int] | None
     all_instances: bool
     hausdorff: bool | Collection[str]
-    voxel_size: VoxelSize | None
+    voxel_size: Voxel | None
 
 
 def evaluate(
@@ -54,7 +53,7 @@ def evaluate(
     slices: tuple[int, int] | None = None,
     all_instances: bool = False,
     hausdorff: bool | Collection[str] = True,
-    voxel_size: VoxelSize | None = None,
+    voxel_size: Voxel | None = None,
 ) -> pd.DataFrame:
     """Score predicted labels against a truth, as a table.
 
@@ -163,7 +162,7 @@ def score_classes(
     slices: tuple[int, int] | None = None,
     all_instances: bool = False,
     hausdorff: bool | Collection[str] = True,
-    voxel_size: VoxelSize | None = None,
+    voxel_size: Voxel | None = None,
 ) -> ClassScores:
     """Score masks against classes of the truth; parameters as in :func:`evaluate`.
 

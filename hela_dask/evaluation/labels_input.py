@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError, MissingInputError
@@ -20,13 +19,13 @@ from hela_dask.evaluation.label_checks import check_label_array, checked_slices,
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.nodes import is_node
+from hela_dask.types import Labels
 from hela_dask.volume.opening import open_volume, voxel_size
 
 __all__ = ["LabelSource", "Pair", "Without", "majority", "open_labels", "pair_labels"]
 
 log = logging.getLogger(__name__)
 
-Labels = NDArray[np.integer]
 SLAB_BYTES = 32 * 2**20  # worth a read
 SLAB_LIMIT = 256 * 2**20  # of one side, however deep its chunks are
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from hela_dask.types import Mask
+
 __all__ = ["SurfaceCollector", "SurfaceDistance", "Surfaces", "surface_distances"]
 
-Mask = NDArray[np.bool_]
 Points = NDArray[np.float64]
 
 

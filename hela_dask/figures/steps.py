@@ -27,11 +27,10 @@ from hela_dask.figures.canvas import (
     scale_bar,
     show_tissue,
 )
+from hela_dask.types import Pixel, Plane
 
 __all__ = ["Mark", "Panel", "draw_panel", "draw_sheet", "measure"]
 
-Plane = NDArray[Any]
-Pixel = tuple[float, float]
 
 MASK = CHAINS[4]
 MORE, LESS = "#ffb800", "#ed1f8c"  # as right and wrong are drawn: more than it was, and less

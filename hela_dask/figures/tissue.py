@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch
-from numpy.typing import NDArray
 
 from hela_dask.figures.canvas import (
     CELL,
@@ -25,11 +23,10 @@ from hela_dask.figures.canvas import (
     scale_bar,
     show_tissue,
 )
+from hela_dask.types import Pixel, Plane
 
 __all__ = ["draw_detections", "draw_errors", "draw_orthogonal", "draw_overlay"]
 
-Plane = NDArray[Any]
-Pixel = tuple[float, float]
 
 TEXT = 55  # a picture is that many times as wide, in pixels, as its text is high, in points
 STRIP = 0.042  # share of the width that the line of text above an image takes

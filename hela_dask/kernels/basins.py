@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Grey, Labels
 
 __all__ = ["basins_of"]
-
-Grey = NDArray[np.float32]
-Labels = NDArray[np.int32]
 
 
 def basins_of(height: Grey, saddle: float) -> Labels:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Grey, Mask
 
 __all__ = ["depth_in_plane", "depth_in_space"]
 
-Mask = NDArray[np.bool_]
-Grey = NDArray[np.float32]
 
 # Slices that are given together.
 _SLAB = 64

@@ -9,10 +9,9 @@ from scipy import ndimage
 from hela_dask.kernels import morphology
 from hela_dask.kernels.basins import basins_of
 from hela_dask.parameters import MethodParameters
+from hela_dask.types import Mask
 
 __all__ = ["basins", "cell_slice", "choose_basins"]
-
-Mask = NDArray[np.bool_]
 
 
 def basins(

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from hela_dask.types import Floats
+
 __all__ = ["absorb_pieces", "link_detections", "part_chains"]
 
-Floats = NDArray[np.float64]
 Chains = NDArray[np.int64]
 
 _RISE = 1.03  # pixels and ruffles change a height by this much from slice to slice

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_erosion
 from scipy.spatial import KDTree
 
-__all__ = ["Claim", "resolve_slice"]
+from hela_dask.types import Mask
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
+__all__ = ["Claim", "resolve_slice"]
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,10 @@ from hela_dask.kernels.capped import depth_in_space
 from hela_dask.kernels.grid import coarsen, factors_for
 from hela_dask.kernels.reach import piece_holding
 from hela_dask.parameters import VolumetricParameters
+from hela_dask.types import Grey, Mask, Voxel
 
 __all__ = ["MOST_RESIN", "Core", "even_out", "fill_holes", "find_core"]
 
-Mask = NDArray[np.bool_]
-Grey = NDArray[np.float32]
-Voxel = tuple[float, float, float]
 
 # 8-connected in a slice; from slice to slice only straight up and down.
 _STACKED = np.zeros((3, 3, 3), dtype=bool)

@@ -18,11 +18,10 @@ from skimage.measure import regionprops
 from hela_dask.kernels import morphology
 from hela_dask.kernels.filters import gaussian
 from hela_dask.parameters import HybridParameters
+from hela_dask.types import Mask, Pixel
 
 __all__ = ["PUBLISHED_BAND", "NucleusSteps", "nucleus_plane", "preprocess_plane"]
 
-Mask = NDArray[np.bool_]
-Pixel = tuple[float, float]
 
 PUBLISHED_BAND = (94.0, 130.0)
 """Grey values of nuclei in the paper, of 8 bit."""

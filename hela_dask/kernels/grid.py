@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Grey
 
 __all__ = ["coarsen", "factors_for", "grid_factors", "refine"]
 
-Grey = NDArray[np.float32]
 
 # Squares of about this size: wider than a membrane, narrower than what is looked for on them.
 _SQUARE = 80.0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Grey
 
 __all__ = ["largest_in_plane", "largest_in_space"]
 
-Grey = NDArray[np.float32]
 
 # Newton's steps towards the root of a cubic, from a start that is 6 % off at most: to seven digits.
 _STEPS = 3

@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from hela_dask.kernels import morphology
+from hela_dask.types import Labels, Mask, Voxel
 
 __all__ = [
     "nearest_piece",
@@ -22,9 +23,6 @@ __all__ = [
     "without_strays",
 ]
 
-Mask = NDArray[np.bool_]
-Labels = NDArray[np.int32]
-Voxel = tuple[float, ...]
 Step = tuple[int, int, int]
 
 _UNIT, _INSIDE, _OUTSIDE = 40.0, 160.0, 80.0  # nm: what counts once, and up to where it adds up

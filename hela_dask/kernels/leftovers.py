@@ -11,11 +11,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from hela_dask.parameters import AssembleParameters
+from hela_dask.types import Labels, Mask
 
 __all__ = ["Around", "join_leftovers", "leftover_halo"]
 
-Labels: TypeAlias = npt.NDArray[np.integer]
-Mask: TypeAlias = npt.NDArray[np.bool_]
 Ids: TypeAlias = npt.NDArray[np.int64]
 
 

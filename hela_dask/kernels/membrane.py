@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.hessian import largest_in_plane, largest_in_space
+from hela_dask.types import Grey
 
 __all__ = ["TRUNCATE", "ridge_halo", "ridge_plane", "ridge_volume"]
 
 # Where the Gaussian derivatives are cut, in sigmas.
 TRUNCATE = 3.0
-
-Grey = NDArray[np.float32]
 
 
 def ridge_plane(image: NDArray[Any], sigma: float, pixel: tuple[float, float]) -> Grey:

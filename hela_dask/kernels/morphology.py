@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels.capped import depth_in_plane
+from hela_dask.types import Labels, Mask
 
 __all__ = [
     "EIGHT",
@@ -28,8 +29,6 @@ __all__ = [
     "touching_border",
 ]
 
-Mask = NDArray[np.bool_]
-Labels = NDArray[np.signedinteger[Any]]
 
 # 8-connected neighbourhood in a plane.
 EIGHT = np.ones((3, 3), dtype=bool)

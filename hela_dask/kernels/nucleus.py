@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
 from hela_dask.kernels import morphology
 from hela_dask.parameters import MethodParameters, PropagateParameters
+from hela_dask.types import Grey, Mask
 
 __all__ = [
     "continue_nucleus",
@@ -17,9 +17,6 @@ __all__ = [
     "smoothest_spot",
     "start_nucleus",
 ]
-
-Mask = NDArray[np.bool_]
-Grey = NDArray[np.float32]
 
 
 def smoothest_spot(

@@ -12,10 +12,10 @@ from skimage.segmentation import watershed
 from hela_dask.kernels import morphology
 from hela_dask.kernels.capped import depth_in_space
 from hela_dask.parameters import VolumetricParameters
+from hela_dask.types import Mask
 
 __all__ = ["outline_volume"]
 
-Mask = NDArray[np.bool_]
 
 _SIX = ndimage.generate_binary_structure(3, 1)
 

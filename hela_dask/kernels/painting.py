@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Factors, Mask
 
-__all__ = ["Factors", "Place", "grown", "paint_cells", "paint_nucleus", "spread"]
+__all__ = ["Place", "grown", "paint_cells", "paint_nucleus", "spread"]
 
-Mask = NDArray[np.bool_]
-Factors = tuple[int, int]
-"""Fine pixels in a coarse one, y and x."""
 Place = tuple[int, int, int, int]
 """Row and column of the plane that an array begins at, and fine pixels in a coarse one (y, x)."""
 

@@ -11,15 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hela_dask.kernels.morphology import box_around, dilate
 from hela_dask.parameters import QualityParameters
+from hela_dask.types import Floats, Mask
 
 __all__ = ["FACES", "Profile", "beside", "face_areas", "surface_profile"]
 
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 FACES = ("first slice", "last slice", "lowest y", "highest y", "lowest x", "highest x")
 """Of a window or a volume: the ends of z, of y and of x."""

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Mask
 
 __all__ = ["piece_holding"]
-
-Mask = NDArray[np.bool_]
 
 
 def piece_holding(mask: Mask, seeds: Mask) -> Mask:

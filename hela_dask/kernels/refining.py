@@ -16,12 +16,11 @@ from scipy import ndimage
 from hela_dask.kernels import morphology
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
-from hela_dask.kernels.painting import Factors, Place, spread
+from hela_dask.kernels.painting import Place, spread
+from hela_dask.types import Factors, Grey, Mask
 
 __all__ = ["mixed", "refine_nucleus", "refine_resin", "resin_halo"]
 
-Mask = NDArray[np.bool_]
-Grey = NDArray[np.float32]
 
 _TRUNCATE = 3.0  # standard deviations at which the low-pass is cut
 _BLOCK = 8  # coarse pixels: the low-pass is taken on squares of these where there is a border

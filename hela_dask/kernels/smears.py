@@ -10,10 +10,10 @@ from hela_dask.kernels import morphology
 from hela_dask.kernels.basins import basins_of
 from hela_dask.kernels.grid import coarsen, grid_factors, refine
 from hela_dask.parameters import BackgroundParameters
+from hela_dask.types import Labels
 
 __all__ = ["dark_pieces", "smears", "smooth_rims"]
 
-Pieces = NDArray[np.int32]
 
 _HIDDEN = -1  # neither a piece nor resin
 
@@ -54,7 +54,7 @@ def smears(
     return found
 
 
-def dark_pieces(dark: NDArray[np.bool_], pixel: tuple[float, float], neck: float) -> Pieces:
+def dark_pieces(dark: NDArray[np.bool_], pixel: tuple[float, float], neck: float) -> Labels:
     """The dark parts of a slice, cut at their necks: a smear may hang on to a cell.
 
     Two parts are one where the way between them is less than `neck` (nm) narrower, by radius,
@@ -67,7 +67,7 @@ def dark_pieces(dark: NDArray[np.bool_], pixel: tuple[float, float], neck: float
 
 def smooth_rims(
     likeness: NDArray[np.float32],
-    pieces: Pieces,
+    pieces: Labels,
     pixel: tuple[float, float],
     parameters: BackgroundParameters,
 ) -> NDArray[np.bool_]:

@@ -12,10 +12,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hela_dask.kernels.morphology import EIGHT, box_around
+from hela_dask.types import Mask
 
 __all__ = ["bridge_gaps", "keep_component", "majority"]
-
-Mask = NDArray[np.bool_]
 
 
 def bridge_gaps(mask: Mask) -> None:

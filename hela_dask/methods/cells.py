@@ -13,11 +13,9 @@ from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.slices import blank, odd, outwards
 from hela_dask.parameters import MethodParameters
 from hela_dask.trace import NO_TRACE, Trace
+from hela_dask.types import Mask, Voxel
 
 __all__ = ["own_piece", "segment_slices"]
-
-Mask = NDArray[np.bool_]
-Voxel = tuple[float, float, float]
 
 
 def segment_slices(

@@ -18,12 +18,10 @@ from hela_dask.methods.membranes import Membranes
 from hela_dask.methods.slices import blank
 from hela_dask.parameters import VolumetricParameters
 from hela_dask.trace import Trace
+from hela_dask.types import Mask, Voxel
 
 __all__ = ["Enclosed", "enclosed_nucleus"]
 
-Mask = NDArray[np.bool_]
-Grey = NDArray[np.float32]
-Voxel = tuple[float, float, float]
 
 # Membrane strength is kept in tenths of a deviation, up to 25.5: an envelope is far over that
 # of the inside, and how far does not matter.

@@ -19,6 +19,7 @@ from hela_dask.methods.slices import blank, window_memory
 from hela_dask.parameters import HybridParameters, Parameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
+from hela_dask.types import Mask, Voxel
 from hela_dask.unet.backend import NETWORK_MEMORY, check_installed
 from hela_dask.unet.inference import predict_block
 from hela_dask.unet.model import find_model, load_model
@@ -27,8 +28,6 @@ __all__ = ["CELL", "METHOD", "Hybrid"]
 
 _TRAIN = "hela-dask train STORE LABELS --model hybrid --out MODEL"
 
-Mask = NDArray[np.bool_]
-Voxel = tuple[float, float, float]
 
 CELL = 128
 """Of 255: where the U-Net's output is at least a half, there is the cell."""

@@ -11,12 +11,10 @@ from hela_dask.kernels.levelling import brightness_offsets
 from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume
 from hela_dask.methods.slices import blank, disc_around
 from hela_dask.parameters import MethodParameters
+from hela_dask.types import Grey, Mask, Voxel
 
 __all__ = ["SLAB", "Membranes"]
 
-Mask = NDArray[np.bool_]
-Grey = NDArray[np.float32]
-Voxel = tuple[float, float, float]
 
 # Slices of membrane strength that are computed together.
 SLAB = 16

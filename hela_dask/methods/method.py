@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.levels import GreyLevels
 from hela_dask.parameters import Parameters
-from hela_dask.parameters.knobs import Stage
+from hela_dask.parameters.knobs import ParameterGroup
 from hela_dask.statuses import SEGMENTED
 from hela_dask.trace import NO_TRACE, Trace
 
@@ -116,11 +116,11 @@ class Method(Protocol):
     """
 
     @property
-    def parameters(self) -> type[Stage] | None:
+    def parameters(self) -> type[ParameterGroup] | None:
         """The class of its own parameters; None where it has none."""
 
     @property
-    def reads(self) -> tuple[type[Stage], ...]:
+    def reads(self) -> tuple[type[ParameterGroup], ...]:
         """Classes of the parameters of other methods that it reads."""
 
     def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
@@ -165,8 +165,8 @@ class _Edge:
 class BaseMethod:
     """Defaults of a method: no parameters, no network, memory as a few float images take."""
 
-    parameters: type[Stage] | None = None
-    reads: tuple[type[Stage], ...] = ()
+    parameters: type[ParameterGroup] | None = None
+    reads: tuple[type[ParameterGroup], ...] = ()
 
     def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
         """As the window's grey values, four float32 images of its size, and masks."""

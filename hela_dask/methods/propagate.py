@@ -29,12 +29,9 @@ from hela_dask.methods.slices import blank, disc_around, nearest_shown, odd, out
 from hela_dask.parameters import Parameters, PropagateParameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
+from hela_dask.types import Grey, Mask, Voxel
 
 __all__ = ["METHOD", "Propagate"]
-
-Mask = NDArray[np.bool_]
-Grey = NDArray[np.float32]
-Voxel = tuple[float, float, float]
 
 
 class Propagate(BaseMethod):

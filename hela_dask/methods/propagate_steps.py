@@ -11,6 +11,7 @@ from scipy import ndimage
 from hela_dask.kernels import morphology
 from hela_dask.parameters import MethodParameters, PropagateParameters
 from hela_dask.trace import Trace
+from hela_dask.types import Grey, Mask, Pixel
 
 __all__ = [
     "show_basins",
@@ -21,10 +22,6 @@ __all__ = [
     "show_pieces",
     "show_start",
 ]
-
-Mask = NDArray[np.bool_]
-Grey = NDArray[np.float32]
-Pixel = tuple[float, float]
 
 
 def show_start(trace: Trace, z: int, own: Mask, disc: Mask, p: PropagateParameters) -> None:

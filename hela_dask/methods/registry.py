@@ -18,7 +18,7 @@ from hela_dask.errors import ParameterError
 from hela_dask.methods.method import FunctionMethod, Masks, Method, Window
 from hela_dask.methods.names import METHODS, method_place
 from hela_dask.parameters import Parameters, method_groups
-from hela_dask.parameters.knobs import Stage
+from hela_dask.parameters.knobs import ParameterGroup
 
 __all__ = [
     "MethodLike",
@@ -100,7 +100,7 @@ def group_names(method: str) -> tuple[str, ...]:
     return tuple(_name_of(kind, method) for kind in (*own, *found.reads))
 
 
-def _name_of(kind: type[Stage], method: str) -> str:
+def _name_of(kind: type[ParameterGroup], method: str) -> str:
     for name, known in method_groups().items():
         if known is kind:
             return name

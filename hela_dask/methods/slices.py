@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.types import Mask
+
 __all__ = [
     "blank",
     "disc_around",
@@ -18,8 +20,6 @@ __all__ = [
 ]
 
 _FILTERED = 40  # slices whose membranes are looked for at a time
-
-Mask = NDArray[np.bool_]
 
 
 def blank(plane: NDArray[Any]) -> bool:

@@ -40,6 +40,7 @@ from hela_dask.methods.unet_steps import (
 from hela_dask.parameters import Parameters, UnetParameters, VolumetricParameters
 from hela_dask.statuses import NO_RESIN, SEGMENTED
 from hela_dask.trace import NO_TRACE, Trace
+from hela_dask.types import Labels, Mask, Voxel
 from hela_dask.unet.backend import NETWORK_MEMORY, check_installed
 from hela_dask.unet.card import EXTRA
 from hela_dask.unet.inference import predict_slices
@@ -47,8 +48,6 @@ from hela_dask.unet.model import Model, find_model, load_model
 
 __all__ = ["METHOD", "Unet"]
 
-Mask = NDArray[np.bool_]
-Voxel = tuple[float, float, float]
 
 _CLASSES = ("resin", "cell", "nucleus")  # that the network must predict
 _REACH = 1000.0  # nm, at which the distance that networks tell ends
@@ -173,7 +172,7 @@ class _Region:
         cell = self._cell(nucleus, nuclei, own, ~background)
         return self._delivered(nucleus & cell, cell)
 
-    def _keep(self, nucleus: Mask, nuclei: NDArray[np.int32], own: int) -> None:
+    def _keep(self, nucleus: Mask, nuclei: Labels, own: int) -> None:
         """Of all nuclei one, in place; without holes that are too small to be real."""
         # Voxels between those of the grid are the nucleus' whose next one they are.
         near = np.stack([ndimage.maximum_filter(plane == own, 3) for plane in nuclei])
@@ -220,7 +219,7 @@ class _Region:
         stack.keep_component(nucleus)
         show_settled(self._trace, nucleus)
 
-    def _cell(self, nucleus: Mask, nuclei: NDArray[np.int32], own: int, tissue: Mask) -> Mask:
+    def _cell(self, nucleus: Mask, nuclei: Labels, own: int, tissue: Mask) -> Mask:
         """The share of the tissue that the nucleus gets, cleaned slice by slice."""
         p, voxel, step = self._p, self._voxel, self._step
         shares = partition(thin(tissue, step), self._hard, nuclei, p.side, self._grid)

@@ -9,6 +9,7 @@ from hela_dask.kernels.core import Core
 from hela_dask.methods.slices import disc_around
 from hela_dask.parameters import VolumetricParameters
 from hela_dask.trace import Trace
+from hela_dask.types import Mask
 
 __all__ = [
     "show_core",
@@ -19,8 +20,6 @@ __all__ = [
     "show_spot",
     "show_strength",
 ]
-
-Mask = NDArray[np.bool_]
 
 
 def show_spot(

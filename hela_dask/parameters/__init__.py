@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.parameters.knobs import Stage
+from hela_dask.parameters.knobs import ParameterGroup
 from hela_dask.parameters.methods import (
     HybridParameters,
     MethodParameters,
@@ -48,9 +48,9 @@ __all__ = [
     "method_groups",
 ]
 
-Group = TypeVar("Group", bound=Stage)
+Group = TypeVar("Group", bound=ParameterGroup)
 
-_STAGES: dict[str, type[Stage]] = {
+_STAGES: dict[str, type[ParameterGroup]] = {
     "working": WorkingParameters,
     "background": BackgroundParameters,
     "detect": DetectParameters,
@@ -62,17 +62,18 @@ _STAGES: dict[str, type[Stage]] = {
 
 
 @functools.cache
-def method_groups() -> dict[str, type[Stage]]:
+def method_groups() -> dict[str, type[ParameterGroup]]:
     """The parameter groups of methods, by name, as packages register them.
 
-    A package registers a group, a frozen dataclass that inherits from ``Stage``, as an entry point
-    of the group ``hela_dask.parameters`` in its ``pyproject.toml``. Loading it must be quick.
+    A package registers a group, a frozen dataclass that inherits from ``ParameterGroup``, as an
+    entry point of the group ``hela_dask.parameters`` in its ``pyproject.toml``. Loading it must be
+    quick.
     """
     found = entry_points(group="hela_dask.parameters")
     return {point.name: point.load() for point in sorted(found, key=lambda point: point.name)}
 
 
-def _groups() -> dict[str, type[Stage]]:
+def _groups() -> dict[str, type[ParameterGroup]]:
     return {**_STAGES, **method_groups()}
 
 
@@ -104,7 +105,7 @@ class Parameters:
     region: RegionParameters = field(default_factory=RegionParameters)
     assemble: AssembleParameters = field(default_factory=AssembleParameters)
     quality: QualityParameters = field(default_factory=QualityParameters)
-    methods: tuple[Stage, ...] = field(
+    methods: tuple[ParameterGroup, ...] = field(
         default_factory=lambda: tuple(kind() for kind in method_groups().values())
     )
 
@@ -121,7 +122,7 @@ class Parameters:
                 return stage
         raise KeyError(kind)
 
-    def with_group(self, stage: Stage) -> Self:
+    def with_group(self, stage: ParameterGroup) -> Self:
         """The same with other parameters of a method.
 
         Examples
@@ -191,7 +192,7 @@ class Parameters:
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from error
 
-    def groups(self) -> dict[str, Stage]:
+    def groups(self) -> dict[str, ParameterGroup]:
         """All groups by name, those of the methods last."""
         return {name: getattr(self, name) for name in _groups()}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hela_dask.errors import ParameterError
 
-__all__ = ["Stage", "knob", "name_knob"]
+__all__ = ["ParameterGroup", "knob", "name_knob"]
 
 
 def knob(default: float, doc: str, *, low: float = 0.0, high: float = math.inf) -> Any:
@@ -22,7 +22,7 @@ def name_knob(default: str, doc: str, *, choices: tuple[str, ...] = ()) -> Any:
     return field(default=default, metadata={"doc": doc, "choices": choices})
 
 
-class Stage:
+class ParameterGroup:
     """Checks shared by all stages: types and ranges, one sentence an error."""
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from hela_dask.parameters.knobs import Stage, knob, name_knob
+from hela_dask.parameters.knobs import ParameterGroup, knob, name_knob
 
 __all__ = [
     "HybridParameters",
@@ -29,7 +29,7 @@ class _Inset:
 
 
 @dataclass(frozen=True)
-class MethodParameters(Stage):
+class MethodParameters(ParameterGroup):
     """Parameters that volumetric and propagate share: membranes, seed of the nucleus, cell."""
 
     line_sigma: float = knob(
@@ -155,7 +155,7 @@ class VolumetricParameters(MethodParameters):
 
 
 @dataclass(frozen=True)
-class UnetParameters(_Inset, Stage):
+class UnetParameters(_Inset, ParameterGroup):
     """Nucleus and cell from the classes that a network predicts, as in PLoS ONE 2020."""
 
     model: str = name_knob("", "folder of the network; empty: the network of hela_dask")
@@ -191,7 +191,7 @@ class UnetParameters(_Inset, Stage):
 
 
 @dataclass(frozen=True)
-class HybridParameters(_Inset, Stage):
+class HybridParameters(_Inset, ParameterGroup):
     """Cell by the binary U-Net of Hosangadi et al., nucleus by edges of the texture."""
 
     model: str = name_knob("", "folder of a network, written by hela-dask train --model hybrid")

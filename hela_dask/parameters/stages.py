@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hela_dask.parameters.knobs import Stage, knob
+from hela_dask.parameters.knobs import ParameterGroup, knob
 
 __all__ = [
     "AssembleParameters",
@@ -18,7 +18,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class WorkingParameters(Stage):
+class WorkingParameters(ParameterGroup):
     """Working level: the level of the pyramid on which cells are segmented (method A.0)."""
 
     resolution: float = knob(
@@ -31,7 +31,7 @@ class WorkingParameters(Stage):
 
 
 @dataclass(frozen=True)
-class BackgroundParameters(Stage):
+class BackgroundParameters(ParameterGroup):
     """Background: resin by a threshold, without charging artefacts (method A.2)."""
 
     polarity: int = knob(
@@ -73,7 +73,7 @@ class BackgroundParameters(Stage):
 
 
 @dataclass(frozen=True)
-class DetectParameters(Stage):
+class DetectParameters(ParameterGroup):
     """Detection of cells in a slice: maxima of the distance to the resin (J. Imaging 2021, 2.4)."""
 
     resolution: float = knob(
@@ -108,7 +108,7 @@ class DetectParameters(Stage):
 
 
 @dataclass(frozen=True)
-class LinkParameters(Stage):
+class LinkParameters(ParameterGroup):
     """Linking of detections of analysed slices into chains, one per cell (J. Imaging 2021, 2.4)."""
 
     distance: float = knob(3000.0, "maximum distance in the plane between linked detections, nm")
@@ -138,7 +138,7 @@ class LinkParameters(Stage):
 
 
 @dataclass(frozen=True)
-class RegionParameters(Stage):
+class RegionParameters(ParameterGroup):
     """Window around each cell (J. Imaging 2021, section 2.4)."""
 
     width: float = knob(
@@ -168,7 +168,7 @@ class RegionParameters(Stage):
 
 
 @dataclass(frozen=True)
-class AssembleParameters(Stage):
+class AssembleParameters(ParameterGroup):
     """Assembly: the assignment of unclaimed tissue to cells (method A.8)."""
 
     reach: float = knob(
@@ -190,7 +190,7 @@ class AssembleParameters(Stage):
 
 
 @dataclass(frozen=True)
-class QualityParameters(Stage):
+class QualityParameters(ParameterGroup):
     """Confidence: scales and limits of the measurements of each cell's masks."""
 
     resolution: float = knob(

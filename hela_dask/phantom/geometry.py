@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.phantom.lattice import Floats, Grid, uniform
+from hela_dask.phantom.lattice import Field, Grid, uniform
 from hela_dask.phantom.plan import PhantomCell, PhantomSpec
 
 __all__ = ["FAR", "Shapes", "build_shapes"]
@@ -30,13 +30,13 @@ _BODY, _NUCLEUS, _GROOVE, _LOBE = 101, 102, 103, 104
 class Shapes:
     """What is where in a tile; all arrays (y, z, x)."""
 
-    cell: Floats  # signed distance to the nearest cell's surface
+    cell: Field  # signed distance to the nearest cell's surface
     # Half the difference to the second nearest: distance to the contact between two cells
-    other: Floats
+    other: Field
     owner: NDArray[np.int32]  # label of the nearest cell, 0 where none is near
-    nucleus: Floats  # signed distance to the owner's nucleus
-    hull: Floats  # distance to the nearest smooth ellipsoid, without ruffles
-    polar: Floats  # how far towards the organelle-rich side of its cell a voxel lies, -1 to 1
+    nucleus: Field  # signed distance to the owner's nucleus
+    hull: Field  # distance to the nearest smooth ellipsoid, without ruffles
+    polar: Field  # how far towards the organelle-rich side of its cell a voxel lies, -1 to 1
 
     def nucleus_mask(self) -> NDArray[np.bool_]:
         """The truth's nuclei: up to the inner face of the envelope."""
@@ -63,7 +63,7 @@ def near(grid: Grid, cell: PhantomCell, reach: float) -> bool:
 
 def ellipsoid(
     grid: Grid, centre: tuple[float, ...], radii: tuple[float, ...], angle: float
-) -> Floats:
+) -> Field:
     """About the distance in nm to an ellipsoid turned in the plane."""
     dz, dy, dx = (
         axis - np.float32(at) for axis, at in zip((grid.z, grid.y, grid.x), centre, strict=True)
@@ -84,7 +84,7 @@ def ruffle(radius: float) -> float:
     return min(1.0, math.pow(radius / 4500.0, 0.7))
 
 
-def _body(grid: Grid, spec: PhantomSpec, cell: PhantomCell, hull: Floats) -> Floats:
+def _body(grid: Grid, spec: PhantomSpec, cell: PhantomCell, hull: Field) -> Field:
     """Surface of a cell: an ellipsoid with large lobes, parted by clefts, and small blebs.
 
     The absolute value of a random field gives rounded lobes with sharp clefts between them.
@@ -110,7 +110,7 @@ def _body(grid: Grid, spec: PhantomSpec, cell: PhantomCell, hull: Floats) -> Flo
     return body
 
 
-def _to_side(grid: Grid, spec: PhantomSpec) -> Floats:
+def _to_side(grid: Grid, spec: PhantomSpec) -> Field:
     """Distance to the nearest side of the volume: no ruffle of a complete cell reaches it."""
     out = np.full(grid.shape, FAR, np.float32)
     for axis, count, size in zip(
@@ -121,7 +121,7 @@ def _to_side(grid: Grid, spec: PhantomSpec) -> Floats:
     return out
 
 
-def _nucleus(grid: Grid, spec: PhantomSpec, cell: PhantomCell) -> Floats:
+def _nucleus(grid: Grid, spec: PhantomSpec, cell: PhantomCell) -> Field:
     """Surface of a nucleus: folds, polar lobes, deep grooves, and the channel of one of them."""
     out = np.full(grid.shape, FAR, np.float32)
     radii = cell.nucleus_radii
@@ -151,8 +151,8 @@ def _with_islands(
     grid: Grid,
     cell: PhantomCell,
     key: tuple[int, ...],
-    f: Floats,
-) -> Floats:
+    f: Field,
+) -> Field:
     """Add lobes at both poles: the last slices of a nucleus show them as islands."""
     centre, radii = cell.nucleus_centre, cell.nucleus_radii
     wide = (radii[1] * radii[2]) ** 0.5
@@ -176,7 +176,7 @@ def _with_islands(
     return f
 
 
-def _join(a: Floats, b: Floats, reach: float) -> Floats:
+def _join(a: Field, b: Field, reach: float) -> Field:
     """Union of two shapes, with a fillet of about `reach` nm (polynomial smooth minimum)."""
     h = np.float32(reach) - np.abs(a - b)
     np.maximum(h, np.float32(0), out=h)
@@ -186,8 +186,8 @@ def _join(a: Floats, b: Floats, reach: float) -> Floats:
 
 
 def _with_grooves(
-    grid: Grid, cell: PhantomCell, key: tuple[int, ...], f: Floats, bend: Floats
-) -> Floats:
+    grid: Grid, cell: PhantomCell, key: tuple[int, ...], f: Field, bend: Field
+) -> Field:
     """Cut invaginations: thin, wavy sheets of cytoplasm that reach deep into the nucleus."""
     centre, radii = cell.nucleus_centre, cell.nucleus_radii
     wide = (radii[1] * radii[2]) ** 0.5
@@ -214,7 +214,7 @@ def _with_grooves(
     return f
 
 
-def _channel(grid: Grid, cell: PhantomCell, key: tuple[int, ...], waves: Floats) -> Floats:
+def _channel(grid: Grid, cell: PhantomCell, key: tuple[int, ...], waves: Field) -> Field:
     """Minus the distance to a slanted channel through the whole nucleus, positive inside it."""
     centre, radii = cell.nucleus_centre, cell.nucleus_radii
     wide = (radii[1] * radii[2]) ** 0.5
@@ -263,7 +263,7 @@ def _add_cell(
     grid: Grid,
     spec: PhantomSpec,
     cell: PhantomCell,
-    hull: Floats,
+    hull: Field,
     shapes: Shapes,
     part: tuple[slice, slice, slice],
 ) -> None:

@@ -21,7 +21,7 @@ __all__ = ["TILE", "Grid", "grain", "mix", "normal", "uniform"]
 TILE = (8, 256, 256)
 """The pieces that a phantom is computed in, voxels; their corners lie at multiples of these."""
 
-Floats = NDArray[np.float32]
+Field = NDArray[np.float32]
 
 # A cubic B-spline through white noise has this mean standard deviation an axis.
 _SPLINE_DEVIATION = 0.479**0.5
@@ -50,7 +50,7 @@ def uniform(*keys: ArrayLike) -> NDArray[np.float64]:
     return mix(*keys).astype(np.float64) / 2.0**32
 
 
-def normal(*keys: ArrayLike) -> Floats:
+def normal(*keys: ArrayLike) -> Field:
     """Nearly normal numbers, mean 0 and deviation 1, within +-3.5: the sum of a hash's bytes."""
     word = mix(*keys)
     total = np.zeros(word.shape, np.int32)
@@ -140,7 +140,7 @@ class Grid:
 
     def _lattice(
         self, key: Sequence[int], spacing: Sequence[float]
-    ) -> tuple[Floats, tuple[int, int, int]]:
+    ) -> tuple[Field, tuple[int, int, int]]:
         steps = [
             max(1, round(nm / size)) for nm, size in zip(spacing, self.voxel_size, strict=True)
         ]
@@ -151,18 +151,18 @@ class Grid:
         z, y, x = np.ix_(*points)
         return normal(*key, z, y, x), (steps[0], steps[1], steps[2])
 
-    def field(self, spacing: float | Sequence[float], *key: int) -> Floats:
+    def field(self, spacing: float | Sequence[float], *key: int) -> Field:
         """A smooth random field, mean 0 and deviation 1, whose grains are about `spacing` nm."""
         return self._fields(spacing, key, gradient=False)[0]
 
-    def sloped_field(self, spacing: float | Sequence[float], *key: int) -> tuple[Floats, Floats]:
+    def sloped_field(self, spacing: float | Sequence[float], *key: int) -> tuple[Field, Field]:
         """A field and the length of its gradient in the plane, per nm."""
         value, slope = self._fields(spacing, key, gradient=True)
         return value, slope
 
     def _fields(
         self, spacing: float | Sequence[float], key: Sequence[int], *, gradient: bool
-    ) -> list[Floats]:
+    ) -> list[Field]:
         three = [float(spacing)] * 3 if isinstance(spacing, int | float) else list(spacing)
         lattice, steps = self._lattice(key, three)
         operators = [
@@ -174,7 +174,7 @@ class Grid:
         planes = operators[0][0] @ lattice.reshape(nz, ny * nx)
         columns = np.ascontiguousarray(planes.reshape(depth * ny, nx).T)
 
-        def finish(along_x: Any, along_y: Any) -> Floats:
+        def finish(along_x: Any, along_y: Any) -> Field:
             rows = (along_x @ columns).reshape(width, depth, ny).transpose(2, 1, 0)
             flat = np.ascontiguousarray(rows).reshape(ny, depth * width)
             return np.asarray((along_y @ flat).reshape(self.shape), dtype=np.float32)
@@ -191,7 +191,7 @@ class Grid:
 
 
 @functools.lru_cache(maxsize=2)
-def _bank(seed: int, period: int, sigma: float) -> Floats:
+def _bank(seed: int, period: int, sigma: float) -> Field:
     """Planes of correlated noise, deviation 1, periodic and padded by a tile."""
     stream = np.random.Generator(np.random.Philox(key=[seed, period]))
     planes = stream.standard_normal((_PLANES, period, period), dtype=np.float32)
@@ -200,7 +200,7 @@ def _bank(seed: int, period: int, sigma: float) -> Floats:
     return np.pad(planes, ((0, 0), (0, TILE[1]), (0, TILE[2])), mode="wrap")
 
 
-def grain(grid: Grid, seed: int, sigma: float) -> Floats:
+def grain(grid: Grid, seed: int, sigma: float) -> Field:
     """Detector noise of a tile, deviation 1, blurred by `sigma` pixels, new in every slice.
 
     Two periodic banks are added, each moved by an offset of its own in every slice: the sum

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.phantom.lattice import Floats, Grid, uniform
+from hela_dask.phantom.lattice import Field, Grid, uniform
 from hela_dask.phantom.plan import PhantomSpec, Triple
 
 __all__ = ["Debris", "coverage", "stamp_debris", "stamp_organelles"]
@@ -28,7 +28,7 @@ _DRAWN = 420.0  # nm, radius of the smallest lump in the truth
 _CLEARING = 2600.0  # nm, side of a box that may hold debris
 
 
-def coverage(distance: Floats, pixel: float) -> Floats:
+def coverage(distance: Field, pixel: float) -> Field:
     """How much of a pixel lies inside a surface, from the signed distance of its centre."""
     out = distance * np.float32(-1.0 / pixel)
     out += np.float32(0.5)
@@ -39,10 +39,10 @@ def coverage(distance: Floats, pixel: float) -> Floats:
 class Debris:
     """What floats in the resin of a tile, (y, z, x)."""
 
-    solid: Floats  # signed distance to lumps of cytoplasm and filled vesicles
-    tint: Floats  # grey added by rims, specks and contents
-    halo: Floats  # how much a body nearby clears the resin of charge, 0 to 1
-    inner: Floats  # grey added inside lumps
+    solid: Field  # signed distance to lumps of cytoplasm and filled vesicles
+    tint: Field  # grey added by rims, specks and contents
+    halo: Field  # how much a body nearby clears the resin of charge, 0 to 1
+    inner: Field  # grey added inside lumps
     # Near lumps large enough for the truth; smaller ones count as resin, as in real labels
     drawn: NDArray[np.bool_]
 
@@ -52,11 +52,11 @@ class _Window:
     """The part of a tile around one body."""
 
     part: tuple[slice, slice, slice]
-    z: Floats
-    y: Floats
-    x: Floats
+    z: Field
+    y: Field
+    x: Field
 
-    def turned(self, way: float) -> tuple[Floats, Floats]:
+    def turned(self, way: float) -> tuple[Field, Field]:
         """Coordinates along and across a direction in the plane."""
         c, s = np.float32(math.cos(way)), np.float32(math.sin(way))
         return c * self.x + s * self.y, c * self.y - s * self.x
@@ -151,7 +151,7 @@ def _draw(
     return keys, place
 
 
-def stamp_organelles(grid: Grid, spec: PhantomSpec, tint: Floats, rough: Floats) -> None:
+def stamp_organelles(grid: Grid, spec: PhantomSpec, tint: Field, rough: Field) -> None:
     """Draw mitochondria, granules and vesicles of the cytoplasm into `tint`, in place.
 
     They crowd around the nucleus, most of them on one side of it, and leave the cell's rim clear.
@@ -175,7 +175,7 @@ def stamp_organelles(grid: Grid, spec: PhantomSpec, tint: Floats, rough: Floats)
             _vesicle(grid, at, r, tint, rough)
 
 
-def _mitochondrion(grid: Grid, at: Triple, r: Draws, tint: Floats, rough: Floats) -> None:
+def _mitochondrion(grid: Grid, at: Triple, r: Draws, tint: Field, rough: Field) -> None:
     """A bent rod, dark with a darker rim and faint cristae."""
     wide = 100.0 + 130.0 * r[1]
     long = 80.0 + 620.0 * r[2] ** 2
@@ -211,7 +211,7 @@ def _mitochondrion(grid: Grid, at: Triple, r: Draws, tint: Floats, rough: Floats
         body -= np.float32(13.0) * np.clip(wave * 3 - 2, 0, 1).astype(np.float32) * core
 
 
-def _granule(grid: Grid, at: Triple, r: Draws, tint: Floats) -> None:
+def _granule(grid: Grid, at: Triple, r: Draws, tint: Field) -> None:
     """A small dark body."""
     size = 35.0 + 80.0 * r[1] ** 2
     window = _window(grid, at, size + 60.0)
@@ -223,7 +223,7 @@ def _granule(grid: Grid, at: Triple, r: Draws, tint: Floats) -> None:
     tint[window.part] -= np.float32(22.0 + 34.0 * r[2] ** 2) * inside
 
 
-def _vesicle(grid: Grid, at: Triple, r: Draws, tint: Floats, rough: Floats) -> None:
+def _vesicle(grid: Grid, at: Triple, r: Draws, tint: Field, rough: Field) -> None:
     """A round body with a dark rim; its inside is that of the cytoplasm, brighter, or darker."""
     size = 70.0 + 260.0 * r[1] ** 2.5
     window = _window(grid, at, size + 120.0)
@@ -242,7 +242,7 @@ def _vesicle(grid: Grid, at: Triple, r: Draws, tint: Floats, rough: Floats) -> N
     body -= np.float32(24.0) * rim
 
 
-def stamp_debris(grid: Grid, spec: PhantomSpec, rough: Floats) -> Debris:
+def stamp_debris(grid: Grid, spec: PhantomSpec, rough: Field) -> Debris:
     """Lumps, vesicles and specks that float in the resin, most of them close to cells."""
     solid = np.full(grid.shape, 1e6, np.float32)
     tint, halo, inner = (np.zeros(grid.shape, np.float32) for _ in range(3))
@@ -265,7 +265,7 @@ def stamp_debris(grid: Grid, spec: PhantomSpec, rough: Floats) -> Debris:
     return debris
 
 
-def _lump(grid: Grid, at: Triple, r: Draws, room: float, debris: Debris, rough: Floats) -> None:
+def _lump(grid: Grid, at: Triple, r: Draws, room: float, debris: Debris, rough: Field) -> None:
     """A cut-off piece of cytoplasm, with the grey of a cell."""
     size = min(90.0 + 860.0 * r[1] ** 2.6, 0.85 * room)
     window = _window(grid, at, 1.5 * size + 150.0)
@@ -286,7 +286,7 @@ def _lump(grid: Grid, at: Triple, r: Draws, room: float, debris: Debris, rough: 
     np.minimum(part, d, out=part)
 
 
-def _bubble(grid: Grid, at: Triple, r: Draws, room: float, debris: Debris, rough: Floats) -> None:
+def _bubble(grid: Grid, at: Triple, r: Draws, room: float, debris: Debris, rough: Field) -> None:
     """A hollow vesicle: a thin dark skin around resin, some with grainy contents."""
     size = min(150.0 + 650.0 * r[1] ** 2.5, 0.85 * room)
     window = _window(grid, at, 1.3 * size + 120.0)

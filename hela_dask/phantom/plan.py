@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ParameterError
+from hela_dask.types import Triple
 
 __all__ = ["PhantomCell", "PhantomSpec", "plan_phantom"]
 
@@ -19,8 +20,6 @@ _APART = 1.16
 _DEEPEST = 0.84  # centres closer than this, in sums of radii, are one cell inside another
 _SMALL = 0.5  # width of a small cell, in widths of a usual one
 _LYING, _STANDING = 0.36, 0.42  # thinnest radius of a flat cell, in radii of a usual one
-
-Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.phantom.geometry import Shapes
-from hela_dask.phantom.lattice import Floats, Grid, grain, normal, uniform
+from hela_dask.phantom.lattice import Field, Grid, grain, normal, uniform
 from hela_dask.phantom.organelles import Debris, coverage, stamp_debris, stamp_organelles
 from hela_dask.phantom.plan import PhantomSpec
 
@@ -22,14 +22,14 @@ _ENVELOPE = 36.0  # darker than the nucleoplasm, where it is whole
 _STREAM = 301
 
 
-def _band(distance: Floats, low: float, high: float, pixel: float) -> Floats:
+def _band(distance: Field, low: float, high: float, pixel: float) -> Field:
     """How much of a pixel lies between two distances."""
     return coverage(distance - np.float32(high), pixel) - coverage(
         distance - np.float32(low), pixel
     )
 
 
-def _resin(grid: Grid, spec: PhantomSpec, clear: Floats | None, debris: Debris) -> Floats:
+def _resin(grid: Grid, spec: PhantomSpec, clear: Field | None, debris: Debris) -> Field:
     """Bright resin with slow gradients, charging smears far from tissue, and debris."""
     key = (spec.seed, _STREAM)
     across = np.float32(7.0 * (2 * float(uniform(*key, 90)) - 1) / 20000.0)
@@ -55,7 +55,7 @@ def _resin(grid: Grid, spec: PhantomSpec, clear: Floats | None, debris: Debris) 
     return np.maximum(grey, np.float32(52.0))
 
 
-def _filaments(grid: Grid, spec: PhantomSpec, clear: Floats | None) -> Floats:
+def _filaments(grid: Grid, spec: PhantomSpec, clear: Field | None) -> Field:
     """Microvilli and threads: lines where two random fields are 0, thick close to cells."""
     key = (spec.seed, _STREAM)
     a, slope = grid.sloped_field(420.0, *key, 80)
@@ -74,7 +74,7 @@ def _filaments(grid: Grid, spec: PhantomSpec, clear: Floats | None) -> Floats:
     return line
 
 
-def _cytoplasm(grid: Grid, spec: PhantomSpec, shapes: Shapes, rough: Floats) -> Floats:
+def _cytoplasm(grid: Grid, spec: PhantomSpec, shapes: Shapes, rough: Field) -> Field:
     """Cytosol with reticulum, mitochondria, vesicles and granules."""
     key = (spec.seed, _STREAM)
     pixel = grid.voxel_size[2]
@@ -106,7 +106,7 @@ def _cytoplasm(grid: Grid, spec: PhantomSpec, shapes: Shapes, rough: Floats) -> 
     return tint
 
 
-def _nucleoplasm(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Floats:
+def _nucleoplasm(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Field:
     """Smooth grain, slow shades, and darker nucleoli well inside."""
     key = (spec.seed, _STREAM)
     grey = grid.field((400.0, 350.0, 350.0), *key, 40)
@@ -123,7 +123,7 @@ def _nucleoplasm(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Floats:
     return grey
 
 
-def _envelope(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Floats:
+def _envelope(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Field:
     """Darkness of the nuclear envelope: a line of about 55 nm, faint or gone in places."""
     key = (spec.seed, _STREAM)
     line = _band(shapes.nucleus, -3.0, 52.0, grid.voxel_size[2])
@@ -134,7 +134,7 @@ def _envelope(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Floats:
     return line * np.float32(_ENVELOPE)
 
 
-def _tissue(grid: Grid, spec: PhantomSpec, shapes: Shapes, rough: Floats) -> Floats:
+def _tissue(grid: Grid, spec: PhantomSpec, shapes: Shapes, rough: Field) -> Field:
     """Everything inside the cells, with membranes."""
     pixel = grid.voxel_size[2]
     grey = _cytoplasm(grid, spec, shapes, rough)
@@ -148,7 +148,7 @@ def _tissue(grid: Grid, spec: PhantomSpec, shapes: Shapes, rough: Floats) -> Flo
     return grey
 
 
-def _camera(grid: Grid, spec: PhantomSpec, grey: Floats, tissue: Floats) -> NDArray[np.uint8]:
+def _camera(grid: Grid, spec: PhantomSpec, grey: Field, tissue: Field) -> NDArray[np.uint8]:
     """Jumps between slices, uneven scan lines, correlated noise; then 8 bit."""
     key = (spec.seed, _STREAM)
     z = grid.origin[0] + np.arange(grid.z.size)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from hela_dask.types import Plane
 from hela_dask.volume.opening import open_volume, read_image, voxel_size
 
 __all__ = ["View", "open_view"]
-
-Plane = NDArray[Any]
 
 
 @dataclass(frozen=True)

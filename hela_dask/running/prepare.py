@@ -32,11 +32,12 @@ from hela_dask.running.replacing import (
     said,
 )
 from hela_dask.running.scoring import find_truth
-from hela_dask.running.setup import Box, Setup
+from hela_dask.running.setup import Setup
 from hela_dask.running.source import identify_image
 from hela_dask.steps.assemble import check_labels
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.places import check_apart
+from hela_dask.types import Bounds
 from hela_dask.unet.card import Card
 from hela_dask.volume.opening import working_level
 
@@ -170,7 +171,7 @@ def _labels(cells: Sequence[int] | None) -> tuple[int, ...] | None:
     return tuple(sorted({int(label) for label in cells}))
 
 
-def _box(box: Sequence[Sequence[float]] | None) -> Box | None:
+def _box(box: Sequence[Sequence[float]] | None) -> Bounds | None:
     if box is None:
         return None
     if len(box) != 3 or any(len(pair) != 2 for pair in box):

@@ -15,11 +15,10 @@ from hela_dask.running.scoring import Truth
 from hela_dask.storage.groups import label_levels
 from hela_dask.storage.metadata import Image
 from hela_dask.tasks.memory import Need
+from hela_dask.types import Bounds
 from hela_dask.volume.opening import working_level
 
-__all__ = ["Box", "Setup"]
-
-Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+__all__ = ["Bounds", "Setup"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Setup:
     method: str  # of :mod:`hela_dask.methods`
     parameters: Parameters  # all knobs
     cells: tuple[int, ...] | None  # labels that were asked for
-    box: Box | None  # only cells whose centre is in it, nm
+    box: Bounds | None  # only cells whose centre is in it, nm
     centres: pd.DataFrame | None  # cells given instead of detected
     corrections: pd.DataFrame | None  # what is to be changed about them
     truth: Truth | None  # to score against

@@ -14,12 +14,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hela_dask.formatting import number_runs
 from hela_dask.kernels.quality import beside, face_areas, surface_profile
 from hela_dask.parameters import QualityParameters
 from hela_dask.statuses import SEGMENTED
+from hela_dask.types import Mask
 
 __all__ = [
     "EXPLANATIONS",
@@ -33,7 +33,6 @@ __all__ = [
     "slice_ranges",
 ]
 
-Mask = NDArray[np.bool_]
 
 LIMITS = {
     "nucleus_jitter": ("nucleus_jitter", "unsteady_nucleus"),

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.evaluation.labels_input import open_labels, pair_labels
 from hela_dask.kernels.counting import count_labels
+from hela_dask.types import Labels
 
 __all__ = ["combine_counts", "count_slab", "measure_cells", "measurements"]
 
@@ -19,8 +19,6 @@ _SUMS = ("nucleus_voxels", "cell_voxels", "envelope_voxels")
 _LOW = ("z0", "y0", "x0", "nucleus_z0")
 _HIGH = ("z1", "y1", "x1", "nucleus_z1")
 _NO_SLICE = np.iinfo(np.int64).max  # lowest slice of a nucleus that has none
-
-Labels = NDArray[np.integer]
 
 
 def count_slab(

@@ -23,12 +23,12 @@ from hela_dask.kernels.painting import grown, paint_cells, paint_nucleus
 from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
 from hela_dask.methods.registry import MethodLike, get_method
 from hela_dask.parameters import Parameters
+from hela_dask.types import Mask
 from hela_dask.volume.greys import GreyLevels, upright_volume
 from hela_dask.volume.opening import voxel_size
 
 __all__ = ["Decided", "Grid", "Outline", "Refiner", "Tile", "volume_refiner"]
 
-Mask = NDArray[np.bool_]
 Plane = tuple[slice, slice]
 Read = Callable[[slice, slice], NDArray[Any]]
 

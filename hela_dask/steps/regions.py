@@ -23,11 +23,11 @@ from hela_dask.parameters import RegionParameters
 from hela_dask.statuses import DETECTED
 from hela_dask.storage.contents import foreign_names, remove_files
 from hela_dask.storage.files import storage_errors, write_json
+from hela_dask.types import Interval
 from hela_dask.volume.opening import positions, voxel_size
 
 __all__ = ["Region", "cell_regions", "check_regions_folder", "save_regions", "with_regions"]
 
-Interval = tuple[float, float]
 
 # A cell is cut by a side when the side is about as near as the resin: its height is the radius
 # of the largest disc inside it, and a real outline reaches a little further.

@@ -27,6 +27,7 @@ from hela_dask.statuses import NO_RESIN
 from hela_dask.steps.confidence import NUMBERS, judge, measure_quality
 from hela_dask.steps.refine import Decided, Outline, volume_refiner
 from hela_dask.trace import NO_TRACE, Trace
+from hela_dask.types import Mask
 from hela_dask.volume.greys import GreyLevels, grey_levels, upright_volume
 from hela_dask.volume.opening import voxel_size, working_factors, working_volume
 
@@ -37,7 +38,6 @@ __all__ = ["decide_cell", "segment_cell"]
 
 log = logging.getLogger(__name__)
 
-Mask = NDArray[np.bool_]
 
 _MASKS = ("nucleus", "cell", "envelope", "background")
 _SLAB = 16  # slices of a region that are refined at a time

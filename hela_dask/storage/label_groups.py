@@ -19,9 +19,10 @@ from hela_dask.storage.files import hidden_name, remove_folder, storage_errors
 from hela_dask.storage.groups import build_group, label_levels, note, ome_zarr_writer, planned
 from hela_dask.storage.level import same_levels
 from hela_dask.storage.manifest import metadata_faults
-from hela_dask.storage.metadata import Image, Triple, local_path, read_image
+from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.storage.nodes import read_node
 from hela_dask.storage.places import relative_path, resolved, same_place
+from hela_dask.types import Triple
 
 __all__ = ["LABEL_LOCK", "create_labels", "holds_no_labels", "write_label_metadata"]
 

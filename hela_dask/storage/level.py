@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["Level", "Triple", "same_levels", "slab_marks", "slab_ranges"]
+from hela_dask.types import Triple
 
-Triple = tuple[float, float, float]
+__all__ = ["Level", "same_levels", "slab_marks", "slab_ranges"]
+
 T = TypeVar("T")
 
 

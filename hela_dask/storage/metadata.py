@@ -18,7 +18,7 @@ from hela_dask.documents.reading import Document, check_document
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError
 from hela_dask.formatting import printable
 from hela_dask.storage.formats import TIFF_SUFFIXES, how_to_read, read_kind
-from hela_dask.storage.level import Level, Triple, iterate_slabs, slab_marks, slab_ranges
+from hela_dask.storage.level import Level, iterate_slabs, slab_marks, slab_ranges
 from hela_dask.storage.level_order import read_pyramid
 from hela_dask.storage.nodes import Node, is_node, read_node
 from hela_dask.storage.ome import find_multiscale, ome_content
@@ -26,7 +26,6 @@ from hela_dask.storage.ome import find_multiscale, ome_content
 __all__ = [
     "Image",
     "Level",
-    "Triple",
     "check_store_path",
     "listed_labels",
     "local_path",

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.storage.level import Level, Triple
+from hela_dask.storage.level import Level
+from hela_dask.types import Shape, Triple
 
 __all__ = ["Downsample", "checked_voxel_size", "halve", "layout", "plan_levels"]
 
 Downsample = Literal["mean", "nearest", "any"]
-Shape = tuple[int, int, int]
 
 _COARSEST = 256  # no further level once y and x are at most this long
 # What docs/storage.md measures: a slice is read without its neighbours, a window with few chunks.

@@ -29,7 +29,6 @@ from hela_dask.storage.label_groups import create_labels, write_label_metadata
 from hela_dask.storage.manifest import mark_problems, write_slab_mark
 from hela_dask.storage.metadata import (
     Image,
-    Triple,
     local_path,
     read_image,
     slab_marks,
@@ -38,6 +37,7 @@ from hela_dask.storage.metadata import (
 from hela_dask.storage.pyramid import Downsample
 from hela_dask.storage.scratch import create_scratch, read_mask, read_scratch, write_scratch
 from hela_dask.storage.slab_writer import SlabWriter
+from hela_dask.types import Triple
 
 __all__ = [
     "SlabWriter",

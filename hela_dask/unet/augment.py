@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hela_dask.types import Grey
+
 __all__ = ["AUGMENTATIONS", "binary", "false_band", "greys", "shifts", "thorough", "warp"]
 
-Grey = NDArray[np.float32]
 Target = NDArray[np.uint8]
 Pair = tuple[Grey, Target]
 

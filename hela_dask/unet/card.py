@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field
 
-from hela_dask.documents.reading import Document, Triple, check_document, read_json
+from hela_dask.documents.reading import Document, Lengths, check_document, read_json
 from hela_dask.errors import InputError
 from hela_dask.formatting import by_axis
 from hela_dask.storage.files import plain
@@ -119,7 +119,7 @@ class _CardDocument(Document):
 
     architecture: str
     classes: list[str]
-    voxel_size: Triple
+    voxel_size: Lengths
     extra: list[str] = Field(default_factory=list)
     slices: int = Field(default=1, ge=1, le=1001)
     channels: str = "neighbours"

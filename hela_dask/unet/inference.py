@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from hela_dask.errors import ResourceError
 from hela_dask.kernels.grid import coarsen
+from hela_dask.types import Grey, Voxel
 from hela_dask.unet.backend import uses_gpu
 from hela_dask.unet.card import Card
 from hela_dask.unet.model import Model
@@ -21,8 +22,6 @@ __all__ = ["TILE", "blending", "predict_block", "predict_slices", "resize", "til
 
 log = logging.getLogger(__name__)
 
-Grey = NDArray[np.float32]
-Voxel = tuple[float, float, float]
 
 TILE, OVERLAP = 512, 128  # pixels of the model's size
 _BATCH = 16  # tiles at a time on a GPU, where they fit; on a processor one, which is as fast

@@ -23,9 +23,10 @@ from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.evaluation.labels_input import LabelSource, majority, open_labels
 from hela_dask.formatting import by_axis
-from hela_dask.storage.metadata import Triple, read_image
+from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
 from hela_dask.storage.pyramid import checked_voxel_size
+from hela_dask.types import Triple
 from hela_dask.unet.targets import Coding
 from hela_dask.volume.opening import voxel_size, working_volume
 

@@ -34,7 +34,6 @@ _LARGEST = 2**24  # of a label value that makes a class: a table is as long
 OTHER = "other"  # than the one class of a binary model
 UNLABELLED = 255  # in place of a class
 
-Plane = NDArray[np.uint8]
 Known = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 
@@ -46,7 +45,7 @@ class Coding:
     classes: tuple[str, ...]
     values: Mapping[str, tuple[int, ...]]
 
-    def encode(self, labels: NDArray[np.integer], name: str, first: int = 1) -> Plane:
+    def encode(self, labels: NDArray[np.integer], name: str, first: int = 1) -> NDArray[np.uint8]:
         """Class indices of labels (z, y, x); 255 where the label is 0 and 0 is of no class.
 
         An InputError names a value that belongs to no class, the labels as `name`, and its slice,
@@ -131,7 +130,7 @@ def target_halo(pixel: tuple[float, float]) -> tuple[int, int]:
 
 def cell_targets(
     cells: NDArray[np.int64], known: NDArray[np.bool_], pixel: tuple[float, float]
-) -> Plane:
+) -> NDArray[np.uint8]:
     """Contact with other cells, and the distance to the own cell's border.
 
     Parameters

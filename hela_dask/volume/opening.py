@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.storage.level_array import LevelArray
-from hela_dask.storage.metadata import Image, Level, Triple, read_image
+from hela_dask.storage.metadata import Image, Level, read_image
 from hela_dask.storage.pyramid import checked_voxel_size, halve
 from hela_dask.storage.units import to_nm
+from hela_dask.types import Triple
 
 __all__ = [
     "Image",

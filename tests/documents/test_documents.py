@@ -14,7 +14,7 @@ from pydantic import Field
 
 from hela_dask.documents.reading import (
     Document,
-    Triple,
+    Lengths,
     check_document,
     parse_json,
     read_bytes,
@@ -29,7 +29,7 @@ from hela_dask.errors import HelaDaskError, InputError, MissingInputError, Stora
 
 class Inner(Document):
     path: str
-    scale: Triple = (1.0, 1.0, 1.0)
+    scale: Lengths = (1.0, 1.0, 1.0)
 
 
 class Shape(Document):

@@ -18,6 +18,7 @@ from hela_dask.kernels.basins import basins_of
 from hela_dask.kernels.capped import depth_in_space
 from hela_dask.kernels.grid import coarsen
 from hela_dask.kernels.hessian import largest_in_plane, largest_in_space
+from hela_dask.types import Labels
 
 Grey = NDArray[np.float32]
 
@@ -53,7 +54,7 @@ def test_a_pixel_is_of_the_basin_that_the_steepest_way_up_leads_to(
             assert summits[other - 1] - highest_pass(height, found, one, other) >= saddle
 
 
-def highest_pass(height: Grey, found: NDArray[np.int32], one: int, other: int) -> float:
+def highest_pass(height: Grey, found: Labels, one: int, other: int) -> float:
     """The highest level at which two basins hang together, with those between them; or -inf."""
     starts = [height == height[found == label].max() for label in (one, other)]
     for level in np.sort(height[height > 0])[::-1]:

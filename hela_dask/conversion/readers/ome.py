@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 from hela_dask.conversion.readers.names import number_ranges
 from hela_dask.errors import InputError
 
-__all__ = ["Ome", "Plane", "metadata_file", "read_ome"]
+__all__ = ["Ome", "PageOfFile", "metadata_file", "read_ome"]
 
 Element = ElementTree.Element
-Plane = tuple[str | None, int]
+PageOfFile = tuple[str | None, int]
 """Name of a file (None: the file that holds the OME-XML) and the number of a page in it."""
 
 _AXES = {"Z": "FirstZ", "C": "FirstC", "T": "FirstT"}
@@ -41,7 +41,7 @@ class Ome:
         """Names of the files of the set; empty where none is named."""
         return tuple(dict.fromkeys(name for name, *_ in self.blocks if name is not None))
 
-    def planes(self, path: Path, pages: int) -> list[Plane]:
+    def planes(self, path: Path, pages: int) -> list[PageOfFile]:
         """File and page of each slice.
 
         `path` is what an error names; `pages` are those of the file, for ``TiffData`` that stand
@@ -57,7 +57,7 @@ class Ome:
                 f"{path} has {sizes['T']} time points: save one of them as a stack of slices"
             )
         axis = long[0] if long else "Z"
-        found: list[Plane | None] = [None] * sizes[axis]
+        found: list[PageOfFile | None] = [None] * sizes[axis]
         for name, page, first, count in self.blocks or ((None, 0, (0, 0, 0), None),):
             start = first["ZCT".index(axis)]
             number = min(pages, len(found) - start) if count is None else count

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import HelaDaskError, InputError
-from hela_dask.storage.metadata import Triple
+from hela_dask.types import Triple
 
 __all__ = ["Role", "Sizes", "Source"]
 
