@@ -24,6 +24,7 @@ from benchmarks import pages, results
 from benchmarks.measuring import timed
 from benchmarks.published import plain_background, plain_cell, plain_nucleus
 from benchmarks.stacks import Stack, as_volume
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import background_block
 from hela_dask.kernels.detection import detect_slice, without_specks
 from hela_dask.kernels.distance import distance_slice
@@ -35,9 +36,9 @@ from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
-from hela_dask.steps.refine import Decided, Grid, Outline, Refiner
+from hela_dask.steps.refine import Decided, Outline, Refiner
 from hela_dask.volume.greys import grey_levels
-from hela_dask.volume.opening import voxel_size, working_factors, working_volume
+from hela_dask.volume.opening import working_volume
 from tests.drawn import iou
 
 Mask = NDArray[np.bool_]
@@ -113,11 +114,11 @@ def own_steps(stack: Stack) -> tuple[dict[str, float], dict[str, Mask]]:
     volume = as_volume(stack.image, stack.voxel)
     lazy = working_volume(volume, parameters.working.resolution)
     halving, working = clock(lambda: lazy.compute(scheduler="synchronous"))
-    factors, voxel = working_factors(volume, working), voxel_size(working)
+    geometry, coarse = Geometry.of(volume), Geometry.of(working)
+    factors, voxel = geometry.factors(coarse), coarse.voxel_size
     z, y, x = stack.centre
     centre = (z, y // factors[0], x // factors[1])
     levels = grey_levels(working, parameters.background)
-    grid = Grid(stack.image.shape[1:], stack.voxel[1:], factors)
     deciding, (resin, thresholds) = clock(
         lambda: background_block(working.values, voxel, parameters.background, levels)
     )
@@ -132,9 +133,9 @@ def own_steps(stack: Stack) -> tuple[dict[str, float], dict[str, Mask]]:
             outlines = [Outline(1, (0, 0), masks.outline)]
         labels = Owned.of(nuclei, cells, envelope, resin)
         decided = Decided(labels, thresholds.tolist(), outlines)
-        return Refiner(decided, grid, lambda y, x: stack.image[:, y, x], blur, p)
+        return Refiner(decided, geometry, factors, lambda y, x: stack.image[:, y, x], blur, p)
 
-    whole = tuple(slice(0, length) for length in grid.shape)
+    whole = tuple(slice(0, length) for length in stack.image.shape[1:])
     seconds = {}
     border, _ = clock(lambda: refine(None).tile(*whole))
     seconds["background"] = (halving + deciding + border) / count

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import ExistsError
+from hela_dask.geometry import Geometry, check_volume
 from hela_dask.operators.classify import class_labels, classifier, neighbours
 from hela_dask.operators.slabs import lazy_slabs
 from hela_dask.running.finding import level_units, levels_task, read_levels
@@ -40,7 +41,7 @@ from hela_dask.tasks.session import Session
 from hela_dask.tasks.units import Unit
 from hela_dask.unet.card import Card
 from hela_dask.volume.greys import GreyLevels
-from hela_dask.volume.opening import voxel_size, working_volume
+from hela_dask.volume.opening import working_volume
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -147,7 +148,9 @@ def predict(
     pixel = min(card.voxel_size[1:])
     volume = working_volume(image.path, pixel)
     with RunProgress(progress) as display, storage_errors(begun):
-        for remark in filter(None, (*volume_remarks(image), card.resampling(voxel_size(volume)))):
+        for remark in filter(
+            None, (*volume_remarks(image), card.resampling(Geometry.of(volume).voxel_size))
+        ):
             display.warn(remark)
         if replaced:
             display.say(f"{replaced} are replaced")
@@ -205,7 +208,7 @@ def _find_levels(
 
 def _need(volume: xr.DataArray, card: Card) -> Need:
     """The memory that a slab takes."""
-    voxel = voxel_size(volume)
+    voxel = Geometry.of(volume).voxel_size
     (depth, *_) = planned(volume.shape, "uint8", voxel, None, None, tiled=True)[0].file
     return predict_need(volume.shape, depth, neighbours(card, voxel), volume.dtype.itemsize)
 
@@ -280,13 +283,14 @@ def _create(
     made_of: Mapping[str, str],
 ) -> Image:
     """The label group, or what there is of it already."""
+    geometry = Geometry.of(volume)
     return arrays.create_labels(
         owner,
         LABELS,
         volume.shape,
         "uint8",
-        voxel_size(volume),
-        translation=tuple(float(volume[axis][0]) for axis in "zyx"),  # type: ignore[arg-type]
+        geometry.voxel_size,
+        translation=geometry.origin,
         source_image=image.path,
         run=run,
         overwrite=overwrite,

@@ -17,10 +17,10 @@ import pytest
 import xarray as xr
 from scipy import ndimage
 
+from hela_dask.geometry import Geometry
 from hela_dask.operators.background import SLAB
 from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs
 from hela_dask.storage import store
-from hela_dask.volume.opening import voxel_size
 
 __all__ = ["BALLS", "SHAPE", "VOXEL", "ball", "make_scene", "stand_in"]
 
@@ -101,7 +101,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         if region.label in calls["broken"]:
             raise ValueError(f"no luck with cell {region.label}")
         pieces, _ = ndimage.label(~background)
-        size = voxel_size(volume)
+        size = Geometry.of(volume).voxel_size
         place = tuple(
             round((middle - float(volume[axis][0])) / step)
             for axis, middle, step in zip("zyx", region.centre, size, strict=True)

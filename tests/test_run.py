@@ -19,8 +19,9 @@ from hela_dask.errors import (
     MissingInputError,
     NothingToDoError,
 )
+from hela_dask.geometry import Geometry
 from hela_dask.storage import store
-from hela_dask.volume.opening import open_volume, read_image, voxel_size
+from hela_dask.volume.opening import open_volume, read_image
 from tests.scenes import BALLS, SHAPE, VOXEL, ball, make_scene, stand_in
 
 
@@ -342,7 +343,9 @@ def test_slices_that_show_nothing_are_named(scene: Path, here: Any, calls: dict[
     grey = volume.values.copy()
     grey[[2, 7]] = 0
     blank = scene.with_name("blank.ome.zarr")
-    image = store.create_image(blank, grey.shape, grey.dtype, voxel_size(volume), name="blank")
+    image = store.create_image(
+        blank, grey.shape, grey.dtype, Geometry.of(volume).voxel_size, name="blank"
+    )
     for z0, z1 in store.slabs(image):
         store.write_slab(image, z0, grey[z0:z1], downsample="mean")
     result = go(blank, here)

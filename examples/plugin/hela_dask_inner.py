@@ -9,12 +9,12 @@ import numpy as np
 from scipy import ndimage
 
 import hela_dask as hd
-from hela_dask.parameters.knobs import Stage, knob
+from hela_dask.parameters.knobs import ParameterGroup, knob
 from hela_dask.trace import NO_TRACE, Trace
 
 
 @dataclass(frozen=True)
-class InnerParameters(Stage):
+class InnerParameters(ParameterGroup):
     """The nucleus as the inner part of a cell, for cells that do not touch."""
 
     depth: float = knob(1000.0, "distance from the cell's surface to its nucleus, nm", low=1.0)

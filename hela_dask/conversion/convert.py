@@ -18,6 +18,7 @@ from hela_dask.conversion.readers.source import Source
 from hela_dask.conversion.sources import open_source
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
 from hela_dask.formatting import printable
+from hela_dask.geometry import checked_voxel_size
 from hela_dask.storage.level import same_levels
 from hela_dask.storage.manifest import damaged_slabs
 from hela_dask.storage.metadata import (
@@ -27,12 +28,12 @@ from hela_dask.storage.metadata import (
     local_path,
     read_image,
 )
-from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
+from hela_dask.storage.pyramid import plan_levels
 from hela_dask.storage.store import create_image, finished_slabs, reopen, slabs, write_slab
-from hela_dask.storage.units import voxel_size_doubts
 from hela_dask.tasks.lock import Lock, hold_target
 from hela_dask.tasks.progress import Count, counted
 from hela_dask.types import Triple
+from hela_dask.units import voxel_size_doubts
 
 __all__ = ["convert"]
 

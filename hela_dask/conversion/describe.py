@@ -16,7 +16,7 @@ from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import HelaDaskError, InputError
 from hela_dask.storage.metadata import Image, Level, local_path, read_image
 from hela_dask.storage.nodes import is_node
-from hela_dask.storage.units import voxel_size_doubts
+from hela_dask.units import voxel_size_doubts
 
 __all__ = ["describe"]
 

@@ -7,13 +7,13 @@ import shlex
 from hela_dask.conversion.grey_summary import LARGEST_CHUNK, chunk_bytes, not_finite
 from hela_dask.errors import InputError
 from hela_dask.formatting import by_axis, size_text
+from hela_dask.geometry import checked_voxel_size
 from hela_dask.parameters import WorkingParameters
 from hela_dask.storage.contents import missing_files
 from hela_dask.storage.manifest import damaged_slabs, has_manifest
 from hela_dask.storage.metadata import Image
-from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
-from hela_dask.storage.units import voxel_size_doubts
-from hela_dask.volume.opening import working_level
+from hela_dask.storage.pyramid import plan_levels
+from hela_dask.units import voxel_size_doubts
 
 __all__ = ["check_volume", "mend_image", "volume_remarks"]
 
@@ -56,14 +56,9 @@ def check_volume(image: Image) -> None:
 
 def _check_extent(image: Image) -> None:
     """Refuse slices of which one side is a single pixel, in which no outline is found."""
-    shape, _ = working_level(image, WorkingParameters().resolution)
-    if min(shape[1:]) < 2:
-        y, x = (
-            n * size
-            for n, size in zip(
-                image.levels[0].shape[1:], image.levels[0].voxel_size[1:], strict=True
-            )
-        )
+    geometry = image.levels[0].geometry
+    if min(geometry.working(WorkingParameters().resolution).shape[1:]) < 2:
+        _, y, x = geometry.extent
         raise InputError(
             f"{image.path} has slices of {y:g} x {x:g} nm (y, x), in which no cell fits: check "
             "the order of its axes"

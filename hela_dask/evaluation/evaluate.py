@@ -24,7 +24,7 @@ from hela_dask.evaluation.metrics import (
 from hela_dask.evaluation.predictions import labels_for_class
 from hela_dask.evaluation.scores import ClassScore, ClassScores, InstanceScores
 from hela_dask.evaluation.surfaces import SurfaceCollector, Surfaces, surface_distances
-from hela_dask.storage.pyramid import checked_voxel_size
+from hela_dask.geometry import checked_voxel_size
 from hela_dask.types import Voxel
 
 __all__ = ["evaluate", "parse_classes", "parse_slices", "score", "score_classes", "score_instances"]

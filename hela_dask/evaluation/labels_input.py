@@ -16,11 +16,12 @@ from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.evaluation.class_maps import named_values
 from hela_dask.evaluation.label_checks import check_label_array, checked_slices, upright
+from hela_dask.geometry import Geometry
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.nodes import is_node
 from hela_dask.types import Labels
-from hela_dask.volume.opening import open_volume, voxel_size
+from hela_dask.volume.opening import open_volume
 
 __all__ = ["LabelSource", "Pair", "Without", "majority", "open_labels", "pair_labels"]
 
@@ -80,7 +81,7 @@ def open_labels(labels: Any, name: str) -> LabelSource:
     if isinstance(labels, xr.DataArray):
         labels = upright(labels)
         try:
-            size = voxel_size(labels)
+            size = Geometry.of(labels).voxel_size
         except InputError as error:
             level = logging.WARNING if labels.coords else logging.DEBUG
             log.log(level, "%s has no voxel size: %s", name, error)
@@ -148,7 +149,7 @@ def _from_path(path: Path) -> LabelSource:
             found = _without_size(image)
         else:
             volume = open_volume(path)
-            found = _from_array(volume.data, str(path), voxel_size(volume))
+            found = _from_array(volume.data, str(path), Geometry.of(volume).voxel_size)
         return replace(found, names=named_values(path))
     source = open_source(path, role="labels")
     source.warn()

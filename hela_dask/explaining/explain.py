@@ -20,6 +20,7 @@ from hela_dask.errors import ExistsError, HelaDaskError, InputError, ParameterEr
 from hela_dask.explaining.lookup import FinishedCell, find_cell
 from hela_dask.figures import Mark, Panel, draw_panel, draw_sheet, measure
 from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
+from hela_dask.geometry import Geometry
 from hela_dask.operators.background import show_slice
 from hela_dask.pages import Figure, as_figure, render
 from hela_dask.report.reading import compute
@@ -32,7 +33,6 @@ from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.trace import Step, Trace
-from hela_dask.volume.opening import voxel_size
 
 __all__ = ["ExplainedStep", "Explanation", "explain"]
 
@@ -279,7 +279,7 @@ def _panels(
     """What is shown, the grey slice under it, and the size of its pixels in nm."""
     volume = asked.working()
     window = asked.region.slices(volume)
-    pixel = voxel_size(volume)[1:]
+    pixel = Geometry.of(volume).pixel
     here = (number - 1, window[1], window[2])
     grey = compute(volume[here])
     z = number - 1 - window[0].start
@@ -335,7 +335,7 @@ def _outcome(
     asked: FinishedCell, masks: xr.Dataset, found: dict[str, NDArray[np.bool_]], first: int
 ) -> Panel:
     """All lines that the method drew."""
-    size = voxel_size(masks["cell"])
+    size = Geometry.of(masks["cell"]).voxel_size
     known = found if masks.attrs["status"] != NO_RESIN else {"nucleus": found["nucleus"]}
     areas = [
         f"{name} {plane.sum() * size[1] * size[2] * 1e-6:.1f} µm²"

@@ -10,7 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, ParameterError
+from hela_dask.geometry import Geometry
 from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
 from hela_dask.running.folders import run_folder
@@ -23,7 +25,7 @@ from hela_dask.steps.regions import Region
 from hela_dask.storage.places import same_place
 from hela_dask.storage.scratch import read_mask
 from hela_dask.volume.greys import GreyLevels
-from hela_dask.volume.opening import open_volume, read_image, working_factors, working_volume
+from hela_dask.volume.opening import open_volume, read_image, working_volume
 
 __all__ = ["FinishedCell", "find_cell"]
 
@@ -71,7 +73,7 @@ class FinishedCell:
         """The level of the image that was decided on, lazily."""
         return working_volume(self.store, self.resolution)
 
-    def background(self, window: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
+    def background(self, window: Box) -> NDArray[np.bool_]:
         """A part of the background that was decided: true in the resin.
 
         Raises
@@ -98,7 +100,7 @@ class FinishedCell:
             raise MissingInputError(f"the labels {name!r} of {self.run} are gone: {self._again}")
         labels, working = open_volume(path, self.resolution), self.working()
         # Pyramids end where planes are small; further down they go on by every second pixel.
-        y, x = working_factors(labels, working)
+        y, x = Geometry.of(labels).factors(Geometry.of(working))
         return labels[:, ::y, ::x]
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.ndimage import binary_erosion
 from scipy.spatial import KDTree
 
+from hela_dask.box import Box
 from hela_dask.types import Mask
 
 __all__ = ["Claim", "resolve_slice"]
@@ -33,17 +34,16 @@ class Claim:
     """
 
     label: int
-    origin: tuple[int, int]
+    origin: tuple[int, ...]
     nucleus: Mask
     cell: Mask
     envelope: Mask
     yields: tuple[int, ...] = ()
 
     @property
-    def window(self) -> tuple[slice, slice]:
+    def window(self) -> Box:
         """The claim's place in the plane."""
-        (y, x), (height, width) = self.origin, self.cell.shape
-        return slice(y, y + height), slice(x, x + width)
+        return Box.at(self.origin, self.cell.shape)
 
 
 def resolve_slice(

@@ -32,7 +32,7 @@ class Around:
         The bit of the masks that says "cell".
     """
 
-    origin: tuple[int, int]
+    origin: tuple[int, ...]
     masks: npt.NDArray[np.uint8]
     bit: int = 1
 

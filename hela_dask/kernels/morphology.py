@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hela_dask.box import Box
 from hela_dask.kernels.capped import depth_in_plane
 from hela_dask.types import Labels, Mask
 
@@ -130,7 +131,7 @@ def pieces_without(mask: Mask, inside: Mask) -> Mask:
     return found
 
 
-def box_around(mask: NDArray[Any], margin: float, size: tuple[float, ...]) -> tuple[slice, ...]:
+def box_around(mask: NDArray[Any], margin: float, size: tuple[float, ...]) -> Box:
     """The smallest box that holds all that is not zero, and `margin` (nm) more on each side.
 
     It ends where the array does. With a margin it is a little wider, so that what lies just beyond
@@ -141,11 +142,10 @@ def box_around(mask: NDArray[Any], margin: float, size: tuple[float, ...]) -> tu
         others = tuple(other for other in range(mask.ndim) if other != axis)
         places = np.flatnonzero(mask.any(axis=others))
         if not places.size:
-            return (slice(0, 0),) * mask.ndim
+            return Box.whole([0] * mask.ndim)
         more = int(margin / step) + 2 if margin else 0
-        low, high = int(places[0]) - more, int(places[-1]) + 1 + more
-        bounds.append(slice(max(0, low), min(mask.shape[axis], high)))
-    return tuple(bounds)
+        bounds.append((int(places[0]) - more, int(places[-1]) + 1 + more))
+    return Box.of(bounds).clip(mask.shape)
 
 
 def touching_border(labels: Labels) -> Labels:

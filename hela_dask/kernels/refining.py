@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hela_dask.box import Box
 from hela_dask.kernels import morphology
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
@@ -41,8 +42,8 @@ def resin_halo(blur: float, pixel: tuple[float, ...]) -> tuple[int, int]:
 
 def refine_resin(
     grey: NDArray[Any],
-    origin: tuple[int, int],
-    tile: tuple[slice, slice],
+    origin: tuple[int, ...],
+    tile: Box,
     resin: Mask,
     near: Mask,
     threshold: float,
@@ -78,7 +79,7 @@ def refine_resin(
     """
     rows, columns = tile
     fine = spread(resin, rows, columns, factors)
-    part = _coarse(tile, factors, resin.shape)
+    part = tile.coarsen(factors).clip(resin.shape)
     here = np.ascontiguousarray(near[part])
     if math.isnan(threshold) or not here.any():
         return fine
@@ -126,17 +127,6 @@ def refine_nucleus(
     fine[resin] = OUTSIDE
     flood(lines, fine)
     return morphology.erode(fine == INSIDE, inset, pixel)
-
-
-def _coarse(
-    tile: tuple[slice, slice], factors: Factors, shape: tuple[int, ...]
-) -> tuple[slice, slice]:
-    """The coarse pixels of a tile."""
-    y, x = (
-        slice(part.start // by, min(-(-part.stop // by), length))
-        for part, by, length in zip(tile, factors, shape, strict=True)
-    )
-    return y, x
 
 
 def _weights(sigma: float) -> Grey:

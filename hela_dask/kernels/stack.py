@@ -66,7 +66,7 @@ def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None
     mask = mask[box]
     links: list[NDArray[np.int64]] = []
     sizes: list[NDArray[np.int64]] = []
-    place = _within(box, spot)
+    place = None if spot is None or not box.holds(spot) else box.voxel(spot)
     first, previous, wanted = 0, np.zeros(mask.shape[1:], dtype=np.int64), -1
     for z, plane in enumerate(mask):
         pieces, count = _pieces(plane, first)
@@ -87,15 +87,6 @@ def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None
         pieces, count = _pieces(plane, first)
         plane[plane] = keep[pieces[plane] - 1]
         first += count
-
-
-def _within(box: tuple[slice, ...], spot: tuple[int, int, int] | None) -> tuple[int, ...] | None:
-    """A voxel as the box counts; None outside it."""
-    if spot is None or not all(
-        part.start <= at < part.stop for part, at in zip(box, spot, strict=True)
-    ):
-        return None
-    return tuple(at - part.start for part, at in zip(box, spot, strict=True))
 
 
 def _overlaps(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:

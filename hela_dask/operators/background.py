@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from hela_dask.geometry import Geometry
 from hela_dask.kernels import background as kernels
 from hela_dask.kernels.levels import GreyLevels, upright
 from hela_dask.operators.filters import gaussian
@@ -17,7 +18,6 @@ from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs, overlap_sl
 from hela_dask.parameters import BackgroundParameters
 from hela_dask.trace import Trace
 from hela_dask.volume.greys import delayed_levels
-from hela_dask.volume.opening import voxel_size
 
 __all__ = ["SLAB", "background", "background_and_facts", "background_depth", "show_slice"]
 
@@ -90,7 +90,7 @@ def background_and_facts(
         :func:`hela_dask.kernels.background.thresholds`.
     """
     p = parameters or BackgroundParameters()
-    voxel = voxel_size(volume)
+    voxel = Geometry.of(volume).voxel_size
     image, smooth, facts = _inputs(volume, p, levels, slab or SLAB)
     votes = map_slabs(
         kernels.classify_slices,
@@ -132,7 +132,7 @@ def show_slice(
     image, smooth, facts = _inputs(volume, parameters, levels, 1)
     parts = (array[index : index + 1] for array in (image, smooth, facts))
     block, blurred, known = dask.compute(*parts, scheduler="synchronous")  # type: ignore[attr-defined,no-untyped-call]
-    pixel = voxel_size(volume)[1:]
+    pixel = Geometry.of(volume).pixel
     kernels.classify_slices(block, blurred, known, pixel=pixel, parameters=parameters, trace=trace)
 
 
@@ -141,7 +141,7 @@ def _inputs(
 ) -> tuple[da.Array, da.Array, da.Array]:
     """Upright grey values, the same after the low-pass, and the facts of each slice."""
     data = lazy_data(volume, "iuf", "grey values")
-    voxel = voxel_size(volume)
+    voxel = Geometry.of(volume).voxel_size
     half, reach = kernels.background_reach(p, voxel[0])
     known: Any = levels if levels is not None else delayed_levels(volume, p)
     image = as_slabs(data, max(half, reach), slab)

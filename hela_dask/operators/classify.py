@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.levels import GreyLevels, upright
 from hela_dask.operators.slabs import as_slabs, lazy_data, overlap_slabs
 from hela_dask.unet.backend import check_installed
@@ -21,7 +22,6 @@ from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import find_model, load_model
 from hela_dask.volume.greys import delayed_levels
-from hela_dask.volume.opening import voxel_size
 
 __all__ = ["SLAB", "class_labels", "classifier", "classify", "neighbours"]
 
@@ -64,7 +64,7 @@ def classify(
     """
     lazy_data(volume, "iuf", "grey values")
     folder, card, digest = classifier(model)
-    if said := card.resampling(voxel_size(volume)):
+    if said := card.resampling(Geometry.of(volume).voxel_size):
         log.warning("%s", said)
     found = _predicted(
         volume, folder, card, levels, kernel=_outputs, name="classify", outputs=len(card.outputs)
@@ -109,7 +109,7 @@ def _predicted(
     **options: Any,
 ) -> da.Array:
     """A kernel of this module over slabs of a volume."""
-    voxel = voxel_size(volume)
+    voxel = Geometry.of(volume).voxel_size
     halo = neighbours(card, voxel)
     return overlap_slabs(
         kernel,

@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.distance import distance_slice
 from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs
-from hela_dask.volume.opening import voxel_size
 
 __all__ = ["distance", "distance_slabs"]
 
@@ -38,8 +38,8 @@ def distance(background: xr.DataArray, *, border: bool = True) -> xr.DataArray:
         When `background` is not a boolean (z, y, x) array.
     """
     data = lazy_data(background, "b", "booleans, true in the resin")
-    _, *pixel = voxel_size(background)
-    result = distance_slabs(as_slabs(data), (pixel[0], pixel[1]), border=border)
+    pixel = Geometry.of(background).pixel
+    result = distance_slabs(as_slabs(data), pixel, border=border)
     return background.copy(data=result).rename("distance")
 
 

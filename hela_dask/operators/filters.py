@@ -7,9 +7,9 @@ import xarray as xr
 from dask_image import ndfilters
 
 from hela_dask.errors import ParameterError
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.filters import gaussian as kernel
 from hela_dask.operators.slabs import lazy_data
-from hela_dask.volume.opening import voxel_size
 
 __all__ = ["gaussian"]
 
@@ -45,7 +45,7 @@ def gaussian(volume: xr.DataArray, sigma: float, truncate: float = 4.0) -> xr.Da
     if not 0 <= sigma < np.inf:
         raise ParameterError(f"sigma must be a length in nm, zero or more, not {sigma!r}")
     data = lazy_data(volume, "iufb", "grey values")
-    _, *pixel = voxel_size(volume)
+    pixel = Geometry.of(volume).pixel
     pixels = (0.0, sigma / pixel[0], sigma / pixel[1])
     # A kernel may be wider than a chunk, or than the slice.
     reach = [int(np.ceil(truncate * size)) for size in pixels]

@@ -15,9 +15,9 @@ from dask.delayed import Delayed
 from numpy.typing import DTypeLike, NDArray
 
 from hela_dask.errors import InputError
+from hela_dask.geometry import check_volume
 from hela_dask.tasks.workers import refuse_unfit
 from hela_dask.version import __version__
-from hela_dask.volume.opening import check_volume
 
 __all__ = [
     "SLAB_BYTES",

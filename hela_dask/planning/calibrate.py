@@ -16,6 +16,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.compiled import loops_compiled
 from hela_dask.kernels.owned import LABEL_DTYPE
 from hela_dask.operators.background import background_and_facts
@@ -25,13 +27,13 @@ from hela_dask.running.stages import Job, background_task, segment_task, slab_ta
 from hela_dask.statuses import DETECTED, FAILED
 from hela_dask.steps.assemble import CellMasks, plan_slabs
 from hela_dask.steps.detect import slice_tasks
-from hela_dask.steps.refine import Tile
+from hela_dask.steps.refine import TileLabels
 from hela_dask.steps.regions import Region, cell_regions
 from hela_dask.storage import store
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.units import Unit
 from hela_dask.volume.greys import grey_levels
-from hela_dask.volume.opening import open_volume, voxel_size
+from hela_dask.volume.opening import open_volume
 
 if TYPE_CHECKING:
     from hela_dask.running.setup import Setup
@@ -78,7 +80,7 @@ class Calibration:
     tile: float = math.nan
     seen: float = 0.0
     tissue: float = 0.0
-    windows: tuple[tuple[int, int, int], ...] = ()
+    windows: tuple[tuple[int, ...], ...] = ()
     share: float = 0.0
     seconds: float = 0.0
 
@@ -181,7 +183,7 @@ class _Trial:
 
     def _detect(self) -> tuple[NDArray[np.float64], float, float, float]:
         """Cells of the middle slice, mean cells and tissue (nm²) per slice, seconds per slice."""
-        resin, (_, *pixel) = self.job.background(), voxel_size(self.volume)
+        resin, pixel = self.job.background(), Geometry.of(self.volume).pixel
         slices = sorted({self.z[0], self.z[len(self.z) // 2], self.z[-1]})
         begun = time.perf_counter()
         tables = [slice_tasks(resin, [z], self.job.parameters.detect)[0].compute() for z in slices]
@@ -191,9 +193,9 @@ class _Trial:
 
     def _windows(
         self, places: list[Any], heights: NDArray[np.float64], high: float
-    ) -> tuple[tuple[int, int, int], ...]:
+    ) -> tuple[tuple[int, ...], ...]:
         """Voxels of the windows of the cells in the middle slice, if they are `high` nm high."""
-        middle, step = self.z[len(self.z) // 2], voxel_size(self.volume)[0]
+        middle, step = self.z[len(self.z) // 2], Geometry.of(self.volume).voxel_size[0]
         half = round(high / 2 / step)
         table = pd.DataFrame(
             {
@@ -209,11 +211,7 @@ class _Trial:
             }
         )
         regions = cell_regions(table, self.volume, self.job.parameters.region)
-        shapes = []
-        for region in regions:
-            z, y, x = (part.stop - part.start for part in region.slices(self.volume))
-            shapes.append((z, y, x))
-        return tuple(shapes)
+        return tuple(region.slices(self.volume).shape for region in regions)
 
     def _box(
         self, name: str, place: tuple[float, float], width: float
@@ -225,7 +223,9 @@ class _Trial:
         }
         part = open_volume(self.setup.image.path)[self.z.start : self.z.stop].sel(near)
         path = self.job.run / f"{name}.ome.zarr"
-        image = store.create_image(path, part.shape, part.dtype, voxel_size(part), name=name)
+        image = store.create_image(
+            path, part.shape, part.dtype, Geometry.of(part).voxel_size, name=name
+        )
         for z0, z1 in store.slabs(image):
             grey = part[z0:z1].values.astype(image.dtype, copy=False)  # in this machine's order
             store.write_slab(image, z0, grey)
@@ -256,27 +256,23 @@ def _background(job: Job, z: range) -> dict[str, Any]:
 
 def _whole(volume: xr.DataArray, centre: Sequence[float]) -> Region:
     """A window that is the whole volume."""
-    steps = voxel_size(volume)
-    edges = [
-        (float(volume[axis][0]) - step / 2, float(volume[axis][-1]) + step / 2)
-        for axis, step in zip("zyx", steps, strict=True)
-    ]
-    z, y, x = zip(centre, edges, strict=True)
-    return Region(1, (z[0], y[0], x[0]), (z[1], y[1], x[1]), window_clipped=True)
+    z, y, x = centre
+    return Region(1, (z, y, x), Geometry.of(volume).bounds, window_clipped=True)
 
 
 def _labels(
     job: Job, part: xr.DataArray, extent: Any, thresholds: Sequence[float | None]
 ) -> tuple[float, float]:
     """Write the labels of a box with one cell: seconds per million voxels, bytes per voxel."""
-    for name in Tile._fields:
+    for name in TileLabels._fields:
         dtype = "uint8" if name == "background" else LABEL_DTYPE
-        image = store.create_labels(job.store, name, part.shape, dtype, voxel_size(part))
+        image = store.create_labels(
+            job.store, name, part.shape, dtype, Geometry.of(part).voxel_size
+        )
     volume = job.working()
-    masks = [CellMasks(1, job.masks(1), extent)] if extent else []
+    masks = [CellMasks(1, job.masks(1), Box.of(extent))] if extent else []
     begins = [math.nan if at is None else at for at in thresholds]
-    z, y, x = volume.shape
-    slabs = plan_slabs(store.slabs(image), (z, y, x), voxel_size(volume), masks, begins)
+    slabs = plan_slabs(store.slabs(image), Geometry.of(volume), masks, begins)
     rows = [slab_task(job, Unit("assemble", f"z{slab.z0:05d}", "", slab)) for slab in slabs]
     files = [path for path in (job.labels / "background").rglob("*") if path.is_file()]
     seconds = sum(row["seconds"] for row in rows)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.geometry import Geometry
 from hela_dask.running.finding import detect_units, level_units, read_detections, read_levels
 from hela_dask.running.keys import Keys
 from hela_dask.running.tables import select_cells
@@ -42,7 +43,7 @@ class Known:
     """Cells whose windows are known."""
 
     # Voxels of the working level, of each cell that is asked for and not segmented yet.
-    windows: tuple[tuple[int, int, int], ...]
+    windows: tuple[tuple[int, ...], ...]
     done: int  # cells that are segmented already
     found: bool  # whether an earlier run found background and cells; if not, they were given
     labels: int = 0  # slabs of labels that an earlier run wrote, and that would not change
@@ -144,7 +145,7 @@ class _Earlier:
             return 0
         names = [image.name for image in images]
         there = set.intersection(*(set(store.finished_slabs(image)) for image in images))
-        slabs = plan_slabs(store.slabs(images[0]), *setup.working, masks, background.thresholds)
+        slabs = plan_slabs(store.slabs(images[0]), setup.working, masks, background.thresholds)
         return sum(
             (slab.z0, slab.z1) in there
             and self.rows([slab_unit(self.keys, background, names, slab)]) is not None
@@ -154,11 +155,9 @@ class _Earlier:
 
 def _windows(
     found: DetectedCells, volume: xr.DataArray, labels: Collection[int]
-) -> tuple[tuple[int, int, int], ...]:
+) -> tuple[tuple[int, ...], ...]:
     """Voxels of the windows of these cells."""
-    sizes = []
-    for region in found.segmentable():
-        if region.label in labels:
-            z, y, x = (part.stop - part.start for part in region.slices(volume))
-            sizes.append((z, y, x))
-    return tuple(sizes)
+    geometry = Geometry.of(volume)
+    return tuple(
+        region.window(geometry).shape for region in found.segmentable() if region.label in labels
+    )

@@ -107,13 +107,13 @@ def _planned(setup: Setup, where: Cluster, needs: dict[str, Need], trying: bool)
     from hela_dask.planning.known import known_cells
 
     level = setup.image.levels[0]
-    working, voxel = setup.working
+    working, voxel = setup.working.shape, setup.working.voxel_size
     known = known_cells(setup)
     if known is not None and known.windows:
         largest = max(known.windows, key=math.prod)
         needs["segment"] = window_need(setup.image, largest, setup.method)
     check_memory(list(needs.values()), where.memory)
-    windows: Sequence[tuple[int, int, int]] = known.windows if known else ()
+    windows: Sequence[tuple[int, ...]] = known.windows if known else ()
     check_disk(disk_need(setup, working, windows))
     tried = _tried(setup) if trying else None
     number, exact, source = _cells(known, tried, working[0] * voxel[0])

@@ -22,10 +22,10 @@ from hela_dask.figures import (
     draw_orthogonal,
     draw_overlay,
 )
+from hela_dask.geometry import Geometry
 from hela_dask.report.reading import View, compute, open_view
 from hela_dask.running.reading import RunFolder
 from hela_dask.steps.link import of_cells
-from hela_dask.volume.opening import voxel_size
 
 __all__ = ["Picture", "draw_found", "draw_pictures"]
 
@@ -200,7 +200,7 @@ def _detections(folder: RunFolder, target: Path) -> Iterator[Picture]:
     number = int(best[len(best) // 2])
     image = _view(folder, pixels=PIXELS).image
     rows = found[found["slice"] == number]
-    pixel = voxel_size(image)[1:]
+    pixel = Geometry.of(image).pixel
     extent = max(n * step for n, step in zip(image.shape[1:], pixel, strict=True))
     path = draw_detections(
         compute(image.isel(z=number - 1)),
@@ -267,7 +267,7 @@ def _error(
     image = _image_like(folder, truth.shape)
     # Every so many pixels of a large slice; the window around the masks of a small class.
     rows, columns = (np.flatnonzero((prediction | truth).any(axis=axis)) for axis in (1, 0))
-    pixel = voxel_size(image)[1:]
+    pixel = Geometry.of(image).pixel
     margin = [int(2000 / step) for step in pixel]
     y = slice(max(rows[0] - margin[0], 0), rows[-1] + margin[0] + 1)
     x = slice(max(columns[0] - margin[1], 0), columns[-1] + margin[1] + 1)
@@ -299,7 +299,7 @@ def _image_like(folder: RunFolder, shape: tuple[int, ...]) -> xr.DataArray:
     assert folder.store is not None
     whole = open_view(folder.store, None, None).image
     step = max(1, whole.shape[1] // shape[0])
-    finest = voxel_size(whole)
+    finest = Geometry.of(whole).voxel_size
     near = open_view(folder.store, None, None, resolution=max(finest[1:]) * step).image
     if near.shape[1:] == tuple(shape):
         return near

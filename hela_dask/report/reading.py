@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from hela_dask.geometry import Geometry
 from hela_dask.types import Plane
-from hela_dask.volume.opening import open_volume, read_image, voxel_size
+from hela_dask.volume.opening import open_volume, read_image
 
 __all__ = ["View", "open_view"]
 
@@ -25,7 +26,7 @@ class View:
     @property
     def voxel_size(self) -> tuple[float, float, float]:
         """(z, y, x) in nm."""
-        return voxel_size(self.image)
+        return Geometry.of(self.image).voxel_size
 
     @property
     def pixel(self) -> tuple[float, float]:
@@ -93,7 +94,7 @@ def _on_grid(path: Path | None, image: xr.DataArray) -> xr.DataArray | None:
     """Labels at the pixels of the image."""
     if path is None:
         return None
-    labels = open_volume(path, max(voxel_size(image)[1:]))
+    labels = open_volume(path, max(Geometry.of(image).pixel))
     same = labels.shape == image.shape and all(
         np.allclose(labels[axis], image[axis]) for axis in "zyx"
     )

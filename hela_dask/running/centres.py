@@ -13,7 +13,7 @@ from hela_dask.errors import InputError
 from hela_dask.formatting import by_axis
 from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED
 from hela_dask.storage.tables import Table, read_table
-from hela_dask.storage.units import to_nm
+from hela_dask.units import to_nm
 from hela_dask.volume.opening import Image
 
 log = logging.getLogger(__name__)
@@ -204,10 +204,7 @@ def _warn_of_ids(table: Table) -> None:
 
 
 def _check_inside(path: str, centres: pd.DataFrame, image: Image, *, voxels: bool = False) -> None:
-    level = image.levels[0]
-    for axis, name in enumerate(_PLACE):
-        low = level.translation[axis] - level.voxel_size[axis] / 2
-        high = low + level.voxel_size[axis] * level.shape[axis]
+    for name, (low, high) in zip(_PLACE, image.levels[0].geometry.bounds, strict=True):
         for row, value in centres[name].items():
             if not np.isnan(value) and not low <= value <= high:
                 unit = "; without a column label, positions are taken for voxels" if voxels else ""
@@ -281,9 +278,7 @@ def _moved(cell: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]
 
 def _given(label: int, place: tuple[float, ...], image: Image) -> dict[str, Any]:
     """The row of a cell of which only the centre is known."""
-    level = image.levels[0]
-    number = round((place[0] - level.translation[0]) / level.voxel_size[0]) + 1
-    number = min(max(number, 1), level.shape[0])
+    number = image.levels[0].geometry.index((place[0], place[1], place[2]))[0] + 1
     return {
         "label": label,
         **dict(zip(_PLACE, map(float, place), strict=True)),

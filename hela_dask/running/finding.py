@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.levels import SliceLevels, Votes, volume_levels
 from hela_dask.running.stages import Job
 from hela_dask.steps.detect import analysed_slices, detection_table
@@ -19,7 +20,7 @@ from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers, fingerprint
 from hela_dask.tasks.units import Row, Unit
 from hela_dask.volume.greys import GreyLevels, vote_of_slice, voting_slices
-from hela_dask.volume.opening import voxel_size, working_volume
+from hela_dask.volume.opening import working_volume
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,7 @@ def _pair(values: list[float | None]) -> tuple[float, float]:
 
 def detect_units(key: str, volume: xr.DataArray, parameters: DetectParameters) -> list[Unit]:
     """A unit per analysed slice."""
-    slices = analysed_slices(volume.sizes["z"], voxel_size(volume)[0], parameters)
+    slices = analysed_slices(volume.sizes["z"], Geometry.of(volume).voxel_size[0], parameters)
     return [Unit("detect", f"z{index:05d}", key, index) for index in slices]
 
 

@@ -49,7 +49,7 @@ CODE: dict[str, str] = {
     f"kernels.morphology:box_around {_WORKING}",
     "yields": "steps.assemble:find_yields",
     "assemble": "steps.assemble:assemble_slab steps.assemble:read_outlines "
-    "steps.refine:volume_refiner steps.measure:count_slab volume.opening:working_factors "
+    "steps.refine:volume_refiner steps.measure:count_slab geometry:Geometry "
     "storage.pyramid:halve",
     "predict": f"operators.classify:class_labels storage.pyramid:halve {_WORKING}",
 }

@@ -14,7 +14,6 @@ from hela_dask.parameters import Parameters
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.tasks.memory import Need
 from hela_dask.unet.backend import NETWORK_MEMORY
-from hela_dask.volume.opening import working_level
 
 __all__ = [
     "BACKGROUND_SLAB",
@@ -50,7 +49,8 @@ def memory_needs(
     from `parameters`.
     """
     item = image.dtype.itemsize
-    shape, voxel = working_level(image, parameters.working.resolution)
+    working = image.levels[0].geometry.working(parameters.working.resolution)
+    shape, voxel = working.shape, working.voxel_size
     plane, compiled = shape[1] * shape[2], _PROCESS + _COMPILED
     region = parameters.region
     size = (region.depth, region.width, region.width)

@@ -170,11 +170,8 @@ def _find_yields(context: Context, masks: Sequence[CellMasks]) -> Row:
 def _check_windows(context: Context, units: Sequence[Unit]) -> None:
     """A cell's window may be larger than the usual one; refused before any is segmented."""
     if units:
-        _, size = context.setup.working
-        largest = max(units, key=lambda unit: unit.cost).what.box
-        window = [
-            round((high - low) / step) for (low, high), step in zip(largest, size, strict=True)
-        ]
+        largest = max(units, key=lambda unit: unit.cost).what
+        window = largest.window(context.setup.working).shape
         need = window_need(context.setup.image, window, context.setup.method)
         context.session.check([need])
 
@@ -195,7 +192,7 @@ def assemble(
     names = [image.name for image in images]
     if problem := mend_listing(setup.owner, names):
         context.repair(f"{problem}: it is written again")
-    slabs = plan_slabs(store.slabs(images[0]), *setup.working, masks, background.thresholds)
+    slabs = plan_slabs(store.slabs(images[0]), setup.working, masks, background.thresholds)
     units = [slab_unit(context.keys, background, names, slab) for slab in slabs]
     context.forget_damaged(units, "files of the labels", "their slabs are written again")
     _reopen(context, images, units)

@@ -39,7 +39,6 @@ from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.places import check_apart
 from hela_dask.types import Bounds
 from hela_dask.unet.card import Card
-from hela_dask.volume.opening import working_level
 
 __all__ = ["prepare"]
 
@@ -134,8 +133,8 @@ def _has_cells(run: Path) -> bool:
 
 def _remarks(card: Card, image: Image, knobs: Parameters) -> tuple[str, ...]:
     """What to say of a network beside this volume."""
-    _, voxel = working_level(image, knobs.working.resolution)
-    return tuple(filter(None, [card.resampling(voxel)]))
+    working = image.levels[0].geometry.working(knobs.working.resolution)
+    return tuple(filter(None, [card.resampling(working.voxel_size)]))
 
 
 def _parameters(given: ParametersLike | None) -> Parameters:

@@ -43,9 +43,7 @@ def image_facts(image: Image) -> dict[str, Any]:
         "dtype": str(image.dtype),
         "shape": list(level.shape),
         "voxel_size": list(level.voxel_size),
-        "extent": [
-            step * length for step, length in zip(level.voxel_size, level.shape, strict=True)
-        ],
+        "extent": list(level.geometry.extent),
         "levels": len(image.levels),
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
 from hela_dask.parameters import Parameters
 from hela_dask.running.needs import memory_needs
@@ -16,7 +17,6 @@ from hela_dask.storage.groups import label_levels
 from hela_dask.storage.metadata import Image
 from hela_dask.tasks.memory import Need
 from hela_dask.types import Bounds
-from hela_dask.volume.opening import working_level
 
 __all__ = ["Bounds", "Setup"]
 
@@ -53,9 +53,9 @@ class Setup:
         return {name: self.labels / name for name in (*INSTANCES, "background")}
 
     @property
-    def working(self) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-        """Shape and voxel size of the working level."""
-        return working_level(self.image, self.parameters.working.resolution)
+    def working(self) -> Geometry:
+        """Of the working level."""
+        return self.image.levels[0].geometry.working(self.parameters.working.resolution)
 
     def needs(self) -> list[Need]:
         """The memory that the largest tasks take."""

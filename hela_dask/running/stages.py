@@ -21,6 +21,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import thresholds
 from hela_dask.kernels.morphology import box_around
 from hela_dask.methods.names import DEFAULT_METHOD
@@ -29,7 +31,7 @@ from hela_dask.statuses import FAILED, NO_RESIN, SEGMENTED
 from hela_dask.steps.assemble import Slab, assemble_slab, encode_masks, read_outlines
 from hela_dask.steps.confidence import NUMBERS
 from hela_dask.steps.measure import combine_counts, count_slab
-from hela_dask.steps.refine import Decided, Refiner, Tile, volume_refiner
+from hela_dask.steps.refine import Decided, Refiner, TileLabels, volume_refiner
 from hela_dask.storage import store
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import Records
@@ -39,7 +41,7 @@ from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.units import Unit
 from hela_dask.volume.greys import GreyLevels
-from hela_dask.volume.opening import open_volume, working_factors, working_volume
+from hela_dask.volume.opening import open_volume, working_volume
 
 __all__ = [
     "Job",
@@ -243,7 +245,7 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
     slices = slice(slab.z0, slab.z1)
     with measured() as cost:
         image = open_volume(job.store)
-        factors = working_factors(image, job.working())
+        factors = Geometry.of(image).factors(Geometry.of(job.working()))
         whole = slice(None)
         resin = store.read_mask(job.resin, (slices, whole, whole))
         labels = assemble_slab(slab, resin, job.parameters.assemble)
@@ -277,7 +279,7 @@ def _write_labels(job: Job, slab: Slab, refiner: Refiner) -> tuple[pd.DataFrame,
             name: stack.enter_context(
                 store.slab_writer(job.labels / name, z0, downsample="nearest", check=job.may_label)
             )
-            for name in Tile._fields
+            for name in TileLabels._fields
         }
         for rows, columns in writers["cells"].tiles:
             tile = refiner.tile(rows, columns).without_nuclei(slab.withheld)
@@ -293,7 +295,7 @@ def _write_labels(job: Job, slab: Slab, refiner: Refiner) -> tuple[pd.DataFrame,
 
 
 def _write_masks(
-    job: Job, unit: Unit, window: tuple[slice, slice, slice], masks: xr.Dataset
+    job: Job, unit: Unit, window: Box, masks: xr.Dataset
 ) -> tuple[dict[str, Any], Records]:
     """Keep the part of the window that holds the masks: where in the volume it is, and files."""
     cell = masks["cell"].values
@@ -308,11 +310,7 @@ def _write_masks(
     job.claim(unit)
     path = store.create_scratch(job.masks(unit.what.label), bits.shape, bits.dtype)
     files = store.write_scratch(path, bits)
-    extent = [
-        [part.start + own.start, part.start + own.stop]
-        for part, own in zip(window, inside, strict=True)
-    ]
-    return {"extent": extent}, _inside("run", job.run, path, files)
+    return {"extent": inside.shift(window.low).pairs}, _inside("run", job.run, path, files)
 
 
 def _inside(name: str, root: Path, folder: Path, files: Records) -> Records:

@@ -14,7 +14,9 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from hela_dask.box import Box
 from hela_dask.errors import NothingToDoError
+from hela_dask.geometry import Geometry
 from hela_dask.parameters import QualityParameters
 from hela_dask.running.centres import correct_cells
 from hela_dask.running.keys import Keys
@@ -127,13 +129,14 @@ def cell_masks(
     run: Path, volume: xr.DataArray, units: Sequence[Unit], rows: Mapping[int, Row]
 ) -> list[CellMasks]:
     """Where the masks of finished cells are; `rows` by label."""
+    geometry = Geometry.of(volume)
     return [
         CellMasks(
             unit.what.label,
             masks_path(run.absolute(), unit.what.label),
-            tuple((low, high) for low, high in rows[unit.what.label]["extent"]),  # type: ignore[arg-type]
+            Box.of(rows[unit.what.label]["extent"]),
             unit.fingerprint,
-            unit.what.voxel(volume),
+            geometry.index(unit.what.centre),
         )
         for unit in units
         if rows[unit.what.label]["extent"]

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hela_dask.box import Box
 from hela_dask.errors import InputError
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.conflicts import Claim, resolve_slice
 from hela_dask.kernels.leftovers import Around, join_leftovers, leftover_halo
 from hela_dask.kernels.owned import CELL, ENVELOPE, LABEL_DTYPE, NUCLEUS, OUTLINE, Owned
@@ -46,8 +48,8 @@ class CellMasks:
         Of the cell.
     path : Path
         A scratch array of bits, as :func:`encode_masks` makes them.
-    extent : tuple of three (first, end)
-        Voxels of the volume (z, y, x; half open) that the array covers.
+    box : Box
+        Voxels of the volume (z, y, x) that the array covers.
     fingerprint : str
         Of what the masks depend on.
     centre : tuple of int, optional
@@ -61,7 +63,7 @@ class CellMasks:
 
     label: int
     path: Path
-    extent: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    box: Box
     fingerprint: str = ""
     centre: tuple[int, int, int] | None = None
     yields: tuple[int, ...] = ()
@@ -76,10 +78,8 @@ class Slab:
     ----------
     z0, z1 : int
         Slices, half open.
-    shape : tuple of int
-        Of the whole volume, voxels (z, y, x).
-    voxel : tuple of float
-        z, y and x, nm.
+    geometry : Geometry
+        Of the whole volume.
     masks : tuple of CellMasks
         By label.
     thresholds : tuple of float
@@ -89,8 +89,7 @@ class Slab:
 
     z0: int
     z1: int
-    shape: tuple[int, int, int]
-    voxel: tuple[float, float, float]
+    geometry: Geometry
     masks: tuple[CellMasks, ...]
     thresholds: tuple[float, ...] = ()
 
@@ -149,7 +148,7 @@ def find_yields(masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
     places = np.array([place for _, place in centred], np.int64).reshape(-1, 3)
     found: dict[int, tuple[int, ...]] = {}
     for one, own in centred:
-        low, high = np.array(one.extent).T
+        low, high = one.box.low, one.box.high
         near = np.flatnonzero(((places >= low) & (places < high)).all(axis=1))
         to = [
             other.label
@@ -166,17 +165,15 @@ def find_yields(masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
 
 def _covers(masks: CellMasks, place: tuple[int, int, int]) -> bool:
     """Whether any mask of a cell holds a voxel of the volume."""
-    inside = all(low <= at < high for at, (low, high) in zip(place, masks.extent, strict=True))
-    if not inside:
+    if not masks.box.holds(place):
         return False
-    z, y, x = (at - low for at, (low, _) in zip(place, masks.extent, strict=True))
-    return bool(np.asarray(store.read_scratch(masks.path)[z, y, x]) & _CLAIMED)
+    voxel = masks.box.voxel(place)
+    return bool(np.asarray(store.read_scratch(masks.path)[voxel]) & _CLAIMED)
 
 
 def plan_slabs(
     ranges: Iterable[tuple[int, int]],
-    shape: tuple[int, int, int],
-    voxel: tuple[float, float, float],
+    geometry: Geometry,
     masks: Sequence[CellMasks],
     thresholds: Sequence[float] = (),
 ) -> list[Slab]:
@@ -189,9 +186,8 @@ def plan_slabs(
         Slab(
             z0,
             z1,
-            shape,
-            voxel,
-            tuple(item for item in ordered if item.extent[0][0] < z1 and z0 < item.extent[0][1]),
+            geometry,
+            tuple(item for item in ordered if item.box.low[0] < z1 and z0 < item.box.high[0]),
             tuple(thresholds[z0:z1]),
         )
         for z0, z1 in ranges
@@ -229,8 +225,9 @@ def assemble_slab(
     hela_dask.kernels.leftovers.join_leftovers : the rule for tissue that no cell claims. It
         looks at masks of the slices next to the slab too, so far as ``reach`` says.
     """
-    halo = leftover_halo(slab.voxel[0], parameters)
-    size, pixel = (slab.z1 - slab.z0, *slab.shape[1:]), slab.voxel[1:]
+    halo = leftover_halo(slab.geometry.voxel_size[0], parameters)
+    (_, height, width), pixel = slab.geometry.shape, slab.geometry.pixel
+    size = (slab.z1 - slab.z0, height, width)
     labels = Owned(np.zeros(size, LABEL_DTYPE), np.zeros(size, np.uint8))
     # Masks are one small array per cell, each with its own place: no chunks to overlap.
     loaded = [(item, *_read(item, slab.z0 - halo, slab.z1 + halo)) for item in slab.masks]
@@ -239,13 +236,13 @@ def assemble_slab(
         for item, start, bits in loaded:
             if start <= z < start + len(bits):
                 here = bits[z - start]
-                origin = (item.extent[1][0], item.extent[2][0])
+                origin = item.box.low[1:]
                 near = bits[max(0, z - halo - start) : z + halo + 1 - start]
                 around[item.label] = Around(origin, near, CELL)
                 nucleus, cell, ring = (here & bit > 0 for bit in (NUCLEUS, CELL, ENVELOPE))
                 claims.append(Claim(item.label, origin, nucleus, cell, ring, item.yields))
         resin = background[number] != 0
-        nuclei, cells, envelope = resolve_slice(slab.shape[1:], claims, pixel, LABEL_DTYPE)
+        nuclei, cells, envelope = resolve_slice((height, width), claims, pixel, LABEL_DTYPE)
         free = ~resin & (cells == 0) & (nuclei == 0) & (envelope == 0)
         cells = join_leftovers(cells, free, around, pixel, parameters)
         plane = Owned.of(nuclei, cells, envelope, resin)
@@ -261,15 +258,17 @@ def read_outlines(slab: Slab) -> list[Outline]:
         planes = np.zeros((slab.z1 - slab.z0, *bits.shape[1:]), dtype=bool)
         planes[start - slab.z0 : start - slab.z0 + len(bits)] = (bits & OUTLINE) > 0
         if planes.any():
-            found.append(Outline(item.label, (item.extent[1][0], item.extent[2][0]), planes))
+            _, y, x = item.box.low
+            found.append(Outline(item.label, (y, x), planes))
     return found
 
 
 def _read(masks: CellMasks, z0: int, z1: int) -> tuple[int, npt.NDArray[np.uint8]]:
     """The first slice, and the bits of the slices that masks and slab share."""
-    first, end = masks.extent[0]
-    start = max(first, z0)
-    bits = np.asarray(store.read_scratch(masks.path)[start - first : min(end, z1) - first])
+    z = masks.box[0]
+    start = max(z.start, z0)
+    part = slice(start - z.start, min(z.stop, z1) - z.start)
+    bits = np.asarray(store.read_scratch(masks.path)[part])
     return start, bits.astype(np.uint8, copy=False)
 
 

@@ -16,6 +16,7 @@ from dask.delayed import Delayed, delayed
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
+from hela_dask.geometry import Geometry, check_volume
 from hela_dask.kernels.detection import detect_slice, without_specks
 from hela_dask.kernels.grid import factors_for
 from hela_dask.operators.background import background_and_facts
@@ -23,7 +24,6 @@ from hela_dask.operators.distance import distance_slabs
 from hela_dask.operators.slabs import as_slabs, lazy_data, lazy_slabs, map_slabs
 from hela_dask.parameters import BackgroundParameters, DetectParameters
 from hela_dask.volume.greys import GreyLevels, grey_levels, upright_volume
-from hela_dask.volume.opening import check_volume, positions, voxel_size
 
 __all__ = [
     "DETECTION_COLUMNS",
@@ -88,7 +88,7 @@ def detect_cells(
     """
     parameters = parameters or DetectParameters()
     _check(volume)
-    slices = analysed_slices(volume.sizes["z"], voxel_size(volume)[0], parameters)
+    slices = analysed_slices(volume.sizes["z"], Geometry.of(volume).voxel_size[0], parameters)
     tasks = _slice_tasks(volume, slices, parameters, background_parameters, levels)
     found = dask.compute(*tasks)  # type: ignore[attr-defined,no-untyped-call]
     return detection_table(volume, slices, found, parameters)
@@ -133,7 +133,7 @@ def _slice_tasks(
     levels: GreyLevels | None = None,
 ) -> list[Delayed]:
     """A lazy table of cells for each analysed slice."""
-    factors = factors_for(voxel_size(volume)[1:], parameters.resolution)
+    factors = factors_for(Geometry.of(volume).pixel, parameters.resolution)
     if volume.dtype == bool:
         volume = _coarser(volume, factors)
     else:
@@ -144,21 +144,21 @@ def _slice_tasks(
         volume, _ = background_and_facts(upright, p, levels=up, slab=_SLAB)
     chosen = volume.isel(z=list(slices))
     resin = as_slabs(lazy_data(chosen, "b", "booleans, true in the resin"), most=1)
-    _, *pixel = voxel_size(volume)
+    pixel = Geometry.of(volume).pixel
     large = map_slabs(
         _without_specks,
         resin,
         name="detect-specks",
         dtype=bool,
-        pixel=(pixel[0], pixel[1]),
+        pixel=pixel,
         smallest=parameters.smallest_resin,
     )
-    far = distance_slabs(large, (pixel[0], pixel[1]), border=False)
+    far = distance_slabs(large, pixel, border=False)
     detect = delayed(_detect, pure=False)
     planes, heights = (lazy_slabs(array, 0, len(slices)) for array in (resin, far))
     token = tokenize(volume.data, slices, pixel, parameters)
     return [
-        detect(plane, height, (pixel[0], pixel[1]), parameters, dask_key_name=f"detect-{token}-{z}")
+        detect(plane, height, pixel, parameters, dask_key_name=f"detect-{token}-{z}")
         for z, plane, height in zip(slices, planes, heights, strict=True)
     ]
 
@@ -193,19 +193,11 @@ def _coarser(volume: xr.DataArray, factors: tuple[int, int]) -> xr.DataArray:
         {axis: min(by, data.shape[axis]) for axis, by in enumerate(factors, 1)},
         trim_excess=True,
     )
-    size = voxel_size(volume)
-    steps = {axis: step * by for axis, step, by in zip("yx", size[1:], factors, strict=True)}
+    z, height, width = Geometry.of(volume).coarser(factors).voxel_size
     return xr.DataArray(
         means >= 0.5 if boolean else means.astype(np.float32),
         dims=volume.dims,
-        coords={
-            "z": volume["z"],
-            **{
-                axis: np.arange(length) * steps[axis]
-                for axis, length in zip("yx", means.shape[1:], strict=True)
-            },
-        },
-        attrs={"voxel_size": (size[0], steps["y"], steps["x"]), "units": "nanometer"},
+        attrs={"voxel_size": (z, height, width)},
     )
 
 
@@ -247,17 +239,18 @@ def detection_table(
     pandas.DataFrame
         As from :func:`detect_cells`.
     """
-    size = voxel_size(volume)
-    factors = factors_for(size[1:], parameters.resolution)
-    depths, *sides = (positions(volume, axis) for axis in "zyx")
-    origin = [float(side[0]) for side in sides]
-    thickness = volume.sizes["z"] * size[0] / len(slices)
+    geometry = Geometry.of(volume)
+    factors = factors_for(geometry.pixel, parameters.resolution)
+    depths = geometry.positions("z")
+    thickness = geometry.extent[0] / len(slices)
     parts = []
     for index, rows in zip(slices, found, strict=True):
         # A block's centre is half a block, less half a pixel, from the centre of its first pixel.
         y, x = (
-            origin[axis] + size[axis + 1] * (rows[:, axis] * factor + (factor - 1) / 2)
-            for axis, factor in enumerate(factors)
+            start + size * (rows[:, axis] * factor + (factor - 1) / 2)
+            for axis, (start, size, factor) in enumerate(
+                zip(geometry.origin[1:], geometry.pixel, factors, strict=True)
+            )
         )
         parts.append(
             pd.DataFrame(

@@ -8,11 +8,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.chains import absorb_pieces, link_detections, part_chains
 from hela_dask.parameters import LinkParameters
 from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED
 from hela_dask.steps.detect import DETECTION_COLUMNS
-from hela_dask.volume.opening import voxel_size
 
 __all__ = ["assign_chains", "label_detections", "link_cells", "of_cells"]
 
@@ -81,7 +81,7 @@ def link_cells(
     cells["n_detections"] = groups.size().to_numpy()
     cells["first_slice"] = groups["slice"].min().to_numpy()
     cells["last_slice"] = groups["slice"].max().to_numpy()
-    depth = volume.sizes["z"] * voxel_size(volume)[0]
+    depth = Geometry.of(volume).extent[0]
     cells["reason"] = _reasons(rows, tallest["disc"].sum().to_numpy(), depth, parameters)
     cells["status"] = np.where(cells["reason"] == "", DETECTED, CHAIN_TOO_SHORT)
     cells["flags"] = ""

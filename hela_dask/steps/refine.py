@@ -16,6 +16,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
+from hela_dask.geometry import Geometry
 from hela_dask.kernels import morphology
 from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.owned import CELL, LABEL_DTYPE, Owned
@@ -23,13 +25,11 @@ from hela_dask.kernels.painting import grown, paint_cells, paint_nucleus
 from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
 from hela_dask.methods.registry import MethodLike, get_method
 from hela_dask.parameters import Parameters
-from hela_dask.types import Mask
+from hela_dask.types import Factors, Mask, Plane
 from hela_dask.volume.greys import GreyLevels, upright_volume
-from hela_dask.volume.opening import voxel_size
 
-__all__ = ["Decided", "Grid", "Outline", "Refiner", "Tile", "volume_refiner"]
+__all__ = ["Decided", "Outline", "Refiner", "TileLabels", "volume_refiner"]
 
-Plane = tuple[slice, slice]
 Read = Callable[[slice, slice], NDArray[Any]]
 
 _SUPPORT = 4.0  # standard deviations beyond which a line does not depend on the image
@@ -64,11 +64,11 @@ class Outline(NamedTuple):
     """
 
     label: int
-    origin: tuple[int, int]
+    origin: tuple[int, ...]
     planes: Mask
 
 
-class Tile(NamedTuple):
+class TileLabels(NamedTuple):
     """Labels of a tile, each (slices, y, x); the background is 1 in the resin."""
 
     nuclei: NDArray[np.uint16]
@@ -76,37 +76,13 @@ class Tile(NamedTuple):
     envelope: NDArray[np.uint16]
     background: NDArray[np.uint8]
 
-    def without_nuclei(self, labels: Sequence[int]) -> Tile:
+    def without_nuclei(self, labels: Sequence[int]) -> TileLabels:
         """The same without the nuclei and envelopes of some cells, which stay as they are."""
         if not labels:
             return self
         kept = np.arange(np.iinfo(LABEL_DTYPE).max + 1, dtype=LABEL_DTYPE)
         kept[list(labels)] = 0
         return self._replace(nuclei=kept[self.nuclei], envelope=kept[self.envelope])
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The image's own pixels.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Height and width of a plane.
-    pixel : tuple of float
-        Size of a pixel (y, x), nm.
-    factors : tuple of int
-        How many of them (y, x) a pixel of the working level is.
-    """
-
-    shape: tuple[int, int]
-    pixel: tuple[float, float]
-    factors: tuple[int, int]
-
-    @property
-    def coarse(self) -> tuple[float, float]:
-        """Size of a pixel of the working level, nm."""
-        return self.pixel[0] * self.factors[0], self.pixel[1] * self.factors[1]
 
 
 @dataclass(frozen=True)
@@ -128,51 +104,44 @@ class Decided:
     outlines: Sequence[Outline]
 
 
-class _Window(NamedTuple):
-    """A part of the working level, and a tile in it.
+class _Surroundings(NamedTuple):
+    """The part of the working level around a tile.
 
     Attributes
     ----------
     labels : Owned
         The tile's, and a pixel more on each side, where the plane goes on.
-    origin : tuple of int
-        Row and column of the working level that `labels` begin at.
-    tile : tuple of slice
+    corner : tuple of int
+        Row and column of the image's pixels that `labels` begin at.
+    tile : Box
         Rows and columns of the tile, the image's own pixels, from where `labels` begin.
     """
 
     labels: Owned
-    origin: tuple[int, int]
-    tile: Plane
+    corner: tuple[int, ...]
+    tile: Box
 
 
 class _Nucleus(NamedTuple):
     """A refined nucleus of one slice, and what is near it, in a box of the plane."""
 
     label: int
-    box: Plane
+    box: Box
     inside: NDArray[np.uint8]  # packed bits along rows
     near: NDArray[np.uint8]
 
-    def cut(self, tile: Plane) -> tuple[Plane, Mask, Mask] | None:
+    def cut(self, tile: Box) -> tuple[Box, Mask, Mask] | None:
         """Where it lies in a tile, and what of it does; None where it does not."""
-        low = [max(a.start, b.start) for a, b in zip(self.box, tile, strict=True)]
-        high = [min(a.stop, b.stop) for a, b in zip(self.box, tile, strict=True)]
-        if any(end <= start for start, end in zip(low, high, strict=True)):
+        shared = self.box & tile
+        if shared.empty:
             return None
-        here, own = (
-            tuple(
-                slice(start - part.start, end - part.start)
-                for start, end, part in zip(low, high, of, strict=True)
-            )
-            for of in (tile, self.box)
-        )
-        width = self.box[1].stop - self.box[1].start
+        rows, columns = shared.relative_to(self.box)
+        width = self.box.shape[1]
         inside, near = (
-            np.unpackbits(bits[own[0]], axis=1, count=width)[:, own[1]].view(np.bool_)
+            np.unpackbits(bits[rows], axis=1, count=width)[:, columns].view(np.bool_)
             for bits in (self.inside, self.near)
         )
-        return (here[0], here[1]), inside, near
+        return shared.relative_to(tile), inside, near
 
 
 class Refiner:
@@ -182,8 +151,10 @@ class Refiner:
     ----------
     decided : Decided
         Of whole planes.
-    grid : Grid
-        The image's own pixels.
+    geometry : Geometry
+        Of the image; only its planes count.
+    factors : tuple of int
+        How many of the image's pixels (y, x) a pixel of the working level is.
     read : callable (rows, columns) -> ndarray, (slices, y, x)
         Upright grey values of a part of the slices.
     blur : float
@@ -195,76 +166,73 @@ class Refiner:
     def __init__(
         self,
         decided: Decided,
-        grid: Grid,
+        geometry: Geometry,
+        factors: Factors,
         read: Read,
         blur: float,
         method: Lines,
     ) -> None:
-        self._decided, self._grid, self._read, self._blur = decided, grid, read, blur
-        self._p = method
-        self._fine = grid.factors != (1, 1)
+        self._decided, self._read, self._blur, self._p = decided, read, blur, method
+        self._factors, self._pixel, self._shape = factors, geometry.pixel, geometry.shape[1:]
+        self._coarse = geometry.coarser(factors).pixel
+        self._fine = factors != (1, 1)
         self._nuclei = self._refine_nuclei() if self._fine else []
 
-    def tile(self, rows: slice, columns: slice) -> Tile:
+    def tile(self, rows: slice, columns: slice) -> TileLabels:
         """The labels of a tile; it begins and ends where pixels of the working level do."""
         if not self._fine:
             part = self._decided.labels.cut(rows, columns)
-            return Tile(part.nuclei, part.cells, part.envelope, part.resin.view("u1"))
-        around = self._window((rows, columns))
-        shape = (around.labels.shape[0], rows.stop - rows.start, columns.stop - columns.start)
+            return TileLabels(part.nuclei, part.cells, part.envelope, part.resin.view("u1"))
+        box = Box((rows, columns))
+        around = self._surroundings(box)
+        shape = (around.labels.shape[0], *box.shape)
         nuclei, cells, envelope = (np.zeros(shape, LABEL_DTYPE) for _ in range(3))
-        tile = Tile(nuclei, cells, envelope, np.zeros(shape, np.uint8))
+        tile = TileLabels(nuclei, cells, envelope, np.zeros(shape, np.uint8))
         near = [mixed(resin) for resin in around.labels.resin]
-        outer, grey = self._grey((rows, columns), near)
+        outer, grey = self._grey(box, near)
         for z in range(shape[0]):
             tile.background[z] = self._resin(z, around, near[z], (outer, grey[z]))
             if around.labels.owner[z].any():
-                self._fill(tile, z, (rows, columns), around)
+                self._fill(tile, z, box, around)
         return tile
 
-    def _window(self, tile: Plane) -> _Window:
+    def _surroundings(self, tile: Box) -> _Surroundings:
         """The working level of a tile, and of one pixel around it that says whose its rim is."""
-        lengths = self._decided.labels.shape[1:]
-        y, x = (
-            slice(max(0, part.start // by - 1), min(length, -(-part.stop // by) + 1))
-            for part, by, length in zip(tile, self._grid.factors, lengths, strict=True)
-        )
-        labels = self._decided.labels.cut(y, x)
-        rows, columns = (
-            slice(part.start - own.start * by, part.stop - own.start * by)
-            for part, own, by in zip(tile, (y, x), self._grid.factors, strict=True)
-        )
-        return _Window(labels, (y.start, x.start), (rows, columns))
+        part = tile.coarsen(self._factors).grow(1).clip(self._decided.labels.shape[1:])
+        corner = part.scale(self._factors).low
+        return _Surroundings(self._decided.labels.cut(*part), corner, tile.relative_to(corner))
 
-    def _grey(self, tile: Plane, near: Sequence[Mask]) -> tuple[Plane, NDArray[Any]]:
+    def _grey(self, tile: Box, near: Sequence[Mask]) -> tuple[Box, Plane]:
         """Grey values of a tile and what its low-pass reaches; none where there is no border."""
-        outer = self._around(tile, resin_halo(self._blur, self._grid.pixel))
+        # One task reads the tiles of its shard one by one, and only those with a border in them:
+        # a graph of overlapping tiles would read them all.
+        outer = tile.grow(resin_halo(self._blur, self._pixel)).clip(self._shape)
         known = zip(near, self._decided.thresholds, strict=True)
         if any(not math.isnan(at) and border.any() for border, at in known):
             return outer, self._read(*outer)
         return outer, np.zeros((len(near), 0, 0), np.uint8)
 
-    def _resin(self, z: int, around: _Window, near: Mask, seen: tuple[Plane, NDArray[Any]]) -> Mask:
+    def _resin(self, z: int, around: _Surroundings, near: Mask, seen: tuple[Box, Plane]) -> Mask:
         """Resin of one slice of a tile, by the grey values seen in a part of the plane."""
-        (outer, grey), (height, width) = seen, self._grid.factors
+        outer, grey = seen
         return refine_resin(
             grey,
-            (outer[0].start - around.origin[0] * height, outer[1].start - around.origin[1] * width),
+            outer.relative_to(around.corner).low,
             around.tile,
             around.labels.plane(z).resin,
             near,
             self._decided.thresholds[z],
-            factors=self._grid.factors,
-            pixel=self._grid.pixel,
+            factors=self._factors,
+            pixel=self._pixel,
             blur=self._blur,
         )
 
-    def _fill(self, labels: Tile, z: int, tile: Plane, around: _Window) -> None:
+    def _fill(self, labels: TileLabels, z: int, tile: Box, around: _Surroundings) -> None:
         """Cells, nuclei and envelopes of one slice of a tile."""
-        here, resin, factors = around.labels.plane(z), labels.background[z] > 0, self._grid.factors
+        here, resin, factors = around.labels.plane(z), labels.background[z] > 0, self._factors
         claimed = grown(here.cells, here.resin)
         alone = np.where(here.kind & CELL, 0, here.owner)
-        top, left = (part.start for part in around.tile)
+        top, left = around.tile.low
         paint_cells(labels.cells[z], resin, claimed, (top, left, *factors))
         for nucleus in self._nuclei[z]:
             cut = nucleus.cut(tile)
@@ -287,73 +255,46 @@ class Refiner:
             if not outline.planes.any():
                 continue
             box = self._box(outline, np.asarray(outline.planes.any(axis=0)))
-            grey = self._read(*self._own(box))
+            grey = self._read(*self._own_pixels(box))
             for z in map(int, np.flatnonzero(outline.planes.any(axis=(1, 2)))):
                 found[z].append(self._nucleus(outline, z, grey[z], box))
         return found
 
-    def _nucleus(self, outline: Outline, z: int, grey: NDArray[Any], whole: Plane) -> _Nucleus:
-        grid, p = self._grid, self._p
+    def _nucleus(self, outline: Outline, z: int, grey: Plane, whole: Box) -> _Nucleus:
         coarse = self._box(outline, outline.planes[z])
-        fine, begun = self._own(coarse), self._own(whole)
-        here = grey[
-            fine[0].start - begun[0].start : fine[0].stop - begun[0].start,
-            fine[1].start - begun[1].start : fine[1].stop - begun[1].start,
-        ]
-        around = self._window(fine)
+        fine = self._own_pixels(coarse)
+        here = grey[fine.relative_to(self._own_pixels(whole))]
+        around = self._surroundings(fine)
         inside = refine_nucleus(
-            ridge_plane(here, p.line_sigma, grid.pixel),
+            ridge_plane(here, self._p.line_sigma, self._pixel),
             _in_box(outline, z, coarse),
             self._resin(z, around, mixed(around.labels.plane(z).resin), (fine, here)),
-            (grid.factors, grid.pixel),
-            p.inset(grid.pixel),
+            (self._factors, self._pixel),
+            self._p.inset(self._pixel),
         )
-        near = morphology.dilate(inside, p.envelope_width, grid.pixel)
+        near = morphology.dilate(inside, self._p.envelope_width, self._pixel)
         return _Nucleus(outline.label, fine, np.packbits(inside, axis=1), np.packbits(near, axis=1))
 
-    def _box(self, outline: Outline, plane: Mask) -> Plane:
+    def _box(self, outline: Outline, plane: Mask) -> Box:
         """The box around a nucleus that its lines and its envelope lie in, working level."""
-        coarse = self._grid.coarse
+        coarse = self._coarse
         room = 1.5 * max(coarse) + max(_SUPPORT * self._p.line_sigma, self._p.envelope_width)
-        inner = morphology.box_around(plane, 0.0, (1.0, 1.0))
-        y, x = (
-            slice(
-                max(0, part.start + begin - int(room / size) - 2),
-                min(length, part.stop + begin + int(room / size) + 2),
-            )
-            for part, begin, size, length in zip(
-                inner, outline.origin, coarse, self._decided.labels.shape[1:], strict=True
-            )
-        )
-        return y, x
+        inner = morphology.box_around(plane, 0.0, (1.0, 1.0)).shift(outline.origin)
+        more = [int(room / size) + 2 for size in coarse]
+        return inner.grow(more).clip(self._decided.labels.shape[1:])
 
-    def _own(self, coarse: Plane) -> Plane:
+    def _own_pixels(self, coarse: Box) -> Box:
         """The image's own pixels of a part of the working level."""
-        grid = self._grid
-        y, x = (
-            slice(part.start * by, length if part.stop == end else min(part.stop * by, length))
-            for part, by, length, end in zip(
-                coarse, grid.factors, grid.shape, self._decided.labels.shape[1:], strict=True
-            )
-        )
-        return y, x
-
-    def _around(self, tile: Plane, halo: tuple[int, int]) -> Plane:
-        # One task reads the tiles of its shard one by one, and only those with a border in them:
-        # a graph of overlapping tiles would read them all.
-        y, x = (
-            slice(max(0, part.start - more), min(length, part.stop + more))
-            for part, more, length in zip(tile, halo, self._grid.shape, strict=True)
-        )
-        return y, x
+        return coarse.scale(self._factors).clip(self._shape)
 
 
-def _in_box(outline: Outline, z: int, box: Plane) -> Mask:
+def _in_box(outline: Outline, z: int, box: Box) -> Mask:
     """One slice of an outline in a box of the working level that holds it."""
-    inside = np.zeros([part.stop - part.start for part in box], dtype=bool)
-    rows, columns = np.nonzero(outline.planes[z])
-    y, x = outline.origin
-    inside[rows + y - box[0].start, columns + x - box[1].start] = True
+    inside = np.zeros(box.shape, dtype=bool)
+    plane = outline.planes[z]
+    here = Box.at(outline.origin, plane.shape)
+    shared = here & box
+    inside[shared.relative_to(box)] = plane[shared.relative_to(here)]
     return inside
 
 
@@ -363,7 +304,7 @@ def volume_refiner(
     levels: GreyLevels,
     decided: Decided,
     *,
-    factors: tuple[int, int],
+    factors: Factors,
     parameters: Parameters,
     method: MethodLike,
 ) -> Refiner:
@@ -393,7 +334,5 @@ def volume_refiner(
         grey: NDArray[Any] = part.compute(scheduler="synchronous").values
         return grey
 
-    grid = Grid((image.shape[1], image.shape[2]), voxel_size(image)[1:], factors)
-    return Refiner(
-        decided, grid, read, parameters.background.blur, get_method(method).edge(parameters)
-    )
+    edge = get_method(method).edge(parameters)
+    return Refiner(decided, Geometry.of(image), factors, read, parameters.background.blur, edge)

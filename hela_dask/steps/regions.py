@@ -14,17 +14,17 @@ import numpy as np
 import pandas as pd
 import tifffile
 import xarray as xr
-from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.documents.reading import Document, read_document
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.quality import FACES
 from hela_dask.parameters import RegionParameters
 from hela_dask.statuses import DETECTED
 from hela_dask.storage.contents import foreign_names, remove_files
 from hela_dask.storage.files import storage_errors, write_json
-from hela_dask.types import Interval
-from hela_dask.volume.opening import positions, voxel_size
+from hela_dask.types import Bounds, Plane, Triple
 
 __all__ = ["Region", "cell_regions", "check_regions_folder", "save_regions", "with_regions"]
 
@@ -62,8 +62,8 @@ class Region:
     """
 
     label: int
-    centre: tuple[float, float, float]
-    box: tuple[Interval, Interval, Interval]
+    centre: Triple
+    box: Bounds
     status: str = DETECTED
     reason: str = ""
     touches_first_slice: bool = False
@@ -72,24 +72,13 @@ class Region:
     window_clipped: bool = False
     ends: tuple[str, ...] = field(default=(), kw_only=True)
 
-    def slices(self, volume: xr.DataArray) -> tuple[slice, slice, slice]:
-        """Where the window lies in `volume`, at any level: whole voxels, the outermost included."""
-        size, edges = voxel_size(volume), _edges(volume)
-        parts = []
-        for axis, (low, high) in enumerate(self.box):
-            first = math.floor((low - edges[axis][0]) / size[axis] + 1e-6)
-            last = math.ceil((high - edges[axis][0]) / size[axis] - 1e-6)
-            length = volume.sizes["zyx"[axis]]
-            parts.append(slice(min(max(0, first), length), min(max(0, last), length)))
-        return parts[0], parts[1], parts[2]
+    def window(self, geometry: Geometry) -> Box:
+        """The voxels of the window in a volume, at any level: the outermost included."""
+        return geometry.box(self.box)
 
-    def voxel(self, volume: xr.DataArray) -> tuple[int, int, int]:
-        """The centre in voxels of `volume`, the whole or a part of it; the nearest one inside."""
-        z, y, x = (
-            min(max(round((at - positions(volume, axis)[0]) / size), 0), volume.sizes[axis] - 1)
-            for axis, at, size in zip("zyx", self.centre, voxel_size(volume), strict=True)
-        )
-        return z, y, x
+    def slices(self, volume: xr.DataArray) -> Box:
+        """The same in `volume`, as an index of it."""
+        return self.window(Geometry.of(volume))
 
 
 def cell_regions(
@@ -127,16 +116,12 @@ def cell_regions(
     missing = [name for name in wanted if name not in cells]
     if missing:
         raise InputError(f"the cells lack the column {missing[0]!r}; link_cells writes it")
-    size, edges = voxel_size(volume), _edges(volume)
-    return [_region(row, size, edges, parameters) for row in cells.itertuples(index=False)]
+    geometry = Geometry.of(volume)
+    return [_region(row, geometry, parameters) for row in cells.itertuples(index=False)]
 
 
-def _region(
-    cell: Any,
-    size: tuple[float, float, float],
-    edges: list[Interval],
-    parameters: RegionParameters,
-) -> Region:
+def _region(cell: Any, geometry: Geometry, parameters: RegionParameters) -> Region:
+    size, edges = geometry.voxel_size, geometry.bounds
     centre = (float(cell.z), float(cell.y), float(cell.x))
     if not all(low <= place <= high for place, (low, high) in zip(centre, edges, strict=True)):
         raise InputError(
@@ -157,12 +142,12 @@ def _region(
         reach = max(centre[0] - start, stop - centre[0]) + parameters.cap
         reach = max(parameters.depth / 2, reach)
         deep = (centre[0] - reach, centre[0] + reach)
-    wanted = [deep, *((place - width, place + width) for place in centre[1:])]
-    boxes = [_snap(*pair) for pair in zip(wanted, edges, size, strict=True)]
+    y, x = ((place - width, place + width) for place in centre[1:])
+    box = geometry.bounds_of(geometry.box((deep, y, x)))
     return Region(
         label=int(cell.label),
         centre=centre,
-        box=(boxes[0], boxes[1], boxes[2]),
+        box=box,
         status=str(cell.status),
         reason=str(cell.reason),
         touches_first_slice=bool(start - edges[0][0] < parameters.cap),
@@ -170,9 +155,9 @@ def _region(
         touches_side=bool(distance < _CUT * cell.height),
         window_clipped=any(
             low < first or high > last
-            for (low, high), (first, last) in zip(wanted, edges, strict=True)
+            for (low, high), (first, last) in zip((deep, y, x), edges, strict=True)
         ),
-        ends=_ends(boxes, edges, size),
+        ends=_ends(box, geometry),
     )
 
 
@@ -245,32 +230,29 @@ def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | 
     _clear(folder)
     digits = len(str(max([region.label for region in regions], default=0)))
     names = [f"cell_{region.label:0{max(4, digits)}d}" for region in regions]
-    size, edges = voxel_size(volume), _edges(volume)
+    geometry = Geometry.of(volume)
+    windows = [region.window(geometry) for region in regions]
     listing = {
         name: {
             "label": region.label,
             "status": region.status,
-            "voxel_size": size,
-            "files": _names(volume, region),
-            "box": [
-                [edge[0] + part.start * step, edge[0] + part.stop * step]
-                for part, edge, step in zip(region.slices(volume), edges, size, strict=True)
-            ],
+            "voxel_size": geometry.voxel_size,
+            "files": _names(geometry, window),
+            "box": geometry.bounds_of(window),
         }
-        for name, region in zip(names, regions, strict=True)
+        for name, region, window in zip(names, regions, windows, strict=True)
     }
     write_json(folder / _LISTING, {"unit": "nanometer", "axes": "zyx", "regions": listing})
-    for name, region in zip(names, regions, strict=True):
+    for name, window in zip(names, windows, strict=True):
         with storage_errors(folder / name):
             (folder / name).mkdir(exist_ok=True)
-            _save_region(volume, region, size, folder / name)
+            _save_window(volume, geometry, window, folder / name)
     return [folder / name for name in names]
 
 
-def _save_region(
-    volume: xr.DataArray, region: Region, size: tuple[float, float, float], folder: Path
-) -> None:
-    for name, plane in zip(_names(volume, region), _planes(volume, region), strict=True):
+def _save_window(volume: xr.DataArray, geometry: Geometry, window: Box, folder: Path) -> None:
+    size = geometry.voxel_size
+    for name, plane in zip(_names(geometry, window), _planes(volume, window), strict=True):
         grey = plane.astype(np.uint8) * 255 if plane.dtype == bool else plane
         imagej = grey.dtype in (np.uint8, np.uint16, np.float32)  # the types that ImageJ has
         per_unit = 1.0 if imagej else 1e7
@@ -284,16 +266,16 @@ def _save_region(
         )
 
 
-def _names(volume: xr.DataArray, region: Region) -> list[str]:
-    """Files of a region, one a slice of the volume."""
-    digits = max(4, len(str(volume.sizes["z"])))
-    z = region.slices(volume)[0]
+def _names(geometry: Geometry, window: Box) -> list[str]:
+    """Files of a window, one a slice of the volume."""
+    digits = max(4, len(str(geometry.shape[0])))
+    z, _, _ = window
     return [f"slice_{number + 1:0{digits}d}.tif" for number in range(z.start, z.stop)]
 
 
-def _planes(volume: xr.DataArray, region: Region) -> Iterator[NDArray[Any]]:
-    """Pixels of each slice of a region, computed a chunk at a time."""
-    z, y, x = region.slices(volume)
+def _planes(volume: xr.DataArray, window: Box) -> Iterator[Plane]:
+    """Pixels of each slice of a window, computed a chunk at a time."""
+    z, y, x = window
     chunks = volume.chunks[0] if volume.chunks else (1,) * volume.sizes["z"]
     first = 0
     for depth in chunks:
@@ -363,33 +345,17 @@ def _written(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def _edges(volume: xr.DataArray) -> list[Interval]:
-    """First and last edge of the volume along z, y and x, nm."""
-    return [
-        (positions(volume, axis)[0] - step / 2, positions(volume, axis)[-1] + step / 2)
-        for axis, step in zip("zyx", voxel_size(volume), strict=True)
-    ]
-
-
-def _snap(wanted: Interval, edge: Interval, step: float) -> Interval:
-    """`wanted`, widened to the nearest edges of voxels and cut off at the volume's ends."""
-    low = math.floor((wanted[0] - edge[0]) / step + 1e-6)
-    high = math.ceil((wanted[1] - edge[0]) / step - 1e-6)
-    length = round((edge[1] - edge[0]) / step)
-    return edge[0] + max(0, low) * step, edge[0] + min(length, high) * step
-
-
-def _ends(boxes: list[Interval], edges: list[Interval], size: tuple[float, ...]) -> tuple[str, ...]:
+def _ends(box: Bounds, geometry: Geometry) -> tuple[str, ...]:
     """The sides of a window that are the volume's own."""
     reached = [
         abs(at - end) < step / 2
-        for box, edge, step in zip(boxes, edges, size, strict=True)
-        for at, end in zip(box, edge, strict=True)
+        for part, edge, step in zip(box, geometry.bounds, geometry.voxel_size, strict=True)
+        for at, end in zip(part, edge, strict=True)
     ]
     return tuple(name for name, own in zip(FACES, reached, strict=True) if own)
 
 
-def _side_distance(centre: tuple[float, float, float], edges: list[Interval]) -> float:
+def _side_distance(centre: Triple, edges: Bounds) -> float:
     """Distance (nm) of a centre from the nearest side of the plane."""
     return min(
         abs(place - edge)

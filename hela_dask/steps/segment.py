@@ -11,7 +11,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.errors import InputError
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import thresholds
 from hela_dask.kernels.grid import coarsen
 from hela_dask.kernels.owned import Owned
@@ -29,7 +31,7 @@ from hela_dask.steps.refine import Decided, Outline, volume_refiner
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Mask
 from hela_dask.volume.greys import GreyLevels, grey_levels, upright_volume
-from hela_dask.volume.opening import voxel_size, working_factors, working_volume
+from hela_dask.volume.opening import working_volume
 
 if TYPE_CHECKING:
     from hela_dask.steps.regions import Region
@@ -101,12 +103,13 @@ def segment_cell(
     if not hasattr(region, "slices"):
         raise InputError(f"a region is one of those of cell_regions, not {type(region).__name__}")
     working = working_volume(volume, parameters.working.resolution)
-    window = region.slices(working)
-    if any(part.stop <= part.start for part in window):
+    geometry = Geometry.of(working)
+    window = region.window(geometry)
+    if window.empty:
         raise InputError(f"the region of cell {region.label} lies outside the volume")
-    factors = working_factors(volume, working)
+    factors = Geometry.of(volume).factors(geometry)
     network = get_method(method).check(parameters)
-    if network is not None and (said := network[1].resampling(voxel_size(working))):
+    if network is not None and (said := network[1].resampling(geometry.voxel_size)):
         log.warning("%s", said)
     if levels is None:
         seen = working if background is None else working[window]
@@ -123,7 +126,7 @@ def segment_cell(
     )
     if factors == (1, 1):
         return decided.drop_vars("outline")
-    image = volume[fine_window(window, factors, volume.shape)]
+    image = volume[window.scale((1, *factors)).clip(volume.shape)]
     fine = _refined(
         decided, image, factors, thresholds, levels=levels, parameters=parameters, method=method
     )
@@ -157,8 +160,9 @@ def decide_cell(
         As of :func:`segment_cell`, and ``outline``: the nucleus up to the middle of its envelope.
     """
     image = upright_volume(window, levels)
-    voxel = voxel_size(window)
-    seen = Window(image.values, background, voxel, region.voxel(image), levels)
+    geometry = Geometry.of(window)
+    voxel = geometry.voxel_size
+    seen = Window(image.values, background, voxel, geometry.index(region.centre), levels)
     masks = get_method(method)(seen, parameters, trace=trace)
     found = {
         "nucleus": masks.nucleus,
@@ -181,7 +185,7 @@ def decide_cell(
 
 def _resin(
     working: xr.DataArray,
-    window: tuple[slice, slice, slice],
+    window: Box,
     background: xr.DataArray | None,
     volume: xr.DataArray,
     parameters: Parameters,
@@ -194,10 +198,10 @@ def _resin(
             raise InputError(
                 f"the background's shape {background.shape} is not the volume's, {volume.shape}"
             )
-        factors = working_factors(volume, working)
+        factors = Geometry.of(volume).factors(Geometry.of(working))
         if factors == (1, 1):
             return np.asarray(background[window].values, dtype=bool), unknown, None
-        fine = fine_window(window, factors, volume.shape)
+        fine = window.scale((1, *factors)).clip(volume.shape)
         planes = [coarsen(np.asarray(plane), factors) >= 0.5 for plane in background[fine].values]
         return np.stack(planes), unknown, background[fine]
     found, facts = background_and_facts(working, parameters.background, levels=levels)
@@ -242,7 +246,7 @@ def _refined(
     return xr.Dataset(
         {name: (image.dims, mask) for name, mask in masks.items()},
         coords=image.coords,
-        attrs={**decided.attrs, "voxel_size": voxel_size(image)},
+        attrs={**decided.attrs, "voxel_size": Geometry.of(image).voxel_size},
     )
 
 
@@ -253,17 +257,6 @@ def _with_background(masks: xr.Dataset, background: xr.DataArray) -> xr.Dataset:
     return masks.assign(
         cell=cell, envelope=masks["envelope"] & cell, background=(masks["cell"].dims, resin)
     )
-
-
-def fine_window(
-    window: tuple[slice, slice, slice], factors: tuple[int, int], shape: tuple[int, ...]
-) -> tuple[slice, slice, slice]:
-    """The voxels of a volume of this shape that a window of its working level holds."""
-    y, x = (
-        slice(part.start * by, min(part.stop * by, length))
-        for part, by, length in zip(window[1:], factors, shape[1:], strict=True)
-    )
-    return window[0], y, x
 
 
 def _said(

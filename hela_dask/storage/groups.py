@@ -14,11 +14,12 @@ from numpy.typing import DTypeLike
 from zarr.storage import LocalStore
 
 from hela_dask.errors import InputError
+from hela_dask.geometry import checked_voxel_size
 from hela_dask.storage.metadata import Image, Level
-from hela_dask.storage.pyramid import checked_voxel_size, plan_levels
+from hela_dask.storage.pyramid import plan_levels
 from hela_dask.storage.shards import compressor
-from hela_dask.storage.units import to_nm
 from hela_dask.types import Triple
+from hela_dask.units import to_nm
 
 __all__ = ["build_group", "label_levels", "note", "ome_zarr_writer", "planned"]
 

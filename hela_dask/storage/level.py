@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from hela_dask.geometry import Geometry
 from hela_dask.types import Triple
 
 __all__ = ["Level", "same_levels", "slab_marks", "slab_ranges"]
@@ -31,6 +32,11 @@ class Level:
     # Names of the stored array's axes, in its order. Those that are not z, y or x have a length of
     # one; z may be missing.
     axes: tuple[str, ...] = ("z", "y", "x")
+
+    @property
+    def geometry(self) -> Geometry:
+        """The grid of its voxels."""
+        return Geometry(self.shape, self.voxel_size, self.translation)
 
     @property
     def file(self) -> tuple[int, int, int]:

@@ -15,8 +15,8 @@ from hela_dask.errors import HelaDaskError, InputError, MissingInputError
 from hela_dask.storage.level import Level
 from hela_dask.storage.nodes import open_array
 from hela_dask.storage.ome import Axes, Dataset, Multiscale, Place
-from hela_dask.storage.units import to_nm
 from hela_dask.types import Triple
+from hela_dask.units import to_nm
 
 __all__ = ["Pyramid", "read_pyramid"]
 

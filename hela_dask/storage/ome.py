@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from hela_dask.documents.reading import Document, check_document
 from hela_dask.errors import InputError
-from hela_dask.storage.units import unit_name
+from hela_dask.units import unit_name
 
 __all__ = ["Axes", "Dataset", "Multiscale", "Transformation", "find_multiscale", "ome_content"]
 

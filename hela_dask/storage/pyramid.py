@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.errors import InputError, ParameterError
+from hela_dask.errors import ParameterError
+from hela_dask.geometry import Geometry
 from hela_dask.storage.level import Level
 from hela_dask.types import Shape, Triple
 
-__all__ = ["Downsample", "checked_voxel_size", "halve", "layout", "plan_levels"]
+__all__ = ["Downsample", "halve", "layout", "plan_levels"]
 
 Downsample = Literal["mean", "nearest", "any"]
 
@@ -23,31 +23,6 @@ _CHUNKS = (1, 512, 512)
 _SHARDS = (8, 2048, 2048)
 _SMALL_PLANE = 1024  # slabs of planes up to this long are twice as deep: fewer, larger tasks
 _LARGEST_SLAB = 512 * 2**20  # bytes: what is converted is held as a slab of whole planes
-
-
-# nm; anything less is a length in another unit.
-SMALLEST_VOXEL = 0.2
-
-
-def checked_voxel_size(voxel_size: Sequence[float], *, origin: str = "the voxel size") -> Triple:
-    """`voxel_size` as three floats, after a sentence for what is no voxel size (z, y, x in nm)."""
-    try:
-        sizes = [float(size) for size in voxel_size]
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{origin} must be three lengths in nm, z y x, not {voxel_size!r}"
-        ) from error
-    if len(sizes) != 3 or not all(math.isfinite(size) and size > 0 for size in sizes):
-        raise InputError(
-            f"{origin} must be three positive lengths in nm, z y x (--voxel-size 50 10 10), "
-            f"not {' '.join(f'{size:g}' for size in sizes)}"
-        )
-    if min(sizes) < SMALLEST_VOXEL:
-        raise InputError(
-            f"{origin} must be lengths in nm: {min(sizes):g} nm is less than an atom; "
-            f"{min(sizes):g} µm would be {1000 * min(sizes):g}"
-        )
-    return sizes[0], sizes[1], sizes[2]
 
 
 def layout(
@@ -122,30 +97,26 @@ def plan_levels(
     A coarse voxel's centre lies between those of the voxels it stands for, hence the
     translation of half a voxel less half a fine voxel, added to that of the finest level.
     """
-    size = _shape(shape)
-    chunk, shard = layout(size, itemsize, chunks, shards, tiled=tiled)
+    finest = Geometry(_shape(shape), voxel_size, translation)
+    chunk, shard = layout(finest.shape, itemsize, chunks, shards, tiled=tiled)
     levels: list[Level] = []
     while True:
         factor = 2 ** len(levels)
-        level_chunks, level_shards = _clip(size, chunk, shard)
+        grid = finest.coarser((factor, factor))
+        level_chunks, level_shards = _clip(grid.shape, chunk, shard)
         levels.append(
             Level(
                 path=str(len(levels)),
-                shape=size,
-                voxel_size=(voxel_size[0], voxel_size[1] * factor, voxel_size[2] * factor),
-                translation=(
-                    translation[0],
-                    translation[1] + voxel_size[1] * (factor - 1) / 2,
-                    translation[2] + voxel_size[2] * (factor - 1) / 2,
-                ),
+                shape=grid.shape,
+                voxel_size=grid.voxel_size,
+                translation=grid.origin,
                 chunks=level_chunks,
                 shards=level_shards,
                 axes=axes,
             )
         )
-        if len(levels) == count or (count is None and max(size[1:]) <= _COARSEST):
+        if len(levels) == count or (count is None and max(grid.shape[1:]) <= _COARSEST):
             return tuple(levels)
-        size = (size[0], -(-size[1] // 2), -(-size[2] // 2))
 
 
 def halve(block: NDArray[Any], how: Downsample) -> NDArray[Any]:

@@ -129,7 +129,7 @@ def read_scratch(path: str | Path) -> StoredArray:
     return StoredArray(path)
 
 
-def read_mask(path: str | Path, window: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
+def read_mask(path: str | Path, window: tuple[slice, ...]) -> NDArray[np.bool_]:
     """Where a part of a scratch array of three axes is not 0; few of its chunks are held at a time.
 
     Raises

@@ -15,7 +15,7 @@ from hela_dask.documents.reading import read_bytes
 from hela_dask.documents.shapes import shown
 from hela_dask.errors import InputError
 from hela_dask.storage.csv_text import read_rows
-from hela_dask.storage.units import to_nm
+from hela_dask.units import to_nm
 
 if TYPE_CHECKING:
     import pandas as pd

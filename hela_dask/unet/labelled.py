@@ -23,12 +23,12 @@ from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.evaluation.labels_input import LabelSource, majority, open_labels
 from hela_dask.formatting import by_axis
+from hela_dask.geometry import Geometry, checked_voxel_size
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
-from hela_dask.storage.pyramid import checked_voxel_size
 from hela_dask.types import Triple
 from hela_dask.unet.targets import Coding
-from hela_dask.volume.opening import voxel_size, working_volume
+from hela_dask.volume.opening import working_volume
 
 __all__ = ["Blocks", "Cache", "count_classes", "image_blocks", "label_blocks", "open_image"]
 
@@ -176,7 +176,7 @@ def _with_size(volume: xr.DataArray, size: Triple | None) -> xr.DataArray:
         return volume
     if "voxel_size" not in volume.attrs and not set(volume.coords) & set("zyx"):
         return volume.assign_attrs(voxel_size=size)
-    _check_size("the image", voxel_size(volume), size)
+    _check_size("the image", Geometry.of(volume).voxel_size, size)
     return volume
 
 
@@ -251,7 +251,7 @@ def label_blocks(labels: Any, volume: xr.DataArray, name: str, cache: Cache) -> 
     """
     source = open_labels(labels, name)
     z, y, x = (int(volume.sizes[axis]) for axis in "zyx")
-    factor = _factor(source, (z, y, x), voxel_size(volume))
+    factor = _factor(source, (z, y, x), Geometry.of(volume).voxel_size)
     side = [n * by for n, by in zip((y, x), factor, strict=True)]
     pad = [(0, whole - length) for whole, length in zip(side, source.shape[1:], strict=True)]
 

@@ -18,6 +18,7 @@ from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.evaluation.class_maps import checked_values
 from hela_dask.evaluation.label_checks import checked_slices
 from hela_dask.formatting import number_runs
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.edges import preprocess_plane
 from hela_dask.parameters import HybridParameters
 from hela_dask.tasks.markers import fingerprint_content, fingerprint_files
@@ -35,7 +36,6 @@ from hela_dask.unet.patches import Domain
 from hela_dask.unet.split import Split, make_split
 from hela_dask.unet.targets import OTHER, UNLABELLED, Cells, Coding, make_coding
 from hela_dask.volume.greys import grey_levels, upright_volume
-from hela_dask.volume.opening import voxel_size
 
 __all__ = ["Material", "Wish", "identity", "open_material"]
 
@@ -117,7 +117,7 @@ def open_material(architecture: Architecture, wish: Wish) -> Material:
         held=replace(whole, slices=tuple(z - 1 for z in split.validation)),
         counts=counts,
         split=split,
-        voxel_size=voxel_size(volume),
+        voxel_size=Geometry.of(volume).voxel_size,
         data=tuple(data),
         wanted={
             "class": {name: list(values) for name, values in coding.values.items()},
@@ -127,7 +127,7 @@ def open_material(architecture: Architecture, wish: Wish) -> Material:
             "mask": [identity(wish.mask), wish.mask_weight],
             "instances": [identity(wish.instances), wish.instance_classes],
             "phantom": [identity(wish.phantom), wish.phantom_share],
-            "voxel-size": voxel_size(volume),
+            "voxel-size": Geometry.of(volume).voxel_size,
         },
     )
 
@@ -218,13 +218,12 @@ def _domain(
     low, high = levels.low, levels.high
     if low is None or high is None:
         raise InputError(f"{name} shows nothing: all its slices are of one grey value")
-    size = voxel_size(volume)
     return Domain(
         image=image_blocks(upright_volume(volume, levels), f"{name} ", cache),
         labels=labels,
         coding=coding,
         greys=(low, high),
-        pixel=(size[1], size[2]),
+        pixel=Geometry.of(volume).pixel,
         slices=(),
         preprocess=_preprocess if architecture.channels == "binary" else None,
     )

@@ -9,9 +9,9 @@ from dask.base import tokenize
 from dask.delayed import Delayed
 
 from hela_dask.errors import InputError
+from hela_dask.geometry import Geometry, check_volume
 from hela_dask.kernels.levels import GreyLevels, Votes, slice_votes, upright, volume_levels
 from hela_dask.parameters import BackgroundParameters
-from hela_dask.volume.opening import check_volume, voxel_size
 
 __all__ = [
     "GreyLevels",
@@ -59,14 +59,14 @@ def delayed_levels(volume: xr.DataArray, parameters: BackgroundParameters | None
     """What :func:`grey_levels` finds, not computed yet."""
     _check(volume)
     polarity = (parameters or BackgroundParameters()).polarity
-    _, *pixel = voxel_size(volume)
+    pixel = Geometry.of(volume).pixel
     data = volume.data if isinstance(volume.data, da.Array) else da.from_array(volume.data)
     token = tokenize(data, polarity, pixel)
     vote = dask.delayed(slice_votes)  # type: ignore[attr-defined]
     votes = [
         vote(
             data[z].rechunk(-1).to_delayed()[0, 0],
-            (pixel[0], pixel[1]),
+            pixel,
             dask_key_name=f"grey-votes-{token}-{z}",
         )
         for z in voting_slices(volume.sizes["z"])
@@ -91,9 +91,9 @@ def vote_of_slice(volume: xr.DataArray, index: int) -> Votes:
         When `volume` is not a (z, y, x) array of real numbers.
     """
     _check(volume)
-    _, *pixel = voxel_size(volume)
+    pixel = Geometry.of(volume).pixel
     plane = volume[index].compute(scheduler="synchronous").values
-    return slice_votes(plane, (pixel[0], pixel[1]))
+    return slice_votes(plane, pixel)
 
 
 def _check(volume: xr.DataArray) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,18 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
-from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.geometry import Geometry
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, Level, read_image
-from hela_dask.storage.pyramid import checked_voxel_size, halve
-from hela_dask.storage.units import to_nm
-from hela_dask.types import Triple
+from hela_dask.storage.pyramid import halve
 
 __all__ = [
     "Image",
     "Level",
-    "check_volume",
     "open_volume",
-    "positions",
     "read_image",
-    "voxel_size",
-    "working_factors",
-    "working_level",
     "working_volume",
 ]
 
@@ -58,8 +51,8 @@ def open_volume(
     xarray.DataArray
         Dimensions z, y, x, however the store orders its axes; coordinates in nm, of the voxels'
         centres; backed by dask, a chunk being a shard of the store. NaN and infinite values are
-        read as 0, the grey value of a frame. Attributes: ``voxel_size`` (z, y, x in nm), ``units``,
-        ``source`` (the group) and ``level``.
+        read as 0, the grey value of a frame. Attributes: ``voxel_size`` (z, y, x in nm),
+        ``long_name`` (the image's name, for plots), ``source`` (the group) and ``level``.
 
     Raises
     ------
@@ -81,23 +74,11 @@ def open_volume(
         )
     chosen = _choose(image, resolution, level)
     picked = image.levels[chosen]
-    coordinates = {
-        axis: start + step * np.arange(length, dtype=np.float64)
-        for axis, start, step, length in zip(
-            "zyx", picked.translation, picked.voxel_size, picked.shape, strict=True
-        )
-    }
-    return xr.DataArray(
+    return _as_volume(
         _lazy(image, picked),
-        dims=("z", "y", "x"),
-        coords=coordinates,
-        name=image.name,
-        attrs={
-            "voxel_size": picked.voxel_size,
-            "units": "nanometer",
-            "source": str(image.path),
-            "level": chosen,
-        },
+        picked.geometry,
+        image.name,
+        {"long_name": image.name, "source": str(image.path), "level": chosen},
     )
 
 
@@ -126,135 +107,9 @@ def working_volume(source: str | Path | xr.DataArray, resolution: float) -> xr.D
         while not _is_halved(image.levels[0], image.levels[number]):
             number -= 1
         source = open_volume(source, level=number)
-    while 2 * max(voxel_size(source)[1:]) <= resolution * (1 + 1e-6):
+    for _ in range(Geometry.of(source).halvings(resolution)):
         source = _halved(source)
     return source
-
-
-def working_level(image: Image, resolution: float) -> tuple[tuple[int, int, int], Triple]:
-    """Shape and voxel size (nm) of the :func:`working_volume` of a store."""
-    shape, size = image.levels[0].shape, image.levels[0].voxel_size
-    times = 0
-    while 2 ** (times + 1) * max(size[1:]) <= resolution * (1 + 1e-6):
-        times += 1
-    y, x = (-(-length // 2**times) for length in shape[1:])
-    return (shape[0], y, x), (size[0], size[1] * 2**times, size[2] * 2**times)
-
-
-def working_factors(fine: xr.DataArray, working: xr.DataArray) -> tuple[int, int]:
-    """How many pixels (y, x) of a volume one of its :func:`working_volume` is."""
-    y, x = (
-        round(large / small)
-        for large, small in zip(voxel_size(working)[1:], voxel_size(fine)[1:], strict=True)
-    )
-    return y, x
-
-
-def check_volume(volume: object) -> None:
-    """Refuse what is no DataArray.
-
-    Raises
-    ------
-    InputError
-        For a numpy or dask array, a path or anything else.
-    """
-    if not isinstance(volume, xr.DataArray):
-        kind = f"{type(volume).__module__.split('.')[0]}.{type(volume).__name__}"
-        raise InputError(
-            "a volume is an xarray.DataArray (z, y, x) with coordinates in nm, as "
-            f"hela_dask.open_volume returns it, not a {kind.removeprefix('builtins.')}"
-        )
-
-
-def voxel_size(volume: xr.DataArray) -> Triple:
-    """Size of a voxel of `volume` in z, y, x, nm.
-
-    The attribute ``voxel_size`` where it agrees with the coordinates (a strided view keeps the
-    attribute of what it was cut from), else the coordinates' steps.
-
-    Raises
-    ------
-    InputError
-        When neither says it, or the coordinates are not rising, evenly spaced lengths in nm.
-    """
-    check_volume(volume)
-    if volume.dims != ("z", "y", "x"):
-        raise InputError(f"a volume has the dimensions ('z', 'y', 'x'), not {volume.dims!r}")
-    _check_units(volume)
-    stated = _stated_size(volume)
-    z, y, x = (_step(volume, axis, size) for axis, size in zip("zyx", stated, strict=True))
-    return checked_voxel_size((z, y, x), origin="the voxel size of the volume")
-
-
-def positions(volume: xr.DataArray, axis: str) -> NDArray[np.float64]:
-    """Places of the voxels along `axis`, nm: the coordinate, or steps from 0 where there is none.
-
-    Raises
-    ------
-    InputError
-        As :func:`voxel_size`.
-    """
-    if axis in volume.coords:
-        return _lengths(volume, axis)
-    return voxel_size(volume)["zyx".index(axis)] * np.arange(volume.sizes[axis], dtype=np.float64)
-
-
-def _stated_size(volume: xr.DataArray) -> Triple:
-    """The attribute ``voxel_size``; NaN where there is none."""
-    stated = volume.attrs.get("voxel_size", (math.nan,) * 3)
-    try:
-        if isinstance(stated, str | Mapping):
-            raise TypeError
-        z, y, x = (float(size) for size in stated)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"the attribute voxel_size of the volume is {stated!r}, not three lengths in nm "
-            "(z, y, x)"
-        ) from error
-    return z, y, x
-
-
-def _check_units(volume: xr.DataArray) -> None:
-    """Refuse lengths that state another unit than nm."""
-    stated = [("the volume", volume.attrs.get("units"))]
-    for axis in "zyx":
-        attrs = volume.coords[axis].attrs if axis in volume.coords else {}
-        stated.append((f"the coordinate {axis!r} of the volume", attrs.get("units")))
-    for what, unit in stated:
-        if to_nm(unit) not in (None, 1.0):
-            raise InputError(f"{what} is in {unit}: give its lengths in nm")
-
-
-def _lengths(volume: xr.DataArray, axis: str) -> NDArray[np.float64]:
-    """A coordinate as numbers."""
-    values = volume.coords[axis].values
-    if values.dtype.kind not in "iuf":
-        raise InputError(
-            f"the coordinate {axis!r} of the volume holds {values.dtype} values, not lengths in nm"
-        )
-    return np.asarray(values, dtype=np.float64)
-
-
-def _step(volume: xr.DataArray, axis: str, stated: float) -> float:
-    """Voxel size along `axis`: as stated where the coordinates do not contradict it."""
-    if axis in volume.coords and volume.sizes[axis] > 1:
-        places = _lengths(volume, axis)
-        step = float(places[-1] - places[0]) / (len(places) - 1)
-        if not np.allclose(np.diff(places), step, rtol=1e-3, atol=0):
-            raise InputError(f"the coordinate {axis!r} of the volume is not evenly spaced")
-        if step < 0:
-            raise InputError(
-                f"the coordinate {axis!r} of the volume falls: turn the volume, as in "
-                f"volume.sortby({axis!r})"
-            )
-        if not math.isclose(step, stated, rel_tol=1e-6):
-            stated = step
-    if not (math.isfinite(stated) and stated > 0):
-        raise InputError(
-            f"the volume does not say its voxel size along {axis}: "
-            f"give it coordinates in nm or attrs['voxel_size'] = (z, y, x)"
-        )
-    return stated
 
 
 def _choose(image: Image, resolution: Any, level: Any) -> int:
@@ -283,10 +138,9 @@ def _choose(image: Image, resolution: Any, level: Any) -> int:
 
 def _is_halved(fine: Level, level: Level) -> bool:
     """Whether a level has the shape of the finest halved some times."""
-    times = round(math.log2(level.voxel_size[1] / fine.voxel_size[1]))
-    size = tuple(-(-length // 2**times) for length in fine.shape[1:])
-    steps = tuple(step * 2**times for step in fine.voxel_size[1:])
-    return size == tuple(level.shape[1:]) and np.allclose(steps, level.voxel_size[1:])
+    by = 2 ** round(math.log2(level.voxel_size[1] / fine.voxel_size[1]))
+    halved = fine.geometry.coarser((by, by))
+    return halved.shape[1:] == level.shape[1:] and np.allclose(halved.pixel, level.geometry.pixel)
 
 
 def _halved(volume: xr.DataArray) -> xr.DataArray:
@@ -302,12 +156,20 @@ def _halved(volume: xr.DataArray) -> xr.DataArray:
     data = lazy.map_blocks(
         halve, how="mean", chunks=chunks, dtype=lazy.dtype, meta=np.empty((0, 0, 0), lazy.dtype)
     )
-    size = voxel_size(volume)
-    coordinates: dict[str, NDArray[np.float64]] = {"z": positions(volume, "z")}
-    for axis, step, length in zip("yx", size[1:], data.shape[1:], strict=True):
-        coordinates[axis] = positions(volume, axis)[0] + step / 2 + 2 * step * np.arange(length)
-    attrs = {**volume.attrs, "voxel_size": (size[0], 2 * size[1], 2 * size[2])}
-    return xr.DataArray(data, dims=volume.dims, coords=coordinates, name=volume.name, attrs=attrs)
+    return _as_volume(data, Geometry.of(volume).coarser((2, 2)), volume.name, volume.attrs)
+
+
+def _as_volume(
+    data: da.Array, geometry: Geometry, name: Hashable, attrs: Mapping[str, Any]
+) -> xr.DataArray:
+    """An array with its places in nm and its name, which plots show."""
+    return xr.DataArray(
+        data,
+        dims=("z", "y", "x"),
+        coords=geometry.coordinates(),
+        name=name,
+        attrs={**attrs, "voxel_size": geometry.voxel_size},
+    )
 
 
 def _even(sizes: tuple[int, ...]) -> list[int]:

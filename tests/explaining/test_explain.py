@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import hela_dask as hd
+from hela_dask.box import Box
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
 from hela_dask.explaining.lookup import find_cell
 from hela_dask.parameters import Parameters
@@ -90,7 +91,7 @@ def shown(volume: Path) -> hd.Explanation:
     return hd.explain(volume, 7, 23)
 
 
-def _window(volume: Path) -> tuple[slice, slice, slice]:
+def _window(volume: Path) -> Box:
     return find_cell(volume, 7).region.slices(hd.open_volume(volume))
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.kernels import morphology
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
 from hela_dask.kernels.grid import coarsen
@@ -106,14 +107,11 @@ def settled(
 ) -> Mask:
     """Resin of a tile, from no more of the plane than its halo."""
     halo = resin_halo(30.0, FINE)
-    outer = tuple(
-        slice(max(0, part.start - more), part.stop + more)
-        for part, more in zip(tile, halo, strict=True)
-    )
+    outer = Box(tile).grow(halo).clip(grey.shape)
     return refine_resin(
         grey[outer],
-        (outer[0].start, outer[1].start),
-        tile,
+        outer.low,
+        Box(tile),
         resin,
         mixed(resin),
         threshold,

@@ -12,7 +12,7 @@ import hela_dask as hd
 from hela_dask.parameters import QualityParameters
 from hela_dask.steps import segment
 from hela_dask.steps.confidence import LIMITS, NUCLEUS_NUMBERS, NUMBERS, nucleus_withheld
-from hela_dask.steps.refine import Tile
+from hela_dask.steps.refine import TileLabels
 
 P = QualityParameters()
 
@@ -54,7 +54,7 @@ def test_a_nucleus_is_withheld_for_doubts_of_its_own(
 
 def test_a_tile_loses_nucleus_and_envelope_of_some_cells_only() -> None:
     labels = np.array([[[0, 1, 2, 65535]]], np.uint16)
-    tile = Tile(labels, labels, labels, np.zeros((1, 1, 4), np.uint8))
+    tile = TileLabels(labels, labels, labels, np.zeros((1, 1, 4), np.uint8))
     assert tile.without_nuclei(()) is tile
     found = tile.without_nuclei((1, 65535))
     assert found.nuclei.ravel().tolist() == found.envelope.ravel().tolist() == [0, 0, 2, 0]

@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.errors import InputError
+from hela_dask.geometry import Geometry
 from hela_dask.parameters import AssembleParameters
 from hela_dask.steps.assemble import (
     CellMasks,
@@ -40,8 +42,7 @@ def keep(
     bits = encode_masks(cell & (rng.random(size) < 0.3), cell, rng.random(size) < 0.2)
     path = store.create_scratch(folder / str(label), bits.shape, bits.dtype)
     store.write_scratch(path, bits)
-    z, y, x = ((start, start + length) for start, length in zip(origin, size, strict=True))
-    return CellMasks(label, path, (z, y, x))
+    return CellMasks(label, path, Box.at(origin, size))
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def assemble(masks: list[CellMasks], depth: int, tissue: float = 0.0) -> Labels:
     ranges = [(z, min(z + depth, SHAPE[0])) for z in range(0, SHAPE[0], depth)]
     slabs = [
         assemble_slab(slab, resin[slab.z0 : slab.z1], AssembleParameters(reach=150.0))
-        for slab in plan_slabs(ranges, SHAPE, VOXEL, masks)
+        for slab in plan_slabs(ranges, Geometry(SHAPE, VOXEL), masks)
     ]
     for slab, (first, end) in zip(slabs, ranges, strict=True):
         np.testing.assert_array_equal(slab.resin, resin[first:end] > 0)
@@ -103,7 +104,7 @@ def test_what_is_yielded_does_not_depend_on_the_slabs(masks: list[CellMasks]) ->
     assert np.count_nonzero(whole.nuclei == 2) < np.count_nonzero(plain.nuclei == 2)
     first = next(item for item in masks if item.label == 1)
     mine = np.asarray(store.read_scratch(first.path)[:]) & 2 > 0
-    assert (whole.cells[tuple(slice(*pair) for pair in first.extent)] == 1)[mine].all()
+    assert (whole.cells[first.box] == 1)[mine].all()
     for depth in (1, 3, 4):
         for part, other in zip(whole, assemble(masks[::-1], depth), strict=True):
             np.testing.assert_array_equal(part, other)
@@ -118,8 +119,8 @@ def drawn(
     bits = encode_masks(mask if nucleus else none, none if nucleus else mask, none)
     path = store.create_scratch(folder / str(label), bits.shape, bits.dtype)
     store.write_scratch(path, bits)
-    extent = ((4, 5), (7, 8), (first, first + len(cell)))
-    return CellMasks(label, path, extent, centre=None if centre is None else (4, 7, centre))
+    box = Box.at((4, 7, first), (1, 1, len(cell)))
+    return CellMasks(label, path, box, centre=None if centre is None else (4, 7, centre))
 
 
 def test_a_cell_that_reaches_over_a_centre_yields(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_nobody_yields_where_centres_do_not_say_who_has_leaked(tmp_path: Path) -
     for other in (mutual, lost, unknown):
         assert find_yields([one, other]) == find_yields([other, one]) == {}
     assert find_yields([elsewhere]) == find_yields([]) == {}
-    hole = drawn(tmp_path, 7, "####.###", 2)  # its extent holds the centre, its masks do not
+    hole = drawn(tmp_path, 7, "####.###", 2)  # its box holds the centre, its masks do not
     assert find_yields([hole, drawn(tmp_path, 8, "#", 4, first=4)]) == {}
 
 
@@ -153,7 +154,7 @@ def test_a_piece_left_out_in_one_slice_is_joined_by_its_neighbours(tmp_path: Pat
     bits = encode_masks(np.zeros_like(cell), cell, np.zeros_like(cell))
     path = store.create_scratch(tmp_path / "1", bits.shape, bits.dtype)
     store.write_scratch(path, bits)
-    masks = [CellMasks(1, path, ((0, 10), (0, 6), (0, 12)))]
+    masks = [CellMasks(1, path, Box.whole((10, 6, 12)))]
     resin = np.ones((10, 6, 12), np.uint8)
     resin[:, 1:5, :6] = resin[:, 2:4, 6:9] = 0
     for depth in (10, 4, 3):
@@ -161,7 +162,7 @@ def test_a_piece_left_out_in_one_slice_is_joined_by_its_neighbours(tmp_path: Pat
         found = np.concatenate(
             [
                 assemble_slab(slab, resin[slab.z0 : slab.z1], AssembleParameters(reach=150.0)).cells
-                for slab in plan_slabs(ranges, (10, 6, 12), VOXEL, masks)
+                for slab in plan_slabs(ranges, Geometry((10, 6, 12), VOXEL), masks)
             ]
         )
         # Three slices on each side, by 50 nm.
@@ -172,8 +173,7 @@ def test_all_that_is_claimed_is_labelled_once(masks: list[CellMasks]) -> None:
     nuclei, cells, envelope = assemble(masks, 4)
     claimed = np.zeros(SHAPE, bool)
     for item in masks:
-        box = tuple(slice(*pair) for pair in item.extent)
-        claimed[box] |= np.asarray(store.read_scratch(item.path)[:]) > 0
+        claimed[item.box] |= np.asarray(store.read_scratch(item.path)[:]) > 0
     np.testing.assert_array_equal(cells > 0, claimed)
     np.testing.assert_array_equal(nuclei[nuclei > 0], cells[nuclei > 0])
     assert set(np.unique(nuclei)) == {0, 1, 2, 3}
@@ -183,7 +183,7 @@ def test_all_that_is_claimed_is_labelled_once(masks: list[CellMasks]) -> None:
 
 
 def test_a_slab_knows_only_the_cells_that_reach_into_it(masks: list[CellMasks]) -> None:
-    slabs = plan_slabs([(0, 3), (3, 8), (8, 10)], SHAPE, VOXEL, masks)
+    slabs = plan_slabs([(0, 3), (3, 8), (8, 10)], Geometry(SHAPE, VOXEL), masks)
     assert [[item.label for item in slab.masks] for slab in slabs] == [[2, 3], [1, 2, 3], [2, 3]]
 
 

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.owned import Owned
 from hela_dask.kernels.refining import resin_halo
 from hela_dask.parameters import Parameters, PropagateParameters, VolumetricParameters
-from hela_dask.steps.refine import Decided, Grid, Outline, Refiner, Tile, volume_refiner
+from hela_dask.steps.refine import Decided, Outline, Refiner, TileLabels, volume_refiner
 from hela_dask.storage import store
 from hela_dask.storage.groups import planned
 from hela_dask.storage.reading import StoredArray
@@ -70,14 +71,15 @@ def refiner(shape: Factors, factors: Factors, method: Method, bare: bool) -> Ref
             (_RESIN, math.nan, math.nan, _RESIN),
             outlines,
         ),
-        Grid(shape, pixel, factors),
+        Geometry((4, *shape), (50.0, *pixel)),
+        factors,
         lambda rows, columns: grey[:, rows, columns],
         30.0,
         method,
     )
 
 
-def whole(of: Refiner, shape: Factors) -> Tile:
+def whole(of: Refiner, shape: Factors) -> TileLabels:
     return of.tile(slice(0, shape[0]), slice(0, shape[1]))
 
 
@@ -115,7 +117,7 @@ def test_any_tiles_give_the_same(
             tile = slice(top, bottom), slice(left, right)
             for mine, part in zip(found, of.tile(*tile), strict=True):
                 mine[:, *tile] = part
-    for name, one, other in zip(Tile._fields, expected, found, strict=True):
+    for name, one, other in zip(TileLabels._fields, expected, found, strict=True):
         np.testing.assert_array_equal(one, other, err_msg=name)
 
 

@@ -16,11 +16,11 @@ import xarray as xr
 
 from hela_dask.conversion.sources import open_source
 from hela_dask.errors import ExistsError, InputError
+from hela_dask.geometry import Geometry
 from hela_dask.parameters import RegionParameters
 from hela_dask.steps.detect import detect_cells
 from hela_dask.steps.link import link_cells
 from hela_dask.steps.regions import Region, cell_regions, save_regions, with_regions
-from hela_dask.volume.opening import voxel_size
 from tests.volumes import make_volume
 
 
@@ -182,7 +182,7 @@ def test_regions_become_folders_of_slices_with_their_pixel_size(tmp_path: Path) 
         stack = np.stack([tifffile.imread(file) for file in files])
         np.testing.assert_array_equal(stack, volume[z, y, x].to_numpy())
         source = open_source(folder)
-        assert source.voxel_size == pytest.approx(voxel_size(volume), rel=1e-5)
+        assert source.voxel_size == pytest.approx(Geometry.of(volume).voxel_size, rel=1e-5)
         assert source.size_origins[0] in ("ImageJ spacing", "tifffile spacing")
     listing = json.loads((tmp_path / "regions" / "regions.json").read_text())
     assert listing["regions"]["cell_0002"]["box"] == [list(part) for part in regions[0].box]

@@ -17,9 +17,10 @@ from hela_dask.conversion.describe import describe
 from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError
 from hela_dask.evaluation.labels_input import open_labels
+from hela_dask.geometry import Geometry
 from hela_dask.storage import store
 from hela_dask.storage.level_array import LevelArray
-from hela_dask.volume.opening import open_volume, read_image, voxel_size
+from hela_dask.volume.opening import open_volume, read_image
 
 DATA = np.random.default_rng(0).integers(1, 200, (4, 12, 16), dtype=np.uint8)
 KINDS = {"t": "time", "c": "channel"}
@@ -78,7 +79,7 @@ def test_axes_may_stand_anywhere(tmp_path: Path, names: str, version: str) -> No
                      names=names, version=version)  # fmt: skip
     volume = open_volume(path)
     assert volume.dims == ("z", "y", "x")
-    assert voxel_size(volume) == (50, 10, 12)
+    assert Geometry.of(volume).voxel_size == (50, 10, 12)
     assert np.array_equal(volume.values, DATA)
     assert np.array_equal(volume[1:3, 2:9, ::3].values, DATA[1:3, 2:9, ::3])
     assert np.array_equal(volume[2, -1].values, DATA[2, -1])
@@ -109,7 +110,7 @@ def test_names_in_the_array_that_contradict_the_group_are_warned_of(tmp_path: Pa
 def test_a_plane_with_axes_turned(tmp_path: Path) -> None:
     path = published(tmp_path / "a.zarr", {"0": (stored_as("xcy"), scale_of("xcy"))}, names="xcy")
     volume = open_volume(path)
-    assert volume.shape == (1, 12, 16) and voxel_size(volume) == (10, 10, 12)
+    assert volume.shape == (1, 12, 16) and Geometry.of(volume).voxel_size == (10, 10, 12)
     assert np.array_equal(volume.values[0], DATA[0])
     assert np.array_equal(volume[0, 3].values, DATA[0, 3])
 

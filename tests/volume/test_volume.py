@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 import hela_dask as hd
 from hela_dask.errors import InputError, MissingInputError, ParameterError
+from hela_dask.geometry import Geometry
 from hela_dask.report.reading import open_view
 from hela_dask.storage import store
-from hela_dask.volume.opening import open_volume, positions, read_image, voxel_size, working_volume
+from hela_dask.volume.opening import open_volume, read_image, working_volume
 
 DATA = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(4, 6, 8)
 
@@ -72,7 +73,7 @@ def test_any_unit_of_length_becomes_nm(
                    translation=[0, 1 / factor, 2 / factor])  # fmt: skip
     volume = open_volume(path)
     assert read_image(path).version == version
-    assert voxel_size(volume) == pytest.approx((50, 10, 12))
+    assert Geometry.of(volume).voxel_size == pytest.approx((50, 10, 12))
     assert volume.coords["y"].values == pytest.approx(1 + 10 * np.arange(6))
     assert volume.coords["x"].values == pytest.approx(2 + 12 * np.arange(8))
     assert volume.dims == ("z", "y", "x")
@@ -84,7 +85,7 @@ def test_axes_of_length_one_go(tmp_path: Path) -> None:
     path = foreign(tmp_path / "a.zarr", DATA[np.newaxis, np.newaxis], names="tczyx",
                    unit="micrometer", scale=scale)  # fmt: skip
     volume = open_volume(path)
-    assert voxel_size(volume) == pytest.approx((50, 10, 12))
+    assert Geometry.of(volume).voxel_size == pytest.approx((50, 10, 12))
     assert np.array_equal(volume.values, DATA)
     assert np.array_equal(volume[1:3, 2:5, 3:].values, DATA[1:3, 2:5, 3:])
 
@@ -93,7 +94,7 @@ def test_a_plane_is_a_volume_of_one_slice(tmp_path: Path) -> None:
     path = foreign(tmp_path / "a.zarr", DATA[0], names="yx", scale=[10, 12])
     volume = open_volume(path)
     assert volume.shape == (1, 6, 8)
-    assert voxel_size(volume) == (10, 10, 12)
+    assert Geometry.of(volume).voxel_size == (10, 10, 12)
     assert np.array_equal(volume.values[0], DATA[0])
 
 
@@ -190,18 +191,18 @@ def test_a_label_group_is_opened_by_its_path(tmp_path: Path) -> None:
 
 def test_the_voxel_size_follows_the_coordinates(tmp_path: Path) -> None:
     volume = open_volume(ours(tmp_path / "a.ome.zarr"))
-    assert voxel_size(volume) == (50, 10, 10)
-    assert voxel_size(volume[:, ::2, ::4]) == (50, 20, 40)
-    assert voxel_size(volume[:1, 3:4]) == (50, 10, 10)
+    assert Geometry.of(volume).voxel_size == (50, 10, 10)
+    assert Geometry.of(volume[:, ::2, ::4]).voxel_size == (50, 20, 40)
+    assert Geometry.of(volume[:1, 3:4]).voxel_size == (50, 10, 10)
     bare = xr.DataArray(np.zeros((2, 2, 2)), dims="zyx".__iter__())
     with pytest.raises(InputError, match="voxel size along z"):
-        voxel_size(bare)
+        Geometry.of(bare)
     steps = {axis: [0.0, 4.6] for axis in "zyx"}
-    assert voxel_size(bare.assign_coords(steps)) == (4.6, 4.6, 4.6)
+    assert Geometry.of(bare.assign_coords(steps)).voxel_size == (4.6, 4.6, 4.6)
     with pytest.raises(InputError, match="evenly"):
-        voxel_size(volume.isel(z=[0, 1, 3]))
+        Geometry.of(volume.isel(z=[0, 1, 3]))
     with pytest.raises(InputError, match="dimensions"):
-        voxel_size(volume.isel(z=0))
+        Geometry.of(volume.isel(z=0))
 
 
 @pytest.mark.parametrize(
@@ -229,17 +230,17 @@ def test_coordinates_that_are_no_lengths_in_nm_are_refused(
 ) -> None:
     steps = {axis: [0.0, 80.0, 160.0] for axis in "zyx"}
     volume = xr.DataArray(np.zeros((3, 3, 3)), coords=steps, dims=("z", "y", "x"))
-    assert voxel_size(volume) == (80, 80, 80)
+    assert Geometry.of(volume).voxel_size == (80, 80, 80)
     with pytest.raises(InputError, match=sentence):
-        voxel_size(change(volume))
+        Geometry.of(change(volume))
 
 
 def test_places_without_coordinates_are_steps_of_the_voxel_size() -> None:
     grey = np.zeros((3, 8, 8), np.uint8)
     bare = xr.DataArray(grey, dims=("z", "y", "x"), attrs={"voxel_size": [50, 10, 10]})
-    assert positions(bare, "z").tolist() == [0, 50, 100]
+    assert Geometry.of(bare).positions("z").tolist() == [0, 50, 100]
     half = working_volume(bare, 20)
-    assert voxel_size(half) == (50, 20, 20)
+    assert Geometry.of(half).voxel_size == (50, 20, 20)
     assert half["x"].values.tolist() == [5, 25, 45, 65]
 
 

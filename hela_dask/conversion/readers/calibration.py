@@ -10,7 +10,7 @@ from typing import Any
 import tifffile
 
 from hela_dask.documents.reading import parse_json
-from hela_dask.storage.units import to_nm
+from hela_dask.units import to_nm
 
 __all__ = ["Calibration", "calibration", "ome_calibration"]
 

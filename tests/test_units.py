@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hela_dask.storage.units import to_nm, unit_name, voxel_size_doubts
+from hela_dask.units import to_nm, unit_name, voxel_size_doubts
 
 
 @pytest.mark.parametrize(
