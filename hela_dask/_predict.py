@@ -148,9 +148,8 @@ def predict(
     pixel = min(card.voxel_size[1:])
     volume = working_volume(image.path, pixel)
     with RunProgress(progress) as display, storage_errors(begun):
-        for remark in filter(
-            None, (*volume_remarks(image), card.resampling(Geometry.of(volume).voxel_size))
-        ):
+        resampled = card.resampling(Geometry.of(volume).voxel_size)
+        for remark in filter(None, (*volume_remarks(image), resampled)):
             display.warn(remark)
         if replaced:
             display.say(f"{replaced} are replaced")

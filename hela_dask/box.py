@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Box"]
 
@@ -111,3 +112,13 @@ class Box(tuple[slice, ...]):
         return Box(
             slice(p.start // by, -(-p.stop // by)) for p, by in zip(self, factors, strict=True)
         )
+
+    def chunks(self, sides: Sequence[int]) -> Iterator[tuple[tuple[int, ...], Box]]:
+        """The chunks of a regular grid that it has a part of.
+
+        Yields the number of a chunk along each axis, and the part of the chunk in the box; in the
+        order of an array's elements.
+        """
+        ranges = (range(part.start, part.stop) for part in self.coarsen(sides))
+        for place in itertools.product(*ranges):
+            yield place, Box.at(place, [1] * len(place)).scale(sides) & self

@@ -63,3 +63,13 @@ def test_a_box_is_a_value(box: Box) -> None:
     assert again == box == pickle.loads(pickle.dumps(box)) and hash(again) == hash(box)
     assert isinstance(pickle.loads(pickle.dumps(box)), Box)
     assert Box.at(box.low, box.shape) == box
+
+
+@given(boxes, steps)
+def test_chunks_part_a_box_along_a_grid(box: Box, sides: tuple[int, int]) -> None:
+    seen: set[tuple[int, ...]] = set()
+    for place, part in box.chunks(sides):
+        assert not part.empty and {part.coarsen(sides).low} == {place}
+        assert part.coarsen(sides).shape == (1, 1) and not seen & voxels(part)
+        seen |= voxels(part)
+    assert seen == voxels(box)

@@ -10,6 +10,9 @@ import numpy as np
 import xarray as xr
 from dask.callbacks import Callback
 
+from hela_dask.geometry import Geometry
+from hela_dask.volume.opening import as_volume
+
 __all__ = ["LargestInput", "make_volume"]
 
 
@@ -25,19 +28,9 @@ def make_volume(
     lazy = array
     if not isinstance(array, da.Array):
         lazy = da.from_array(np.asarray(array), chunks=chunks)
-    coords = {
-        axis: start + step * np.arange(length, dtype=float)
-        for axis, start, step, length in zip(
-            "zyx", translation, voxel_size, lazy.shape, strict=True
-        )
-    }
-    attrs = {
-        "voxel_size": tuple(float(step) for step in voxel_size),
-        "units": "nanometer",
-        "source": "",
-        "level": 0,
-    }
-    return xr.DataArray(lazy, coords=coords, dims=("z", "y", "x"), name=name, attrs=attrs)
+    z, y, x = (int(length) for length in lazy.shape)
+    geometry = Geometry((z, y, x), tuple(map(float, voxel_size)), tuple(map(float, translation)))  # type: ignore[arg-type]
+    return as_volume(lazy, geometry, name, {"source": "", "level": 0})
 
 
 class LargestInput(Callback):

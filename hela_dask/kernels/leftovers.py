@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from hela_dask.box import Box
 from hela_dask.parameters import AssembleParameters
 from hela_dask.types import Labels, Mask
 
@@ -142,20 +143,14 @@ def _join_covered(
     joined.ravel()[places] = np.where(covered[piece], owner[piece], 0)
 
 
-def _boxes(
-    pieces: npt.NDArray[np.integer], wanted: Ids
-) -> Iterator[tuple[int, tuple[slice, slice]]]:
+def _boxes(pieces: npt.NDArray[np.integer], wanted: Ids) -> Iterator[tuple[int, Box]]:
     """Pieces, and the part of the plane that holds each and the pixels around it."""
     if wanted.size:
         kept = np.arange(int(pieces.max()) + 1, dtype=pieces.dtype)
         kept[~np.isin(kept, wanted)] = 0
         found = ndimage.find_objects(kept[pieces])
         for piece in map(int, wanted):
-            y, x = found[piece - 1]
-            yield (
-                piece,
-                (slice(max(0, y.start - 1), y.stop + 1), slice(max(0, x.start - 1), x.stop + 1)),
-            )
+            yield piece, Box(found[piece - 1]).grow(1).clip(pieces.shape)
 
 
 def _nearest(cells: Labels, owners: Ids, pixel: tuple[float, float]) -> Labels:

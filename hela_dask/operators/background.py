@@ -106,7 +106,8 @@ def background_and_facts(
     found = overlap_slabs(
         kernels.majority, votes, reach, name="background-majority", dtype=bool, reach=reach
     )
-    return volume.copy(data=found).rename("background"), facts
+    named = volume.copy(data=found).rename("background")
+    return named.assign_attrs(long_name="background"), facts
 
 
 def show_slice(

@@ -40,7 +40,8 @@ def distance(background: xr.DataArray, *, border: bool = True) -> xr.DataArray:
     data = lazy_data(background, "b", "booleans, true in the resin")
     pixel = Geometry.of(background).pixel
     result = distance_slabs(as_slabs(data), pixel, border=border)
-    return background.copy(data=result).rename("distance")
+    named = background.copy(data=result).rename("distance")
+    return named.assign_attrs(long_name="distance from the background", units="nm")
 
 
 def distance_slabs(resin: da.Array, pixel: tuple[float, float], *, border: bool) -> da.Array:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.errors import ParameterError
 from hela_dask.phantom.geometry import Shapes, build_shapes
 from hela_dask.phantom.lattice import TILE, Grid
@@ -89,19 +89,17 @@ def phantom_block(  # noqa: PLR0917 the six ends of a window read best in this o
             raise ParameterError(
                 f"the window {a}:{b} in {axis} is empty or not inside the phantom's {size} voxels"
             )
-    shape = (z1 - z0, y1 - y0, x1 - x0)
+    window = Box.of(zip(low, high, strict=True))
+    shape = window.shape
     out = Block(
         np.empty(shape, np.uint8),
         np.empty(shape, np.uint16),
         np.empty(shape, np.uint16),
         np.empty(shape, np.uint8),
     )
-    starts = (range(a // size * size, b, size) for a, b, size in zip(low, high, TILE, strict=True))
-    for origin in itertools.product(*starts):
-        begin = [max(a, o) for a, o in zip(low, origin, strict=True)]
-        end = [min(b, o + size) for b, o, size in zip(high, origin, TILE, strict=True)]
-        target = tuple(slice(p - a, q - a) for p, q, a in zip(begin, end, low, strict=True))
-        z, y, x = (slice(p - o, q - o) for p, q, o in zip(begin, end, origin, strict=True))
+    for place, part in window.chunks(TILE):
+        origin = [at * side for at, side in zip(place, TILE, strict=True)]
+        target, (z, y, x) = part.relative_to(window), part.relative_to(origin)
         tile = _tile(spec, origin)
         pairs: list[tuple[NDArray[Any], NDArray[Any]]] = list(zip(out, tile, strict=True))
         for whole, piece in pairs:

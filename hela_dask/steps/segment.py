@@ -178,7 +178,6 @@ def decide_cell(
             "label": region.label,
             **_said(masks, background, voxel, region, parameters.quality),
             "voxel_size": voxel,
-            "units": "nanometer",
         },
     )
 

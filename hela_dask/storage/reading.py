@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import itertools
 import stat
 import threading
 import warnings
@@ -17,6 +16,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.errors import StorageError
 from hela_dask.storage.nodes import open_array, unique_error
 
@@ -114,7 +114,7 @@ class StoredArray:
         except _DAMAGE as error:
             if where is None and isinstance(error, IndexError):  # of the selection
                 raise
-            raise self._named(where or _slices(..., self.shape) or (), error) from error
+            raise self._named(where or Box.whole(self.shape), error) from error
         # Whole numbers drop their axis only here: the compiled codecs read slices.
         keys = selection if isinstance(selection, tuple) else (selection,)
         keep = [key for key in keys if key is not Ellipsis]
@@ -123,16 +123,13 @@ class StoredArray:
         cut = expanded(keys, self.ndim)
         return block[tuple(0 if isinstance(key, int | np.integer) else slice(None) for key in cut)]
 
-    def _named(self, where: tuple[slice, ...], error: Exception) -> StorageError:
+    def _named(self, where: Box, error: Exception) -> StorageError:
         """The first chunk of the selection that cannot be read."""
         name = f"{self.folder.parent}: array {self.folder.name!r}"
         sides = self._array.chunks
         array = _opened(self.folder)
         for place in _touched(where, sides):
-            box = tuple(
-                slice(index * side, min((index + 1) * side, length))
-                for index, side, length in zip(place, sides, self.shape, strict=True)
-            )
+            box = Box.at(place, [1] * len(place)).scale(sides).clip(self.shape)
             try:
                 array[box]
             except _DAMAGE as found:
@@ -144,7 +141,7 @@ class StoredArray:
             f"{name} cannot be read ({unique_error(error)}): try again, or {_ADVICE}"
         )
 
-    def _refuse_no_files(self, where: tuple[slice, ...]) -> None:
+    def _refuse_no_files(self, where: Box) -> None:
         """What is empty or links to nothing would be read as if nothing had been written there."""
         for place in _touched(where, self._array.shards or self._array.chunks):
             file = self.folder / self._array.metadata.encode_chunk_key(place)
@@ -155,10 +152,9 @@ class StoredArray:
                     f"is damaged ({problem}): {_ADVICE}"
                 )
 
-    def _file(self, box: tuple[slice, ...]) -> Path:
+    def _file(self, box: Box) -> Path:
         sides = self._array.shards or self._array.chunks
-        place = tuple(part.start // side for part, side in zip(box, sides, strict=True))
-        return self.folder / self._array.metadata.encode_chunk_key(place)
+        return self.folder / self._array.metadata.encode_chunk_key(box.coarsen(sides).low)
 
 
 def _unreadable(file: Path, *, sharded: bool) -> str:
@@ -182,14 +178,9 @@ def _opened(folder: Path) -> zarr.Array[Any]:
     return array
 
 
-def _touched(where: tuple[slice, ...], sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def _touched(where: Box, sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """Places of the chunks, or shards, of these sides that a selection lies in."""
-    return itertools.product(
-        *(
-            range(part.start // side, -(-part.stop // side))
-            for part, side in zip(where, sides, strict=True)
-        )
-    )
+    return (place for place, _ in where.chunks(sides))
 
 
 def expanded(keys: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
@@ -200,7 +191,7 @@ def expanded(keys: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
     return keys + (slice(None),) * (ndim - len(keys))
 
 
-def _slices(selection: Any, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
+def _slices(selection: Any, shape: tuple[int, ...]) -> Box | None:
     """A selection of whole numbers and slices without steps as slices; None for any other."""
     keys = selection if isinstance(selection, tuple) else (selection,)
     if not all(key is Ellipsis or isinstance(key, int | np.integer | slice) for key in keys):
@@ -219,10 +210,10 @@ def _slices(selection: Any, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
             if not 0 <= index < length:
                 raise IndexError(f"position {key} of {length}")
             parts.append(slice(index, index + 1))
-    return tuple(parts)
+    return Box(parts)
 
 
-def _described(box: tuple[slice, ...]) -> str:
+def _described(box: Box) -> str:
     """Where a chunk is, for people: slices from 1, rows and columns in pixels."""
     if len(box) < 3:
         return ", ".join(f"{part.start}:{part.stop}" for part in box)

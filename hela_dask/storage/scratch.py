@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
+from hela_dask.box import Box
 from hela_dask.errors import MissingInputError, StorageError
 from hela_dask.storage.files import flush_folders, hidden_name, remove_folder, storage_errors
 from hela_dask.storage.reading import StoredArray
@@ -96,22 +96,11 @@ def write_scratch(path: str | Path, data: NDArray[Any], start: int = 0) -> Recor
         return found
 
 
-def _chunks(
-    array: zarr.Array[Any], start: int, stop: int
-) -> Iterator[tuple[str, tuple[slice, ...]]]:
+def _chunks(array: zarr.Array[Any], start: int, stop: int) -> Iterator[tuple[str, Box]]:
     """Name of each chunk's file from `start` to `stop`, and what it holds of the data there."""
-    first = [start, *(0 for _ in array.shape[1:])]
-    last = [stop, *array.shape[1:]]
-    ranges = [
-        range(low // side, -(-high // side))
-        for low, high, side in zip(first, last, array.chunks, strict=True)
-    ]
-    for place in itertools.product(*ranges):
-        box = tuple(
-            slice(at * side - low, min((at + 1) * side, high) - low)
-            for at, side, low, high in zip(place, array.chunks, first, last, strict=True)
-        )
-        yield array.metadata.encode_chunk_key(place), box
+    data = Box((slice(start, stop), *Box.whole(array.shape[1:])))
+    for place, chunk in data.chunks(array.chunks):
+        yield array.metadata.encode_chunk_key(place), chunk.relative_to(data)
 
 
 def _put_chunk(path: Path, part: NDArray[Any], chunk: tuple[int, ...]) -> FileRecord | None:

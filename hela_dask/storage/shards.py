@@ -9,8 +9,7 @@ CRC-32C of these.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from numcodecs.zstd import Zstd
 from numpy.typing import NDArray
 from zarr.codecs import BytesCodec, Crc32cCodec, ShardingCodec, ZstdCodec
 
+from hela_dask.box import Box
 from hela_dask.storage.files import remove_folder, replaced, storage_errors
 from hela_dask.storage.records import FileRecord
 
@@ -96,18 +96,17 @@ def encode_shard(
     `block` is what is in the shard, up to the end of the array; `chunk` and `shard` are voxels
     along each axis; `threads` compress several chunks at once.
     """
-    places = list(_places(block.shape, chunk))
+    chunks = list(Box.whole(block.shape).chunks(chunk))
     data = block.astype(block.dtype.newbyteorder("<"), copy=False)
-    encoded = list(threads.map(lambda place: encode_chunk(data[place], chunk), places))
+    encoded = list(threads.map(lambda part: encode_chunk(data[part[1]], chunk), chunks))
     if not any(encoded):
         return []
     counts = [side // size for side, size in zip(shard, chunk, strict=True)]
     index = np.full((*counts, 2), _MISSING, "<u8")
     offset = 0
-    for place, content in zip(places, encoded, strict=True):
+    for (place, _), content in zip(chunks, encoded, strict=True):
         if content:
-            at = tuple(part.start // size for part, size in zip(place, chunk, strict=True))
-            index[at] = offset, len(content)
+            index[place] = offset, len(content)
             offset += len(content)
     table = index.tobytes()
     check = crc32c(table).to_bytes(4, "little")
@@ -150,15 +149,6 @@ def remove_shard(path: Path) -> None:
         remove_folder(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _places(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    starts = [range(0, length, side) for length, side in zip(shape, chunk, strict=True)]
-    for place in itertools.product(*starts):
-        yield tuple(
-            slice(start, min(start + side, length))
-            for start, side, length in zip(place, chunk, shape, strict=True)
-        )
 
 
 def encode_chunk(part: NDArray[Any], chunk: tuple[int, ...]) -> bytes | None:

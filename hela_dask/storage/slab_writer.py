@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.errors import StorageError
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.metadata import Image, Level
@@ -22,10 +24,8 @@ from hela_dask.storage.shards import encode_shard, is_ours, put_shard
 
 __all__ = ["SlabWriter", "slab_tiles"]
 
-Tile = tuple[slice, slice]
 
-
-def slab_tiles(levels: tuple[Level, ...]) -> list[Tile]:
+def slab_tiles(levels: tuple[Level, ...]) -> list[Box]:
     """Rows and columns of the finest level that are written at once, in the order to do it.
 
     A tile is a shard. The order is that of the quadrants of the plane, their quadrants and so
@@ -33,18 +33,11 @@ def slab_tiles(levels: tuple[Level, ...]) -> list[Tile]:
     two shards that are begun. Where shards of one level do not fill those of the next (their
     sides are odd), the one tile is the whole plane.
     """
-    height, width = levels[0].shape[1:]
+    plane, side = levels[0].shape[1:], levels[0].file[1:]
     if not _nested(levels):
-        return [(slice(0, height), slice(0, width))]
-    _, high, wide = levels[0].file
-    places = [(y, x) for y in range(-(-height // high)) for x in range(-(-width // wide))]
-    return [
-        (
-            slice(y * high, min((y + 1) * high, height)),
-            slice(x * wide, min((x + 1) * wide, width)),
-        )
-        for y, x in sorted(places, key=_quadrants)
-    ]
+        return [Box.whole(plane)]
+    tiles = sorted(Box.whole(plane).chunks(side), key=lambda tile: _quadrants(*tile[0]))
+    return [box for _, box in tiles]
 
 
 @dataclass
@@ -52,8 +45,7 @@ class _Shard:
     """A shard of a coarser level, as far as it is known."""
 
     data: NDArray[Any]
-    rows: slice
-    columns: slice
+    box: Box
     missing: int  # voxels of a plane that are still to come
 
 
@@ -87,9 +79,9 @@ class SlabWriter:
         self._may_write = check
         self.files: Records = {}
         self._writing: tuple[str, Future[FileRecord | None]] | None = None
-        self._left = {_key(tile) for tile in self.tiles}
+        self._left = set(self.tiles)
         self._arrays = [open_array(image.path / level.path, mode="r+") for level in image.levels]
-        self._begun: list[dict[tuple[int, int], _Shard]] = [{} for _ in image.levels]
+        self._begun: list[dict[tuple[int, ...], _Shard]] = [{} for _ in image.levels]
         self._check()
 
     def write(self, rows: slice, columns: slice, data: NDArray[Any] | None) -> None:
@@ -107,23 +99,23 @@ class SlabWriter:
         StorageError
             When this is no such tile, or the shape or type of `data` is not the tile's.
         """
-        image, tile = self._image, (rows, columns)
-        if _key(tile) not in self._left:
+        image, tile = self._image, Box((rows, columns))
+        if tile not in self._left:
             again = tile in self.tiles
             raise StorageError(
                 f"{image.path}: rows {rows.start} to {rows.stop} and columns {columns.start} to "
                 f"{columns.stop} of a slab "
                 + ("were written already" if again else "are no tile: a shard has one writer")
             )
-        shape = (self.depth, rows.stop - rows.start, columns.stop - columns.start)
+        shape = (self.depth, *tile.shape)
         if data is not None:
             if data.dtype not in (image.dtype, np.bool_):
                 raise StorageError(f"{image.path} holds {image.dtype.name}, not {data.dtype.name}")
             if data.shape != shape:
                 raise StorageError(f"{image.path}: a tile has shape {shape} here, not {data.shape}")
         with storage_errors(image.path):
-            self._put(0, rows, columns, _filled(data))
-        self._left.remove(_key(tile))
+            self._put(0, tile, _filled(data))
+        self._left.remove(tile)
 
     def close(self) -> None:
         """Wait until all is written; StorageError where tiles are missing."""
@@ -134,55 +126,50 @@ class SlabWriter:
                 f"slice {self._z.start + 1} were not written"
             )
 
-    def _put(self, number: int, rows: slice, columns: slice, data: NDArray[Any] | None) -> None:
+    def _put(self, number: int, box: Box, data: NDArray[Any] | None) -> None:
         """Write whole shards of one level; hand their coarser version to the next."""
         if data is None:
-            self._clear(number, rows, columns)
+            self._clear(number, box)
         else:
             block = np.ascontiguousarray(data).astype(self._image.dtype, copy=False)
-            self._store(number, rows, columns, block)
+            self._store(number, box, block)
         if number + 1 == len(self._arrays):
             return
-        target = _half(rows), _half(columns)
-        shard = self._shard_of(number + 1, *target)
+        target = box.coarsen((2, 2))
+        shard = self._shard_of(number + 1, target)
         if data is not None:
-            z, y, x = slice(None), _within(target[0], shard.rows), _within(target[1], shard.columns)
-            shard.data[z, y, x] = halve(block, self._how)
-        shard.missing -= _length(target[0]) * _length(target[1])
+            shard.data[:, *target.relative_to(shard.box)] = halve(block, self._how)
+        shard.missing -= math.prod(target.shape)
         if shard.missing == 0:
-            del self._begun[number + 1][shard.rows.start, shard.columns.start]
-            self._put(number + 1, shard.rows, shard.columns, _filled(shard.data))
+            del self._begun[number + 1][shard.box.low]
+            self._put(number + 1, shard.box, _filled(shard.data))
 
-    def _shard_of(self, number: int, rows: slice, columns: slice) -> _Shard:
-        """The shard of a level, or all its shards, that these rows and columns lie in."""
+    def _shard_of(self, number: int, box: Box) -> _Shard:
+        """The shard of a level, or all its shards, that a part of it lies in."""
         level = self._image.levels[number]
-        whole = len(self.tiles) == 1
-        sides = level.shape[1:] if whole else level.file[1:]
-        place = rows.start // sides[0] * sides[0], columns.start // sides[1] * sides[1]
-        if place not in self._begun[number]:
-            y, x = (
-                slice(start, min(start + side, length))
-                for start, side, length in zip(place, sides, level.shape[1:], strict=True)
-            )
-            data = np.zeros((self.depth, _length(y), _length(x)), self._image.dtype)
-            self._begun[number][place] = _Shard(data, y, x, _length(y) * _length(x))
-        return self._begun[number][place]
+        sides = level.shape[1:] if len(self.tiles) == 1 else level.file[1:]
+        place = [at // side for at, side in zip(box.low, sides, strict=True)]
+        shard = Box.at(place, (1, 1)).scale(sides).clip(level.shape[1:])
+        if shard.low not in self._begun[number]:
+            data = np.zeros((self.depth, *shard.shape), self._image.dtype)
+            self._begun[number][shard.low] = _Shard(data, shard, math.prod(shard.shape))
+        return self._begun[number][shard.low]
 
-    def _store(self, number: int, rows: slice, columns: slice, block: NDArray[Any]) -> None:
+    def _store(self, number: int, box: Box, block: NDArray[Any]) -> None:
         """Write some whole shards of one level."""
         array, level = self._arrays[number], self._image.levels[number]
         if not is_ours(array):
-            self._clear(number, rows, columns)  # replaced, not read again and merged
+            self._clear(number, box)  # replaced, not read again and merged
             if self._may_write is not None:
                 self._may_write()
-            place = level.stored((self._z, rows, columns), slice(None))
+            place = level.stored((self._z, *box), slice(None))
             array[place] = block.reshape(level.stored(block.shape, 1))
-            for file, _, _ in self._files(number, rows, columns):
+            for file, _ in self._files(number, box):
                 self.files[self._key(file)] = record_file(file) if file.exists() else None
             return
-        for file, y, x in self._files(number, rows, columns):
-            part = block[:, _within(y, rows), _within(x, columns)]
-            encoded = encode_shard(part, level.chunks, level.file, self._threads)
+        for file, part in self._files(number, box):
+            inside = block[:, *part.relative_to(box)]
+            encoded = encode_shard(inside, level.chunks, level.file, self._threads)
             self._finish()
             # Written while the next shard is compressed; it is a copy of what the caller holds.
             put = self._threads.submit(put_shard, file, encoded, self._may_write)
@@ -194,9 +181,9 @@ class SlabWriter:
             (path, writing), self._writing = self._writing, None
             self.files[path] = writing.result()
 
-    def _clear(self, number: int, rows: slice, columns: slice) -> None:
+    def _clear(self, number: int, box: Box) -> None:
         """Remove what was written there before."""
-        for file, _, _ in self._files(number, rows, columns):
+        for file, _ in self._files(number, box):
             put_shard(file, [], self._may_write)
             self.files[self._key(file)] = None
 
@@ -204,22 +191,14 @@ class SlabWriter:
         """A file's path relative to the group."""
         return file.relative_to(self._image.path).as_posix()
 
-    def _files(
-        self, number: int, rows: slice, columns: slice
-    ) -> Iterator[tuple[Path, slice, slice]]:
-        """The shards that make up a part of a level, each with its rows and columns."""
+    def _files(self, number: int, box: Box) -> Iterator[tuple[Path, Box]]:
+        """The shards that make up a part of a level, each with its own part of it."""
         array, level = self._arrays[number], self._image.levels[number]
-        deep, high, wide = level.file
-        for y in range(rows.start // high, -(-rows.stop // high)):
-            for x in range(columns.start // wide, -(-columns.stop // wide)):
-                key = array.metadata.encode_chunk_key(
-                    level.stored((self._z.start // deep, y, x), 0)
-                )
-                yield (
-                    self._image.path / level.path / key,
-                    slice(y * high, min((y + 1) * high, rows.stop)),
-                    slice(x * wide, min((x + 1) * wide, columns.stop)),
-                )
+        deep, *sides = level.file
+        for place, shard in box.chunks(sides):
+            stored = level.stored((self._z.start // deep, *place), 0)
+            key = array.metadata.encode_chunk_key(stored)
+            yield self._image.path / level.path / key, shard
 
     def _check(self) -> None:
         """Raise where the levels are not halves of one another in the same slabs."""
@@ -245,16 +224,10 @@ def _nested(levels: tuple[Level, ...]) -> bool:
     return True
 
 
-def _quadrants(place: tuple[int, int]) -> int:
+def _quadrants(y: int, x: int) -> int:
     """Position along a Z-shaped curve: the bits of row and column in turn."""
-    y, x = place
     bits = max(y, x).bit_length()
     return sum(((y >> n & 1) << (2 * n + 1)) | ((x >> n & 1) << (2 * n)) for n in range(bits))
-
-
-def _key(tile: Tile) -> tuple[int, int, int, int]:
-    rows, columns = tile
-    return rows.start, rows.stop, columns.start, columns.stop
 
 
 def _filled(data: NDArray[Any] | None) -> NDArray[Any] | None:
@@ -262,15 +235,3 @@ def _filled(data: NDArray[Any] | None) -> NDArray[Any] | None:
     if data is None or not (data.dtype.kind == "f" or data.any()):  # floats: -0.0 is no 0.0
         return None
     return data
-
-
-def _half(place: slice) -> slice:
-    return slice(place.start // 2, -(-place.stop // 2))
-
-
-def _within(place: slice, shard: slice) -> slice:
-    return slice(place.start - shard.start, place.stop - shard.start)
-
-
-def _length(place: slice) -> int:
-    return int(place.stop - place.start)

@@ -17,6 +17,7 @@ import xarray as xr
 from dask.base import tokenize
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.conversion.readers.source import Source
 from hela_dask.conversion.sources import open_source
 from hela_dask.conversion.suitability import check_volume, volume_remarks
@@ -28,7 +29,7 @@ from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
 from hela_dask.types import Triple
 from hela_dask.unet.targets import Coding
-from hela_dask.volume.opening import working_volume
+from hela_dask.volume.opening import as_volume, working_volume
 
 __all__ = ["Blocks", "Cache", "count_classes", "image_blocks", "label_blocks", "open_image"]
 
@@ -72,43 +73,29 @@ class Blocks:
     # (z, y, x)
     shape: tuple[int, int, int]
     block: tuple[int, int, int]
-    # ``read(box)`` gives the voxels of a box of three slices
-    read: Callable[[tuple[slice, slice, slice]], Array]
+    # ``read(box)`` gives the voxels of a box (z, y, x)
+    read: Callable[[Box], Array]
     cache: Cache
 
     def window(self, z: int, rows: slice, columns: slice) -> Array:
         """A part of one slice, (y, x); `rows` and `columns` have a start and an end within it."""
-        at_z = z // self.block[0]
-        parts = []
-        for y in _covering(rows, self.block[1]):
-            line = []
-            for x in _covering(columns, self.block[2]):
-                place = (at_z, y, x)
-                box = self._box(place)
-                kept = self.cache.get((self.name, place), functools.partial(self.read, box))
-                inside = (_inside(rows, box[1]), _inside(columns, box[2]))
-                line.append(kept[z - box[0].start][inside])
-            parts.append(line)
-        return np.block(parts) if len(parts) > 1 or len(parts[0]) > 1 else parts[0][0]
+        window = Box((slice(z, z + 1), rows, columns))
+        found = []
+        for place, part in window.chunks(self.block):
+            box = Box.at(place, (1, 1, 1)).scale(self.block).clip(self.shape)
+            kept = self.cache.get((self.name, place), functools.partial(self.read, box))
+            found.append((part.relative_to(window), kept[part.relative_to(box)]))
+        if len(found) == 1:
+            plane: Array = found[0][1][0]
+            return plane
+        joined = np.empty(window.shape, found[0][1].dtype)
+        for part, values in found:
+            joined[part] = values
+        return joined[0]
 
     def plane(self, z: int) -> Array:
         """One whole slice."""
         return self.window(z, slice(0, self.shape[1]), slice(0, self.shape[2]))
-
-    def _box(self, place: tuple[int, int, int]) -> tuple[slice, slice, slice]:
-        z, y, x = (
-            slice(at * side, min((at + 1) * side, length))
-            for at, side, length in zip(place, self.block, self.shape, strict=True)
-        )
-        return z, y, x
-
-
-def _covering(wanted: slice, side: int) -> range:
-    return range(wanted.start // side, -(-wanted.stop // side))
-
-
-def _inside(wanted: slice, box: slice) -> slice:
-    return slice(max(wanted.start, box.start) - box.start, min(wanted.stop, box.stop) - box.start)
 
 
 def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataArray:
@@ -154,16 +141,9 @@ def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataA
     # Not the object's own name for dask, which is another each time.
     name = f"planes-{tokenize([(str(file), file.stat().st_mtime_ns) for file in source.files])}"
     planes = _Planes(source.shape, source.dtype, source.read)
-    volume = xr.DataArray(
-        da.from_array(planes, chunks=(1, *source.shape[1:]), name=name, fancy=False, lock=True),
-        dims=("z", "y", "x"),
-        coords={
-            axis: step * np.arange(length)
-            for axis, step, length in zip("zyx", size, source.shape, strict=True)
-        },
-        attrs={"voxel_size": size, "units": "nanometer", "source": str(path), "level": 0},
-    )
-    return working_volume(volume, pixel)
+    lazy = da.from_array(planes, chunks=(1, *source.shape[1:]), name=name, fancy=False, lock=True)
+    attrs = {"source": str(path), "level": 0}
+    return working_volume(as_volume(lazy, Geometry(source.shape, size), path.name, attrs), pixel)
 
 
 def _differ(one: Triple, other: Triple) -> bool:
@@ -236,7 +216,7 @@ def image_blocks(volume: xr.DataArray, name: str, cache: Cache) -> Blocks:
     z, y, x = data.shape
     deep = max(1, min(_BLOCK[0], max(data.chunks[0])))
 
-    def read(box: tuple[slice, slice, slice]) -> Array:
+    def read(box: Box) -> Array:
         # Here, even where a cluster is connected: images do not travel.
         return np.asarray(data[box].compute(scheduler="synchronous"))
 
@@ -257,7 +237,7 @@ def label_blocks(labels: Any, volume: xr.DataArray, name: str, cache: Cache) -> 
 
     one_at_a_time = threading.Lock()  # a file has one place that it is read at
 
-    def read(box: tuple[slice, slice, slice]) -> Array:
+    def read(box: Box) -> Array:
         with one_at_a_time:
             found = source.read(box[0].start, box[0].stop)
         return majority(np.pad(found, [(0, 0), *pad], mode="edge"), factor)

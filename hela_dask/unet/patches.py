@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.errors import InputError
 from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.augment import AUGMENTATIONS
@@ -85,20 +86,13 @@ class Domain:
     def _cells(self, window: Window) -> NDArray[np.uint8]:
         """Contact, distance, and where known; as of the whole slice."""
         z, *sides = window
+        inner = Box(sides)
         if self.instances is None:
-            return np.zeros((*(side.stop - side.start for side in sides), 3), np.uint8)
-        halo = target_halo(self.pixel)
-        wide = [
-            slice(max(0, side.start - more), min(length, side.stop + more))
-            for side, more, length in zip(sides, halo, self.instances.shape[1:], strict=True)
-        ]
-        values = self.instances.window(z, wide[0], wide[1])
+            return np.zeros((*inner.shape, 3), np.uint8)
+        wide = inner.grow(target_halo(self.pixel)).clip(self.instances.shape[1:])
+        values = self.instances.window(z, *wide)
         found = cell_targets(*self.cells.read(values, self.pixel), self.pixel)
-        inner = tuple(
-            slice(side.start - outer.start, side.stop - outer.start)
-            for side, outer in zip(sides, wide, strict=True)
-        )
-        return found[inner]
+        return found[inner.relative_to(wide)]
 
     def _plane(self, architecture: Architecture, z: int) -> NDArray[np.float32]:
         """A whole slice, shrunk, as :mod:`hela_dask.unet.inference` does."""

@@ -21,6 +21,7 @@ from hela_dask.storage.pyramid import halve
 __all__ = [
     "Image",
     "Level",
+    "as_volume",
     "open_volume",
     "read_image",
     "working_volume",
@@ -74,11 +75,24 @@ def open_volume(
         )
     chosen = _choose(image, resolution, level)
     picked = image.levels[chosen]
-    return _as_volume(
+    return as_volume(
         _lazy(image, picked),
         picked.geometry,
         image.name,
-        {"long_name": image.name, "source": str(image.path), "level": chosen},
+        {"source": str(image.path), "level": chosen},
+    )
+
+
+def as_volume(
+    data: Any, geometry: Geometry, name: Hashable, attrs: Mapping[str, Any] | None = None
+) -> xr.DataArray:
+    """An array (z, y, x) with places in nm, as :func:`open_volume` returns it."""
+    return xr.DataArray(
+        data,
+        dims=("z", "y", "x"),
+        coords=geometry.coordinates(),
+        name=name,
+        attrs={"long_name": str(name), **(attrs or {}), "voxel_size": geometry.voxel_size},
     )
 
 
@@ -156,20 +170,7 @@ def _halved(volume: xr.DataArray) -> xr.DataArray:
     data = lazy.map_blocks(
         halve, how="mean", chunks=chunks, dtype=lazy.dtype, meta=np.empty((0, 0, 0), lazy.dtype)
     )
-    return _as_volume(data, Geometry.of(volume).coarser((2, 2)), volume.name, volume.attrs)
-
-
-def _as_volume(
-    data: da.Array, geometry: Geometry, name: Hashable, attrs: Mapping[str, Any]
-) -> xr.DataArray:
-    """An array with its places in nm and its name, which plots show."""
-    return xr.DataArray(
-        data,
-        dims=("z", "y", "x"),
-        coords=geometry.coordinates(),
-        name=name,
-        attrs={**attrs, "voxel_size": geometry.voxel_size},
-    )
+    return as_volume(data, Geometry.of(volume).coarser((2, 2)), volume.name, volume.attrs)
 
 
 def _even(sizes: tuple[int, ...]) -> list[int]:

@@ -61,12 +61,11 @@ def test_what_comes_out_lies_on_the_regions_voxels(
         assert isinstance(found[name].data, np.ndarray)
     for axis, part in zip("zyx", window, strict=True):
         np.testing.assert_array_equal(found[axis], volume[axis][part])
-    said = {name: found.attrs[name] for name in ("label", "status", "voxel_size", "units")}
+    said = {name: found.attrs[name] for name in ("label", "status", "voxel_size")}
     assert said == {
         "label": 7,
         "status": "segmented",
         "voxel_size": (50.0, 40.0, 40.0),
-        "units": "nanometer",
     }
     assert iou(found["nucleus"].values, drawing.nucleus[window]) > 0.93
     assert iou(found["cell"].values, drawing.cell[window]) > 0.95

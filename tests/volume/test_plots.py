@@ -54,6 +54,6 @@ def test_axes_are_in_nm_and_the_colour_bar_has_a_name(
     axes, bar = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("x [nm]", "y [nm]")
     assert axes.get_title() == "z = 50.0 [nm]"
-    assert bar.get_ylabel() == label
+    assert bar.get_ylabel().replace("\n", " ") == label
     figure.savefig(tmp_path / f"{what}.png", dpi=80)
     plt.close(figure)

@@ -145,10 +145,12 @@ def test_what_a_volume_says(tmp_path: Path) -> None:
     volume = open_volume(str(path), level=1)
     assert volume.attrs == {
         "voxel_size": (50.0, 20.0, 20.0),
-        "units": "nanometer",
+        "long_name": "image",
         "source": str(path),
         "level": 1,
     }
+    for axis in "zyx":
+        assert volume.coords[axis].attrs == {"units": "nm", "long_name": axis}
     assert volume.name == "image"
     assert volume.coords["x"].values[:3].tolist() == [5, 25, 45]
     assert volume.coords["x"].dtype == np.float64
