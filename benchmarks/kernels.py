@@ -24,6 +24,7 @@ from benchmarks import pages, results
 from benchmarks.measuring import timed
 from benchmarks.published import plain_background, plain_cell, plain_nucleus
 from benchmarks.stacks import Stack, as_volume
+from hela_dask.box import Box
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import background_block
 from hela_dask.kernels.detection import detect_slice, without_specks
@@ -135,9 +136,9 @@ def own_steps(stack: Stack) -> tuple[dict[str, float], dict[str, Mask]]:
         decided = Decided(labels, thresholds.tolist(), outlines)
         return Refiner(decided, geometry, factors, lambda y, x: stack.image[:, y, x], blur, p)
 
-    whole = tuple(slice(0, length) for length in stack.image.shape[1:])
+    whole = Box.whole(stack.image.shape[1:])
     seconds = {}
-    border, _ = clock(lambda: refine(None).tile(*whole))
+    border, _ = clock(lambda: refine(None).tile(whole))
     seconds["background"] = (halving + deciding + border) / count
     method = get_method(DEFAULT_METHOD)
     window = Window(working.values, resin, voxel, centre)
@@ -146,7 +147,7 @@ def own_steps(stack: Stack) -> tuple[dict[str, float], dict[str, Mask]]:
         lambda: segment_slices(working.values, masks.nucleus, resin, voxel, centre, p)
     )
     of_nuclei, refiner = clock(lambda: refine(masks))
-    of_all, found = clock(lambda: refiner.tile(*whole))
+    of_all, found = clock(lambda: refiner.tile(whole))
     seconds["nucleus"] = (both - of_cell + of_nuclei) / count
     seconds["cell"] = (of_cell + of_all - border) / count
     return seconds, {

@@ -305,8 +305,8 @@ def _predict_task(job: _Job, unit: Unit, classes: Sequence[NDArray[np.uint8]]) -
         with arrays.slab_writer(
             job.labels, unit.what[0], downsample="nearest", check=job.may_write
         ) as writer:
-            for rows, columns in writer.tiles:
-                writer.write(rows, columns, slab[:, rows, columns])
+            for tile in writer.tiles:
+                writer.write(tile, slab[:, *tile])
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, cost)
 
 

@@ -115,11 +115,11 @@ def test_the_working_grid_is_halved_as_often_as_pixels_fit(
 
 def test_the_size_along_an_axis_of_one_voxel_may_be_missing() -> None:
     plane = xr.DataArray(np.zeros((1, 2, 3)), dims=("z", "y", "x"))
-    sides = {"y": [0.0, 10.0], "x": [5.0, 25.0, 45.0]}
-    found = Geometry.of(plane.assign_coords(**sides))
+    plane_nm = plane.assign_coords(y=[0.0, 10.0], x=[5.0, 25.0, 45.0])
+    found = Geometry.of(plane_nm)
     assert found == Geometry((1, 2, 3), (20.0, 10.0, 20.0), (0.0, 0.0, 5.0))
-    assert Geometry.of(plane.assign_coords(z=[400.0], **sides)).origin == (400.0, 0.0, 5.0)
+    assert Geometry.of(plane_nm.assign_coords(z=[400.0])).origin == (400.0, 0.0, 5.0)
     with pytest.raises(InputError, match="voxel size along y"):
-        Geometry.of(plane.assign_coords(x=sides["x"]))
+        Geometry.of(plane_nm.drop_vars("y"))
     with pytest.raises(InputError, match="voxel size along z"):
         Geometry.of(plane[:, :1, :1])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hela_dask.box import Box
 from hela_dask.kernels import morphology
 from hela_dask.kernels.capped import depth_in_space
 from hela_dask.kernels.grid import coarsen, factors_for
@@ -162,10 +163,7 @@ def _membrane_share(
 
 
 def _ball(shape: tuple[int, ...], spot: tuple[int, int, int], radius: float, voxel: Voxel) -> Mask:
-    box = tuple(
-        slice(max(0, at - int(radius / size) - 1), min(length, at + int(radius / size) + 2))
-        for at, size, length in zip(spot, voxel, shape, strict=True)
-    )
+    box = Box.at(spot, (1, 1, 1)).grow([int(radius / size) + 1 for size in voxel]).clip(shape)
     z, y, x = np.ogrid[box]
     squared = (
         ((z - spot[0]) * voxel[0]) ** 2

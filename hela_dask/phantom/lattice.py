@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_array
 
+from hela_dask.box import Box
+
 __all__ = ["TILE", "Grid", "grain", "mix", "normal", "uniform"]
 
 TILE = (8, 256, 256)
@@ -117,6 +119,13 @@ class Grid:
         self.low = tuple(float(axis[0]) for axis in nm)
         self.high = tuple(float(axis[-1]) for axis in nm)
 
+    def box(self, centre: Sequence[float], half: Sequence[float]) -> Box:
+        """The voxels in a box (centre and half lengths in nm); empty where there is none."""
+        return Box.of(
+            (math.ceil((at - reach - low) / size), math.floor((at + reach - low) / size) + 1)
+            for low, size, at, reach in zip(self.low, self.voxel_size, centre, half, strict=True)
+        ).clip(self.count)
+
     def within(
         self, centre: Sequence[float], half: Sequence[float]
     ) -> tuple[Grid, tuple[slice, slice, slice]] | None:
@@ -124,19 +133,13 @@ class Grid:
 
         It has all slices of the tile; None where the box misses it.
         """
-        spans = []
-        for low, size, number, at, reach in zip(
-            self.low, self.voxel_size, self.count, centre, half, strict=True
-        ):
-            start = max(0, math.ceil((at - reach - low) / size))
-            stop = min(number, math.floor((at + reach - low) / size) + 1)
-            if start >= stop:
-                return None
-            spans.append((start, stop))
-        (_, depth), (y0, y1), (x0, x1) = (0, self.count[0]), spans[1], spans[2]
-        origin = (self.origin[0], self.origin[1] + y0, self.origin[2] + x0)
-        part = Grid(origin, self.voxel_size, (depth, y1 - y0, x1 - x0))
-        return part, (slice(y0, y1), slice(None), slice(x0, x1))
+        box = self.box(centre, half)
+        if box.empty:
+            return None
+        _, y, x = box
+        origin = (self.origin[0], self.origin[1] + y.start, self.origin[2] + x.start)
+        part = Grid(origin, self.voxel_size, (self.count[0], *box.shape[1:]))
+        return part, (y, slice(None), x)
 
     def _lattice(
         self, key: Sequence[int], spacing: Sequence[float]

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.phantom.lattice import Field, Grid, uniform
-from hela_dask.phantom.plan import PhantomSpec, Triple
+from hela_dask.phantom.plan import PhantomSpec
+from hela_dask.types import Triple
 
 __all__ = ["Debris", "coverage", "stamp_debris", "stamp_organelles"]
 
@@ -72,16 +73,10 @@ def _boxes(grid: Grid, side: float, reach: float) -> Iterable[tuple[int, ...]]:
 
 
 def _window(grid: Grid, at: Triple, reach: float) -> _Window | None:
-    spans = []
-    for low, size, count, centre in zip(
-        grid.low, grid.voxel_size, (grid.z.size, grid.y.size, grid.x.size), at, strict=True
-    ):
-        start = max(0, math.ceil((centre - reach - low) / size))
-        stop = min(count, math.floor((centre + reach - low) / size) + 1)
-        if start >= stop:
-            return None
-        spans.append(slice(start, stop))
-    z, y, x = spans
+    box = grid.box(at, (reach,) * 3)
+    if box.empty:
+        return None
+    z, y, x = box
     return _Window(
         (y, z, x),
         grid.z[:, z] - np.float32(at[0]),

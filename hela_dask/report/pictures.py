@@ -23,6 +23,7 @@ from hela_dask.figures import (
     draw_overlay,
 )
 from hela_dask.geometry import Geometry
+from hela_dask.kernels.morphology import box_around
 from hela_dask.report.reading import View, compute, open_view
 from hela_dask.running.reading import RunFolder
 from hela_dask.steps.link import of_cells
@@ -266,19 +267,17 @@ def _error(
         truth = np.isin(true[0], score["values"])
     image = _image_like(folder, truth.shape)
     # Every so many pixels of a large slice; the window around the masks of a small class.
-    rows, columns = (np.flatnonzero((prediction | truth).any(axis=axis)) for axis in (1, 0))
     pixel = Geometry.of(image).pixel
-    margin = [int(2000 / step) for step in pixel]
-    y = slice(max(rows[0] - margin[0], 0), rows[-1] + margin[0] + 1)
-    x = slice(max(columns[0] - margin[1], 0), columns[-1] + margin[1] + 1)
-    grey = compute(image.isel(z=number - 1, y=y, x=x))
+    masks = box_around(prediction | truth, 0.0, pixel)
+    box = masks.grow([int(2000 / step) for step in pixel]).clip(truth.shape)
+    grey = compute(image[number - 1, *box])
     step = -(-max(grey.shape) // PIXELS)
     thin = np.s_[::step, ::step]
     title = f"{name}, slice {number}: JI {row['ji']:.3f}"
     path = draw_errors(
         grey[thin],
-        prediction[y, x][thin],
-        truth[y, x][thin],
+        prediction[box][thin],
+        truth[box][thin],
         (pixel[0] * step, pixel[1] * step),
         target / f"errors_{name}_{number:05d}.jpg",
         title=title,
@@ -299,8 +298,8 @@ def _image_like(folder: RunFolder, shape: tuple[int, ...]) -> xr.DataArray:
     assert folder.store is not None
     whole = open_view(folder.store, None, None).image
     step = max(1, whole.shape[1] // shape[0])
-    finest = Geometry.of(whole).voxel_size
-    near = open_view(folder.store, None, None, resolution=max(finest[1:]) * step).image
+    coarse = max(Geometry.of(whole).pixel) * step
+    near = open_view(folder.store, None, None, resolution=coarse).image
     if near.shape[1:] == tuple(shape):
         return near
     return whole.isel(

@@ -281,13 +281,12 @@ def _write_labels(job: Job, slab: Slab, refiner: Refiner) -> tuple[pd.DataFrame,
             )
             for name in TileLabels._fields
         }
-        for rows, columns in writers["cells"].tiles:
-            tile = refiner.tile(rows, columns).without_nuclei(slab.withheld)
-            for name, part in tile._asdict().items():
-                writers[name].write(rows, columns, part)
-            corner = rows.start, columns.start
-            counts.append(count_slab(tile.nuclei, tile.cells, z0, tile.envelope, corner))
-            del tile  # the next one finds its room
+        for tile in writers["cells"].tiles:
+            labels = refiner.tile(tile).without_nuclei(slab.withheld)
+            for name, part in labels._asdict().items():
+                writers[name].write(tile, part)
+            counts.append(count_slab(labels.nuclei, labels.cells, z0, labels.envelope, tile.low))
+            del labels  # the next one finds its room
     files: Records = {}
     for name, writer in writers.items():
         files |= _inside("labels", job.labels, job.labels / name, writer.files)

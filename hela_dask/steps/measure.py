@@ -26,7 +26,7 @@ def count_slab(
     cells: Labels | None,
     z0: int,
     envelope: Labels | None = None,
-    corner: tuple[int, int] = (0, 0),
+    corner: tuple[int, ...] = (0, 0),
 ) -> pd.DataFrame:
     """Voxels and extent of every label in one slab of slices, or in a tile of one.
 
@@ -65,7 +65,7 @@ def count_slab(
     return combine_counts(rows)
 
 
-def _extents(labels: Labels, corner: tuple[int, int, int], voxels: str) -> Iterable[dict[str, int]]:
+def _extents(labels: Labels, corner: tuple[int, ...], voxels: str) -> Iterable[dict[str, int]]:
     highest = int(labels.max(initial=0))
     if not highest:
         return

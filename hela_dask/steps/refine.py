@@ -178,12 +178,11 @@ class Refiner:
         self._fine = factors != (1, 1)
         self._nuclei = self._refine_nuclei() if self._fine else []
 
-    def tile(self, rows: slice, columns: slice) -> TileLabels:
-        """The labels of a tile; it begins and ends where pixels of the working level do."""
+    def tile(self, box: Box) -> TileLabels:
+        """The labels of a tile (y, x); it begins and ends where pixels of the working level do."""
         if not self._fine:
-            part = self._decided.labels.cut(rows, columns)
+            part = self._decided.labels.cut(*box)
             return TileLabels(part.nuclei, part.cells, part.envelope, part.resin.view("u1"))
-        box = Box((rows, columns))
         around = self._surroundings(box)
         shape = (around.labels.shape[0], *box.shape)
         nuclei, cells, envelope = (np.zeros(shape, LABEL_DTYPE) for _ in range(3))

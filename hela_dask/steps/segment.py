@@ -237,7 +237,7 @@ def _refined(
         refiner = volume_refiner(
             image, part, levels, planes, factors=factors, parameters=parameters, method=method
         )
-        tile = refiner.tile(*(slice(0, length) for length in image.shape[1:]))
+        tile = refiner.tile(Box.whole(image.shape[1:]))
         for name, found in zip(_MASKS, tile, strict=True):
             masks[name][part] = np.asarray(found) > 0
     if not known:

@@ -84,12 +84,12 @@ class SlabWriter:
         self._begun: list[dict[tuple[int, ...], _Shard]] = [{} for _ in image.levels]
         self._check()
 
-    def write(self, rows: slice, columns: slice, data: NDArray[Any] | None) -> None:
+    def write(self, tile: Box, data: NDArray[Any] | None) -> None:
         """Write one tile, and what it completes of the coarser levels.
 
         Parameters
         ----------
-        rows, columns : slice
+        tile : Box
             One of :attr:`tiles` that was not written yet.
         data : ndarray, shape (depth, rows, columns), or None
             In the image's type (bool for an integer type is fine); None: nothing but zeros.
@@ -99,7 +99,7 @@ class SlabWriter:
         StorageError
             When this is no such tile, or the shape or type of `data` is not the tile's.
         """
-        image, tile = self._image, Box((rows, columns))
+        image, (rows, columns) = self._image, tile
         if tile not in self._left:
             again = tile in self.tiles
             raise StorageError(

@@ -194,8 +194,8 @@ def slab_writer(
     Examples
     --------
     >>> with slab_writer(labels, 0, downsample="nearest") as writer:  # doctest: +SKIP
-    ...     for rows, columns in writer.tiles:
-    ...         writer.write(rows, columns, masks[:8, rows, columns])
+    ...     for tile in writer.tiles:
+    ...         writer.write(tile, masks[:8, *tile])
     """
     image = _image(image)
     stop = dict(slabs(image)).get(z0)
@@ -246,8 +246,8 @@ def write_slab(
     if data.dtype not in (image.dtype, np.bool_):
         raise StorageError(f"{image.path} holds {image.dtype.name}, not {data.dtype.name}")
     with slab_writer(image, z0, downsample=downsample, check=check) as writer:
-        for rows, columns in writer.tiles:
-            writer.write(rows, columns, data[:, rows, columns])
+        for tile in writer.tiles:
+            writer.write(tile, data[:, *tile])
 
 
 def _shards(image: Image) -> str:

@@ -85,13 +85,11 @@ class Blocks:
             box = Box.at(place, (1, 1, 1)).scale(self.block).clip(self.shape)
             kept = self.cache.get((self.name, place), functools.partial(self.read, box))
             found.append((part.relative_to(window), kept[part.relative_to(box)]))
-        if len(found) == 1:
-            plane: Array = found[0][1][0]
-            return plane
         joined = np.empty(window.shape, found[0][1].dtype)
         for part, values in found:
             joined[part] = values
-        return joined[0]
+        plane: Array = joined[0]
+        return plane
 
     def plane(self, z: int) -> Array:
         """One whole slice."""

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.owned import Owned
 from hela_dask.kernels.refining import resin_halo
@@ -80,7 +81,7 @@ def refiner(shape: Factors, factors: Factors, method: Method, bare: bool) -> Ref
 
 
 def whole(of: Refiner, shape: Factors) -> TileLabels:
-    return of.tile(slice(0, shape[0]), slice(0, shape[1]))
+    return of.tile(Box.whole(shape))
 
 
 methods = st.sampled_from([VolumetricParameters(), PropagateParameters()])
@@ -114,8 +115,8 @@ def test_any_tiles_give_the_same(
     ]
     for top, bottom in zip(ends[0][:-1], ends[0][1:], strict=True):
         for left, right in zip(ends[1][:-1], ends[1][1:], strict=True):
-            tile = slice(top, bottom), slice(left, right)
-            for mine, part in zip(found, of.tile(*tile), strict=True):
+            tile = Box((slice(top, bottom), slice(left, right)))
+            for mine, part in zip(found, of.tile(tile), strict=True):
                 mine[:, *tile] = part
     for name, one, other in zip(TileLabels._fields, expected, found, strict=True):
         np.testing.assert_array_equal(one, other, err_msg=name)
@@ -183,7 +184,7 @@ def test_a_tile_is_read_with_the_pixels_around_it_and_no_more(
         parameters=Parameters(),
         method="volumetric",
     )
-    tile = of.tile(slice(0, 256), slice(128, 256))
+    tile = of.tile(Box.of([(0, 256), (128, 256)]))
     halo = resin_halo(Parameters().background.blur, pixel)
     most = 4 * (256 + halo[0] + 32) * (128 + 2 * (halo[1] + 32))
     assert tile.background.shape == (4, 256, 128)

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.errors import StorageError
 from hela_dask.storage import store
 from hela_dask.storage.metadata import Image
@@ -72,8 +73,8 @@ def test_tiles_give_the_bits_of_whole_planes(
         image = new(Path(folder) / "a.ome.zarr", shape, dtype, chunks=chunk, shards=shards)
         for z0, z1 in store.slabs(image):
             with store.slab_writer(image, z0, downsample=how) as writer:
-                for rows, columns in reversed(writer.tiles) if backwards else writer.tiles:
-                    writer.write(rows, columns, data[z0:z1, rows, columns])
+                for tile in reversed(writer.tiles) if backwards else writer.tiles:
+                    writer.write(tile, data[z0:z1, *tile])
         check(image, data, how)
         store.write_slab(image, 0, data[: store.slabs(image)[0][1]], downsample=how)
         check(image, data, how)
@@ -96,8 +97,8 @@ def test_a_tile_is_a_shard_and_one_shard_a_level_is_held(
     with store.slab_writer(image, 0) as writer:
         tiles = [(rows.start, rows.stop, cols.start, cols.stop) for rows, cols in writer.tiles]
         assert sorted(tiles) == wanted
-        for rows, columns in writer.tiles:
-            writer.write(rows, columns, data[: writer.depth, rows, columns])
+        for tile in writer.tiles:
+            writer.write(tile, data[: writer.depth, *tile])
             held = [[shard.data.shape for shard in begun.values()] for begun in writer._begun]
             assert max(len(shapes) for shapes in held) <= 1
             assert all(
@@ -112,7 +113,7 @@ def test_shards_with_odd_sides_take_the_whole_plane(tmp_path: Path) -> None:
     image = new(tmp_path / "a.ome.zarr", (1, 300, 400), chunks=(1, 45, 45), shards=(1, 45, 45))
     with store.slab_writer(image, 0) as writer:
         assert writer.tiles == [(slice(0, 300), slice(0, 400))]
-        writer.write(*writer.tiles[0], np.ones((1, 300, 400), np.uint8))
+        writer.write(writer.tiles[0], np.ones((1, 300, 400), np.uint8))
 
 
 def test_empty_tiles_leave_no_file_and_replace_what_was_there(tmp_path: Path) -> None:
@@ -121,11 +122,12 @@ def test_empty_tiles_leave_no_file_and_replace_what_was_there(tmp_path: Path) ->
         store.write_slab(image, 0, blobs((2, 600, 600), 1, share=1))
         assert (image.path / "0" / "c").exists()
         with store.slab_writer(image, 0, downsample="nearest") as writer:
-            for rows, columns in writer.tiles:
+            for tile in writer.tiles:
+                rows, columns = tile
                 part = None if empty is None else empty[:, rows.start % 64 :, columns.start % 64 :]
                 if part is not None:
                     part = part[:, : rows.stop - rows.start, : columns.stop - columns.start]
-                writer.write(rows, columns, part)
+                writer.write(tile, part)
         assert not [item for item in image.path.rglob("c/**/*") if item.is_file()]
     store.write_slab(image, 2, np.zeros((2, 600, 600), np.uint8))
     assert [level.sum() for level in levels(image)] == [0, 0, 0]
@@ -157,8 +159,8 @@ def test_a_slab_that_was_not_written_whole_is_not_finished(tmp_path: Path) -> No
         pytest.raises(StorageError, match="1 of 4 tiles of the slab at slice 1 were not written"),
         store.slab_writer(image, 0) as writer,
     ):
-        for rows, columns in writer.tiles[:-1]:
-            writer.write(rows, columns, data[:, rows, columns])
+        for tile in writer.tiles[:-1]:
+            writer.write(tile, data[:, *tile])
     assert store.finished_slabs(image) == []
     with pytest.raises(FileNotFoundError), store.slab_writer(image, 2):
         raise FileNotFoundError  # of the caller's own: handed on as it is
@@ -171,16 +173,16 @@ def test_what_is_no_tile_is_refused(tmp_path: Path) -> None:
     with between, store.slab_writer(image, 1):
         pass
     with pytest.raises(StorageError, match="not written"), store.slab_writer(image, 0) as writer:
-        rows, columns = writer.tiles[0]
+        tile = writer.tiles[0]
         with pytest.raises(StorageError, match="are no tile: a shard has one writer"):
-            writer.write(slice(0, 32), columns, np.zeros((2, 32, 64), np.uint8))
+            writer.write(Box.whole((32, 64)), np.zeros((2, 32, 64), np.uint8))
         with pytest.raises(StorageError, match=r"a tile has shape \(2, 64, 64\) here"):
-            writer.write(rows, columns, np.zeros((1, 64, 64), np.uint8))
+            writer.write(tile, np.zeros((1, 64, 64), np.uint8))
         with pytest.raises(StorageError, match="holds uint8, not int64"):
-            writer.write(rows, columns, np.zeros((2, 64, 64), np.int64))
-        writer.write(rows, columns, np.ones((2, 64, 64), np.uint8))
+            writer.write(tile, np.zeros((2, 64, 64), np.int64))
+        writer.write(tile, np.ones((2, 64, 64), np.uint8))
         with pytest.raises(StorageError, match="written already"):
-            writer.write(rows, columns, np.ones((2, 64, 64), np.uint8))
+            writer.write(tile, np.ones((2, 64, 64), np.uint8))
 
 
 def test_a_disk_that_fills_up_leaves_the_slab_to_be_written_again(
