@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import ExistsError
-from hela_dask.geometry import Geometry, check_volume
+from hela_dask.geometry import Geometry
 from hela_dask.operators.classify import class_labels, classifier, neighbours
 from hela_dask.operators.slabs import lazy_slabs
 from hela_dask.running.finding import level_units, levels_task, read_levels

@@ -119,6 +119,8 @@ class Box(tuple[slice, ...]):
         Yields the number of a chunk along each axis, and the part of the chunk in the box; in the
         order of an array's elements.
         """
+        if self.empty:
+            return
         ranges = (range(part.start, part.stop) for part in self.coarsen(sides))
         for place in itertools.product(*ranges):
             yield place, Box.at(place, [1] * len(place)).scale(sides) & self

@@ -7,13 +7,15 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hela_dask.errors import ParameterError
 from hela_dask.methods.names import DEFAULT_METHOD, methods_text
-from hela_dask.types import Bounds
+
+if TYPE_CHECKING:
+    from hela_dask.types import Bounds
 
 __all__ = [
     "AsJson",

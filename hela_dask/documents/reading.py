@@ -24,7 +24,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hela_dask.documents.shapes import first_fault
 from hela_dask.errors import InputError, MissingInputError, StorageError
-from hela_dask.types import Triple
 
 __all__ = [
     "LARGEST",
@@ -48,7 +47,7 @@ _MAX_DIGITS = 20  # -2**63 and 2**64 - 1 have 20 characters
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # NUL, and halves of a character
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
-Lengths = Annotated[Triple, Field(strict=False)]
+Lengths = Annotated[tuple[float, float, float], Field(strict=False)]
 """Three finite numbers, z, y and x, from a list."""
 
 
