@@ -22,23 +22,24 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help demo test lint format bench figures lock
 .DEFAULT_GOAL := help
 
-help: ## say what the targets do
+help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
 
 demo: $(STAMP) ## segment a synthetic volume with known truth and score the result (OUT=demo)
 	@$(BIN)/hela-dask demo --out "$(OUT)"
 
-test: $(STAMP) ## run all tests, a process a core, then alone those that measure (ARGS=FILES)
+test: $(STAMP) ## run all tests, one process per core, then alone those that measure (ARGS=FILES)
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not serial" $(ARGS) || [ $$? -eq $(NONE) ]
 	@$(BIN)/python -m pytest -m serial $(ARGS) || [ $$? -eq $(NONE) ]
 
-lint: $(STAMP) ## check style, format, types and imports
+lint: $(STAMP) ## check style, format, types, imports and words
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --num-workers 2
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m tests.words
 
-format: $(STAMP) ## format the code and mend what ruff can mend
+format: $(STAMP) ## format the code and apply the fixes of ruff
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

@@ -1,1 +1,1 @@
-"""What is measured on real stacks and on phantoms: accuracy, robustness, times."""
+"""Measurements on real stacks and on phantoms: accuracy, robustness, times."""

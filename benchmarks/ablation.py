@@ -1,4 +1,4 @@
-"""What each step adds: the same cell again with one step turned off."""
+"""The effect of each step: the same cell again with one step turned off."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STEPS: tuple[tuple[str, Overrides], ...] = (
     ),
     ("no majority along z for the resin", {"background": {"smoothing": 0.0}}),
 )
-"""What is turned off, and the parameters that do it, by stage."""
+"""The disabled steps, and the parameters that disable them, by stage."""
 
 
 def ablation(

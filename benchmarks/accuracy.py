@@ -28,7 +28,7 @@ SEEDS = (0, 1)
 
 @dataclass
 class Work:
-    """What is measured, and the figures so far, as accuracy.json has them.
+    """The measured figures so far, as in accuracy.json.
 
     The first method is the one that is damaged and has its steps turned off. Pictures are drawn
     where there is a folder for them; `runs` are scored instead of new ones.

@@ -1,4 +1,4 @@
-"""What the comparison of methods shows: shares learned from, slices held out, commits."""
+"""Conclusions of the comparison of methods: shares learned from, slices held out, commits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A real scheduler with many real workers on one machine; tasks only sleep.
 
 ``python -m benchmarks.farm ADDRESS COUNT`` holds so many single-thread workers in one process;
-:func:`farm` starts the scheduler and these, each in processes of their own.
+:func:`farm` starts the scheduler and these, each in a separate process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a new user meets first: the time of ``make demo``, the memory of a planned window.
+"""The first steps of a new user: the time of ``make demo``, the memory of a planned window.
 
 ``python -m benchmarks.first_steps --write`` builds an environment in a temporary folder, so that
 the time of the demo includes the installation.

@@ -27,17 +27,17 @@ from benchmarks.stacks import Stack, as_volume
 from hela_dask.box import Box
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import background_block
-from hela_dask.kernels.detection import detect_slice, without_specks
+from hela_dask.kernels.detection import detect_slice, remove_small_pieces
 from hela_dask.kernels.distance import distance_slice
 from hela_dask.kernels.filters import gaussian
-from hela_dask.kernels.owned import Owned
+from hela_dask.kernels.packed_labels import PackedLabels
 from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.method import Masks, Window
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
-from hela_dask.steps.refine import Decided, Outline, Refiner
+from hela_dask.steps.refine import CoarseLabels, Outline, Refiner
 from hela_dask.volume.greys import grey_levels
 from hela_dask.volume.opening import working_volume
 from tests.drawn import iou
@@ -96,7 +96,7 @@ def small_steps(stack: Stack) -> list[dict[str, Any]]:
     coarse, pixels = resin[::4, ::4], (40.0, 40.0)
 
     def detect() -> NDArray[np.float64]:
-        large = without_specks(coarse, pixels, parameters.detect.smallest_resin)
+        large = remove_small_pieces(coarse, pixels, parameters.detect.smallest_resin)
         far = distance_slice(large, pixels, border=False)
         return detect_slice(coarse, far, pixels, parameters.detect)
 
@@ -107,7 +107,7 @@ def small_steps(stack: Stack) -> list[dict[str, Any]]:
 def own_steps(stack: Stack) -> tuple[dict[str, float], dict[str, Mask]]:
     """Ours: seconds per slice of background, nucleus and cell, and their masks of the middle one.
 
-    Each is decided on the working level and refined on the image's own pixels, as a run does it;
+    Each is segmented on the working level and refined on the image's own pixels, as in a run;
     halving the image counts to the background.
     """
     parameters, count = Parameters(), len(stack.image)
@@ -132,9 +132,9 @@ def own_steps(stack: Stack) -> tuple[dict[str, float], dict[str, Mask]]:
                 part.astype(np.uint16) for part in (masks.nucleus, masks.cell, masks.envelope)
             )
             outlines = [Outline(1, (0, 0), masks.outline)]
-        labels = Owned.of(nuclei, cells, envelope, resin)
-        decided = Decided(labels, thresholds.tolist(), outlines)
-        return Refiner(decided, geometry, factors, lambda y, x: stack.image[:, y, x], blur, p)
+        labels = PackedLabels.from_labels(nuclei, cells, envelope, resin)
+        coarse_labels = CoarseLabels(labels, thresholds.tolist(), outlines)
+        return Refiner(coarse_labels, geometry, factors, lambda y, x: stack.image[:, y, x], blur, p)
 
     whole = Box.whole(stack.image.shape[1:])
     seconds = {}

@@ -35,7 +35,7 @@ from hela_dask.unet.architectures import get_architecture
 from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import NETWORK, Model, find_model, load_model, shipped_folder
-from hela_dask.volume.greys import grey_levels, upright_volume
+from hela_dask.volume.greys import grey_levels, normalise_polarity
 
 __all__ = ["everything", "measure", "reservations", "shipped", "variants"]
 
@@ -121,7 +121,7 @@ def _network_speed(stack: Stack, model: Model, parameters: Parameters) -> float:
     """Megavoxels per second and core that the network alone predicts."""
     volume = as_volume(stack.image, stack.voxel)
     levels = grey_levels(volume, parameters.background)
-    image = upright_volume(volume[:TIMED], levels).values
+    image = normalise_polarity(volume[:TIMED], levels).values
     greys = (levels.low or 0.0, levels.high or 1.0)
     if model.card.channels == "binary":
         hybrid, pixel = parameters.hybrid, stack.voxel[1:]

@@ -24,7 +24,10 @@ RESULTS = DOCS / "performance.json"
 
 
 def parser(description: str | None, write: str = "") -> argparse.ArgumentParser:
-    """A parser whose help is the docstring of a module; with ``--write`` where `write` is given."""
+    """A parser with the docstring of a module as its help.
+
+    With ``--write`` where `write` is given.
+    """
     made = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

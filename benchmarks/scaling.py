@@ -39,7 +39,7 @@ MULTIPLES = (1, 4, 16, 64)
 PLANE = 16
 FLAT = 1.15
 PER_VOXEL = 1.3
-# The phantom, in µm and nm; of a dozen seeds the one whose cell is nearest to the middle.
+# The phantom, in µm and nm; of a dozen seeds the one with its cell nearest to the middle.
 DIAMETER, EXTENT, SEED = 9.0, (10500.0, 14400.0, 14400.0), 3
 # A window that the phantom holds around its cell: no volume cuts it, so all are of one size.
 PARAMETERS = {"region": {"width": 13000.0, "depth": 9500.0, "room": 1.0, "cut_room": 1.0}}

@@ -86,23 +86,23 @@ def _evaluate(stack: Stack, model: Path) -> dict[str, float]:
     return {f"ji_{name}": figures["ji"] for name, figures in found.items()}
 
 
-def differences(judged: Card, shipped: Card) -> list[str]:
+def differences(scored: Card, shipped: Card) -> list[str]:
     """Parts of the recipe that the two trainings do not share; there should be none."""
-    trainings = judged.training, shipped.training
+    trainings = scored.training, shipped.training
     return [
         *(name for name in _SAME_TRAINING if trainings[0].get(name) != trainings[1].get(name)),
-        *(name for name in _SAME_CARD if getattr(judged, name) != getattr(shipped, name)),
+        *(name for name in _SAME_CARD if getattr(scored, name) != getattr(shipped, name)),
     ]
 
 
-def described(shipped: Card, judged: Card, scores: dict[str, float]) -> Card:
+def described(shipped: Card, scored: Card, scores: dict[str, float]) -> Card:
     """The card of the model that ships, with the figures of the one that was evaluated."""
-    (low, high), (first, last) = judged.split["train"][0], VALIDATION
+    (low, high), (first, last) = scored.split["train"][0], VALIDATION
     note = (
         f"validation_* and ji_* are of this model, on slices {first}-{last}, by which its weights "
-        f"were chosen. judged is of the same recipe trained on slices {low}-{high}: the nucleus "
+        f"were chosen. `scored` is of the same recipe trained on slices {low}-{high}: the nucleus "
         f"and the cell with it in slices {UNSEEN[0]}-{UNSEEN[1]}, which it never saw. This model "
-        "has learned from those, so that it has no figure of its own for them."
+        "was trained on those, so it has no such score for them."
     )
     return replace(
         shipped,
@@ -131,13 +131,13 @@ def main() -> None:
     data, folder = data_folder(), options.folder
     folder.mkdir(parents=True, exist_ok=True)
     models = {name: _trained(folder, name, data) for name in TRAININGS}
-    judged, shipped = (find_model(model)[1] for model in models.values())
-    if changed := differences(judged, shipped):
+    scored, shipped = (find_model(model)[1] for model in models.values())
+    if changed := differences(scored, shipped):
         sys.exit(f"the two trainings differ in {', '.join(changed)}")
     scores = _evaluate(real_stack(data), models["judged"])
     print("  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
     if options.write:
-        _ship(models["shipped"], described(shipped, judged, scores), shipped_folder())
+        _ship(models["shipped"], described(shipped, scored, scores), shipped_folder())
 
 
 if __name__ == "__main__":

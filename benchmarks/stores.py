@@ -1,4 +1,4 @@
-"""The stores whose runs are timed: ``python -m benchmarks.stores real|fine STORE``."""
+"""The stores of the timed runs: ``python -m benchmarks.stores real|fine STORE``."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["LABELS", "VALUES", "predict"]
 
 LABELS = "classes"
-_OWN = ("done", "lock", "performance.html")  # of the folder that remembers what is finished
+_OWN = ("done", "lock", "performance.html")  # of the folder with the markers
 VALUES = {"envelope": 1, "nucleus": 2, "cell": 3, "resin": 4}
 """Label values, as the published maps have them."""
 _COLORS = {
@@ -63,7 +63,7 @@ _COLORS = {
 
 @dataclass(frozen=True)
 class _Job:
-    """What all slabs share; small."""
+    """Common inputs of all slabs; small."""
 
     store: Path
     labels: Path
@@ -94,11 +94,11 @@ def predict(
     overwrite: bool = False,
     progress: bool = True,
 ) -> Path:
-    """What a network takes each voxel of a volume for, as labels.
+    """Predict the class of each voxel of a volume with a network, as labels.
 
-    They are on the level of the volume that the network sees (40 nm for the one that comes along),
-    and lie over the image in viewers all the same. The same call again continues where an earlier
-    one stopped. For probabilities, boundaries and distances see
+    They are on the level of the volume that the network sees (40 nm for the shipped one), and lie
+    over the image in viewers all the same. The same call again continues where an earlier one
+    stopped. For probabilities, boundaries and distances see
     :func:`~hela_dask.operators.classify.classify`.
 
     Parameters
@@ -106,20 +106,20 @@ def predict(
     store : path
         An OME-Zarr volume.
     model : path, optional
-        Folder of the model; default: the one that comes with this package.
+        Folder of the model; default: the shipped one.
     out : path, optional
-        Folder that remembers what is finished; default: the store's name with ``.predict``,
+        Folder with the markers of finished slabs; default: the store's name with ``.predict``,
         beside it. It is removed in the end.
     labels : path, optional
-        Write the labels to a store of their own instead of into `store`.
+        Write the labels to a separate store instead of into `store`.
     client : distributed.Client, optional
-        A client of your own; default: what `cluster` says.
+        An existing client; default: the cluster of `cluster`.
     cluster, workers, memory
-        As in :func:`hela_dask.run`. Where workers say that they have a GPU, slabs claim one.
+        As in :func:`hela_dask.run`. If workers declare a GPU, slabs claim one.
     overwrite : bool
         Replace the classes of another network, or those that another call left there.
     progress : bool
-        Show on stderr what goes on.
+        Show the progress on stderr.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def predict(
         for remark in filter(None, (*volume_remarks(image), resampled)):
             display.warn(remark)
         if replaced:
-            display.say(f"{replaced} are replaced")
+            display.info(f"{replaced} are replaced")
         session = Session(
             client,
             where,
@@ -168,15 +168,15 @@ def predict(
         with hold(begun) as lock, hold_labels(owner, by=str(begun)) as labels_lock, session:
             target = _create(owner, volume, image, begun, overwrite, made_of)
             job = _Job(image.path.absolute(), target.path.absolute(), pixel, lock, labels_lock)
-            levels = _find_levels(session, job, source, volume.sizes["z"], display)
+            grey_levels = _find_levels(session, job, source, volume.sizes["z"], display)
             values = [VALUES[name] for name in card.classes]
-            classes = class_labels(volume, folder, levels, values)
-            of = fingerprint("predict", stage_code("predict"), digest, levels, source)
+            classes = class_labels(volume, folder, grey_levels, values)
+            unit_key = fingerprint("predict", stage_code("predict"), digest, grey_levels, source)
             run_units(
                 session.client,
                 _predict_task,
                 job,
-                _units(target, job.markers, of),
+                _units(target, job.markers, unit_key),
                 markers=job.markers,
                 progress=display,
                 kind="slabs",
@@ -233,14 +233,14 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _units(target: Image, markers: Markers, of: str) -> list[Unit]:
-    """A unit a slab; what is not there is not finished, whatever its marker says."""
+def _units(target: Image, markers: Markers, unit_key: str) -> list[Unit]:
+    """A unit a slab; missing slabs are not finished, whatever their markers contain."""
     finished, units = set(arrays.finished_slabs(target)), []
     for z0, z1 in arrays.slabs(target):
         name = f"z{z0:05d}"
         if (z0, z1) not in finished:
             markers.forget("predict", name)
-        units.append(Unit("predict", name, of, (z0, z1), float(z1 - z0)))
+        units.append(Unit("predict", name, unit_key, (z0, z1), float(z1 - z0)))
     return units
 
 
@@ -265,7 +265,7 @@ def _replaced(target: Path, made_of: Mapping[str, str], overwrite: bool) -> str:
     if noted.get("network") == made_of["network"]:
         had = "classes of the volume as it was before it changed"
     else:
-        had = f"classes by another network ({noted.get('model', 'whose name is not known')})"
+        had = f"classes by another network ({noted.get('model', 'unit_key unknown name')})"
     if not overwrite:
         raise ExistsError(
             f"{target} holds {had}: keep both with --labels PATH, or replace them with --overwrite"
@@ -281,7 +281,7 @@ def _create(
     overwrite: bool,
     made_of: Mapping[str, str],
 ) -> Image:
-    """The label group, or what there is of it already."""
+    """The label group, new or existing."""
     geometry = Geometry.of(volume)
     return arrays.create_labels(
         owner,
@@ -298,7 +298,7 @@ def _create(
 
 
 def _predict_task(job: _Job, unit: Unit, classes: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
-    """Write the classes of a slab, whose blocks the cluster has computed."""
+    """Write the classes of a slab, from blocks that the cluster has computed."""
     with measured() as cost:
         slab = np.concatenate(classes)
         job.may_write()

@@ -66,8 +66,8 @@ def run(
 ) -> RunResult:
     """Segment every cell of a volume: labels into the store, a table and a report beside it.
 
-    The same call again continues an interrupted run and leaves what is finished untouched; with
-    other parameters it recomputes only what depends on them. The result is the same for any
+    The same call again continues an interrupted run and leaves finished units untouched; with other
+    parameters it recomputes only the units that depend on them. The result is the same for any
     number of workers, on a laptop or a cluster.
 
     Parameters
@@ -81,25 +81,25 @@ def run(
         How a cell is segmented; one of :data:`hela_dask.METHODS`, or a function that workers can
         import, or its place, as ``package.module:function``.
     model : path, optional
-        Folder of the network for a method that uses one; default: what `parameters` say, or the
-        one that comes with this package.
+        Folder of the network for a method that uses one; default: that of `parameters`, or the
+        shipped one.
     parameters : Parameters, mapping or path of a TOML file, optional
-        Knobs that differ from the defaults.
+        Parameters that differ from the defaults.
     client : distributed.Client, optional
-        A client of your own; it is used and stays open. Default: what `cluster` says.
+        An existing client; it is used and stays open. Default: the cluster of `cluster`.
     cells : sequence of int, optional
         Segment only the cells with these labels; the numbers are those of the whole volume.
         The masks of others that were segmented before stay.
     box : three pairs of float, optional
-        Segment only cells whose centre lies in this box: (low, high) in z, y, x, nm.
+        Segment only cells with their centre in this box: (low, high) in z, y, x, nm.
     centres : path or DataFrame, optional
         A table (CSV, Parquet) with ``z``, ``y``, ``x`` in nm, and perhaps ``label``: the cells,
         instead of finding them. Needed where no resin is visible; then only nuclei are delivered.
     corrections : path or DataFrame, optional
         A table that moves, adds or takes out cells of those that are found; all others keep their
-        numbers and what is finished of them. See :func:`hela_dask.running.centres.correct_cells`.
+        numbers and finished units. See :func:`hela_dask.running.centres.correct_cells`.
     labels : path, optional
-        Write the labels to a store of their own instead of into `store`.
+        Write the labels to a separate store instead of into `store`.
     truth : path, optional
         Labels to score the result against; see :func:`hela_dask.running.scoring.find_truth`.
     cluster : str or path
@@ -108,11 +108,11 @@ def run(
         Number of workers, and the memory of each, such as ``"4GiB"``.
     overwrite : bool
         The result of another method, of other parameters, or of another run may be replaced.
-        What is finished and does not depend on the change is not computed again.
+        Finished units that do not depend on the change are not computed again.
     recompute : bool
         Compute everything again, whatever is finished.
     progress : bool
-        Show on stderr, if that is a terminal, what goes on. The log says it in any case.
+        Show the progress on stderr, if that is a terminal. It is logged in any case.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def detect(
         if save_regions is not None:
             write_regions(open_volume(setup.image.path), found.regions, Path(save_regions))
         statuses = found.cells["status"].value_counts().to_dict()
-        facts = {"statuses": statuses, "grey_levels": asdict(background.levels)}
+        facts = {"statuses": statuses, "grey_levels": asdict(background.grey_levels)}
         if read_run(setup.run).get("state") != "finished" or setup.replaced:
             record.finish("detected", 0, {**facts, "timings": context.progress.timings})
         return found.cells
@@ -237,7 +237,7 @@ def _within(
             for remark in setup.remarks:
                 context.warn(remark)
             if setup.replaced:
-                display.say(f"{setup.run}: {setup.replaced} is replaced")
+                display.info(f"{setup.run}: {setup.replaced} is replaced")
             for text in keep_edited(job.markers):
                 context.warn(text)
             record.guard = job.lock.check
@@ -245,7 +245,7 @@ def _within(
             try:
                 with session:
                     if setup.options.recompute:
-                        session.client()  # first: without a cluster, what is finished stays so
+                        session.client()  # first: without a cluster, finished units stay finished
                         job.markers.forget("*")
                     return work(context, record)
             except KeyboardInterrupt:

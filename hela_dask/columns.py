@@ -1,4 +1,4 @@
-"""The columns of the tables that a run writes: what each means, its unit, its digits in a CSV."""
+"""The columns of the tables that a run writes: their meanings, units, and digits in a CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DIGITS = {"nm": 1, "µm²": 3, "µm³": 3, "s": 1, "MiB": 1, "1": 3}
 
 @dataclass(frozen=True)
 class Column:
-    """What a column means.
+    """The meaning of a column.
 
     Attributes
     ----------
@@ -51,9 +51,9 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "n_detections": Column("detections that were linked into the cell"),
     "first_slice": Column("first slice of the cell, counted from 1"),
     "last_slice": Column("last slice of the cell, included"),
-    "status": Column("what was done with the cell"),
+    "status": Column("the result for the cell"),
     "reason": Column("why the cell, or a part of it, is missing"),
-    "flags": Column("what to look at, comma separated"),
+    "flags": Column("peculiarities, comma separated"),
     **_BOX,
     "touches_first_slice": Column("the first slice of the volume cuts the cell"),
     "touches_last_slice": Column("the last slice of the volume cuts the cell"),

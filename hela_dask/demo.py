@@ -61,7 +61,7 @@ def run_demo(
 ) -> DemoResult:
     """Make a phantom in a folder, segment it with the default parameters, and score it.
 
-    What an earlier demo left in the folder is used again.
+    Files of an earlier demo in the folder are used again.
 
     Parameters
     ----------

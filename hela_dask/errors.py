@@ -1,4 +1,4 @@
-"""The error classes: every one says in one sentence what is wrong, where, and what to do.
+"""The error classes: every message names the fault, its place and the remedy in one sentence.
 
 Each inherits the built-in that it refines, so a caller may catch either. The command line turns
 any :class:`HelaDaskError` into that sentence and exit code 1, without a traceback.
@@ -26,7 +26,7 @@ class HelaDaskError(Exception):
 
 
 class InputError(HelaDaskError, ValueError):
-    """An input file, array or table is not what is needed here."""
+    """An input file, array or table has the wrong content."""
 
 
 class MissingInputError(HelaDaskError, FileNotFoundError):

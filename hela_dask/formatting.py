@@ -25,7 +25,7 @@ def size_text(size: float) -> str:
 
 
 def time_text(seconds: float | None) -> str:
-    """Seconds as people say them: 40 s, 12 min, 2 h 10 min; ``?`` where not known."""
+    """Seconds as text: 40 s, 12 min, 2 h 10 min; ``?`` where not known."""
     if seconds is None:
         return "?"
     if seconds < 100:

@@ -24,7 +24,7 @@ SMALLEST_VOXEL = 0.2
 
 _SLACK = 1e-6  # voxels by which an end may miss the edge of a voxel
 _UNKNOWN = (
-    "the volume does not say its voxel size along {}: "
+    "the volume does not state its voxel size along {}: "
     "give it coordinates in nm or attrs['voxel_size'] = (z, y, x)"
 )
 
@@ -189,7 +189,7 @@ class Geometry:
 
 
 def check_volume(volume: object) -> None:
-    """Refuse what is no DataArray.
+    """Refuse anything but a DataArray.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def check_volume(volume: object) -> None:
 
 
 def checked_voxel_size(voxel_size: Sequence[float], *, origin: str = "the voxel size") -> Triple:
-    """`voxel_size` as three floats, after a sentence for what is no voxel size (z, y, x in nm)."""
+    """`voxel_size` as three floats, after a check that it is a voxel size (z, y, x in nm)."""
     try:
         sizes = [float(size) for size in voxel_size]
     except (TypeError, ValueError) as error:

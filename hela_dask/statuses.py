@@ -1,4 +1,4 @@
-"""What was done with each cell: the statuses of the cells table, their sentences and counts."""
+"""The result for each cell: the statuses of the cells table, their sentences and counts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ STATUSES: Final[Mapping[str, tuple[str, str]]] = {
         "detected in too few slices, or too small there, to be a cell",
     ),
     NOT_SELECTED: ("not selected", "not among the cells that --cells or --box selects"),
-    FAILED: ("failed", "segmentation failed; the reason says how"),
+    FAILED: ("failed", "segmentation failed, see the reason"),
     DETECTED: ("detected", "detected, and not segmented so far"),
 }
 """Of each status: the words of a count, and a sentence. In the order in which they are counted."""

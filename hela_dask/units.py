@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["to_nm", "unit_name", "voxel_size_doubts"]
+__all__ = ["to_nm", "unit_name", "voxel_size_warnings"]
 
 # The names of the OME-Zarr specification (those of UDUNITS-2), in nm.
 _NM = {
@@ -56,7 +56,7 @@ _ALIASES = {
 _PLURAL = re.compile(r"(?<=[a-zå]{3})s$")
 _ESCAPED = re.compile(r"\\u([0-9a-f]{4})")  # as ImageJ writes a micro sign
 
-_FLAT = 2.0  # pixels whose sides differ by more are no pixels of a microscope
+_FLAT = 2.0  # pixels with sides that differ by more are no pixels of a microscope
 _FIELD = 5e6  # nm: no slice of electron microscopy is wider
 _PIXEL = 500.0  # nm: in larger pixels no membrane is seen
 
@@ -87,8 +87,8 @@ def to_nm(unit: object) -> float | None:
     return None if name is None else _NM[name]
 
 
-def voxel_size_doubts(shape: Sequence[int], voxel_size: Sequence[float]) -> tuple[str, ...]:
-    """What is odd about the voxel size of a volume of electron microscopy; empty where nothing is.
+def voxel_size_warnings(shape: Sequence[int], voxel_size: Sequence[float]) -> tuple[str, ...]:
+    """Peculiarities of the voxel size of a volume of electron microscopy; empty where nothing is.
 
     `shape` in voxels, `voxel_size` in nm (z, y, x). Each text has no subject: "has pixels of ...".
     """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.levels import GreyLevels
+from hela_dask.kernels.grey_levels import GreyLevels
 from hela_dask.methods.method import Masks, Window
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
@@ -156,9 +156,9 @@ def call(
     centre: tuple[int, int, int],
     parameters: Parameters,
     *,
-    levels: GreyLevels | None = None,
+    grey_levels: GreyLevels | None = None,
     trace: Trace = NO_TRACE,
 ) -> Masks:
     """What a method makes of a window."""
-    window = Window(image, background, voxel, centre, levels)
+    window = Window(image, background, voxel, centre, grey_levels)
     return get_method(method)(window, parameters, trace=trace)

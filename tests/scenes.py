@@ -80,22 +80,22 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         calls["background"] += 1  # once per slab
         return known_thresholds(facts, **options)
 
-    def slice_facts(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def slice_statistics(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.array([(100.0, 200.0, plane.min() == plane.max()) for plane in block])
 
-    def background_and_facts(volume: xr.DataArray, *_: Any, **__: Any) -> Any:
+    def background_with_statistics(volume: xr.DataArray, *_: Any, **__: Any) -> Any:
         slabs = as_slabs(lazy_data(volume, "iuf", "grey values"), most=SLAB)
-        facts = map_slabs(slice_facts, slabs, name="background-levels", dtype=float, width=3)
+        facts = map_slabs(slice_statistics, slabs, name="background-levels", dtype=float, width=3)
         return volume.copy(data=slabs > 150), facts
 
-    def decide_cell(
+    def segment_window(
         volume: xr.DataArray,
         region: Any,
         method: str,
         *,
         parameters: Any,
         background: npt.NDArray[np.bool_],
-        levels: Any,
+        grey_levels: Any,
     ) -> xr.Dataset:
         calls["segment"].append(region.label)
         if region.label in calls["broken"]:
@@ -117,12 +117,12 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         )
 
     pipeline = importlib.import_module("hela_dask.running.pipeline")
-    monkeypatch.setattr(pipeline, "background_and_facts", background_and_facts)
+    monkeypatch.setattr(pipeline, "background_with_statistics", background_with_statistics)
     stages = importlib.import_module("hela_dask.running.stages")
     known_thresholds = stages.thresholds
     monkeypatch.setattr(stages, "thresholds", thresholds)
     segment = importlib.import_module("hela_dask.steps.segment")
-    monkeypatch.setattr(segment, "decide_cell", decide_cell)
+    monkeypatch.setattr(segment, "segment_window", segment_window)
     if not pages:
         monkeypatch.setattr("distributed.performance_report", EmptyPage)
         report = importlib.import_module("hela_dask.report")

@@ -72,5 +72,5 @@ def test_what_is_no_volume_is_one_sentence(call: object, volume: object) -> None
 
 
 def test_a_volume_without_a_voxel_size_is_asked_for_it() -> None:
-    with pytest.raises(InputError, match="does not say its voxel size along z"):
+    with pytest.raises(InputError, match="does not state its voxel size along z"):
         hd.background(xr.DataArray(VOLUME, dims=("z", "y", "x")))

@@ -61,9 +61,7 @@ def test_a_part_of_a_volume_has_the_geometry_of_that_part(
 
 
 @given(geometries, st.data())
-def test_the_voxels_of_bounds_are_those_whose_bounds_they_are(
-    geometry: Geometry, data: st.DataObject
-) -> None:
+def test_the_voxels_of_bounds_have_these_bounds(geometry: Geometry, data: st.DataObject) -> None:
     box = part_of(data, geometry.shape)
     assert geometry.box(geometry.bounds_of(box)) == box
     z, y, x = (

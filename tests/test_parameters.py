@@ -41,7 +41,7 @@ def test_any_text_survives_toml(folder: str) -> None:
     assert Parameters.from_dict(tomllib.loads(text)).hybrid.model == folder
 
 
-def test_the_published_preset_is_the_papers_whatever_the_other_knobs() -> None:
+def test_the_published_preset_overrides_the_other_parameters() -> None:
     ours = HybridParameters(distance=1000.0, model="here")
     assert ours.chosen() is ours
     published = HybridParameters(preset="published", distance=1000.0, model="here").chosen()

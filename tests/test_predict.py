@@ -59,7 +59,7 @@ def test_it_says_when_a_volume_is_resampled_for_the_network(
     coarse = hd.classify(make_volume(image(), (50.0, 60.0, 60.0)), model.folder)
     assert caplog.messages == [
         "the residual network learned from voxels of 50 x 40 x 40 nm, and what it is to see has "
-        "50 x 60 x 60 nm: it is resampled for it, and what it tells is brought back"
+        "50 x 60 x 60 nm: it is resampled for it, and the prediction is resampled back"
     ]
     assert coarse["resin"].shape == SHAPE
 
@@ -91,8 +91,8 @@ def test_labels_are_the_likeliest_classes_and_lie_over_the_image(
     assert found.complete
     assert found.levels[0].voxel_size == VOXEL
     labels = arrays.read_scratch(path / "0")[:]
-    told = hd.classify(hd.open_volume(volume_store), model.folder)
-    likeliest = np.stack([told[name].values for name in CLASSES]).argmax(0)
+    predicted = hd.classify(hd.open_volume(volume_store), model.folder)
+    likeliest = np.stack([predicted[name].values for name in CLASSES]).argmax(0)
     values = np.array([predicting.VALUES[name] for name in CLASSES])
     np.testing.assert_array_equal(labels, values[likeliest])
     assert np.unique(labels).tolist() == [1, 2, 3, 4]
@@ -149,7 +149,7 @@ def test_wrong_models_are_refused_before_anything_is_written(
         hd.predict(volume_store, tmp_path / "nowhere")
     binary = Card("hybrid", ("cell",), VOXEL, channels="binary")
     stored(tmp_path / "binary", binary, np.ones((1, 1)), np.zeros(1))
-    with pytest.raises(InputError, match="serves a method of its own"):
+    with pytest.raises(InputError, match="serves a single method"):
         hd.predict(volume_store, tmp_path / "binary")
     assert main(["predict", str(volume_store), "--model", str(tmp_path / "nowhere")]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -349,7 +349,7 @@ def test_pictures_are_read_at_a_level_that_fits(run: Path) -> None:
         assert np.count_nonzero(nuclei) * area == pytest.approx(2.56, rel=0.2)
 
 
-def test_durations_are_spoken() -> None:
+def test_durations_as_text() -> None:
     assert [duration(seconds) for seconds in (3.21, 250.4, 7500)] == [
         "3.2 s",
         "4 min 10 s",
@@ -399,8 +399,8 @@ def test_the_most_doubtful_slices_are_among_the_pictures() -> None:
     )
     found = pictures.doubtful_slices(cells, 2)
     assert found == {
-        15: "doubtful in cell 2 (confidence 0.20)",
-        7: "doubtful in cell 4 (confidence 0.40)",
+        15: "uncertain in cell 2 (confidence 0.20)",
+        7: "uncertain in cell 4 (confidence 0.40)",
     }
     assert list(pictures.doubtful_slices(cells, 9)) == [15, 7, 4]
     assert pictures.doubtful_slices(cells[["label"]], 3) == {}

@@ -40,8 +40,8 @@ def test_masks_that_others_began_to_write_are_made_again(
     check_labels(go(scene, here), expected)
 
 
-@pytest.mark.parametrize("lost", ["decided", "decided/background", "decided/00002"])
-def test_what_was_decided_may_be_deleted_by_hand(
+@pytest.mark.parametrize("lost", ["coarse", "coarse/background", "coarse/00002"])
+def test_coarse_labels_may_be_deleted_by_hand(
     scene: Path, here: Any, calls: dict[str, Any], lost: str
 ) -> None:
     first = go(scene, here)
@@ -50,9 +50,9 @@ def test_what_was_decided_may_be_deleted_by_hand(
     shutil.rmtree(first.path / lost)
     calls["segment"], calls["background"] = [], 0
     check_labels(go(scene, here), expected)
-    again = {"decided": cells, "decided/background": [], "decided/00002": [2]}
+    again = {"coarse": cells, "coarse/background": [], "coarse/00002": [2]}
     assert sorted(calls["segment"]) == again[lost]
-    assert (calls["background"] > 0) == (lost != "decided/00002")
+    assert (calls["background"] > 0) == (lost != "coarse/00002")
     # What is decided again is the same, so the labels are left as they are.
     assert {path: path.stat().st_mtime_ns for path in done} == done
 
@@ -82,8 +82,8 @@ def test_slabs_that_others_wrote_without_a_marker_are_made_again(
 
 def test_tables_and_record_are_of_the_last_run(scene: Path, here: Any, calls: Any) -> None:
     first = go(scene, here)
-    knobs = {"link": {"shortest_chain": 1e9}}
-    detect(scene, client=here, parameters=knobs, progress=False, overwrite=True)
+    params = {"link": {"shortest_chain": 1e9}}
+    detect(scene, client=here, parameters=params, progress=False, overwrite=True)
     again = go(scene, here)
     pd.testing.assert_frame_equal(first.cells, again.cells)
     table = pd.read_parquet(again.path / "cells.parquet")
@@ -137,3 +137,12 @@ def test_a_volume_is_the_same_by_any_path(
     go(Path("balls.ome.zarr"), here)
     assert (calls["background"], len(calls["segment"])) == counted
     assert {path: path.stat().st_mtime_ns for path in (first.path / "done").iterdir()} == done
+
+
+def test_masks_of_an_earlier_version_are_removed(scene: Path, here: Any) -> None:
+    first = run(scene, client=here, progress=False)
+    old = first.path / "decided" / "00001"
+    old.mkdir(parents=True)
+    (old / "zarr.json").write_text("{}")
+    assert run(scene, client=here, progress=False).exit_code == first.exit_code
+    assert not (first.path / "decided").exists()

@@ -120,11 +120,11 @@ def test_other_parameters_redo_what_depends_on_them_and_nothing_else(
     scene: Path, here: Any, calls: dict[str, Any]
 ) -> None:
     first = go(scene, here)
-    decided = first.path / "decided" / "background"
-    background = times(decided)
+    coarse = first.path / "coarse" / "background"
+    background = times(coarse)
     counted = calls["background"]
     again = go(scene, here, parameters={"region": {"width": 21000.0}}, overwrite=True)
-    assert again.path == first.path and times(decided) == background
+    assert again.path == first.path and times(coarse) == background
     # The window of the cut cell is as large as the cell asks for, whatever the usual one's size.
     cut = first.cells["status"] == "cut_by_volume"
     assert calls["background"] == counted

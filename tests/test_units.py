@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hela_dask.units import to_nm, unit_name, voxel_size_doubts
+from hela_dask.units import to_nm, unit_name, voxel_size_warnings
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,6 @@ def test_what_is_no_unit_of_length_is_not_guessed(unit: object) -> None:
 def test_a_voxel_size_that_is_likely_a_slip_is_named(
     shape: tuple[int, int, int], size: tuple[float, float, float], doubt: str | None
 ) -> None:
-    found = voxel_size_doubts(shape, size)
+    found = voxel_size_warnings(shape, size)
     assert (doubt is None) == (not found)
     assert doubt is None or doubt in found[0]

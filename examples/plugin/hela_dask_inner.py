@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 import hela_dask as hd
-from hela_dask.parameters.knobs import ParameterGroup, knob
+from hela_dask.parameters.fields import ParameterGroup, parameter
 from hela_dask.trace import NO_TRACE, Trace
 
 
@@ -17,8 +17,8 @@ from hela_dask.trace import NO_TRACE, Trace
 class InnerParameters(ParameterGroup):
     """The nucleus as the inner part of a cell, for cells that do not touch."""
 
-    depth: float = knob(1000.0, "distance from the cell's surface to its nucleus, nm", low=1.0)
-    envelope_width: float = knob(80.0, "thickness of the nuclear envelope, nm")
+    depth: float = parameter(1000.0, "distance from the cell's surface to its nucleus, nm", low=1.0)
+    envelope_width: float = parameter(80.0, "thickness of the nuclear envelope, nm")
 
 
 class Inner(hd.BaseMethod):

@@ -12,7 +12,7 @@ import typer
 
 from hela_dask.cli import explain, pipeline, predict, scores, train, verify, volumes
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
-from hela_dask.cli.screen import ReaderGoneError, answer, complain
+from hela_dask.cli.screen import ReaderGoneError, echo, echo_error
 from hela_dask.errors import ClusterError, HelaDaskError
 from hela_dask.version import __version__
 
@@ -39,9 +39,9 @@ app = typer.Typer(
 )
 
 
-def _say_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
-        answer(f"hela-dask {__version__}")
+        echo(f"hela-dask {__version__}")
         raise typer.Exit
 
 
@@ -49,7 +49,9 @@ def _say_version(wanted: bool) -> None:
 def _before(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Options that need no command."""
@@ -77,13 +79,13 @@ for _command in (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; whatever goes wrong becomes one sentence on stderr, never a traceback.
 
-    A fault of the program itself is written to a log file, whose name the sentence gives; with
-    ``--verbose`` its traceback is shown as well.
+    A bug of the program is written to a log file, which the sentence names; with ``--verbose`` its
+    traceback is shown as well.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        What follows ``hela-dask``; default: the process' own arguments.
+        The arguments after ``hela-dask``; default: the process' own arguments.
 
     Returns
     -------
@@ -98,23 +100,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(arguments)
         if code == INTERRUPTED and own_process:
-            # A second Ctrl-C leaves open what then fails to close as the process ends.
-            sys.unraisablehook = _pass_over
+            # After a second Ctrl-C some resources fail to close as the process ends.
+            sys.unraisablehook = _ignore
         return code
     except ReaderGoneError:
         silence_stdout()
         return 0
     except ClusterError as error:
-        complain(f"{error} ({shlex.join(['hela-dask', *arguments])})")
+        echo_error(f"{error} ({shlex.join(['hela-dask', *arguments])})")
     except HelaDaskError as error:
-        complain(str(error))
+        echo_error(str(error))
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else f"hela-dask {arguments[0]}"
-        complain(f"{error.format_message().rstrip('.')} (see {command} --help)")
+        echo_error(f"{error.format_message().rstrip('.')} (see {command} --help)")
     except Exception as error:
         if sentence := expected(error):
-            complain(sentence)
+            echo_error(sentence)
         else:
             end_with(error, arguments)
     return 1
@@ -127,9 +129,9 @@ def _run(arguments: list[str]) -> int:
         code = INTERRUPTED
     if code == INTERRUPTED:
         more = "; the same command again continues where this one stopped"
-        complain("interrupted" + (more if arguments[0] in CONTINUED else ""))
+        echo_error("interrupted" + (more if arguments[0] in CONTINUED else ""))
     return code if isinstance(code, int) else 0
 
 
-def _pass_over(_: object) -> None:
-    """Say nothing of an error while the process ends."""
+def _ignore(_: object) -> None:
+    """Ignore an error while the process ends."""

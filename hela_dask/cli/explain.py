@@ -9,7 +9,7 @@ import typer
 
 import hela_dask as hd
 from hela_dask.cli.options import AsJson, Quiet, Store, Verbose, path_option
-from hela_dask.cli.screen import answer, answer_json, log_to_stderr
+from hela_dask.cli.screen import echo, echo_json, log_to_stderr
 from hela_dask.errors import ParameterError
 
 __all__ = ["explain"]
@@ -54,10 +54,10 @@ def explain(
     found = hd.explain(store, cell, asked, run=run, out=out, progress=not quiet)
     several = found if isinstance(found, list) else [found]
     if as_json:
-        facts = [_facts(item) for item in several]
-        answer_json(facts[0] if len(numbers) == 1 else facts)
+        records = [_record(item) for item in several]
+        echo_json(records[0] if len(numbers) == 1 else records)
     elif not quiet:
-        answer("\n".join(f"page   {item.page}\nsheet  {item.sheet}" for item in several))
+        echo("\n".join(f"page   {item.page}\nsheet  {item.sheet}" for item in several))
 
 
 def _parse(text: str) -> list[int]:
@@ -67,7 +67,7 @@ def _parse(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _facts(found: hd.Explanation) -> dict[str, Any]:
+def _record(found: hd.Explanation) -> dict[str, Any]:
     return {
         "cell": found.cell,
         "slice": found.slice_number,

@@ -1,4 +1,4 @@
-"""What ends a command that nobody foresaw: one sentence on the screen, the rest in a log file."""
+"""Unexpected errors of a command: one sentence on the screen, the rest in a log file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hela_dask.cli.screen import complain, show
+from hela_dask.cli.screen import echo_error, echo_status
 from hela_dask.version import __version__
 
 __all__ = ["end_with", "expected", "remember", "silence_stdout"]
@@ -48,9 +48,9 @@ def remember(command: _Command) -> _Command:
 
 
 def expected(error: BaseException) -> str | None:
-    """A sentence for what a machine may do to any program; None for a fault of this one.
+    """A sentence for errors of the machine, not of the program; None for a fault of this one.
 
-    The error of a task counts as what the worker raised.
+    For the error of a task, the error that the worker raised counts.
     """
     for cause in _causes(error):
         if isinstance(cause, MemoryError):
@@ -68,20 +68,20 @@ def expected(error: BaseException) -> str | None:
 
 
 def end_with(error: BaseException, arguments: Sequence[str]) -> None:
-    """Write a log file about a fault of the program, and say where it is in one sentence."""
+    """Write a log file about a bug of the program, and name it in one sentence."""
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     log = _write_log(error, arguments)
     where = f"the details are in {log}" if log else "no log file could be written"
-    complain(
+    echo_error(
         f"a fault of hela-dask itself, not of your input ({_shortened(kind)}); {where}: please "
         f"send {'it' if log else 'this line'} to {_tracker()}"
     )
     if _given.get("verbose") or {"--verbose", "-v"} & set(arguments):
-        show("".join(traceback.format_exception(error)).rstrip())
+        echo_status("".join(traceback.format_exception(error)).rstrip())
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and of a RuntimeError, as a failed task ends with, what caused it."""
+    """The error, and the cause of a RuntimeError, as a failed task raises it."""
     seen: list[BaseException] = []
     while error not in seen:
         seen.append(error)
@@ -165,7 +165,7 @@ def _shortened(text: str, length: int = 200) -> str:
 
 
 def silence_stdout() -> None:
-    """Send what is still written to stdout nowhere: its reader has gone."""
+    """Discard further output to stdout: its reader has gone."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -155,7 +155,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show more messag
 
 @dataclasses.dataclass(frozen=True)
 class RunArguments:
-    """What the commands ``run`` and ``plan`` share."""
+    """Options that the commands ``run`` and ``plan`` share."""
 
     store: Store
     out: OutFolder = None

@@ -24,7 +24,7 @@ from hela_dask.cli.options import (
     path_option,
     with_run_arguments,
 )
-from hela_dask.cli.screen import answer, answer_json, log_to_stderr
+from hela_dask.cli.screen import echo, echo_json, log_to_stderr
 
 __all__ = ["demo", "detect", "params", "plan", "report", "run"]
 
@@ -62,7 +62,7 @@ def run(
     log_to_stderr(quiet=quiet, verbose=verbose)
     result = hd.run(**arguments.given(), truth=truth, recompute=recompute, progress=not quiet)
     if not quiet:
-        answer(repr(result))
+        echo(repr(result))
     return result.exit_code
 
 
@@ -94,9 +94,9 @@ def plan(
     log_to_stderr(quiet=quiet, verbose=verbose)
     found = hd.plan(**arguments.given(), calibrate=not no_time)
     if as_json:
-        answer_json(found.to_dict())
+        echo_json(found.to_dict())
     elif not quiet:
-        answer(repr(found))
+        echo(repr(found))
 
 
 def detect(
@@ -139,7 +139,7 @@ def detect(
         progress=not quiet,
     )
     if not quiet:
-        answer(cells[_SHOWN].to_string(index=False, float_format="{:.0f}".format))
+        echo(cells[_SHOWN].to_string(index=False, float_format="{:.0f}".format))
 
 
 def report(
@@ -155,7 +155,7 @@ def report(
     """
     from hela_dask.report import write_report
 
-    answer(str(write_report(run_folder)))
+    echo(str(write_report(run_folder)))
 
 
 def params() -> None:
@@ -165,7 +165,7 @@ def params() -> None:
 
     hela-dask params > run.toml
     """
-    answer(hd.Parameters().to_toml().rstrip())
+    echo(hd.Parameters().to_toml().rstrip())
 
 
 def demo(
@@ -185,6 +185,6 @@ def demo(
 
     log_to_stderr(quiet=quiet, verbose=verbose)
     result = run_demo(out, progress=not quiet)
-    answer(f"report: {result.report}")
-    answer_json({name: round(number, 4) for name, number in result.figures.items()}, indent=None)
+    echo(f"report: {result.report}")
+    echo_json({name: round(number, 4) for name, number in result.figures.items()}, indent=None)
     return result.exit_code

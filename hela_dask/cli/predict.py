@@ -18,7 +18,7 @@ from hela_dask.cli.options import (
     Workers,
     path_option,
 )
-from hela_dask.cli.screen import answer, log_to_stderr
+from hela_dask.cli.screen import echo, log_to_stderr
 
 __all__ = ["predict"]
 
@@ -65,4 +65,4 @@ def predict(
         progress=not quiet,
     )
     if not quiet:
-        answer(str(found))
+        echo(str(found))

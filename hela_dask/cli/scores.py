@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hela_dask.cli.options import AsJson, Quiet, Verbose, path_argument, path_option
-from hela_dask.cli.screen import answer, answer_json, log_to_stderr
+from hela_dask.cli.screen import echo, echo_json, log_to_stderr
 
 __all__ = ["evaluate"]
 
@@ -99,8 +99,8 @@ def evaluate(
     if plot is not None:
         result.plot(plot)
     if as_json:
-        answer_json(result.to_dict())
+        echo_json(result.to_dict())
     else:
         table = result.table()
         shown = table.T if classes else table  # many scores of few classes: a row a score
-        answer(shown.to_string(float_format="{:.4f}".format))
+        echo(shown.to_string(float_format="{:.4f}".format))

@@ -17,7 +17,7 @@ from hela_dask.cli.options import (
     path_argument,
     path_option,
 )
-from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr
+from hela_dask.cli.screen import echo, echo_json, echo_table, log_to_stderr
 
 __all__ = ["train"]
 
@@ -182,10 +182,10 @@ def train(
     )
     scores = trained.card.scores
     if as_json:
-        answer_json({"model": str(trained.folder), "scores": scores})
+        echo_json({"model": str(trained.folder), "scores": scores})
     elif not quiet:
-        answer(f"{trained.folder}")
-        facts(
+        echo(f"{trained.folder}")
+        echo_table(
             {
                 name.replace("_", " "): "nowhere" if value is None else f"{value:.4f}"
                 for name, value in scores.items()

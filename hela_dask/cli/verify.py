@@ -7,7 +7,7 @@ from typing import Annotated
 
 import hela_dask as hd
 from hela_dask.cli.options import AsJson, Quiet, Store, Verbose, path_option
-from hela_dask.cli.screen import answer, answer_json, log_to_stderr
+from hela_dask.cli.screen import echo, echo_json, log_to_stderr
 
 __all__ = ["verify"]
 
@@ -36,7 +36,7 @@ def verify(
     log_to_stderr(quiet=quiet, verbose=verbose)
     found = hd.verify(store, run, progress=not quiet)
     if as_json:
-        answer_json(found.to_dict())
+        echo_json(found.to_dict())
     elif not quiet or not found.ok:
-        answer(repr(found))
+        echo(repr(found))
     return 0 if found.ok else 1

@@ -11,7 +11,7 @@ import typer
 
 import hela_dask as hd
 from hela_dask.cli.options import AsJson, Overwrite, Quiet, Verbose, path_argument
-from hela_dask.cli.screen import answer, answer_json, facts, log_to_stderr
+from hela_dask.cli.screen import echo, echo_json, echo_table, log_to_stderr
 from hela_dask.formatting import by_axis
 
 __all__ = ["convert", "info", "phantom"]
@@ -78,7 +78,7 @@ def convert(
         finest = image.levels[0]
         size = _size(finest.shape, finest.voxel_size)
         plural = "s" if len(image.levels) > 1 else ""
-        answer(f"{target}: {size}, {len(image.levels)} level{plural}")
+        echo(f"{target}: {size}, {len(image.levels)} level{plural}")
 
 
 def info(
@@ -105,9 +105,9 @@ def info(
     for remark in description["remarks"]:
         log.warning("%s", remark)
     if as_json:
-        answer_json(description)
+        echo_json(description)
     else:
-        facts(_readable(description))
+        echo_table(_readable(description))
 
 
 def phantom(
@@ -159,7 +159,7 @@ def phantom(
     )
     if not quiet:
         finest = image.levels[0]
-        answer(f"{target}: {_size(finest.shape, finest.voxel_size)}")
+        echo(f"{target}: {_size(finest.shape, finest.voxel_size)}")
 
 
 def _size(shape: Sequence[int], voxel_size: Sequence[float]) -> str:
@@ -167,7 +167,7 @@ def _size(shape: Sequence[int], voxel_size: Sequence[float]) -> str:
 
 
 def _readable(found: Mapping[str, Any]) -> dict[str, str]:
-    """The lines that ``info`` shows, from what ``describe`` found."""
+    """The lines of ``info``, from the result of ``describe``."""
     unfinished = "" if found["complete"] else ", unfinished"
     lines = {
         "volume": f"{found['path']} ({found['kind']}{unfinished})",

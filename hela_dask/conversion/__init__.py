@@ -1,1 +1,1 @@
-"""Files of other programs into OME-Zarr, and what they hold."""
+"""Files of other programs to OME-Zarr, and their descriptions."""

@@ -33,7 +33,7 @@ from hela_dask.storage.store import create_image, finished_slabs, reopen, slabs,
 from hela_dask.tasks.lock import Lock, hold_target
 from hela_dask.tasks.progress import Count, counted
 from hela_dask.types import Triple
-from hela_dask.units import voxel_size_doubts
+from hela_dask.units import voxel_size_warnings
 
 __all__ = ["convert"]
 
@@ -52,7 +52,9 @@ def convert(
     overwrite: bool = False,
     progress: bool | Count = True,
 ) -> Image:
-    """Convert a stack of slices to OME-Zarr 0.5 with a pyramid; continues what was interrupted.
+    """Convert a stack of slices to OME-Zarr 0.5 with a pyramid.
+
+    Continues an interrupted conversion.
 
     Memory stays at a small multiple of one slab (the planes of one row of shards).
 
@@ -183,7 +185,7 @@ def _agreed_voxel_size(source: Source, given: Sequence[float] | None) -> Triple:
         )
         why = f" ({'; '.join(reasons)})" if reasons else ""
         raise InputError(f"{source.path} states {what}{why}: give it in nm as --voxel-size Z Y X")
-    for doubt in voxel_size_doubts(source.shape, wanted):
+    for doubt in voxel_size_warnings(source.shape, wanted):
         log.warning("%s %s", source.path, doubt)
     return wanted
 
@@ -205,7 +207,7 @@ def _translation(source: Source, voxel_size: Triple) -> Triple:
 
 
 def _unsigned(source: Source) -> Source:
-    """The source as 8 or 16 bit unsigned, or a sentence that says what it is instead."""
+    """The source as 8 or 16 bit unsigned, or an error with its type."""
     if source.dtype in (np.uint8, np.uint16):
         return source
     if source.dtype == np.bool_:
@@ -237,7 +239,7 @@ def _unsigned(source: Source) -> Source:
 
 
 def _fingerprint(source: Source, voxel_size: Triple) -> str:
-    """Identity of what is converted: every file's name, size and time, shape and voxel size."""
+    """Identity of the source: every file's name, size and time, shape and voxel size."""
     digest = hashlib.sha256()
     digest.update(repr((source.shape, source.dtype.str, voxel_size)).encode())
     for file in source.files:
@@ -253,7 +255,7 @@ def _continued(
 ) -> Image | None:
     """The unfinished or damaged store at `path`, if this very conversion began it; else None.
 
-    What may not be replaced is refused here; what this package did not write, in
+    Targets that may not be replaced are refused here; files of other programs, in
     :func:`hela_dask.storage.store.create_image`.
     """
     try:

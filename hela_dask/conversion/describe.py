@@ -1,4 +1,7 @@
-"""What a volume holds, before or after its conversion: the facts that the command info shows."""
+"""Description of a volume, before or after its conversion.
+
+The facts that the command info shows.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import HelaDaskError, InputError
 from hela_dask.storage.metadata import Image, Level, local_path, read_image
 from hela_dask.storage.nodes import is_node
-from hela_dask.units import voxel_size_doubts
+from hela_dask.units import voxel_size_warnings
 
 __all__ = ["describe"]
 
 
 def describe(store: str | Path) -> dict[str, Any]:
-    """What a volume holds, as a dictionary of plain values.
+    """Description of a volume, as a dictionary of plain values.
 
     Parameters
     ----------
@@ -37,9 +40,9 @@ def describe(store: str | Path) -> dict[str, Any]:
         it is not known), ``voxel_size_from`` (where each is from, or why it is not known),
         ``extent`` (nm), ``translation`` (nm), ``levels``, ``size_on_disk`` (bytes, labels
         included), ``grey`` (see :func:`hela_dask.conversion.grey_summary.grey_summary`; None for
-        labels and unfinished stores), ``labels``, ``facts`` (what else files state: order of
+        labels and unfinished stores), ``labels``, ``facts`` (further metadata of files: order of
         slices, first and last one, missing numbers, photometry), ``source``, where this package
-        wrote the store, and ``remarks``: what is odd about it, sentences.
+        wrote the store, and ``remarks``: peculiarities, sentences.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def _described_source(path: Path) -> dict[str, Any]:
             raise error from None
         as_labels = [f"{error}; as labels it can be read"]
     size = source.voxel_size
-    doubts = () if size is None else voxel_size_doubts(source.shape, size)
+    doubts = () if size is None else voxel_size_warnings(source.shape, size)
     numbers = source.dtype.kind in "biuf"
     grey = grey_summary_of_source(source) if numbers else None
     remarks = [*as_labels, *source.remarks, *(f"{path} {doubt}" for doubt in doubts)]

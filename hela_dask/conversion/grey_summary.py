@@ -120,7 +120,7 @@ def _level(image: Image, most: int) -> tuple[int, Level]:
 
 def _blocks(image: Image, level: Level, most: int) -> Iterator[NDArray[Any]]:
     """A level, a file or a part of one at a time; evenly spread ones where it has more voxels."""
-    array = LevelArray.of(image.path, level, finite=False)
+    array = LevelArray.from_level(image.path, level, finite=False)
     box = [min(side, length) for side, length in zip(level.file, level.shape, strict=True)]
     while math.prod(box) > _BOX:
         longest = box.index(max(box))

@@ -1,4 +1,7 @@
-"""What can be converted, behind one face: TIFF, MRC, OME-Zarr and .npy, read slices at a time."""
+"""All sources of a conversion behind one interface.
+
+TIFF, MRC, OME-Zarr and .npy, read slices at a time.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ log = logging.getLogger(__name__)
 def open_source(path: str | Path, role: Role = "grey") -> Source:
     """Open a folder of TIFF slices, a TIFF, MRC or ``.npy`` file, or an OME-Zarr for reading.
 
-    Every header is read and checked, no voxel is (but one slice of an MRC or TIFF whose header
-    leaves open what its values mean).
+    Every header is read and checked, no voxel is (except for one slice of an MRC or TIFF with a
+    header that leaves the type of its values open).
 
     Parameters
     ----------
@@ -34,7 +37,7 @@ def open_source(path: str | Path, role: Role = "grey") -> Source:
         voxel size), an MRC, an OME-Zarr 0.4 or 0.5 image or label group (its finest level), or a
         ``.npy`` array.
     role : "grey" or "labels"
-        What the values are: grey levels are inverted where a TIFF says that white is zero and
+        The meaning of the values: grey levels are inverted if a TIFF declares white as zero and
         mapped through a grey palette; labels are taken as they are stored.
 
     Raises
@@ -73,7 +76,7 @@ def _open_ome_zarr(path: Path) -> Source:
     folder = image.path / level.path
 
     def read(z0: int, z1: int) -> NDArray[Any]:
-        return LevelArray.of(image.path, level)[z0:z1]
+        return LevelArray.from_level(image.path, level)[z0:z1]
 
     z, y, x = (None if math.isnan(size) else size for size in level.voxel_size)
     unknown = any(math.isnan(start) for start in level.translation)

@@ -1,4 +1,4 @@
-"""Whether a volume can be segmented, and what is odd about it: said before the work starts."""
+"""Whether a volume can be segmented, and its peculiarities: reported before the work starts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hela_dask.storage.contents import missing_files
 from hela_dask.storage.manifest import damaged_slabs, has_manifest
 from hela_dask.storage.metadata import Image
 from hela_dask.storage.pyramid import plan_levels
-from hela_dask.units import voxel_size_doubts
+from hela_dask.units import voxel_size_warnings
 
 __all__ = ["check_volume", "mend_image", "volume_remarks"]
 
 
 def check_volume(image: Image) -> None:
-    """Refuse what holds no grey values, or cannot be read.
+    """Refuse an image without grey values, or one that cannot be read.
 
     Raises
     ------
@@ -66,11 +66,11 @@ def _check_extent(image: Image) -> None:
 
 
 def volume_remarks(image: Image) -> tuple[str, ...]:
-    """What is odd about an image, and how it is read all the same: sentences for a warning."""
+    """Peculiarities of an image, and how it is read despite them: sentences for a warning."""
     finest = image.levels[0]
     remarks = [*image.remarks]
     remarks += [
-        f"{image.path} {doubt}" for doubt in voxel_size_doubts(finest.shape, finest.voxel_size)
+        f"{image.path} {doubt}" for doubt in voxel_size_warnings(finest.shape, finest.voxel_size)
     ]
     if image.name != "image":
         remarks.append(f"{image.path} is a label group: its labels are taken for grey values")
@@ -95,7 +95,7 @@ def volume_remarks(image: Image) -> tuple[str, ...]:
 
 
 def _check_shards(image: Image) -> None:
-    """Refuse an image of this package's whose shards are missing or changed: they read as 0."""
+    """Refuse an image of this package with missing or changed shards: they read as 0."""
     damaged = [item for items in damaged_slabs(image).values() for item in items]
     if damaged:
         path, problem = damaged[0]

@@ -1,8 +1,8 @@
 """The one reader of small text files: JSON, TOML, YAML, and plain text, with their shape.
 
-A file that somebody else may have written is read here and nowhere else. What leaves this module
-is a regular file of a bounded size, in UTF-8, of bounded depth, without a key twice, and with
-numbers that fit into 64 bits. :func:`read_document` and :func:`check_document` also check the
+Files that another program may have written are read here and nowhere else. This module returns the
+content of a regular file of a bounded size, in UTF-8, of bounded depth, without a key twice, and
+with numbers that fit into 64 bits. :func:`read_document` and :func:`check_document` also check the
 shape, given as a :class:`Document`, so that the code that follows need not check again.
 
 Every reader of a file raises MissingInputError where there is no such file, InputError where it is
@@ -41,7 +41,7 @@ __all__ = [
 
 LARGEST = 32 * 2**20
 """Bytes of the largest document that is read: its objects take up to 25 times as much memory."""
-_LARGEST_YAML = 2**16  # its parser is slow, and aliases repeat what is there
+_LARGEST_YAML = 2**16  # its parser is slow, and aliases multiply the content
 _MAX_DEPTH = 100
 _MAX_DIGITS = 20  # -2**63 and 2**64 - 1 have 20 characters
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")  # NUL, and halves of a character
@@ -153,7 +153,7 @@ def read_yaml(path: str | Path, largest: int = _LARGEST_YAML) -> Any:
 def read_document(path: str | Path, shape: type[Shape], largest: int = LARGEST) -> Shape:
     """A document with its shape checked: TOML and YAML by their suffix, JSON otherwise.
 
-    The InputError names the file, the key and what is wrong.
+    The InputError names the file, the key and the fault.
 
     Examples
     --------
@@ -176,7 +176,7 @@ def check_document(content: Any, shape: type[Shape], source: str) -> Shape:
     Raises
     ------
     InputError
-        When its shape is another: names `source`, the key and what is wrong with it.
+        When its shape is another: names `source`, the key and its fault.
     """
     try:
         return shape.model_validate(content)
@@ -223,7 +223,7 @@ def _check_regular(path: Path, facts: os.stat_result) -> None:
 
 
 def _binary() -> int:
-    """What else to open with: exact bytes on Windows, and no copy in child processes."""
+    """Further flags to open with: exact bytes on Windows, and no copy in child processes."""
     return getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -243,7 +243,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_content(content: Any, source: str) -> None:
-    """Refuse what is nested too deeply (or holds itself), too long a number, a broken text."""
+    """Refuse content that is nested too deeply (or in itself), long numbers, broken text."""
     pending: list[tuple[Any, int]] = [(content, 0)]
     while pending:
         value, depth = pending.pop()

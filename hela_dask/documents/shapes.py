@@ -1,4 +1,4 @@
-"""What does not fit a document's shape, as words for a person."""
+"""The mismatch between a document and its shape, as text."""
 
 from __future__ import annotations
 

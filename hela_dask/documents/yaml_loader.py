@@ -10,7 +10,7 @@ import yaml
 
 __all__ = ["Loader"]
 
-_ALIASES = 10  # that a text may have: each repeats what it names
+_ALIASES = 10  # that a text may have: each repeats its anchor
 
 
 class Loader(yaml.SafeLoader):

@@ -1,4 +1,7 @@
-"""Labels that hold classes, not instances: told by their metadata or values, read by class name."""
+"""Labels that hold classes, not instances.
+
+Recognised by their metadata or values, read by class name.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ _NAMES = {
 }
 
 _PARTS = {"cell": ("cell", "nucleus", "envelope"), "cytoplasm": ("cell", "envelope")}
-"""What a class of this kind is made of, where it is more than the values of that name."""
+"""The parts of a class of this kind, if it is more than the values of that name."""
 
 
 def checked_values(classes: Any) -> dict[str, tuple[int, ...]]:
@@ -63,7 +66,7 @@ def checked_values(classes: Any) -> dict[str, tuple[int, ...]]:
 
 
 def class_kind(name: str) -> str:
-    """Nucleus, envelope, background, cytoplasm or cell: what the name of a class means.
+    """Nucleus, envelope, background, cytoplasm or cell: the kind of a class by its name.
 
     Examples
     --------
@@ -83,8 +86,8 @@ def class_kind(name: str) -> str:
 def named_values(path: Path) -> dict[str, tuple[int, ...]] | None:
     """Which values of an OME-Zarr label group are which class, as its metadata name them.
 
-    Kinds are ``nucleus``, ``envelope``, ``background``, ``cell``; empty for a group whose name says
-    that it holds classes, while no class is named; None for a group of instances.
+    Kinds are ``nucleus``, ``envelope``, ``background``, ``cell``; empty for a group with a name of
+    class maps but without named classes; None for a group of instances.
     """
     node = read_node(path)
     label = {} if node is None else ome_content(node.attributes, str(path)).get("image-label", {})

@@ -35,7 +35,7 @@ _NAME_THEM = "name them with --class NAME=VALUES (truth) and --predicted NAME=VA
 
 
 class _Options(TypedDict, total=False):
-    """What :func:`score_classes` takes beside the classes."""
+    """The options of :func:`score_classes` beside the classes."""
 
     predicted: Mapping[str, Sequence[int]] | None
     slices: tuple[int, int] | None
@@ -64,10 +64,10 @@ def evaluate(
         y, x) or one slice (y, x). Slice k of one is slice k of the other. In y and x they are
         equal, or one is a whole number of times as fine: then it is compared on the coarser grid,
         where a pixel takes the commonest label of the finer ones in it (of equals the smallest).
-        The prediction may also be the OME-Zarr image that owns ``labels/nuclei`` and
-        ``labels/cells`` (each class is then compared with the labels its name says: nucleus, cell,
-        cytoplasm, envelope, background; see
-        :func:`hela_dask.evaluation.predictions.labels_for_class`), or a mapping from class name to
+        The prediction may also be the OME-Zarr image with ``labels/nuclei`` and ``labels/cells``
+        (each class is then compared with the labels of its name: nucleus, cell, cytoplasm,
+        envelope, background; see :func:`hela_dask.evaluation.predictions.labels_for_class`), or a
+        mapping from class name to
         labels.
     classes : mapping of name to label values of the truth, optional
         For example ``{"nucleus": [2], "cell": [1, 2, 5]}``. For each class the predicted instance
@@ -88,7 +88,7 @@ def evaluate(
         Also measure the distance between the surfaces in 3D, of all classes or of some; it needs
         a voxel size.
     voxel_size : (z, y, x) in nm, optional
-        Of the grid compared on; by default what the inputs know.
+        Of the grid compared on; by default that of the inputs.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def evaluate(
     ------
     MissingInputError, InputError, ParameterError
         For a path that does not exist, shapes or slices that do not fit, a class that the truth
-        does not have, or a prediction that holds classes and does not say which value is which.
+        does not have, or a prediction that holds classes without names for its values.
 
     See Also
     --------

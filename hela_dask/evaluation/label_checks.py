@@ -10,11 +10,11 @@ import xarray as xr
 
 from hela_dask.errors import InputError, ParameterError
 
-__all__ = ["check_label_array", "checked_slices", "upright"]
+__all__ = ["check_label_array", "checked_slices", "standardise_axes"]
 
 
 def check_label_array(dtype: Any, shape: tuple[int, ...], name: str) -> None:
-    """Refuse what are no labels by type or shape, with an InputError."""
+    """Refuse arrays that are no labels by type or shape, with an InputError."""
     if np.dtype(dtype).kind not in "biu":
         raise InputError(
             f"{name} holds {np.dtype(dtype)} values; labels are whole numbers"
@@ -25,7 +25,7 @@ def check_label_array(dtype: Any, shape: tuple[int, ...], name: str) -> None:
         raise InputError(f"{name} has shape {tuple(shape)}; labels are (z, y, x) or (y, x)")
 
 
-def upright(labels: xr.DataArray) -> xr.DataArray:
+def standardise_axes(labels: xr.DataArray) -> xr.DataArray:
     """Labels with the axes z, y, x by their names, in either case, without others of length 1."""
     names = {name: str(name).lower() for name in labels.dims}
     if not {"y", "x"} <= set(names.values()) or len(set(names.values())) < len(names):

@@ -15,7 +15,7 @@ import xarray as xr
 from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.evaluation.class_maps import named_values
-from hela_dask.evaluation.label_checks import check_label_array, checked_slices, upright
+from hela_dask.evaluation.label_checks import check_label_array, checked_slices, standardise_axes
 from hela_dask.geometry import Geometry
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
@@ -35,7 +35,7 @@ SLAB_LIMIT = 256 * 2**20  # of one side, however deep its chunks are
 class LabelSource:
     """Labels that are read slices at a time."""
 
-    name: str  # what an error calls it
+    name: str  # its name in errors
     shape: tuple[int, int, int]  # (z, y, x)
     voxel_size: tuple[float, float, float] | None  # (z, y, x) in nm, or None where it is not known
     depth: int  # slices that are stored together
@@ -65,7 +65,7 @@ def open_labels(labels: Any, name: str) -> LabelSource:
         of TIFF slices (values as they are stored, never inverted), a DataArray, or anything with a
         shape, a dtype and slicing; (z, y, x), or (y, x) for one slice.
     name : str
-        What an error calls an array that has no name of its own.
+        The name in errors of an array without a name.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def open_labels(labels: Any, name: str) -> LabelSource:
         return _without(open_labels(labels.labels, name), open_labels(labels.others, name))
     size = None
     if isinstance(labels, xr.DataArray):
-        labels = upright(labels)
+        labels = standardise_axes(labels)
         try:
             size = Geometry.of(labels).voxel_size
         except InputError as error:
@@ -165,7 +165,7 @@ def _without_size(image: Image) -> LabelSource:
     if not image.complete:
         raise InputError(f"{image.path} is not finished: complete the run that writes it first")
     level = image.levels[0]
-    found = _from_array(LevelArray.of(image.path, level), str(image.path), None)
+    found = _from_array(LevelArray.from_level(image.path, level), str(image.path), None)
     return replace(found, depth=level.file[0])
 
 
@@ -219,7 +219,7 @@ class Pair:
 
     prediction: LabelSource
     truth: LabelSource
-    # ((y, x), (y, x)): By what each side's pixels are reduced
+    # ((y, x), (y, x)): The factors of each side
     reduce: tuple[tuple[int, int], tuple[int, int]]
     slices: tuple[int, int]  # (first, last): Evaluated slices, 1-based, both included
     voxel_size: tuple[float, float, float] | None  # (z, y, x) in nm of the common grid, or None
@@ -242,7 +242,7 @@ class Pair:
             z0 = z1
 
     def middle(self, side: LabelSource) -> Callable[[], Labels]:
-        """What reads the middle one of the evaluated slices of a side, (y, x)."""
+        """Function that reads the middle one of the evaluated slices of a side, (y, x)."""
         z = sum(self.slices) // 2 - 1
         return lambda: side.read(z, z + 1)[0]
 

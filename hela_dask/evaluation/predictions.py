@@ -14,7 +14,7 @@ __all__ = ["labels_for_class", "predictions_of"]
 
 
 def predictions_of(folder: str | Path) -> dict[str, Any]:
-    """What a run predicts of each class, as :func:`.labels_input.open_labels` takes it.
+    """The predicted labels of a run for each class, for :func:`.labels_input.open_labels`.
 
     `folder` is the run's ``labels``, with the groups ``nuclei``, ``cells``, ``envelope`` and
     ``background``. A ``cell`` has its nucleus, ``cytoplasm`` is the cell without it.

@@ -1,4 +1,4 @@
-"""What an evaluation found: tables for people, JSON for scripts, curves for both."""
+"""The results of an evaluation: tables for people, JSON for scripts, curves for both."""
 
 from __future__ import annotations
 
@@ -68,7 +68,10 @@ class ClassScore:
         return replace(self, first_slice=first, slices=part, surfaces=surfaces)
 
     def per_slice(self) -> pd.DataFrame:
-        """A row a slice: ``slice`` (1-based), ``tp``, ``fp``, ``fn``, ``tn`` and every ratio."""
+        """One row per slice.
+
+        ``slice`` (1-based), ``tp``, ``fp``, ``fn``, ``tn`` and every ratio.
+        """
         rows = [
             {"slice": self.first_slice + k, **vars(counts), **counts.ratios()}
             for k, counts in enumerate(self.slices)
@@ -115,7 +118,7 @@ class ClassScores:
         return ClassScores({name: item.within(first, last) for name, item in self.classes.items()})
 
     def table(self) -> pd.DataFrame:
-        """A row a class: pooled ratios, distances in nm, and ji and ac a slice."""
+        """One row per class: pooled ratios, distances in nm, and ji and ac a slice."""
         rows: dict[str, dict[str, float]] = {}
         for name, result in self.classes.items():
             row = {
@@ -133,7 +136,7 @@ class ClassScores:
     def to_dict(self) -> dict[str, Any]:
         """``{"nucleus": {"ji": …, "ac": …, "dice": …, "per_slice": {"ji": […], …}, …}, …}``.
 
-        Ready for JSON: what is not defined is None.
+        Ready for JSON: undefined values are None.
         """
         return {name: plain(result.to_dict()) for name, result in self.classes.items()}
 
@@ -183,7 +186,7 @@ class InstanceScores:
         return pd.DataFrame(self.matching.pairs, columns=["prediction", "truth", "iou"])
 
     def per_slice(self) -> pd.DataFrame:
-        """A row a slice: ``slice`` (1-based), ``tp``, ``fp``, ``fn``, ``ji`` and ``dice``."""
+        """One row per slice: ``slice`` (1-based), ``tp``, ``fp``, ``fn``, ``ji`` and ``dice``."""
         names = ("tp", "fp", "fn", "ji", "dice")
         rows = [
             {"slice": self.first_slice + k, **{name: getattr(counts, name) for name in names}}

@@ -29,10 +29,10 @@ class SurfaceDistance:
 class SurfaceCollector:
     """Surface voxels of a mask that arrives as consecutive slabs of slices.
 
-    A voxel of the mask is on the surface when one of its six neighbours is not in the mask.
-    What lies outside the volume counts as the voxel at its border, so that the flat face where
-    the volume cuts a cell is no surface. Memory grows with the surface, not with the volume.
-    `voxel_size` is (z, y, x) in nm; `first_slice` the index of the first slice to be added.
+    A voxel of the mask is on the surface when one of its six neighbours is not in the mask. Beyond
+    the volume the voxel at its border counts, so that the flat face where the volume cuts a cell is
+    no surface. Memory grows with the surface, not with the volume. `voxel_size` is (z, y, x) in nm;
+    `first_slice` the index of the first slice to be added.
     """
 
     def __init__(self, voxel_size: tuple[float, float, float], first_slice: int = 0) -> None:
@@ -91,7 +91,7 @@ class Surfaces:
     distances: tuple[Points, Points] = (np.zeros(0), np.zeros(0))
 
     def between(self, low: float, high: float) -> Surfaces:
-        """Those voxels whose z is in [low, high], nm; the nearest one may lie beyond."""
+        """The voxels with z in [low, high], nm; the nearest one may lie beyond."""
         kept = [(z >= low) & (z <= high) for z in self.heights]
         heights, distances = (
             (pair[0][kept[0]], pair[1][kept[1]]) for pair in (self.heights, self.distances)

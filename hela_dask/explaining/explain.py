@@ -26,7 +26,7 @@ from hela_dask.pages import Figure, as_figure, render
 from hela_dask.report.reading import compute
 from hela_dask.statuses import NO_RESIN
 from hela_dask.steps.regions import Region
-from hela_dask.steps.segment import decide_cell
+from hela_dask.steps.segment import segment_window
 from hela_dask.storage.contents import foreign_names, remove_files
 from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import local_path
@@ -53,12 +53,12 @@ class ExplainedStep:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What :func:`explain` wrote.
+    """The files of :func:`explain`.
 
     Attributes
     ----------
     cell, slice_number : int
-        What was asked for; slices are counted from 1.
+        The request; slices are counted from 1.
     page : Path
         One HTML page with all pictures and their captions inside.
     sheet : Path
@@ -108,9 +108,9 @@ def explain(
 ) -> Explanation | list[Explanation]:
     """Show why the lines of a cell are where they are in one slice: a picture of every step.
 
-    The cell is segmented again, in this process, from what its run kept: the same window, method,
-    parameters and background, so the last pictures are the run's own result. It takes the time
-    and the memory of one cell, however many slices are shown.
+    The cell is segmented again, in this process, from the files of its run: the same window,
+    method, parameters and background, so the last pictures are the run's own result. It takes the
+    time and the memory of one cell, however many slices are shown.
 
     Parameters
     ----------
@@ -126,13 +126,13 @@ def explain(
         Folder of the pictures; default: a folder in the run's ``explain``. An earlier
         explanation in it is replaced. Of several slices each has a folder in it.
     progress : bool
-        Show on stderr what is going on.
+        Show the progress on stderr.
 
     Returns
     -------
     Explanation, or list of Explanation
-        A picture a step, a sheet and a page; in a notebook it shows the sheet. One per slice, in
-        the order of their numbers, where several are asked for.
+        One picture per step, a sheet and a page; in a notebook it shows the sheet. One per slice,
+        in the order of their numbers, where several are asked for.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def _target(asked: FinishedCell, number: int, out: str | Path | None) -> Path:
 
 
 class _Listing(Document):
-    """What :func:`explain` keeps of the files that it wrote."""
+    """The list of files that :func:`explain` wrote."""
 
     files: list[str]
 
@@ -261,13 +261,13 @@ def _segmented(
     window = asked.region.slices(volume)
     places = {number: number - 1 - window[0].start for number in numbers}
     trace = Trace(*places.values())
-    masks = decide_cell(
+    masks = segment_window(
         volume[window].compute(scheduler="threads"),
         asked.region,
         asked.method,
         parameters=asked.parameters,
         background=asked.background(window),
-        levels=asked.levels,
+        grey_levels=asked.grey_levels,
         trace=trace,
     )
     return masks, {number: trace.steps[z] for number, z in places.items()}
@@ -276,7 +276,7 @@ def _segmented(
 def _panels(
     asked: FinishedCell, number: int, masks: xr.Dataset, shown: Sequence[Step]
 ) -> tuple[list[Panel], NDArray[Any], tuple[float, float]]:
-    """What is shown, the grey slice under it, and the size of its pixels in nm."""
+    """The panels, the grey slice under them, and the size of its pixels in nm."""
     volume = asked.working()
     window = asked.region.slices(volume)
     pixel = Geometry.of(volume).pixel
@@ -301,21 +301,21 @@ def _panels(
 def _resin_steps(
     asked: FinishedCell, volume: xr.DataArray, here: _Place, kept: NDArray[np.bool_]
 ) -> list[Step]:
-    """How the resin of the slice was found, in the window, and what the run `kept` of it."""
+    """The steps of the background in the slice, and the background that the run `kept`."""
     number, *window = here
-    knobs = asked.parameters.background
+    params = asked.parameters.background
     trace = Trace(0)
-    show_slice(volume, number, knobs, asked.levels, trace)
+    show_slice(volume, number, params, asked.grey_levels, trace)
     steps = [replace(step, plane=step.plane[tuple(window)]) for step in trace.steps[0]]
     caption = (
-        f"What most slices within {knobs.smoothing:g} nm of height agree on; the run keeps it in "
+        f"What most slices within {params.smoothing:g} nm of height agree on; the run keeps it in "
         "labels/background."
     )
     return [*steps, Step("resin", caption, kept)]
 
 
 def _step_panels(steps: Sequence[Step]) -> Iterator[Panel]:
-    """What was shown; a mask that goes on from the one before shows what has changed."""
+    """The recorded steps; a mask that continues the one before shows the changes."""
     last: NDArray[Any] | None = None
     for step in steps:
         before = None

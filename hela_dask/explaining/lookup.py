@@ -1,4 +1,4 @@
-"""A cell of a finished run, found again: its window, and what the run knew and made of it."""
+"""A cell of a finished run, found again: its window, and the inputs and results of the run."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class FinishedCell:
     store, run : Path
         The image and the run folder.
     folder : RunFolder
-        What is in it.
+        The image of the run.
     method : str
         Of :mod:`hela_dask.methods`.
     parameters : Parameters
-        The run's knobs of the background, the method and the quality.
-    levels : GreyLevels
+        The run's parameters of the background, the method and the quality.
+    grey_levels : GreyLevels
         Of the volume, as the run found them.
     region : Region
         The cell's window.
@@ -57,12 +57,12 @@ class FinishedCell:
     folder: RunFolder
     method: str
     parameters: Parameters
-    levels: GreyLevels
+    grey_levels: GreyLevels
     region: Region
 
     @property
     def resolution(self) -> float:
-        """Of the level that was decided on, nm."""
+        """Of the working level, nm."""
         return self.parameters.working.resolution
 
     @property
@@ -70,11 +70,11 @@ class FinishedCell:
         return f"start hela-dask run {self.store} --out {self.run} again"
 
     def working(self) -> xr.DataArray:
-        """The level of the image that was decided on, lazily."""
+        """The working level of the image, lazily."""
         return working_volume(self.store, self.resolution)
 
     def background(self, window: Box) -> NDArray[np.bool_]:
-        """A part of the background that was decided: true in the resin.
+        """A part of the background of the run: true in the resin.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class FinishedCell:
         return read_mask(path, window)
 
     def labels(self, name: str) -> xr.DataArray:
-        """A label group of the run on the level that was decided on, lazily.
+        """A label group of the run on the working level, lazily.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class FinishedCell:
         if path is None:
             raise MissingInputError(f"the labels {name!r} of {self.run} are gone: {self._again}")
         labels, working = open_volume(path, self.resolution), self.working()
-        # Pyramids end where planes are small; further down they go on by every second pixel.
+        # Pyramids end where planes are small; further down they continue by every second pixel.
         y, x = Geometry.of(labels).factors(Geometry.of(working))
         return labels[:, ::y, ::x]
 
@@ -146,7 +146,7 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
         # Of the other groups of parameters nothing depends on here.
         stages = ("working", "background", *group_names(method), "quality")
         parameters = Parameters.from_dict({name: facts["parameters"][name] for name in stages})
-        levels = GreyLevels(**facts["grey_levels"])
+        grey_levels = GreyLevels(**facts["grey_levels"])
     except (ParameterError, KeyError, TypeError) as error:
         raise InputError(f"{path} was made by another version ({error}): {again}") from error
     select_cells(folder.cells, [cell], None)
@@ -157,7 +157,7 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
             f"cell {cell} has no masks in {path}, its status is {row['status']}{why}; "
             f"{path / 'cells.csv'} lists the cells that have"
         )
-    return FinishedCell(image.path, path, folder, method, parameters, levels, _region(row))
+    return FinishedCell(image.path, path, folder, method, parameters, grey_levels, _region(row))
 
 
 def _region(row: Any) -> Region:

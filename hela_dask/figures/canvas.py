@@ -1,4 +1,4 @@
-"""What all figures share: a canvas without global state, colours, outlines, the scale bar."""
+"""Common parts of all figures: a canvas without global state, colours, outlines, the scale bar."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DPI = 100
 NUCLEUS = "#4dff88"
 CELL = "#ff2e2e"
 ENVELOPE = "#ffc400"  # between the two in lightness
-# Okabe and Ito's colours, told apart by colour-blind readers; black and yellow left out.
+# Okabe and Ito's colours, which colour-blind readers can distinguish; black and yellow left out.
 CHAINS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 SHADOW = withStroke(linewidth=2.6, foreground="black")
 

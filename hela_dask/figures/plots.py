@@ -41,9 +41,9 @@ def draw_chains(
     Parameters
     ----------
     detections : pandas.DataFrame
-        ``slice``, ``z``, ``y``, ``x`` and ``height`` (nm); with a column ``label`` it says which
-        cell a detection belongs to, otherwise the nearest cell whose slices contain it, at most
-        its height away in the plane.
+        ``slice``, ``z``, ``y``, ``x`` and ``height`` (nm); with a column ``label`` it assigns each
+        detection to a cell, otherwise the nearest cell with slices that contain it, at most its
+        height away in the plane.
     cells : pandas.DataFrame
         ``label``, ``z``, ``y``, ``x`` (nm), ``first_slice``, ``last_slice`` and ``status``;
         those too short to be a cell (``chain_too_short``) are grey and dashed.
@@ -139,7 +139,7 @@ def draw_curves(
     title: str = "",
     width: int = 1000,
 ) -> Path:
-    """Draw a score over the slice number, a line a class (Fig. 12 of the 2021 paper).
+    """Draw a score over the slice number, one line per class (Fig. 12 of the 2021 paper).
 
     Parameters
     ----------
@@ -172,8 +172,13 @@ def draw_curves(
         axes.plot(
             rows["slice"], values, ls=dashes, color=colour, lw=1.9, label=label, marker=marker
         )
-    spoken = {"ji": "Jaccard index", "ac": "accuracy", "dice": "Dice", "ari": "adjusted Rand index"}
-    _dress(axes, "slice", f"{spoken.get(score, score)} of a slice", title, columns)
+    score_titles = {
+        "ji": "Jaccard index",
+        "ac": "accuracy",
+        "dice": "Dice",
+        "ari": "adjusted Rand index",
+    }
+    _dress(axes, "slice", f"{score_titles.get(score, score)} of a slice", title, columns)
     return save(figure, path)
 
 

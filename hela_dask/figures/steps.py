@@ -64,7 +64,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Panel:
-    """What one picture shows.
+    """The content of one picture.
 
     Attributes
     ----------
@@ -79,8 +79,7 @@ class Panel:
     marks : tuple of Mark
         Outlines on it.
     before : ndarray of bool, (y, x), or None
-        Of a mask: what it was in the step before; what is more is drawn amber, what is less
-        magenta.
+        Of a mask: the mask of the step before; added pixels are drawn amber, removed ones magenta.
     """
 
     title: str
@@ -91,7 +90,7 @@ class Panel:
 
 
 def measure(panel: Panel, pixel: Pixel) -> str:
-    """What of a step can be said in a number: the area of a mask, or how many pieces there are."""
+    """A number for a step: the area of a mask, or how many pieces there are."""
     plane = panel.plane
     if plane is None or plane.dtype.kind not in "bi":
         return ""
@@ -267,7 +266,7 @@ class _Tile:
             axes.text(0.5, 0.5, "nothing in this slice", transform=axes.transAxes, **look)
 
     def _change(self, axes: Axes, plane: Plane, before: Plane) -> list[tuple[str, str]]:
-        """What a mask has more and less than before; over its outline, as it is thin."""
+        """Added and removed pixels of a mask: over its outline, as it is thin."""
         named = []
         for sign, mask, colour in (("+", plane & ~before, MORE), ("−", before & ~plane, LESS)):
             self._tint(axes, _colours(mask[:: self._step, :: self._step], [colour, colour], 235))
@@ -279,7 +278,7 @@ class _Tile:
         axes.imshow(colours, extent=extent, interpolation="nearest", aspect="auto")
 
     def _heat(self, axes: Axes, plane: Plane) -> None:
-        """Colours for numbers, and a bar that says which."""
+        """Colours for numbers, with a colour bar."""
         known = plane[np.isfinite(plane)]
         low, high = np.percentile(known, TAILS) if known.size else (0.0, 1.0)
         if not low < high:
@@ -303,7 +302,7 @@ class _Tile:
             label.set(ha=side, **self._look)
 
     def _mark(self, axes: Axes, marks: Sequence[Mark]) -> list[tuple[str, str]]:
-        """Outlines, and the numbers of what they are around."""
+        """Outlines, and the numbers of their labels."""
         for mark in marks:
             thin = mark.labels[:: self._step, :: self._step]
             outline(axes, thin, self._pixel, mark.colour, self._width / 350)

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Grey, Labels
 
-__all__ = ["basins_of"]
+__all__ = ["prominent_basins"]
 
 
-def basins_of(height: Grey, saddle: float) -> Labels:
-    """Part a plane where the way from summit to summit leads through a deep saddle.
+def prominent_basins(height: Grey, saddle: float) -> Labels:
+    """Split a plane into basins where the path between two maxima leads through a deep saddle.
 
     The plane is flooded from the highest pixel down. A pixel joins the basin of its highest
     neighbour of eight; two basins that meet become one, unless both have a summit at least
@@ -60,10 +60,10 @@ def _flood(height: Grey, order: NDArray[np.int64], saddle: np.float32) -> Labels
         if best < 0:
             parent[here] = here
             continue
-        own = _summit(parent, best)
+        own = _find_root(parent, best)
         parent[here] = own
         for number in range(count):
-            other = _summit(parent, near[number])
+            other = _find_root(parent, near[number])
             if other == own:
                 continue
             high, low = (own, other) if flat[other] <= flat[own] else (other, own)
@@ -73,18 +73,18 @@ def _flood(height: Grey, order: NDArray[np.int64], saddle: np.float32) -> Labels
     found = np.zeros(flat.size, np.int32)
     basins = 0
     for here in order:
-        summit = _summit(parent, here)
+        summit = _find_root(parent, here)
         if summit == here:
             basins += 1
             found[here] = basins
     for here in order:
-        found[here] = found[_summit(parent, here)]
+        found[here] = found[_find_root(parent, here)]
     return found.reshape(height.shape)
 
 
 @compiled
-def _summit(parent: NDArray[np.int64], here: int) -> int:
-    """The highest pixel of a pixel's basin; the way there is made shorter."""
+def _find_root(parent: NDArray[np.int64], here: int) -> int:
+    """The highest pixel of a pixel's basin; the path is shortened (union-find)."""
     summit = here
     while parent[summit] != summit:
         summit = parent[summit]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels import morphology
-from hela_dask.kernels.basins import basins_of
+from hela_dask.kernels.basins import prominent_basins
 from hela_dask.parameters import MethodParameters
 from hela_dask.types import Mask
 
@@ -19,9 +19,9 @@ def basins(
 ) -> NDArray[np.int32]:
     """Split touching cells of a slice where the tissue between them is narrow (method A.7).
 
-    Basins of the distance to the resin. Two summits are one basin unless the saddle between
-    them is lower than both by ``saddle``, so ruffles and blebs stay with their cell. Where the
-    basins meet is decided on a grid of ``grid`` nm; their outline against the resin is not
+    Basins of the distance to the resin. Two summits are one basin unless the saddle between them is
+    lower than both by ``saddle``, so ruffles and blebs stay with their cell. Basins meet on a grid
+    of ``grid`` nm; their outline against the resin is not
     touched.
 
     Parameters
@@ -43,7 +43,7 @@ def basins(
     height = fine[step[0] // 2 :: step[0], step[1] // 2 :: step[1]]
     if not height.any():
         return tissue.astype(np.int32)
-    split = basins_of(height, parameters.saddle)
+    split = prominent_basins(height, parameters.saddle)
     # Tissue too thin to be on the grid belongs to the nearest basin.
     nearest = ndimage.distance_transform_edt(
         split == 0, return_distances=False, return_indices=True
@@ -66,8 +66,8 @@ def cell_slice(
 ) -> Mask:
     """The basins of a slice that are the cell, cleaned (method A.7).
 
-    Kept are those that hold part of the nucleus and those that the cell of the slice before
-    covers; without either, the one at the centre. Then what hangs on by a thin neck goes.
+    Basins are kept that hold part of the nucleus, or that the cell of the slice before covers;
+    without either, the one at the centre. Then parts behind a thin neck are removed.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def cell_slice(
         Pixel size (y, x) in nm; ``nucleus_share``, ``cover`` and ``neck`` are used.
     """
     chosen = choose_basins(pieces, nucleus, previous, centre, parameters)
-    return _without_necks(chosen, pixel, parameters.neck)
+    return _remove_necks(chosen, pixel, parameters.neck)
 
 
 def choose_basins(
@@ -116,8 +116,8 @@ def choose_basins(
     return chosen
 
 
-def _without_necks(mask: Mask, pixel: tuple[float, float], radius: float) -> Mask:
-    """The largest piece that a disc fits through, and what of the mask is within a disc of it."""
+def _remove_necks(mask: Mask, pixel: tuple[float, float], radius: float) -> Mask:
+    """The largest piece of the opening by a disc, and the mask within the disc of it."""
     found = np.zeros(mask.shape, dtype=bool)
     box = morphology.box_around(mask, radius, pixel)
     part = mask[box]

@@ -1,4 +1,4 @@
-"""Detections of a volume put together into cells: linked, parted at pinches, pieces taken in."""
+"""Detections of a volume put together into cells: linked, split at pinches, fragments merged."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scipy.spatial import cKDTree
 
 from hela_dask.types import Floats
 
-__all__ = ["absorb_pieces", "link_detections", "part_chains"]
+__all__ = ["link_detections", "merge_fragments", "split_chains"]
 
 Chains = NDArray[np.int64]
 
-_RISE = 1.03  # pixels and ruffles change a height by this much from slice to slice
+_MIN_RISE = 1.03  # pixels and ruffles change a height by this much from slice to slice
 
 
 def link_detections(
@@ -23,8 +23,8 @@ def link_detections(
 ) -> Chains:
     """Number of the chain (0, 1, …) that each detection belongs to (method A.4).
 
-    A detection continues the chain whose last detection is nearest in the plane, one to one and
-    the nearest pairs first. The step is at most `distance`, and the discs that fit into both cells
+    A detection continues the chain with the nearest last detection in the plane, one to one and the
+    nearest pairs first. The step is at most `distance`, and the discs that fit into both cells
     overlap: small cells do not jump as far as large ones do.
 
     Parameters
@@ -79,8 +79,8 @@ def _pairs(
     return pairs
 
 
-def part_chains(chain: Chains, places: Floats, heights: Floats, pinch: float) -> Chains:
-    """Part the chains that run through two cells lying on top of each other.
+def split_chains(chain: Chains, places: Floats, heights: Floats, pinch: float) -> Chains:
+    """Split the chains that contain two cells, one above the other.
 
     A cell grows along z and then shrinks. Where a chain is lower than `pinch` times the highest
     on either side, one cell ends and another begins. A single slice that is lower than both its
@@ -111,7 +111,10 @@ def part_chains(chain: Chains, places: Floats, heights: Floats, pinch: float) ->
 
 
 def _pinch(heights: Floats, pinch: float) -> int | None:
-    """Where a chain is narrowest beside what lies on its two sides; None where nowhere enough."""
+    """Index at which a chain is narrowest relative to both of its sides.
+
+    None where nowhere enough.
+    """
     best, at = pinch, None
     for index in range(1, len(heights) - 1):
         before, after = heights[:index], heights[index + 1 :]
@@ -123,12 +126,12 @@ def _pinch(heights: Floats, pinch: float) -> int | None:
 
 
 def _rises(heights: Floats) -> bool:
-    """Whether a chain is higher in its second slice than in its first, by more than a trifle."""
-    return len(heights) > 1 and bool(heights[1] > _RISE * heights[0])
+    """Whether a chain is clearly higher in its second slice than in its first."""
+    return len(heights) > 1 and bool(heights[1] > _MIN_RISE * heights[0])
 
 
-def absorb_pieces(chain: Chains, depths: Floats, places: Floats, heights: Floats) -> Chains:
-    """Join chains that are pieces of one cell.
+def merge_fragments(chain: Chains, depths: Floats, places: Floats, heights: Floats) -> Chains:
+    """Merge chains that are fragments of one cell.
 
     Most of a piece lies, in the same analysed slice or the next, so near to a larger chain that
     the centre of one is in the disc of the other. (Of a cell on top of another, only the end does.)
@@ -159,14 +162,14 @@ def absorb_pieces(chain: Chains, depths: Floats, places: Floats, heights: Floats
         share, other = max(larger, default=(0.0, 0))
         if share > sizes[piece] / 2:
             owner[piece] = -other
-    # From the largest down, so that the piece of a piece goes where that one goes.
+    # From the largest down, so that a fragment of a fragment is merged too.
     for piece in sorted(range(len(sizes)), key=lambda number: (-sizes[number], number)):
         owner[piece] = owner[owner[piece]]
     return np.array(owner, dtype=np.int64)[chain]
 
 
 def _touching(depths: Floats, places: Floats, heights: Floats) -> Iterable[list[int]]:
-    """For each detection those, at most a slice away, whose centre or own lies in a common disc."""
+    """For each detection those, at most one slice away, with a centre in a common disc."""
     slices = np.unique(depths)
     trees = [cKDTree(places[depths == depth]) for depth in slices]
     rows = [np.flatnonzero(depths == depth) for depth in slices]

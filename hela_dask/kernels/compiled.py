@@ -1,4 +1,4 @@
-"""Loops that numpy cannot do well, compiled once for this processor and kept on disk."""
+"""Loops without a fast numpy equivalent, compiled once for this processor and cached on disk."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LOOPS: list[Any] = []
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function of arrays and numbers when it is first called; it holds no lock.
+    """Compile a function of arrays and numbers at its first call (numba.njit); it releases the GIL.
 
-    What was compiled is kept beside the module, or in the user's cache folder. Where neither can
-    be written, as in some containers, each process compiles anew.
+    Compiled code is cached beside the module, or in the user's cache folder. Where neither can be
+    written, as in some containers, each process compiles anew.
     """
     fast: Any
     try:
@@ -31,6 +31,6 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def loops_compiled() -> int:
-    """How many loops this process has had to compile; those that were kept do not count."""
+    """Number of loops that this process has compiled; cached ones do not count."""
     kept = [loop.stats for loop in _LOOPS if hasattr(loop, "stats")]  # without the compiler none
     return sum(sum(stats.cache_misses.values()) for stats in kept)

@@ -1,4 +1,4 @@
-"""Which cell a voxel belongs to where several regions claim it: one slice at a time."""
+"""Labels of voxels that several regions claim: one slice at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Claim", "resolve_slice"]
 
 @dataclass(frozen=True)
 class Claim:
-    """What one region's masks say in one slice.
+    """The masks of one region in one slice.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ class Claim:
     nucleus, cell, envelope : ndarray of bool, shape (y, x)
         The masks in the region's window. The envelope lies outside the nucleus; the cell holds
         both, or is empty where only nuclei are delivered.
-    yields : tuple of int
-        Labels of the cells that take all that both claim.
+    cedes_to : tuple of int
+        Labels of the cells that this cell cedes its overlap to.
     """
 
     label: int
@@ -38,7 +38,7 @@ class Claim:
     nucleus: Mask
     cell: Mask
     envelope: Mask
-    yields: tuple[int, ...] = ()
+    cedes_to: tuple[int, ...] = ()
 
     @property
     def window(self) -> Box:
@@ -52,21 +52,21 @@ def resolve_slice(
     pixel: tuple[float, float] = (1.0, 1.0),
     dtype: npt.DTypeLike = np.uint16,
 ) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer], npt.NDArray[np.integer]]:
-    """Labels of nuclei, cells and envelopes in one plane; no pixel has two owners.
+    """Labels of nuclei, cells and envelopes in one plane; each pixel has at most one label.
 
-    A pixel that one cell claims is that cell's. A cell that yields to another leaves it all that
-    both claim, nucleus or not. A nucleus beats cytoplasm. What is still claimed by several goes to
-    the one whose own, uncontested part is nearest in the plane, a tie to the lower label. So the
-    two papers' regions, each segmented as if alone, become one partition (J. Imaging 2021 leaves
-    overlaps as they are). The rule looks at whole claims, never at blocks: the answer does not
-    depend on slabs, chunks or the order of the claims.
+    A pixel that one cell claims is that cell's. A cell that cedes to another leaves it all pixels
+    that both claim, nucleus or not. A nucleus takes precedence over cytoplasm. A pixel that several
+    cells still claim belongs to the one with the nearest uncontested pixel in the plane, a tie to
+    the lower label. So the two papers' regions, each segmented independently, become one partition
+    (J. Imaging 2021 leaves overlaps as they are). The rule depends on whole claims, never on
+    blocks: the result does not depend on slabs, chunks or the order of the claims.
 
     Parameters
     ----------
     shape : tuple of int
         Height and width of the plane in pixels.
     claims : sequence of Claim
-        At most one a label, each inside the plane.
+        At most one per label, each inside the plane.
     pixel : tuple of float
         Pixel size in y and x, nm (only their ratio matters).
     dtype : dtype
@@ -78,12 +78,12 @@ def resolve_slice(
         0 where there is none. A nucleus and its envelope lie inside the cell of the same label,
         if that has any.
     """
-    claims = _yielded(shape, sorted(claims, key=lambda claim: claim.label))
+    claims = _cede(shape, sorted(claims, key=lambda claim: claim.label))
     nuclei_here = np.zeros(shape, np.uint16)
     cells_here = np.zeros(shape, np.uint16)
     for claim in claims:
         nuclei_here[claim.window] += claim.nucleus
-        cells_here[claim.window] += _whole(claim)
+        cells_here[claim.window] += _claimed_pixels(claim)
     claimants = np.where(nuclei_here > 0, nuclei_here, cells_here)
 
     cells = np.zeros(shape, dtype)
@@ -92,7 +92,7 @@ def resolve_slice(
         cells[claim.window][candidate & (claimants[claim.window] == 1)] = claim.label
     contested = claimants > 1
     if contested.any():
-        cells[contested] = _nearest_owner(contested, cells, claims, candidates, pixel)
+        cells[contested] = _nearest_claim(contested, cells, claims, candidates, pixel)
 
     nuclei, envelopes = np.zeros(shape, dtype), np.zeros(shape, dtype)
     for claim in claims:
@@ -103,34 +103,34 @@ def resolve_slice(
     return nuclei, cells, envelopes
 
 
-def _yielded(shape: tuple[int, int], claims: Sequence[Claim]) -> Sequence[Claim]:
-    """The claims without what others take from them.
+def _cede(shape: tuple[int, int], claims: Sequence[Claim]) -> Sequence[Claim]:
+    """The claims without the pixels that they cede.
 
-    A pixel whose claimants all yield to one another in a ring stays claimed by all of them.
+    Pixels of claimants that all cede to one another in a ring stay claimed by all of them.
     """
     by_label = {claim.label: claim for claim in claims}
     losses: dict[int, Mask] = {}
     for claim in claims:
-        for other in (by_label[label] for label in claim.yields if label in by_label):
+        for other in (by_label[label] for label in claim.cedes_to if label in by_label):
             plane = np.zeros(shape, np.bool_)
-            plane[other.window] = _whole(other)
+            plane[other.window] = _claimed_pixels(other)
             lost = losses.setdefault(claim.label, np.zeros(claim.cell.shape, np.bool_))
             lost |= plane[claim.window]
     if not losses:
         return claims
     kept = np.zeros(shape, np.bool_)
     for claim in claims:
-        kept[claim.window] |= _whole(claim) & ~losses.get(claim.label, np.False_)
+        kept[claim.window] |= _claimed_pixels(claim) & ~losses.get(claim.label, np.False_)
     return [
-        _without(claim, losses[claim.label] & kept[claim.window])
+        _subtract(claim, losses[claim.label] & kept[claim.window])
         if claim.label in losses
         else claim
         for claim in claims
     ]
 
 
-def _without(claim: Claim, lost: Mask) -> Claim:
-    """A claim to all but some pixels of its window."""
+def _subtract(claim: Claim, lost: Mask) -> Claim:
+    """Remove pixels from a claim, in its window."""
     return replace(
         claim,
         nucleus=claim.nucleus & ~lost,
@@ -139,17 +139,17 @@ def _without(claim: Claim, lost: Mask) -> Claim:
     )
 
 
-def _whole(claim: Claim) -> Mask:
-    """All that a claim asks for, also where only a nucleus is delivered."""
+def _claimed_pixels(claim: Claim) -> Mask:
+    """All pixels of a claim, also where only a nucleus is delivered."""
     return claim.cell | claim.nucleus | claim.envelope
 
 
 def _candidate(claim: Claim, nuclei_here: npt.NDArray[np.uint16]) -> Mask:
-    """Where a claim stands after nuclei have beaten cytoplasm."""
-    return np.where(nuclei_here[claim.window] > 0, claim.nucleus, _whole(claim))
+    """Pixels of a claim after nuclei have taken precedence over cytoplasm."""
+    return np.where(nuclei_here[claim.window] > 0, claim.nucleus, _claimed_pixels(claim))
 
 
-def _nearest_owner(
+def _nearest_claim(
     contested: Mask,
     cells: npt.NDArray[np.integer],
     claims: Sequence[Claim],

@@ -1,4 +1,4 @@
-"""The core of a nucleus in space: what a sphere reaches without touching a membrane."""
+"""The core of a nucleus in space: the space that a sphere reaches without touching a membrane."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from scipy import ndimage
 
 from hela_dask.box import Box
 from hela_dask.kernels import morphology
-from hela_dask.kernels.capped import depth_in_space
-from hela_dask.kernels.grid import coarsen, factors_for
-from hela_dask.kernels.reach import piece_holding
+from hela_dask.kernels.bounded_distance import bounded_depth_volume
+from hela_dask.kernels.components import seeded_component
+from hela_dask.kernels.grid import block_mean, factors_for
 from hela_dask.parameters import VolumetricParameters
 from hela_dask.types import Grey, Mask, Voxel
 
-__all__ = ["MOST_RESIN", "Core", "even_out", "fill_holes", "find_core"]
+__all__ = ["MAX_RESIN_SHARE", "Core", "equalise_slices", "fill_holes", "find_core"]
 
 
 # 8-connected in a slice; from slice to slice only straight up and down.
-_STACKED = np.zeros((3, 3, 3), dtype=bool)
-_STACKED[1] = True
-_STACKED[:, 1, 1] = True
+_NEIGHBOURS = np.zeros((3, 3, 3), dtype=bool)
+_NEIGHBOURS[1] = True
+_NEIGHBOURS[:, 1, 1] = True
 
-# Clearances that are tried, evenly on a logarithmic scale: each a sixth smaller than the last.
+# Clearances, evenly spaced on a logarithmic scale: each a sixth smaller than the last.
 _STEPS = 9
 
-# Connectivity, and shares of membranes, are taken at pixels about this large: a third of the
+# Connectivity, and shares of membranes, are computed at pixels about this large: a third of the
 # membranes' own scale of blur loses nothing.
-_COARSE = 80.0
+_COARSE_PIXEL = 80.0
 
-# A smaller part of a slice, in nm², does not tell what the inside of a nucleus looks like. Nor
-# does one under half of the largest: near its ends a nucleus is mostly envelope.
-_ENOUGH = 1e6
+# Smaller areas of a slice, in nm², give no reliable statistics of the inside of a nucleus. Nor does
+# one under half of the largest: near its ends a nucleus is mostly envelope.
+_MIN_AREA = 1e6
 
 # Where cytoplasm is looked for around a nucleus, nm beyond its clearance: behind the envelope.
 _SHELL = (50.0, 250.0)
 
-# A nucleus has cytoplasm around it. More resin than this is only around what is no nucleus but
-# a whole cell, or a bleb of one.
-MOST_RESIN = 0.3
+# A nucleus is surrounded by cytoplasm. More resin than this surrounds only a whole cell, or a bleb
+# of one, not a nucleus.
+MAX_RESIN_SHARE = 0.3
 
-# Nor does a lobe bring so much more resin near at one step.
-_MORE_RESIN = 0.1
+# A lobe does not add this much resin in one step.
+_MAX_RESIN_INCREASE = 0.1
 
-# A step that adds less than this part is too small to tell what it is.
-_LITTLE = 0.02
+# A step that adds less than this part is too small to be measured.
+_MIN_GROWTH = 0.02
 
 
 @dataclass(frozen=True)
 class Core:
-    """What :func:`find_core` found.
+    """The result of :func:`find_core`.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Core:
         z, y, x of a voxel of each further piece like it, at least a quarter as large: of other
         nuclei.
     resin : float
-        Share of resin in what surrounds it in its slices: much where it is a whole cell.
+        Share of resin in its surroundings in its slices: high around a whole cell.
     """
 
     mask: Mask
@@ -82,18 +82,18 @@ def find_core(
     *,
     described: bool = True,
 ) -> Core:
-    """Grow from a smooth spot through every gap that is wider than a membrane's own gaps.
+    """Grow from a seed through every gap that is wider than a membrane's own gaps.
 
-    The nuclear envelope has gaps, and where one is wider than the clearance the nucleus leaks
-    into the cytoplasm. A leak shows: the cytoplasm is full of membranes. So the clearance is made
-    smaller step by step, which lets thin lobes in, until a step adds tissue in whose surroundings
-    membranes take a larger share than ``density``, or reaches the cell's own membrane, so that
-    more than :data:`MOST_RESIN` of what lies around it is resin, or suddenly much more.
+    The nuclear envelope has gaps, and where one is wider than the clearance the nucleus leaks into
+    the cytoplasm. A leak shows: the cytoplasm is full of membranes. So the clearance decreases step
+    by step, which adds thin lobes, until a step adds tissue with a larger share of membranes around
+    it than ``density``, or reaches the cell's own membrane, so that more than
+    :data:`MAX_RESIN_SHARE` of its surroundings are resin, or suddenly much more.
 
     Parameters
     ----------
     free, resin
-        (z, y, x) tissue without membranes, and what is no tissue.
+        (z, y, x) tissue without membranes, and resin.
     spot
         z, y, x near the middle of the nucleus, voxels.
     voxel
@@ -101,44 +101,46 @@ def find_core(
     parameters
         ``widest``, ``narrowest``, ``surroundings``, ``density`` and ``spot`` are used.
     described
-        Whether what lies around it is looked at; if not, there are no ``others`` and no ``resin``.
+        Whether its surroundings are measured; if not, there are no ``others`` and no ``resin``.
     """
     p = parameters
-    step = factors_for(voxel[1:], _COARSE)
+    step = factors_for(voxel[1:], _COARSE_PIXEL)
     sparse = (slice(None, None, step[0]), slice(None, None, step[1]))
     coarse = (voxel[0], voxel[1] * step[0], voxel[2] * step[1])
     rough = resin[:, sparse[0], sparse[1]]
     depth = np.empty(rough.shape, dtype=np.float32)
-    for part, known in depth_in_space(free, voxel, p.widest, step):
+    for part, known in bounded_depth_volume(free, voxel, p.widest, step):
         depth[part] = known
     share = _membrane_share(free, resin, step, coarse, p.surroundings)
     ball = _ball(depth.shape, (spot[0], spot[1] // step[0], spot[2] // step[1]), p.spot, coarse)
-    core, clearance = _widen(depth, share, rough, ball, coarse, p)
+    core, clearance = _lower_clearance(depth, share, rough, ball, coarse, p)
     if not core.any():
         return Core(np.zeros(free.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
-    others = _others(depth > clearance, core, share, p.density) if described else np.empty((0, 3))
+    others = (
+        _other_nuclei(depth > clearance, core, share, p.density) if described else np.empty((0, 3))
+    )
     del depth, share
-    mask = _grow_back(core, free, sparse, clearance, voxel)
+    mask = _dilate_core(core, free, sparse, clearance, voxel)
     around = _resin_share(mask, resin, clearance, voxel) if described else 0.0
     return Core(mask, clearance, others * (1, *step), around)
 
 
-def _widen(
+def _lower_clearance(
     depth: Grey, share: Grey, resin: Mask, ball: Mask, voxel: Voxel, p: VolumetricParameters
 ) -> tuple[Mask, float]:
-    """The piece around the ball at the smallest clearance at which it has not leaked, and that."""
+    """The component of the ball at the smallest clearance without a leak, and that clearance."""
     core, clearance, around = np.zeros(depth.shape, dtype=bool), 0.0, 0.0
     for radius in np.geomspace(p.widest, p.narrowest, _STEPS):
-        wider = piece_holding(depth > radius, ball)
+        wider = seeded_component(depth > radius, ball)
         if not wider.any():
             continue
         added = wider & ~core
-        grown = np.count_nonzero(added) > _LITTLE * np.count_nonzero(core)
+        grown = np.count_nonzero(added) > _MIN_GROWTH * np.count_nonzero(core)
         if grown and share[added].mean() > p.density:
             break
         if grown:
             beside = _resin_share(wider, resin, 2 * radius, voxel)
-            if core.any() and beside > min(MOST_RESIN, around + _MORE_RESIN):
+            if core.any() and beside > min(MAX_RESIN_SHARE, around + _MAX_RESIN_INCREASE):
                 break  # it has leaked as far as the cell's own membrane
             around = beside
         core, clearance = wider, float(radius)
@@ -153,8 +155,8 @@ def _membrane_share(
     shape = tuple(-(-length // n) for length, n in zip(free.shape[1:], step, strict=True))
     part, whole = (np.empty((len(free), *shape), dtype=np.float32) for _ in range(2))
     for z in range(len(free)):
-        whole[z] = coarsen(~resin[z], step)
-        part[z] = coarsen(~(resin[z] | free[z]), step)
+        whole[z] = block_mean(~resin[z], step)
+        part[z] = block_mean(~(resin[z] | free[z]), step)
     for values in (part, whole):
         ndimage.gaussian_filter(values, sigmas, output=values, mode="nearest", truncate=3.0)
     np.maximum(whole, np.float32(0.05), out=whole)
@@ -175,7 +177,7 @@ def _ball(shape: tuple[int, ...], spot: tuple[int, int, int], radius: float, vox
     return ball
 
 
-def _others(clear: Mask, core: Mask, share: Grey, density: float) -> NDArray[np.float64]:
+def _other_nuclei(clear: Mask, core: Mask, share: Grey, density: float) -> NDArray[np.float64]:
     """A voxel of each further piece that is a quarter as large and as poor in membranes."""
     pieces, count = ndimage.label(clear)
     sizes = np.zeros(count + 1, dtype=np.int64)
@@ -192,10 +194,10 @@ def _others(clear: Mask, core: Mask, share: Grey, density: float) -> NDArray[np.
     return np.array(found, dtype=np.float64).reshape(-1, 3)
 
 
-def _grow_back(
+def _dilate_core(
     core: Mask, free: Mask, sparse: tuple[slice, slice], clearance: float, voxel: Voxel
 ) -> Mask:
-    """All free voxels within the clearance of the core, which is known at every few pixels."""
+    """All free voxels within the clearance of the core, which is computed at every few pixels."""
     steps = zip(sparse, voxel[1:], strict=True)
     reach = clearance + max(part.step * size / 2 if part.step > 1 else 0.0 for part, size in steps)
     seeds = np.zeros(free.shape, dtype=bool)
@@ -203,13 +205,13 @@ def _grow_back(
     grown = np.zeros(free.shape, dtype=bool)
     box = morphology.box_around(seeds, reach, voxel)
     near, here = grown[box], free[box]
-    for part, distance in depth_in_space(~seeds[box], voxel, reach):
+    for part, distance in bounded_depth_volume(~seeds[box], voxel, reach):
         near[part] = (distance <= reach) & here[part]
     return grown
 
 
 def _resin_share(core: Mask, resin: Mask, clearance: float, voxel: Voxel) -> float:
-    """Of what lies outside the core, beyond a membrane's width, the share that is resin."""
+    """Share of resin in the surroundings of the core, beyond a membrane's width."""
     found = rim = 0
     near, far = (clearance + beyond for beyond in _SHELL)
     for inside, here in zip(core, resin, strict=True):
@@ -225,7 +227,7 @@ def _resin_share(core: Mask, resin: Mask, clearance: float, voxel: Voxel) -> flo
 def fill_holes(
     core: Mask, strength: NDArray[Any], voxel: tuple[float, float, float], hole: float
 ) -> Mask:
-    """Fill what the core surrounds in its slices, unless it lies behind an envelope.
+    """Fill the holes of the core in its slices, unless an envelope surrounds them.
 
     Nucleoli have faint rims and belong to the nucleus. A channel of cytoplasm through it has the
     envelope around it, a strong one: it stays a hole, in all slices, although its ends, where the
@@ -254,7 +256,7 @@ def fill_holes(
             # The line runs where the strength is highest across the rim, a membrane's width in.
             rim = out & morphology.dilate(plane, 2 * max(*voxel[1:], 40.0), voxel[1:])
             peak[rim] = np.maximum(ndimage.maximum_filter(values, size=3)[rim], 1)
-    pieces, count = ndimage.label(holes, structure=_STACKED)
+    pieces, count = ndimage.label(holes, structure=_NEIGHBOURS)
     if count == 0:
         return core
     rim = peaks > 0
@@ -265,14 +267,14 @@ def fill_holes(
     return filled
 
 
-def even_out(
+def equalise_slices(
     strength: NDArray[np.uint8], core: Mask, voxel: tuple[float, float, float], span: float
 ) -> None:
-    """Make membrane strength mean the same in each slice, in place.
+    """Equalise the membrane strength of slices, in place.
 
-    Focus, contrast and noise drift along z, and with them how rough the inside of the nucleus
-    looks. Its median, and the distance from there to the eighth decile, are brought to what is
-    usual in the core's slices; both are medians along z, so that one odd slice stays odd.
+    Focus, contrast and noise drift along z, and with them the roughness inside the nucleus. Its
+    median, and the distance from there to the eighth decile, are set to the typical values of the
+    core's slices; both are medians along z, so that one odd slice stays odd.
 
     Parameters
     ----------
@@ -287,7 +289,7 @@ def even_out(
     """
     slices, numbers = [], []
     largest = np.count_nonzero(core, axis=(1, 2)).max(initial=0)
-    least = max(_ENOUGH / (voxel[1] * voxel[2]), largest / 2)
+    least = max(_MIN_AREA / (voxel[1] * voxel[2]), largest / 2)
     for z in range(len(core)):
         inside = morphology.fill(core[z])
         if inside.sum() >= least:

@@ -1,4 +1,4 @@
-"""Voxels of labels and of pairs of labels, in one pass along their runs."""
+"""Counts of labels and of pairs of labels, in one pass along their runs (as numpy.bincount)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def count_labels(labels: NDArray[Any], found: NDArray[np.int64]) -> None:
     labels
         (z, y, x) whole numbers.
     found
-        A row a label: voxels, and first and last + 1 of its slices, rows and columns. Begins
+        One row per label: voxels, and first and last + 1 of its slices, rows and columns. Begins
         with 0 voxels, firsts larger and lasts smaller than any.
     """
     depth, height, width = labels.shape

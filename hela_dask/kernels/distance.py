@@ -1,4 +1,7 @@
-"""How far each pixel of a plane is from the resin: the altitude map that cells stand out of."""
+"""Distance of each pixel of a plane from the resin (Euclidean distance transform).
+
+The altitude map for the detection of cells.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ def distance_slice(
     pixel
         Pixel size (y, x) in nm; the two may differ.
     border
-        Whether the plane is surrounded by background (method A.3 says that it is when cells are
-        detected): a pixel of the outermost row is then one pixel away from it at most.
+        Whether the plane is surrounded by background (as in method A.3 for the detection of cells):
+        a pixel of the outermost row is then one pixel away from it at most.
 
     Returns
     -------
     ndarray of float32, (y, x)
-        nm between pixel centres; 0 in the background. Where there is no background at all, and
-        the border is none either, there is nothing to be near to: infinite everywhere.
+        nm between pixel centres; 0 in the background. Where there is no background at all, and the
+        border is none either, the distance is undefined: infinite everywhere.
     """
     tissue = np.ascontiguousarray(~np.asarray(background, dtype=bool))
     distance: NDArray[np.float32] = edt.edt(

@@ -1,7 +1,7 @@
 """A slice as a binary plane, which a U-Net sees, and the nucleus by Canny edges in a cell.
 
-The steps and their order are those of Hosangadi et al.; their pixels were 10 nm for what the U-Net
-sees, and 40 nm for the nucleus.
+The steps and their order are those of Hosangadi et al.; their pixels were 10 nm for the input of
+the U-Net, and 40 nm for the nucleus.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ PUBLISHED_BAND = (94.0, 130.0)
 
 
 class NucleusSteps(NamedTuple):
-    """What the steps of :func:`nucleus_plane` make of a slice, each (y, x).
+    """The results of the steps of :func:`nucleus_plane` in a slice, each (y, x).
 
     Attributes
     ----------
     texture : ndarray of float64
         Standard deviation of grey values around each pixel.
     pieces : ndarray of bool
-        What is left between edges.
+        The pieces between edges.
     candidate : ndarray of bool
         The largest piece that may be the nucleus; empty where there is none.
     refined : ndarray of bool
-        What has a nucleus' grey values in its place; the candidate where nothing is like it.
+        Pixels with the grey values of a nucleus in its place; the candidate if there are none.
     nucleus : ndarray of bool
     """
 
@@ -51,12 +51,12 @@ class NucleusSteps(NamedTuple):
 
 
 def preprocess_plane(plane: NDArray[Any], pixel: Pixel, p: HybridParameters) -> Mask:
-    """What is darker than resin, as the U-Net sees it: blurred, below Otsu's threshold, not small.
+    """Pixels darker than resin, the input of the U-Net: blurred, below Otsu's threshold, not small.
 
     Parameters
     ----------
     plane
-        (y, x) upright grey values.
+        (y, x) grey values with bright resin.
     pixel
         Pixel size (y, x) in nm.
     p
@@ -80,7 +80,7 @@ def nucleus_plane(
     Parameters
     ----------
     plane
-        (y, x) upright grey values.
+        (y, x) grey values with bright resin.
     cell
         (y, x) the cell with its nucleus.
     pixel
@@ -111,7 +111,7 @@ def nucleus_plane(
 def _texture(plane: NDArray[Any], pixel: Pixel, p: HybridParameters) -> NDArray[np.float64]:
     """Standard deviation of the smoothed grey values in a square around each pixel."""
     smooth = gaussian(plane, (p.smoothing / pixel[0], p.smoothing / pixel[1])).astype(float)
-    smooth -= smooth.mean()  # of large numbers, squares have no small differences
+    smooth -= smooth.mean()  # differences of squares of large numbers are inexact
     width = tuple(2 * max(1, round((p.texture / size - 1) / 2)) + 1 for size in pixel)
     mean = ndimage.uniform_filter(smooth, width)
     square = ndimage.uniform_filter(smooth * smooth, width)
@@ -143,7 +143,7 @@ def _candidate(
 ) -> Mask:
     """The largest piece, its holes filled, with the size, the place and the shape of a nucleus.
 
-    Each piece is filled by itself, so that resin all around a cell does not swallow it.
+    Each piece is filled separately, so that a ring of resin around a cell is not filled.
     """
     labels, _ = ndimage.label(pieces)
     largest, best = 0.0, np.zeros_like(cell)

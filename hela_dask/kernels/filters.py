@@ -1,4 +1,4 @@
-"""The in-plane Gaussian, and the halo that its own parameters give."""
+"""The in-plane Gaussian, and its halo."""
 
 from __future__ import annotations
 

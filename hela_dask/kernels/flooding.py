@@ -1,4 +1,4 @@
-"""A flood from markers, lowest pixels first, of nothing but the pixels left open."""
+"""A watershed from markers, restricted to the open pixels."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LEVELS = 1024
 
 
 def flood(height: NDArray[np.float32], markers: NDArray[np.int8]) -> None:
-    """Give each open pixel the marker that reaches it first, in place: a watershed of a band.
+    """Assign each open pixel to the marker that reaches it first, in place: a watershed of a band.
 
     Pixels are 4-connected and flooded from the lowest of 1024 steps of height up, of one step in
-    the order in which they were reached. What no marker reaches is outside.
+    the order in which they were reached. Pixels that no marker reaches are outside.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Slices on coarser pixels and back: where noise is averaged away, and decisions cost less."""
+"""Block means of slices and their expansion: for less noise and less computing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Grey
 
-__all__ = ["coarsen", "factors_for", "grid_factors", "refine"]
+__all__ = ["block_mean", "factors_for", "grid_factors", "refine"]
 
 
-# Squares of about this size: wider than a membrane, narrower than what is looked for on them.
+# Squares of about this size: wider than a membrane, narrower than the structures searched on them.
 _SQUARE = 80.0
 
 
@@ -28,8 +28,8 @@ def grid_factors(pixel: tuple[float, float]) -> tuple[int, int]:
     return factors_for(pixel, _SQUARE)
 
 
-def coarsen(image: NDArray[Any], factors: tuple[int, int]) -> Grey:
-    """Means of a plane over blocks of pixels; the last ones over what there is of them."""
+def block_mean(image: NDArray[Any], factors: tuple[int, int]) -> Grey:
+    """Means of a plane over blocks of pixels; the last ones over the remaining pixels."""
     shape = tuple(-(-length // by) for length, by in zip(image.shape, factors, strict=True))
     means = np.empty(shape, dtype=np.float32)
     _block_means(np.ascontiguousarray(image), *factors, means)
@@ -37,7 +37,7 @@ def coarsen(image: NDArray[Any], factors: tuple[int, int]) -> Grey:
 
 
 def refine(squares: NDArray[Any], factors: tuple[int, int], shape: tuple[int, ...]) -> NDArray[Any]:
-    """The values of the blocks of :func:`coarsen` at the pixels of a slice of this shape."""
+    """Expand the blocks of :func:`block_mean` to the pixels of a slice of this shape."""
     if factors == (1, 1):
         return squares
     fine = squares.repeat(factors[0], axis=0).repeat(factors[1], axis=1)

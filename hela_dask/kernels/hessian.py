@@ -7,7 +7,7 @@ import numpy as np
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Grey
 
-__all__ = ["largest_in_plane", "largest_in_space"]
+__all__ = ["largest_eigenvalue_plane", "largest_eigenvalue_volume"]
 
 
 # Newton's steps towards the root of a cubic, from a start that is 6 % off at most: to seven digits.
@@ -15,7 +15,7 @@ _STEPS = 3
 
 
 @compiled
-def largest_in_plane(image: Grey, along_y: Grey, along_x: Grey) -> Grey:
+def largest_eigenvalue_plane(image: Grey, along_y: Grey, along_x: Grey) -> Grey:
     """Largest eigenvalue of the Hessian of a plane.
 
     Parameters
@@ -45,7 +45,7 @@ def largest_in_plane(image: Grey, along_y: Grey, along_x: Grey) -> Grey:
 
 
 @compiled
-def largest_in_space(
+def largest_eigenvalue_volume(
     block: Grey, first: int, last: int, along_z: Grey, along_y: Grey, along_x: Grey
 ) -> Grey:
     """Largest eigenvalue of the Hessian in space, of the slices from `first` to `last`.
@@ -57,7 +57,7 @@ def largest_in_space(
     first, last
         Half open.
     along_z, along_y, along_x
-        As in :func:`largest_in_plane`.
+        As in :func:`largest_eigenvalue_plane`.
     """
     depth, rows, columns = block.shape
     reach = along_z.shape[1] // 2

@@ -1,4 +1,7 @@
-"""From what a network tells of each voxel to cells: nuclei as seeds, one partition over all."""
+"""From the predictions of a network per voxel to cells.
+
+Nuclei as seeds, one watershed of all tissue.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +16,32 @@ from hela_dask.kernels import morphology
 from hela_dask.types import Labels, Mask, Voxel
 
 __all__ = [
+    "drop_small_pieces",
+    "fuse_with_membranes",
+    "largest_piece_slice",
     "nearest_piece",
     "nucleus_pieces",
-    "own_slice",
-    "partition",
-    "thick",
-    "thin",
-    "weighed",
-    "without_strays",
+    "subsample",
+    "upsample",
+    "watershed_cells",
 ]
 
 Step = tuple[int, int, int]
 
-_UNIT, _INSIDE, _OUTSIDE = 40.0, 160.0, 80.0  # nm: what counts once, and up to where it adds up
-_DOUBT = 0.01  # no network is surer than that of anything
-_LEAST = -0.5  # log odds from which on a network alone means a nucleus: it prefers envelopes
+# nm: the unit of distance, and the range over which it accumulates.
+_UNIT, _INSIDE, _OUTSIDE = 40.0, 160.0, 80.0
+_MIN_PROBABILITY = 0.01  # limit of a network's probabilities
+# Log odds from which on a network alone means a nucleus: it prefers envelopes.
+_NUCLEUS_LOG_ODDS = -0.5
 
 
-def thin(array: NDArray[Any], step: Step) -> NDArray[Any]:
-    """Every so many voxels along z, y and x: those in the middle."""
+def subsample(array: NDArray[Any], step: Step) -> NDArray[Any]:
+    """Every n-th voxel along z, y and x: the middle one of each block."""
     return np.ascontiguousarray(array[tuple(slice(by // 2, None, by) for by in step)])
 
 
-def thick(coarse: NDArray[Any], z: int, shape: tuple[int, ...], step: Step) -> NDArray[Any]:
-    """Slice `z` of what :func:`thin` was given, of that `shape` (y, x), as it is told there."""
+def upsample(coarse: NDArray[Any], z: int, shape: tuple[int, ...], step: Step) -> NDArray[Any]:
+    """Slice `z` of the input of :func:`subsample`, of `shape` (y, x), by nearest neighbour."""
     rows, columns = (
         np.minimum(np.arange(length) // by, short - 1)
         for length, by, short in zip(shape, step[1:], coarse.shape[1:], strict=True)
@@ -46,7 +51,7 @@ def thick(coarse: NDArray[Any], z: int, shape: tuple[int, ...], step: Step) -> N
 
 
 def nucleus_pieces(nucleus: Mask, neck: float, smallest: float, voxel: Voxel, step: Step) -> Labels:
-    """The nuclei of a region on a coarser grid: pieces in space, parted where they are thin.
+    """The nuclei of a region on a coarser grid: 3-D components, split where they are thin.
 
     Parameters
     ----------
@@ -64,13 +69,13 @@ def nucleus_pieces(nucleus: Mask, neck: float, smallest: float, voxel: Voxel, st
 
     Returns
     -------
-    ndarray of int32, of the shape that :func:`thin` gives
+    ndarray of int32, of the shape that :func:`subsample` gives
         0 where there is none.
     """
     flat = (1, *step[1:])
     planes = nucleus[step[0] // 2 :: step[0]]
     core = np.concatenate(
-        [thin(morphology.erode(plane, neck, voxel[1:])[None], flat) for plane in planes]
+        [subsample(morphology.erode(plane, neck, voxel[1:])[None], flat) for plane in planes]
     )
     pieces, count = ndimage.label(core)
     size = float(np.prod(voxel)) * float(np.prod(step)) * 1e-9
@@ -81,7 +86,7 @@ def nucleus_pieces(nucleus: Mask, neck: float, smallest: float, voxel: Voxel, st
     large[0] = False
     number = np.where(large, np.cumsum(large), 0).astype(np.int32)
     even = np.zeros(core.shape, np.uint8)
-    found = watershed(even, number[pieces], mask=thin(planes, flat))
+    found = watershed(even, number[pieces], mask=subsample(planes, flat))
     return np.asarray(found, dtype=np.int32)
 
 
@@ -103,11 +108,11 @@ def nearest_piece(pieces: Labels, centre: tuple[int, ...], voxel: Voxel, reach: 
     return best if near[best] <= reach else 0
 
 
-def without_strays(pieces: Labels, own: int, share: float) -> Labels:
-    """Without pieces that are whole and far smaller than one of them.
+def drop_small_pieces(pieces: Labels, own: int, share: float) -> Labels:
+    """Drop whole pieces that are much smaller than a given one.
 
-    Some cytoplasm that a network takes for a nucleus would claim the cell around it. What a side
-    of the region cuts may be large beyond it, and stays.
+    Cytoplasm misclassified as a nucleus would claim the cell around it. Pieces cut by a side of the
+    region may be large beyond it, and stay.
 
     Parameters
     ----------
@@ -119,32 +124,32 @@ def without_strays(pieces: Labels, own: int, share: float) -> Labels:
         Whole pieces under this part of its size are dropped.
     """
     sizes = np.bincount(pieces.ravel(), minlength=own + 1)
-    stray = sizes < share * sizes[own]
+    small = sizes < share * sizes[own]
     for axis in range(pieces.ndim):
         for side in (0, -1):
-            stray[np.unique(pieces.take(side, axis))] = False
-    stray[[0, own]] = False
-    return np.where(stray[pieces], 0, pieces).astype(np.int32)
+            small[np.unique(pieces.take(side, axis))] = False
+    small[[0, own]] = False
+    return np.where(small[pieces], 0, pieces).astype(np.int32)
 
 
-def partition(
-    tissue: Mask, hard: NDArray[np.uint8], seeds: Labels, depth: float, voxel: Voxel
+def watershed_cells(
+    tissue: Mask, cost: NDArray[np.uint8], seeds: Labels, depth: float, voxel: Voxel
 ) -> Labels:
-    """Give all tissue to the seeds, by one flood from all of them at once.
+    """Assign all tissue to the seeds, by one watershed.
 
-    Cells whose nucleus is not in view start from what lies deep in the tissue at the region's
-    sides; they are one label, higher than the seeds'.
+    Cells without a nucleus in view start from the tissue deep inside the region's sides; they are
+    one label, higher than the seeds'.
 
     Parameters
     ----------
     tissue
         (z, y, x), false in the resin.
-    hard
-        (z, y, x), how hard it is to go through: contacts of cells are, and tissue near a border.
+    cost
+        (z, y, x), cost per voxel: high in contacts of cells, and in tissue near a border.
     seeds
         (z, y, x), labels; 0 where there is none.
     depth
-        How deep tissue at a side of the plane is another cell's, nm.
+        Tissue at a side of the plane that is deeper than this belongs to another cell, nm.
     voxel
         Voxel size (z, y, x) in nm.
 
@@ -160,19 +165,19 @@ def partition(
     padded = np.pad(tissue, ((0, 0), (1, 1), (1, 1)), mode="edge")
     deep = morphology.depth_inside(padded, voxel)[:, 1:-1, 1:-1] > depth
     marks[side & deep & (marks == 0)] = other
-    found: Labels = watershed(hard, marks, mask=tissue).astype(np.int32)
+    found: Labels = watershed(cost, marks, mask=tissue).astype(np.int32)
     return found
 
 
-def own_slice(mask: Mask, nucleus: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
-    """One piece of a slice, without what hangs on by a thin neck; it holds the nucleus, if any.
+def largest_piece_slice(mask: Mask, nucleus: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
+    """One piece of a slice, without the parts behind a thin neck; it holds the nucleus, if any.
 
     Parameters
     ----------
     mask, nucleus
         (y, x).
     radius
-        What is thinner than twice this is a neck, nm.
+        Parts thinner than twice this are a neck, nm.
     pixel
         Pixel size (y, x) in nm.
     """
@@ -193,42 +198,43 @@ def own_slice(mask: Mask, nucleus: Mask, radius: float, pixel: tuple[float, ...]
     return found
 
 
-def weighed(
-    sure: NDArray[np.uint8],
-    enclosed: Mask,
+def fuse_with_membranes(
+    probability: NDArray[np.uint8],
+    outline: Mask,
     near: Mask,
     weight: float,
     pixel: tuple[float, ...],
     *,
     trusted: bool = True,
 ) -> Mask:
-    """A slice of the nucleus by two witnesses: a network, and the outline that membranes give.
+    """A slice of the nucleus from two sources: a network, and the outline that membranes give.
 
     For each 40 nm that a pixel lies inside that outline, up to 160 nm, the log odds of the network
     are raised by `weight`, and outside it, up to 80 nm, they are lowered.
 
     Parameters
     ----------
-    sure
-        (y, x), how sure the network is of a nucleus; 255 is certain.
-    enclosed
+    probability
+        (y, x), probability of a nucleus; 255 is certain.
+    outline
         (y, x), inside the outline.
     near
-        (y, x): what lies further than 160 nm from this is no nucleus.
+        (y, x): pixels farther than 160 nm from this are no nucleus.
     weight
-        How much membranes count beside the network.
+        Weight of the membranes beside the network.
     pixel
         Pixel size (y, x) in nm.
     trusted
-        Whether the network's doubts count too; if not, it only adds to what membranes enclose.
+        Whether low probabilities of the network count too; if not, it only adds to the outline from
+        membranes.
     """
-    found = np.zeros(sure.shape, dtype=bool)
+    found = np.zeros(probability.shape, dtype=bool)
     box = morphology.box_around(near, _INSIDE, pixel)
-    inside = enclosed[box]
+    inside = outline[box]
     away = morphology.depth_inside(inside, pixel, _INSIDE)
     away -= morphology.distance_to(inside, pixel, _INSIDE)
-    chance = sure[box] / np.float32(255)
-    odds = np.log((chance + _DOUBT) / (1 + _DOUBT - chance)) - _LEAST
+    chance = probability[box] / np.float32(255)
+    odds = np.log((chance + _MIN_PROBABILITY) / (1 + _MIN_PROBABILITY - chance)) - _NUCLEUS_LOG_ODDS
     if not trusted:
         odds = np.maximum(odds, 0)
     odds += np.float32(weight / _UNIT) * np.clip(away, -_OUTSIDE, _INSIDE)

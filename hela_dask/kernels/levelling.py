@@ -1,4 +1,4 @@
-"""Brightness steps between slices, so that they do not look like membranes across z."""
+"""Brightness differences between slices, which would look like membranes across z."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def brightness_offsets(
     slow: float,
     grid: float = 40.0,
 ) -> NDArray[np.float32]:
-    """What to subtract from each slice so that adjacent ones are equally bright in the tissue.
+    """Offset to subtract from each slice so that adjacent ones are equally bright in the tissue.
 
-    The median differences of adjacent slices over their common tissue are summed up; what of the
-    sum varies slowly is left in the image.
+    The median differences of adjacent slices over their common tissue are summed up; the slowly
+    varying part of the sum is left in the image.
 
     Parameters
     ----------

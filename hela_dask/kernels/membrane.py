@@ -1,4 +1,4 @@
-"""How much each pixel looks like a membrane: a dark ridge, in its slice or lying flat across z."""
+"""Membrane strength of each pixel: a dark ridge, in its slice or flat across z."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.kernels.hessian import largest_in_plane, largest_in_space
+from hela_dask.kernels.hessian import largest_eigenvalue_plane, largest_eigenvalue_volume
 from hela_dask.types import Grey
 
 __all__ = ["TRUNCATE", "ridge_halo", "ridge_plane", "ridge_volume"]
@@ -29,7 +29,7 @@ def ridge_plane(image: NDArray[Any], sigma: float, pixel: tuple[float, float]) -
         Pixel size (y, x) in nm.
     """
     along = [_kernels(sigma, size) for size in pixel]
-    return largest_in_plane(np.ascontiguousarray(image, dtype=np.float32), *along)
+    return largest_eigenvalue_plane(np.ascontiguousarray(image, dtype=np.float32), *along)
 
 
 def ridge_volume(
@@ -40,7 +40,7 @@ def ridge_volume(
 ) -> Grey:
     """Largest eigenvalue of the Hessian in space, times sigma squared: dark sheets are high.
 
-    A sheet that lies flat in the plane is a blur there, and only seen across slices. Voxels may
+    A sheet that lies flat in the plane is blurred there, and only visible across slices. Voxels may
     be anisotropic; beyond the block its outermost slices are repeated.
 
     Parameters
@@ -56,7 +56,9 @@ def ridge_volume(
     """
     along = [_kernels(sigma, size) for size in voxel]
     first, last, _ = wanted.indices(len(block))
-    return largest_in_space(np.ascontiguousarray(block, dtype=np.float32), first, last, *along)
+    return largest_eigenvalue_volume(
+        np.ascontiguousarray(block, dtype=np.float32), first, last, *along
+    )
 
 
 def ridge_halo(sigma: float, voxel: tuple[float, float, float]) -> int:

@@ -1,4 +1,7 @@
-"""Discs of any radius through distance transforms, holes, and small pieces; radii in nm."""
+"""Morphology with discs of any radius by distance transforms, holes, and small pieces.
+
+Radii in nm.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.box import Box
-from hela_dask.kernels.capped import depth_in_plane
+from hela_dask.kernels.bounded_distance import bounded_depth_plane
 from hela_dask.types import Labels, Mask
 
 __all__ = [
-    "EIGHT",
+    "CONNECTIVITY_8",
     "areas",
     "box_around",
     "close",
@@ -32,17 +35,17 @@ __all__ = [
 
 
 # 8-connected neighbourhood in a plane.
-EIGHT = np.ones((3, 3), dtype=bool)
+CONNECTIVITY_8 = np.ones((3, 3), dtype=bool)
 
-# Up to so many pixels, distances are found sooner by looking at all pixels that are as near.
+# For few pixels, brute force is faster than a distance transform.
 _NEAR = 24
 
 
 def distance_to(mask: Mask, pixel: tuple[float, ...], cap: float = math.inf) -> NDArray[np.float32]:
     """Distance in nm from each pixel to the nearest true one; infinite where none is.
 
-    The border of the array is no obstacle and no object: what lies beyond is not known. Where only
-    distances up to a `cap` (nm) matter, larger ones are only known to be larger.
+    The border of the array is no obstacle and no object: farther voxels are not computed. Where
+    only distances up to a `cap` (nm) matter, larger ones are only known to be larger.
     """
     return depth_inside(~mask, pixel, cap)
 
@@ -55,7 +58,7 @@ def depth_inside(
     The `cap` is that of :func:`distance_to`.
     """
     if mask.ndim == 2 and cap <= _NEAR * min(pixel):
-        return depth_in_plane(mask, (pixel[0], pixel[1]), cap)
+        return bounded_depth_plane(mask, (pixel[0], pixel[1]), cap)
     distance: NDArray[np.float32] = edt.edt(
         np.ascontiguousarray(mask), anisotropy=tuple(pixel), black_border=False, parallel=1
     )
@@ -72,7 +75,7 @@ def dilate(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
 
 
 def erode(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
-    """What lies further than `radius` (nm) inside the mask."""
+    """The pixels farther than `radius` (nm) inside the mask."""
     left = np.zeros(mask.shape, dtype=bool)
     box = box_around(mask, radius, pixel)
     if left[box].size:
@@ -86,12 +89,12 @@ def close(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
 
 
 def open_(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
-    """Remove what a disc of `radius` (nm) does not fit into."""
+    """Remove the parts that a disc of `radius` (nm) does not fit into."""
     return dilate(erode(mask, radius, pixel), radius, pixel)
 
 
 def fill(mask: Mask) -> Mask:
-    """A plane's mask and what it surrounds: all that no 4-connected way leads out of."""
+    """Fill the holes of a plane's mask: all pixels without a 4-connected path to the border."""
     filled = mask.copy()
     box = box_around(mask, 0.0, (1.0, 1.0))
     # The first piece is the one around it all, which holds the first pixel.
@@ -132,10 +135,10 @@ def pieces_without(mask: Mask, inside: Mask) -> Mask:
 
 
 def box_around(mask: NDArray[Any], margin: float, size: tuple[float, ...]) -> Box:
-    """The smallest box that holds all that is not zero, and `margin` (nm) more on each side.
+    """The bounding box of a mask, with `margin` (nm) on each side.
 
-    It ends where the array does. With a margin it is a little wider, so that what lies just beyond
-    is seen. Of an empty mask it is empty.
+    It is clipped to the array. With a margin it is slightly wider, to include its surroundings. It
+    is empty for an empty mask.
     """
     bounds = []
     for axis, step in enumerate(size):

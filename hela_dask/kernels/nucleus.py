@@ -1,4 +1,4 @@
-"""The nucleus in one slice: where it starts, where it goes on from the last slice, its outline."""
+"""The nucleus in one slice: its first slice, its continuation from slice to slice, its outline."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hela_dask.parameters import MethodParameters, PropagateParameters
 from hela_dask.types import Grey, Mask
 
 __all__ = [
-    "continue_nucleus",
     "envelope_ring",
     "outline_nucleus",
+    "propagate_nucleus",
     "smoothest_spot",
     "start_nucleus",
 ]
@@ -26,7 +26,7 @@ def smoothest_spot(
     pixel: tuple[float, float],
     parameters: MethodParameters,
 ) -> tuple[int, int] | None:
-    """The pixel of the tissue near a cell's centre with the fewest membranes around it.
+    """The pixel of the tissue near a cell's centre with the lowest membrane strength around it.
 
     Nuclei are large and smooth, and cytoplasm is full of membranes, so it lies in the nucleus.
 
@@ -59,7 +59,7 @@ def smoothest_spot(
     away = np.hypot(
         rows * coarse[0] - centre[0] * pixel[0], columns * coarse[1] - centre[1] * pixel[1]
     )
-    # Where half of the surroundings are resin, the mean says little.
+    # If half of the surroundings are resin, the mean is unreliable.
     allowed = tissue & (away <= parameters.search) & (weight > 0.5)
     if not allowed.any():
         return None
@@ -75,11 +75,12 @@ def start_nucleus(
     pixel: tuple[float, float],
     parameters: PropagateParameters,
 ) -> tuple[Mask, float]:
-    """The super-pixel at the smoothest spot of the first slice (method A.6), without leaks.
+    """The component at the seed of the first slice (method A.6), without leaks.
 
-    Super-pixels are the parts of `free` that keep a clearance from every membrane. A nucleus that
-    reaches the border of the region has leaked through a gap of its envelope, or is cut by the
-    border: the clearance is raised up to 2.5 times to stop a leak, and else left as it is.
+    Components are those of the pixels of `free` that keep a clearance from every membrane. A
+    nucleus that reaches the border of the region has leaked through a gap of its envelope, or is
+    cut by the border: the clearance is raised up to 2.5 times to stop a leak, and else left as it
+    is.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def start_nucleus(
 def _nearest_piece(
     mask: Mask, own: Mask, spot: tuple[int, int], pixel: tuple[float, float], area: float
 ) -> tuple[Mask, bool]:
-    """The cell's own piece over `area` nearest to a spot, and whether it touches the border."""
+    """The cell's component over `area` nearest to the seed, and whether it touches the border."""
     pieces, count = ndimage.label(mask)
     inside = np.bincount(pieces[own], minlength=count + 1)
     large = morphology.areas(pieces, pixel) >= area
@@ -131,14 +132,14 @@ def _nearest_piece(
     return pieces == label, bool(label in morphology.touching_border(pieces))
 
 
-def continue_nucleus(
+def propagate_nucleus(
     free: Mask,
     previous: Mask,
     clearance: float,
     pixel: tuple[float, float],
     parameters: PropagateParameters,
 ) -> Mask:
-    """The super-pixels of a slice that carry on the nucleus of the slice before (method A.6).
+    """The components of a slice that continue the nucleus of the slice before (method A.6).
 
     Each has to lie over the previous nucleus with most of its area, so islands that are connected
     in z stay and others go; none reaches further than ``reach`` beyond it.
@@ -150,7 +151,7 @@ def continue_nucleus(
     previous
         (y, x) core of the nucleus in the slice before.
     clearance
-        Distance in nm that super-pixels keep from membranes.
+        Clearance of components from membranes, nm.
     pixel, parameters
         Pixel size (y, x) in nm; ``reach``, ``overlap`` and ``share`` are used.
     """
@@ -176,7 +177,7 @@ def outline_nucleus(
 ) -> Mask:
     """The nucleus up to the middle of its envelope: the strongest line around the core.
 
-    A watershed of the membrane strength between the inside of the core and what is further than
+    A watershed of the membrane strength between the inside of the core and the pixels farther than
     ``outside`` from it; holes are filled, as in the published method.
 
     Parameters
@@ -184,7 +185,7 @@ def outline_nucleus(
     strength
         (y, x) membrane strength.
     core
-        (y, x) from :func:`start_nucleus` or :func:`continue_nucleus`.
+        (y, x) from :func:`start_nucleus` or :func:`propagate_nucleus`.
     background
         (y, x) true in the resin.
     pixel, parameters
@@ -202,7 +203,7 @@ def outline_nucleus(
 
 
 def envelope_ring(nucleus: Mask, cell: Mask, width: float, voxel: tuple[float, ...]) -> Mask:
-    """The nuclear envelope of each slice: what of the cell lies within `width` of the nucleus.
+    """The nuclear envelope of each slice: the part of the cell within `width` of the nucleus.
 
     Parameters
     ----------

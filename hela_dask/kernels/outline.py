@@ -10,14 +10,14 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from hela_dask.kernels import morphology
-from hela_dask.kernels.capped import depth_in_space
+from hela_dask.kernels.bounded_distance import bounded_depth_volume
 from hela_dask.parameters import VolumetricParameters
 from hela_dask.types import Mask
 
 __all__ = ["outline_volume"]
 
 
-_SIX = ndimage.generate_binary_structure(3, 1)
+_CONNECTIVITY_6 = ndimage.generate_binary_structure(3, 1)
 
 
 def outline_volume(
@@ -48,15 +48,15 @@ def outline_volume(
     box = morphology.box_around(core, p.outside, voxel)
     inner = np.ascontiguousarray(core[box])
     inside, outside = np.empty_like(inner), np.empty_like(inner)
-    for part, depth in depth_in_space(inner, voxel, p.inside):
+    for part, depth in bounded_depth_volume(inner, voxel, p.inside):
         inside[part] = depth > p.inside
     for plane, deep in zip(inner, inside, strict=True):
         deep[morphology.pieces_without(plane, deep)] = True  # too thin to have an inside
-    for part, distance in depth_in_space(~inner, voxel, p.outside):
+    for part, distance in bounded_depth_volume(~inner, voxel, p.outside):
         outside[part] = distance > p.outside
     outside |= background[box]
     band = ~(inside | outside)
-    near = ndimage.binary_dilation(band, _SIX)
+    near = ndimage.binary_dilation(band, _CONNECTIVITY_6)
     markers = np.zeros(inner.shape, dtype=np.int8)
     markers[outside & near] = 2
     markers[inside & near] = 1

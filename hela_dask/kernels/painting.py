@@ -1,4 +1,4 @@
-"""Labels of coarse pixels on fine ones: who owns a tile, and the nuclei in it."""
+"""Labels of coarse pixels on fine ones: cells of a tile, and the nuclei in it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from scipy import ndimage
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Factors, Mask
 
-__all__ = ["Place", "grown", "paint_cells", "paint_nucleus", "spread"]
+__all__ = ["Place", "expand_labels", "paint_cells", "paint_nucleus", "repeat_pixels"]
 
 Place = tuple[int, int, int, int]
 """Row and column of the plane that an array begins at, and fine pixels in a coarse one (y, x)."""
 
 
-def spread(plane: NDArray[Any], rows: slice, columns: slice, factors: Factors) -> NDArray[Any]:
+def repeat_pixels(
+    plane: NDArray[Any], rows: slice, columns: slice, factors: Factors
+) -> NDArray[Any]:
     """Some rows and columns of a fine plane, each pixel with the value of its coarse one."""
     fine = np.empty((rows.stop - rows.start, columns.stop - columns.start), plane.dtype)
-    _spread(np.ascontiguousarray(plane), fine, rows.start, columns.start, *factors)
+    _repeat_pixels(np.ascontiguousarray(plane), fine, rows.start, columns.start, *factors)
     return fine
 
 
-def grown(cells: NDArray[Any], resin: Mask) -> NDArray[Any]:
-    """Labels of a coarse plane, and in the resin those beside it: of several the lowest.
+def expand_labels(cells: NDArray[Any], resin: Mask) -> NDArray[Any]:
+    """Labels of a coarse plane, and in the resin those beside it: of several the lowest label.
 
-    So tissue that the coarse pixels were too large to show has an owner.
+    So tissue that the coarse pixels did not resolve gets a label.
     """
     if not cells.any():
         return cells
@@ -40,7 +42,7 @@ def grown(cells: NDArray[Any], resin: Mask) -> NDArray[Any]:
 
 @compiled
 def paint_cells(cells: NDArray[Any], resin: Mask, owners: NDArray[Any], place: Place) -> None:
-    """Own the tissue of a tile, in place: each pixel by whom its coarse one belongs to.
+    """Label the tissue of a tile, in place: each pixel by its coarse one.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def paint_cells(cells: NDArray[Any], resin: Mask, owners: NDArray[Any], place: P
     resin
         (y, x), of the tile.
     owners
-        (y, x) labels of the whole coarse plane, see :func:`grown`.
+        (y, x) labels of the whole coarse plane, see :func:`expand_labels`.
     place
         Of the tile.
     """
@@ -75,21 +77,21 @@ def paint_nucleus(
     owners: tuple[NDArray[Any], NDArray[Any]],
     place: Place,
 ) -> None:
-    """A nucleus and its envelope into a part of a tile, where nobody else owns it, in place.
+    """Write a nucleus and its envelope into a part of a tile, on pixels of no other cell, in place.
 
     Parameters
     ----------
     labels
         (y, x) nuclei, cells and envelopes of the part.
     nucleus
-        (y, x) the nucleus, and what is at most the envelope's width from it.
+        (y, x) the nucleus, and the pixels within the envelope's width of it.
     label
         Of the cell.
     resin
         (y, x), of the part.
     owners
-        (y, x) of the whole coarse plane: labels of cells, see :func:`grown`, and of nuclei and
-        envelopes without a cell.
+        (y, x) of the whole coarse plane: labels of cells, see :func:`expand_labels`, and of nuclei
+        and envelopes without a cell.
     place
         Of the part.
     """
@@ -114,7 +116,7 @@ def paint_nucleus(
 
 
 @compiled
-def _spread(
+def _repeat_pixels(
     plane: NDArray[Any], fine: NDArray[Any], top: int, left: int, height: int, width: int
 ) -> None:
     last_y, last_x = plane.shape[0] - 1, plane.shape[1] - 1

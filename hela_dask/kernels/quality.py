@@ -1,8 +1,10 @@
-"""How steady, and how well bounded, the masks of a cell are: what shows errors without a truth.
+"""Regularity of the masks of a cell, slice by slice.
 
-Nothing here knows where the outlines ought to be. Measured is what outlines of real cells hardly
-do: come and go within a few slices, leap from one slice to the next, run where no resin is seen,
-leave no cytoplasm between nucleus and membrane, or end at the side of a window.
+Measures that show errors without a truth.
+
+They need no reference outline. Outlines of real cells rarely have these properties: changes within
+a few slices, jumps between slices, borders without resin, no cytoplasm between nucleus and
+membrane, or an end at the side of a window.
 """
 
 from __future__ import annotations
@@ -35,11 +37,11 @@ class Profile:
     area : ndarray of float64
         µm².
     length : ndarray of float64
-        Of the outline, µm; what runs along the window's sides is no outline.
+        Of the outline, µm; contours along the window's sides are no outline.
     unsteady : ndarray of float64
-        µm² that the slice has and most slices around it have not, or the other way round.
+        µm² that the slice has and most slices around it have not, or the reverse.
     leap : ndarray of float64
-        µm² by which the slice differs from the one before, beyond what its neighbours differ by.
+        µm² by which the slice differs from the one before, minus the differences of its neighbours.
     slope : ndarray of float64
         µm² that the slice loses or gains where the surface is off along z by ``drift``.
     """
@@ -63,7 +65,7 @@ class Profile:
         return float(self.leap.max() / np.median(there)) if there.size else float("nan")
 
     @property
-    def doubt(self) -> Floats:
+    def instability(self) -> Floats:
         """Share of each slice that is unsteady or on a slope, at most 1; 0 in empty slices."""
         doubtful = np.minimum(self.unsteady + self.slope, self.area)
         share: Floats = np.divide(
@@ -75,7 +77,7 @@ class Profile:
 def surface_profile(
     mask: Mask, voxel: tuple[float, float, float], parameters: QualityParameters
 ) -> Profile:
-    """How steady the outline of a mask is along z.
+    """Jitter and jumps of the outline of a mask along z.
 
     A place that enters the mask and leaves it once, as under any slope, agrees in every slice
     with the majority of the slices around it; and a slope that lasts changes each slice by about
@@ -88,7 +90,7 @@ def surface_profile(
     voxel
         Voxel size (z, y, x), nm.
     parameters
-        Knobs of the stage.
+        Parameters of the stage.
 
     Returns
     -------
@@ -110,7 +112,7 @@ def surface_profile(
                 changed[z] = np.count_nonzero(part[z] ^ part[z - 1]) * unit
     around = changed.copy()  # the mean of the steps to both neighbours
     around[:-1] = (changed[:-1] + changed[1:]) / 2
-    leap = _beyond_usual(changed, area, max(1, round(parameters.span / voxel[0])))
+    leap = _excess_over_median(changed, area, max(1, round(parameters.span / voxel[0])))
     return Profile(area, length, unsteady, leap, around * (parameters.drift / voxel[0]))
 
 
@@ -131,9 +133,9 @@ def beside(
     voxel
         Voxel size (z, y, x), nm.
     parameters
-        Knobs of the stage; ``beside`` is how near is near enough.
+        Parameters of the stage; ``beside`` is the largest distance.
     outside
-        Look for what is not in `others`, instead.
+        Count pixels outside `others` instead.
 
     Returns
     -------
@@ -166,13 +168,13 @@ def face_areas(mask: Mask, voxel: tuple[float, float, float]) -> dict[str, float
 def _grid(
     voxel: tuple[float, float, float], p: QualityParameters
 ) -> tuple[slice, slice, tuple[float, float]]:
-    """Which rows and columns are looked at, and how far apart they are, nm."""
+    """Sampled rows and columns, and their spacing, nm."""
     y, x = (max(1, int(p.resolution / size)) for size in voxel[1:])
     return slice(None, None, y), slice(None, None, x), (voxel[1] * y, voxel[2] * x)
 
 
 def _majority(mask: Mask, half: int) -> Iterator[Mask]:
-    """For each slice, what most of the `2 half + 1` slices around it hold."""
+    """For each slice, the majority of the `2 half + 1` slices around it."""
     last = len(mask) - 1
     votes = np.zeros(mask.shape[1:], np.int32)
     for at in range(-half, half + 1):
@@ -196,11 +198,11 @@ def _length(plane: Mask, pixel: tuple[float, float], only: Mask | None = None) -
     return total * _CROSSINGS / 1000
 
 
-def _beyond_usual(changed: Floats, area: Floats, half: int) -> Floats:
+def _excess_over_median(changed: Floats, area: Floats, half: int) -> Floats:
     """How much each change exceeds the median of those `half` before and after it.
 
-    Only steps from or to a slice that has the mask count: where it begins, it is compared with
-    how it goes on.
+    Only steps from or to a slice that has the mask count: its first slices are compared with the
+    following ones.
     """
     there = area > 0
     there[1:] |= area[:-1] > 0

@@ -1,7 +1,7 @@
-"""What was decided on coarse pixels, on the image's own: only near the borders that were decided.
+"""Refine labels of coarse pixels on the image's own pixels, near their borders only.
 
-All of it is bounded: a pixel depends on what lies a few coarse pixels around it, and a nucleus on
-its own box, so a plane may be refined in tiles.
+All operators are bounded: a pixel depends on the few coarse pixels around it, and a nucleus on its
+own box, so a plane may be refined in tiles.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from hela_dask.box import Box
 from hela_dask.kernels import morphology
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
-from hela_dask.kernels.painting import Place, spread
+from hela_dask.kernels.painting import Place, repeat_pixels
 from hela_dask.types import Factors, Grey, Mask
 
-__all__ = ["mixed", "refine_nucleus", "refine_resin", "resin_halo"]
+__all__ = ["border_pixels", "refine_nucleus", "refine_resin", "resin_halo"]
 
 
 _TRUNCATE = 3.0  # standard deviations at which the low-pass is cut
 _BLOCK = 8  # coarse pixels: the low-pass is taken on squares of these where there is a border
 
 
-def mixed(resin: Mask) -> Mask:
+def border_pixels(resin: Mask) -> Mask:
     """Coarse pixels that have both resin and tissue among their neighbours and themselves."""
-    tissue_near = ~ndimage.binary_erosion(resin, morphology.EIGHT, border_value=1)
-    found: Mask = ndimage.binary_dilation(resin, morphology.EIGHT) & tissue_near
+    tissue_near = ~ndimage.binary_erosion(resin, morphology.CONNECTIVITY_8, border_value=1)
+    found: Mask = ndimage.binary_dilation(resin, morphology.CONNECTIVITY_8) & tissue_near
     return found
 
 
@@ -54,22 +54,22 @@ def refine_resin(
 ) -> Mask:
     """Resin of a tile of one slice, its border at the grey value where resin begins.
 
-    Far from any border, and in coarse pixels most of which say otherwise (smears of charge, what
-    the slices beside it decided), what was decided stays.
+    Far from any border, and in coarse pixels most of which disagree (charging artefacts, majority
+    along z), the coarse label stays.
 
     Parameters
     ----------
     grey
-        (y, x) upright grey values of the tile and :func:`resin_halo` around it, less where the
-        plane ends.
+        (y, x) grey values with bright resin, of the tile and :func:`resin_halo` around it, less
+        where the plane ends.
     origin
         Row and column of the plane that `grey` begins at.
     tile
         Rows and columns of the plane; they begin and end where coarse pixels do, or the plane.
     resin, near
-        (y, x) of the whole coarse plane: what was decided, and :func:`mixed` of it.
+        (y, x) of the whole coarse plane: the coarse resin, and :func:`border_pixels` of it.
     threshold
-        Grey value where resin begins; NaN where the slice has none: nothing is refined.
+        Threshold of the resin; NaN if the slice has none: nothing is refined.
     factors
         Fine pixels in a coarse one, y and x.
     pixel
@@ -78,7 +78,7 @@ def refine_resin(
         Low-pass before grey values are compared, nm.
     """
     rows, columns = tile
-    fine = spread(resin, rows, columns, factors)
+    fine = repeat_pixels(resin, rows, columns, factors)
     part = tile.coarsen(factors).clip(resin.shape)
     here = np.ascontiguousarray(near[part])
     if math.isnan(threshold) or not here.any():
@@ -87,7 +87,7 @@ def refine_resin(
     weights = _weights(blur / pixel[0]), _weights(blur / pixel[1])
     place = rows.start - origin[0], columns.start - origin[1], *factors
     _brighter(grey, bright, here, place, weights, threshold)
-    _settle(fine, bright, np.ascontiguousarray(resin[part]), here, *factors)
+    _majority_of_block(fine, bright, np.ascontiguousarray(resin[part]), here, *factors)
     return fine
 
 
@@ -123,7 +123,7 @@ def refine_nucleus(
     inside |= morphology.pieces_without(outline, inside)
     near = morphology.dilate(outline, reach, coarse)
     markers = np.where(inside, INSIDE, np.where(near, OPEN, OUTSIDE)).astype(np.int8)
-    fine = spread(markers, slice(0, lines.shape[0]), slice(0, lines.shape[1]), factors)
+    fine = repeat_pixels(markers, slice(0, lines.shape[0]), slice(0, lines.shape[1]), factors)
     fine[resin] = OUTSIDE
     flood(lines, fine)
     return morphology.erode(fine == INSIDE, inset, pixel)
@@ -169,16 +169,16 @@ def _brighter(
                 else:
                     for i in range(size + 2 * reach_x):
                         line[i] = row[_reflect(first + i, last_x)]
-                _weigh(line, summed[j, :size], weights_x)
+                _weighted_mean(line, summed[j, :size], weights_x)
             for j in range(y1 - y0):
-                _weigh_rows(summed[j : j + 2 * reach_y + 1], line[:size], weights_y)
+                _weighted_mean_rows(summed[j : j + 2 * reach_y + 1], line[:size], weights_y)
                 for i in range(size):
                     bright[y0 + j, x0 + i] = line[i] >= threshold
 
 
 @compiled
-def _weigh(line: Grey, out: Grey, weights: Grey) -> None:
-    """Weighted means along a line that is longer than what comes out by the reach on each side."""
+def _weighted_mean(line: Grey, out: Grey, weights: Grey) -> None:
+    """Weighted means along a line that is longer than the output by the reach on each side."""
     size, reach = len(out), len(weights) - 1
     middle = line[reach : reach + size]
     for i in range(size):
@@ -190,7 +190,7 @@ def _weigh(line: Grey, out: Grey, weights: Grey) -> None:
 
 
 @compiled
-def _weigh_rows(rows: Grey, out: Grey, weights: Grey) -> None:
+def _weighted_mean_rows(rows: Grey, out: Grey, weights: Grey) -> None:
     """Weighted means across rows."""
     reach = len(weights) - 1
     for i in range(len(out)):
@@ -210,8 +210,10 @@ def _reflect(at: int, last: int) -> int:
 
 
 @compiled
-def _settle(fine: Mask, bright: Mask, resin: Mask, near: Mask, height: int, width: int) -> None:
-    """Coarse pixels near a border take what most of their fine ones agree with."""
+def _majority_of_block(
+    fine: Mask, bright: Mask, resin: Mask, near: Mask, height: int, width: int
+) -> None:
+    """Coarse pixels near a border take the majority of their fine ones."""
     rows, columns = fine.shape
     for y in range(near.shape[0]):
         for x in range(near.shape[1]):

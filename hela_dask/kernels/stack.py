@@ -1,4 +1,4 @@
-"""Masks of a whole region, a slice at a time: the majority along z, and what is connected."""
+"""Masks of a whole region, a slice at a time: the majority along z, and connected components."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from hela_dask.kernels.morphology import EIGHT, box_around
+from hela_dask.kernels.morphology import CONNECTIVITY_8, box_around
 from hela_dask.types import Mask
 
 __all__ = ["bridge_gaps", "keep_component", "majority"]
 
 
 def bridge_gaps(mask: Mask) -> None:
-    """Give empty slices between others what is in both neighbours, in place; (z, y, x)."""
+    """Fill empty slices of a (z, y, x) mask with the intersection of their neighbours, in place."""
     found = np.flatnonzero(mask.any(axis=(1, 2)))
     for low, high in itertools.pairwise(found):
         mask[low + 1 : high] = mask[low] & mask[high]
 
 
 def majority(mask: Mask, width: int) -> None:
-    """Keep in each slice what most of the `width` slices around it hold, in place.
+    """Replace each slice by the majority of the `width` slices around it, in place.
 
     Parameters
     ----------
@@ -102,5 +102,5 @@ def _overlaps(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.in
 
 def _pieces(plane: Mask, first: int) -> tuple[NDArray[np.int64], int]:
     """Pieces of a slice, numbered from `first` + 1, and how many there are."""
-    found, count = ndimage.label(plane, structure=EIGHT)
+    found, count = ndimage.label(plane, structure=CONNECTIVITY_8)
     return np.where(plane, found.astype(np.int64) + first, 0), count

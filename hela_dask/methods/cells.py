@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from hela_dask.kernels import stack
 from hela_dask.kernels.cell import basins, cell_slice, choose_basins
 from hela_dask.methods import propagate_steps as steps
-from hela_dask.methods.slices import blank, odd, outwards
+from hela_dask.methods.slices import is_blank, largest_odd, outwards
 from hela_dask.parameters import MethodParameters
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Mask, Voxel
 
-__all__ = ["own_piece", "segment_slices"]
+__all__ = ["basin_at_centre", "segment_slices"]
 
 
 def segment_slices(
@@ -52,14 +52,14 @@ def segment_slices(
     for direction in (1, -1):
         previous = cell[start]
         for z in outwards(start, direction, len(cell)):
-            if blank(image[z]):
+            if is_blank(image[z]):
                 continue
             previous = find(z, previous)
             if not previous.any():
                 break
             cell[z] = previous
     stack.bridge_gaps(cell)
-    stack.majority(cell, odd(p.smoothing / voxel[0]))
+    stack.majority(cell, largest_odd(p.smoothing / voxel[0]))
     cell &= ~background
     cell |= nucleus
     stack.keep_component(cell)
@@ -67,10 +67,10 @@ def segment_slices(
     return cell
 
 
-def own_piece(
+def basin_at_centre(
     tissue: Mask, centre: tuple[int, int], pixel: tuple[float, float], p: MethodParameters
 ) -> Mask:
-    """The basin of a slice at the cell's centre; all tissue where that lies in the resin."""
+    """The basin of a slice at the cell's centre; all tissue if that lies in the resin."""
     if not tissue[centre]:
         return tissue
     pieces = basins(tissue, pixel, p)

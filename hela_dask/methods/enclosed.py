@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
-from hela_dask.kernels.core import MOST_RESIN, Core, even_out, fill_holes, find_core
+from hela_dask.kernels.core import MAX_RESIN_SHARE, Core, equalise_slices, fill_holes, find_core
 from hela_dask.kernels.nucleus import smoothest_spot
 from hela_dask.kernels.outline import outline_volume
 from hela_dask.methods import volumetric_steps as steps
-from hela_dask.methods.cells import own_piece
+from hela_dask.methods.cells import basin_at_centre
 from hela_dask.methods.membranes import Membranes
-from hela_dask.methods.slices import blank
+from hela_dask.methods.slices import is_blank
 from hela_dask.parameters import VolumetricParameters
 from hela_dask.trace import Trace
 from hela_dask.types import Mask, Voxel
@@ -23,14 +23,14 @@ from hela_dask.types import Mask, Voxel
 __all__ = ["Enclosed", "enclosed_nucleus"]
 
 
-# Membrane strength is kept in tenths of a deviation, up to 25.5: an envelope is far over that
-# of the inside, and how far does not matter.
+# Membrane strength is kept in tenths of a deviation, up to 25.5: an envelope is far above the
+# inside, and larger values have no effect.
 _TENTHS = 10
 
 
 @dataclass(frozen=True)
 class Enclosed:
-    """What :func:`enclosed_nucleus` found.
+    """The result of :func:`enclosed_nucleus`.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ def enclosed_nucleus(
     *,
     own: Mask | None = None,
 ) -> Enclosed:
-    """The nucleus around a cell's centre, between membranes told in all slices at once.
+    """The nucleus around a cell's centre, between membranes detected in all slices at once.
 
     Parameters
     ----------
@@ -69,14 +69,14 @@ def enclosed_nucleus(
     voxel
         Voxel size (z, y, x) in nm.
     centre
-        z, y, x, voxels; slice z shows something, if any does.
+        z, y, x, voxels; slice z is not empty, if any is not.
     parameters
         Of the method ``volumetric``.
     trace
         Keeps the steps.
     own
-        (y, x) of slice z, what most of the nucleus lies in there: the cell, or what is known of the
-        nucleus already. None: the cell's own part of the slice, roughly.
+        (y, x) of slice z, a mask with most of the nucleus in it: the cell, or a known part of the
+        nucleus. None: the cell's own part of the slice, approximately.
     """
     p = parameters
     core, strength, reason = _core(image, background, voxel, centre, p, trace, own=own)
@@ -109,8 +109,8 @@ def _core(
     """The core of the nucleus, membrane strength, and why there is no nucleus."""
     membranes = Membranes(image, background, voxel, p)
     if own is None:
-        own = own_piece(~background[centre[0]], (centre[1], centre[2]), voxel[1:], p)
-    spot = None if blank(image[centre[0]]) else _spot(membranes, own, centre, voxel, p)
+        own = basin_at_centre(~background[centre[0]], (centre[1], centre[2]), voxel[1:], p)
+    spot = None if is_blank(image[centre[0]]) else _spot(membranes, own, centre, voxel, p)
     if spot is None:
         nothing = Core(np.zeros(image.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
         return nothing, np.empty(0, np.uint8), "no tissue near the centre"
@@ -118,17 +118,18 @@ def _core(
     strength = _strength(image, membranes)
     del membranes
     first = find_core(_free(strength, background, p), background, spot, voxel, p, described=False)
-    even_out(strength, first.mask, voxel, p.spot)
+    equalise_slices(strength, first.mask, voxel, p.spot)
     del first
     free = _free(strength, background, p)
     core = find_core(free, background, spot, voxel, p)
-    # Most of it has to lie in the cell's own part of its first slice: else it is a neighbour's.
+    # Most of it has to lie in the cell's own part of its first slice: otherwise it belongs to a
+    # neighbour.
     begun = core.mask[spot[0]]
     foreign = np.count_nonzero(begun & own) <= np.count_nonzero(begun) / 2
     steps.show_strength(trace, strength, _TENTHS, p)
     steps.show_free(trace, free)
     steps.show_core(trace, core, p)
-    reason = _not_a_nucleus(core, voxel, p)
+    reason = _rejection_reason(core, voxel, p)
     if not reason and foreign:
         reason = "the nucleus nearest to the centre lies in another cell"
     return core, strength, reason
@@ -148,7 +149,10 @@ def _spot(
     voxel: Voxel,
     p: VolumetricParameters,
 ) -> tuple[int, int, int] | None:
-    """A smooth spot near the cell's centre; what is normal inside the nucleus is measured there."""
+    """A smooth spot near the cell's centre.
+
+    The statistics inside the nucleus are measured there.
+    """
     z, y, x = centre
     place = smoothest_spot(membranes.ridges(z)[0], own, (y, x), voxel[1:], p)
     if place is None:
@@ -159,12 +163,12 @@ def _spot(
 
 
 def _strength(image: NDArray[Any], membranes: Membranes) -> NDArray[np.uint8]:
-    """Membrane strength of all slices; one that shows nothing is between its neighbours."""
+    """Membrane strength of all slices; an empty slice gets the mean of its neighbours."""
     strength = np.empty(image.shape, dtype=np.uint8)
     shown = []
     for z, plane in enumerate(image):
         strength[z] = np.clip(membranes.strength(z) * _TENTHS, 0, 255)
-        if not blank(plane):
+        if not is_blank(plane):
             shown.append(z)
     for z in sorted(set(range(len(image))) - set(shown)):
         low = max((at for at in shown if at < z), default=-1)
@@ -175,15 +179,15 @@ def _strength(image: NDArray[Any], membranes: Membranes) -> NDArray[np.uint8]:
     return strength
 
 
-def _not_a_nucleus(core: Core, voxel: Voxel, p: VolumetricParameters) -> str:
-    """Why what was found is no nucleus; empty where it is one."""
+def _rejection_reason(core: Core, voxel: Voxel, p: VolumetricParameters) -> str:
+    """The reason why the core is no nucleus; empty where it is one."""
     largest = float(core.mask.sum(axis=(1, 2)).max(initial=0)) * voxel[1] * voxel[2] * 1e-6
     if largest < p.smallest_nucleus:
         return (
             f"no piece without membranes of {p.smallest_nucleus:g} µm² in a slice within "
             f"{p.search / 1000:g} µm of the centre"
         )
-    if core.resin > MOST_RESIN:
+    if core.resin > MAX_RESIN_SHARE:
         return (
             "the smoothest tissue near the centre is not a nucleus: "
             f"{core.resin:.0%} of what surrounds it is resin, not cytoplasm"

@@ -1,4 +1,4 @@
-"""Method ``hybrid``: the cell by a U-Net on what is darker than resin, its nucleus by edges.
+"""Method ``hybrid``: the cell by a U-Net on the pixels darker than resin, its nucleus by edges.
 
 The method of Hosangadi et al., on the slices of one region; see ``docs/method.md``.
 """
@@ -15,7 +15,7 @@ from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.edges import NucleusSteps, nucleus_plane, preprocess_plane
 from hela_dask.kernels.nucleus import envelope_ring
 from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Network, Window
-from hela_dask.methods.slices import blank, window_memory
+from hela_dask.methods.slices import is_blank, window_memory
 from hela_dask.parameters import HybridParameters, Parameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
@@ -34,7 +34,7 @@ CELL = 128
 
 
 class Hybrid(BaseMethod):
-    """The cell by a binary U-Net of your own, its nucleus by edges, as published."""
+    """The cell by a trained binary U-Net, its nucleus by edges, as published."""
 
     parameters = HybridParameters
 
@@ -43,7 +43,7 @@ class Hybrid(BaseMethod):
         return NETWORK_MEMORY + window_memory(shape, itemsize + 8)
 
     def check(self, parameters: Parameters) -> Network:
-        """A network that tells the cell from what is darker than resin."""
+        """A network that predicts the cell from the pixels darker than resin."""
         check_installed()
         folder = parameters.group(HybridParameters).model
         if not folder:
@@ -55,7 +55,7 @@ class Hybrid(BaseMethod):
         if (found[1].classes, found[1].channels) != (("cell",), "binary"):
             raise InputError(
                 f"the model in {found[0]} predicts {', '.join(found[1].classes)}, and method "
-                "hybrid needs one that predicts the cell from what is darker than resin: "
+                "hybrid needs one that predicts the cell from the pixels darker than resin: "
                 f"{_TRAIN} writes it"
             )
         return found
@@ -103,20 +103,20 @@ def _cell(
     parameters: Parameters,
     trace: Trace,
 ) -> Mask:
-    """What the U-Net takes for the cell, without resin, in one piece."""
+    """The cell predicted by the U-Net, without resin, in one piece."""
     own = parameters.group(HybridParameters)
     METHOD.check(parameters)
     p, model = own.chosen(), load_model(own.model)
     tissue = np.stack([preprocess_plane(plane, voxel[1:], p) for plane in image])
-    told = predict_block(model, tissue, voxel, (0.0, 1.0))[..., 0]
+    predicted = predict_block(model, tissue, voxel, (0.0, 1.0))[..., 0]
     trace.show(
         "darker than resin",
         "The blurred slice below Otsu's threshold, without small pieces: all that the U-Net sees.",
         tissue,
     )
-    trace.show("U-Net", "How sure the U-Net is of the cell; half of the range is enough.", told)
-    cell: Mask = (told >= CELL) & ~background
-    lost = [z for z, plane in enumerate(image) if blank(plane)]
+    trace.show("U-Net", "Probability of the cell; the threshold is half of the range.", predicted)
+    cell: Mask = (predicted >= CELL) & ~background
+    lost = [z for z, plane in enumerate(image) if is_blank(plane)]
     cell[lost] = False
     stack.bridge_gaps(cell)
     stack.keep_component(cell, centre)
@@ -133,7 +133,7 @@ def _nuclei(
     trace: Trace,
     middle: tuple[int, int] | None = None,
 ) -> Mask:
-    """The nucleus of each slice, each by itself."""
+    """The nucleus of each slice, independently."""
     nucleus = np.zeros_like(cell)
     for z, plane in enumerate(image):
         steps = nucleus_plane(plane, cell[z], voxel[1:], p, middle)
@@ -148,7 +148,7 @@ def _outline(nucleus: Mask, p: HybridParameters, voxel: Voxel) -> Mask:
 
 
 def _show(trace: Trace, z: int, steps: NucleusSteps, p: HybridParameters) -> None:
-    """The steps to the nucleus of the slice that is looked at."""
+    """Keep the steps to the nucleus of a slice."""
     trace.show(
         "texture",
         f"How much grey values vary within {p.texture:g} nm: little inside a nucleus.",

@@ -1,4 +1,4 @@
-"""How much each pixel of a region looks like a membrane, a slab of slices at a time."""
+"""Membrane strength of each pixel of a region, a slab of slices at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.levelling import brightness_offsets
 from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume
-from hela_dask.methods.slices import blank, disc_around
+from hela_dask.methods.slices import disc_around, is_blank
 from hela_dask.parameters import MethodParameters
 from hela_dask.types import Grey, Mask, Voxel
 
@@ -54,17 +54,17 @@ class Membranes:
         return lines, ridge_volume(block, p.sheet_sigma, self._voxel, wanted)
 
     def calibrate(self, z: int, inside: Mask) -> None:
-        """Measure what is normal inside the nucleus, from a mask of such pixels of a slice."""
+        """Measure the statistics inside the nucleus, from a mask of such pixels of a slice."""
         lines, sheets = self.ridges(z)
         self._scales = (_scale(lines[inside]), _scale(sheets[inside]))
 
     def calibrate_ball(self, spot: tuple[int, int, int], radius: float) -> None:
-        """Measure what is normal inside the nucleus: the tissue within `radius` (nm) of a spot."""
+        """Measure the statistics inside the nucleus: the tissue within `radius` (nm) of a spot."""
         reach = int(radius / self._voxel[0])
         lines: list[Grey] = []
         sheets: list[Grey] = []
         for z in range(max(0, spot[0] - reach), min(len(self._image), spot[0] + reach + 1)):
-            if blank(self._image[z]):
+            if is_blank(self._image[z]):
                 continue
             across = np.sqrt(radius**2 - ((z - spot[0]) * self._voxel[0]) ** 2)
             inside = disc_around(self._image.shape[1:], spot[1:], across, self._voxel[1:])

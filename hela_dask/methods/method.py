@@ -1,4 +1,4 @@
-"""What a method is: a window of a volume in, the masks of its nucleus and cell out."""
+"""The protocol of a method: a window of a volume in, the masks of its nucleus and cell out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.kernels.levels import GreyLevels
+from hela_dask.kernels.grey_levels import GreyLevels
 from hela_dask.parameters import Parameters
-from hela_dask.parameters.knobs import ParameterGroup
+from hela_dask.parameters.fields import ParameterGroup
 from hela_dask.statuses import SEGMENTED
 from hela_dask.trace import NO_TRACE, Trace
 
@@ -51,7 +51,7 @@ class Window:
         Voxel size (z, y, x) in nm.
     centre : tuple of int
         z, y, x of the cell's centre, voxels of the window.
-    levels : GreyLevels or None
+    grey_levels : GreyLevels or None
         Of the whole volume, which scale the input of networks; None: those of the window.
     """
 
@@ -59,12 +59,12 @@ class Window:
     background: NDArray[np.bool_]
     voxel: tuple[float, float, float]
     centre: tuple[int, int, int]
-    levels: GreyLevels | None = None
+    grey_levels: GreyLevels | None = None
 
 
 @dataclass(frozen=True)
 class Masks:
-    """What a method finds in a window.
+    """The result of a method in a window.
 
     Attributes
     ----------
@@ -73,13 +73,13 @@ class Masks:
     envelope : ndarray of bool, (z, y, x)
         The nuclear envelope: in the cell, outside the nucleus.
     status, reason : str
-        As in the cells table: ``segmented`` or ``no_resin``. The reason says why something is
+        As in the cells table: ``segmented`` or ``no_resin``. The reason explains why something is
         missing: the cell, its nucleus (flag ``no_nucleus``) or a second nucleus.
     flags : tuple of str
         Keys of :data:`hela_dask.steps.confidence.EXPLANATIONS`.
     outline : ndarray of bool, (z, y, x), or None
-        The nucleus up to the middle of its envelope, which is what is refined where the image's
-        own pixels are smaller; None: the nucleus itself.
+        The nucleus up to the middle of its envelope, which is refined where the image's own pixels
+        are smaller; None: the nucleus itself.
     """
 
     nucleus: NDArray[np.bool_]
@@ -117,14 +117,14 @@ class Method(Protocol):
 
     @property
     def parameters(self) -> type[ParameterGroup] | None:
-        """The class of its own parameters; None where it has none."""
+        """The class of the method's parameters; None where it has none."""
 
     @property
     def reads(self) -> tuple[type[ParameterGroup], ...]:
         """Classes of the parameters of other methods that it reads."""
 
     def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
-        """Bytes that a window of this shape takes at most, with its grey values."""
+        """Peak bytes for a window of this shape, with its grey values."""
 
     def edge(self, parameters: Parameters) -> Edge:
         """Where its nuclei end."""
@@ -173,7 +173,7 @@ class BaseMethod:
         return shape[0] * shape[1] * shape[2] * (itemsize + 24)
 
     def edge(self, parameters: Parameters) -> Edge:
-        """Its own parameters, where they say where nuclei end; else the nucleus' mask."""
+        """The method's parameters, if they define where nuclei end; else the nucleus' mask."""
         if self.parameters is not None:
             own = parameters.group(self.parameters)
             if isinstance(own, Edge):

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from hela_dask.errors import ParameterError
 from hela_dask.parameters import method_groups
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "method_place", "methods_text"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "method_path", "methods_text"]
 
 DEFAULT_METHOD = "volumetric"
 
@@ -25,13 +25,13 @@ METHODS = tuple(_points())
 """Names of the registered methods, the default first."""
 
 
-def method_place(name: str) -> str:
-    """Where a method is, as ``package.module:name``.
+def method_path(name: str) -> str:
+    """Path of a method, as ``package.module:name``.
 
     Raises
     ------
     ParameterError
-        When there is no such method; the message lists those that there are.
+        When there is no such method; the message lists the registered ones.
     """
     point = _points().get(name)
     if point is not None:
@@ -44,5 +44,5 @@ def method_place(name: str) -> str:
 def methods_text() -> str:
     """The methods with the description of their parameter group, for the help of a command."""
     groups = method_groups()
-    said = {name: (groups[name].__doc__ or "").split("\n")[0].rstrip(".") for name in groups}
-    return "; ".join(f"{name} ({said[name]})" if name in said else name for name in METHODS)
+    message = {name: (groups[name].__doc__ or "").split("\n")[0].rstrip(".") for name in groups}
+    return "; ".join(f"{name} ({message[name]})" if name in message else name for name in METHODS)

@@ -15,17 +15,24 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.nucleus import (
-    continue_nucleus,
     envelope_ring,
     outline_nucleus,
+    propagate_nucleus,
     smoothest_spot,
     start_nucleus,
 )
 from hela_dask.methods import propagate_steps as steps
-from hela_dask.methods.cells import own_piece, segment_slices
+from hela_dask.methods.cells import basin_at_centre, segment_slices
 from hela_dask.methods.membranes import Membranes
 from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Window
-from hela_dask.methods.slices import blank, disc_around, nearest_shown, odd, outwards, window_memory
+from hela_dask.methods.slices import (
+    disc_around,
+    is_blank,
+    largest_odd,
+    nearest_filled_slice,
+    outwards,
+    window_memory,
+)
 from hela_dask.parameters import Parameters, PropagateParameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
@@ -35,7 +42,7 @@ __all__ = ["METHOD", "Propagate"]
 
 
 class Propagate(BaseMethod):
-    """The published classical method: from the centre slice up and down."""
+    """The published classical method: slice by slice from the centre slice up and down."""
 
     parameters = PropagateParameters
 
@@ -47,7 +54,7 @@ class Propagate(BaseMethod):
         """As :meth:`hela_dask.methods.method.Method.__call__`."""
         image, background, voxel = window.image, window.background, window.voxel
         p = parameters.group(PropagateParameters)
-        centre = (nearest_shown(image, window.centre[0]), *window.centre[1:])
+        centre = (nearest_filled_slice(image, window.centre[0]), *window.centre[1:])
         nucleus, outline = _nucleus(image, background, voxel, centre, p, trace)
         if not background.any():
             return Masks(
@@ -102,7 +109,7 @@ def _nucleus(
     for direction in (1, -1):
         last_found, recent = start, deque([first], maxlen=max(1, int(p.memory / voxel[0])))
         for z in outwards(start, direction, len(image)):
-            if blank(image[z]):
+            if is_blank(image[z]):
                 continue
             strength, inside = membranes.free(z)
             previous = np.logical_or.reduce(recent)
@@ -111,7 +118,7 @@ def _nucleus(
                 trace, z, strength, inside, previous, clearance=clearance, pixel=pixel, p=p
             )
             core = np.zeros_like(previous)
-            core[box] = continue_nucleus(inside[box], previous[box], clearance, pixel, p)
+            core[box] = propagate_nucleus(inside[box], previous[box], clearance, pixel, p)
             steps.show_core(trace, z, core, p)
             if core.any():
                 last_found = z
@@ -120,7 +127,7 @@ def _nucleus(
             elif abs(z - last_found) * voxel[0] > p.gap:
                 break
     stack.bridge_gaps(nucleus)
-    stack.majority(nucleus, odd(p.smoothing / voxel[0]))
+    stack.majority(nucleus, largest_odd(p.smoothing / voxel[0]))
     stack.keep_component(nucleus, (start, *spot))
     steps.show_majority(trace, nucleus, "nucleus", p)
     middle = nucleus.copy()
@@ -140,7 +147,7 @@ def _start(
 ) -> tuple[Mask, float, tuple[int, int]] | None:
     """Core of the nucleus in its first slice, its clearance and a spot in it; None without one."""
     z = centre[0]
-    own = own_piece(~background, centre[1:], pixel, p)
+    own = basin_at_centre(~background, centre[1:], pixel, p)
     spot = smoothest_spot(membranes.ridges(z)[0], own, centre[1:], pixel, p)
     if spot is None:
         return None

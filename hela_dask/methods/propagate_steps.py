@@ -1,4 +1,4 @@
-"""What the method ``propagate`` shows of one slice, for pictures: nothing of it is used later."""
+"""Pictures of the steps of the method ``propagate`` in one slice: nothing of it is used later."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def show_start(trace: Trace, z: int, own: Mask, disc: Mask, p: PropagateParamete
     trace.show(
         "smoothest spot",
         f"The disc with the fewest membranes within {p.search / 1000:g} µm of the centre lies in "
-        "the nucleus: what is normal inside a nucleus is measured in it.",
+        "the nucleus: the statistics inside the nucleus are measured in it.",
         disc,
         z,
     )
@@ -63,7 +63,7 @@ def show_pieces(
     )
     trace.show(
         "tissue without membranes",
-        f"What is not resin, and where the strength stays below {p.membrane:g}.",
+        f"Tissue where the strength stays below {p.membrane:g}.",
         free,
         z,
     )
@@ -72,7 +72,7 @@ def show_pieces(
         trace.show(
             "nucleus of the slices before",
             f"What was found in the last {p.memory:g} nm on the way from the first slice to here: "
-            "the nucleus goes on from it.",
+            "the nucleus continues from it.",
             previous,
             z,
         )
@@ -96,7 +96,7 @@ def _pieces(
 
 
 def show_core(trace: Trace, z: int, core: Mask, p: PropagateParameters) -> None:
-    """The super-pixels that were taken."""
+    """The selected super-pixels."""
     trace.show(
         "core of the nucleus",
         "The super-pixels that were taken (in the first slice the one at the smoothest spot, later "
@@ -126,7 +126,7 @@ def show_majority(trace: Trace, mask: Mask, what: str, p: MethodParameters) -> N
     }
     trace.show(
         f"{what}, smoothed along z",
-        f"A slice keeps what most slices within {p.smoothing:g} nm of height hold; {more[what]}",
+        f"Majority of the slices within {p.smoothing:g} nm of height; {more[what]}",
         mask,
     )
 
@@ -158,7 +158,7 @@ def show_basins(
     pixel: Pixel,
     p: MethodParameters,
 ) -> None:
-    """Touching cells parted, and the parts that are this cell."""
+    """Touching cells separated, and the parts that are this cell."""
     trace.show(
         "distance to the resin",
         "In the slice, in nm: each cell is a hill, and narrow places between cells are saddles.",
@@ -181,7 +181,7 @@ def show_basins(
     )
     trace.show(
         "without thin necks",
-        f"What hangs on by less than {2 * p.neck:g} nm is left out.",
+        f"Parts behind a neck under {2 * p.neck:g} nm are left out.",
         cell,
         z,
     )

@@ -2,7 +2,7 @@
 
 A method is an entry point of the group ``hela_dask.methods``: an instance that fulfils
 :class:`~hela_dask.methods.method.Method`, or a function of a window and parameters. A function that
-is not registered is named by its place, as ``package.module:function``.
+is not registered is named by its path, as ``package.module:function``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import cast
 
 from hela_dask.errors import ParameterError
 from hela_dask.methods.method import FunctionMethod, Masks, Method, Window
-from hela_dask.methods.names import METHODS, method_place
+from hela_dask.methods.names import METHODS, method_path
 from hela_dask.parameters import Parameters, method_groups
-from hela_dask.parameters.knobs import ParameterGroup
+from hela_dask.parameters.fields import ParameterGroup
 
 __all__ = [
     "MethodLike",
@@ -29,16 +29,16 @@ __all__ = [
 ]
 
 MethodLike = str | Method | Callable[[Window, Parameters], Masks]
-"""The name of a method, its place, or the method itself."""
+"""The name of a method, its path, or the method itself."""
 
 
 def get_method(method: MethodLike) -> Method:
-    """The method of a name or a place; a method or a function itself is taken as it is.
+    """The method of a name or a path; a method or a function is returned unchanged.
 
     Raises
     ------
     ParameterError
-        When there is no such method; the message lists those that there are.
+        When there is no such method; the message lists the registered ones.
     """
     if not isinstance(method, str):
         return _as_method(method)
@@ -47,7 +47,7 @@ def get_method(method: MethodLike) -> Method:
 
 @functools.cache
 def _loaded(name: str) -> Method:
-    module, _, attribute = method_place(name).partition(":")
+    module, _, attribute = method_path(name).partition(":")
     try:
         found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
     except (ImportError, AttributeError) as error:
@@ -64,7 +64,7 @@ def _as_method(found: object) -> Method:
 
 
 def method_name(method: MethodLike) -> str:
-    """The name of a method as run.json keeps it: workers find the method by it.
+    """The name of a method as run.json keeps it: workers import the method by it.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def method_name(method: MethodLike) -> str:
         )
     place = f"{module.__name__}:{name}"
     get_method(place)
-    return next((known for known in METHODS if method_place(known) == place), place)
+    return next((known for known in METHODS if method_path(known) == place), place)
 
 
 def group_names(method: str) -> tuple[str, ...]:

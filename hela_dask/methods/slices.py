@@ -1,4 +1,4 @@
-"""Small questions about the slices of a region: which show something, in what order, how many."""
+"""Helpers for the slices of a region: empty slices, order of slices, number of slices."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 from hela_dask.types import Mask
 
 __all__ = [
-    "blank",
     "disc_around",
-    "nearest_shown",
-    "odd",
+    "is_blank",
+    "largest_odd",
+    "nearest_filled_slice",
     "outwards",
     "window_memory",
 ]
 
-_FILTERED = 40  # slices whose membranes are looked for at a time
+_FILTERED = 40  # slices that are filtered for membranes at a time
 
 
-def blank(plane: NDArray[Any]) -> bool:
-    """Whether a slice shows nothing: a lost one that was filled with one value."""
+def is_blank(plane: NDArray[Any]) -> bool:
+    """Whether a slice is empty: a lost one, filled with one value."""
     return bool(plane.min() == plane.max())
 
 
-def nearest_shown(image: NDArray[Any], start: int) -> int:
-    """The slice nearest to `start` that shows something; `start` where none does."""
+def nearest_filled_slice(image: NDArray[Any], start: int) -> int:
+    """The slice nearest to `start` that is not empty; `start` if all are empty."""
     order = sorted(range(len(image)), key=lambda z: abs(z - start))
-    return next((z for z in order if not blank(image[z])), start)
+    return next((z for z in order if not is_blank(image[z])), start)
 
 
 def outwards(start: int, direction: int, length: int) -> Iterator[int]:
@@ -38,7 +38,7 @@ def outwards(start: int, direction: int, length: int) -> Iterator[int]:
     return iter(range(start + 1, length) if direction > 0 else range(start - 1, -1, -1))
 
 
-def odd(number: float) -> int:
+def largest_odd(number: float) -> int:
     """The largest odd whole number up to this one, at least 1."""
     return 2 * max(0, int((number - 1) // 2)) + 1
 

@@ -1,4 +1,4 @@
-"""What the method ``unet`` shows of one slice, for pictures: nothing of it is used later."""
+"""Pictures of the steps of the method ``unet`` in one slice: nothing of it is used later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hela_dask.parameters import UnetParameters
 from hela_dask.trace import Trace
 from hela_dask.unet.card import Card
 
-__all__ = ["show_nuclei", "show_outputs", "show_own", "show_partition", "show_settled"]
+__all__ = ["show_fused", "show_nuclei", "show_outputs", "show_own", "show_watershed"]
 
 Planes = Callable[[int], NDArray[Any]]  # of a slice
 
@@ -22,8 +22,8 @@ _EXTRA = {
 }
 
 
-def show_outputs(trace: Trace, z: int, card: Card, found: NDArray[np.uint8], hard: Planes) -> None:
-    """What the network tells of the slice, and what is made of it."""
+def show_outputs(trace: Trace, z: int, card: Card, found: NDArray[np.uint8], cost: Planes) -> None:
+    """The outputs of the network in the slice, and the values derived from them."""
     classes, outputs = len(card.classes), list(card.outputs)
     trace.show(
         "classes",
@@ -38,10 +38,10 @@ def show_outputs(trace: Trace, z: int, card: Card, found: NDArray[np.uint8], har
     for name in (name for name in _EXTRA if name in outputs):
         trace.show(name, _EXTRA[name], found[..., outputs.index(name)], z)
     trace.show(
-        "how hard the way is",
+        "cost",
         "From 0 in the middle of a cell to 255 where cells touch: the tissue is given to the "
         "nuclei by a flood that is slow where this is high.",
-        hard,
+        cost,
         z,
     )
 
@@ -57,7 +57,7 @@ def show_nuclei(trace: Trace, nuclei: Planes, p: UnetParameters) -> None:
 
 
 def show_own(trace: Trace, nucleus: NDArray[np.bool_], p: UnetParameters) -> None:
-    """The one that is delivered."""
+    """The delivered nucleus."""
     trace.show(
         "the cell's nucleus",
         f"The piece nearest to the cell's centre; holes under {p.smallest_hole:g} µm² are filled.",
@@ -65,8 +65,8 @@ def show_own(trace: Trace, nucleus: NDArray[np.bool_], p: UnetParameters) -> Non
     )
 
 
-def show_settled(trace: Trace, nucleus: NDArray[np.bool_]) -> None:
-    """The nucleus that both agree on."""
+def show_fused(trace: Trace, nucleus: NDArray[np.bool_]) -> None:
+    """The fused nucleus."""
     trace.show(
         "nucleus, weighed",
         "How sure the network is, weighed against how deep inside the membranes' own nucleus a "
@@ -75,13 +75,13 @@ def show_settled(trace: Trace, nucleus: NDArray[np.bool_]) -> None:
     )
 
 
-def show_partition(
+def show_watershed(
     trace: Trace, tissue: NDArray[np.bool_], shares: Planes, cell: NDArray[np.bool_]
 ) -> None:
-    """Who gets which tissue, and what is left of the cell's share when it is cleaned."""
+    """The tissue of each label, and the cell after cleaning."""
     trace.show(
         "tissue",
-        "What the background is not.",
+        "All pixels outside the background.",
         tissue,
     )
     trace.show(
@@ -92,6 +92,6 @@ def show_partition(
     )
     trace.show(
         "cell",
-        "The nucleus' share, without what hangs on by a thin neck, smoothed along z; one piece.",
+        "The basin of the nucleus, without parts behind a thin neck, smoothed along z; one piece.",
         cell,
     )

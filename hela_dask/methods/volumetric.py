@@ -1,7 +1,7 @@
 """Method ``volumetric``: nucleus and cell from evidence in three dimensions; the default.
 
-Membranes are told in the plane and across slices at once, the nucleus is one piece of space
-between them, and its outline is the envelope's line in space; see ``docs/method.md``.
+Membranes are detected in the plane and across slices at once, the nucleus is one connected volume
+between them, and its outline is the envelope's surface; see ``docs/method.md``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hela_dask.kernels.nucleus import envelope_ring
 from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.enclosed import enclosed_nucleus
 from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Window
-from hela_dask.methods.slices import nearest_shown, window_memory
+from hela_dask.methods.slices import nearest_filled_slice, window_memory
 from hela_dask.parameters import Parameters, VolumetricParameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
@@ -33,7 +33,7 @@ class Volumetric(BaseMethod):
         """As :meth:`hela_dask.methods.method.Method.__call__`."""
         image, background, voxel = window.image, window.background, window.voxel
         p = parameters.group(VolumetricParameters)
-        centre = (nearest_shown(image, window.centre[0]), *window.centre[1:])
+        centre = (nearest_filled_slice(image, window.centre[0]), *window.centre[1:])
         found = enclosed_nucleus(image, background, voxel, centre, p, trace)
         nucleus, outline = found.nucleus, found.outline
         if not background.any():

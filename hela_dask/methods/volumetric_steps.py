@@ -67,7 +67,7 @@ def show_free(trace: Trace, free: Mask) -> None:
     """Tissue without membranes."""
     trace.show(
         "tissue without membranes",
-        "What is neither resin nor membrane. The nucleus is one piece of it in space.",
+        "Neither resin nor membrane. The nucleus is one 3-D component of it.",
         free,
     )
 
@@ -76,7 +76,7 @@ def show_core(trace: Trace, core: Core, p: VolumetricParameters) -> None:
     """The core as it grew."""
     trace.show(
         "core of the nucleus",
-        "What a ball reaches from the smooth spot, through all slices, without touching a "
+        "The space that a ball reaches from the seed, through all slices, without touching a "
         f"membrane: {core.clearance:.0f} nm is the smallest clearance before it leaks "
         f"into tissue where membranes take over {p.density:.0%}.",
         core.mask,
@@ -116,7 +116,7 @@ def show_nucleus(trace: Trace, nucleus: Mask, p: VolumetricParameters) -> None:
 
 
 def _beside(slices: int) -> str:
-    """Where a slice lies, as seen from the one that is shown; the first slice is the bottom."""
+    """Position of a slice relative to the one that is shown; the first slice is the bottom."""
     if slices == 0:
         return "in this slice"
     count = f"{abs(slices)} slice{'s' * (abs(slices) > 1)}"

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from hela_dask.geometry import Geometry
 from hela_dask.kernels import background as kernels
-from hela_dask.kernels.levels import GreyLevels, upright
+from hela_dask.kernels.grey_levels import GreyLevels, apply_polarity
 from hela_dask.operators.filters import gaussian
 from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs, overlap_slabs, slab_depth
 from hela_dask.parameters import BackgroundParameters
 from hela_dask.trace import Trace
 from hela_dask.volume.greys import delayed_levels
 
-__all__ = ["SLAB", "background", "background_and_facts", "background_depth", "show_slice"]
+__all__ = ["SLAB", "background", "background_depth", "background_with_statistics", "show_slice"]
 
 SLAB = 16
 """Slices in a task, at most, fewer where planes are large; and in a unit of a run."""
@@ -36,7 +36,7 @@ def background(
     volume: xr.DataArray,
     parameters: BackgroundParameters | None = None,
     *,
-    levels: GreyLevels | None = None,
+    grey_levels: GreyLevels | None = None,
 ) -> xr.DataArray:
     """Classify each voxel of a volume as resin or not, lazily.
 
@@ -48,8 +48,8 @@ def background(
     volume : DataArray, (z, y, x)
         Grey values of any real type, coordinates in nm.
     parameters : BackgroundParameters, optional
-    levels : GreyLevels, optional
-        What :func:`~hela_dask.grey_levels` found; if None, it is computed with the first slice.
+    grey_levels : GreyLevels, optional
+        Result of :func:`~hela_dask.grey_levels`; if None, it is computed with the first slice.
 
     Returns
     -------
@@ -61,17 +61,17 @@ def background(
     InputError
         When `volume` is not a (z, y, x) array of real numbers.
     """
-    return background_and_facts(volume, parameters, levels=levels)[0]
+    return background_with_statistics(volume, parameters, grey_levels=grey_levels)[0]
 
 
-def background_and_facts(
+def background_with_statistics(
     volume: xr.DataArray,
     parameters: BackgroundParameters | None = None,
     *,
-    levels: GreyLevels | None = None,
+    grey_levels: GreyLevels | None = None,
     slab: int | None = None,
 ) -> tuple[xr.DataArray, da.Array]:
-    """The same, and what decides about each slice.
+    """The background, and the statistics of each slice that it depends on.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def background_and_facts(
     """
     p = parameters or BackgroundParameters()
     voxel = Geometry.of(volume).voxel_size
-    image, smooth, facts = _inputs(volume, p, levels, slab or SLAB)
+    image, smooth, facts = _inputs(volume, p, grey_levels, slab or SLAB)
     votes = map_slabs(
         kernels.classify_slices,
         image,
@@ -114,7 +114,7 @@ def show_slice(
     volume: xr.DataArray,
     index: int,
     parameters: BackgroundParameters,
-    levels: GreyLevels,
+    grey_levels: GreyLevels,
     trace: Trace,
 ) -> None:
     """Classify one slice by itself, for the pictures of its steps.
@@ -125,12 +125,12 @@ def show_slice(
         Grey values, coordinates in nm.
     index : int
         Of the slice, from 0.
-    parameters, levels
+    parameters, grey_levels
         As for :func:`background`.
     trace : Trace
         Of slice 0; keeps the steps.
     """
-    image, smooth, facts = _inputs(volume, parameters, levels, 1)
+    image, smooth, facts = _inputs(volume, parameters, grey_levels, 1)
     parts = (array[index : index + 1] for array in (image, smooth, facts))
     block, blurred, known = dask.compute(*parts, scheduler="synchronous")  # type: ignore[attr-defined,no-untyped-call]
     pixel = Geometry.of(volume).pixel
@@ -138,19 +138,21 @@ def show_slice(
 
 
 def _inputs(
-    volume: xr.DataArray, p: BackgroundParameters, levels: GreyLevels | None, slab: int
+    volume: xr.DataArray, p: BackgroundParameters, grey_levels: GreyLevels | None, slab: int
 ) -> tuple[da.Array, da.Array, da.Array]:
     """Upright grey values, the same after the low-pass, and the facts of each slice."""
     data = lazy_data(volume, "iuf", "grey values")
     voxel = Geometry.of(volume).voxel_size
     half, reach = kernels.background_reach(p, voxel[0])
-    known: Any = levels if levels is not None else delayed_levels(volume, p)
+    known: Any = grey_levels if grey_levels is not None else delayed_levels(volume, p)
     image = as_slabs(data, max(half, reach), slab)
-    if levels is None or levels.inverted:
-        image = map_slabs(_upright, image, name="upright", dtype=image.dtype, levels=known)
+    if grey_levels is None or grey_levels.inverted:
+        image = map_slabs(
+            _apply_polarity, image, name="upright", dtype=image.dtype, grey_levels=known
+        )
     smooth = gaussian(volume.copy(data=image), p.blur, kernels.TRUNCATE).data
     own = map_slabs(
-        kernels.slice_facts,
+        kernels.slice_statistics,
         image,
         name="background-levels",
         dtype=np.float64,
@@ -164,10 +166,10 @@ def _inputs(
         name="background-neighbours",
         dtype=np.float64,
         half=half,
-        levels=known,
+        grey_levels=known,
     )
     return image, smooth, facts
 
 
-def _upright(block: NDArray[Any], levels: GreyLevels) -> NDArray[Any]:
-    return upright(block, levels.inverted)
+def _apply_polarity(block: NDArray[Any], grey_levels: GreyLevels) -> NDArray[Any]:
+    return apply_polarity(block, grey_levels.inverted)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry
-from hela_dask.kernels.levels import GreyLevels, upright
+from hela_dask.kernels.grey_levels import GreyLevels, apply_polarity
 from hela_dask.operators.slabs import as_slabs, lazy_data, overlap_slabs
 from hela_dask.unet.backend import check_installed
 from hela_dask.unet.card import Card
@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 
 def classify(
-    volume: xr.DataArray, model: str | Path = "", *, levels: GreyLevels | None = None
+    volume: xr.DataArray, model: str | Path = "", *, grey_levels: GreyLevels | None = None
 ) -> xr.Dataset:
-    """What a network tells of each voxel, lazily.
+    """Predict the class of each voxel by a network, lazily.
 
     A task holds whole planes and the neighbours that the network sees; in the plane they go
     through it in tiles that overlap. How many planes are in a task changes nothing.
@@ -45,15 +45,15 @@ def classify(
         (z, y, x), grey values of any real type, coordinates in nm. The network sees it at the
         voxel size of its training, whatever this one's is.
     model
-        Folder of the model; empty: the one that comes with this package.
-    levels
-        What :func:`~hela_dask.grey_levels` found; if None, it is found with the first slice.
+        Folder of the model; empty: the shipped one.
+    grey_levels
+        Result of :func:`~hela_dask.grey_levels`; if None, it is found with the first slice.
 
     Returns
     -------
     xarray.Dataset
-        A variable (z, y, x) of uint8 for each output, 255 is 1: the classes' probabilities, and
-        what else the model tells; see :class:`~hela_dask.unet.card.Card`.
+        A variable (z, y, x) of uint8 for each output, 255 is 1: the classes' probabilities, and the
+        other outputs of the model; see :class:`~hela_dask.unet.card.Card`.
 
     Raises
     ------
@@ -64,10 +64,16 @@ def classify(
     """
     lazy_data(volume, "iuf", "grey values")
     folder, card, digest = classifier(model)
-    if said := card.resampling(Geometry.of(volume).voxel_size):
-        log.warning("%s", said)
+    if message := card.resampling(Geometry.of(volume).voxel_size):
+        log.warning("%s", message)
     found = _predicted(
-        volume, folder, card, levels, kernel=_outputs, name="classify", outputs=len(card.outputs)
+        volume,
+        folder,
+        card,
+        grey_levels,
+        kernel=_outputs,
+        name="classify",
+        outputs=len(card.outputs),
     )
     return xr.Dataset(
         {name: (volume.dims, found[..., at]) for at, name in enumerate(card.outputs)},
@@ -77,7 +83,7 @@ def classify(
 
 
 def class_labels(
-    volume: xr.DataArray, model: str | Path, levels: GreyLevels, values: Sequence[int]
+    volume: xr.DataArray, model: str | Path, grey_levels: GreyLevels, values: Sequence[int]
 ) -> da.Array:
     """Label each voxel with its most probable class, lazily.
 
@@ -94,7 +100,13 @@ def class_labels(
     """
     folder, card, _ = classifier(model)
     return _predicted(
-        volume, folder, card, levels, kernel=_likeliest, name="classify", values=tuple(values)
+        volume,
+        folder,
+        card,
+        grey_levels,
+        kernel=_most_probable,
+        name="classify",
+        values=tuple(values),
     )
 
 
@@ -102,7 +114,7 @@ def _predicted(
     volume: xr.DataArray,
     folder: Path,
     card: Card,
-    levels: GreyLevels | None,
+    grey_levels: GreyLevels | None,
     *,
     kernel: Callable[..., NDArray[np.uint8]],
     name: str,
@@ -118,7 +130,7 @@ def _predicted(
         name=name,
         dtype=np.uint8,
         voxel=voxel,
-        levels=levels if levels is not None else delayed_levels(volume),
+        grey_levels=grey_levels if grey_levels is not None else delayed_levels(volume),
         model=str(folder.absolute()),
         reach=halo,
         **options,
@@ -126,21 +138,21 @@ def _predicted(
 
 
 def classifier(model: str | Path = "") -> tuple[Path, Card, str]:
-    """Where a model is that tells classes of grey values, its card and its fingerprint.
+    """Path of a model that predicts classes from grey values, its card and its fingerprint.
 
     Raises
     ------
     MissingDependencyError
         Without TensorFlow.
     MissingInputError, InputError
-        When there is no such model, it is broken, or it tells a cell from a binary plane.
+        When there is no such model, it is broken, or it predicts a cell from a binary plane.
     """
     check_installed()
     found = find_model(model)
     if found[1].channels == "binary":
         raise InputError(
             f"the model in {found[0]} sees one cell as a binary plane, not a volume's grey values: "
-            "it serves a method of its own, not whole volumes"
+            "it serves a single method, not whole volumes"
         )
     return found
 
@@ -156,13 +168,13 @@ def _planes(
     wanted: slice,
     *,
     voxel: tuple[float, float, float],
-    levels: GreyLevels,
+    grey_levels: GreyLevels,
     model: str,
     reach: int,
 ) -> Iterator[NDArray[np.uint8]]:
     """The outputs (y, x, outputs) of the wanted slices of a block of grey values, one by one."""
-    greys = levels.low or 0.0, levels.high or 0.0  # where no slice shows anything
-    seen = upright(block, levels.inverted)
+    greys = grey_levels.low or 0.0, grey_levels.high or 0.0  # where no slice shows anything
+    seen = apply_polarity(block, grey_levels.inverted)
     return predict_slices(load_model(model), seen, voxel, greys, wanted, reach=reach)
 
 
@@ -171,7 +183,7 @@ def _outputs(block: NDArray[Any], wanted: slice, **options: Any) -> NDArray[np.u
     return np.stack(list(_planes(block, wanted, **options)))
 
 
-def _likeliest(
+def _most_probable(
     block: NDArray[Any], wanted: slice, *, values: tuple[int, ...], **options: Any
 ) -> NDArray[np.uint8]:
     """The label of the most probable class, (z, y, x)."""

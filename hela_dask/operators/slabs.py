@@ -42,7 +42,7 @@ def lazy_data(volume: xr.DataArray, kinds: str, wanted: str) -> da.Array:
     kinds : str
         Kinds of numpy types that are taken.
     wanted : str
-        What they are, for the error.
+        Description of the values, for the error.
 
     Raises
     ------
@@ -186,8 +186,8 @@ def map_slabs(
 def lazy_slabs(data: da.Array, first: int, stop: int) -> list[Delayed]:
     """The blocks of some slices, each still to be computed.
 
-    Their graphs are not fused, so that tasks keep the names of their operators on dask's
-    dashboard, and those of neighbours share what both need.
+    Their graphs are not fused, so that tasks keep the names of their operators on dask's dashboard,
+    and neighbouring slabs share their common inputs.
     """
     return list(data[first:stop].to_delayed(optimize_graph=False).ravel())
 

@@ -1,4 +1,4 @@
-"""HTML from templates that escape every value: pages of the report, and what a notebook shows.
+"""HTML from templates that escape every value: pages of the report, and reprs for notebooks.
 
 No other room writes HTML. The templates are in ``templates/``; a value is never marked as safe.
 """
@@ -70,7 +70,7 @@ def render(template: str, **values: Any) -> str:
     template : str
         A file of ``templates/``.
     **values
-        What it shows: plain texts, numbers, and dataclasses of them.
+        Its content: plain texts, numbers, and dataclasses of them.
     """
     return _environment().get_template(template).render(version=__version__, **values)
 

@@ -1,4 +1,4 @@
-"""Every knob: one frozen dataclass a stage, lengths in nm, areas in µm²; to and from TOML."""
+"""All parameters: one frozen dataclass a stage, lengths in nm, areas in µm²; to and from TOML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.parameters.knobs import ParameterGroup
+from hela_dask.parameters.fields import ParameterGroup
 from hela_dask.parameters.methods import (
     HybridParameters,
     MethodParameters,
@@ -90,7 +90,7 @@ def _toml(value: float | str) -> str:
 
 @dataclass(frozen=True)
 class Parameters:
-    """All knobs of a run, one attribute a stage.
+    """All parameters of a run, one attribute per group.
 
     Examples
     --------
@@ -141,7 +141,7 @@ class Parameters:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Parameters from nested dictionaries; what is not named keeps its default.
+        """Parameters from nested dictionaries; missing parameters keep their defaults.
 
         Raises
         ------
@@ -154,19 +154,19 @@ class Parameters:
                 f"{type(values).__name__}"
             )
         groups, stages, methods = _groups(), {}, []
-        for stage, knobs in values.items():
+        for stage, given in values.items():
             if stage not in groups:
                 raise _unknown("parameter group", stage, list(groups))
-            if not isinstance(knobs, dict):
-                raise ParameterError(f"parameter group {stage!r} must be a table, not {knobs!r}")
+            if not isinstance(given, dict):
+                raise ParameterError(f"parameter group {stage!r} must be a table, not {given!r}")
             known = [item.name for item in dataclasses.fields(groups[stage])]  # type: ignore[arg-type]
-            for name in knobs:
+            for name in given:
                 if name not in known:
                     raise _unknown(f"parameter in [{stage}]:", name, known)
             if stage in _STAGES:
-                stages[stage] = groups[stage](**knobs)
+                stages[stage] = groups[stage](**given)
             else:
-                methods.append(groups[stage](**knobs))
+                methods.append(groups[stage](**given))
         found = cls(**stages)  # type: ignore[arg-type]
         for group in methods:
             found = found.with_group(group)

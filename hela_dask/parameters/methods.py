@@ -1,4 +1,4 @@
-"""The knobs of the methods: nucleus and cell of one region; lengths in nm, areas in µm²."""
+"""The parameters of the methods: nucleus and cell of one region; lengths in nm, areas in µm²."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
-from hela_dask.parameters.knobs import ParameterGroup, knob, name_knob
+from hela_dask.parameters.fields import ParameterGroup, parameter, text_parameter
 
 __all__ = [
     "HybridParameters",
@@ -32,124 +32,124 @@ class _Inset:
 class MethodParameters(ParameterGroup):
     """Parameters that volumetric and propagate share: membranes, seed of the nucleus, cell."""
 
-    line_sigma: float = knob(
+    line_sigma: float = parameter(
         50.0, "Gaussian sigma of the Hessian for membranes in the plane (lines), nm", low=1.0
     )
-    sheet_sigma: float = knob(
+    sheet_sigma: float = parameter(
         60.0,
         "Gaussian sigma of the Hessian for membranes across slices (sheets), nm; 0: lines only",
     )
-    slow: float = knob(
+    slow: float = parameter(
         750.0,
         "Gaussian sigma along z of the changes of brightness that are kept; faster changes "
         "are removed, nm",
         low=1.0,
     )
-    search: float = knob(5000.0, "maximum distance from the cell's centre to its nucleus, nm")
-    spot: float = knob(
+    search: float = parameter(5000.0, "maximum distance from the cell's centre to its nucleus, nm")
+    spot: float = parameter(
         1500.0,
         "radius of the seed inside the nucleus, where the membrane strength is calibrated, nm",
     )
-    membrane: float = knob(
+    membrane: float = parameter(
         3.4,
         "threshold of membrane strength, in deviations (MAD) above the median inside the nucleus",
     )
-    smallest_nucleus: float = knob(3.0, "minimum area of a nucleus in its largest slice, µm²")
-    envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
-    saddle: float = knob(
+    smallest_nucleus: float = parameter(3.0, "minimum area of a nucleus in its largest slice, µm²")
+    envelope_width: float = parameter(80.0, "thickness of the nuclear envelope in the plane, nm")
+    saddle: float = parameter(
         300.0,
         "minimum depth of a saddle of the distance to the resin that separates two basins, nm",
         low=1.0,
     )
-    grid: float = knob(
+    grid: float = parameter(
         80.0, "spacing of the grid on which touching basins are separated, nm", low=1.0
     )
-    nucleus_share: float = knob(
+    nucleus_share: float = parameter(
         0.05, "minimum share of the nucleus in a basin that belongs to the cell", high=1.0
     )
-    cover: float = knob(
+    cover: float = parameter(
         0.5,
         "minimum share of a basin that the cell of the slice before covers, for a basin of "
         "the cell",
         high=1.0,
     )
-    neck: float = knob(
+    neck: float = parameter(
         80.0, "radius of the erosion that cuts parts behind thin necks off the cell, nm"
     )
-    smoothing: float = knob(150.0, "extent in z of the majority filter of the masks, nm")
+    smoothing: float = parameter(150.0, "extent in z of the majority filter of the masks, nm")
 
 
 @dataclass(frozen=True)
 class PropagateParameters(_Inset, MethodParameters):
     """Nucleus and cell, propagated slice by slice from the centre, as in J. Imaging 2021."""
 
-    clearance: float = knob(100.0, "minimum distance of superpixels from membranes, nm")
-    reach: float = knob(
+    clearance: float = parameter(100.0, "minimum distance of superpixels from membranes, nm")
+    reach: float = parameter(
         400.0, "maximum distance of the nucleus beyond that of the slices before, nm"
     )
-    overlap: float = knob(
+    overlap: float = parameter(
         0.01, "minimum area of a superpixel over the nucleus of the slices before, µm²"
     )
-    share: float = knob(
+    share: float = parameter(
         0.7, "minimum share of a superpixel over the nucleus of the slices before", high=1.0
     )
-    memory: float = knob(
+    memory: float = parameter(
         150.0, "extent in z of the slices before with which a superpixel is compared, nm"
     )
-    gap: float = knob(
+    gap: float = parameter(
         150.0, "maximum extent in z in which a nucleus may be lost and found again, nm"
     )
-    inside: float = knob(
+    inside: float = parameter(
         100.0, "maximum distance from the core inwards to the middle of the envelope, nm"
     )
-    outside: float = knob(
+    outside: float = parameter(
         120.0, "maximum distance from the core outwards to the middle of the envelope, nm"
     )
-    envelope: float = knob(60.0, "distance from the middle of the envelope to the nucleus, nm")
+    envelope: float = parameter(60.0, "distance from the middle of the envelope to the nucleus, nm")
 
 
 @dataclass(frozen=True)
 class VolumetricParameters(MethodParameters):
     """Nucleus between membranes in 3-D, cell by a watershed of the distance to resin."""
 
-    widest: float = knob(
+    widest: float = parameter(
         300.0,
         "maximum radius of the ball that must fit in the core of the nucleus, nm; tried first",
         low=1.0,
     )
-    narrowest: float = knob(
+    narrowest: float = parameter(
         70.0,
         "minimum radius of the ball that must fit in the core of the nucleus, nm; about the "
         "width of a membrane",
         low=1.0,
     )
-    surroundings: float = knob(
+    surroundings: float = parameter(
         200.0, "Gaussian sigma of the share of membranes in the tissue, nm", low=1.0
     )
-    density: float = knob(
+    density: float = parameter(
         0.12,
         "maximum share of membranes (scale surroundings) around the nucleus; more is a leak",
         high=1.0,
     )
-    hole: float = knob(
+    hole: float = parameter(
         2.0,
         "minimum membrane strength along the rim of a hole that stays open, as a multiple of "
         "the threshold membrane",
     )
-    inside: float = knob(
+    inside: float = parameter(
         60.0, "maximum distance from the core inwards to the middle of the envelope, nm"
     )
-    outside: float = knob(
+    outside: float = parameter(
         150.0, "maximum distance from the core outwards to the middle of the envelope, nm"
     )
-    envelope: float = knob(
+    envelope: float = parameter(
         0.0, "distance from the pixels of the middle of the envelope to the nucleus, nm"
     )
 
     def inset(self, pixel: tuple[float, ...]) -> float:
         """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x).
 
-        Pixels that touch what lies outside, if only with a corner, are on the envelope's line.
+        Pixels that touch the outside, even with only a corner, are on the envelope's line.
         """
         return self.envelope + 1.001 * math.hypot(*pixel)
 
@@ -158,32 +158,32 @@ class VolumetricParameters(MethodParameters):
 class UnetParameters(_Inset, ParameterGroup):
     """Nucleus and cell from the classes that a network predicts, as in PLoS ONE 2020."""
 
-    model: str = name_knob("", "folder of the network; empty: the network of hela_dask")
-    search: float = knob(5000.0, "maximum distance from the cell's centre to its nucleus, nm")
-    smallest_nucleus: float = knob(2.0, "minimum volume of a nucleus, µm³")
-    smallest_hole: float = knob(
+    model: str = text_parameter("", "folder of the network; empty: the network of hela_dask")
+    search: float = parameter(5000.0, "maximum distance from the cell's centre to its nucleus, nm")
+    smallest_nucleus: float = parameter(2.0, "minimum volume of a nucleus, µm³")
+    smallest_hole: float = parameter(
         0.1, "minimum area of a hole of the nucleus in a slice; smaller holes are filled, µm²"
     )
-    membranes: float = knob(
+    membranes: float = parameter(
         1.5, "weight of the nucleus enclosed by membranes; 0: the network alone"
     )
-    grid: float = knob(
+    grid: float = parameter(
         100.0, "spacing of the grid on which tissue is assigned to nuclei, nm", low=1.0
     )
-    side: float = knob(
+    side: float = parameter(
         400.0,
         "minimum distance to the resin of tissue at a side of the window that belongs to a "
         "neighbour, nm",
     )
-    neck: float = knob(
+    neck: float = parameter(
         60.0,
         "radius of the erosion that separates nuclei and cuts parts behind thin necks off the "
         "cell, nm",
     )
-    smoothing: float = knob(150.0, "extent in z of the majority filter of the cell, nm")
-    envelope: float = knob(40.0, "distance from the nucleus to the middle of its envelope, nm")
-    envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
-    line_sigma: float = knob(
+    smoothing: float = parameter(150.0, "extent in z of the majority filter of the cell, nm")
+    envelope: float = parameter(40.0, "distance from the nucleus to the middle of its envelope, nm")
+    envelope_width: float = parameter(80.0, "thickness of the nuclear envelope in the plane, nm")
+    line_sigma: float = parameter(
         50.0,
         "Gaussian sigma of the line of the envelope, for the refinement on smaller pixels, nm",
         low=1.0,
@@ -194,70 +194,72 @@ class UnetParameters(_Inset, ParameterGroup):
 class HybridParameters(_Inset, ParameterGroup):
     """Cell by the binary U-Net of Hosangadi et al., nucleus by edges of the texture."""
 
-    model: str = name_knob("", "folder of a network, written by hela-dask train --model hybrid")
-    preset: str = name_knob(
+    model: str = text_parameter(
+        "", "folder of a network, written by hela-dask train --model hybrid"
+    )
+    preset: str = text_parameter(
         "default",
         "default, or published: grey values from 94 to 130, and the paper's values of all "
         "parameters from blur to growth_large",
         choices=("default", "published"),
     )
-    blur: float = knob(20.0, "sigma of the Gaussian low-pass before Otsu's threshold, nm")
-    smallest_tissue: float = knob(
+    blur: float = parameter(20.0, "sigma of the Gaussian low-pass before Otsu's threshold, nm")
+    smallest_tissue: float = parameter(
         0.3, "minimum area of a dark piece in the input of the network, µm²"
     )
-    smoothing: float = knob(
+    smoothing: float = parameter(
         8.0, "sigma of the Gaussian low-pass before the texture is measured, nm"
     )
-    texture: float = knob(
+    texture: float = parameter(
         120.0,
         "width of the square in which the standard deviation of grey values is measured, nm",
         low=1.0,
     )
-    edge: float = knob(40.0, "Gaussian sigma of the Canny edges of the texture, nm", low=1.0)
-    strong: float = knob(
+    edge: float = parameter(40.0, "Gaussian sigma of the Canny edges of the texture, nm", low=1.0)
+    strong: float = parameter(
         0.77,
         "upper threshold of the Canny hysteresis, as a quantile of the gradient in the cell",
         high=1.0,
     )
-    weak: float = knob(
+    weak: float = parameter(
         0.4, "lower threshold of the Canny hysteresis, as a fraction of the upper one", high=1.0
     )
-    gap: float = knob(80.0, "radius of the diamond that dilates the edges, nm")
-    smallest_piece: float = knob(0.48, "minimum area of a piece between edges, µm²")
-    smallest: float = knob(0.64, "minimum area of a candidate for the nucleus in a slice, µm²")
-    largest: float = knob(64.0, "maximum area of a candidate for the nucleus in a slice, µm²")
-    distance: float = knob(
+    gap: float = parameter(80.0, "radius of the diamond that dilates the edges, nm")
+    smallest_piece: float = parameter(0.48, "minimum area of a piece between edges, µm²")
+    smallest: float = parameter(0.64, "minimum area of a candidate for the nucleus in a slice, µm²")
+    largest: float = parameter(64.0, "maximum area of a candidate for the nucleus in a slice, µm²")
+    distance: float = parameter(
         2400.0, "maximum distance between the centroids of candidate and cell, nm"
     )
-    outside: float = knob(0.24, "maximum area of a candidate outside the cell, µm²")
-    circularity: float = knob(
+    outside: float = parameter(0.24, "maximum area of a candidate outside the cell, µm²")
+    circularity: float = parameter(
         0.1, "minimum circularity of a candidate, 4 pi area / perimeter²", high=1.0
     )
-    smallest_nucleus: float = knob(0.8, "minimum area of a nucleus in a slice, µm²")
-    darkest: float = knob(
+    smallest_nucleus: float = parameter(0.8, "minimum area of a nucleus in a slice, µm²")
+    darkest: float = parameter(
         0.1, "lower limit of the nucleus' grey values, as a quantile of those of the cell", high=1.0
     )
-    brightest: float = knob(
+    brightest: float = parameter(
         0.98,
         "upper limit of the nucleus' grey values, as a quantile of those of the cell",
         high=1.0,
     )
-    likeness: float = knob(
+    likeness: float = parameter(
         0.8,
         "minimum ratio of the areas of a candidate and the component that replaces it",
         high=1.0,
     )
-    shift: float = knob(
+    shift: float = parameter(
         400.0,
         "maximum distance between the centroids of a candidate and the component that "
         "replaces it, nm",
     )
-    large: float = knob(32.0, "minimum area of a nucleus that is dilated by growth_large, µm²")
-    growth: float = knob(120.0, "dilation of a nucleus towards its envelope, nm")
-    growth_large: float = knob(120.0, "dilation of a large nucleus towards its envelope, nm")
-    envelope: float = knob(60.0, "distance from the nucleus to the middle of its envelope, nm")
-    envelope_width: float = knob(80.0, "thickness of the nuclear envelope in the plane, nm")
-    line_sigma: float = knob(
+    large: float = parameter(32.0, "minimum area of a nucleus that is dilated by growth_large, µm²")
+    growth: float = parameter(120.0, "dilation of a nucleus towards its envelope, nm")
+    growth_large: float = parameter(120.0, "dilation of a large nucleus towards its envelope, nm")
+    envelope: float = parameter(60.0, "distance from the nucleus to the middle of its envelope, nm")
+    envelope_width: float = parameter(80.0, "thickness of the nuclear envelope in the plane, nm")
+    line_sigma: float = parameter(
         50.0,
         "Gaussian sigma of the line of the envelope, for the refinement on smaller pixels, nm",
         low=1.0,
@@ -269,7 +271,7 @@ class HybridParameters(_Inset, ParameterGroup):
         return self.preset == "published"
 
     def chosen(self) -> Self:
-        """These knobs, or the paper's with its preset; its pixels were 40 nm."""
+        """These parameters, or the paper's with its preset; its pixels were 40 nm."""
         if not self.published:
             return self
         return dataclasses.replace(

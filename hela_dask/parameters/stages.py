@@ -1,10 +1,10 @@
-"""The knobs of all stages but the methods': lengths in nm, areas in µm²."""
+"""The parameters of all stages except the methods': lengths in nm, areas in µm²."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hela_dask.parameters.knobs import ParameterGroup, knob
+from hela_dask.parameters.fields import ParameterGroup, parameter
 
 __all__ = [
     "AssembleParameters",
@@ -21,7 +21,7 @@ __all__ = [
 class WorkingParameters(ParameterGroup):
     """Working level: the level of the pyramid on which cells are segmented (method A.0)."""
 
-    resolution: float = knob(
+    resolution: float = parameter(
         40.0,
         "maximum pixel size, in y and x, of the level on which resin, nuclei and cells are "
         "segmented, nm",
@@ -34,73 +34,75 @@ class WorkingParameters(ParameterGroup):
 class BackgroundParameters(ParameterGroup):
     """Background: resin by a threshold, without charging artefacts (method A.2)."""
 
-    polarity: int = knob(
+    polarity: int = parameter(
         0,
         "1: resin is brighter than cells; -1: it is darker; 0: computed from the volume",
         low=-1,
         high=1,
     )
-    blur: float = knob(30.0, "sigma of the Gaussian low-pass before the threshold of resin, nm")
-    contrast: float = knob(
+    blur: float = parameter(
+        30.0, "sigma of the Gaussian low-pass before the threshold of resin, nm"
+    )
+    contrast: float = parameter(
         0.33,
         "threshold of resin, as a fraction between the grey levels of cell and resin",
         high=1.0,
     )
-    levels: float = knob(
+    levels: float = parameter(
         250.0, "extent in z of the slices with which the grey levels of a slice are compared, nm"
     )
-    rim: float = knob(
+    rim: float = parameter(
         325.0,
         "minimum width of the rise from cell to resin at a border without a membrane, nm",
         low=1.0,
     )
-    contact: float = knob(
+    contact: float = parameter(
         0.3, "minimum share of the border of a charging artefact that touches resin", high=1.0
     )
-    neck: float = knob(
+    neck: float = parameter(
         120.0,
         "minimum depth of a neck between a charging artefact and a cell, as a difference of "
         "radii, nm",
         low=1.0,
     )
-    smallest_fragment: float = knob(
+    smallest_fragment: float = parameter(
         0.25, "minimum area of a piece of cell in the resin; smaller pieces become resin, µm²"
     )
-    smallest_gap: float = knob(
+    smallest_gap: float = parameter(
         0.12, "minimum area of a piece of resin in a slice; smaller pieces become cell, µm²"
     )
-    smoothing: float = knob(150.0, "extent in z of the majority filter of the resin, nm")
+    smoothing: float = parameter(150.0, "extent in z of the majority filter of the resin, nm")
 
 
 @dataclass(frozen=True)
 class DetectParameters(ParameterGroup):
     """Detection of cells in a slice: maxima of the distance to the resin (J. Imaging 2021, 2.4)."""
 
-    resolution: float = knob(
+    resolution: float = parameter(
         40.0, "maximum pixel size for detection, nm; smaller pixels are averaged", low=1.0
     )
-    spacing: float = knob(1000.0, "distance along z between analysed slices, nm", low=1.0)
-    fewest_slices: int = knob(
+    spacing: float = parameter(1000.0, "distance along z between analysed slices, nm", low=1.0)
+    fewest_slices: int = parameter(
         8, "minimum number of analysed slices, if the volume has that many", low=1
     )
-    cells_per_slice: int = knob(
+    cells_per_slice: int = parameter(
         0, "maximum number of detections per slice; 0: no limit (published: 20)"
     )
-    smallest_height: float = knob(
+    smallest_height: float = parameter(
         1000.0, "minimum radius of the disc inside a detected cell, nm; smaller maxima are debris"
     )
-    beyond: float = knob(
+    beyond: float = parameter(
         2000.0,
         "assumed extent beyond the border of the plane of a cell that it cuts, nm (published: 0)",
     )
-    suppression: float = knob(
+    suppression: float = parameter(
         1.2,
         "half width of the square that is cleared around a detection, as a multiple of its height",
     )
-    smallest_resin: float = knob(
+    smallest_resin: float = parameter(
         3.0, "minimum area of a piece of resin for detection; smaller pieces count as cell, µm²"
     )
-    neck: float = knob(
+    neck: float = parameter(
         0.8,
         "two maxima are one cell if the ridge between them has at least this fraction of the "
         "lower maximum",
@@ -111,25 +113,27 @@ class DetectParameters(ParameterGroup):
 class LinkParameters(ParameterGroup):
     """Linking of detections of analysed slices into chains, one per cell (J. Imaging 2021, 2.4)."""
 
-    distance: float = knob(3000.0, "maximum distance in the plane between linked detections, nm")
-    gap: int = knob(1, "maximum number of successive analysed slices that a chain may skip")
-    shortest_chain: float = knob(
+    distance: float = parameter(
+        3000.0, "maximum distance in the plane between linked detections, nm"
+    )
+    gap: int = parameter(1, "maximum number of successive analysed slices that a chain may skip")
+    shortest_chain: float = parameter(
         7500.0,
         "minimum extent in z of a chain that is a cell, nm; or half of the volume's if that "
         "is less",
     )
-    lowest_height: float = knob(
+    lowest_height: float = parameter(
         0.4,
         "minimum height of a detection that counts for shortest_chain, as a fraction of the "
         "highest in its slice",
         high=1.0,
     )
-    smallest_cell: float = knob(
+    smallest_cell: float = parameter(
         0.04,
         "minimum volume of another chain that is a cell, as a fraction of the typical volume; "
         "larger for shorter chains",
     )
-    pinch: float = knob(
+    pinch: float = parameter(
         0.8,
         "a chain is split at a slice with less than this fraction of the largest height on "
         "both sides",
@@ -141,26 +145,26 @@ class LinkParameters(ParameterGroup):
 class RegionParameters(ParameterGroup):
     """Window around each cell (J. Imaging 2021, section 2.4)."""
 
-    width: float = knob(
+    width: float = parameter(
         20000.0, "extent of a window in y and in x, nm; larger for a large cell", low=1.0
     )
-    depth: float = knob(
+    depth: float = parameter(
         15000.0, "extent of a window in z, nm; larger for a cell with a large extent in z", low=1.0
     )
-    room: float = knob(
+    room: float = parameter(
         2.2,
         "minimum distance from the centre to the sides of the window, as a multiple of the "
         "cell's height",
     )
-    cut_room: float = knob(
+    cut_room: float = parameter(
         3.0,
         "the same distance for a cell that a side of the volume cuts, as a multiple of its "
         "height; at most half of width",
     )
-    cap: float = knob(
+    cap: float = parameter(
         3000.0, "extent in z that a cell may have beyond its first and last detection, nm"
     )
-    margin: float = knob(
+    margin: float = parameter(
         5000.0,
         "a cell is cut if its centre is nearer than this to a side of the volume, nm; or than "
         "1.1 heights if that is less",
@@ -171,18 +175,18 @@ class RegionParameters(ParameterGroup):
 class AssembleParameters(ParameterGroup):
     """Assembly: the assignment of unclaimed tissue to cells (method A.8)."""
 
-    reach: float = knob(
+    reach: float = parameter(
         300.0,
         "maximum distance along z to the slice in which a cell claims a piece of unclaimed "
         "tissue, nm",
     )
-    cover: float = knob(
+    cover: float = parameter(
         0.9,
         "minimum share of a piece of unclaimed tissue that a cell claims in a slice within reach",
         low=0.01,
         high=1.0,
     )
-    largest_piece: float = knob(
+    largest_piece: float = parameter(
         3.0,
         "maximum area of a piece of unclaimed tissue that a cell gets, µm²; a larger one may "
         "be a cell without a label",
@@ -193,56 +197,56 @@ class AssembleParameters(ParameterGroup):
 class QualityParameters(ParameterGroup):
     """Confidence: scales and limits of the measurements of each cell's masks."""
 
-    resolution: float = knob(
+    resolution: float = parameter(
         40.0, "pixel size, in y and x, at which masks are measured, nm", low=1.0
     )
-    span: float = knob(
+    span: float = parameter(
         500.0,
         "extent in z of the slices with which a slice is compared for its jitter, nm; twice "
         "this for its jump",
         low=1.0,
     )
-    drift: float = knob(50.0, "assumed error along z of a surface, nm; about one slice")
-    beside: float = knob(
+    drift: float = parameter(50.0, "assumed error along z of a surface, nm; about one slice")
+    beside: float = parameter(
         150.0, "maximum distance from a border at which resin or cytoplasm counts as beside it, nm"
     )
-    nucleus_jitter: float = knob(
+    nucleus_jitter: float = parameter(
         50.0, "limit of the column nucleus_jitter, nm; about the thickness of the envelope", low=1.0
     )
-    cell_jitter: float = knob(
+    cell_jitter: float = parameter(
         100.0, "limit of the column cell_jitter, nm; about the width of membrane ruffles", low=1.0
     )
-    jump: float = knob(
+    jump: float = parameter(
         0.3,
         "limit of the columns nucleus_jump and cell_jump, as a fraction of the median area",
         low=0.01,
     )
-    contact: float = knob(
+    contact: float = parameter(
         0.3,
         "limit of the column contact, the share of the cell's border without resin beside it",
         low=0.01,
         high=1.0,
     )
-    exposed: float = knob(
+    exposed: float = parameter(
         0.1,
         "limit of the column nucleus_exposed, the share of the nucleus' border without "
         "cytoplasm beside it",
         low=0.01,
         high=1.0,
     )
-    window: float = knob(
+    window: float = parameter(
         0.3,
         "limit of the column beyond_window, as a fraction of the median area of the cell",
         low=0.001,
     )
-    doubt: float = knob(
+    doubt: float = parameter(
         0.2,
         "maximum share of nucleus or cell that varies or slopes in a slice; above it the "
         "slice is doubtful",
         low=0.01,
     )
 
-    withhold: float = knob(
+    withhold: float = parameter(
         0.125,
         "minimum confidence of a cell with a doubtful nucleus; below it the nucleus is "
         "withheld; 0: never",
@@ -251,5 +255,5 @@ class QualityParameters(ParameterGroup):
 
     @property
     def measuring(self) -> tuple[float, ...]:
-        """The knobs that measurements depend on; the others only judge them."""
+        """The parameters that measurements depend on; the others are only limits."""
         return self.resolution, self.span, self.drift, self.beside

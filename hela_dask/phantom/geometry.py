@@ -28,7 +28,7 @@ _BODY, _NUCLEUS, _GROOVE, _LOBE = 101, 102, 103, 104
 
 @dataclass
 class Shapes:
-    """What is where in a tile; all arrays (y, z, x)."""
+    """The shapes in a tile; all arrays (y, z, x)."""
 
     cell: Field  # signed distance to the nearest cell's surface
     # Half the difference to the second nearest: distance to the contact between two cells
@@ -36,7 +36,7 @@ class Shapes:
     owner: NDArray[np.int32]  # label of the nearest cell, 0 where none is near
     nucleus: Field  # signed distance to the owner's nucleus
     hull: Field  # distance to the nearest smooth ellipsoid, without ruffles
-    polar: Field  # how far towards the organelle-rich side of its cell a voxel lies, -1 to 1
+    polar: Field  # position of a voxel towards the organelle-rich side of its cell, -1 to 1
 
     def nucleus_mask(self) -> NDArray[np.bool_]:
         """The truth's nuclei: up to the inner face of the envelope."""
@@ -85,7 +85,7 @@ def ruffle(radius: float) -> float:
 
 
 def _body(grid: Grid, spec: PhantomSpec, cell: PhantomCell, hull: Field) -> Field:
-    """Surface of a cell: an ellipsoid with large lobes, parted by clefts, and small blebs.
+    """Surface of a cell: an ellipsoid with large lobes, separated by clefts, and small blebs.
 
     The absolute value of a random field gives rounded lobes with sharp clefts between them.
     """

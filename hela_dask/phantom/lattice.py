@@ -155,7 +155,7 @@ class Grid:
         return normal(*key, z, y, x), (steps[0], steps[1], steps[2])
 
     def field(self, spacing: float | Sequence[float], *key: int) -> Field:
-        """A smooth random field, mean 0 and deviation 1, whose grains are about `spacing` nm."""
+        """A smooth random field, mean 0 and deviation 1, with grains of about `spacing` nm."""
         return self._fields(spacing, key, gradient=False)[0]
 
     def sloped_field(self, spacing: float | Sequence[float], *key: int) -> tuple[Field, Field]:
@@ -206,8 +206,8 @@ def _bank(seed: int, period: int, sigma: float) -> Field:
 def grain(grid: Grid, seed: int, sigma: float) -> Field:
     """Detector noise of a tile, deviation 1, blurred by `sigma` pixels, new in every slice.
 
-    Two periodic banks are added, each moved by an offset of its own in every slice: the sum
-    repeats only every 7680 pixels, and costs a copy.
+    Two periodic banks are added, each moved by a separate offset in every slice: the sum repeats
+    only every 7680 pixels, and costs a copy.
     """
     out = np.zeros(grid.shape, np.float32)
     for period in _PERIODS:

@@ -1,6 +1,6 @@
 """Single bodies of a phantom, stamped into a tile: mitochondria, granules, vesicles, debris.
 
-Space is cut into boxes; what a box holds is drawn from hashes of its place, so a body that lies
+Space is cut into boxes; the content of a box is drawn from hashes of its place, so a body that lies
 across two tiles is drawn the same in both. Bodies are stamped in the order of their boxes.
 """
 
@@ -38,7 +38,7 @@ def coverage(distance: Field, pixel: float) -> Field:
 
 @dataclass
 class Debris:
-    """What floats in the resin of a tile, (y, z, x)."""
+    """Bodies that float in the resin of a tile, (y, z, x)."""
 
     solid: Field  # signed distance to lumps of cytoplasm and filled vesicles
     tint: Field  # grey added by rims, specks and contents

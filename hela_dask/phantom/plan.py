@@ -83,7 +83,7 @@ def _checked(
 def _radii(
     rng: np.random.Generator, cells: int, diameter: float, room: float
 ) -> NDArray[np.float64]:
-    """Half widths in nm whose mean is half the diameter, as unequal as the room allows."""
+    """Half widths in nm with a mean of half the diameter, as unequal as the room allows."""
     half = diameter * 500.0
     spread = min(0.09, max(0.0, (0.985 * room / half) - 1.0))
     factors = 1.0 + spread * rng.uniform(-1.0, 1.0, cells)

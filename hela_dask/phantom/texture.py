@@ -1,4 +1,4 @@
-"""Grey values of a phantom: what each kind of place looks like, and what the microscope adds.
+"""Grey values of a phantom: the appearance of each compartment, and the effects of the microscope.
 
 The constants were fitted, by numbers and by eye, to HeLa cells at 50 x 40 x 40 nm
 (EMPIAR-10094): mean grey of the classes, local deviation, profile of the envelope, noise.
@@ -30,7 +30,7 @@ def _band(distance: Field, low: float, high: float, pixel: float) -> Field:
 
 
 def _resin(grid: Grid, spec: PhantomSpec, clear: Field | None, debris: Debris) -> Field:
-    """Bright resin with slow gradients, charging smears far from tissue, and debris."""
+    """Bright resin with slow gradients, charging artefacts far from tissue, and debris."""
     key = (spec.seed, _STREAM)
     across = np.float32(7.0 * (2 * float(uniform(*key, 90)) - 1) / 20000.0)
     down = np.float32(7.0 * (2 * float(uniform(*key, 91)) - 1) / 20000.0)

@@ -118,7 +118,7 @@ def make_phantom(
 def _write(
     spec: PhantomSpec, image: Image, truth: Sequence[Image], lock: Lock, progress: bool | Count
 ) -> None:
-    """Draw and write slab by slab; the image, which says that all is finished, last."""
+    """Draw and write slab by slab; the image, which marks the end, last."""
     _, height, width = spec.shape
     with counted(progress, "phantom", "slices") as tell:
         tell(0, spec.shape[0])
@@ -132,7 +132,7 @@ def _write(
 
 
 def _describe(spec: PhantomSpec, truth: Sequence[Image]) -> None:
-    """Colours, and what the plan knows of each cell, in the labels' metadata."""
+    """Colours, and the plan's properties of each cell, in the labels' metadata."""
     colors = {
         cell.label: [*(int(60 + 190 * uniform(3, cell.label, k)) for k in range(3)), 255]
         for cell in spec.cells

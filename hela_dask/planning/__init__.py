@@ -1,1 +1,1 @@
-"""What a run will need before it starts: tasks, memory, disk and time; :mod:`hela_dask.plan`."""
+"""The needs of a run before it starts: tasks, memory, disk and time; :mod:`hela_dask.plan`."""

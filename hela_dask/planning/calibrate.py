@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from hela_dask.box import Box
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.compiled import loops_compiled
-from hela_dask.kernels.owned import LABEL_DTYPE
-from hela_dask.operators.background import background_and_facts
+from hela_dask.kernels.packed_labels import LABEL_DTYPE
+from hela_dask.operators.background import background_with_statistics
 from hela_dask.operators.slabs import lazy_slabs
 from hela_dask.running.needs import BACKGROUND_SLAB
 from hela_dask.running.stages import Job, background_task, segment_task, slab_task
@@ -32,7 +32,7 @@ from hela_dask.steps.regions import Region, cell_regions
 from hela_dask.storage import store
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.units import Unit
-from hela_dask.volume.greys import grey_levels
+from hela_dask.volume.greys import grey_levels as find_grey_levels
 from hela_dask.volume.opening import open_volume
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Calibration:
     ----------
     slices : tuple of int
         The slices, from 0, half open.
-    background, levels, detection : float
+    background, grey_levels, detection : float
         Seconds per slice of the working level: of the background, of the grey levels and of the
         detection.
     cell : float
@@ -74,7 +74,7 @@ class Calibration:
 
     slices: tuple[int, int]
     background: float
-    levels: float
+    grey_levels: float
     detection: float
     cell: float = math.nan
     tile: float = math.nan
@@ -87,7 +87,7 @@ class Calibration:
     def cells(self, depth: float) -> float:
         """Estimated number of cells in a volume of this depth (nm).
 
-        A cell is modelled as a ball whose sections have the mean area of the tissue per cell, two
+        A cell is modelled as a ball with sections of the mean area of the tissue per cell, two
         thirds of the largest; a volume shows as many more than one slice as it is deeper.
         """
         height = self.height
@@ -159,9 +159,9 @@ class _Trial:
         _, y, x = (float(self.volume[axis].mean()) for axis in "zyx")
         self._box("warm", (y, x), _SMALL)
         begun, few = time.perf_counter(), self.volume[self.z.start : self.z.start + _FEWEST]
-        levels = grey_levels(few, self.job.parameters.background)
+        grey_levels = find_grey_levels(few, self.job.parameters.background)
         voting = (time.perf_counter() - begun) / few.sizes["z"]
-        self.job = replace(self.job, levels=levels)
+        self.job = replace(self.job, grey_levels=grey_levels)
         background = _background(self.job, self.z)["seconds"] / len(self.z)
         found, seen, tissue, detection = self._detect()
         tried = Calibration(
@@ -246,7 +246,9 @@ class _Trial:
 def _background(job: Job, z: range) -> dict[str, Any]:
     """The row of a task of the background."""
     volume = job.working()
-    found, facts = background_and_facts(volume, job.parameters.background, levels=job.levels)
+    found, facts = background_with_statistics(
+        volume, job.parameters.background, grey_levels=job.grey_levels
+    )
     store.create_scratch(job.resin, volume.shape, np.uint8, (len(z), 512, 512))
     begun = time.perf_counter()
     blocks = dask.compute(*(lazy_slabs(array, z.start, z.stop) for array in (found.data, facts)))  # type: ignore[attr-defined,no-untyped-call]

@@ -1,4 +1,4 @@
-"""What a run writes, and whether the disks have room for it."""
+"""The disk space of a run, compared with the free space."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 __all__ = ["DiskNeed", "check_disk", "disk_need"]
 
-# Measured on the real stack at 40 nm and on phantoms at 10 nm. What labels take is their borders,
-# so the finer the pixels, the less of them; and instance labels, which are of two bytes, take
-# together up to twice what the resin takes.
+# Measured on the real stack at 40 nm and on phantoms at 10 nm. The size of compressed labels is
+# that of their borders, so it is smaller for finer pixels; and instance labels, which are of two
+# bytes, take together up to twice the size of the resin.
 _SHARE = (0.005, 0.0008)  # of the resin's bytes: at any pixel, and more for each nm of it
 _INSTANCES = 2.0  # nuclei, cells and envelopes, for each byte of the resin
-_DECIDED = 0.04  # of the working level's voxels, and of each cell's window
+_COARSE_SHARE = 0.04  # of the working level's voxels, and of each cell's window
 _PAGES = 16 * 2**20  # report, figures, tables
 _BLOCK = 4096  # bytes that a small file takes
 
 
 @dataclass(frozen=True)
 class DiskNeed:
-    """About what a run writes, and where.
+    """Estimate of the disk space of a run.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def disk_need(
     windows: Sequence[Sequence[int]],
     share: float | None = None,
 ) -> DiskNeed:
-    """What a run will write, from the sizes of its arrays.
+    """The disk space of a run, from the sizes of its arrays.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def disk_need(
     windows : sequence of (z, y, x)
         Voxels of the cells' windows.
     share : float, optional
-        Which part of its voxels' bytes the compressed background takes; default: what is typical.
+        Which part of its voxels' bytes the compressed background takes; default: the typical value.
     """
     levels = label_levels(setup.image, "uint8")
     voxels = sum(math.prod(level.shape) for level in levels)
@@ -86,8 +86,10 @@ def disk_need(
     )
     there = _size(setup.labels) if setup.labels.is_dir() else 0
     labels = max(0, int(voxels * share * (1 + _INSTANCES)) + files * _BLOCK // 2 - there)
-    decided = _DECIDED * (math.prod(working) + sum(math.prod(window) for window in windows))
-    run = max(0, int(decided) + _PAGES - _size(setup.run))
+    coarse_labels = _COARSE_SHARE * (
+        math.prod(working) + sum(math.prod(window) for window in windows)
+    )
+    run = max(0, int(coarse_labels) + _PAGES - _size(setup.run))
     places = [existing_folder(path) for path in (setup.owner, setup.run)]
     free = [shutil.disk_usage(place).free for place in places]
     same = places[0].stat().st_dev == places[1].stat().st_dev
@@ -108,11 +110,11 @@ def check_disk(need: DiskNeed) -> None:
     else:
         run = (need.run, need.run_path, need.run_free, "--out RUN")
         asked = [("labels", labels, *place), ("results", *run)]
-    for what, size, path, free, knob in asked:
+    for what, size, path, free, parameter in asked:
         if size > free:
             raise ResourceError(
                 f"{what} take about {size_text(size)} and the disk of {path} has "
-                f"{size_text(free)} free: make room there, or write elsewhere with {knob}"
+                f"{size_text(free)} free: make room there, or write elsewhere with {parameter}"
             )
 
 

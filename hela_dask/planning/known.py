@@ -40,7 +40,7 @@ __all__ = ["Known", "known_cells"]
 
 @dataclass(frozen=True)
 class Known:
-    """Cells whose windows are known."""
+    """Cells with known windows."""
 
     # Voxels of the working level, of each cell that is asked for and not segmented yet.
     windows: tuple[tuple[int, ...], ...]
@@ -95,10 +95,10 @@ def known_cells(setup: Setup) -> Known | None:
 
 
 class _Earlier:
-    """What an earlier run finished, with the fingerprints of this one."""
+    """The finished units of an earlier run, with the fingerprints of this one."""
 
     def __init__(self, setup: Setup) -> None:
-        self.setup, self.keys = setup, Keys.of(setup)
+        self.setup, self.keys = setup, Keys.from_setup(setup)
         self.markers = Markers(setup.run / "done", setup.labels)
         self.volume = working_volume(setup.image.path, setup.parameters.working.resolution)
 
@@ -112,10 +112,10 @@ class _Earlier:
         rows = self.rows(level_units(self.keys.levels(), depth))
         if rows is None:
             return None
-        levels = read_levels(rows, self.setup.parameters.background.polarity)
-        units = background_units(self.keys, levels, depth)
+        grey_levels = read_levels(rows, self.setup.parameters.background.polarity)
+        units = background_units(self.keys, grey_levels, depth)
         rows = self.rows(units)
-        return None if rows is None else read_background(units, levels, rows)
+        return None if rows is None else read_background(units, grey_levels, rows)
 
     def cells(self, background: Background | None) -> DetectedCells | None:
         """The cells that were given, or found in this background."""
@@ -135,10 +135,10 @@ class _Earlier:
         """How many slabs of labels are there and would not change; all cells are segmented."""
         setup = self.setup
         masks = cell_masks(setup.run, self.volume, units, rows)
-        yields = self.markers.result("yields", "cells", self.keys.yields(masks))
-        if yields is None:
+        cedes_to = self.markers.result("ceded", "cells", self.keys.cedes_to(masks))
+        if cedes_to is None:
             return 0
-        _, masks = resolve_masks(rows, masks, yields, setup.parameters.quality)
+        _, masks = resolve_masks(rows, masks, cedes_to, setup.parameters.quality)
         try:
             images = [read_image(path) for path in setup.label_paths.values()]
         except (InputError, MissingInputError):

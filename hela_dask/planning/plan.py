@@ -1,4 +1,7 @@
-"""What a run will take, before it starts: tasks, memory, disk, time; what cannot fit is refused."""
+"""The needs of a run, before it starts: tasks, memory, disk, time.
+
+A run that cannot fit is refused.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from hela_dask.errors import HelaDaskError
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import MethodLike
 from hela_dask.planning.disk import check_disk, disk_need
-from hela_dask.planning.show import Plan, Stage
+from hela_dask.planning.show import Plan, PlannedStage
 from hela_dask.planning.times import stage_times
 from hela_dask.running.needs import BACKGROUND_SLAB, window_need
 from hela_dask.running.options import ParametersLike, RunOptions, Table
@@ -31,7 +34,7 @@ __all__ = ["plan"]
 
 log = logging.getLogger(__name__)
 
-_NAMES = {  # of the stages, as their markers and as people are told them
+_NAMES = {  # names of the stages, in markers and for display
     "background": "background",
     "detect": "detection",
     "segment": "cells",
@@ -58,7 +61,7 @@ def plan(
     overwrite: bool = False,
     calibrate: bool = True,
 ) -> Plan:
-    """Say what :func:`hela_dask.run` with the same arguments will take, and start nothing.
+    """Compute the needs of :func:`hela_dask.run` with the same arguments, and start nothing.
 
     Tasks and their memory follow from sizes. How many cells there are is known from a finished
     detection in the run folder or from `centres`; else it is estimated from the tissue in some
@@ -155,8 +158,8 @@ def _stages(
     times: Mapping[str, float | None],
     known: Known | None,
     exact: bool,
-) -> tuple[Stage, ...]:
-    """One row a stage."""
+) -> tuple[PlannedStage, ...]:
+    """One row per stage."""
     stages = []
     for key, name in _NAMES.items():
         count, seconds, done = counts[key], times.get(key), 0
@@ -169,7 +172,7 @@ def _stages(
             if done == count and seconds is not None:
                 seconds = 0.0
         memory = needs[key].bytes if key in needs else None
-        stages.append(Stage(name, count, exact or key != "segment", done, memory, seconds))
+        stages.append(PlannedStage(name, count, exact or key != "segment", done, memory, seconds))
     return tuple(stages)
 
 
@@ -190,7 +193,7 @@ def _tried(setup: Setup) -> Calibration | None:
 def _cells(
     known: Known | None, tried: Calibration | None, depth: float
 ) -> tuple[int | None, bool, str]:
-    """How many cells, whether that is exact, and what it is from."""
+    """The number of cells, whether it is exact, and its source."""
     if known is not None:
         source = "found by an earlier run" if known.found else "the centres that were given"
         return known.number, True, source

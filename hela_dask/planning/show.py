@@ -1,4 +1,4 @@
-"""What a run will take: the stages of a plan, and the table that shows them."""
+"""The needs of a run: the stages of a plan, and the table that shows them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hela_dask.storage.files import plain
 if TYPE_CHECKING:
     from hela_dask.planning.calibrate import Calibration
 
-__all__ = ["Plan", "Stage"]
+__all__ = ["Plan", "PlannedStage"]
 
 
 @dataclass(frozen=True)
-class Stage:
+class PlannedStage:
     """A stage of a run that has not started.
 
     Attributes
@@ -34,8 +34,7 @@ class Stage:
         Bytes that one task takes at most, with its process; None for the report, which is
         written by the command itself.
     seconds : float or None
-        Wall time with the workers that were asked for, of what is not done; None where nothing
-        was tried.
+        Wall time with the requested workers, of the unfinished units; None where nothing was tried.
     """
 
     name: str
@@ -48,7 +47,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will take; printing it shows a table.
+    """The needs of a run; printing it shows a table.
 
     Attributes
     ----------
@@ -60,7 +59,7 @@ class Plan:
         nm.
     working_shape : tuple of int
         Voxels of the working level.
-    stages : tuple of Stage
+    stages : tuple of PlannedStage
         In their order.
     workers : int or None
         Workers that will be started; None where a running cluster is used.
@@ -69,11 +68,11 @@ class Plan:
     memory_needed : int
         Bytes that each should have, so that no task makes it spill or pause.
     disk : DiskNeed
-        About what is written, and what is free.
+        Estimate of the written bytes, and the free bytes.
     cells : str
-        What the number of cells is from.
+        The source of the number of cells.
     calibration : Calibration or None
-        What was tried; None where nothing was.
+        The measured sample; None where nothing was.
     """
 
     store: Path
@@ -82,7 +81,7 @@ class Plan:
     shape: tuple[int, int, int]
     voxel_size: tuple[float, float, float]
     working_shape: tuple[int, int, int]
-    stages: tuple[Stage, ...]
+    stages: tuple[PlannedStage, ...]
     workers: int | None
     memory: int | None
     memory_needed: int
@@ -144,7 +143,7 @@ def _table(plan: Plan) -> list[str]:
     ]
 
 
-def _tasks(stage: Stage) -> str:
+def _tasks(stage: PlannedStage) -> str:
     if stage.tasks is None:
         return "?"
     number = f"{'' if stage.exact else 'about '}{stage.tasks}"

@@ -52,7 +52,7 @@ def stage_times(
     voxels = math.prod(setup.image.levels[0].shape) / 1e6
     times = {
         "background": _START
-        + (min(_LEVELS, depth) * tried.levels + depth * tried.background) / count,
+        + (min(_LEVELS, depth) * tried.grey_levels + depth * tried.background) / count,
         "detect": (_GRAPH + looked * tried.detection / count) if looked else 0.0,
         "segment": cells,
         "assemble": voxels * tried.tile / count,

@@ -19,9 +19,9 @@ def write_report(run_folder: str | Path) -> Path:
     Parameters
     ----------
     run_folder : path
-        Holds ``run.json`` and, as far as the run came, ``cells.parquet``,
-        ``detections.parquet`` and ``scores.json``. What is missing is left out of the page. The
-        image and labels are read at the level that suits a picture, never whole.
+        Holds ``run.json`` and, as far as the run came, ``cells.parquet``, ``detections.parquet``
+        and ``scores.json``. Missing parts are left out of the page. The image and labels are read
+        at the level that suits a picture, never whole.
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""What the page of a run shows, in order for a reader; the template ``report.html`` draws it."""
+"""The content of the page of a run, in order for a reader.
+
+The template ``report.html`` draws it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ _SECTIONS = ("overlays", "orthogonal", "detection", "curves", "errors")
 
 
 def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str]) -> str:
-    """The page as one text, pictures and all; `notes` say what could not be drawn."""
+    """The page as one text, pictures and all; `notes` name pictures that could not be drawn."""
     name = str(folder.facts.get("store") or folder.path).replace("\\", "/").rstrip("/")
     figures = _figures(pictures)
     shown: dict[str, Any] = {
@@ -72,7 +75,7 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
 
 
 def _figures(pictures: Sequence[Picture]) -> dict[str, list[pages.Figure]]:
-    """The pictures of each section whose files are there."""
+    """The existing pictures of each section."""
     figures: dict[str, list[pages.Figure]] = {name: [] for name in _SECTIONS}
     for picture in pictures:
         if picture.path.exists():
@@ -151,7 +154,7 @@ def duration(seconds: float) -> str:
 
 
 def _scores(folder: RunFolder) -> dict[str, Any]:
-    """Tables of the scores, and what they are taken from; empty without scores."""
+    """Tables of the scores, and their source; empty without scores."""
     scores = {name: folder.score(name) for name in CLASSES if folder.score(name)}
     if not scores:
         return {}
@@ -175,7 +178,7 @@ def _scores(folder: RunFolder) -> dict[str, Any]:
 
 
 def _cells(cells: pd.DataFrame) -> dict[str, Any]:
-    """How many cells were outlined, their table, and what their confidence is from."""
+    """The number of segmented cells, their table, and the source of their confidence."""
     if cells.empty:
         return {}
     return {
@@ -187,7 +190,7 @@ def _cells(cells: pd.DataFrame) -> dict[str, Any]:
 
 
 def _facts(folder: RunFolder) -> list[tuple[str, str]]:
-    """What was run on what, and where."""
+    """Input, parameters and machine of the run."""
     facts = folder.facts
     image, machine, dask = (facts.get(name) or {} for name in ("image", "machine", "dask"))
     rows: dict[str, Any] = {"image": facts.get("store")}

@@ -26,7 +26,7 @@ from hela_dask.geometry import Geometry
 from hela_dask.kernels.morphology import box_around
 from hela_dask.report.reading import View, compute, open_view
 from hela_dask.running.reading import RunFolder
-from hela_dask.steps.link import of_cells
+from hela_dask.steps.link import select_cell_detections
 
 __all__ = ["Picture", "draw_found", "draw_pictures"]
 
@@ -34,13 +34,13 @@ _NUMBERED = re.compile(r"(overlay|errors_(nucleus|cell))_\d{5,}\.jpg")
 
 PIXELS = 1400  # of a picture, at most
 OVERLAYS = 6
-ERRORS = 3  # slices a class
+ERRORS = 3  # slices per class
 REACH = 13_000.0  # nm around a cell's centre: a cell is 15-20 µm wide
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn file, where it belongs and what it shows."""
+    """A drawn file, its section and its caption."""
 
     section: str
     path: Path
@@ -88,12 +88,12 @@ def _view(folder: RunFolder, **how: Any) -> View:
 
 
 def doubtful_slices(cells: pd.DataFrame, most: int) -> dict[int, str]:
-    """The middle of the longest doubtful range of the cells with the lowest confidence.
+    """The middle of the longest uncertain range of the cells with the lowest confidence.
 
     Returns
     -------
     dict of slice to remark
-        At most so many, the most doubtful cell's first.
+        At most so many, the least confident cell's first.
     """
     found: dict[int, str] = {}
     if not {"confidence", "doubtful_slices"} <= set(cells):
@@ -107,13 +107,13 @@ def doubtful_slices(cells: pd.DataFrame, most: int) -> dict[int, str]:
         if not ranges or len(found) >= most or pd.isna(cell["confidence"]):
             continue
         longest = max(ranges, key=lambda span: span[-1] - span[0])
-        remark = f"doubtful in cell {cell['label']} (confidence {cell['confidence']:.2f})"
+        remark = f"uncertain in cell {cell['label']} (confidence {cell['confidence']:.2f})"
         found.setdefault((longest[0] + longest[-1]) // 2, remark)
     return found
 
 
 def _overlays(folder: RunFolder, target: Path) -> Iterator[Picture]:
-    """Slices evenly spaced through the cells (Fig. 10), and the most doubtful ones."""
+    """Slices evenly spaced through the cells (Fig. 10), and the least confident ones."""
     view = _view(folder, pixels=PIXELS)
     depth, cells = view.image.sizes["z"], folder.segmented()
     first, last = (
@@ -193,7 +193,7 @@ def _chains(folder: RunFolder, target: Path) -> Iterator[Picture]:
 
 def _detections(folder: RunFolder, target: Path) -> Iterator[Picture]:
     """The analysed slice with the most detections, the middle one of several."""
-    found = of_cells(folder.detections, folder.cells)
+    found = select_cell_detections(folder.detections, folder.cells)
     if found.empty:
         return
     counts = found["slice"].value_counts().sort_index()
@@ -286,7 +286,7 @@ def _error(
 
 
 def _matched(found: Any, true: Any, pairs: list[dict[str, Any]]) -> tuple[Any, Any]:
-    """Masks whose overlap is where matched instances overlap."""
+    """Masks that overlap where matched instances overlap."""
     right = np.zeros(found.shape, bool)
     for pair in pairs:
         right |= (found == pair["prediction"]) & (true == pair["truth"])

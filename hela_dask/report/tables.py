@@ -49,7 +49,7 @@ def cells_rows(cells: pd.DataFrame) -> list[Row]:
 
 
 def quality_rows(cells: pd.DataFrame) -> list[Row]:
-    """What the confidence of each cell is made of; none where nothing was measured."""
+    """The numbers of the confidence of each cell; none where nothing was measured."""
     if "confidence" not in cells:
         return []
     return _records(_doubtful_first(cells[cells["confidence"].notna()]))
@@ -68,9 +68,9 @@ def _doubtful_first(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def flags_rows(cells: pd.DataFrame) -> list[tuple[str, str]]:
-    """What each flag that a cell has means."""
-    said = [str(text or "").split(",") for text in cells.get("flags", ())]
-    named = {flag for flags in said for flag in flags}
+    """The meaning of each flag that a cell has."""
+    mentioned = [str(text or "").split(",") for text in cells.get("flags", ())]
+    named = {flag for flags in mentioned for flag in flags}
     return [(flag.replace("_", " "), text) for flag, text in EXPLANATIONS.items() if flag in named]
 
 
@@ -81,16 +81,16 @@ _TOUCHES = {
 }
 
 
-# The reason says the same, and more.
+# The reason includes these flags.
 _IN_REASON = ("larger_than_window", "two_nuclei", "no_nucleus", "nucleus_withheld")
 
 
 def _remarks(record: Mapping[Any, Any]) -> str:
-    """Reason, flags that it does not tell, and what cuts a segmented cell, in words."""
+    """Reason, flags that it does not include, and contacts with the volume's sides, in words."""
     reason = str(record.get("reason") or "")
     flags = str(record.get("flags") or "").split(",")
-    said = _IN_REASON if reason else ()
-    parts = [reason, *(flag.replace("_", " ") for flag in flags if flag not in said)]
+    mentioned = _IN_REASON if reason else ()
+    parts = [reason, *(flag.replace("_", " ") for flag in flags if flag not in mentioned)]
     volumes = [record[name] for name in ("nucleus_volume", "cell_volume") if name in record]
     if not volumes or any(volume is not None for volume in volumes):
         parts += [text for name, text in _TOUCHES.items() if record.get(name) is True]
@@ -108,7 +108,7 @@ def changed_rows(group: str, values: Mapping[str, Any]) -> list[tuple[str, str]]
 
 
 def facts_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values; what is None or empty is left out."""
+    """Names and values; None and empty values are left out."""
     return [
         (str(name), f"{value:g}" if isinstance(value, float) else str(value))
         for name, value in facts.items()

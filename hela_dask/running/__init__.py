@@ -1,1 +1,1 @@
-"""How a run is carried out: checks, stages and their tasks, markers, progress, provenance."""
+"""Execution of a run: checks, stages and their tasks, markers, progress, provenance."""

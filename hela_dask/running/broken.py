@@ -1,4 +1,4 @@
-"""Label groups of a run that cannot be read any more, since their metadata are gone or damaged."""
+"""Label groups of a run that cannot be read, since their metadata are missing or damaged."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def damaged_metadata(target: Path) -> str:
 def is_broken(run: Path, target: Path) -> bool:
     """Whether a label group cannot be read, although a run wrote all that is in it.
 
-    A group without metadata names no run. The run's markers list the files of its slabs: where
-    one is there that they do not list, or of another size, something else has written it.
+    A group without metadata names no run. The run's markers list the files of its slabs: a file
+    that they do not list, or of another size, is of another program.
     """
     if not target.is_dir() or not damaged_metadata(target):
         return False
@@ -89,7 +89,7 @@ def remove_broken(run: Path, target: Path) -> None:
 
 
 def mend_listing(owner: Path, names: Sequence[str]) -> str:
-    """Have viewers find the label groups; gives what was wrong with their list, or nothing."""
+    """Make viewers find the label groups; returns the fault of their list, or nothing."""
     problem = listing_problem(owner, names)
     if not problem:
         return ""

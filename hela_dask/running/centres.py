@@ -1,4 +1,4 @@
-"""Places of cells that people give: all of them instead of detection, or corrections of it."""
+"""Centres of cells from a user: all of them instead of detection, or corrections of it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ __all__ = ["correct_cells", "points_table", "read_centres", "read_corrections"]
 _PLACE = ["z", "y", "x"]
 _HINT = ": centres are z, y, x in nm, or axis-0, axis-1, axis-2 of a points layer with three axes"
 _IDS = {"id", "cell", "cell_id", "label_id", "labels", "number"}
-_SHAPES = ("vertex-index", "shape-type")  # columns of napari's shapes, a row a corner
+_SHAPES = ("vertex-index", "shape-type")  # columns of napari's shapes, one row per corner
 _UNITS = ("unit", "units")
 _COARSE = 2.0  # nm: in smaller voxels, numbers of voxels and nm are alike
-_AXES = ["axis-0", "axis-1", "axis-2"]  # what napari calls them in the CSV of a points layer
+# Napari's names of these columns in the CSV of a points layer.
+_AXES = ["axis-0", "axis-1", "axis-2"]
 
 
 def read_centres(table: str | Path | pd.DataFrame, image: Image) -> pd.DataFrame:
@@ -77,11 +78,11 @@ def read_corrections(table: str | Path | pd.DataFrame, image: Image) -> pd.DataF
     Parameters
     ----------
     table : path or DataFrame
-        A CSV (or Parquet). Either with the columns ``z``, ``y``, ``x`` in nm and perhaps
-        ``label``. Or as napari saves a points layer, ``axis-0``, ``axis-1``, ``axis-2``: with the
-        column ``label`` that ``RUN/centres.csv`` has, positions are nm, as in that file; without
-        it, the layer was made in the viewer, which gives it the image's scale and saves positions
-        in voxels of the full resolution. A column ``unit`` (``nm`` or ``voxel``) says which.
+        A CSV (or Parquet). Either with the columns ``z``, ``y``, ``x`` in nm and perhaps ``label``.
+        Or as napari saves a points layer, ``axis-0``, ``axis-1``, ``axis-2``: with the column
+        ``label`` that ``RUN/centres.csv`` has, positions are nm, as in that file; without it, the
+        layer was made in the viewer, which gives it the image's scale and saves positions in voxels
+        of the full resolution. A column ``unit`` (``nm`` or ``voxel``) selects the unit.
     image : Image
         The volume that they lie in.
 
@@ -138,7 +139,7 @@ def _read(given: str | Path | pd.DataFrame, image: Image, what: str) -> tuple[pd
 
 
 def _check_layer(table: Table) -> None:
-    """Refuse what napari saves of other layers than points with three axes."""
+    """Refuse napari's files of other layers than points with three axes."""
     if shapes := [name for name in _SHAPES if name in table]:
         raise InputError(
             f"{table.source} is a shapes layer of napari (column {shapes[0]!r}), a row a corner: "
@@ -217,18 +218,17 @@ def _check_inside(path: str, centres: pd.DataFrame, image: Image, *, voxels: boo
 def correct_cells(
     cells: pd.DataFrame, corrections: pd.DataFrame, image: Image, path: str | Path
 ) -> pd.DataFrame:
-    """Cells with some of them moved, added or taken out; all others keep number and place.
+    """Move, add or remove cells; all others keep label and centre.
 
-    A row with the label of a cell moves its centre there; within half a voxel of where the cell
-    is, it changes nothing. A row without a label, or with a new one, adds a cell; without, it gets
-    the next number that is free. A label alone takes its cell out. Where a label is used twice,
-    as a viewer does with a point that was copied, the row where the cell is means that cell and
-    the other is new.
+    A row with the label of a cell moves its centre there; within half a voxel of its centre, it
+    changes nothing. A row without a label, or with a new one, adds a cell; without, it gets the
+    next free number. A label alone removes its cell. Where a label is used twice, as a viewer does
+    with a point that was copied, the row where the cell is means that cell and the other is new.
 
     `cells` are from :func:`hela_dask.link_cells`, `corrections` from :func:`read_corrections`;
-    `path` is where those are from, for messages. The result is sorted by label; flags ``moved``
-    and ``added`` say what was done. InputError for a label to take out that no cell has, or used
-    twice for two new places.
+    `path` is where those are from, for messages. The result is sorted by label; flags ``moved`` and
+    ``added`` record the changes. InputError for a label to take out that no cell has, or used twice
+    for two new places.
     """
     rows: dict[int, Any] = {int(row["label"]): row for row in cells.to_dict("records")}
     where = {label: [row[name] for name in _PLACE] for label, row in rows.items()}
@@ -263,7 +263,7 @@ def correct_cells(
 
 
 def _moved(cell: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
-    """A detected cell at the place that was given; or a new one there."""
+    """A detected cell at the given centre; or a new one there."""
     if cell is None:
         return {**given, "flags": "added"}
     return {
@@ -277,7 +277,7 @@ def _moved(cell: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]
 
 
 def _given(label: int, place: tuple[float, ...], image: Image) -> dict[str, Any]:
-    """The row of a cell of which only the centre is known."""
+    """The row of a cell with a known centre only."""
     number = image.levels[0].geometry.index((place[0], place[1], place[2]))[0] + 1
     return {
         "label": label,

@@ -1,4 +1,7 @@
-"""What the stages of a run share: the request, the job of the tasks, the client, the display."""
+"""Common objects of the stages of a run.
+
+The request, the job of the tasks, the client, the display.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ __all__ = ["Context"]
 
 @dataclass(frozen=True)
 class Context:
-    """What the stages of a run share."""
+    """Common objects of the stages of a run."""
 
-    setup: Setup  # what was asked for
-    job: Job  # what the tasks need to know
-    session: Session  # gives a client once there is something to compute
+    setup: Setup  # the request
+    job: Job  # common inputs of the tasks
+    session: Session  # returns a client, which it starts at the first call
     progress: RunProgress  # the display
     warnings: list[str] = field(default_factory=list)  # for the report; see :meth:`warn`
     repairs: list[str] = field(default_factory=list)  # files written again; see :meth:`repair`
@@ -36,7 +39,7 @@ class Context:
     @property
     def keys(self) -> Keys:
         """Fingerprints of the units."""
-        return Keys.of(self.setup)
+        return Keys.from_setup(self.setup)
 
     @property
     def markers(self) -> Markers:
@@ -58,14 +61,14 @@ class Context:
         task: Callable[..., Row],
         units: Sequence[Unit],
         kind: str,
-        levels: GreyLevels | None = None,
+        grey_levels: GreyLevels | None = None,
         **options: Any,
     ) -> dict[str, Row]:
         """The rows of a stage's units, as :func:`~hela_dask.tasks.dispatch.run_units` returns them.
 
-        `levels` are the volume's, for tasks that read the image.
+        `grey_levels` are the volume's, for tasks that read the image.
         """
-        job = self.job if levels is None else replace(self.job, levels=levels)
+        job = self.job if grey_levels is None else replace(self.job, grey_levels=grey_levels)
         shared: dict[str, Any] = {"markers": self.markers, "progress": self.progress, "kind": kind}
         return run_units(self.session.client, task, job, units, **shared, **options)
 
@@ -74,7 +77,7 @@ class Context:
         return self.markers.result(unit.stage, unit.name, unit.fingerprint)
 
     def forget_damaged(self, units: Sequence[Unit], files: str, consequence: str) -> None:
-        """Finished units with missing or changed files become unfinished; the user is told."""
+        """Finished units with missing or changed files become unfinished; the user is warned."""
         kept = forget_damaged(self.markers, units, files, consequence, self.repair)
         self._versions.update(tuple(sorted(marker.versions.items())) for marker in kept)
 

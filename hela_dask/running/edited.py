@@ -1,4 +1,4 @@
-"""Tables and parameters of a run folder that somebody has edited: kept beside the new ones."""
+"""Tables and parameters of a run folder that a user has edited: kept beside the new ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BY_HAND = (".csv", ".toml")
 
 
 def keep_edited(markers: Markers) -> Iterator[str]:
-    """Rename what was edited, so that the run writes beside it; a sentence for each file."""
+    """Rename edited files, so that the run writes beside them; a sentence for each file."""
     for stage, unit in (("cells", "found"), ("report", "all")):
         marker = markers.read(stage, unit)
         changed = [] if marker is None else markers.mismatches(marker)
@@ -29,7 +29,7 @@ def keep_edited(markers: Markers) -> Iterator[str]:
 
 
 def _free(path: Path) -> Path:
-    """A name beside a file that nothing has."""
+    """An unused name beside a file."""
     names = itertools.chain(["edited"], (f"edited-{number}" for number in itertools.count(2)))
     places = (path.with_name(f"{path.stem}.{name}{path.suffix}") for name in names)
     return next(place for place in places if not place.exists())

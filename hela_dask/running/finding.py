@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.geometry import Geometry
-from hela_dask.kernels.levels import SliceLevels, Votes, volume_levels
+from hela_dask.kernels.grey_levels import SliceLevels, Votes, volume_levels
 from hela_dask.running.stages import Job
 from hela_dask.steps.detect import analysed_slices, detection_table
 from hela_dask.tasks.cost import measured
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class LevelsJob(Protocol):
-    """What the tasks of the grey levels need to know, of a run or of a prediction."""
+    """Common inputs of the tasks of the grey levels, of a run or of a prediction."""
 
     @property
     def store(self) -> Path:
@@ -52,7 +52,7 @@ class LevelsJob(Protocol):
 
     @property
     def lock(self) -> Lock:
-        """Proof that the run still goes on."""
+        """Proof that the run still holds its folder."""
 
     @property
     def markers(self) -> Markers:

@@ -1,4 +1,7 @@
-"""The end of a run: the final table, what viewers show of the labels, scores, report, run.json."""
+"""The end of a run.
+
+The final table, the metadata of labels for viewers, scores, report, run.json.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import pandas as pd
 
 from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError, InputError, StorageError
-from hela_dask.kernels.owned import INSTANCES
+from hela_dask.kernels.packed_labels import INSTANCES
 from hela_dask.running.context import Context
 from hela_dask.running.identity import label_notes
 from hela_dask.running.provenance import Record, read_run
@@ -58,7 +61,7 @@ def finish_run(
     labels: str,
     write_report: Callable[[Path], None],
 ) -> RunResult:
-    """Write what a user reads; leave it untouched where nothing it depends on has changed.
+    """Write the results for users; leave it untouched where nothing it depends on has changed.
 
     Parameters
     ----------
@@ -81,7 +84,7 @@ def finish_run(
     exit_code = 3 if (cells["status"] == FAILED).any() else 0
     context.warn_of_versions()
     truth = _kept_truth(context, labels) if setup.truth is None else _truth_facts(setup.truth)
-    of = fingerprint(
+    key = fingerprint(
         __version__,
         setup.method,
         setup.parameters,
@@ -91,7 +94,7 @@ def finish_run(
         context.warnings,
         [record.facts[name] for name in ("id", "store", "places", "labels")],
     )
-    unit = Unit("report", "all", of)
+    unit = Unit("report", "all", key)
     context.forget_damaged([unit], "files of the results", "they are written again")
     done = context.result(unit)
     report = setup.run / "report.html"
@@ -103,7 +106,7 @@ def finish_run(
         context.progress.stage("report", 1)
         record.facts.update(
             result=labels,
-            grey_levels=asdict(background.levels),
+            grey_levels=asdict(background.grey_levels),
             timings=dict(context.progress.timings),
             statuses=cells["status"].value_counts().to_dict(),
             complete=int(cells["complete"].sum()),
@@ -118,7 +121,7 @@ def finish_run(
         files = context.markers.record(*_result_files(setup.run))
         units = [name for name in context.markers.names() if name != "report-all"]
         found_now = {"scores": scores, "units": units}
-        done = context.markers.finish("report", "all", of, found_now, files)
+        done = context.markers.finish("report", "all", key, found_now, files)
     return RunResult(
         path=setup.run,
         store=setup.image.path,
@@ -133,7 +136,7 @@ def finish_run(
 
 
 def _result_files(run: Path) -> list[Path]:
-    """What a user reads of a run, as far as it is there."""
+    """The existing result files of a run."""
     return [run / name for name in _RESULTS] + sorted((run / "figures").glob("*"))
 
 
@@ -175,10 +178,10 @@ def _table(
     chosen: Collection[int],
     measured: pd.DataFrame,
 ) -> pd.DataFrame:
-    """The cells table; what failed is warned of."""
+    """The cells table; failed cells are logged as warnings."""
     segmented = add_segments(found.cells, rows, chosen)
-    judged = add_quality(segmented, rows, context.setup.parameters.quality, measured)
-    cells = add_measurements(judged, measured)
+    scored = add_quality(segmented, rows, context.setup.parameters.quality, measured)
+    cells = add_measurements(scored, measured)
     for cell in cells[cells["status"] == FAILED].itertuples(index=False):
         context.warn(f"cell {cell.label} failed: {cell.reason}")
     return cells
@@ -192,13 +195,13 @@ def _check_unchanged(setup: Setup) -> None:
         same = False
     if not same:
         raise StorageError(
-            f"{setup.image.path} was changed while the run was going on, so its labels are of no "
+            f"{setup.image.path} was changed during the run, so its labels are of no "
             "one image: start the same command again"
         )
 
 
 def _kept_truth(context: Context, labels: str) -> list[Any]:
-    """What the scores of an earlier call were taken with, where they are of these labels."""
+    """The truth of the scores of an earlier call, if they are of these labels."""
     kept = context.markers.result("scores", "all", labels)
     if kept is None or not _read_scores(context.setup.run / "scores.json"):
         return []
@@ -239,7 +242,7 @@ def _score(context: Context, labels: str, truth: list[Any]) -> dict[str, Any]:
 
 
 def _report(context: Context, write: Callable[[Path], None]) -> None:
-    """The report shows what was done; should it fail, what was done is still there."""
+    """Write the report of the run; if that fails, the results remain."""
     try:
         write(context.setup.run)
     except Exception as error:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from hela_dask.errors import ExistsError, ParameterError, StorageError
-from hela_dask.kernels.owned import INSTANCES
+from hela_dask.kernels.packed_labels import INSTANCES
 from hela_dask.running.broken import damaged_metadata, is_broken
 from hela_dask.running.identity import (
     check_run_folder,
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 LABELS = ("background", *INSTANCES)
-_OWN = ("decided", "done", "explain", "figures")  # folders in a run folder
+_OWN = ("coarse", "done", "explain", "figures")  # folders in a run folder
 
 
 def run_folder(store: Path, out: str | Path | None, suffix: str = "run") -> Path:
@@ -83,7 +83,7 @@ def check_folder(folder: Path, store: Path, source: str, overwrite: bool) -> Non
 
 def check_owner(image: Image, owner: Path, separate: bool, folder: Path, overwrite: bool) -> None:
     """Labels have an owner: rule 6."""
-    advice = "write the labels to a store of their own with --labels PATH"
+    advice = "write the labels to another store with --labels PATH"
     if not separate:
         if image.version != "0.5" or image.zarr_format != 3:
             raise StorageError(f"{owner} is OME-Zarr {image.version}, which is only read: {advice}")
@@ -123,12 +123,12 @@ def _check_others_labels(target: Path, folder: Path, overwrite: bool) -> None:
         elsewhere = "PATH" if free.exists() else free
         raise ExistsError(
             f"{target} exists, made by {maker}: replace it with --overwrite, or write the "
-            f"labels to a store of their own with --labels {elsewhere}"
+            f"labels to another store with --labels {elsewhere}"
         )
 
 
 def check_labels_place(folder: Path, owner: Path) -> None:
-    """Labels in a store of their own are neither the run folder nor one of its own folders."""
+    """Labels in a separate store are neither the run folder nor one of its folders."""
     if same_place(owner, folder):
         raise ParameterError(f"{owner} cannot be both the run folder and --labels")
     if is_within(folder, owner):

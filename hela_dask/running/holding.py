@@ -1,8 +1,9 @@
-"""A run's hold on what it writes to: its folder and its labels, from its start to its end."""
+"""The locks of a run: its folder and its labels, from its start to its end."""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from hela_dask.tasks.lock import hold, hold_labels
 
 __all__ = ["held_job"]
 
+_FORMER = "decided"  # masks of earlier versions, which no unit reads any more
+
 
 @contextlib.contextmanager
 def held_job(setup: Setup) -> Iterator[Job]:
-    """What the tasks of a run need to know, with proof that they may write.
+    """The job of the tasks of a run, with its locks.
 
     The run folder is made where it is not there, and gets its id. ExistsError where another run
     holds the folder, or writes labels where this one is to write them; StorageError where the
@@ -30,6 +33,7 @@ def held_job(setup: Setup) -> Iterator[Job]:
                 setup.run.mkdir(parents=True)
                 stack.callback(_remove_empty, setup.run)
         lock = stack.enter_context(hold(setup.run))
+        shutil.rmtree(setup.run / _FORMER, ignore_errors=True)
         labels_lock = None
         if setup.options.segmenting:
             labels_lock = stack.enter_context(hold_labels(setup.owner, by=str(setup.run)))

@@ -127,13 +127,13 @@ def check_run_folder(folder: Path, *, kind: str = "run", option: str = "--out") 
 
 
 def label_notes(run: Path, run_id: str, target: Path, result: str) -> dict[str, str]:
-    """What a label group notes of its run; `result` names the labels' content."""
+    """The metadata of a label group about its run; `result` names the labels' content."""
     way = relative_path(run, target)
     return {"run_id": run_id, "run": way, "run_json": f"{way}/run.json", "result": result}
 
 
 def maker_of(target: Path) -> Maker:
-    """Who made a label group, as far as it says so."""
+    """The run that made a label group, if its metadata name it."""
     try:
         noted = read_image(target, unknown_scale=True).attributes
     except HelaDaskError:
@@ -173,7 +173,7 @@ def is_result(run: Path, facts: Mapping[str, Any], run_id: str, target: Path) ->
 
 
 def recorded_store(folder: Path, facts: Mapping[str, Any]) -> Path | None:
-    """The image that a run says it is of, if that is there: as seen from it, else where it was."""
+    """The image that a run records, if it exists: as seen from it, else where it was."""
     for path in _ways(folder, facts.get("store"), _noted(facts, "store")):
         if path.exists():
             return path
@@ -257,7 +257,7 @@ def _stores_beside(folder: Path) -> list[Path]:
 
 
 def _recorded(folder: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
-    """The label groups that a run says are its own, if they are there."""
+    """The label groups that a run records as its own, if they exist."""
     noted = _noted(facts, "labels")
     for name, way in (facts.get("labels") or {}).items():
         found = _ways(folder, way, None if noted is None else f"{noted}/{name}")

@@ -1,4 +1,4 @@
-"""The fingerprint of every unit of a run, from what was asked for: pure, nothing is read.
+"""The fingerprint of every unit of a run, from its setup: pure, nothing is read.
 
 A unit's result depends on the input, on the groups of parameters that its code reads
 (:data:`GROUPS`), on the code itself, and on the results of earlier units. Where its fingerprint is
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hela_dask.methods.names import method_place
+from hela_dask.methods.names import method_path
 from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
 from hela_dask.steps.assemble import CellMasks
@@ -42,12 +42,12 @@ A stage depends on those of the stages before it by their fingerprints.
 _WORKING = "volume.opening:working_volume"
 CODE: dict[str, str] = {
     "levels": f"volume.greys:voting_slices volume.greys:vote_of_slice {_WORKING}",
-    "background": "operators.background:background_and_facts kernels.background:thresholds "
-    f"kernels.levels:volume_levels {_WORKING}",
+    "background": "operators.background:background_with_statistics kernels.background:thresholds "
+    f"kernels.grey_levels:volume_levels {_WORKING}",
     "detect": "steps.detect:analysed_slices steps.detect:slice_tasks steps.detect:detection_table",
-    "segment": "steps.segment:decide_cell steps.assemble:encode_masks "
+    "segment": "steps.segment:segment_window steps.assemble:encode_masks "
     f"kernels.morphology:box_around {_WORKING}",
-    "yields": "steps.assemble:find_yields",
+    "ceded": "steps.assemble:find_ceded",
     "assemble": "steps.assemble:assemble_slab steps.assemble:read_outlines "
     "steps.refine:volume_refiner steps.measure:count_slab geometry:Geometry "
     "storage.pyramid:halve",
@@ -83,7 +83,7 @@ class Keys:
     parameters: Parameters
 
     @classmethod
-    def of(cls, setup: Setup) -> Keys:
+    def from_setup(cls, setup: Setup) -> Keys:
         """Those of a run that may start."""
         return cls(setup.source, setup.method, setup.network, setup.parameters)
 
@@ -91,10 +91,10 @@ class Keys:
         """Of the votes of slices on the volume's grey levels; the polarity chooses among them."""
         return self._key("levels", self.parameters.working)
 
-    def background(self, levels: GreyLevels) -> str:
+    def background(self, grey_levels: GreyLevels) -> str:
         """Of the background of a slab."""
         p = self.parameters
-        return self._key("background", levels, p.background, p.working)
+        return self._key("background", grey_levels, p.background, p.working)
 
     def detect(self, background: str) -> str:
         """Of the detections in all analysed slices."""
@@ -110,17 +110,17 @@ class Keys:
         code = self._method_code()
         return self._key("segment", background, self._of_method(), measuring, region, code=code)
 
-    def yields(self, masks: Sequence[CellMasks]) -> str:
+    def cedes_to(self, masks: Sequence[CellMasks]) -> str:
         """Of which cells cede to which."""
-        return self._key("yields", [(item.label, item.fingerprint, item.centre) for item in masks])
+        return self._key("ceded", [(item.label, item.fingerprint, item.centre) for item in masks])
 
     def assemble(self, images: Sequence[str], background: str, masks: Sequence[CellMasks]) -> str:
-        """Of a slab of all label groups, whose names are `images`."""
+        """Of a slab of all label groups with the names `images`."""
         return self._key(
             "assemble",
             list(images),
             [background, self.parameters.assemble, self._of_method()],
-            [(item.label, item.fingerprint, item.yields, item.withheld) for item in masks],
+            [(item.label, item.fingerprint, item.cedes_to, item.withheld) for item in masks],
             code=self._method_code()[1:],  # of the method, only how a nucleus is inset
         )
 
@@ -136,7 +136,7 @@ class Keys:
         """The functions and classes of the method, for :func:`stage_code`."""
         kinds = [type(getattr(self.parameters, name)) for name in group_names(self.method)]
         return (
-            method_place(self.method),
+            method_path(self.method),
             *(f"{kind.__module__}:{kind.__qualname__}" for kind in kinds),
         )
 

@@ -1,4 +1,4 @@
-"""What the tasks of a run will need, before it starts: refused with numbers where it cannot fit."""
+"""The memory of the tasks of a run, before it starts: refused with numbers where it cannot fit."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = [
 # Bytes at the highest point of each task, beside the image itself: measured in fresh workers on
 # planes of 413 to 2048 pixels (docs/usage.md); tests/planning/test_peaks.py measures again.
 _PROCESS = 280 * 2**20  # a dask worker with the libraries loaded
-_COMPILED = 40 * 2**20  # compiled loops and what they bring along, once they are used
+_COMPILED = 40 * 2**20  # compiled loops with their libraries, after the first use
 _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
 _BACKGROUND_VOXEL = 1  # of a unit: the resin
 _BACKGROUND_BLUR = 8  # of a slab of the graph: grey values as floats, before and after the low-pass
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
-_LABEL_VOXEL = 5  # of a slab of the working level: whose it is and what, the resin, cells' masks
-_LABEL_PIXEL = 32  # of one plane: claims, pieces that nobody claims
+_LABEL_VOXEL = 5  # of a slab of the working level: instance, compartment, resin, and masks of cells
+_LABEL_PIXEL = 32  # of one plane: claims, unclaimed pieces
 _CLASS_VOXEL = 4  # of a slab: the classes by blocks and at once, those written, coarser levels
 _CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
 _FINE_VOXEL = 5  # of a tile, and of the begun shards of each coarser level: all labels
@@ -87,7 +87,7 @@ def memory_needs(
 
 
 def _slice_of_labels(plane: int, labels: Sequence[Level], item: int) -> int:
-    """Bytes a slice: whole planes of the working level, a tile, and one shard a coarser level."""
+    """Bytes per slice: whole planes of the working level, a tile, and one shard a coarser level."""
     finest, *coarser = (
         math.prod(min(pair) for pair in zip(level.file[1:], level.shape[1:], strict=True))
         for level in labels
@@ -112,8 +112,8 @@ def window_need(image: Image, window: Sequence[int], method: str = DEFAULT_METHO
 def predict_need(shape: Sequence[int], slices: int, halo: int, item: int) -> Need:
     """For the classes of some slices by a network.
 
-    `shape` are the voxels (z, y, x) of the level that the network sees, `slices` those that a task
-    tells, `halo` more of them that the network sees on either side, `item` bytes of a grey value.
+    `shape` are the voxels (z, y, x) of the network's level, `slices` those that a task predicts,
+    `halo` further input slices on either side, `item` bytes of a grey value.
     """
     plane, seen = shape[1] * shape[2], min(slices + 2 * halo, shape[0])
     return Need(

@@ -1,4 +1,4 @@
-"""What a run is asked for, as the user gave it."""
+"""The request for a run, as the user gave it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Table = str | Path | pd.DataFrame
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The arguments of :func:`hela_dask.run` that say what is computed, as they were given.
+    """The arguments of :func:`hela_dask.run` that determine the result, as they were given.
 
     Two more: with ``segmenting=False`` only cells are found; with ``asking=False`` nothing is
     written, so that results which a run would replace are no reason to refuse.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
-from hela_dask.operators.background import background_and_facts
+from hela_dask.kernels.packed_labels import INSTANCES, LABEL_DTYPE
+from hela_dask.operators.background import background_with_statistics
 from hela_dask.operators.slabs import lazy_slabs
 from hela_dask.running.broken import mend_listing, remove_broken
 from hela_dask.running.centres import points_table
@@ -36,7 +36,7 @@ from hela_dask.running.units import (
     resolve_masks,
     slab_unit,
 )
-from hela_dask.steps.assemble import CellMasks, find_yields, plan_slabs
+from hela_dask.steps.assemble import CellMasks, find_ceded, plan_slabs
 from hela_dask.steps.detect import slice_tasks
 from hela_dask.steps.measure import combine_counts, measurements
 from hela_dask.storage import store
@@ -57,14 +57,14 @@ def find_background(context: Context) -> Background:
     """Grey levels and resin of the whole volume on its working level, for all later stages."""
     volume, p = context.job.working(), context.setup.parameters.background
     votes = level_units(context.keys.levels(), volume.sizes["z"])
-    levels = read_levels(context.compute(levels_task, votes, "slices"), p.polarity)
-    if levels.inverted:
-        context.progress.say("resin is darker than cells: the image is read as its negative")
-    units = background_units(context.keys, levels, volume.sizes["z"])
+    grey_levels = read_levels(context.compute(levels_task, votes, "slices"), p.polarity)
+    if grey_levels.inverted:
+        context.progress.info("resin is darker than cells: the image is read as its negative")
+    units = background_units(context.keys, grey_levels, volume.sizes["z"])
     context.forget_damaged(units, "files of the background", "their slabs are written again")
     if any(context.result(unit) is None for unit in units):
         _make_room(context, volume.shape)
-    found, facts = background_and_facts(volume, p, levels=levels)
+    found, facts = background_with_statistics(volume, p, grey_levels=grey_levels)
     rows = context.compute(
         background_task,
         units,
@@ -81,7 +81,7 @@ def find_background(context: Context) -> Background:
         context.warn(
             "no resin is visible anywhere in the volume: nuclei are delivered, cells are not"
         )
-    return read_background(units, levels, rows)
+    return read_background(units, grey_levels, rows)
 
 
 def _make_room(context: Context, shape: tuple[int, ...]) -> None:
@@ -142,28 +142,28 @@ def segment(
     wanted = [unit for unit in units if unit.what.label in chosen or unit.name in done]
     _check_windows(context, [unit for unit in wanted if unit.name not in done])
     if again := count_changed(context.markers, wanted):
-        context.progress.say(f"{again} of {len(wanted)} cells are computed again, as {_CHANGED}")
+        context.progress.info(f"{again} of {len(wanted)} cells are computed again, as {_CHANGED}")
     by_name = context.compute(
         segment_task,
         wanted,
         "cells",
-        background.levels,
+        background.grey_levels,
         on_failure=lambda unit, text: failed_row(unit.what.label, text),
         gpu=bool(context.setup.network),
     )
     rows = {unit.what.label: by_name[unit.name] for unit in wanted}
     masks = cell_masks(context.setup.run, context.job.working(), wanted, rows)
     limits = context.setup.parameters.quality
-    return resolve_masks(rows, masks, _find_yields(context, masks), limits)
+    return resolve_masks(rows, masks, _find_ceded(context, masks), limits)
 
 
-def _find_yields(context: Context, masks: Sequence[CellMasks]) -> Row:
-    """Which cells yield to which, by label; masks are read again only if any has changed."""
-    unit = Unit("yields", "cells", context.keys.yields(masks))
+def _find_ceded(context: Context, masks: Sequence[CellMasks]) -> Row:
+    """The cells that each cell cedes to, by label; masks are read again only if any has changed."""
+    unit = Unit("ceded", "cells", context.keys.cedes_to(masks))
     finished = context.result(unit)
     if finished is None:
-        found = {str(label): to for label, to in find_yields(masks).items()}
-        finished = context.markers.finish("yields", "cells", unit.fingerprint, found)
+        found = {str(label): to for label, to in find_ceded(masks).items()}
+        finished = context.markers.finish("ceded", "cells", unit.fingerprint, found)
     return finished
 
 
@@ -196,7 +196,7 @@ def assemble(
     units = [slab_unit(context.keys, background, names, slab) for slab in slabs]
     context.forget_damaged(units, "files of the labels", "their slabs are written again")
     _reopen(context, images, units)
-    rows = context.compute(slab_task, units, "slabs", background.levels)
+    rows = context.compute(slab_task, units, "slabs", background.grey_levels)
     counts = combine_counts(pd.DataFrame(row["counts"]) for row in rows.values())
     level = setup.image.levels[0]
     measured = measurements(counts, level.voxel_size, level.shape)

@@ -26,10 +26,10 @@ from hela_dask.running.provenance import read_run
 from hela_dask.running.replacing import (
     ask_to_replace,
     command,
+    describe_differences,
     differences,
-    free_names,
     lost_corrections,
-    said,
+    unused_names,
 )
 from hela_dask.running.scoring import find_truth
 from hela_dask.running.setup import Setup
@@ -49,15 +49,15 @@ def prepare(options: RunOptions) -> Setup:
     Raises
     ------
     HelaDaskError
-        One sentence that names the culprit and says what to do.
+        One sentence that names the culprit and the remedy.
     """
     image = read_image(options.store)
     if not image.complete:
         raise InputError(f"{image.path} is not finished: start the conversion again to continue it")
     check_volume(image)
     method = method_name(options.method)
-    knobs = _with_model(_parameters(options.parameters), method, options.model)
-    network = get_method(method).check(knobs) if options.segmenting else None
+    params = _with_model(_parameters(options.parameters), method, options.model)
+    network = get_method(method).check(params) if options.segmenting else None
     folder = run_folder(image.path, options.out)
     owner, separate = label_owner(image.path, options.labels)
     check_apart(image.path, {"--out": folder, "--labels": owner if separate else None})
@@ -76,7 +76,7 @@ def prepare(options: RunOptions) -> Setup:
         run=folder,
         owner=owner,
         method=method,
-        parameters=knobs,
+        parameters=params,
         cells=_labels(options.cells),
         box=_box(options.box),
         centres=centres,
@@ -88,7 +88,7 @@ def prepare(options: RunOptions) -> Setup:
             *volume_remarks(image),
             *assumed,
             *lost_corrections(folder, read_run(folder), corrections),
-            *(() if network is None else _remarks(network[1], image, knobs)),
+            *(() if network is None else _remarks(network[1], image, params)),
         ),
     )
     replaced = _replaced(setup)
@@ -98,7 +98,7 @@ def prepare(options: RunOptions) -> Setup:
 
 
 def _replaced(setup: Setup) -> str:
-    """What this call replaces of an earlier one's result, once that was asked for."""
+    """The differences to an earlier call's result, if the user asked to replace it."""
     options = setup.options
     facts = read_run(setup.run) if is_run_folder(setup.run) else {}
     if facts.get("state") != "finished" and not _has_cells(setup.run):
@@ -115,7 +115,7 @@ def _replaced(setup: Setup) -> str:
         return ""
     if options.asking and not options.overwrite:
         given = options.command()
-        names = free_names(setup.image.path, setup.run, setup.method)
+        names = unused_names(setup.image.path, setup.run, setup.method)
         if not options.segmenting:
             both = f"--out {names[0]}"
         elif "--params" in given or setup.parameters == Parameters():
@@ -123,7 +123,7 @@ def _replaced(setup: Setup) -> str:
         else:  # from Python, with parameters that are in no file
             both = f'out="{names[0]}", labels="{names[1]}"'
         ask_to_replace(setup.run, facts, found, both)
-    return f"the {facts.get('state', 'unfinished')} result of {said(found, 0)}"
+    return f"the {facts.get('state', 'unfinished')} result of {describe_differences(found, 0)}"
 
 
 def _has_cells(run: Path) -> bool:
@@ -131,9 +131,9 @@ def _has_cells(run: Path) -> bool:
     return any(any((run / "done").glob(f"{stage}-*.json")) for stage in ("segment", "assemble"))
 
 
-def _remarks(card: Card, image: Image, knobs: Parameters) -> tuple[str, ...]:
-    """What to say of a network beside this volume."""
-    working = image.levels[0].geometry.working(knobs.working.resolution)
+def _remarks(card: Card, image: Image, params: Parameters) -> tuple[str, ...]:
+    """Remarks on a network for this volume."""
+    working = image.levels[0].geometry.working(params.working.resolution)
     return tuple(filter(None, [card.resampling(working.voxel_size)]))
 
 
@@ -147,18 +147,18 @@ def _parameters(given: ParametersLike | None) -> Parameters:
     return Parameters.from_dict(given)
 
 
-def _with_model(knobs: Parameters, method: str, model: str | Path | None) -> Parameters:
+def _with_model(params: Parameters, method: str, model: str | Path | None) -> Parameters:
     """The parameters with the folder of the model, so that workers anywhere find it."""
     kind = get_method(method).parameters
-    own: Any = None if kind is None else knobs.group(kind)
+    own: Any = None if kind is None else params.group(kind)
     if not hasattr(own, "model"):
         if model is not None:
             raise ParameterError(f"--model {model}: method {method} has no network")
-        return knobs
+        return params
     folder = str(own.model if model is None else model)
     if folder:
         folder = str(Path(folder).absolute())
-    return knobs.with_group(replace(own, model=folder))
+    return params.with_group(replace(own, model=folder))
 
 
 def _labels(cells: Sequence[int] | None) -> tuple[int, ...] | None:

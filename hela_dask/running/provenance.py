@@ -1,4 +1,4 @@
-"""run.json and run.toml: what was run on what, with which versions, and how it went."""
+"""run.json and run.toml: input, versions, parameters and progress of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 from hela_dask.documents.reading import read_text
 from hela_dask.errors import HelaDaskError, StorageError
-from hela_dask.kernels.owned import INSTANCES
+from hela_dask.kernels.packed_labels import INSTANCES
 from hela_dask.running.replacing import table_digest
 from hela_dask.running.run_files import RunDocument, read_facts
 from hela_dask.storage.files import write_json, write_text
@@ -35,7 +35,7 @@ def now() -> str:
 
 
 def image_facts(image: Image) -> dict[str, Any]:
-    """What a reader of the run wants to know of the input."""
+    """Properties of the input for a reader of the run."""
     level = image.levels[0]
     return {
         "path": str(image.path.absolute()),
@@ -57,7 +57,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def _rows(corrections: pd.DataFrame | None) -> list[dict[str, Any]] | None:
-    """What was corrected, row by row; None stands for what was left empty."""
+    """The corrections, row by row; None stands for an empty field."""
     if corrections is None:
         return None
     return [
@@ -67,7 +67,7 @@ def _rows(corrections: pd.DataFrame | None) -> list[dict[str, Any]] | None:
 
 
 def _replaced(setup: Setup) -> dict[str, str] | None:
-    """What this run replaced, or what an earlier call of it did."""
+    """The result that this run replaced, or that an earlier call of it did."""
     earlier = read_run(setup.run)
     if not setup.replaced:
         return earlier.get("replaced")
@@ -77,8 +77,7 @@ def _replaced(setup: Setup) -> dict[str, str] | None:
 class Record:
     """``run.json``, from the first unit of work to the end; :meth:`begin` writes it first.
 
-    `guard` is called before anything is written; it raises where the run folder is another run's
-    by now.
+    `guard` is called before each write; it raises if another run has taken the run folder.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -123,7 +122,10 @@ class Record:
         self.facts = facts
 
     def begin(self) -> None:
-        """There is work to do: from now on the run folder says so, until the work is finished."""
+        """The work begins.
+
+        From now on the run folder records this, until the work is finished.
+        """
         self.guard()
         self._begun = True
         Markers(self._folder / "done").forget("report")
@@ -136,7 +138,7 @@ class Record:
             write_text(path, self._parameters)
 
     def finish(self, state: str, exit_code: int, more: Mapping[str, Any]) -> None:
-        """The work is done."""
+        """The work is finished."""
         if not self._begun:
             self.begin()
         self.guard()
@@ -144,7 +146,7 @@ class Record:
         self._write()
 
     def stop(self, state: str, exit_code: int, error: str) -> None:
-        """The work ended before it was done; says nothing where it had not begun."""
+        """The work ended before it was finished; writes nothing where it had not begun."""
         try:
             self.guard()
         except StorageError:

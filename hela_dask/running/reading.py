@@ -1,4 +1,4 @@
-"""What a run folder holds, read with what is missing left empty.
+"""The contents of a run folder, with empty values for missing files.
 
 Keys of ``run.json`` that the report shows: ``store``, ``image`` (``shape``, ``voxel_size``,
 ``extent``, ``dtype``, ``levels``), ``method``, ``parameters``, ``labels`` (name to path),
@@ -34,7 +34,7 @@ class RunFolder:
     """A run folder."""
 
     path: Path
-    # ``run.json``. Its store and its labels have their absolute places of now.
+    # ``run.json``. Its store and its labels have their current absolute places.
     facts: dict[str, Any]
     # Empty where there are none
     cells: pd.DataFrame
@@ -49,18 +49,18 @@ class RunFolder:
         return self.places.store
 
     def labels(self, name: str) -> Path | None:
-        """A label group of this run; None where it is gone, or another run's by now."""
+        """A label group of this run; None if it is missing, or of another run."""
         return self.places.labels.get(name)
 
     def check_labels(self) -> None:
-        """InputError where the labels are another run's by now: names it, and says what to do."""
+        """InputError if the labels are those of another run: names it, and the remedy."""
         other = self.places.replaced_by
         if other is None:
             return
         store = self.facts.get("store", "STORE")
         raise InputError(
             f"the labels of {self.path} were replaced by {other}: look at that run instead, or "
-            f"compute these again into a store of their own with hela-dask run {store} --out "
+            f"compute these again into another store with hela-dask run {store} --out "
             f"{self.path} --labels PATH and the parameters of {self.path / 'run.toml'}"
         )
 
@@ -102,7 +102,7 @@ def read_folder(path: str | Path) -> RunFolder:
 
 
 def _with_places(facts: dict[str, Any], places: RunPlaces) -> dict[str, Any]:
-    """``run.json`` with the places of now."""
+    """``run.json`` with the current places."""
     last = (facts.get("places") or {}).get("store")
     return {
         **facts,

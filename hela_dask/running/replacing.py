@@ -1,4 +1,7 @@
-"""What a call would replace of an earlier one's result: found before it starts, and asked for."""
+"""The differences between an earlier call's result and the current call.
+
+They are found before the call starts, and replaced only on request.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,15 @@ __all__ = [
     "Difference",
     "ask_to_replace",
     "command",
+    "describe_differences",
     "differences",
-    "free_names",
     "lost_corrections",
-    "said",
     "table_digest",
+    "unused_names",
 ]
 
 Difference = tuple[str, str]
-"""What the earlier call had, and what this one asks for."""
+"""The value of the earlier call, and that of this one."""
 
 _MOST = 3  # differences that are named
 
@@ -49,7 +52,7 @@ def differences(
     centres: pd.DataFrame | None,
     segmenting: bool = True,
 ) -> list[Difference]:
-    """How a result differs from what is asked for now, as far as its ``run.json``, `facts`, says.
+    """Differences between a result and the current request, from its ``run.json``, `facts`.
 
     Where only detection is asked for (not `segmenting`), the method does not matter.
     """
@@ -100,32 +103,33 @@ def _parameters(
         before = had.get(group)
         for name, value in values.items():
             old = (before if isinstance(before, dict) else {}).get(name, defaults[group][name])
-            if old != value and name != "model":  # of a network the content counts
+            if old != value and name != "model":  # the content of a network counts
                 yield f"[{group}] {name} = {old}", f"{value}"
 
 
 def ask_to_replace(
     folder: Path, facts: Mapping[str, Any], found: list[Difference], command: str
 ) -> None:
-    """Raise ExistsError: a result is replaced only where that is asked for.
+    """Raise ExistsError: a result is replaced only on request.
 
     `found` are its :func:`differences`; `command` keeps both results.
     """
     done = "finished" if facts.get("state") == "finished" else "unfinished"
     raise ExistsError(
-        f"{folder} holds the {done} result of {said(found, 0)}; this asks for {said(found, 1)}: "
+        f"{folder} holds the {done} result of {describe_differences(found, 0)}; this asks for "
+        f"{describe_differences(found, 1)}: "
         f"keep both with {command}, or replace it with --overwrite"
     )
 
 
-def said(found: list[Difference], side: int) -> str:
+def describe_differences(found: list[Difference], side: int) -> str:
     """The differences in words, on one side."""
     names = [item[side] for item in found[:_MOST]]
     more = len(found) - _MOST
     return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
 
-def free_names(store: Path, folder: Path, method: str) -> tuple[Path, Path]:
+def unused_names(store: Path, folder: Path, method: str) -> tuple[Path, Path]:
     """A run folder and a store of labels that do not exist yet, named after the method."""
     folder, method = _short(folder), method.rpartition(":")[2]
     stem = folder.name.removesuffix(".run")

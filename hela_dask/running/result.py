@@ -1,4 +1,4 @@
-"""What a run gives back: paths, the cells table, lazy labels, and how to show them."""
+"""The result of a run: paths, the cells table, lazy labels, and their display."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RunResult:
     store : Path
         The image.
     cells : pandas.DataFrame
-        One row a cell, as in ``cells.parquet``.
+        One row per cell, as in ``cells.parquet``.
     label_paths : dict of str to Path
         The label groups ``nuclei``, ``cells``, ``envelope`` and ``background``.
     labels : dict of str to xarray.DataArray
@@ -41,7 +41,7 @@ class RunResult:
     timings : dict of str to float
         Seconds of each stage, of this call.
     warnings : tuple of str
-        What a user should know.
+        Warnings for the user.
     scores : dict
         Agreement with the truth, where one was given.
     """
@@ -64,7 +64,7 @@ class RunResult:
         return {name: open_volume(path) for name, path in self.label_paths.items()}
 
     def summary(self) -> str:
-        """One line: how many cells were outlined, and how many not, and why."""
+        """One line: numbers of cells outlined and not outlined, with reasons."""
         return count_text(self.cells)
 
     def __repr__(self) -> str:

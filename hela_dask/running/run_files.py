@@ -1,7 +1,7 @@
 """The shapes of a run folder's files, checked when they are read: run.json, scores.json, tables.
 
-Readers raise InputError for what is damaged or of another shape, StorageError for what may not be
-read.
+Readers raise InputError for files that are damaged or of another shape, StorageError for files that
+may not be read.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class _Replaced(Document):
 
 
 class RunDocument(Document):
-    """``run.json``; what a run has not reached is left out or null."""
+    """``run.json``; fields that a run has not reached are left out or null."""
 
     id: str | None = None
     store: str | None = None

@@ -1,4 +1,4 @@
-"""Agreement of a run with a truth, whatever kind of labels the truth is."""
+"""Agreement of a run with a truth, of any kind of labels."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CLASS_MAP = frozenset(range(1, 6))  # no 0: instances leave the resin unnamed, 
 
 @dataclass(frozen=True)
 class Truth:
-    """What a run is compared with."""
+    """The truth that a run is compared with."""
 
     # ``"instances"``: ids of cells, and perhaps of nuclei; or ``"classes"``: one map with the five
     # published classes, in which one cell is marked
@@ -54,9 +54,9 @@ def find_truth(path: str | Path, shape: tuple[int, int, int]) -> Truth:
     ----------
     path : str or Path
         One of: an OME-Zarr image with ``labels/true_nuclei`` and ``labels/true_cells``, or its
-        folder ``labels`` (a phantom); a label group of cells, or of nuclei if its name says so;
-        a TIFF or ``.npy`` of either; a map of the five published classes (which name every
-        voxel: its values are 1 to 5, nucleus, 2, and resin, 4, among them, and none is 0).
+        folder ``labels`` (a phantom); a label group of cells, or of nuclei according to its name; a
+        TIFF or ``.npy`` of either; a map of the five published classes (which name every voxel: its
+        values are 1 to 5, nucleus, 2, and resin, 4, among them, and none is 0).
     shape : tuple of int
         Of the volume. The truth may have fewer slices: then the volume's first ones are compared.
 

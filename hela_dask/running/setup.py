@@ -1,4 +1,4 @@
-"""A run that may start: what was asked for, read and checked."""
+"""A run that may start: the request, read and checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from hela_dask.geometry import Geometry
-from hela_dask.kernels.owned import INSTANCES, LABEL_DTYPE
+from hela_dask.kernels.packed_labels import INSTANCES, LABEL_DTYPE
 from hela_dask.parameters import Parameters
 from hela_dask.running.needs import memory_needs
 from hela_dask.running.options import RunOptions
@@ -23,22 +23,22 @@ __all__ = ["Bounds", "Setup"]
 
 @dataclass(frozen=True)
 class Setup:
-    """A run that may start: all inputs read and found sound."""
+    """A run that may start: all inputs read and checked."""
 
     options: RunOptions  # as they were given; the method by its name
     image: Image  # the volume
     run: Path  # the run folder; it may not be there yet
     owner: Path  # the store that gets the labels
     method: str  # of :mod:`hela_dask.methods`
-    parameters: Parameters  # all knobs
+    parameters: Parameters  # all parameters
     cells: tuple[int, ...] | None  # labels that were asked for
-    box: Bounds | None  # only cells whose centre is in it, nm
+    box: Bounds | None  # only cells with their centre in it, nm
     centres: pd.DataFrame | None  # cells given instead of detected
-    corrections: pd.DataFrame | None  # what is to be changed about them
+    corrections: pd.DataFrame | None  # their changes
     truth: Truth | None  # to score against
     source: str  # fingerprint of the volume's files
     network: str = ""  # fingerprint of the network that the method uses; empty where it uses none
-    remarks: tuple[str, ...] = ()  # what a user should know before all
+    remarks: tuple[str, ...] = ()  # warnings before the start
     # The result of an earlier call that this one replaces, in words; empty for none
     replaced: str = ""
 

@@ -1,4 +1,4 @@
-"""Which image this is, wherever it lies and whatever the times of its files are."""
+"""Identity of an image, independent of its place and of the times of its files."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from hela_dask.tasks.markers import fingerprint, fingerprint_files
 __all__ = ["identify_image"]
 
 _READ = 2**30
-"""Bytes that are read at most of files whose times alone differ."""
+"""Limit of the bytes that are read from files with a changed time only."""
 
 
 def identify_image(image: Image) -> tuple[str, tuple[str, ...]]:
-    """Fingerprint of an image's voxels and geometry, and remarks: what was assumed.
+    """Fingerprint of an image's voxels and geometry, and remarks: the assumptions.
 
-    An image that lists its shards is known by their checksums: a copied, renamed or touched store
-    is the same. Files whose time of last change is not the recorded one are read and compared, a
-    part of them where they are more than 1 GiB. An image of another program is known by the names,
-    sizes and times of its files, and the content of its metadata.
+    An image that lists its shards is identified by their checksums: a copied, renamed or touched
+    store is the same. Files with another time of last change than recorded are read and compared, a
+    part of them if they are more than 1 GiB. An image of another program is identified by the
+    names, sizes and times of its files, and the content of its metadata.
 
     InputError where a shard has other content than was written, or the list of some shards is lost.
     """
     records = read_manifest(image)
     if records is None:
         for path, problem in mark_problems(image).items():
-            raise InputError(f"{path} {problem}: hela-dask verify {image.path} says what to do")
+            raise InputError(f"{path} {problem}: hela-dask verify {image.path} shows the remedy")
         return fingerprint_files(image.path, skip=["labels"]), ()
     files = {path: item for path, item in records.items() if item is not None}
     remarks = _check_changed(image, files)
@@ -42,11 +42,11 @@ def identify_image(image: Image) -> tuple[str, tuple[str, ...]]:
 
 
 def _check_changed(image: Image, files: dict[str, FileRecord]) -> tuple[str, ...]:
-    """Read files whose times differ; what was assumed where they are too many to read."""
+    """Read files with changed times; the assumption where they are too many to read."""
     missing = compare_files(image.path, files, read="none")
     if missing:
         path, problem = missing[0]
-        raise InputError(f"{image.path / path} {problem}: hela-dask verify {image.path} says more")
+        raise InputError(f"{image.path / path} {problem}: hela-dask verify {image.path} shows more")
     changed = [
         (path, item)
         for path, item in sorted(files.items())
@@ -58,7 +58,7 @@ def _check_changed(image: Image, files: dict[str, FileRecord]) -> tuple[str, ...
         if file_crc32c(image.path / path) != item.crc32c:
             raise InputError(
                 f"{image.path / path} has other content than was written: hela-dask verify "
-                f"{image.path} says what to do"
+                f"{image.path} shows the remedy"
             )
     if step == 1:
         return ()

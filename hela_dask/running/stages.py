@@ -1,7 +1,9 @@
-"""The tasks of a run: a slab of background, a cell, a slab of labels. Paths in, a row out.
+"""The tasks of a run: a slab of background, a cell, a slab of labels.
 
-Each reads its own slab or window, writes what it alone owns, and then its marker. They are plain
-functions of small arguments, so that any dask worker that sees the same files can run them.
+Paths as input, a row as output.
+
+Each reads its own slab or window, writes files that it alone owns, and then its marker. They are
+plain functions of small arguments, so that any dask worker that sees the same files can run them.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ from hela_dask.statuses import FAILED, NO_RESIN, SEGMENTED
 from hela_dask.steps.assemble import Slab, assemble_slab, encode_masks, read_outlines
 from hela_dask.steps.confidence import NUMBERS
 from hela_dask.steps.measure import combine_counts, count_slab
-from hela_dask.steps.refine import Decided, Refiner, TileLabels, volume_refiner
+from hela_dask.steps.refine import CoarseLabels, Refiner, TileLabels, volume_refiner
 from hela_dask.storage import store
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import Records
-from hela_dask.tasks.allocator import give_back
+from hela_dask.tasks.allocator import release_memory
 from hela_dask.tasks.cost import measured
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers
@@ -60,22 +62,22 @@ _BYTES = np.empty((0, 0, 0), np.uint8)
 
 @dataclass(frozen=True)
 class Job:
-    """What all tasks of a run share."""
+    """Common inputs of all tasks of a run."""
 
     store: Path  # the image
     run: Path  # the run folder
     labels: Path  # the folder that holds ``nuclei``, ``cells``, ``envelope`` and ``background``
-    lock: Lock  # proof that the run still goes on
+    lock: Lock  # proof that the run still holds its folder
     method: str = DEFAULT_METHOD  # of :mod:`hela_dask.methods`
-    parameters: Parameters = field(default_factory=Parameters)  # all knobs
-    # The volume's grey levels, and which way round they are
-    levels: GreyLevels = field(default_factory=GreyLevels)
+    parameters: Parameters = field(default_factory=Parameters)  # all parameters
+    # The volume's grey levels, and its polarity
+    grey_levels: GreyLevels = field(default_factory=GreyLevels)
     labels_lock: Lock | None = None  # proof that the run holds `labels`; None where it writes none
     id: str = ""  # of the run; its labels carry it
 
     @property
     def markers(self) -> Markers:
-        """What is finished."""
+        """The markers of finished units."""
         return Markers(self.run / "done", self.labels)
 
     @property
@@ -93,17 +95,17 @@ class Job:
         return masks_path(self.run, label)
 
     def working(self) -> xr.DataArray:
-        """The level of the image that is decided on, lazily."""
+        """The working level of the image, lazily."""
         return working_volume(self.store, self.resolution)
 
     def background(self) -> xr.DataArray:
-        """What :func:`background_task` found: true in the resin, on the working level, lazily."""
+        """Result of :func:`background_task`: true in the resin, on the working level, lazily."""
         array = StoredArray(self.resin)
         lazy = da.from_array(array, chunks=(1, *array.shape[1:]), inline_array=True, meta=_BYTES)
         return self.working().copy(data=lazy > 0).rename("background")
 
     def claim(self, unit: Unit) -> None:
-        """Call before a unit's data are written: what a marker says of the old ones ends here.
+        """Call before a unit's data are written: the marker of the old ones becomes invalid here.
 
         StorageError where the run has ended meanwhile: :meth:`~hela_dask.tasks.lock.Lock.check`.
         distributed.Reschedule where this worker is leaving the cluster: its unit is computed by
@@ -128,7 +130,7 @@ class Job:
 
 
 def _is_leaving() -> bool:
-    """Whether this is a task on a worker that is about to end, as by its life-time."""
+    """Whether this is a task on a worker that is about to end, as at the end of its lifetime."""
     from distributed import Status, get_worker
 
     try:
@@ -140,21 +142,21 @@ def _is_leaving() -> bool:
 
 def resin_path(run: Path) -> Path:
     """Where a run keeps the background of the working level."""
-    return run / "decided" / "background"
+    return run / "coarse" / "background"
 
 
 def masks_path(run: Path, label: int) -> Path:
     """Where a run keeps the masks of a cell, on the working level."""
-    return run / "decided" / f"{label:05d}"
+    return run / "coarse" / f"{label:05d}"
 
 
 def load(volume: xr.DataArray) -> xr.DataArray:
     """The volume in memory, read by this thread: a task must not call its own cluster.
 
-    A window is put together from hundreds of chunks; the room they took is given back.
+    A window is put together from hundreds of chunks; their memory is released.
     """
     found = volume.compute(scheduler="synchronous")
-    give_back()
+    release_memory()
     return found
 
 
@@ -167,7 +169,7 @@ def background_task(
     """Keep the background of a slab of the working level in the run folder.
 
     `masks` and `facts` are its blocks, as
-    :func:`hela_dask.operators.background.background_and_facts` gives them.
+    :func:`hela_dask.operators.background.background_with_statistics` gives them.
     """
     z0, z1 = unit.what
     with measured() as cost:
@@ -191,12 +193,12 @@ def background_task(
 
 
 def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
-    """One cell: its nucleus and itself, in its own window, as scratch masks.
+    """One cell: its nucleus and the whole cell, in its own window, as scratch masks.
 
-    A cell that fails is a row that says why. It leaves no marker, so the next run tries again.
-    That its masks cannot be written is no failure of the cell, and raised.
+    A cell that fails is a row with the reason. It leaves no marker, so the next run tries again. A
+    failure to write its masks is no failure of the cell, and raised.
     """
-    from hela_dask.steps.segment import decide_cell
+    from hela_dask.steps.segment import segment_window
 
     region = unit.what
     with measured() as cost:
@@ -204,13 +206,13 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
             volume = job.working()
             window = region.slices(volume)
             resin = store.read_mask(job.resin, window)
-            masks = decide_cell(
+            masks = segment_window(
                 load(volume[window]),
                 region,
                 job.method,
                 parameters=job.parameters,
                 background=resin,
-                levels=job.levels,
+                grey_levels=job.grey_levels,
             )
         except Exception as error:
             log.warning("cell %d failed: %s", region.label, error)
@@ -224,7 +226,7 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
         "status": str(masks.attrs.get("status", SEGMENTED)),
         "reason": str(masks.attrs.get("reason", "")),
         "flags": _flags(masks.attrs.get("flags", "")),
-        "doubt": masks.attrs.get("doubt", []),
+        "instability": masks.attrs.get("instability", []),
         "first": window[0].start + 1,  # number of the window's first slice
         **{name: masks.attrs[name] for name in NUMBERS if name in masks.attrs},
         **found,
@@ -235,7 +237,7 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
 
 
 def failed_row(label: int, reason: str) -> dict[str, Any]:
-    """What a cell counts as that could not be segmented."""
+    """The row of a cell that could not be segmented."""
     return {"label": label, "status": FAILED, "reason": reason, "flags": "", "extent": None}
 
 
@@ -251,12 +253,12 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
         labels = assemble_slab(slab, resin, job.parameters.assemble)
         del resin
         outlines = read_outlines(slab) if factors != (1, 1) else []
-        give_back()  # what masks were read and planes were parted with
+        release_memory()  # arrays of the assembly
         refiner = volume_refiner(
             image,
             slices,
-            job.levels,
-            Decided(labels, slab.thresholds, outlines),
+            job.grey_levels,
+            CoarseLabels(labels, slab.thresholds, outlines),
             factors=factors,
             parameters=job.parameters,
             method=job.method,
@@ -286,7 +288,7 @@ def _write_labels(job: Job, slab: Slab, refiner: Refiner) -> tuple[pd.DataFrame,
             for name, part in labels._asdict().items():
                 writers[name].write(tile, part)
             counts.append(count_slab(labels.nuclei, labels.cells, z0, labels.envelope, tile.low))
-            del labels  # the next one finds its room
+            del labels  # the next one finds free memory
     files: Records = {}
     for name, writer in writers.items():
         files |= _inside("labels", job.labels, job.labels / name, writer.files)
@@ -299,7 +301,7 @@ def _write_masks(
     """Keep the part of the window that holds the masks: where in the volume it is, and files."""
     cell = masks["cell"].values
     if masks.attrs.get("status") == NO_RESIN:
-        cell = np.zeros_like(cell)  # where it ends is not known: nuclei are delivered, cells not
+        cell = np.zeros_like(cell)  # its outline is unknown: nuclei are delivered, cells not
     nucleus, envelope, outline = (masks[name].values for name in ("nucleus", "envelope", "outline"))
     bits = encode_masks(nucleus, cell, envelope, outline)
     inside = box_around(bits, 0.0, (1.0, 1.0, 1.0))

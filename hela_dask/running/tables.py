@@ -1,4 +1,4 @@
-"""The cells table as it grows: from regions, through what segmentation said, to measurements."""
+"""The cells table, stage by stage: from regions, through the segmentation, to measurements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from hela_dask.statuses import (
     NOT_SELECTED,
     SEGMENTED,
 )
-from hela_dask.steps.confidence import JUDGED, NUMBERS, judge, nucleus_withheld, slice_ranges
+from hela_dask.steps.confidence import (
+    CONFIDENCE_FLAGS,
+    NUMBERS,
+    compute_confidence,
+    nucleus_withheld,
+    slice_ranges,
+)
 
 __all__ = ["add_measurements", "add_quality", "add_segments", "select_cells"]
 
@@ -31,7 +37,7 @@ def select_cells(
     labels: Collection[int] | None,
     box: tuple[tuple[float, float], ...] | None,
 ) -> set[int]:
-    """Labels of the cells that were asked for: by label, by their centre's place, or all.
+    """Labels of the requested cells: by label, by their centre's place, or all.
 
     InputError for a label that no cell has, or a box in which there is no centre.
     """
@@ -58,9 +64,9 @@ def _text(box: tuple[tuple[float, float], ...]) -> str:
 def add_segments(
     cells: pd.DataFrame, rows: Mapping[int, Mapping[str, Any]], chosen: Collection[int]
 ) -> pd.DataFrame:
-    """What segmentation found of each cell, joined to the table of regions.
+    """The rows of the segmentation, joined to the table of regions.
 
-    A cell that was not asked for and has no masks gets the status ``not_selected``. Whether the
+    A cell that was not requested and has no masks gets the status ``not_selected``. Whether the
     volume cuts a cell is seen in its labels, by :func:`add_measurements`.
     """
     table = cells.copy()
@@ -96,15 +102,14 @@ def add_quality(
     parameters: QualityParameters,
     measured: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """How far each cell can be trusted, by the limits as they are now.
+    """Confidence of each cell, with the current limits.
 
-    `cells` are from :func:`add_segments`, `rows` what segmentation said and measured, by label.
-    `measured` are the assembled labels: a slice that the cell has lost to a neighbour there is not
-    doubtful.
+    `cells` are from :func:`add_segments`, `rows` those of the segmentation, by label. `measured`
+    are the assembled labels: a slice that the cell has lost to a neighbour there does not count.
 
     Adds the columns ``confidence``, :data:`~hela_dask.steps.confidence.NUMBERS` and
-    ``doubtful_slices``, the flags of what is over its limit, and ``nucleus_withheld`` with its
-    reason where the labels have no nucleus for that.
+    ``doubtful_slices``, the flags of numbers over their limits, and ``nucleus_withheld`` with its
+    reason where the labels therefore have no nucleus.
     """
     table, flags, reasons = cells.copy(), [], []
     found: dict[str, list[Any]] = {name: [] for name in ("confidence", *NUMBERS)}
@@ -114,10 +119,12 @@ def add_quality(
         parts = (measured[name].tolist() for name in ("label", "first_slice", "last_slice"))
         spans = {label: (first, last) for label, first, last in zip(*parts, strict=True)}
     columns = (table[name].tolist() for name in ("label", "flags", "reason"))
-    for label, said, reason in zip(*columns, strict=True):
+    for label, flags_text, reason in zip(*columns, strict=True):
         row = rows.get(label, {})
-        own = [flag for flag in str(said).split(",") if flag and flag not in JUDGED]
-        confidence, over = judge(row, parameters, flags=str(row.get("flags", "")).split(","))
+        own = [flag for flag in str(flags_text).split(",") if flag and flag not in CONFIDENCE_FLAGS]
+        confidence, over = compute_confidence(
+            row, parameters, flags=str(row.get("flags", "")).split(",")
+        )
         if nucleus_withheld(row, parameters):
             own.append("nucleus_withheld")
             why = (
@@ -132,7 +139,7 @@ def add_quality(
             value = row.get(name)
             found[name].append(np.nan if value is None else float(value))
         flags.append(",".join(dict.fromkeys((*own, *over))))
-        doubt, first = row.get("doubt", []), int(row.get("first", 1))
+        doubt, first = row.get("instability", []), int(row.get("first", 1))
         doubtful.append(slice_ranges(doubt, first, parameters, spans.get(label)))
     table["flags"], table["reason"] = flags, reasons
     for name, values in found.items():
@@ -142,11 +149,13 @@ def add_quality(
 
 
 def add_measurements(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Volumes, and what the labels touch, joined to the table; a cell without labels has NaN.
+    """Volumes, and contacts of the labels with the volume's sides, joined to the table.
 
-    A segmented cell whose labels touch the first or the last slice or a side gets the status
-    ``cut_by_volume``; one that has no voxel in the labels has ``failed``. ``complete`` is true for
-    the cells that are left with the status ``segmented``.
+    A cell without labels has NaN.
+
+    A segmented cell with labels that touch the first or the last slice or a side gets the status
+    ``cut_by_volume``; one without voxels in the labels has ``failed``. ``complete`` is true for the
+    cells that are left with the status ``segmented``.
     """
     joined = cells.merge(measured, on="label", how="left", suffixes=("", "_labels"))
     for name in ["first_slice", "last_slice", *_TOUCHES, "complete"]:

@@ -1,7 +1,7 @@
 """The units of each stage and the values that their rows stand for: pure, nothing is computed.
 
 A run has a client compute the rows of unfinished units; a plan reads those of finished ones. Both
-make the same values of them.
+make the same values of the rows.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Background:
     """The background of the working level."""
 
     key: str  # fingerprint, which all later stages depend on
-    levels: GreyLevels  # of the volume
+    grey_levels: GreyLevels  # of the volume
     thresholds: tuple[float, ...]  # grey value where resin begins in each slice; NaN: not known
 
 
@@ -67,20 +67,20 @@ class DetectedCells:
         return [region for region in self.regions if region.status != CHAIN_TOO_SHORT]
 
 
-def background_units(keys: Keys, levels: GreyLevels, depth: int) -> list[Unit]:
+def background_units(keys: Keys, grey_levels: GreyLevels, depth: int) -> list[Unit]:
     """A unit per slab of the working level."""
-    key = keys.background(levels)
+    key = keys.background(grey_levels)
     ranges = [(z0, min(z0 + BACKGROUND_SLAB, depth)) for z0 in range(0, depth, BACKGROUND_SLAB)]
     return [Unit("background", f"z{z0:05d}", key, (z0, z1), float(z1 - z0)) for z0, z1 in ranges]
 
 
 def read_background(
-    units: Sequence[Unit], levels: GreyLevels, rows: Mapping[str, Row]
+    units: Sequence[Unit], grey_levels: GreyLevels, rows: Mapping[str, Row]
 ) -> Background:
     """The background that the rows of all slabs stand for."""
     found = [at for row in rows.values() for at in row["thresholds"]]
     thresholds = tuple(math.nan if at is None else at for at in found)
-    return Background(units[0].fingerprint, levels, thresholds)
+    return Background(units[0].fingerprint, grey_levels, thresholds)
 
 
 def locate_cells(
@@ -146,14 +146,14 @@ def cell_masks(
 def resolve_masks(
     rows: Mapping[int, Row],
     masks: Sequence[CellMasks],
-    yields: Mapping[str, Sequence[int]],
+    cedes_to: Mapping[str, Sequence[int]],
     limits: QualityParameters,
 ) -> tuple[dict[int, Row], list[CellMasks]]:
-    """Flag cells that yield to others as ``ceded``, and withhold nuclei of low confidence.
+    """Flag cells that cede to others as ``ceded``, and withhold nuclei of low confidence.
 
-    `yields` is the row of the unit that finds, by label, the labels that a cell yields to.
+    `cedes_to` is the row of the unit that finds, by label, the labels that a cell cedes to.
     """
-    ceded = {int(label): tuple(to) for label, to in yields.items()}
+    ceded = {int(label): tuple(to) for label, to in cedes_to.items()}
     flagged = dict(rows)
     for label in ceded.keys() & rows.keys():
         flags = ",".join(filter(None, (str(rows[label]["flags"]), "ceded")))
@@ -161,7 +161,7 @@ def resolve_masks(
     return flagged, [
         replace(
             item,
-            yields=ceded.get(item.label, ()),
+            cedes_to=ceded.get(item.label, ()),
             withheld=nucleus_withheld(flagged[item.label], limits),
         )
         for item in masks

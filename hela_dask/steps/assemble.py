@@ -1,4 +1,4 @@
-"""Region masks into the instance labels of the whole volume: slab by slab, one owner a voxel."""
+"""Region masks into the instance labels of the whole volume: slab by slab, one label per voxel."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ from hela_dask.box import Box
 from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.conflicts import Claim, resolve_slice
-from hela_dask.kernels.leftovers import Around, join_leftovers, leftover_halo
-from hela_dask.kernels.owned import CELL, ENVELOPE, LABEL_DTYPE, NUCLEUS, OUTLINE, Owned
+from hela_dask.kernels.packed_labels import (
+    CELL,
+    ENVELOPE,
+    LABEL_DTYPE,
+    NUCLEUS,
+    OUTLINE,
+    PackedLabels,
+)
+from hela_dask.kernels.unclaimed import NearbyMasks, assign_unclaimed, unclaimed_halo
 from hela_dask.parameters import AssembleParameters
 from hela_dask.steps.refine import Outline
 from hela_dask.storage import store
@@ -28,7 +35,7 @@ __all__ = [
     "assemble_slab",
     "check_labels",
     "encode_masks",
-    "find_yields",
+    "find_ceded",
     "label_colors",
     "label_properties",
     "plan_slabs",
@@ -51,11 +58,11 @@ class CellMasks:
     box : Box
         Voxels of the volume (z, y, x) that the array covers.
     fingerprint : str
-        Of what the masks depend on.
+        Hash of everything that the masks depend on.
     centre : tuple of int, optional
         Voxel of the volume (z, y, x) that the cell was found by.
-    yields : tuple of int
-        Labels of the cells that it yields to, see :func:`find_yields`.
+    cedes_to : tuple of int
+        Labels of the cells that it cedes to, see :func:`find_ceded`.
     withheld : bool
         Whether its nucleus and envelope are left out of the labels, see
         :func:`hela_dask.steps.confidence.nucleus_withheld`.
@@ -66,7 +73,7 @@ class CellMasks:
     box: Box
     fingerprint: str = ""
     centre: tuple[int, int, int] | None = None
-    yields: tuple[int, ...] = ()
+    cedes_to: tuple[int, ...] = ()
     withheld: bool = False
 
 
@@ -95,7 +102,7 @@ class Slab:
 
     @property
     def withheld(self) -> tuple[int, ...]:
-        """Labels of the cells whose nuclei are left out."""
+        """Labels of the cells without delivered nuclei."""
         return tuple(item.label for item in self.masks if item.withheld)
 
 
@@ -122,22 +129,22 @@ def encode_masks(
     return bits
 
 
-def find_yields(masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
-    """Which cells leave to which others all that both claim: their masks have leaked into those.
+def find_ceded(masks: Sequence[CellMasks]) -> dict[int, tuple[int, ...]]:
+    """The cells that each cell cedes its overlap to: their masks have leaked into those.
 
-    A cell yields to another if its masks cover the other's centre, while the other's cover their
-    own centre and not that of the first. Where both cover both centres, or neither does, nobody
-    yields. The rule knows only masks and centres: it depends neither on slabs nor on order.
+    A cell cedes to another if its masks cover the other's centre, while the other's cover their own
+    centre and not that of the first. If both cover both centres, or neither does, no cell cedes.
+    The rule depends only on masks and centres: not on slabs nor on order.
 
     Parameters
     ----------
     masks : sequence of CellMasks
-        Of all cells; one without a centre has no part in it.
+        Of all cells; one without a centre is ignored.
 
     Returns
     -------
     dict of label to tuple of labels
-        Of the cells that yield, to whom, in order.
+        Of the cells that cede, to the others, in order.
 
     Raises
     ------
@@ -196,22 +203,22 @@ def plan_slabs(
 
 def assemble_slab(
     slab: Slab, background: npt.NDArray[np.integer | np.bool_], parameters: AssembleParameters
-) -> Owned:
-    """Read the masks that reach into a slab and give each voxel its owner.
+) -> PackedLabels:
+    """Read the masks that reach into a slab and label each voxel.
 
     Parameters
     ----------
     slab : Slab
-        What to assemble.
+        The slab.
     background : ndarray of int, shape (slices, y, x)
         Of the slab's slices, not 0 in the resin.
     parameters : AssembleParameters
-        What becomes of tissue that no region claims.
+        Rules for tissue that no region claims.
 
     Returns
     -------
-    Owned
-        Of the slab: whose each voxel is, and whether nucleus, cell, envelope or resin. A cell is
+    PackedLabels
+        Of the slab: instance of each voxel, and whether nucleus, cell, envelope or resin. A cell is
         with its nucleus and that one's envelope.
 
     Raises
@@ -222,13 +229,13 @@ def assemble_slab(
     See Also
     --------
     hela_dask.kernels.conflicts.resolve_slice : the rule for voxels that several cells claim.
-    hela_dask.kernels.leftovers.join_leftovers : the rule for tissue that no cell claims. It
-        looks at masks of the slices next to the slab too, so far as ``reach`` says.
+    hela_dask.kernels.unclaimed.assign_unclaimed : the rule for tissue that no cell claims. It
+        depends on masks of the slices next to the slab too, up to ``reach``.
     """
-    halo = leftover_halo(slab.geometry.voxel_size[0], parameters)
+    halo = unclaimed_halo(slab.geometry.voxel_size[0], parameters)
     (_, height, width), pixel = slab.geometry.shape, slab.geometry.pixel
     size = (slab.z1 - slab.z0, height, width)
-    labels = Owned(np.zeros(size, LABEL_DTYPE), np.zeros(size, np.uint8))
+    labels = PackedLabels(np.zeros(size, LABEL_DTYPE), np.zeros(size, np.uint8))
     # Masks are one small array per cell, each with its own place: no chunks to overlap.
     loaded = [(item, *_read(item, slab.z0 - halo, slab.z1 + halo)) for item in slab.masks]
     for number, z in enumerate(range(slab.z0, slab.z1)):
@@ -238,14 +245,14 @@ def assemble_slab(
                 here = bits[z - start]
                 origin = item.box.low[1:]
                 near = bits[max(0, z - halo - start) : z + halo + 1 - start]
-                around[item.label] = Around(origin, near, CELL)
+                around[item.label] = NearbyMasks(origin, near, CELL)
                 nucleus, cell, ring = (here & bit > 0 for bit in (NUCLEUS, CELL, ENVELOPE))
-                claims.append(Claim(item.label, origin, nucleus, cell, ring, item.yields))
+                claims.append(Claim(item.label, origin, nucleus, cell, ring, item.cedes_to))
         resin = background[number] != 0
         nuclei, cells, envelope = resolve_slice((height, width), claims, pixel, LABEL_DTYPE)
         free = ~resin & (cells == 0) & (nuclei == 0) & (envelope == 0)
-        cells = join_leftovers(cells, free, around, pixel, parameters)
-        plane = Owned.of(nuclei, cells, envelope, resin)
+        cells = assign_unclaimed(cells, free, around, pixel, parameters)
+        plane = PackedLabels.from_labels(nuclei, cells, envelope, resin)
         labels.owner[number], labels.kind[number] = plane.owner, plane.kind
     return labels
 
@@ -293,9 +300,10 @@ def label_colors(
 ) -> dict[int, tuple[int, int, int, int]]:
     """A colour (red, green, blue, alpha; 0 to 255) for each label, neighbours far apart.
 
-    A pale one has the same hue: a nucleus is told from its cell, and still seen to be its own.
+    A pale one has the same hue: a nucleus differs from its cell, but its colour shows that they
+    belong together.
     """
-    golden = 0.6180339887498949  # steps of the golden ratio never come back to an old hue
+    golden = 0.6180339887498949  # steps of the golden ratio do not repeat a hue
     colors = {}
     for label in labels:
         hue, light = (label * golden) % 1.0, (0.95, 0.75)[label % 2]
@@ -306,7 +314,7 @@ def label_colors(
 
 
 def label_properties(cells: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """What viewers show of each cell: ``label-value`` and some columns of the cells table."""
+    """Properties of each cell for viewers: ``label-value`` and some columns of the cells table."""
     from hela_dask.storage.files import plain
 
     properties = []

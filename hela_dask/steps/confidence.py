@@ -1,10 +1,10 @@
-"""How far a cell's masks can be trusted: numbers, doubts in words, and one confidence.
+"""Confidence of a cell's masks: numbers, flags in words, and one confidence.
 
-The doubt is the sum of ``number / limit`` over the numbers of :data:`LIMITS`, each against its knob
-in ``[quality]``: how many limits they reach together. A number that could not be taken, since there
-is no nucleus or no resin, and each flag of the method or of the assembly count as one limit. The
-confidence is ``1 / (1 + (doubt / 3)²)``: 1 without any doubt, and a half where three limits are
-reached.
+The instability is the sum of ``number / limit`` over the numbers of :data:`LIMITS`, each with its
+limit in ``[quality]``: how many limits they reach together. A number that does not exist, since
+there is no nucleus or no resin, and each flag of the method or of the assembly count as one limit.
+The confidence is ``1 / (1 + (instability / 3)²)``: 1 for an instability of zero, and a half where
+three limits are reached.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from hela_dask.statuses import SEGMENTED
 from hela_dask.types import Mask
 
 __all__ = [
+    "CONFIDENCE_FLAGS",
     "EXPLANATIONS",
-    "JUDGED",
     "LIMITS",
     "NUCLEUS_NUMBERS",
     "NUMBERS",
-    "judge",
+    "compute_confidence",
     "measure_quality",
     "nucleus_withheld",
     "slice_ranges",
@@ -43,22 +43,23 @@ LIMITS = {
     "nucleus_exposed": ("exposed", "nucleus_at_membrane"),
     "beyond_window": ("window", ""),
 }
-"""Number of the cells table: the knob that it is judged by, and the flag if it is over it.
+"""Number of the cells table: the parameter with its limit, and the flag if it is over it.
 
-A window that cuts its cell is flagged anyhow, however little it cuts.
+A window that cuts its cell is always flagged.
 """
 
 NUMBERS: Final = tuple(LIMITS)
-"""What is measured of each cell: columns of the cells table."""
+"""Measures of each cell: columns of the cells table."""
 
 NUCLEUS_NUMBERS: Final = ("nucleus_jitter", "nucleus_jump", "nucleus_exposed")
 """Those that are measured of the nucleus."""
 
-JUDGED: Final = frozenset(flag for _, flag in LIMITS.values() if flag)
-"""Flags that say that a number is over its limit."""
+CONFIDENCE_FLAGS: Final = frozenset(flag for _, flag in LIMITS.values() if flag)
+"""Flags of numbers over their limits."""
 
 _CUTS = ("nucleus_cut", "larger_than_window")
-_EVEN = 3.0  # limits that, reached together, leave a confidence of a half: about half of them
+# Limits that, reached together, leave a confidence of a half: about half of them.
+_HALF_CONFIDENCE = 3.0
 
 EXPLANATIONS = {
     "unsteady_nucleus": "the outline of the nucleus varies from slice to slice",
@@ -69,7 +70,8 @@ EXPLANATIONS = {
     " there",
     "nucleus_at_membrane": "much of the nucleus reaches the cell's membrane: it may have leaked"
     " through its envelope, or the cell may be cut too small",
-    "larger_than_window": "the cell goes on beyond its window; give it more room: width, depth and"
+    "larger_than_window": "the cell continues beyond its window; give it more room: width, depth "
+    "and"
     " room in [region]",
     "nucleus_cut": "the volume ends inside the nucleus; its volume is of the part inside",
     "two_nuclei": "two nuclei in one cell: it may be dividing, or two cells may be taken for one",
@@ -78,10 +80,11 @@ EXPLANATIONS = {
     "moved": "its centre was moved by hand",
     "added": "its centre was added by hand",
     "no_nucleus": "no nucleus was found",
-    "nucleus_withheld": "a nucleus was found, but so doubtful that it is left out of labels/nuclei;"
+    "nucleus_withheld": "a nucleus was found, but its confidence is too low, so it is left out of "
+    "labels/nuclei;"
     " [quality] withhold = 0 delivers it",
 }
-"""What each flag says, in plain words."""
+"""The meaning of each flag."""
 
 
 def measure_quality(
@@ -98,14 +101,13 @@ def measure_quality(
     Parameters
     ----------
     nucleus, cell, background
-        (z, y, x) of the cell's window, bool; the cell holds its nucleus. A cell that is not
-        known is empty.
+        (z, y, x) of the cell's window, bool; the cell holds its nucleus. An unknown cell is empty.
     voxel
         Voxel size (z, y, x), nm.
     parameters
-        Knobs of the stage; only those in ``measuring`` matter here.
+        Parameters of the stage; only those in ``measuring`` matter here.
     ends
-        Which of :data:`~hela_dask.kernels.quality.FACES` of the window are the volume's own.
+        Which of :data:`~hela_dask.kernels.quality.FACES` of the window are sides of the volume.
 
     Returns
     -------
@@ -113,23 +115,24 @@ def measure_quality(
         ``nucleus_jitter``, ``cell_jitter``
             Mean width of the band along the outline that does not last along z, nm.
         ``nucleus_jump``, ``cell_jump``
-            Largest change from a slice to the next beyond what the slices around it change by,
-            as a share of a usual slice's area.
+            Largest change of area between adjacent slices minus the change in the slices around
+            them, as a share of the median area.
         ``contact``
             Share of the cell's outline without resin beside it.
         ``nucleus_exposed``
             Share of the nucleus' outline without cytoplasm beside it.
         ``beyond_window``
-            Area of the cell on sides of the window inside the volume, over a usual slice's.
-        ``doubt``
+            Area of the cell on sides of the window inside the volume, over the median area of its
+            slices.
+        ``instability``
             For each slice of the window, the share of nucleus or cell (the larger) that varies
             or slopes away, a list.
         ``reasons``
-            What the window's sides cut off, a list of clauses.
+            Cuts by the window's sides, a list of clauses.
         ``flags``
             ``nucleus_cut``, ``larger_than_window``, both or none, a list.
 
-        A number is NaN where there is no mask to take it from.
+        A number is NaN without its mask.
     """
     inner, outer = (surface_profile(mask, voxel, parameters) for mask in (nucleus, cell))
     usual = float(np.median(outer.area[outer.area > 0])) if outer.area.any() else math.nan
@@ -141,7 +144,7 @@ def measure_quality(
     cut = [name for name, area in face_areas(nucleus, voxel).items() if area > 0 and name in ends]
     reasons = []
     if reached:
-        reasons.append(f"the cell goes on beyond its window ({', '.join(reached)})")
+        reasons.append(f"the cell continues beyond its window ({', '.join(reached)})")
     return {
         "nucleus_jitter": inner.jitter,
         "cell_jitter": outer.jitter,
@@ -152,13 +155,13 @@ def measure_quality(
         if outer.area.any()
         else math.nan,
         "beyond_window": sum(reached.values()) / usual,
-        "doubt": np.maximum(inner.doubt, outer.doubt).round(4).tolist(),
+        "instability": np.maximum(inner.instability, outer.instability).round(4).tolist(),
         "reasons": reasons,
         "flags": [flag for flag, found in zip(_CUTS, (cut, reached), strict=True) if found],
     }
 
 
-def judge(
+def compute_confidence(
     numbers: Mapping[str, Any],
     parameters: QualityParameters,
     *,
@@ -169,11 +172,11 @@ def judge(
     Parameters
     ----------
     numbers
-        With the names of :data:`LIMITS`; what could not be taken is None or NaN.
+        With the names of :data:`LIMITS`; missing numbers are None or NaN.
     parameters
-        Knobs of the stage: the limits.
+        Parameters of the stage: the limits.
     flags
-        What the method found doubtful.
+        Flags of the method.
 
     Returns
     -------
@@ -192,18 +195,18 @@ def judge(
     if not known:
         return 0.0, []
     shares = {name: value / getattr(parameters, LIMITS[name][0]) for name, value in known.items()}
-    said = {flag for flag in flags if flag} - {*_CUTS, *JUDGED, "no_nucleus"}
-    doubt = math.fsum(shares.values()) + len(LIMITS) - len(shares) + len(said)
+    method_flags = {flag for flag in flags if flag} - {*_CUTS, *CONFIDENCE_FLAGS, "no_nucleus"}
+    instability = math.fsum(shares.values()) + len(LIMITS) - len(shares) + len(method_flags)
     over = [LIMITS[name][1] for name, share in shares.items() if share > 1]
-    return 1 / (1 + (doubt / _EVEN) ** 2), [flag for flag in over if flag]
+    return 1 / (1 + (instability / _HALF_CONFIDENCE) ** 2), [flag for flag in over if flag]
 
 
 def nucleus_withheld(row: Mapping[str, Any], parameters: QualityParameters) -> bool:
-    """Whether the nucleus of a cell is so doubtful that it is not delivered.
+    """Whether the confidence is too low to deliver the nucleus of a cell.
 
     That is so where the confidence of the cell is under ``withhold``, and the numbers of the
-    nucleus alone (:data:`NUCLEUS_NUMBERS`) reach one limit together: the doubt is not only in the
-    cell's outline.
+    nucleus alone (:data:`NUCLEUS_NUMBERS`) reach one limit together: the instability is not only
+    that of the cell's outline.
 
     Parameters
     ----------
@@ -215,7 +218,7 @@ def nucleus_withheld(row: Mapping[str, Any], parameters: QualityParameters) -> b
     flags = str(row.get("flags", "")).split(",")
     if row.get("status") != SEGMENTED or "no_nucleus" in flags:
         return False
-    confidence, _ = judge(row, parameters, flags=flags)
+    confidence, _ = compute_confidence(row, parameters, flags=flags)
     own = math.fsum(
         float(row[name]) / getattr(parameters, LIMITS[name][0])
         for name in NUCLEUS_NUMBERS
@@ -225,28 +228,28 @@ def nucleus_withheld(row: Mapping[str, Any], parameters: QualityParameters) -> b
 
 
 def slice_ranges(
-    doubt: Sequence[float],
+    instability: Sequence[float],
     first: int,
     parameters: QualityParameters,
     within: tuple[int, int] | None = None,
 ) -> str:
-    """The slices that are doubtful, as text: ``"1-10, 27-45"``.
+    """The slices with a high instability, as text: ``"1-10, 27-45"``.
 
     Parameters
     ----------
-    doubt
+    instability
         A share for each slice, as :func:`measure_quality` gives it.
     first
         Number of the first of them.
     parameters
-        Knobs of the stage; ``doubt`` is the limit.
+        Parameters of the stage; the parameter ``instability`` is the limit.
     within
         First and last slice that the cell has in the labels; others are left out.
     """
-    low, high = within or (first, first + len(doubt))
+    low, high = within or (first, first + len(instability))
     over = [
         number
-        for number, share in enumerate(doubt, first)
+        for number, share in enumerate(instability, first)
         if share > parameters.doubt and low <= number <= high
     ]
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in number_runs(over))

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry, check_volume
-from hela_dask.kernels.detection import detect_slice, without_specks
+from hela_dask.kernels.detection import detect_slice, remove_small_pieces
 from hela_dask.kernels.grid import factors_for
-from hela_dask.operators.background import background_and_facts
+from hela_dask.operators.background import background_with_statistics
 from hela_dask.operators.distance import distance_slabs
 from hela_dask.operators.slabs import as_slabs, lazy_data, lazy_slabs, map_slabs
 from hela_dask.parameters import BackgroundParameters, DetectParameters
-from hela_dask.volume.greys import GreyLevels, grey_levels, upright_volume
+from hela_dask.volume.greys import GreyLevels, normalise_polarity
+from hela_dask.volume.greys import grey_levels as find_grey_levels
 
 __all__ = [
     "DETECTION_COLUMNS",
@@ -51,35 +52,35 @@ def detect_cells(
     parameters: DetectParameters | None = None,
     *,
     background_parameters: BackgroundParameters | None = None,
-    levels: GreyLevels | None = None,
+    grey_levels: GreyLevels | None = None,
 ) -> pd.DataFrame:
     """Find the cells in slices `spacing` nm apart, or less in a thin volume (method A.3).
 
     Each analysed slice is one dask task, which holds that plane, with those beside it that its
-    background depends on, and returns a few rows.
-    A plane with pixels under half of ``parameters.resolution`` is first averaged over whole
-    blocks of pixels, so the same cells come out of any level; pass the level that suits
-    (``open_volume(path, resolution=40)``) and finer ones are not even read.
+    background depends on, and returns a few rows. A plane with pixels under half of
+    ``parameters.resolution`` is first averaged over whole blocks of pixels, so the same cells come
+    out of any level; pass a suitable level (``open_volume(path, resolution=40)``) to avoid reading
+    finer ones.
 
     Parameters
     ----------
     volume
-        Grey values, or a boolean background (true in the resin); dims (z, y, x) with coordinates
-        in nm. One slice will do.
+        Grey values, or a boolean background (true in the resin); dims (z, y, x) with coordinates in
+        nm. One slice is enough.
     parameters
-        Knobs of the detection.
+        Parameters of the detection.
     background_parameters
-        Knobs of the background, where `volume` holds grey values.
-    levels
-        What :func:`~hela_dask.grey_levels` found; if None, it is found first.
+        Parameters of the background, where `volume` holds grey values.
+    grey_levels
+        Result of :func:`~hela_dask.grey_levels`; if None, it is computed first.
 
     Returns
     -------
     pandas.DataFrame
-        One row a cell and analysed slice: ``slice`` (1-based), ``z``, ``y``, ``x`` (nm),
-        ``height`` (nm: how far the resin is), ``rank`` (1 is the slice's highest), ``thickness``
-        (nm of the volume's depth that the slice stands for). By slice, then rank. No rows where
-        no resin, or nothing but resin, is visible.
+        One row per cell and analysed slice: ``slice`` (1-based), ``z``, ``y``, ``x`` (nm),
+        ``height`` (nm: distance to the resin), ``rank`` (1 is the slice's highest), ``thickness``
+        (nm of the volume's depth that the slice represents). By slice, then rank. No rows where no
+        resin, or nothing but resin, is visible.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def detect_cells(
     parameters = parameters or DetectParameters()
     _check(volume)
     slices = analysed_slices(volume.sizes["z"], Geometry.of(volume).voxel_size[0], parameters)
-    tasks = _slice_tasks(volume, slices, parameters, background_parameters, levels)
+    tasks = _slice_tasks(volume, slices, parameters, background_parameters, grey_levels)
     found = dask.compute(*tasks)  # type: ignore[attr-defined,no-untyped-call]
     return detection_table(volume, slices, found, parameters)
 
@@ -130,7 +131,7 @@ def _slice_tasks(
     slices: Sequence[int],
     parameters: DetectParameters,
     background_parameters: BackgroundParameters | None = None,
-    levels: GreyLevels | None = None,
+    grey_levels: GreyLevels | None = None,
 ) -> list[Delayed]:
     """A lazy table of cells for each analysed slice."""
     factors = factors_for(Geometry.of(volume).pixel, parameters.resolution)
@@ -138,15 +139,15 @@ def _slice_tasks(
         volume = _coarser(volume, factors)
     else:
         p = background_parameters or BackgroundParameters()
-        levels = levels or grey_levels(volume, p)
-        upright = _coarser(upright_volume(volume, levels), factors)
-        up = replace(levels, inverted=False)
-        volume, _ = background_and_facts(upright, p, levels=up, slab=_SLAB)
+        grey_levels = grey_levels or find_grey_levels(volume, p)
+        bright_resin = _coarser(normalise_polarity(volume, grey_levels), factors)
+        up = replace(grey_levels, inverted=False)
+        volume, _ = background_with_statistics(bright_resin, p, grey_levels=up, slab=_SLAB)
     chosen = volume.isel(z=list(slices))
     resin = as_slabs(lazy_data(chosen, "b", "booleans, true in the resin"), most=1)
     pixel = Geometry.of(volume).pixel
     large = map_slabs(
-        _without_specks,
+        _remove_small_pieces,
         resin,
         name="detect-specks",
         dtype=bool,
@@ -163,8 +164,8 @@ def _slice_tasks(
     ]
 
 
-def _without_specks(block: NDArray[np.bool_], **options: Any) -> NDArray[np.bool_]:
-    return np.stack([without_specks(plane, **options) for plane in block])
+def _remove_small_pieces(block: NDArray[np.bool_], **options: Any) -> NDArray[np.bool_]:
+    return np.stack([remove_small_pieces(plane, **options) for plane in block])
 
 
 def _detect(
@@ -204,10 +205,10 @@ def _coarser(volume: xr.DataArray, factors: tuple[int, int]) -> xr.DataArray:
 def analysed_slices(count: int, thickness: float, parameters: DetectParameters) -> list[int]:
     """Which of `count` slices (0-based) are analysed.
 
-    As many whole spacings as fit, at least one, and the slice in the middle of each; what is left
-    over lies evenly before the first and after the last. So 300 slices of 50 nm give the slices
-    9, 29, … 289. Where fewer than ``fewest_slices`` spacings fit, they are smaller: what is seen
-    in a single slice is weak evidence.
+    As many whole spacings as fit, at least one, and the slice in the middle of each; the remainder
+    is divided evenly before the first and after the last. So 300 slices of 50 nm give the slices 9,
+    29, … 289. Where fewer than ``fewest_slices`` spacings fit, they are smaller: a detection in a
+    single slice is weak evidence.
     """
     step = max(1, min(round(parameters.spacing / thickness), count // parameters.fewest_slices))
     number = max(1, count // step)

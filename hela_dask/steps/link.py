@@ -1,4 +1,4 @@
-"""Detections of adjacent analysed slices joined into chains, one a cell."""
+"""Detections of adjacent analysed slices linked into chains, one per cell."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry
-from hela_dask.kernels.chains import absorb_pieces, link_detections, part_chains
+from hela_dask.kernels.chains import link_detections, merge_fragments, split_chains
 from hela_dask.parameters import LinkParameters
 from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED
 from hela_dask.steps.detect import DETECTION_COLUMNS
 
-__all__ = ["assign_chains", "label_detections", "link_cells", "of_cells"]
+__all__ = ["assign_chains", "label_detections", "link_cells", "select_cell_detections"]
 
-# The centre of a cell is where it is at least this part as thick as anywhere.
-_THICK = 0.9
+# The centre of a cell is a detection of at least this height, relative to the highest.
+_MIN_RELATIVE_HEIGHT = 0.9
 
-# A volume that shows nothing but debris has no usual cell: one of 6 µm (a third of a HeLa cell's
-# width) and as high as a chain has to be, in µm³.
-_LEAST_USUAL = 200.0
+# A volume with nothing but debris has no typical cell: one of 6 µm (a third of a HeLa cell's width)
+# and as high as a chain has to be, in µm³.
+_MIN_TYPICAL_VOLUME = 200.0
 
 
 def link_cells(
     detections: pd.DataFrame, volume: xr.DataArray, parameters: LinkParameters | None = None
 ) -> pd.DataFrame:
-    """Join the detections of a volume into cells (J. Imaging 2021, section 2.4; method A.4).
+    """Link the detections of a volume into cells (J. Imaging 2021, section 2.4; method A.4).
 
-    A detection continues the chain whose last detection is nearest in the plane, at most
+    A detection continues the chain with the nearest last detection in the plane, at most
     ``parameters.distance`` away, one to one and the nearest pairs first; a chain may skip
-    ``parameters.gap`` analysed slices. Then a chain is parted where it runs from one cell into
-    another that lies on it (``parameters.pinch``), and pieces of one cell are put together.
+    ``parameters.gap`` analysed slices. Then a chain is split where it continues from one cell into
+    another above it (``parameters.pinch``), and fragments of one cell are merged.
 
-    As published, a chain is a cell if it stands for a depth of at least
-    ``parameters.shortest_chain``, or half of the volume's if that is less, by detections that are
-    not low beside the highest of their slice (``parameters.lowest_height``); each analysed slice
-    stands for the ``thickness`` of its row. But cells may be low in every slice, or flat, or cut
-    by the first or last slice. So a chain is one too if the discs that fit into it, one a slice,
-    make up ``parameters.smallest_cell`` of what a usual cell's do; so many times more, the more
-    often its depth goes into ``shortest_chain``. The usual cell is the one for which larger ones
-    make up half of the volume of all.
+    As published, a chain is a cell if it spans at least ``parameters.shortest_chain``, or half of
+    the volume's depth if that is less, by detections that are not low beside the highest of their
+    slice (``parameters.lowest_height``); each analysed slice represents the ``thickness`` of its
+    row. But cells may be low in every slice, or flat, or cut by the first or last slice. So a chain
+    is a cell too if its discs, one per slice, have ``parameters.smallest_cell`` of the volume of
+    those of a typical cell; so many times more, the more often its depth goes into
+    ``shortest_chain``. The typical cell is the one for which larger ones make up half of the volume
+    of all.
 
     Parameters
     ----------
@@ -50,17 +50,16 @@ def link_cells(
     volume
         The volume they were found in, at any resolution: only its depth and its slices count.
     parameters
-        Knobs of the stage.
+        Parameters of the stage.
 
     Returns
     -------
     pandas.DataFrame
-        One row a chain, by z, y, x of its centre: ``label`` (1, 2, …), ``z``, ``y``, ``x`` (nm),
-        ``height`` (nm, mean over its slices), ``n_detections``, ``first_slice``,
-        ``last_slice`` (1-based), ``status`` (``detected`` or ``chain_too_short``), ``reason``,
-        ``flags``.
-        The centre is one of the cell's own detections, so it lies in its tissue however bent it
-        is: of those in the cell's thickest part, the one nearest to the middle of the chain.
+        One row per chain, by z, y, x of its centre: ``label`` (1, 2, …), ``z``, ``y``, ``x`` (nm),
+        ``height`` (nm, mean over its slices), ``n_detections``, ``first_slice``, ``last_slice``
+        (1-based), ``status`` (``detected`` or ``chain_too_short``), ``reason``, ``flags``. The
+        centre is one of the cell's own detections, so it lies in the tissue of a bent cell: of
+        those in the cell's thickest part, the one nearest to the middle of the chain.
 
     Raises
     ------
@@ -87,25 +86,25 @@ def link_cells(
     cells["flags"] = ""
     cells = cells.sort_values(["z", "y", "x"], ignore_index=True)
     cells.insert(0, "label", np.arange(1, len(cells) + 1))
-    return cells[[*(name for name in cells if name not in _SAID), *_SAID]]
+    return cells[[*(name for name in cells if name not in _TEXT_COLUMNS), *_TEXT_COLUMNS]]
 
 
-_SAID = ["status", "reason", "flags"]
+_TEXT_COLUMNS = ["status", "reason", "flags"]
 
 
 def label_detections(
     detections: pd.DataFrame, cells: pd.DataFrame, parameters: LinkParameters | None = None
 ) -> pd.DataFrame:
-    """The detections with the number of the cell, or the chain that is none, they belong to.
+    """The detections with the number of their cell, or of a chain that is none.
 
     Parameters
     ----------
     detections
         As from :func:`~hela_dask.detect_cells`.
     cells
-        What :func:`link_cells` made of them with these parameters.
+        Result of :func:`link_cells` with these parameters.
     parameters
-        Knobs of the stage.
+        Parameters of the stage.
 
     Returns
     -------
@@ -121,7 +120,7 @@ def label_detections(
     return rows
 
 
-def of_cells(detections: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+def select_cell_detections(detections: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """The detections that belong to cells, ranked anew in their slices; for pictures.
 
     All of them where the column ``label`` of :func:`label_detections` is missing.
@@ -144,8 +143,8 @@ def assign_chains(rows: pd.DataFrame, parameters: LinkParameters) -> NDArray[np.
     chain = link_detections(
         depths, places, heights, distance=parameters.distance, gap=parameters.gap
     )
-    chain = part_chains(chain, places, heights, parameters.pinch)
-    chain = absorb_pieces(chain, depths, places, heights)
+    chain = split_chains(chain, places, heights, parameters.pinch)
+    chain = merge_fragments(chain, depths, places, heights)
     return np.unique(chain, return_inverse=True)[1].astype(np.int64)
 
 
@@ -155,8 +154,8 @@ def _centres(rows: pd.DataFrame) -> list[int]:
     for _, chain in rows.groupby("chain", sort=True):
         places = chain[["z", "y", "x"]].to_numpy(dtype=float)
         middle = np.average(places, axis=0, weights=chain["disc"])
-        thick = (chain["height"] >= _THICK * chain["height"].max()).to_numpy()
-        apart = np.where(thick, np.sqrt(((places - middle) ** 2).sum(axis=1)), np.inf)
+        upsample = (chain["height"] >= _MIN_RELATIVE_HEIGHT * chain["height"].max()).to_numpy()
+        apart = np.where(upsample, np.sqrt(((places - middle) ** 2).sum(axis=1)), np.inf)
         centres.append(int(chain.index[int(apart.argmin())]))
     return centres
 
@@ -164,14 +163,14 @@ def _centres(rows: pd.DataFrame) -> list[int]:
 def _reasons(
     rows: pd.DataFrame, volumes: NDArray[np.float64], depth: float, parameters: LinkParameters
 ) -> list[str]:
-    """Why each chain is not a cell; empty where it is one."""
+    """The reason why each chain is not a cell; empty where it is one."""
     shortest = min(parameters.shortest_chain, depth / 2)
-    usual = max(_LEAST_USUAL, _usual(volumes))
+    usual = max(_MIN_TYPICAL_VOLUME, _typical_volume(volumes))
     reasons = []
     for (_, chain), size in zip(rows.groupby("chain", sort=True), volumes, strict=True):
         span = _span(chain)
         needed = parameters.smallest_cell * usual * parameters.shortest_chain / span
-        # A millionth of slack: spans are sums of thicknesses.
+        # Tolerance of a millionth: spans are sums of thicknesses.
         if _span(chain[chain["high"]]) >= shortest * (1 - 1e-6) or size >= needed:
             reasons.append("")
             continue
@@ -184,7 +183,7 @@ def _reasons(
     return reasons
 
 
-def _usual(volumes: NDArray[np.float64]) -> float:
+def _typical_volume(volumes: NDArray[np.float64]) -> float:
     """The volume for which larger ones make up half of all."""
     if not len(volumes):
         return 0.0
@@ -193,7 +192,7 @@ def _usual(volumes: NDArray[np.float64]) -> float:
 
 
 def _span(chain: pd.DataFrame) -> float:
-    """Depth in nm that some detections stand for."""
+    """Depth in nm that some detections represent."""
     if chain.empty:
         return 0.0
     return float(chain["z"].max() - chain["z"].min() + chain["thickness"].mean())

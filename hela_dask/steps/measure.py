@@ -1,4 +1,4 @@
-"""One row of numbers a cell, from whole-number counts that slabs of labels add up to."""
+"""Measurements of each cell, from integer counts that are summed over slabs of labels."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def count_slab(
     Returns
     -------
     pandas.DataFrame
-        A row a label, all int64: ``label``, ``nucleus_voxels``, ``cell_voxels``,
-        ``envelope_voxels``, the half-open box ``z0, z1, y0, y1, x0, x1`` in voxels of all of
-        them together, and ``nucleus_z0, nucleus_z1`` of the nucleus alone.
-        :func:`combine_counts` joins slabs.
+        One row per label, all int64: ``label``, ``nucleus_voxels``, ``cell_voxels``,
+        ``envelope_voxels``, the half-open box ``z0, z1, y0, y1, x0, x1`` in voxels of all of them
+        together, and ``nucleus_z0, nucleus_z1`` of the nucleus alone. :func:`combine_counts` joins
+        slabs.
 
     Raises
     ------
@@ -119,13 +119,12 @@ def measurements(
     Returns
     -------
     pandas.DataFrame
-        A row a label: ``label``; ``nucleus_volume``, ``cell_volume``, ``envelope_volume`` (µm³,
-        the cell with its nucleus and envelope); ``nucleus_diameter``, ``cell_diameter`` (nm, of
-        the sphere of that volume); ``nucleus_to_cell`` (ratio of the volumes); ``first_slice``,
-        ``last_slice``,
-        ``nucleus_first_slice``, ``nucleus_last_slice`` (1-based, both included; NA without a
-        nucleus); ``touches_first_slice``, ``touches_last_slice``, ``touches_side``, and
-        ``complete``: none of the three. What a cell does not have is NaN.
+        One row per label: ``label``; ``nucleus_volume``, ``cell_volume``, ``envelope_volume`` (µm³,
+        the cell with its nucleus and envelope); ``nucleus_diameter``, ``cell_diameter`` (nm, of the
+        sphere of that volume); ``nucleus_to_cell`` (ratio of the volumes); ``first_slice``,
+        ``last_slice``, ``nucleus_first_slice``, ``nucleus_last_slice`` (1-based, both included; NA
+        without a nucleus); ``touches_first_slice``, ``touches_last_slice``, ``touches_side``, and
+        ``complete``: none of the three. Missing compartments of a cell are NaN.
     """
     table = pd.DataFrame({"label": counts["label"].to_numpy(np.int64)})
     voxel = float(np.prod(voxel_size)) / 1e9
@@ -170,7 +169,7 @@ def measure_cells(
         Instance labels as :func:`hela_dask.evaluation.evaluate.evaluate` takes them, of one shape;
         a nucleus has the label of its cell.
     voxel_size : (z, y, x) in nm, optional
-        By default what the labels know.
+        By default that of the labels.
     envelope : path or array, optional
         Of the nuclei, like these; without it ``envelope_volume`` is NaN.
 

@@ -1,8 +1,10 @@
-"""What was decided on the working level, on the image's own pixels: slices of labels, tile by tile.
+"""Refinement of the labels of the working level on the image's own pixels.
 
-Resin ends at its grey value, in a band around the border that was decided; a nucleus ends at the
-strongest line in a band around its outline; where cells touch, the working level decides. A tile
-needs no more of the image than itself and some pixels around it.
+Slices of labels, tile by tile.
+
+Resin ends at its grey value, in a band around the border of the working level; a nucleus ends at
+the strongest line in a band around its outline; where cells touch, the border of the working level
+stays. A tile needs only its own part of the image and some pixels around it.
 """
 
 from __future__ import annotations
@@ -20,15 +22,15 @@ from hela_dask.box import Box
 from hela_dask.geometry import Geometry
 from hela_dask.kernels import morphology
 from hela_dask.kernels.membrane import ridge_plane
-from hela_dask.kernels.owned import CELL, LABEL_DTYPE, Owned
-from hela_dask.kernels.painting import grown, paint_cells, paint_nucleus
-from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
+from hela_dask.kernels.packed_labels import CELL, LABEL_DTYPE, PackedLabels
+from hela_dask.kernels.painting import expand_labels, paint_cells, paint_nucleus
+from hela_dask.kernels.refining import border_pixels, refine_nucleus, refine_resin, resin_halo
 from hela_dask.methods.registry import MethodLike, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.types import Factors, Mask, Plane
-from hela_dask.volume.greys import GreyLevels, upright_volume
+from hela_dask.volume.greys import GreyLevels, normalise_polarity
 
-__all__ = ["Decided", "Outline", "Refiner", "TileLabels", "volume_refiner"]
+__all__ = ["CoarseLabels", "Outline", "Refiner", "TileLabels", "volume_refiner"]
 
 Read = Callable[[slice, slice], NDArray[Any]]
 
@@ -36,7 +38,7 @@ _SUPPORT = 4.0  # standard deviations beyond which a line does not depend on the
 
 
 class Lines(Protocol):
-    """What of a method's parameters the outline of its nuclei depends on."""
+    """The parameters of a method that the outline of its nuclei depends on."""
 
     @property
     def line_sigma(self) -> float:
@@ -77,7 +79,7 @@ class TileLabels(NamedTuple):
     background: NDArray[np.uint8]
 
     def without_nuclei(self, labels: Sequence[int]) -> TileLabels:
-        """The same without the nuclei and envelopes of some cells, which stay as they are."""
+        """The same without nuclei and envelopes of some cells, which keep the coarse labels."""
         if not labels:
             return self
         kept = np.arange(np.iinfo(LABEL_DTYPE).max + 1, dtype=LABEL_DTYPE)
@@ -86,20 +88,20 @@ class TileLabels(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Decided:
-    """Whole planes of the working level, as they were decided.
+class CoarseLabels:
+    """The labels of whole planes of the working level.
 
     Parameters
     ----------
-    labels : Owned, (slices, y, x)
-        Whose each voxel is, and the background.
+    labels : PackedLabels, (slices, y, x)
+        Labels and background.
     thresholds : sequence of float
         Grey value where resin begins in each slice; NaN where that is not known.
     outlines : sequence of Outline
         Of all nuclei in these slices.
     """
 
-    labels: Owned
+    labels: PackedLabels
     thresholds: Sequence[float]
     outlines: Sequence[Outline]
 
@@ -109,21 +111,21 @@ class _Surroundings(NamedTuple):
 
     Attributes
     ----------
-    labels : Owned
-        The tile's, and a pixel more on each side, where the plane goes on.
+    labels : PackedLabels
+        The tile's, with a margin of one pixel on each side, except at the sides of the plane.
     corner : tuple of int
         Row and column of the image's pixels that `labels` begin at.
     tile : Box
         Rows and columns of the tile, the image's own pixels, from where `labels` begin.
     """
 
-    labels: Owned
+    labels: PackedLabels
     corner: tuple[int, ...]
     tile: Box
 
 
 class _Nucleus(NamedTuple):
-    """A refined nucleus of one slice, and what is near it, in a box of the plane."""
+    """A refined nucleus of one slice, and its surroundings, in a box of the plane."""
 
     label: int
     box: Box
@@ -131,7 +133,7 @@ class _Nucleus(NamedTuple):
     near: NDArray[np.uint8]
 
     def cut(self, tile: Box) -> tuple[Box, Mask, Mask] | None:
-        """Where it lies in a tile, and what of it does; None where it does not."""
+        """Its position in a tile, and the part inside the tile. None where it does not."""
         shared = self.box & tile
         if shared.empty:
             return None
@@ -149,30 +151,30 @@ class Refiner:
 
     Parameters
     ----------
-    decided : Decided
+    coarse_labels : CoarseLabels
         Of whole planes.
     geometry : Geometry
         Of the image; only its planes count.
     factors : tuple of int
         How many of the image's pixels (y, x) a pixel of the working level is.
     read : callable (rows, columns) -> ndarray, (slices, y, x)
-        Upright grey values of a part of the slices.
+        Grey values of a part of the slices, with bright resin.
     blur : float
         Low-pass before grey values are compared, nm.
     method : Lines
-        Of the method that decided.
+        Of the method of the coarse labels.
     """
 
     def __init__(
         self,
-        decided: Decided,
+        coarse_labels: CoarseLabels,
         geometry: Geometry,
         factors: Factors,
         read: Read,
         blur: float,
         method: Lines,
     ) -> None:
-        self._decided, self._read, self._blur, self._p = decided, read, blur, method
+        self._coarse_labels, self._read, self._blur, self._p = coarse_labels, read, blur, method
         self._factors, self._pixel, self._shape = factors, geometry.pixel, geometry.shape[1:]
         self._coarse = geometry.coarser(factors).pixel
         self._fine = factors != (1, 1)
@@ -181,13 +183,13 @@ class Refiner:
     def tile(self, box: Box) -> TileLabels:
         """The labels of a tile (y, x); it begins and ends where pixels of the working level do."""
         if not self._fine:
-            part = self._decided.labels.cut(*box)
+            part = self._coarse_labels.labels.cut(*box)
             return TileLabels(part.nuclei, part.cells, part.envelope, part.resin.view("u1"))
         around = self._surroundings(box)
         shape = (around.labels.shape[0], *box.shape)
         nuclei, cells, envelope = (np.zeros(shape, LABEL_DTYPE) for _ in range(3))
         tile = TileLabels(nuclei, cells, envelope, np.zeros(shape, np.uint8))
-        near = [mixed(resin) for resin in around.labels.resin]
+        near = [border_pixels(resin) for resin in around.labels.resin]
         outer, grey = self._grey(box, near)
         for z in range(shape[0]):
             tile.background[z] = self._resin(z, around, near[z], (outer, grey[z]))
@@ -196,17 +198,19 @@ class Refiner:
         return tile
 
     def _surroundings(self, tile: Box) -> _Surroundings:
-        """The working level of a tile, and of one pixel around it that says whose its rim is."""
-        part = tile.coarsen(self._factors).grow(1).clip(self._decided.labels.shape[1:])
+        """The working level of a tile, with a margin of one pixel for the labels of its rim."""
+        part = tile.coarsen(self._factors).grow(1).clip(self._coarse_labels.labels.shape[1:])
         corner = part.scale(self._factors).low
-        return _Surroundings(self._decided.labels.cut(*part), corner, tile.relative_to(corner))
+        return _Surroundings(
+            self._coarse_labels.labels.cut(*part), corner, tile.relative_to(corner)
+        )
 
     def _grey(self, tile: Box, near: Sequence[Mask]) -> tuple[Box, Plane]:
-        """Grey values of a tile and what its low-pass reaches; none where there is no border."""
+        """Grey values of a tile and the halo of its low-pass; none if there is no border."""
         # One task reads the tiles of its shard one by one, and only those with a border in them:
         # a graph of overlapping tiles would read them all.
         outer = tile.grow(resin_halo(self._blur, self._pixel)).clip(self._shape)
-        known = zip(near, self._decided.thresholds, strict=True)
+        known = zip(near, self._coarse_labels.thresholds, strict=True)
         if any(not math.isnan(at) and border.any() for border, at in known):
             return outer, self._read(*outer)
         return outer, np.zeros((len(near), 0, 0), np.uint8)
@@ -220,7 +224,7 @@ class Refiner:
             around.tile,
             around.labels.plane(z).resin,
             near,
-            self._decided.thresholds[z],
+            self._coarse_labels.thresholds[z],
             factors=self._factors,
             pixel=self._pixel,
             blur=self._blur,
@@ -229,7 +233,7 @@ class Refiner:
     def _fill(self, labels: TileLabels, z: int, tile: Box, around: _Surroundings) -> None:
         """Cells, nuclei and envelopes of one slice of a tile."""
         here, resin, factors = around.labels.plane(z), labels.background[z] > 0, self._factors
-        claimed = grown(here.cells, here.resin)
+        claimed = expand_labels(here.cells, here.resin)
         alone = np.where(here.kind & CELL, 0, here.owner)
         top, left = around.tile.low
         paint_cells(labels.cells[z], resin, claimed, (top, left, *factors))
@@ -249,8 +253,8 @@ class Refiner:
 
     def _refine_nuclei(self) -> list[list[_Nucleus]]:
         """The nuclei of each slice."""
-        found: list[list[_Nucleus]] = [[] for _ in self._decided.thresholds]
-        for outline in self._decided.outlines:
+        found: list[list[_Nucleus]] = [[] for _ in self._coarse_labels.thresholds]
+        for outline in self._coarse_labels.outlines:
             if not outline.planes.any():
                 continue
             box = self._box(outline, np.asarray(outline.planes.any(axis=0)))
@@ -267,7 +271,7 @@ class Refiner:
         inside = refine_nucleus(
             ridge_plane(here, self._p.line_sigma, self._pixel),
             _in_box(outline, z, coarse),
-            self._resin(z, around, mixed(around.labels.plane(z).resin), (fine, here)),
+            self._resin(z, around, border_pixels(around.labels.plane(z).resin), (fine, here)),
             (self._factors, self._pixel),
             self._p.inset(self._pixel),
         )
@@ -280,7 +284,7 @@ class Refiner:
         room = 1.5 * max(coarse) + max(_SUPPORT * self._p.line_sigma, self._p.envelope_width)
         inner = morphology.box_around(plane, 0.0, (1.0, 1.0)).shift(outline.origin)
         more = [int(room / size) + 2 for size in coarse]
-        return inner.grow(more).clip(self._decided.labels.shape[1:])
+        return inner.grow(more).clip(self._coarse_labels.labels.shape[1:])
 
     def _own_pixels(self, coarse: Box) -> Box:
         """The image's own pixels of a part of the working level."""
@@ -300,8 +304,8 @@ def _in_box(outline: Outline, z: int, box: Box) -> Mask:
 def volume_refiner(
     image: xr.DataArray,
     slices: slice,
-    levels: GreyLevels,
-    decided: Decided,
+    grey_levels: GreyLevels,
+    coarse_labels: CoarseLabels,
     *,
     factors: Factors,
     parameters: Parameters,
@@ -315,23 +319,25 @@ def volume_refiner(
         Grey values as they are stored, lazily.
     slices : slice
         Those that are refined.
-    levels : GreyLevels
+    grey_levels : GreyLevels
         Of the volume.
-    decided : Decided
+    coarse_labels : CoarseLabels
         Of these slices.
     factors : tuple of int
         How many of its pixels (y, x) a pixel of the working level is.
     parameters : Parameters
-        All knobs.
+        All parameters.
     method : str
-        That decided, of :mod:`hela_dask.methods`.
+        The method of the coarse labels, of :mod:`hela_dask.methods`.
     """
 
     def read(rows: slice, columns: slice) -> NDArray[Any]:
-        # Cut out at once: of a part of a part, dask would read whole shards.
-        part = upright_volume(image[slices, rows, columns], levels)
+        # Sliced in one step: for a slice of a slice, dask would read whole shards.
+        part = normalise_polarity(image[slices, rows, columns], grey_levels)
         grey: NDArray[Any] = part.compute(scheduler="synchronous").values
         return grey
 
     edge = get_method(method).edge(parameters)
-    return Refiner(decided, Geometry.of(image), factors, read, parameters.background.blur, edge)
+    return Refiner(
+        coarse_labels, Geometry.of(image), factors, read, parameters.background.blur, edge
+    )

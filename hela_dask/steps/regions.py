@@ -29,8 +29,8 @@ from hela_dask.types import Bounds, Plane, Triple
 __all__ = ["Region", "cell_regions", "check_regions_folder", "save_regions", "with_regions"]
 
 
-# A cell is cut by a side when the side is about as near as the resin: its height is the radius
-# of the largest disc inside it, and a real outline reaches a little further.
+# A cell is cut by a side if the side is about as near as the resin: its height is the radius of the
+# largest disc inside it, and a real outline extends slightly further.
 _CUT = 1.1
 
 _LISTING = "regions.json"
@@ -53,11 +53,11 @@ class Region:
     status, reason : str
         As in the table of cells that the regions are made of.
     touches_first_slice, touches_last_slice, touches_side : bool
-        Whether the cell is, as far as its detections say, cut by an end or a side of the volume.
+        Whether the cell is, according to its detections, cut by an end or a side of the volume.
     window_clipped : bool
         Whether the window would reach beyond the volume, so that the cell is not in its middle.
     ends : tuple of str
-        Which of the window's sides are the volume's own: names of
+        Which of the window's sides are sides of the volume: names of
         :data:`hela_dask.kernels.quality.FACES`.
     """
 
@@ -87,10 +87,10 @@ def cell_regions(
     """Cut a window around each cell (J. Imaging 2021, section 2.4; method A.5).
 
     20 x 20 x 15 µm around the centre, more where the cell itself is larger (``room`` heights on
-    each side, and ``cap`` beyond the chain's ends), so that it stays in the middle; cut off where
-    the volume ends. The region of a centre closer to a side of the plane than ``margin``, or than
-    its own height if that is less, is no larger than ``cut_room`` and ``cap`` ask for: only a part
-    of the cell is in the volume.
+    each side, and ``cap`` beyond the chain's ends), so that it stays in the middle; clipped at the
+    volume's ends. The region of a centre closer to a side of the plane than ``margin``, or than its
+    own height if that is less, is limited to ``cut_room`` and ``cap``: only a part of the cell is
+    in the volume.
 
     Parameters
     ----------
@@ -99,12 +99,12 @@ def cell_regions(
     volume
         The volume, at any level; the boxes end on edges of its voxels.
     parameters
-        Knobs of the stage.
+        Parameters of the stage.
 
     Returns
     -------
     list of Region
-        One a row of `cells`, in its order.
+        One per row of `cells`, in its order.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def _region(cell: Any, geometry: Geometry, parameters: RegionParameters) -> Regi
     margin = min(parameters.margin, _CUT * cell.height)
     room = parameters.room * cell.height
     if distance < margin and math.isfinite(room):
-        # Only a part of the cell is there, and the usual window is for a whole one.
+        # Only a part of the cell is in the volume, and the default window is for a whole one.
         width = min(parameters.width / 2, parameters.cut_room * cell.height)
         deep = (start - parameters.cap, stop + parameters.cap)
     else:
@@ -169,7 +169,7 @@ def with_regions(cells: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame
     cells
         As from :func:`~hela_dask.link_cells`.
     regions
-        One a row of `cells`, in its order, as from :func:`cell_regions`.
+        One per row of `cells`, in its order, as from :func:`cell_regions`.
 
     Returns
     -------
@@ -200,9 +200,9 @@ def with_regions(cells: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame
 def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | Path) -> list[Path]:
     """Write each region as a folder of TIFF slices, as the papers' data are (method A.5).
 
-    ``FOLDER/cell_0003/slice_0150.tif`` is the window of cell 3 in the volume's slice 150
-    (1-based), with its voxel size as Fiji and ``convert`` read it; ``FOLDER/regions.json`` says
-    which part of the volume each cell's folder is. Read a chunk of slices at a time.
+    ``FOLDER/cell_0003/slice_0150.tif`` is the window of cell 3 in the volume's slice 150 (1-based),
+    with its voxel size as Fiji and ``convert`` read it; ``FOLDER/regions.json`` records the part of
+    the volume in each cell's folder. Read a chunk of slices at a time.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ def _save_window(volume: xr.DataArray, geometry: Geometry, window: Box, folder: 
     size = geometry.voxel_size
     for name, plane in zip(_names(geometry, window), _planes(volume, window), strict=True):
         grey = plane.astype(np.uint8) * 255 if plane.dtype == bool else plane
-        imagej = grey.dtype in (np.uint8, np.uint16, np.float32)  # the types that ImageJ has
+        imagej = grey.dtype in (np.uint8, np.uint16, np.float32)  # types that ImageJ supports
         per_unit = 1.0 if imagej else 1e7
         tifffile.imwrite(
             folder / name,
@@ -314,7 +314,7 @@ def check_regions_folder(folder: Path) -> dict[str, list[str]]:
 
 
 def _clear(folder: Path) -> None:
-    """Make sure that `folder` is there and empty, removing what an earlier call wrote."""
+    """Create an empty `folder`, removing the files of an earlier call."""
     for name, files in check_regions_folder(folder).items():
         remove_files(folder / name, files)
     with storage_errors(folder):
@@ -323,7 +323,7 @@ def _clear(folder: Path) -> None:
 
 
 class _Listing(Document):
-    """What :func:`save_regions` keeps of the folders that it wrote."""
+    """The list of folders that :func:`save_regions` wrote."""
 
     regions: dict[str, Any]
 
@@ -346,7 +346,7 @@ def _written(folder: Path) -> dict[str, list[str]]:
 
 
 def _ends(box: Bounds, geometry: Geometry) -> tuple[str, ...]:
-    """The sides of a window that are the volume's own."""
+    """The sides of a window that are sides of the volume."""
     reached = [
         abs(at - end) < step / 2
         for part, edge, step in zip(box, geometry.bounds, geometry.voxel_size, strict=True)

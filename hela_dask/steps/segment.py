@@ -15,28 +15,29 @@ from hela_dask.box import Box
 from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import thresholds
-from hela_dask.kernels.grid import coarsen
-from hela_dask.kernels.owned import Owned
+from hela_dask.kernels.grid import block_mean
+from hela_dask.kernels.packed_labels import PackedLabels
 from hela_dask.methods.method import Masks, Window
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import MethodLike, get_method
-from hela_dask.operators.background import background_and_facts
+from hela_dask.operators.background import background_with_statistics
 from hela_dask.parameters import (
     Parameters,
     QualityParameters,
 )
 from hela_dask.statuses import NO_RESIN
-from hela_dask.steps.confidence import NUMBERS, judge, measure_quality
-from hela_dask.steps.refine import Decided, Outline, volume_refiner
+from hela_dask.steps.confidence import NUMBERS, compute_confidence, measure_quality
+from hela_dask.steps.refine import CoarseLabels, Outline, volume_refiner
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Mask
-from hela_dask.volume.greys import GreyLevels, grey_levels, upright_volume
+from hela_dask.volume.greys import GreyLevels, normalise_polarity
+from hela_dask.volume.greys import grey_levels as find_grey_levels
 from hela_dask.volume.opening import working_volume
 
 if TYPE_CHECKING:
     from hela_dask.steps.regions import Region
 
-__all__ = ["decide_cell", "segment_cell"]
+__all__ = ["segment_cell", "segment_window"]
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +53,13 @@ def segment_cell(
     *,
     parameters: Parameters | None = None,
     background: xr.DataArray | None = None,
-    levels: GreyLevels | None = None,
+    grey_levels: GreyLevels | None = None,
     trace: Trace = NO_TRACE,
 ) -> xr.Dataset:
     """Segment the nucleus and the cell of one region.
 
-    They are decided on pixels of about 40 nm (``[working] resolution``), whatever the volume's
-    own are, and refined on those where they are smaller.
+    They are computed on pixels of about 40 nm (``[working] resolution``), for any pixel size of the
+    volume, and refined on its own pixels if these are smaller.
 
     Parameters
     ----------
@@ -70,12 +71,12 @@ def segment_cell(
     method
         One of :data:`hela_dask.METHODS`, a method, or a function of a window and parameters.
     parameters
-        All knobs; the method takes its own.
+        All parameters; the method takes its own.
     background
         True in the resin, on the grid of `volume`; kept as it is. If None, it is computed from the
-        whole planes of `volume` that the region has a part of, and some beside them.
-    levels
-        What :func:`~hela_dask.grey_levels` found in the whole volume; if None, it is found in
+        whole planes of `volume` that overlap the region, with their halo.
+    grey_levels
+        Result of :func:`~hela_dask.grey_levels` for the whole volume; if None, it is found in
         `volume`, or in the region alone where the background is given.
     trace
         Keeps the results of each step in some slices, see :class:`hela_dask.trace.Trace`.
@@ -84,9 +85,9 @@ def segment_cell(
     -------
     xarray.Dataset
         In memory, on the region's voxels: ``nucleus``, ``cell`` (with its nucleus), ``envelope``
-        and ``background``, bool; ``attrs`` hold ``label``, ``status``, ``reason``, ``flags``
-        (comma separated), ``confidence`` and the numbers it is made of as in the cells table, and
-        ``doubt``, a share for each slice, see :func:`hela_dask.steps.confidence.measure_quality`.
+        and ``background``, bool; ``attrs`` hold ``label``, ``status``, ``reason``, ``flags`` (comma
+        separated), ``confidence`` and its numbers as in the cells table, and ``instability``, a
+        share for each slice, see :func:`hela_dask.steps.confidence.measure_quality`.
 
     Raises
     ------
@@ -109,38 +110,44 @@ def segment_cell(
         raise InputError(f"the region of cell {region.label} lies outside the volume")
     factors = Geometry.of(volume).factors(geometry)
     network = get_method(method).check(parameters)
-    if network is not None and (said := network[1].resampling(geometry.voxel_size)):
-        log.warning("%s", said)
-    if levels is None:
+    if network is not None and (message := network[1].resampling(geometry.voxel_size)):
+        log.warning("%s", message)
+    if grey_levels is None:
         seen = working if background is None else working[window]
-        levels = grey_levels(seen, parameters.background)
-    resin, thresholds, given = _resin(working, window, background, volume, parameters, levels)
-    decided = decide_cell(
+        grey_levels = find_grey_levels(seen, parameters.background)
+    resin, thresholds, given = _resin(working, window, background, volume, parameters, grey_levels)
+    coarse_labels = segment_window(
         working[window],
         region,
         method,
         parameters=parameters,
         background=resin,
-        levels=levels,
+        grey_levels=grey_levels,
         trace=trace,
     )
     if factors == (1, 1):
-        return decided.drop_vars("outline")
+        return coarse_labels.drop_vars("outline")
     image = volume[window.scale((1, *factors)).clip(volume.shape)]
-    fine = _refined(
-        decided, image, factors, thresholds, levels=levels, parameters=parameters, method=method
+    fine = _refine_masks(
+        coarse_labels,
+        image,
+        factors,
+        thresholds,
+        grey_levels=grey_levels,
+        parameters=parameters,
+        method=method,
     )
     return fine if given is None else _with_background(fine, given)
 
 
-def decide_cell(
+def segment_window(
     window: xr.DataArray,
     region: Region,
     method: MethodLike,
     *,
     parameters: Parameters,
     background: NDArray[np.bool_],
-    levels: GreyLevels,
+    grey_levels: GreyLevels,
     trace: Trace = NO_TRACE,
 ) -> xr.Dataset:
     """Segment the cell of one region on its window of the working level, and on no finer one.
@@ -159,10 +166,10 @@ def decide_cell(
     xarray.Dataset
         As of :func:`segment_cell`, and ``outline``: the nucleus up to the middle of its envelope.
     """
-    image = upright_volume(window, levels)
+    image = normalise_polarity(window, grey_levels)
     geometry = Geometry.of(window)
     voxel = geometry.voxel_size
-    seen = Window(image.values, background, voxel, geometry.index(region.centre), levels)
+    seen = Window(image.values, background, voxel, geometry.index(region.centre), grey_levels)
     masks = get_method(method)(seen, parameters, trace=trace)
     found = {
         "nucleus": masks.nucleus,
@@ -176,7 +183,7 @@ def decide_cell(
         coords=image.coords,
         attrs={
             "label": region.label,
-            **_said(masks, background, voxel, region, parameters.quality),
+            **_attributes(masks, background, voxel, region, parameters.quality),
             "voxel_size": voxel,
         },
     )
@@ -188,9 +195,9 @@ def _resin(
     background: xr.DataArray | None,
     volume: xr.DataArray,
     parameters: Parameters,
-    levels: GreyLevels,
+    grey_levels: GreyLevels,
 ) -> tuple[Mask, list[float], xr.DataArray | None]:
-    """Resin of the window on the working level, its thresholds, and what was given of it."""
+    """Resin of the window on the working level, its thresholds, and the given background."""
     unknown = [math.nan] * (window[0].stop - window[0].start)
     if background is not None:
         if background.shape != volume.shape:
@@ -201,41 +208,47 @@ def _resin(
         if factors == (1, 1):
             return np.asarray(background[window].values, dtype=bool), unknown, None
         fine = window.scale((1, *factors)).clip(volume.shape)
-        planes = [coarsen(np.asarray(plane), factors) >= 0.5 for plane in background[fine].values]
+        planes = [
+            block_mean(np.asarray(plane), factors) >= 0.5 for plane in background[fine].values
+        ]
         return np.stack(planes), unknown, background[fine]
-    found, facts = background_and_facts(working, parameters.background, levels=levels)
+    found, facts = background_with_statistics(
+        working, parameters.background, grey_levels=grey_levels
+    )
     resin, known = dask.compute(found[window].data, facts[window[0]])  # type: ignore[attr-defined,no-untyped-call]
     begins = thresholds(known, contrast=parameters.background.contrast)[:, 0]
     return resin, begins.tolist(), None
 
 
-def _refined(
-    decided: xr.Dataset,
+def _refine_masks(
+    coarse_labels: xr.Dataset,
     image: xr.DataArray,
     factors: tuple[int, int],
     thresholds: list[float],
     *,
-    levels: GreyLevels,
+    grey_levels: GreyLevels,
     parameters: Parameters,
     method: MethodLike,
 ) -> xr.Dataset:
     """The masks on the pixels of the image, some slices at a time."""
-    known = decided.attrs["status"] != NO_RESIN
+    known = coarse_labels.attrs["status"] != NO_RESIN
     masks = {name: np.empty(image.shape, dtype=bool) for name in _MASKS}
     for z0 in range(0, image.shape[0], _SLAB):
         part = slice(z0, z0 + _SLAB)
         nuclei, cells, envelope = (
-            decided[name].values[part].astype(np.uint16) for name in _MASKS[:3]
+            coarse_labels[name].values[part].astype(np.uint16) for name in _MASKS[:3]
         )
         if not known:
             cells[:] = 0
-        planes = Decided(
-            Owned.of(nuclei, cells, envelope, decided["background"].values[part]),
+        planes = CoarseLabels(
+            PackedLabels.from_labels(
+                nuclei, cells, envelope, coarse_labels["background"].values[part]
+            ),
             thresholds[part],
-            [Outline(1, (0, 0), decided["outline"].values[part])],
+            [Outline(1, (0, 0), coarse_labels["outline"].values[part])],
         )
         refiner = volume_refiner(
-            image, part, levels, planes, factors=factors, parameters=parameters, method=method
+            image, part, grey_levels, planes, factors=factors, parameters=parameters, method=method
         )
         tile = refiner.tile(Box.whole(image.shape[1:]))
         for name, found in zip(_MASKS, tile, strict=True):
@@ -245,7 +258,7 @@ def _refined(
     return xr.Dataset(
         {name: (image.dims, mask) for name, mask in masks.items()},
         coords=image.coords,
-        attrs={**decided.attrs, "voxel_size": Geometry.of(image).voxel_size},
+        attrs={**coarse_labels.attrs, "voxel_size": Geometry.of(image).voxel_size},
     )
 
 
@@ -258,15 +271,15 @@ def _with_background(masks: xr.Dataset, background: xr.DataArray) -> xr.Dataset:
     )
 
 
-def _said(
+def _attributes(
     masks: Masks,
     resin: NDArray[np.bool_],
     voxel: tuple[float, float, float],
     region: Region,
     parameters: QualityParameters,
 ) -> dict[str, Any]:
-    """Status, reason, flags, confidence and what it is made of."""
-    known = masks.status != NO_RESIN  # else the cell is its nucleus, for want of better
+    """Status, reason, flags, confidence and its numbers."""
+    known = masks.status != NO_RESIN  # otherwise the cell is its nucleus
     cell = masks.cell if known else np.zeros_like(masks.cell)
     found = measure_quality(
         masks.nucleus,
@@ -276,7 +289,7 @@ def _said(
         parameters,
         ends=region.ends,
     )
-    confidence, doubts = judge(found, parameters, flags=masks.flags)
+    confidence, doubts = compute_confidence(found, parameters, flags=masks.flags)
     reasons = [text for text in (masks.reason, *found["reasons"]) if text]
     return {
         "status": masks.status,
@@ -284,5 +297,5 @@ def _said(
         "flags": ",".join(dict.fromkeys((*masks.flags, *found["flags"], *doubts))),
         "confidence": confidence,
         **{name: found[name] for name in NUMBERS},
-        "doubt": found["doubt"],
+        "instability": found["instability"],
     }

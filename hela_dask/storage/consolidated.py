@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _ABOVE = 4  # groups around an image, in collections and plates
 _INSIDE = 4  # groups inside one another that are looked through
-_SAID: set[Path] = set()  # once for each, not for every label group
+_TEXT_COLUMNS: set[Path] = set()  # once for each, not for every label group
 
 
 def refresh_consolidated(folder: Path) -> None:
@@ -43,9 +43,9 @@ def refresh_consolidated(folder: Path) -> None:
                     warnings.simplefilter("ignore")  # that this is no part of the specification
                     zarr.consolidate_metadata(LocalStore(around), zarr_format=3)
         except (HelaDaskError, OSError, ValueError, TypeError, KeyError) as error:
-            if around in _SAID:
+            if around in _TEXT_COLUMNS:
                 continue
-            _SAID.add(around)
+            _TEXT_COLUMNS.add(around)
             log.warning(
                 "the consolidated metadata of %s are out of date: %s; readers that use them do "
                 "not see the new labels",

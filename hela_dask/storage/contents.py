@@ -1,4 +1,4 @@
-"""What lies in a folder that this package did not write, and files of an array that are missing."""
+"""Files in a folder that this package did not write, and missing files of an array."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hela_dask.storage.metadata import Image, read_image
 
 __all__ = ["find_foreign", "foreign_names", "holds_only_levels", "missing_files", "remove_files"]
 
-# What systems put into any folder, and what a killed process of this package leaves.
+# Files that systems put into any folder, and that a killed process of this package leaves.
 _LITTER = re.compile(
     r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|\.nfs[0-9a-f]+|\..+\.[0-9a-f]{8}\.(tmp|removed)"
 )
@@ -57,9 +57,9 @@ def find_foreign(path: Path) -> Path | None:
 
 
 def holds_only_levels(path: Path) -> bool:
-    """Whether a folder holds what this package writes into a label group, whatever it says.
+    """Whether a folder holds only files of a label group, without reading its metadata.
 
-    For a group whose metadata cannot be read.
+    For a group with unreadable metadata.
     """
     levels = [name for name in foreign_names(path, ["zarr.json"]) if _NUMBER.fullmatch(name)]
     if foreign_names(path, ["zarr.json", *levels]):
@@ -98,7 +98,7 @@ def _foreign_in_level(level: Path, marks: str, image: Image) -> Iterator[Path]:
 
 
 def _not_numbered(folder: Path, depth: int) -> Iterator[Path]:
-    """What lies in a tree of files whose names are numbers, all the way down, and is none."""
+    """A name in a tree of files with numbers as names that is no number."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if _LITTER.fullmatch(path.name):
             continue

@@ -41,11 +41,10 @@ Row = tuple[int, list[str]]
 def read_rows(path: str | Path) -> tuple[list[str], list[Row], str]:
     """Names of the columns, the rows that are not blank, and the separator of a CSV file.
 
-    The separator (comma, semicolon, tab, bar, or spaces) is the one that the first row has, or
-    what ``sep=`` in front of it says. Encodings: UTF-8, UTF-16, UTF-32, else Latin-1. Columns
-    without a name and without content are left out; one with content has an empty name. A row is
-    its number below the names, from 1, and its fields: as many as there are names, or fewer where
-    it ends early.
+    The separator (comma, semicolon, tab, bar, or spaces) is that of the first row, or of ``sep=``
+    in front of it. Encodings: UTF-8, UTF-16, UTF-32, else Latin-1. Columns without a name and
+    without content are left out; one with content has an empty name. A row is its number below the
+    names, from 1, and its fields: as many as there are names, or fewer where it ends early.
 
     Raises
     ------
@@ -101,7 +100,7 @@ def _text(path: str | Path) -> str:
 def _separator(text: str) -> str:
     """The separator that the first row with content has, outside quotes."""
     head = next((line for line in text.split("\n") if line.strip()), "")
-    bare = "".join(head.split('"')[::2])  # without what stands in quotes
+    bare = "".join(head.split('"')[::2])  # without quoted text
     counts = {mark: bare.count(mark) for mark in _SEPARATORS}
     if any(counts.values()):
         return max(_SEPARATORS, key=lambda mark: counts[mark])

@@ -48,7 +48,7 @@ def hidden_name(path: Path, ending: str = "tmp") -> Path:
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn what the file system raises while `path` is written into a :class:`StorageError`."""
+    """Turn errors of the file system while `path` is written into a :class:`StorageError`."""
     try:
         yield
     except HelaDaskError:

@@ -1,4 +1,4 @@
-"""Which files are read, and what to do with the formats that are not."""
+"""The formats that can be read, and advice for those that cannot."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def is_pointer(path: Path) -> bool:
 
 
 def how_to_read(path: Path) -> str:
-    """One sentence about a file or folder that no reader here takes: what it is, what to do."""
+    """One sentence about a file or folder that no reader here takes: its kind, the advice."""
     if path.is_dir():
         return _folder_advice(path)
     if not path.is_file():

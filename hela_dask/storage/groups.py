@@ -39,7 +39,7 @@ def planned(
     count: int | None = None,
     axes: tuple[str, ...] = _AXES,
 ) -> tuple[Level, ...]:
-    """The levels of a new volume, after checks of what was asked for."""
+    """The levels of a new volume, after checks of the request."""
     if len(shape) != 3 or min(shape) < 1:
         raise InputError(f"a volume has a shape of three positive numbers, not {tuple(shape)}")
     size = checked_voxel_size(voxel_size)
@@ -158,7 +158,7 @@ def _in_units(
 
 
 def note(path: Path, values: Mapping[str, Any]) -> None:
-    """Add `values` to what this package notes in the group."""
+    """Add `values` to this package's metadata in the group."""
     group = zarr.open_group(LocalStore(path), mode="r+", zarr_format=3, use_consolidated=False)
     old: Any = group.attrs.asdict().get("hela_dask", {})
     group.attrs["hela_dask"] = {**old, **values}

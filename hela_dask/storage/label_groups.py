@@ -1,4 +1,4 @@
-"""Label groups: whose they are, where they go, and the metadata that viewers show."""
+"""Label groups: their owner, their folder, and the metadata for viewers."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def create_labels(
     Parameters
     ----------
     owner : str or Path
-        An OME-Zarr 0.5 image, whose labels these are; or another folder, made when it is not
-        there, that holds nothing but labels. The labels have the axes, the units and the number
-        of levels of the image that they belong to.
+        An OME-Zarr 0.5 image, the image of the labels; or another folder, made when it is not
+        there, that holds nothing but labels. The labels have the axes, the units and the number of
+        levels of the image that they belong to.
     shape, dtype, voxel_size, translation, chunks, shards, attrs
         As in :func:`hela_dask.storage.store.create_image`; `dtype` is an integer type. Of the same
         translation as the image, the labels lie over it.
@@ -113,7 +113,7 @@ def create_labels(
         )
     with storage_errors(target):
         group = _labels_group(owner)
-        # Beside the labels: what a killed run leaves there is no part of the image.
+        # Beside the labels: files that a killed run leaves there are no part of the image.
         temporary = hidden_name(target)
         way = None if run is None else relative_path(run, target)
         notes = {**(attrs or {}), "complete": False, "run": way, "run_id": run_id}
@@ -135,7 +135,7 @@ def write_label_metadata(
     source: str | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the ``image-label`` metadata of the label group at `path`, replacing what was there.
+    """Write the ``image-label`` metadata of the label group at `path`, replacing the existing ones.
 
     Parameters
     ----------
@@ -144,9 +144,9 @@ def write_label_metadata(
     colors : mapping of int to sequence of int, optional
         Red, green, blue, alpha (0 to 255) of a label.
     properties : sequence of mapping, optional
-        What is known of a label; each has the key ``"label-value"``.
+        Properties of a label; each has the key ``"label-value"``.
     source : str, optional
-        The image, relative to the label group; default: what :func:`create_labels` noted.
+        The image, relative to the label group; default: the metadata of :func:`create_labels`.
     extra : mapping, optional
         Added to the group's attribute ``hela_dask``; JSON.
     """
@@ -167,7 +167,7 @@ def write_label_metadata(
 
 
 def holds_no_labels(owner: Path) -> bool:
-    """Whether a folder is empty, but for the lock of labels that nobody has written yet."""
+    """Whether a folder is empty, except for the lock of labels before the first write."""
     names = {path.name for path in owner.iterdir()}
     folder = owner / "labels"
     if not names <= {folder.name} or not (folder.is_dir() or not names):
@@ -177,7 +177,7 @@ def holds_no_labels(owner: Path) -> bool:
 
 def _check_owner(owner: Path, source_image: str | Path | None) -> tuple[Path | None, Image | None]:
     """The image that labels in `owner` belong to, after a check that they may be written there."""
-    advice = "write the labels to a store of their own with --labels PATH"
+    advice = "write the labels to another store with --labels PATH"
     source = None if source_image is None else local_path(source_image)
     if not owner.exists():
         return source, _described(source)
@@ -198,7 +198,7 @@ def _check_owner(owner: Path, source_image: str | Path | None) -> tuple[Path | N
 
 
 def _described(source: Path | None) -> Image | None:
-    """What an image says about itself; None where none is readable there."""
+    """The metadata of an image; None where none is readable there."""
     if source is None:
         return None
     try:

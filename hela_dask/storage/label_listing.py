@@ -23,7 +23,7 @@ def label_folders(owner: Path) -> list[str]:
 
 
 def listing_problem(owner: Path, names: Iterable[str]) -> str:
-    """What is wrong with a store's list of label groups, which is to name these; empty: nothing."""
+    """The fault of a store's list of label groups, which should name these; empty: nothing."""
     try:
         listed = listed_labels(owner / "labels")
     except InputError as error:
@@ -37,7 +37,7 @@ def listing_problem(owner: Path, names: Iterable[str]) -> str:
 def list_again(owner: Path, names: Iterable[str]) -> None:
     """Write the list of label groups anew, with those of this package that are there.
 
-    What is listed and can be read stays listed.
+    Listed groups that can be read stay listed.
     """
     folder = owner / "labels"
     try:

@@ -40,7 +40,7 @@ class LevelArray:
         self.shape: tuple[int, int, int] = (lengths.get("z", 1), lengths["y"], lengths["x"])
 
     @classmethod
-    def of(cls, group: Path, level: Level, *, finite: bool = True) -> LevelArray:
+    def from_level(cls, group: Path, level: Level, *, finite: bool = True) -> LevelArray:
         """The array of a level of the group at `group`."""
         return cls(group / level.path, level.axes, finite=finite)
 
@@ -69,14 +69,14 @@ class LevelArray:
 
 
 def _sliced(key: Any) -> slice:
-    """What is read for a key of one axis."""
+    """The slice to read for a key of one axis."""
     if isinstance(key, int | np.integer):
         return slice(int(key), int(key) + 1 or None)
     return key if isinstance(key, slice) else slice(None)
 
 
 def _within(key: Any) -> Any:
-    """The key for what was read."""
+    """The key for the array that was read."""
     if isinstance(key, int | np.integer):
         return 0
     return slice(None) if isinstance(key, slice) else key

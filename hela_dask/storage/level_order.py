@@ -28,12 +28,12 @@ _RELATIVE = 0.02  # this part of the extent
 
 @dataclass(frozen=True)
 class Pyramid:
-    """What the metadata list, as far as it can be used."""
+    """The levels of the metadata, as far as they can be used."""
 
     levels: tuple[Level, ...]  # finest first
     dtype: np.dtype[Any]
     axes: Axes
-    remarks: tuple[str, ...]  # what is odd and was decided: sentences for a warning
+    remarks: tuple[str, ...]  # peculiarities and their treatment: sentences for a warning
 
 
 @dataclass(frozen=True)

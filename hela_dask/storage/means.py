@@ -1,4 +1,4 @@
-"""The mean of four pixels as a compiled loop: what a pyramid of grey values spends its time on."""
+"""The mean of four pixels as a compiled loop: the main cost of a pyramid of grey values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an OME-Zarr store (0.4 or 0.5) says about itself: levels, voxel sizes in nm, labels."""
+"""The metadata of an OME-Zarr store (0.4 or 0.5): levels, voxel sizes in nm, labels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LOOKED_AT = 64  # folders in which an image is looked for, to name one
 
 
 class _Notes(Document):
-    """What this package notes in the groups that it writes."""
+    """The metadata of this package in the groups that it writes."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -50,7 +50,7 @@ class _Notes(Document):
 
 @dataclass(frozen=True)
 class Image:
-    """What an OME-Zarr image or label group says about itself."""
+    """The metadata of an OME-Zarr image or label group."""
 
     path: Path  # the group
     name: str  # ``"image"``, or the name of the label group
@@ -59,13 +59,13 @@ class Image:
     levels: tuple[Level, ...]  # finest first
     labels: tuple[str, ...]  # names of the label groups inside
     complete: bool = True  # false while the writer of the store has not finished it
-    # What this package noted in the group when it wrote it; empty for other stores
+    # This package's own metadata of the group; empty for other stores
     attributes: Mapping[str, Any] = field(default_factory=dict)
     # (z, y, x): The units of its lengths by their names in the specification; nm where none is
     # known
     units: tuple[str, str, str] = ("nanometer", "nanometer", "nanometer")
     zarr_format: Literal[2, 3] = 3  # of the group
-    # What is odd in the metadata and was decided here: sentences for a warning
+    # Peculiarities of the metadata and their treatment: sentences for a warning
     remarks: tuple[str, ...] = ()
 
 
@@ -99,7 +99,7 @@ def read_image(path: str | Path, *, unknown_scale: bool = False) -> Image:
     if not unknown_scale and any(math.isnan(size) for size in finest.voxel_size):
         unit = pyramid.axes.unknown() or "it has no scale"
         raise InputError(
-            f"{path} does not say its voxel size ({unit}); convert it to a store that does: "
+            f"{path} does not state its voxel size ({unit}); convert it to a store that does: "
             "hela-dask convert SRC DST.ome.zarr --voxel-size Z Y X"
         )
     for level in pyramid.levels:
@@ -138,7 +138,7 @@ def _all_marked(path: Path, level: Level) -> bool:
 
 
 def local_path(path: str | Path) -> Path:
-    """`path` as a Path, after a sentence for what is not a local path (a URL, an array)."""
+    """`path` as a Path, after a check that it is a local path (no URL, no array)."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(
             f"a path is needed here, not {type(path).__name__}: name the file or folder"
@@ -161,7 +161,7 @@ def check_store_path(path: Path) -> None:
 
 
 def _open_group(path: Path) -> Node:
-    """The group at `path`, or a sentence that says why there is none."""
+    """The group at `path`, or an error with the reason why there is none."""
     check_store_path(path)
     if not path.exists():
         raise MissingInputError(f"{path} does not exist")
@@ -193,7 +193,7 @@ def _open_group(path: Path) -> Node:
 
 
 def _hint(path: Path, group: Node) -> str:
-    """What a group without a pyramid is, and what to name instead."""
+    """The kind of a group without a pyramid, and the path to give instead."""
     content = ome_content(group.attributes, str(path))
     names = content.get("labels")
     if not isinstance(names, list) or not names:
@@ -251,7 +251,7 @@ def _folders(path: Path, depth: int) -> Iterator[Path]:
 
 
 def _is_label(path: Path, group: Node) -> bool:
-    """Whether a group says that it is a label group, or the group around it lists it as one."""
+    """Whether a group is marked as a label group, or the group around it lists it as one."""
     if "image-label" in ome_content(group.attributes, str(path)):
         return True
     return path.absolute().name in (listed_labels(path.absolute().parent) or ())

@@ -56,7 +56,7 @@ class Node:
 
     folder: Path
     zarr_format: Literal[2, 3]
-    attributes: Mapping[str, Any]  # what users and other formats put there
+    attributes: Mapping[str, Any]  # attributes of users and other formats
     shape: tuple[int, ...] | None = None  # of an array; None for a group
     # Whether the group keeps a copy of the metadata of all that is inside
     consolidated: bool = False
@@ -73,7 +73,7 @@ def is_node(folder: Path) -> bool:
 
 
 def read_node(folder: Path) -> Node | None:
-    """Read and check what describes the group or array in `folder`; None where nothing does.
+    """Read and check the metadata of the group or array in `folder`; None where nothing does.
 
     Where both formats are there, v3 counts, unless only v2 has attributes. An InputError names a
     metadata file that is damaged, is no regular file, or has another shape.
@@ -107,7 +107,7 @@ def open_array(folder: Path, mode: Literal["r", "r+"] = "r") -> zarr.Array[Any]:
 
 
 def unique_error(error: Exception) -> str:
-    """What an error says, on one line; its kind where it says nothing."""
+    """The text of an error, on one line; its class if the text is empty."""
     return " ".join(str(error).split()).rstrip(".")[:300] or type(error).__name__
 
 

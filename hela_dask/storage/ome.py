@@ -78,7 +78,7 @@ class Dataset(Document):
 
 
 class Multiscale(Document):
-    """A pyramid: what its axes are, and its levels."""
+    """A pyramid: its axes, and its levels."""
 
     axes: list[Annotated[Axis, BeforeValidator(_named)]]
     datasets: Annotated[list[Dataset], Field(min_length=1)]
@@ -126,7 +126,7 @@ class Axes:
         return Axes(tuple(names), {axis: units[axis] for axis in "zyx" if axis in units})
 
     def place(self, steps: Sequence[Transformation], source: str) -> Place:
-        """What transformations say, in their order: the dataset's, then the whole image's."""
+        """The coordinate transformations, in their order: the dataset's, then the whole image's."""
         scale, shift, known = [1.0] * len(self.names), [0.0] * len(self.names), False
         for step in steps:
             if step.type == "identity":

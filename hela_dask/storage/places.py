@@ -1,4 +1,4 @@
-"""Paths as places: through links, ``..`` and file systems that do not tell cases apart."""
+"""Paths as places: through links, ``..`` and case-insensitive file systems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ __all__ = ["check_apart", "enclosing_store", "is_within", "relative_path", "reso
 
 
 def resolved(path: str | Path) -> Path:
-    """The absolute path without links and ``..``; of what is not there yet, as far as it is.
+    """The absolute path without links and ``..``.
+
+    Of a path that does not exist yet, its existing part.
 
     ParameterError for a link that leads to itself.
     """
@@ -61,10 +63,10 @@ def relative_path(path: str | Path, base: str | Path) -> str:
 
 
 def check_apart(store: Path, places: Mapping[str, Path | None]) -> None:
-    """What is written lies neither inside nor around the volume, nor inside any other Zarr.
+    """An output lies neither inside nor around the volume, nor inside any other Zarr.
 
-    `store` is the volume, which is only read, but for its labels; `places` are what is to be
-    written, by their options. A ParameterError names the option.
+    `store` is the volume, which is only read, but for its labels; `places` are the outputs, by
+    their options. A ParameterError names the option.
     """
     for option, path in places.items():
         if path is None:

@@ -18,11 +18,12 @@ __all__ = ["Downsample", "halve", "layout", "plan_levels"]
 Downsample = Literal["mean", "nearest", "any"]
 
 _COARSEST = 256  # no further level once y and x are at most this long
-# What docs/storage.md measures: a slice is read without its neighbours, a window with few chunks.
+# The layout measured in docs/storage.md: a slice is read without its neighbours, a window with few
+# chunks.
 _CHUNKS = (1, 512, 512)
 _SHARDS = (8, 2048, 2048)
 _SMALL_PLANE = 1024  # slabs of planes up to this long are twice as deep: fewer, larger tasks
-_LARGEST_SLAB = 512 * 2**20  # bytes: what is converted is held as a slab of whole planes
+_LARGEST_SLAB = 512 * 2**20  # bytes: a conversion holds a slab of whole planes
 
 
 def layout(

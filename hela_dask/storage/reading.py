@@ -1,4 +1,7 @@
-"""Arrays opened for reading: by compiled codecs where they are, and what is broken is named."""
+"""Arrays opened for reading.
+
+By compiled codecs if they are installed, and damaged chunks are named.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +28,17 @@ __all__ = ["StoredArray", "expanded", "reading_pipeline"]
 _KEY = "codec_pipeline.path"
 _COMPILED = "zarrs.ZarrsCodecPipeline"
 _LOCK = threading.Lock()
-# What zarr and its codecs raise for a damaged file.
+# The errors of zarr and its codecs for a damaged file.
 _DAMAGE = (OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
 _ADVICE = "restore the store from a copy, or remove it and write it again"
 
 
 def reading_pipeline() -> str:
-    """The class that decodes what this package reads.
+    """The class that decodes all reads of this package.
 
-    The compiled one where the package ``zarrs`` is installed, with the same bits; what the user
-    chose in zarr's configuration or environment (``ZARR_CODEC_PIPELINE__PATH``) goes first.
-    Writing is left to zarr's own, which puts a shard in place whole or not at all.
+    The compiled one where the package ``zarrs`` is installed, with the same bits; the user's choice
+    in zarr's configuration or environment (``ZARR_CODEC_PIPELINE__PATH``) takes precedence. Writing
+    is left to zarr's own, which puts a shard in place whole or not at all.
     """
     path = str(zarr.config.get(_KEY))
     free = path == _stock() and not _chosen()
@@ -43,13 +46,13 @@ def reading_pipeline() -> str:
 
 
 def _stock() -> str:
-    """What zarr takes when nobody chose."""
+    """The default of zarr."""
     return str(zarr.config.defaults[0]["codec_pipeline"]["path"])
 
 
 @functools.cache
 def _chosen() -> bool:
-    """Whether the environment or a configuration file says what to take."""
+    """Whether the environment or a configuration file selects one."""
     return zarr.config.collect().get("codec_pipeline", {}).get("path") is not None
 
 
@@ -77,9 +80,9 @@ class StoredArray:
     What travels to a worker is its path: it is opened there, and only when it is read, so that a
     scheduler need not see the file.
 
-    `folder` is absolute: a worker may run in another folder, and what is not found is read as
-    zeros. `shape`, `dtype`, `ndim` and `attrs` are as stored; `depth` counts the positions along
-    the first axis that a file holds.
+    `folder` is absolute: a worker may run in another folder, and missing files are read as zeros.
+    `shape`, `dtype`, `ndim` and `attrs` are as stored; `depth` counts the positions along the first
+    axis that a file holds.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -142,7 +145,7 @@ class StoredArray:
         )
 
     def _refuse_no_files(self, where: Box) -> None:
-        """What is empty or links to nothing would be read as if nothing had been written there."""
+        """An empty file or a broken link would be read like a missing one, as zeros."""
         for place in _touched(where, self._array.shards or self._array.chunks):
             file = self.folder / self._array.metadata.encode_chunk_key(place)
             problem = _unreadable(file, sharded=self._array.shards is not None)

@@ -1,4 +1,4 @@
-"""What is known of written files: size, CRC-32C and time of last change, compared with the disk."""
+"""Records of written files: size, CRC-32C and time of last change, compared with the disk."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Mismatch(NamedTuple):
     """A file that is not as it was written."""
 
     path: str  # relative to the folder that was looked at, with ``/``
-    problem: str  # what is wrong, to be read after the path: ``"is missing"``
+    problem: str  # the fault, to be read after the path: ``"is missing"``
 
 
 def record_file(path: Path) -> FileRecord:
@@ -101,9 +101,9 @@ def compare_files(
     Parameters
     ----------
     read : {"none", "changed"}
-        ``"changed"``: a file of the right size whose time of last change is not the recorded one
-        is read and compared by its checksum. ``"none"``: it counts as right, unless the recorded
-        time is 0: then the file was found to be damaged (see :func:`distrust`).
+        ``"changed"``: a file of the right size with another time of last change is read and
+        compared by its checksum. ``"none"``: it counts as right, unless the recorded time is 0:
+        then the file was found to be damaged (see :func:`distrust`).
 
     Raises
     ------
@@ -158,7 +158,7 @@ def _listed(root: Path, folders: Iterable[str]) -> Iterable[tuple[str, dict[str,
 
 
 def _problem(path: Path, record: FileRecord | None, facts: os.stat_result | None, read: str) -> str:
-    """What is wrong with a file; empty where nothing is."""
+    """The fault of a file; empty where nothing is."""
     if record is None:
         return "" if facts is None else "is there, where all values are 0 and no file was written"
     if facts is None:
@@ -173,7 +173,7 @@ def _problem(path: Path, record: FileRecord | None, facts: os.stat_result | None
 
 
 def content_problem(path: Path, record: FileRecord) -> str:
-    """What is wrong with the content of a file, after reading all of it; empty: nothing."""
+    """The fault of the content of a file, after reading all of it; empty: nothing."""
     try:
         same = file_crc32c(path) == record.crc32c
     except OSError as error:

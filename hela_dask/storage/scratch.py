@@ -1,4 +1,7 @@
-"""Scratch arrays: what one task writes and a later one reads, such as the masks of a region."""
+"""Scratch arrays.
+
+Arrays that one task writes and a later one reads, such as the masks of a region.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +37,9 @@ def create_scratch(
     *,
     attrs: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Create an array for a single writer at `path`; what was there under that name goes.
+    """Create an array for a single writer at `path`; existing files of that name are removed.
 
-    `shape` and `chunks` in voxels, by default up to 16 whole slices a chunk; `dtype` may be bool;
+    `shape` and `chunks` in voxels, by default up to 16 whole slices per chunk; `dtype` may be bool;
     `attrs` are noted with the array as JSON. Returns `path`, for :func:`write_scratch` and
     :func:`read_scratch`.
     """
@@ -97,7 +100,7 @@ def write_scratch(path: str | Path, data: NDArray[Any], start: int = 0) -> Recor
 
 
 def _chunks(array: zarr.Array[Any], start: int, stop: int) -> Iterator[tuple[str, Box]]:
-    """Name of each chunk's file from `start` to `stop`, and what it holds of the data there."""
+    """Name of each chunk's file from `start` to `stop`, and its part of the data."""
     data = Box((slice(start, stop), *Box.whole(array.shape[1:])))
     for place, chunk in data.chunks(array.chunks):
         yield array.metadata.encode_chunk_key(place), chunk.relative_to(data)

@@ -49,7 +49,7 @@ def compressor() -> ZstdCodec:
 
 
 def is_ours(array: zarr.Array[Any]) -> bool:
-    """Whether :func:`encode_shard` makes what the metadata of `array` say."""
+    """Whether :func:`encode_shard` writes the format of the metadata of `array`."""
     codecs: tuple[Any, ...] = getattr(array.metadata, "codecs", ())
     if len(codecs) != 1 or not isinstance(codecs[0], ShardingCodec) or array.fill_value != 0:
         return False
@@ -66,7 +66,7 @@ def is_ours(array: zarr.Array[Any]) -> bool:
 
 
 def reading_fault(array: zarr.Array[Any]) -> str:
-    """What the metadata of an array of this package say that was never written; empty: nothing.
+    """The metadata of an array of this package before it is written; empty: nothing.
 
     Readers follow the metadata: with these, they read other values than were written.
     """
@@ -93,7 +93,7 @@ def encode_shard(
 ) -> list[bytes]:
     """One shard as the parts of its file; none where it holds nothing but zeros.
 
-    `block` is what is in the shard, up to the end of the array; `chunk` and `shard` are voxels
+    `block` is the content of the shard, up to the end of the array; `chunk` and `shard` are voxels
     along each axis; `threads` compress several chunks at once.
     """
     chunks = list(Box.whole(block.shape).chunks(chunk))
@@ -116,7 +116,7 @@ def encode_shard(
 def put_shard(
     path: Path, parts: list[bytes], check: Callable[[], None] | None = None
 ) -> FileRecord | None:
-    """Put what :func:`encode_shard` made in place, whole or not at all; nothing: no file.
+    """Write the result of :func:`encode_shard`, whole or not at all; nothing: no file.
 
     Returns the record of the file; None where there is none, because the shard holds nothing but
     zeros. Its content is on the disk; its name is after

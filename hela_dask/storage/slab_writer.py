@@ -85,7 +85,7 @@ class SlabWriter:
         self._check()
 
     def write(self, tile: Box, data: NDArray[Any] | None) -> None:
-        """Write one tile, and what it completes of the coarser levels.
+        """Write one tile, and the tiles of the coarser levels that it completes.
 
         Parameters
         ----------
@@ -171,18 +171,18 @@ class SlabWriter:
             inside = block[:, *part.relative_to(box)]
             encoded = encode_shard(inside, level.chunks, level.file, self._threads)
             self._finish()
-            # Written while the next shard is compressed; it is a copy of what the caller holds.
+            # Written while the next shard is compressed; it is a copy of the caller's array.
             put = self._threads.submit(put_shard, file, encoded, self._may_write)
             self._writing = self._key(file), put
 
     def _finish(self) -> None:
-        """Wait for the shard that is being written, and raise what went wrong with it."""
+        """Wait for the shard that is being written, and raise its error."""
         if self._writing is not None:
             (path, writing), self._writing = self._writing, None
             self.files[path] = writing.result()
 
     def _clear(self, number: int, box: Box) -> None:
-        """Remove what was written there before."""
+        """Remove existing files."""
         for file, _ in self._files(number, box):
             put_shard(file, [], self._may_write)
             self.files[self._key(file)] = None

@@ -91,9 +91,9 @@ def create_image(
     name : str
         Name of the image in its metadata.
     chunks, shards : sequence of int, optional
-        Voxels in z, y, x; a shard is a whole number of chunks. Default 1 x 512 x 512 in
-        8 x 2048 x 2048 (``docs/storage.md`` says why); 16 deep where a plane is no longer than
-        1024; less deep and wider where a slab of whole planes would be over 512 MiB.
+        Voxels in z, y, x; a shard is a whole number of chunks. Default 1 x 512 x 512 in 8 x 2048 x
+        2048 (see ``docs/storage.md``); 16 deep where a plane is no longer than 1024; less deep and
+        wider where a slab of whole planes would be over 512 MiB.
     overwrite : bool
         Replace an OME-Zarr at `path` that this package wrote, with its own labels inside. It is
         not replaced where anything else is in it.
@@ -171,14 +171,14 @@ def slab_writer(
 ) -> Iterator[SlabWriter]:
     """Write one slab tile by tile, at every level of the pyramid, and mark it as finished.
 
-    What is held is a tile and at most one shard of each coarser level, however large the planes
-    are. When the block ends without an exception the slab is finished, and the last slab
-    finishes the image; else the slab stays unwritten, and is written anew by the next writer.
+    It holds a tile and at most one shard of each coarser level, for any size of planes. When the
+    block ends without an exception the slab is finished, and the last slab finishes the image; else
+    the slab stays unwritten, and is written anew by the next writer.
 
     Parameters
     ----------
     image : Image, str or Path
-        What :func:`create_image` or :func:`create_labels` made.
+        From :func:`create_image` or :func:`create_labels`.
     z0 : int
         First slice of the slab, from 0.
     downsample : {"mean", "nearest", "any"}

@@ -43,7 +43,7 @@ class Table:
     columns: tuple[Sequence[Any] | NDArray[np.float64], ...]
     rows: tuple[int, ...]  # number of each row below the names, from 1
     separator: str = ""  # between the fields of a CSV; empty where there are none
-    hint: str = ""  # what is needed, for the error of a missing column
+    hint: str = ""  # the kind of table, for the error of a missing column
 
     def __contains__(self, name: str) -> bool:
         return any(_plain_name(item) == name for item in self.names)
@@ -163,9 +163,9 @@ def read_table(source: str | Path | pd.DataFrame, what: str, hint: str = "") -> 
     Parameters
     ----------
     what : str
-        What it is, for errors: "the table of centres".
+        Its name, for errors: "the table of centres".
     hint : str
-        What is needed, for the error of a missing column.
+        The kind of table, for the error of a missing column.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What glibc's allocator does with freed memory: kept during a task, given back after it."""
+"""Settings of glibc's allocator for freed memory: kept during a task, given back after it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 from functools import cache
 from typing import Any
 
-__all__ = ["KEPT", "LARGEST", "give_back", "keep_freed_memory"]
+__all__ = ["KEPT", "LARGEST", "keep_freed_memory", "release_memory"]
 
 LARGEST = 20 * 2**20
 """Bytes of the largest arrays that are made of freed ones: a plane's, a tile's of 2048 pixels."""
@@ -21,10 +21,10 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 def keep_freed_memory() -> None:
     """Let arrays of up to :data:`LARGEST` be made of freed ones; nothing where libc is another.
 
-    Dask tells the allocator to give back all that is freed. Kernels take and free arrays of a
+    Dask configures the allocator to return all freed memory. Kernels take and free arrays of a
     plane by the thousand, and the system clears every page of each: two fifths of a cell's
-    processor time. Those of a whole window are few, and given back at once: between what lives
-    on, several of them that are free would stay.
+    processor time. Those of a whole window are few, and given back at once: in a fragmented heap,
+    several free ones would stay.
     """
     libc = _libc()
     if libc is not None:
@@ -32,7 +32,7 @@ def keep_freed_memory() -> None:
         libc.mallopt(_TRIM_THRESHOLD, KEPT)
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Give all that is free back to the system, so that the next task finds room for its own."""
     libc = _libc()
     if libc is not None:

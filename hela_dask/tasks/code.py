@@ -1,10 +1,10 @@
 """A fingerprint of code that computes: it changes when the arithmetic does.
 
-A version number says little: it is the same for hundreds of changes. Instead, the functions
-that compute are followed through the package, from its kernels to the constants that they
-read, and their syntax trees are hashed, without docstrings, comments, annotations and the texts of
-errors. Nothing is imported for it, and the same source has the same fingerprint under every
-version of Python.
+A version number is not enough: it is the same for hundreds of changes. Instead, the functions that
+compute are followed through the package, from its kernels to the constants that they read, and
+their syntax trees are hashed, without docstrings, comments, annotations and the texts of errors.
+Nothing is imported for it, and the same source has the same fingerprint under every version of
+Python.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ _PACKAGE = "hela_dask."
 # fingerprints hold anyway.
 _LEFT_OUT = {"documents", "errors", "figures", "formatting", "running", "storage", "tasks", "trace"}
 _COMPUTED = {"storage.means", "storage.pyramid"}
-_LEFT_OUT_NAMES = {"parameters:Parameters", "parameters.knobs:knob", "parameters.knobs:name_knob"}
+_LEFT_OUT_NAMES = {
+    "parameters:Parameters",
+    "parameters.fields:parameter",
+    "parameters.fields:text_parameter",
+}
 _POSITIONS = {"ctx", "kind", "type_comment", "annotation", "returns", "type_params"}
 
 
@@ -144,7 +148,7 @@ class CodeReader:
     def _targets(self, target: str, attribute: str) -> Iterator[str]:
         """Places of an imported name: ``module:name``, or a module, of which an attribute counts.
 
-        What one module imports from another and hands on is followed.
+        Re-exported names are followed.
         """
         module, _, name = target.partition(":")
         if name and self._module(f"{module}.{name}".strip(".")) is not None:
@@ -231,7 +235,7 @@ def _text(node: object) -> str:
         return "Raise()"
     if isinstance(node, ast.Expr) and _logs(node.value):
         return ""
-    if isinstance(node, ast.Call) and _name_of(node.func) in ("knob", "name_knob"):
+    if isinstance(node, ast.Call) and _name_of(node.func) in ("parameter", "text_parameter"):
         return "Call()"  # a parameter's default and its description
     parts = []
     for name in node._fields:

@@ -1,4 +1,4 @@
-"""What a task costs its process: seconds, processor time, memory, bytes read and written."""
+"""Costs of a task in its process: seconds, processor time, memory, bytes read and written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hela_dask.tasks.allocator import give_back
+from hela_dask.tasks.allocator import release_memory
 
 if TYPE_CHECKING:
     import psutil
@@ -19,16 +19,16 @@ __all__ = ["measured"]
 
 @contextmanager
 def measured(interval: float = 0.1) -> Iterator[dict[str, Any]]:
-    """What a task costs its process, filled in at the end; what others freed is given back first.
+    """The costs of a task, filled in at the end; freed memory is released first.
 
     ``seconds``, and ``cpu_seconds`` of the processor; the most memory held meanwhile
     (``peak_memory``, MiB); the bytes it ``read`` and ``written``, cached or not, where the system
-    counts them (Linux, Windows); the ``worker``. All are the process', so with several threads a
-    worker they count the neighbours too.
+    counts them (Linux, Windows); the ``worker``. All are those of the process, so with several
+    threads per worker they include the neighbours.
     """
     import psutil
 
-    give_back()
+    release_memory()
     process = psutil.Process()
     found: dict[str, Any] = {"worker": f"{platform.node()}-{process.pid}"}
     before = _spent(process)
@@ -56,7 +56,7 @@ def _spent(process: psutil.Process) -> dict[str, float]:
     spent = {"seconds": time.perf_counter(), "cpu_seconds": times.user + times.system}
     if hasattr(process, "io_counters"):
         counters = process.io_counters()
-        # What the task asked for; where only the disk's part is known, that.
+        # Arrays allocated by the task; where only the disk's part is known, that.
         spent["read"] = getattr(counters, "read_chars", counters.read_bytes)
         spent["written"] = getattr(counters, "write_chars", counters.write_bytes)
     return spent

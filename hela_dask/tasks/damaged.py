@@ -1,4 +1,4 @@
-"""Finished units whose files are missing or changed: found when a run starts, and named."""
+"""Finished units with missing or changed files: found when a run starts, and named."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def forget_damaged(
     units: Sequence[Unit],
     files: str,
     consequence: str,
-    say: Callable[[str], None],
+    info: Callable[[str], None],
 ) -> list[Marker]:
-    """Declare finished units unfinished whose files are not as they were written.
+    """Declare finished units unfinished if their files are not as written.
 
     Parameters
     ----------
@@ -28,10 +28,10 @@ def forget_damaged(
     units : sequence of Unit
         Those of a stage; unfinished ones are passed over.
     files : str
-        What the files are, for the message: ``"files of the labels"``.
+        Kind of the files, for the message: ``"files of the labels"``.
     consequence : str
-        What is done about it: ``"their slabs are written again"``.
-    say : callable
+        The consequence: ``"their slabs are written again"``.
+    info : callable
         Gets one sentence, where there is any damage.
 
     Returns
@@ -51,7 +51,7 @@ def forget_damaged(
     if damaged:
         path, problem = damaged[0]
         more = f", and {len(damaged) - 1} more" if damaged[1:] else ""
-        say(f"{files} are missing or changed ({path} {problem}{more}): {consequence}")
+        info(f"{files} are missing or changed ({path} {problem}{more}): {consequence}")
     return kept
 
 

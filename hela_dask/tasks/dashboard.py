@@ -1,4 +1,4 @@
-"""dask's dashboard and its report: how to open one from afar, and what they log for no reason."""
+"""dask's dashboard and its report: its address from another machine, and a filter of its log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
-__all__ = ["dashboard_text", "is_worth_a_traceback", "quiet_logs"]
+__all__ = ["dashboard_text", "deserves_traceback", "quiet_logs"]
 
 _CLIENT = ("distributed.batched", "distributed.client")  # where a client loses its scheduler
 _LOGGERS = (
@@ -76,8 +76,8 @@ def _user() -> str:
         return "USER"
 
 
-def is_worth_a_traceback(record: logging.LogRecord) -> bool:
-    """Whether an error in the event loop says anything.
+def deserves_traceback(record: logging.LogRecord) -> bool:
+    """Whether an error in the event loop is relevant.
 
     Where Ctrl-C comes before a call has reached the loop, distributed's own clean-up of that call
     fails on a name without a value; the run itself reports the interruption. Where the tab of a
@@ -109,10 +109,10 @@ def _is_closed_tab(record: logging.LogRecord, error: BaseException | None) -> bo
 
 @contextmanager
 def quiet_logs() -> Iterator[None]:
-    """Keep what :func:`is_worth_a_traceback` refuses from the screen."""
+    """Filter records that :func:`deserves_traceback` refuses."""
     with ExitStack() as stack:
         for name in _LOGGERS:
             logger = logging.getLogger(name)
-            logger.addFilter(is_worth_a_traceback)
-            stack.callback(logger.removeFilter, is_worth_a_traceback)
+            logger.addFilter(deserves_traceback)
+            stack.callback(logger.removeFilter, deserves_traceback)
         yield

@@ -47,7 +47,7 @@ class Departures:
         """Call when a unit has ended."""
         self._last = self._clock()
 
-    def hopeless(
+    def has_given_up(
         self, keys: Collection[str], inputs: Callable[[str], Collection[Any]] = lambda _: ()
     ) -> dict[str, int]:
         """Of the keys on their way, those that too many workers have left unfinished.
@@ -69,7 +69,7 @@ class Departures:
         self._last = now
         with scheduler_calls(self._client):
             events = self._client.get_events("all")
-        # The log holds the last hundred events or so: what was counted may be gone from it.
+        # The log holds the last hundred events or so: counted entries may be gone from it.
         for at, event in events:
             if at <= self._counted or not isinstance(event, dict):  # anybody may log there
                 continue

@@ -56,16 +56,16 @@ def run_units(
     markers, progress
         Of the run.
     kind : str
-        What the units are, for the display: ``"cells"``, ``"slabs"``.
+        Kind of the units, for the display: ``"cells"``, ``"slabs"``.
     on_failure : callable (unit, sentence) -> result, optional
-        What a unit counts as that raised, or that ended its worker each time. Without it, the
-        run ends with an error; so it does where a unit cannot be written, as no other could be,
-        and where scheduler or workers are gone, which is no fault of the unit.
+        The row of a unit that raised, or that ended its worker each time. Without it, the run ends
+        with an error; so it does where a unit cannot be written, as no other could be, and where
+        scheduler or workers are gone, which is no fault of the unit.
     gpu : bool
-        The task is faster on a GPU: where workers say that they have one (``dask worker
-        --resources GPU=1``), each task claims one; where none does, all workers do.
+        The task is faster on a GPU: if workers declare one (``dask worker --resources GPU=1``),
+        each task claims one; where none does, all workers do.
     inputs : callable (unit) -> lazy objects, optional
-        What the task of a unit gets beside: the cluster computes them first.
+        Further inputs of the task of a unit: the cluster computes them first.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def _outcomes(
     last: dict[str, Exception] = {}
     for pause in _PAUSES:
         if pause and suspects:
-            progress.say(
+            progress.info(
                 f"{len(suspects)} of stage {suspects[0].stage} lost their workers again, and "
                 f"memory was not seen to be the cause: next try in {pause} s"
             )
@@ -154,7 +154,7 @@ def _outcomes(
 
 
 def _failure(submission: Submission, unit: Unit, error: KilledWorker) -> Exception:
-    """What it means that a unit lost its workers while it ran alone, as far as that was seen."""
+    """The cause for which a unit lost its workers while it ran alone, as far as it was observed."""
     name, limit = f"{unit.stage} {unit.name}", error.last_worker.memory_limit
     failure: Exception
     if held := submission.memory_before(error.last_worker.address):

@@ -2,9 +2,9 @@
 
 A lock is a small file that names its holder. It appears whole (a hard link, or an exclusive
 creation where there are no links). The lock of a dead process is removed by one process only: the
-one that holds a second lock, whose name is that of the dead one's content, which never occurs
-again. So neither a slow file system nor several starts at the same moment give a lock to two
-processes, and nothing depends on a clock.
+one that holds a second lock, named after the content of the dead one, which never occurs again. So
+neither a slow file system nor several starts at the same moment give a lock to two processes, and
+nothing depends on a clock.
 
 Every task of a run carries the lock, and looks whether it still holds before it writes.
 """
@@ -40,16 +40,16 @@ _PATIENCE = 10.0  # seconds for another start that removes the same lock
 
 @dataclass(frozen=True)
 class Lock:
-    """Proof that a run holds what it writes to; small, so that it travels with every task.
+    """Proof that a run holds its folders; small, so that it travels with every task.
 
     Parameters
     ----------
     path : Path
         The lock file.
     token : str
-        What the file says while this run holds it.
+        Content of the file while this run holds it.
     what : str
-        What is held, for error messages; default: the folder of the lock file.
+        The held folder, for error messages; default: the folder of the lock file.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class Lock:
             When the run that submitted this task has ended or was taken over.
         """
         for _ in range(_TRIES):
-            found = _look(self.path)
+            found = _read_lock(self.path)
             if found is not None:
                 break
             time.sleep(_PAUSE)  # a start that was refused may be putting it back
@@ -94,11 +94,11 @@ def hold(
     name : str
         Of the lock file.
     what : str
-        What is held, for error messages; default: `folder`.
+        The held folder, for error messages; default: `folder`.
     by : str
         Who holds it, for the error messages of others, beside the process.
     option : str
-        What a user may give to use something else.
+        The option that selects another one.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def hold(
         yield lock
     finally:
         with contextlib.suppress(OSError):
-            if _look(lock.path) == content:
+            if _read_lock(lock.path) == content:
                 lock.path.unlink()
 
 
@@ -128,8 +128,8 @@ def hold_labels(owner: Path, *, by: str = "") -> Iterator[Lock]:
     Parameters
     ----------
     owner : Path
-        The store whose folder ``labels`` is written to; what of it is not there is made, and
-        removed again where nothing was written.
+        The store with the folder ``labels``; missing folders are made, and removed again if nothing
+        was written.
     by : str
         Who writes, for the error messages of others.
 
@@ -168,7 +168,7 @@ def hold_target(path: Path) -> Iterator[Lock]:
         path.parent.mkdir(parents=True, exist_ok=True)
     with hold(path.parent, f".{path.name}.lock", what=str(path), option="name") as lock:
         labels = label_lock(path)
-        found = _look(labels)
+        found = _read_lock(labels)
         if found is not None and _verdict(found, this_process()) != "dead":
             raise ExistsError(_in_use(labels, found, str(path / "labels"), "name"))
         yield lock
@@ -180,17 +180,17 @@ def label_lock(owner: Path) -> Path:
 
 
 def _take(lock: Lock, content: bytes, me: ProcessName, option: str) -> None:
-    """Make the lock file, unless somebody holds it."""
+    """Make the lock file, unless another process holds it."""
     path, until = lock.path, time.monotonic() + _PATIENCE
     while not _create(path, content, lock.token):
-        found = _look(path)
+        found = _read_lock(path)
         if found is None:
             continue
         verdict = _verdict(found, me)
         if verdict == "empty":
             # Perhaps made this moment; else of a machine that lost power.
             time.sleep(_PAUSE * 10)
-            if _look(path) != found:
+            if _read_lock(path) != found:
                 continue
         elif verdict != "dead":
             raise ExistsError(_in_use(path, found, lock.what, option))
@@ -203,27 +203,27 @@ def _take(lock: Lock, content: bytes, me: ProcessName, option: str) -> None:
 
 
 def _clear(path: Path, dead: bytes, content: bytes, token: str, me: ProcessName) -> None:
-    """Remove the lock file of a dead process, with what it holds; or let another do so.
+    """Remove the lock file of a dead process, with its contents; or let another do so.
 
     Whoever does it holds a claim, so that no later lock is removed in place of the dead one.
     """
     claim = path.with_name(f".{path.name.lstrip('.')}.{hashlib.sha256(dead).hexdigest()[:16]}")
     if not _create(claim, content, token):
-        other = _look(claim)
+        other = _read_lock(claim)
         if other is not None and _verdict(other, me) in ("dead", "empty"):
             _clear(claim, other, content, token, me)
         else:
             time.sleep(_PAUSE)
         return
     try:
-        if _look(path) == dead:
+        if _read_lock(path) == dead:
             path.unlink(missing_ok=True)
     finally:
         claim.unlink(missing_ok=True)
 
 
 def _verdict(found: bytes, me: ProcessName) -> str:
-    """What a lock file stands for: ``alive``, ``unseen``, ``dead``, ``empty`` or ``foreign``."""
+    """State of a lock file: ``alive``, ``unseen``, ``dead``, ``empty`` or ``foreign``."""
     if not found.strip(b"\0 \r\n"):
         return "empty"
     holder = read_name(_parsed(found))
@@ -234,7 +234,7 @@ def _verdict(found: bytes, me: ProcessName) -> str:
 
 
 def _in_use(path: Path, found: bytes, what: str, option: str) -> str:
-    """Who holds it, and what can be done."""
+    """The holder, and the remedy."""
     me, facts = this_process(), _parsed(found)
     holder = read_name(facts)
     if holder is None or not _token(found):
@@ -264,7 +264,7 @@ def _create(path: Path, content: bytes, token: str) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             # A file system over a network may have made it and lost the answer.
-            return _look(path) == content
+            return _read_lock(path) == content
         except (OSError, NotImplementedError, AttributeError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.ENOSPC):
                 raise
@@ -288,11 +288,11 @@ def _create_alone(path: Path, content: bytes) -> bool:
         path.unlink(missing_ok=True)
         raise
     os.close(file)
-    return _look(path) == content
+    return _read_lock(path) == content
 
 
-def _look(path: Path) -> bytes | None:
-    """What the file holds; None where there is none at this moment."""
+def _read_lock(path: Path) -> bytes | None:
+    """Content of the file; None where there is none at this moment."""
     try:
         if not path.is_file():  # a pipe would be waited for
             return b"not a file" if os.path.lexists(path) else None  # a link to nothing too

@@ -1,4 +1,4 @@
-"""What of a run is finished: one small file per unit, written after the unit's data.
+"""The finished units of a run: one small file per unit, written after the unit's data.
 
 A marker holds the unit's result (a small row), a fingerprint of all that the result depends on
 (the input, the parameters that the stage reads, the code), and the size and checksum of every file
@@ -42,7 +42,10 @@ def fingerprint(*parts: Any) -> str:
 
 
 def fingerprint_content(path: Path) -> str:
-    """A fingerprint of what is in a file, whatever its name and times are: a copy has the same."""
+    """A fingerprint of the content of a file, independent of its name and times.
+
+    A copy has the same.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
@@ -51,8 +54,8 @@ def fingerprint_files(folder: Path, skip: Iterable[str] = ()) -> str:
     """A fingerprint of the files in ``folder``: names, sizes, times of last change.
 
     The content of small metadata files (``zarr.json``, ``.zarray``, …) counts instead of their
-    time, and ``skip`` names folders at the top that do not count. Reading every voxel would take
-    as long as the work itself, so a copy without its times is taken for a new input.
+    time, and ``skip`` names folders at the top that do not count. Reading every voxel would take as
+    long as the work itself, so a copy without its times counts as a new input.
     """
     skipped = set(skip)
     found: list[tuple[str, Any]] = []
@@ -106,7 +109,7 @@ def _metadata(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class Marker:
-    """What a finished unit left.
+    """The record of a finished unit.
 
     Attributes
     ----------
@@ -171,7 +174,7 @@ class Markers:
         self,
         stage: str,
         unit: str,
-        of: str,
+        unit_key: str,
         result: Mapping[str, Any],
         files: Mapping[str, FileRecord | None] | None = None,
     ) -> dict[str, Any]:
@@ -181,12 +184,12 @@ class Markers:
         ----------
         stage, unit : str
             Together the marker's name.
-        of : str
+        unit_key : str
             Fingerprint of all that the result depends on.
         result : mapping
             A small row.
         files : mapping of str to FileRecord or None, optional
-            What the unit wrote, as in :class:`Marker`.
+            The files of the unit, as in :class:`Marker`.
 
         Raises
         ------
@@ -198,7 +201,7 @@ class Markers:
         if self.path(stage, unit).is_dir():  # something else put it there
             remove_folder(self.path(stage, unit))
         content = {
-            "fingerprint": of,
+            "fingerprint": unit_key,
             "result": kept,
             "files": records_to_json(files or {}),
             "versions": numeric_versions(network=True),

@@ -25,11 +25,11 @@ class Need:
     stage : str
         That it belongs to, as in ``RUN/done``.
     task : str
-        What it does, as a sentence names it.
+        Its task, as named in a sentence.
     bytes : int
         With the process itself.
     advice : str
-        The knob to turn, beside more memory; empty where there is none.
+        The parameter to change, beside more memory; empty where there is none.
     """
 
     stage: str
@@ -52,7 +52,7 @@ def _rounded(size: float) -> int:
 
 
 def check_memory(needs: Sequence[Need], memory: int | None) -> None:
-    """Refuse a plan whose largest task does not fit a worker.
+    """Refuse a plan if its largest task does not fit a worker.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def check_memory(needs: Sequence[Need], memory: int | None) -> None:
     Raises
     ------
     ResourceError
-        With the numbers and the knobs.
+        With the numbers and the parameters.
     """
     if not memory:
         return

@@ -24,7 +24,7 @@ _DEAD = ("Z", "X", "x")  # states of a process that has ended and was not waited
 
 @dataclass(frozen=True)
 class ProcessName:
-    """A process of any machine; texts are empty where the system does not say them.
+    """A process of any machine; texts are empty if the system does not provide them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a run is doing: a live display on a terminal, plain log lines everywhere else."""
+"""The progress of a run: a live display on a terminal, plain log lines everywhere else."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class RunProgress:
         self._task: TaskID | None = None
         self._stage = ""
         self._started = 0.0
-        self._total = self._done = self._told = self._before = 0
+        self._total = self._done = self._on_epoch = self._before = 0
         self._spoke = 0.0
         self._over = threading.Event()
 
@@ -101,7 +101,7 @@ class RunProgress:
             )
             self._bar.start()
         else:
-            threading.Thread(target=self._keep_speaking, name="progress", daemon=True).start()
+            threading.Thread(target=self._log_periodically, name="progress", daemon=True).start()
         return self
 
     def __exit__(
@@ -119,7 +119,7 @@ class RunProgress:
         """Begin a stage of ``total`` units, of which an earlier run has finished ``done``."""
         self.end_stage()
         self._stage, self._started = name, time.perf_counter()
-        self._total, self._done, self._told, self._before = total, done, done, done
+        self._total, self._done, self._on_epoch, self._before = total, done, done, done
         what = f"{name} ({unit})" if unit else name
         if self._bar is not None:
             self._task = self._bar.add_task(what, total=total, before=done)
@@ -133,8 +133,8 @@ class RunProgress:
         self._done += count
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, count)
-        if self._done - self._told >= -(-self._total // 10) and self._done < self._total:
-            self._told = self._done
+        if self._done - self._on_epoch >= -(-self._total // 10) and self._done < self._total:
+            self._on_epoch = self._done
             self._log(f"{self._stage}: {self._done} of {self._total}")
 
     def end_stage(self) -> None:
@@ -152,7 +152,7 @@ class RunProgress:
         self._spoke = time.perf_counter()
         log.info("%s", text)
 
-    def _keep_speaking(self) -> None:
+    def _log_periodically(self) -> None:
         """Write a line whenever there was none for :data:`SILENCE` seconds of a stage."""
         while not self._over.wait(min(1.0, SILENCE / 4)):
             if not self._stage or time.perf_counter() - self._spoke < SILENCE:
@@ -164,7 +164,7 @@ class RunProgress:
                 + (f", about {left} left" if left not in ("", "?") else "")
             )
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """A line for the user that is not a warning."""
         if self._bar is not None:
             self._bar.console.print(text, highlight=False)
@@ -199,28 +199,31 @@ def _left_column() -> Any:
 
 @contextlib.contextmanager
 def counted(progress: bool | Count, name: str, unit: str) -> Iterator[Count]:
-    """Work of one stage; yields a function to call with what is done and all, first at the start.
+    """Work of one stage.
+
+    Yields a function that is called with the numbers of finished and of all units, first at the
+    start.
 
     Parameters
     ----------
     progress : bool or callable
         As `live` of :class:`RunProgress`, or the caller's own function.
     name, unit : str
-        Of the stage, and of what is counted.
+        Of the stage, and of its units.
     """
     if callable(progress):
         yield progress
         return
     with RunProgress(progress) as display:
-        told: int | None = None
+        shown: int | None = None
 
         def tell(done: int, total: int) -> None:
-            nonlocal told
-            if told is None:
+            nonlocal shown
+            if shown is None:
                 display.stage(name, total, done, unit)
             else:
-                display.advance(done - told)
-            told = done
+                display.advance(done - shown)
+            shown = done
 
         yield tell
         display.end_stage()

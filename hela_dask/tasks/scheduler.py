@@ -14,7 +14,7 @@ from hela_dask.errors import ClusterError, HelaDaskError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["is_connected", "lost", "regain", "scheduler_calls"]
+__all__ = ["is_connected", "lost", "reconnect", "scheduler_calls"]
 
 _LOOK = 0.2  # seconds
 _LOST = (OSError, TimeoutError, asyncio.CancelledError, concurrent.futures.CancelledError)
@@ -27,7 +27,7 @@ def is_connected(client: Client) -> bool:
 
 @contextlib.contextmanager
 def scheduler_calls(client: Client) -> Iterator[None]:
-    """Turn what a call raises for want of a scheduler into one sentence.
+    """Turn errors of calls to a lost scheduler into one sentence.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def scheduler_calls(client: Client) -> Iterator[None]:
         raise
 
 
-def regain(client: Client, address: str) -> None:
+def reconnect(client: Client, address: str) -> None:
     """Wait until a client that has lost its scheduler has it again; dask tries for 30 s.
 
     Parameters

@@ -43,14 +43,14 @@ class Session:
     given : distributed.Client or None
         The caller's, which stays open.
     cluster : Cluster
-        What to start or reach where none is given.
+        The cluster to start or reach if no client is given.
     store, run : Path
         The image, which every worker must see, and the run folder, which gets
         ``performance.html``.
     needs : list of Need
         Compared with the workers' memory.
     progress : RunProgress
-        Told the dashboard's address.
+        Gets the dashboard's address.
     begin : callable
         Called once, before the cluster starts.
     imports : sequence of str
@@ -98,7 +98,7 @@ class Session:
             if self._report is not None and kind is None:
                 try:
                     self._report.__exit__(None, None, None)
-                except Exception as trouble:  # what it would show is done all the same
+                except Exception as trouble:  # its output is not needed
                     log.debug("performance.html", exc_info=True)
                     self._progress.warn(f"performance.html could not be written: {trouble}")
 
@@ -108,7 +108,7 @@ class Session:
         return self._client is not None
 
     def client(self) -> Client:
-        """The client; the first call starts what has to be started."""
+        """The client; the first call starts the cluster."""
         if self._client is None:
             self._begin()
             self._client = self._start()
@@ -127,7 +127,7 @@ class Session:
             client = self._given
         else:
             where = self._cluster.address
-            self._progress.say(f"connecting to {where}" if where else "starting the workers")
+            self._progress.info(f"connecting to {where}" if where else "starting the workers")
             client = self._stack.enter_context(connect(self._cluster, self._run, self._imports))
         self._stack.enter_context(client.as_current())
         with scheduler_calls(client):
@@ -139,7 +139,7 @@ class Session:
                 here = self._given is None and not self._cluster.address
                 jobs = self._cluster.kind == "slurm"
                 link = dashboard_text(client.dashboard_link, started_here=here, remote=jobs)
-                self._progress.say(link)
+                self._progress.info(link)
             self.facts = _facts(client)
             # Its page works without a network.
             page = str(self._run / "performance.html")
@@ -148,9 +148,9 @@ class Session:
         return client
 
     def _wait(self, client: Client) -> None:
-        """Wait for the first worker, and say what for."""
+        """Wait for the first worker, and log the reason."""
         if not client.nthreads():
-            self._progress.say("waiting for the first worker")
+            self._progress.info("waiting for the first worker")
         waiting = Waiting(client, self._progress)
         while not client.nthreads():
             waiting.look(0)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from hela_dask.errors import ClusterError, HelaDaskError, InputError, WorkerError
 from hela_dask.tasks.departures import Departures
-from hela_dask.tasks.scheduler import is_connected, regain, scheduler_calls
+from hela_dask.tasks.scheduler import is_connected, reconnect, scheduler_calls
 from hela_dask.tasks.waiting import Waiting
 from hela_dask.tasks.worker_preload import MEMORY_TOPIC
-from hela_dask.tasks.workers import CONTINUES, check_workers, do_unit, shared_paths
+from hela_dask.tasks.workers import CONTINUES, check_workers, run_unit, shared_paths
 from hela_dask.version import __version__
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _PATIENCE = 0.5  # seconds between looks at the workers, while nothing ends
 _GRAPHS = 32  # units with graphs that are submitted at a time, at least
 _DROPPED = 5  # times that the cluster may drop a unit, which is then submitted again
-_HOPELESS = 3  # units given up, where none has ended: no other will
+_MAX_FAILURES = 3  # units given up, where none has ended: no other will
 _MEMORY_EVENTS = ("worker-restart-memory", MEMORY_TOPIC)  # of the nanny, of the worker
 
 
@@ -65,7 +65,7 @@ class Submission:
     ) -> None:
         self._client, self._markers, self._label = client, markers, label
         self._paths = shared_paths(job)
-        self._call = partial(do_unit, task, job, __version__, self._paths)
+        self._call = partial(run_unit, task, job, __version__, self._paths)
         self._inputs = inputs
         self._token = job.lock.token[:8]
         self._rounds = itertools.count()
@@ -86,8 +86,8 @@ class Submission:
     ) -> Iterator[tuple[Unit, Row | Exception]]:
         """Each unit with its outcome as it ends; those that still run are cancelled at the end.
 
-        What has ended meanwhile is collected at once and replaced at once, however many units
-        that are: a scheduler that falls behind is asked less often, not more.
+        Ended units are collected at once and replaced at once, however many they are: a scheduler
+        that falls behind is asked less often, not more.
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ class Submission:
         return list(cull(dict(inputs.__dask_graph__()), inputs.__dask_keys__())[0])
 
     def _drained(self) -> list[Future[Any]]:
-        """What has ended; where nothing has, wait for the first, but not for long.
+        """Ended futures; where nothing has, wait for the first, but not for long.
 
         Workers may have joined meanwhile, and want work.
         """
@@ -197,7 +197,7 @@ class Submission:
         return found
 
     def _collected(self, batch: Sequence[Future[Any]]) -> Iterator[tuple[Unit, Row | Exception]]:
-        """The outcomes of what has ended; what the cluster dropped goes back to be submitted."""
+        """The outcomes of ended futures; units that the cluster dropped are submitted again."""
         if not batch:
             self._window.count()
             yield from self._abandoned()
@@ -220,7 +220,7 @@ class Submission:
                 yield unit, done
 
     def _outcome(self, future: Future[Any], unit: Unit) -> Row | Exception:
-        """The task's row, or an error that says which unit and what to do."""
+        """The task's row, or an error that names the unit and the remedy."""
         from distributed import KilledWorker
 
         if future.status == "finished":
@@ -248,7 +248,7 @@ class Submission:
         ClusterError
             When no unit of the stage ends.
         """
-        for key, workers in self._departures.hopeless(self._flying, self._waits_for).items():
+        for key, workers in self._departures.has_given_up(self._flying, self._waits_for).items():
             future, unit = self._flying.pop(key)
             with scheduler_calls(self._client):
                 future.cancel(force=True)
@@ -259,7 +259,7 @@ class Submission:
                 "or they cannot load what it needs: see the workers' logs"
             )
             others = self._flying or self._todo
-            if not self._ends and (self._given_up >= _HOPELESS or not others):
+            if not self._ends and (self._given_up >= _MAX_FAILURES or not others):
                 raise ClusterError(
                     f"{what}, and no other unit was finished: {advice}; what is finished is "
                     "kept, and the same command again continues"
@@ -267,10 +267,10 @@ class Submission:
             yield unit, WorkerError(f"{what}: {advice}; the same command tries it again")
 
     def _after_a_loss(self) -> Iterator[tuple[Unit, Row | Exception]]:
-        """Wait for the scheduler, then submit again what has no marker."""
+        """Wait for the scheduler, then submit again all units without a marker."""
         flying = [unit for _, unit in self._flying.values()]
         self._flying.clear()
-        regain(self._client, self._address)
+        reconnect(self._client, self._address)
         self._ended = SimpleQueue()
         for unit in flying:
             if (done := self._again(unit)) is not None:
@@ -340,7 +340,7 @@ class Window:
 
 
 def _claim(client: Client) -> dict[str, float]:
-    """What a task asks for that is faster on a GPU."""
+    """The resources of a task that is faster on a GPU."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return {"GPU": 1.0} if any("GPU" in worker.get("resources", {}) for worker in workers) else {}
 

@@ -21,7 +21,7 @@ class Unit:
     fingerprint : str
         Of everything that its result depends on.
     what : Any
-        What the stage's task needs to know beside the job, for example a Region.
+        Input of the stage's task beside the job, for example a Region.
     cost : float
         For the order only: the largest start first, so that none is left alone at the end.
     """

@@ -15,7 +15,7 @@ MIXED = (
     "work that was finished earlier was computed with other versions ({versions}) and is kept: "
     "values may differ from those of one version; remove {done} to compute all again"
 )
-"""What to say of a run that goes on under other versions."""
+"""The warning of a run that continues under other versions."""
 
 _NUMERIC = (
     *("dask-image", "edt", "numba", "numcodecs", "numpy", "scikit-image", "scipy", "zarr", "zarrs"),
@@ -56,7 +56,7 @@ def versions(*, network: bool = False) -> dict[str, str]:
 
 
 def compare_versions(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """What differs of the packages that both know, for people; empty where nothing does.
+    """Differences between the packages of both, as text; empty where nothing does.
 
     Examples
     --------

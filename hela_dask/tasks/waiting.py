@@ -1,4 +1,4 @@
-"""Words for one who waits: what for, since when, and what to look at."""
+"""Words for one who waits: reason, duration, and advice."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["Waiting"]
 
 _FIRST, _LONGEST = 10.0, 300.0  # seconds to the first word, and between words
-_LONG = 120.0  # after it, a hint what may be wrong
+_LONG = 120.0  # after it, a hint about the cause
 
 
 class Waiting:
-    """Says that there is no worker; seldom, but again and again.
+    """Warns that there is no worker; seldom, but again and again.
 
     Parameters
     ----------
     client : distributed.Client
-        Whose workers are waited for.
+        The workers that the run waits for.
     progress : RunProgress
         Shows and logs the words.
     clock : callable
@@ -54,7 +54,7 @@ class Waiting:
         now = self._clock()
         if workers:
             if self._since is not None and self._next > _FIRST:
-                self._progress.say(f"a worker has joined after {time_text(now - self._since)}")
+                self._progress.info(f"a worker has joined after {time_text(now - self._since)}")
             self._since, self._next = None, _FIRST
             return
         if self._since is None:
@@ -68,19 +68,19 @@ class Waiting:
         waited = now - self._since
         if waited >= self._next:
             hint = f" ({_hint(self._client)})" if waited >= _LONG else ""
-            self._progress.say(
+            self._progress.info(
                 f"waiting for a worker since {time_text(waited)}: {_state(self._client)}{hint}"
             )
             self._next = waited + min(max(waited, _FIRST), _LONGEST)
 
 
 def _keeper(client: Client) -> Any:
-    """What replaces the workers of a cluster that this process started."""
+    """The object that replaces the workers of a cluster of this process."""
     return getattr(client.cluster, "keeper", None)
 
 
 def _state(client: Client) -> str:
-    """What is known of the workers to come."""
+    """The state of the expected workers."""
     cluster: Any = client.cluster
     if hasattr(cluster, "waiting_text"):
         return str(cluster.waiting_text())
@@ -94,7 +94,7 @@ def _state(client: Client) -> str:
 
 
 def _hint(client: Client) -> str:
-    """What one who waits for long can do."""
+    """Advice for a long wait."""
     if hasattr(client.cluster, "waiting_text"):
         return (
             "jobs that ask for less memory or time start sooner; Ctrl-C ends the run, and the "

@@ -1,8 +1,10 @@
-"""Loaded by the workers that a run starts: what they leave to the process that started them.
+"""Loaded by the workers that a run starts.
+
+Log records that they leave to the process that started them.
 
 Ctrl-C: the terminal sends it to the whole group. The parent stops its workers in order; a worker
-that stopped by itself would look like one that died of its task. And bad input, of which the run
-says one sentence.
+that stopped by itself would look like one that died of its task. And bad input, which the run
+reports in one sentence.
 
 Workers that are started by hand load it with ``dask worker --preload
 hela_dask.tasks.worker_preload``.
@@ -48,8 +50,8 @@ def dask_setup(worker: Worker) -> None:
     sys.setrecursionlimit(max(_CALLS, sys.getrecursionlimit()))
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(is_news)
-    logging.getLogger("tornado.application").addFilter(is_worth_a_traceback)
-    # It warns of each task that is cancelled, which is what an interruption does.
+    logging.getLogger("tornado.application").addFilter(deserves_traceback)
+    # It warns of each cancelled task, and an interruption cancels tasks.
     logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -57,9 +59,9 @@ def dask_setup(worker: Worker) -> None:
 
 
 def report_memory(worker: Worker) -> None:
-    """Tell the scheduler when this worker comes near its limit, so that its end can be explained.
+    """Report to the scheduler when this worker comes near its memory limit.
 
-    A worker that the system ends for want of memory says nothing itself.
+    A worker that the system kills for lack of memory reports nothing itself.
     """
     limit = getattr(getattr(worker, "memory_manager", None), "memory_limit", None)
     if not limit:
@@ -81,14 +83,14 @@ def report_memory(worker: Worker) -> None:
     watch.start()
 
 
-def is_worth_a_traceback(record: logging.LogRecord) -> bool:
-    """Whether an error in the worker's event loop says anything: that it closes twice does not."""
+def deserves_traceback(record: logging.LogRecord) -> bool:
+    """Whether an error in the worker's event loop is relevant: that it closes twice does not."""
     error = record.exc_info[1] if record.exc_info else None
     return not (isinstance(error, RuntimeError) and "ConnectionPool is closed" in str(error))
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """Whether a record of dask's worker adds to what the run reports.
+    """Whether a record of dask's worker adds information to the run's report.
 
     Bad input is reported by the run. A connection that another process has closed is no error of
     this worker: the process ended, and who waits for it notices.

@@ -1,4 +1,7 @@
-"""What every worker of a run needs: this version, and the same files; also one that joins later."""
+"""Requirements of every worker of a run: this version, and the same files.
+
+Also one that joins later.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,21 @@ if TYPE_CHECKING:
 
     from hela_dask.tasks.units import Row, Unit
 
-__all__ = ["CONTINUES", "check_workers", "do_unit", "refuse_unfit", "shared_paths", "unfit"]
+__all__ = [
+    "CONTINUES",
+    "check_workers",
+    "refuse_unfit",
+    "run_unit",
+    "shared_paths",
+    "worker_problem",
+]
 
 log = logging.getLogger(__name__)
 
 CONTINUES = "what is finished is kept, and the same command again continues"
 
 
-def unfit(version: str, paths: Sequence[Path]) -> str:
+def worker_problem(version: str, paths: Sequence[Path]) -> str:
     """Why this process cannot work for a run, as the end of a sentence; empty where it can.
 
     Parameters
@@ -30,7 +40,7 @@ def unfit(version: str, paths: Sequence[Path]) -> str:
     version : str
         Of the run's hela_dask.
     paths : sequence of Path
-        Absolute; what the run's process sees.
+        Absolute; the files that the run's process sees.
     """
     if version != package.__version__:
         return (
@@ -60,10 +70,10 @@ def check_workers(client: Client, paths: Sequence[Path]) -> None:
     Raises
     ------
     InputError
-        With the worker, and what keeps it from working for the run.
+        With the worker, and the requirement that it lacks.
     """
     here = [path.absolute() for path in paths]
-    answers = client.run(unfit, package.__version__, here, on_error="return")
+    answers = client.run(worker_problem, package.__version__, here, on_error="return")
     for address, answer in answers.items():
         if isinstance(answer, OSError):
             log.debug("worker %s has left: %s", address, answer)
@@ -77,7 +87,9 @@ def check_workers(client: Client, paths: Sequence[Path]) -> None:
 
 
 def shared_paths(job: Any) -> tuple[Path, ...]:
-    """What a worker must see to do units of a job: the run folder, and the image where it has one.
+    """The paths that a worker must see to compute units of a job.
+
+    The run folder, and the image where it has one.
 
     A path that this process does not see is left out: its absence is no fault of a worker.
     """
@@ -86,7 +98,7 @@ def shared_paths(job: Any) -> tuple[Path, ...]:
     return tuple(path for path in found if _sees(path))
 
 
-def do_unit(
+def run_unit(
     task: Callable[..., Row],
     job: Any,
     version: str,
@@ -96,36 +108,36 @@ def do_unit(
 ) -> Row:
     """Do a unit, on a worker that can.
 
-    Workers that join while a stage goes on were not checked at its start, and each unit would fail
-    there by an error that names the image, or nothing.
+    Workers that join during a stage were not checked at its start, and each unit would fail there
+    with an error that names the image, or nothing.
 
     Parameters
     ----------
     task, job, unit
         As for :func:`~hela_dask.tasks.dispatch.run_units`.
     version, paths
-        As for :func:`unfit`.
+        As for :func:`worker_problem`.
     *inputs
-        What the cluster has computed for the unit.
+        Results of the graph for the unit.
 
     Raises
     ------
     ClusterError
-        With the worker, and what keeps it from working for the run.
+        With the worker, and the requirement that it lacks.
     """
     refuse_unfit(version, paths)
     return task(job, unit, *inputs)
 
 
 def refuse_unfit(version: str, paths: Sequence[Path] = ()) -> None:
-    """Refuse to work in a process that cannot; see :func:`unfit`.
+    """Refuse to work in a process that cannot; see :func:`worker_problem`.
 
     Raises
     ------
     ClusterError
-        With the worker, and what keeps it from working for the run.
+        With the worker, and the requirement that it lacks.
     """
-    if problem := unfit(version, paths):
+    if problem := worker_problem(version, paths):
         from distributed import get_worker
 
         raise ClusterError(f"worker {get_worker().address} {problem}; {CONTINUES}")

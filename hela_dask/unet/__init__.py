@@ -1,1 +1,1 @@
-"""Networks: architectures, training, the folder a model is kept in, what it sees and tells."""
+"""Networks: architectures, training, the folder of a model, its inputs and outputs."""

@@ -1,4 +1,4 @@
-"""Patches changed at random, so that a network learns what does not matter; pure functions."""
+"""Random augmentation of patches; pure functions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def thorough(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
 def shifts(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
     """The papers': mirrored left to right, and moved by up to 10 pixels either way.
 
-    What comes in at a side is mirrored there.
+    Sides are padded by mirroring.
     """
     dy, dx = (int(step) for step in rng.integers(-_SHIFT, _SHIFT + 1, 2))
     mirrored = rng.random() < 0.5
@@ -93,7 +93,7 @@ def false_band(image: Grey, rng: np.random.Generator) -> Grey:
     """A curve about 3 pixels wide refilled with smooth grain, anywhere.
 
     Published stacks carry such a band where an outline was painted over and removed; it must not
-    be taken for an envelope.
+    look like an envelope.
     """
     shape = image.shape[:2]
     field = _smooth(rng.normal(size=(6, 6)), shape)

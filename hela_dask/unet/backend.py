@@ -24,7 +24,7 @@ _loaded: Any = None
 
 
 def check_installed() -> None:
-    """Raise MissingDependencyError, which says what to install, where :func:`keras` would.
+    """Raise MissingDependencyError, which names the package to install, where :func:`keras` would.
 
     Without the seconds that loading takes.
     """
@@ -38,29 +38,29 @@ def keras() -> Any:
     """The module ``keras``, on TensorFlow unless ``KERAS_BACKEND`` names another library.
 
     In a dask worker, TensorFlow gets as many threads as the worker has; elsewhere all cores. A
-    MissingDependencyError says what to install.
+    MissingDependencyError names the package to install.
     """
     global _loaded  # noqa: PLW0603
     if _loaded is None:
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # it greets at length
         try:
-            with warnings.catch_warnings(), _hushed():
+            with warnings.catch_warnings(), _silenced_stderr():
                 warnings.simplefilter("ignore")  # others' deprecations
                 found: Any = importlib.import_module("keras")
                 found.ops  # noqa: B018  a backend that is missing is noticed here
         except ImportError as error:
             raise MissingDependencyError(f"{_INSTALL} ({error})") from error
         if found.backend.backend() == "tensorflow":
-            with _hushed():
-                _settle()
+            with _silenced_stderr():
+                _set_determinism()
         _loaded = found
     return _loaded
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """What compiled code greets with on stderr is not shown; errors are raised, not written."""
+def _silenced_stderr() -> Iterator[None]:
+    """Greetings of compiled code on stderr are not shown; errors are raised, not written."""
     try:
         kept = os.dup(2)
     except OSError:  # there is none
@@ -77,7 +77,7 @@ def _hushed() -> Iterator[None]:
         os.close(nothing)
 
 
-def _settle() -> None:
+def _set_determinism() -> None:
     """The same bits for the same input, and no more threads than the task was given."""
     tensorflow: Any = importlib.import_module("tensorflow")
     tensorflow.config.experimental.enable_op_determinism()

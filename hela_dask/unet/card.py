@@ -1,4 +1,4 @@
-"""What a model says of itself: what it sees and tells, learned from, and how good it is."""
+"""The card of a model: its inputs and outputs, training data, and scores."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from hela_dask.storage.files import plain
 __all__ = ["CHANNELS", "CLASSES", "EXTRA", "Card", "card_text", "read_card"]
 
 CLASSES = ("resin", "cell", "envelope", "nucleus")
-"""What a voxel may be; ``cell`` is all of a cell but its nucleus and the nucleus' envelope."""
+"""The classes of a voxel; ``cell`` is all of a cell but its nucleus and the nucleus' envelope."""
 EXTRA = ("boundary", "distance")
-"""What a network may tell beside: contact with another cell, and the distance to the own cell's
+"""Further outputs of a network: contact with another cell, and the distance to the own cell's
 border (1 is 1000 nm and more)."""
 CHANNELS = ("neighbours", "repeated", "binary")
-"""What a network sees of a slice: it and those beside it, its grey values three times, or what is
-darker than resin."""
+"""Input channels of a slice.
+
+It and its neighbours, its grey values three times, or the pixels darker than resin.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,23 +36,23 @@ class Card:
     """A model's card; kept as ``card.json`` beside the weights, and as ``card.md`` for people."""
 
     architecture: str  # of :data:`hela_dask.unet.architectures.ARCHITECTURES`
-    # Of :data:`CLASSES`, in the order of its outputs; a single one is told from all else
+    # Of :data:`CLASSES`, in the order of its outputs; a single one is separated from all else
     classes: tuple[str, ...]
-    voxel_size: tuple[float, float, float]  # z, y, x of what it learned from, nm
+    voxel_size: tuple[float, float, float]  # z, y, x of the training data, nm
     extra: tuple[str, ...] = ()  # of :data:`EXTRA`, the outputs after the classes
     slices: int = 1  # neighbouring slices that it sees, an odd number
     channels: str = "neighbours"  # of :data:`CHANNELS`
     # Whole planes are shrunk to this before it sees them; None: it sees tiles
     plane: tuple[int, int] | None = None
-    multiple: int = 16  # height and width of what it sees are multiples of this
-    # What it learned from (with fingerprints), how slices were parted, how good it is on those held
-    # out, seed and steps and seconds and the command, and of what software
+    multiple: int = 16  # height and width of its input are multiples of this
+    # Training data (with fingerprints), split of the slices, scores on the slices held out, seed,
+    # steps, seconds and command, and software versions
     data: tuple[Mapping[str, Any], ...] = ()
     split: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()  # what a reader should know
+    notes: tuple[str, ...] = ()  # remarks for the reader
 
     def __post_init__(self) -> None:
         for name, known in (("classes", CLASSES), ("extra", EXTRA)):
@@ -73,13 +75,13 @@ class Card:
         return self.classes + self.extra
 
     def resampling(self, voxel: Sequence[float]) -> str:
-        """What to say where voxels (z, y, x in nm) are not the network's; empty where they are."""
+        """A remark if voxels (z, y, x in nm) are not the network's; empty where they are."""
         if self.plane is not None or np.allclose(voxel, self.voxel_size, rtol=0.02, atol=0):
             return ""
         own, other = by_axis(self.voxel_size), by_axis(voxel)
         return (
             f"the {self.architecture} network learned from voxels of {own} nm, and what it is to "
-            f"see has {other} nm: it is resampled for it, and what it tells is brought back"
+            f"see has {other} nm: it is resampled for it, and the prediction is resampled back"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,7 +91,7 @@ class Card:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The card that :meth:`to_dict` gave; InputError for what is missing or makes no sense."""
+        """The card that :meth:`to_dict` gave; InputError for missing or invalid fields."""
         known = {item.name for item in dataclasses.fields(cls)}
         lists = {"classes", "extra", "voxel_size", "plane", "data", "notes"}
         try:
@@ -139,13 +141,13 @@ def card_text(card: Card) -> str:
     sees = {
         "neighbours": f"{card.slices} neighbouring slices" if card.slices > 1 else "one slice",
         "repeated": "one slice, its grey values three times",
-        "binary": "one slice, as what is darker than resin",
+        "binary": "one slice, thresholded: pixels darker than resin",
     }[card.channels]
     shape = "tiles" if card.plane is None else f"planes of {card.plane[0]} x {card.plane[1]} pixels"
     lines = [
         f"# {card.architecture}",
         "",
-        f"- Tells: {', '.join(card.outputs)}.",
+        f"- Outputs: {', '.join(card.outputs)}.",
         f"- Sees: {sees}, in {shape}, at {sizes} nm (z, y, x).",
         "- Grey values: in units of the span from membranes to resin (the 2 % and 98 % quantiles "
         "of the volume's slices on pixels of 80 nm), so that a x + b makes no difference.",

@@ -21,7 +21,7 @@ _COLOURS = {
 def draw_curves(history: pd.DataFrame, path: str | Path) -> Path:
     """Draw the losses, and the scores of each class, over the epochs into a PNG or JPEG.
 
-    `history` has a row an epoch, as :attr:`hela_dask.unet.fitting.Fit.history`.
+    `history` has one row per epoch, as :attr:`hela_dask.unet.fitting.Fit.history`.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -1,4 +1,7 @@
-"""Epochs of training: the rate, the best weights, early stopping, and going on where it stopped."""
+"""Epochs of training.
+
+The rate, the best weights, early stopping, and continuing where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from hela_dask.storage.files import plain, replaced
 from hela_dask.unet.architectures import Recipe
 from hela_dask.unet.backend import keras
 
-__all__ = ["Fit", "Judgement", "State", "judge", "make_optimiser", "rate_at"]
+__all__ = ["Fit", "State", "ValidationScores", "evaluate_network", "make_optimiser", "rate_at"]
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +34,18 @@ _WARM = 100  # steps, and a tenth of all at most
 _LOWEST = 0.01  # of the rate, where a cosine ends
 _STATE, _BEST = "state.npz", "best.npz"
 STATE_FILES = (_STATE, _BEST)
-"""What is kept of an unfinished training."""
+"""The state of an unfinished training."""
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ValidationScores:
     """How good outputs are on slices held out."""
 
     loss: float
     ji: dict[str, float]  # intersection over union of each class, pooled; nan where it is nowhere
-    accuracy: float  # share of pixels told rightly
+    accuracy: float  # share of correct pixels
 
     @property
     def score(self) -> float:
@@ -51,12 +54,12 @@ class Judgement:
         return float(np.mean(found)) if found else math.nan
 
 
-def judge(
+def evaluate_network(
     network: Any, batches: Iterable[Batch], classes: Sequence[str], loss: Callable[[Any, Any], Any]
-) -> Judgement:
-    """Judge a network's raw outputs on batches as the loss takes them.
+) -> ValidationScores:
+    """Score a network's raw outputs on batches as the loss takes them.
 
-    Pixels that count nothing are left out. Of a model with a single class, its mask is judged.
+    Pixels that count nothing are left out. Of a model with a single class, its mask is scored.
     """
     count = max(2, len(classes))
     table = np.zeros((count, count), np.int64)
@@ -64,15 +67,15 @@ def judge(
     for image, truth in batches:
         raw = np.asarray(network.predict_on_batch(image))
         losses.append(float(loss(keras().ops.convert_to_tensor(truth), raw)))
-        told = raw[..., 0] > 0 if len(classes) == 1 else raw[..., : len(classes)].argmax(-1)
+        predicted = raw[..., 0] > 0 if len(classes) == 1 else raw[..., : len(classes)].argmax(-1)
         counted = truth[..., 1] > 0
-        pairs = count * truth[..., 0][counted].astype(np.int64) + told[counted]
+        pairs = count * truth[..., 0][counted].astype(np.int64) + predicted[counted]
         table += np.bincount(pairs, minlength=count**2).reshape(count, count)
     right = np.diag(table)
     either = table.sum(0) + table.sum(1) - right
     ji = np.divide(right, either, out=np.full(count, np.nan), where=either > 0)
     shown = ji[-len(classes) :]
-    return Judgement(
+    return ValidationScores(
         float(np.mean(losses)),
         {name: float(value) for name, value in zip(classes, shown, strict=True)},
         float(right.sum() / max(1, table.sum())),
@@ -90,11 +93,11 @@ class State:
     waited: int = 0  # epochs since the best, or since the rate was last lowered
     factor: float = 1.0  # of the rate, where it is lowered on a plateau
     seconds: float = 0.0
-    history: list[dict[str, int | float]] = field(default_factory=list)  # a row an epoch
+    history: list[dict[str, int | float]] = field(default_factory=list)  # one row per epoch
 
 
-class _Kept(Document):
-    """What is kept beside the arrays of an unfinished training."""
+class _SavedState(Document):
+    """The metadata beside the arrays of an unfinished training."""
 
     wanted: dict[str, Any]
     state: dict[str, Any]
@@ -162,40 +165,40 @@ class Fit:
     def run(
         self,
         batches: Callable[[int], Iterable[Batch]],
-        judged: Callable[[], Judgement],
+        evaluate: Callable[[], ValidationScores],
         *,
-        stepped: Callable[[], None] = lambda: None,
-        told: Callable[[Mapping[str, float]], None] = lambda _: None,
+        on_step: Callable[[], None] = lambda: None,
+        predicted: Callable[[Mapping[str, float]], None] = lambda _: None,
     ) -> None:
         """Train to the end, and leave the network with its best weights.
 
-        ``batches(epoch)`` gives those of an epoch, from 0; `judged` judges the network as it is;
-        `stepped` is called after each step, `told` with each row of the history. ParameterError
-        where the loss is no longer a number.
+        ``batches(epoch)`` gives those of an epoch, from 0; `evaluate` scores the network with its
+        current weights; `on_step` is called after each step, `predicted` with each row of the
+        history. ParameterError where the loss is no longer a number.
         """
         state = self.state
-        while state.epoch < self.recipe.epochs and not self._tired():
+        while state.epoch < self.recipe.epochs and not self._should_stop():
             start = time.perf_counter()
-            loss = self._epoch(batches(state.epoch), stepped)
-            row = self._judge(judged, loss)
+            loss = self._epoch(batches(state.epoch), on_step)
+            row = self._evaluate(evaluate, loss)
             state.seconds += time.perf_counter() - start
             row["seconds"] = round(state.seconds, 1)
             state.history.append(row)
             self._write()
-            told(row)
+            predicted(row)
         with np.load(self._folder / _BEST) as kept:
             self.network.set_weights([kept[name] for name in kept.files])
 
     @property
     def history(self) -> pd.DataFrame:
-        """A row an epoch."""
+        """One row per epoch."""
         return pd.DataFrame(self.state.history)
 
-    def _tired(self) -> bool:
+    def _should_stop(self) -> bool:
         patience = self.recipe.patience
         return bool(patience) and self.state.epoch - self.state.best_epoch >= patience
 
-    def _epoch(self, batches: Iterable[Batch], stepped: Callable[[], None]) -> float:
+    def _epoch(self, batches: Iterable[Batch], on_step: Callable[[], None]) -> float:
         """One more; gives the mean loss."""
         state, total = self.state, self.recipe.epochs * self.steps
         losses = []
@@ -210,15 +213,15 @@ class Fit:
                     f"the loss is no longer a number in epoch {state.epoch + 1}: start again with "
                     f"a lower --rate than {self.recipe.rate:g}"
                 )
-            stepped()
+            on_step()
         state.epoch += 1
         return float(np.mean(losses))
 
-    def _judge(self, judged: Callable[[], Judgement], loss: float) -> dict[str, float]:
-        """Judge, with averaged weights where there are any; keep the best."""
+    def _evaluate(self, evaluate: Callable[[], ValidationScores], loss: float) -> dict[str, float]:
+        """Score, with averaged weights if there are any; keep the best."""
         state, raw = self.state, self.network.get_weights()
         self._optimiser.finalize_variable_values(self.network.trainable_variables)
-        found = judged()
+        found = evaluate()
         score = found.score if math.isfinite(found.score) else -1.0
         row = {
             "epoch": state.epoch,
@@ -251,7 +254,7 @@ class Fit:
         try:
             with np.load(path) as kept:
                 about, *arrays = [kept[name] for name in kept.files]
-            found = check_document(parse_json(str(about), str(path)), _Kept, str(path))
+            found = check_document(parse_json(str(about), str(path)), _SavedState, str(path))
             before, state = found.wanted, TypeAdapter(State).validate_python(found.state)
             own = [tuple(variable.shape) for variable in self._variables()]
             if own != [array.shape for array in arrays] and before == self._wanted:
@@ -260,7 +263,7 @@ class Fit:
             if anew:
                 return
             raise InputError(
-                f"{path} cannot be read, so that training cannot go on: start anew with "
+                f"{path} cannot be read, so that training cannot continue: start anew with "
                 f"--overwrite ({error})"
             ) from error
         names = {*before, *self._wanted}
@@ -270,12 +273,12 @@ class Fit:
         if other:
             raise ParameterError(
                 f"{self._folder} holds an unfinished training with another {', '.join(other)}: "
-                "repeat its command to go on, or give --overwrite to start anew"
+                "repeat its command to continue, or give --overwrite to start anew"
             )
         self.state = state
         for variable, array in zip(self._variables(), arrays, strict=True):
             variable.assign(array)
-        log.info("going on after epoch %d", self.state.epoch)
+        log.info("continuing after epoch %d", self.state.epoch)
 
 
 def _write_arrays(path: Path, arrays: Sequence[NDArray[Any]]) -> None:

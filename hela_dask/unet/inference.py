@@ -1,4 +1,7 @@
-"""What a model makes of a block of slices, on the block's own grid: slice by slice, in tiles."""
+"""The prediction of a model for a block of slices, on the block's own grid.
+
+Slice by slice, in tiles.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.errors import ResourceError
-from hela_dask.kernels.grid import coarsen
+from hela_dask.kernels.grid import block_mean
 from hela_dask.types import Grey, Voxel
 from hela_dask.unet.backend import uses_gpu
 from hela_dask.unet.card import Card
@@ -31,12 +34,12 @@ _FULL = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError")
 def predict_block(
     model: Model, image: NDArray[Any], voxel: Voxel, greys: tuple[float, float]
 ) -> NDArray[np.uint8]:
-    """What the model makes of a block.
+    """Predict a block.
 
     Parameters
     ----------
     image : ndarray, (z, y, x)
-        Upright grey values, or what a binary model sees.
+        Grey values with bright resin, or the input of a binary model.
     voxel : tuple of float
         z, y, x of the image, nm; the model's own may be another.
     greys : tuple of float
@@ -142,7 +145,7 @@ def shrink(plane: NDArray[Any], shape: Sequence[int]) -> Grey:
     """A plane on another grid over the same area: means where it shrinks by whole numbers."""
     factors = tuple(max(1, round(a / b)) for a, b in zip(plane.shape, shape, strict=True))
     whole = tuple(-(-length // by) for length, by in zip(plane.shape, factors, strict=True))
-    means = coarsen(plane, (factors[0], factors[1])) if factors != (1, 1) else plane
+    means = block_mean(plane, (factors[0], factors[1])) if factors != (1, 1) else plane
     if whole == tuple(shape) or tuple(means.shape) == tuple(shape):
         return means.astype(np.float32)
     return resize(means.astype(np.float32), shape)
@@ -229,6 +232,6 @@ def _run(model: Model, batch: Grey) -> Grey:
                     "--workers)"
                 ) from error
             size = -(-size // 2)
-            log.warning("not enough memory for the batch: going on with %d tiles at a time", size)
+            log.warning("not enough memory for the batch: continuing with %d tiles at a time", size)
         else:
             return parts[0] if len(parts) == 1 else np.concatenate(parts)

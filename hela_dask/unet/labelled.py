@@ -28,7 +28,7 @@ from hela_dask.geometry import Geometry, checked_voxel_size
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
 from hela_dask.types import Triple
-from hela_dask.unet.targets import Coding
+from hela_dask.unet.targets import ClassMap
 from hela_dask.volume.opening import as_volume, working_volume
 
 __all__ = ["Blocks", "Cache", "count_classes", "image_blocks", "label_blocks", "open_image"]
@@ -42,7 +42,7 @@ Array = NDArray[Any]
 
 
 class Cache:
-    """What was made last, up to a number of bytes; for several threads."""
+    """The last results, up to a number of bytes; for several threads."""
 
     def __init__(self, budget: int = _BUDGET) -> None:
         self._budget, self._bytes = budget, 0
@@ -50,7 +50,7 @@ class Cache:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Array]) -> Array:
-        """What `make` gives, from the last time if it is still there."""
+        """The result of `make`, cached."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -69,7 +69,7 @@ class Cache:
 class Blocks:
     """A volume that is read in blocks, of which the last are kept."""
 
-    name: str  # what an error calls it; no two in one cache are called the same
+    name: str  # its name in errors; no two in one cache are called the same
     # (z, y, x)
     shape: tuple[int, int, int]
     block: tuple[int, int, int]
@@ -100,7 +100,7 @@ def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataA
     """The volume to learn from, lazily, with pixels of at most `pixel` nm where it has them.
 
     `store` is the path of an OME-Zarr, a TIFF stack (a file or a folder), an MRC or ``.npy`` file,
-    or a DataArray; `size` is that of a voxel, (z, y, x) in nm, where the file does not say it.
+    or a DataArray; `size` is that of a voxel, (z, y, x) in nm, if the file does not contain it.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def open_image(store: Any, pixel: float, size: Triple | None = None) -> xr.DataA
         )
     size = size or source.voxel_size
     if size is None:
-        raise ParameterError(f"{path} does not say its voxel size: give it, --voxel-size Z Y X")
+        raise ParameterError(f"{path} does not state its voxel size: give it, --voxel-size Z Y X")
     _check_finite(source)
     # Not the object's own name for dask, which is another each time.
     name = f"planes-{tokenize([(str(file), file.stat().st_mtime_ns) for file in source.files])}"
@@ -204,7 +204,7 @@ class _Planes:
         return self._framed(self.read(z0, z1)[(slice(None, None, step), *sides)])
 
     def _framed(self, block: Array) -> Array:
-        """0, the grey value of a frame, for what is no number: as of an OME-Zarr."""
+        """0, the grey value of a frame, for NaN: as of an OME-Zarr."""
         return np.where(np.isfinite(block), block, 0) if block.dtype.kind == "f" else block
 
 
@@ -271,12 +271,14 @@ def _factor(source: LabelSource, shape: Triple | Sequence[int], size: Triple) ->
     return y, x
 
 
-def missing_values(labels: Blocks, coding: Coding, slices: Sequence[int]) -> dict[str, list[int]]:
+def missing_values(
+    labels: Blocks, class_map: ClassMap, slices: Sequence[int]
+) -> dict[str, list[int]]:
     """Values of each class that no pixel of these slices (from 0) has; only classes that miss any.
 
     Slices are read until all values were seen.
     """
-    missing = {value: name for name, values in coding.values.items() for value in values}
+    missing = {value: name for name, values in class_map.values.items() for value in values}
     for z in slices:
         plane = labels.plane(z)
         missing = {value: name for value, name in missing.items() if not (plane == value).any()}
@@ -284,18 +286,18 @@ def missing_values(labels: Blocks, coding: Coding, slices: Sequence[int]) -> dic
             break
     return {
         name: [value for value, its in missing.items() if its == name]
-        for name in coding.classes
+        for name in class_map.classes
         if name in missing.values()
     }
 
 
-def count_classes(labels: Blocks, coding: Coding, slices: Sequence[int]) -> NDArray[np.int64]:
+def count_classes(labels: Blocks, class_map: ClassMap, slices: Sequence[int]) -> NDArray[np.int64]:
     """Pixels of each class in each slice (from 0), (slices, classes); every value is checked.
 
     InputError where a value belongs to no class.
     """
-    counts = np.empty((len(slices), len(coding.classes)), np.int64)
+    counts = np.empty((len(slices), len(class_map.classes)), np.int64)
     for row, z in enumerate(slices):
-        found = coding.encode(labels.plane(z)[None], labels.name, z + 1)
-        counts[row] = np.bincount(found.ravel(), minlength=256)[: len(coding.classes)]
+        found = class_map.encode(labels.plane(z)[None], labels.name, z + 1)
+        counts[row] = np.bincount(found.ravel(), minlength=256)[: len(class_map.classes)]
     return counts

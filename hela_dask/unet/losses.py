@@ -25,14 +25,14 @@ def make_loss(
     weights : ndarray of float32, (classes,)
         How much each class counts; of a binary model of all else and of its class.
     single, extra : bool
-        The model has one class; it also tells contacts and distances.
+        The model has one class; with `extra` it includes contacts and distances.
 
     Returns
     -------
     callable
-        ``loss(truth, out)``: truth is float32 (n, y, x, 2 or 5): the class' index, what the
-        pixel counts, and with `extra` contact, distance and where these are known; out is (n, y,
-        x, outputs). Each part is a mean over what it counts.
+        ``loss(truth, out)``: truth is float32 (n, y, x, 2 or 5): the class' index, the weight of
+        the pixel, and with `extra` contact, distance and where these are known; out is (n, y, x,
+        outputs). Each part is a mean over its weights.
     """
     ops = keras().ops
     shares = ops.convert_to_tensor(np.asarray(weights, np.float32))

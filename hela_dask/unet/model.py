@@ -48,7 +48,7 @@ class Model:
     """A network with its card."""
 
     folder: Path  # that it is from
-    card: Card  # what it sees and tells
+    card: Card  # its inputs and outputs
     # float32 (n, y, x, channels) to raw outputs (n, y, x, outputs)
     network: Any = field(repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -145,16 +145,16 @@ def _load(folder: Path, digest: str) -> Model:
     _, card, _ = find_model(folder)
     try:
         network = keras().saving.load_model(folder / NETWORK, compile=False)
-        seen, told = network.input_shape[-1], network.output_shape[-1]
+        seen, predicted = network.input_shape[-1], network.output_shape[-1]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"the network in {folder} cannot be read: {NETWORK} is of another Keras"
         ) from error
     wanted = 3 if card.channels == "repeated" else card.slices
-    if (seen, told) != (wanted, len(card.outputs)):
+    if (seen, predicted) != (wanted, len(card.outputs)):
         raise InputError(
-            f"{folder}: the network takes {seen} channels and gives {told}, "
-            f"its card says {wanted} and {len(card.outputs)}"
+            f"{folder}: the network takes {seen} channels and gives {predicted}, "
+            f"its card has {wanted} and {len(card.outputs)}"
         )
     return Model(folder, card, network)
 
@@ -184,9 +184,9 @@ def save_model(
 ) -> None:
     """Keep a network with its card; each file is written whole or not at all, the network last.
 
-    `network` is of standard layers. `history` has a row an epoch, ``epoch``, ``loss`` and what else
-    was watched; it is kept as ``history.csv``. ExistsError where the folder, which is made where it
-    is not there, holds something else than a model.
+    `network` is of standard layers. `history` has one row per epoch, ``epoch``, ``loss`` and the
+    other scores; it is kept as ``history.csv``. ExistsError where the folder, which is made where
+    it is not there, holds something else than a model.
     """
     folder = Path(folder)
     holds_model(folder)
@@ -198,14 +198,14 @@ def save_model(
     with replaced(folder / NETWORK) as temporary:
         named = temporary.with_suffix(".keras")  # the suffix is the format
         try:
-            _bare(network).save(named)
+            _without_optimiser(network).save(named)
             named.replace(temporary)
         finally:
             named.unlink(missing_ok=True)
 
 
-def _bare(network: Any) -> Any:
-    """The network without its optimiser, whose state is thrice its size."""
+def _without_optimiser(network: Any) -> Any:
+    """The network without its optimiser, which has a state of thrice its size."""
     bare = type(network).from_config(network.get_config())
     bare.set_weights(network.get_weights())
     return bare

@@ -19,9 +19,9 @@ from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.augment import AUGMENTATIONS
 from hela_dask.unet.inference import shrink
 from hela_dask.unet.labelled import Blocks
-from hela_dask.unet.targets import UNLABELLED, Cells, Coding, cell_targets, target_halo
+from hela_dask.unet.targets import UNLABELLED, Cells, ClassMap, cell_targets, target_halo
 
-__all__ = ["Domain", "Patches", "Window"]
+__all__ = ["LabelledVolume", "Patches", "Window"]
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 Window = tuple[int, slice, slice]
@@ -31,25 +31,25 @@ _VALIDATION = 512  # pixels of a window at a time, at most
 
 
 @dataclass(frozen=True)
-class Domain:
+class LabelledVolume:
     """One labelled volume."""
 
     image: Blocks  # upright
     labels: Blocks  # on the image's grid; may have fewer slices
-    coding: Coding  # which of their values are which class
+    class_map: ClassMap  # which of their values are which class
     greys: tuple[float, float]  # grey values that become 0 and 1
     pixel: tuple[float, float]  # (y, x), nm
     slices: tuple[int, ...]  # to draw from, from 0
     mask: Blocks | None = None  # where it is not 0, classes count by `mask_weight`
     mask_weight: float = 0.0
-    instances: Blocks | None = None  # labels that tell cells from each other
+    instances: Blocks | None = None  # labels that separate cells
     # Which values of `instances` are one cell
     cells: Cells = Cells()  # noqa: RUF009  frozen
-    # ``preprocess(plane, pixel)``: what a binary model sees of a plane
+    # ``preprocess(plane, pixel)``: the input of a binary model for a plane
     preprocess: Callable[[NDArray[Any], tuple[float, float]], NDArray[Any]] | None = None
 
     def look(self, architecture: Architecture, window: Window) -> NDArray[np.float32]:
-        """What the network sees of a window, (y, x, channels)."""
+        """The input of the network for a window, (y, x, channels)."""
         z, rows, columns = window
         if architecture.plane is not None:
             shown = [self._plane(architecture, z)]
@@ -63,14 +63,14 @@ class Domain:
     def truth(
         self, architecture: Architecture, window: Window, *, masked: bool = True
     ) -> NDArray[np.uint8]:
-        """What it is to tell, (y, x, 2 or 5).
+        """Its target, (y, x, 2 or 5).
 
-        The class (255: not labelled), what the pixel counts (100: 1), and where the architecture
-        tells them, contact, distance and where they are known.
+        The class (255: not labelled), the weight of the pixel (100: 1), and for architectures with
+        these outputs, contact, distance and where they are known.
         """
         z, rows, columns = window
         labels = self.labels.window(z, rows, columns)
-        classes = self.coding.encode(labels[None], self.labels.name, z + 1)[0]
+        classes = self.class_map.encode(labels[None], self.labels.name, z + 1)[0]
         counts = np.where(classes == UNLABELLED, 0, 100).astype(np.uint8)
         if self.mask is not None and masked:
             under = self.mask.window(z, rows, columns) != 0
@@ -117,26 +117,30 @@ class Domain:
 class Patches:
     """Batches of augmented patches; each depends on the seed, the epoch and its number alone.
 
-    The first domain is what is learned from, others are mixed in; `shares` of the domains are 1
+    The first volume is the training volume, others are mixed in; `shares` of the domains are 1
     together; `batch` is the patches a batch. InputError where a patch is larger than a slice.
     """
 
     def __init__(
         self,
         architecture: Architecture,
-        domains: Sequence[Domain],
+        labelled_volumes: Sequence[LabelledVolume],
         *,
         shares: Sequence[float] = (1.0,),
         batch: int = 8,
         seed: int = 0,
     ) -> None:
-        self.architecture, self.domains, self.shares = architecture, tuple(domains), shares
+        self.architecture, self.labelled_volumes, self.shares = (
+            architecture,
+            tuple(labelled_volumes),
+            shares,
+        )
         self.batch, self.seed = batch, seed
         self._augment = AUGMENTATIONS[architecture.recipe.augmentation]
         if architecture.plane is None:
-            for domain in domains:
-                _check_patch(architecture, domain)
-        self._grid = _Grid(architecture, domains[0])
+            for labelled_volume in labelled_volumes:
+                _check_patch(architecture, labelled_volume)
+        self._grid = _Grid(architecture, labelled_volumes[0])
 
     def __len__(self) -> int:
         """Batches that show everything once."""
@@ -165,43 +169,52 @@ class Patches:
 
     def _patch(self, epoch: int, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         rng = np.random.default_rng((self.seed, epoch, number))
-        domain = self.domains[int(rng.choice(len(self.domains), p=self.shares))]
-        gridded = self.architecture.recipe.placing == "grid" and domain is self.domains[0]
+        labelled_volume = self.labelled_volumes[
+            int(rng.choice(len(self.labelled_volumes), p=self.shares))
+        ]
+        gridded = (
+            self.architecture.recipe.placing == "grid"
+            and labelled_volume is self.labelled_volumes[0]
+        )
         if gridded:
             window = self._grid.window(self._order(epoch, number))
         else:
-            window = _anywhere(self.architecture, domain, rng)
-        image = domain.look(self.architecture, window)
-        return self._augment(image, domain.truth(self.architecture, window), rng)
+            window = _anywhere(self.architecture, labelled_volume, rng)
+        image = labelled_volume.look(self.architecture, window)
+        return self._augment(image, labelled_volume.truth(self.architecture, window), rng)
 
     def _order(self, epoch: int, number: int) -> int:
         """Which place of the grid is the patch of this number: each once before any twice."""
         turn, at = divmod(number, self._grid.count)
         return int(_shuffled(self.seed, epoch, turn, self._grid.count)[at])
 
-    def validation(self, domain: Domain) -> Iterator[Batch]:
+    def validation(self, labelled_volume: LabelledVolume) -> Iterator[Batch]:
         """Batches of one that show all slices of a domain once, as they are.
 
         Targets count each pixel once, and do not mind the mask.
         """
         if self.architecture.plane is not None:
-            for z in domain.slices:
-                window = (z, slice(0, domain.image.shape[1]), slice(0, domain.image.shape[2]))
-                image = domain.look(self.architecture, window)
-                truth = domain.truth(self.architecture, window, masked=False)
+            for z in labelled_volume.slices:
+                window = (
+                    z,
+                    slice(0, labelled_volume.image.shape[1]),
+                    slice(0, labelled_volume.image.shape[2]),
+                )
+                image = labelled_volume.look(self.architecture, window)
+                truth = labelled_volume.truth(self.architecture, window, masked=False)
                 yield image[None], _floats(truth[None])
             return
         multiple = self.architecture.multiple
-        parts = [_parts(length) for length in domain.image.shape[1:]]
+        parts = [_parts(length) for length in labelled_volume.image.shape[1:]]
         sides = [-(-max(b - a for a, b in some) // multiple) * multiple for some in parts]
-        for z in domain.slices:
+        for z in labelled_volume.slices:
             for y in parts[0]:
                 for x in parts[1]:
                     window = (z, slice(*y), slice(*x))
                     pad = [(0, sides[0] - (y[1] - y[0])), (0, sides[1] - (x[1] - x[0])), (0, 0)]
-                    image = domain.look(self.architecture, window)
-                    told = _floats(domain.truth(self.architecture, window, masked=False))
-                    yield np.pad(image, pad, mode="symmetric")[None], np.pad(told, pad)[None]
+                    image = labelled_volume.look(self.architecture, window)
+                    target = _floats(labelled_volume.truth(self.architecture, window, masked=False))
+                    yield np.pad(image, pad, mode="symmetric")[None], np.pad(target, pad)[None]
 
 
 @functools.lru_cache(maxsize=2)
@@ -212,15 +225,15 @@ def _shuffled(seed: int, epoch: int, turn: int, count: int) -> NDArray[np.int64]
 class _Grid:
     """Places of patches that overlap by half, in all slices of a domain."""
 
-    def __init__(self, architecture: Architecture, domain: Domain) -> None:
-        self._slices, self._side = domain.slices, architecture.patch
+    def __init__(self, architecture: Architecture, labelled_volume: LabelledVolume) -> None:
+        self._slices, self._side = labelled_volume.slices, architecture.patch
         if architecture.plane is not None:
-            self._side = (domain.image.shape[1], domain.image.shape[2])
+            self._side = (labelled_volume.image.shape[1], labelled_volume.image.shape[2])
         self._starts = [
             _starts(length, side)
-            for length, side in zip(domain.image.shape[1:], self._side, strict=True)
+            for length, side in zip(labelled_volume.image.shape[1:], self._side, strict=True)
         ]
-        self.count = len(domain.slices) * len(self._starts[0]) * len(self._starts[1])
+        self.count = len(labelled_volume.slices) * len(self._starts[0]) * len(self._starts[1])
 
     def window(self, at: int) -> Window:
         """The place of a number."""
@@ -248,19 +261,21 @@ def _parts(length: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(ends))
 
 
-def _check_patch(architecture: Architecture, domain: Domain) -> None:
-    plane = domain.image.shape[1:]
+def _check_patch(architecture: Architecture, labelled_volume: LabelledVolume) -> None:
+    plane = labelled_volume.image.shape[1:]
     if any(side > length for side, length in zip(architecture.patch, plane, strict=True)):
         raise InputError(
-            f"{domain.image.name} has slices of {plane[0]} x {plane[1]} pixels at "
-            f"{domain.pixel[0]:g} nm, and patches of the model {architecture.name} are "
+            f"{labelled_volume.image.name} has slices of {plane[0]} x {plane[1]} pixels at "
+            f"{labelled_volume.pixel[0]:g} nm, and patches of the model {architecture.name} are "
             f"{architecture.patch[0]} x {architecture.patch[1]}: it needs a larger image"
         )
 
 
-def _anywhere(architecture: Architecture, domain: Domain, rng: np.random.Generator) -> Window:
-    z = int(rng.choice(domain.slices))
-    shape = domain.image.shape[1:]
+def _anywhere(
+    architecture: Architecture, labelled_volume: LabelledVolume, rng: np.random.Generator
+) -> Window:
+    z = int(rng.choice(labelled_volume.slices))
+    shape = labelled_volume.image.shape[1:]
     sides = shape if architecture.plane is not None else architecture.patch
     rows, columns = (
         slice(start := int(rng.integers(0, length - side + 1)), start + side)

@@ -1,4 +1,4 @@
-"""Which slices a network learns from, and which are held out to judge it."""
+"""The slices for training, and those held out for validation."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def make_split(
     Raises
     ------
     ParameterError, InputError
-        When what is asked for makes no sense; when nothing is left on one side.
+        If the arguments make no sense; when nothing is left on one side.
     """
     if kind not in SPLITS:
         raise ParameterError(f"there is no split {kind!r}; known: {', '.join(SPLITS)}")

@@ -1,4 +1,4 @@
-"""What a network is to tell: classes from label values, contacts, distances, and how all count."""
+"""Targets of a network: classes from label values, contacts, distances, and how all count."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = [
     "OTHER",
     "UNLABELLED",
     "Cells",
-    "Coding",
+    "ClassMap",
     "cell_targets",
     "class_weights",
-    "make_coding",
+    "make_class_map",
     "target_halo",
 ]
 
-CAP = 1000.0  # nm: distances to the own cell's border are told up to here
+CAP = 1000.0  # nm: largest distance to the own cell's border
 CONTACT = 60.0  # nm: tissue so near to another cell is boundary
-RING = 400.0  # nm: so far into cells that are not told apart, the border to the known one is known
+RING = 400.0  # nm: so far into cells that are not separated, the border to the known one is known
 
 _LARGEST = 2**24  # of a label value that makes a class: a table is as long
 
@@ -38,7 +38,7 @@ Known = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class Coding:
+class ClassMap:
     """Which label values are which class."""
 
     # In the order of their indices; of a binary model ``other`` and its class
@@ -49,7 +49,7 @@ class Coding:
         """Class indices of labels (z, y, x); 255 where the label is 0 and 0 is of no class.
 
         An InputError names a value that belongs to no class, the labels as `name`, and its slice,
-        where the first slice has the number `first`.
+        if the first slice has the number `first`.
         """
         top = max(max(values) for values in self.values.values())
         table = np.full(top + 2, UNLABELLED, np.uint8)
@@ -69,11 +69,11 @@ class Coding:
         return table[at]
 
 
-def make_coding(
+def make_class_map(
     classes: Sequence[str],
     default: Mapping[str, Sequence[int]],
     given: Mapping[str, Sequence[int]] | None,
-) -> Coding:
+) -> ClassMap:
     """Which label values are which of a model's classes: as given, else those of published labels.
 
     ParameterError where a class is unknown or missing, or a value is of two.
@@ -99,17 +99,17 @@ def make_coding(
             if value in seen:
                 raise ParameterError(f"the label value {value} is of {seen[value]!r} and {name!r}")
             seen[value] = name
-    return Coding(wanted, values)
+    return ClassMap(wanted, values)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """How label values tell cells from each other."""
+    """Label values that separate cells."""
 
-    # Values that together are one cell; empty: each value but 0 is a cell of its own
+    # Values that together are one cell; empty: each value but 0 is a separate cell
     one: tuple[int, ...] = ()
-    # Values of further cells, which are not told from each other: only their border to the one cell
-    # is known
+    # Values of further cells, which are not separated from each other: only their border to the one
+    # cell is known
     others: tuple[int, ...] = ()
 
     def read(self, labels: NDArray[np.integer], pixel: tuple[float, float]) -> Known:
@@ -139,7 +139,7 @@ def cell_targets(
         Ids of cells, 0 where there is none. A window of a plane gives the plane's own values
         where it has a halo of :func:`target_halo` around it.
     known : ndarray of bool, (y, x)
-        Where the cells are told apart.
+        Where the instances of cells are known.
     pixel : tuple of float
         (y, x), nm.
 
@@ -147,7 +147,7 @@ def cell_targets(
     -------
     ndarray of uint8, (y, x, 3)
         1 within 60 nm of another cell; the distance, 255 being 1000 nm and more; 1 where known.
-        Beyond the plane's sides cells go on.
+        Beyond the plane's sides cells continue.
     """
     far = np.zeros(cells.shape, np.float32)
     contact = np.zeros(cells.shape, bool)

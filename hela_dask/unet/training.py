@@ -26,12 +26,17 @@ from hela_dask.unet.architectures.weights import IMAGENET
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import Card
 from hela_dask.unet.curves import draw_curves
-from hela_dask.unet.fitting import STATE_FILES, Fit, Judgement, judge
+from hela_dask.unet.fitting import STATE_FILES, Fit, ValidationScores, evaluate_network
 from hela_dask.unet.losses import make_loss
-from hela_dask.unet.material import Material, Wish, identity, open_material
 from hela_dask.unet.model import FILES, Model, holds_model, load_model, save_model
 from hela_dask.unet.patches import Patches
 from hela_dask.unet.targets import class_weights
+from hela_dask.unet.training_data import (
+    DataRequest,
+    TrainingData,
+    open_training_data,
+    source_fingerprint,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,15 +84,15 @@ def train(
 ) -> Model:
     """Train a network on labelled slices, and keep it in a folder.
 
-    Patches are read from the store a few blocks at a time, and are the same for a seed whatever
-    the store's chunks. After each epoch the state is kept beside `out`: the same call again goes
-    on there, to the same weights. The weights of the epoch with the best validation score are
-    kept: the mean over the classes of the intersection over union.
+    Patches are read from the store a few blocks at a time, and are the same for a seed whatever the
+    store's chunks. After each epoch the state is kept beside `out`: the same call again continues
+    there, to the same weights. The weights of the epoch with the best validation score are kept:
+    the mean over the classes of the intersection over union.
 
     Parameters
     ----------
     store : path or DataArray
-        The image: an OME-Zarr, a TIFF stack, or what :func:`~hela_dask.open_volume` gives.
+        The image: an OME-Zarr, a TIFF stack, or a volume from :func:`~hela_dask.open_volume`.
     labels : path or array
         An OME-Zarr label group, a TIFF, a ``.npy`` or an array; slice k is slice k of the image,
         the pixels are the image's or a whole number of times finer. 0 is not labelled.
@@ -109,11 +114,11 @@ def train(
     mask_weight : float
         0 to 1.
     instances : path or array, optional
-        Labels that tell cells from each other, for a model that learns contacts and distances;
-        default: `labels`, if they are as published (one cell is {1, 2, 5}, 3 are others).
+        Labels that separate cells, for a model that learns contacts and distances; default:
+        `labels`, if they are as published (one cell is {1, 2, 5}, 3 are others).
     instance_classes : mapping, optional
-        ``one``: values that together are one cell; ``others``: values of cells not told apart.
-        Default: each value but 0 is a cell.
+        ``one``: values that together are one cell; ``others``: values of cells that are not
+        separated. Default: each value but 0 is a cell.
     phantom : path, optional
         A store that :func:`~hela_dask.make_phantom` wrote, mixed in.
     phantom_share : float
@@ -126,7 +131,7 @@ def train(
     weights : path, optional
         A ``.keras`` or ``.h5`` file to start from; ``imagenet`` to download.
     voxel_size : (z, y, x) in nm, optional
-        Of an image that does not say it.
+        Of an image without a voxel size.
     overwrite : bool
         Replace a model in `out`, or an unfinished training with other arguments. Files that
         this function did not write are never removed.
@@ -156,7 +161,7 @@ def train(
     architecture = _adjusted(
         architecture, {"epochs": epochs, "steps": steps, "batch": batch, "rate": rate}
     )
-    wish = Wish(
+    request = DataRequest(
         *(store, labels, classes, slices, validation, split, mask, mask_weight),
         *(instances, instance_classes, phantom, phantom_share, voxel_size, seed),
     )
@@ -164,14 +169,14 @@ def train(
     out = local_path(out)
     _check_place(out, store)
     _check_out(out, overwrite)
-    material = open_material(architecture, wish)
+    material = open_training_data(architecture, request)
     return _Training(architecture, published, material, out, weights, seed).run(
         overwrite=overwrite, progress=progress
     )
 
 
 def _adjusted(architecture: Architecture, wanted: Mapping[str, Any]) -> Architecture:
-    """With what was asked for in the place of the recipe's."""
+    """With the requested values instead of the recipe's."""
     given = {name: value for name, value in wanted.items() if value is not None}
     for name, value in given.items():
         if not 0 < value < np.inf:
@@ -216,7 +221,7 @@ class _Training:
 
     architecture: Architecture
     published: Recipe
-    material: Material
+    material: TrainingData
     out: Path
     weights: str | Path | None
     seed: int
@@ -226,7 +231,7 @@ class _Training:
         recipe, material = self.architecture.recipe, self.material
         patches = Patches(
             self.architecture,
-            material.domains,
+            material.labelled_volumes,
             shares=material.shares,
             batch=recipe.batch,
             seed=self.seed,
@@ -249,7 +254,7 @@ class _Training:
             anew=overwrite,
         )
         self._fit(fit, patches, steps, progress)
-        # Patches of an epoch by the recipe: the card says where it was cut short.
+        # Patches of an epoch by the recipe: the card records a shortened training.
         wanted = self.published.steps * self.published.batch or len(patches) * recipe.batch
         return self._keep(fit, steps, shares, wanted, overwrite)
 
@@ -259,8 +264,8 @@ class _Training:
         def batches(epoch: int) -> Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]]:
             return patches.stream(epoch, steps, _THREADS)
 
-        def judged() -> Judgement:
-            return judge(
+        def evaluate() -> ValidationScores:
+            return evaluate_network(
                 fit.network,
                 patches.validation(self.material.held),
                 self.architecture.classes,
@@ -270,13 +275,13 @@ class _Training:
         with RunProgress(progress) as shown:
             shown.stage("training", epochs * steps, fit.state.epoch * steps)
 
-            def told(row: Mapping[str, float]) -> None:
-                shown.say(
+            def predicted(row: Mapping[str, float]) -> None:
+                shown.info(
                     f"epoch {row['epoch']:.0f} of {epochs}: loss {row['loss']:.3f}, validation "
                     f"score {row['validation_score']:.3f} (best {fit.state.best:.3f})"
                 )
 
-            fit.run(batches, judged, stepped=shown.advance, told=told)
+            fit.run(batches, evaluate, on_step=shown.advance, predicted=predicted)
             shown.end_stage()
 
     def _keep(
@@ -291,7 +296,7 @@ class _Training:
         with storage_errors(self.out):
             if any(self.out.glob("*")):
                 log.warning("the model in %s is replaced", self.out)
-            place = resolved(self.out)  # where `out` is a link, what it leads to is replaced
+            place = resolved(self.out)  # if `out` is a link, its target is replaced
             if place.exists():
                 remove_folder(place)
             whole.rename(place)
@@ -306,7 +311,7 @@ class _Training:
             **{name: recipe[name] for name in ("epochs", "batch", "rate")},
             "steps": steps,
             "seed": self.seed,
-            "weights": self.weights if _is_name(self.weights) else identity(self.weights),
+            "weights": self.weights if _is_name(self.weights) else source_fingerprint(self.weights),
             "recipe": {name: recipe[name] for name in _METHOD},
             **self.material.wanted,
         }
@@ -314,7 +319,7 @@ class _Training:
     def _card(self, fit: Fit, steps: int, shares: NDArray[np.float32], wanted: int) -> Card:
         architecture, material, state = self.architecture, self.material, fit.state
         best = state.history[state.best_epoch - 1]
-        names = material.held.coding.classes
+        names = material.held.class_map.classes
         return Card(
             architecture=architecture.name,
             classes=architecture.classes,
@@ -340,7 +345,9 @@ class _Training:
                 "optimiser": architecture.recipe.optimiser,
                 "seed": self.seed,
                 "class_weights": dict(zip(names, map(float, shares), strict=True)),
-                "label_values": {name: list(material.held.coding.values[name]) for name in names},
+                "label_values": {
+                    name: list(material.held.class_map.values[name]) for name in names
+                },
                 "mask_weight": material.held.mask_weight
                 if material.held.mask is not None
                 else None,

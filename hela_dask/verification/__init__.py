@@ -1,1 +1,1 @@
-"""Every file of a store and a run compared with what was written."""
+"""Every file of a store and a run compared with its record."""

@@ -13,7 +13,7 @@ __all__ = ["mend_run"]
 
 
 def mend_run(store: Path, run: Path) -> str:
-    """The command that made a run, or one like it: it writes again what is missing or changed."""
+    """The command that made a run, or one like it: it writes missing or changed files again."""
     facts = read_run(run)
     command = (facts.get("machine") or {}).get("command") or []
     if command[1:2] == ["run"]:

@@ -1,4 +1,4 @@
-"""verify: every file of a store and a run, read once and compared with what was written."""
+"""verify: every file of a store and a run, read once and compared with its record."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class Finding:
     Attributes
     ----------
     path : str
-        The file, or what else it is about.
+        The file, or the subject of the finding.
     problem : str
         To be read after the path.
     mend : str
-        The command that mends it, or what else to do.
+        The command that repairs it, or other advice.
     """
 
     path: str
@@ -77,12 +77,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verification:
-    """What :func:`verify` has read and found.
+    """The result of :func:`verify`.
 
     Attributes
     ----------
     store, run : Path
-        What was looked at; `run` is None where there is none.
+        The verified paths; `run` is None where there is none.
     files, bytes : int
         Read.
     seconds : float
@@ -90,7 +90,7 @@ class Verification:
     findings : tuple of Finding
         Empty where all is as it was written.
     notes : tuple of str
-        What could not be compared, and why.
+        Files that could not be compared, with the reason.
     """
 
     store: Path
@@ -122,7 +122,7 @@ class Verification:
 
 @dataclass
 class _Look:
-    """Files to read, and what has been found."""
+    """Files to read, and the findings."""
 
     wanted: dict[Path, tuple[FileRecord | None, str]] = field(default_factory=dict)
     arrays: list[tuple[Image, str]] = field(default_factory=list)
@@ -139,7 +139,7 @@ class _Look:
 def verify(
     store: str | Path, run: str | Path | None = None, *, progress: bool | Count = True
 ) -> Verification:
-    """Read every file of a volume, its labels and a run, and compare all with what was written.
+    """Read every file of a volume, its labels and a run, and compare all with their records.
 
     Checksums of whole files are compared with those that were recorded when they were written, in
     the image at all levels of the pyramid, in label groups, and in the run folder. Where none were
@@ -348,7 +348,7 @@ def _read_all(look: _Look, progress: bool | Count) -> int:
 
 
 def _problem(path: Path, record: FileRecord | None) -> str:
-    """What is wrong with a file, after reading all of it; empty where nothing is."""
+    """The fault of a file, after reading all of it; empty where nothing is."""
     found = compare_files(path.parent, {path.name: record}, read="none")
     if found:
         return found[0].problem

@@ -1,4 +1,4 @@
-"""Which way round a volume's grey values are, decided once, and the volume read that way."""
+"""Polarity of a volume's grey values, computed once, and the volume with bright resin."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from dask.delayed import Delayed
 
 from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry, check_volume
-from hela_dask.kernels.levels import GreyLevels, Votes, slice_votes, upright, volume_levels
+from hela_dask.kernels.grey_levels import (
+    GreyLevels,
+    Votes,
+    apply_polarity,
+    slice_votes,
+    volume_levels,
+)
 from hela_dask.parameters import BackgroundParameters
 
 __all__ = [
     "GreyLevels",
     "delayed_levels",
     "grey_levels",
-    "upright_volume",
+    "normalise_polarity",
     "vote_of_slice",
     "voting_slices",
 ]
@@ -29,17 +35,17 @@ def grey_levels(volume: xr.DataArray, parameters: BackgroundParameters | None = 
     """Find whether resin is brighter than cells in a volume, and the grey levels of both.
 
     Sixteen slices spread over the volume are looked at: resin is smooth and cells are rough,
-    whichever is the brighter; where no resin is in view, membranes are thin lines that are dark
-    in an upright image. What is found goes to :func:`~hela_dask.background`,
-    :func:`~hela_dask.detect_cells` and :func:`~hela_dask.segment_cell`, which find it themselves
-    where it is not given.
+    whichever is the brighter; where no resin is in view, membranes are thin lines that are dark in
+    an upright image. The result is an argument of :func:`~hela_dask.background`,
+    :func:`~hela_dask.detect_cells` and :func:`~hela_dask.segment_cell`, which compute it if it is
+    missing.
 
     Parameters
     ----------
     volume
         (z, y, x), grey values of any real type, coordinates in nm; a coarse level will do.
     parameters
-        Their ``polarity``, if not 0, is taken for granted.
+        Their ``polarity`` is used if it is not 0.
 
     Returns
     -------
@@ -56,7 +62,7 @@ def grey_levels(volume: xr.DataArray, parameters: BackgroundParameters | None = 
 
 
 def delayed_levels(volume: xr.DataArray, parameters: BackgroundParameters | None = None) -> Delayed:
-    """What :func:`grey_levels` finds, not computed yet."""
+    """:func:`grey_levels` as a delayed object."""
     _check(volume)
     polarity = (parameters or BackgroundParameters()).polarity
     pixel = Geometry.of(volume).pixel
@@ -71,8 +77,8 @@ def delayed_levels(volume: xr.DataArray, parameters: BackgroundParameters | None
         )
         for z in voting_slices(volume.sizes["z"])
     ]
-    levels = dask.delayed(volume_levels)  # type: ignore[attr-defined]
-    found: Delayed = levels(votes, polarity, dask_key_name=f"grey-levels-{token}")
+    grey_levels = dask.delayed(volume_levels)  # type: ignore[attr-defined]
+    found: Delayed = grey_levels(votes, polarity, dask_key_name=f"grey-levels-{token}")
     return found
 
 
@@ -105,12 +111,12 @@ def _check(volume: xr.DataArray) -> None:
         )
 
 
-def upright_volume(volume: xr.DataArray, levels: GreyLevels) -> xr.DataArray:
+def normalise_polarity(volume: xr.DataArray, grey_levels: GreyLevels) -> xr.DataArray:
     """The volume with bright resin and dark membranes, lazily where it is lazy."""
-    if not levels.inverted:
+    if not grey_levels.inverted:
         return volume
     data = volume.data
     if not isinstance(data, da.Array):
-        return volume.copy(data=upright(data, True))
-    # What upright does, in dask's own operators.
+        return volume.copy(data=apply_polarity(data, True))
+    # As ``apply_polarity``, in dask's own operators.
     return volume.copy(data=~data if data.dtype.kind in "iu" else -data)

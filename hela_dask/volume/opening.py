@@ -27,7 +27,7 @@ __all__ = [
     "working_volume",
 ]
 
-# What a dask chunk of an unsharded array should hold at least: many small chunks, one task.
+# Smallest size of a dask chunk of an unsharded array: many small chunks, one task.
 _TASK_CHUNK = (16, 1024, 1024)
 
 
@@ -41,9 +41,9 @@ def open_volume(
     path : str or Path
         Folder of an OME-Zarr 0.4 or 0.5 image, or of a label group inside one.
     resolution : float, optional
-        The coarsest level whose pixels in y and x are at most this large (nm) is opened, and
-        the finest where all are larger. Levels with fewer slices are passed over: the number of
-        a slice is the same at every resolution.
+        The coarsest level with pixels in y and x of at most this size (nm) is opened, and the
+        finest if all are larger. Levels with fewer slices are passed over: the number of a slice is
+        the same at every resolution.
     level : int, optional
         Number of the level, 0 the finest; instead of `resolution`.
 
@@ -97,10 +97,10 @@ def as_volume(
 
 
 def working_volume(source: str | Path | xr.DataArray, resolution: float) -> xr.DataArray:
-    """The level of a volume that is decided on: y and x halved while pixels fit `resolution`.
+    """The working level of a volume: y and x halved while pixels fit `resolution`.
 
     Of a store that is the level of its pyramid, where there is one that is the finest halved;
-    else it is made from what there is, with the same values.
+    otherwise it is computed from the existing levels, with the same values.
 
     Parameters
     ----------
@@ -180,8 +180,8 @@ def _even(sizes: tuple[int, ...]) -> list[int]:
 
 
 def _lazy(image: Image, level: Level) -> da.Array:
-    """The level as a dask array (z, y, x), one chunk a shard or some chunks."""
-    array = LevelArray.of(image.path, level)
+    """The level as a dask array (z, y, x), one chunk per shard or some chunks."""
+    array = LevelArray.from_level(image.path, level)
     folder = array.folder
     block = level.shards or tuple(
         chunk * max(1, target // chunk)

@@ -86,10 +86,10 @@ def test_every_part_of_the_accuracy_and_every_method_has_a_stamp() -> None:
 
 
 def test_a_figure_that_is_kept_at_two_places_is_one() -> None:
-    judged = FOUND["methods"]["methods"]["shipped"]["judged"]
+    scored = FOUND["methods"]["methods"]["shipped"]["judged"]
     card = json.loads((ROOT / "hela_dask/unet/shipped/card.json").read_text(encoding="utf-8"))
-    assert card["scores"]["judged"] == judged
-    shown = {figure(f"methods.methods.shipped.judged.{key} | fixed", FOUND) for key in judged}
+    assert card["scores"]["judged"] == scored
+    shown = {figure(f"methods.methods.shipped.judged.{key} | fixed", FOUND) for key in scored}
     assert len(shown) == 1, "the README gives one figure for nucleus and cell"
 
 

@@ -57,8 +57,10 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_a_page_names_no_folder_of_one_machine() -> None:
-    told = without_folders(["hela-dask", "run", "sub/a.zarr", "--truth", str(Path("/x/y/b.tif"))])
-    assert told == ["hela-dask", "run", "sub/a.zarr", "--truth", "b.tif"]
+    summary = without_folders(
+        ["hela-dask", "run", "sub/a.zarr", "--truth", str(Path("/x/y/b.tif"))]
+    )
+    assert summary == ["hela-dask", "run", "sub/a.zarr", "--truth", "b.tif"]
 
 
 @pytest.mark.parametrize(("patience", "count"), [(0.0, 1), (60.0, 3)])

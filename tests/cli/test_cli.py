@@ -84,7 +84,7 @@ def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> 
     assert all(f"\n  {command} " in text for command in PROMISED)
 
 
-def test_the_version_is_told_by_both_ways_to_start_it() -> None:
+def test_both_entry_points_print_the_version() -> None:
     for start in ([str(SCRIPT)], [sys.executable, "-m", "hela_dask"]):
         done = subprocess.run([*start, "--version"], capture_output=True, text=True, check=True)
         assert done.stdout == f"hela-dask {hd.__version__}\n"

@@ -168,6 +168,6 @@ def test_what_the_screen_cannot_show_is_written_out(monkeypatch: pytest.MonkeyPa
     assert screen._printable("5 µm\udc80", SimpleNamespace(encoding="ascii")) == r"5 \xb5m\udc80"  # type: ignore[arg-type]
     monkeypatch.setattr("typer.echo", _raises(OSError(errno.ENOSPC, "full")))
     with pytest.raises(StorageError, match="the answer cannot be written: full"):
-        screen.answer("x")
+        screen.echo("x")
     monkeypatch.setattr("typer.secho", _raises(BrokenPipeError()))
-    screen.complain("x")
+    screen.echo_error("x")

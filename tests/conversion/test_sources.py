@@ -337,7 +337,7 @@ def test_what_is_no_volume_is_named_before_a_voxel_is_read(
     assert "\n" not in str(caught.value)
 
 
-def test_a_slice_whose_voxels_are_damaged_is_named_when_it_is_reached(tmp_path: Path) -> None:
+def test_a_slice_with_damaged_voxels_is_named_when_it_is_reached(tmp_path: Path) -> None:
     folder = slices(tmp_path / "s", DATA[:5], compression="zlib")
     content = bytearray((folder / "z3.tif").read_bytes())
     content[-1500:-1000] = bytes(500)

@@ -80,7 +80,7 @@ def test_nan_is_counted(tmp_path: Path, data: Any, remark: str | None) -> None:
         ((5, 10, 10), "thinner than its pixels"),
     ],
 )
-def test_a_voxel_size_that_is_likely_a_slip_is_said(tmp_path: Path, size: Any, remark: str) -> None:
+def test_an_unlikely_voxel_size_is_reported(tmp_path: Path, size: Any, remark: str) -> None:
     path = of(tmp_path / "a.zarr", DATA, size)
     assert remark in prepare(RunOptions(path)).remarks[0]
     assert remark in describe(path)["remarks"][0]
@@ -163,7 +163,7 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path, name: str, folder: str, vers
     (path / folder).mkdir(parents=True, exist_ok=True)
     (path / folder / name).unlink(missing_ok=True)
     os.mkfifo(path / folder / name)
-    said: list[str] = []
+    message: list[str] = []
     for read in (
         read_image,
         describe,
@@ -171,10 +171,10 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path, name: str, folder: str, vers
     ):
         try:
             found = read(path)
-            said += found["remarks"] if isinstance(found, dict) else []
+            message += found["remarks"] if isinstance(found, dict) else []
         except HelaDaskError as error:
-            said.append(str(error))
-    assert not any("\n" in text for text in said)
+            message.append(str(error))
+    assert not any("\n" in text for text in message)
     if folder == "labels/nuclei":  # not read with the image
         with pytest.raises(InputError, match="is a named pipe"):
             read_image(path / folder)
@@ -182,9 +182,9 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path, name: str, folder: str, vers
     # v3 is read where both formats are; a group beside an array, and labels inside, do not count.
     with_v3 = version == "0.5" and name != "zarr.json"
     if folder in (".", "0") and not with_v3 and (folder, name) != ("0", ".zgroup"):
-        assert len(said) == 3 and all("is a named pipe" in text for text in said)
+        assert len(message) == 3 and all("is a named pipe" in text for text in message)
     else:
-        assert any("is a named pipe" in text for text in said)  # found by the fingerprint
+        assert any("is a named pipe" in text for text in message)  # found by the fingerprint
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

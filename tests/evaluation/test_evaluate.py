@@ -352,7 +352,7 @@ def test_bad_input_is_one_sentence(
         lambda a: xr.DataArray(a, dims=("plane", "row", "column")),
     ],
 )
-def test_axes_of_an_array_are_told_by_their_names(turn: Any) -> None:
+def test_axes_of_an_array_are_found_by_their_names(turn: Any) -> None:
     truth = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
     found = open_labels(turn(truth), "the truth")
     wanted = truth if found.shape[0] == 3 else truth[1:2]

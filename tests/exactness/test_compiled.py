@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.basins import basins_of
-from hela_dask.kernels.capped import depth_in_space
-from hela_dask.kernels.grid import coarsen
-from hela_dask.kernels.hessian import largest_in_plane, largest_in_space
+from hela_dask.kernels.basins import prominent_basins
+from hela_dask.kernels.bounded_distance import bounded_depth_volume
+from hela_dask.kernels.grid import block_mean
+from hela_dask.kernels.hessian import largest_eigenvalue_plane, largest_eigenvalue_volume
 from hela_dask.types import Labels
 
 Grey = NDArray[np.float32]
@@ -34,7 +34,7 @@ def test_a_pixel_is_of_the_basin_that_the_steepest_way_up_leads_to(
 ) -> None:
     random = np.random.default_rng(seed)
     height = (random.permutation(int(np.prod(shape))) - 5.0).reshape(shape).astype(np.float32)
-    found = basins_of(height, saddle)
+    found = prominent_basins(height, saddle)
     np.testing.assert_array_equal(found > 0, height > 0)
     for y, x in np.argwhere(height > 0):
         row, column = y, x
@@ -95,13 +95,13 @@ def test_the_largest_eigenvalue_is_that_of_numpy(
     last = data.draw(st.integers(first + 1, shape[0]))
     hessian = derivatives(block, kernels)
     expected = np.linalg.eigvalsh(hessian)[..., -1]
-    found = largest_in_space(block, first, last, *kernels)
+    found = largest_eigenvalue_volume(block, first, last, *kernels)
     scale = max(1e3, float(np.abs(hessian).max()))
     np.testing.assert_allclose(found, expected[first:last], rtol=0, atol=1e-5 * scale)
     hessian = derivatives(block[0], kernels[1:])
     expected = np.linalg.eigvalsh(hessian)[..., -1]
     scale = max(1e3, float(np.abs(hessian).max()))
-    flat = largest_in_plane(block[0], *kernels[1:])
+    flat = largest_eigenvalue_plane(block[0], *kernels[1:])
     np.testing.assert_allclose(flat, expected, rtol=0, atol=1e-5 * scale)
 
 
@@ -112,14 +112,14 @@ def results(everything: bool) -> dict[str, NDArray[Any]]:
     kernel = random.normal(size=(3, 5)).astype(np.float32)
     mask = random.random((6, 9, 10)) > 0.1
     found: dict[str, NDArray[Any]] = {
-        "basins": basins_of(np.rint(grey[0]), 3.0),
-        "means of bytes": coarsen(grey[0].astype(np.int16), (3, 4)),
-        "means of floats": coarsen(grey[0], (3, 4)),
+        "basins": prominent_basins(np.rint(grey[0]), 3.0),
+        "means of bytes": block_mean(grey[0].astype(np.int16), (3, 4)),
+        "means of floats": block_mean(grey[0], (3, 4)),
     }
     if everything:
-        found["plane"] = largest_in_plane(grey[0], kernel, kernel)
-        found["space"] = largest_in_space(grey, 1, 4, kernel, kernel, kernel)
-        parts = depth_in_space(mask, (50.0, 40.0, 40.0), 120.0, (2, 1))
+        found["plane"] = largest_eigenvalue_plane(grey[0], kernel, kernel)
+        found["space"] = largest_eigenvalue_volume(grey, 1, 4, kernel, kernel, kernel)
+        parts = bounded_depth_volume(mask, (50.0, 40.0, 40.0), 120.0, (2, 1))
         found["capped"] = np.concatenate([depth for _, depth in parts])
     return found
 

@@ -101,7 +101,7 @@ def reads() -> Iterator[Reads]:
         block = read(self, selection)
         task = str(getattr(thread_state, "key", "the run itself"))
         folder = self.folder
-        own = folder.parent.name == "decided"
+        own = folder.parent.name == "coarse"
         kind = folder.name if own and not folder.name.isdigit() else "masks" if own else "image"
         found[task][kind].append(block.nbytes)
         return block

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import hela_dask as hd
-from hela_dask.kernels.owned import CELL, ENVELOPE, NUCLEUS
+from hela_dask.kernels.packed_labels import CELL, ENVELOPE, NUCLEUS
 from hela_dask.steps.assemble import encode_masks
 from hela_dask.storage import store as arrays
 from hela_dask.tasks.markers import Markers
@@ -45,13 +45,13 @@ def test_step_by_step(result: hd.RunResult, chunks: tuple[int, int, int]) -> Non
     volume = hd.open_volume(result.store).chunk(dict(zip("zyx", chunks, strict=True)))
     with dask.config.set(scheduler="synchronous"):
         levels = hd.grey_levels(volume, P.background)
-        resin = hd.background(volume, P.background, levels=levels).compute()
+        resin = hd.background(volume, P.background, grey_levels=levels).compute()
         np.testing.assert_array_equal(resin.values, result.labels["background"].values > 0)
 
         lazy = resin.chunk(dict(zip("zyx", chunks, strict=True)))
         detections = hd.detect_cells(lazy, P.detect)
         in_one_go = hd.detect_cells(
-            volume, P.detect, background_parameters=P.background, levels=levels
+            volume, P.detect, background_parameters=P.background, grey_levels=levels
         )
         pd.testing.assert_frame_equal(detections, in_one_go, check_exact=True)
         found = pd.read_parquet(result.path / "detections.parquet")
@@ -63,7 +63,7 @@ def test_step_by_step(result: hd.RunResult, chunks: tuple[int, int, int]) -> Non
         pd.testing.assert_frame_equal(result.cells[same], cells[same], check_exact=True)
         assert len(regions) == 2
         for region in regions:
-            masks = hd.segment_cell(volume, region, parameters=P, levels=levels)
+            masks = hd.segment_cell(volume, region, parameters=P, grey_levels=levels)
             bits = encode_masks(*(masks[name].values for name in ("nucleus", "cell", "envelope")))
             expected = kept(result.path, region, volume)
             for name, bit in BITS.items():

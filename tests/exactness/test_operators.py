@@ -16,8 +16,8 @@ import hela_dask as operators
 from hela_dask.kernels.background import background_block, background_halo
 from hela_dask.kernels.distance import distance_slice
 from hela_dask.kernels.filters import gaussian
+from hela_dask.kernels.grey_levels import GreyLevels, apply_polarity, slice_votes, volume_levels
 from hela_dask.kernels.grid import factors_for
-from hela_dask.kernels.levels import GreyLevels, slice_votes, upright, volume_levels
 from hela_dask.parameters import BackgroundParameters, DetectParameters
 from hela_dask.steps.detect import analysed_slices, detect_cells
 from hela_dask.volume.greys import grey_levels
@@ -151,10 +151,12 @@ def test_background(
     assert dask.config.get("scheduler", None) is None
     with dask.config.set(scheduler="synchronous"):
         assert grey_levels(volume, parameters) == levels
-    expected = background_block(upright(grey, levels.inverted), voxel, parameters, levels)[0]
+    expected = background_block(apply_polarity(grey, levels.inverted), voxel, parameters, levels)[0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hela_dask.operators.background.SLAB", planes)
-        found = operators.background(volume, parameters, levels=levels if given_levels else None)
+        found = operators.background(
+            volume, parameters, grey_levels=levels if given_levels else None
+        )
         np.testing.assert_array_equal(computed(found), expected)
 
 
@@ -174,7 +176,7 @@ def detect_whole(
     pixel = (voxel[1] * factors[0], voxel[2] * factors[1])
     is_grey = grey.dtype != bool
     levels = whole_levels(grey, voxel, background.polarity) if is_grey else GreyLevels()
-    up = upright(grey, levels.inverted) if is_grey else grey
+    up = apply_polarity(grey, levels.inverted) if is_grey else grey
     halo = background_halo(background, voxel[0]) if is_grey else 0
     found = []
     for z in analysed_slices(len(grey), voxel[0], detect):

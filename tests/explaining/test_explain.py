@@ -32,7 +32,7 @@ KNOBS = {"region": {"width": 6400.0, "depth": 1000.0, "cap": 0.0, "margin": 1000
 RESIN = [
     "likeness to resin",
     "too dark for resin",
-    "smears of charge",
+    "charging artefacts",
     "resin of the slice alone",
     "resin",
 ]
@@ -174,10 +174,10 @@ def test_a_method_gives_the_same_bits_when_it_shows_its_steps(method: str) -> No
     quiet = call(method, *given)
     for z in (2, drawing.centre[0]):
         trace = Trace(z)
-        told = call(method, *given, trace=trace)
+        output = call(method, *given, trace=trace)
         for name in ("nucleus", "cell", "envelope"):
-            np.testing.assert_array_equal(getattr(quiet, name), getattr(told, name))
-        assert (quiet.status, quiet.flags) == (told.status, told.flags)
+            np.testing.assert_array_equal(getattr(quiet, name), getattr(output, name))
+        assert (quiet.status, quiet.flags) == (output.status, output.flags)
         assert len(trace.steps[z]) >= 5
         assert {step.plane.shape for step in trace.steps[z]} == {drawing.image.shape[1:]}
         assert all(step.caption.endswith(".") for step in trace.steps[z])
@@ -187,13 +187,13 @@ def test_several_slices_are_shown_by_one_segmentation(
     volume: Path, shown: hd.Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = importlib.import_module("hela_dask.explaining.explain")
-    segment, calls = module.decide_cell, []
+    segment, calls = module.segment_window, []
 
     def counted(*given: Any, **named: Any) -> Any:
         calls.append(1)
         return segment(*given, **named)
 
-    monkeypatch.setattr(module, "decide_cell", counted)
+    monkeypatch.setattr(module, "segment_window", counted)
     found = hd.explain(volume, 7, [23, 19, 23], out=tmp_path)
     assert len(calls) == 1
     assert [item.slice_number for item in found] == [19, 23]

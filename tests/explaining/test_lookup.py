@@ -14,12 +14,12 @@ from hela_dask.errors import MissingInputError
 from hela_dask.explaining.lookup import find_cell
 
 
-def test_labels_are_on_the_level_that_was_decided_on_though_their_pyramid_ends_before(
+def test_labels_are_on_the_working_level_though_their_pyramid_ends_before(
     scene: Path, here: Any, calls: dict[str, Any]
 ) -> None:
     # A plane of 160 pixels has no coarser level.
-    knobs = {"working": {"resolution": 320.0}}
-    result = run(scene, client=here, parameters=knobs, progress=False)
+    params = {"working": {"resolution": 320.0}}
+    result = run(scene, client=here, parameters=params, progress=False)
     found = find_cell(scene, 2)
     window = found.region.slices(found.working())
     labels, resin = found.labels("cells"), found.background(window)
@@ -33,7 +33,7 @@ def test_a_background_that_was_deleted_is_named(
     scene: Path, here: Any, calls: dict[str, Any]
 ) -> None:
     result = run(scene, client=here, progress=False)
-    shutil.rmtree(result.path / "decided")
+    shutil.rmtree(result.path / "coarse")
     found = find_cell(scene, 2)
     with pytest.raises(MissingInputError, match=r"balls\.run is gone: start hela-dask run"):
         found.background(found.region.slices(found.working()))

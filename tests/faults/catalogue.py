@@ -23,7 +23,7 @@ class Fault:
         What happens, for a table.
     make : callable
         Does it to a site.
-    said : str
+    message : str
         Pattern (a regular expression) of the warning; empty: none is expected.
     again : tuple of str
         Stages of which at least one unit is computed again; of no others is any.
@@ -31,7 +31,7 @@ class Fault:
 
     name: str
     make: Callable[[Site], None]
-    said: str = ""
+    message: str = ""
     again: tuple[str, ...] = ()
 
 
@@ -94,13 +94,13 @@ _PLACES = {
         ("assemble",),
     ),
     "file of a cell's masks": (
-        "p.run/decided/0*/c/**/*",
+        "p.run/coarse/0*/c/**/*",
         ("deleted", "empty", "overwritten"),
         "files of the cells' masks are missing or changed .*these cells are segmented again",
         ("segment",),
     ),
     "file of the background": (
-        "p.run/decided/background/c/**/*",
+        "p.run/coarse/background/c/**/*",
         ("deleted", "cut"),
         "files of the background are missing or changed .*their slabs are written again",
         ("background",),
@@ -126,13 +126,13 @@ def _damaged(damage: Callable[[Path], None], pattern: str) -> Callable[[Site], N
 
 FILE_FAULTS = (
     [
-        Fault(f"{place}: {damage}", _damaged(_DAMAGES[damage], pattern), said, again)
-        for place, (pattern, damages, said, again) in _PLACES.items()
+        Fault(f"{place}: {damage}", _damaged(_DAMAGES[damage], pattern), message, again)
+        for place, (pattern, damages, message, again) in _PLACES.items()
         for damage in damages
     ]
     + [
-        Fault(f"{name}: deleted", _damaged(delete, pattern), said, again)
-        for name, pattern, said, again in (
+        Fault(f"{name}: deleted", _damaged(delete, pattern), message, again)
+        for name, pattern, message, again in (
             (
                 "shard of labels/nuclei",
                 "p.ome.zarr/labels/nuclei/0/c/**/*",
@@ -146,10 +146,10 @@ FILE_FAULTS = (
                 "",
                 ("assemble",),
             ),
-            ("metadata of a cell's masks", "p.run/decided/0*/zarr.json", "masks are", ("segment",)),
+            ("metadata of a cell's masks", "p.run/coarse/0*/zarr.json", "masks are", ("segment",)),
             (
                 "metadata of the background",
-                "p.run/decided/background/zarr.json",
+                "p.run/coarse/background/zarr.json",
                 "",
                 ("background",),
             ),
@@ -203,7 +203,7 @@ FILE_FAULTS = (
         ),
         Fault(
             "all masks: deleted",
-            lambda site: delete(site.run / "decided"),
+            lambda site: delete(site.run / "coarse"),
             "files of the background are missing",
             ("background", "segment"),
         ),

@@ -127,9 +127,9 @@ class Orders(WorkerPlugin):
         from hela_dask.steps import segment
         from hela_dask.tasks.markers import Markers
 
-        decide, finish = segment.decide_cell, Markers.finish
+        decide, finish = segment.segment_window, Markers.finish
 
-        def decided(*arguments: Any, **named: Any) -> Any:
+        def segmented(*arguments: Any, **named: Any) -> Any:
             masks = decide(*arguments, **named)
             self.obey("computed")
             return masks
@@ -140,7 +140,7 @@ class Orders(WorkerPlugin):
                 self.obey("written")
             return finish(markers, stage, *more)
 
-        segment.decide_cell = decided
+        segment.segment_window = segmented
         Markers.finish = finished  # type: ignore[method-assign, assignment]
         (self.folder / f"worker-{os.getpid()}").touch()
 

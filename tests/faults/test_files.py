@@ -20,8 +20,8 @@ def test_the_same_command_mends_it(site: Site, fault: Fault) -> None:
     fault.make(site)
     result = site.start()
     site.check()
-    said = "\n".join(result.warnings)
-    assert re.search(fault.said, said), said
+    message = "\n".join(result.warnings)
+    assert re.search(fault.message, message), message
     after = site.markers()
     again = {name.split("-")[0] for name, time in after.items() if before.get(name) != time}
     assert again & set(STAGES) == set(fault.again)

@@ -24,8 +24,8 @@ PLACES = {
     "labels": "p.ome.zarr/labels/cells/0/c/**/*",
     "truth": "p.ome.zarr/labels/true_cells/0/c/**/*",
     "image": "p.ome.zarr/0/c/**/*",
-    "masks": "p.run/decided/0*/c/**/*",
-    "background": "p.run/decided/background/c/**/*",
+    "masks": "p.run/coarse/0*/c/**/*",
+    "background": "p.run/coarse/background/c/**/*",
     "table": "p.run/cells.parquet",
     "run.json": "p.run/run.json",
 }
@@ -73,7 +73,7 @@ LABELS = "p.ome.zarr/labels/"
 
 
 @pytest.mark.parametrize(
-    ("path", "found", "value", "said"),
+    ("path", "found", "value", "message"),
     [
         (LABELS + "zarr.json", "", "", "is empty"),
         (LABELS + "zarr.json", '"cells"', '"others"', "does not list cells"),
@@ -94,7 +94,7 @@ LABELS = "p.ome.zarr/labels/"
     ],
 )
 def test_files_that_no_record_lists_are_looked_at(
-    site: Site, path: str, found: str | None, value: str, said: str
+    site: Site, path: str, found: str | None, value: str, message: str
 ) -> None:
     file = site.folder / path
     text = file.read_text(encoding="utf-8")
@@ -104,7 +104,7 @@ def test_files_that_no_record_lists_are_looked_at(
         assert found in text
         file.write_text(text.replace(found, value) if found else "", encoding="utf-8")
     findings = hd.verify(site.store, progress=False).findings
-    assert any(said in item.problem for item in findings), findings
+    assert any(message in item.problem for item in findings), findings
     assert any(item.path in (str(file), str(file.parent), str(site.store)) for item in findings)
     if path == "p.ome.zarr/0/.slabs/16":
         with pytest.raises(InputError, match="lists no files"):

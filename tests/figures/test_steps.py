@@ -117,7 +117,7 @@ def test_marks_are_outlined_in_their_colours_where_they_are(tmp_path: Path, fine
     assert (image[210:290, 160:390] > 240).all(axis=2).any()  # the number
 
 
-def test_what_can_be_said_in_a_number(tmp_path: Path) -> None:
+def test_a_panel_has_a_number(tmp_path: Path) -> None:
     mask = np.zeros((10, 10), bool)
     mask[:5] = True
     assert measure(Panel("", "", mask), (200.0, 200.0)) == "2.0 µm²"

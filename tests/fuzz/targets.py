@@ -238,7 +238,7 @@ _RECORD = [100, 3735928559]
 _MARKER = {
     "fingerprint": "0" * 32,
     "result": {"status": "segmented", "volume": 1.5, "flags": ""},
-    "files": {"run/decided/cell_1.zarr/c/0": _RECORD, "labels/cells/0/c/0/0/0": None},
+    "files": {"run/coarse/cell_1.zarr/c/0": _RECORD, "labels/cells/0/c/0/0/0": None},
 }
 _RUN = {
     **{"state": "finished", "error": "", "store": "a.ome.zarr", "fingerprint": "0", "exit_code": 0},

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels.background import background_block, background_slice
-from hela_dask.kernels.levels import GreyLevels
+from hela_dask.kernels.grey_levels import GreyLevels
 from hela_dask.parameters import BackgroundParameters
 
 Mask = NDArray[np.bool_]

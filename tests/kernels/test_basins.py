@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import reconstruction
 
-from hela_dask.kernels.basins import basins_of
+from hela_dask.kernels.basins import prominent_basins
 
 Grey = NDArray[np.float32]
 
@@ -26,43 +26,43 @@ def hills(*summits: tuple[int, int, float], shape: tuple[int, int] = (60, 90)) -
 @pytest.mark.parametrize(("saddle", "count"), [(9.0, 2), (11.0, 1)])
 def test_two_cones_are_two_if_the_saddle_is_deep_enough(saddle: float, count: int) -> None:
     # Both are 20 high and 20 apart: where they meet they are 10 high.
-    found = basins_of(hills((30, 30, 20.0), (30, 50, 20.0)), saddle)
+    found = prominent_basins(hills((30, 30, 20.0), (30, 50, 20.0)), saddle)
     assert found.max() == count
 
 
 @pytest.mark.parametrize(("height", "count"), [(16.0, 2), (12.5, 1)])
 def test_the_lower_summit_decides(height: float, count: int) -> None:
     # At 20 apart they meet 20 - (20 + 20 - height) / 2 high: 8 and 6.3.
-    found = basins_of(hills((30, 30, 20.0), (30, 50, height)), 7.0)
+    found = prominent_basins(hills((30, 30, 20.0), (30, 50, height)), 7.0)
     assert found.max() == count
 
 
 def test_equal_cones_part_half_way() -> None:
     height = hills((30, 30, 20.0), (30, 50, 20.0))
-    found = basins_of(height, 5.0)
+    found = prominent_basins(height, 5.0)
     assert set(np.unique(found[:, :39][height[:, :39] > 0])) == {1}
     assert set(np.unique(found[:, 42:][height[:, 42:] > 0])) == {2}
 
 
 def test_small_hills_alone_are_basins_and_the_highest_is_first() -> None:
     height = hills((10, 10, 2.0), (30, 50, 20.0), (50, 10, 3.0))
-    found = basins_of(height, 100.0)
+    found = prominent_basins(height, 100.0)
     assert (found[30, 50], found[50, 10], found[10, 10]) == (1, 2, 3)
     np.testing.assert_array_equal(found > 0, height > 0)
 
 
 def test_nothing_has_no_basins() -> None:
-    assert not basins_of(np.zeros((4, 5), np.float32), 1.0).any()
-    assert basins_of(np.zeros((0, 5), np.float32), 1.0).shape == (0, 5)
+    assert not prominent_basins(np.zeros((4, 5), np.float32), 1.0).any()
+    assert prominent_basins(np.zeros((0, 5), np.float32), 1.0).shape == (0, 5)
 
 
 def test_a_plateau_is_one_basin() -> None:
-    assert basins_of(np.full((7, 9), 3.0, np.float32), 1.0).max() == 1
+    assert prominent_basins(np.full((7, 9), 3.0, np.float32), 1.0).max() == 1
 
 
 def test_touching_at_a_corner_is_touching() -> None:
     height = np.array([[5, 0], [0, 5]], np.float32)
-    assert basins_of(height, 6.0).max() == 1
+    assert prominent_basins(height, 6.0).max() == 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -71,7 +71,7 @@ def test_there_is_one_basin_for_each_h_maximum(seed: int, saddle: float, blur: f
     noise = np.random.default_rng(seed).normal(size=(40, 50))
     height = ndimage.gaussian_filter(noise, blur)
     height = (height / height.std() + 1).astype(np.float32)
-    found = basins_of(height, saddle)
+    found = prominent_basins(height, saddle)
     np.testing.assert_array_equal(found > 0, height > 0)
     # All h-maxima by reconstruction, and lower hills that nothing higher hangs on to.
     above = np.maximum(height, 0).astype(np.float64)
@@ -93,5 +93,5 @@ def test_scaled_height_and_saddle_give_the_same(seed: int, scale: float) -> None
     noise = np.random.default_rng(seed).normal(size=(20, 30))
     height = np.rint(ndimage.gaussian_filter(noise, 2) * 1024).astype(np.float32)
     power = 2.0 ** int(scale)
-    scaled = basins_of(height * np.float32(power), 40.0 * power)
-    np.testing.assert_array_equal(basins_of(height, 40.0), scaled)
+    scaled = prominent_basins(height * np.float32(power), 40.0 * power)
+    np.testing.assert_array_equal(prominent_basins(height, 40.0), scaled)

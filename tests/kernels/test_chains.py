@@ -1,4 +1,4 @@
-"""Chains of detections: linked, parted at pinches, pieces taken in."""
+"""Chains of detections: linked, split at pinches, fragments merged."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hela_dask.kernels.chains import absorb_pieces, link_detections, part_chains
+from hela_dask.kernels.chains import link_detections, merge_fragments, split_chains
 
 
 def parts(*heights: float) -> list[int]:
     """How many slices each part of one straight chain gets, in the order of z."""
     count = len(heights)
-    chain = part_chains(
+    chain = split_chains(
         np.zeros(count, np.int64), np.zeros((count, 2)), np.array(heights, float), 0.8
     )
     changes = np.flatnonzero(np.diff(chain)) + 1
@@ -46,14 +46,14 @@ def test_the_narrow_slice_goes_to_the_nearer_side() -> None:
     for beside, expected in ((0.0, [0, 0, 0, 0, 1, 1, 1]), (900.0, [0, 0, 0, 1, 1, 1, 1])):
         places[4:] = 1000.0
         places[3] = beside
-        chain = part_chains(np.zeros(7, np.int64), places, heights, 0.8)
+        chain = split_chains(np.zeros(7, np.int64), places, heights, 0.8)
         assert chain.tolist() == expected
 
 
 def test_other_chains_keep_their_numbers() -> None:
     chain = np.array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
     heights = np.where(chain == 0, 4000.0, 0) + np.where(chain == 1, np.arange(10) % 6 * 1000, 0)
-    parted = part_chains(chain, np.zeros((10, 2)), heights, 0.8)
+    parted = split_chains(chain, np.zeros((10, 2)), heights, 0.8)
     np.testing.assert_array_equal(parted[chain == 0], 0)
 
 
@@ -71,11 +71,11 @@ def test_pieces_of_a_cell_are_one_chain() -> None:
     chain, rest = pieces(
         *((0, z, 10.0, 10.0, 5.0) for z in range(6)), *((1, z, 10.0, 14.0, 4.0) for z in (6, 7))
     )
-    assert absorb_pieces(chain, *rest).tolist() == [0] * 6 + [1] * 2  # half is no majority
+    assert merge_fragments(chain, *rest).tolist() == [0] * 6 + [1] * 2  # half is no majority
     chain, rest = pieces(
         *((0, z, 10.0, 10.0, 5.0) for z in range(6)), *((1, z, 10.0, 14.0, 4.0) for z in (5, 6, 7))
     )
-    assert set(absorb_pieces(chain, *rest)) == {0}
+    assert set(merge_fragments(chain, *rest)) == {0}
 
 
 def test_a_neighbour_and_a_cell_on_top_stay_apart() -> None:
@@ -84,7 +84,7 @@ def test_a_neighbour_and_a_cell_on_top_stay_apart() -> None:
         *((1, z, 10.0, 15.1, 4.0) for z in range(6)),
         *((2, z, 10.0, 10.0, 4.0) for z in range(6, 9)),
     )
-    np.testing.assert_array_equal(absorb_pieces(chain, *rest), chain)
+    np.testing.assert_array_equal(merge_fragments(chain, *rest), chain)
 
 
 def test_pieces_of_pieces_go_to_the_largest() -> None:
@@ -94,7 +94,7 @@ def test_pieces_of_pieces_go_to_the_largest() -> None:
         *((2, z, 10.0, 17.0, 2.0) for z in (6,)),
     )
     rest[2][rest[2] == 4000.0] = [4500.0, 3000.0]
-    assert set(absorb_pieces(chain, *rest)) == {0}
+    assert set(merge_fragments(chain, *rest)) == {0}
 
 
 def test_the_order_within_a_slice_decides_nothing() -> None:
@@ -107,7 +107,7 @@ def test_the_order_within_a_slice_decides_nothing() -> None:
         chain = link_detections(
             depths[order], places[order], heights[order], distance=3000.0, gap=1
         )
-        chain = absorb_pieces(chain, depths[order], places[order], heights[order])
+        chain = merge_fragments(chain, depths[order], places[order], heights[order])
         return {frozenset(order[chain == number].tolist()) for number in np.unique(chain)}
 
     expected = groups(np.arange(72))

@@ -18,7 +18,7 @@ def claim(
     nucleus: str | None = None,
     envelope: str | None = None,
     origin: tuple[int, int] = (0, 0),
-    yields: tuple[int, ...] = (),
+    cedes_to: tuple[int, ...] = (),
 ) -> Claim:
     """A claim drawn with characters: # is claimed; rows are separated by /."""
 
@@ -26,7 +26,7 @@ def claim(
         return np.array([[c == "#" for c in row] for row in (text or blank).split("/")])
 
     blank = cell.replace("#", ".")
-    return Claim(label, origin, draw(nucleus), draw(cell), draw(envelope), yields)
+    return Claim(label, origin, draw(nucleus), draw(cell), draw(envelope), cedes_to)
 
 
 def row(labels: npt.NDArray[np.integer]) -> str:
@@ -94,35 +94,35 @@ def test_a_nucleus_without_a_cell_owns_its_pixels_all_the_same() -> None:
     assert row(cells) == "000222"
 
 
-def test_who_yields_loses_all_that_both_claim_even_its_nucleus() -> None:
+def test_a_cell_that_cedes_loses_all_that_both_claim_even_its_nucleus() -> None:
     leaked = claim(1, "########..", ".######...", "#.........")
     whole = claim(2, "###.######", "....##....", "..#...#...")
     for order in ([leaked, whole], [whole, leaked]):
         nuclei, _, _ = resolve_slice((1, 10), order)
         assert row(nuclei) == "0111111000"  # a nucleus beats cytoplasm, the nearer a nucleus
-    nuclei, cells, envelopes = resolve_slice((1, 10), [replace(leaked, yields=(2, 7)), whole])
+    nuclei, cells, envelopes = resolve_slice((1, 10), [replace(leaked, cedes_to=(2, 7)), whole])
     assert [row(nuclei), row(cells)] == ["0001220000", "2221222222"]
     assert row(envelopes) == "0020002000"
 
 
 def test_a_nucleus_or_a_cell_may_vanish_by_yielding() -> None:
     one = claim(1, "######", ".##...", "#..#..")
-    small = claim(2, "...##.", "...##.", yields=(1,))
+    small = claim(2, "...##.", "...##.", cedes_to=(1,))
     nuclei, cells, _ = resolve_slice((1, 6), [one, small])
     assert [row(nuclei), row(cells)] == ["011000", "111111"]
 
 
-def test_who_yields_to_one_cell_contends_with_others_as_ever() -> None:
+def test_a_cell_that_cedes_to_one_cell_still_contends_with_others() -> None:
     first, last = claim(1, "####......"), claim(3, "......####")
-    _, cells, _ = resolve_slice((1, 10), [first, claim(2, ".#######..", yields=(3,)), last])
+    _, cells, _ = resolve_slice((1, 10), [first, claim(2, ".#######..", cedes_to=(3,)), last])
     assert row(cells) == "1112223333"
 
 
 def test_pixels_of_a_ring_of_yielding_cells_keep_an_owner() -> None:
     ring = [
-        claim(1, "##...##.", yields=(2,)),
-        claim(2, "..##.##.", yields=(3,)),
-        claim(3, "....##.#", yields=(1,)),
+        claim(1, "##...##.", cedes_to=(2,)),
+        claim(2, "..##.##.", cedes_to=(3,)),
+        claim(3, "....##.#", cedes_to=(1,)),
     ]
     # The seventh pixel is the second cell's; the sixth, which all three claim, is as near to that
     # as to the third cell.
@@ -168,8 +168,8 @@ def scenes(draw: st.DrawFn) -> list[Claim]:
         cell = rng.random(shape) < 0.7
         nucleus = cell & (rng.random(shape) < 0.3)
         envelope = cell & ~nucleus & (rng.random(shape) < 0.3)
-        yields = tuple(n for n in range(1, count + 1) if n != label and rng.random() < 0.25)
-        claims.append(Claim(label, (int(y), int(x)), nucleus, cell, envelope, yields))
+        cedes_to = tuple(n for n in range(1, count + 1) if n != label and rng.random() < 0.25)
+        claims.append(Claim(label, (int(y), int(x)), nucleus, cell, envelope, cedes_to))
     return claims
 
 
@@ -198,7 +198,7 @@ def test_the_answer_depends_neither_on_order_nor_on_place(
     claims: list[Claim], down: int, right: int
 ) -> None:
     moved = [
-        replace(c, origin=(c.origin[0] + down, c.origin[1] + right), yields=c.yields[::-1])
+        replace(c, origin=(c.origin[0] + down, c.origin[1] + right), cedes_to=c.cedes_to[::-1])
         for c in reversed(claims)
     ]
     for here, there in zip(
@@ -208,11 +208,11 @@ def test_the_answer_depends_neither_on_order_nor_on_place(
 
 
 @given(scenes())
-def test_no_pixel_is_taken_from_who_yields_to_nobody(claims: list[Claim]) -> None:
+def test_a_cell_that_cedes_to_none_keeps_all_pixels(claims: list[Claim]) -> None:
     nuclei, cells, _ = resolve_slice((8, 9), claims)
     by_label = {item.label: item for item in claims}
     for item in claims:
-        for other in (by_label[label] for label in item.yields if not by_label[label].yields):
+        for other in (by_label[label] for label in item.cedes_to if not by_label[label].cedes_to):
             taken = np.zeros((8, 9), bool)
             taken[other.window] = other.cell
             assert not (taken & ((cells == item.label) | (nuclei == item.label))).any()

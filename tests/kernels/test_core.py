@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.core import MOST_RESIN, Core, even_out, fill_holes, find_core
+from hela_dask.kernels.core import MAX_RESIN_SHARE, Core, equalise_slices, fill_holes, find_core
 from hela_dask.parameters import VolumetricParameters
 
 Mask = NDArray[np.bool_]
@@ -131,7 +131,7 @@ def test_a_leak_into_a_smooth_space_that_ends_at_resin_is_not_taken() -> None:
     core = find_core(space.free & bared, ~bared, space.spot, VOXEL, KNOBS)
     assert share(core.mask, space.left) > 0.95
     assert share(core.mask, space.right) < 0.05
-    assert core.resin < MOST_RESIN
+    assert core.resin < MAX_RESIN_SHARE
 
 
 def test_a_leak_that_brings_much_resin_near_at_once_is_not_taken() -> None:
@@ -313,7 +313,7 @@ def test_a_gain_and_offset_that_drift_are_undone() -> None:
     gain = np.linspace(0.6, 1.6, len(plain)).reshape(-1, 1, 1)
     drifting = np.rint(plain * gain + 20 * gain).astype(np.uint8)
     assert np.ptp(level(drifting, core), axis=0).min() > 5
-    even_out(drifting, core, VOXEL, 250.0)
+    equalise_slices(drifting, core, VOXEL, 250.0)
     middles, spreads = level(drifting, core)[2:-2].T
     assert np.ptp(middles) <= 2
     assert np.ptp(spreads) <= 2
@@ -324,7 +324,7 @@ def test_one_odd_slice_stays_odd_and_does_not_move_its_neighbours() -> None:
     odd = plain.copy()
     odd[7] = np.clip(odd[7].astype(int) * 2, 0, 255)
     before = odd.copy()
-    even_out(odd, core, VOXEL, 250.0)
+    equalise_slices(odd, core, VOXEL, 250.0)
     neighbours = np.arange(len(plain)) != 7
     change = np.abs(odd.astype(int) - before)[neighbours]
     assert change.mean() < 1
@@ -335,7 +335,7 @@ def test_slices_without_core_are_brought_where_the_nearest_one_is() -> None:
     plain, core = noisy()
     plain[8:] = np.clip(np.rint(plain[8:] * 1.5), 0, 255)
     core[11:] = False
-    even_out(plain, core, VOXEL, 250.0)
+    equalise_slices(plain, core, VOXEL, 250.0)
     everywhere = np.ones_like(core)
     middles = level(plain, everywhere)[:, 0]
     assert np.ptp(middles[[2, 3, 4, 12, 13, 14]]) <= 2
@@ -346,7 +346,7 @@ def test_the_ends_of_a_nucleus_do_not_tell_what_its_inside_looks_like() -> None:
     plain[:4] = np.clip(plain[:4] * 3.0, 0, 255)  # mostly envelope
     core[:4, :, 28:] = False  # 1.2 µm² of 2.6
     before = plain.copy()
-    even_out(plain, core, VOXEL, 250.0)
+    equalise_slices(plain, core, VOXEL, 250.0)
     assert np.abs(plain.astype(int) - before)[:4].mean() < 3
 
 
@@ -357,7 +357,7 @@ def test_fewer_than_two_slices_of_core_change_nothing(slices: int) -> None:
     before = plain.copy()
     plain[3] //= 2
     before[3] //= 2
-    even_out(plain, core, VOXEL, 250.0)
+    equalise_slices(plain, core, VOXEL, 250.0)
     np.testing.assert_array_equal(plain, before)
 
 
@@ -367,5 +367,5 @@ def test_a_slice_with_little_core_tells_nothing() -> None:
     assert core[0].sum() * PIXEL[0] * PIXEL[1] < 1e6
     drifting = np.rint(plain * np.linspace(0.6, 1.6, 15).reshape(-1, 1, 1)).astype(np.uint8)
     before = drifting.copy()
-    even_out(drifting, core, VOXEL, 250.0)
+    equalise_slices(drifting, core, VOXEL, 250.0)
     np.testing.assert_array_equal(drifting, before)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hela_dask.kernels.grid import coarsen, factors_for, refine
+from hela_dask.kernels.grid import block_mean, factors_for, refine
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_each_block_is_the_mean_of_what_there_is_of_it(
     factors: tuple[int, int], shape: tuple[int, int], kind: type[np.generic], seed: int
 ) -> None:
     image = (np.random.default_rng(seed).random(shape) * 200).astype(kind)
-    found = coarsen(image, factors)
+    found = block_mean(image, factors)
     assert found.dtype == np.float32
     assert found.shape == tuple(-(-n // by) for n, by in zip(shape, factors, strict=True))
     (height, width) = factors
@@ -46,7 +46,7 @@ def test_each_block_is_the_mean_of_what_there_is_of_it(
 
 
 def test_the_mean_of_bright_pixels_does_not_overflow() -> None:
-    np.testing.assert_array_equal(coarsen(np.full((8, 8), 65535, np.uint16), (4, 4)), 65535)
+    np.testing.assert_array_equal(block_mean(np.full((8, 8), 65535, np.uint16), (4, 4)), 65535)
 
 
 @settings(max_examples=30, deadline=None)
@@ -61,4 +61,4 @@ def test_coarser_undoes_finer(factors: tuple[int, int], shape: tuple[int, int], 
     fine = refine(coarse, factors, shape)
     assert fine.shape == shape
     assert fine.dtype == bool
-    np.testing.assert_array_equal(coarsen(fine, factors), coarse)
+    np.testing.assert_array_equal(block_mean(fine, factors), coarse)

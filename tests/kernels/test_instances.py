@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.instances import (
+    drop_small_pieces,
+    fuse_with_membranes,
+    largest_piece_slice,
     nearest_piece,
     nucleus_pieces,
-    own_slice,
-    partition,
-    thick,
-    thin,
-    weighed,
-    without_strays,
+    subsample,
+    upsample,
+    watershed_cells,
 )
 
 VOXEL = (50.0, 40.0, 40.0)
@@ -49,12 +49,12 @@ def test_touching_nuclei_are_two_and_specks_are_none() -> None:
     assert wide.max() == 1  # the bridge is wider than that neck
     assert nucleus_pieces(nuclei, 80.0, 50.0, VOXEL, (1, 1, 1)).max() == 0
     coarse = nucleus_pieces(nuclei, 80.0, 0.5, VOXEL, (2, 2, 2))
-    agree = coarse == thin(pieces, (2, 2, 2))
+    agree = coarse == subsample(pieces, (2, 2, 2))
     assert agree.mean() > 0.99
-    assert (thick(coarse, 7, SHAPE[1:], (2, 2, 2)) == pieces[7]).mean() > 0.97
+    assert (upsample(coarse, 7, SHAPE[1:], (2, 2, 2)) == pieces[7]).mean() > 0.97
 
 
-def test_the_nearest_piece_is_told_by_its_nearest_voxel() -> None:
+def test_the_nearest_piece_is_that_of_the_nearest_voxel() -> None:
     pieces = np.where(LEFT, 1, np.where(RIGHT, 2, 0)).astype(np.int32)
     assert nearest_piece(pieces, (6, 40, 45), VOXEL, 5000.0) == 1
     assert nearest_piece(pieces, (6, 40, 80), VOXEL, 5000.0) == 2
@@ -64,25 +64,25 @@ def test_the_nearest_piece_is_told_by_its_nearest_voxel() -> None:
     assert nearest_piece(pieces, (0, 0, 0), VOXEL, 5000.0) == 3
 
 
-def test_a_stray_piece_is_no_nucleus_unless_a_side_cuts_it() -> None:
+def test_a_small_piece_is_no_nucleus_unless_a_side_cuts_it() -> None:
     pieces = np.where(LEFT, 1, 0).astype(np.int32)
     pieces[5:8, 38:42, 100:104] = 2  # whole, and small
     pieces[5:8, :4, 100:104] = 3  # as small, but cut
     pieces[ball((300, 1600, 5200), 240)] = 4  # whole, and some times as large
-    kept = without_strays(pieces, 1, 0.02)
+    kept = drop_small_pieces(pieces, 1, 0.02)
     assert np.unique(kept).tolist() == [0, 1, 3, 4]
     np.testing.assert_array_equal(kept, np.where(pieces == 2, 0, pieces))
-    np.testing.assert_array_equal(without_strays(pieces, 2, 0.02), pieces)
-    assert np.unique(without_strays(pieces, 1, 0.1)).tolist() == [0, 1, 3]
+    np.testing.assert_array_equal(drop_small_pieces(pieces, 2, 0.02), pieces)
+    assert np.unique(drop_small_pieces(pieces, 1, 0.1)).tolist() == [0, 1, 3]
 
 
 def test_tissue_goes_to_its_nucleus_up_to_the_contact() -> None:
     tissue = np.zeros(SHAPE, dtype=bool)
     tissue[:, 10:70, 5:155] = True
-    hard = np.full(SHAPE, 100, np.uint8)
-    hard[:, :, 70] = 255  # not in the middle: the contact decides, not the distance
+    cost = np.full(SHAPE, 100, np.uint8)
+    cost[:, :, 70] = 255  # not in the middle: the contact decides, not the distance
     seeds = np.where(LEFT, 1, np.where(RIGHT, 2, 0)).astype(np.int32)
-    shares = partition(tissue, hard, seeds, 400.0, VOXEL)
+    shares = watershed_cells(tissue, cost, seeds, 400.0, VOXEL)
     assert (shares[:, 10:70, 5:70] == 1).all()
     assert (shares[:, 10:70, 71:155] == 2).all()
     np.testing.assert_array_equal(shares > 0, tissue)
@@ -90,15 +90,15 @@ def test_tissue_goes_to_its_nucleus_up_to_the_contact() -> None:
 
 def test_cells_without_a_nucleus_in_view_come_from_the_sides() -> None:
     tissue = np.ones(SHAPE, dtype=bool)
-    hard = np.full(SHAPE, 100, np.uint8)
-    hard[:, :, 90] = 255
+    cost = np.full(SHAPE, 100, np.uint8)
+    cost[:, :, 90] = 255
     seeds = LEFT.astype(np.int32)
     tissue[:, :, 0:3] = tissue[:, 0:3] = tissue[:, -3:] = False
-    shares = partition(tissue, hard, seeds, 400.0, VOXEL)
+    shares = watershed_cells(tissue, cost, seeds, 400.0, VOXEL)
     assert (shares[:, 5:75, 91:] == 2).all()
     assert (shares[:, 5:75, 5:90] == 1).all()
-    thin = partition(tissue, hard, seeds, 4000.0, VOXEL)
-    assert thin.max() == 1  # nothing at the sides is so deep
+    subsample = watershed_cells(tissue, cost, seeds, 4000.0, VOXEL)
+    assert subsample.max() == 1  # nothing at the sides is so deep
 
 
 def test_a_slice_keeps_the_piece_with_the_nucleus_and_no_bleb_on_a_neck() -> None:
@@ -108,47 +108,49 @@ def test_a_slice_keeps_the_piece_with_the_nucleus_and_no_bleb_on_a_neck() -> Non
     mask[5:55, 50:110] = True  # larger, but without the nucleus
     nucleus = np.zeros_like(mask)
     nucleus[20:40, 10:25] = True
-    own = own_slice(mask, nucleus, 80.0, (40.0, 40.0))
+    own = largest_piece_slice(mask, nucleus, 80.0, (40.0, 40.0))
     assert own[10:50, 5:35].sum() > 0.98 * 40 * 30
     assert not own[:, 40:].any()
-    largest = own_slice(mask, np.zeros_like(mask), 80.0, (40.0, 40.0))
+    largest = largest_piece_slice(mask, np.zeros_like(mask), 80.0, (40.0, 40.0))
     assert largest[30, 80]
     assert not largest[30, 20]
-    assert not own_slice(np.zeros_like(mask), nucleus, 80.0, (40.0, 40.0)).any()
+    assert not largest_piece_slice(np.zeros_like(mask), nucleus, 80.0, (40.0, 40.0)).any()
 
 
-def test_a_network_is_weighed_against_the_membranes_outline() -> None:
-    enclosed = np.zeros((40, 40), dtype=bool)
-    enclosed[10:30, 10:30] = True
+def test_a_network_is_fused_with_the_membranes_outline() -> None:
+    outline = np.zeros((40, 40), dtype=bool)
+    outline[10:30, 10:30] = True
     rows = np.full((40, 40), 26, np.uint8)  # log odds of -2.1, not for a nucleus
     # One pixel inside is not enough at this weight, two are.
-    found = weighed(rows, enclosed, enclosed, 1.0, (40.0, 40.0))
+    found = fuse_with_membranes(rows, outline, outline, 1.0, (40.0, 40.0))
     assert found[11:29, 11:29].all()
     assert found.sum() == 18 * 18
-    np.testing.assert_array_equal(weighed(rows, enclosed, enclosed, 3.0, (40.0, 40.0)), enclosed)
+    np.testing.assert_array_equal(
+        fuse_with_membranes(rows, outline, outline, 3.0, (40.0, 40.0)), outline
+    )
     # Pixels half as large: as far in nm.
-    finer = weighed(rows, enclosed, enclosed, 1.0, (20.0, 20.0))
+    finer = fuse_with_membranes(rows, outline, outline, 1.0, (20.0, 20.0))
     assert finer.sum() == 14 * 14
     certain = np.full((40, 40), 255, np.uint8)
-    near = weighed(certain, enclosed, enclosed, 1.0, (40.0, 40.0))
+    near = fuse_with_membranes(certain, outline, outline, 1.0, (40.0, 40.0))
     assert near[6:34, 20].all()  # 160 nm around it, whatever the network says
     assert near[:, 20].sum() == 28
     # From 80 nm on it is all the same how far outside: a certain network fills a wide gap.
-    assert not weighed(certain, enclosed, enclosed, 3.0, (40.0, 40.0))[:9].any()
-    gap = enclosed.copy()
+    assert not fuse_with_membranes(certain, outline, outline, 3.0, (40.0, 40.0))[:9].any()
+    gap = outline.copy()
     gap[14:26, 14:26] = False
-    assert weighed(certain, gap, enclosed, 1.5, (40.0, 40.0))[10:30, 10:30].all()
+    assert fuse_with_membranes(certain, gap, outline, 1.5, (40.0, 40.0))[10:30, 10:30].all()
     nothing = np.zeros((40, 40), np.uint8)
-    assert not weighed(nothing, enclosed, enclosed, 1.0, (40.0, 40.0)).any()
+    assert not fuse_with_membranes(nothing, outline, outline, 1.0, (40.0, 40.0)).any()
 
 
 def test_a_network_that_is_not_trusted_adds_and_takes_nothing_away() -> None:
-    enclosed = np.zeros((40, 40), dtype=bool)
-    enclosed[10:30, 10:30] = True
-    sure = np.zeros((40, 40), np.uint8)
-    sure[30:34, 10:20] = 255
-    found = weighed(sure, enclosed, enclosed, 1.5, (40.0, 40.0), trusted=False)
-    np.testing.assert_array_equal(found, enclosed | (sure > 0))
-    sure[sure > 0] = 200  # less sure than outside by 80 nm takes
-    found = weighed(sure, enclosed, enclosed, 1.5, (40.0, 40.0), trusted=False)
+    outline = np.zeros((40, 40), dtype=bool)
+    outline[10:30, 10:30] = True
+    probability = np.zeros((40, 40), np.uint8)
+    probability[30:34, 10:20] = 255
+    found = fuse_with_membranes(probability, outline, outline, 1.5, (40.0, 40.0), trusted=False)
+    np.testing.assert_array_equal(found, outline | (probability > 0))
+    probability[probability > 0] = 200  # less sure than outside by 80 nm takes
+    found = fuse_with_membranes(probability, outline, outline, 1.5, (40.0, 40.0), trusted=False)
     assert found[30, 10:20].all() and not found[31:].any()

@@ -52,11 +52,11 @@ def test_a_sheet_has_the_closed_form_strength_in_any_direction(
     assert ridge[20, 22, 22] == pytest.approx(closed_form(60, 40, 60), rel=0.09)
 
 
-def test_voxels_as_they_are_see_flat_and_upright_sheets_alike() -> None:
+def test_anisotropic_voxels_detect_flat_and_vertical_sheets_alike() -> None:
     voxel = (50.0, 40.0, 40.0)
     flat = ridge_volume(sheet((31, 41, 41), voxel, (1.0, 0.0, 0.0)), 60.0, voxel)[15, 20, 20]
-    upright = ridge_volume(sheet((31, 41, 41), voxel, (0.0, 0.0, 1.0)), 60.0, voxel)[15, 20, 20]
-    assert flat == pytest.approx(upright, rel=0.1)
+    vertical = ridge_volume(sheet((31, 41, 41), voxel, (0.0, 0.0, 1.0)), 60.0, voxel)[15, 20, 20]
+    assert flat == pytest.approx(vertical, rel=0.1)
 
 
 def test_a_flat_sheet_is_seen_in_space_and_not_in_its_plane() -> None:

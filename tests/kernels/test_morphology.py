@@ -168,7 +168,7 @@ def test_labels_at_the_border() -> None:
 
 
 def test_diagonal_neighbours_are_one_piece_with_eight() -> None:
-    assert ndimage.label(np.eye(4, dtype=bool), structure=morphology.EIGHT)[1] == 1
+    assert ndimage.label(np.eye(4, dtype=bool), structure=morphology.CONNECTIVITY_8)[1] == 1
 
 
 @pytest.mark.parametrize("margin", [0.0, 95.0])

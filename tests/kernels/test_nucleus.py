@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.nucleus import (
-    continue_nucleus,
     outline_nucleus,
+    propagate_nucleus,
     smoothest_spot,
     start_nucleus,
 )
@@ -162,7 +162,7 @@ def test_nothing_under_the_smallest_area() -> None:
 
 
 def follow(free: Mask, previous: Mask) -> Mask:
-    return continue_nucleus(free, previous, 100.0, PIXEL, DEFAULTS)
+    return propagate_nucleus(free, previous, 100.0, PIXEL, DEFAULTS)
 
 
 def test_an_island_over_the_slice_before_is_kept_and_another_goes() -> None:
@@ -206,9 +206,9 @@ def test_a_specks_overlap_is_not_enough() -> None:
     previous[100:102, 100:102] = True
     tight = dataclasses.replace(DEFAULTS, reach=120.0)
     free = np.ones(SHAPE, dtype=bool)
-    assert not continue_nucleus(free, previous, 10.0, PIXEL, tight).any()
+    assert not propagate_nucleus(free, previous, 10.0, PIXEL, tight).any()
     loose = dataclasses.replace(tight, overlap=0.005, share=0.0)
-    assert continue_nucleus(free, previous, 10.0, PIXEL, loose).any()
+    assert propagate_nucleus(free, previous, 10.0, PIXEL, loose).any()
 
 
 # -- the outline

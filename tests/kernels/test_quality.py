@@ -49,7 +49,7 @@ def test_a_cylinder_does_not_jitter() -> None:
     found = surface_profile(discs(np.full(60, 2000.0)), VOXEL, P)
     assert found.jitter == 0.0
     assert found.jump == 0.0
-    assert not found.doubt.any()
+    assert not found.instability.any()
 
 
 @pytest.mark.parametrize("steep", [10.0, 40.0])
@@ -69,9 +69,9 @@ def test_a_ball_is_steady_and_its_poles_are_in_doubt() -> None:
     assert found.jitter < 8.0
     assert found.jump < 0.03
     held = np.flatnonzero(found.area)
-    assert (found.doubt[held[[0, 1, -2, -1]]] > 0.25).all()
-    assert (found.doubt[held[20:-20]] < 0.06).all()
-    assert not found.doubt[found.area == 0].any()
+    assert (found.instability[held[[0, 1, -2, -1]]] > 0.25).all()
+    assert (found.instability[held[20:-20]] < 0.06).all()
+    assert not found.instability[found.area == 0].any()
 
 
 @pytest.mark.parametrize("moved", [60.0, 120.0, 240.0])

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from hela_dask.box import Box
 from hela_dask.kernels import morphology
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
-from hela_dask.kernels.grid import coarsen
-from hela_dask.kernels.painting import grown, spread
-from hela_dask.kernels.refining import mixed, refine_nucleus, refine_resin, resin_halo
+from hela_dask.kernels.grid import block_mean
+from hela_dask.kernels.painting import expand_labels, repeat_pixels
+from hela_dask.kernels.refining import border_pixels, refine_nucleus, refine_resin, resin_halo
 from tests.drawn import iou
 
 Mask = NDArray[np.bool_]
@@ -42,7 +42,7 @@ def crest(distance: NDArray[np.float64], radius: float) -> NDArray[np.float32]:
 
 
 def rough(mask: Mask) -> Mask:
-    return coarsen(mask, FACTORS) >= 0.5
+    return block_mean(mask, FACTORS) >= 0.5
 
 
 def refined(lines: NDArray[np.float32], outline: Mask, resin: Mask | None = None) -> Mask:
@@ -102,7 +102,7 @@ def scene(seed: int, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], Mask]:
     return np.clip(np.where(resin, 200, 120) + noise, 0, 255).astype(np.uint8), resin
 
 
-def settled(
+def refined_plane(
     grey: NDArray[np.uint8], resin: Mask, tile: tuple[slice, slice], threshold: float = 160.0
 ) -> Mask:
     """Resin of a tile, from no more of the plane than its halo."""
@@ -113,7 +113,7 @@ def settled(
         outer.low,
         Box(tile),
         resin,
-        mixed(resin),
+        border_pixels(resin),
         threshold,
         factors=FACTORS,
         pixel=FINE,
@@ -128,18 +128,18 @@ def whole(shape: tuple[int, ...]) -> tuple[slice, slice]:
 def test_the_border_of_the_resin_is_the_fine_one() -> None:
     grey, resin = scene(0, (400, 360))
     coarse = rough(resin)
-    found = settled(grey, coarse, whole(grey.shape))
+    found = refined_plane(grey, coarse, whole(grey.shape))
     assert iou(found, resin) > 0.965  # the low-pass rounds its corners
-    blocky = spread(coarse, *whole(grey.shape), FACTORS)
+    blocky = repeat_pixels(coarse, *whole(grey.shape), FACTORS)
     assert (found != resin).sum() < (blocky != resin).sum() / 2
 
 
-def test_what_was_decided_against_the_grey_values_stays() -> None:
+def test_coarse_labels_against_the_grey_values_stay() -> None:
     grey, resin = scene(1, (400, 360))
     smeared = rough(resin)
     smeared[20:60, 10:60] = True  # a smear of charge: dark, and resin all the same
-    found = settled(grey, smeared, whole(grey.shape))
-    inside = spread(smeared, *whole(grey.shape), FACTORS)
+    found = refined_plane(grey, smeared, whole(grey.shape))
+    inside = repeat_pixels(smeared, *whole(grey.shape), FACTORS)
     inner = np.zeros_like(inside)
     inner[88:232, 48:232] = True
     assert found[inner].all()
@@ -147,8 +147,8 @@ def test_what_was_decided_against_the_grey_values_stays() -> None:
 
 def test_a_slice_without_levels_is_not_refined() -> None:
     grey, resin = scene(2, (200, 200))
-    found = settled(grey, rough(resin), whole(grey.shape), math.nan)
-    np.testing.assert_array_equal(found, spread(rough(resin), *whole(grey.shape), FACTORS))
+    found = refined_plane(grey, rough(resin), whole(grey.shape), math.nan)
+    np.testing.assert_array_equal(found, repeat_pixels(rough(resin), *whole(grey.shape), FACTORS))
 
 
 @settings(max_examples=25, deadline=None)
@@ -171,8 +171,8 @@ def test_tiles_are_parts_of_the_whole(
     for top, bottom in zip(cuts[0][:-1], cuts[0][1:], strict=True):
         for left, right in zip(cuts[1][:-1], cuts[1][1:], strict=True):
             tile = slice(top, bottom), slice(left, right)
-            found[tile] = settled(grey, coarse, tile)
-    np.testing.assert_array_equal(found, settled(grey, coarse, whole(shape)))
+            found[tile] = refined_plane(grey, coarse, tile)
+    np.testing.assert_array_equal(found, refined_plane(grey, coarse, whole(shape)))
 
 
 @settings(max_examples=30, deadline=None)
@@ -187,9 +187,9 @@ def test_spread_repeats_coarse_pixels(
     size = tuple(-(-length // by) for length, by in zip(shape, factors, strict=True))
     plane = np.random.default_rng(seed).integers(0, 9, size).astype(np.uint16)
     expected = plane.repeat(factors[0], 0).repeat(factors[1], 1)[: shape[0], : shape[1]]
-    np.testing.assert_array_equal(spread(plane, *whole(shape), factors), expected)
+    np.testing.assert_array_equal(repeat_pixels(plane, *whole(shape), factors), expected)
     part = slice(shape[0] // 2, shape[0]), slice(shape[1] // 3, shape[1])
-    np.testing.assert_array_equal(spread(plane, *part, factors), expected[part])
+    np.testing.assert_array_equal(repeat_pixels(plane, *part, factors), expected[part])
 
 
 def test_labels_grow_by_one_pixel_into_resin_alone() -> None:
@@ -197,7 +197,7 @@ def test_labels_grow_by_one_pixel_into_resin_alone() -> None:
     cells[2, 1], cells[2, 5], cells[2, 7] = 3, 9, 4
     resin = cells == 0
     resin[1, :] = False  # tissue of nobody
-    found = grown(cells, resin)
+    found = expand_labels(cells, resin)
     assert found[2, 6] == 4  # of two the lower
     assert found[3, 0] == 3
     assert not found[1].any()

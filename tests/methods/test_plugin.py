@@ -106,8 +106,8 @@ def test_commands_know_it(site: Path, one: Path) -> None:
 
 @pytest.mark.slow
 def test_the_command_runs_it_on_workers(site: Path, one: Path, tmp_path: Path) -> None:
-    knobs = Parameters.from_dict(PARAMETERS)
-    (tmp_path / "run.toml").write_text(knobs.to_toml())
+    params = Parameters.from_dict(PARAMETERS)
+    (tmp_path / "run.toml").write_text(params.to_toml())
     places = ("--out", tmp_path / "i.run", "--labels", tmp_path / "i.zarr")
     wanted = ("--method", "inner", "--params", tmp_path / "run.toml", "--workers", "1")
     printed = python(site, "-m", "hela_dask", "run", one, *wanted, *places)

@@ -98,7 +98,7 @@ def test_steps_of_brightness_between_slices_change_little(drawing: Drawing, foun
 
 def test_upside_down_is_upside_down() -> None:
     drawing = draw_cell(slices=(14, 37))
-    upright = segment(drawing)
+    forward = segment(drawing)
     z, y, x = drawing.centre
     turned = method(
         drawing.image[::-1],
@@ -107,8 +107,8 @@ def test_upside_down_is_upside_down() -> None:
         (len(drawing.image) - 1 - z, y, x),
         DEFAULTS,
     )
-    assert iou(turned.nucleus[::-1], upright.nucleus) > 0.995
-    assert iou(turned.cell[::-1], upright.cell) > 0.995
+    assert iou(turned.nucleus[::-1], forward.nucleus) > 0.995
+    assert iou(turned.cell[::-1], forward.cell) > 0.995
 
 
 def test_twice_finer_pixels_find_the_same() -> None:

@@ -6,26 +6,26 @@ import numpy as np
 import pytest
 
 from hela_dask.methods.slices import (
-    blank,
     disc_around,
-    nearest_shown,
-    odd,
+    is_blank,
+    largest_odd,
+    nearest_filled_slice,
     outwards,
 )
 
 
 def test_a_slice_of_one_value_is_blank() -> None:
     plane = np.full((4, 5), 7, np.uint8)
-    assert blank(plane)
+    assert is_blank(plane)
     plane[3, 4] = 8
-    assert not blank(plane)
+    assert not is_blank(plane)
 
 
 def test_the_nearest_slice_that_shows_something() -> None:
     image = np.zeros((7, 2, 2), np.uint8)
-    assert nearest_shown(image, 3) == 3  # none does
+    assert nearest_filled_slice(image, 3) == 3  # none does
     image[[0, 5, 6], 0, 0] = 1
-    assert [nearest_shown(image, start) for start in range(7)] == [0, 0, 0, 5, 5, 5, 6]
+    assert [nearest_filled_slice(image, start) for start in range(7)] == [0, 0, 0, 5, 5, 5, 6]
 
 
 def test_outwards_leaves_out_the_start_and_reaches_both_ends() -> None:
@@ -39,7 +39,7 @@ def test_outwards_leaves_out_the_start_and_reaches_both_ends() -> None:
     ("number", "expected"), [(0.0, 1), (1.0, 1), (2.9, 1), (3.0, 3), (4.9, 3), (5.0, 5)]
 )
 def test_the_largest_odd_number_up_to_one(number: float, expected: int) -> None:
-    assert odd(number) == expected
+    assert largest_odd(number) == expected
 
 
 def test_a_disc_is_round_in_nm() -> None:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError
-from hela_dask.kernels.levels import GreyLevels
+from hela_dask.kernels.grey_levels import GreyLevels
 from hela_dask.methods import unet
 from hela_dask.methods.enclosed import Enclosed
 from hela_dask.methods.method import Masks
@@ -42,14 +42,14 @@ def scene() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
 @pytest.fixture(scope="module")
 def parameters(tmp_path_factory: pytest.TempPathFactory) -> Parameters:
     model = by_grey(tmp_path_factory.mktemp("model") / "grey")
-    knobs = UnetParameters(model=str(model.folder), smallest_nucleus=0.5)
-    return Parameters().with_group(knobs)
+    params = UnetParameters(model=str(model.folder), smallest_nucleus=0.5)
+    return Parameters().with_group(params)
 
 
 def segment(
     parameters: Parameters, image: NDArray[np.uint8], background: NDArray[np.bool_]
 ) -> Masks:
-    return call("unet", image, background, VOXEL, CENTRE, parameters, levels=LEVELS)
+    return call("unet", image, background, VOXEL, CENTRE, parameters, grey_levels=LEVELS)
 
 
 def test_a_cell_is_its_nucleus_its_envelope_and_its_share_of_the_tissue(
@@ -76,7 +76,9 @@ def test_a_slice_or_two_are_enough(parameters: Parameters, slices: int) -> None:
     """A single slice is no thinner than the grid on which nuclei are told from each other."""
     image, background = scene()
     few = slice(6, 6 + slices)
-    found = call("unet", image[few], background[few], VOXEL, (0, 40, 40), parameters, levels=LEVELS)
+    found = call(
+        "unet", image[few], background[few], VOXEL, (0, 40, 40), parameters, grey_levels=LEVELS
+    )
     assert (found.status, found.reason) == ("segmented", "")
     np.testing.assert_array_equal(found.nucleus, LEFT[few])
     assert found.cell.sum() > 2 * found.nucleus.sum()
@@ -101,7 +103,7 @@ def test_without_resin_or_nucleus_the_status_says_so(parameters: Parameters) -> 
     assert not none.cell.any()
 
 
-def told(nucleus: NDArray[np.bool_], calls: list[Any]) -> Callable[..., Enclosed]:
+def fixed(nucleus: NDArray[np.bool_], calls: list[Any]) -> Callable[..., Enclosed]:
     """In place of the membranes' own nucleus: a given one."""
 
     def enclosed(*given: Any, **more: Any) -> Enclosed:
@@ -111,12 +113,12 @@ def told(nucleus: NDArray[np.bool_], calls: list[Any]) -> Callable[..., Enclosed
     return enclosed
 
 
-def test_the_network_is_weighed_against_the_membranes_nucleus(
+def test_the_network_is_fused_with_the_membranes_nucleus(
     parameters: Parameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, background = scene()
     larger, calls = ball((300, 1600, 1600), 1040), list[Any]()
-    monkeypatch.setattr(unet, "enclosed_nucleus", told(larger, calls))
+    monkeypatch.setattr(unet, "enclosed_nucleus", fixed(larger, calls))
     found = segment(parameters, image, background)
     ((_, _, _, spot, _, _), more) = calls[0]
     assert LEFT[spot]
@@ -124,10 +126,10 @@ def test_the_network_is_weighed_against_the_membranes_nucleus(
     assert not (more["own"] & background[spot[0]]).any()
     # The network is certain of the envelope, which a pixel inside the membranes does not outweigh.
     np.testing.assert_array_equal(found.nucleus, LEFT)
-    knobs = replace(parameters.unet, membranes=10.0)
-    heavier = segment(parameters.with_group(knobs), image, background)
+    params = replace(parameters.unet, membranes=10.0)
+    heavier = segment(parameters.with_group(params), image, background)
     np.testing.assert_array_equal(heavier.nucleus, larger & found.cell)
-    alone = segment(parameters.with_group(replace(knobs, membranes=0.0)), image, background)
+    alone = segment(parameters.with_group(replace(params, membranes=0.0)), image, background)
     np.testing.assert_array_equal(alone.nucleus, LEFT)
     assert len(calls) == 2
 
@@ -139,7 +141,7 @@ def test_where_both_differ_in_a_slice_the_network_takes_nothing_away(
     lobe = LEFT.copy()
     lobe[3] &= np.arange(SHAPE[2]) < 36  # half of it, and the network is certain of the rest
     lobe[4] |= ball((300, 1600, 1600), 1300)[4]  # far beyond, where the network sees none
-    monkeypatch.setattr(unet, "enclosed_nucleus", told(lobe, []))
+    monkeypatch.setattr(unet, "enclosed_nucleus", fixed(lobe, []))
     found = segment(parameters, image, background).nucleus
     expected = LEFT.copy()
     expected[4] = lobe[4]
@@ -150,20 +152,22 @@ def test_membranes_that_enclose_something_else_do_not_count(
     parameters: Parameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, background = scene()
-    knobs = parameters.with_group(replace(parameters.unet, membranes=10.0))
+    params = parameters.with_group(replace(parameters.unet, membranes=10.0))
     leaked = ~background
     for other in (np.zeros_like(LEFT), RIGHT, leaked):
-        monkeypatch.setattr(unet, "enclosed_nucleus", told(other, []))
-        np.testing.assert_array_equal(segment(knobs, image, background).nucleus, LEFT)
+        monkeypatch.setattr(unet, "enclosed_nucleus", fixed(other, []))
+        np.testing.assert_array_equal(segment(params, image, background).nucleus, LEFT)
     more = LEFT | (RIGHT & ball((300, 1600, 3600), 800))  # and a part of the neighbour's nucleus
-    monkeypatch.setattr(unet, "enclosed_nucleus", told(more, []))
-    np.testing.assert_array_equal(segment(knobs, image, background).nucleus, LEFT)
+    monkeypatch.setattr(unet, "enclosed_nucleus", fixed(more, []))
+    np.testing.assert_array_equal(segment(params, image, background).nucleus, LEFT)
 
 
 def test_showing_its_steps_changes_nothing(parameters: Parameters) -> None:
     image, background = scene()
     found, trace = segment(parameters, image, background), Trace(5)
-    watched = call("unet", image, background, VOXEL, CENTRE, parameters, trace=trace, levels=LEVELS)
+    watched = call(
+        "unet", image, background, VOXEL, CENTRE, parameters, trace=trace, grey_levels=LEVELS
+    )
     np.testing.assert_array_equal(watched.nucleus, found.nucleus)
     np.testing.assert_array_equal(watched.cell, found.cell)
     steps = {step.title: step.plane for step in trace.steps[5]}
@@ -172,7 +176,7 @@ def test_showing_its_steps_changes_nothing(parameters: Parameters) -> None:
         "nucleus, as sure",
         "boundary",
         "distance",
-        "how hard the way is",
+        "cost",
         "nuclei",
         "the cell's nucleus",
         "smoothest spot",

@@ -183,7 +183,7 @@ def test_a_centre_in_the_resin_far_from_tissue_finds_nothing() -> None:
 
 def test_upside_down_is_upside_down() -> None:
     drawing = draw_cell(slices=(14, 37))
-    upright = segment(drawing)
+    forward = segment(drawing)
     z, y, x = drawing.centre
     turned = volumetric(
         drawing.image[::-1],
@@ -192,7 +192,7 @@ def test_upside_down_is_upside_down() -> None:
         (len(drawing.image) - 1 - z, y, x),
         DEFAULTS,
     )
-    assert iou(turned.nucleus[::-1], upright.nucleus) > 0.99
+    assert iou(turned.nucleus[::-1], forward.nucleus) > 0.99
 
 
 @pytest.mark.parametrize("size", [40.0, 20.0, 10.0])

@@ -42,7 +42,7 @@ def cells_in_slices(count: int) -> np.ndarray:
 def test_background_finds_the_grey_levels_by_itself() -> None:
     volume = make_volume(cells_in_slices(9), chunks=(2, 64, 50))
     levels = grey_levels(volume)
-    expected = operators.background(volume, levels=levels).compute(scheduler="synchronous")
+    expected = operators.background(volume, grey_levels=levels).compute(scheduler="synchronous")
     found = operators.background(volume).compute(scheduler="synchronous")
     np.testing.assert_array_equal(found, expected)
 

@@ -55,7 +55,7 @@ def test_cells_that_are_given_are_exact(scene: Path, tmp_path: Path) -> None:
         plan(scene, centres=table, cells=[9], calibrate=False)
 
 
-def test_cells_of_a_finished_detection_are_exact_and_those_done_are_told(
+def test_cells_of_a_finished_detection_are_exact_and_done_ones_are_counted(
     scene: Path, here: Any, calls: dict[str, Any]
 ) -> None:
     found = detect(scene, client=here, progress=False)
@@ -190,7 +190,7 @@ def test_the_command_prints_a_table_or_json(
     ("seconds", "text"),
     [(None, "?"), (0.2, "0 s"), (99.0, "99 s"), (150.0, "2 min"), (7800.0, "2 h 10 min")],
 )
-def test_times_are_told_as_people_tell_them(seconds: float | None, text: str) -> None:
+def test_times_are_formatted_for_people(seconds: float | None, text: str) -> None:
     assert time_text(seconds) == text
 
 

@@ -38,7 +38,7 @@ def test_a_unit_is_given_up_after_five_workers(length: int) -> None:
     for _ in range(6):
         client.leave("long", "ended")
         now[0] += 11
-        found.append(departures.hopeless(["long", "waiting"]))
+        found.append(departures.has_given_up(["long", "waiting"]))
     assert found == [{}, {}, {}, {}, {"long": 5}, {"long": 6}]
 
 
@@ -51,4 +51,4 @@ def test_nothing_is_given_up_while_units_end() -> None:
         now[0] += 8
         departures.progress()
         now[0] += 8
-        assert not departures.hopeless(["long"])
+        assert not departures.has_given_up(["long"])

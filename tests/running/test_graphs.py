@@ -53,7 +53,7 @@ def resin(run: Any, monkeypatch: pytest.MonkeyPatch) -> xr.DataArray:
     monkeypatch.setattr("hela_dask.operators.background.SLAB", SLAB)
     volume = hd.open_volume(run[0].store)
     levels = hd.grey_levels(volume, P.background)
-    return hd.background(volume, P.background, levels=levels)
+    return hd.background(volume, P.background, grey_levels=levels)
 
 
 def test_the_background_is_a_graph_of_overlapping_slabs(resin: xr.DataArray) -> None:

@@ -99,8 +99,8 @@ def detect_task(*args: Any) -> Any:
     return _recorded("detect", _detect_task, *args)
 
 
-def background_and_facts(*args: Any, **options: Any) -> Any:
-    return _recorded("background", background.background_and_facts, *args, **options)
+def background_with_statistics(*args: Any, **options: Any) -> Any:
+    return _recorded("background", background.background_with_statistics, *args, **options)
 
 
 def background_task(*args: Any) -> Any:
@@ -151,7 +151,7 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
         return read(self, name)
 
     for function in (
-        *(levels_task, background_and_facts, background_task, slice_tasks, detect_task),
+        *(levels_task, background_with_statistics, background_task, slice_tasks, detect_task),
         *(segment_task, slab_task),
     ):
         monkeypatch.setattr(f"hela_dask.running.pipeline.{function.__name__}", function)

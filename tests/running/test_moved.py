@@ -145,7 +145,7 @@ def test_a_run_of_another_volume_is_refused(
         ("labels", "sub/../balls.ome.zarr/0"),
         ("labels", "other.zarr/sub/x.zarr"),
         ("labels", "balls.run/done"),
-        ("labels", "balls.run/decided/x.zarr"),
+        ("labels", "balls.run/coarse/x.zarr"),
     ],
 )
 def test_nothing_is_written_into_or_around_a_volume(

@@ -81,9 +81,11 @@ def test_who_was_paused_while_another_took_over_writes_nothing_more(
                     fill(target, z0, z1, 2, mine.check)
                 if lock == "removed by hand":
                     paused.send_signal(signal.SIGCONT)
-                    _, said = paused.communicate("\n", timeout=60)
+                    _, message = paused.communicate("\n", timeout=60)
                     assert paused.returncode == 1
-                    assert "no longer this run's" in said and "nothing more is written" in said
+                    assert (
+                        "no longer this run's" in message and "nothing more is written" in message
+                    )
         finally:
             paused.kill()
     assert np.unique(open_volume(target.path).values).tolist() == [2]

@@ -155,8 +155,8 @@ def test_a_window_that_does_not_fit_is_refused_though_all_else_is_done(
     go(scene, here)
     most = 600 * 2**20
     monkeypatch.setattr("hela_dask.tasks.session._memory", lambda client: most)
-    knobs = {"region": {"width": 21000.0}}
-    assert go(scene, here, parameters=knobs, overwrite=True).exit_code == 0
+    params = {"region": {"width": 21000.0}}
+    assert go(scene, here, parameters=params, overwrite=True).exit_code == 0
     volumetric = type(get_method("volumetric"))
     monkeypatch.setattr(volumetric, "memory", lambda _, size, __: 5_000 * prod(size))
     monkeypatch.setattr("hela_dask.running.setup.memory_needs", lambda *_: [])
@@ -165,7 +165,7 @@ def test_a_window_that_does_not_fit_is_refused_though_all_else_is_done(
         go(scene, here, parameters={"region": {"width": 22000.0}}, overwrite=True)
     assert len(calls["segment"]) == counted
     assert (
-        go(scene, here, parameters=knobs, overwrite=True).exit_code == 0
+        go(scene, here, parameters=params, overwrite=True).exit_code == 0
     )  # there is nothing left to segment
 
 

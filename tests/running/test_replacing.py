@@ -16,7 +16,7 @@ from hela_dask.errors import ExistsError, InputError, MissingInputError
 from hela_dask.report import write_report
 from hela_dask.report.page import _facts
 from hela_dask.running.reading import read_folder
-from hela_dask.running.replacing import differences, free_names
+from hela_dask.running.replacing import differences, unused_names
 from tests.scenes import BALLS, SHAPE, ball, make_scene
 from tests.test_run import times
 
@@ -33,7 +33,7 @@ def facts_of(result: RunResult) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said", "stem"),
+    ("asked", "message", "stem"),
     [
         ({"method": "propagate"}, "of method volumetric; this asks for propagate", "propagate"),
         ({"parameters": WIDER}, r"of \[region\] width = 20000.0; this asks for 21000.0", "2"),
@@ -51,7 +51,7 @@ def test_another_result_is_asked_for(
     here: Any,
     calls: dict[str, Any],
     asked: dict[str, Any],
-    said: str,
+    message: str,
     stem: str,
 ) -> None:
     first = go(scene, here)
@@ -62,7 +62,10 @@ def test_another_result_is_asked_for(
         name = next(name for name, value in group.items() if isinstance(value, float))
         asked["parameters"]["assemble"] = {name: group[name] * 1.5}
     before = times(scene, first.path)
-    sentence, stem = rf"balls\.run holds the finished result .*{said}.*--overwrite", f"balls.{stem}"
+    sentence, stem = (
+        rf"balls\.run holds the finished result .*{message}.*--overwrite",
+        f"balls.{stem}",
+    )
     with pytest.raises(ExistsError, match=sentence) as caught:
         go(scene, here, **asked)
     assert f"{stem}.run" in str(caught.value) and f"{stem}.ome.zarr" in str(caught.value)
@@ -106,7 +109,7 @@ def test_what_is_no_other_result_is_not_asked(
     table.write_text(f"label,z,y,x\n{row['label']},{row['z'] + 400},{row['y']},{row['x']}\n")
     again = "1 of 4 cells are computed again, as their places"
     lost = "made with 1 corrections, and this call gives none"
-    for more, said in (
+    for more, message in (
         ({"corrections": table}, [again]),
         ({"corrections": table}, []),
         ({"cells": [1]}, [lost]),
@@ -116,7 +119,7 @@ def test_what_is_no_other_result_is_not_asked(
         caplog.clear()
         assert go(scene, here, **more).path == result.path
         for sentence in (again, lost):
-            assert (sentence in caplog.text) == (sentence in said), (more, caplog.text)
+            assert (sentence in caplog.text) == (sentence in message), (more, caplog.text)
 
 
 def test_another_unfinished_result_is_asked_for_too(
@@ -190,11 +193,11 @@ def test_scores_stay_as_long_as_the_labels_do(
 
 def test_names_that_are_free(tmp_path: Path) -> None:
     store, folder = tmp_path / "a.ome.zarr", tmp_path / "a.run"
-    run_folder, labels = free_names(store, folder, "unet")
+    run_folder, labels = unused_names(store, folder, "unet")
     assert (run_folder.name, labels.name) == ("a.unet.run", "a.unet.ome.zarr")
     labels.mkdir()
-    assert free_names(store, folder, "unet")[0].name == "a.unet.2.run"
-    assert free_names(store, folder, "volumetric")[1].name == "a.2.ome.zarr"
+    assert unused_names(store, folder, "unet")[0].name == "a.unet.2.run"
+    assert unused_names(store, folder, "volumetric")[1].name == "a.2.ome.zarr"
 
 
 def test_parameters_of_other_methods_and_of_older_versions_are_no_difference() -> None:

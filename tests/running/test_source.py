@@ -61,7 +61,7 @@ def test_an_edited_shard_is_never_the_same(scene: Path, times: str) -> None:
         identify_image(read_image(scene))
 
 
-def test_of_a_large_copy_a_part_is_read_and_said(
+def test_of_a_large_copy_a_part_is_read_and_reported(
     scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = copy_without_times(scene, tmp_path / "copy.ome.zarr")

@@ -28,12 +28,18 @@ CELLS = pd.DataFrame(
 
 def row(status: str = "segmented", flags: str = "", **numbers: float) -> dict[str, Any]:
     """What segmentation says of a cell, as a marker keeps it."""
-    said = {"status": status, "reason": "", "flags": flags, "first": 11, "doubt": [0.1, 0.4, 0.5]}
-    found: dict[str, Any] = plain({**said, **dict.fromkeys(NUMBERS, 0.0), **numbers})
+    attributes = {
+        "status": status,
+        "reason": "",
+        "flags": flags,
+        "first": 11,
+        "instability": [0.1, 0.4, 0.5],
+    }
+    found: dict[str, Any] = plain({**attributes, **dict.fromkeys(NUMBERS, 0.0), **numbers})
     return found
 
 
-def judged(rows: dict[int, dict[str, Any]], parameters: QualityParameters) -> pd.DataFrame:
+def scored(rows: dict[int, dict[str, Any]], parameters: QualityParameters) -> pd.DataFrame:
     table = add_segments(CELLS, rows, {1, 2, 3, 4})
     return add_quality(table, rows, parameters).set_index("label")
 
@@ -44,7 +50,7 @@ def test_each_cell_has_its_numbers_flags_and_doubtful_slices() -> None:
         2: row(contact=0.6, cell_jitter=300.0, flags="two_nuclei,larger_than_window"),
         3: {"status": "failed", "reason": "ValueError", "flags": "", "extent": None},
     }
-    table = judged(rows, QualityParameters())
+    table = scored(rows, QualityParameters())
     assert table["confidence"].iloc[0] == pytest.approx(1 / (1 + ((1 / 3 + 0.2 + 1) / 3) ** 2))
     assert table["confidence"].iloc[1] == pytest.approx(1 / (1 + ((2 + 3 + 1) / 3) ** 2))
     assert table["confidence"].iloc[2:].isna().all()
@@ -69,16 +75,16 @@ def test_a_slice_that_a_cell_lost_to_a_neighbour_is_not_doubtful() -> None:
 
 def test_flags_follow_the_limits_and_are_not_kept_from_an_earlier_run() -> None:
     rows = {1: row(contact=0.4, flags="little_resin")}
-    assert judged(rows, QualityParameters()).loc[1, "flags"] == "little_resin"
-    patient = judged(rows, QualityParameters(contact=0.5, doubt=0.45))
+    assert scored(rows, QualityParameters()).loc[1, "flags"] == "little_resin"
+    patient = scored(rows, QualityParameters(contact=0.5, doubt=0.45))
     assert patient.loc[1, "flags"] == ""
     assert patient.loc[1, "doubtful_slices"] == "13"
 
 
 def test_other_limits_need_no_new_masks(scene: Path, here: Any, calls: dict[str, Any]) -> None:
-    def go(**knobs: float) -> Any:
+    def go(**params: float) -> Any:
         return hd.run(
-            scene, client=here, progress=False, parameters={"quality": knobs}, overwrite=True
+            scene, client=here, progress=False, parameters={"quality": params}, overwrite=True
         )
 
     first = go()

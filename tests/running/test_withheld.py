@@ -64,14 +64,14 @@ def test_a_tile_loses_nucleus_and_envelope_of_some_cells_only() -> None:
 
 def doubt(monkeypatch: pytest.MonkeyPatch, label: int) -> None:
     """From now on every cell has its numbers, and those of one are bad."""
-    quick = segment.decide_cell
+    quick = segment.segment_window
 
     def doubted(volume: Any, region: Any, *more: Any, **named: Any) -> Any:
         found = quick(volume, region, *more, **named)
         numbers = row(**BAD) if region.label == label else row()
         return found.assign_attrs({name: numbers[name] for name in NUMBERS})
 
-    monkeypatch.setattr(segment, "decide_cell", doubted)
+    monkeypatch.setattr(segment, "segment_window", doubted)
 
 
 def test_a_run_withholds_it_and_delivers_it_for_a_parameter(
@@ -80,8 +80,8 @@ def test_a_run_withholds_it_and_delivers_it_for_a_parameter(
     doubt(monkeypatch, 2)
 
     def go(withhold: float) -> hd.RunResult:
-        knobs = {"quality": {"withhold": withhold}}
-        return hd.run(scene, client=here, progress=False, parameters=knobs, overwrite=True)
+        params = {"quality": {"withhold": withhold}}
+        return hd.run(scene, client=here, progress=False, parameters=params, overwrite=True)
 
     every = go(0.0)
     before = {name: labels.values for name, labels in every.labels.items()}

@@ -22,7 +22,7 @@ from hela_dask.steps.assemble import (
     assemble_slab,
     check_labels,
     encode_masks,
-    find_yields,
+    find_ceded,
     label_colors,
     label_properties,
     plan_slabs,
@@ -97,9 +97,9 @@ def test_the_labels_do_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:
             np.testing.assert_array_equal(part, other)
 
 
-def test_what_is_yielded_does_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:
+def test_ceded_voxels_do_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:
     plain = assemble(masks, 10)
-    masks = [replace(item, yields={2: (1, 3), 3: (1,)}.get(item.label, ())) for item in masks]
+    masks = [replace(item, cedes_to={2: (1, 3), 3: (1,)}.get(item.label, ())) for item in masks]
     whole = assemble(masks, 10)
     assert np.count_nonzero(whole.nuclei == 2) < np.count_nonzero(plain.nuclei == 2)
     first = next(item for item in masks if item.label == 1)
@@ -123,28 +123,28 @@ def drawn(
     return CellMasks(label, path, box, centre=None if centre is None else (4, 7, centre))
 
 
-def test_a_cell_that_reaches_over_a_centre_yields(tmp_path: Path) -> None:
+def test_a_cell_that_reaches_over_a_centre_cedes(tmp_path: Path) -> None:
     one = drawn(tmp_path, 1, "########", 2)
     two = drawn(tmp_path, 2, "####", 6, first=5)
     far = drawn(tmp_path, 5, "###", 10, first=9)
     for order in permutations([one, two, far]):
-        assert find_yields(order) == {1: (2,)}
+        assert find_ceded(order) == {1: (2,)}
     # A third one that it reaches over too; a nucleus alone is reason enough.
     three = drawn(tmp_path, 3, "#", 4, first=4, nucleus=True)
-    assert find_yields([three, two, one]) == {1: (2, 3)}
+    assert find_ceded([three, two, one]) == {1: (2, 3)}
 
 
-def test_nobody_yields_where_centres_do_not_say_who_has_leaked(tmp_path: Path) -> None:
+def test_no_cell_cedes_if_the_centres_do_not_show_a_leak(tmp_path: Path) -> None:
     one = drawn(tmp_path, 1, "########", 2)
     mutual = drawn(tmp_path, 2, "#######", 6, first=1)
     lost = drawn(tmp_path, 3, "##.##", 6, first=4)  # it does not cover its own centre
     unknown = drawn(tmp_path, 4, "#####", None, first=4)
     elsewhere = replace(one, label=6, centre=(3, 7, 5))  # another slice
     for other in (mutual, lost, unknown):
-        assert find_yields([one, other]) == find_yields([other, one]) == {}
-    assert find_yields([elsewhere]) == find_yields([]) == {}
+        assert find_ceded([one, other]) == find_ceded([other, one]) == {}
+    assert find_ceded([elsewhere]) == find_ceded([]) == {}
     hole = drawn(tmp_path, 7, "####.###", 2)  # its box holds the centre, its masks do not
-    assert find_yields([hole, drawn(tmp_path, 8, "#", 4, first=4)]) == {}
+    assert find_ceded([hole, drawn(tmp_path, 8, "#", 4, first=4)]) == {}
 
 
 def test_a_piece_left_out_in_one_slice_is_joined_by_its_neighbours(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ import hela_dask as hd
 from hela_dask.kernels.quality import FACES
 from hela_dask.parameters import Parameters, QualityParameters
 from hela_dask.steps.confidence import (
+    CONFIDENCE_FLAGS,
     EXPLANATIONS,
-    JUDGED,
     LIMITS,
     NUMBERS,
-    judge,
+    compute_confidence,
     measure_quality,
     slice_ranges,
 )
@@ -42,24 +42,24 @@ def boxes(depth: int = 20) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArra
 
 def test_a_cell_without_fault_has_full_confidence() -> None:
     found = measure_quality(*boxes(), VOXEL, P, ends=FACES)
-    assert set(found) == {*NUMBERS, "doubt", "reasons", "flags"}
+    assert set(found) == {*NUMBERS, "instability", "reasons", "flags"}
     assert [found[name] for name in NUMBERS] == [0.0] * len(NUMBERS)
-    assert found["doubt"] == [0.0] * 20
-    assert judge(found, P) == (1.0, [])
+    assert found["instability"] == [0.0] * 20
+    assert compute_confidence(found, P) == (1.0, [])
 
 
 def test_a_cell_larger_than_its_window_says_so() -> None:
     found = measure_quality(*boxes(), VOXEL, P, ends=("first slice",))
-    assert found["reasons"] == ["the cell goes on beyond its window (last slice)"]
+    assert found["reasons"] == ["the cell continues beyond its window (last slice)"]
     assert found["flags"] == ["nucleus_cut", "larger_than_window"]
     assert found["beyond_window"] == pytest.approx(1.0)
-    assert judge(found, P)[0] == pytest.approx(1 / (1 + (1 / P.window / 3) ** 2))
+    assert compute_confidence(found, P)[0] == pytest.approx(1 / (1 + (1 / P.window / 3) ** 2))
 
 
 def test_what_the_volume_cuts_is_a_flag_without_a_reason_and_no_doubt() -> None:
     found = measure_quality(*boxes(), VOXEL, P, ends=("first slice", "last slice"))
     assert (found["reasons"], found["flags"]) == ([], ["nucleus_cut"])
-    assert judge(found, P) == (1.0, [])
+    assert compute_confidence(found, P) == (1.0, [])
 
 
 def test_a_nucleus_at_the_membrane_and_a_neighbour_without_resin_between() -> None:
@@ -69,30 +69,32 @@ def test_a_nucleus_at_the_membrane_and_a_neighbour_without_resin_between() -> No
     found = measure_quality(nucleus, cell, resin, VOXEL, P, ends=FACES)
     assert found["contact"] == pytest.approx(54 / 240)  # but for 150 nm at its ends
     assert found["nucleus_exposed"] == pytest.approx(38 / 150, abs=0.03)
-    assert judge(found, P)[1] == ["nucleus_at_membrane"]
-    assert judge(found, QualityParameters(contact=0.2, exposed=0.5))[1] == ["little_resin"]
+    assert compute_confidence(found, P)[1] == ["nucleus_at_membrane"]
+    assert compute_confidence(found, QualityParameters(contact=0.2, exposed=0.5))[1] == [
+        "little_resin"
+    ]
 
 
 def test_three_limits_reached_halve_the_confidence() -> None:
     nothing = dict.fromkeys(NUMBERS, 0.0)
-    for name, (knob, flag) in LIMITS.items():
-        limit = getattr(P, knob)
-        assert judge({**nothing, name: limit}, P)[0] == pytest.approx(0.9)
-        assert judge({**nothing, name: limit}, P)[1] == []
-        assert judge({**nothing, name: 3 * limit}, P)[0] == pytest.approx(0.5)
-        assert judge({**nothing, name: limit * 1.01}, P)[1] == ([flag] if flag else [])
+    for name, (parameter, flag) in LIMITS.items():
+        limit = getattr(P, parameter)
+        assert compute_confidence({**nothing, name: limit}, P)[0] == pytest.approx(0.9)
+        assert compute_confidence({**nothing, name: limit}, P)[1] == []
+        assert compute_confidence({**nothing, name: 3 * limit}, P)[0] == pytest.approx(0.5)
+        assert compute_confidence({**nothing, name: limit * 1.01}, P)[1] == ([flag] if flag else [])
     three = {name: getattr(P, LIMITS[name][0]) for name in NUMBERS[:3]}
-    assert judge({**nothing, **three}, P)[0] == pytest.approx(0.5)
-    assert set(EXPLANATIONS) > JUDGED
+    assert compute_confidence({**nothing, **three}, P)[0] == pytest.approx(0.5)
+    assert set(EXPLANATIONS) > CONFIDENCE_FLAGS
 
 
 def test_what_the_method_doubts_counts_like_a_number_at_its_limit() -> None:
     found = measure_quality(*boxes(), VOXEL, P, ends=FACES)
-    assert judge(found, P, flags=["two_nuclei"])[0] == pytest.approx(0.9)
-    assert judge(found, P, flags=["two_nuclei", ""])[0] == pytest.approx(0.9)
+    assert compute_confidence(found, P, flags=["two_nuclei"])[0] == pytest.approx(0.9)
+    assert compute_confidence(found, P, flags=["two_nuclei", ""])[0] == pytest.approx(0.9)
     # Where the volume ends is no doubt, and what is measured counts by its number alone.
-    known = ["nucleus_cut", "larger_than_window", "no_nucleus", *JUDGED]
-    assert judge(found, P, flags=known)[0] == 1.0
+    known = ["nucleus_cut", "larger_than_window", "no_nucleus", *CONFIDENCE_FLAGS]
+    assert compute_confidence(found, P, flags=known)[0] == 1.0
 
 
 def test_masks_that_are_missing_leave_their_numbers_out() -> None:
@@ -101,14 +103,14 @@ def test_masks_that_are_missing_leave_their_numbers_out() -> None:
     found = measure_quality(nothing, cell, resin, VOXEL, P, ends=FACES)
     known = {name for name in NUMBERS if math.isfinite(found[name])}
     assert known == {"cell_jitter", "cell_jump", "contact", "beyond_window"}
-    assert judge(found, P)[0] == pytest.approx(0.5)  # three numbers are of the nucleus
+    assert compute_confidence(found, P)[0] == pytest.approx(0.5)  # three numbers are of the nucleus
     found = measure_quality(nucleus, nothing, resin, VOXEL, P, ends=FACES)
     known = {name for name in NUMBERS if math.isfinite(found[name])}
     assert known == {"nucleus_jitter", "nucleus_jump"}
     found = measure_quality(nothing, nothing, resin, VOXEL, P)
-    assert judge(found, P)[0] == 0
-    assert judge(dict.fromkeys(NUMBERS), P)[0] == 0  # as it comes back from JSON
-    assert math.isnan(judge({}, P)[0])
+    assert compute_confidence(found, P)[0] == 0
+    assert compute_confidence(dict.fromkeys(NUMBERS), P)[0] == 0  # as it comes back from JSON
+    assert math.isnan(compute_confidence({}, P)[0])
 
 
 def test_doubtful_slices_in_words() -> None:
@@ -143,7 +145,9 @@ def test_confidence_falls_with_the_true_error_of_damaged_masks() -> None:
                 own = ends(truth, window)
                 found = measure_quality(inner, outer, resin, truth.voxel, P, ends=own)
                 right = (iou(inner, nucleus) + iou(outer, cell)) / 2
-                rows.append({"how": how, "right": right, "confidence": judge(found, P)[0]})
+                rows.append(
+                    {"how": how, "right": right, "confidence": compute_confidence(found, P)[0]}
+                )
     table = pd.DataFrame(rows)
     assert table["right"].min() < 0.6
     assert table["confidence"][table["right"] > 0.999].min() > 0.7
@@ -174,7 +178,7 @@ def surroundings(truth: Truth, labels: list[int]) -> pd.DataFrame:
 @pytest.mark.slow
 def test_confidence_falls_with_the_true_error_of_damaged_images() -> None:
     truth = draw_phantom((72, 240, 240), 10, 4.0, (80.0, 60.0, 60.0))
-    knobs = Parameters.from_dict(
+    params = Parameters.from_dict(
         {"region": {"width": 5400.0, "depth": 1000.0, "room": 1.0, "cap": 500.0}}
     )
     cells = surroundings(truth, list(range(1, 11)))
@@ -185,8 +189,8 @@ def test_confidence_falls_with_the_true_error_of_damaged_images() -> None:
         image = damage_image(truth, levels, seed)
         volume = make_volume(image, truth.voxel, chunks=(24, 240, 240))
         background = hd.background(volume).compute(scheduler="synchronous")
-        for region in hd.cell_regions(cells, volume, knobs.region):
-            found = hd.segment_cell(volume, region, parameters=knobs, background=background)
+        for region in hd.cell_regions(cells, volume, params.region):
+            found = hd.segment_cell(volume, region, parameters=params, background=background)
             window = region.slices(volume)
             pairs = (("nucleus", truth.nuclei), ("cell", truth.cells))
             scores = [iou(found[name].values, of[window] == region.label) for name, of in pairs]
@@ -200,9 +204,9 @@ def test_confidence_falls_with_the_true_error_of_damaged_images() -> None:
 
 def test_segmenting_a_cell_tells_its_quality(one_cell: xr.Dataset) -> None:
     attrs = one_cell.attrs
-    assert {*NUMBERS, "confidence", "doubt"} <= set(attrs)
+    assert {*NUMBERS, "confidence", "instability"} <= set(attrs)
     assert 0 < attrs["confidence"] < 1
-    assert len(attrs["doubt"]) == one_cell.sizes["z"]
+    assert len(attrs["instability"]) == one_cell.sizes["z"]
     measured = measure_quality(
         one_cell["nucleus"].values,
         one_cell["cell"].values,

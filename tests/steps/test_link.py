@@ -10,7 +10,7 @@ import xarray as xr
 from hela_dask.errors import InputError
 from hela_dask.parameters import LinkParameters
 from hela_dask.steps.detect import detect_cells
-from hela_dask.steps.link import assign_chains, label_detections, link_cells, of_cells
+from hela_dask.steps.link import assign_chains, label_detections, link_cells, select_cell_detections
 from tests.volumes import make_volume
 
 STEP = 1000.0
@@ -130,17 +130,17 @@ def test_cells_on_top_of_each_other_are_two() -> None:
 
 def test_in_a_thin_volume_half_the_depth_is_enough() -> None:
     rows = [(z, 10.0, 10.0) for z in range(1, 4)]
-    thin = table(*rows, height=900.0)
-    assert link_cells(thin, volume(6))["status"].tolist() == ["detected"]
-    assert link_cells(thin, volume(7))["status"].tolist() == ["chain_too_short"]
+    subsample = table(*rows, height=900.0)
+    assert link_cells(subsample, volume(6))["status"].tolist() == ["detected"]
+    assert link_cells(subsample, volume(7))["status"].tolist() == ["chain_too_short"]
 
 
 def test_one_slice_links_each_detection_to_itself() -> None:
     rows, columns = np.indices((200, 300))
     tissue = (np.hypot(rows - 90, columns - 80) < 60) | (np.hypot(rows - 100, columns - 220) < 50)
     for count in (1, 15):  # the only slice; the only analysed one of a thin volume
-        thin = make_volume(np.repeat(~tissue[None], count, axis=0))
-        cells = link_cells(detect_cells(thin), thin)
+        subsample = make_volume(np.repeat(~tissue[None], count, axis=0))
+        cells = link_cells(detect_cells(subsample), subsample)
         assert cells["status"].tolist() == ["detected", "detected"]
         assert cells["n_detections"].tolist() == [count, count]
 
@@ -160,7 +160,7 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     assert expected["n_detections"].sum() == len(rows)
 
 
-def test_equal_distances_are_decided_the_same_way_every_time() -> None:
+def test_ties_of_distances_are_resolved_alike_every_time() -> None:
     detections = table((1, 10, 9), (1, 10, 11), (2, 10, 10))
     expected = link_cells(detections, volume(2))
     swapped = detections.iloc[[1, 0, 2]]
@@ -188,10 +188,10 @@ def test_detections_say_which_cell_they_belong_to() -> None:
     by_place = {y: set(labelled["label"][labelled["y"] == y]) for y in (10e3, 20e3, 30e3)}
     assert all(len(labels) == 1 for labels in by_place.values())
     assert set.union(*by_place.values()) == {1, 2, 3}
-    shown = of_cells(labelled, cells)
+    shown = select_cell_detections(labelled, cells)
     assert len(shown) == 20 and not (shown["y"] == 30e3).any()
     assert (shown.groupby("slice")["rank"].max() == 2).all()
-    assert len(of_cells(detections, cells)) == 21
+    assert len(select_cell_detections(detections, cells)) == 21
 
 
 def test_no_detections_give_an_empty_table_with_all_columns() -> None:

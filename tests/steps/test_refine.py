@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.geometry import Geometry
-from hela_dask.kernels.owned import Owned
+from hela_dask.kernels.packed_labels import PackedLabels
 from hela_dask.kernels.refining import resin_halo
 from hela_dask.parameters import Parameters, PropagateParameters, VolumetricParameters
-from hela_dask.steps.refine import Decided, Outline, Refiner, TileLabels, volume_refiner
+from hela_dask.steps.refine import CoarseLabels, Outline, Refiner, TileLabels, volume_refiner
 from hela_dask.storage import store
 from hela_dask.storage.groups import planned
 from hela_dask.storage.reading import StoredArray
@@ -67,8 +67,8 @@ def refiner(shape: Factors, factors: Factors, method: Method, bare: bool) -> Ref
     envelope = np.zeros_like(nuclei)
     grey = np.stack([fine["grey"]] * 4)
     return Refiner(
-        Decided(
-            Owned.of(nuclei, cells, envelope, resin),
+        CoarseLabels(
+            PackedLabels.from_labels(nuclei, cells, envelope, resin),
             (_RESIN, math.nan, math.nan, _RESIN),
             outlines,
         ),
@@ -179,7 +179,7 @@ def test_a_tile_is_read_with_the_pixels_around_it_and_no_more(
         open_volume(tmp_path / "a.ome.zarr"),
         slice(2, 6),
         GreyLevels(inverted),
-        Decided(Owned.of(none, none, none, resin), (150.0,) * 4, []),
+        CoarseLabels(PackedLabels.from_labels(none, none, none, resin), (150.0,) * 4, []),
         factors=factors,
         parameters=Parameters(),
         method="volumetric",

@@ -61,8 +61,8 @@ def test_what_comes_out_lies_on_the_regions_voxels(
         assert isinstance(found[name].data, np.ndarray)
     for axis, part in zip("zyx", window, strict=True):
         np.testing.assert_array_equal(found[axis], volume[axis][part])
-    said = {name: found.attrs[name] for name in ("label", "status", "voxel_size")}
-    assert said == {
+    attributes = {name: found.attrs[name] for name in ("label", "status", "voxel_size")}
+    assert attributes == {
         "label": 7,
         "status": "segmented",
         "voxel_size": (50.0, 40.0, 40.0),
@@ -142,7 +142,7 @@ def test_statuses_are_passed_on(volume: xr.DataArray) -> None:
     assert bool(found["cell"].any())
 
 
-def test_what_cannot_be_segmented_is_said(volume: xr.DataArray) -> None:
+def test_an_error_names_volumes_that_cannot_be_segmented(volume: xr.DataArray) -> None:
     with pytest.raises(ParameterError, match="unknown method 'unet3'; known: volumetric"):
         segment_cell(volume, region(), "unet3")
     with pytest.raises(InputError, match="region of cell 7 lies outside the volume"):

@@ -84,7 +84,7 @@ def test_axes_may_stand_anywhere(tmp_path: Path, names: str, version: str) -> No
     assert np.array_equal(volume[1:3, 2:9, ::3].values, DATA[1:3, 2:9, ::3])
     assert np.array_equal(volume[2, -1].values, DATA[2, -1])
     assert np.array_equal(volume[[0, 3], :, 5].values, DATA[[0, 3], :, 5])
-    array = LevelArray.of(path, read_image(path).levels[0])
+    array = LevelArray.from_level(path, read_image(path).levels[0])
     assert array.shape == array[...].shape == (4, 12, 16)
     assert np.array_equal(array[1, ..., 3], DATA[1, ..., 3])
     assert np.array_equal(open_source(path).read(1, 4), DATA[1:4])
@@ -132,7 +132,7 @@ def test_each_axis_has_its_own_unit(tmp_path: Path) -> None:
 )
 def test_what_has_no_unit_is_named(tmp_path: Path, units: Any, sizes: Any, sentence: str) -> None:
     path = published(tmp_path / "a.zarr", {"0": (DATA, (50, 10, 12))}, unit=units)
-    with pytest.raises(InputError, match=rf"does not say its voxel size .*{sentence}"):
+    with pytest.raises(InputError, match=rf"does not state its voxel size .*{sentence}"):
         open_volume(path)
     source = open_source(path)
     assert source.sizes == sizes and source.translation == (0, 0, 0)
@@ -205,7 +205,7 @@ def test_a_level_that_is_missing_is_named(tmp_path: Path, version: str) -> None:
         read_image(path)
 
 
-def test_the_first_of_several_pyramids_is_used_and_said(tmp_path: Path) -> None:
+def test_the_first_of_several_pyramids_is_used_and_reported(tmp_path: Path) -> None:
     path = published(tmp_path / "a.zarr", {"0": (DATA, (50, 10, 12))})
     content = json.loads((path / "zarr.json").read_text())
     ome = content["attributes"]["ome"]

@@ -304,7 +304,7 @@ def test_labels_in_a_store_of_their_own_point_to_the_image(tmp_path: Path) -> No
         open_volume(tmp_path / "mine.ome.zarr")
 
 
-def test_where_labels_cannot_go_is_said_with_the_way_out(
+def test_an_error_names_where_labels_cannot_go_and_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = tmp_path / "old.zarr"

@@ -77,10 +77,10 @@ def test_a_start_that_is_gone_is_an_error() -> None:
             "_NEW = 1\n\n\ndef resolve_slice(",
             set(),
         ),
-        ("kernels/leftovers.py", r"int\(parameters\.reach / step\)", "1", {"assemble"}),
+        ("kernels/unclaimed.py", r"int\(parameters\.reach / step\)", "1", {"assemble"}),
         ("kernels/detection.py", r"1e6 / ", "1e5 / ", {"detect"}),
         ("kernels/quality.py", r"parameters\.span / 2", "parameters.span / 3", set(METHODS)),
-        ("kernels/smears.py", r"^_HIDDEN = .*$", "_HIDDEN = 0.123", {"background", "detect"}),
+        ("kernels/charging.py", r"^_HIDDEN = .*$", "_HIDDEN = 0.123", {"background", "detect"}),
         ("kernels/edges.py", r"^(def nucleus_plane\()", r"@cache\n\1", {"hybrid"}),
         (
             "unet/inference.py",
@@ -88,7 +88,7 @@ def test_a_start_that_is_gone_is_an_error() -> None:
             r"@cache\n\1",
             {"unet", "hybrid", "predict"},
         ),
-        ("steps/assemble.py", r"sorted\(to\)", "sorted(to)[:1]", {"yields"}),
+        ("steps/assemble.py", r"sorted\(to\)", "sorted(to)[:1]", {"ceded"}),
     ],
     ids=lambda value: value if isinstance(value, str) and value.endswith(".py") else "",
 )
@@ -112,7 +112,7 @@ def test_a_group_of_parameters_counts_by_its_code(package: Path) -> None:
     ("file", "pattern", "new"),
     [
         ("kernels/conflicts.py", r'^"""', '"""Other words. '),
-        ("kernels/leftovers.py", r"^(def leftover_halo\()", r"# a comment\n\1"),
+        ("kernels/unclaimed.py", r"^(def unclaimed_halo\()", r"# a comment\n\1"),
         ("kernels/background.py", r"^from hela", "import os\nfrom hela"),
         ("steps/segment.py", r"log\.warning\(", "log.info("),
         (

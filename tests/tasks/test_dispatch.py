@@ -23,7 +23,7 @@ from hela_dask.tasks.units import Unit
 
 @dataclass(frozen=True)
 class Job:
-    """What dispatch needs of a job."""
+    """The attributes of a job that dispatch needs."""
 
     folder: Path
     lock: Lock

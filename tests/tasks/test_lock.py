@@ -178,7 +178,7 @@ def test_file_systems_without_hard_links(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_whose_answer_was_lost_is_held(
+def test_a_link_is_held_after_a_lost_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.link

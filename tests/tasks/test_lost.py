@@ -162,7 +162,7 @@ def once(job: Any, unit: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_unit_whose_workers_are_killed_is_tried_again(
+def test_a_unit_is_tried_again_after_its_workers_were_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(dispatch, "_PAUSES", (0, 1))
@@ -173,19 +173,19 @@ def test_a_unit_whose_workers_are_killed_is_tried_again(
     assert "memory was not seen to be the cause: next try in 1 s" in caplog.text
 
 
-class Told(RunProgress):
+class Messages(RunProgress):
     def __init__(self) -> None:
         super().__init__(False)
         self.lines: list[str] = []
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         self.lines.append(text)
 
 
 def test_waiting_says_since_when_seldom_and_without_end() -> None:
     address = SimpleNamespace(address="tcp://h:8786")
     client: Any = SimpleNamespace(cluster=None, scheduler=address)
-    progress, now = Told(), [100.0]
+    progress, now = Messages(), [100.0]
     waiting = Waiting(client, progress, lambda: now[0])
     for now[0] in range(100, 100 + 3600):
         waiting.look(0)
@@ -203,7 +203,7 @@ def test_waiting_says_since_when_seldom_and_without_end() -> None:
 
 
 def test_a_short_absence_is_not_mentioned() -> None:
-    progress, now = Told(), [0.0]
+    progress, now = Messages(), [0.0]
     client: Any = SimpleNamespace(cluster=None, scheduler=None)
     waiting = Waiting(client, progress, lambda: now[0])
     for now[0], workers in ((0.0, 0), (5.0, 0), (6.0, 1), (8.0, 0), (15.0, 0), (16.0, 3)):
@@ -280,11 +280,11 @@ def test_units_of_which_none_ends_end_the_run(
 ) -> None:
     asked = []
 
-    def hopeless(_: Departures, keys: Iterable[str]) -> dict[str, int]:
+    def has_given_up(_: Departures, keys: Iterable[str], __: Any = None) -> dict[str, int]:
         asked.append(next(iter(keys)))
         return {asked[-1]: 5}
 
-    monkeypatch.setattr(Departures, "hopeless", hopeless)
+    monkeypatch.setattr(Departures, "has_given_up", has_given_up)
     with pytest.raises(ClusterError, match="and no other unit was finished"):
         go(client, tmp_path, units(*numbers), wait_for_sign, on_failure=lambda _, __: {})
     (tmp_path / "sign").touch()

@@ -15,7 +15,7 @@ import pytest
 from distributed.comm.core import CommClosedError
 
 from hela_dask.tasks.cluster import read_cluster
-from hela_dask.tasks.dashboard import dashboard_text, is_worth_a_traceback, quiet_logs
+from hela_dask.tasks.dashboard import dashboard_text, deserves_traceback, quiet_logs
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
 
@@ -33,7 +33,7 @@ def test_only_the_clean_up_of_an_interrupted_call_is_silent(error: Exception, sh
         raise error
     except (NameError, ValueError):
         record = logging.LogRecord("x", logging.ERROR, "x", 1, "callback", None, sys.exc_info())
-    assert is_worth_a_traceback(record) is shown
+    assert deserves_traceback(record) is shown
 
 
 class WebSocketClosedError(Exception):
@@ -71,7 +71,7 @@ def test_a_closed_tab_is_silent_and_nothing_else(
         call()
     except (AssertionError, RuntimeError):
         record = logging.LogRecord(name, logging.ERROR, "x", 1, "failed", None, sys.exc_info())
-    assert is_worth_a_traceback(record) is shown
+    assert deserves_traceback(record) is shown
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_a_lost_scheduler_is_not_logged_twice(
 ) -> None:
     facts = None if error is None else (type(error), error, None)
     record = logging.LogRecord(name, logging.ERROR, "x", 1, message, None, facts)
-    assert is_worth_a_traceback(record) is shown
+    assert deserves_traceback(record) is shown
 
 
 def test_filters_go_with_the_run() -> None:
     before = list(logging.getLogger("tornado.application").filters)
     with quiet_logs():
-        assert is_worth_a_traceback in logging.getLogger("tornado.application").filters
+        assert deserves_traceback in logging.getLogger("tornado.application").filters
     assert logging.getLogger("tornado.application").filters == before
 
 

@@ -57,7 +57,7 @@ def test_the_profile_of_deep_calls_has_a_size() -> None:
         ("OSError('StorageError(')", True),
     ],
 )
-def test_bad_input_is_told_by_the_run_alone(text: str, shown: bool) -> None:
+def test_bad_input_is_reported_by_the_run_alone(text: str, shown: bool) -> None:
     what = "Compute Failed\nKey: %s\nException: %r\nTraceback: %r\n"
     record = logging.LogRecord("worker", logging.ERROR, "", 0, what, ("a-1", text, "..."), None)
     assert is_news(record) == shown

@@ -10,7 +10,7 @@ import pytest
 
 from hela_dask import version as package
 from hela_dask.errors import ClusterError, InputError
-from hela_dask.tasks.workers import check_workers, do_unit, shared_paths, unfit
+from hela_dask.tasks.workers import check_workers, run_unit, shared_paths, worker_problem
 from tests.tasks.test_dispatch import go, units
 
 NOW = package.__version__
@@ -49,13 +49,13 @@ def test_a_worker_that_does_not_see_the_files_is_named(here: Any, tmp_path: Path
     missing = tmp_path / "image.ome.zarr"
     unit = units(1)[0]
     with pytest.raises(ClusterError, match=f"worker {address} does not see {missing}: put it"):
-        here.submit(do_unit, lambda *_: {}, None, NOW, [tmp_path, missing], unit).result()
+        here.submit(run_unit, lambda *_: {}, None, NOW, [tmp_path, missing], unit).result()
     with pytest.raises(InputError, match=f"worker {address} does not see {missing}: put it"):
         check_workers(here, [missing])
     check_workers(here, [tmp_path])
-    assert unfit(NOW, [tmp_path]) == ""
+    assert worker_problem(NOW, [tmp_path]) == ""
     (tmp_path / "file").touch()
-    assert "does not see" in unfit(NOW, [tmp_path / "file" / "image.ome.zarr"])
+    assert "does not see" in worker_problem(NOW, [tmp_path / "file" / "image.ome.zarr"])
 
 
 def test_what_the_run_itself_does_not_see_is_no_fault_of_workers(tmp_path: Path) -> None:

@@ -31,16 +31,16 @@ def by_grey(folder: Path, slices: int = 1, **facts: Any) -> Model:
     resin. The boundary is certain in the envelope; the distance is the grey value.
     """
     card = Card("residual", CLASSES, VOXEL, EXTRA, slices, **facts)
-    seen, told = np.zeros(slices), np.zeros(len(card.outputs))
+    seen, predicted = np.zeros(slices), np.zeros(len(card.outputs))
     seen[slices // 2] = 1.0
     steep = 200.0
     # Straight lines, each the highest of all over its part of the grey values.
     rank = {"envelope": 0, "nucleus": 1, "cell": 2, "resin": 3}
     slope = np.array([rank[name] * steep for name in CLASSES] + [-steep, 1.0])
     bounds = np.cumsum([0.0, 0.25, 0.5, 0.75]) * steep
-    told[:4] = [-bounds[rank[name]] for name in CLASSES]
-    told[4] = 0.25 * steep
-    return stored(folder, card, np.outer(seen, slope), told)
+    predicted[:4] = [-bounds[rank[name]] for name in CLASSES]
+    predicted[4] = 0.25 * steep
+    return stored(folder, card, np.outer(seen, slope), predicted)
 
 
 def stored(

@@ -37,8 +37,8 @@ def test_shifts_move_image_and_target_alike() -> None:
     image, target = _pair(slices=1)
     moved = set()
     for seed in range(12):
-        seen, told = shifts(image, target, np.random.default_rng(seed))
-        np.testing.assert_array_equal(seen[..., 0], told[..., 0])
+        seen, predicted = shifts(image, target, np.random.default_rng(seed))
+        np.testing.assert_array_equal(seen[..., 0], predicted[..., 0])
         moved.add(seen.tobytes())
     assert len(moved) == 12
 
@@ -46,11 +46,11 @@ def test_shifts_move_image_and_target_alike() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_deformation_keeps_image_and_target_together(seed: int) -> None:
     image, target = _pair(96, 1)
-    seen, told = warp(image, target, np.random.default_rng(seed))
-    assert set(np.unique(told)) <= {0, 1, 2, 3}
+    seen, predicted = warp(image, target, np.random.default_rng(seed))
+    assert set(np.unique(predicted)) <= {0, 1, 2, 3}
     # Linear against nearest: they differ next to the two edges only.
-    assert np.mean(np.abs(seen[..., 0] - told[..., 0]) > 0.5) < 0.03
-    assert np.mean(told != target) > 0.005
+    assert np.mean(np.abs(seen[..., 0] - predicted[..., 0]) > 0.5) < 0.03
+    assert np.mean(predicted != target) > 0.005
 
 
 @pytest.mark.parametrize("seed", range(8))

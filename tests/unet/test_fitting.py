@@ -11,7 +11,7 @@ import pytest
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.unet import fitting
 from hela_dask.unet.architectures import Recipe
-from hela_dask.unet.fitting import Judgement, judge, rate_at
+from hela_dask.unet.fitting import ValidationScores, evaluate_network, rate_at
 
 
 def _no_loss(truth: Any, out: Any) -> float:
@@ -29,13 +29,15 @@ def test_judgement_counts_labelled_pixels() -> None:
     truth[0, 0, :, 0] = [0, 1, 1, 2]
     truth[0, 0, 3, 1] = 0
     pytest.importorskip("keras", reason="TensorFlow is not installed")
-    found = judge(Fixed(), [(image, truth)], ("resin", "cell", "envelope", "nucleus"), _no_loss)
+    found = evaluate_network(
+        Fixed(), [(image, truth)], ("resin", "cell", "envelope", "nucleus"), _no_loss
+    )
     assert found.ji["resin"] == 0.5
     assert found.ji["cell"] == 0.5
     assert np.isnan(found.ji["nucleus"])
     assert found.accuracy == pytest.approx(2 / 3)
     assert found.score == 0.5
-    one = judge(Fixed(), [(image[..., :1] - 0.5, truth)], ("cell",), _no_loss)
+    one = evaluate_network(Fixed(), [(image[..., :1] - 0.5, truth)], ("cell",), _no_loss)
     assert one.ji == {"cell": pytest.approx(1 / 3)}
 
 
@@ -99,7 +101,7 @@ def _fit(
     left = iter(scores)
     fit.run(
         lambda _: [(np.ones((), np.float32), np.ones((), np.float32))],
-        lambda: Judgement(0.0, {"cell": next(left)}, 1.0),
+        lambda: ValidationScores(0.0, {"cell": next(left)}, 1.0),
     )
     return fit
 
@@ -144,7 +146,9 @@ def test_a_state_of_other_arguments_is_refused_or_passed_over(
         again(False)
 
 
-def test_a_loss_that_is_no_number_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_no_number_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fitting, "make_optimiser", lambda _: _Optimiser())
     fit = fitting.Fit(
         _Weights(), _no_loss, Recipe("adam", 1.0, 1, 4), 1, folder=tmp_path, wanted={}
@@ -152,5 +156,5 @@ def test_a_loss_that_is_no_number_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ParameterError, match=r"no longer a number in epoch 1: .* lower --rate"):
         fit.run(
             lambda _: [(np.full((), np.nan, np.float32), np.ones((), np.float32))],
-            lambda: Judgement(0.0, {}, 1.0),
+            lambda: ValidationScores(0.0, {}, 1.0),
         )

@@ -154,7 +154,7 @@ def test_a_network_that_does_not_fit_its_card_is_refused(tmp_path: Path) -> None
     save_model(tmp_path, pointwise(card, np.ones((1, 4)), np.zeros(4)), card)
     facts = {**card.to_dict(), "slices": 5}
     (tmp_path / CARD).write_text(json.dumps(facts))
-    with pytest.raises(InputError, match="takes 1 channels and gives 4, its card says 5 and 4"):
+    with pytest.raises(InputError, match="takes 1 channels and gives 4, its card has 5 and 4"):
         load_model(tmp_path)
 
 

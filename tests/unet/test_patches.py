@@ -15,18 +15,18 @@ from hela_dask.errors import InputError
 from hela_dask.evaluation.labels_input import open_labels
 from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.labelled import Blocks, Cache, count_classes, label_blocks
-from hela_dask.unet.material import Wish, open_material
 from hela_dask.unet.patches import Patches
+from hela_dask.unet.training_data import DataRequest, open_training_data
 from tests.unet.scene import GREYS, SHAPE, labelled, tiny, volume
 from tests.volumes import LargestInput, make_volume
 
 
-def _patches(architecture: Architecture, chunks: Any = (4, 64, 72), **wish: Any) -> Patches:
-    wish = {"store": volume(chunks), "labels": labelled()[1], **wish}
-    material = open_material(architecture, Wish(**wish))
+def _patches(architecture: Architecture, chunks: Any = (4, 64, 72), **request: Any) -> Patches:
+    request = {"store": volume(chunks), "labels": labelled()[1], **request}
+    material = open_training_data(architecture, DataRequest(**request))
     return Patches(
         architecture,
-        material.domains,
+        material.labelled_volumes,
         shares=material.shares,
         batch=architecture.recipe.batch,
         seed=5,
@@ -44,7 +44,7 @@ def test_patches_are_the_same_for_any_chunks_and_threads(name: str) -> None:
     for chunks, threads in (((12, 64, 72), 3), ((1, 20, 33), 2)):
         for one, two in zip(wanted, _drawn(_patches(architecture, chunks), threads), strict=True):
             np.testing.assert_array_equal(one, two)
-    other = Patches(architecture, _patches(architecture).domains, batch=4, seed=6)
+    other = Patches(architecture, _patches(architecture).labelled_volumes, batch=4, seed=6)
     assert (_drawn(other)[0] != wanted[0]).any()
 
 
@@ -58,12 +58,12 @@ def test_a_batch_depends_on_its_number_alone() -> None:
 def test_targets_are_the_labels_of_what_is_seen() -> None:
     architecture = tiny("residual")
     patches = _patches(architecture)
-    domain = patches.domains[0]
+    labelled_volume = patches.labelled_volumes[0]
     window = (6, slice(8, 40), slice(30, 62))
-    image = domain.look(architecture, window)
-    truth = domain.truth(architecture, window)
+    image = labelled_volume.look(architecture, window)
+    truth = labelled_volume.truth(architecture, window)
     grey, labels = labelled()
-    low, high = domain.greys
+    low, high = labelled_volume.greys
     expected = np.moveaxis(grey[4:9, 8:40, 30:62], 0, -1).astype(np.float32)
     np.testing.assert_allclose(image, (expected - low) / (high - low), atol=1e-5)
     classes = np.array([255, 2, 3, 1, 0, 1])[labels[6, 8:40, 30:62]]
@@ -75,7 +75,11 @@ def test_targets_are_the_labels_of_what_is_seen() -> None:
 
 def test_the_first_slice_is_repeated_before_itself() -> None:
     architecture = tiny("residual")
-    image = _patches(architecture).domains[0].look(architecture, (0, slice(0, 32), slice(0, 32)))
+    image = (
+        _patches(architecture)
+        .labelled_volumes[0]
+        .look(architecture, (0, slice(0, 32), slice(0, 32)))
+    )
     np.testing.assert_array_equal(image[..., 0], image[..., 2])
     np.testing.assert_array_equal(image[..., 1], image[..., 2])
     assert (image[..., 3] != image[..., 2]).any()
@@ -87,18 +91,20 @@ def test_a_mask_takes_labels_out_of_the_loss_but_not_out_of_the_judgement() -> N
     architecture = tiny("residual")
     for weight in (0.0, 0.25):
         patches = _patches(architecture, mask=mask, mask_weight=weight)
-        truth = patches.domains[0].truth(architecture, (3, slice(0, 64), slice(0, 72)))
+        truth = patches.labelled_volumes[0].truth(architecture, (3, slice(0, 64), slice(0, 72)))
         np.testing.assert_array_equal(truth[20:30, :, 1], 100 * weight)
         assert (truth[30:, :, 1] == 100).all()
-        ((_, judged),) = patches.validation(dataclasses.replace(patches.domains[0], slices=(3,)))
-        assert (judged[0, :64, :72, 1] == 1).all()
+        ((_, scored),) = patches.validation(
+            dataclasses.replace(patches.labelled_volumes[0], slices=(3,))
+        )
+        assert (scored[0, :64, :72, 1] == 1).all()
 
 
 def test_unlabelled_pixels_count_nothing() -> None:
     labels = labelled()[1].copy()
     labels[:, :, 40:] = 0
     patches = _patches(tiny("residual"), labels=labels)
-    truth = patches.domains[0].truth(tiny("residual"), (3, slice(0, 64), slice(0, 72)))
+    truth = patches.labelled_volumes[0].truth(tiny("residual"), (3, slice(0, 64), slice(0, 72)))
     assert not truth[:, 40:, 1].any()
     assert not truth[:, 40:, 4].any()
     assert (truth[:, :40, 1] == 100).all()
@@ -109,8 +115,8 @@ def test_unlabelled_pixels_count_nothing() -> None:
 def test_validation_shows_every_pixel_once() -> None:
     for name in ("residual", "unet"):
         patches = _patches(tiny(name))
-        domain = dataclasses.replace(patches.domains[0], slices=(2, 7))
-        batches = list(patches.validation(domain))
+        labelled_volume = dataclasses.replace(patches.labelled_volumes[0], slices=(2, 7))
+        batches = list(patches.validation(labelled_volume))
         assert sum(int(truth[..., 1].sum()) for _, truth in batches) == 2 * SHAPE[1] * SHAPE[2]
         assert {side % 16 for image, _ in batches for side in image.shape[1:3]} <= {0, 8}
 
@@ -126,24 +132,24 @@ def test_a_grid_shows_each_place_once_an_epoch() -> None:
 
 def test_whole_planes_are_shrunk_as_inference_does() -> None:
     architecture = tiny("resnet18")
-    domain = _patches(architecture).domains[0]
-    image = domain.look(architecture, (0, slice(0, 64), slice(0, 72)))
-    truth = domain.truth(architecture, (0, slice(0, 64), slice(0, 72)))
+    labelled_volume = _patches(architecture).labelled_volumes[0]
+    image = labelled_volume.look(architecture, (0, slice(0, 64), slice(0, 72)))
+    truth = labelled_volume.truth(architecture, (0, slice(0, 64), slice(0, 72)))
     assert image.shape == (32, 48, 3)
     assert truth.shape == (32, 48, 2)
     np.testing.assert_array_equal(image[..., 0], image[..., 2])
-    low, high = domain.greys
+    low, high = labelled_volume.greys
     nucleus = ndimage.binary_erosion(truth[..., 0] == 3, iterations=2)
     assert abs(image[nucleus].mean() * (high - low) + low - GREYS[2]) < 4
 
 
 def test_a_binary_model_sees_what_its_preprocessing_leaves() -> None:
     architecture = tiny("hybrid")
-    domain = _patches(architecture).domains[0]
-    image = domain.look(architecture, (3, slice(0, 64), slice(0, 72)))
+    labelled_volume = _patches(architecture).labelled_volumes[0]
+    image = labelled_volume.look(architecture, (3, slice(0, 64), slice(0, 72)))
     assert image.shape == (32, 32, 1)
     assert set(np.unique(image)) == {0.0, 1.0}
-    truth = domain.truth(architecture, (3, slice(0, 64), slice(0, 72)))
+    truth = labelled_volume.truth(architecture, (3, slice(0, 64), slice(0, 72)))
     assert ((image[..., 0] == 1) >= (truth[..., 0] == 1)).mean() > 0.98
 
 
@@ -219,8 +225,8 @@ def test_labels_off_the_images_grid_are_refused(labels: Any, sentence: str) -> N
 
 
 def test_classes_are_counted_slice_by_slice() -> None:
-    domain = _patches(tiny("residual")).domains[0]
-    counts = count_classes(domain.labels, domain.coding, [0, 5])
+    labelled_volume = _patches(tiny("residual")).labelled_volumes[0]
+    counts = count_classes(labelled_volume.labels, labelled_volume.class_map, [0, 5])
     values = [[(labelled()[1][z] == v).sum() for v in (4, 1, 2)] for z in (0, 5)]
     assert counts[:, [0, 2, 3]].tolist() == values
     assert counts.sum() == 2 * 64 * 72

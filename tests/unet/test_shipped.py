@@ -38,18 +38,18 @@ def test_its_card_says_how_it_came_about_and_how_good_it_is() -> None:
     assert json.loads((folder / CARD).read_text(encoding="utf-8")) == card.to_dict()
 
 
-def test_figures_of_another_training_are_told_apart() -> None:
-    judged = Card("residual", CLASSES, (50.0, 40.0, 40.0), EXTRA, training={"epochs": 80})
+def test_figures_of_another_training_are_detected() -> None:
+    scored = Card("residual", CLASSES, (50.0, 40.0, 40.0), EXTRA, training={"epochs": 80})
     shipped = Card("residual", CLASSES, (50.0, 40.0, 40.0), EXTRA, training={"epochs": 80})
-    assert differences(judged, shipped) == []
+    assert differences(scored, shipped) == []
     other = Card("unet", CLASSES, (50.0, 40.0, 40.0), training={"epochs": 3})
-    assert differences(judged, other) == ["epochs", "architecture", "extra"]
+    assert differences(scored, other) == ["epochs", "architecture", "extra"]
     split = {"train": [[1, 140]]}
-    told = described(
+    predicted = described(
         shipped, Card("residual", CLASSES, (50.0, 40.0, 40.0), EXTRA, split=split), {"ji_cell": 0.9}
     )
-    assert told.scores == {"judged": {"ji_cell": 0.9}}
-    assert "trained on slices 1-140" in told.notes[0]
+    assert predicted.scores == {"judged": {"ji_cell": 0.9}}
+    assert "trained on slices 1-140" in predicted.notes[0]
 
 
 def test_it_is_what_the_method_uses_and_finds_the_cell_of_real_slices(real_data: Path) -> None:

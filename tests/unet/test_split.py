@@ -38,7 +38,7 @@ def test_the_last_tenth_is_held_out() -> None:
     }
 
 
-def test_a_random_split_is_said_to_leak_and_repeats() -> None:
+def test_a_random_split_leaks_and_repeats() -> None:
     one, two = (make_split(range(1, 101), "random", validation=0.4, seed=7) for _ in range(2))
     assert one == two
     assert one != make_split(range(1, 101), "random", validation=0.4, seed=8)

@@ -12,7 +12,7 @@ from hela_dask.unet.targets import (
     Cells,
     cell_targets,
     class_weights,
-    make_coding,
+    make_class_map,
     target_halo,
 )
 
@@ -22,26 +22,26 @@ HYBRID = get_architecture("hybrid")
 
 
 def test_published_values_are_the_classes() -> None:
-    coding = make_coding(OURS.classes, OURS.values, None)
+    class_map = make_class_map(OURS.classes, OURS.values, None)
     labels = np.array([[[0, 1, 2, 3, 4, 5]]], np.uint8)
-    assert coding.encode(labels, "x").tolist() == [[[UNLABELLED, 2, 3, 1, 0, 1]]]
+    assert class_map.encode(labels, "x").tolist() == [[[UNLABELLED, 2, 3, 1, 0, 1]]]
 
 
 def test_a_binary_model_knows_its_class_and_all_else() -> None:
-    coding = make_coding(HYBRID.classes, HYBRID.values, None)
+    class_map = make_class_map(HYBRID.classes, HYBRID.values, None)
     labels = np.array([[[0, 1, 2, 3, 4, 5]]], np.uint8)
-    assert coding.encode(labels, "x").tolist() == [[[UNLABELLED, 1, 1, 0, 0, 1]]]
-    with_zero = make_coding(HYBRID.classes, HYBRID.values, {"other": (0,), "cell": (255,)})
+    assert class_map.encode(labels, "x").tolist() == [[[UNLABELLED, 1, 1, 0, 0, 1]]]
+    with_zero = make_class_map(HYBRID.classes, HYBRID.values, {"other": (0,), "cell": (255,)})
     assert with_zero.encode(np.array([[[0, 255]]], np.uint8), "x").tolist() == [[[0, 1]]]
 
 
 @pytest.mark.parametrize("value", [6, 300, -1])
 def test_a_value_of_no_class_is_named_with_its_slice(value: int) -> None:
-    coding = make_coding(OURS.classes, OURS.values, None)
+    class_map = make_class_map(OURS.classes, OURS.values, None)
     labels = np.full((3, 2, 2), 4, np.int32)
     labels[1, 0, 1] = value
     with pytest.raises(InputError, match=rf"the value {value} in slice 12"):
-        coding.encode(labels, "labels.tif", first=11)
+        class_map.encode(labels, "labels.tif", first=11)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_value_of_no_class_is_named_with_its_slice(value: int) -> None:
 )
 def test_classes_that_make_no_sense(given: dict[str, tuple[int, ...]], sentence: str) -> None:
     with pytest.raises(ParameterError, match=sentence):
-        make_coding(OURS.classes, OURS.values, given)
+        make_class_map(OURS.classes, OURS.values, given)
 
 
 def test_contact_and_distance_of_two_cells_that_touch() -> None:
@@ -97,7 +97,7 @@ def test_a_window_with_its_halo_has_the_slices_own_values(pixel: tuple[float, fl
         np.testing.assert_array_equal(inner, whole[y0 : y0 + 32, x0 : x0 + 32])
 
 
-def test_cells_not_told_apart_are_known_near_the_one_cell_only() -> None:
+def test_cells_that_are_not_separated_are_known_near_the_one_cell_only() -> None:
     labels = np.full((5, 40), 3, np.uint8)
     labels[:, :10] = 5
     labels[:, 35:] = 4

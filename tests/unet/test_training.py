@@ -108,7 +108,7 @@ def test_a_random_split_is_marked_on_the_card(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("keras")
-def test_what_was_learned_is_told_of_a_block(tmp_path: Path) -> None:
+def test_a_trained_network_predicts_a_block(tmp_path: Path) -> None:
     model = train(
         volume(),
         labelled()[1],
@@ -119,9 +119,9 @@ def test_what_was_learned_is_told_of_a_block(tmp_path: Path) -> None:
     levels = hd.grey_levels(volume())
     assert levels.low is not None
     assert levels.high is not None
-    told = predict_block(model, grey[-2:], (50.0, 40.0, 40.0), (levels.low, levels.high))
+    predicted = predict_block(model, grey[-2:], (50.0, 40.0, 40.0), (levels.low, levels.high))
     classes = np.array([255, 2, 3, 1, 0, 1])[labels[-2:]]
-    assert np.mean(told[..., :4].argmax(-1) == classes) > 0.9
+    assert np.mean(predicted[..., :4].argmax(-1) == classes) > 0.9
     assert model.card.scores["validation_score"] > 0.6
     history = pd.read_csv(model.folder / "history.csv")
     assert history["loss"].is_monotonic_decreasing
@@ -137,7 +137,7 @@ def test_what_is_in_the_way_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("m/thesis.tex", "years", "m holds thesis.tex, which train did not write"),
         ("m/masks/1.tif", "mine", "m holds masks, which train did not write"),
@@ -148,7 +148,7 @@ def test_what_is_in_the_way_is_left_alone(tmp_path: Path) -> None:
     ],
 )
 def test_files_of_a_user_in_a_models_folder_stay(
-    tmp_path: Path, name: str, content: str, said: str
+    tmp_path: Path, name: str, content: str, message: str
 ) -> None:
     write_json(tmp_path / "m" / "card.json", Card("unet", ("cell",), (50.0, 40.0, 40.0)).to_dict())
     _check_out(tmp_path / "m", overwrite=True)
@@ -156,7 +156,7 @@ def test_files_of_a_user_in_a_models_folder_stay(
         _check_out(tmp_path / "m", overwrite=False)
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(content)
-    with pytest.raises(ExistsError, match=said):
+    with pytest.raises(ExistsError, match=message):
         _check_out(tmp_path / "m", overwrite=True)
     assert (tmp_path / name).read_text() == content
 

@@ -319,8 +319,8 @@ def _empty(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (_no_scale, r"does not say its voxel size .*--voxel-size"),
-        (_no_unit, r"does not say its voxel size .*--voxel-size"),
+        (_no_scale, r"does not state its voxel size .*--voxel-size"),
+        (_no_unit, r"does not state its voxel size .*--voxel-size"),
         (_zero_scale, r"voxel size of 0 nanometer along z"),
         (_two_channels, r"2 positions along its axis 'c'"),
         (_no_row, r"must have the axes z, y, x; it has: x, c, z"),

@@ -49,7 +49,7 @@ def open_npy(path: Path) -> Source:
 
 
 def _shortage(path: Path) -> str | None:
-    """What a file is short of, where its header can be read."""
+    """The missing bytes of a file, if its header can be read."""
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)

@@ -83,8 +83,8 @@ def _length(value: Any, unit: str, origin: str) -> Found:
         return None, ""
     factor = to_nm(unit)
     if factor is None:
-        said = f"in the unit {unit!r}, which is no length" if unit.strip() else "without a unit"
-        return None, f"{origin} {length:g} {said}"
+        message = f"in the unit {unit!r}, which is no length" if unit.strip() else "without a unit"
+        return None, f"{origin} {length:g} {message}"
     return length * factor, origin
 
 
@@ -134,7 +134,7 @@ def _resolution(page: Any) -> tuple[Found, Found]:
 
 
 def _per_unit(page: Any, tag: str) -> float | None:
-    """Length of a pixel in the file's unit; the tag holds pixels a unit, as a fraction."""
+    """Length of a pixel in the file's unit; the tag holds pixels per unit, as a fraction."""
     value = page.tags.valueof(tag)
     if not (isinstance(value, tuple) and len(value) == 2):
         return None

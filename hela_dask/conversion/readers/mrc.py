@@ -76,7 +76,7 @@ def open_mrc(path: Path) -> Source:
 
 
 def _opened(path: Path) -> tuple[Any, Any, list[str]]:
-    """Header, values (mapped, not read) and what is odd; a header without marks is tried too."""
+    """Header, values (mapped, not read) and peculiarities; a header without marks is tried too."""
     remarks: list[str] = []
     for permissive in (False, True):
         try:
@@ -115,7 +115,7 @@ def _check_extension(path: Path) -> None:
 
 
 def _shortage(path: Path) -> str | None:
-    """How many slices a file is short of, where its header can be read."""
+    """The number of missing slices of a file, if its header can be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

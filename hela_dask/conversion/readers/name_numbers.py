@@ -1,4 +1,4 @@
-"""What the numbers in the names of slices are: signed, hexadecimal, or a date and a time."""
+"""Meaning of the numbers in the names of slices: signed, hexadecimal, or a date and a time."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def _pattern(texts: Sequence[str]) -> tuple[str, ...]:
 def hexadecimal(names: Collection[str]) -> Mapping[str, int] | None:
     """Hexadecimal number of each name, None where the names do not look hexadecimal.
 
-    They do where what differs between them is a hexadecimal number in all, with letters in some
-    and none in others, and these numbers either count or have letters before digits.
+    They are if the varying part of all names is a hexadecimal number, with letters in some and none
+    in others, and these numbers either count or have letters before digits.
     """
     stems = [PurePath(name).stem.lower() for name in names]
     if len(stems) < _FEWEST or len(set(stems)) < len(stems):
@@ -118,9 +118,9 @@ def hexadecimal(names: Collection[str]) -> Mapping[str, int] | None:
 def decimals(names: Collection[str]) -> Mapping[str, Decimal] | None:
     """Decimal number of each name, None where the names do not look like decimal fractions.
 
-    They do where what differs between them is one number, written with as many digits as it needs
-    (0.95, 1, 1.05, or 9e-07): as whole numbers, 05 behind the point would come before 5. A zero at
-    the end of a fraction (1.9, 1.10) shows two numbers that count.
+    They are if the varying part is one number, written with as many digits as it needs (0.95, 1,
+    1.05, or 9e-07): as whole numbers, 05 behind the point would come before 5. A zero at the end of
+    a fraction (1.9, 1.10) shows two numbers that count.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The order of slices by the numbers in their names, and what those numbers show to be missing."""
+"""The order of slices by the numbers in their names, and the missing numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DIGITS = re.compile(r"(\d+)")
 _NOT_SLICES = re.compile(
     r"(?:^|[^a-z])(?:c|ch|chan|channel|det|detector|tile|r|row|col|column|x|y|pos|fov|w|view|angle|"
     r"t|tp|time)[-_ =#.]*$"
-)  # what stands before a number that counts no slices
+)  # words before a number that counts no slices
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -69,9 +69,9 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class NameOrder:
-    """What the names of a folder's slices show about their order."""
+    """The order of the slices of a folder, from their names."""
 
-    rule: str  # by what the slices are ordered
+    rule: str  # the rule of the order
     # Numbers that no name has between the first and the last
     missing: tuple[int | Decimal, ...] = ()
     # Sentences about gaps, numbers that are there twice and names of several patterns
@@ -275,8 +275,8 @@ def _grid_remarks(parts: Sequence[Sequence[_Name]], outer: Sequence[int], last: 
 def _gaps(numbers: Sequence[int]) -> tuple[int, list[int]]:
     """The usual step of rising numbers and the numbers missing; step 0 where none is usual.
 
-    A date or a time in uneven steps misses no number, and neither does what is no multiple of the
-    usual step: only a counter does.
+    A date or a time in uneven steps misses no number, and neither does a number that is no multiple
+    of the usual step: only a counter does.
     """
     steps = Counter(b - a for a, b in itertools.pairwise(numbers))
     if not steps:

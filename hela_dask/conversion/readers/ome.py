@@ -24,7 +24,7 @@ _METADATA_FILE = re.compile(r"<(?:\w+:)?BinaryOnly\b[^>]*\bMetadataFile=\"([^\"]
 
 @dataclass(frozen=True)
 class Ome:
-    """What OME-XML states about its image."""
+    """The metadata of OME-XML about its image."""
 
     attributes: Mapping[str, str]  # of the element ``Pixels``
     images: int  # elements ``Image`` with pixels
@@ -44,8 +44,8 @@ class Ome:
     def planes(self, path: Path, pages: int) -> list[PageOfFile]:
         """File and page of each slice.
 
-        `path` is what an error names; `pages` are those of the file, for ``TiffData`` that stand
-        for all of them. InputError where the axes are not one stack of slices, a page is placed
+        `path` is the name in errors; `pages` are those of the file, for ``TiffData`` that stand for
+        all of them. InputError where the axes are not one stack of slices, a page is placed
         outside, or no ``TiffData`` has a slice.
         """
         sizes = self.sizes

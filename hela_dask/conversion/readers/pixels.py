@@ -31,7 +31,7 @@ _ORIENTATIONS = {
 
 @dataclass(frozen=True)
 class PageFacts:
-    """What a page's tags state about its samples."""
+    """The tags of a page about its samples."""
 
     shape: tuple[int, int]  # (y, x)
     dtype: np.dtype[Any]  # in this machine's byte order
@@ -64,7 +64,7 @@ def page_facts(page: Any, first: PageFacts | None = None) -> PageFacts:
 def check_page(path: Path, page: Any, size: int, what: str) -> None:
     """Raise for colours, for types that cannot be read, and for data that the file has not.
 
-    `size`: bytes of the file; `what`: what an error calls the page.
+    `size`: bytes of the file; `what`: the name of the page in errors.
     """
     if page.samplesperpixel != 1:
         raise InputError(
@@ -72,7 +72,7 @@ def check_page(path: Path, page: Any, size: int, what: str) -> None:
             "values (in Fiji: Image > Type > 8-bit); of labels, save the numbers, not their colours"
         )
     if page.dtype is None:
-        raise InputError(f"{path} has {page.bitspersample} bits a pixel, which cannot be read")
+        raise InputError(f"{path} has {page.bitspersample} bits per pixel, which cannot be read")
     if page.imagedepth != 1:
         raise InputError(f"{path} holds a volume in one page, which cannot be read")
     if int(page.photometric) not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE, 4):
@@ -118,11 +118,11 @@ def _palette(page: Any) -> NDArray[Any] | None:
 class Samples:
     """How the samples of some pages become values."""
 
-    photometry: str  # what the tags state, for people
+    photometry: str  # the tags as text
     dtype: np.dtype[Any]  # of the values
     # (samples, facts of their page) -> values
     apply: Callable[[NDArray[Any], PageFacts], NDArray[Any]]
-    remarks: tuple[str, ...]  # what is odd about the tags
+    remarks: tuple[str, ...]  # peculiarities of the tags
 
 
 def samples(path: Path, pages: Mapping[str, PageFacts], role: Role) -> Samples:
@@ -145,9 +145,9 @@ def samples(path: Path, pages: Mapping[str, PageFacts], role: Role) -> Samples:
             f"{_photometry(pages[fewest[0]])}, the others: "
             f"{_photometry(pages[max(kinds.values(), key=len)[0]])}); {how}"
         )
-    said = " and ".join(dict.fromkeys(_photometry(page) for page in facts[:1] + facts[-1:]))
+    message = " and ".join(dict.fromkeys(_photometry(page) for page in facts[:1] + facts[-1:]))
     if role == "labels":
-        return Samples(said, facts[0].dtype, lambda data, _: data, tuple(remarks))
+        return Samples(message, facts[0].dtype, lambda data, _: data, tuple(remarks))
     colours = [name for name, page in pages.items() if _coloured(page)]
     if colours:
         where = "" if len(pages) == 1 else f" ({listed(colours)})"
@@ -159,7 +159,7 @@ def samples(path: Path, pages: Mapping[str, PageFacts], role: Role) -> Samples:
     white = _white_level(facts)
     palettes = [page.palette for page in facts if page.palette is not None and not _identity(page)]
     return Samples(
-        said,
+        message,
         palettes[0].dtype if palettes else facts[0].dtype,
         lambda data, page: _grey_values(path, data, page, white),
         tuple(remarks),
@@ -186,8 +186,8 @@ def _inverted(page: PageFacts) -> bool:
 def _white_level(pages: Sequence[PageFacts]) -> int | None:
     """Stored value of black in 16-bit pages where 0 is white; None where the type's highest is.
 
-    MaxSampleValue is a statistic that each slice has its own of: the bits that the largest needs
-    are what the camera had.
+    MaxSampleValue is a statistic that each slice has its own of: the bits of the largest value are
+    those of the camera.
     """
     most = [page.most for page in pages if _inverted(page) and page.bits == 16]
     stated = [value for value in most if value is not None]

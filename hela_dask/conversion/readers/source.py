@@ -1,4 +1,7 @@
-"""What every reader gives: a volume in some file, its header checked, its voxels not yet read."""
+"""The result of every reader.
+
+A volume in some file, its header checked, its voxels not yet read.
+"""
 
 from __future__ import annotations
 
@@ -27,23 +30,23 @@ Role = Literal["grey", "labels"]
 class Source:
     """A volume in some file or folder, its header checked, its voxels not yet read."""
 
-    path: Path  # what was opened
-    kind: str  # what it is, for people
+    path: Path  # the opened path
+    kind: str  # its kind, as text
     shape: tuple[int, int, int]  # (z, y, x)
-    dtype: np.dtype[Any]  # of what :meth:`read` gives
+    dtype: np.dtype[Any]  # of the result of :meth:`read`
     # (z, y, x): Voxel size in nm as far as the metadata state it; None where they do not
     sizes: Sizes
-    # What its identity depends on: each slice, the one file, or all that hold the finest level
+    # The files that its identity depends on: each slice, the one file, or all that hold the finest
+    # level
     files: tuple[Path, ...]
     reader: Callable[[int, int], NDArray[Any]]  # ``reader(z0, z1)`` reads slices; use :meth:`read`
     # (z, y, x): Centre of the first voxel in nm, where the metadata state it
     translation: Triple = (0.0, 0.0, 0.0)
-    # What is odd about it and was decided here: sentences for a warning
+    # Peculiarities and their treatment: sentences for a warning
     remarks: tuple[str, ...] = ()
     # (z, y, x): Where each size is from, or why there is none; empty where nothing is stated
     size_origins: tuple[str, str, str] = ("", "", "")
-    # More of what it states, for people: the order of the slices, the first and the last one, the
-    # photometry
+    # Further metadata, as text: the order of the slices, the first and the last one, the photometry
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def warn(self) -> None:

@@ -1,4 +1,4 @@
-"""Opening TIFFs: what their warnings say, how many slices they state, and their planes' samples."""
+"""Opening TIFFs: their warnings, their number of slices, and their planes' samples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SUBJECT = re.compile(r"^<[^>]*>\s*")
 
 
 class _Gathered:
-    """What tifffile logs, as lists: each thread's own, and nothing of it goes to other logs."""
+    """The log of tifffile, as lists: each thread's own, and nothing of it goes to other logs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -44,7 +44,7 @@ class _Gathered:
 
     @contextlib.contextmanager
     def into(self, warnings: list[str]) -> Iterator[None]:
-        """Gather what this thread's calls of tifffile warn of."""
+        """Collect the warnings of this thread's calls of tifffile."""
         logger = logging.getLogger("tifffile")
         own = threading.get_ident()
         handler = logging.Handler(logging.WARNING)
@@ -72,9 +72,9 @@ _GATHERED = _Gathered()
 
 @contextlib.contextmanager
 def opened_tiff(path: Path) -> Iterator[tuple[tifffile.TiffFile, list[str]]]:
-    """Open a TIFF and walk all its pages; what is no whole TIFF gets a sentence.
+    """Open a TIFF and walk all its pages; an incomplete TIFF raises an error of one sentence.
 
-    Yields the file and a list that gathers what its reader warns of.
+    Yields the file and a list that collects the warnings of its reader.
     """
     if not path.is_file() or path.stat().st_size == 0 or is_pointer(path):
         raise InputError(how_to_read(path))
@@ -121,7 +121,7 @@ def image_pages(tiff: tifffile.TiffFile) -> list[Any]:
 
 
 def ome_of(path: Path, tiff: tifffile.TiffFile) -> tuple[Ome | None, list[str]]:
-    """The OME-XML of a TIFF or of the file that it refers to, and what is wrong with it."""
+    """The OME-XML of a TIFF or of the file that it refers to, and its fault."""
     text = tiff.pages.first.description
     if "<OME" not in text and "<ome:OME" not in text:
         return None, []
@@ -216,7 +216,7 @@ def _stated_slices(tiff: tifffile.TiffFile) -> tuple[int | None, str]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a slice is: a page of a file, and what its tags state."""
+    """Where a slice is: a page of a file, and its tags."""
 
     file: Path
     page: int
@@ -241,7 +241,7 @@ def read_places(places: Sequence[Place], samples: Samples) -> NDArray[Any]:
                     block[position] = samples.apply(data, place.facts)
         except InputError:
             raise
-        except Exception as error:  # decoders of a dozen formats raise what they like
+        except Exception as error:  # decoders of a dozen formats raise any error
             raise InputError(f"{file} cannot be decoded: {error}") from error
 
     groups = [

@@ -45,7 +45,7 @@ _TOLERANCE = 1e-3  # relative: lengths in nm may be rounded differently
 
 @dataclass(frozen=True)
 class _Slice:
-    """What the header of a TIFF with one slice states."""
+    """The header of a TIFF with one slice."""
 
     page: int
     facts: PageFacts
@@ -65,7 +65,7 @@ def open_tiff(path: Path, role: Role = "grey") -> Source:
 def open_folder(folder: Path, role: Role = "grey") -> Source:
     """A folder with one TIFF a slice, in natural order of the names.
 
-    An InputError names a slice that cannot be read, is a link to nothing or unlike the first one.
+    An InputError names a slice that cannot be read, is a broken link or unlike the first one.
     """
     names, others, unread = _entries(folder)
     if not names:
@@ -184,7 +184,7 @@ def _source(
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str], list[str]]:
-    """Names of a folder's TIFFs in their order, of its other files, and what is not read in it.
+    """Names of a folder's TIFFs in their order, of its other files, and of ignored ones.
 
     Hidden files and folders are left out.
     """
@@ -240,7 +240,7 @@ def _holds_tiffs(folder: Path) -> bool:
 
 
 def _slice_header(file: Path) -> _Slice:
-    """What a TIFF that holds one slice states."""
+    """Read the header of a TIFF with one slice."""
     with opened_tiff(file) as (tiff, warnings):
         pages = image_pages(tiff)
         if len(pages) > 1:
@@ -269,7 +269,7 @@ def _stack_in_folder(file: Path, what: str) -> str:
 
 
 def _facts_of(file: Path, numbers: Iterable[int]) -> dict[int, PageFacts]:
-    """What the tags of some pages of a file state."""
+    """The tags of some pages of a file."""
     with opened_tiff(file) as (tiff, _):
         last = max(numbers)
         if last >= len(tiff.pages):
@@ -329,7 +329,7 @@ def _nm(size: float) -> str:
 
 
 def _gathered(headers: Mapping[str, _Slice]) -> list[str]:
-    """What is odd in the headers of slices, each oddity once with the names of its slices."""
+    """Peculiarities in the headers of slices, each once with the names of its slices."""
     by_text: dict[str, list[str]] = defaultdict(list)
     for name, header in headers.items():
         for remark in dict.fromkeys(header.remarks):

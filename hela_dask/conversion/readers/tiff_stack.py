@@ -35,7 +35,7 @@ def open_stack(
 ) -> Source:
     """One TIFF that is opened, with one or many pages, each a slice.
 
-    `remarks` and `warnings`: what was found to be odd so far, and what the TIFF reader warns of.
+    `remarks` and `warnings`: peculiarities found so far, and the warnings of the TIFF reader.
     """
     noted = [*remarks]
     pages, shape, offset, order = _stack(path, tiff, ome, noted)
@@ -197,7 +197,7 @@ def _read_pages(
     treated: Samples,
     numbers: range,
 ) -> NDArray[Any]:
-    """Decode some pages of a file whose headers were read before it was closed."""
+    """Decode some pages of a file after its headers were read."""
     block = np.empty((len(numbers), *facts[0].shape), treated.dtype)
     tiff.filehandle.open()
     try:
@@ -207,7 +207,7 @@ def _read_pages(
                 block[position] = treated.apply(data, facts[number])
             except InputError:
                 raise
-            except Exception as error:  # decoders of a dozen formats raise what they like
+            except Exception as error:  # decoders of a dozen formats raise any error
                 raise InputError(f"{path}: page {number + 1} cannot be decoded: {error}") from error
     finally:
         tiff.filehandle.close()

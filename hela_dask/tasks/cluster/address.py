@@ -62,10 +62,10 @@ def reach(address: str) -> Client:
     from distributed import Client
 
     _check_certificates(address)
-    _knock(address)
+    _probe(address)
     try:
-        # A client has no limit for what listens and says nothing, so that is asked first. In a
-        # thread, because a notebook has an event loop of its own.
+        # A client waits without limit for a server that does not answer, so the port is probed
+        # first. In a thread, because a notebook already runs an event loop.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(lambda: asyncio.run(_greet(address))).result()
         return Client(address, timeout=f"{_ANSWER}s", set_as_default=False)
@@ -97,7 +97,7 @@ async def _greet(address: str) -> None:
 
 
 def _check_certificates(address: str) -> None:
-    """TLS needs three files, which dask's settings name; dask says so in ten lines, late."""
+    """TLS needs three files, which dask's settings name; dask reports this in ten lines, late."""
     if not address.startswith(("tls:", "wss:")):
         return
     import dask
@@ -114,7 +114,7 @@ def _check_certificates(address: str) -> None:
             raise InputError(f"there is no file {value}, which dask's setting {key} names")
 
 
-def _knock(address: str) -> None:
+def _probe(address: str) -> None:
     """See whether anything listens there: dask itself would try for half a minute."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or _PORT

@@ -1,4 +1,4 @@
-"""A cluster started or reached, and what was started stopped again."""
+"""Start or reach a cluster, and stop it again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CERTIFICATES = ".tls-"  # how folders of them begin, in a run folder
 def connect(
     cluster: Cluster, shared: Path | None = None, imports: Sequence[str] = ()
 ) -> Iterator[Client]:
-    """Start or reach the cluster; what was started is stopped again, also on an error.
+    """Start or reach the cluster; a started cluster is stopped again, also on an error.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def _started(cluster: Cluster, shared: Path | None, imports: Sequence[str]) -> I
     from hela_dask.tasks.cluster.slurm import start_slurm
 
     here = shared or Path.cwd()
-    # Those of a run that was killed: nobody else uses this folder while this run holds it.
+    # Those of a run that was killed: no other run uses this folder while this run holds it.
     for folder in here.glob(f"{_CERTIFICATES}*") if shared else ():
         shutil.rmtree(folder, ignore_errors=True)
     with (

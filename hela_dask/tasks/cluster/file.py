@@ -22,7 +22,7 @@ __all__ = ["LEAST", "read_cluster_file", "seconds_of_walltime", "worker_limit"]
 LEAST = 512 * 2**20
 """Bytes of the smallest job: below it, no task fits beside the process itself."""
 
-_SHARE = 0.9  # of a job's memory: SLURM ends a job at once, dask looks ten times a second
+_SHARE = 0.9  # of a job's memory: SLURM ends a job at once, dask checks ten times per second
 _BASE = 128 * 2**20  # the process that watches over the workers of a job
 _MOVED = {
     "project": "account",
@@ -101,14 +101,14 @@ def read_cluster_file(
     path : Path
         Of the YAML file.
     workers, memory : int or None
-        Replace what the file has; memory (bytes) is that of one job.
+        Replace the value in the file; memory (bytes) is that of one job.
 
     Raises
     ------
     MissingInputError
         When there is no such file.
     InputError, ParameterError
-        For what is wrong in it, with its key.
+        For a fault in it, with its key.
     """
     found = read_yaml(path)
     if not isinstance(found, dict) or "scheduler" not in found:
@@ -153,9 +153,9 @@ def read_cluster_file(
 def worker_limit(memory: int, processes: int = 1) -> int:
     """Bytes that one worker may use of its job's memory.
 
-    SLURM ends a job that exceeds its memory, without a word to the worker; dask ends a worker
-    at 95 % of the limit it was given, and says so. So dask's limit is nine tenths of the job's
-    memory, less 128 MiB for the process that watches over the workers, shared by the workers.
+    SLURM ends a job that exceeds its memory, without a word to the worker; dask ends a worker at 95
+    % of its limit, and reports it. So dask's limit is nine tenths of the job's memory, less 128 MiB
+    for the process that watches over the workers, shared by the workers.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def seconds_of_walltime(text: str) -> int | None:
 def _arguments(options: Mapping[str, Any], path: Path) -> list[str]:
     """Arguments of the workers; with a life-time that ends before the job does.
 
-    A worker that leaves in order hands over its work; one whose job is killed does not.
+    A worker that leaves in order hands over its work; a worker of a killed job does not.
     """
     given = [str(item) for item in options.get("worker_extra_args", ())]
     walltime = options.get("walltime", "")

@@ -16,22 +16,22 @@ log = logging.getLogger(__name__)
 
 _INTERVAL = 1  # seconds between looks
 _PATIENCE = 20  # seconds without a worker that was there: a nanny starts it again meanwhile
-_FAILURES = 3  # jobs in a row whose worker never came, before that is an error
+_FAILURES = 3  # jobs in a row without a worker, before that is an error
 _PAUSES = (0, 5, 15, 60, 300)  # seconds to the next try, after so many that failed in a row
 
 
 class Keeper(Adaptive):
-    """Holds a cluster at a number of workers: ``adapt`` with equal bounds, and what it lacks.
+    """Holds a cluster at a number of workers: ``adapt`` with equal bounds, and its missing parts.
 
-    ``adapt`` itself starts again what has left after it had joined. It does not see a job that
-    ended before its worker joined, nor the jobs of several workers, and shows a traceback each
-    time that a job cannot be submitted.
+    ``adapt`` itself restarts workers that had joined and left. It does not see a job that ended
+    before its worker joined, nor the jobs of several workers, and shows a traceback each time that
+    a job cannot be submitted.
 
     Parameters
     ----------
     cluster : distributed.SpecCluster
-        Its method ``ended_jobs(names)``, where it has one, names the jobs that ended of those
-        whose workers never came.
+        Its method ``ended_jobs(names)``, if it has one, names the ended jobs among those without
+        workers.
     **options
         Of :class:`distributed.Adaptive`.
 
@@ -40,7 +40,7 @@ class Keeper(Adaptive):
     problem : str
         Why no worker can come, as the end of a sentence; empty as long as there is hope.
     trouble : str
-        What went wrong with the last start.
+        The error of the last start.
     """
 
     cluster: Any
@@ -48,7 +48,7 @@ class Keeper(Adaptive):
     def __init__(self, cluster: Any, **options: Any) -> None:
         super().__init__(cluster, **options)
         self.problem = self.trouble = ""
-        self._joined: WeakSet[Any] = WeakSet()  # jobs whose workers were there
+        self._joined: WeakSet[Any] = WeakSet()  # jobs with workers that had joined
         self._missed: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
         self._failed, self._next = 0, 0.0
 
@@ -115,9 +115,9 @@ class Keeper(Adaptive):
 
 
 def fill(cluster: Any, workers: int) -> None:
-    """Ask for what is missing of so many workers; awaiting the cluster then starts it.
+    """Request the missing ones of so many workers; awaiting the cluster then starts it.
 
-    Where a start fails, that shows there. ``scale`` would log a traceback and go on.
+    Where a start fails, that shows there. ``scale`` would log a traceback and continue.
     """
     size = len((cluster.new_spec or {}).get("group", "1"))
     while len(cluster.worker_spec) * size < workers:

@@ -50,7 +50,7 @@ def start_local(cluster: Cluster, imports: Sequence[str] = ()) -> LocalWorkers:
         When they end each time.
     """
     assert cluster.workers is not None
-    unguarded = lacks_guard()
+    unguarded = lacks_main_guard()
     if unguarded:  # each worker fails by itself, which a process that forks would not outlive
         dask.config.set({METHOD: "spawn"})
     _import_once(imports)
@@ -84,7 +84,7 @@ def start_local(cluster: Cluster, imports: Sequence[str] = ()) -> LocalWorkers:
 
 
 def _import_once(modules: Sequence[str]) -> None:
-    """Name what the process imports from which workers are forked, before it starts."""
+    """Set the modules that the process imports from which workers are forked, before it starts."""
     from distributed.utils import get_mp_context
 
     context = get_mp_context()  # dask names packages itself, the first time
@@ -92,7 +92,7 @@ def _import_once(modules: Sequence[str]) -> None:
         context.set_forkserver_preload(["distributed", *modules])
 
 
-def lacks_guard() -> bool:
+def lacks_main_guard() -> bool:
     """Whether this process runs a script without ``if __name__ == "__main__":``."""
     path = getattr(sys.modules.get("__main__"), "__file__", None)
     if not path or getattr(sys.modules["__main__"], "__spec__", None) is not None:

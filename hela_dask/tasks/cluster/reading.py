@@ -1,4 +1,4 @@
-"""What a user asked for to compute on, read and checked before anything is started."""
+"""The requested cluster, read and checked before anything is started."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["Cluster", "check_client", "read_cluster"]
 
 @dataclass(frozen=True)
 class Cluster:
-    """What to compute on, known before anything is started.
+    """A cluster, known before anything is started.
 
     Parameters
     ----------
     kind : str
         ``"local"``, ``"address"`` or ``"slurm"``.
     workers : int or None
-        Number of workers to start; None for an address, whose workers are there already.
+        Number of workers to start; None for an address, with existing workers.
     memory : int or None
         Memory of one worker in bytes; None where it is not known before connecting.
     address : str
@@ -43,7 +43,7 @@ class Cluster:
 def read_cluster(
     spec: str | Path = "local", *, workers: int | None = None, memory: str | int | None = None
 ) -> Cluster:
-    """Read what the user asked for; start nothing.
+    """Read the request; start nothing.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ def read_cluster(
         ``"local"``; an address such as ``tcp://10.0.0.1:8786``; or a YAML file (see
         ``deploy/slurm.yaml``) with ``scheduler: slurm``, ``workers`` and ``options``.
     workers : int, optional
-        Number of single-thread workers; default: one per core, or what the YAML says.
+        Number of single-thread workers; default: one per core, or the value of the YAML file.
     memory : str or int, optional
-        Memory of one worker, as ``"4GiB"`` or bytes; default: an even share of the machine's,
-        or what the YAML says. For a YAML file: memory of one job, of which the worker gets the
+        Memory of one worker, as ``"4GiB"`` or bytes; default: an even share of the machine's, or
+        the value of the YAML file. For a YAML file: memory of one job, of which the worker gets the
         part that :func:`hela_dask.tasks.cluster.file.worker_limit` leaves.
 
     Raises
@@ -101,7 +101,7 @@ def check_client(
         When both are given.
     """
     if client is not None and (spec != "local" or workers or memory):
-        raise ParameterError("give either a client of your own, or cluster, workers and memory")
+        raise ParameterError("give either a client, or cluster, workers and memory")
 
 
 def _cores() -> int:

@@ -13,9 +13,9 @@ METHOD = "distributed.worker.multiprocessing-method"
 
 PRELOAD = "hela_dask.tasks.worker_preload"
 
-# Of glibc's heaps only the first gives back what is free at its end: with one for each thread that
+# Of glibc's heaps only the first returns free memory at its end: with one for each thread that
 # reads chunks, a worker would keep some hundred MiB. And numpy asks for pages of 2 MiB where it has
-# arrays of 4 MiB and more: what comes to lie there later takes such a page for each few bytes.
+# arrays of 4 MiB and more: later small allocations there take such a page each.
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "NUMPY_MADVISE_HUGEPAGE": "0"}
 
 # For the dashboard a worker takes a profile a second, and by default keeps a thousand: some 100 MiB

@@ -33,7 +33,7 @@ _LIMIT = 20  # seconds for SLURM's answer
 
 
 class _Job(SLURMJob):
-    """A job that knows when it is over, as dask wants of what it closes."""
+    """A job that knows when it is over, as dask requires when it closes one."""
 
     async def start(self) -> None:
         try:
@@ -61,7 +61,7 @@ class SlurmWorkers(SLURMCluster):
     _looked: float = -math.inf
 
     async def ended_jobs(self, names: Iterable[Any]) -> dict[Any, str]:
-        """Of jobs whose workers never came, those that SLURM does not have any more, and why.
+        """Of jobs without a joined worker, those that SLURM has ended, with the reasons.
 
         SLURM is asked every ten seconds at most.
         """
@@ -79,7 +79,7 @@ class SlurmWorkers(SLURMCluster):
         }
 
     def waiting_text(self) -> str:
-        """What the jobs are doing, for one who waits: ``2 jobs pending (Resources)``."""
+        """The state of the jobs, for the waiting message: ``2 jobs pending (Resources)``."""
         numbers = [str(job.job_id) for job in list(self.workers.values()) if job.job_id]
         if not numbers:
             why = self.keeper.trouble if self.keeper else ""
@@ -117,7 +117,7 @@ class SlurmWorkers(SLURMCluster):
             lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             if lines:
                 return f"job {number} {state.lower()}, {path} ends with {lines[-1].strip()[:200]!r}"
-        return f"job {number} {state.lower()}; its log says nothing"
+        return f"job {number} {state.lower()}; its log is empty"
 
     def _logs(self) -> str:
         return str(self._dummy_job.log_directory or "")
@@ -131,7 +131,7 @@ def start_slurm(cluster: Cluster, private: Path) -> SlurmWorkers:
     cluster : Cluster
         As :func:`hela_dask.tasks.cluster.read_cluster` gives it.
     private : Path
-        A folder that all nodes see and nobody else may read, for the certificates.
+        A folder that all nodes see and only the user may read, for the certificates.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def job_options(cluster: Cluster, private: Path) -> dict[str, Any]:
 
 
 def _certificates(private: Path) -> Security:
-    """A key and a certificate for this run, in files that nobody else may read."""
+    """A key and a certificate for this run, in files that only the user may read."""
     try:
         made = Security.temporary()
     except ImportError as error:
@@ -232,7 +232,7 @@ def _slurm_size(size: int) -> str:
 
 
 def _stderr(error: Exception) -> str:
-    """What a command wrote to stderr, of dask-jobqueue's error about it."""
+    """The stderr of a command, from dask-jobqueue's error about it."""
     text = str(error).partition("stderr:")[2] or str(error)
     return " ".join(text.split())
 

@@ -1,4 +1,4 @@
-"""What an architecture is: what it sees and tells, how it is built, and how it is trained."""
+"""Definition of an architecture: its inputs and outputs, its construction, and its training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Recipe:
     augmentation: str = "shifts"  # of :data:`hela_dask.unet.augment.AUGMENTATIONS`
     # Of patches: ``random``, or ``grid``: half of one patch overlaps the next
     placing: str = "grid"
-    source: str = ""  # where the recipe is from, and what of it had to be chosen here
+    source: str = ""  # source of the recipe, and the values that had to be chosen here
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Architecture:
 
     name: str  # as in ``--model``
     title: str  # for people, with the source
-    # What it tells, one of them a pixel; a single one is told from all else
+    # Its classes, one of them per pixel; a single one is separated from all else
     classes: tuple[str, ...]
     recipe: Recipe  # how it is trained
     # ``build(weights=None)`` gives a ``keras.Model`` from (n, y, x, channels) to raw outputs (n, y,
@@ -54,12 +54,12 @@ class Architecture:
     patch: tuple[int, int] = (192, 192)  # (y, x) pixels in training
     multiple: int = 16  # y and x of an input are multiples of this
     pixel: float = 40.0  # largest size of a pixel, nm; the level of the volume that it is shown
-    # Which values of published labels are which class; ``other`` is what is none of them
+    # Which values of published labels are which class; ``other`` are all other pixels
     values: dict[str, tuple[int, ...]] = field(
         default_factory=lambda: {"resin": (4,), "cell": (3, 5), "envelope": (1,), "nucleus": (2,)}
     )
 
     @property
     def seen(self) -> tuple[int, int]:
-        """(y, x) pixels of what it is shown in training."""
+        """(y, x) pixels of a training patch."""
         return self.plane or self.patch

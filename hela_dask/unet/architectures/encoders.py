@@ -1,4 +1,4 @@
-"""Encoders made for photographs, with a head that tells four classes (PLoS ONE 2020)."""
+"""Encoders made for photographs, with a head that predicts four classes (PLoS ONE 2020)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.unet.architectures.base import Architecture, Recipe
-from hela_dask.unet.architectures.weights import imagenet_encoder, start_from
+from hela_dask.unet.architectures.weights import imagenet_encoder, load_initial_weights
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import CLASSES
 
 __all__ = ["INCEPTION", "RESNET18", "VGG16", "build_inception", "build_resnet18", "build_vgg16"]
 
 PLANE = (360, 480)
-_CAFFE = (-103.939, -116.779, -123.68)  # what VGG16 was shown less of, 0-255
+_CAFFE = (-103.939, -116.779, -123.68)  # means subtracted from the training images of VGG16, 0-255
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, 0-1
 _LAST_OF_INCEPTION = "block17_20_ac"  # at a sixteenth of the size
 
@@ -41,7 +41,9 @@ def build_vgg16(
         for number in range(1, 3):
             x = _conv(x, min(width, channels), f"up{level}_{number}")
     raw = layers.Conv2D(len(CLASSES), 1, name="outputs")(x)
-    return start_from(keras().Model(image, raw, name="vgg16"), weights, encoder, imagenet=True)
+    return load_initial_weights(
+        keras().Model(image, raw, name="vgg16"), weights, encoder, imagenet=True
+    )
 
 
 def build_resnet18(
@@ -67,7 +69,7 @@ def build_resnet18(
         low = x if stage == 1 else low
     encoder = keras().Model(image, x, name="resnet18_encoder")
     raw = _deeplab(low, x, plane, 4 * width)
-    return start_from(keras().Model(image, raw, name="resnet18"), weights, encoder)
+    return load_initial_weights(keras().Model(image, raw, name="resnet18"), weights, encoder)
 
 
 def build_inception(
@@ -85,11 +87,11 @@ def build_inception(
     pool = next(layer for layer in encoder.layers if isinstance(layer, layers.MaxPooling2D))
     raw = _deeplab(pool.output, encoder.get_layer(_LAST_OF_INCEPTION).output, plane, width)
     network = keras().Model(image, raw, name="inception-resnet-v2")
-    return start_from(network, weights, encoder, imagenet=True)
+    return load_initial_weights(network, weights, encoder, imagenet=True)
 
 
 def _deeplab(low: Any, high: Any, plane: Sequence[int], width: int) -> Any:
-    """Context at several widths, joined with what was seen at a quarter of the size."""
+    """Context at several widths, joined with the features at a quarter of the size."""
     layers = keras().layers
     seen = [_conv(high, width, "context1", size=1)]
     seen += [_conv(high, width, f"context{rate}", dilation=rate) for rate in (6, 12, 18)]

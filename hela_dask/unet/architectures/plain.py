@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.unet.architectures.base import Architecture, Recipe
-from hela_dask.unet.architectures.weights import start_from
+from hela_dask.unet.architectures.weights import load_initial_weights
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import CLASSES
 
@@ -18,13 +18,13 @@ def build_unet(weights: str | Path | None = None, *, width: int = 64) -> Any:
     """The U-Net of four classes: (n, y, x, 1) in, (n, y, x, 4) out; multiples of 8.
 
     Three blocks down and three up, each of one 3 x 3 convolution with `width` channels, so that
-    with input and outputs there are the published twenty layers; what each block down saw is
-    joined to the block up. `weights` is a file of a network of this architecture.
+    with input and outputs there are the published twenty layers; the features of each block down
+    are joined to the block up. `weights` is a file of a network of this architecture.
     """
     image = keras().Input((None, None, 1), name="slice")
     x = _down_and_up(image, [width] * 3, width, _conv)
     raw = keras().layers.Conv2D(len(CLASSES), 1, name="outputs")(x)
-    return start_from(keras().Model(image, raw, name="unet"), weights)
+    return load_initial_weights(keras().Model(image, raw, name="unet"), weights)
 
 
 def build_hybrid(weights: str | Path | None = None, *, width: int = 16) -> Any:
@@ -37,13 +37,13 @@ def build_hybrid(weights: str | Path | None = None, *, width: int = 16) -> Any:
     image = keras().Input((None, None, 1), name="tissue")
     x = _down_and_up(image, [width * 2**level for level in range(4)], width * 16, _twice)
     raw = keras().layers.Conv2D(1, 1, name="outputs")(x)
-    return start_from(keras().Model(image, raw, name="hybrid"), weights)
+    return load_initial_weights(keras().Model(image, raw, name="hybrid"), weights)
 
 
 def _down_and_up(
     x: Any, widths: Sequence[int], bottom: int, block: Callable[[Any, int, str], Any]
 ) -> Any:
-    """Blocks of these channels down, one at the bottom, and up, each joined to what it saw."""
+    """Blocks of these channels down, one at the bottom, and up, with skip connections."""
     layers = keras().layers
     kept = []
     for level, width in enumerate(widths):

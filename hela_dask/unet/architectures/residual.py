@@ -1,4 +1,7 @@
-"""Ours: a compact residual U-Net that sees five slices and also tells contacts and distances."""
+"""Ours.
+
+A compact residual U-Net with five slices as input that also predicts contacts and distances.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.unet.architectures.base import Architecture, Recipe
-from hela_dask.unet.architectures.weights import start_from
+from hela_dask.unet.architectures.weights import load_initial_weights
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import CLASSES, EXTRA
 
@@ -42,7 +45,7 @@ def build_residual(weights: str | Path | None = None, *, width: int = 24) -> Any
     x = layers.Concatenate(name="with_fine")([x, fine])
     x = layers.Conv2D(16, 3, padding="same", activation="relu", name="outline")(x)
     raw = layers.Conv2D(len(CLASSES) + len(EXTRA), 1, name="outputs")(x)
-    return start_from(keras().Model(image, raw, name="residual"), weights)
+    return load_initial_weights(keras().Model(image, raw, name="residual"), weights)
 
 
 def _block(x: Any, width: int, name: str, dilation: int = 1) -> Any:

@@ -10,12 +10,12 @@ from typing import Any
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.unet.backend import keras
 
-__all__ = ["IMAGENET", "imagenet_encoder", "start_from"]
+__all__ = ["IMAGENET", "imagenet_encoder", "load_initial_weights"]
 
 IMAGENET = "imagenet"
 
 
-def start_from(
+def load_initial_weights(
     network: Any, weights: str | Path | None, encoder: Any = None, *, imagenet: bool = False
 ) -> Any:
     """The network, with weights from a file.

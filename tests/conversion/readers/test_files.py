@@ -395,7 +395,7 @@ def test_a_truncated_array_says_what_is_missing(
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, np.float32])
-def test_an_mrc_that_holds_no_grey_levels_is_said_to(tmp_path: Path, dtype: Any) -> None:
+def test_an_mrc_without_grey_levels_is_reported(tmp_path: Path, dtype: Any) -> None:
     path = mrc(tmp_path / "a.mrc", DATA.astype(dtype))
     text = " ".join(describe(path)["remarks"])
     assert ("complex64 values, which are no grey levels" in text) == (dtype == np.complex64)

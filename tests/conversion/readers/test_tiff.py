@@ -252,7 +252,7 @@ def test_a_palette_of_colours_is_refused_as_grey(tmp_path: Path) -> None:
         open_source(tmp_path / "s")
 
 
-def test_slices_whose_tags_differ_are_named(tmp_path: Path) -> None:
+def test_slices_with_other_tags_are_named(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "s")
     tifffile.imwrite(folder / "s004.tif", 255 - DATA[4], photometric="miniswhite")
     source = open_source(folder)

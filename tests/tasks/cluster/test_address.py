@@ -19,7 +19,7 @@ from hela_dask.tasks.cluster.address import parse_address
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("tcp://", "name its host"),
         ("tls://:8786", "name its host"),
@@ -36,10 +36,10 @@ from hela_dask.tasks.cluster.address import parse_address
         ("tcp://me@h:1", "name its host"),
     ],
 )
-def test_what_is_no_address_is_refused_before_anything_else(text: str, said: str) -> None:
+def test_what_is_no_address_is_refused_before_anything_else(text: str, message: str) -> None:
     with pytest.raises(ParameterError, match="--cluster") as caught:
         read_cluster(text)
-    assert said in str(caught.value) and text in str(caught.value)
+    assert message in str(caught.value) and text in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def fails(address: str) -> tuple[HelaDaskError, float]:
     return caught.value, time.monotonic() - start
 
 
-def test_a_port_where_nothing_listens_is_said_at_once() -> None:
+def test_a_closed_port_is_reported_at_once() -> None:
     error, seconds = fails("tcp://127.0.0.1:1")
     assert isinstance(error, ClusterError) and "no dask scheduler listens" in str(error)
     assert seconds < 2
@@ -122,7 +122,9 @@ def test_tls_names_the_file_that_is_missing() -> None:
     assert "/nowhere/ca.pem" in str(error)
 
 
-def test_a_plain_client_of_an_encrypted_scheduler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plain_client_of_an_encrypted_scheduler_gets_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("cryptography")
     from distributed import LocalCluster
     from distributed.security import Security

@@ -148,7 +148,7 @@ def test_a_started_worker_uses_freed_memory_again() -> None:
         assert mine.submit(page_faults).result() < 2000
 
 
-def test_a_script_without_the_guard_is_told_of_it(tmp_path: Path) -> None:
+def test_a_script_without_the_guard_gets_an_error(tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
     script.write_text(
         "from hela_dask.tasks.cluster import connect, read_cluster\n"
@@ -194,7 +194,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 @pytest.mark.parametrize(("method", "shared"), [("", "True"), ("spawn", "False")])
-def test_local_workers_share_imports_unless_dask_is_told_otherwise(
+def test_local_workers_share_imports_unless_dask_is_configured_otherwise(
     tmp_path: Path, method: str, shared: str
 ) -> None:
     script = tmp_path / "start.py"

@@ -26,7 +26,7 @@ def slurm(options: str, **more: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (slurm('memory: 1GiB, worker_extra_args: "--lifetime 3m"'), "worker_extra_args must be"),
         (slurm("memory: 1GiB, job_script_prologue: module load x"), "job_script_prologue must be"),
@@ -88,12 +88,12 @@ def slurm(options: str, **more: object) -> str:
         ),
     ],
 )
-def test_a_fault_is_one_sentence_with_its_key(tmp_path: Path, text: str, said: str) -> None:
+def test_a_fault_is_one_sentence_with_its_key(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(HelaDaskError) as caught:
         read_cluster(path)
     sentence = str(caught.value)
-    assert said in sentence
+    assert message in sentence
     assert str(path) in sentence
     assert "\n" not in sentence and len(sentence) < 700
 

@@ -17,7 +17,7 @@ import pytest
 from hela_dask.errors import ClusterError, InputError, ResourceError
 from hela_dask.tasks.cluster import Cluster, connect, read_cluster
 from hela_dask.tasks.cluster import local as local_cluster
-from hela_dask.tasks.cluster.local import lacks_guard
+from hela_dask.tasks.cluster.local import lacks_main_guard
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.waiting import Waiting
 from tests.tasks.cluster.slurm import fake_slurm, jobs, write_yaml
@@ -117,13 +117,13 @@ def test_a_refused_job_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Monke
     slurm = fake_slurm(tmp_path / "slurm", monkeypatch)
     (slurm / "refuse").write_text("invalid partition specified: cqu")
     cluster = read_cluster(write_yaml(tmp_path))
-    said = "SLURM does not take the jobs: sbatch: error: invalid"
-    with pytest.raises(InputError, match=said), connect(cluster, tmp_path):
+    message = "SLURM does not take the jobs: sbatch: error: invalid"
+    with pytest.raises(InputError, match=message), connect(cluster, tmp_path):
         pytest.fail("there are no workers")
     assert not list(tmp_path.glob(".tls-*"))
 
 
-def test_without_slurm_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_slurm_an_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("dask_jobqueue")
     monkeypatch.setenv("PATH", str(tmp_path))
     cluster = read_cluster(write_yaml(tmp_path))
@@ -168,4 +168,4 @@ def test_a_script_is_blamed_only_where_it_lacks_the_guard(
     main.__file__ = str(path)
     main.__spec__ = None
     monkeypatch.setitem(sys.modules, "__main__", main)
-    assert lacks_guard() is lacks
+    assert lacks_main_guard() is lacks

@@ -21,7 +21,7 @@ WIDE = {"region": {"width": 30000.0}}  # windows in which there is room for a le
 
 def leak(monkeypatch: pytest.MonkeyPatch, store: Path, label: int, mask: npt.NDArray[Any]) -> None:
     """From now on a cell, and its nucleus, is segmented as this mask of the volume."""
-    quick = segment.decide_cell
+    quick = segment.segment_window
 
     def leaked(volume: xr.DataArray, region: Any, *more: Any, **named: Any) -> xr.Dataset:
         found = quick(volume, region, *more, **named)
@@ -31,7 +31,7 @@ def leak(monkeypatch: pytest.MonkeyPatch, store: Path, label: int, mask: npt.NDA
             found["envelope"].values[:] = False
         return found
 
-    monkeypatch.setattr(segment, "decide_cell", leaked)
+    monkeypatch.setattr(segment, "segment_window", leaked)
 
 
 def go(store: Path, here: Any, **more: Any) -> hd.RunResult:
@@ -66,7 +66,7 @@ def test_a_leak_over_a_centre_takes_nothing_and_is_flagged(
     assert again.exit_code == 0
 
 
-def test_a_cell_that_yields_all_of_itself_has_no_numbers(
+def test_a_cell_that_cedes_all_of_itself_has_no_numbers(
     scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = owners(go(scene, here))
@@ -79,6 +79,6 @@ def test_a_cell_that_yields_all_of_itself_has_no_numbers(
     assert row[["nucleus_volume", "cell_volume", "envelope_volume"]].isna().all()
     assert not (result.labels["cells"].values == known[0]).any()
     # What is known of the masks is not looked up again, and the row stays as it is.
-    monkeypatch.setattr(pipeline, "find_yields", None)
+    monkeypatch.setattr(pipeline, "find_ceded", None)
     again = go(scene, here, out=scene.parent / "again.run")
     assert again.cells["flags"].tolist() == result.cells["flags"].tolist()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.capped import depth_in_space
+from hela_dask.kernels.bounded_distance import bounded_depth_volume
 
 Voxel = tuple[float, float, float]
 
@@ -19,7 +19,7 @@ Voxel = tuple[float, float, float]
 def depths(
     mask: NDArray[np.bool_], voxel: Voxel, cap: float, step: tuple[int, int] = (1, 1)
 ) -> NDArray[np.float32]:
-    parts = list(depth_in_space(mask, voxel, cap, step))
+    parts = list(bounded_depth_volume(mask, voxel, cap, step))
     assert [part.start for part, _ in parts] == [0, *(part.stop for part, _ in parts)][:-1]
     return np.concatenate([depth for _, depth in parts])
 
@@ -69,9 +69,9 @@ def test_it_is_the_same_whatever_the_depth() -> None:
 @pytest.mark.parametrize("slices", [200, 800])
 def test_memory_does_not_grow_with_the_depth(slices: int) -> None:
     mask = np.ones((slices, 64, 64), dtype=bool)
-    list(depth_in_space(mask[:2], (50.0, 40.0, 40.0), 300.0))  # compiled
+    list(bounded_depth_volume(mask[:2], (50.0, 40.0, 40.0), 300.0))  # compiled
     tracemalloc.start()
-    for _, depth in depth_in_space(mask, (50.0, 40.0, 40.0), 300.0):
+    for _, depth in bounded_depth_volume(mask, (50.0, 40.0, 40.0), 300.0):
         assert (depth > 300).all()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -79,4 +79,4 @@ def test_memory_does_not_grow_with_the_depth(slices: int) -> None:
 
 
 def test_nothing_in_nothing_out() -> None:
-    assert not list(depth_in_space(np.ones((0, 3, 3), dtype=bool), (50.0, 40.0, 40.0), 300.0))
+    assert not list(bounded_depth_volume(np.ones((0, 3, 3), dtype=bool), (50.0, 40.0, 40.0), 300.0))

@@ -11,7 +11,7 @@ import tifffile
 
 import hela_dask as hd
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.unet.material import Wish, open_material
+from hela_dask.unet.training_data import DataRequest, open_training_data
 from tests.unet.scene import SHAPE, labelled, tiny, volume
 
 
@@ -44,49 +44,49 @@ from tests.unet.scene import SHAPE, labelled, tiny, volume
         ({"store": np.zeros(SHAPE, np.uint8)}, InputError, "a path or an xarray.DataArray"),
     ],
 )
-def test_bad_input_is_told_before_work_starts(
+def test_bad_input_is_reported_before_work_starts(
     options: dict[str, Any], error: type[Exception], sentence: str
 ) -> None:
-    wish: dict[str, Any] = {"store": volume(), "labels": labelled()[1]}
+    request: dict[str, Any] = {"store": volume(), "labels": labelled()[1]}
     with pytest.raises(error, match=sentence):
-        open_material(tiny("residual"), Wish(**(wish | options)))
+        open_training_data(tiny("residual"), DataRequest(**(request | options)))
 
 
 def test_labels_that_miss_what_is_needed() -> None:
     labels = labelled()[1]
     ours = tiny("residual")
     with pytest.raises(InputError, match=r"no envelope \(label 1\) in the slices learned from"):
-        open_material(ours, Wish(volume(), np.where(labels == 1, 5, labels)))
+        open_training_data(ours, DataRequest(volume(), np.where(labels == 1, 5, labels)))
     with pytest.raises(InputError, match="the value 9 in slice 1, which is of no class"):
-        open_material(ours, Wish(volume(), np.where(labels == 1, 9, labels)))
+        open_training_data(ours, DataRequest(volume(), np.where(labels == 1, 9, labels)))
     with pytest.raises(InputError, match=r"has 10 slices and the image 12: .* --slices 1:10"):
-        open_material(ours, Wish(volume(), labels[:10]))
+        open_training_data(ours, DataRequest(volume(), labels[:10]))
     with pytest.raises(InputError, match="no labelled pixel"):
-        open_material(ours, Wish(volume(), np.zeros_like(labels)))
+        open_training_data(ours, DataRequest(volume(), np.zeros_like(labels)))
     with pytest.raises(InputError, match="not a phantom with its truth"):
-        open_material(ours, Wish(volume(), labels, phantom="nowhere"))
+        open_training_data(ours, DataRequest(volume(), labels, phantom="nowhere"))
     with pytest.raises(ParameterError, match="learns nothing from instances"):
-        open_material(tiny("unet"), Wish(volume(), labels, instances=labels))
+        open_training_data(tiny("unet"), DataRequest(volume(), labels, instances=labels))
 
 
-def test_values_that_are_named_but_not_there_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_named_values_that_do_not_occur_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     """A network that tells one cell from others needs labels that do so too."""
     labels = np.where(labelled()[1] == 5, 3, labelled()[1])
-    open_material(tiny("residual"), Wish(volume(), labels))
+    open_training_data(tiny("residual"), DataRequest(volume(), labels))
     assert not caplog.messages
-    open_material(tiny("hybrid"), Wish(volume(), labels))
+    open_training_data(tiny("hybrid"), DataRequest(volume(), labels))
     assert len(caplog.messages) == 1
     assert "has no 5 in the slices learned from, which is cell here (with 1, 2)" in caplog.text
     caplog.clear()
     named = {"resin": (4,), "cell": (3, 7, 8), "envelope": (1,), "nucleus": (2,)}
-    open_material(tiny("residual"), Wish(volume(), labels, classes=named))
+    open_training_data(tiny("residual"), DataRequest(volume(), labels, classes=named))
     assert "has no 7 and 8 in" in caplog.text
 
 
 def test_slices_without_labels_are_passed_over() -> None:
     labels = labelled()[1].copy()
     labels[10:] = 0
-    material = open_material(tiny("residual"), Wish(volume(), labels))
+    material = open_training_data(tiny("residual"), DataRequest(volume(), labels))
     assert material.split.to_dict()["train"] == [[1, 9]]
     assert material.split.validation == (10,)
 
@@ -94,12 +94,14 @@ def test_slices_without_labels_are_passed_over() -> None:
 def test_instances_are_known_where_the_labels_say_which_cell_is_meant() -> None:
     labels = labelled()[1]
     ours = tiny("residual")
-    assert open_material(ours, Wish(volume(), labels)).held.instances is not None
+    assert open_training_data(ours, DataRequest(volume(), labels)).held.instances is not None
     every = np.where(labels == 5, 3, labels)
-    assert open_material(ours, Wish(volume(), every)).held.instances is None
-    given = open_material(
+    assert open_training_data(ours, DataRequest(volume(), every)).held.instances is None
+    given = open_training_data(
         ours,
-        Wish(volume(), every, instances=labels, instance_classes={"one": [1, 2, 5], "others": [3]}),
+        DataRequest(
+            volume(), every, instances=labels, instance_classes={"one": [1, 2, 5], "others": [3]}
+        ),
     )
     assert given.held.cells.one == (1, 2, 5)
 
@@ -108,11 +110,11 @@ def test_a_phantom_is_mixed_in_with_every_cell_known(tmp_path: Path) -> None:
     store = tmp_path / "phantom.ome.zarr"
     hd.make_phantom(store, shape=(64, 128, 128), cells=2, diameter=2, voxel_size=(50, 40, 40))
     architecture = tiny("residual")
-    material = open_material(
-        architecture, Wish(volume(), labelled()[1], phantom=store, phantom_share=0.5)
+    material = open_training_data(
+        architecture, DataRequest(volume(), labelled()[1], phantom=store, phantom_share=0.5)
     )
     assert material.shares == (0.5, 0.5)
-    mixed = material.domains[1]
+    mixed = material.labelled_volumes[1]
     assert mixed.slices == tuple(range(64))
     truth = mixed.truth(architecture, (32, slice(0, 128), slice(0, 128)))
     assert (truth[..., 4] == 1).all()
@@ -123,15 +125,15 @@ def test_a_phantom_is_mixed_in_with_every_cell_known(tmp_path: Path) -> None:
 
 def test_nan_of_an_image_is_a_frame(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     grey, labels = labelled()
-    wish = Wish(tmp_path / "grey.npy", labels, voxel_size=(50.0, 40.0, 40.0))
+    request = DataRequest(tmp_path / "grey.npy", labels, voxel_size=(50.0, 40.0, 40.0))
     framed = np.where(np.arange(SHAPE[2]) < 4, np.nan, grey.astype(np.float32))
     np.save(tmp_path / "grey.npy", framed)
-    plane = open_material(tiny("residual"), wish).held.image.plane(7)
+    plane = open_training_data(tiny("residual"), request).held.image.plane(7)
     np.testing.assert_array_equal(plane, np.nan_to_num(framed[7]))
     assert "NaN or infinite values: they are read as 0" in caplog.text
     np.save(tmp_path / "grey.npy", framed - 100)
     with pytest.raises(InputError, match="in slice 1 beside values below 0"):
-        open_material(tiny("residual"), wish)
+        open_training_data(tiny("residual"), request)
 
 
 def test_a_tiff_stack_is_an_image_too(tmp_path: Path) -> None:
@@ -140,10 +142,10 @@ def test_a_tiff_stack_is_an_image_too(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "labels.tif", labels)
     ours = tiny("residual")
     paths: dict[str, Any] = {"store": tmp_path / "grey.tif", "labels": tmp_path / "labels.tif"}
-    with pytest.raises(ParameterError, match="does not say its voxel size"):
-        open_material(ours, Wish(**paths))
-    found = open_material(ours, Wish(**paths, voxel_size=(50.0, 40.0, 40.0)))
+    with pytest.raises(ParameterError, match="does not state its voxel size"):
+        open_training_data(ours, DataRequest(**paths))
+    found = open_training_data(ours, DataRequest(**paths, voxel_size=(50.0, 40.0, 40.0)))
     np.testing.assert_array_equal(found.held.image.plane(7), grey[7])
     np.testing.assert_array_equal(found.held.labels.plane(7), labels[7])
-    other = open_material(ours, Wish(volume(), labels))
+    other = open_training_data(ours, DataRequest(volume(), labels))
     assert found.held.greys == other.held.greys

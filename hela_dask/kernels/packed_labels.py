@@ -1,4 +1,4 @@
-"""Whose each voxel is, and what of it: all labels of some slices in three bytes a voxel."""
+"""Instance and compartment of each voxel: all labels of some slices in three bytes per voxel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CELL", "ENVELOPE", "INSTANCES", "LABEL_DTYPE", "NUCLEUS", "OUTLINE", "RESIN", "Owned"]
+__all__ = [
+    "CELL",
+    "ENVELOPE",
+    "INSTANCES",
+    "LABEL_DTYPE",
+    "NUCLEUS",
+    "OUTLINE",
+    "RESIN",
+    "PackedLabels",
+]
 
 LABEL_DTYPE = np.dtype(np.uint16)
 """Of the labels of nuclei, cells and envelopes: a microscope's volume holds some hundred cells."""
@@ -19,15 +28,15 @@ NUCLEUS, CELL, ENVELOPE, OUTLINE, RESIN = 1, 2, 4, 8, 16
 
 
 @dataclass(frozen=True)
-class Owned:
-    """Labels in which no voxel has two owners.
+class PackedLabels:
+    """Labels in which each voxel belongs to at most one cell.
 
     Parameters
     ----------
     owner : ndarray of uint16, shape (slices, y, x)
         Label of the cell that a voxel belongs to in any way; 0 where there is none.
     kind : ndarray of uint8, shape (slices, y, x)
-        What of that cell, and of the image: ``NUCLEUS``, ``CELL`` (which holds its nucleus and
+        Compartments of that cell, and resin: ``NUCLEUS``, ``CELL`` (which holds its nucleus and
         envelope, where there is a cell), ``ENVELOPE`` and ``RESIN``, added up.
     """
 
@@ -35,13 +44,13 @@ class Owned:
     kind: NDArray[np.uint8]
 
     @classmethod
-    def of(
+    def from_labels(
         cls,
         nuclei: NDArray[np.integer],
         cells: NDArray[np.integer],
         envelope: NDArray[np.integer],
         resin: NDArray[np.bool_],
-    ) -> Owned:
+    ) -> PackedLabels:
         """From labels that agree on the owner of each voxel, and the resin; all of one shape."""
         owner = np.maximum(np.maximum(nuclei, cells), envelope).astype(LABEL_DTYPE, copy=False)
         kind = np.where(resin, np.uint8(RESIN), np.uint8(0))
@@ -74,14 +83,14 @@ class Owned:
         """The background."""
         return (self.kind & RESIN) > 0
 
-    def cut(self, rows: slice, columns: slice) -> Owned:
+    def cut(self, rows: slice, columns: slice) -> PackedLabels:
         """Some rows and columns of all slices: a view."""
         part = (..., rows, columns)
-        return Owned(self.owner[part], self.kind[part])
+        return PackedLabels(self.owner[part], self.kind[part])
 
-    def plane(self, z: int) -> Owned:
+    def plane(self, z: int) -> PackedLabels:
         """One slice, (y, x): a view."""
-        return Owned(self.owner[z], self.kind[z])
+        return PackedLabels(self.owner[z], self.kind[z])
 
     def _labels(self, bit: int) -> NDArray[np.uint16]:
         labels: NDArray[np.uint16] = np.where(self.kind & bit, self.owner, LABEL_DTYPE.type(0))

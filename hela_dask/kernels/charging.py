@@ -1,4 +1,4 @@
-"""Charging smears: dark parts of the resin, told from cells by having no sharp rim."""
+"""Charging artefacts: dark parts of the resin, which differ from cells by having no sharp rim."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from numpy.typing import NDArray
 from skimage.segmentation import expand_labels
 
 from hela_dask.kernels import morphology
-from hela_dask.kernels.basins import basins_of
-from hela_dask.kernels.grid import coarsen, grid_factors, refine
+from hela_dask.kernels.basins import prominent_basins
+from hela_dask.kernels.grid import block_mean, grid_factors, refine
 from hela_dask.parameters import BackgroundParameters
 from hela_dask.types import Labels
 
-__all__ = ["dark_pieces", "smears", "smooth_rims"]
+__all__ = ["charging_artefacts", "dark_pieces", "smooth_rims"]
 
 
 _HIDDEN = -1  # neither a piece nor resin
 
 
-def smears(
+def charging_artefacts(
     likeness: NDArray[np.float32],
     dark: NDArray[np.bool_],
     frame: NDArray[np.bool_],
     pixel: tuple[float, float],
     parameters: BackgroundParameters,
 ) -> NDArray[np.bool_]:
-    """Dark pixels of a slice that are smears in the resin.
+    """Dark pixels of a slice that are charging artefacts in the resin.
 
     Parameters
     ----------
     likeness
         (y, x), 0 at the grey value of cells and 1 at that of resin.
     dark
-        (y, x), what is too dark to be resin by its grey value alone.
+        (y, x), pixels too dark to be resin by their grey value alone.
     frame
-        (y, x), pixels that show nothing: what touches them has no rim there.
+        (y, x), pixels that show nothing: pieces that touch them have no rim there.
     pixel
         Pixel size (y, x) in nm.
     parameters
-        Knobs of the stage.
+        Parameters of the stage.
     """
     factors = grid_factors(pixel)
     square = (pixel[0] * factors[0], pixel[1] * factors[1])
-    coarse = coarsen(likeness, factors)
-    pieces = dark_pieces(coarsen(dark, factors) > 0.5, square, parameters.neck)
-    pieces[coarsen(frame, factors) > 0.5] = _HIDDEN
+    coarse = block_mean(likeness, factors)
+    pieces = dark_pieces(block_mean(dark, factors) > 0.5, square, parameters.neck)
+    pieces[block_mean(frame, factors) > 0.5] = _HIDDEN
     smooth = smooth_rims(coarse, pieces, square, parameters)
     if not smooth.any():
         return np.zeros(dark.shape, dtype=bool)
@@ -55,14 +55,14 @@ def smears(
 
 
 def dark_pieces(dark: NDArray[np.bool_], pixel: tuple[float, float], neck: float) -> Labels:
-    """The dark parts of a slice, cut at their necks: a smear may hang on to a cell.
+    """The dark parts of a slice, cut at their necks: an artefact may be connected to a cell.
 
-    Two parts are one where the way between them is less than `neck` (nm) narrower, by radius,
-    than the narrower of the two.
+    Two parts are one where the neck between them is less than `neck` (nm) narrower, by radius, than
+    the narrower of the two.
     """
     if dark.all():
         return np.ones(dark.shape, dtype=np.int32)
-    return basins_of(morphology.depth_inside(dark, pixel), neck)
+    return prominent_basins(morphology.depth_inside(dark, pixel), neck)
 
 
 def smooth_rims(
@@ -73,9 +73,10 @@ def smooth_rims(
 ) -> NDArray[np.bool_]:
     """Which pieces (by number; 0 is false) fade into the resin instead of ending at a membrane.
 
-    Over a membrane the grey value climbs from cell to resin within about 200 nm on the grid. A
-    smear may have a sharp side, but along half of its contact with resin the climb takes longer.
-    A piece with little contact is never a smear: what encloses it decides.
+    Over a membrane the grey value climbs from cell to resin within about 200 nm on the grid. An
+    artefact may have a sharp side, but along half of its contact with resin the grey value rises
+    more slowly. A piece with little contact is never an artefact: it belongs to the tissue around
+    it.
     """
     flat = np.hypot(*np.gradient(likeness, *pixel)) * parameters.rim
     number = int(pieces.max()) + 1

@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.levels import (
+from hela_dask.kernels.grey_levels import (
     GreyLevels,
+    apply_polarity,
     padding,
     slice_levels,
     slice_votes,
-    upright,
     volume_levels,
 )
 from tests.kernels.test_background import PIXEL, draw, two_cells
@@ -39,7 +39,7 @@ def test_a_frame_changes_no_level_and_no_polarity(value: int) -> None:
     assert found.cell == pytest.approx(bare.cell, abs=1.5)
     assert found.resin == pytest.approx(bare.resin, abs=1.5)
     assert not volume_levels([slice_votes(framed, PIXEL)]).inverted
-    assert volume_levels([slice_votes(upright(framed, True), PIXEL)]).inverted
+    assert volume_levels([slice_votes(apply_polarity(framed, True), PIXEL)]).inverted
 
 
 def test_a_frame_is_of_one_value_and_at_the_border() -> None:
@@ -61,8 +61,8 @@ def test_saturated_resin_is_seen_though_it_touches_the_border() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
 def test_an_inverted_volume_is_known_and_turned_back(dtype: type[np.generic]) -> None:
     image: NDArray[np.generic] = draw(two_cells()).astype(dtype)
-    negative = upright(image, True)
-    np.testing.assert_array_equal(upright(negative, True), image)
+    negative = apply_polarity(image, True)
+    np.testing.assert_array_equal(apply_polarity(negative, True), image)
     one = volume_levels([slice_votes(image, PIXEL)])
     other = volume_levels([slice_votes(negative, PIXEL)])
     assert (one.inverted, other.inverted) == (False, True)
@@ -91,13 +91,15 @@ def test_dark_lines_decide_where_no_resin_is_in_view() -> None:
     image = 150 - 40 * lines + rng.normal(0, 6, lines.shape)
     image = image.round().astype(np.uint8)
     one = volume_levels([slice_votes(image, PIXEL)])
-    other = volume_levels([slice_votes(upright(image, True), PIXEL)])
+    other = volume_levels([slice_votes(apply_polarity(image, True), PIXEL)])
     assert (one.inverted, one.cell, one.resin) == (False, None, None)
     assert (other.inverted, other.cell, other.resin) == (True, None, None)
 
 
-def test_polarity_may_be_told_and_the_median_slice_decides() -> None:
-    right, wrong = (slice_votes(upright(draw(two_cells()), turn), PIXEL) for turn in (False, True))
+def test_polarity_may_be_given_and_the_median_slice_decides() -> None:
+    right, wrong = (
+        slice_votes(apply_polarity(draw(two_cells()), turn), PIXEL) for turn in (False, True)
+    )
     assert not volume_levels([right, wrong, right]).inverted
     assert volume_levels([right], polarity=-1).inverted
     assert not volume_levels([wrong], polarity=1).inverted

@@ -1,4 +1,4 @@
-"""Tissue of a slice that no region claimed: which cell it belongs to, all cells seen together."""
+"""Tissue of a slice that no region claimed: assignment to the cells of the plane."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from hela_dask.box import Box
 from hela_dask.parameters import AssembleParameters
 from hela_dask.types import Labels, Mask
 
-__all__ = ["Around", "join_leftovers", "leftover_halo"]
+__all__ = ["NearbyMasks", "assign_unclaimed", "unclaimed_halo"]
 
 Ids: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Around:
-    """What the region of one cell says in the slices near one.
+class NearbyMasks:
+    """The masks of the region of one cell in the slices near one.
 
     Parameters
     ----------
     origin : tuple of int
         Row and column of the masks' first pixel in the plane.
     masks : ndarray of uint8, shape (slices, y, x)
-        Slices at most :func:`leftover_halo` away.
+        Slices at most :func:`unclaimed_halo` away.
     bit : int
-        The bit of the masks that says "cell".
+        The bit of the masks for "cell".
     """
 
     origin: tuple[int, ...]
@@ -47,38 +47,39 @@ class Around:
         return claimed
 
 
-def leftover_halo(step: float, parameters: AssembleParameters) -> int:
-    """Slices on each side of one that decide what belongs to a cell in it; `step` is in nm."""
+def unclaimed_halo(step: float, parameters: AssembleParameters) -> int:
+    """Slices on each side of one that the assignment of its tissue depends on; `step` is in nm."""
     return int(parameters.reach / step)
 
 
-def join_leftovers(
+def assign_unclaimed(
     cells: Labels,
     free: Mask,
-    around: Mapping[int, Around],
+    around: Mapping[int, NearbyMasks],
     pixel: tuple[float, float],
     parameters: AssembleParameters,
 ) -> Labels:
-    """Cells of one plane, with the tissue that nobody claimed and that is theirs.
+    """Cells of one plane, with their unclaimed tissue added.
 
-    Regions are segmented as if alone, and each leaves out what it takes for its neighbour's: a
-    sliver between two cells, a protrusion beyond a neck. A connected piece of such tissue, up to
+    Regions are segmented independently, and each leaves out tissue that it assigns to a neighbour:
+    a sliver between two cells, a protrusion beyond a neck. A connected piece of such tissue, up to
     ``largest_piece``, that touches nothing but resin and one cell is that cell's if, within
-    ``reach`` along z, its region claims ``cover`` of the piece's pixels: there the cell goes on.
-    A piece between several cells is parted: each of its pixels goes to the nearest of those that
-    it touches, a tie to the lower label. What touches no cell (a vesicle in the resin), hangs
-    together with the body of a neighbour that has no label, or comes out of nowhere, stays free.
+    ``reach`` along z, its region claims ``cover`` of the piece's pixels: the cell continues there.
+    A piece between several cells is divided: each of its pixels goes to the nearest of those that
+    it touches, a tie to the lower label. A piece that touches no cell (a vesicle in the resin),
+    that is connected to the body of a neighbour without a label, or that no region claims, stays
+    free.
 
-    The rule looks at one whole plane, and along z at what regions claim, which no other piece
-    changes: the answer does not depend on slabs or chunks.
+    The rule depends on one whole plane, and along z on the claims of regions, which no other piece
+    changes: the result does not depend on slabs or chunks.
 
     Parameters
     ----------
     cells : ndarray of int, shape (y, x)
-        Labels, one owner a pixel.
+        Labels, at most one per pixel.
     free : ndarray of bool, shape (y, x)
-        Tissue without an owner.
-    around : mapping of label to Around
+        Tissue without a label.
+    around : mapping of label to NearbyMasks
         Of every cell in the plane.
     pixel : tuple of float
         Pixel size in y and x, nm.
@@ -87,7 +88,7 @@ def join_leftovers(
     Returns
     -------
     ndarray of int, shape (y, x)
-        Labels with the pieces added; nothing that had an owner has another.
+        Labels with the pieces added; labelled pixels keep their labels.
     """
     joined = cells.copy()
     if not free.any() or not cells.any():
@@ -100,7 +101,7 @@ def join_leftovers(
     owner = np.zeros(count + 1, cells.dtype)
     owner[touched] = owners
     owner[~small | (neighbours != 1)] = 0
-    _join_covered(joined, pieces, owner, sizes, around, parameters.cover)
+    _assign_covered(joined, pieces, owner, sizes, around, parameters.cover)
     for piece, box in _boxes(pieces, np.flatnonzero(small & (neighbours > 1))):
         here = pieces[box] == piece
         joined[box][here] = _nearest(cells[box], owners[touched == piece], pixel)[here]
@@ -122,12 +123,12 @@ def _contacts(pieces: npt.NDArray[np.integer], free: Mask, cells: Labels) -> tup
     return pairs // width, pairs % width
 
 
-def _join_covered(
+def _assign_covered(
     joined: Labels,
     pieces: npt.NDArray[np.integer],
     owner: Labels,
     sizes: Ids,
-    around: Mapping[int, Around],
+    around: Mapping[int, NearbyMasks],
     cover: float,
 ) -> None:
     """Add the pieces that the region of their owner claims in a slice near this one."""

@@ -1,4 +1,4 @@
-"""What is learned from: the image, its labels and all that goes with them, opened and checked."""
+"""The training data: the image, its labels and all that goes with them, opened and checked."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from hela_dask.unet.labelled import (
     missing_values,
     open_image,
 )
-from hela_dask.unet.patches import Domain
+from hela_dask.unet.patches import LabelledVolume
 from hela_dask.unet.split import Split, make_split
-from hela_dask.unet.targets import OTHER, UNLABELLED, Cells, Coding, make_coding
-from hela_dask.volume.greys import grey_levels, upright_volume
+from hela_dask.unet.targets import OTHER, UNLABELLED, Cells, ClassMap, make_class_map
+from hela_dask.volume.greys import grey_levels, normalise_polarity
 
-__all__ = ["Material", "Wish", "identity", "open_material"]
+__all__ = ["DataRequest", "TrainingData", "open_training_data", "source_fingerprint"]
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ _TRUE_CLASSES, _TRUE_CELLS = "true_classes", "true_cells"  # of a phantom
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked of the data; as :func:`hela_dask.unet.training.train` takes it."""
+class DataRequest:
+    """A request for training data; as :func:`hela_dask.unet.training.train` takes it."""
 
     store: Any
     labels: Any
@@ -66,12 +66,12 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Material:
-    """What is learned from, checked."""
+class TrainingData:
+    """Training data, checked."""
 
-    domains: tuple[Domain, ...]  # to draw patches from
+    labelled_volumes: tuple[LabelledVolume, ...]  # to draw patches from
     shares: tuple[float, ...]  # of the patches
-    held: Domain  # to judge by
+    held: LabelledVolume  # for validation
     counts: NDArray[np.int64]  # (slices, classes): Labelled pixels that are learned from
     split: Split
     voxel_size: tuple[float, float, float]  # (z, y, x) in nm
@@ -79,40 +79,42 @@ class Material:
     wanted: Mapping[str, Any]  # all that the result depends on, by the names of the options
 
 
-def open_material(architecture: Architecture, wish: Wish) -> Material:
+def open_training_data(architecture: Architecture, request: DataRequest) -> TrainingData:
     """Open and check everything that is asked for; each label is read once.
 
-    Raises what :func:`hela_dask.unet.training.train` does of missing and bad input.
+    Raises the errors of :func:`hela_dask.unet.training.train` for missing and bad input.
     """
-    _check(architecture, wish)
+    _check(architecture, request)
     cache = Cache()
-    coding = make_coding(architecture.classes, architecture.values, wish.classes)
-    volume = open_image(wish.store, architecture.pixel, wish.voxel_size)
-    labels = label_blocks(wish.labels, volume, "the labels", cache)
-    if labels.shape[0] < volume.sizes["z"] and wish.slices is None:
+    class_map = make_class_map(architecture.classes, architecture.values, request.classes)
+    volume = open_image(request.store, architecture.pixel, request.voxel_size)
+    labels = label_blocks(request.labels, volume, "the labels", cache)
+    if labels.shape[0] < volume.sizes["z"] and request.slices is None:
         raise InputError(
             f"{labels.name} has {labels.shape[0]} slices and the image {volume.sizes['z']}: say "
             f"which to learn from, for example --slices 1:{labels.shape[0]}"
         )
-    split, counts = _split(labels, coding, wish)
-    whole = _domain(architecture, volume, labels, coding, cache)
-    mask = _beside(wish.mask, volume, "the mask", cache, split)
-    if mask is not None and not wish.mask_weight:
-        _check_mask(mask, labels, coding, split)
+    split, counts = _split(labels, class_map, request)
+    whole = _labelled_volume(architecture, volume, labels, class_map, cache)
+    mask = _beside(request.mask, volume, "the mask", cache, split)
+    if mask is not None and not request.mask_weight:
+        _check_mask(mask, labels, class_map, split)
     whole = replace(
         whole,
         mask=mask,
-        mask_weight=wish.mask_weight,
-        **_instances(architecture, wish, labels, volume, cache, split),
+        mask_weight=request.mask_weight,
+        **_instances(architecture, request, labels, volume, cache, split),
     )
-    domains = [replace(whole, slices=tuple(z - 1 for z in split.train))]
-    data = [_facts(wish.store, wish.labels, split.train + split.validation)]
-    if wish.phantom is not None:
-        domains.append(_phantom(architecture, Path(wish.phantom), cache))
-        data.append(_facts(wish.phantom, None, [z + 1 for z in domains[1].slices]))
-    shares = (1.0,) if wish.phantom is None else (1 - wish.phantom_share, wish.phantom_share)
-    return Material(
-        domains=tuple(domains),
+    labelled_volumes = [replace(whole, slices=tuple(z - 1 for z in split.train))]
+    data = [_facts(request.store, request.labels, split.train + split.validation)]
+    if request.phantom is not None:
+        labelled_volumes.append(_phantom(architecture, Path(request.phantom), cache))
+        data.append(_facts(request.phantom, None, [z + 1 for z in labelled_volumes[1].slices]))
+    shares = (
+        (1.0,) if request.phantom is None else (1 - request.phantom_share, request.phantom_share)
+    )
+    return TrainingData(
+        labelled_volumes=tuple(labelled_volumes),
         shares=shares,
         held=replace(whole, slices=tuple(z - 1 for z in split.validation)),
         counts=counts,
@@ -120,83 +122,95 @@ def open_material(architecture: Architecture, wish: Wish) -> Material:
         voxel_size=Geometry.of(volume).voxel_size,
         data=tuple(data),
         wanted={
-            "class": {name: list(values) for name, values in coding.values.items()},
+            "class": {name: list(values) for name, values in class_map.values.items()},
             "slices": split.to_dict(),
             "store": data[0]["store_fingerprint"],
             "labels": data[0]["labels_fingerprint"],
-            "mask": [identity(wish.mask), wish.mask_weight],
-            "instances": [identity(wish.instances), wish.instance_classes],
-            "phantom": [identity(wish.phantom), wish.phantom_share],
+            "mask": [source_fingerprint(request.mask), request.mask_weight],
+            "instances": [source_fingerprint(request.instances), request.instance_classes],
+            "phantom": [source_fingerprint(request.phantom), request.phantom_share],
             "voxel-size": Geometry.of(volume).voxel_size,
         },
     )
 
 
-def _check(architecture: Architecture, wish: Wish) -> None:
+def _check(architecture: Architecture, request: DataRequest) -> None:
     """Raise for arguments that make no sense, before anything is opened."""
-    if not 0 <= wish.mask_weight <= 1:
-        raise ParameterError(f"a mask's weight is between 0 and 1, not {wish.mask_weight:g}")
-    if not 0 < wish.phantom_share < 1:
-        raise ParameterError(f"the phantom's share is between 0 and 1, not {wish.phantom_share:g}")
-    if wish.phantom is not None and len(architecture.classes) == 1:
+    if not 0 <= request.mask_weight <= 1:
+        raise ParameterError(f"a mask's weight is between 0 and 1, not {request.mask_weight:g}")
+    if not 0 < request.phantom_share < 1:
         raise ParameterError(
-            f"a phantom cannot be mixed in for the model {architecture.name}: it does not say "
+            f"the phantom's share is between 0 and 1, not {request.phantom_share:g}"
+        )
+    if request.phantom is not None and len(architecture.classes) == 1:
+        raise ParameterError(
+            f"a phantom cannot be mixed in for the model {architecture.name}: it does not define "
             "which of its cells is meant"
         )
-    told = wish.instances is not None or wish.instance_classes is not None
-    if told and not architecture.extra:
+    predicted = request.instances is not None or request.instance_classes is not None
+    if predicted and not architecture.extra:
         raise ParameterError(f"the model {architecture.name} learns nothing from instances")
-    unknown = set(wish.instance_classes or ()) - {"one", "others"}
-    if unknown or (wish.instance_classes is not None and not wish.instance_classes.get("one")):
+    unknown = set(request.instance_classes or ()) - {"one", "others"}
+    if unknown or (
+        request.instance_classes is not None and not request.instance_classes.get("one")
+    ):
         raise ParameterError(
-            "instances are told by the classes one and others, as in --instance-class one=1,2,5 "
+            "instances are given by the classes one and others, as in --instance-class one=1,2,5 "
             "--instance-class others=3"
         )
 
 
-def _split(labels: Blocks, coding: Coding, wish: Wish) -> tuple[Split, NDArray[np.int64]]:
+def _split(
+    labels: Blocks, class_map: ClassMap, request: DataRequest
+) -> tuple[Split, NDArray[np.int64]]:
     """Which slices are learned from, and the classes' pixels in them."""
     asked = set(range(1, labels.shape[0] + 1))
-    if wish.slices is not None:
-        asked = _asked(wish.slices, labels)
-        if isinstance(wish.validation, tuple):
-            asked |= _asked(wish.validation, labels)
+    if request.slices is not None:
+        asked = _asked(request.slices, labels)
+        if isinstance(request.validation, tuple):
+            asked |= _asked(request.validation, labels)
     numbers = sorted(asked)
-    counts = count_classes(labels, coding, [z - 1 for z in numbers])
+    counts = count_classes(labels, class_map, [z - 1 for z in numbers])
     labelled = [z for z, row in zip(numbers, counts, strict=True) if row.any()]
     if not labelled:
         raise InputError(f"{labels.name} has no labelled pixel in the slices asked for")
     split = make_split(
-        labelled, wish.split, slices=wish.slices, validation=wish.validation, seed=wish.seed
+        labelled,
+        request.split,
+        slices=request.slices,
+        validation=request.validation,
+        seed=request.seed,
     )
     rows = counts[np.isin(numbers, split.train)]
-    for name, total in zip(coding.classes, rows.sum(axis=0), strict=True):
+    for name, total in zip(class_map.classes, rows.sum(axis=0), strict=True):
         if not total:
-            values = ", ".join(map(str, coding.values[name]))
+            values = ", ".join(map(str, class_map.values[name]))
             raise InputError(
                 f"{labels.name} has no {name} (label {values}) in the slices learned from: name "
                 f"its values, as in --class {name}=1, or choose other --slices"
             )
-    _warn_of_values(labels, coding, wish, split)
+    _warn_of_values(labels, class_map, request, split)
     return split, rows
 
 
-def _warn_of_values(labels: Blocks, coding: Coding, wish: Wish, split: Split) -> None:
-    """Say that values which were to make a class are not there: other labels may be meant.
+def _warn_of_values(
+    labels: Blocks, class_map: ClassMap, request: DataRequest, split: Split
+) -> None:
+    """Warn of values of a class that do not occur: other labels may be meant.
 
-    Published values that are not named need not all be there, unless the network tells one cell
-    from others: then the labels must too.
+    Published values without a name need not all occur, unless the network separates one cell from
+    others: then the labels must too.
     """
-    if wish.classes is None and OTHER not in coding.classes:
+    if request.classes is None and OTHER not in class_map.classes:
         return
-    for name, values in missing_values(labels, coding, [z - 1 for z in split.train]).items():
+    for name, values in missing_values(labels, class_map, [z - 1 for z in split.train]).items():
         log.warning(
             "%s has no %s in the slices learned from, which is %s here (with %s): if that is "
             "wrong, name the values of each class with --class",
             labels.name,
             " and ".join(map(str, values)),
             name,
-            ", ".join(str(value) for value in coding.values[name] if value not in values),
+            ", ".join(str(value) for value in class_map.values[name] if value not in values),
         )
 
 
@@ -209,19 +223,23 @@ def _asked(slices: tuple[int, int], labels: Blocks) -> set[int]:
     return set(range(first, last + 1))
 
 
-def _domain(
-    architecture: Architecture, volume: xr.DataArray, labels: Blocks, coding: Coding, cache: Cache
-) -> Domain:
+def _labelled_volume(
+    architecture: Architecture,
+    volume: xr.DataArray,
+    labels: Blocks,
+    class_map: ClassMap,
+    cache: Cache,
+) -> LabelledVolume:
     name = str(volume.attrs.get("source") or "the image")
     with dask.config.set(scheduler="threads"):  # here, even where a cluster is connected
         levels = grey_levels(volume)
     low, high = levels.low, levels.high
     if low is None or high is None:
         raise InputError(f"{name} shows nothing: all its slices are of one grey value")
-    return Domain(
-        image=image_blocks(upright_volume(volume, levels), f"{name} ", cache),
+    return LabelledVolume(
+        image=image_blocks(normalise_polarity(volume, levels), f"{name} ", cache),
         labels=labels,
-        coding=coding,
+        class_map=class_map,
         greys=(low, high),
         pixel=Geometry.of(volume).pixel,
         slices=(),
@@ -230,7 +248,7 @@ def _domain(
 
 
 def _preprocess(plane: NDArray[Any], pixel: tuple[float, float]) -> NDArray[Any]:
-    """What the hybrid method's network sees of a plane."""
+    """The input of the hybrid method's network for a plane."""
     return preprocess_plane(plane, pixel, HybridParameters())
 
 
@@ -247,13 +265,13 @@ def _beside(
     return found
 
 
-def _check_mask(mask: Blocks, labels: Blocks, coding: Coding, split: Split) -> None:
-    """Refuse a mask that leaves nothing to learn from, as one that marks what counts does.
+def _check_mask(mask: Blocks, labels: Blocks, class_map: ClassMap, split: Split) -> None:
+    """Refuse a mask that leaves no training pixels, as an inverted one.
 
     Slices are read until one has a pixel that counts.
     """
     for z in split.train:
-        known = coding.encode(labels.plane(z - 1)[None], labels.name, z)[0] != UNLABELLED
+        known = class_map.encode(labels.plane(z - 1)[None], labels.name, z)[0] != UNLABELLED
         if (known & (mask.plane(z - 1) == 0)).any():
             return
     raise InputError(
@@ -264,28 +282,28 @@ def _check_mask(mask: Blocks, labels: Blocks, coding: Coding, split: Split) -> N
 
 def _instances(
     architecture: Architecture,
-    wish: Wish,
+    request: DataRequest,
     labels: Blocks,
     volume: xr.DataArray,
     cache: Cache,
     split: Split,
 ) -> dict[str, Any]:
-    """The labels that tell cells from each other, and how."""
+    """The labels that separate cells, and their values."""
     if not architecture.extra:
         return {}
-    if wish.instances is not None:
-        given = checked_values(wish.instance_classes or {})
+    if request.instances is not None:
+        given = checked_values(request.instance_classes or {})
         one, others = (tuple(given.get(name, ())) for name in ("one", "others"))
-        found = _beside(wish.instances, volume, "the instances", cache, split)
+        found = _beside(request.instances, volume, "the instances", cache, split)
         return {"instances": found, "cells": Cells(one, others)}
     published = {name: tuple(values) for name, values in architecture.values.items()}
-    own = checked_values(wish.classes or published)
-    # Without a value 5 nothing says which cell is meant: neighbours' nuclei may be labelled too.
+    own = checked_values(request.classes or published)
+    # Without a value 5 the cell of a nucleus is unknown: neighbours' nuclei may be labelled too.
     shown = own == published and any(5 in labels.plane(z - 1) for z in split.train)
     return {"instances": labels if shown else None, "cells": Cells(_ONE, _OTHERS)}
 
 
-def _phantom(architecture: Architecture, path: Path, cache: Cache) -> Domain:
+def _phantom(architecture: Architecture, path: Path, cache: Cache) -> LabelledVolume:
     """A phantom with its truth: every cell is known."""
     for name in (_TRUE_CLASSES, _TRUE_CELLS):
         if not (path / "labels" / name).is_dir():
@@ -294,23 +312,23 @@ def _phantom(architecture: Architecture, path: Path, cache: Cache) -> Domain:
                 "hela-dask phantom makes one"
             )
     volume = open_image(path, architecture.pixel)
-    coding = make_coding(architecture.classes, architecture.values, None)
+    class_map = make_class_map(architecture.classes, architecture.values, None)
     labels = label_blocks(path / "labels" / _TRUE_CLASSES, volume, "the truth", cache)
-    domain = _domain(architecture, volume, labels, coding, cache)
+    labelled_volume = _labelled_volume(architecture, volume, labels, class_map, cache)
     cells = None
     if architecture.extra:
         cells = label_blocks(path / "labels" / _TRUE_CELLS, volume, "the true cells", cache)
     slices = tuple(range(volume.sizes["z"]))
-    return replace(domain, slices=slices, instances=cells)
+    return replace(labelled_volume, slices=slices, instances=cells)
 
 
 def _facts(store: Any, labels: Any, slices: Sequence[int]) -> dict[str, Any]:
-    """What the card says of where data are from."""
+    """The sources of the data, for the card."""
     return {
         "store": _name(store),
-        "store_fingerprint": identity(store),
+        "store_fingerprint": source_fingerprint(store),
         "labels": _name(labels),
-        "labels_fingerprint": identity(labels),
+        "labels_fingerprint": source_fingerprint(labels),
         "slices": number_runs(sorted(slices)),
     }
 
@@ -322,7 +340,7 @@ def _name(source: Any) -> str:
     return str(attrs.get("source") or "") if source is not None else ""
 
 
-def identity(source: Any) -> str | None:
+def source_fingerprint(source: Any) -> str | None:
     """A fingerprint of a file, a folder or an array; None of nothing.
 
     A file is known by its content, so that a copy of it is the same; a folder, which may hold more

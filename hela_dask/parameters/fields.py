@@ -1,4 +1,7 @@
-"""What a knob is: a number or a name with its meaning, its unit and the range that it may have."""
+"""Definition of a parameter.
+
+A number or a name with its meaning, its unit and the range that it may have.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,15 @@ from typing import Any
 
 from hela_dask.errors import ParameterError
 
-__all__ = ["ParameterGroup", "knob", "name_knob"]
+__all__ = ["ParameterGroup", "parameter", "text_parameter"]
 
 
-def knob(default: float, doc: str, *, low: float = 0.0, high: float = math.inf) -> Any:
+def parameter(default: float, doc: str, *, low: float = 0.0, high: float = math.inf) -> Any:
     """A dataclass field with its explanation (with unit) and its allowed range, both ends in."""
     return field(default=default, metadata={"doc": doc, "low": low, "high": high})
 
 
-def name_knob(default: str, doc: str, *, choices: tuple[str, ...] = ()) -> Any:
+def text_parameter(default: str, doc: str, *, choices: tuple[str, ...] = ()) -> Any:
     """A dataclass field of a text: one of `choices`, or any where there are none."""
     return field(default=default, metadata={"doc": doc, "choices": choices})
 
@@ -33,7 +36,7 @@ class ParameterGroup:
                 value = value.item()
                 object.__setattr__(self, item.name, value)
             if isinstance(item.default, str):
-                _check_name(name, value, item.metadata["choices"])
+                _check_text(name, value, item.metadata["choices"])
                 continue
             whole = isinstance(item.default, int)
             if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
@@ -48,7 +51,7 @@ class ParameterGroup:
                 object.__setattr__(self, item.name, float(value))
 
 
-def _check_name(name: str, value: object, choices: tuple[str, ...]) -> None:
+def _check_text(name: str, value: object, choices: tuple[str, ...]) -> None:
     if not isinstance(value, str):
         raise ParameterError(f"parameter {name} must be a text, not {value!r}")
     if choices and value not in choices:

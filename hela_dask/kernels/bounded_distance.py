@@ -1,4 +1,4 @@
-"""Distances that matter only up to a length: exact, and in time and memory to match."""
+"""Euclidean distances up to a limit: exact, with time and memory bounded by the limit."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Grey, Mask
 
-__all__ = ["depth_in_plane", "depth_in_space"]
+__all__ = ["bounded_depth_plane", "bounded_depth_volume"]
 
 
 # Slices that are given together.
 _SLAB = 64
 
 
-def depth_in_space(
+def bounded_depth_volume(
     mask: Mask,
     voxel: tuple[float, float, float],
     cap: float,
@@ -24,9 +24,9 @@ def depth_in_space(
 ) -> Iterator[tuple[slice, Grey]]:
     """Distance in space from each true voxel to the nearest false one, some slices at a time.
 
-    Distances up to `cap` are exact; larger ones are only known to be larger. So what is computed
-    for a voxel is within the cap of it, and the memory that it takes does not grow with the depth
-    of the mask. Faces of the array are no obstacles: what lies beyond is not known.
+    Distances up to `cap` are exact; larger ones are only known to be larger. So the input of a
+    voxel is within the cap of it, and the memory does not grow with the depth of the mask. Faces of
+    the array are no obstacles: farther voxels are not computed.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def depth_in_space(
     voxel
         Voxel size (z, y, x) in nm.
     cap
-        The largest distance that is wanted, nm.
+        The largest exact distance, nm.
     step
         Only every so many rows and columns are computed.
 
@@ -50,24 +50,25 @@ def depth_in_space(
     mask = np.ascontiguousarray(mask)
     for first in range(0, len(mask), _SLAB):
         last = min(len(mask), first + _SLAB)
-        yield slice(first, last), _capped(mask, sizes, np.float32(cap), step, (first, last))
+        yield slice(first, last), _bounded(mask, sizes, np.float32(cap), step, (first, last))
 
 
-def depth_in_plane(mask: Mask, pixel: tuple[float, float], cap: float) -> Grey:
+def bounded_depth_plane(mask: Mask, pixel: tuple[float, float], cap: float) -> Grey:
     """Distance from each true pixel of a plane to the nearest false one, nm.
 
-    As :func:`depth_in_space`: up to `cap` it is exact, and larger ones are only known to be larger.
+    As :func:`bounded_depth_volume`: up to `cap` it is exact, and larger ones are only known to be
+    larger.
     """
     sizes = np.asarray(pixel, dtype=np.float32)
-    return _capped_plane(np.ascontiguousarray(mask), sizes, np.float32(cap))
+    return _bounded_plane(np.ascontiguousarray(mask), sizes, np.float32(cap))
 
 
 @compiled
-def _capped_plane(mask: Mask, pixel: Grey, cap: np.float32) -> Grey:
+def _bounded_plane(mask: Mask, pixel: Grey, cap: np.float32) -> Grey:
     along_x = np.empty(mask.shape, np.float32)
     found = np.empty(mask.shape, np.float32)
-    _squares_along_x(mask, pixel[1], cap, 1, along_x)
-    _least_along_y(along_x, pixel[0], cap, 1, found)
+    _squared_along_x(mask, pixel[1], cap, 1, along_x)
+    _minimum_along_y(along_x, pixel[0], cap, 1, found)
     for row in found:
         for x in range(row.size):
             row[x] = np.sqrt(row[x])
@@ -75,7 +76,7 @@ def _capped_plane(mask: Mask, pixel: Grey, cap: np.float32) -> Grey:
 
 
 @compiled
-def _capped(
+def _bounded(
     mask: Mask, voxel: Grey, cap: np.float32, step: tuple[int, int], wanted: tuple[int, int]
 ) -> Grey:
     """Some slices: along x by counting, then along y and along z the least square."""
@@ -89,8 +90,8 @@ def _capped(
     found = np.empty((last - first, *shape), np.float32)
     for z in range(max(0, first - far), last + far):
         if z < depth:
-            _squares_along_x(mask[z], voxel[2], cap, step[1], along_x)
-            _least_along_y(along_x, voxel[1], cap, step[0], planes[z % ring])
+            _squared_along_x(mask[z], voxel[2], cap, step[1], along_x)
+            _minimum_along_y(along_x, voxel[1], cap, step[0], planes[z % ring])
         here = z - far
         if here >= first:
             least = found[here - first]
@@ -107,7 +108,7 @@ def _capped(
 
 
 @compiled
-def _squares_along_x(plane: Mask, size: np.float32, cap: np.float32, step: int, out: Grey) -> None:
+def _squared_along_x(plane: Mask, size: np.float32, cap: np.float32, step: int, out: Grey) -> None:
     """Squared distance along x to the nearest false pixel; infinite beyond the cap."""
     most = int(cap / size) + 1
     near = np.empty(plane.shape[1], np.int32)
@@ -129,7 +130,9 @@ def _squares_along_x(plane: Mask, size: np.float32, cap: np.float32, step: int, 
 
 
 @compiled
-def _least_along_y(squares: Grey, size: np.float32, cap: np.float32, step: int, out: Grey) -> None:
+def _minimum_along_y(
+    squares: Grey, size: np.float32, cap: np.float32, step: int, out: Grey
+) -> None:
     far = int(cap / size) + 1
     for number in range(len(out)):
         y, least = number * step, out[number]
@@ -143,7 +146,7 @@ def _least_along_y(squares: Grey, size: np.float32, cap: np.float32, step: int, 
 
 @compiled
 def _lower(least: Grey, one: Grey, other: Grey, more: np.float32) -> None:
-    """The least of a row and of two others, so much more; written so that it is vectorised."""
+    """The minimum of a row and of two others plus a constant; written so that it is vectorised."""
     for x in range(least.size):
         beyond = (one[x] if one[x] < other[x] else other[x]) + more
         least[x] = beyond if beyond < least[x] else least[x]

@@ -1,4 +1,4 @@
-"""The grey levels of cells and of resin in a slice and in a volume, and which is the brighter."""
+"""The grey levels of cells and of resin in a slice and in a volume, and its polarity."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels import morphology
-from hela_dask.kernels.grid import coarsen, grid_factors
+from hela_dask.kernels.grid import block_mean, grid_factors
 
 __all__ = [
     "GreyLevels",
     "SliceLevels",
     "Votes",
+    "apply_polarity",
     "padding",
     "slice_levels",
     "slice_votes",
-    "upright",
     "volume_levels",
 ]
 
 _BINS = 256
-_RANGE = (0.001, 0.999)  # quantiles between which the bins lie: hot pixels stretch nothing
-_SMOOTH = 4.0  # bins: two peaks nearer than this are one
-_SPAN = (0.02, 0.98)  # quantiles of all that a slice shows: from membranes to resin
+_RANGE = (0.001, 0.999)  # quantiles between which the bins lie: to exclude hot pixels
+_PEAK_SIGMA = 4.0  # bins: two peaks nearer than this are one
+_SPAN_QUANTILES = (0.02, 0.98)  # quantiles of all that a slice shows: from membranes to resin
 _VALLEY = 0.5  # between cells and resin, the histogram falls to this part of the lower peak
-_THINNEST = 120.0  # nm, half the width of a frame: thinner ones are image
-_INSIDE = 3  # squares of the grid that texture is measured away from where grey values change
-_ENOUGH = 100  # squares of the grid that texture is measured on, at least
-_LINES = (0.7, 2.5)  # squares of the grid: membranes are wider than one, narrower than the other
-_ROUGHER = 0.2  # logarithm: cells are 2.5 to 3.5 times as rough as resin, 1.7 times in much noise
-_SKEW = 0.2  # of an image of membranes: 0.7 and more where nothing but cells is in view
+_MIN_FRAME = 120.0  # nm, half the width of a frame: thinner ones are image
+_EDGE_MARGIN = 3  # squares of the grid that texture is measured away from where grey values change
+_MIN_SQUARES = 100  # squares of the grid that texture is measured on, at least
+# Squares of the grid: membranes are wider than one, narrower than the other.
+_LINE_SIGMAS = (0.7, 2.5)
+# Logarithm: cells are 2.5 to 3.5 times as rough as resin, 1.7 times in much noise.
+_MIN_ROUGHNESS = 0.2
+_MIN_SKEWNESS = 0.2  # of an image of membranes: 0.7 and more where nothing but cells is in view
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class SliceLevels:
     Attributes
     ----------
     cell, resin : float
-        The commonest grey value of each, in the upright image.
+        The most frequent grey value of each, with bright resin.
     """
 
     cell: float = np.nan
@@ -52,26 +54,26 @@ class SliceLevels:
 
     @property
     def visible(self) -> bool:
-        """Both are there to be told apart."""
+        """Both must be visible."""
         return bool(self.resin > self.cell)
 
 
 @dataclass(frozen=True)
 class GreyLevels:
-    """What a whole volume says of its grey values, found once and used in every slice.
+    """The grey values of a whole volume, computed once and used in every slice.
 
     Attributes
     ----------
     inverted : bool
-        Resin is darker than cells, and membranes are brighter than cytoplasm. Every stage reads
-        the image through :func:`upright`.
+        Resin is darker than cells, and membranes are brighter than cytoplasm. Every stage reads the
+        image through :func:`apply_polarity`.
     cell, resin : float or None
-        The upright grey values of cells and of resin, for slices that show only one of the two;
-        None where no slice that was looked at shows both.
+        The grey values of cells and of resin, with bright resin, for slices that show only one of
+        the two; None if no sampled slice shows both.
     low, high : float or None
-        Between which nearly all upright grey values lie (2 % are below, 2 % above, on pixels of
-        80 nm); None where no slice that was looked at shows anything. Networks see grey values
-        in units of this span.
+        Range of nearly all grey values, with bright resin (2 % are below, 2 % above, on pixels of
+        80 nm); None if all sampled slices are empty. Networks see grey values in units of this
+        span.
     """
 
     inverted: bool = False
@@ -82,7 +84,7 @@ class GreyLevels:
 
     @property
     def typical(self) -> SliceLevels:
-        """The levels of a slice that has none of its own."""
+        """The levels of a slice without visible levels."""
         if self.cell is None or self.resin is None:
             return SliceLevels()
         return SliceLevels(self.cell, self.resin)
@@ -90,20 +92,20 @@ class GreyLevels:
 
 @dataclass(frozen=True)
 class Votes:
-    """What one slice says of a volume's grey values.
+    """The vote of one slice on a volume's grey values.
 
     Attributes
     ----------
     texture : float
-        Logarithm of how much rougher the dark part of the slice is than the bright part; NaN
-        where it has no two parts.
+        Logarithm of the ratio of the roughness of the dark part of the slice to that of the bright
+        part; NaN without two parts.
     lines : float
-        Skewness of its fine structure: below zero where thin lines are dark. NaN where it has
-        none.
+        Skewness of its fine structure: below zero where thin lines are dark. NaN if the slice is
+        empty.
     as_is, negative : SliceLevels
-        Its levels if the image is upright, and if its negative is.
+        Its grey levels for either polarity.
     span, negative_span : tuple of float
-        Between which its grey values lie, likewise; NaN where it shows nothing.
+        Range of its grey values for either polarity; NaN if the slice is empty.
     """
 
     texture: float
@@ -114,7 +116,7 @@ class Votes:
     negative_span: tuple[float, float]
 
 
-def upright(image: NDArray[Any], inverted: bool) -> NDArray[Any]:
+def apply_polarity(image: NDArray[Any], inverted: bool) -> NDArray[Any]:
     """The image with bright resin and dark membranes: itself, or its negative of the same type."""
     if not inverted:
         return image
@@ -123,15 +125,15 @@ def upright(image: NDArray[Any], inverted: bool) -> NDArray[Any]:
 
 
 def padding(image: NDArray[Any], value: float, pixel: tuple[float, float]) -> NDArray[np.bool_]:
-    """Pixels that show nothing: of exactly `value`, in pieces that touch the border.
+    """Pixels of a frame: of exactly `value`, in pieces that touch the border.
 
-    Aligned stacks are framed like that. Pieces under 240 nm wide count as image.
+    Aligned stacks have such frames. Pieces under 240 nm wide count as image.
     """
     same = np.asarray(image == value)
     rim = np.concatenate([same[0], same[-1], same[:, 0], same[:, -1]])
     if not rim.any():
         return np.zeros(image.shape, dtype=bool)
-    pieces, count = ndimage.label(morphology.open_(same, _THINNEST, pixel) & same)
+    pieces, count = ndimage.label(morphology.open_(same, _MIN_FRAME, pixel) & same)
     frame = np.zeros(count + 1, dtype=bool)
     frame[morphology.touching_border(pieces)] = True
     found: NDArray[np.bool_] = frame[pieces]
@@ -139,12 +141,12 @@ def padding(image: NDArray[Any], value: float, pixel: tuple[float, float]) -> ND
 
 
 def slice_levels(image: NDArray[Any], pixel: tuple[float, float]) -> SliceLevels:
-    """The grey levels of cells and of resin in one upright slice, where it shows both.
+    """The grey levels of cells and of resin in one slice with bright resin, if it shows both.
 
-    They are the two peaks of its histogram that Otsu's threshold lies between. That they are two
-    is told by the valley between them, which nucleus and cytoplasm do not have. A frame of one
-    grey value is left out; one as bright as anything may also be saturated resin, and is left
-    out only where the slice shows resin beside it.
+    They are the two peaks of its histogram that Otsu's threshold lies between. They are two peaks
+    if a valley lies between them, which nucleus and cytoplasm do not have. A frame of one grey
+    value is left out; one as bright as anything may also be saturated resin, and is left out only
+    where the slice shows resin beside it.
     """
     grid = _Grid(image, pixel)
     levels = _peaks(grid.grey[~(grid.dark | grid.bright)])
@@ -154,57 +156,57 @@ def slice_levels(image: NDArray[Any], pixel: tuple[float, float]) -> SliceLevels
 
 
 def slice_votes(image: NDArray[Any], pixel: tuple[float, float]) -> Votes:
-    """What one slice, as it is stored, says of a volume's grey values; for :func:`volume_levels`.
+    """The vote of one slice, as it is stored, on a volume's grey values; for :func:`volume_levels`.
 
-    Resin is smooth and cells are rough, whichever is the brighter. Where no resin is in view,
-    membranes are thin lines, dark in an upright image.
+    Resin is smooth and cells are rough, for either polarity. If no resin is in view, membranes are
+    thin lines, dark if resin is bright.
     """
     grid = _Grid(image, pixel)
     inside = ~(grid.dark | grid.bright)
-    shown = ndimage.binary_erosion(inside, iterations=_INSIDE, border_value=1)
+    shown = ndimage.binary_erosion(inside, iterations=_EDGE_MARGIN, border_value=1)
     two = _peaks(grid.grey[inside])
     texture = _texture(grid.grey, shown, (two.cell + two.resin) / 2) if two.visible else np.nan
     low, high = _span(grid.grey[inside])
-    top = float(upright(np.zeros(1, image.dtype), True)[0])  # x becomes top - x
+    top = float(apply_polarity(np.zeros(1, image.dtype), True)[0])  # x becomes top - x
     return Votes(
         texture,
         _skewness(grid.grey, shown),
         slice_levels(image, pixel),
-        slice_levels(upright(image, True), pixel),
+        slice_levels(apply_polarity(image, True), pixel),
         (low, high),
         (top - high, top - low),
     )
 
 
 def volume_levels(votes: Sequence[Votes], polarity: int = 0) -> GreyLevels:
-    """The grey levels of a volume, from what some of its slices say.
+    """The grey levels of a volume, from the votes of some of its slices.
 
     Parameters
     ----------
     votes
         Of slices spread over the volume.
     polarity
-        1: resin is brighter than cells; -1: darker; 0: the slices decide, by the texture of
-        the two where they show both, otherwise by their membranes. In doubt it is brighter.
+        1: resin is brighter than cells; -1: darker; 0: the slices decide, by the texture of the two
+        where they show both, otherwise by their membranes. By default it is brighter.
     """
     inverted = polarity < 0
     if polarity == 0:
         texture = np.array([vote.texture for vote in votes])
         lines = np.array([vote.lines for vote in votes])
         if np.isfinite(texture).any():
-            inverted = bool(np.nanmedian(texture) < -_ROUGHER)
+            inverted = bool(np.nanmedian(texture) < -_MIN_ROUGHNESS)
         elif np.isfinite(lines).any():
-            inverted = bool(np.nanmedian(lines) > _SKEW)
+            inverted = bool(np.nanmedian(lines) > _MIN_SKEWNESS)
     levels = [vote.negative if inverted else vote.as_is for vote in votes]
     spans = [vote.negative_span if inverted else vote.span for vote in votes]
     return GreyLevels(
         inverted,
-        *_middle([(level.cell, level.resin) for level in levels if level.visible]),
-        *_middle([span for span in spans if span[0] < span[1]]),
+        *_median_pair([(level.cell, level.resin) for level in levels if level.visible]),
+        *_median_pair([span for span in spans if span[0] < span[1]]),
     )
 
 
-def _middle(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | tuple[None, None]:
+def _median_pair(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | tuple[None, None]:
     """The median of the first of each pair, and of the second; None where there is no pair."""
     if not pairs:
         return None, None
@@ -217,20 +219,20 @@ class _Grid:
 
     def __init__(self, image: NDArray[Any], pixel: tuple[float, float]) -> None:
         factors = grid_factors(pixel)
-        self.grey = coarsen(image, factors)
+        self.grey = block_mean(image, factors)
         if factors == (1, 1):
             self.grey = ndimage.gaussian_filter(self.grey, 0.75)
         self.dark, self.bright = (
-            coarsen(padding(image, value, pixel), factors) > 0
+            block_mean(padding(image, value, pixel), factors) > 0
             for value in (image.min(), image.max())
         )
 
 
 def _span(values: NDArray[np.float32]) -> tuple[float, float]:
-    """Between which nearly all grey values lie."""
+    """Range of nearly all grey values."""
     if not values.size:
         return np.nan, np.nan
-    low, high = (float(value) for value in np.quantile(values, _SPAN))
+    low, high = (float(value) for value in np.quantile(values, _SPAN_QUANTILES))
     return low, high
 
 
@@ -244,7 +246,7 @@ def _peaks(values: NDArray[np.float32]) -> SliceLevels:
     bins = np.clip((values - low) * (_BINS / (high - low)), 0, _BINS - 1).astype(np.int64)
     counts = np.bincount(bins, minlength=_BINS)
     split = _otsu(counts)
-    smooth = ndimage.gaussian_filter1d(counts.astype(float), _SMOOTH, mode="constant")
+    smooth = ndimage.gaussian_filter1d(counts.astype(float), _PEAK_SIGMA, mode="constant")
     cell = int(smooth[: split + 1].argmax())
     resin = split + 1 + int(smooth[split + 1 :].argmax())
     if smooth[cell : resin + 1].min() > _VALLEY * min(smooth[cell], smooth[resin]):
@@ -254,7 +256,7 @@ def _peaks(values: NDArray[np.float32]) -> SliceLevels:
 
 
 def _otsu(counts: NDArray[np.int64]) -> int:
-    """The last bin of the lower of the two classes that are furthest apart."""
+    """The last bin of the lower class, by Otsu's threshold."""
     bins = np.arange(len(counts), dtype=float)
     below, above = np.cumsum(counts)[:-1], counts.sum() - np.cumsum(counts)[:-1]
     first = np.cumsum(counts * bins)
@@ -267,14 +269,17 @@ def _texture(grey: NDArray[np.float32], shown: NDArray[np.bool_], threshold: flo
     gradient = np.hypot(*np.gradient(grey))
     found = []
     for part in (grey <= threshold, grey > threshold):
-        inside = ndimage.binary_erosion(part, iterations=_INSIDE) & shown
-        found.append(float(np.median(gradient[inside])) if inside.sum() >= _ENOUGH else 0.0)
+        inside = ndimage.binary_erosion(part, iterations=_EDGE_MARGIN) & shown
+        found.append(float(np.median(gradient[inside])) if inside.sum() >= _MIN_SQUARES else 0.0)
     return float(np.log(found[0] / found[1])) if min(found) > 0 else np.nan
 
 
 def _skewness(grey: NDArray[np.float32], shown: NDArray[np.bool_]) -> float:
-    """Skewness of what is finer than organelles; below zero where thin lines are dark."""
-    fine, wide = (ndimage.gaussian_filter(grey, sigma) for sigma in _LINES)
+    """Skewness of the image after removing structures coarser than organelles.
+
+    Below zero where thin lines are dark.
+    """
+    fine, wide = (ndimage.gaussian_filter(grey, sigma) for sigma in _LINE_SIGMAS)
     values = (fine - wide)[shown].astype(float)
-    spread = values.std() if values.size >= _ENOUGH else 0.0
+    spread = values.std() if values.size >= _MIN_SQUARES else 0.0
     return float(((values - values.mean()) ** 3).mean() / spread**3) if spread > 0 else np.nan

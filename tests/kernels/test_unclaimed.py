@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hela_dask.kernels.leftovers import Around, join_leftovers, leftover_halo
+from hela_dask.kernels.unclaimed import NearbyMasks, assign_unclaimed, unclaimed_halo
 from hela_dask.parameters import AssembleParameters
 
 PIXEL = (40.0, 40.0)
@@ -30,10 +30,10 @@ def join(
     free = np.array([[c == "o" for c in row] for row in plane])
     stack = np.array([[list(row) for row in text.split("/")] for text in (drawn, *near)])
     around = {
-        int(label): Around((0, 0), (stack == str(label)).astype(np.uint8))
+        int(label): NearbyMasks((0, 0), (stack == str(label)).astype(np.uint8))
         for label in np.unique(cells[cells > 0])
     }
-    joined = join_leftovers(cells, free, around, pixel, parameters)
+    joined = assign_unclaimed(cells, free, around, pixel, parameters)
     rows = zip(joined.tolist(), plane, strict=True)
     return "/".join(
         "".join(str(label) if label else mark for label, mark in zip(*row, strict=True))
@@ -96,15 +96,15 @@ def test_masks_need_not_reach_as_far_as_the_piece() -> None:
     masks = np.zeros((3, 2, 5), np.uint8)
     masks[2], masks[0, :, :2] = 4, 7
     for end, found in ((5, True), (4, False)):
-        near = Around((2, 1), masks[:, :, :end], bit=4)
-        joined = join_leftovers(cells, free > 0, {5: near}, PIXEL, KNOBS)
+        near = NearbyMasks((2, 1), masks[:, :, :end], bit=4)
+        joined = assign_unclaimed(cells, free > 0, {5: near}, PIXEL, KNOBS)
         assert (joined == 5).sum() == (10 if found else 4)
 
 
 def test_the_halo_is_what_is_within_reach() -> None:
-    assert leftover_halo(50.0, AssembleParameters(reach=300.0)) == 6
-    assert leftover_halo(60.0, AssembleParameters(reach=300.0)) == 5
-    assert leftover_halo(400.0, AssembleParameters(reach=300.0)) == 0
+    assert unclaimed_halo(50.0, AssembleParameters(reach=300.0)) == 6
+    assert unclaimed_halo(60.0, AssembleParameters(reach=300.0)) == 5
+    assert unclaimed_halo(400.0, AssembleParameters(reach=300.0)) == 0
 
 
 @pytest.mark.parametrize("drawn", ["....", "oooo", "1111", "1.22"])
@@ -120,13 +120,14 @@ def test_owners_stay_and_the_place_does_not_matter(seed: int, down: int, right: 
     )
     free = (cells == 0) & (rng.random(cells.shape) < 0.6)
     near = rng.random((4, 3, *cells.shape)) < 0.5
-    around = {label: Around((0, 0), near[label].astype(np.uint8)) for label in (1, 2, 3)}
-    joined = join_leftovers(cells, free, around, PIXEL, KNOBS)
+    around = {label: NearbyMasks((0, 0), near[label].astype(np.uint8)) for label in (1, 2, 3)}
+    joined = assign_unclaimed(cells, free, around, PIXEL, KNOBS)
     np.testing.assert_array_equal(joined[cells > 0], cells[cells > 0])
     assert not joined[(cells == 0) & ~free].any()
     pad = ((down, 2), (right, 1))
     moved = {
-        label: Around((down, right), item.masks.copy()) for label, item in sorted(around.items())
+        label: NearbyMasks((down, right), item.masks.copy())
+        for label, item in sorted(around.items())
     }
-    again = join_leftovers(np.pad(cells, pad), np.pad(free, pad), moved, PIXEL, KNOBS)
+    again = assign_unclaimed(np.pad(cells, pad), np.pad(free, pad), moved, PIXEL, KNOBS)
     np.testing.assert_array_equal(again, np.pad(joined, pad))

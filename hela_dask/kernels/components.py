@@ -1,4 +1,7 @@
-"""The piece of a mask in space that seeds lie in, reached from them: the rest is not looked at."""
+"""The 3-D component of a mask that seeds lie in, by a search from them.
+
+Other components are not visited.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,16 @@ from numpy.typing import NDArray
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Mask
 
-__all__ = ["piece_holding"]
+__all__ = ["seeded_component"]
 
 
-def piece_holding(mask: Mask, seeds: Mask) -> Mask:
+def seeded_component(mask: Mask, seeds: Mask) -> Mask:
     """The 6-connected piece of a mask that holds most of the seeds; nothing where none does.
 
     Parameters
     ----------
     mask, seeds
-        (z, y, x). Of pieces that hold as many seeds, it is the one whose seed comes first.
+        (z, y, x). Of pieces that hold as many seeds, it is the one with the first seed.
     """
     places = np.flatnonzero(seeds & mask)
     pieces = np.zeros(mask.size, dtype=np.int32)
@@ -28,7 +31,7 @@ def piece_holding(mask: Mask, seeds: Mask) -> Mask:
 
 @compiled
 def _reach(mask: Mask, seeds: NDArray[np.int64], pieces: NDArray[np.int32]) -> int:
-    """Number the pieces that hold seeds, from 1; which of them holds most, or 0."""
+    """Number the pieces that hold seeds, from 1; the one with most seeds, or 0."""
     depth, rows, columns = mask.shape
     flat, plane = mask.ravel(), rows * columns
     waiting = np.empty(4096, np.int64)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from hela_dask.kernels.reach import piece_holding
+from hela_dask.kernels.components import seeded_component
 
 
 @settings(max_examples=100, deadline=None)
@@ -23,7 +23,7 @@ def test_it_is_the_labelled_piece_with_most_seeds(
 ) -> None:
     values = np.random.default_rng(seed).random((2, *shape))
     mask, seeds = values[0] < full, values[1] < seeded
-    found = piece_holding(mask, seeds)
+    found = seeded_component(mask, seeds)
     pieces, count = ndimage.label(mask)
     held = np.bincount(pieces[seeds], minlength=count + 1)
     held[0] = 0
@@ -41,11 +41,11 @@ def test_a_piece_with_a_wide_front_is_reached_whole(length: int) -> None:
     mask = np.ones((length, length, length), dtype=bool)
     seeds = np.zeros_like(mask)
     seeds[0, 0, 0] = True
-    assert piece_holding(mask, seeds).all()
+    assert seeded_component(mask, seeds).all()
 
 
 def test_of_two_alike_it_is_the_first() -> None:
     mask = np.array([[[True, True, False, True]]])
     np.testing.assert_array_equal(
-        piece_holding(mask, mask & [True, False, True, True]).ravel(), [True, True, False, False]
+        seeded_component(mask, mask & [True, False, True, True]).ravel(), [True, True, False, False]
     )
