@@ -1,4 +1,4 @@
-"""All parameters: one frozen dataclass a stage, lengths in nm, areas in µm²; to and from TOML."""
+"""All parameters: one frozen dataclass per group, lengths in nm, areas in µm²; to and from TOML."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _unknown(kind: str, name: str, known: list[str]) -> ParameterError:
 
 
 def _toml(value: float | str) -> str:
-    """As TOML, which writes numbers and texts as JSON does, but for one character."""
+    """As TOML, which writes numbers and texts as JSON does, except for one character."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

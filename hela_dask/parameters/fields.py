@@ -16,7 +16,7 @@ __all__ = ["ParameterGroup", "parameter", "text_parameter"]
 
 
 def parameter(default: float, doc: str, *, low: float = 0.0, high: float = math.inf) -> Any:
-    """A dataclass field with its explanation (with unit) and its allowed range, both ends in."""
+    """A dataclass field with its meaning, its unit and its allowed range, both ends included."""
     return field(default=default, metadata={"doc": doc, "low": low, "high": high})
 
 
@@ -26,7 +26,7 @@ def text_parameter(default: str, doc: str, *, choices: tuple[str, ...] = ()) -> 
 
 
 class ParameterGroup:
-    """Checks shared by all stages: types and ranges, one sentence an error."""
+    """Checks shared by all stages: types and ranges, one sentence per error."""
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):  # type: ignore[arg-type]

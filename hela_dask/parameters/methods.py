@@ -19,7 +19,7 @@ __all__ = [
 
 
 class _Inset:
-    """A nucleus ends so far inside the middle of its envelope, whatever the pixels."""
+    """A nucleus ends this far inside the middle of its envelope, for any pixel size."""
 
     envelope: float
 
@@ -267,7 +267,7 @@ class HybridParameters(_Inset, ParameterGroup):
 
     @property
     def published(self) -> bool:
-        """Whether grey values and slopes are those of the paper, whatever the cell's own."""
+        """Whether grey values and slopes are those of the paper, instead of the cell's own."""
         return self.preset == "published"
 
     def chosen(self) -> Self:

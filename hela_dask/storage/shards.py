@@ -129,7 +129,7 @@ def put_shard(
                 check()
             remove_shard(path)
         return None
-    if path.is_dir():  # something else put it there
+    if path.is_dir():  # of another program
         if check is not None:
             check()
         remove_folder(path)

@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["KEPT", "LARGEST", "keep_freed_memory", "release_memory"]
 
 LARGEST = 20 * 2**20
-"""Bytes of the largest arrays that are made of freed ones: a plane's, a tile's of 2048 pixels."""
+"""Bytes of the largest arrays allocated from freed memory: a plane's, a tile's of 2048 pixels."""
 
 KEPT = 4 * LARGEST
 """Bytes of freed memory that a worker may keep."""
@@ -19,11 +19,11 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def keep_freed_memory() -> None:
-    """Let arrays of up to :data:`LARGEST` be made of freed ones; nothing where libc is another.
+    """Allocate arrays of up to :data:`LARGEST` from freed memory; no effect with another libc.
 
-    Dask configures the allocator to return all freed memory. Kernels take and free arrays of a
+    Dask configures the allocator to return all freed memory. Kernels allocate and free arrays of a
     plane by the thousand, and the system clears every page of each: two fifths of a cell's
-    processor time. Those of a whole window are few, and given back at once: in a fragmented heap,
+    processor time. Those of a whole window are few, and returned at once: in a fragmented heap,
     several free ones would stay.
     """
     libc = _libc()
@@ -33,7 +33,7 @@ def keep_freed_memory() -> None:
 
 
 def release_memory() -> None:
-    """Give all that is free back to the system, so that the next task finds room for its own."""
+    """Return all free memory to the system, so that the next task finds room for its own."""
     libc = _libc()
     if libc is not None:
         libc.malloc_trim(0)

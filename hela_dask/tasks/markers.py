@@ -165,7 +165,7 @@ class Markers:
     def result(self, stage: str, unit: str, wanted: str) -> dict[str, Any] | None:
         """The unit's result if it is finished with this fingerprint, else None.
 
-        Its files are not looked at here: see :meth:`mismatches`.
+        Its files are not checked here: see :meth:`mismatches`.
         """
         marker = self.finished(stage, unit, wanted)
         return None if marker is None else marker.result
@@ -178,7 +178,7 @@ class Markers:
         result: Mapping[str, Any],
         files: Mapping[str, FileRecord | None] | None = None,
     ) -> dict[str, Any]:
-        """Write the marker, after the unit's data; give the result as a later run will read it.
+        """Write the marker, after the unit's data; returns the result as a later run will read it.
 
         Parameters
         ----------
@@ -198,7 +198,7 @@ class Markers:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         kept: dict[str, Any] = plain(result)
-        if self.path(stage, unit).is_dir():  # something else put it there
+        if self.path(stage, unit).is_dir():  # of another program
             remove_folder(self.path(stage, unit))
         content = {
             "fingerprint": unit_key,
@@ -207,7 +207,7 @@ class Markers:
             "versions": numeric_versions(network=True),
         }
         content["check"] = _check(content)
-        # A marker without files may be lost with the machine: its unit is only done again.
+        # A marker without files may be lost with the machine: its unit is only computed again.
         write_json(self.path(stage, unit), content, flush=bool(files))
         return kept
 
@@ -221,9 +221,9 @@ class Markers:
         }
 
     def renew(self, stage: str, unit: str, *folders_and_files: Path) -> None:
-        """Record files of a finished unit again, after something else has rewritten them.
+        """Record files of a finished unit again, after they were rewritten.
 
-        Of a folder, all files in it. Does nothing where the unit is not finished.
+        Of a folder, all files in it. No effect on an unfinished unit.
         """
         marker = self.read(stage, unit)
         if marker is None:
@@ -252,7 +252,7 @@ class Markers:
     def distrust(
         self, stage: str, unit: str, roots: Mapping[str, Path], damaged: Container[Path]
     ) -> None:
-        """Have the next run read some files of a unit, which were found to be damaged."""
+        """Make the next run read some files of a unit, which were found to be damaged."""
         marker = self.read(stage, unit)
         if marker is None:
             return
@@ -286,7 +286,7 @@ class Markers:
         return sorted(path.stem for path in self.folder.glob("*.json"))
 
     def forget(self, stage: str, unit: str = "*") -> None:
-        """Remove markers, so that their units are done again."""
+        """Remove markers, so that their units are computed again."""
         for path in self.folder.glob(f"{stage}-{unit}.json"):
             if path.is_dir():
                 remove_folder(path)

@@ -1,10 +1,10 @@
 """Which process holds a lock, and whether it still lives: by start ticks, never by the clock.
 
 A process id is used again after a while, clocks are set, machines reboot, and containers count
-their processes anew. So a process is named by its machine, the boot of that machine, the space
-that its id is counted in, its id, and the time since the boot at which it started (proc(5), field
-22 of ``stat``). Where there is no ``/proc`` (macOS, Windows) the system keeps the start time of a
-process as it was, and psutil reads it.
+their processes anew. So a process is identified by its machine, the boot of that machine, the
+namespace of its id, its id, and the time since the boot at which it started (proc(5), field 22 of
+``stat``). Where there is no ``/proc`` (macOS, Windows) the system keeps the start time of a process
+as it was, and psutil reads it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def read_name(found: dict[str, Any]) -> ProcessName | None:
 
 
 def this_process() -> ProcessName:
-    """The process that asks."""
+    """The current process."""
     pid = os.getpid()
     return ProcessName(
         pid=pid,
@@ -76,9 +76,9 @@ def this_process() -> ProcessName:
 
 
 def is_alive(name: ProcessName, me: ProcessName) -> bool | None:
-    """Whether a process lives, as far as `me` can see; None where that cannot be known from here.
+    """Whether a process is alive, as far as `me` can see; None if that is unknown here.
 
-    A stopped process (SIGSTOP) lives.
+    A stopped process (SIGSTOP) is alive.
     """
     if name.boot and me.boot:
         if name.boot != me.boot:
@@ -117,7 +117,7 @@ def _started(pid: int) -> str | None:
 
 
 def _exists(pid: int) -> bool:
-    """Whether there is a process of that id that is not seen otherwise."""
+    """Whether there is a process of that id that ``/proc`` does not show."""
     if (_PROC / str(pid)).is_dir():
         return False  # seen, and ended
     import psutil

@@ -25,7 +25,9 @@ SILENCE = 30.0  # s: where there is no display, a line is written at least so of
 
 
 def left_text(seconds: float, done: int, to_do: int) -> str:
-    """The time that is left, from the mean over all that was done; rounded, so that it is steady.
+    """The time that is left, from the mean over all that was done.
+
+    Rounded, so that it does not flicker.
 
     Parameters
     ----------
@@ -123,7 +125,7 @@ class RunProgress:
         what = f"{name} ({unit})" if unit else name
         if self._bar is not None:
             self._task = self._bar.add_task(what, total=total, before=done)
-            # A stage that is done already gets its tick, and its clock stands still.
+            # A finished stage gets its tick, and its clock stops.
             self._bar.update(self._task, completed=done)
         earlier = f", {done} done before" if done else ""
         self._log(f"{what}: {total - done} to do{earlier}")
@@ -153,7 +155,7 @@ class RunProgress:
         log.info("%s", text)
 
     def _log_periodically(self) -> None:
-        """Write a line whenever there was none for :data:`SILENCE` seconds of a stage."""
+        """Write a line after :data:`SILENCE` seconds of a stage without one."""
         while not self._over.wait(min(1.0, SILENCE / 4)):
             if not self._stage or time.perf_counter() - self._spoke < SILENCE:
                 continue

@@ -47,7 +47,7 @@ def scheduler_calls(client: Client) -> Iterator[None]:
 
 
 def reconnect(client: Client, address: str) -> None:
-    """Wait until a client that has lost its scheduler has it again; dask tries for 30 s.
+    """Wait until a client that has lost its scheduler is connected again; dask tries for 30 s.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def reconnect(client: Client, address: str) -> None:
     Raises
     ------
     ClusterError
-        When the scheduler stays away.
+        When the scheduler does not return.
     """
     while client.status in ("connecting", "newly-created"):
         time.sleep(_LOOK)

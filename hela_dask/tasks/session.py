@@ -32,11 +32,11 @@ _SETTINGS = (
     "distributed.worker.memory",
     "temporary-directory",
 )
-_PATIENCE = 0.5  # seconds between looks for the first worker
+_PATIENCE = 0.5  # seconds between polls for the first worker
 
 
 class Session:
-    """A client, the caller's own or one that lives as long as this.
+    """A client, the caller's own or one that is closed with the session.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ __all__ = ["Submission"]
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 0.5  # seconds between looks at the workers, while nothing ends
+_PATIENCE = 0.5  # seconds between polls of the workers, while nothing ends
 _GRAPHS = 32  # units with graphs that are submitted at a time, at least
 _DROPPED = 5  # times that the cluster may drop a unit, which is then submitted again
 _MAX_FAILURES = 3  # units given up, where none has ended: no other will
@@ -48,7 +48,7 @@ class Submission:
     task, job, markers, progress, gpu, inputs
         As for :func:`~hela_dask.tasks.dispatch.run_units`.
     label : str
-        How the dashboard names the stage.
+        Name of the stage on the dashboard.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Submission:
         return len(gone) > error.allowed_failures + 1
 
     def _fill(self, alone: bool) -> None:
-        """Submit as many units as there is room for."""
+        """Submit as many units as the window allows."""
         with scheduler_calls(self._client):
             if alone:
                 room = 1 - len(self._flying)
@@ -185,7 +185,7 @@ class Submission:
         return list(cull(dict(inputs.__dask_graph__()), inputs.__dask_keys__())[0])
 
     def _drained(self) -> list[Future[Any]]:
-        """Ended futures; where nothing has, wait for the first, but not for long.
+        """Ended futures; if nothing has, wait for the first, for a short time.
 
         Workers may have joined meanwhile, and want work.
         """
@@ -229,7 +229,7 @@ class Submission:
         error = future.exception()
         if isinstance(error, ClusterError | KilledWorker):
             return error
-        if self._inputs is not None:  # what computed them did not ask whether its worker can
+        if self._inputs is not None:  # the task that computed them does not check its worker
             try:
                 check_workers(self._client, self._paths)
             except InputError as problem:
@@ -298,14 +298,14 @@ class Submission:
 
 
 class Window:
-    """How many units the scheduler is given at a time, of so many that have not ended.
+    """Number of units that the scheduler is given at a time.
 
-    Three for each thread there is: over two, dask keeps them in one queue and hands the next, the
-    largest, to whoever is free. But it deals out one more than a worker can run, and the last
-    ones would wait behind the largest: so from four a thread on, each thread gets one at a time.
+    Three for each thread: over two, dask keeps them in one queue and assigns the next, the largest,
+    to the first free worker. But it assigns one more than a worker can run, and the last ones would
+    wait behind the largest: so from four per thread on, each thread gets one at a time.
 
-    Workers come and go, so threads are counted again, but not for every unit: that asks the
-    scheduler.
+    Workers come and go, so threads are counted again, but not for every unit: that needs a call to
+    the scheduler.
 
     Parameters
     ----------
@@ -319,7 +319,7 @@ class Window:
         self._threads, self._counted = 1, -math.inf
 
     def __call__(self, left: int, *, graphs: bool = False) -> int:
-        """How many may be on their way.
+        """Number of units that may be submitted.
 
         Units with graphs share what two of them need only while both are there: of those, many.
         """
@@ -329,7 +329,7 @@ class Window:
         return self._threads * (3 if left > 4 * self._threads else 1)
 
     def count(self) -> None:
-        """Count threads again, if that was some time ago."""
+        """Count threads again, if the last count is old."""
         now = monotonic()
         if now - self._counted >= _PATIENCE:
             with scheduler_calls(self._client):

@@ -23,7 +23,7 @@ class Unit:
     what : Any
         Input of the stage's task beside the job, for example a Region.
     cost : float
-        For the order only: the largest start first, so that none is left alone at the end.
+        For the order only: the largest start first, so that none runs alone at the end.
     """
 
     stage: str

@@ -1,4 +1,4 @@
-"""Words for one who waits: reason, duration, and advice."""
+"""Messages while a run waits: reason, duration, and advice."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Waiting"]
 
-_FIRST, _LONGEST = 10.0, 300.0  # seconds to the first word, and between words
+_FIRST, _LONGEST = 10.0, 300.0  # seconds to the first message, and between messages
 _LONG = 120.0  # after it, a hint about the cause
 
 
 class Waiting:
-    """Warns that there is no worker; seldom, but again and again.
+    """Warns that there is no worker; at increasing intervals.
 
     Parameters
     ----------
     client : distributed.Client
         The workers that the run waits for.
     progress : RunProgress
-        Shows and logs the words.
+        Shows and logs the messages.
     clock : callable
         Gives seconds.
     """
@@ -44,12 +44,12 @@ class Waiting:
         self._next = _FIRST
 
     def look(self, workers: int) -> None:
-        """Call again and again with the number of workers that are there.
+        """Call repeatedly with the number of workers.
 
         Raises
         ------
         ClusterError
-            When the cluster has found out that none can come.
+            When the cluster reports that none can start.
         """
         now = self._clock()
         if workers:

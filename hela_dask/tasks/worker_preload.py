@@ -2,11 +2,11 @@
 
 Log records that they leave to the process that started them.
 
-Ctrl-C: the terminal sends it to the whole group. The parent stops its workers in order; a worker
-that stopped by itself would look like one that died of its task. And bad input, which the run
+Ctrl-C: the terminal sends the signal to the whole process group. The parent stops its workers; a
+worker that stopped alone would look like one that died of its task. And bad input, which the run
 reports in one sentence.
 
-Workers that are started by hand load it with ``dask worker --preload
+Workers of an existing scheduler load it with ``dask worker --preload
 hela_dask.tasks.worker_preload``.
 """
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["MEMORY_TOPIC", "NEAR"]
 
 MEMORY_TOPIC = "hela-dask-memory"
-"""Of the events that a worker sends which is short of memory."""
+"""Topic of the events of a worker that is short of memory."""
 
 NEAR = 0.85
-"""Part of its limit that makes a worker short of memory."""
+"""Share of its limit at which a worker is short of memory."""
 
 _LOGGERS = ("distributed.core", "distributed.utils", "distributed.worker")
-_EVERY, _SELDOM = 200, 2.0  # milliseconds between looks, seconds between events
+_EVERY, _SELDOM = 200, 2.0  # milliseconds between checks, seconds between events
 
 # A profile goes a hundred calls deep, as where loops are compiled, and dask takes its size by some
 # ten calls for each of them.
@@ -84,7 +84,7 @@ def report_memory(worker: Worker) -> None:
 
 
 def deserves_traceback(record: logging.LogRecord) -> bool:
-    """Whether an error in the worker's event loop is relevant: that it closes twice does not."""
+    """Whether an error in the worker's event loop is relevant: closing twice is not."""
     error = record.exc_info[1] if record.exc_info else None
     return not (isinstance(error, RuntimeError) and "ConnectionPool is closed" in str(error))
 
@@ -93,7 +93,7 @@ def is_news(record: logging.LogRecord) -> bool:
     """Whether a record of dask's worker adds information to the run's report.
 
     Bad input is reported by the run. A connection that another process has closed is no error of
-    this worker: the process ended, and who waits for it notices.
+    this worker: the process ended, and its peers notice.
     """
     if record.exc_info and isinstance(record.exc_info[1], CommClosedError):
         return False

@@ -38,7 +38,7 @@ def worker_problem(version: str, paths: Sequence[Path]) -> str:
     Parameters
     ----------
     version : str
-        Of the run's hela_dask.
+        Version of the run's hela_dask.
     paths : sequence of Path
         Absolute; the files that the run's process sees.
     """
@@ -65,7 +65,7 @@ def _sees(path: Path) -> bool:
 
 
 def check_workers(client: Client, paths: Sequence[Path]) -> None:
-    """Check the workers that there are; those that just left need not answer.
+    """Check the workers that there are; those that just left are ignored.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def run_unit(
     unit: Unit,
     *inputs: Any,
 ) -> Row:
-    """Do a unit, on a worker that can.
+    """Compute a unit, on a worker that meets the requirements.
 
     Workers that join during a stage were not checked at its start, and each unit would fail there
     with an error that names the image, or nothing.
@@ -130,7 +130,7 @@ def run_unit(
 
 
 def refuse_unfit(version: str, paths: Sequence[Path] = ()) -> None:
-    """Refuse to work in a process that cannot; see :func:`worker_problem`.
+    """Refuse to work in a process that does not meet the requirements; see :func:`worker_problem`.
 
     Raises
     ------

@@ -80,7 +80,10 @@ def greys(image: Grey, rng: np.random.Generator) -> Grey:
 
 
 def _shown(count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Which slice is seen in place of each: those lost are replaced by the one further in."""
+    """Index of the slice shown in place of each.
+
+    Lost ones are replaced by the one farther inside.
+    """
     middle, shown = count // 2, np.arange(count)
     if rng.random() < 0.15:  # a slice with no neighbours at all
         return np.full(count, middle)
@@ -129,7 +132,7 @@ def _smooth(coarse: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.f
 def _sampled(
     image: Grey, target: Target, matrix: NDArray[np.float64], shift: NDArray[np.float64]
 ) -> Pair:
-    """Both at other places: the grid times a matrix about its middle, and shifted."""
+    """Resample both: the grid times a matrix about its middle, and shifted."""
     shape = image.shape[:2]
     middle = np.reshape([(length - 1) / 2 for length in shape], (2, 1, 1))
     at = np.tensordot(matrix, np.indices(shape) - middle, 1) + middle + shift

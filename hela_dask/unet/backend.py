@@ -1,4 +1,4 @@
-"""Keras, where it is installed: loaded late, and made to give the same bits each time."""
+"""Keras, where it is installed: imported late, and configured for deterministic results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _loaded: Any = None
 def check_installed() -> None:
     """Raise MissingDependencyError, which names the package to install, where :func:`keras` would.
 
-    Without the seconds that loading takes.
+    It does not load Keras, which takes seconds.
     """
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     for name in ("keras", backend):
@@ -43,7 +43,7 @@ def keras() -> Any:
     global _loaded  # noqa: PLW0603
     if _loaded is None:
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # it greets at length
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # it logs a long greeting
         try:
             with warnings.catch_warnings(), _silenced_stderr():
                 warnings.simplefilter("ignore")  # others' deprecations
@@ -82,7 +82,7 @@ def _set_determinism() -> None:
     tensorflow: Any = importlib.import_module("tensorflow")
     tensorflow.config.experimental.enable_op_determinism()
     for gpu in tensorflow.config.list_physical_devices("GPU"):
-        with contextlib.suppress(RuntimeError, ValueError):  # someone has begun to use it
+        with contextlib.suppress(RuntimeError, ValueError):  # Keras is already in use
             tensorflow.config.experimental.set_memory_growth(gpu, True)
     threads = _threads()
     if threads:

@@ -1,4 +1,4 @@
-"""How a training went, as curves."""
+"""Curves of a training."""
 
 from __future__ import annotations
 

@@ -41,15 +41,16 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class ValidationScores:
-    """How good outputs are on slices held out."""
+    """Scores of outputs on slices held out."""
 
     loss: float
-    ji: dict[str, float]  # intersection over union of each class, pooled; nan where it is nowhere
+    # Intersection over union of each class, pooled; nan if the class does not occur.
+    ji: dict[str, float]
     accuracy: float  # share of correct pixels
 
     @property
     def score(self) -> float:
-        """Mean of the classes' `ji`; nan where none is anywhere."""
+        """Mean of the classes' `ji`; nan if no class occurs."""
         found = [value for value in self.ji.values() if not math.isnan(value)]
         return float(np.mean(found)) if found else math.nan
 
@@ -59,7 +60,7 @@ def evaluate_network(
 ) -> ValidationScores:
     """Score a network's raw outputs on batches as the loss takes them.
 
-    Pixels that count nothing are left out. Of a model with a single class, its mask is scored.
+    Pixels of weight 0 are left out. Of a model with a single class, its mask is scored.
     """
     count = max(2, len(classes))
     table = np.zeros((count, count), np.int64)
@@ -84,7 +85,7 @@ def evaluate_network(
 
 @dataclass
 class State:
-    """How far a training is."""
+    """Progress of a training."""
 
     epoch: int = 0  # epochs that are done
     # Highest score so far, and when
@@ -125,7 +126,7 @@ def make_optimiser(recipe: Recipe) -> Any:
 
 
 class Fit:
-    """A training in a folder, which it can be taken up from after each epoch.
+    """A training in a folder, which can be continued after each epoch.
 
     Parameters
     ----------
@@ -168,12 +169,12 @@ class Fit:
         evaluate: Callable[[], ValidationScores],
         *,
         on_step: Callable[[], None] = lambda: None,
-        predicted: Callable[[Mapping[str, float]], None] = lambda _: None,
+        on_epoch: Callable[[Mapping[str, float]], None] = lambda _: None,
     ) -> None:
         """Train to the end, and leave the network with its best weights.
 
         ``batches(epoch)`` gives those of an epoch, from 0; `evaluate` scores the network with its
-        current weights; `on_step` is called after each step, `predicted` with each row of the
+        current weights; `on_step` is called after each step, `on_epoch` with each row of the
         history. ParameterError where the loss is no longer a number.
         """
         state = self.state
@@ -185,7 +186,7 @@ class Fit:
             row["seconds"] = round(state.seconds, 1)
             state.history.append(row)
             self._write()
-            predicted(row)
+            on_epoch(row)
         with np.load(self._folder / _BEST) as kept:
             self.network.set_weights([kept[name] for name in kept.files])
 

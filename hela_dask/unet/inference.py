@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 TILE, OVERLAP = 512, 128  # pixels of the model's size
-_BATCH = 16  # tiles at a time on a GPU, where they fit; on a processor one, which is as fast
+_BATCH = 16  # tiles at a time on a GPU, where they fit; one on a CPU, which is as fast
 _FULL = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError")
 
 
@@ -70,7 +70,7 @@ def predict_slices(
 ) -> Iterator[NDArray[np.uint8]]:
     """As :func:`predict_block`, one slice (y, x, outputs) after the other; of `wanted` ones.
 
-    Slices up to `reach` away stand in for a blank one; if None, all of the block.
+    Slices up to `reach` away replace an empty one; if None, all of the block.
     """
     low, high = greys
     scale = 1.0 / (high - low) if high > low else 1.0
@@ -114,7 +114,7 @@ class _Look:
         return np.stack(planes * 3 if self._card.channels == "repeated" else planes, -1)
 
     def _nearest(self, at: int, z: int) -> int:
-        """A slice that shows something, as near to `at` as there is one on the way to `z`."""
+        """The slice nearest to `at`, on the way to `z`, that is not empty."""
         at = min(max(at, 0), len(self._image) - 1)
         while at != z and not self._shown[at]:
             at += 1 if at < z else -1
@@ -137,7 +137,7 @@ class _Look:
 
 
 def _away(offset: float) -> int:
-    """Rounded, and never to the slice itself: a neighbour is a neighbour."""
+    """Rounded away from zero: a neighbour is never the slice itself."""
     return 0 if offset == 0 else int(math.copysign(max(1, round(abs(offset))), offset))
 
 
@@ -165,7 +165,7 @@ def resize(plane: Grey, shape: Sequence[int]) -> Grey:
 
 
 def tiles(length: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin that cover a length, each overlapping the next by `overlap` or more."""
+    """Starts of tiles that cover a length, each overlapping the next by `overlap` or more."""
     if length <= tile:
         return [0]
     count = -(-(length - overlap) // (tile - overlap))
@@ -173,7 +173,7 @@ def tiles(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def blending(starts: Sequence[int], tile: int, at: int) -> Grey:
-    """How much tile number `at` counts along one axis: ramps where it overlaps its neighbours."""
+    """Weight of tile number `at` along one axis: ramps where it overlaps its neighbours."""
     weight = np.ones(tile, np.float32)
     for other, side in ((at - 1, slice(None)), (at + 1, slice(None, None, -1))):
         if 0 <= other < len(starts):

@@ -212,5 +212,5 @@ def _without_optimiser(network: Any) -> Any:
 
 
 def shipped_folder() -> Path:
-    """Where the model that comes with the package is."""
+    """Folder of the shipped model."""
     return Path(str(resources.files("hela_dask.unet") / _SHIPPED))

@@ -1,4 +1,4 @@
-"""Patches to learn from, read by dask a few blocks at a time; the same ones for a seed."""
+"""Training patches, read by dask a few blocks at a time; the same ones for a seed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LabelledVolume:
     greys: tuple[float, float]  # grey values that become 0 and 1
     pixel: tuple[float, float]  # (y, x), nm
     slices: tuple[int, ...]  # to draw from, from 0
-    mask: Blocks | None = None  # where it is not 0, classes count by `mask_weight`
+    mask: Blocks | None = None  # where it is not 0, the weight of classes is `mask_weight`
     mask_weight: float = 0.0
     instances: Blocks | None = None  # labels that separate cells
     # Which values of `instances` are one cell
@@ -117,8 +117,9 @@ class LabelledVolume:
 class Patches:
     """Batches of augmented patches; each depends on the seed, the epoch and its number alone.
 
-    The first volume is the training volume, others are mixed in; `shares` of the domains are 1
-    together; `batch` is the patches a batch. InputError where a patch is larger than a slice.
+    The first volume is the training volume, others are mixed in; `shares` of the volumes are 1
+    together; `batch` is the number of patches per batch. InputError where a patch is larger than a
+    slice.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class Patches:
         self._grid = _Grid(architecture, labelled_volumes[0])
 
     def __len__(self) -> int:
-        """Batches that show everything once."""
+        """Number of batches that show everything once."""
         return max(1, self._grid.count // self.batch)
 
     def one(self, epoch: int, number: int) -> Batch:
@@ -184,14 +185,14 @@ class Patches:
         return self._augment(image, labelled_volume.truth(self.architecture, window), rng)
 
     def _order(self, epoch: int, number: int) -> int:
-        """Which place of the grid is the patch of this number: each once before any twice."""
+        """Place of the grid of the patch of this number: each once before any twice."""
         turn, at = divmod(number, self._grid.count)
         return int(_shuffled(self.seed, epoch, turn, self._grid.count)[at])
 
     def validation(self, labelled_volume: LabelledVolume) -> Iterator[Batch]:
-        """Batches of one that show all slices of a domain once, as they are.
+        """Batches of one that show all slices of a volume once, unchanged.
 
-        Targets count each pixel once, and do not mind the mask.
+        Targets have weight 1 for each pixel, without the mask.
         """
         if self.architecture.plane is not None:
             for z in labelled_volume.slices:
@@ -223,7 +224,7 @@ def _shuffled(seed: int, epoch: int, turn: int, count: int) -> NDArray[np.int64]
 
 
 class _Grid:
-    """Places of patches that overlap by half, in all slices of a domain."""
+    """Places of patches that overlap by half, in all slices of a volume."""
 
     def __init__(self, architecture: Architecture, labelled_volume: LabelledVolume) -> None:
         self._slices, self._side = labelled_volume.slices, architecture.patch
@@ -255,7 +256,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def _parts(length: int) -> list[tuple[int, int]]:
-    """A length in equal parts, each small enough to look at."""
+    """A length in equal parts, each of a bounded size."""
     count = -(-length // _VALIDATION)
     ends = [round(at * length / count) for at in range(count + 1)]
     return list(itertools.pairwise(ends))

@@ -21,8 +21,8 @@ _SHARE = 0.1
 class Split:
     """Slices, 1-based; none is in both."""
 
-    # ``blocks``: neighbouring slices stay together. ``random``: each slice by chance, so that those
-    # held out have neighbours that were learned from.
+    # ``blocks``: neighbouring slices stay in one part. ``random``: each slice at random, so that
+    # those held out have training slices beside them.
     kind: str
     # Rising
     train: tuple[int, ...]
@@ -46,12 +46,12 @@ def make_split(
     validation: tuple[int, int] | float | None = None,
     seed: int = 0,
 ) -> Split:
-    """Part the labelled slices, 1-based and rising; `kind` is ``blocks`` or ``random``, by `seed`.
+    """Split the labelled slices, 1-based and rising; `kind` is ``blocks`` or ``random``, by `seed`.
 
     Parameters
     ----------
     slices : (first, last), optional
-        To learn from, less those held out; default: all.
+        For training, less those held out; default: all.
     validation : (first, last) or float, optional
         Held out: these, or this share of the slices: the last ones or, if `kind` is ``random``,
         any. Default: a tenth.
@@ -59,7 +59,7 @@ def make_split(
     Raises
     ------
     ParameterError, InputError
-        If the arguments make no sense; when nothing is left on one side.
+        If the arguments make no sense; when one side is empty.
     """
     if kind not in SPLITS:
         raise ParameterError(f"there is no split {kind!r}; known: {', '.join(SPLITS)}")

@@ -1,4 +1,4 @@
-"""Targets of a network: classes from label values, contacts, distances, and how all count."""
+"""Targets of a network: classes from label values, contacts, distances, and weights."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def cell_targets(
 
 
 def class_weights(counts: NDArray[np.integer], kind: str) -> NDArray[np.float32]:
-    """How much each class counts in the loss, so that rare ones are learned too.
+    """Weight of each class in the loss, higher for rare ones.
 
     `counts` are the labelled pixels of each class in each slice, (slices, classes). `kind` is
     ``median``: the median of the classes' frequencies over the class' own, a frequency being

@@ -51,7 +51,7 @@ _THREADS = min(2, os.cpu_count() or 1)  # that make patches while the network le
 
 
 def unfinished(out: str | Path) -> Path:
-    """Where the state of a training is kept until it is finished."""
+    """Path of the state of an unfinished training."""
     out = Path(out)
     return out.with_name(f"{out.name}.training")
 
@@ -102,15 +102,15 @@ def train(
         ``residual`` (this package's), ``unet``, ``vgg16``, ``resnet18``,
         ``inception-resnet-v2``, or ``hybrid``.
     classes : mapping of str to sequence of int, optional
-        Which label values are which class; default: as published. A value of none is an error.
+        Which label values are which class; default: as published. A value of no class is an error.
     slices : (first, last), optional
-        1-based, to learn from; needed where the image has more slices than the labels.
+        1-based, for training; needed where the image has more slices than the labels.
     validation : (first, last) or float, optional
         Slices held out, or their share; default: the last tenth.
     split : str
-        ``blocks``, or ``random``: single slices held out, between others that are learned from.
+        ``blocks``, or ``random``: single slices held out, between training slices.
     mask : path or array, optional
-        Where it is not 0, classes count only by `mask_weight`.
+        Where it is not 0, the weight of classes is `mask_weight`.
     mask_weight : float
         0 to 1.
     instances : path or array, optional
@@ -169,8 +169,8 @@ def train(
     out = local_path(out)
     _check_place(out, store)
     _check_out(out, overwrite)
-    material = open_training_data(architecture, request)
-    return _Training(architecture, published, material, out, weights, seed).run(
+    training_data = open_training_data(architecture, request)
+    return _Training(architecture, published, training_data, out, weights, seed).run(
         overwrite=overwrite, progress=progress
     )
 
@@ -217,28 +217,28 @@ def _check_place(out: Path, store: Any) -> None:
 
 @dataclass(frozen=True)
 class _Training:
-    """One training, with all that it needs."""
+    """One training, with its inputs."""
 
     architecture: Architecture
     published: Recipe
-    material: TrainingData
+    training_data: TrainingData
     out: Path
     weights: str | Path | None
     seed: int
 
     def run(self, *, overwrite: bool, progress: bool) -> Model:
         """Train, and keep the result."""
-        recipe, material = self.architecture.recipe, self.material
+        recipe, training_data = self.architecture.recipe, self.training_data
         patches = Patches(
             self.architecture,
-            material.labelled_volumes,
-            shares=material.shares,
+            training_data.labelled_volumes,
+            shares=training_data.shares,
             batch=recipe.batch,
             seed=self.seed,
         )
         steps = recipe.steps or len(patches)
         keras().utils.set_random_seed(self.seed)
-        shares = class_weights(material.counts, recipe.weighting)
+        shares = class_weights(training_data.counts, recipe.weighting)
         loss = make_loss(
             shares,
             single=len(self.architecture.classes) == 1,
@@ -267,7 +267,7 @@ class _Training:
         def evaluate() -> ValidationScores:
             return evaluate_network(
                 fit.network,
-                patches.validation(self.material.held),
+                patches.validation(self.training_data.held),
                 self.architecture.classes,
                 fit.loss,
             )
@@ -275,13 +275,13 @@ class _Training:
         with RunProgress(progress) as shown:
             shown.stage("training", epochs * steps, fit.state.epoch * steps)
 
-            def predicted(row: Mapping[str, float]) -> None:
+            def on_epoch(row: Mapping[str, float]) -> None:
                 shown.info(
                     f"epoch {row['epoch']:.0f} of {epochs}: loss {row['loss']:.3f}, validation "
                     f"score {row['validation_score']:.3f} (best {fit.state.best:.3f})"
                 )
 
-            fit.run(batches, evaluate, on_step=shown.advance, predicted=predicted)
+            fit.run(batches, evaluate, on_step=shown.advance, on_epoch=on_epoch)
             shown.end_stage()
 
     def _keep(
@@ -313,13 +313,13 @@ class _Training:
             "seed": self.seed,
             "weights": self.weights if _is_name(self.weights) else source_fingerprint(self.weights),
             "recipe": {name: recipe[name] for name in _METHOD},
-            **self.material.wanted,
+            **self.training_data.wanted,
         }
 
     def _card(self, fit: Fit, steps: int, shares: NDArray[np.float32], wanted: int) -> Card:
-        architecture, material, state = self.architecture, self.material, fit.state
+        architecture, training_data, state = self.architecture, self.training_data, fit.state
         best = state.history[state.best_epoch - 1]
-        names = material.held.class_map.classes
+        names = training_data.held.class_map.classes
         return Card(
             architecture=architecture.name,
             classes=architecture.classes,
@@ -328,9 +328,9 @@ class _Training:
             channels=architecture.channels,
             plane=architecture.plane,
             multiple=architecture.multiple,
-            voxel_size=material.voxel_size,
-            data=material.data,
-            split=material.split.to_dict(),
+            voxel_size=training_data.voxel_size,
+            data=training_data.data,
+            split=training_data.split.to_dict(),
             scores={
                 name: value for name, value in best.items() if name.startswith(("validation", "ji"))
             },
@@ -346,12 +346,12 @@ class _Training:
                 "seed": self.seed,
                 "class_weights": dict(zip(names, map(float, shares), strict=True)),
                 "label_values": {
-                    name: list(material.held.class_map.values[name]) for name in names
+                    name: list(training_data.held.class_map.values[name]) for name in names
                 },
-                "mask_weight": material.held.mask_weight
-                if material.held.mask is not None
+                "mask_weight": training_data.held.mask_weight
+                if training_data.held.mask is not None
                 else None,
-                "phantom_share": sum(material.shares[1:]),
+                "phantom_share": sum(training_data.shares[1:]),
                 "pretrained": "" if self.weights is None else str(self.weights),
                 "recipe": architecture.recipe.source,
                 "seconds": round(state.seconds, 1),
@@ -363,7 +363,7 @@ class _Training:
 
     def _notes(self) -> tuple[str, ...]:
         notes = [f"{self.architecture.title}."]
-        if self.material.split.kind == "random":
+        if self.training_data.split.kind == "random":
             notes.append(
                 "Slices were held out at random: each has neighbours that were learned from, so "
                 "the scores are too good. A split by blocks is the honest one."

@@ -72,7 +72,7 @@ class TrainingData:
     labelled_volumes: tuple[LabelledVolume, ...]  # to draw patches from
     shares: tuple[float, ...]  # of the patches
     held: LabelledVolume  # for validation
-    counts: NDArray[np.int64]  # (slices, classes): Labelled pixels that are learned from
+    counts: NDArray[np.int64]  # (slices, classes): Labelled pixels for training
     split: Split
     voxel_size: tuple[float, float, float]  # (z, y, x) in nm
     data: tuple[Mapping[str, Any], ...]  # for the card
@@ -163,7 +163,7 @@ def _check(architecture: Architecture, request: DataRequest) -> None:
 def _split(
     labels: Blocks, class_map: ClassMap, request: DataRequest
 ) -> tuple[Split, NDArray[np.int64]]:
-    """Which slices are learned from, and the classes' pixels in them."""
+    """The training slices, and the classes' pixels in them."""
     asked = set(range(1, labels.shape[0] + 1))
     if request.slices is not None:
         asked = _asked(request.slices, labels)
@@ -268,7 +268,7 @@ def _beside(
 def _check_mask(mask: Blocks, labels: Blocks, class_map: ClassMap, split: Split) -> None:
     """Refuse a mask that leaves no training pixels, as an inverted one.
 
-    Slices are read until one has a pixel that counts.
+    Slices are read until one has a pixel with weight.
     """
     for z in split.train:
         known = class_map.encode(labels.plane(z - 1)[None], labels.name, z)[0] != UNLABELLED
@@ -343,9 +343,9 @@ def _name(source: Any) -> str:
 def source_fingerprint(source: Any) -> str | None:
     """A fingerprint of a file, a folder or an array; None of nothing.
 
-    A file is known by its content, so that a copy of it is the same; a folder, which may hold more
-    than can be read, by the names, sizes and times of its files. MissingInputError where there is
-    no such path.
+    A file is identified by its content, so that a copy of it is the same; a folder, which may hold
+    more than can be read, by the names, sizes and times of its files. MissingInputError where there
+    is no such path.
     """
     if source is None:
         return None

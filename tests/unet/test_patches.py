@@ -23,11 +23,11 @@ from tests.volumes import LargestInput, make_volume
 
 def _patches(architecture: Architecture, chunks: Any = (4, 64, 72), **request: Any) -> Patches:
     request = {"store": volume(chunks), "labels": labelled()[1], **request}
-    material = open_training_data(architecture, DataRequest(**request))
+    training_data = open_training_data(architecture, DataRequest(**request))
     return Patches(
         architecture,
-        material.labelled_volumes,
-        shares=material.shares,
+        training_data.labelled_volumes,
+        shares=training_data.shares,
         batch=architecture.recipe.batch,
         seed=5,
     )

@@ -86,9 +86,9 @@ def test_named_values_that_do_not_occur_are_reported(caplog: pytest.LogCaptureFi
 def test_slices_without_labels_are_passed_over() -> None:
     labels = labelled()[1].copy()
     labels[10:] = 0
-    material = open_training_data(tiny("residual"), DataRequest(volume(), labels))
-    assert material.split.to_dict()["train"] == [[1, 9]]
-    assert material.split.validation == (10,)
+    training_data = open_training_data(tiny("residual"), DataRequest(volume(), labels))
+    assert training_data.split.to_dict()["train"] == [[1, 9]]
+    assert training_data.split.validation == (10,)
 
 
 def test_instances_are_known_where_the_labels_say_which_cell_is_meant() -> None:
@@ -110,17 +110,17 @@ def test_a_phantom_is_mixed_in_with_every_cell_known(tmp_path: Path) -> None:
     store = tmp_path / "phantom.ome.zarr"
     hd.make_phantom(store, shape=(64, 128, 128), cells=2, diameter=2, voxel_size=(50, 40, 40))
     architecture = tiny("residual")
-    material = open_training_data(
+    training_data = open_training_data(
         architecture, DataRequest(volume(), labelled()[1], phantom=store, phantom_share=0.5)
     )
-    assert material.shares == (0.5, 0.5)
-    mixed = material.labelled_volumes[1]
+    assert training_data.shares == (0.5, 0.5)
+    mixed = training_data.labelled_volumes[1]
     assert mixed.slices == tuple(range(64))
     truth = mixed.truth(architecture, (32, slice(0, 128), slice(0, 128)))
     assert (truth[..., 4] == 1).all()
     assert set(np.unique(truth[..., 0])) <= {0, 1, 2, 3}
     assert truth[..., 3].max() > 50
-    assert {entry["store"] for entry in material.data} == {"", "phantom.ome.zarr"}
+    assert {entry["store"] for entry in training_data.data} == {"", "phantom.ome.zarr"}
 
 
 def test_nan_of_an_image_is_a_frame(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

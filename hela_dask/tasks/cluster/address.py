@@ -79,7 +79,7 @@ def reach(address: str) -> Client:
 
 
 async def _greet(address: str) -> None:
-    """Ask the scheduler who it is.
+    """Ask the scheduler for its identity.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _check_certificates(address: str) -> None:
 
 
 def _probe(address: str) -> None:
-    """See whether anything listens there: dask itself would try for half a minute."""
+    """Probe the port: dask would try for half a minute."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or _PORT
     try:

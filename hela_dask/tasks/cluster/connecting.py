@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["connect"]
 
-_CERTIFICATES = ".tls-"  # how folders of them begin, in a run folder
+_CERTIFICATES = ".tls-"  # prefix of their folders, in a run folder
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def connect(
         try:
             yield client
         finally:
-            # That a busy worker has to be killed, when all are stopped, is no news.
+            # A busy worker that is killed when all are stopped is not logged.
             logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
 
 
@@ -79,7 +79,7 @@ def _started(cluster: Cluster, shared: Path | None, imports: Sequence[str]) -> I
     from hela_dask.tasks.cluster.slurm import start_slurm
 
     here = shared or Path.cwd()
-    # Those of a run that was killed: no other run uses this folder while this run holds it.
+    # Those of a killed run: no other run uses this folder while this run holds it.
     for folder in here.glob(f"{_CERTIFICATES}*") if shared else ():
         shutil.rmtree(folder, ignore_errors=True)
     with (

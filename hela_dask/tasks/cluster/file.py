@@ -23,7 +23,7 @@ LEAST = 512 * 2**20
 """Bytes of the smallest job: below it, no task fits beside the process itself."""
 
 _SHARE = 0.9  # of a job's memory: SLURM ends a job at once, dask checks ten times per second
-_BASE = 128 * 2**20  # the process that watches over the workers of a job
+_BASE = 128 * 2**20  # the nanny process that supervises the workers of a job
 _MOVED = {
     "project": "account",
     "extra": "worker_extra_args",
@@ -153,9 +153,9 @@ def read_cluster_file(
 def worker_limit(memory: int, processes: int = 1) -> int:
     """Bytes that one worker may use of its job's memory.
 
-    SLURM ends a job that exceeds its memory, without a word to the worker; dask ends a worker at 95
-    % of its limit, and reports it. So dask's limit is nine tenths of the job's memory, less 128 MiB
-    for the process that watches over the workers, shared by the workers.
+    SLURM kills a job that exceeds its memory, without a message to the worker; dask ends a worker
+    at 95 % of its limit, and reports it. So dask's limit is nine tenths of the job's memory, less
+    128 MiB for the nanny process, shared by the workers.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def _duration(arguments: list[str], name: str, path: Path) -> float | None:
 
 
 def _check_keys(found: Mapping[Any, Any], known: Collection[str], place: str) -> None:
-    """Name the first key that there is not, and one that may be meant."""
+    """Name the first unknown key, and a similar known one."""
     for key in found:
         if key in known:
             continue

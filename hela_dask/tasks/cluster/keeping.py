@@ -38,7 +38,7 @@ class Keeper(Adaptive):
     Attributes
     ----------
     problem : str
-        Why no worker can come, as the end of a sentence; empty as long as there is hope.
+        Why no worker can start, as the end of a sentence; empty otherwise.
     trouble : str
         The error of the last start.
     """
@@ -53,11 +53,11 @@ class Keeper(Adaptive):
         self._failed, self._next = 0, 0.0
 
     async def target(self) -> int:
-        """As many as were asked for, whatever there is to do."""
+        """A fixed number of workers, independent of the load."""
         return int(self.minimum)
 
     async def adapt(self) -> None:
-        """Look which workers are there, and start those that are missing."""
+        """Count the workers, and start the missing ones."""
         if self._adapting:
             return
         self._adapting = True
@@ -86,7 +86,7 @@ class Keeper(Adaptive):
                 await cluster
 
     def _gone(self, now: float) -> list[Any]:
-        """Workers, or jobs, that were there and are no more, and those that failed to start."""
+        """Workers, or jobs, that left, and those that failed to start."""
         cluster = self.cluster
         here = {worker.name for worker in cluster.scheduler.workers.values()}
         if here:
@@ -104,7 +104,7 @@ class Keeper(Adaptive):
         return gone
 
     def _fail(self, why: str, limit: int | None = None) -> None:
-        """A start that failed; the next try comes later each time."""
+        """A start that failed; the pause before the next try increases."""
         self._failed += 1
         self._next = time.monotonic() + _PAUSES[min(self._failed, len(_PAUSES)) - 1]
         if why != self.trouble:
@@ -117,7 +117,7 @@ class Keeper(Adaptive):
 def fill(cluster: Any, workers: int) -> None:
     """Request the missing ones of so many workers; awaiting the cluster then starts it.
 
-    Where a start fails, that shows there. ``scale`` would log a traceback and continue.
+    A failure to start is raised there. ``scale`` would log a traceback and continue.
     """
     size = len((cluster.new_spec or {}).get("group", "1"))
     while len(cluster.worker_spec) * size < workers:

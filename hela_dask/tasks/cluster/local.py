@@ -51,7 +51,7 @@ def start_local(cluster: Cluster, imports: Sequence[str] = ()) -> LocalWorkers:
     """
     assert cluster.workers is not None
     unguarded = lacks_main_guard()
-    if unguarded:  # each worker fails by itself, which a process that forks would not outlive
+    if unguarded:  # each worker fails alone, which a forking process would not outlive
         dask.config.set({METHOD: "spawn"})
     _import_once(imports)
     for left in reversed(range(_TRIES)):

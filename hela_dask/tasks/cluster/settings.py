@@ -18,8 +18,8 @@ PRELOAD = "hela_dask.tasks.worker_preload"
 # arrays of 4 MiB and more: later small allocations there take such a page each.
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "NUMPY_MADVISE_HUGEPAGE": "0"}
 
-# For the dashboard a worker takes a profile a second, and by default keeps a thousand: some 100 MiB
-# by and by. Here it keeps those of the last quarter of an hour.
+# For the dashboard a worker takes one profile per second, and by default keeps a thousand: some 100
+# MiB in the end. Here it keeps those of the last quarter of an hour.
 SETTINGS = {
     "distributed.worker.profile.interval": "500ms",
     "distributed.worker.profile.cycle": "10s",
@@ -31,7 +31,7 @@ def client_settings() -> dict[str, object]:
     """Settings of the process that starts workers."""
     return {
         # On Linux, workers are forked from a process that has imported the libraries once: a run
-        # starts in two thirds of the time. The environment variable of dask chooses another way.
+        # starts in two thirds of the time. The environment variable of dask selects another method.
         METHOD: os.environ.get(variable(METHOD), "forkserver" if _LINUX else "spawn"),
         # A task that ends its workers twice is tried again alone: see running/dispatch.py.
         "distributed.scheduler.allowed-failures": 1,
@@ -42,5 +42,5 @@ def client_settings() -> dict[str, object]:
 
 
 def variable(setting: str) -> str:
-    """The environment variable in which dask looks for a setting; a shell takes no hyphens."""
+    """The environment variable of dask for a setting; shells allow no hyphens in it."""
     return f"DASK_{setting.upper().replace('.', '__').replace('-', '_')}"

@@ -177,7 +177,7 @@ def job_options(cluster: Cluster, private: Path) -> dict[str, Any]:
     size, processes = options["memory"], options.get("processes", 1)
     options["memory"] = f"{worker_limit(size, processes) * processes}B"
     options.setdefault("job_mem", _slurm_size(size))
-    # Jobs begin without this process's settings of dask.
+    # Jobs start without this process's settings of dask.
     options["worker_extra_args"] = [
         *options.get("worker_extra_args", ()),
         *("--preload", PRELOAD),

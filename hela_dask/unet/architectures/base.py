@@ -11,7 +11,7 @@ __all__ = ["Architecture", "Recipe"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an architecture is trained, unless something else is asked for."""
+    """Training of an architecture, unless other values are requested."""
 
     # ``adamw`` (clipped, with averaged weights), ``adam``, ``rmsprop`` or ``sgd`` (with momentum
     # 0.9)
@@ -19,7 +19,7 @@ class Recipe:
     rate: float  # learning rate, at its highest
     batch: int  # patches a step
     epochs: int
-    steps: int = 0  # batches an epoch; 0: once over everything there is to learn from
+    steps: int = 0  # batches an epoch; 0: one pass over all training data
     # Of the rate: ``cosine`` (up over 100 steps or a tenth, then down to a hundredth), ``plateau``
     # (halved when the validation score has not risen for a third of `patience`) or ``constant``
     schedule: str = "constant"

@@ -24,9 +24,9 @@ def build_vgg16(
 ) -> Any:
     """VGG16 with a decoder like SegNet's: as many blocks up as down, without short cuts.
 
-    SegNet puts values back where they were pooled from; here they are interpolated. `weights` is a
-    file or ``"imagenet"``; the input is (n, *plane, 3); the decoder's first block has at most
-    `width` channels.
+    SegNet unpools values to their positions; here they are interpolated. `weights` is a file or
+    ``"imagenet"``; the input is (n, *plane, 3); the decoder's first block has at most `width`
+    channels.
     """
     layers = keras().layers
     image = keras().Input((*plane, 3), name="plane")

@@ -30,9 +30,9 @@ def build_unet(weights: str | Path | None = None, *, width: int = 64) -> Any:
 def build_hybrid(weights: str | Path | None = None, *, width: int = 16) -> Any:
     """The standard U-Net of one class: (n, y, x, 1) in, (n, y, x, 1) out; multiples of 16.
 
-    Four levels of two 3 x 3 convolutions, channels doubling from `width`; the sigmoid is left to
-    who reads it. The paper does not give the channels; 16 are common at this size, and enough for
-    an image of two values. `weights` is a file of a network of this architecture.
+    Four levels of two 3 x 3 convolutions, channels doubling from `width`; the sigmoid is applied by
+    the caller. The paper does not give the channels; 16 are common at this size, and enough for an
+    image of two values. `weights` is a file of a network of this architecture.
     """
     image = keras().Input((None, None, 1), name="tissue")
     x = _down_and_up(image, [width * 2**level for level in range(4)], width * 16, _twice)

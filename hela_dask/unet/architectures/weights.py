@@ -28,7 +28,8 @@ def load_initial_weights(
     encoder : keras.Model, optional
         The part that may be trained beforehand.
     imagenet : bool
-        Whether Keras has ImageNet's weights of it; then it has got them where they were wanted.
+        Whether Keras has ImageNet's weights of it, which it then loaded on request. then it has got
+        them where they were wanted.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def load_initial_weights(
             _copy(keras().saving.load_model(path, compile=False), targets, path)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", UserWarning)  # of layers that find nothing there
+                warnings.simplefilter("error", UserWarning)  # of layers without weights in the file
                 targets[-1].load_weights(path)
     except InputError:
         raise
@@ -64,7 +65,7 @@ def load_initial_weights(
 
 
 def _copy(source: Any, targets: list[Any], path: Path) -> None:
-    """Into the first of the targets that is built alike."""
+    """Copy the weights into the first of the targets of the same shape."""
     shapes = [tuple(weight.shape) for weight in source.weights]
     for target in targets:
         if [tuple(weight.shape) for weight in target.weights] == shapes:
