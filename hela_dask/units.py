@@ -88,7 +88,7 @@ def to_nm(unit: object) -> float | None:
 
 
 def voxel_size_warnings(shape: Sequence[int], voxel_size: Sequence[float]) -> tuple[str, ...]:
-    """Peculiarities of the voxel size of a volume of electron microscopy; empty where nothing is.
+    """Peculiarities of the voxel size of a volume of electron microscopy; empty if there is none.
 
     `shape` in voxels, `voxel_size` in nm (z, y, x). Each text has no subject: "has pixels of ...".
     """

@@ -26,7 +26,7 @@ CONTINUED = (
     "demo",
     "train",
     "predict",
-)  # commands that take up where they stopped
+)  # commands that continue after an interruption
 
 app = typer.Typer(
     name="hela-dask",
@@ -77,7 +77,7 @@ for _command in (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; whatever goes wrong becomes one sentence on stderr, never a traceback.
+    """Run one command; every error becomes one sentence on stderr, never a traceback.
 
     A bug of the program is written to a log file, which the sentence names; with ``--verbose`` its
     traceback is shown as well.
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     own_process = arguments is None
     if own_process and not sys.warnoptions:
-        warnings.simplefilter("ignore")  # a library's, for those who write programs with it
+        warnings.simplefilter("ignore")  # a library's warnings, for programmers
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = _run(arguments)

@@ -36,7 +36,7 @@ _REFUSALS = {
 
 
 def remember(command: _Command) -> _Command:
-    """The command, its arguments kept for the log file of a fault."""
+    """A decorator that keeps the arguments of a command for the log file of a bug."""
 
     @functools.wraps(command)
     def remembered(*values: Any, **named: Any) -> Any:
@@ -48,7 +48,7 @@ def remember(command: _Command) -> _Command:
 
 
 def expected(error: BaseException) -> str | None:
-    """A sentence for errors of the machine, not of the program; None for a fault of this one.
+    """A sentence for errors of the machine, not of the program; None for a bug of this one.
 
     For the error of a task, the error that the worker raised counts.
     """
@@ -91,7 +91,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _write_log(error: BaseException, arguments: Sequence[str]) -> Path | None:
-    """Where the log is: the run folder, else the current one, else one for temporary files."""
+    """Path of the log: the run folder, else the current one, else one for temporary files."""
     now = datetime.datetime.now(datetime.UTC)
     name = f"hela-dask-fault-{now:%Y%m%d-%H%M%S}-{os.getpid()}.log"
     text = "\n".join(
@@ -116,7 +116,7 @@ def _write_log(error: BaseException, arguments: Sequence[str]) -> Path | None:
 
 
 def _run_folder() -> Path | None:
-    """The run folder of the command, if it has one that is there."""
+    """The run folder of the command, if it exists."""
     with contextlib.suppress(Exception):
         named = _given.get("run_folder") or _given.get("run") or _given.get("out")
         if not named and (store := _given.get("store")):

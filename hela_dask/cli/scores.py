@@ -102,5 +102,5 @@ def evaluate(
         echo_json(result.to_dict())
     else:
         table = result.table()
-        shown = table.T if classes else table  # many scores of few classes: a row a score
+        shown = table.T if classes else table  # many scores of few classes: one row per score
         echo(shown.to_string(float_format="{:.4f}".format))

@@ -1,4 +1,4 @@
-"""Output of the commands: answers on stdout, everything else on stderr."""
+"""Output of the commands: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class ReaderGoneError(Exception):
-    """Whoever read the answers (``| head``) wants no more."""
+    """The reader of stdout (``| head``) has closed it."""
 
 
 def echo(text: str) -> None:
@@ -85,7 +85,7 @@ def log_to_stderr(*, quiet: bool, verbose: bool) -> None:
 
 
 class _Echo(logging.Handler):
-    """Writes to the stderr of the moment, so that lines and progress bars do not mix."""
+    """Writes to the current stderr, so that lines and progress bars do not mix."""
 
     def emit(self, record: logging.LogRecord) -> None:
         loud = record.levelno >= logging.WARNING

@@ -74,7 +74,7 @@ def convert(
     overwrite : bool
         Replace a store at `target` that this package wrote, with the labels inside.
     progress : bool or callable
-        Show how far it is, on a terminal; or a function that gets the number of slices done and of
+        Show the progress, on a terminal; or a function that gets the number of slices done and of
         all slices, at the start and after each slab.
 
     Returns

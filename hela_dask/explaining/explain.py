@@ -64,7 +64,7 @@ class Explanation:
     sheet : Path
         All pictures on one sheet.
     steps : tuple of ExplainedStep
-        A picture each, in the order in which the steps are taken.
+        One picture per step, in the order of the steps.
     """
 
     cell: int
@@ -106,11 +106,11 @@ def explain(
     out: str | Path | None = None,
     progress: bool = False,
 ) -> Explanation | list[Explanation]:
-    """Show why the lines of a cell are where they are in one slice: a picture of every step.
+    """Draw every step of the segmentation of a cell in one slice: one picture per step.
 
     The cell is segmented again, in this process, from the files of its run: the same window,
     method, parameters and background, so the last pictures are the run's own result. It takes the
-    time and the memory of one cell, however many slices are shown.
+    time and the memory of one cell, for any number of slices.
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ def explain(
     run : path, optional
         Folder of a finished run of the volume; default: the store's name with ``.run``.
     out : path, optional
-        Folder of the pictures; default: a folder in the run's ``explain``. An earlier
-        explanation in it is replaced. Of several slices each has a folder in it.
+        Folder of the pictures; default: a folder in the run's ``explain``. An earlier explanation
+        in it is replaced. Each of several slices has a folder in it.
     progress : bool
         Show the progress on stderr.
 
@@ -132,12 +132,12 @@ def explain(
     -------
     Explanation, or list of Explanation
         One picture per step, a sheet and a page; in a notebook it shows the sheet. One per slice,
-        in the order of their numbers, where several are asked for.
+        in the order of their numbers, if several are requested.
 
     Raises
     ------
     MissingInputError
-        When there is no finished run, or its labels are gone.
+        When there is no finished run, or its labels are missing.
     InputError
         When the volume has changed since, the run was made by a version with other parameters,
         there is no such cell, it was not segmented, or the slice lies outside its window.
@@ -218,7 +218,7 @@ def _check_slice(asked: FinishedCell, number: int) -> None:
 
 
 def _target(asked: FinishedCell, number: int, out: str | Path | None) -> Path:
-    """The folder of the pictures; nothing in it but an earlier explanation."""
+    """The folder of the pictures; empty, or with an earlier explanation."""
     name = f"cell_{asked.region.label:05d}_slice_{number:05d}"
     folder = asked.run / "explain" / name if out is None else local_path(out)
     check_apart(asked.store, {"--out": folder})
@@ -365,7 +365,7 @@ def _outcome(
 def _delivered(
     asked: FinishedCell, cell: NDArray[np.bool_], here: _Place, pixel: tuple[float, float]
 ) -> Panel:
-    """The labels of the run, in which all cells have met."""
+    """The labels of the run, after assembly."""
     label = asked.region.label
     cells, nuclei = (compute(asked.labels(name)[here]) for name in ("cells", "nuclei"))
     own = cells == label

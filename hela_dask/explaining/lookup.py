@@ -79,7 +79,7 @@ class FinishedCell:
         Raises
         ------
         MissingInputError
-            When it is gone.
+            When it is missing.
         """
         path = resin_path(self.run)
         if not path.is_dir():
@@ -92,7 +92,7 @@ class FinishedCell:
         Raises
         ------
         MissingInputError
-            When it is gone, or another run has replaced it.
+            When it is missing, or another run has replaced it.
         """
         self.folder.check_labels()
         path = self.folder.labels(name)
@@ -143,7 +143,7 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
     folder.check_labels()
     try:
         method = str(facts["method"])
-        # Of the other groups of parameters nothing depends on here.
+        # The other groups of parameters have no effect here.
         stages = ("working", "background", *group_names(method), "quality")
         parameters = Parameters.from_dict({name: facts["parameters"][name] for name in stages})
         grey_levels = GreyLevels(**facts["grey_levels"])

@@ -58,7 +58,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     jpeg = path.suffix.lower() in {".jpg", ".jpeg"}
     options: dict[str, Any] = {"pil_kwargs": {"quality": 90}} if jpeg else {}
     if not jpeg:
-        # The same figure gives the same bytes on any day and version.
+        # The same figure gives the same bytes on any day and version of Matplotlib.
         options["metadata"] = {"Software": None}
     with replaced(path) as temporary:
         figure.savefig(temporary, format="jpeg" if jpeg else "png", dpi=DPI, **options)
@@ -163,7 +163,7 @@ def scale_bar(
 ) -> None:
     """A bar of ``length`` µm at the lower right of an image of ``width`` x ``height`` µm.
 
-    Where it would take more than 40 % of the width, a shorter round length is taken.
+    If it would take more than 40 % of the width, a shorter round length is used.
     """
     while length > 0.4 * width and length > 0.01:
         length = {5: 2, 2: 1}.get(round(length / 10 ** np.floor(np.log10(length))), 0.5) * float(

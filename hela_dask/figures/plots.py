@@ -73,7 +73,7 @@ def draw_chains(
         colour = CHAINS[good % len(CHAINS)] if fine else GREY
         good += fine
         x, y, z = (chain[axis].to_numpy(float) / 1000 for axis in "xyz")
-        # Down to the floor, so that one sees where in the plane the cell stands.
+        # Down to the floor, to show the position of the cell in the plane.
         axes.plot([x[0], x[0]], [y[0], y[0]], [0, z[0]], color="#bbbbbb", linewidth=0.8)
         axes.plot(
             x, y, z, color=colour, linewidth=2.4 if fine else 1.2, linestyle="-" if fine else "--"
@@ -117,9 +117,9 @@ def _frame(axes: Axes3D, extent: tuple[float, float, float]) -> None:
     axes.set_xlim(0, x)
     axes.set_ylim(y, 0)
     axes.set_zlim(0, z)
-    # A flat volume is drawn at least a third as high as it is wide, or nothing is seen in it.
+    # A flat volume is drawn at least a third as high as it is wide, to be visible.
     high = max(z, max(x, y) / 3)
-    # A higher box needs to be drawn smaller to stay inside the picture.
+    # A higher box is drawn smaller to stay inside the picture.
     axes.set_box_aspect((x, y, high), zoom=1.2 - 0.42 * min(1.0, high / max(x, y)))
     axes.set_xlabel("x (µm)", fontsize=14, labelpad=9)
     axes.set_ylabel("y (µm)", fontsize=14, labelpad=9)

@@ -1,4 +1,7 @@
-"""Pictures of the steps of a method in one slice: one each, and all of them on a sheet (Fig. 4)."""
+"""Pictures of the steps of a method in one slice.
+
+One per step, and all of them on a sheet (Fig. 4).
+"""
 
 from __future__ import annotations
 
@@ -90,7 +93,7 @@ class Panel:
 
 
 def measure(panel: Panel, pixel: Pixel) -> str:
-    """A number for a step: the area of a mask, or how many pieces there are."""
+    """A number for a step: the area of a mask, or the number of pieces."""
     plane = panel.plane
     if plane is None or plane.dtype.kind not in "bi":
         return ""
@@ -103,7 +106,7 @@ def measure(panel: Panel, pixel: Pixel) -> str:
 def draw_panel(
     grey: Plane, panel: Panel, pixel: Pixel, path: str | Path, *, width: int = 800
 ) -> Path:
-    """Draw one step without its words, for a page or a paper.
+    """Draw one step without text, for a page or a paper.
 
     Parameters
     ----------
@@ -331,7 +334,7 @@ def _area(mask: Plane, pixel: Pixel) -> str:
 
 
 def _thin(plane: Plane, step: int) -> Plane:
-    """Means of squares of pixels, no more than a picture can show."""
+    """Means of squares of pixels, at the resolution of the picture."""
     if step == 1:
         return plane
     height, width = (length - length % step for length in plane.shape)

@@ -71,7 +71,7 @@ def make_phantom(
     overwrite
         Replace a store at `path` that this package wrote.
     progress
-        Show how far it is, on a terminal; or a function that gets the number of slices done and of
+        Show the progress, on a terminal; or a function that gets the number of slices done and of
         all slices, at the start and after each slab.
 
     Raises

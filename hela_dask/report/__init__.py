@@ -19,9 +19,9 @@ def write_report(run_folder: str | Path) -> Path:
     Parameters
     ----------
     run_folder : path
-        Holds ``run.json`` and, as far as the run came, ``cells.parquet``, ``detections.parquet``
-        and ``scores.json``. Missing parts are left out of the page. The image and labels are read
-        at the level that suits a picture, never whole.
+        Holds ``run.json`` and, depending on the progress of the run, ``cells.parquet``,
+        ``detections.parquet`` and ``scores.json``. Missing parts are left out of the page. The
+        image and labels are read at the level that suits a picture, never whole.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def write_report(run_folder: str | Path) -> Path:
     MissingInputError
         When there is no run folder or no ``run.json`` in it.
     InputError
-        When ``run.json`` or a table is damaged, or the labels are another run's by now.
+        When ``run.json`` or a table is damaged, or the labels are those of another run.
 
     Examples
     --------
@@ -44,6 +44,6 @@ def write_report(run_folder: str | Path) -> Path:
     pictures, notes = draw_pictures(folder)
     path = folder.path / "report.html"
     write_text(path, render(folder, pictures, notes))
-    done = Markers(folder.path / "done")  # the run has recorded the files of before
+    done = Markers(folder.path / "done")  # the run has recorded the earlier files
     done.renew("report", "all", path, folder.path / "figures")
     return path

@@ -106,7 +106,7 @@ def _when(text: str) -> str:
 
 
 def _tiles(folder: RunFolder) -> list[tuple[str, str]]:
-    """The figures one looks for first."""
+    """The key figures."""
     cells = folder.cells
     tiles: list[tuple[str, str]] = []
     if "status" in cells:

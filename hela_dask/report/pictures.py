@@ -1,4 +1,4 @@
-"""The pictures of a report: which slices and planes are worth showing, read and drawn."""
+"""The pictures of a report: selection of slices and planes, read and drawn."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _overlays(folder: RunFolder, target: Path) -> Iterator[Picture]:
 
 
 def _width(extent: float) -> int:
-    """Pixels of a picture: more where there is more to see."""
+    """Pixels of a picture: more for larger extents."""
     return 1200 if extent > 30_000 else 800
 
 
@@ -157,7 +157,7 @@ def _orthogonal(folder: RunFolder, target: Path) -> Iterator[Picture]:
     size = view.voxel_size
     extent = [n * step for n, step in zip(view.image.shape, size, strict=True)]
     if extent[0] < max(extent[1:]) / 20:
-        return  # too few slices to see anything in the other planes
+        return  # too few slices for the other planes
     at = {axis: int(np.abs(view.image[axis].values - float(cell[axis])).argmin()) for axis in "zyx"}
     planes = {
         "xy": view.plane(z=at["z"]),
@@ -266,7 +266,7 @@ def _error(
         prediction = np.isin(found[0], score["instances"])
         truth = np.isin(true[0], score["values"])
     image = _image_like(folder, truth.shape)
-    # Every so many pixels of a large slice; the window around the masks of a small class.
+    # Every n-th pixel of a large slice; the window around the masks of a small class.
     pixel = Geometry.of(image).pixel
     masks = box_around(prediction | truth, 0.0, pixel)
     box = masks.grow([int(2000 / step) for step in pixel]).clip(truth.shape)
@@ -294,7 +294,10 @@ def _matched(found: Any, true: Any, pairs: list[dict[str, Any]]) -> tuple[Any, A
 
 
 def _image_like(folder: RunFolder, shape: tuple[int, ...]) -> xr.DataArray:
-    """The image on a grid of (y, x) pixels: a level of its pyramid, or every so many pixels."""
+    """The image on a grid of (y, x) pixels: a level of its pyramid, or every n-th pixel.
+
+    A level of its pyramid, or every so many pixels.
+    """
     assert folder.store is not None
     whole = open_view(folder.store, None, None).image
     step = max(1, whole.shape[1] // shape[0])

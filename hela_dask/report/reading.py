@@ -72,10 +72,10 @@ def open_view(
     Parameters
     ----------
     pixels : int, optional
-        The finest level of all slices with at most so many pixels in y and x; where even the
+        The finest level of all slices with at most this many pixels in y and x; if even the
         coarsest has more, every second, third, … pixel of it.
     resolution : float, optional
-        Otherwise: the coarsest level with pixels of at most so many nm.
+        Otherwise: the coarsest level with pixels of at most this many nm.
     """
     if pixels is None:
         image = open_volume(store, resolution)

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 Row = dict[str, Any]
-"""Values by the names of their columns; None where one is not known.
+"""Values by the names of their columns; None if unknown.
 
 A pair is a value to sort by, and its text.
 """
@@ -117,7 +117,7 @@ def facts_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def scores_rows(scores: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-    """Masks of classes: a row per class."""
+    """Masks of classes: one row per class."""
     rows = []
     for name, score in scores.items():
         middle, spread = ((score.get(f"slice_{kind}") or {}).get("ji") for kind in ("mean", "sd"))
@@ -129,7 +129,7 @@ def scores_rows(scores: Mapping[str, Mapping[str, Any]]) -> list[Row]:
 
 
 def instances_rows(matched: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-    """Matched instances: a row per class and IoU threshold of 0.5, 0.7 and 0.9."""
+    """Matched instances: one row per class and IoU threshold of 0.5, 0.7 and 0.9."""
     return [
         {**level, "class": name}
         for name, found in matched.items()

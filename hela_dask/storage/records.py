@@ -158,7 +158,7 @@ def _listed(root: Path, folders: Iterable[str]) -> Iterable[tuple[str, dict[str,
 
 
 def _problem(path: Path, record: FileRecord | None, facts: os.stat_result | None, read: str) -> str:
-    """The fault of a file; empty where nothing is."""
+    """The fault of a file; empty if there is none."""
     if record is None:
         return "" if facts is None else "is there, where all values are 0 and no file was written"
     if facts is None:

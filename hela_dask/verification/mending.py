@@ -26,7 +26,7 @@ def mend_run(store: Path, run: Path) -> str:
 
 
 def _from_here(word: str, noted: Mapping[str, str | None], now: Mapping[str, Path]) -> str:
-    """A word of a command that was given in another folder, or before store and run were moved."""
+    """A word of a command from another folder, or from before store and run were moved."""
     parts = Path(word).parts
     for name, path in now.items():
         before = noted.get(name)

@@ -58,7 +58,7 @@ _COPY = "restore it from a copy, or make it again"
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it was written.
+    """A difference to the record.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Verification:
     seconds : float
         It took.
     findings : tuple of Finding
-        Empty where all is as it was written.
+        Empty if all is as recorded.
     notes : tuple of str
         Files that could not be compared, with the reason.
     """
@@ -146,8 +146,8 @@ def verify(
     recorded, each chunk is decoded, which checks its own checksum. The table of the run is
     compared with the voxels that were counted in the labels.
 
-    Damage that only the content shows is noted beside the record of the file, so that the command
-    that is named writes the file again.
+    Damage that only the content shows is recorded beside the record of the file, so that the named
+    command writes the file again.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def verify(
     run : path, optional
         A run folder; default: the store's name with ``.run``, if there is one.
     progress : bool or callable
-        Show how far it is, on a terminal; or a function that gets MiB done and of all.
+        Show the progress, on a terminal; or a function of the MiB done and of all.
 
     Returns
     -------
@@ -348,7 +348,7 @@ def _read_all(look: _Look, progress: bool | Count) -> int:
 
 
 def _problem(path: Path, record: FileRecord | None) -> str:
-    """The fault of a file, after reading all of it; empty where nothing is."""
+    """The fault of a file, after reading all of it; empty if there is none."""
     found = compare_files(path.parent, {path.name: record}, read="none")
     if found:
         return found[0].problem
@@ -358,7 +358,7 @@ def _problem(path: Path, record: FileRecord | None) -> str:
 
 
 def _note_damage(look: _Look, damaged: set[Path]) -> None:
-    """So that the next run or conversion writes these files again."""
+    """Record damage, so that the next run or conversion writes these files again."""
     try:
         for doubt in look.doubts:
             doubt(damaged)
