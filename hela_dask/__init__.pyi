@@ -114,6 +114,12 @@ from .parameters import (
 from .parameters import (
     WorkingParameters as WorkingParameters,
 )
+from .parameters.fields import (
+    ParameterGroup as ParameterGroup,
+)
+from .parameters.fields import (
+    parameter as parameter,
+)
 from .phantom import (
     make_phantom as make_phantom,
 )
@@ -153,6 +159,12 @@ from .steps.regions import (
 from .steps.segment import (
     segment_cell as segment_cell,
 )
+from .trace import (
+    NO_TRACE as NO_TRACE,
+)
+from .trace import (
+    Trace as Trace,
+)
 from .unet.training import (
     train as train,
 )
@@ -178,6 +190,7 @@ from .volume.opening import (
 
 __all__ = [
     "METHODS",
+    "NO_TRACE",
     "AssembleParameters",
     "BackgroundParameters",
     "BaseMethod",
@@ -196,6 +209,7 @@ __all__ = [
     "MissingInputError",
     "NothingToDoError",
     "ParameterError",
+    "ParameterGroup",
     "Parameters",
     "Plan",
     "PropagateParameters",
@@ -205,6 +219,7 @@ __all__ = [
     "ResourceError",
     "RunResult",
     "StorageError",
+    "Trace",
     "UnetParameters",
     "Verification",
     "VolumetricParameters",
@@ -228,6 +243,7 @@ __all__ = [
     "measure_cells",
     "open_run",
     "open_volume",
+    "parameter",
     "plan",
     "predict",
     "run",

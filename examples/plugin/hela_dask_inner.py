@@ -9,16 +9,16 @@ import numpy as np
 from scipy import ndimage
 
 import hela_dask as hd
-from hela_dask.parameters.fields import ParameterGroup, parameter
-from hela_dask.trace import NO_TRACE, Trace
 
 
 @dataclass(frozen=True)
-class InnerParameters(ParameterGroup):
+class InnerParameters(hd.ParameterGroup):
     """The nucleus as the inner part of a cell, for cells that do not touch."""
 
-    depth: float = parameter(1000.0, "distance from the cell's surface to its nucleus, nm", low=1.0)
-    envelope_width: float = parameter(80.0, "thickness of the nuclear envelope, nm")
+    depth: float = hd.parameter(
+        1000.0, "distance from the cell's surface to its nucleus, nm", low=1.0
+    )
+    envelope_width: float = hd.parameter(80.0, "thickness of the nuclear envelope, nm")
 
 
 class Inner(hd.BaseMethod):
@@ -31,7 +31,7 @@ class Inner(hd.BaseMethod):
         return math.prod(shape) * (itemsize + 80)
 
     def __call__(
-        self, window: hd.Window, parameters: hd.Parameters, *, trace: Trace = NO_TRACE
+        self, window: hd.Window, parameters: hd.Parameters, *, trace: hd.Trace = hd.NO_TRACE
     ) -> hd.Masks:
         """Segment the cell at the centre of a window."""
         p = parameters.group(InnerParameters)
