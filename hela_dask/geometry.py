@@ -31,21 +31,11 @@ _UNKNOWN = (
 
 @dataclass(frozen=True)
 class Geometry:
-    """A regular grid of voxels; every triple is in the order z, y, x.
+    """A regular grid of voxels; every triple is in the order z, y, x."""
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Voxels.
-    voxel_size : tuple of float
-        nm.
-    origin : tuple of float
-        Centre of the first voxel, nm.
-    """
-
-    shape: Shape
-    voxel_size: Voxel
-    origin: Triple = (0.0, 0.0, 0.0)
+    shape: Shape  # voxels
+    voxel_size: Voxel  # nm
+    origin: Triple = (0.0, 0.0, 0.0)  # centre of the first voxel, nm
 
     @classmethod
     def of(cls, volume: xr.DataArray) -> Geometry:
@@ -53,14 +43,11 @@ class Geometry:
 
         A voxel has the size that the attribute ``voxel_size`` (z, y, x in nm) states, unless the
         coordinates contradict it (a strided view keeps the attribute of its source): then it has
-        the step of the coordinates. Along an axis of length one the size may be missing: then it
-        is the largest of those along the other axes. Without a coordinate, places count from 0.
+        the step of the coordinates. Along an axis of length one the size may be missing: then it is
+        the largest of those along the other axes. Without a coordinate, places count from 0.
 
-        Raises
-        ------
-        InputError
-            When `volume` is not a (z, y, x) DataArray, its voxel size is not known, or its
-            coordinates are not rising, evenly spaced lengths in nm.
+        InputError when `volume` is not a (z, y, x) DataArray, its voxel size is not known, or its
+        coordinates are not rising, evenly spaced lengths in nm.
         """
         check_volume(volume)
         if volume.dims != ("z", "y", "x"):
@@ -189,13 +176,7 @@ class Geometry:
 
 
 def check_volume(volume: object) -> None:
-    """Refuse anything but a DataArray.
-
-    Raises
-    ------
-    InputError
-        For a numpy or dask array, a path or anything else.
-    """
+    """Refuse anything but a DataArray, such as a numpy or dask array or a path: InputError."""
     import xarray as xr
 
     if not isinstance(volume, xr.DataArray):

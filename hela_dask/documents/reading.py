@@ -173,10 +173,7 @@ def read_document(path: str | Path, shape: type[Shape], largest: int = LARGEST) 
 def check_document(content: Any, shape: type[Shape], source: str) -> Shape:
     """Content from a reader here as a :class:`Document`.
 
-    Raises
-    ------
-    InputError
-        When its shape is another: names `source`, the key and its fault.
+    An InputError names `source`, the key and its fault when its shape is another.
     """
     try:
         return shape.model_validate(content)

@@ -34,31 +34,15 @@ _WITHOUT_MASKS = (CHAIN_TOO_SHORT, DETECTED, FAILED, NOT_SELECTED)
 
 @dataclass(frozen=True)
 class FinishedCell:
-    """A cell that a run has segmented.
+    """A cell that a run has segmented."""
 
-    Attributes
-    ----------
-    store, run : Path
-        The image and the run folder.
-    folder : RunFolder
-        The image of the run.
-    method : str
-        Of :mod:`hela_dask.methods`.
-    parameters : Parameters
-        The run's parameters of the background, the method and the quality.
-    grey_levels : GreyLevels
-        Of the volume, as the run found them.
-    region : Region
-        The cell's window.
-    """
-
-    store: Path
-    run: Path
-    folder: RunFolder
-    method: str
-    parameters: Parameters
-    grey_levels: GreyLevels
-    region: Region
+    store: Path  # the image
+    run: Path  # the run folder
+    folder: RunFolder  # the image of the run
+    method: str  # of :mod:`hela_dask.methods`
+    parameters: Parameters  # of the run: of the background, the method and the quality
+    grey_levels: GreyLevels  # of the volume, as the run found them
+    region: Region  # the cell's window
 
     @property
     def resolution(self) -> float:
@@ -74,13 +58,7 @@ class FinishedCell:
         return working_volume(self.store, self.resolution)
 
     def background(self, window: Box) -> NDArray[np.bool_]:
-        """A part of the background of the run: true in the resin.
-
-        Raises
-        ------
-        MissingInputError
-            When it is missing.
-        """
+        """A part of the background of the run, true in the resin, or MissingInputError."""
         path = resin_path(self.run)
         if not path.is_dir():
             raise MissingInputError(f"the background of {self.run} is gone: {self._again}")
@@ -89,10 +67,7 @@ class FinishedCell:
     def labels(self, name: str) -> xr.DataArray:
         """A label group of the run on the working level, lazily.
 
-        Raises
-        ------
-        MissingInputError
-            When it is missing, or another run has replaced it.
+        MissingInputError when it is missing, or another run has replaced it.
         """
         self.folder.check_labels()
         path = self.folder.labels(name)
@@ -105,24 +80,11 @@ class FinishedCell:
 
 
 def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> FinishedCell:
-    """Find a cell of a finished run.
+    """Find a cell of a finished run; by default the run folder is the store's name with ``.run``.
 
-    Parameters
-    ----------
-    store : path
-        The volume.
-    cell : int
-        The cell's label.
-    run : path, optional
-        The run folder; default: the store's name with ``.run``.
-
-    Raises
-    ------
-    MissingInputError
-        When there is no finished run.
-    InputError
-        When the volume has changed since, the run was made by a version with other parameters,
-        there is no such cell, or it was not segmented.
+    MissingInputError when there is no finished run; InputError when the volume has changed since,
+    the run was made by a version with other parameters, there is no such cell, or it was not
+    segmented.
     """
     image = read_image(store)
     path = run_folder(image.path, run)

@@ -77,14 +77,9 @@ def show_tissue(
 ) -> None:
     """Show grey values, in µm from the image's upper left corner.
 
-    Parameters
-    ----------
-    axes : Axes
-    image : (rows, columns)
-        Grey values, or a boolean resin mask.
-    pixel : (rows, columns) in nm
-    limits : (black, white) or None
-        Grey values; by default the 0.5th and 99.5th percentile.
+    `image` is (rows, columns) of grey values, or a boolean resin mask; `pixel` is (rows, columns)
+    in nm; `limits` are the grey values of black and white, by default the 0.5th and 99.5th
+    percentile.
     """
     if image.dtype == bool:
         image, limits = np.where(image, np.uint8(235), np.uint8(120)), (0, 255)

@@ -50,13 +50,7 @@ def draw_chains(
     extent : (z, y, x) in nm
         Size of the volume.
     path : path of a PNG or JPEG
-    title : str
-    width : int
-        Of the picture, pixels.
-
-    Returns
-    -------
-    pathlib.Path
+    width : pixels of the picture
     """
     figure = new_figure(width, 0.7 * width)
     axes = figure.add_axes((-0.07, -0.1, 1.07, 1.14), projection="3d")
@@ -141,19 +135,9 @@ def draw_curves(
 ) -> Path:
     """Draw a score over the slice number, one line per class (Fig. 12 of the 2021 paper).
 
-    Parameters
-    ----------
-    curves : mapping of class name to pandas.DataFrame
-        ``slice`` (1-based) and the score; where it is NaN the line is broken.
-    path : path of a PNG or JPEG
-    score : {"ji", "ac", "dice", "ari", "npr", "kappa"}
-    title : str
-    width : int
-        Of the picture, pixels.
-
-    Returns
-    -------
-    pathlib.Path
+    `curves` has, per name of a class, a table of ``slice`` (1-based) and the score (``ji``, ``ac``,
+    ``dice``, ``ari``, ``npr`` or ``kappa``); where it is NaN the line is broken. `path` is that of
+    a PNG or JPEG, `width` pixels wide.
     """
     columns = max(1, width // _ENTRY)
     head = _LINE * (math.ceil(len(curves) / columns) + bool(title))
@@ -185,17 +169,8 @@ def draw_curves(
 def draw_matching(table: pd.DataFrame, path: str | Path, *, width: int = 700) -> Path:
     """Draw precision, recall and F1 of matched instances over the IoU threshold.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Index: the threshold; columns ``precision``, ``recall``, ``f1``.
-    path : path of a PNG or JPEG
-    width : int
-        Of the picture, pixels.
-
-    Returns
-    -------
-    pathlib.Path
+    The index of `table` is the threshold, its columns are ``precision``, ``recall`` and ``f1``.
+    `path` is that of a PNG or JPEG, `width` pixels wide.
     """
     figure = new_figure(width, 0.55 * width)
     axes = figure.add_axes((0.1, 0.15, 0.87, 0.74))

@@ -46,49 +46,26 @@ LETTERS = 46  # of a caption below a picture that is 36 times as wide as its tex
 
 @dataclass(frozen=True)
 class Mark:
-    """Outlines on the grey slice.
+    """Outlines on the grey slice."""
 
-    Attributes
-    ----------
-    name : str
-        For the legend.
-    labels : ndarray, (y, x)
-        A mask, or whole numbers of which each is outlined.
-    colour : str
-    numbered : bool
-        Whether each label's number stands in it.
-    """
-
-    name: str
-    labels: Plane
+    name: str  # for the legend
+    labels: Plane  # (y, x): a mask, or whole numbers of which each is outlined
     colour: str
-    numbered: bool = False
+    numbered: bool = False  # whether each label's number stands in it
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The content of one picture.
+    """The content of one picture."""
 
-    Attributes
-    ----------
-    title : str
-        A few words.
-    caption : str
-        A sentence or two below the picture.
-    plane : ndarray, (y, x), or None
-        Booleans are a mask, tinted and outlined on the grey slice; signed integers pieces (0:
-        none), coloured on it; unsigned integers an image; floats a heat map with its range. None
-        is the grey slice.
-    marks : tuple of Mark
-        Outlines on it.
-    before : ndarray of bool, (y, x), or None
-        Of a mask: the mask of the step before; added pixels are drawn amber, removed ones magenta.
-    """
-
-    title: str
-    caption: str
+    title: str  # a few words
+    caption: str  # a sentence or two below the picture
+    # (y, x): Booleans are a mask, tinted and outlined on the grey slice; signed integers pieces (0:
+    # none), coloured on it; unsigned integers an image; floats a heat map with its range. None is
+    # the grey slice
     plane: Plane | None = None
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[Mark, ...] = ()  # outlines on it
+    # (y, x), of a mask: that of the step before; added pixels are drawn amber, removed ones magenta
     before: Plane | None = None
 
 
@@ -106,21 +83,10 @@ def measure(panel: Panel, pixel: Pixel) -> str:
 def draw_panel(
     grey: Plane, panel: Panel, pixel: Pixel, path: str | Path, *, width: int = 800
 ) -> Path:
-    """Draw one step without text, for a page or a paper.
+    """Draw one step without text, for a page or a paper; return the path.
 
-    Parameters
-    ----------
-    grey : (y, x)
-        Grey values of the slice.
-    panel : Panel
-    pixel : (y, x) in nm
-    path : path of a PNG or JPEG
-    width : int
-        Of the picture, pixels.
-
-    Returns
-    -------
-    pathlib.Path
+    `grey` are the grey values of the slice, (y, x); `pixel` is (y, x) in nm; `path` is that of a
+    PNG or JPEG, `width` pixels wide.
     """
     tile = _Tile(grey, pixel, width, text=width / 60)
     figure = new_figure(width, tile.tall)
@@ -139,22 +105,10 @@ def draw_sheet(
     width: int = 1600,
     columns: int = 4,
 ) -> Path:
-    """Draw all steps on one sheet, numbered row by row.
+    """Draw all steps on one sheet, numbered row by row, `columns` pictures side by side.
 
-    Parameters
-    ----------
-    grey, pixel, path, width
-        As in :func:`draw_panel`.
-    panels : sequence of Panel
-        In the order of the steps.
-    title, subtitle : str
-        Above the pictures.
-    columns : int
-        Pictures side by side.
-
-    Returns
-    -------
-    pathlib.Path
+    `panels` are in the order of the steps; `title` and `subtitle` stand above the pictures; the
+    others are as in :func:`draw_panel`.
     """
     gap, head = 16.0, 84.0
     side = (width - gap * (columns + 1)) / columns
@@ -190,19 +144,9 @@ def draw_sheet(
 class _Tile:
     """Pictures of one width and size of text.
 
-    Parameters
-    ----------
-    grey, pixel
-        The slice, and its pixels' size in nm.
-    width
-        Pixels of the figure.
-    text
-        Size of the caption's letters in points.
-
-    Attributes
-    ----------
-    tall : float
-        Height of the picture alone, pixels of the figure.
+    `pixel` is the size of the slice's pixels in nm; `width` is in pixels of the figure; `text` is
+    the size of the caption's letters in points. The attribute `tall` is the height of the
+    picture alone, pixels of the figure.
     """
 
     def __init__(self, grey: Plane, pixel: Pixel, width: float, text: float) -> None:

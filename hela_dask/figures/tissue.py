@@ -55,17 +55,10 @@ def draw_overlay(
         Grey values and instance labels of one slice; labels that were not made are None.
     pixel : (y, x) in nm
     path : path of a PNG or JPEG
-    title : str
-        Line above the image.
-    width : int
-        Of the picture, pixels.
+    width : pixels of the picture
+    title : line of text above the image
     limits : (black, white), optional
         Grey values; by default percentiles of the slice.
-
-    Returns
-    -------
-    pathlib.Path
-        Of the written file.
     """
     axes, size = _page(image, pixel, path, title, width, legend=(nuclei, cells), limits=limits)
     _mark(axes, nuclei, cells, pixel, width / TEXT)
@@ -151,13 +144,7 @@ def draw_orthogonal(
     voxel_size : (z, y, x) in nm
     point : (z, y, x) in nm from the volume's corner, where the planes meet
     path : path of a PNG or JPEG
-    title : str
-    width : int
-        Of the picture, pixels.
-
-    Returns
-    -------
-    pathlib.Path
+    width : pixels of the picture
     """
     z, y, x = voxel_size
     shape = (planes["xz"][0].shape[0], *planes["xy"][0].shape)
@@ -223,15 +210,9 @@ def draw_detections(
         the height, that is how far the resin is; the number is the rank.
     pixel : (y, x) in nm
     path : path of a PNG or JPEG
+    width : pixels of the picture
     origin : (y, x) in nm
         Centre of the first pixel, in the coordinates of the detections.
-    title : str
-    width : int
-        Of the picture, pixels.
-
-    Returns
-    -------
-    pathlib.Path
     """
     axes, size = _page(image, pixel, path, title, width)
     # Detections are at pixel centres, the image is drawn from its corner.
@@ -267,14 +248,8 @@ def draw_errors(
         True positives are tinted blue, false positives amber, false negatives magenta.
     pixel : (y, x) in nm
     path : path of a PNG or JPEG
-    title : str
-    width : int
-        Of the picture, pixels.
+    width : pixels of the picture
     limits : (black, white), optional
-
-    Returns
-    -------
-    pathlib.Path
     """
     prediction, truth = prediction.astype(bool), truth.astype(bool)
     axes, size = _page(image, pixel, path, title or " ", width, limits=limits)

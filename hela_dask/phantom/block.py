@@ -64,12 +64,8 @@ def phantom_block(  # noqa: PLR0917 the six ends of a window read best in this o
 ) -> Block:
     """A window of a phantom; the same bits whatever the window.
 
-    Parameters
-    ----------
-    spec
-        From :func:`plan_phantom`.
-    z0, z1, y0, y1, x0, x1
-        Half-open ranges of voxels inside the shape.
+    The ends of the window are half-open ranges of voxels inside the shape; ParameterError when it
+    is empty or not inside.
 
     Returns
     -------
@@ -77,11 +73,6 @@ def phantom_block(  # noqa: PLR0917 the six ends of a window read best in this o
         uint8 grey values, uint16 instances of nuclei and of cells (with their nuclei), and uint8
         classes: 1 envelope, 2 nucleus and 5 cytoplasm of the complete cells, 3 all of the cells
         that a side cuts and loose pieces, 4 resin.
-
-    Raises
-    ------
-    ParameterError
-        When the window is empty or not inside the volume.
     """
     low, high = (z0, y0, x0), (z1, y1, x1)
     for a, b, size, axis in zip(low, high, spec.shape, "zyx", strict=True):

@@ -189,26 +189,12 @@ def plan_phantom(
 ) -> PhantomSpec:
     """Plan a phantom: place its cells, decide which touch, which are cut, which has the hole.
 
-    Parameters
-    ----------
-    shape
-        Voxels, z, y, x.
-    cells
-        How many; at least half of them complete.
-    diameter
-        Their mean width, µm.
-    seed
-        Another seed, another phantom.
-    voxel_size
-        nm, z, y, x.
-    small, flat
-        So many of the complete cells are half as wide as the others; or thin: in turn lying in
-        the plane and standing upright in it. All other cells stay as they are without them.
+    At least half of `cells` are complete; `diameter` is their mean width in µm; `shape` and
+    `voxel_size` (nm) are z, y, x. So many of the complete cells are `small`, half as wide as the
+    others, or `flat`, thin: in turn lying in the plane and standing upright in it. All other cells
+    stay as they are without them.
 
-    Raises
-    ------
-    ParameterError
-        When a value makes no sense or the shape cannot hold such cells.
+    ParameterError when a value makes no sense or the shape cannot hold such cells.
     """
     size, voxel = _checked(shape, cells, diameter, seed, voxel_size)
     extent = (np.array(size) - 1.0) * np.array(voxel)

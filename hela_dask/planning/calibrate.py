@@ -47,42 +47,21 @@ _SMALL = 3_000.0  # nm, width of the box that libraries are loaded on before any
 
 @dataclass(frozen=True)
 class Calibration:
-    """Measured times of tasks, and the cells seen in the slices that they were measured on.
+    """Measured times of tasks, and the cells seen in the slices that they were measured on."""
 
-    Attributes
-    ----------
-    slices : tuple of int
-        The slices, from 0, half open.
-    background, grey_levels, detection : float
-        Seconds per slice of the working level: of the background, of the grey levels and of the
-        detection.
-    cell : float
-        Seconds per million voxels of a window; NaN where no cell was seen.
-    tile : float
-        Seconds per million voxels of labels: assembled, refined and written.
-    seen : float
-        Cells per slice.
-    tissue : float
-        Area of cells per slice, nm².
-    windows : tuple of (z, y, x)
-        Voxels of the windows of the cells in the middle slice, if they are as high as wide.
-    share : float
-        Bytes of the compressed background per voxel.
-    seconds : float
-        Duration of the calibration.
-    """
-
-    slices: tuple[int, int]
+    slices: tuple[int, int]  # from 0, half open
+    # Seconds per slice of the working level
     background: float
     grey_levels: float
     detection: float
-    cell: float = math.nan
-    tile: float = math.nan
-    seen: float = 0.0
-    tissue: float = 0.0
+    cell: float = math.nan  # seconds per million voxels of a window; NaN where no cell was seen
+    tile: float = math.nan  # seconds per million voxels of labels: assembled, refined and written
+    seen: float = 0.0  # cells per slice
+    tissue: float = 0.0  # area of cells per slice, nm²
+    # (z, y, x): voxels of the windows of the cells in the middle slice, if they are as high as wide
     windows: tuple[tuple[int, ...], ...] = ()
-    share: float = 0.0
-    seconds: float = 0.0
+    share: float = 0.0  # bytes of the compressed background per voxel
+    seconds: float = 0.0  # duration of the calibration
 
     def cells(self, depth: float) -> float:
         """Estimated number of cells in a volume of this depth (nm).
@@ -102,21 +81,11 @@ class Calibration:
 def calibrate(setup: Setup) -> Calibration:
     """Time the tasks of each stage on slices from the middle of the volume.
 
-    Background and detection are timed on whole planes, segmentation and labels on a box around
-    one cell, which is copied with its run into a temporary folder. It takes some seconds, and
-    half a minute for the largest planes; where loops had to be compiled, it is done again.
+    Background and detection are timed on whole planes, segmentation and labels on a box around one
+    cell, which is copied with its run into a temporary folder. It takes some seconds, and half a
+    minute for the largest planes; where loops had to be compiled, it is done again.
 
-    Parameters
-    ----------
-    setup : Setup
-        The run that is planned.
-
-    Raises
-    ------
-    StorageError
-        When the image cannot be read.
-    RuntimeError
-        When the cell cannot be segmented.
+    StorageError when the image cannot be read; RuntimeError when the cell cannot be segmented.
     """
     begun, known = time.perf_counter(), loops_compiled()
     found = _measured(setup)
@@ -137,15 +106,7 @@ def _measured(setup: Setup) -> Calibration:
 
 
 class _Trial:
-    """The tasks of a run, on some slices.
-
-    Parameters
-    ----------
-    setup : Setup
-        The run that is planned.
-    job : Job
-        With a temporary run folder.
-    """
+    """The tasks of a planned run, on some slices; `job` has a temporary run folder."""
 
     def __init__(self, setup: Setup, job: Job) -> None:
         self.setup, self.job, self.volume = setup, job, job.working()

@@ -32,30 +32,16 @@ _BLOCK = 4096  # bytes that a small file takes
 
 @dataclass(frozen=True)
 class DiskNeed:
-    """Estimate of the disk space of a run.
+    """Estimate of the disk space of a run."""
 
-    Parameters
-    ----------
-    labels, run : int
-        Bytes of the labels with their pyramids, and of the run folder.
-    files : int
-        Files of the labels, at most.
-    labels_path, run_path : Path
-        Where they go.
-    labels_free, run_free : int
-        Bytes free there.
-    same : bool
-        Both are on one disk.
-    """
-
-    labels: int
-    run: int
-    files: int
-    labels_path: Path
+    labels: int  # bytes of the labels with their pyramids
+    run: int  # bytes of the run folder
+    files: int  # files of the labels, at most
+    labels_path: Path  # where the labels go
     run_path: Path
-    labels_free: int
+    labels_free: int  # bytes free there
     run_free: int
-    same: bool
+    same: bool  # both are on one disk
 
 
 def disk_need(
@@ -66,16 +52,9 @@ def disk_need(
 ) -> DiskNeed:
     """The disk space of a run, from the sizes of its arrays.
 
-    Parameters
-    ----------
-    setup : Setup
-        The run.
-    working : tuple of int
-        Shape of the working level.
-    windows : sequence of (z, y, x)
-        Voxels of the cells' windows.
-    share : float, optional
-        Which part of its voxels' bytes the compressed background takes; default: the typical value.
+    `working` is the shape of the working level; `windows` are the voxels of the cells' windows,
+    each (z, y, x); `share` is the part of its voxels' bytes that the compressed background takes,
+    by default the typical value.
     """
     levels = label_levels(setup.image, "uint8")
     voxels = sum(math.prod(level.shape) for level in levels)
@@ -99,10 +78,7 @@ def disk_need(
 def check_disk(need: DiskNeed) -> None:
     """Refuse a run that its disks have no room for.
 
-    Raises
-    ------
-    ResourceError
-        With the numbers and the option to change.
+    The ResourceError has the numbers and the option to change.
     """
     labels, place = need.labels, (need.labels_path, need.labels_free, "--labels PATH")
     if need.same:

@@ -55,24 +55,10 @@ class Known:
 
 
 def known_cells(setup: Setup) -> Known | None:
-    """The cells of a run, if they are known before it starts.
+    """The cells of a run that may start, or None where detection has still to find them.
 
-    Parameters
-    ----------
-    setup : Setup
-        A run that may start.
-
-    Returns
-    -------
-    Known or None
-        None where detection has still to find them.
-
-    Raises
-    ------
-    NothingToDoError
-        When an earlier run has looked, with these parameters, and found none.
-    InputError
-        For a cell or a box that was asked for and is not there.
+    NothingToDoError when an earlier run has looked, with these parameters, and found none;
+    InputError for a cell or a box that was asked for and is not there.
     """
     earlier = _Earlier(setup)
     background = earlier.background()

@@ -18,30 +18,16 @@ __all__ = ["Plan", "PlannedStage"]
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage of a run that has not started.
+    """A stage of a run that has not started."""
 
-    Attributes
-    ----------
-    name : str
-        background, detection, cells, labels or report.
-    tasks : int or None
-        How many; None where that is not known before detection.
-    exact : bool
-        Whether that is known, not estimated.
-    done : int
-        Of these, finished by an earlier run.
-    memory : int or None
-        Bytes that one task takes at most, with its process; None for the report, which is
-        written by the command itself.
-    seconds : float or None
-        Wall time with the requested workers, of the unfinished units; None where nothing was tried.
-    """
-
-    name: str
-    tasks: int | None
-    exact: bool = True
-    done: int = 0
+    name: str  # background, detection, cells, labels or report
+    tasks: int | None  # how many; None where that is not known before detection
+    exact: bool = True  # whether that is known, not estimated
+    done: int = 0  # of these, finished by an earlier run
+    # Bytes that one task takes at most, with its process; None for the report, which is written by
+    # the command itself
     memory: int | None = None
+    # Wall time with the requested workers, of the unfinished units; None where nothing was tried
     seconds: float | None = None
 
 

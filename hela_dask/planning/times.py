@@ -29,18 +29,10 @@ def stage_times(
 ) -> dict[str, float | None]:
     """Seconds of each stage with the workers of a cluster; None where they are not known.
 
-    Parameters
-    ----------
-    setup : Setup
-        The run.
-    where : Cluster
-        Workers on this machine share its cores; those of others are assumed to be as fast.
-    tried : Calibration
-        Times of tasks on this machine.
-    windows : sequence of (z, y, x)
-        Voxels of the windows that are still to be segmented.
-    counts : (int, int or None)
-        Slices in which cells are detected, and the number of cells, done or not.
+    Workers of `where` on this machine share its cores; those of others are assumed to be as fast.
+    `tried` are the times of tasks on this machine; `windows` are the voxels, (z, y, x), of the
+    windows that are still to be segmented; `counts` are the slices in which cells are detected, and
+    the number of cells, done or not.
     """
     looked, number = counts
     depth = setup.image.levels[0].shape[0]

@@ -50,11 +50,7 @@ class Picture:
 def draw_pictures(folder: RunFolder) -> tuple[list[Picture], list[str]]:
     """Draw all pictures that the run has data for, into ``figures/``.
 
-    Returns
-    -------
-    pictures : list of Picture
-    notes : list of str
-        A sentence for each kind of picture that could not be drawn.
+    Returns the pictures, and a sentence for each kind of picture that could not be drawn.
     """
     target = folder.path / "figures"
     for old in target.glob("*.jpg"):
@@ -90,10 +86,7 @@ def _view(folder: RunFolder, **how: Any) -> View:
 def doubtful_slices(cells: pd.DataFrame, most: int) -> dict[int, str]:
     """The middle of the longest uncertain range of the cells with the lowest confidence.
 
-    Returns
-    -------
-    dict of slice to remark
-        At most so many, the least confident cell's first.
+    Returns at most so many slices with a remark, the least confident cell's first.
     """
     found: dict[int, str] = {}
     if not {"confidence", "doubtful_slices"} <= set(cells):

@@ -69,13 +69,9 @@ def open_view(
 ) -> View:
     """Open an image and its labels for pictures.
 
-    Parameters
-    ----------
-    pixels : int, optional
-        The finest level of all slices with at most this many pixels in y and x; if even the
-        coarsest has more, every second, third, … pixel of it.
-    resolution : float, optional
-        Otherwise: the coarsest level with pixels of at most this many nm.
+    With `pixels`: the finest level of all slices with at most this many pixels in y and x; if even
+    the coarsest has more, every second, third, … pixel of it. With `resolution`: the coarsest level
+    with pixels of at most this many nm.
     """
     if pixels is None:
         image = open_volume(store, resolution)

@@ -46,12 +46,8 @@ def read_rows(path: str | Path) -> tuple[list[str], list[Row], str]:
     without content are left out; one with content has an empty name. A row is its number below the
     names, from 1, and its fields: as many as there are names, or fewer where it ends early.
 
-    Raises
-    ------
-    InputError
-        When it is no such table, or a row has more fields than there are names.
-    MissingInputError, StorageError
-        As :func:`hela_dask.documents.reading.read_bytes`.
+    InputError when it is no such table, or a row has more fields than there are names; other errors
+    as of :func:`hela_dask.documents.reading.read_bytes`.
     """
     text = _text(path)
     first, _, rest = text.partition("\n")

@@ -73,16 +73,10 @@ def replaced(
 ) -> Iterator[Path]:
     """A temporary name beside `path` to write to; it becomes `path` only when all went well.
 
-    The content reaches the disk before the name does, and the name before this ends.
-
-    Parameters
-    ----------
-    check : callable, optional
-        Called last; raises where `path` may not be replaced any more.
-    flush : bool
-        False: a crash of the machine may leave the file empty.
-    flush_folder : bool
-        False: the caller flushes the folders of many files at once, with :func:`flush_folders`.
+    The content reaches the disk before the name does, and the name before this ends. `check` is
+    called last; it raises where `path` may not be replaced any more. Without `flush`, a crash of
+    the machine may leave the file empty; without `flush_folder`, the caller flushes the folders of
+    many files at once, with :func:`flush_folders`.
     """
     temporary = hidden_name(path)
     with storage_errors(path):

@@ -137,18 +137,9 @@ def write_label_metadata(
 ) -> None:
     """Write the ``image-label`` metadata of the label group at `path`, replacing the existing ones.
 
-    Parameters
-    ----------
-    path : str or Path
-        A label group made by :func:`create_labels`.
-    colors : mapping of int to sequence of int, optional
-        Red, green, blue, alpha (0 to 255) of a label.
-    properties : sequence of mapping, optional
-        Properties of a label; each has the key ``"label-value"``.
-    source : str, optional
-        The image, relative to the label group; default: the metadata of :func:`create_labels`.
-    extra : mapping, optional
-        Added to the group's attribute ``hela_dask``; JSON.
+    `colors` are red, green, blue and alpha (0 to 255) per label; each of `properties` has the key
+    ``"label-value"``; `source` is the image, relative to the label group (default: the metadata of
+    :func:`create_labels`); `extra` is JSON, added to the group's attribute ``hela_dask``.
     """
     image = read_image(path)
     with storage_errors(image.path):

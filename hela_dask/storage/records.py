@@ -98,17 +98,10 @@ def compare_files(
     Each folder is listed once, so that thousands of files take a fraction of a second. Paths are
     relative to `root`; the mismatches are sorted by path.
 
-    Parameters
-    ----------
-    read : {"none", "changed"}
-        ``"changed"``: a file of the right size with another time of last change is read and
-        compared by its checksum. ``"none"``: it counts as right, unless the recorded time is 0:
-        then the file was found to be damaged (see :func:`distrust`).
-
-    Raises
-    ------
-    StorageError
-        When a folder or file cannot be read for another reason than that it is missing.
+    With `read` ``"changed"``, a file of the right size with another time of last change is read and
+    compared by its checksum. With ``"none"`` it counts as right, unless the recorded time is 0:
+    then the file was found to be damaged (see :func:`distrust`). StorageError when a folder or file
+    cannot be read for another reason than that it is missing.
     """
     folders: dict[str, list[str]] = {}
     for path in records:

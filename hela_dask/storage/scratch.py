@@ -124,12 +124,8 @@ def read_scratch(path: str | Path) -> StoredArray:
 def read_mask(path: str | Path, window: tuple[slice, ...]) -> NDArray[np.bool_]:
     """Where a part of a scratch array of three axes is not 0; few of its chunks are held at a time.
 
-    Raises
-    ------
-    MissingInputError
-        When there is none at `path`.
-    StorageError
-        When a chunk is damaged or cannot be read; it is named.
+    MissingInputError when there is none at `path`; a StorageError names a chunk that is damaged or
+    cannot be read.
     """
     array = read_scratch(path)
     z, y, x = (

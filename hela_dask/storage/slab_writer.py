@@ -87,17 +87,9 @@ class SlabWriter:
     def write(self, tile: Box, data: NDArray[Any] | None) -> None:
         """Write one tile, and the tiles of the coarser levels that it completes.
 
-        Parameters
-        ----------
-        tile : Box
-            One of :attr:`tiles` that was not written yet.
-        data : ndarray, shape (depth, rows, columns), or None
-            In the image's type (bool for an integer type is fine); None: nothing but zeros.
-
-        Raises
-        ------
-        StorageError
-            When this is no such tile, or the shape or type of `data` is not the tile's.
+        `tile` is one of :attr:`tiles` that was not written yet; `data` is (depth, rows, columns) in
+        the image's type (bool for an integer type is fine), or None: nothing but zeros.
+        StorageError when this is no such tile, or the shape or type of `data` is not the tile's.
         """
         image, (rows, columns) = self._image, tile
         if tile not in self._left:

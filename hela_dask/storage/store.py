@@ -175,21 +175,10 @@ def slab_writer(
     block ends without an exception the slab is finished, and the last slab finishes the image; else
     the slab stays unwritten, and is written anew by the next writer.
 
-    Parameters
-    ----------
-    image : Image, str or Path
-        From :func:`create_image` or :func:`create_labels`.
-    z0 : int
-        First slice of the slab, from 0.
-    downsample : {"mean", "nearest", "any"}
-        How the coarser levels are made: ``"mean"`` for images, ``"nearest"`` for labels.
-    check : callable, optional
-        Called before each file is put in place; raises where the caller may not write any more.
-
-    Raises
-    ------
-    StorageError
-        When no slab of this image begins there, or a tile was not written.
+    `z0` is the first slice of the slab, from 0. `downsample` is how the coarser levels are made:
+    ``"mean"`` for images, ``"nearest"`` for labels, or ``"any"``. `check` is called before each
+    file is put in place; it raises where the caller may not write any more. StorageError when no
+    slab of this image begins at `z0`, or a tile was not written.
 
     Examples
     --------

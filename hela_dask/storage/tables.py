@@ -53,19 +53,11 @@ class Table:
     ) -> dict[str, NDArray[np.float64]]:
         """Columns as numbers, NaN where a field is empty.
 
-        Parameters
-        ----------
-        names : sequence of str
-            Of columns that belong together: their numbers are written in the same way.
-        lengths : bool
-            They are lengths in nm, and no row ends before them. The name of a column may have
-            another unit behind it, as ``z (µm)`` or ``z_um``.
-
-        Raises
-        ------
-        InputError
-            When a column is missing or stands twice, has another unit, or a field is no number,
-            or one that can be read in two ways.
+        `names` are of columns that belong together: their numbers are written in the same way.
+        `lengths`: they are lengths in nm, and no row ends before them; the name of a column may
+        have another unit behind it, as ``z (µm)`` or ``z_um``. InputError when a column is missing
+        or stands twice, has another unit, or a field is no number, or one that can be read in two
+        ways.
         """
         found = {name: self._find(name, lengths) for name in names}
         comma = self._decimal_comma(
@@ -160,19 +152,9 @@ class Table:
 def read_table(source: str | Path | pd.DataFrame, what: str, hint: str = "") -> Table:
     """A table from a CSV or Parquet file (``.parquet``), or a DataFrame without its index.
 
-    Parameters
-    ----------
-    what : str
-        Its name, for errors: "the table of centres".
-    hint : str
-        The kind of table, for the error of a missing column.
-
-    Raises
-    ------
-    InputError
-        When it is no table.
-    MissingInputError, StorageError
-        When there is no such file, or it cannot be read.
+    `what` is its name, for errors ("the table of centres"); `hint` is the kind of table, for the
+    error of a missing column. InputError when it is no table; MissingInputError or StorageError
+    when there is no such file, or it cannot be read.
     """
     if not isinstance(source, str | Path):
         return _from_frame(source, what, hint)

@@ -42,10 +42,7 @@ def _reader() -> CodeReader:
 def code_fingerprint(*places: str) -> str:
     """Fingerprint of the code of functions and classes, once per process.
 
-    Parameters
-    ----------
-    places : str
-        Each as ``package.module:name``; of other packages the whole file counts.
+    `places` are each ``package.module:name``; of other packages the whole file counts.
     """
     own = [place.removeprefix(_PACKAGE) for place in places if place.startswith(_PACKAGE)]
     others = [place for place in places if not place.startswith(_PACKAGE)]
@@ -97,10 +94,7 @@ class _Module:
 class CodeReader:
     """Follows functions through the source of this package.
 
-    Parameters
-    ----------
-    root : Path, optional
-        Folder of the package's source; default: where this module is from.
+    `root` is the folder of that source; default: where this module is from.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -110,10 +104,7 @@ class CodeReader:
     def fingerprint(self, starts: Iterable[str]) -> str:
         """Hash of everything that these functions (module:name) compute with.
 
-        Raises
-        ------
-        LookupError
-            When there is no such function.
+        LookupError when there is no such function.
         """
         digest = hashlib.sha256()
         # Without the modules: code that moves to another one stays the same.

@@ -19,25 +19,11 @@ def forget_damaged(
     consequence: str,
     info: Callable[[str], None],
 ) -> list[Marker]:
-    """Declare finished units unfinished if their files are not as written.
+    """Declare finished `units` of a stage unfinished if their files are not as written.
 
-    Parameters
-    ----------
-    markers : Markers
-        Of the run.
-    units : sequence of Unit
-        Those of a stage; unfinished ones are passed over.
-    files : str
-        Kind of the files, for the message: ``"files of the labels"``.
-    consequence : str
-        The consequence: ``"their slabs are written again"``.
-    info : callable
-        Gets one sentence, where there is any damage.
-
-    Returns
-    -------
-    list of Marker
-        Those that stay finished.
+    `files` is the kind of the files for the message (``"files of the labels"``), `consequence` what
+    follows (``"their slabs are written again"``); `info` gets one sentence, where there is any
+    damage. Returns the markers that stay finished.
     """
     damaged, kept = [], []
     for unit in units:

@@ -33,15 +33,9 @@ _TAB = ("WebSocketClosedError", "StreamClosedError", "WebSocketError")  # of tor
 def dashboard_text(link: str, *, started_here: bool, remote: bool = False) -> str:
     """Where the dashboard is, and how to reach it from another machine.
 
-    Parameters
-    ----------
-    link : str
-        As dask gives it: with the scheduler's host, also where it listens on loopback only.
-    started_here : bool
-        It is one of a cluster that this process started.
-    remote : bool
-        The person sits at another machine, as in front of a login node; a session of ssh is
-        noticed.
+    `link` is as dask gives it: with the scheduler's host, also where it listens on loopback only.
+    `started_here`: it is one of a cluster that this process started. `remote`: the person sits at
+    another machine, as in front of a login node; a session of ssh is noticed.
 
     Examples
     --------

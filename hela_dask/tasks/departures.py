@@ -25,14 +25,7 @@ _QUIET = 10.0  # seconds without a result, and between looks: the log can be lon
 
 
 class Departures:
-    """Counts, per unit, the workers that left before they had finished it.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    clock : callable
-        Gives seconds.
-    """
+    """Counts, per unit, the workers that left before they had finished; `clock` gives seconds."""
 
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client, self._clock = client, clock
@@ -52,16 +45,8 @@ class Departures:
     ) -> dict[str, int]:
         """Of the keys on their way, those that too many workers have left unfinished.
 
-        Parameters
-        ----------
-        keys : collection of str
-        inputs : callable, optional
-            Returns the keys that one of them waits for.
-
-        Returns
-        -------
-        dict of key to number of workers
-            Empty as long as units end.
+        Returns the number of workers per key; empty as long as units end. `inputs` returns the
+        keys that one of them waits for.
         """
         now = self._clock()
         if now - self._last < _QUIET:

@@ -40,29 +40,16 @@ _PATIENCE = 10.0  # seconds for another start that removes the same lock
 
 @dataclass(frozen=True)
 class Lock:
-    """Proof that a run holds its folders; small, so that it travels with every task.
+    """Proof that a run holds its folders; small, so that it travels with every task."""
 
-    Parameters
-    ----------
-    path : Path
-        The lock file.
-    token : str
-        Content of the file while this run holds it.
-    what : str
-        The held folder, for error messages; default: the folder of the lock file.
-    """
-
-    path: Path
-    token: str
-    what: str = ""
+    path: Path  # the lock file
+    token: str  # content of the file while this run holds it
+    what: str = ""  # the held folder, for error messages; default: the folder of the lock file
 
     def check(self) -> None:
         """Call before writing: a task that outlived its run must not write any more.
 
-        Raises
-        ------
-        StorageError
-            When the run that submitted this task has ended or was taken over.
+        StorageError when the run that submitted this task has ended or was taken over.
         """
         for _ in range(_TRIES):
             found = _read_lock(self.path)
@@ -87,25 +74,12 @@ def hold(
 ) -> Iterator[Lock]:
     """Hold a folder against other writers; a lock of a dead process is taken over.
 
-    Parameters
-    ----------
-    folder : Path
-        Where the lock file lies.
-    name : str
-        Of the lock file.
-    what : str
-        The held folder, for error messages; default: `folder`.
-    by : str
-        Who holds it, for the error messages of others, beside the process.
-    option : str
-        The option that selects another one.
+    `name` is that of the lock file in `folder`, `what` the held folder for error messages (default:
+    `folder`), `by` who holds it, for the error messages of others, beside the process, and `option`
+    the option that selects another one.
 
-    Raises
-    ------
-    ExistsError
-        When another process that is alive, or that cannot be seen from this machine, holds it.
-    StorageError
-        When the folder cannot be written to.
+    ExistsError when another process that is alive, or that cannot be seen from this machine, holds
+    it; StorageError when the folder cannot be written to.
     """
     # Workers may have another working folder.
     lock = Lock(folder.absolute() / name, uuid.uuid4().hex, what or str(folder))
@@ -125,20 +99,9 @@ def hold(
 def hold_labels(owner: Path, *, by: str = "") -> Iterator[Lock]:
     """Hold the labels of a store against other writers of labels.
 
-    Parameters
-    ----------
-    owner : Path
-        The store with the folder ``labels``; missing folders are made, and removed again if nothing
-        was written.
-    by : str
-        Who writes, for the error messages of others.
-
-    Raises
-    ------
-    ExistsError
-        When another process writes labels there.
-    StorageError
-        When the folder cannot be written to.
+    `owner` is the store with the folder ``labels``; missing folders are made, and removed again if
+    nothing was written. `by` names the writer in the error messages of others. ExistsError when
+    another process writes labels there; StorageError when the folder cannot be written to.
     """
     folder = owner.absolute() / "labels"
     with storage_errors(folder):
@@ -157,12 +120,8 @@ def hold_labels(owner: Path, *, by: str = "") -> Iterator[Lock]:
 def hold_target(path: Path) -> Iterator[Lock]:
     """Hold a volume that is being made against a second maker, and against runs that use it.
 
-    Raises
-    ------
-    ExistsError
-        When another process makes it, or writes labels into it.
-    StorageError
-        When the folder around it cannot be written to.
+    ExistsError when another process makes it, or writes labels into it; StorageError when the
+    folder around it cannot be written to.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -109,40 +109,22 @@ def _metadata(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class Marker:
-    """The record of a finished unit.
+    """The record of a finished unit."""
 
-    Attributes
-    ----------
-    fingerprint : str
-        Of all that the result depends on.
-    result : dict
-        A small row.
-    files : dict of str to FileRecord or None
-        The files that the unit wrote: ``run/…`` relative to the run folder, ``labels/…`` relative
-        to the folder of the label groups. None: no file, because all values are 0.
-    versions : dict of str to str
-        Of the packages that computed it.
-    """
-
-    fingerprint: str
-    result: dict[str, Any]
+    fingerprint: str  # of all that the result depends on
+    result: dict[str, Any]  # a small row
+    # The files that the unit wrote: ``run/…`` relative to the run folder, ``labels/…`` relative to
+    # the folder of the label groups. None: no file, because all values are 0
     files: Records
-    versions: dict[str, str]
+    versions: dict[str, str]  # of the packages that computed it
 
 
 @dataclass(frozen=True)
 class Markers:
-    """The markers of one run, in its folder ``done/``.
+    """The markers of one run, in its folder ``done/``."""
 
-    Parameters
-    ----------
-    folder : Path
-        ``RUN/done``; made when the first unit finishes.
-    labels : Path, optional
-        The folder that holds the label groups, for units that write into them.
-    """
-
-    folder: Path
+    folder: Path  # ``RUN/done``; made when the first unit finishes
+    # The folder that holds the label groups, for units that write into them
     labels: Path | None = None
 
     def path(self, stage: str, unit: str) -> Path:
@@ -180,21 +162,9 @@ class Markers:
     ) -> dict[str, Any]:
         """Write the marker, after the unit's data; returns the result as a later run will read it.
 
-        Parameters
-        ----------
-        stage, unit : str
-            Together the marker's name.
-        unit_key : str
-            Fingerprint of all that the result depends on.
-        result : mapping
-            A small row.
-        files : mapping of str to FileRecord or None, optional
-            The files of the unit, as in :class:`Marker`.
-
-        Raises
-        ------
-        StorageError
-            When the file system refuses it or is full.
+        `stage` and `unit` are together the marker's name; `unit_key` is the fingerprint of all that
+        the result depends on; `result` and `files` are as in :class:`Marker`. StorageError when the
+        file system refuses it or is full.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         kept: dict[str, Any] = plain(result)

@@ -18,24 +18,12 @@ _EASY = 0.7  # with more, it begins to spill, and pauses at 0.8
 
 @dataclass(frozen=True)
 class Need:
-    """The memory that one task takes at most.
+    """The memory that one task takes at most."""
 
-    Parameters
-    ----------
-    stage : str
-        That it belongs to, as in ``RUN/done``.
-    task : str
-        Its task, as named in a sentence.
-    bytes : int
-        With the process itself.
-    advice : str
-        The parameter to change, beside more memory; empty where there is none.
-    """
-
-    stage: str
-    task: str
-    bytes: int
-    advice: str = ""
+    stage: str  # that it belongs to, as in ``RUN/done``
+    task: str  # its task, as named in a sentence
+    bytes: int  # with the process itself
+    advice: str = ""  # the parameter to change, beside more memory; empty where there is none
 
 
 def worker_memory(needs: Sequence[Need]) -> int:
@@ -54,17 +42,8 @@ def _rounded(size: float) -> int:
 def check_memory(needs: Sequence[Need], memory: int | None) -> None:
     """Refuse a plan if its largest task does not fit a worker.
 
-    Parameters
-    ----------
-    needs : sequence of Need
-        From :func:`memory_needs`.
-    memory : int or None
-        Of one worker (of each of its threads, where it has several), bytes; None or 0 is no limit.
-
-    Raises
-    ------
-    ResourceError
-        With the numbers and the parameters.
+    `memory` is that of one worker (of each of its threads, where it has several), bytes; None or 0
+    is no limit. The ResourceError has the numbers and the parameters.
     """
     if not memory:
         return

@@ -24,28 +24,14 @@ _DEAD = ("Z", "X", "x")  # states of a process that has ended and was not waited
 
 @dataclass(frozen=True)
 class ProcessName:
-    """A process of any machine; texts are empty if the system does not provide them.
-
-    Parameters
-    ----------
-    pid : int
-        Its id.
-    host, machine : str
-        Name of the machine, and its id.
-    boot : str
-        Id of the machine's boot.
-    space : str
-        Namespace of process ids: each container has its own.
-    started : str
-        When it started, as the system counts it.
-    """
+    """A process of any machine; texts are empty if the system does not provide them."""
 
     pid: int
-    host: str
-    machine: str = ""
-    boot: str = ""
-    space: str = ""
-    started: str = ""
+    host: str  # name of the machine
+    machine: str = ""  # its id
+    boot: str = ""  # id of the machine's boot
+    space: str = ""  # namespace of process ids: each container has its own
+    started: str = ""  # when it started, as the system counts it
 
     def to_dict(self) -> dict[str, Any]:
         """For a file; :func:`read_name` reads it."""

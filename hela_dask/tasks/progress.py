@@ -29,12 +29,7 @@ def left_text(seconds: float, done: int, to_do: int) -> str:
 
     Rounded, so that it does not flicker.
 
-    Parameters
-    ----------
-    seconds : float
-        That `done` units took.
-    done, to_do : int
-        Units.
+    `seconds` are those that `done` units took.
 
     Examples
     --------
@@ -56,16 +51,9 @@ def left_text(seconds: float, done: int, to_do: int) -> str:
 class RunProgress:
     """Stages, units done, time left and the dashboard's address, on stderr.
 
-    Parameters
-    ----------
-    live : bool
-        Draw on the terminal; where stderr is none, or with False, only log lines are written
-        (``INFO``: each stage as it starts and ends, every tenth of it, and one each 30 s).
-
-    Attributes
-    ----------
-    timings : dict
-        Seconds taken by each stage that has ended.
+    `live`: draw on the terminal; where stderr is none, or with False, only log lines are written
+    (``INFO``: each stage as it starts and ends, every tenth of it, and one each 30 s). The
+    attribute `timings` has the seconds taken by each stage that has ended.
     """
 
     def __init__(self, live: bool = True) -> None:
@@ -201,17 +189,10 @@ def _left_column() -> Any:
 
 @contextlib.contextmanager
 def counted(progress: bool | Count, name: str, unit: str) -> Iterator[Count]:
-    """Work of one stage.
+    """Work of one stage; `name` and `unit` are its name and that of its units.
 
-    Yields a function that is called with the numbers of finished and of all units, first at the
-    start.
-
-    Parameters
-    ----------
-    progress : bool or callable
-        As `live` of :class:`RunProgress`, or the caller's own function.
-    name, unit : str
-        Of the stage, and of its units.
+    `progress` is `live` of :class:`RunProgress`, or the caller's own function. Yields a function
+    that is called with the numbers of finished and of all units, first at the start.
     """
     if callable(progress):
         yield progress

@@ -27,13 +27,7 @@ def is_connected(client: Client) -> bool:
 
 @contextlib.contextmanager
 def scheduler_calls(client: Client) -> Iterator[None]:
-    """Turn errors of calls to a lost scheduler into one sentence.
-
-    Raises
-    ------
-    ClusterError
-        When the scheduler is gone.
-    """
+    """Turn errors of calls to a lost scheduler into one sentence, a ClusterError."""
     address = _address(client)
     try:
         yield
@@ -49,16 +43,7 @@ def scheduler_calls(client: Client) -> Iterator[None]:
 def reconnect(client: Client, address: str) -> None:
     """Wait until a client that has lost its scheduler is connected again; dask tries for 30 s.
 
-    Parameters
-    ----------
-    client : distributed.Client
-    address : str
-        Of the scheduler, for the error.
-
-    Raises
-    ------
-    ClusterError
-        When the scheduler does not return.
+    A ClusterError names `address` when the scheduler does not return.
     """
     while client.status in ("connecting", "newly-created"):
         time.sleep(_LOOK)

@@ -36,25 +36,12 @@ _PATIENCE = 0.5  # seconds between polls for the first worker
 
 
 class Session:
-    """A client, the caller's own or one that is closed with the session.
+    """A client: the caller's own (`given`), which stays open, or one closed with the session.
 
-    Parameters
-    ----------
-    given : distributed.Client or None
-        The caller's, which stays open.
-    cluster : Cluster
-        The cluster to start or reach if no client is given.
-    store, run : Path
-        The image, which every worker must see, and the run folder, which gets
-        ``performance.html``.
-    needs : list of Need
-        Compared with the workers' memory.
-    progress : RunProgress
-        Gets the dashboard's address.
-    begin : callable
-        Called once, before the cluster starts.
-    imports : sequence of str
-        Modules that the tasks need.
+    `cluster` is started or reached if no client is given, `begin` is called once before. Every
+    worker must see the image `store`; the folder `run` gets ``performance.html``. `needs` are
+    compared with the workers' memory; `progress` gets the dashboard's address; `imports` are
+    modules that the tasks need.
     """
 
     def __init__(

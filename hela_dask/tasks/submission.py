@@ -40,15 +40,9 @@ _MEMORY_EVENTS = ("worker-restart-memory", MEMORY_TOPIC)  # of the nanny, of the
 
 
 class Submission:
-    """A stage's units on a client.
+    """A stage's units on a client; the dashboard names the stage by `label`.
 
-    Parameters
-    ----------
-    client : distributed.Client
-    task, job, markers, progress, gpu, inputs
-        As for :func:`~hela_dask.tasks.dispatch.run_units`.
-    label : str
-        Name of the stage on the dashboard.
+    The other arguments are those of :func:`~hela_dask.tasks.dispatch.run_units`.
     """
 
     def __init__(
@@ -87,18 +81,8 @@ class Submission:
         """Each unit with its outcome as it ends; those that still run are cancelled at the end.
 
         Ended units are collected at once and replaced at once, however many they are: a scheduler
-        that falls behind is asked less often, not more.
-
-        Parameters
-        ----------
-        units : sequence of Unit
-        alone : bool
-            One at a time.
-
-        Raises
-        ------
-        ClusterError
-            When the scheduler is gone and does not come back.
+        that falls behind is asked less often, not more. `alone`: one at a time. ClusterError when
+        the scheduler is gone and does not come back.
         """
         self._todo.extend(units)
         try:
@@ -243,10 +227,7 @@ class Submission:
     def _abandoned(self) -> Iterator[tuple[Unit, Exception]]:
         """The units that too many workers have left unfinished, each with its error.
 
-        Raises
-        ------
-        ClusterError
-            When no unit of the stage ends.
+        ClusterError when no unit of the stage ends.
         """
         for key, workers in self._departures.has_given_up(self._flying, self._waits_for).items():
             future, unit = self._flying.pop(key)
@@ -279,10 +260,7 @@ class Submission:
     def _again(self, unit: Unit) -> Row | Exception | None:
         """Its row, where a unit that the cluster dropped has finished; else None: it waits again.
 
-        Raises
-        ------
-        ClusterError
-            When the cluster has dropped it too often.
+        ClusterError when the cluster has dropped it too often.
         """
         row = self._markers.result(unit.stage, unit.name, unit.fingerprint)
         if row is not None:
@@ -305,13 +283,7 @@ class Window:
     wait behind the largest: so from four per thread on, each thread gets one at a time.
 
     Workers come and go, so threads are counted again, but not for every unit: that needs a call to
-    the scheduler.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    look : callable, optional
-        Called with the number of workers each time that they are counted.
+    the scheduler. `look` is called with the number of workers each time that they are counted.
     """
 
     def __init__(self, client: Client, look: Callable[[int], None] | None = None) -> None:

@@ -12,22 +12,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Unit:
-    """One piece of work: a slab, a slice or a cell. Small, it travels to the worker.
+    """One piece of work: a slab, a slice or a cell. Small, it travels to the worker."""
 
-    Parameters
-    ----------
-    stage, name : str
-        Together the name of its marker.
-    fingerprint : str
-        Of everything that its result depends on.
-    what : Any
-        Input of the stage's task beside the job, for example a Region.
-    cost : float
-        For the order only: the largest start first, so that none runs alone at the end.
-    """
-
+    # Stage and name: together the name of its marker
     stage: str
     name: str
-    fingerprint: str
-    what: Any = None
+    fingerprint: str  # of everything that its result depends on
+    what: Any = None  # input of the stage's task beside the job, for example a Region
+    # For the order only: the largest start first, so that none runs alone at the end
     cost: float = 0.0

@@ -21,17 +21,7 @@ _LONG = 120.0  # after it, a hint about the cause
 
 
 class Waiting:
-    """Warns that there is no worker; at increasing intervals.
-
-    Parameters
-    ----------
-    client : distributed.Client
-        The workers that the run waits for.
-    progress : RunProgress
-        Shows and logs the messages.
-    clock : callable
-        Gives seconds.
-    """
+    """Warns that there is no worker, at increasing intervals; `clock` gives seconds."""
 
     def __init__(
         self,
@@ -46,10 +36,7 @@ class Waiting:
     def look(self, workers: int) -> None:
         """Call repeatedly with the number of workers.
 
-        Raises
-        ------
-        ClusterError
-            When the cluster reports that none can start.
+        ClusterError when the cluster reports that none can start.
         """
         now = self._clock()
         if workers:

@@ -35,12 +35,8 @@ CONTINUES = "what is finished is kept, and the same command again continues"
 def worker_problem(version: str, paths: Sequence[Path]) -> str:
     """Why this process cannot work for a run, as the end of a sentence; empty where it can.
 
-    Parameters
-    ----------
-    version : str
-        Version of the run's hela_dask.
-    paths : sequence of Path
-        Absolute; the files that the run's process sees.
+    `version` is that of the run's hela_dask; `paths` are absolute, the files that the run's process
+    sees.
     """
     if version != package.__version__:
         return (
@@ -67,10 +63,7 @@ def _sees(path: Path) -> bool:
 def check_workers(client: Client, paths: Sequence[Path]) -> None:
     """Check the workers that there are; those that just left are ignored.
 
-    Raises
-    ------
-    InputError
-        With the worker, and the requirement that it lacks.
+    An InputError names the worker and the requirement that it lacks.
     """
     here = [path.absolute() for path in paths]
     answers = client.run(worker_problem, package.__version__, here, on_error="return")
@@ -109,21 +102,10 @@ def run_unit(
     """Compute a unit, on a worker that meets the requirements.
 
     Workers that join during a stage were not checked at its start, and each unit would fail there
-    with an error that names the image, or nothing.
-
-    Parameters
-    ----------
-    task, job, unit
-        As for :func:`~hela_dask.tasks.dispatch.run_units`.
-    version, paths
-        As for :func:`worker_problem`.
-    *inputs
-        Results of the graph for the unit.
-
-    Raises
-    ------
-    ClusterError
-        With the worker, and the requirement that it lacks.
+    with an error that names the image, or nothing. So `version` and `paths` are checked as by
+    :func:`worker_problem`: a ClusterError names the worker and the requirement that it lacks.
+    `inputs` are results of the graph for the unit; the others are as for
+    :func:`~hela_dask.tasks.dispatch.run_units`.
     """
     refuse_unfit(version, paths)
     return task(job, unit, *inputs)
@@ -132,10 +114,7 @@ def run_unit(
 def refuse_unfit(version: str, paths: Sequence[Path] = ()) -> None:
     """Refuse to work in a process that does not meet the requirements; see :func:`worker_problem`.
 
-    Raises
-    ------
-    ClusterError
-        With the worker, and the requirement that it lacks.
+    A ClusterError names the worker and the requirement that it lacks.
     """
     if problem := worker_problem(version, paths):
         from distributed import get_worker

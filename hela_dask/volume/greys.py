@@ -91,10 +91,7 @@ def voting_slices(count: int) -> list[int]:
 def vote_of_slice(volume: xr.DataArray, index: int) -> Votes:
     """The vote of one slice, read and computed by this thread; :func:`volume_levels` joins them.
 
-    Raises
-    ------
-    InputError
-        When `volume` is not a (z, y, x) array of real numbers.
+    InputError when `volume` is not a (z, y, x) array of real numbers.
     """
     _check(volume)
     pixel = Geometry.of(volume).pixel

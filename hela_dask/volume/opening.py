@@ -97,23 +97,11 @@ def as_volume(
 
 
 def working_volume(source: str | Path | xr.DataArray, resolution: float) -> xr.DataArray:
-    """The working level of a volume: y and x halved while pixels fit `resolution`.
+    """The working level of a volume: y and x halved while pixels fit `resolution` (nm).
 
     Of a store that is the level of its pyramid, where there is one that is the finest halved;
-    otherwise it is computed from the existing levels, with the same values.
-
-    Parameters
-    ----------
-    source : str, Path or xarray.DataArray
-        A store, or one level of a volume.
-    resolution : float
-        Largest size of a pixel in y and x, nm.
-
-    Returns
-    -------
-    xarray.DataArray
-        Lazy, as of :func:`open_volume`; the finest itself where its pixels are not under half of
-        `resolution`.
+    otherwise it is computed from the existing levels, with the same values. Lazy, as of
+    :func:`open_volume`; the finest itself where its pixels are not under half of `resolution`.
     """
     if not isinstance(source, xr.DataArray):
         image = read_image(source)

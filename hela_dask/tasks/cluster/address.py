@@ -23,13 +23,7 @@ _ANSWER = 15  # seconds for the scheduler's answer on it
 
 
 def parse_address(text: str) -> str:
-    """A scheduler's address, with its port.
-
-    Raises
-    ------
-    ParameterError
-        When it is none that dask can reach.
-    """
+    """A scheduler's address, with its port; ParameterError when it is none that dask can reach."""
     wrong = f"--cluster {text!r} is not the address of a dask scheduler"
     try:
         parts = urlsplit(text)
@@ -52,12 +46,8 @@ def parse_address(text: str) -> str:
 def reach(address: str) -> Client:
     """A client of the scheduler at `address`.
 
-    Raises
-    ------
-    InputError
-        When `address` asks for TLS and dask's settings name no certificates.
-    ClusterError
-        When the host is not known, nothing listens there, or no scheduler answers within 20 s.
+    InputError when `address` asks for TLS and dask's settings name no certificates; ClusterError
+    when the host is not known, nothing listens there, or no scheduler answers within 20 s.
     """
     from distributed import Client
 

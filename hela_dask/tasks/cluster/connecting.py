@@ -27,14 +27,8 @@ def connect(
 ) -> Iterator[Client]:
     """Start or reach the cluster; a started cluster is stopped again, also on an error.
 
-    Parameters
-    ----------
-    cluster : Cluster
-        As :func:`hela_dask.tasks.cluster.read_cluster` gives it.
-    shared : Path, optional
-        A folder that all nodes see, for certificates; default: the current one.
-    imports : sequence of str
-        Modules that the tasks need.
+    `shared` is a folder that all nodes see, for certificates (default: the current one); `imports`
+    are modules that the tasks need.
 
     Raises
     ------

@@ -96,19 +96,9 @@ def read_cluster_file(
 ) -> tuple[int, int, dict[str, Any]]:
     """The workers, the memory of each in bytes, and the options for dask-jobqueue.
 
-    Parameters
-    ----------
-    path : Path
-        Of the YAML file.
-    workers, memory : int or None
-        Replace the value in the file; memory (bytes) is that of one job.
-
-    Raises
-    ------
-    MissingInputError
-        When there is no such file.
-    InputError, ParameterError
-        For a fault in it, with its key.
+    `workers` and `memory` replace the value in the file; memory (bytes) is that of one job.
+    MissingInputError when there is no such file; InputError or ParameterError for a fault in it,
+    with its key.
     """
     found = read_yaml(path)
     if not isinstance(found, dict) or "scheduler" not in found:
@@ -151,18 +141,11 @@ def read_cluster_file(
 
 
 def worker_limit(memory: int, processes: int = 1) -> int:
-    """Bytes that one worker may use of its job's memory.
+    """Bytes that each worker may use of one job's `memory` (bytes), shared by `processes` workers.
 
     SLURM kills a job that exceeds its memory, without a message to the worker; dask ends a worker
     at 95 % of its limit, and reports it. So dask's limit is nine tenths of the job's memory, less
     128 MiB for the nanny process, shared by the workers.
-
-    Parameters
-    ----------
-    memory : int
-        Of one job, bytes.
-    processes : int
-        Workers of one job.
     """
     return int((_SHARE * memory - _BASE) / processes)
 

@@ -24,30 +24,16 @@ _TRIES = 3
 
 
 class LocalWorkers(LocalCluster):
-    """A local cluster that replaces workers that leave.
+    """A local cluster that replaces workers that leave."""
 
-    Attributes
-    ----------
-    keeper : Keeper or None
-        Set once all workers have started.
-    """
-
-    keeper: Keeper | None = None
+    keeper: Keeper | None = None  # set once all workers have started
 
 
 def start_local(cluster: Cluster, imports: Sequence[str] = ()) -> LocalWorkers:
     """Start the workers; one that ends while it starts is started again.
 
-    Parameters
-    ----------
-    cluster : Cluster
-    imports : sequence of str
-        Modules that workers need, imported once where workers are forked.
-
-    Raises
-    ------
-    ResourceError
-        When they end each time.
+    `imports` are modules that workers need, imported once where workers are forked. ResourceError
+    when the workers end each time.
     """
     assert cluster.workers is not None
     unguarded = lacks_main_guard()

@@ -17,26 +17,13 @@ __all__ = ["Cluster", "check_client", "read_cluster"]
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster, known before anything is started.
+    """A cluster, known before anything is started."""
 
-    Parameters
-    ----------
-    kind : str
-        ``"local"``, ``"address"`` or ``"slurm"``.
-    workers : int or None
-        Number of workers to start; None for an address, with existing workers.
-    memory : int or None
-        Memory of one worker in bytes; None where it is not known before connecting.
-    address : str
-        Of a running scheduler.
-    options : dict
-        For ``dask_jobqueue.SLURMCluster``, with ``memory`` and ``cores`` of one job.
-    """
-
-    kind: str
-    workers: int | None = None
-    memory: int | None = None
-    address: str = ""
+    kind: str  # "local", "address" or "slurm"
+    workers: int | None = None  # to start; None for an address, with existing workers
+    memory: int | None = None  # of one worker, bytes; None where not known before connecting
+    address: str = ""  # of a running scheduler
+    # For ``dask_jobqueue.SLURMCluster``, with ``memory`` and ``cores`` of one job
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -93,13 +80,7 @@ def read_cluster(
 def check_client(
     client: Client | None, spec: str | Path, workers: int | None, memory: str | int | None
 ) -> None:
-    """A client of the caller's own leaves no choice of cluster.
-
-    Raises
-    ------
-    ParameterError
-        When both are given.
-    """
+    """A client of the caller's own leaves no choice of cluster: ParameterError for both."""
     if client is not None and (spec != "local" or workers or memory):
         raise ParameterError("give either a client, or cluster, workers and memory")
 

@@ -9,13 +9,7 @@ __all__ = ["parse_size"]
 
 
 def parse_size(text: str | float, culprit: str) -> int:
-    """Bytes in a size such as ``4GiB``.
-
-    Raises
-    ------
-    ParameterError
-        Names `culprit`, for anything else.
-    """
+    """Bytes in a size such as ``4GiB``; a ParameterError names `culprit` for anything else."""
     from dask.utils import parse_bytes
 
     try:

@@ -48,16 +48,10 @@ class _Job(SLURMJob):
 
 
 class SlurmWorkers(SLURMCluster):
-    """Jobs of SLURM, each one or more workers; those that end are submitted again.
-
-    Attributes
-    ----------
-    keeper : Keeper or None
-        Set once the first jobs are submitted.
-    """
+    """Jobs of SLURM, each one or more workers; those that end are submitted again."""
 
     job_cls = _Job
-    keeper: Keeper | None = None
+    keeper: Keeper | None = None  # set once the first jobs are submitted
     _looked: float = -math.inf
 
     async def ended_jobs(self, names: Iterable[Any]) -> dict[Any, str]:
@@ -126,19 +120,9 @@ class SlurmWorkers(SLURMCluster):
 def start_slurm(cluster: Cluster, private: Path) -> SlurmWorkers:
     """Submit the jobs.
 
-    Parameters
-    ----------
-    cluster : Cluster
-        As :func:`hela_dask.tasks.cluster.read_cluster` gives it.
-    private : Path
-        A folder that all nodes see and only the user may read, for the certificates.
-
-    Raises
-    ------
-    MissingDependencyError
-        When a package for encryption is not installed.
-    InputError
-        When SLURM is not here or refuses the jobs.
+    `private` is a folder that all nodes see and only the user may read, for the certificates.
+    MissingDependencyError when a package for encryption is not installed; InputError when SLURM is
+    not here or refuses the jobs.
     """
     assert cluster.workers is not None
     started = SlurmWorkers(**job_options(cluster, private))
@@ -166,12 +150,7 @@ def job_options(cluster: Cluster, private: Path) -> dict[str, Any]:
     """Options for ``dask_jobqueue.SLURMCluster``.
 
     The scheduler takes connections from workers with its certificate only; dashboards listen on
-    this machine only.
-
-    Raises
-    ------
-    MissingDependencyError
-        When a package for encryption is not installed.
+    this machine only. MissingDependencyError when a package for encryption is not installed.
     """
     options = dict(cluster.options)
     size, processes = options["memory"], options.get("processes", 1)
