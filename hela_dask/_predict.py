@@ -18,7 +18,7 @@ from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import ExistsError
 from hela_dask.geometry import Geometry
 from hela_dask.operators.classify import class_labels, classifier, neighbours
-from hela_dask.operators.slabs import lazy_slabs
+from hela_dask.operators.slabs import lazy_slabs, with_own_keys
 from hela_dask.running.finding import level_units, levels_task, read_levels
 from hela_dask.running.folders import run_folder
 from hela_dask.running.identity import maker_of
@@ -170,7 +170,8 @@ def predict(
             job = _Job(image.path.absolute(), target.path.absolute(), pixel, lock, labels_lock)
             grey_levels = _find_levels(session, job, source, volume.sizes["z"], display)
             values = [VALUES[name] for name in card.classes]
-            classes = class_labels(volume, folder, grey_levels, values)
+            own = with_own_keys(volume, lock.token)
+            classes = class_labels(own, folder, grey_levels, values)
             unit_key = fingerprint("predict", stage_code("predict"), digest, grey_levels, source)
             run_units(
                 session.client,

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 from dask.delayed import Delayed
+from dask.graph_manipulation import clone
 from numpy.typing import DTypeLike, NDArray
 
 from hela_dask.errors import InputError
@@ -27,6 +28,7 @@ __all__ = [
     "map_slabs",
     "overlap_slabs",
     "slab_depth",
+    "with_own_keys",
 ]
 
 SLAB_BYTES = 64 * 2**20
@@ -56,6 +58,15 @@ def lazy_data(volume: xr.DataArray, kinds: str, wanted: str) -> da.Array:
         )
     data = volume.data
     return data if isinstance(data, da.Array) else da.from_array(data)
+
+
+def with_own_keys(volume: xr.DataArray, token: str) -> xr.DataArray:
+    """The same lazy volume with other keys, which all that is computed from it inherits.
+
+    A scheduler keeps the result or the error of a key as long as any client holds it: a run would
+    get the error of a chunk that has been repaired since.
+    """
+    return volume.copy(data=clone(volume.data, seed=token))
 
 
 def as_slabs(data: da.Array, halo: int = 0, most: int | None = None) -> da.Array:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hela_dask.kernels.packed_labels import INSTANCES, LABEL_DTYPE
 from hela_dask.operators.background import background_with_statistics
-from hela_dask.operators.slabs import lazy_slabs
+from hela_dask.operators.slabs import lazy_slabs, with_own_keys
 from hela_dask.running.broken import mend_listing, remove_broken
 from hela_dask.running.centres import points_table
 from hela_dask.running.context import Context
@@ -64,7 +64,8 @@ def find_background(context: Context) -> Background:
     context.forget_damaged(units, "files of the background", "their slabs are written again")
     if any(context.result(unit) is None for unit in units):
         _make_room(context, volume.shape)
-    found, facts = background_with_statistics(volume, p, grey_levels=grey_levels)
+    own = with_own_keys(volume, context.job.lock.token)
+    found, facts = background_with_statistics(own, p, grey_levels=grey_levels)
     rows = context.compute(
         background_task,
         units,
@@ -104,7 +105,7 @@ def detect(context: Context, background: Background) -> DetectedCells:
     volume, p = job.working(), setup.parameters.detect
     if setup.centres is None:
         units = detect_units(context.keys.detect(background.key), volume, p)
-        resin = job.background()
+        resin = with_own_keys(job.background(), job.lock.token)
         rows = context.compute(
             detect_task,
             units,

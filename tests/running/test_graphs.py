@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from dask.utils import key_split
 from distributed import Client
 
 import hela_dask as hd
+from hela_dask.errors import StorageError
+from hela_dask.volume.opening import working_volume
 from tests.exactness.runs import DEPTH, PARAMETERS, go, without_pages, write
 
 Graphs = dict[str, list[Any]]
@@ -75,16 +79,12 @@ def test_the_background_is_a_graph_of_overlapping_slabs(resin: xr.DataArray) -> 
 
 def test_a_run_hands_the_graphs_of_a_notebook_to_its_cluster(run: Any, resin: xr.DataArray) -> None:
     _, handed, _ = run
-    known = set(resin.data.__dask_graph__())
+    known = prefixes(resin.data.__dask_graph__())
     assert len(handed["background"]) == 2
     for graph in handed["background"]:
-        own = {key for key in graph if key in known}
-        # The unit itself, and the slices that it takes.
-        assert {key_split(key).split(" ")[0] for key in set(graph.keys()) - own} <= {
-            "background",
-            "getitem",
-        }
-        found = Counter(key_split(key) for key in own)
+        found = prefixes(graph)
+        (unit,) = set(found) - set(known)
+        assert unit == "background (2 slabs)" and found[unit] == 1
         slabs = found["background-majority"]
         assert found["background"] >= slabs > 0
         assert found["gaussian_filter"] == found["background"]
@@ -101,3 +101,20 @@ def test_tasks_of_a_run_are_named_by_what_they_do(run: Any) -> None:
         *("levels", "gaussian_filter", "background", "background-majority", "overlap"),
         *("distance", "detect", "segment", "assemble"),
     } <= names
+
+
+def test_a_run_reads_a_chunk_that_was_put_right_while_a_client_held_its_error(
+    here: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pages(monkeypatch)
+    path = write(tmp_path / "two.ome.zarr", 40.0)
+    file = next(at for at in sorted((path / "0" / "c").rglob("*")) if at.is_file())
+    sound, facts = file.read_bytes(), file.stat()
+    file.write_bytes(sound[: len(sound) // 2])
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    held = here.compute(working_volume(path, 40.0).data.to_delayed(optimize_graph=False)[0, 0, 0])
+    assert isinstance(held.exception(), StorageError)
+    file.write_bytes(sound)
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert go(path, here, "new").exit_code == 0
+    assert held.status == "error"
