@@ -258,7 +258,7 @@ def test_a_unit_that_outlasts_the_workers_is_given_up(tmp_path: Path) -> None:
     with (
         dask.config.set(
             {
-                "distributed.worker.lifetime.duration": "4s",
+                "distributed.worker.lifetime.duration": "6s",
                 "distributed.deploy.lost-worker-timeout": "1s",
             }
         ),

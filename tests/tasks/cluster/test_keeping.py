@@ -46,13 +46,13 @@ def test_jobs_that_end_by_themselves_are_submitted_again(
 ) -> None:
     pytest.importorskip("dask_jobqueue")
     slurm = fake_slurm(tmp_path / "slurm", monkeypatch)
-    text = "  worker_extra_args: [--lifetime, 5s]\n"
+    text = "  worker_extra_args: [--lifetime, 8s]\n"
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"}),
         connect(read_cluster(write_yaml(tmp_path, options=text)), tmp_path) as client,
     ):
-        found = go(client, tmp_path / "markers", units(*range(14)), nap)
-    assert [row["twice"] for row in found.values()] == [2 * n for n in range(14)]
+        found = go(client, tmp_path / "markers", units(*range(20)), nap)
+    assert [row["twice"] for row in found.values()] == [2 * n for n in range(20)]
     assert len({row["worker"] for row in found.values()}) >= 2
     assert jobs(slurm) >= 2
     assert not list(tmp_path.glob(".tls-*")), "certificates go with the cluster"
