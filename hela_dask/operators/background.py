@@ -75,7 +75,7 @@ def background_with_statistics(
 
     Parameters
     ----------
-    volume, parameters, levels
+    volume, parameters, grey_levels
         As for :func:`background`.
     slab : int, optional
         Slices in a task, at most; default: :data:`SLAB`. Where few slices of a volume are

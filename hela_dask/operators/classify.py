@@ -89,7 +89,7 @@ def class_labels(
 
     Parameters
     ----------
-    volume, model, levels
+    volume, model, grey_levels
         As for :func:`classify`.
     values : sequence of int
         The label of each class, in the order of the model's card.

@@ -9,7 +9,7 @@ from dask_image import ndfilters
 from hela_dask.errors import ParameterError
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.filters import gaussian as kernel
-from hela_dask.operators.slabs import lazy_data
+from hela_dask.operators.slabs import lazy_data, map_slabs
 
 __all__ = ["gaussian"]
 
@@ -53,7 +53,14 @@ def gaussian(volume: xr.DataArray, sigma: float, truncate: float = 4.0) -> xr.Da
     source = data.rechunk(whole).astype(np.float32)
     if any(data.shape[axis] <= reach[axis] for axis in (1, 2)):
         planes = source.rechunk({1: -1, 2: -1})
-        result = planes.map_blocks(kernel, pixels[1:], truncate, dtype=np.float32)
+        result = map_slabs(
+            kernel,
+            planes,
+            name="gaussian_filter",
+            dtype=np.float32,
+            sigma=pixels[1:],
+            truncate=truncate,
+        )
     else:
         result = ndfilters.gaussian_filter(source, pixels, mode="reflect", truncate=truncate)
     return volume.copy(data=result.rechunk(data.chunks))

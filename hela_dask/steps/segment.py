@@ -156,7 +156,7 @@ def segment_window(
     ----------
     window
         (z, y, x) grey values of the region.
-    region, method, parameters, levels, trace
+    region, method, parameters, grey_levels, trace
         As in :func:`segment_cell`.
     background
         (z, y, x), true in the resin.

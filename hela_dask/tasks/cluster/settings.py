@@ -33,7 +33,7 @@ def client_settings() -> dict[str, object]:
         # On Linux, workers are forked from a process that has imported the libraries once: a run
         # starts in two thirds of the time. The environment variable of dask selects another method.
         METHOD: os.environ.get(variable(METHOD), "forkserver" if _LINUX else "spawn"),
-        # A task that ends its workers twice is tried again alone: see running/dispatch.py.
+        # A task that ends its workers twice is tried again alone: see tasks/dispatch.py.
         "distributed.scheduler.allowed-failures": 1,
         "distributed.worker.preload": [PRELOAD],
         **SETTINGS,
