@@ -18,6 +18,9 @@ PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadsco
 NONE := 5# what pytest returns where no test was selected
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start hundreds of processes: each reads the compiled modules that the first one has written,
+# also in a shell that asks for none.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint format bench figures lock
 .DEFAULT_GOAL := help
