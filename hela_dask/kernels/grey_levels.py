@@ -148,11 +148,7 @@ def slice_levels(image: NDArray[Any], pixel: tuple[float, float]) -> SliceLevels
     value is left out; one as bright as anything may also be saturated resin, and is left out only
     where the slice shows resin beside it.
     """
-    grid = _Grid(image, pixel)
-    levels = _peaks(grid.grey[~(grid.dark | grid.bright)])
-    if not levels.visible and grid.bright.any():
-        levels = _peaks(grid.grey[~grid.dark])
-    return levels
+    return _levels(_Grid.of(image, pixel))
 
 
 def slice_votes(image: NDArray[Any], pixel: tuple[float, float]) -> Votes:
@@ -161,7 +157,7 @@ def slice_votes(image: NDArray[Any], pixel: tuple[float, float]) -> Votes:
     Resin is smooth and cells are rough, for either polarity. If no resin is in view, membranes are
     thin lines, dark if resin is bright.
     """
-    grid = _Grid(image, pixel)
+    grid = _Grid.of(image, pixel)
     inside = ~(grid.dark | grid.bright)
     shown = ndimage.binary_erosion(inside, iterations=_EDGE_MARGIN, border_value=1)
     two = _peaks(grid.grey[inside])
@@ -171,8 +167,8 @@ def slice_votes(image: NDArray[Any], pixel: tuple[float, float]) -> Votes:
     return Votes(
         texture,
         _skewness(grid.grey, shown),
-        slice_levels(image, pixel),
-        slice_levels(apply_polarity(image, True), pixel),
+        _levels(grid),
+        _levels(grid.negative(image, pixel)),
         (low, high),
         (top - high, top - low),
     )
@@ -214,18 +210,42 @@ def _median_pair(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | 
     return first, second
 
 
+@dataclass(frozen=True)
 class _Grid:
     """A slice on squares of the grid, and the squares that lie in a frame, dark or bright."""
 
-    def __init__(self, image: NDArray[Any], pixel: tuple[float, float]) -> None:
+    grey: NDArray[np.float32]
+    dark: NDArray[np.bool_]
+    bright: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, image: NDArray[Any], pixel: tuple[float, float]) -> _Grid:
+        """From a slice, and its pixel size (y, x) in nm."""
         factors = grid_factors(pixel)
-        self.grey = block_mean(image, factors)
-        if factors == (1, 1):
-            self.grey = ndimage.gaussian_filter(self.grey, 0.75)
-        self.dark, self.bright = (
+        dark, bright = (
             block_mean(padding(image, value, pixel), factors) > 0
             for value in (image.min(), image.max())
         )
+        return cls(_smoothed(image, factors), dark, bright)
+
+    def negative(self, image: NDArray[Any], pixel: tuple[float, float]) -> _Grid:
+        """That of the slice's negative: its dark frame is bright."""
+        grey = _smoothed(apply_polarity(image, True), grid_factors(pixel))
+        return _Grid(grey, self.bright, self.dark)
+
+
+def _smoothed(image: NDArray[Any], factors: tuple[int, int]) -> NDArray[np.float32]:
+    """Means over squares, or a similar blur of pixels that are as large as squares."""
+    grey: NDArray[np.float32] = block_mean(image, factors)
+    return ndimage.gaussian_filter(grey, 0.75) if factors == (1, 1) else grey
+
+
+def _levels(grid: _Grid) -> SliceLevels:
+    """The two peaks; see :func:`slice_levels`."""
+    levels = _peaks(grid.grey[~(grid.dark | grid.bright)])
+    if not levels.visible and grid.bright.any():
+        levels = _peaks(grid.grey[~grid.dark])
+    return levels
 
 
 def _span(values: NDArray[np.float32]) -> tuple[float, float]:

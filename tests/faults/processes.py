@@ -279,10 +279,10 @@ def _one_cell(site: Site, _: Path) -> float:
 
 def _retire(site: Site, folder: Path) -> float:
     with (
-        dask.config.set({"distributed.worker.lifetime.duration": "40s"}),
+        dask.config.set({"distributed.worker.lifetime.duration": "15s"}),
         connect(read_cluster(workers=2)) as client,
     ):
-        plugin = Orders(folder, nap=2.5)  # some 37 units: longer than a life-time
+        plugin = Orders(folder, nap=1.0)  # some 37 units: longer than a life-time
         client.register_plugin(plugin)
         seconds = _finish(site, client=client)
     assert plugin.workers >= 4, "two generations of two"
@@ -302,5 +302,5 @@ PROCESS_FAULTS = [
     ProcessFault("workers of 2 threads", _threads(2)),
     ProcessFault("workers of 4 threads", _threads(4)),
     ProcessFault("one cell asked for, of an unfinished run", _one_cell),
-    ProcessFault("workers that retire after 40 s", _retire),
+    ProcessFault("workers that retire after 15 s", _retire),
 ]

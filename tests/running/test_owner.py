@@ -109,4 +109,4 @@ def test_nothing_is_left_in_a_store_that_gets_no_labels(
         with pytest.raises(StorageError):
             go(scene, here, labels=own)
     assert not own.exists() and not (scene / "labels").exists()
-    shutil.rmtree(scene.parent / "balls.run")
+    assert (scene.parent / "balls.run").is_dir()

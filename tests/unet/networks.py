@@ -24,6 +24,15 @@ def pointwise(card: Card, weights: np.ndarray[Any, Any], bias: np.ndarray[Any, A
     return network
 
 
+def normalised(weights: None = None) -> Any:
+    """A network of one normalised layer, with the inputs and outputs of ``residual``."""
+    layers = keras().layers
+    image = keras().Input((None, None, 5))
+    x = layers.Conv2D(4, 3, padding="same", use_bias=False)(image)
+    x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.95)(x))
+    return keras().Model(image, layers.Conv2D(len(CLASSES) + len(EXTRA), 1)(x))
+
+
 def by_grey(folder: Path, slices: int = 1, **facts: Any) -> Model:
     """A model of all classes and outputs that tells them by the grey value of the slice itself.
 

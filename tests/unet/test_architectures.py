@@ -64,10 +64,8 @@ def test_it_learns_and_comes_back_from_its_file(name: str, tmp_path: Path) -> No
         single=len(architecture.classes) == 1,
         extra=bool(architecture.extra),
     )
-    # Tracing the graphs of these takes many times as long as the steps themselves.
-    eager = name not in ("residual", "unet")
-    optimiser = make_optimiser(architecture.recipe)
-    network.compile(optimizer=optimiser, loss=loss, run_eagerly=eager)
+    # Tracing a graph takes many times as long as the steps themselves; trainings trace theirs.
+    network.compile(optimizer=make_optimiser(architecture.recipe), loss=loss, run_eagerly=True)
     losses = []
     for _ in range(2 if name == LARGE else 6):
         network.reset_metrics()

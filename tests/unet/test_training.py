@@ -20,13 +20,16 @@ from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_block
 from hela_dask.unet.model import Model, load_model
 from hela_dask.unet.training import _check_out, _check_place, train, unfinished
+from tests.unet.networks import normalised
 from tests.unet.scene import labelled, tiny, volume
 
 SPLIT: dict[str, Any] = {"slices": (1, 8), "validation": (9, 12)}
 
 
 def _train(out: Path, **options: Any) -> Model:
-    options = {"model": tiny("residual"), **SPLIT, **options}
+    """With few layers, but all that a state holds: averages of weights, and of what normalises."""
+    model = dataclasses.replace(tiny("residual"), build=normalised)
+    options = {"model": model, **SPLIT, **options}
     return train(volume(), labelled()[1], out, **options)
 
 
