@@ -69,7 +69,8 @@ class EmptyPage:
 def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[str, Any]:
     """Put the stand-ins in place; returns what counts their calls and may make them fail.
 
-    Unless ``pages``, the two HTML pages, which take most of the time, are left empty.
+    Unless ``pages``, the two HTML pages, which take most of the time, are left empty. Grey levels
+    are found in four slices, which are all alike.
 
     ``calls`` has a list of labels in ``segment`` and a number in ``background``; a label in
     ``broken`` raises.
@@ -123,6 +124,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
     monkeypatch.setattr(stages, "thresholds", thresholds)
     segment = importlib.import_module("hela_dask.steps.segment")
     monkeypatch.setattr(segment, "segment_window", segment_window)
+    monkeypatch.setattr("hela_dask.volume.greys._SLICES", 4)
     if not pages:
         monkeypatch.setattr("distributed.performance_report", EmptyPage)
         report = importlib.import_module("hela_dask.report")

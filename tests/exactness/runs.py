@@ -109,9 +109,13 @@ def write_old(path: Path, source: Path, chunks: tuple[int, int, int]) -> Path:
 
 
 def without_pages(patch: pytest.MonkeyPatch) -> None:
-    """Leave the two HTML pages empty: they take longer than the runs, and say nothing new."""
+    """Leave the two HTML pages empty: they take longer than the runs, and say nothing new.
+
+    Grey levels are found in four slices instead of sixteen.
+    """
     import hela_dask.report
 
+    patch.setattr("hela_dask.volume.greys._SLICES", 4)
     patch.setattr("distributed.performance_report", EmptyPage)
     patch.setattr(hela_dask.report, "write_report", lambda run: Path(run, "report.html").touch())
 
