@@ -30,7 +30,7 @@ class _Inset:
 
 @dataclass(frozen=True)
 class MethodParameters(ParameterGroup):
-    """Parameters that volumetric and propagate share: membranes, seed of the nucleus, cell."""
+    """Parameters of methods that detect membranes: membranes, seed of the nucleus, cell."""
 
     line_sigma: float = parameter(
         50.0, "Gaussian sigma of the Hessian for membranes in the plane (lines), nm", low=1.0
