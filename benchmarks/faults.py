@@ -121,8 +121,9 @@ def main() -> None:
                 "nothing": kept.get("nothing", round(nothing, 2)),
                 "rows": [rows[fault.name] for fault in every if fault.name in rows],
             }
+            # With --only: the command of the whole table; each row has its own repetitions.
             command = f"python -m benchmarks.faults --repeat {options.repeat}"
-            results.keep("faults", figures, command, RESULTS)
+            results.keep("faults", figures, kept.get("command", command), RESULTS)
             pages.write("reliability")
 
 
