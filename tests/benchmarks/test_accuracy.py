@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import zarr
 from benchmarks import bits
 from benchmarks.ablation import STEPS, ablation
 from benchmarks.pictures import worst_slices
+from benchmarks.runs import predictions
 from benchmarks.stacks import Stack
 from hela_dask.parameters import Parameters
 from tests.drawn import draw_cell
@@ -48,6 +50,14 @@ def test_a_row_of_the_ablation_is_what_a_step_costs() -> None:
     assert whole["step"] == "all steps"
     assert whole["background"] > 0.8, whole
     assert without["background"] < whole["background"] - 0.02, without
+
+
+def test_labels_of_a_run_are_found_from_its_folder(tmp_path: Path) -> None:
+    run = tmp_path / "a.run"
+    run.mkdir()
+    facts = {"labels": {"cells": "../a.ome.zarr/labels/cells"}}
+    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert predictions(run)["nucleus"] == tmp_path / "a.ome.zarr" / "labels" / "nuclei"
 
 
 def test_labels_of_two_commits_are_compared_voxel_by_voxel(tmp_path: Path) -> None:
