@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
-from benchmarks import bits
+import hela_dask as hd
+from benchmarks import bits, stores
 from benchmarks.ablation import STEPS, ablation
 from benchmarks.pictures import worst_slices
 from benchmarks.runs import predictions
-from benchmarks.stacks import Stack
+from benchmarks.stacks import Stack, raw_path
 from hela_dask.parameters import Parameters
 from tests.drawn import draw_cell
 
@@ -58,6 +60,22 @@ def test_labels_of_a_run_are_found_from_its_folder(tmp_path: Path) -> None:
     facts = {"labels": {"cells": "../a.ome.zarr/labels/cells"}}
     (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     assert predictions(run)["nucleus"] == tmp_path / "a.ome.zarr" / "labels" / "nuclei"
+
+
+def test_pixels_of_10_nm_are_those_of_40_nm_cut_into_sixteen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELA_DASK_DATA", str(tmp_path))
+    image = np.arange(3 * 16 * 16).reshape(3, 16, 16).astype(np.uint8)
+    raw_path(tmp_path).parent.mkdir()
+    tifffile.imwrite(raw_path(tmp_path), image, photometric="minisblack")
+    stores.fine(tmp_path / "fine.ome.zarr")
+    found = hd.open_volume(tmp_path / "fine.ome.zarr", level=0)
+    assert found.shape == (3, 64, 64)
+    assert not list(tmp_path.glob("*.tif"))
+    means = found.values.reshape(3, 16, 4, 16, 4).mean(axis=(2, 4))
+    inner = (image > 50) & (image < 205)  # where no noise is cut off
+    assert np.abs(means - image)[inner].max() < stores.NOISE  # four standard errors
 
 
 def test_labels_of_two_commits_are_compared_voxel_by_voxel(tmp_path: Path) -> None:
