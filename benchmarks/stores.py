@@ -22,7 +22,7 @@ def real(path: Path) -> None:
 
 def fine(path: Path) -> None:
     """The same field at 10 nm: each pixel cut into sixteen, and noise added to them."""
-    slices = path.with_name(f"{path.name}.tif")  # .ome.tif is a format of its own
+    slices = path.with_name(f"{path.name}.tif")  # .ome.tif is another format
     random = np.random.default_rng(0)
     with (
         tifffile.TiffFile(raw_path(data_folder())) as source,
