@@ -53,7 +53,7 @@ def check(image: Image, data: NDArray[Any], how: Downsample) -> None:
         expected = halve(expected, how)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 5), st.integers(1, 400), st.integers(1, 400)),
     chunk=st.sampled_from([(2, 16, 16), (4, 64, 32), (1, 15, 16), (3, 33, 64), (2, 48, 48)]),
