@@ -13,9 +13,9 @@ OLDEST := 3.11
 ifneq ($(wildcard ../shared/data/roi1656),)
 export HELA_DASK_DATA ?= $(abspath ../shared/data)
 endif
-# A test file stays in one process. Tests wait for processes that end, so two more than there are
-# cores keep these busy; many start two workers themselves, so four are enough.
-PROCESSES = $(shell "$(PYTHON)" -c 'import os; print(min(4, (os.cpu_count() or 1) + 2))')
+# A test file stays in one process. Tests wait for processes that end, so one more than there are
+# cores keeps these busy; many start two workers themselves, so four are enough.
+PROCESSES = $(shell "$(PYTHON)" -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 PARALLEL = --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 NONE := 5# what pytest returns where no test was selected
 
