@@ -25,7 +25,7 @@ def test_the_checksum_is_that_of_the_standard() -> None:
     assert crc32c(np.frombuffer(b"123456789", np.uint8)) == 0xE3069283
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40)),
     chunk=st.tuples(st.integers(1, 3), st.integers(1, 20), st.integers(1, 20)),
