@@ -22,7 +22,6 @@ from hela_dask.evaluation.scores import ClassScore, ClassScores
 from hela_dask.phantom import make_phantom, plan_phantom
 from hela_dask.running.provenance import read_run
 from hela_dask.running.scoring import CLASSES
-from hela_dask.storage.places import resolved
 
 __all__ = ["RANGES", "curves", "figures", "otsu", "phantom_run", "predictions", "real_run"]
 __all__ += ["score_real"]
@@ -47,8 +46,7 @@ def real_run(data: Path, folder: Path, method: str, workers: int | None = None) 
 
 def predictions(run: Path) -> Mapping[str, Path]:
     """The label groups of a run by class."""
-    cells = resolved(run) / read_run(run)["labels"]["cells"]  # written as seen from the run
-    return predictions_of(resolved(cells).parent)
+    return predictions_of(hd.open_run(run).label_paths["cells"].parent)
 
 
 def score_real(run: Path, data: Path) -> dict[str, Any]:

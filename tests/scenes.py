@@ -22,7 +22,7 @@ from hela_dask.operators.background import SLAB
 from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs
 from hela_dask.storage import store
 
-__all__ = ["BALLS", "SHAPE", "VOXEL", "ball", "make_scene", "stand_in"]
+__all__ = ["BALLS", "SHAPE", "VOXEL", "ball", "make_scene", "stand_in", "without_pages"]
 
 SHAPE, VOXEL = (40, 160, 160), (200.0, 160.0, 160.0)
 BALLS = ((20, 45, 45, 18), (18, 50, 115, 20), (22, 115, 50, 21), (20, 152, 120, 19))
@@ -66,11 +66,21 @@ class EmptyPage:
         return None
 
 
+def without_pages(patch: pytest.MonkeyPatch) -> None:
+    """Leave the two HTML pages empty: they take longer than the runs, and say nothing new.
+
+    Grey levels are found in four slices instead of sixteen.
+    """
+    report = importlib.import_module("hela_dask.report")
+    patch.setattr("hela_dask.volume.greys._SLICES", 4)
+    patch.setattr("distributed.performance_report", EmptyPage)
+    patch.setattr(report, "write_report", lambda run: Path(run, "report.html").touch())
+
+
 def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[str, Any]:
     """Put the stand-ins in place; returns what counts their calls and may make them fail.
 
-    Unless ``pages``, the two HTML pages, which take most of the time, are left empty. Grey levels
-    are found in four slices, which are all alike.
+    Unless ``pages``, as :func:`without_pages`.
 
     ``calls`` has a list of labels in ``segment`` and a number in ``background``; a label in
     ``broken`` raises.
@@ -124,9 +134,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
     monkeypatch.setattr(stages, "thresholds", thresholds)
     segment = importlib.import_module("hela_dask.steps.segment")
     monkeypatch.setattr(segment, "segment_window", segment_window)
-    monkeypatch.setattr("hela_dask.volume.greys._SLICES", 4)
     if not pages:
-        monkeypatch.setattr("distributed.performance_report", EmptyPage)
-        report = importlib.import_module("hela_dask.report")
-        monkeypatch.setattr(report, "write_report", lambda run: Path(run, "report.html").touch())
+        without_pages(monkeypatch)
     return calls

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from benchmarks.ablation import STEPS, ablation
 from benchmarks.pictures import worst_slices
 from benchmarks.runs import predictions
 from benchmarks.stacks import Stack, raw_path
+from hela_dask._run import run
 from hela_dask.parameters import Parameters
 from tests.drawn import draw_cell
 
@@ -54,12 +54,11 @@ def test_a_row_of_the_ablation_is_what_a_step_costs() -> None:
     assert without["background"] < whole["background"] - 0.02, without
 
 
-def test_labels_of_a_run_are_found_from_its_folder(tmp_path: Path) -> None:
-    run = tmp_path / "a.run"
-    run.mkdir()
-    facts = {"labels": {"cells": "../a.ome.zarr/labels/cells"}}
-    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
-    assert predictions(run)["nucleus"] == tmp_path / "a.ome.zarr" / "labels" / "nuclei"
+def test_labels_of_a_run_are_found_from_its_folder(
+    scene: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    result = run(scene, client=here, progress=False)
+    assert predictions(result.path)["nucleus"] == scene / "labels" / "nuclei"
 
 
 def test_pixels_of_10_nm_are_those_of_40_nm_cut_into_sixteen(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import zarr
 from numpy.typing import NDArray
 
@@ -15,7 +14,6 @@ from hela_dask._run import RunResult, run
 from hela_dask.storage import store
 from hela_dask.volume.opening import open_volume, read_image
 from tests.drawn import draw_cell
-from tests.scenes import EmptyPage
 
 __all__ = [
     "DEPTH",
@@ -25,7 +23,6 @@ __all__ = [
     "outcome",
     "same",
     "two_cells",
-    "without_pages",
     "write",
     "write_old",
 ]
@@ -106,18 +103,6 @@ def write_old(path: Path, source: Path, chunks: tuple[int, int, int]) -> Path:
     axes: list[Any] = [{"name": name, "type": "space", "unit": "nanometer"} for name in "zyx"]
     group.attrs["multiscales"] = [{"axes": axes, "datasets": datasets, "version": "0.4"}]
     return path
-
-
-def without_pages(patch: pytest.MonkeyPatch) -> None:
-    """Leave the two HTML pages empty: they take longer than the runs, and say nothing new.
-
-    Grey levels are found in four slices instead of sixteen.
-    """
-    import hela_dask.report
-
-    patch.setattr("hela_dask.volume.greys._SLICES", 4)
-    patch.setattr("distributed.performance_report", EmptyPage)
-    patch.setattr(hela_dask.report, "write_report", lambda run: Path(run, "report.html").touch())
 
 
 def go(path: Path, client: Any, name: str, **more: Any) -> RunResult:

@@ -18,7 +18,8 @@ import hela_dask as operators
 from hela_dask.steps.detect import detect_cells
 from hela_dask.storage import store
 from hela_dask.storage.reading import StoredArray
-from tests.exactness.runs import DEPTH, go, two_cells, without_pages
+from tests.exactness.runs import DEPTH, go, two_cells
+from tests.scenes import without_pages
 from tests.volumes import LargestInput, make_volume
 
 PLANE = (64, 48)

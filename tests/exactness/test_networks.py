@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.exactness.runs import Outcome, go, outcome, same, without_pages, write
+from tests.exactness.runs import Outcome, go, outcome, same, write
+from tests.scenes import without_pages
 
 PIXEL = 20.0
 """Of the image, nm: the network sees it at twice that, and its slices as they are."""

@@ -16,7 +16,8 @@ from hela_dask.kernels.packed_labels import CELL, ENVELOPE, NUCLEUS
 from hela_dask.steps.assemble import encode_masks
 from hela_dask.storage import store as arrays
 from hela_dask.tasks.markers import Markers
-from tests.exactness.runs import PARAMETERS, go, without_pages, write
+from tests.exactness.runs import PARAMETERS, go, write
+from tests.scenes import without_pages
 
 P = hd.Parameters.from_dict(PARAMETERS)
 BITS = {"nucleus": NUCLEUS, "cell": CELL, "envelope": ENVELOPE}

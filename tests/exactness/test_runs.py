@@ -23,10 +23,10 @@ from tests.exactness.runs import (
     outcome,
     same,
     two_cells,
-    without_pages,
     write,
     write_old,
 )
+from tests.scenes import without_pages
 
 PIXELS = (40.0, 20.0)
 """Of the image, nm: in the one it is its own working level, in the other a coarser one is."""

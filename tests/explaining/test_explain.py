@@ -28,7 +28,7 @@ explaining: Any = importlib.import_module(
 )  # the room, not its function
 VOXEL = (50.0, 40.0, 40.0)
 CENTRE = (900.0, 3600.0, 3600.0)  # nm; slice 19
-KNOBS = {"region": {"width": 6400.0, "depth": 1000.0, "cap": 0.0, "margin": 1000.0}}
+PARAMETERS = {"region": {"width": 6400.0, "depth": 1000.0, "cap": 0.0, "margin": 1000.0}}
 RESIN = [
     "likeness to resin",
     "too dark for resin",
@@ -76,7 +76,7 @@ def volume(tmp_path_factory: pytest.TempPathFactory, here: Any) -> Path:
         result = hd.run(
             path,
             method="propagate",
-            parameters=KNOBS,
+            parameters=PARAMETERS,
             centres=table,
             cells=[7],
             client=here,

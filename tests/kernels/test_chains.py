@@ -53,8 +53,8 @@ def test_the_narrow_slice_goes_to_the_nearer_side() -> None:
 def test_other_chains_keep_their_numbers() -> None:
     chain = np.array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
     heights = np.where(chain == 0, 4000.0, 0) + np.where(chain == 1, np.arange(10) % 6 * 1000, 0)
-    parted = split_chains(chain, np.zeros((10, 2)), heights, 0.8)
-    np.testing.assert_array_equal(parted[chain == 0], 0)
+    split = split_chains(chain, np.zeros((10, 2)), heights, 0.8)
+    np.testing.assert_array_equal(split[chain == 0], 0)
 
 
 def pieces(

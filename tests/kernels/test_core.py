@@ -18,7 +18,7 @@ Voxel = tuple[float, float, float]
 VOXEL = (50.0, 40.0, 40.0)
 PIXEL = VOXEL[1:]
 # Small nuclei: the smooth spot is small too.
-KNOBS = replace(VolumetricParameters(), spot=300.0, density=0.15)
+PARAMETERS = replace(VolumetricParameters(), spot=300.0, density=0.15)
 WALL = 60.0
 NECK = 240.0
 """Width of the neck between two lobes, nm: a clearance of less than half of it passes."""
@@ -35,7 +35,7 @@ class Space:
     spot: tuple[int, int, int]
     voxel: Voxel
 
-    def core(self, parameters: VolumetricParameters = KNOBS) -> Core:
+    def core(self, parameters: VolumetricParameters = PARAMETERS) -> Core:
         return find_core(self.free, ~self.tissue, self.spot, self.voxel, parameters)
 
 
@@ -118,8 +118,8 @@ def test_the_clearance_is_the_smallest_that_does_not_leak() -> None:
     leaky, whole = (
         lobes(neck=NECK, resin=False, walls=walls).core().clearance for walls in (True, False)
     )
-    assert NECK / 2 - VOXEL[2] < leaky <= KNOBS.widest
-    assert KNOBS.narrowest - 1e-6 <= whole < NECK / 2 + VOXEL[2]
+    assert NECK / 2 - VOXEL[2] < leaky <= PARAMETERS.widest
+    assert PARAMETERS.narrowest - 1e-6 <= whole < NECK / 2 + VOXEL[2]
     assert whole < leaky
 
 
@@ -128,7 +128,7 @@ def test_a_leak_into_a_smooth_space_that_ends_at_resin_is_not_taken() -> None:
     # As it is the right lobe is taken; with resin behind its wall it is not inside a cell.
     begins = np.flatnonzero(space.right.any(axis=(0, 1)))[0]
     bared = resin_behind_the_right_lobe(space, np.s_[:, :, begins:])
-    core = find_core(space.free & bared, ~bared, space.spot, VOXEL, KNOBS)
+    core = find_core(space.free & bared, ~bared, space.spot, VOXEL, PARAMETERS)
     assert share(core.mask, space.left) > 0.95
     assert share(core.mask, space.right) < 0.05
     assert core.resin < MAX_RESIN_SHARE
@@ -139,8 +139,10 @@ def test_a_leak_that_brings_much_resin_near_at_once_is_not_taken() -> None:
     begins = np.flatnonzero(space.right.any(axis=(0, 1)))[0] + 5
     bared = resin_behind_the_right_lobe(space, np.s_[:, : space.spot[1], begins:])
     # Resin on one side of the right lobe: a fifth of what lies around both.
-    both = find_core(space.free & bared, ~bared, space.spot, VOXEL, replace(KNOBS, narrowest=200.0))
-    core = find_core(space.free & bared, ~bared, space.spot, VOXEL, KNOBS)
+    both = find_core(
+        space.free & bared, ~bared, space.spot, VOXEL, replace(PARAMETERS, narrowest=200.0)
+    )
+    core = find_core(space.free & bared, ~bared, space.spot, VOXEL, PARAMETERS)
     assert both.resin < 0.05
     assert share(core.mask, space.left) > 0.95
     assert share(core.mask, space.right) < 0.05
@@ -148,7 +150,7 @@ def test_a_leak_that_brings_much_resin_near_at_once_is_not_taken() -> None:
 
 def test_a_neck_that_is_narrower_than_all_that_is_tried_parts() -> None:
     space = lobes(neck=NECK, resin=False)
-    core = space.core(replace(KNOBS, narrowest=200.0))
+    core = space.core(replace(PARAMETERS, narrowest=200.0))
     assert core.clearance >= 200.0 - 1e-6
     assert share(core.mask, space.left) > 0.9
     assert share(core.mask, space.right) < 0.05
@@ -157,7 +159,7 @@ def test_a_neck_that_is_narrower_than_all_that_is_tried_parts() -> None:
 def test_no_free_space_gives_an_empty_core() -> None:
     space = lobes(radii=(800.0, 0.0))
     for free in (np.zeros_like(space.free), space.free & ~space.left):
-        core = find_core(free, ~space.tissue, space.spot, VOXEL, KNOBS)
+        core = find_core(free, ~space.tissue, space.spot, VOXEL, PARAMETERS)
         assert core.mask.shape == free.shape
         assert not core.mask.any()
         assert core.clearance == 0.0
@@ -180,7 +182,7 @@ def test_a_second_ball_is_reported_unless_it_is_full_of_membranes(walls: bool) -
 @pytest.mark.parametrize(("radius", "others"), [(450.0, 0), (700.0, 1)])
 def test_a_second_ball_is_reported_if_it_is_large(radius: float, others: int) -> None:
     space = lobes(radii=(800.0, radius))  # a sixth and two thirds of the volume
-    core = space.core(replace(KNOBS, density=0.4))
+    core = space.core(replace(PARAMETERS, density=0.4))
     assert share(core.mask, space.left) > 0.95
     assert len(core.others) == others
 
@@ -189,11 +191,11 @@ def test_the_share_that_faces_resin() -> None:
     inside = lobes(radii=(800.0, 0.0), resin=False)
     assert inside.core().resin == 0.0
     bare = inside.left
-    core = find_core(bare, ~bare, inside.spot, VOXEL, KNOBS)
+    core = find_core(bare, ~bare, inside.spot, VOXEL, PARAMETERS)
     assert share(core.mask, bare) > 0.95
     assert core.resin > 0.95
     half = bare | (np.arange(bare.shape[2]) < inside.spot[2])
-    core = find_core(bare, ~half, inside.spot, VOXEL, KNOBS)
+    core = find_core(bare, ~half, inside.spot, VOXEL, PARAMETERS)
     assert core.resin == pytest.approx(0.5, abs=0.1)
 
 
@@ -204,7 +206,7 @@ def test_moved_space_has_a_moved_core(walls: bool) -> None:
     shift = (2, 4, -2)
     free, tissue = (np.roll(mask, shift, (0, 1, 2)) for mask in (space.free, space.tissue))
     z, y, x = (at + by for at, by in zip(space.spot, shift, strict=True))
-    moved = find_core(free, ~tissue, (z, y, x), VOXEL, KNOBS)
+    moved = find_core(free, ~tissue, (z, y, x), VOXEL, PARAMETERS)
     assert moved.clearance == core.clearance
     np.testing.assert_array_equal(np.roll(moved.mask, (-2, -4, 2), (0, 1, 2)), core.mask)
 
@@ -218,7 +220,7 @@ def test_upside_down_is_upside_down(walls: bool) -> None:
     assert not np.array_equal(core.mask, core.mask[::-1])
     z, y, x = space.spot
     turned = find_core(
-        space.free[::-1], ~space.tissue[::-1], (len(space.free) - 1 - z, y, x), VOXEL, KNOBS
+        space.free[::-1], ~space.tissue[::-1], (len(space.free) - 1 - z, y, x), VOXEL, PARAMETERS
     )
     assert turned.clearance == core.clearance
     assert turned.resin == core.resin

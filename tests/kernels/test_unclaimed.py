@@ -12,13 +12,13 @@ from hela_dask.kernels.unclaimed import NearbyMasks, assign_unclaimed, unclaimed
 from hela_dask.parameters import AssembleParameters
 
 PIXEL = (40.0, 40.0)
-KNOBS = AssembleParameters()
+PARAMETERS = AssembleParameters()
 
 
 def join(
     drawn: str,
     *near: str,
-    parameters: AssembleParameters = KNOBS,
+    parameters: AssembleParameters = PARAMETERS,
     pixel: tuple[float, float] = PIXEL,
 ) -> str:
     """The plane drawn with digits (cells), o (tissue without an owner) and . (resin).
@@ -97,7 +97,7 @@ def test_masks_need_not_reach_as_far_as_the_piece() -> None:
     masks[2], masks[0, :, :2] = 4, 7
     for end, found in ((5, True), (4, False)):
         near = NearbyMasks((2, 1), masks[:, :, :end], bit=4)
-        joined = assign_unclaimed(cells, free > 0, {5: near}, PIXEL, KNOBS)
+        joined = assign_unclaimed(cells, free > 0, {5: near}, PIXEL, PARAMETERS)
         assert (joined == 5).sum() == (10 if found else 4)
 
 
@@ -121,7 +121,7 @@ def test_owners_stay_and_the_place_does_not_matter(seed: int, down: int, right: 
     free = (cells == 0) & (rng.random(cells.shape) < 0.6)
     near = rng.random((4, 3, *cells.shape)) < 0.5
     around = {label: NearbyMasks((0, 0), near[label].astype(np.uint8)) for label in (1, 2, 3)}
-    joined = assign_unclaimed(cells, free, around, PIXEL, KNOBS)
+    joined = assign_unclaimed(cells, free, around, PIXEL, PARAMETERS)
     np.testing.assert_array_equal(joined[cells > 0], cells[cells > 0])
     assert not joined[(cells == 0) & ~free].any()
     pad = ((down, 2), (right, 1))
@@ -129,5 +129,5 @@ def test_owners_stay_and_the_place_does_not_matter(seed: int, down: int, right: 
         label: NearbyMasks((down, right), item.masks.copy())
         for label, item in sorted(around.items())
     }
-    again = assign_unclaimed(np.pad(cells, pad), np.pad(free, pad), moved, PIXEL, KNOBS)
+    again = assign_unclaimed(np.pad(cells, pad), np.pad(free, pad), moved, PIXEL, PARAMETERS)
     np.testing.assert_array_equal(again, np.pad(joined, pad))

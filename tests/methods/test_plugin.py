@@ -20,7 +20,8 @@ from hela_dask.methods.registry import method_name
 from hela_dask.parameters import Parameters
 from hela_dask.storage import store
 from tests.drawn import draw_cell
-from tests.exactness.runs import DEPTH, PARAMETERS, go, without_pages
+from tests.exactness.runs import DEPTH, PARAMETERS, go
+from tests.scenes import without_pages
 
 SOURCE = Path(__file__).parents[2] / "examples" / "plugin"
 

@@ -23,7 +23,7 @@ from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.memory import Need, check_memory, worker_memory
 from tests.drawn import draw_cell
-from tests.exactness.runs import without_pages
+from tests.scenes import without_pages
 
 SHAPE, VOXEL = (16, 2880, 2880), (50.0, 10.0, 10.0)
 

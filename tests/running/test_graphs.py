@@ -16,7 +16,8 @@ from distributed import Client
 import hela_dask as hd
 from hela_dask.errors import StorageError
 from hela_dask.volume.opening import working_volume
-from tests.exactness.runs import DEPTH, PARAMETERS, go, without_pages, write
+from tests.exactness.runs import DEPTH, PARAMETERS, go, write
+from tests.scenes import without_pages
 
 Graphs = dict[str, list[Any]]
 

@@ -24,8 +24,9 @@ from hela_dask.running.stages import slab_task as _slab_task
 from hela_dask.steps import detect
 from hela_dask.steps.regions import Region
 from hela_dask.volume.greys import GreyLevels
-from tests.exactness.runs import go, without_pages, write
+from tests.exactness.runs import go, write
 from tests.methods.models import model_for
+from tests.scenes import without_pages
 
 ALL = [(group, item) for group, values in Parameters().to_dict().items() for item in values]
 REGION = Region(1, (0.0, 0.0, 0.0), ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0)))
