@@ -16,7 +16,7 @@ endif
 # A test file stays in one process. Tests wait for processes that end, so one more than there are
 # cores keeps these busy; many start two workers themselves, so four are enough.
 PROCESSES = $(shell "$(PYTHON)" -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
-PARALLEL = --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+PARALLEL = --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 NONE := 5# what pytest returns where no test was selected
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 
 from tests.scenes import make_scene, stand_in
@@ -19,12 +21,35 @@ def pytest_configure() -> None:
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if root not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, *paths]))
+    # Schedulers and workers of the tests observe themselves rarely: 2 s of a minute otherwise.
+    for name in (
+        "ADMIN__SYSTEM_MONITOR__INTERVAL",
+        "ADMIN__TICK__INTERVAL",
+        "WORKER__PROFILE__INTERVAL",
+    ):
+        os.environ.setdefault(f"DASK_DISTRIBUTED__{name}", "1s")
+    dask.config.refresh()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start files with slow tests first: processes that share the files then end together."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Share the files among processes: one takes those that wait, the others begin with slow ones.
+
+    A file with tests that mostly wait for others' processes leaves its core to files that compute.
+    """
+    waiting, slow = (
+        {item.path for item in items if item.get_closest_marker(marker)}
+        for marker in ("waiting", "slow")
+    )
+    items.sort(key=lambda item: (item.path not in waiting, item.path not in slow))
+    for item in items:
+        group = "waiting" if item.path in waiting else item.path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what the collection made (half a million objects) out of each garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from hela_dask.phantom import make_phantom
 from hela_dask.volume.opening import open_volume
 
 pytestmark = [
+    pytest.mark.waiting,
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="signals to process groups are POSIX's"),
 ]

@@ -15,6 +15,7 @@ if sys.platform == "win32":
 from tests.faults.processes import PROCESS_FAULTS, ProcessFault
 
 
+@pytest.mark.waiting
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", PROCESS_FAULTS, ids=lambda fault: fault.name)
 @pytest.mark.usefixtures("quick_report")

@@ -29,7 +29,10 @@ from hela_dask.tasks.scheduler import scheduler_calls
 from hela_dask.tasks.waiting import Waiting
 from tests.tasks.test_dispatch import go, units
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+pytestmark = [
+    pytest.mark.waiting,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's"),
+]
 
 
 @contextmanager

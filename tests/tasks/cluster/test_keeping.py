@@ -23,7 +23,10 @@ from hela_dask.tasks.waiting import Waiting
 from tests.tasks.cluster.slurm import fake_slurm, jobs, write_yaml
 from tests.tasks.test_dispatch import go, units
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shells")
+pytestmark = [
+    pytest.mark.waiting,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shells"),
+]
 
 
 def wait(met: Callable[[], Any], seconds: float = 60) -> None:
