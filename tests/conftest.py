@@ -21,7 +21,7 @@ def pytest_configure() -> None:
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if root not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, *paths]))
-    # Schedulers and workers of the tests observe themselves rarely: 2 s of a minute otherwise.
+    # Schedulers and workers observe themselves once a second: in tests nobody reads their figures.
     for name in (
         "ADMIN__SYSTEM_MONITOR__INTERVAL",
         "ADMIN__TICK__INTERVAL",
@@ -34,7 +34,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the files among processes: one takes those that wait, the others begin with slow ones.
 
-    A file with tests that mostly wait for others' processes leaves its core to files that compute.
+    Tests that mostly wait for processes of their own leave their core to files that compute.
     """
     waiting, slow = (
         {item.path for item in items if item.get_closest_marker(marker)}
