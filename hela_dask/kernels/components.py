@@ -8,10 +8,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Mask
 
-__all__ = ["seeded_component"]
+__all__ = ["GrowingComponent", "seeded_component"]
+
+
+# A voxel beside the component that is too low for it, so far.
+_BESIDE = 255
 
 
 def seeded_component(mask: Mask, seeds: Mask) -> Mask:
@@ -23,14 +28,129 @@ def seeded_component(mask: Mask, seeds: Mask) -> Mask:
         (z, y, x). Of pieces that hold as many seeds, it is the one with the first seed.
     """
     places = np.flatnonzero(seeds & mask)
-    pieces = np.zeros(mask.size, dtype=np.int32)
+    kind: type[np.integer] = np.uint16 if places.size < 2**16 else np.int32
+    pieces: NDArray[np.integer] = np.zeros(mask.size, dtype=kind)
     most = _reach(np.ascontiguousarray(mask), places, pieces)
     piece: Mask = (pieces == most if most else np.zeros(mask.size, dtype=bool)).reshape(mask.shape)
     return piece
 
 
+class GrowingComponent:
+    """The 6-connected component of a seed, while the level that its voxels need is lowered.
+
+    Each voxel is visited once, at whatever level it joins.
+
+    Parameters
+    ----------
+    levels
+        (z, y, x). A voxel is in the mask of a level if its own is as high; those of 0 are in none.
+
+    Attributes
+    ----------
+    joined : ndarray of uint8, (z, y, x)
+        Number of the step, from 1, in which a voxel joined; elsewhere 0 or 255.
+    steps : int
+        Calls of :meth:`lower`.
+    """
+
+    def __init__(self, levels: NDArray[np.uint8]) -> None:
+        self.joined = np.zeros(levels.shape, dtype=np.uint8)
+        self.steps = 0
+        self._levels = np.ascontiguousarray(levels)
+        self._beside = np.empty(0, dtype=np.int64)
+        self._begun = False
+        self._ends = np.array([[length, 0] for length in levels.shape])
+
+    @property
+    def box(self) -> Box:
+        """Around all that has joined."""
+        return Box.of(self._ends)
+
+    def lower(self, level: int, seeds: Mask) -> int:
+        """Add what is connected at a level no higher than the last; the number of voxels added.
+
+        The first are the component that holds most of the seeds, (z, y, x).
+        """
+        self.steps += 1
+        flat = self.joined.reshape(-1)
+        if self._begun:
+            ready = self._levels.reshape(-1)[self._beside] >= level
+            starts, self._beside = self._beside[ready], self._beside[~ready]
+        else:
+            starts = np.flatnonzero(seeded_component(self._levels >= level, seeds))
+            self._begun = bool(starts.size)
+        flat[starts] = self.steps
+        added, beside = _spread(self._levels, self.joined, starts, level, self.steps, self._ends)
+        self._beside = np.concatenate([self._beside, beside])
+        return added
+
+    def mask(self, steps: int, box: tuple[slice, ...] = (slice(None),)) -> Mask:
+        """(z, y, x) of a box, what had joined after a number of steps."""
+        found: Mask = (self.joined[box] - np.uint8(1)) < np.uint8(steps)
+        return found
+
+
 @compiled
-def _reach(mask: Mask, seeds: NDArray[np.int64], pieces: NDArray[np.int32]) -> int:
+def _spread(
+    levels: NDArray[np.uint8],
+    joined: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    level: int,
+    step: int,
+    ends: NDArray[np.int64],
+) -> tuple[int, NDArray[np.int64]]:
+    """Join what is connected to the starts; the number of voxels, and those beside them.
+
+    Also enlarges the box around all of them: its first voxel, and the one after its last.
+    """
+    depth, rows, columns = levels.shape
+    high, found, plane = levels.ravel(), joined.ravel(), rows * columns
+    waiting = np.empty(max(4096, 2 * starts.size), np.int64)
+    waiting[: starts.size] = starts
+    left = count = starts.size
+    beside, size = np.empty(4096, np.int64), 0
+    while left:
+        left -= 1
+        here = waiting[left]
+        waiting, beside = _with_room(waiting, left), _with_room(beside, size)
+        z, rest = here // plane, here % plane
+        y, x = rest // columns, rest % columns
+        for axis, at in enumerate((z, y, x)):
+            ends[axis, 0] = min(ends[axis, 0], at)
+            ends[axis, 1] = max(ends[axis, 1], at + 1)
+        for inside, there in (
+            (z > 0, here - plane),
+            (z + 1 < depth, here + plane),
+            (y > 0, here - columns),
+            (y + 1 < rows, here + columns),
+            (x > 0, here - 1),
+            (x + 1 < columns, here + 1),
+        ):
+            if inside and found[there] == 0 and high[there] > 0:
+                if high[there] >= level:
+                    found[there] = step
+                    waiting[left] = there
+                    left += 1
+                    count += 1
+                else:
+                    found[there] = _BESIDE
+                    beside[size] = there
+                    size += 1
+    return count, beside[:size]
+
+
+@compiled
+def _with_room(places: NDArray[np.int64], used: int) -> NDArray[np.int64]:
+    """The list, twice as long where it has no room for six more."""
+    if used + 6 <= places.size:
+        return places
+    more = np.empty(2 * places.size, np.int64)
+    more[:used] = places[:used]
+    return more
+
+
+@compiled
+def _reach(mask: Mask, seeds: NDArray[np.int64], pieces: NDArray[np.integer]) -> int:
     """Number the pieces that hold seeds, from 1; the one with most seeds, or 0."""
     depth, rows, columns = mask.shape
     flat, plane = mask.ravel(), rows * columns
@@ -45,10 +165,7 @@ def _reach(mask: Mask, seeds: NDArray[np.int64], pieces: NDArray[np.int32]) -> i
             while left:
                 left -= 1
                 here = waiting[left]
-                if left + 6 > waiting.size:
-                    more = np.empty(2 * waiting.size, np.int64)
-                    more[:left] = waiting[:left]
-                    waiting = more
+                waiting = _with_room(waiting, left)
                 z, rest = here // plane, here % plane
                 y, x = rest // columns, rest % columns
                 for inside, there in (

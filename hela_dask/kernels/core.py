@@ -12,12 +12,21 @@ from scipy import ndimage
 from hela_dask.box import Box
 from hela_dask.kernels import morphology
 from hela_dask.kernels.bounded_distance import bounded_depth_volume
-from hela_dask.kernels.components import seeded_component
+from hela_dask.kernels.compiled import compiled
+from hela_dask.kernels.components import GrowingComponent
 from hela_dask.kernels.grid import block_mean, factors_for
 from hela_dask.parameters import VolumetricParameters
 from hela_dask.types import Grey, Mask, Voxel
 
-__all__ = ["MAX_RESIN_SHARE", "Core", "equalise_slices", "fill_holes", "find_core"]
+__all__ = [
+    "INSIDE",
+    "MAX_RESIN_SHARE",
+    "Core",
+    "equalise_slices",
+    "fill_holes",
+    "find_core",
+    "find_inside",
+]
 
 
 # 8-connected in a slice; from slice to slice only straight up and down.
@@ -28,8 +37,7 @@ _NEIGHBOURS[:, 1, 1] = True
 # Clearances, evenly spaced on a logarithmic scale: each a sixth smaller than the last.
 _STEPS = 9
 
-# Connectivity, and shares of membranes, are computed at pixels about this large: a third of the
-# membranes' own scale of blur loses nothing.
+# Shares of membranes are computed at pixels about this large: less than half of their blur.
 _COARSE_PIXEL = 80.0
 
 # Smaller areas of a slice, in nm², give no reliable statistics of the inside of a nucleus. Nor does
@@ -43,8 +51,15 @@ _SHELL = (50.0, 250.0)
 # of one, not a nucleus.
 MAX_RESIN_SHARE = 0.3
 
+INSIDE = (0.9, 0.8)
+"""Membrane strength inside a nucleus, in deviations: its median, and from there to the eighth
+decile."""
+
 # A lobe does not add this much resin in one step.
 _MAX_RESIN_INCREASE = 0.1
+
+# Pockets of the envelope take at most this part of the voxels that a step adds.
+_MAX_FAR = 0.04
 
 # A step that adds less than this part is too small to be measured.
 _MIN_GROWTH = 0.02
@@ -79,8 +94,6 @@ def find_core(
     spot: tuple[int, int, int],
     voxel: Voxel,
     parameters: VolumetricParameters,
-    *,
-    described: bool = True,
 ) -> Core:
     """Grow from a seed through every gap that is wider than a membrane's own gaps.
 
@@ -100,68 +113,158 @@ def find_core(
         Voxel size (z, y, x) in nm.
     parameters
         ``widest``, ``narrowest``, ``surroundings``, ``density`` and ``spot`` are used.
-    described
-        Whether its surroundings are measured; if not, there are no ``others`` and no ``resin``.
     """
     p = parameters
-    step = factors_for(voxel[1:], _COARSE_PIXEL)
-    sparse = (slice(None, None, step[0]), slice(None, None, step[1]))
-    coarse = (voxel[0], voxel[1] * step[0], voxel[2] * step[1])
-    rough = resin[:, sparse[0], sparse[1]]
-    depth = np.empty(rough.shape, dtype=np.float32)
-    for part, known in bounded_depth_volume(free, voxel, p.widest, step):
-        depth[part] = known
-    share = _membrane_share(free, resin, step, coarse, p.surroundings)
-    ball = _ball(depth.shape, (spot[0], spot[1] // step[0], spot[2] // step[1]), p.spot, coarse)
-    core, clearance = _lower_clearance(depth, share, rough, ball, coarse, p)
+    clear = _clear_levels(free, voxel, _clearances(p))
+    share = _MembraneShare(free, resin, voxel, p)
+    core, level, clearance = _lower_clearance(clear, share, resin, spot, voxel, p)
     if not core.any():
-        return Core(np.zeros(free.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
-    others = (
-        _other_nuclei(depth > clearance, core, share, p.density) if described else np.empty((0, 3))
-    )
-    del depth, share
-    mask = _dilate_core(core, free, sparse, clearance, voxel)
-    around = _resin_share(mask, resin, clearance, voxel) if described else 0.0
-    return Core(mask, clearance, others * (1, *step), around)
+        return Core(core, 0.0, np.empty((0, 3)), 0.0)
+    others = _other_nuclei(clear >= level, core, share)
+    del clear, share
+    mask = _within(core, free, clearance, voxel)
+    return Core(mask, clearance, others, _resin_share(mask, resin, clearance, voxel))
+
+
+def find_inside(
+    free: Mask,
+    resin: Mask,
+    spot: tuple[int, int, int],
+    voxel: Voxel,
+    parameters: VolumetricParameters,
+) -> Mask:
+    """Only the mask of :func:`find_core`, whose parameters it has."""
+    p = parameters
+    clear = _clear_levels(free, voxel, _clearances(p))
+    share = _MembraneShare(free, resin, voxel, p)
+    core, _, clearance = _lower_clearance(clear, share, resin, spot, voxel, p)
+    return _within(core, free, clearance, voxel) if core.any() else core
+
+
+def _clearances(p: VolumetricParameters) -> NDArray[np.float32]:
+    """From the largest to the smallest, nm."""
+    return np.geomspace(p.widest, p.narrowest, _STEPS).astype(np.float32)
+
+
+def _clear_levels(free: Mask, voxel: Voxel, clearances: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """How many of the clearances each voxel keeps from membranes."""
+    found = np.empty(free.shape, dtype=np.uint8)
+    for part, depth in bounded_depth_volume(free, voxel, float(clearances[0])):
+        _count_below(clearances, depth, found[part])
+    return found
+
+
+@compiled
+def _count_below(limits: NDArray[np.float32], values: Grey, counts: NDArray[np.uint8]) -> None:
+    """How many of the limits lie below each value."""
+    limits = np.sort(limits)
+    for value_plane, count_plane in zip(values, counts):  # noqa: B905  compiled
+        for value_row, count_row in zip(value_plane, count_plane):  # noqa: B905
+            for x in range(value_row.size):
+                count = 0
+                while count < limits.size and limits[count] < value_row[x]:
+                    count += 1
+                count_row[x] = count
 
 
 def _lower_clearance(
-    depth: Grey, share: Grey, resin: Mask, ball: Mask, voxel: Voxel, p: VolumetricParameters
-) -> tuple[Mask, float]:
-    """The component of the ball at the smallest clearance without a leak, and that clearance."""
-    core, clearance, around = np.zeros(depth.shape, dtype=bool), 0.0, 0.0
-    for radius in np.geomspace(p.widest, p.narrowest, _STEPS):
-        wider = seeded_component(depth > radius, ball)
-        if not wider.any():
+    clear: NDArray[np.uint8],
+    share: _MembraneShare,
+    resin: Mask,
+    spot: tuple[int, int, int],
+    voxel: Voxel,
+    p: VolumetricParameters,
+) -> tuple[Mask, int, float]:
+    """The component of the ball at the smallest clearance without a leak, and that clearance.
+
+    The clearance is also given as the level of `clear`.
+    """
+    level, clearance, around, size = 0, 0.0, 0.0, 0
+    ball = _ball(clear.shape, spot, p.spot, voxel)
+    growing = GrowingComponent(clear)
+    for number, radius in enumerate(_clearances(p)):
+        least = _STEPS - number
+        added = growing.lower(least, ball)
+        if not size + added:
             continue
-        added = wider & ~core
-        grown = np.count_nonzero(added) > _MIN_GROWTH * np.count_nonzero(core)
-        if grown and share[added].mean() > p.density:
-            break
-        if grown:
-            beside = _resin_share(wider, resin, 2 * radius, voxel)
-            if core.any() and beside > min(MAX_RESIN_SHARE, around + _MAX_RESIN_INCREASE):
+        if added > _MIN_GROWTH * size:
+            away = 2 * float(radius)
+            room = [int((away + _SHELL[1]) / side) + 1 for side in voxel]
+            box = growing.box.grow(room).clip(clear.shape)
+            step = growing.joined[box] == number + 1
+            core = growing.mask(number, box)
+            if _leaks(core, step, share, box.low, clearance, voxel):
+                break
+            core |= step
+            beside = _resin_share(core, resin[box], away, voxel)
+            if size and beside > min(MAX_RESIN_SHARE, around + _MAX_RESIN_INCREASE):
                 break  # it has leaked as far as the cell's own membrane
             around = beside
-        core, clearance = wider, float(radius)
-    return core, clearance
+        level, clearance, size = least, float(radius), size + added
+    return growing.mask(_STEPS + 1 - level if size else 0), level, clearance
 
 
-def _membrane_share(
-    free: Mask, resin: Mask, step: tuple[int, int], coarse: Voxel, sigma: float
-) -> Grey:
-    """Share of the tissue around each coarse voxel that membranes take."""
-    sigmas = tuple(sigma / size for size in coarse)
-    shape = tuple(-(-length // n) for length, n in zip(free.shape[1:], step, strict=True))
-    part, whole = (np.empty((len(free), *shape), dtype=np.float32) for _ in range(2))
-    for z in range(len(free)):
-        whole[z] = block_mean(~resin[z], step)
-        part[z] = block_mean(~(resin[z] | free[z]), step)
-    for values in (part, whole):
-        ndimage.gaussian_filter(values, sigmas, output=values, mode="nearest", truncate=3.0)
-    np.maximum(whole, np.float32(0.05), out=whole)
-    shares: Grey = np.divide(part, whole, out=part)
-    return shares
+def _leaks(
+    core: Mask,
+    added: Mask,
+    share: _MembraneShare,
+    low: tuple[int, ...],
+    clearance: float,
+    voxel: Voxel,
+) -> bool:
+    """Whether a step adds tissue far from the core, and among membranes.
+
+    A smaller clearance adds a rim all around the core, and lobes of the nucleus behind narrow
+    places. A rim lies among the membranes of the envelope, but near; a lobe far, but in a nucleus.
+    The masks begin at voxel `low`.
+    """
+    far = added.copy()
+    box = morphology.box_around(core, 2 * clearance, voxel)
+    distant = far[box]
+    for part, depth in bounded_depth_volume(~core[box], voxel, 2 * clearance):
+        distant[part] &= depth > 2 * clearance
+    if np.count_nonzero(far) <= _MAX_FAR * np.count_nonzero(added):
+        return False
+    return share.is_dense(far, low)
+
+
+class _MembraneShare:
+    """Share of the tissue around each voxel that membranes take; it varies slowly."""
+
+    def __init__(self, free: Mask, resin: Mask, voxel: Voxel, p: VolumetricParameters) -> None:
+        self._density = p.density
+        self._step = step = factors_for(voxel[1:], _COARSE_PIXEL)
+        sigmas = [p.surroundings / (size * n) for size, n in zip(voxel, (1, *step), strict=True)]
+        shape = tuple(-(-length // n) for length, n in zip(free.shape[1:], step, strict=True))
+        part, whole = (np.empty((len(free), *shape), dtype=np.float32) for _ in range(2))
+        for z in range(len(free)):
+            whole[z] = block_mean(~resin[z], step)
+            part[z] = block_mean(~(resin[z] | free[z]), step)
+        for values in (part, whole):
+            ndimage.gaussian_filter(values, sigmas, output=values, mode="nearest", truncate=3.0)
+        np.maximum(whole, np.float32(0.05), out=whole)
+        self._shares: Grey = np.divide(part, whole, out=part)
+
+    def is_dense(self, mask: Mask, low: tuple[int, ...] = (0, 0, 0)) -> bool:
+        """Whether its mean over a mask, which begins at a voxel, is too high for a nucleus."""
+        total, count = _sum_at(self._shares, mask, (low[0], low[1], low[2]), self._step)
+        return total > self._density * count
+
+
+@compiled
+def _sum_at(
+    values: Grey, mask: Mask, low: tuple[int, int, int], block: tuple[int, int]
+) -> tuple[float, int]:
+    """Sum of the blocks' values over the voxels of a mask, and their number."""
+    total, count = 0.0, 0
+    for z in range(mask.shape[0]):
+        for y in range(mask.shape[1]):
+            row, inside = values[z + low[0], (y + low[1]) // block[0]], mask[z, y]
+            for x in range(mask.shape[2]):
+                if inside[x]:
+                    total += row[(x + low[2]) // block[1]]
+                    count += 1
+    return total, count
 
 
 def _ball(shape: tuple[int, ...], spot: tuple[int, int, int], radius: float, voxel: Voxel) -> Mask:
@@ -177,7 +280,7 @@ def _ball(shape: tuple[int, ...], spot: tuple[int, int, int], radius: float, vox
     return ball
 
 
-def _other_nuclei(clear: Mask, core: Mask, share: Grey, density: float) -> NDArray[np.float64]:
+def _other_nuclei(clear: Mask, core: Mask, share: _MembraneShare) -> NDArray[np.float64]:
     """A voxel of each further piece that is a quarter as large and as poor in membranes."""
     pieces, count = ndimage.label(clear)
     sizes = np.zeros(count + 1, dtype=np.int64)
@@ -188,26 +291,20 @@ def _other_nuclei(clear: Mask, core: Mask, share: Grey, density: float) -> NDArr
     found = []
     for label in large:
         piece = pieces == label
-        if not (piece & core).any() and share[piece].mean() <= density:
+        if not (piece & core).any() and not share.is_dense(piece):
             places = np.argwhere(piece)
             found.append(places[len(places) // 2])
     return np.array(found, dtype=np.float64).reshape(-1, 3)
 
 
-def _dilate_core(
-    core: Mask, free: Mask, sparse: tuple[slice, slice], clearance: float, voxel: Voxel
-) -> Mask:
-    """All free voxels within the clearance of the core, which is computed at every few pixels."""
-    steps = zip(sparse, voxel[1:], strict=True)
-    reach = clearance + max(part.step * size / 2 if part.step > 1 else 0.0 for part, size in steps)
-    seeds = np.zeros(free.shape, dtype=bool)
-    seeds[:, sparse[0], sparse[1]] = core
-    grown = np.zeros(free.shape, dtype=bool)
-    box = morphology.box_around(seeds, reach, voxel)
-    near, here = grown[box], free[box]
-    for part, distance in bounded_depth_volume(~seeds[box], voxel, reach):
-        near[part] = (distance <= reach) & here[part]
-    return grown
+def _within(core: Mask, mask: Mask, distance: float, voxel: Voxel) -> Mask:
+    """The voxels of a mask within a distance (nm) of the core."""
+    found = np.zeros(mask.shape, dtype=bool)
+    box = morphology.box_around(core, distance, voxel)
+    near, here = found[box], mask[box]
+    for part, depth in bounded_depth_volume(~core[box], voxel, distance):
+        near[part] = (depth <= distance) & here[part]
+    return found
 
 
 def _resin_share(core: Mask, resin: Mask, clearance: float, voxel: Voxel) -> float:
@@ -268,41 +365,67 @@ def fill_holes(
 
 
 def equalise_slices(
-    strength: NDArray[np.uint8], core: Mask, voxel: tuple[float, float, float], span: float
+    strength: NDArray[np.uint8],
+    core: Mask,
+    voxel: tuple[float, float, float],
+    span: float,
+    membrane: float,
+    unit: float,
 ) -> None:
     """Equalise the membrane strength of slices, in place.
 
     Focus, contrast and noise drift along z, and with them the roughness inside the nucleus. Its
-    median, and the distance from there to the eighth decile, are set to the typical values of the
-    core's slices; both are medians along z, so that one odd slice stays odd.
+    median, and the distance from there to the eighth decile, are set to :data:`INSIDE` in each
+    slice. So a threshold means the same in each slice, and in each volume, wherever its seed lies.
+    The numbers of a slice are medians along z, so that one odd slice stays odd. Strength below the
+    threshold stays below: a smooth inside, as of an image without noise, does not lower it.
 
     Parameters
     ----------
     strength
         (z, y, x) membrane strength.
     core
-        (z, y, x) a first core.
+        (z, y, x) from :func:`find_inside`.
     voxel
         Voxel size (z, y, x) in nm.
     span
         Height in nm of the medians along z.
+    membrane
+        Threshold of membrane strength, in deviations; where it lies is not lowered.
+    unit
+        One deviation, in the numbers of `strength`.
     """
     slices, numbers = [], []
     largest = np.count_nonzero(core, axis=(1, 2)).max(initial=0)
-    least = max(_MIN_AREA / (voxel[1] * voxel[2]), largest / 2)
+    enough = max(_MIN_AREA / (voxel[1] * voxel[2]), largest / 2)
     for z in range(len(core)):
         inside = morphology.fill(core[z])
-        if inside.sum() >= least:
+        if inside.sum() >= enough:
             slices.append(z)
-            numbers.append(np.percentile(strength[z][inside], (50, 80)))
-    if len(slices) < 2:
+            middle, high = _quantiles(strength[z][inside], (0.5, 0.8))
+            numbers.append((middle, max(high - middle, 1.0)))
+    if not slices:
         return
-    known = np.array(numbers)
-    known[:, 1] = np.maximum(known[:, 1] - known[:, 0], 1)
     size = 2 * int(span / voxel[0] / 2) + 1
-    smooth = ndimage.median_filter(known, size=(min(size, len(known)), 1), mode="nearest")
-    usual = np.median(known, axis=0)
+    known = ndimage.median_filter(
+        np.array(numbers), size=(min(size, len(numbers)), 1), mode="nearest"
+    )
+    usual, spread = (unit * value for value in INSIDE)
+    limit = unit * membrane
+    if limit > usual:
+        least = spread * (limit - known[:, 0]) / (limit - usual)
+        known[:, 1] = np.maximum(known[:, 1], least)
     for z in range(len(strength)):
-        middle, spread = smooth[int(np.argmin(np.abs(np.array(slices) - z)))]
-        even = (strength[z] - np.float32(middle)) * np.float32(usual[1] / spread) + usual[0]
+        middle, width = known[int(np.argmin(np.abs(np.array(slices) - z)))]
+        even = (strength[z] - np.float32(middle)) * np.float32(spread / width) + np.float32(usual)
         strength[z] = np.clip(np.rint(even), 0, 255)
+
+
+def _quantiles(values: NDArray[np.uint8], shares: tuple[float, ...]) -> list[float]:
+    """Quantiles of whole numbers that stand for all values that are rounded to them."""
+    counts = np.bincount(values, minlength=256)
+    below = np.concatenate([[0], np.cumsum(counts)])
+    found: NDArray[np.float64] = np.interp(
+        np.multiply(shares, below[-1]), below, np.arange(257) - 0.5
+    )
+    return [float(value) for value in found]

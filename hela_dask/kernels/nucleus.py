@@ -7,6 +7,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from hela_dask.kernels import morphology
+from hela_dask.kernels.subpixel import outset
 from hela_dask.parameters import MethodParameters, PropagateParameters
 from hela_dask.types import Grey, Mask
 
@@ -217,5 +218,5 @@ def envelope_ring(nucleus: Mask, cell: Mask, width: float, voxel: tuple[float, .
     ring = np.zeros_like(nucleus)
     for found, inside, around in zip(ring, nucleus, cell, strict=True):
         if inside.any():
-            found[:] = morphology.dilate(inside, width, voxel[1:]) & around & ~inside
+            found[:] = outset(inside, width, voxel[1:]) & around & ~inside
     return ring

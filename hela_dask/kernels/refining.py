@@ -18,6 +18,7 @@ from hela_dask.kernels import morphology
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
 from hela_dask.kernels.painting import Place, repeat_pixels
+from hela_dask.kernels.subpixel import inset
 from hela_dask.types import Factors, Grey, Mask
 
 __all__ = ["border_pixels", "refine_nucleus", "refine_resin", "resin_halo"]
@@ -96,12 +97,12 @@ def refine_nucleus(
     outline: Mask,
     resin: Mask,
     voxels: tuple[Factors, tuple[float, float]],
-    inset: float,
+    envelope: float,
 ) -> Mask:
     """A nucleus of one slice, on fine pixels, from its outline on coarse ones.
 
     The outline, which runs through the middle of the envelope, moves by at most one and a half
-    coarse pixels to the strongest line there; then `inset` is taken off.
+    coarse pixels to the strongest line there; then `envelope` is taken off.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def refine_nucleus(
         (y, x) true in the resin, on the fine pixels.
     voxels
         Fine pixels in a coarse one (y, x), and the size of a fine pixel, nm.
-    inset
+    envelope
         From the middle of the envelope to the nucleus, nm.
     """
     factors, pixel = voxels
@@ -126,7 +127,7 @@ def refine_nucleus(
     fine = repeat_pixels(markers, slice(0, lines.shape[0]), slice(0, lines.shape[1]), factors)
     fine[resin] = OUTSIDE
     flood(lines, fine)
-    return morphology.erode(fine == INSIDE, inset, pixel)
+    return inset(fine == INSIDE, envelope, pixel)
 
 
 def _weights(sigma: float) -> Grey:

@@ -9,9 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology, stack
-from hela_dask.kernels.core import MAX_RESIN_SHARE, Core, equalise_slices, fill_holes, find_core
+from hela_dask.kernels.core import (
+    MAX_RESIN_SHARE,
+    Core,
+    equalise_slices,
+    fill_holes,
+    find_core,
+    find_inside,
+)
 from hela_dask.kernels.nucleus import smoothest_spot
 from hela_dask.kernels.outline import outline_volume
+from hela_dask.kernels.subpixel import inset
 from hela_dask.methods import volumetric_steps as steps
 from hela_dask.methods.cells import basin_at_centre
 from hela_dask.methods.membranes import Membranes
@@ -90,7 +98,7 @@ def enclosed_nucleus(
     steps.show_outline(trace, outline, p)
     nucleus = np.zeros_like(outline)
     for z in map(int, np.flatnonzero(outline.any(axis=(1, 2)))):
-        nucleus[z] = morphology.erode(outline[z], p.inset(voxel[1:]), voxel[1:])
+        nucleus[z] = inset(outline[z], p.envelope, voxel[1:])
         outline[z][morphology.pieces_without(outline[z], nucleus[z])] = False
     steps.show_nucleus(trace, nucleus, p)
     return Enclosed(nucleus, outline, core.others)
@@ -117,9 +125,9 @@ def _core(
     steps.show_spot(trace, spot, image.shape, voxel, p)
     strength = _strength(image, membranes)
     del membranes
-    first = find_core(_free(strength, background, p), background, spot, voxel, p, described=False)
-    equalise_slices(strength, first.mask, voxel, p.spot)
-    del first
+    inside = find_inside(_free(strength, background, p), background, spot, voxel, p)
+    equalise_slices(strength, inside, voxel, p.spot, p.membrane, _TENTHS)
+    del inside
     free = _free(strength, background, p)
     core = find_core(free, background, spot, voxel, p)
     # Most of it has to lie in the cell's own part of its first slice: otherwise it belongs to a

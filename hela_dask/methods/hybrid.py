@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.kernels import morphology, stack
+from hela_dask.kernels import stack
 from hela_dask.kernels.edges import NucleusSteps, nucleus_plane, preprocess_plane
 from hela_dask.kernels.nucleus import envelope_ring
+from hela_dask.kernels.subpixel import outset
 from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Network, Window
 from hela_dask.methods.slices import is_blank, window_memory
 from hela_dask.parameters import HybridParameters, Parameters
@@ -144,7 +145,7 @@ def _nuclei(
 
 def _outline(nucleus: Mask, p: HybridParameters, voxel: Voxel) -> Mask:
     """The nucleus up to the middle of its envelope."""
-    return np.stack([morphology.dilate(plane, p.inset(voxel[1:]), voxel[1:]) for plane in nucleus])
+    return np.stack([outset(plane, p.envelope, voxel[1:]) for plane in nucleus])
 
 
 def _show(trace: Trace, z: int, steps: NucleusSteps, p: HybridParameters) -> None:

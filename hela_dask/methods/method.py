@@ -103,8 +103,9 @@ class Edge(Protocol):
     def envelope_width(self) -> float:
         """Thickness of the envelope in the plane, nm."""
 
-    def inset(self, pixel: tuple[float, ...]) -> float:
-        """From ``Masks.outline`` to the nucleus, nm, for a pixel size (y, x)."""
+    @property
+    def envelope(self) -> float:
+        """From the edge of ``Masks.outline`` to the nucleus, nm."""
 
 
 class Method(Protocol):
@@ -157,9 +158,7 @@ class _Edge:
 
     line_sigma: float = 50.0
     envelope_width: float = 80.0
-
-    def inset(self, pixel: tuple[float, ...]) -> float:
-        return 0.0
+    envelope: float = 0.0
 
 
 class BaseMethod:

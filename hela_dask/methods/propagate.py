@@ -21,6 +21,7 @@ from hela_dask.kernels.nucleus import (
     smoothest_spot,
     start_nucleus,
 )
+from hela_dask.kernels.subpixel import inset
 from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.cells import basin_at_centre, segment_slices
 from hela_dask.methods.membranes import Membranes
@@ -132,7 +133,7 @@ def _nucleus(
     steps.show_majority(trace, nucleus, "nucleus", p)
     middle = nucleus.copy()
     for z in map(int, np.flatnonzero(nucleus.any(axis=(1, 2)))):
-        nucleus[z] = morphology.erode(nucleus[z], p.inset(pixel), pixel)
+        nucleus[z] = inset(nucleus[z], p.envelope, pixel)
     steps.show_nucleus(trace, nucleus, start, voxel, p)
     return nucleus, middle
 

@@ -27,6 +27,7 @@ from hela_dask.kernels.instances import (
     upsample,
     watershed_cells,
 )
+from hela_dask.kernels.subpixel import outset
 from hela_dask.methods.enclosed import enclosed_nucleus
 from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Network, Window
 from hela_dask.methods.slices import is_blank, largest_odd, window_memory
@@ -261,7 +262,7 @@ class _WindowPrediction:
         envelope = self._class_mask("envelope") & cell & ~nucleus
         outline = np.zeros_like(nucleus)
         for z in np.flatnonzero(nucleus.any(axis=(1, 2))):
-            outline[z] = morphology.dilate(nucleus[z], p.envelope, self._voxel[1:]) & cell[z]
+            outline[z] = outset(nucleus[z], p.envelope, self._voxel[1:]) & cell[z]
         return Masks(nucleus, cell, envelope, status, reason, flags, outline)
 
 

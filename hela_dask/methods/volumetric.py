@@ -27,7 +27,7 @@ class Volumetric(BaseMethod):
 
     def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
         """Masks and membranes of the window, and filters of some slices at a time."""
-        return window_memory(shape, itemsize + 7, 19)
+        return window_memory(shape, itemsize + 8, 19)
 
     def __call__(self, window: Window, parameters: Parameters, *, trace: Trace = NO_TRACE) -> Masks:
         """As :meth:`hela_dask.methods.method.Method.__call__`."""

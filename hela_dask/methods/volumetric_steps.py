@@ -105,11 +105,10 @@ def show_outline(trace: Trace, nucleus: Mask, p: VolumetricParameters) -> None:
 
 def show_nucleus(trace: Trace, nucleus: Mask, p: VolumetricParameters) -> None:
     """The final nucleus."""
-    inner = f" and {p.envelope:g} nm more" if p.envelope else ""
     trace.show(
         "nucleus",
-        f"The pixels that the middle of the envelope runs through{inner} are envelope, "
-        "not nucleus. Where the image's own pixels are smaller, the line is moved to the "
+        f"The nucleus ends {p.envelope:g} nm inside the middle of its envelope. "
+        "Where the image's own pixels are smaller, the line is moved to the "
         "strongest one near it when the labels are written.",
         nucleus,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,16 +15,6 @@ __all__ = [
     "UnetParameters",
     "VolumetricParameters",
 ]
-
-
-class _Inset:
-    """A nucleus ends this far inside the middle of its envelope, for any pixel size."""
-
-    envelope: float
-
-    def inset(self, pixel: tuple[float, ...]) -> float:
-        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x)."""
-        return self.envelope
 
 
 @dataclass(frozen=True)
@@ -51,10 +40,11 @@ class MethodParameters(ParameterGroup):
         "radius of the seed inside the nucleus, where the membrane strength is calibrated, nm",
     )
     membrane: float = parameter(
-        3.4,
+        3.7,
         "threshold of membrane strength, in deviations (MAD) above the median inside the nucleus",
     )
     smallest_nucleus: float = parameter(3.0, "minimum area of a nucleus in its largest slice, µm²")
+    envelope: float = parameter(50.0, "distance from the middle of the envelope to the nucleus, nm")
     envelope_width: float = parameter(80.0, "thickness of the nuclear envelope in the plane, nm")
     saddle: float = parameter(
         300.0,
@@ -80,7 +70,7 @@ class MethodParameters(ParameterGroup):
 
 
 @dataclass(frozen=True)
-class PropagateParameters(_Inset, MethodParameters):
+class PropagateParameters(MethodParameters):
     """Nucleus and cell, propagated slice by slice from the centre, as in J. Imaging 2021."""
 
     clearance: float = parameter(100.0, "minimum distance of superpixels from membranes, nm")
@@ -105,7 +95,6 @@ class PropagateParameters(_Inset, MethodParameters):
     outside: float = parameter(
         120.0, "maximum distance from the core outwards to the middle of the envelope, nm"
     )
-    envelope: float = parameter(60.0, "distance from the middle of the envelope to the nucleus, nm")
 
 
 @dataclass(frozen=True)
@@ -128,7 +117,8 @@ class VolumetricParameters(MethodParameters):
     )
     density: float = parameter(
         0.12,
-        "maximum share of membranes (scale surroundings) around the nucleus; more is a leak",
+        "maximum share of membranes (scale surroundings) in tissue that a smaller clearance adds far "
+        "from the core; more is a leak",
         high=1.0,
     )
     hole: float = parameter(
@@ -137,25 +127,15 @@ class VolumetricParameters(MethodParameters):
         "the threshold membrane",
     )
     inside: float = parameter(
-        60.0, "maximum distance from the core inwards to the middle of the envelope, nm"
+        120.0, "maximum distance from the core inwards to the middle of the envelope, nm"
     )
     outside: float = parameter(
         150.0, "maximum distance from the core outwards to the middle of the envelope, nm"
     )
-    envelope: float = parameter(
-        0.0, "distance from the pixels of the middle of the envelope to the nucleus, nm"
-    )
-
-    def inset(self, pixel: tuple[float, ...]) -> float:
-        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x).
-
-        Pixels that touch the outside, even with only a corner, are on the envelope's line.
-        """
-        return self.envelope + 1.001 * math.hypot(*pixel)
 
 
 @dataclass(frozen=True)
-class UnetParameters(_Inset, ParameterGroup):
+class UnetParameters(ParameterGroup):
     """Nucleus and cell from the classes that a network predicts, as in PLoS ONE 2020."""
 
     model: str = text_parameter("", "folder of the network; empty: the network of hela_dask")
@@ -191,7 +171,7 @@ class UnetParameters(_Inset, ParameterGroup):
 
 
 @dataclass(frozen=True)
-class HybridParameters(_Inset, ParameterGroup):
+class HybridParameters(ParameterGroup):
     """Cell by the binary U-Net of Hosangadi et al., nucleus by edges of the texture."""
 
     model: str = text_parameter(
@@ -257,7 +237,7 @@ class HybridParameters(_Inset, ParameterGroup):
     large: float = parameter(32.0, "minimum area of a nucleus that is dilated by growth_large, µm²")
     growth: float = parameter(120.0, "dilation of a nucleus towards its envelope, nm")
     growth_large: float = parameter(120.0, "dilation of a large nucleus towards its envelope, nm")
-    envelope: float = parameter(60.0, "distance from the nucleus to the middle of its envelope, nm")
+    envelope: float = parameter(50.0, "distance from the nucleus to the middle of its envelope, nm")
     envelope_width: float = parameter(80.0, "thickness of the nuclear envelope in the plane, nm")
     line_sigma: float = parameter(
         50.0,

@@ -121,7 +121,7 @@ class Keys:
             list(images),
             [background, self.parameters.assemble, self._of_method()],
             [(item.label, item.fingerprint, item.cedes_to, item.withheld) for item in masks],
-            code=self._method_code()[1:],  # of the method, only how a nucleus is inset
+            code=self._method_code()[1:],  # of the method, only where a nucleus ends
         )
 
     def _of_method(self) -> list[Any]:

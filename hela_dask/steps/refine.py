@@ -25,6 +25,7 @@ from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.packed_labels import CELL, LABEL_DTYPE, PackedLabels
 from hela_dask.kernels.painting import expand_labels, paint_cells, paint_nucleus
 from hela_dask.kernels.refining import border_pixels, refine_nucleus, refine_resin, resin_halo
+from hela_dask.kernels.subpixel import outset
 from hela_dask.methods.registry import MethodLike, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.types import Factors, Mask, Plane
@@ -48,8 +49,9 @@ class Lines(Protocol):
     def envelope_width(self) -> float:
         """Thickness of the envelope in the plane, nm."""
 
-    def inset(self, pixel: tuple[float, ...]) -> float:
-        """From the middle of the envelope to the nucleus, nm, for a pixel size (y, x)."""
+    @property
+    def envelope(self) -> float:
+        """From the middle of the envelope to the nucleus, nm."""
 
 
 class Outline(NamedTuple):
@@ -273,9 +275,9 @@ class Refiner:
             _in_box(outline, z, coarse),
             self._resin(z, around, border_pixels(around.labels.plane(z).resin), (fine, here)),
             (self._factors, self._pixel),
-            self._p.inset(self._pixel),
+            self._p.envelope,
         )
-        near = morphology.dilate(inside, self._p.envelope_width, self._pixel)
+        near = outset(inside, self._p.envelope_width, self._pixel)
         return _Nucleus(outline.label, fine, np.packbits(inside, axis=1), np.packbits(near, axis=1))
 
     def _box(self, outline: Outline, plane: Mask) -> Box:

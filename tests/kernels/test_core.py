@@ -292,6 +292,10 @@ def test_without_holes_there_is_nothing_to_fill(full: bool) -> None:
     np.testing.assert_array_equal(fill_holes(core, strength, VOXEL, 2.0), core)
 
 
+# Threshold of membranes, in deviations, and what one deviation is in the numbers of strength.
+MEMBRANE, UNIT = 3.4, 10.0
+
+
 def noisy(slices: int = 15) -> tuple[NDArray[np.uint8], Mask]:
     """Membrane strength as it is inside a nucleus, and a core of 2.6 µm² in each slice."""
     values = np.random.default_rng(5).normal(40, 10, (slices, 60, 60))
@@ -315,7 +319,7 @@ def test_a_gain_and_offset_that_drift_are_undone() -> None:
     gain = np.linspace(0.6, 1.6, len(plain)).reshape(-1, 1, 1)
     drifting = np.rint(plain * gain + 20 * gain).astype(np.uint8)
     assert np.ptp(level(drifting, core), axis=0).min() > 5
-    equalise_slices(drifting, core, VOXEL, 250.0)
+    equalise_slices(drifting, core, VOXEL, 250.0, MEMBRANE, UNIT)
     middles, spreads = level(drifting, core)[2:-2].T
     assert np.ptp(middles) <= 2
     assert np.ptp(spreads) <= 2
@@ -325,10 +329,10 @@ def test_one_odd_slice_stays_odd_and_does_not_move_its_neighbours() -> None:
     plain, core = noisy()
     odd = plain.copy()
     odd[7] = np.clip(odd[7].astype(int) * 2, 0, 255)
-    before = odd.copy()
-    equalise_slices(odd, core, VOXEL, 250.0)
+    equalise_slices(plain, core, VOXEL, 250.0, MEMBRANE, UNIT)
+    equalise_slices(odd, core, VOXEL, 250.0, MEMBRANE, UNIT)
     neighbours = np.arange(len(plain)) != 7
-    change = np.abs(odd.astype(int) - before)[neighbours]
+    change = np.abs(odd.astype(int) - plain)[neighbours]
     assert change.mean() < 1
     assert level(odd, core)[7, 0] > 1.7 * level(odd, core)[6, 0]
 
@@ -337,7 +341,7 @@ def test_slices_without_core_are_brought_where_the_nearest_one_is() -> None:
     plain, core = noisy()
     plain[8:] = np.clip(np.rint(plain[8:] * 1.5), 0, 255)
     core[11:] = False
-    equalise_slices(plain, core, VOXEL, 250.0)
+    equalise_slices(plain, core, VOXEL, 250.0, MEMBRANE, UNIT)
     everywhere = np.ones_like(core)
     middles = level(plain, everywhere)[:, 0]
     assert np.ptp(middles[[2, 3, 4, 12, 13, 14]]) <= 2
@@ -345,22 +349,41 @@ def test_slices_without_core_are_brought_where_the_nearest_one_is() -> None:
 
 def test_the_ends_of_a_nucleus_do_not_tell_what_its_inside_looks_like() -> None:
     plain, core = noisy()
-    plain[:4] = np.clip(plain[:4] * 3.0, 0, 255)  # mostly envelope
+    ends = plain.copy()
+    ends[:4] = np.clip(ends[:4] * 3.0, 0, 255)  # mostly envelope
     core[:4, :, 28:] = False  # 1.2 µm² of 2.6
+    equalise_slices(plain, core, VOXEL, 250.0, MEMBRANE, UNIT)
+    equalise_slices(ends, core, VOXEL, 250.0, MEMBRANE, UNIT)
+    np.testing.assert_array_equal(ends[4:], plain[4:])
+    assert np.median(ends[:4]) > 3 * np.median(plain[:4])
+
+
+def test_without_core_nothing_changes() -> None:
+    plain, core = noisy()
     before = plain.copy()
-    equalise_slices(plain, core, VOXEL, 250.0)
-    assert np.abs(plain.astype(int) - before)[:4].mean() < 3
+    equalise_slices(plain, np.zeros_like(core), VOXEL, 250.0, MEMBRANE, UNIT)
+    np.testing.assert_array_equal(plain, before)
 
 
-@pytest.mark.parametrize("slices", [0, 1])
-def test_fewer_than_two_slices_of_core_change_nothing(slices: int) -> None:
+@pytest.mark.parametrize("slices", [1, 15])
+def test_any_volume_gets_the_same_inside(slices: int) -> None:
     plain, core = noisy()
     core[slices:] = False
-    before = plain.copy()
-    plain[3] //= 2
-    before[3] //= 2
-    equalise_slices(plain, core, VOXEL, 250.0)
-    np.testing.assert_array_equal(plain, before)
+    for gain, offset in ((1.0, 0), (1.7, 0), (1.0, 50)):
+        strength = np.clip(np.rint(plain * gain + offset), 0, 255).astype(np.uint8)
+        equalise_slices(strength, core, VOXEL, 250.0, MEMBRANE, UNIT)
+        inside = level(strength, np.ones_like(core))
+        np.testing.assert_allclose(inside, np.broadcast_to([9, 8], inside.shape), atol=1)
+
+
+def test_a_smooth_inside_does_not_lower_the_threshold() -> None:
+    plain, core = noisy()
+    smooth = np.clip(np.rint((plain - 40.0) / 4 + 5), 0, 255).astype(np.uint8)
+    smooth[:, :8] = 33
+    smooth[:, -8:] = 36
+    equalise_slices(smooth, core, VOXEL, 250.0, MEMBRANE, UNIT)
+    assert (smooth[:, :8] < 34).all()
+    assert (smooth[:, -8:] >= 34).all()
 
 
 def test_a_slice_with_little_core_tells_nothing() -> None:
@@ -369,5 +392,5 @@ def test_a_slice_with_little_core_tells_nothing() -> None:
     assert core[0].sum() * PIXEL[0] * PIXEL[1] < 1e6
     drifting = np.rint(plain * np.linspace(0.6, 1.6, 15).reshape(-1, 1, 1)).astype(np.uint8)
     before = drifting.copy()
-    equalise_slices(drifting, core, VOXEL, 250.0)
+    equalise_slices(drifting, core, VOXEL, 250.0, MEMBRANE, UNIT)
     np.testing.assert_array_equal(drifting, before)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hela_dask.box import Box
-from hela_dask.kernels import morphology
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
 from hela_dask.kernels.grid import block_mean
 from hela_dask.kernels.painting import expand_labels, repeat_pixels
 from hela_dask.kernels.refining import border_pixels, refine_nucleus, refine_resin, resin_halo
+from hela_dask.kernels.subpixel import inset
 from tests.drawn import iou
 
 Mask = NDArray[np.bool_]
@@ -85,11 +85,11 @@ def test_resin_is_never_nucleus() -> None:
     assert iou(found, outline & ~resin) > 0.95
 
 
-def test_the_inset_is_taken_off() -> None:
+def test_the_envelope_is_taken_off() -> None:
     lines, outline = crest(away(), RADIUS), away() < RADIUS
     none = np.zeros_like(outline)
     found = refine_nucleus(lines, rough(outline), none, (FACTORS, FINE), 60.0)
-    np.testing.assert_array_equal(found, morphology.erode(refined(lines, outline), 60.0, FINE))
+    np.testing.assert_array_equal(found, inset(refined(lines, outline), 60.0, FINE))
 
 
 def scene(seed: int, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], Mask]:

@@ -130,7 +130,7 @@ def test_what_it_reads_is_registered_and_says_where_nuclei_end(case: Case) -> No
         assert case.parameters.group(kind) in case.parameters.methods
         assert (kind.__doc__ or "").strip()
     edge = method.edge(case.parameters)
-    assert edge.inset((10.0, 10.0)) >= 0 and edge.line_sigma > 0 and edge.envelope_width > 0
+    assert edge.envelope >= 0 and edge.line_sigma > 0 and edge.envelope_width > 0
 
 
 def test_its_check_names_what_is_missing(case: Case, tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""Masks of a plane with their edge moved by a length between pixels.
+
+A mask is on pixels, its edge is not: as the contour of the blurred mask, it is known to a small
+part of a pixel. Lengths from that contour are the same for any pixel size; those between the
+centres of pixels are rounded to pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from hela_dask.kernels import morphology
+from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Grey, Mask
+
+__all__ = ["inset", "outset"]
+
+
+# Standard deviation of the blur, pixels: it turns the steps of an oblique edge into a line.
+_BLUR = 0.8
+
+
+def inset(mask: Mask, length: float, pixel: tuple[float, ...]) -> Mask:
+    """The pixels of a plane's mask whose centre is more than `length` (nm) inside its edge."""
+    if length <= 0:
+        return mask.copy()
+    left = np.zeros(mask.shape, dtype=bool)
+    box = morphology.box_around(mask, 4 * max(pixel), pixel)
+    if left[box].size:
+        left[box] = mask[box] & (_depth(mask[box], length, pixel) > length)
+    return left
+
+
+def outset(mask: Mask, length: float, pixel: tuple[float, ...]) -> Mask:
+    """A plane's mask, and the pixels whose centre is at most `length` (nm) outside its edge."""
+    grown = mask.copy()
+    box = morphology.box_around(mask, length + 4 * max(pixel), pixel)
+    if length > 0 and grown[box].size:
+        grown[box] |= _depth(mask[box], length, pixel) >= -length
+    return grown
+
+
+def _depth(mask: Mask, length: float, pixel: tuple[float, ...]) -> Grey:
+    """How far the centre of each pixel is inside the edge, nm; exact up to a length."""
+    level = ndimage.gaussian_filter(mask.astype(np.float32), _BLUR, mode="nearest", truncate=3.0)
+    squared = np.full(mask.shape, np.inf, dtype=np.float32)
+    _lower_near(level, pixel[0], pixel[1], length, squared)
+    distance: Grey = np.copysign(np.sqrt(squared), level - np.float32(0.5))
+    return distance
+
+
+@compiled
+def _lower_near(level: Grey, height: float, width: float, length: float, squared: Grey) -> None:
+    """Squared distances to the contour of one half, for pixels within a length of it.
+
+    Between four pixels the contour is one line, or two, from side to side of their square.
+    """
+    rows, columns = level.shape
+    far_y, far_x = int(length / height) + 2, int(length / width) + 2
+    y, x = np.empty(4), np.empty(4)
+    for j in range(rows - 1):
+        for i in range(columns - 1):
+            a, b = level[j, i] - 0.5, level[j, i + 1] - 0.5
+            c, d = level[j + 1, i + 1] - 0.5, level[j + 1, i] - 0.5
+            count = 0
+            if (a > 0) != (b > 0):
+                y[count], x[count] = 0.0, a / (a - b)
+                count += 1
+            if (b > 0) != (c > 0):
+                y[count], x[count] = b / (b - c), 1.0
+                count += 1
+            if (c > 0) != (d > 0):
+                y[count], x[count] = 1.0, d / (d - c)
+                count += 1
+            if (d > 0) != (a > 0):
+                y[count], x[count] = a / (a - d), 0.0
+                count += 1
+            # With four crossings, the first is joined to the second or to the last.
+            turned = count == 4 and (a > 0) == (a + b + c + d > 0)
+            for line in range(count // 2):
+                first = 2 * line + 1 if turned else 2 * line
+                second = (first + 1) % count
+                y0, x0 = (j + y[first]) * height, (i + x[first]) * width
+                along_y, along_x = (
+                    (j + y[second]) * height - y0,
+                    (i + x[second]) * width - x0,
+                )
+                whole = max(along_y**2 + along_x**2, 1e-12)
+                for v in range(max(0, j - far_y), min(rows, j + far_y + 2)):
+                    for u in range(max(0, i - far_x), min(columns, i + far_x + 2)):
+                        from_y, from_x = v * height - y0, u * width - x0
+                        part = (from_y * along_y + from_x * along_x) / whole
+                        part = min(1.0, max(0.0, part))
+                        apart = (from_y - part * along_y) ** 2 + (from_x - part * along_x) ** 2
+                        squared[v, u] = min(squared[v, u], apart)
