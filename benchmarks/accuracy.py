@@ -19,6 +19,7 @@ from benchmarks.contrast import contrast
 from benchmarks.robustness import robustness
 from benchmarks.runs import otsu, phantom_run, real_run, score_real
 from benchmarks.stacks import data_folder, phantom_stack, real_stack
+from benchmarks.variants import constants, variants, whole_stack
 from hela_dask.methods.names import METHODS
 from hela_dask.methods.registry import has_network
 from hela_dask.running.provenance import read_run
@@ -112,6 +113,12 @@ SECTIONS: dict[str, Callable[[Work], None]] = {
         "robustness", lambda work: robustness(real_stack(work.data), method=work.methods[0])
     ),
     "contrast": _whole("contrast", lambda work: contrast(real_stack(work.data), work.methods[0])),
+    "variants": _whole(
+        "variants", lambda work: variants(whole_stack(work.data), method=work.methods[0])
+    ),
+    "constants": _whole(
+        "constants", lambda work: constants(whole_stack(work.data), method=work.methods[0])
+    ),
     "outlines": _outlines,
 }
 

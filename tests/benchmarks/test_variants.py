@@ -1,0 +1,54 @@
+"""Variants of an image that show the same, and the constants that are changed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.stacks import Stack
+from benchmarks.variants import VARIANTS, constants, variants
+from tests.drawn import draw_cell
+
+
+@pytest.fixture(scope="module")
+def cell() -> Stack:
+    drawn = draw_cell(slices=(8, 44))
+    truth = np.full(drawn.image.shape, 3, np.uint8)
+    truth[drawn.nucleus] = 2
+    return Stack(drawn.image, truth, drawn.centre, drawn.voxel)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_mask_of_a_variant_is_mapped_back(name: str, cell: Stack) -> None:
+    variant = VARIANTS[name]
+    changed = variant.change(cell)
+    assert changed.image.shape == changed.truth.shape
+    nucleus = cell.truth == 2
+    back = variant.back(changed.truth == 2, cell.image.shape)
+    assert back.any()
+    np.testing.assert_array_equal(back, nucleus[:: len(nucleus) // len(back)])
+    if name != "centre moved by 1 µm":
+        assert changed.truth[changed.centre] == 2
+
+
+def test_the_same_voxels_give_the_same_nucleus(cell: Stack) -> None:
+    names = ["flipped in z, transposed", "without the first row and column"]
+    found = variants(cell, names)
+    assert found["worst"]["nucleus"]["1-74"] > 0.998
+    assert found["worst"]["cell"]["1-74"] > 0.99
+    assert found["rows"][names[0]]["nucleus"]["volume"] == pytest.approx(1, abs=0.002)
+
+
+def test_smaller_pixels_of_the_same_image_give_the_same_volume(cell: Stack) -> None:
+    name = "each pixel cut into four, noise of +-8"
+    row = variants(cell, [name])["rows"][name]
+    assert row["nucleus"]["volume"] == pytest.approx(1, abs=0.01)
+    assert row["cell"]["volume"] == pytest.approx(1, abs=0.005)
+
+
+def test_a_constant_is_changed_by_a_fifth(cell: Stack) -> None:
+    (row,) = constants(cell, only="outside")
+    assert (row["group"], row["name"], row["value"]) == ("volumetric", "outside", 150.0)
+    for side in ("less", "more"):
+        assert 0.9 < row[side]["nucleus"]["1-74"] <= 1
+        assert row[side]["truth"]["1-74"] > 0.85
