@@ -67,7 +67,7 @@ class GrowingComponent:
         return Box.of(self._ends)
 
     def lower(self, level: int, seeds: Mask) -> int:
-        """Add what is connected at a level no higher than the last; the number of voxels added.
+        """Add all that is connected at a level no higher than the last; the number of voxels added.
 
         The first are the component that holds most of the seeds, (z, y, x).
         """
@@ -85,7 +85,7 @@ class GrowingComponent:
         return added
 
     def mask(self, steps: int, box: tuple[slice, ...] = (slice(None),)) -> Mask:
-        """(z, y, x) of a box, what had joined after a number of steps."""
+        """(z, y, x) of a box, the component after a number of steps."""
         found: Mask = (self.joined[box] - np.uint8(1)) < np.uint8(steps)
         return found
 
@@ -99,7 +99,7 @@ def _spread(
     step: int,
     ends: NDArray[np.int64],
 ) -> tuple[int, NDArray[np.int64]]:
-    """Join what is connected to the starts; the number of voxels, and those beside them.
+    """Join all that is connected to the starts; the number of voxels, and those beside them.
 
     Also enlarges the box around all of them: its first voxel, and the one after its last.
     """

@@ -19,10 +19,8 @@ from hela_dask.parameters import VolumetricParameters
 from hela_dask.types import Grey, Mask, Voxel
 
 __all__ = [
-    "INSIDE",
     "MAX_RESIN_SHARE",
     "Core",
-    "equalise_slices",
     "fill_holes",
     "find_core",
     "find_inside",
@@ -40,20 +38,12 @@ _STEPS = 9
 # Shares of membranes are computed at pixels about this large: less than half of their blur.
 _COARSE_PIXEL = 80.0
 
-# Smaller areas of a slice, in nm², give no reliable statistics of the inside of a nucleus. Nor does
-# one under half of the largest: near its ends a nucleus is mostly envelope.
-_MIN_AREA = 1e6
-
 # Where cytoplasm is looked for around a nucleus, nm beyond its clearance: behind the envelope.
 _SHELL = (50.0, 250.0)
 
 # A nucleus is surrounded by cytoplasm. More resin than this surrounds only a whole cell, or a bleb
 # of one, not a nucleus.
 MAX_RESIN_SHARE = 0.3
-
-INSIDE = (0.9, 0.8)
-"""Membrane strength inside a nucleus, in deviations: its median, and from there to the eighth
-decile."""
 
 # A lobe does not add this much resin in one step.
 _MAX_RESIN_INCREASE = 0.1
@@ -133,7 +123,7 @@ def find_inside(
     voxel: Voxel,
     parameters: VolumetricParameters,
 ) -> Mask:
-    """Only the mask of :func:`find_core`, whose parameters it has."""
+    """Only the mask of :func:`find_core`, of the same arguments."""
     p = parameters
     clear = _clear_levels(free, voxel, _clearances(p))
     share = _MembraneShare(free, resin, voxel, p)
@@ -362,70 +352,3 @@ def fill_holes(
     filled = core.copy()
     filled[box[0]] |= holes & ~kept[pieces]
     return filled
-
-
-def equalise_slices(
-    strength: NDArray[np.uint8],
-    core: Mask,
-    voxel: tuple[float, float, float],
-    span: float,
-    membrane: float,
-    unit: float,
-) -> None:
-    """Equalise the membrane strength of slices, in place.
-
-    Focus, contrast and noise drift along z, and with them the roughness inside the nucleus. Its
-    median, and the distance from there to the eighth decile, are set to :data:`INSIDE` in each
-    slice. So a threshold means the same in each slice, and in each volume, wherever its seed lies.
-    The numbers of a slice are medians along z, so that one odd slice stays odd. Strength below the
-    threshold stays below: a smooth inside, as of an image without noise, does not lower it.
-
-    Parameters
-    ----------
-    strength
-        (z, y, x) membrane strength.
-    core
-        (z, y, x) from :func:`find_inside`.
-    voxel
-        Voxel size (z, y, x) in nm.
-    span
-        Height in nm of the medians along z.
-    membrane
-        Threshold of membrane strength, in deviations; where it lies is not lowered.
-    unit
-        One deviation, in the numbers of `strength`.
-    """
-    slices, numbers = [], []
-    largest = np.count_nonzero(core, axis=(1, 2)).max(initial=0)
-    enough = max(_MIN_AREA / (voxel[1] * voxel[2]), largest / 2)
-    for z in range(len(core)):
-        inside = morphology.fill(core[z])
-        if inside.sum() >= enough:
-            slices.append(z)
-            middle, high = _quantiles(strength[z][inside], (0.5, 0.8))
-            numbers.append((middle, max(high - middle, 1.0)))
-    if not slices:
-        return
-    size = 2 * int(span / voxel[0] / 2) + 1
-    known = ndimage.median_filter(
-        np.array(numbers), size=(min(size, len(numbers)), 1), mode="nearest"
-    )
-    usual, spread = (unit * value for value in INSIDE)
-    limit = unit * membrane
-    if limit > usual:
-        least = spread * (limit - known[:, 0]) / (limit - usual)
-        known[:, 1] = np.maximum(known[:, 1], least)
-    for z in range(len(strength)):
-        middle, width = known[int(np.argmin(np.abs(np.array(slices) - z)))]
-        even = (strength[z] - np.float32(middle)) * np.float32(spread / width) + np.float32(usual)
-        strength[z] = np.clip(np.rint(even), 0, 255)
-
-
-def _quantiles(values: NDArray[np.uint8], shares: tuple[float, ...]) -> list[float]:
-    """Quantiles of whole numbers that stand for all values that are rounded to them."""
-    counts = np.bincount(values, minlength=256)
-    below = np.concatenate([[0], np.cumsum(counts)])
-    found: NDArray[np.float64] = np.interp(
-        np.multiply(shares, below[-1]), below, np.arange(257) - 0.5
-    )
-    return [float(value) for value in found]

@@ -22,7 +22,7 @@ _BLUR = 0.8
 
 
 def inset(mask: Mask, length: float, pixel: tuple[float, ...]) -> Mask:
-    """The pixels of a plane's mask whose centre is more than `length` (nm) inside its edge."""
+    """The pixels of a plane's mask with their centre more than `length` (nm) inside its edge."""
     if length <= 0:
         return mask.copy()
     left = np.zeros(mask.shape, dtype=bool)
@@ -33,7 +33,7 @@ def inset(mask: Mask, length: float, pixel: tuple[float, ...]) -> Mask:
 
 
 def outset(mask: Mask, length: float, pixel: tuple[float, ...]) -> Mask:
-    """A plane's mask, and the pixels whose centre is at most `length` (nm) outside its edge."""
+    """A plane's mask, and the pixels with their centre at most `length` (nm) outside its edge."""
     grown = mask.copy()
     box = morphology.box_around(mask, length + 4 * max(pixel), pixel)
     if length > 0 and grown[box].size:

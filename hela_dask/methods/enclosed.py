@@ -12,11 +12,11 @@ from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.core import (
     MAX_RESIN_SHARE,
     Core,
-    equalise_slices,
     fill_holes,
     find_core,
     find_inside,
 )
+from hela_dask.kernels.levelling import equalise_slices
 from hela_dask.kernels.nucleus import smoothest_spot
 from hela_dask.kernels.outline import outline_volume
 from hela_dask.kernels.subpixel import inset

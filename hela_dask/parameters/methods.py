@@ -117,8 +117,8 @@ class VolumetricParameters(MethodParameters):
     )
     density: float = parameter(
         0.12,
-        "maximum share of membranes (scale surroundings) in tissue that a smaller clearance adds far "
-        "from the core; more is a leak",
+        "maximum share of membranes (scale surroundings) in tissue that a smaller clearance adds "
+        "far from the core; more is a leak",
         high=1.0,
     )
     hole: float = parameter(

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hela_dask.kernels.core import MAX_RESIN_SHARE, Core, equalise_slices, fill_holes, find_core
+from hela_dask.kernels.core import MAX_RESIN_SHARE, Core, fill_holes, find_core
+from hela_dask.kernels.levelling import equalise_slices
 from hela_dask.parameters import VolumetricParameters
 
 Mask = NDArray[np.bool_]
