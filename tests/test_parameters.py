@@ -77,6 +77,7 @@ def test_every_parameter_is_explained() -> None:
     ("values", "sentence"),
     [
         ({1: {}}, "unknown parameter group 1"),
+        ({"detect": {"9" * 5000: 1}}, f"unknown parameter in [detect]: '{'9' * 78}…; known: "),
         (["detect"], "parameters are a mapping of groups"),
         (5, "parameters are a mapping of groups"),
         ({"detekt": {}}, "unknown parameter group 'detekt'; did you mean 'detect'?"),

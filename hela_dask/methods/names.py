@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from importlib.metadata import EntryPoint, entry_points
 
+from hela_dask.documents.shapes import shown
 from hela_dask.errors import ParameterError
 from hela_dask.parameters import method_groups
 
@@ -37,7 +38,7 @@ def method_path(name: str) -> str:
     if point is not None:
         return point.value
     if ":" not in name:
-        raise ParameterError(f"unknown method {name!r}; known: {', '.join(METHODS)}")
+        raise ParameterError(f"unknown method {shown(name, 80)}; known: {', '.join(METHODS)}")
     return name
 
 

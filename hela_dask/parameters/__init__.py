@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from hela_dask.documents.shapes import shown
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.parameters.fields import ParameterGroup
 from hela_dask.parameters.methods import (
@@ -78,9 +79,9 @@ def _groups() -> dict[str, type[ParameterGroup]]:
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> ParameterError:
-    close = difflib.get_close_matches(str(name), known, n=1)
+    close = difflib.get_close_matches(str(name)[:80], known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-    return ParameterError(f"unknown {kind} {name!r}; {hint}")
+    return ParameterError(f"unknown {kind} {shown(name, 80)}; {hint}")
 
 
 def _toml(value: float | str) -> str:
