@@ -43,7 +43,7 @@ def test_smaller_pixels_of_the_same_image_give_the_same_volume(cell: Stack) -> N
     name = "each pixel cut into four, noise of +-8"
     row = variants(cell, [name])["rows"][name]
     assert row["nucleus"]["volume"] == pytest.approx(1, abs=0.01)
-    assert row["cell"]["volume"] == pytest.approx(1, abs=0.005)
+    assert row["cell"]["volume"] == pytest.approx(1, abs=0.01)
 
 
 def test_a_constant_is_changed_by_a_fifth(cell: Stack) -> None:
