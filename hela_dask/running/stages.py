@@ -284,7 +284,7 @@ def _write_labels(job: Job, slab: Slab, refiner: Refiner) -> tuple[pd.DataFrame,
             for name in TileLabels._fields
         }
         for tile in writers["cells"].tiles:
-            labels = refiner.tile(tile).without_nuclei(slab.withheld)
+            labels = refiner.tile(tile)
             for name, part in labels._asdict().items():
                 writers[name].write(tile, part)
             counts.append(count_slab(labels.nuclei, labels.cells, z0, labels.envelope, tile.low))

@@ -64,7 +64,7 @@ class CellMasks:
     cedes_to : tuple of int
         Labels of the cells that it cedes to, see :func:`find_ceded`.
     withheld : bool
-        Whether its nucleus and envelope are left out of the labels, see
+        Whether its nucleus and envelope claim nothing and are left out of the labels, see
         :func:`hela_dask.steps.confidence.nucleus_withheld`.
     """
 
@@ -99,11 +99,6 @@ class Slab:
     geometry: Geometry
     masks: tuple[CellMasks, ...]
     thresholds: tuple[float, ...] = ()
-
-    @property
-    def withheld(self) -> tuple[int, ...]:
-        """Labels of the cells without delivered nuclei."""
-        return tuple(item.label for item in self.masks if item.withheld)
 
 
 def encode_masks(
@@ -271,12 +266,15 @@ def read_outlines(slab: Slab) -> list[Outline]:
 
 
 def _read(masks: CellMasks, z0: int, z1: int) -> tuple[int, npt.NDArray[np.uint8]]:
-    """The first slice, and the bits of the slices that masks and slab share."""
+    """The first slice, and the bits of the slices that masks and slab share.
+
+    A nucleus that is withheld claims nothing: it takes no voxel from one that is delivered.
+    """
     z = masks.box[0]
     start = max(z.start, z0)
     part = slice(start - z.start, min(z.stop, z1) - z.start)
     bits = np.asarray(store.read_scratch(masks.path)[part])
-    return start, bits.astype(np.uint8, copy=False)
+    return start, bits.astype(np.uint8, copy=False) & np.uint8(CELL if masks.withheld else 255)
 
 
 def check_labels(labels: Iterable[Any]) -> None:

@@ -80,14 +80,6 @@ class TileLabels(NamedTuple):
     envelope: NDArray[np.uint16]
     background: NDArray[np.uint8]
 
-    def without_nuclei(self, labels: Sequence[int]) -> TileLabels:
-        """The same without nuclei and envelopes of some cells, which keep the coarse labels."""
-        if not labels:
-            return self
-        kept = np.arange(np.iinfo(LABEL_DTYPE).max + 1, dtype=LABEL_DTYPE)
-        kept[list(labels)] = 0
-        return self._replace(nuclei=kept[self.nuclei], envelope=kept[self.envelope])
-
 
 @dataclass(frozen=True)
 class CoarseLabels:

@@ -12,7 +12,6 @@ import hela_dask as hd
 from hela_dask.parameters import QualityParameters
 from hela_dask.steps import segment
 from hela_dask.steps.confidence import LIMITS, NUCLEUS_NUMBERS, NUMBERS, nucleus_withheld
-from hela_dask.steps.refine import TileLabels
 
 P = QualityParameters()
 
@@ -50,16 +49,6 @@ def test_a_nucleus_is_withheld_for_doubts_of_its_own(
     numbers: dict[str, Any], parameters: QualityParameters, withheld: bool
 ) -> None:
     assert nucleus_withheld(row(**numbers), parameters) is withheld
-
-
-def test_a_tile_loses_nucleus_and_envelope_of_some_cells_only() -> None:
-    labels = np.array([[[0, 1, 2, 65535]]], np.uint16)
-    tile = TileLabels(labels, labels, labels, np.zeros((1, 1, 4), np.uint8))
-    assert tile.without_nuclei(()) is tile
-    found = tile.without_nuclei((1, 65535))
-    assert found.nuclei.ravel().tolist() == found.envelope.ravel().tolist() == [0, 0, 2, 0]
-    assert found.nuclei.dtype == np.uint16
-    assert found.cells is labels
 
 
 def doubt(monkeypatch: pytest.MonkeyPatch, label: int) -> None:

@@ -97,6 +97,20 @@ def test_the_labels_do_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:
             np.testing.assert_array_equal(part, other)
 
 
+def test_a_withheld_nucleus_takes_no_voxel_from_another(masks: list[CellMasks]) -> None:
+    plain = assemble(masks, 10)
+    withheld = [replace(item, withheld=item.label == 2) for item in masks]
+    found = assemble(withheld, 10)
+    assert not (found.nuclei == 2).any() and not (found.envelope == 2).any()
+    first = next(item for item in masks if item.label == 1)
+    nucleus = np.asarray(store.read_scratch(first.path)[:]) & 1 > 0
+    kept = (plain.nuclei == 1).sum()
+    assert nucleus.sum() >= (found.nuclei == 1).sum() > kept
+    for depth in (1, 4):
+        for part, other in zip(found, assemble(withheld[::-1], depth), strict=True):
+            np.testing.assert_array_equal(part, other)
+
+
 def test_ceded_voxels_do_not_depend_on_the_slabs(masks: list[CellMasks]) -> None:
     plain = assemble(masks, 10)
     masks = [replace(item, cedes_to={2: (1, 3), 3: (1,)}.get(item.label, ())) for item in masks]
