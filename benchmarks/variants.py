@@ -326,7 +326,7 @@ def main() -> None:
     else:
         names = [name for name in VARIANTS if options.only in name]
         found = variants(stack, names, method=options.method)
-        print("worst pair of the same voxels:", found["worst"])
+        _show("worst pair of the same voxels", found["worst"])
     if options.json:
         results.write({"constants" if options.constants else "variants": found}, options.json)
 
