@@ -18,8 +18,8 @@ from benchmarks.ablation import ablation
 from benchmarks.contrast import contrast
 from benchmarks.robustness import robustness
 from benchmarks.runs import otsu, phantom_run, real_run, score_real
-from benchmarks.stacks import data_folder, phantom_stack, real_stack
-from benchmarks.variants import constants, variants, whole_stack
+from benchmarks.stacks import data_folder, phantom_stack, real_stack, whole_stack
+from benchmarks.variants import constants, variants
 from hela_dask.methods.names import METHODS
 from hela_dask.methods.registry import has_network
 from hela_dask.running.provenance import read_run

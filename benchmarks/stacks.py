@@ -26,7 +26,7 @@ from tests.volumes import make_volume
 
 __all__ = ["REAL_VOXEL", "SCORED", "UNSEEN", "Stack"]
 __all__ += ["agreement", "as_volume", "data_folder", "phantom_stack", "raw_path", "real_stack"]
-__all__ += ["segment_stack", "to_uint8", "truth_path", "whole_region"]
+__all__ += ["segment_stack", "to_uint8", "truth_path", "whole_region", "whole_stack"]
 
 REAL_VOXEL = (50.0, 40.0, 40.0)
 SCORED = {name: CLASSES[name] for name in ("nucleus", "cell", "background")}
@@ -66,6 +66,17 @@ class Stack:
             centre=(z - first + 1, *self.centre[1:]),
         )
 
+    def every_second(self) -> Stack:
+        """Every second slice of it, so twice as far apart."""
+        z, y, x = self.centre
+        return replace(
+            self,
+            image=self.image[::2],
+            truth=self.truth[::2],
+            centre=(z // 2, y, x),
+            voxel=(2 * self.voxel[0], *self.voxel[1:]),
+        )
+
 
 def data_folder() -> Path:
     """The folder of real stacks.
@@ -97,6 +108,14 @@ def real_stack(data: Path) -> Stack:
     image = tifffile.imread(raw_path(data), key=range(len(truth)))
     # The window was cut around the cell: the centre is in its middle.
     return Stack(image, truth, (149, image.shape[1] // 2, image.shape[2] // 2))
+
+
+def whole_stack(data: Path) -> Stack:
+    """All slices of the real cell; the truth is 0 where there is none."""
+    image, known = tifffile.imread(raw_path(data)), tifffile.imread(truth_path(data))
+    truth = np.zeros(image.shape, dtype=np.uint8)
+    truth[: len(known)] = known
+    return Stack(image, truth, (len(image) // 2 - 1, image.shape[1] // 2, image.shape[2] // 2))
 
 
 def phantom_stack(

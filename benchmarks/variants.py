@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 import xarray as xr
 from numpy.typing import NDArray
 
 from benchmarks import results
-from benchmarks.stacks import Stack, data_folder, raw_path, segment_stack, to_uint8, truth_path
+from benchmarks.stacks import Stack, data_folder, segment_stack, to_uint8, whole_stack
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
 from hela_dask.running.scoring import CLASSES
 
-__all__ = ["PARTS", "VARIANTS", "Variant", "constants", "variants", "whole_stack"]
+__all__ = ["PARTS", "VARIANTS", "Variant", "constants", "variants"]
 
 Array = NDArray[Any]
 Masks = dict[str, NDArray[np.bool_]]
@@ -100,7 +99,8 @@ def _cropped(*first: int) -> Variant:
     return Variant(change, back)
 
 
-def _same_voxels(change: Callable[[Stack], Stack]) -> Variant:
+def _in_place(change: Callable[[Stack], Stack]) -> Variant:
+    """With its voxels where those of the stack are."""
     return Variant(change, lambda mask, shape: mask, exact=False)
 
 
@@ -128,22 +128,6 @@ def _finer(times: int) -> Variant:
     return Variant(change, back, exact=False)
 
 
-def _thinned() -> Variant:
-    """Every second slice left out; those are not compared."""
-
-    def change(stack: Stack) -> Stack:
-        z, y, x = stack.centre
-        return replace(
-            stack,
-            image=stack.image[::2],
-            truth=stack.truth[::2],
-            centre=(z // 2, y, x),
-            voxel=(2 * stack.voxel[0], *stack.voxel[1:]),
-        )
-
-    return Variant(change, lambda mask, shape: mask, exact=False)
-
-
 def _grey(stack: Stack) -> Stack:
     return replace(stack, image=to_uint8(stack.image * 0.7 + 30.0))
 
@@ -164,19 +148,11 @@ VARIANTS: dict[str, Variant] = {
     "without the first row and column": _cropped(0, 1, 1),
     "without the first slice": _cropped(1, 0, 0),
     "without 2 slices, 3 rows": _cropped(2, 3, 0),
-    "centre moved by 1 µm": _same_voxels(_moved),
-    "grey values x 0.7 + 30": _same_voxels(_grey),
+    "centre moved by 1 µm": _in_place(_moved),
+    "grey values x 0.7 + 30": _in_place(_grey),
     "each pixel cut into four, noise of +-8": _finer(2),
-    "every second slice": _thinned(),
+    "every second slice": _in_place(Stack.every_second),
 }
-
-
-def whole_stack(data: Path) -> Stack:
-    """All slices of the real stack; the truth is 0 where there is none."""
-    image, known = tifffile.imread(raw_path(data)), tifffile.imread(truth_path(data))
-    truth = np.zeros(image.shape, dtype=np.uint8)
-    truth[: len(known)] = known
-    return Stack(image, truth, (len(image) // 2 - 1, image.shape[1] // 2, image.shape[2] // 2))
 
 
 def variants(

@@ -34,7 +34,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the files among processes: one takes those that wait, the others begin with slow ones.
 
-    Tests that mostly wait for processes of their own leave their core to files that compute.
+    Tests that mostly wait for other processes share one group; the other cores compute.
     """
     waiting, slow = (
         {item.path for item in items if item.get_closest_marker(marker)}

@@ -58,7 +58,6 @@ class GrowingComponent:
         self.steps = 0
         self._levels = np.ascontiguousarray(levels)
         self._beside = np.empty(0, dtype=np.int64)
-        self._begun = False
         self._ends = np.array([[length, 0] for length in levels.shape])
 
     @property
@@ -73,12 +72,11 @@ class GrowingComponent:
         """
         self.steps += 1
         flat = self.joined.reshape(-1)
-        if self._begun:
+        if not self.box.empty:
             ready = self._levels.reshape(-1)[self._beside] >= level
             starts, self._beside = self._beside[ready], self._beside[~ready]
         else:
             starts = np.flatnonzero(seeded_component(self._levels >= level, seeds))
-            self._begun = bool(starts.size)
         flat[starts] = self.steps
         added, beside = _spread(self._levels, self.joined, starts, level, self.steps, self._ends)
         self._beside = np.concatenate([self._beside, beside])
@@ -103,8 +101,7 @@ def _spread(
 
     Also enlarges the box around all of them: its first voxel, and the one after its last.
     """
-    depth, rows, columns = levels.shape
-    high, found, plane = levels.ravel(), joined.ravel(), rows * columns
+    high, found = levels.ravel(), joined.ravel()
     waiting = np.empty(max(4096, 2 * starts.size), np.int64)
     waiting[: starts.size] = starts
     left = count = starts.size
@@ -113,19 +110,11 @@ def _spread(
         left -= 1
         here = waiting[left]
         waiting, beside = _with_room(waiting, left), _with_room(beside, size)
-        z, rest = here // plane, here % plane
-        y, x = rest // columns, rest % columns
-        for axis, at in enumerate((z, y, x)):
+        place = _place(here, levels.shape)
+        for axis, at in enumerate(place):
             ends[axis, 0] = min(ends[axis, 0], at)
             ends[axis, 1] = max(ends[axis, 1], at + 1)
-        for inside, there in (
-            (z > 0, here - plane),
-            (z + 1 < depth, here + plane),
-            (y > 0, here - columns),
-            (y + 1 < rows, here + columns),
-            (x > 0, here - 1),
-            (x + 1 < columns, here + 1),
-        ):
+        for inside, there in _neighbours(here, place, levels.shape):
             if inside and found[there] == 0 and high[there] > 0:
                 if high[there] >= level:
                     found[there] = step
@@ -137,6 +126,31 @@ def _spread(
                     beside[size] = there
                     size += 1
     return count, beside[:size]
+
+
+@compiled
+def _place(here: int, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """z, y, x of a voxel by its number."""
+    _, rows, columns = shape
+    z, rest = here // (rows * columns), here % (rows * columns)
+    return z, rest // columns, rest % columns
+
+
+@compiled
+def _neighbours(
+    here: int, place: tuple[int, int, int], shape: tuple[int, int, int]
+) -> tuple[tuple[bool, int], ...]:
+    """The six voxels that share a face with one: whether each is there, and its number."""
+    depth, rows, columns = shape
+    z, y, x = place
+    return (
+        (z > 0, here - rows * columns),
+        (z + 1 < depth, here + rows * columns),
+        (y > 0, here - columns),
+        (y + 1 < rows, here + columns),
+        (x > 0, here - 1),
+        (x + 1 < columns, here + 1),
+    )
 
 
 @compiled
@@ -152,8 +166,7 @@ def _with_room(places: NDArray[np.int64], used: int) -> NDArray[np.int64]:
 @compiled
 def _reach(mask: Mask, seeds: NDArray[np.int64], pieces: NDArray[np.integer]) -> int:
     """Number the pieces that hold seeds, from 1; the one with most seeds, or 0."""
-    depth, rows, columns = mask.shape
-    flat, plane = mask.ravel(), rows * columns
+    flat = mask.ravel()
     waiting = np.empty(4096, np.int64)
     held = np.zeros(seeds.size + 1, np.int64)
     count = 0
@@ -166,16 +179,7 @@ def _reach(mask: Mask, seeds: NDArray[np.int64], pieces: NDArray[np.integer]) ->
                 left -= 1
                 here = waiting[left]
                 waiting = _with_room(waiting, left)
-                z, rest = here // plane, here % plane
-                y, x = rest // columns, rest % columns
-                for inside, there in (
-                    (z > 0, here - plane),
-                    (z + 1 < depth, here + plane),
-                    (y > 0, here - columns),
-                    (y + 1 < rows, here + columns),
-                    (x > 0, here - 1),
-                    (x + 1 < columns, here + 1),
-                ):
+                for inside, there in _neighbours(here, _place(here, mask.shape), mask.shape):
                     if inside and flat[there] and pieces[there] == 0:
                         pieces[there] = count
                         waiting[left] = there

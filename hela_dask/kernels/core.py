@@ -89,8 +89,8 @@ def find_core(
 
     The nuclear envelope has gaps, and where one is wider than the clearance the nucleus leaks into
     the cytoplasm. A leak shows: the cytoplasm is full of membranes. So the clearance decreases step
-    by step, which adds thin lobes, until a step adds tissue with a larger share of membranes around
-    it than ``density``, or reaches the cell's own membrane, so that more than
+    by step, which adds thin lobes, until a step adds tissue far from the core with a larger share
+    of membranes around it than ``density``, or reaches the cell's own membrane, so that more than
     :data:`MAX_RESIN_SHARE` of its surroundings are resin, or suddenly much more.
 
     Parameters
