@@ -116,7 +116,8 @@ ModelFolder = Annotated[
     Path | None,
     path_option(
         "MODEL",
-        "Folder of a network, for methods that use one; default: the network of hela_dask.",
+        "Folder of a network, or an .onnx file with its card, for methods that use one; default: "
+        "the network of hela_dask.",
     ),
 ]
 CellLabels = Annotated[

@@ -128,7 +128,7 @@ def train(
     weights: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE.keras|FILE.h5|imagenet",
+            metavar="FILE.onnx|FILE.keras|FILE.h5|imagenet",
             help="Initial weights: a file, or imagenet, which downloads them.",
         ),
     ] = None,

@@ -21,9 +21,9 @@ from hela_dask.parameters import HybridParameters, Parameters
 from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Mask, Voxel
-from hela_dask.unet.backend import NETWORK_MEMORY, check_installed
+from hela_dask.unet.engine import NETWORK_MEMORY, check_installed
 from hela_dask.unet.inference import predict_block
-from hela_dask.unet.model import find_model, load_model
+from hela_dask.unet.model import check_model, load_model
 
 __all__ = ["CELL", "METHOD", "Hybrid"]
 
@@ -52,7 +52,7 @@ class Hybrid(BaseMethod):
                 "method hybrid needs a model for the cell, and none comes with hela_dask: train "
                 f"one with {_TRAIN}, and name it with --model MODEL"
             )
-        found = find_model(folder)
+        found = check_model(folder)
         if (found[1].classes, found[1].channels) != (("cell",), "binary"):
             raise InputError(
                 f"the model in {found[0]} predicts {', '.join(found[1].classes)}, and method "

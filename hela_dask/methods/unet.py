@@ -42,10 +42,10 @@ from hela_dask.parameters import Parameters, UnetParameters, VolumetricParameter
 from hela_dask.statuses import NO_RESIN, SEGMENTED
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Labels, Mask, Voxel
-from hela_dask.unet.backend import NETWORK_MEMORY, check_installed
 from hela_dask.unet.card import EXTRA
+from hela_dask.unet.engine import NETWORK_MEMORY
 from hela_dask.unet.inference import predict_slices
-from hela_dask.unet.model import Model, find_model, load_model
+from hela_dask.unet.model import Model, check_model, load_model
 
 __all__ = ["METHOD", "Unet"]
 
@@ -70,8 +70,7 @@ class Unet(BaseMethod):
 
     def check(self, parameters: Parameters) -> Network:
         """A network that predicts resin, cells and nuclei."""
-        check_installed()
-        found = find_model(parameters.group(UnetParameters).model)
+        found = check_model(parameters.group(UnetParameters).model)
         if missing := [name for name in _CLASSES if name not in found[1].classes]:
             raise InputError(
                 f"the model in {found[0]} does not predict {missing[0]}: method unet needs the "

@@ -17,10 +17,9 @@ from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.grey_levels import GreyLevels, apply_polarity
 from hela_dask.operators.slabs import as_slabs, lazy_data, overlap_slabs
-from hela_dask.unet.backend import check_installed
 from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_slices
-from hela_dask.unet.model import find_model, load_model
+from hela_dask.unet.model import check_model, load_model
 from hela_dask.volume.greys import delayed_levels
 
 __all__ = ["SLAB", "class_labels", "classifier", "classify", "neighbours"]
@@ -45,7 +44,7 @@ def classify(
         (z, y, x), grey values of any real type, coordinates in nm. The network sees it at the
         voxel size of its training, whatever this one's is.
     model
-        Folder of the model; empty: the shipped one.
+        Folder of the model, or an ``.onnx`` file with its card; empty: the shipped one.
     grey_levels
         Result of :func:`~hela_dask.grey_levels`; if None, it is found with the first slice.
 
@@ -58,7 +57,7 @@ def classify(
     Raises
     ------
     MissingDependencyError
-        Without TensorFlow.
+        Without ONNX Runtime.
     MissingInputError, InputError
         When there is no such model, it is broken, or `volume` is not (z, y, x) of real numbers.
     """
@@ -143,12 +142,11 @@ def classifier(model: str | Path = "") -> tuple[Path, Card, str]:
     Raises
     ------
     MissingDependencyError
-        Without TensorFlow.
+        Without ONNX Runtime.
     MissingInputError, InputError
         When there is no such model, it is broken, or it predicts a cell from a binary plane.
     """
-    check_installed()
-    found = find_model(model)
+    found = check_model(model)
     if found[1].channels == "binary":
         raise InputError(
             f"the model in {found[0]} sees one cell as a binary plane, not a volume's grey values: "

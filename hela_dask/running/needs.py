@@ -13,7 +13,7 @@ from hela_dask.operators.background import background_depth
 from hela_dask.parameters import Parameters
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.tasks.memory import Need
-from hela_dask.unet.backend import NETWORK_MEMORY
+from hela_dask.unet.engine import NETWORK_MEMORY
 
 __all__ = [
     "BACKGROUND_SLAB",

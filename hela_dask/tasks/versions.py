@@ -20,7 +20,8 @@ MIXED = (
 _NUMERIC = (
     *("dask-image", "edt", "numba", "numcodecs", "numpy", "scikit-image", "scipy", "zarr", "zarrs"),
 )
-_NETWORK = ("keras", "tensorflow", "tensorflow-cpu")
+_NETWORK = ("onnxruntime",)
+_TRAINING = ("keras", "tensorflow", "tensorflow-cpu", "onnx")
 _OTHERS = (
     *("dask", "distributed", "google-crc32c", "imagecodecs", "ome-zarr", "pandas", "pyarrow"),
     *("tifffile", "xarray"),
@@ -41,13 +42,13 @@ def _known(names: Iterable[str]) -> dict[str, str]:
 
 
 def numeric_versions(*, network: bool = False) -> dict[str, str]:
-    """Of the packages that compute or store values; with those of networks if asked for."""
+    """Of the packages that compute or store values; with that of networks if asked for."""
     return _known((*_NUMERIC, *_NETWORK) if network else _NUMERIC)
 
 
-def versions(*, network: bool = False) -> dict[str, str]:
-    """Of this package, of Python, and of all packages that a run uses, by name."""
-    names = (*_NUMERIC, *_OTHERS, *(_NETWORK if network else ()))
+def versions(*, network: bool = False, training: bool = False) -> dict[str, str]:
+    """Of this package, of Python, and of all packages that a run or a training uses, by name."""
+    names = (*_NUMERIC, *_OTHERS, *(_NETWORK if network else ()), *(_TRAINING if training else ()))
     return {
         "hela_dask": __version__,
         "python": platform.python_version(),

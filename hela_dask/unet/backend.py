@@ -1,10 +1,9 @@
-"""Keras, where it is installed: imported late, and configured for deterministic results."""
+"""Keras, which trains networks: imported late, and configured for deterministic results."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import os
 import sys
 import warnings
@@ -13,25 +12,12 @@ from typing import Any
 
 from hela_dask.errors import MissingDependencyError
 
-__all__ = ["NETWORK_MEMORY", "check_installed", "keras", "uses_gpu"]
+__all__ = ["INSTALL_TRAIN", "keras"]
 
-NETWORK_MEMORY = 640 * 2**20
-"""Bytes that TensorFlow takes with a network at work."""
-
-_INSTALL = "the learned methods need TensorFlow: pip install 'hela_dask[unet]'"
+INSTALL_TRAIN = "training needs Keras, TensorFlow and ONNX: pip install 'hela_dask[train]'"
+"""The sentence where one of them is not installed."""
 
 _loaded: Any = None
-
-
-def check_installed() -> None:
-    """Raise MissingDependencyError, which names the package to install, where :func:`keras` would.
-
-    It does not load Keras, which takes seconds.
-    """
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    for name in ("keras", backend):
-        if importlib.util.find_spec(name) is None:
-            raise MissingDependencyError(f"{_INSTALL} ({name} is not there)")
 
 
 def keras() -> Any:
@@ -50,7 +36,7 @@ def keras() -> Any:
                 found: Any = importlib.import_module("keras")
                 found.ops  # noqa: B018  a backend that is missing is noticed here
         except ImportError as error:
-            raise MissingDependencyError(f"{_INSTALL} ({error})") from error
+            raise MissingDependencyError(f"{INSTALL_TRAIN} ({error})") from error
         if found.backend.backend() == "tensorflow":
             with _silenced_stderr():
                 _set_determinism()
@@ -99,11 +85,3 @@ def _threads() -> int:
         return int(get_worker().state.nthreads)
     except ValueError:
         return 0
-
-
-def uses_gpu() -> bool:
-    """Whether networks run on a GPU here."""
-    if keras().backend.backend() != "tensorflow":
-        return False
-    tensorflow: Any = importlib.import_module("tensorflow")
-    return bool(tensorflow.config.list_physical_devices("GPU"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -17,18 +18,26 @@ from hela_dask.errors import InputError
 from hela_dask.formatting import by_axis
 from hela_dask.storage.files import plain
 
-__all__ = ["CHANNELS", "CLASSES", "EXTRA", "Card", "card_text", "read_card"]
+__all__ = ["CHANNELS", "CLASSES", "EXTRA", "GREYS", "Card", "card_text", "read_card"]
 
 CLASSES = ("resin", "cell", "envelope", "nucleus")
 """The classes of a voxel; ``cell`` is all of a cell but its nucleus and the nucleus' envelope."""
 EXTRA = ("boundary", "distance")
 """Further outputs of a network: contact with another cell, and the distance to the own cell's
 border (1 is 1000 nm and more)."""
+GREYS = ("span", "values")
+"""Units of the input: the span of a volume's grey values (0 is membranes, 1 is resin), or the grey
+values themselves."""
 CHANNELS = ("neighbours", "repeated", "binary")
 """Input channels of a slice.
 
 It and its neighbours, its grey values three times, or the pixels darker than resin.
 """
+
+_INTERFACE = (
+    *("classes", "extra", "voxel_size", "slices", "channels", "plane", "multiple"),
+    *("greys", "mean", "std", "probabilities"),
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,12 @@ class Card:
     # Whole planes are shrunk to this before it sees them; None: it sees tiles
     plane: tuple[int, int] | None = None
     multiple: int = 16  # height and width of its input are multiples of this
+    # Its input is (grey value - mean) / std, in units of :data:`GREYS`
+    greys: str = "span"
+    mean: float = 0.0
+    std: float = 1.0
+    probabilities: bool = False  # outputs are from 0 to 1; else logits, and the distance
+    network: str = ""  # fingerprint of its file; empty: unknown, as of other software
     # Training data (with fingerprints), split of the slices, scores on the slices held out, seed,
     # steps, seconds and command, and software versions
     data: tuple[Mapping[str, Any], ...] = ()
@@ -64,6 +79,10 @@ class Card:
             raise InputError(
                 f"a model's channels cannot be {self.channels!r}; known: {', '.join(CHANNELS)}"
             )
+        if self.greys not in GREYS:
+            raise InputError(f"a model's greys cannot be {self.greys!r}; known: {', '.join(GREYS)}")
+        if not (math.isfinite(self.mean) and 0 < self.std < math.inf):
+            raise InputError("a model's mean is a number, and its std a number above 0")
         if not self.classes or self.slices % 2 == 0 or min(self.voxel_size) <= 0:
             raise InputError(
                 "a model has one class or more, an odd number of slices, and a voxel size"
@@ -73,6 +92,25 @@ class Card:
     def outputs(self) -> tuple[str, ...]:
         """Names of its outputs, in their order."""
         return self.classes + self.extra
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels of its input."""
+        return 3 if self.channels == "repeated" else self.slices
+
+    @property
+    def interface(self) -> dict[str, Any]:
+        """All that a prediction depends on, beside the network itself."""
+        return {name: getattr(self, name) for name in _INTERFACE}
+
+    def normalisation(self, low: float, high: float) -> tuple[float, float]:
+        """Offset and scale of the input, (grey value - offset) * scale.
+
+        `low` and `high` are the volume's grey values of membranes and resin.
+        """
+        span = (high - low if high > low else 1.0) if self.greys == "span" else 1.0
+        first = low if self.greys == "span" else 0.0
+        return first + self.mean * span, 1.0 / (span * self.std)
 
     def resampling(self, voxel: Sequence[float]) -> str:
         """A remark if voxels (z, y, x in nm) are not the network's; empty where they are."""
@@ -126,7 +164,12 @@ class _CardDocument(Document):
     slices: int = Field(default=1, ge=1, le=1001)
     channels: str = "neighbours"
     plane: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
-    multiple: int = Field(default=16, ge=1)
+    multiple: int = Field(default=16, ge=1, le=512)
+    greys: str = "span"
+    mean: float = 0.0
+    std: float = 1.0
+    probabilities: bool = False
+    network: str = ""
     data: list[dict[str, Any]] = Field(default_factory=list)
     split: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
@@ -149,8 +192,7 @@ def card_text(card: Card) -> str:
         "",
         f"- Outputs: {', '.join(card.outputs)}.",
         f"- Sees: {sees}, in {shape}, at {sizes} nm (z, y, x).",
-        "- Grey values: in units of the span from membranes to resin (the 2 % and 98 % quantiles "
-        "of the volume's slices on pixels of 80 nm), so that a x + b makes no difference.",
+        f"- Grey values: {_greys_text(card)}",
     ]
     for title, part in (
         ("Learned from", card.data),
@@ -164,6 +206,18 @@ def card_text(card: Card) -> str:
     if card.notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in card.notes)]
     return "\n".join(lines) + "\n"
+
+
+def _greys_text(card: Card) -> str:
+    """The input's units and scale, as sentences."""
+    scaled = f"; less {card.mean:g}, divided by {card.std:g}"
+    scaled = scaled if (card.mean, card.std) != (0.0, 1.0) else ""
+    if card.greys == "values":
+        return f"as they are{scaled}."
+    return (
+        "in units of the span from membranes to resin (the 2 % and 98 % quantiles of the volume's "
+        f"slices on pixels of 80 nm), so that a x + b makes no difference{scaled}."
+    )
 
 
 def _lines(value: Any, indent: str = "") -> list[str]:

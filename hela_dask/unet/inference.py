@@ -5,7 +5,6 @@ Slice by slice, in tiles.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,18 +16,12 @@ from scipy import ndimage
 from hela_dask.errors import ResourceError
 from hela_dask.kernels.grid import block_mean
 from hela_dask.types import Grey, Voxel
-from hela_dask.unet.backend import uses_gpu
 from hela_dask.unet.card import Card
 from hela_dask.unet.model import Model
 
 __all__ = ["TILE", "blending", "predict_block", "predict_slices", "resize", "tiles"]
 
-log = logging.getLogger(__name__)
-
-
 TILE, OVERLAP = 512, 128  # pixels of the model's size
-_BATCH = 16  # tiles at a time on a GPU, where they fit; one on a CPU, which is as fast
-_FULL = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError")
 
 
 def predict_block(
@@ -72,13 +65,12 @@ def predict_slices(
 
     Slices up to `reach` away replace an empty one; if None, all of the block.
     """
-    low, high = greys
-    scale = 1.0 / (high - low) if high > low else 1.0
-    look = _Look(model.card, image, voxel, (low, scale), len(image) if reach is None else reach)
+    normalisation = model.card.normalisation(*greys)
+    look = _Look(model.card, image, voxel, normalisation, len(image) if reach is None else reach)
     for z in range(len(image))[wanted]:
         seen = look.slice(z)
         whole = model.card.plane is not None
-        found = _run(model, seen[None])[0] if whole else _tiled(model, seen)
+        found = _run(model, seen) if whole else _tiled(model, seen)
         outputs = [resize(output, image.shape[1:]) for output in np.moveaxis(found, -1, 0)]
         yield np.rint(np.stack(outputs, -1) * 255).astype(np.uint8)
 
@@ -91,10 +83,11 @@ class _Look:
         card: Card,
         image: NDArray[Any],
         voxel: Voxel,
-        greys: tuple[float, float],
+        normalisation: tuple[float, float],
         reach: int,
     ) -> None:
-        self._card, self._image, self._greys, self._reach = card, image, greys, reach
+        self._card, self._image, self._reach = card, image, reach
+        self._normalisation = normalisation  # offset, scale
         self._kept: dict[int, Grey] = {}
         shape = image.shape[1:]
         self._shape = card.plane or tuple(
@@ -111,7 +104,8 @@ class _Look:
         wanted = [self._nearest(z + offset, z) for offset in self._offsets]
         self._kept = {at: self._kept[at] for at in set(wanted) & set(self._kept)}
         planes = [self._plane(at) for at in wanted]
-        return np.stack(planes * 3 if self._card.channels == "repeated" else planes, -1)
+        planes = planes * 3 if self._card.channels == "repeated" else planes
+        return np.moveaxis(np.stack(planes), 0, -1)
 
     def _nearest(self, at: int, z: int) -> int:
         """The slice nearest to `at`, on the way to `z`, that is not empty."""
@@ -127,12 +121,12 @@ class _Look:
 
     def _plane(self, z: int) -> Grey:
         if z not in self._kept:
-            low, scale = self._greys
+            offset, scale = self._normalisation
             plane = shrink(self._image[z], self._shape)
             if self._card.channels == "binary":
                 self._kept[z] = (plane >= 0.5).astype(np.float32)
             else:
-                self._kept[z] = (plane - np.float32(low)) * np.float32(scale)
+                self._kept[z] = (plane - np.float32(offset)) * np.float32(scale)
         return self._kept[z]
 
 
@@ -184,54 +178,39 @@ def blending(starts: Sequence[int], tile: int, at: int) -> Grey:
 
 
 def _tiled(model: Model, seen: Grey) -> Grey:
-    """Outputs of a slice of any size, tile by tile."""
+    """Outputs of a slice of any size, tile by tile: more at once are no faster on a CPU."""
     shape, multiple = seen.shape[:2], model.card.multiple
-    size = [min(TILE, -(-length // multiple) * multiple) for length in shape]
+    side = max(multiple, TILE // multiple * multiple)
+    size = [min(side, -(-length // multiple) * multiple) for length in shape]
     pad = [(0, max(0, own - length)) for own, length in zip(size, shape, strict=True)]
     if any(after for _, after in pad):
         seen = np.pad(seen, [*pad, (0, 0)], mode="symmetric")
     starts = [tiles(length, own, OVERLAP) for length, own in zip(seen.shape[:2], size, strict=True)]
     places = [(y, x) for y in range(len(starts[0])) for x in range(len(starts[1]))]
     if len(places) == 1:
-        return _run(model, seen[None])[0, : shape[0], : shape[1]]
-    total = np.zeros((*seen.shape[:2], len(model.card.outputs)), np.float32)
+        return _run(model, seen)[: shape[0], : shape[1]]
+    # In memory, outputs come first, as those of the network.
+    total = np.moveaxis(np.zeros((len(model.card.outputs), *seen.shape[:2]), np.float32), 0, -1)
     weights = np.zeros((*seen.shape[:2], 1), np.float32)
-    many = _BATCH if uses_gpu() else 1
-    for first in range(0, len(places), many):
-        some = places[first : first + many]
-        windows = [
-            tuple(
-                slice(starts[axis][at], starts[axis][at] + size[axis]) for axis, at in enumerate(p)
-            )
-            for p in some
-        ]
-        for place, window, found in zip(
-            some, windows, _run(model, np.stack([seen[window] for window in windows])), strict=True
-        ):
-            y, x = (blending(starts[axis], size[axis], at) for axis, at in enumerate(place))
-            weight = (y[:, None] * x)[..., None]
-            total[window] += found * weight
-            weights[window] += weight
+    for place in places:
+        window = tuple(
+            slice(starts[axis][at], starts[axis][at] + size[axis]) for axis, at in enumerate(place)
+        )
+        y, x = (blending(starts[axis], size[axis], at) for axis, at in enumerate(place))
+        weight = (y[:, None] * x)[..., None]
+        total[window] += _run(model, seen[window]) * weight
+        weights[window] += weight
     total /= weights
     return total[: shape[0], : shape[1]]
 
 
-def _run(model: Model, batch: Grey) -> Grey:
-    """The network, with smaller batches where memory is short."""
-    size = len(batch)
-    while True:
-        try:
-            parts = [model(batch[at : at + size]) for at in range(0, len(batch), size)]
-        except Exception as error:
-            if not any(kind.__name__ in _FULL for kind in type(error).__mro__):
-                raise
-            if size == 1:
-                raise ResourceError(
-                    f"not enough memory for one tile of {batch.shape[1]} x {batch.shape[2]} pixels "
-                    f"in the model from {model.folder}: give each worker more (--memory, or fewer "
-                    "--workers)"
-                ) from error
-            size = -(-size // 2)
-            log.warning("not enough memory for the batch: continuing with %d tiles at a time", size)
-        else:
-            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+def _run(model: Model, image: Grey) -> Grey:
+    """Outputs (y, x, outputs) of one image (y, x, channels)."""
+    try:
+        found: Grey = model(image[None])[0]
+    except MemoryError as error:
+        raise ResourceError(
+            f"not enough memory for one tile of {image.shape[0]} x {image.shape[1]} pixels in the "
+            f"model from {model.folder}: give each worker more (--memory, or fewer --workers)"
+        ) from error
+    return found

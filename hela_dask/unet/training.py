@@ -26,6 +26,8 @@ from hela_dask.unet.architectures.weights import IMAGENET
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import Card
 from hela_dask.unet.curves import draw_curves
+from hela_dask.unet.engine import check_installed
+from hela_dask.unet.export import check_onnx, to_onnx
 from hela_dask.unet.fitting import STATE_FILES, Fit, ValidationScores, evaluate_network
 from hela_dask.unet.losses import make_loss
 from hela_dask.unet.model import FILES, Model, holds_model, load_model, save_model
@@ -129,7 +131,8 @@ def train(
         Learning rate.
     seed : int
     weights : path, optional
-        A ``.keras`` or ``.h5`` file to start from; ``imagenet`` to download.
+        An ``.onnx`` file of a trained model, a ``.keras`` or an ``.h5`` file to start from;
+        ``imagenet`` to download.
     voxel_size : (z, y, x) in nm, optional
         Of an image without a voxel size.
     overwrite : bool
@@ -145,7 +148,7 @@ def train(
     Raises
     ------
     MissingDependencyError
-        Without TensorFlow.
+        Without Keras, TensorFlow and ONNX.
     MissingInputError, InputError, ParameterError
         For a file that is not there, labels that do not fit the image or the classes, an empty
         split, an argument that makes no sense.
@@ -166,6 +169,8 @@ def train(
         *(instances, instance_classes, phantom, phantom_share, voxel_size, seed),
     )
     keras()
+    check_onnx()
+    check_installed()  # the trained network is loaded
     out = local_path(out)
     _check_place(out, store)
     _check_out(out, overwrite)
@@ -290,7 +295,8 @@ class _Training:
         """Write the model's folder, whole or not at all; the state is no longer needed."""
         state = unfinished(self.out)
         whole = state / _WHOLE
-        save_model(whole, fit.network, self._card(fit, steps, shares, wanted), fit.history)
+        card = self._card(fit, steps, shares, wanted)
+        save_model(whole, to_onnx(fit.network), card, fit.history)
         draw_curves(fit.history, whole / "curves.png")
         _check_out(self.out, overwrite)  # it may be hours since the first look
         with storage_errors(self.out):
@@ -357,7 +363,7 @@ class _Training:
                 "seconds": round(state.seconds, 1),
                 "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             },
-            versions=versions(network=True),
+            versions=versions(training=True),
             notes=self._notes(),
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.unet.backend import keras
+from hela_dask.unet.export import copy_weights
 
 __all__ = ["IMAGENET", "imagenet_encoder", "load_initial_weights"]
 
@@ -23,8 +24,9 @@ def load_initial_weights(
     Parameters
     ----------
     weights : path or None
-        A ``.keras`` file of the whole network or of its encoder, or an ``.h5`` file of weights,
-        of the encoder where there is one (as keras.applications writes them, without top).
+        An ``.onnx`` file of this network from training, a ``.keras`` file of the whole network or
+        of its encoder, or an ``.h5`` file of weights, of the encoder where there is one (as
+        keras.applications writes them, without top).
     encoder : keras.Model, optional
         The part that may be trained beforehand.
     imagenet : bool
@@ -44,6 +46,9 @@ def load_initial_weights(
     path = Path(weights)
     if not path.is_file():
         raise MissingInputError(f"no weights at {path}")
+    if path.suffix == ".onnx":
+        copy_weights(path, network)
+        return network
     targets = [network] if encoder is None else [network, encoder]
     try:
         if path.suffix == ".keras":
