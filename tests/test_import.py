@@ -24,6 +24,8 @@ HEAVY = (
     "matplotlib",
     "tensorflow",
     "keras",
+    "onnx",
+    "onnxruntime",
 )
 
 

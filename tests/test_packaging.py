@@ -107,7 +107,7 @@ def test_the_wheel_holds_every_module_and_the_marker_of_its_types(tmp_path: Path
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hela_dask").rglob("*.py")}
     assert modules <= inside
     assert "hela_dask/py.typed" in inside
-    model = {"model.keras", "card.json", "card.md", "curves.png", "history.csv"}
+    model = {"network.onnx", "card.json", "card.md", "curves.png", "history.csv"}
     assert {f"hela_dask/unet/shipped/{name}" for name in model} <= inside
     templates = {path.name for path in (ROOT / "hela_dask/pages/templates").iterdir()}
     assert {"report.html", "explain.html", "style.css", "script.js"} <= templates

@@ -54,12 +54,6 @@ class Card:
     # Whole planes are shrunk to this before it sees them; None: it sees tiles
     plane: tuple[int, int] | None = None
     multiple: int = 16  # height and width of its input are multiples of this
-    # Its input is (grey value - mean) / std, in units of :data:`GREYS`
-    greys: str = "span"
-    mean: float = 0.0
-    std: float = 1.0
-    probabilities: bool = False  # outputs are from 0 to 1; else logits, and the distance
-    network: str = ""  # fingerprint of its file; empty: unknown, as of other software
     # Training data (with fingerprints), split of the slices, scores on the slices held out, seed,
     # steps, seconds and command, and software versions
     data: tuple[Mapping[str, Any], ...] = ()
@@ -68,6 +62,12 @@ class Card:
     training: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # remarks for the reader
+    # Its input is (grey value - mean) / std, in units of :data:`GREYS`
+    greys: str = "span"
+    mean: float = 0.0
+    std: float = 1.0
+    probabilities: bool = False  # outputs are from 0 to 1; else logits, and the distance
+    network: str = ""  # fingerprint of its file; empty: unknown, as of other software
 
     def __post_init__(self) -> None:
         for name, known in (("classes", CLASSES), ("extra", EXTRA)):
@@ -165,17 +165,17 @@ class _CardDocument(Document):
     channels: str = "neighbours"
     plane: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
     multiple: int = Field(default=16, ge=1, le=512)
-    greys: str = "span"
-    mean: float = 0.0
-    std: float = 1.0
-    probabilities: bool = False
-    network: str = ""
     data: list[dict[str, Any]] = Field(default_factory=list)
     split: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
+    greys: str = "span"
+    mean: float = 0.0
+    std: float = 1.0
+    probabilities: bool = False
+    network: str = ""
 
 
 def card_text(card: Card) -> str:

@@ -14,7 +14,7 @@ from tests.scenes import without_pages
 PIXEL = 20.0
 """Of the image, nm: the network sees it at twice that, and its slices as they are."""
 
-pytest.importorskip("keras", reason="TensorFlow is not installed")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ def model_for(method: str, folder: Path) -> dict[str, Any]:
     """``{"model": folder}`` for a method with a network, written there; else nothing."""
     if not has_network(method):
         return {}
-    pytest.importorskip("keras", reason="TensorFlow is not installed")
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     from hela_dask.unet.card import Card
     from tests.unet.networks import VOXEL, by_grey, stored
 

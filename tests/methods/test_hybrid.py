@@ -15,7 +15,7 @@ from hela_dask.parameters import Parameters
 from hela_dask.trace import NO_TRACE, Trace
 from tests.drawn import Drawing, call, draw_cell, iou
 
-pytest.importorskip("keras", reason="needs TensorFlow: pip install 'hela_dask[unet]'")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime: pip install 'hela_dask[unet]'")
 from hela_dask.methods.hybrid import METHOD
 from hela_dask.unet.card import Card
 from tests.unet.networks import VOXEL, by_grey, stored

@@ -188,7 +188,7 @@ def test_nothing_else_is_written_into_the_volume(
 def test_a_network_for_other_voxels_is_remarked_on(
     scene: Path, here: Any, calls: dict[str, Any], tmp_path: Path
 ) -> None:
-    pytest.importorskip("keras", reason="TensorFlow is not installed")
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     from tests.unet.networks import by_grey
 
     model = by_grey(tmp_path / "model").folder

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from hela_dask.unet.backend import keras
 from hela_dask.unet.card import CLASSES, EXTRA, Card
@@ -14,14 +15,57 @@ from hela_dask.unet.model import Model, load_model, save_model
 VOXEL = (50.0, 40.0, 40.0)
 
 
-def pointwise(card: Card, weights: np.ndarray[Any, Any], bias: np.ndarray[Any, Any]) -> Any:
+def pointwise(
+    card: Card,
+    weights: np.ndarray[Any, Any],
+    bias: np.ndarray[Any, Any],
+    **options: Any,
+) -> bytes:
     """A network whose outputs at a pixel are a linear function of what it sees there."""
-    channels = 3 if card.channels == "repeated" else card.slices
-    image = keras().Input((None, None, channels))
-    layer = keras().layers.Conv2D(len(card.outputs), 1, name="outputs")
-    network = keras().Model(image, layer(image))
-    layer.set_weights([weights.reshape(1, 1, channels, -1), bias])
-    return network
+    nodes = [("Conv", ["image", "weights", "bias"], ["outputs"], {})]
+    arrays = {"weights": weights.T[:, :, None, None], "bias": bias}
+    ends = [("n", card.n_channels, "y", "x"), ("n", weights.shape[1], "y", "x")]
+    return onnx_file(nodes, arrays, ends, **options)
+
+
+def onnx_file(
+    nodes: list[tuple[str, list[str], list[str], dict[str, Any]]],
+    arrays: dict[str, Any],
+    ends: list[tuple[Any, ...]],
+    *,
+    opset: int = 17,
+    ir_version: int = 8,
+    dtype: str = "FLOAT",
+    outputs: tuple[str, ...] = ("outputs",),
+) -> bytes:
+    """An ONNX file as other software may write it, of nodes (operation, inputs, outputs, options).
+
+    `ends` are the shapes of the input ``image`` and of each output.
+    """
+    onnx = pytest.importorskip("onnx", reason="ONNX is not installed")
+    helper, kind = onnx.helper, getattr(onnx.TensorProto, dtype)
+    infos = [
+        helper.make_tensor_value_info(name, kind, shape)
+        for name, shape in zip(("image", *outputs), ends, strict=True)
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(*node, **options) for *node, options in nodes],
+        "network",
+        infos[:1],
+        infos[1:],
+        [
+            onnx.numpy_helper.from_array(
+                np.ascontiguousarray(array, None if np.asarray(array).dtype.kind == "i" else "f4"),
+                name,
+            )
+            for name, array in arrays.items()
+        ],
+    )
+    model = helper.make_model(
+        graph, ir_version=ir_version, opset_imports=[helper.make_opsetid("", opset)]
+    )
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def normalised(weights: None = None) -> Any:

@@ -119,31 +119,31 @@ def test_planes_are_shrunk_for_networks_that_see_them_whole(tmp_path: Path) -> N
     assert found[0, 30, 10::20].argmax(-1).tolist() == [2, 3, 1, 0]
 
 
-def test_a_short_memory_makes_smaller_batches_and_then_a_sentence(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class ResourceExhaustedError(Exception):
-        """As TensorFlow's."""
-
-    sizes: list[int] = []
-
+def test_a_short_memory_ends_with_a_sentence(model: Model) -> None:
     class Short:
-        card, folder, most = model.card, model.folder, 2
+        card, folder = model.card, model.folder
 
         def __call__(self, batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-            sizes.append(len(batch))
-            if len(batch) > self.most:
-                raise ResourceExhaustedError("OOM")
-            return model(batch)
+            raise MemoryError
 
-    monkeypatch.setattr(inference, "TILE", 32)
-    monkeypatch.setattr(inference, "OVERLAP", 16)
-    monkeypatch.setattr(inference, "uses_gpu", lambda: True)
-    image = steps(1, (64, 64))
     short: Any = Short()
-    found = predict_block(short, image, VOXEL, GREYS)
-    assert sizes == [9, 5, 3, 2, 2, 2, 2, 1]
-    np.testing.assert_array_equal(found, predict_block(model, image, VOXEL, GREYS))
-    short.most = 0
-    with pytest.raises(ResourceError, match="not enough memory for one tile of 32 x 32"):
-        predict_block(short, image, VOXEL, GREYS)
+    with pytest.raises(ResourceError, match="not enough memory for one tile of 48 x 64 pixels"):
+        predict_block(short, steps(1), VOXEL, GREYS)
+
+
+def test_tiles_are_multiples_of_what_the_network_needs(tmp_path: Path) -> None:
+    card = Card("own", ("cell",), VOXEL, multiple=48)
+    network = stored(tmp_path / "m", card, np.array([[1.0]]), np.array([0.0]))
+    seen: list[tuple[int, ...]] = []
+
+    class Watched:
+        card, folder = network.card, network.folder
+
+        def __call__(self, batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+            seen.append(batch.shape)
+            return network(batch)
+
+    watched: Any = Watched()
+    found = predict_block(watched, np.zeros((1, 100, 600), np.uint8), VOXEL, GREYS)
+    assert found.shape == (1, 100, 600, 1)
+    assert seen == [(1, 144, 480, 1)] * 2

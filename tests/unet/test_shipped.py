@@ -18,7 +18,7 @@ from hela_dask.unet.model import CARD, find_model, load_model, shipped_folder
 
 def test_it_is_small_and_whole() -> None:
     files = {file.name: file.stat().st_size for file in shipped_folder().iterdir()}
-    assert files.keys() == {"model.keras", "card.json", "card.md", "curves.png", "history.csv"}
+    assert files.keys() == {"network.onnx", "card.json", "card.md", "curves.png", "history.csv"}
     assert sum(files.values()) <= LIMIT
 
 
@@ -54,7 +54,7 @@ def test_figures_of_another_training_are_detected() -> None:
 
 def test_it_is_what_the_method_uses_and_finds_the_cell_of_real_slices(real_data: Path) -> None:
     """It has learned from these slices: this is that the file works, not how good it is."""
-    pytest.importorskip("keras", reason="TensorFlow is not installed")
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     stack = real_stack(real_data).slices(120, 135, 128)
     masks = segment_stack(stack, method="unet")
     assert masks.attrs["status"] == "segmented"
@@ -66,5 +66,5 @@ def test_it_is_what_the_method_uses_and_finds_the_cell_of_real_slices(real_data:
 
 
 def test_a_process_loads_it_once() -> None:
-    pytest.importorskip("keras", reason="TensorFlow is not installed")
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     assert load_model().network is load_model(shipped_folder()).network
