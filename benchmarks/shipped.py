@@ -30,7 +30,7 @@ from benchmarks.stacks import (
 )
 from hela_dask.parameters import Parameters
 from hela_dask.unet.card import Card
-from hela_dask.unet.model import CARD, find_model, load_model, save_model, shipped_folder
+from hela_dask.unet.model import CARD, NETWORK, find_model, save_model, shipped_folder
 
 __all__ = ["LIMIT", "described", "differences"]
 
@@ -115,7 +115,7 @@ def described(shipped: Card, scored: Card, scores: dict[str, float]) -> Card:
 def _ship(model: Path, card: Card, out: Path) -> None:
     """Put a model into the package, with another card."""
     history = pd.read_csv(model / "history.csv")
-    save_model(out, load_model(model).network, card, history)
+    save_model(out, (model / NETWORK).read_bytes(), card, history)
     shutil.copyfile(model / "curves.png", out / "curves.png")
     size = sum(file.stat().st_size for file in out.iterdir())
     print(f"{out}: {size / 1e6:.2f} MB")

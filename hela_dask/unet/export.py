@@ -354,7 +354,7 @@ def _normalise(graph: _Graph, layer: Any, inputs: list[str]) -> str:
 
 
 def _affine(graph: _Graph, name: str, x: str, scale: Any, offset: Any) -> str:
-    """x * scale + offset, of each channel."""
+    """X * scale + offset, of each channel."""
     parts = [
         graph.weight(f"{name}/{part}", np.reshape(values, (1, -1, 1, 1)))
         for part, values in (("scale", scale), ("offset", offset))

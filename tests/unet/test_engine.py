@@ -244,9 +244,7 @@ def _external() -> bytes:
     return content
 
 
-def test_a_wrong_card_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_card_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "other.onnx"
     with pytest.raises(MissingInputError, match=r"^no network at \S+other\.onnx$"):
         find_model(path)
