@@ -18,8 +18,21 @@ from hela_dask.errors import InputError
 from hela_dask.formatting import by_axis
 from hela_dask.storage.files import plain
 
-__all__ = ["CHANNELS", "CLASSES", "EXTRA", "GREYS", "Card", "card_text", "read_card"]
+__all__ = [
+    "CHANNELS",
+    "CLASSES",
+    "EXTRA",
+    "GREYS",
+    "NETWORK",
+    "OLD_NETWORK",
+    "Card",
+    "card_text",
+    "read_card",
+]
 
+NETWORK = "network.onnx"
+OLD_NETWORK = "model.keras"  # of folders written before networks were ONNX files
+"""Files of a network in a model's folder."""
 CLASSES = ("resin", "cell", "envelope", "nucleus")
 """The classes of a voxel; ``cell`` is all of a cell but its nucleus and the nucleus' envelope."""
 EXTRA = ("boundary", "distance")

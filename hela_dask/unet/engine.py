@@ -178,7 +178,7 @@ def _options(runtime: Any) -> Any:
 
 
 def _threads() -> int:
-    """One in a dask worker, whose tasks run side by side; elsewhere one for each core."""
+    """One in a dask worker, because its tasks run side by side; elsewhere one for each core."""
     from dask.system import CPU_COUNT
     from distributed import get_worker
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hela_dask.errors import InputError, MissingDependencyError
 from hela_dask.storage.files import replaced
 from hela_dask.unet.backend import INSTALL_TRAIN, keras
-from hela_dask.unet.model import NETWORK, OLD_NETWORK
+from hela_dask.unet.card import NETWORK, OLD_NETWORK
 
 __all__ = ["check_onnx", "convert_folder", "copy_weights", "to_onnx"]
 
@@ -71,7 +71,7 @@ def to_onnx(network: Any) -> bytes:
 
 
 def convert_folder(folder: Path) -> None:
-    """Write the ONNX file of a model whose folder has a Keras file only, from before.
+    """Write the ONNX file of a model of an earlier version, from its Keras file.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from hela_dask.errors import ExistsError, HelaDaskError, InputError, MissingInpu
 from hela_dask.storage.contents import foreign_names
 from hela_dask.storage.files import replaced, write_json, write_text
 from hela_dask.tasks.markers import fingerprint, fingerprint_content
-from hela_dask.unet.card import Card, card_text, read_card
+from hela_dask.unet.card import NETWORK, OLD_NETWORK, Card, card_text, read_card
 from hela_dask.unet.engine import Network, check_installed
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ __all__ = [
     "shipped_folder",
 ]
 
-NETWORK, CARD = "network.onnx", "card.json"
-OLD_NETWORK = "model.keras"  # of folders written before networks were ONNX files
+CARD = "card.json"
 FILES = (NETWORK, CARD, "card.md", "history.csv", "curves.png", OLD_NETWORK)
 """All that is written into a model's folder, or was once."""
 
@@ -96,7 +95,7 @@ def find_model(path: str | Path = "") -> tuple[Path, Card, str]:
     InputError
         When it is no model, its card is missing, or one of them is damaged.
     MissingDependencyError
-        For an old folder, whose network must be converted, without Keras.
+        Without Keras, for a folder of an earlier version: its network must be converted.
     """
     place = Path(path) if str(path) else shipped_folder()
     network, card_path = _files(place, shipped=not str(path))
