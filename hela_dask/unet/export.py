@@ -122,7 +122,7 @@ def copy_weights(path: Path, network: Any) -> None:
         kept = {part.name: onnx.numpy_helper.to_array(part) for part in graph.initializer}
     except Exception as error:  # of protobuf, which has several
         raise InputError(f"{path} cannot be read: it is no ONNX file, or damaged") from error
-    wanted = [
+    wanted: list[tuple[Any, Any, tuple[int, ...]]] = [
         (variable, kept.get(f"{_INSIDE}{layer.name}/{name}"), axes)
         for layer in network.layers
         for name, variable, axes in _weights(layer)
@@ -141,7 +141,7 @@ def _weights(layer: Any) -> list[tuple[str, Any, tuple[int, ...]]]:
     """Name, variable and order of axes in ONNX of each array of weights of a layer."""
     kind = type(layer).__name__
     if kind in ("Conv2D", "Conv2DTranspose"):
-        found = [("kernel", layer.kernel, (3, 2, 0, 1))]
+        found: list[tuple[str, Any, tuple[int, ...]]] = [("kernel", layer.kernel, (3, 2, 0, 1))]
         return [*found, ("bias", layer.bias, (0,))] if layer.use_bias else found
     if kind == "BatchNormalization":
         parts = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
