@@ -106,7 +106,7 @@ def predict(
     store : path
         An OME-Zarr volume.
     model : path, optional
-        Folder of the model; default: the shipped one.
+        Folder of the model, or an ``.onnx`` file with its card; default: the shipped one.
     out : path, optional
         Folder with the markers of finished slabs; default: the store's name with ``.predict``,
         beside it. It is removed in the end.
@@ -115,7 +115,7 @@ def predict(
     client : distributed.Client, optional
         An existing client; default: the cluster of `cluster`.
     cluster, workers, memory
-        As in :func:`hela_dask.run`. If workers declare a GPU, slabs claim one.
+        As in :func:`hela_dask.run`.
     overwrite : bool
         Replace the classes of another network, or those that another call left there.
     progress : bool
@@ -181,7 +181,6 @@ def predict(
                 markers=job.markers,
                 progress=display,
                 kind="slabs",
-                gpu=True,
                 inputs=lambda unit: [lazy_slabs(classes, *unit.what)],
             )
             job.may_write()

@@ -150,7 +150,6 @@ def segment(
         "cells",
         background.grey_levels,
         on_failure=lambda unit, text: failed_row(unit.what.label, text),
-        gpu=bool(context.setup.network),
     )
     rows = {unit.what.label: by_name[unit.name] for unit in wanted}
     masks = cell_masks(context.setup.run, context.job.working(), wanted, rows)

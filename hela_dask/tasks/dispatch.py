@@ -37,7 +37,6 @@ def run_units(
     progress: RunProgress,
     kind: str,
     on_failure: Failure | None = None,
-    gpu: bool = False,
     inputs: Callable[[Unit], Sequence[Any]] | None = None,
 ) -> dict[str, Row]:
     """Run a stage: ``task(job, unit, *inputs)`` for each unit that is not finished.
@@ -61,9 +60,6 @@ def run_units(
         The row of a unit that raised, or that ended its worker each time. Without it, the run ends
         with an error; so it does where a unit cannot be written, as no other could be, and where
         scheduler or workers are gone, which is no fault of the unit.
-    gpu : bool
-        The task is faster on a GPU: if workers declare one (``dask worker --resources GPU=1``),
-        each task claims one; where none does, all workers do.
     inputs : callable (unit) -> lazy objects, optional
         Further inputs of the task of a unit: the cluster computes them first.
 
@@ -89,9 +85,7 @@ def run_units(
         from hela_dask.tasks.submission import Submission
 
         label = f"{waiting[0].stage} ({len(units)} {kind})"
-        submission = Submission(
-            client(), task, job, markers, progress, label=label, gpu=gpu, inputs=inputs
-        )
+        submission = Submission(client(), task, job, markers, progress, label=label, inputs=inputs)
         for unit, outcome in _outcomes(submission, waiting, progress):
             if isinstance(outcome, dict):
                 results[unit.name] = outcome

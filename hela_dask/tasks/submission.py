@@ -54,7 +54,6 @@ class Submission:
         progress: RunProgress,
         *,
         label: str,
-        gpu: bool,
         inputs: Callable[[Unit], Sequence[Any]] | None = None,
     ) -> None:
         self._client, self._markers, self._label = client, markers, label
@@ -68,7 +67,6 @@ class Submission:
         with scheduler_calls(client):
             self._address = str(client.scheduler.address if client.scheduler else "")
             self._window = Window(client, self._waiting.look)
-            self._claim = _claim(client) if gpu else {}
         self._here: set[str] = set()
         self._todo: deque[Unit] = deque()
         self._flying: dict[str, tuple[Future[Any], Unit]] = {}
@@ -141,11 +139,8 @@ class Submission:
 
     def _submit(self, keys: list[str], batch: Sequence[Unit]) -> list[Future[Any]]:
         """Hand units to the scheduler, with the graphs of their inputs."""
-        claim = self._claim or None
         if self._inputs is None:
-            futures: list[Future[Any]] = self._client.map(
-                self._call, batch, key=keys, pure=False, resources=claim
-            )
+            futures: list[Future[Any]] = self._client.map(self._call, batch, key=keys, pure=False)
             return futures
         from dask.delayed import delayed
 
@@ -155,7 +150,7 @@ class Submission:
             )
             for key, unit in zip(keys, batch, strict=True)
         ]
-        computed: list[Future[Any]] = self._client.compute(calls, resources=claim)
+        computed: list[Future[Any]] = self._client.compute(calls)
         return computed
 
     def _waits_for(self, key: str) -> list[Any]:
@@ -309,12 +304,6 @@ class Window:
             self._threads, self._counted = max(1, sum(threads.values())), now
             if self._look is not None:
                 self._look(len(threads))
-
-
-def _claim(client: Client) -> dict[str, float]:
-    """The resources of a task that is faster on a GPU."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return {"GPU": 1.0} if any("GPU" in worker.get("resources", {}) for worker in workers) else {}
 
 
 def _rows(client: Client, futures: Sequence[Future[Any]]) -> Sequence[Row | None]:
