@@ -28,6 +28,7 @@ _PROVIDERS = ["CPUExecutionProvider"]
 _EXTERNAL = b"\n\x08location"  # the key of a path to weights in another file, as ONNX encodes it
 _NEW = re.compile(r"(Opset|IR version:) (\d+)")
 _SILENT = 4  # ONNX Runtime logs fatal errors only; others are raised
+_LONGEST = 500  # characters of an error of ONNX Runtime that are shown
 _TRIAL = 32  # pixels of the image that a network is tried with, and more if it needs them
 
 
@@ -65,14 +66,19 @@ class Network:
             )
         runtime = _runtime()
         try:
-            self._session = runtime.InferenceSession(content, _options(runtime), _PROVIDERS)
+            # Without its fallback: it prints errors to stdout, and loads the file once more.
+            self._session = runtime.InferenceSession(
+                content, _options(runtime), _PROVIDERS, enable_fallback=0
+            )
+            found = (self._session.get_inputs(), self._session.get_outputs())
+            inputs, outputs = ([(i.name, i.type, list(i.shape)) for i in ends] for ends in found)
         except Exception as error:  # ONNX Runtime's own, which have no common base
-            raise InputError(_unreadable(name, str(error), runtime.__version__)) from error
-        self._input, shape = self._end(self._session.get_inputs(), "input")
-        self._output, outputs = self._end(self._session.get_outputs(), "output")
+            raise InputError(_unreadable(name, error, runtime.__version__)) from error
+        self._input, shape = self._end(inputs, "input")
+        self._output, predicted = self._end(outputs, "output")
         self._channels_last = self._find_channels(shape, card)
         self._check_plane(shape, card)
-        self._try(outputs, card)
+        self._try(predicted, card)
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Raw outputs (n, outputs, y, x) of a batch (n, y, x, channels); for any threads at once.
@@ -87,22 +93,22 @@ class Network:
             (found,) = self._session.run([self._output], {self._input: np.ascontiguousarray(given)})
         except Exception as error:  # ONNX Runtime's own
             if "alloc" in str(error):
-                raise MemoryError(str(error)) from error
+                raise MemoryError(_first(str(error))) from error
             raise InputError(f"{self._name} cannot be computed: {_first(str(error))}") from error
         raw: NDArray[np.float32] = np.moveaxis(found, -1, 1) if self._channels_last else found
         return raw
 
-    def _end(self, ends: Sequence[Any], what: str) -> tuple[str, list[Any]]:
+    def _end(self, ends: Sequence[tuple[str, str, list[Any]]], what: str) -> tuple[str, list[Any]]:
         """Name and shape of the only input or output."""
         if len(ends) != 1:
             raise InputError(f"{self._name} has {len(ends)} {what}s: a network here has one")
-        (end,) = ends
-        if end.type != "tensor(float)" or len(end.shape) != 4:
+        ((name, kind, shape),) = ends
+        if kind != "tensor(float)" or len(shape) != 4:
             raise InputError(
-                f"{self._name} has an {what} of {end.type} with {len(end.shape)} axes: a network "
+                f"{self._name} has an {what} of {kind} with {len(shape)} axes: a network "
                 "here has float32 images, (n, channels, y, x) or (n, y, x, channels)"
             )
-        return end.name, list(end.shape)
+        return name, shape
 
     def _find_channels(self, shape: Sequence[Any], card: Card) -> bool:
         """Whether the channels are the last axis; else they are the second."""
@@ -189,23 +195,25 @@ def _threads() -> int:
     return 1
 
 
-def _unreadable(name: str, error: str, version: str) -> str:
+def _unreadable(name: str, error: Exception, version: str) -> str:
     """The sentence for a file that ONNX Runtime refuses."""
-    if found := _NEW.search(error):
+    text = str(error)
+    if found := _NEW.search(text):
         what = "opset" if found[1] == "Opset" else "IR version"
         return (
             f"{name} has {what} {found[2]}, which ONNX Runtime {version} cannot read: export it "
             "with a lower one, or install a newer ONNX Runtime"
         )
-    if "INVALID_PROTOBUF" in error or "No graph" in error:
+    # A name, of an axis as well, is UTF-8.
+    if isinstance(error, UnicodeError) or "INVALID_PROTOBUF" in text or "No graph" in text:
         return f"{name} cannot be read: it is no ONNX file, or damaged"
-    return f"{name} cannot be read by ONNX Runtime {version}: {_first(error)}"
+    return f"{name} cannot be read by ONNX Runtime {version}: {_first(text)}"
 
 
 def _first(error: str) -> str:
     """The first line of an error of ONNX Runtime, without its code."""
     line = error.strip().partition("\n")[0]
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)[:_LONGEST]
 
 
 def _shape_text(shape: Sequence[Any]) -> str:

@@ -22,7 +22,7 @@ def pointwise(
     **options: Any,
 ) -> bytes:
     """A network whose outputs at a pixel are a linear function of what it sees there."""
-    nodes = [("Conv", ["image", "weights", "bias"], ["outputs"], {})]
+    nodes: list[Any] = [("Conv", ["image", "weights", "bias"], ["outputs"], {})]
     arrays = {"weights": weights.T[:, :, None, None], "bias": bias}
     ends = [("n", card.n_channels, "y", "x"), ("n", weights.shape[1], "y", "x")]
     return onnx_file(nodes, arrays, ends, **options)
@@ -71,10 +71,12 @@ def onnx_file(
 def normalised(weights: None = None) -> Any:
     """A network of one normalised layer, with the inputs and outputs of ``residual``."""
     layers = keras().layers
-    image = keras().Input((None, None, 5))
-    x = layers.Conv2D(4, 3, padding="same", use_bias=False)(image)
-    x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.95)(x))
-    return keras().Model(image, layers.Conv2D(len(CLASSES) + len(EXTRA), 1)(x))
+    image = keras().Input((None, None, 5), name="slices")
+    x = layers.Conv2D(4, 3, padding="same", use_bias=False, name="conv")(image)
+    x = layers.BatchNormalization(momentum=0.95, name="norm")(x)
+    x = layers.Activation("relu", name="relu")(x)
+    raw = layers.Conv2D(len(CLASSES) + len(EXTRA), 1, name="outputs")(x)
+    return keras().Model(image, raw, name="normalised")
 
 
 def by_grey(folder: Path, slices: int = 1, **facts: Any) -> Model:

@@ -29,6 +29,7 @@ pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 CELL = Card("other", ("cell",), VOXEL)
 ENDS: list[tuple[Any, ...]] = [("n", 1, "y", "x"), ("n", 1, "y", "x")]
 COPY: Any = ("Identity", ["image"], ["outputs"], {})
+_HALVED = {"kernel_shape": [2, 2], "strides": [2, 2]}
 
 
 def images(count: int, shape: tuple[int, int] = (96, 160)) -> NDArray[np.float32]:
@@ -134,7 +135,8 @@ def test_a_network_of_other_software_is_a_file_with_a_card(tmp_path: Path) -> No
     from hela_dask.methods.registry import get_method
 
     method = get_method("unet")
-    network = method.check(parameters)  # type: ignore[attr-defined]
+    network = method.check(parameters)
+    assert network is not None
     assert network[0] == path
 
 
@@ -181,6 +183,14 @@ def test_probabilities_are_taken_as_they_are(tmp_path: Path) -> None:
         (
             lambda: onnx_file([COPY], {}, [("n", 1, "z", "y", "x")] * 2),
             r"has an input of tensor\(float\) with 5 axes",
+        ),
+        (  # the name of an axis is not UTF-8
+            lambda: onnx_file([COPY], {}, ENDS).replace(b"\x12\x01y", b"\x12\x01\xff"),
+            "cannot be read: it is no ONNX file, or damaged",
+        ),
+        (  # nor is the name of an operation, nor the message of ONNX Runtime
+            lambda: onnx_file([COPY], {}, ENDS).replace(b"Identity", b"Ident\xffty"),
+            "cannot be read: it is no ONNX file, or damaged",
         ),
         (
             lambda: onnx_file([COPY], {}, [("n", 7, "y", "x")] * 2),
@@ -233,9 +243,6 @@ def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "other.onnx", _external(), CELL)
     with pytest.raises(InputError, match="has weights in another file"):
         load_model(path)
-
-
-_HALVED = {"kernel_shape": [2, 2], "strides": [2, 2]}
 
 
 def _external() -> bytes:
