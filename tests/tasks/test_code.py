@@ -88,6 +88,12 @@ def test_a_start_that_is_gone_is_an_error() -> None:
             r"@cache\n\1",
             {"unet", "hybrid", "predict"},
         ),
+        (
+            "unet/engine.py",
+            r"use_deterministic_compute = True",
+            "use_deterministic_compute = False",
+            {"unet", "hybrid", "predict"},
+        ),
         ("steps/assemble.py", r"sorted\(to\)", "sorted(to)[:1]", {"ceded"}),
     ],
     ids=lambda value: value if isinstance(value, str) and value.endswith(".py") else "",
