@@ -100,7 +100,7 @@ def _measure_model(stack: Stack, folder: Path, first: int, **overrides: Any) -> 
         "held_slices": list(card.split.get("validation", ())),
         "training_seconds": card.training.get("seconds"),
         "network_megavoxels": network,
-        "size_mb": round((path / NETWORK).stat().st_size / 1e6, 3),
+        "size_mb": round((path / NETWORK).stat().st_size / 1e6, 6),
     }
 
 
