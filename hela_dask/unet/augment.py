@@ -8,28 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.interpolate import RectBivariateSpline
 
 from hela_dask.types import Grey
 
-__all__ = ["AUGMENTATIONS", "binary", "false_band", "greys", "shifts", "thorough", "warp"]
+__all__ = ["AUGMENTATIONS", "binary", "false_band", "greys", "shifts", "swell"]
 
 Target = NDArray[np.uint8]
 Pair = tuple[Grey, Target]
 
 _SHIFT = 10  # pixels, as in PLoS ONE 2020
 _TURN = 15.0  # degrees
-
-
-def thorough(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
-    """Ours: grey values and slices, elastic deformation, quarter turns and mirrors.
-
-    `image` is float32 (y, x, slices), y and x are equal; `target` is uint8 (y, x, targets).
-    """
-    image = greys(image, rng)
-    turn, mirrored = int(rng.integers(4)), rng.random() < 0.5
-    if rng.random() < 0.25:
-        image, target = warp(image, target, rng)
-    return _turned(image, turn, mirrored), _turned(target, turn, mirrored)
 
 
 def shifts(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
@@ -49,7 +38,7 @@ def binary(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
     """The hybrid method's: mirrors, a turn, elastic deformation, contrast and brightness."""
     angle = np.deg2rad(rng.uniform(-_TURN, _TURN))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    image, target = _sampled(image, target, turn, _swell(image.shape[:2], rng))
+    image, target = _sampled(image, target, turn, swell(image.shape[:2], rng))
     for axis in (0, 1):
         if rng.random() < 0.5:
             image, target = np.flip(image, axis), np.flip(target, axis)
@@ -58,7 +47,7 @@ def binary(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
 
 
 AUGMENTATIONS: dict[str, Callable[[Grey, Target, np.random.Generator], Pair]] = {
-    "thorough": thorough,
+    "greys": lambda image, target, rng: (greys(image, rng), target.copy()),
     "shifts": shifts,
     "binary": binary,
 }
@@ -68,13 +57,13 @@ def greys(image: Grey, rng: np.random.Generator) -> Grey:
     """Other grey values: gamma, a x + b, steps between slices, noise, blur, lost slices, bands."""
     count = image.shape[-1]
     x: NDArray[Any] = false_band(image, rng) if rng.random() < 0.5 else image
-    x = np.sign(x) * np.abs(x) ** float(np.exp(rng.normal(0, 0.2)))
-    x = x * float(np.exp(rng.normal(0, 0.15))) + float(rng.normal(0, 0.1))
-    x = x + np.float32(0.03) * rng.standard_normal(count, dtype=np.float32)
-    if rng.random() < 0.3:
+    x = np.sign(x) * np.abs(x) ** float(np.exp(rng.normal(0, 0.1)))
+    x = x * float(np.exp(rng.normal(0, 0.075))) + float(rng.normal(0, 0.05))
+    x = x + np.float32(0.015) * rng.standard_normal(count, dtype=np.float32)
+    if rng.random() < 0.15:
         sigma = rng.uniform(0.3, 1.0)
         x = ndimage.gaussian_filter(x, (sigma, sigma, 0))
-    strength = float(rng.uniform(0, 0.08))
+    strength = float(rng.uniform(0, 0.04))
     x = x + strength * rng.standard_normal(x.shape, dtype=np.float32)
     return np.ascontiguousarray(x[..., _shown(count, rng)])
 
@@ -109,23 +98,16 @@ def false_band(image: Grey, rng: np.random.Generator) -> Grey:
     return result
 
 
-def warp(image: Grey, target: Target, rng: np.random.Generator) -> Pair:
-    """Scaled, sheared and deformed elastically, image and target alike."""
-    matrix = np.eye(2) * np.exp(rng.normal(0, 0.1)) + rng.normal(0, 0.05, (2, 2))
-    return _sampled(image, target, matrix, _swell(image.shape[:2], rng))
-
-
-def _swell(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
-    """A smooth shift by some pixels, (2, y, x)."""
+def swell(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    """A smooth shift by some pixels, (2, y, x): an elastic deformation."""
     return np.stack([_smooth(rng.normal(0, 3, (5, 5)), shape) for _ in range(2)])
 
 
 def _smooth(coarse: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """A few values spread over a plane by cubic interpolation."""
+    knots = [np.arange(n) for n in coarse.shape]
     places = [np.linspace(0, n - 1, length) for n, length in zip(coarse.shape, shape, strict=True)]
-    found: NDArray[np.float64] = ndimage.map_coordinates(
-        coarse, np.meshgrid(*places, indexing="ij"), order=3, mode="nearest"
-    )
+    found: NDArray[np.float64] = RectBivariateSpline(*knots, coarse)(*places)
     return found
 
 

@@ -36,7 +36,7 @@ __all__ = ["Blocks", "Cache", "count_classes", "image_blocks", "label_blocks", "
 log = logging.getLogger(__name__)
 
 _BLOCK = (16, 512, 512)  # voxels that are read at a time, at most
-_BUDGET = 256 * 2**20  # bytes that are kept
+_BUDGET = 512 * 2**20  # bytes that are kept
 
 Array = NDArray[Any]
 
@@ -77,9 +77,8 @@ class Blocks:
     read: Callable[[Box], Array]
     cache: Cache
 
-    def window(self, z: int, rows: slice, columns: slice) -> Array:
-        """A part of one slice, (y, x); `rows` and `columns` have a start and an end within it."""
-        window = Box((slice(z, z + 1), rows, columns))
+    def values(self, window: Box) -> Array:
+        """The voxels of a box within the volume."""
         found = []
         for place, part in window.chunks(self.block):
             box = Box.at(place, (1, 1, 1)).scale(self.block).clip(self.shape)
@@ -88,7 +87,11 @@ class Blocks:
         joined = np.empty(window.shape, found[0][1].dtype)
         for part, values in found:
             joined[part] = values
-        plane: Array = joined[0]
+        return joined
+
+    def window(self, z: int, rows: slice, columns: slice) -> Array:
+        """A part of one slice, (y, x); `rows` and `columns` have a start and an end within it."""
+        plane: Array = self.values(Box((slice(z, z + 1), rows, columns)))[0]
         return plane
 
     def plane(self, z: int) -> Array:

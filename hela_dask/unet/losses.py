@@ -1,4 +1,4 @@
-"""How wrong outputs are: cross-entropy of the classes, of contacts, and the distance's error."""
+"""How wrong outputs are: cross-entropy and Dice of the classes, contacts, and distances."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from hela_dask.unet.backend import keras
 
 __all__ = ["make_loss"]
 
+_SMOOTH = 100.0  # pixels: Dice of a class that a batch hardly shows is not noise
 _CONTACTS = 4.0  # a contact counts so many times more than no contact: contacts are rare
 
 
 def make_loss(
-    weights: NDArray[np.float32], *, single: bool, extra: bool
+    weights: NDArray[np.float32], *, single: bool, extra: bool, dice: float = 0.0
 ) -> Callable[[Any, Any], Any]:
     """The loss of raw outputs.
 
@@ -26,6 +27,9 @@ def make_loss(
         How much each class counts; of a binary model of all else and of its class.
     single, extra : bool
         The model has one class; with `extra` it includes contacts and distances.
+    dice : float
+        Weight of the soft Dice loss of the classes (Milletari et al., 3DV 2016), pooled over the
+        batch; rare classes count as much as common ones.
 
     Returns
     -------
@@ -46,6 +50,12 @@ def make_loss(
             log = ops.log_softmax(out[..., : len(weights)], axis=-1)
             wrong = -ops.sum(hot * log, -1)
         total = ops.sum(wrong * counted) / (ops.sum(counted) + 1.0)
+        if dice and not single:
+            shown = ops.exp(log) * truth[..., 1:2], hot * truth[..., 1:2]
+            both = ops.sum(shown[0] * hot, (0, 1, 2))
+            either = ops.sum(shown[0] + shown[1], (0, 1, 2))
+            share = (2.0 * both + _SMOOTH) / (either + _SMOOTH)
+            total += dice * (1.0 - ops.mean(share))
         if not extra:
             return total
         edge, far, known = truth[..., 2], truth[..., 3], truth[..., 4]

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError
+from hela_dask.types import Voxel
 from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.augment import AUGMENTATIONS
+from hela_dask.unet.cuts import nearest_values, random_cut
 from hela_dask.unet.inference import shrink
 from hela_dask.unet.labelled import Blocks
 from hela_dask.unet.targets import UNLABELLED, Cells, ClassMap, cell_targets, target_halo
@@ -38,7 +40,7 @@ class LabelledVolume:
     labels: Blocks  # on the image's grid; may have fewer slices
     class_map: ClassMap  # which of their values are which class
     greys: tuple[float, float]  # grey values that become 0 and 1
-    pixel: tuple[float, float]  # (y, x), nm
+    voxel: Voxel  # (z, y, x), nm
     slices: tuple[int, ...]  # to draw from, from 0
     mask: Blocks | None = None  # where it is not 0, the weight of classes is `mask_weight`
     mask_weight: float = 0.0
@@ -47,6 +49,11 @@ class LabelledVolume:
     cells: Cells = Cells()  # noqa: RUF009  frozen
     # ``preprocess(plane, pixel)``: the input of a binary model for a plane
     preprocess: Callable[[NDArray[Any], tuple[float, float]], NDArray[Any]] | None = None
+
+    @property
+    def pixel(self) -> tuple[float, float]:
+        """Pixel size (y, x) in nm."""
+        return self.voxel[1:]
 
     def look(self, architecture: Architecture, window: Window) -> NDArray[np.float32]:
         """The input of the network for a window, (y, x, channels)."""
@@ -82,6 +89,45 @@ class LabelledVolume:
             parts += list(np.moveaxis(cells, -1, 0))
         found = np.stack(parts, -1)
         return found if architecture.plane is None else _nearest(found, architecture.plane)
+
+    def cut(
+        self, architecture: Architecture, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Input and target of a patch anywhere in space, as of :meth:`look` and :meth:`truth`.
+
+        Labels count in the volume's training slices only.
+        """
+        margin = target_halo(self.pixel) if architecture.extra else (0, 0)
+        wide = random_cut(
+            rng,
+            shape=self.image.shape,
+            voxel=self.voxel,
+            slices=np.asarray(self.slices, dtype=np.intp),
+            patch=architecture.patch,
+            margin=margin,
+        )
+        inner = wide.inner(margin)
+        image = self._scaled(inner.greys(self.image, architecture.slices))
+        labels, z = nearest_values(inner, self.labels)
+        used = np.isin(z, self.slices)
+        classes = self.class_map.encode(np.where(used, labels, 0)[None], self.labels.name)[0]
+        counts = np.where(used & (classes != UNLABELLED), 100, 0).astype(np.uint8)
+        if self.mask is not None:
+            under = nearest_values(inner, self.mask)[0] != 0
+            counts[under & (counts > 0)] = round(100 * self.mask_weight)
+        parts = [classes, counts]
+        if architecture.extra and self.instances is None:
+            parts += list(np.zeros((3, *classes.shape), np.uint8))
+        elif architecture.extra:
+            values = nearest_values(wide, self.instances)[0]
+            found = cell_targets(*self.cells.read(values, self.pixel), self.pixel)
+            rows, columns = (
+                slice(n, n + side) for n, side in zip(margin, classes.shape, strict=True)
+            )
+            found = found[rows, columns]
+            found[..., 2] &= used & (classes != UNLABELLED)
+            parts += list(np.moveaxis(found, -1, 0))
+        return image, np.stack(parts, -1)
 
     def _cells(self, window: Window) -> NDArray[np.uint8]:
         """Contact, distance, and where known; as of the whole slice."""
@@ -173,11 +219,10 @@ class Patches:
         labelled_volume = self.labelled_volumes[
             int(rng.choice(len(self.labelled_volumes), p=self.shares))
         ]
-        gridded = (
-            self.architecture.recipe.placing == "grid"
-            and labelled_volume is self.labelled_volumes[0]
-        )
-        if gridded:
+        placing = self.architecture.recipe.placing
+        if placing == "space":
+            return self._augment(*labelled_volume.cut(self.architecture, rng), rng)
+        if placing == "grid" and labelled_volume is self.labelled_volumes[0]:
             window = self._grid.window(self._order(epoch, number))
         else:
             window = _anywhere(self.architecture, labelled_volume, rng)

@@ -47,7 +47,7 @@ __all__ = ["train", "unfinished"]
 
 log = logging.getLogger(__name__)
 
-_METHOD = ("optimiser", "schedule", "patience", "weighting", "augmentation", "placing")
+_METHOD = ("optimiser", "schedule", "patience", "weighting", "augmentation", "placing", "dice")
 _WHOLE = "model"  # in the folder of the unfinished training, until it is whole
 _THREADS = min(2, os.cpu_count() or 1)  # that make patches while the network learns
 
@@ -248,6 +248,7 @@ class _Training:
             shares,
             single=len(self.architecture.classes) == 1,
             extra=bool(self.architecture.extra),
+            dice=recipe.dice,
         )
         fit = Fit(
             self.architecture.build(self.weights),

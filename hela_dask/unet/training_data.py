@@ -241,7 +241,7 @@ def _labelled_volume(
         labels=labels,
         class_map=class_map,
         greys=(low, high),
-        pixel=Geometry.of(volume).pixel,
+        voxel=Geometry.of(volume).voxel_size,
         slices=(),
         preprocess=_preprocess if architecture.channels == "binary" else None,
     )

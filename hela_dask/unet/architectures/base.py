@@ -29,8 +29,10 @@ class Recipe:
     # ``median`` (median frequency) or ``none``
     weighting: str = "median"
     augmentation: str = "shifts"  # of :data:`hela_dask.unet.augment.AUGMENTATIONS`
-    # Of patches: ``random``, or ``grid``: half of one patch overlaps the next
+    # Of patches: ``grid``: half of one patch overlaps the next; ``random``; or ``space``: anywhere,
+    # in any direction, see :mod:`hela_dask.unet.cuts`
     placing: str = "grid"
+    dice: float = 0.0  # weight of the Dice loss beside the cross-entropy
     source: str = ""  # source of the recipe, and the values that had to be chosen here
 
 
