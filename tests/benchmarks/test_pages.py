@@ -89,8 +89,6 @@ def test_a_figure_that_is_kept_at_two_places_is_one() -> None:
     scored = FOUND["methods"]["methods"]["shipped"]["judged"]
     card = json.loads((ROOT / "hela_dask/unet/shipped/card.json").read_text(encoding="utf-8"))
     assert card["scores"]["judged"] == scored
-    shown = {figure(f"methods.methods.shipped.judged.{key} | fixed", FOUND) for key in scored}
-    assert len(shown) == 1, "the README gives one figure for nucleus and cell"
 
 
 @pytest.mark.parametrize(

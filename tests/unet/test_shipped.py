@@ -32,8 +32,10 @@ def test_its_card_says_how_it_came_about_and_how_good_it_is() -> None:
     assert len(history) == card.training["epochs"]
     best = history["validation_score"].max()
     assert card.scores["validation_score"] == pytest.approx(best)
-    assert min(card.scores["judged"].values()) >= 0.95
-    assert "151-180, which it never saw" in card.notes[-1]
+    # The first slices have little of the nucleus and the pole of the cell: hard for every method.
+    for part, bound in (("1-60", 0.92), ("130-180", 0.96)):
+        assert min(card.scores["judged"][part].values()) >= bound
+    assert "1-60 and 130-180, from whose classes it did not learn" in card.notes[-1]
     assert (folder / "card.md").read_text(encoding="utf-8") == card_text(card)
     assert json.loads((folder / CARD).read_text(encoding="utf-8")) == card.to_dict()
 
@@ -46,9 +48,11 @@ def test_figures_of_another_training_are_detected() -> None:
     assert differences(scored, other) == ["epochs", "architecture", "extra"]
     split = {"train": [[1, 140]]}
     predicted = described(
-        shipped, Card("residual", CLASSES, (50.0, 40.0, 40.0), EXTRA, split=split), {"ji_cell": 0.9}
+        shipped,
+        Card("residual", CLASSES, (50.0, 40.0, 40.0), EXTRA, split=split),
+        {"1-60": {"ji_cell": 0.9}},
     )
-    assert predicted.scores == {"judged": {"ji_cell": 0.9}}
+    assert predicted.scores == {"judged": {"1-60": {"ji_cell": 0.9}}}
     assert "trained on slices 1-140" in predicted.notes[0]
 
 
