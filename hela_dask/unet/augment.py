@@ -105,9 +105,11 @@ def swell(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float6
 
 def _smooth(coarse: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """A few values spread over a plane by cubic interpolation."""
-    knots = [np.arange(n) for n in coarse.shape]
-    places = [np.linspace(0, n - 1, length) for n, length in zip(coarse.shape, shape, strict=True)]
-    found: NDArray[np.float64] = RectBivariateSpline(*knots, coarse)(*places)
+    y, x = (np.arange(n) for n in coarse.shape)
+    rows, columns = (
+        np.linspace(0, n - 1, length) for n, length in zip(coarse.shape, shape, strict=True)
+    )
+    found: NDArray[np.float64] = RectBivariateSpline(y, x, coarse)(rows, columns)
     return found
 
 

@@ -2,7 +2,7 @@
 
 A patch is some parallel planes, as a network sees them. Its middle plane may be turned, scaled and
 deformed, and lie obliquely in the volume: a structure that runs flat in the slices is then seen
-across them, and one that stands upright lies flat.
+across them, and one at right angles to them lies flat.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Cut", "nearest_values", "random_cut"]
 _DEFORMED = 0.5  # share of patches that are scaled, sheared and deformed elastically
 _TURNED = 0.5  # share turned by any angle, and scaled by up to a fifth
 _OBLIQUE, _LARGEST_TILT = 0.25, 45.0  # share cut obliquely, and the largest angle, degrees
-_UPRIGHT = 0.1  # share of yz and xz planes
+_VERTICAL = 0.1  # share of yz and xz planes
 
 Positions = NDArray[np.float64]
 
@@ -137,7 +137,7 @@ def _frame(rng: np.random.Generator) -> NDArray[np.float64]:
     kind = rng.random()
     if kind < _OBLIQUE:
         angle, axis = np.deg2rad(rng.uniform(10.0, _LARGEST_TILT)), rng.uniform(0, 2 * np.pi)
-    elif kind < _OBLIQUE + _UPRIGHT:
+    elif kind < _OBLIQUE + _VERTICAL:
         angle, axis = np.pi / 2, np.pi / 2 * int(rng.integers(4))
     else:
         return np.eye(3)

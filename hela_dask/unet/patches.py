@@ -116,9 +116,11 @@ class LabelledVolume:
             under = nearest_values(inner, self.mask)[0] != 0
             counts[under & (counts > 0)] = round(100 * self.mask_weight)
         parts = [classes, counts]
-        if architecture.extra and self.instances is None:
+        if not architecture.extra:
+            return image, np.stack(parts, -1)
+        if self.instances is None:
             parts += list(np.zeros((3, *classes.shape), np.uint8))
-        elif architecture.extra:
+        else:
             values = nearest_values(wide, self.instances)[0]
             found = cell_targets(*self.cells.read(values, self.pixel), self.pixel)
             rows, columns = (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels.sampling import sample_linear
@@ -13,7 +16,7 @@ from hela_dask.kernels.sampling import sample_linear
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_it_is_that_of_scipy(shape: tuple[int, ...], dtype: type) -> None:
     rng = np.random.default_rng(0)
-    block = rng.integers(0, 250, shape).astype(dtype)
+    block: NDArray[Any] = rng.integers(0, 250, shape).astype(dtype)
     ends = np.reshape(shape, (3, 1)) - 1
     at = np.concatenate([rng.random((3, 200)) * ends, np.zeros((3, 1)), ends], axis=1)
     expected = ndimage.map_coordinates(block, at, output=np.float64, order=1, mode="nearest")
@@ -22,5 +25,5 @@ def test_it_is_that_of_scipy(shape: tuple[int, ...], dtype: type) -> None:
 
 def test_voxel_centres_are_exact() -> None:
     block = np.random.default_rng(1).integers(0, 255, (3, 6, 5)).astype(np.uint8)
-    at = np.indices(block.shape).reshape(3, -1)
+    at = np.indices(block.shape, dtype=np.float64).reshape(3, -1)
     np.testing.assert_array_equal(sample_linear(block, at), block.ravel())

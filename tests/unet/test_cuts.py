@@ -46,7 +46,7 @@ def test_greys_of_a_linear_image_are_its_values_at_the_positions() -> None:
 
 
 def test_planes_lie_one_slice_apart_and_across_their_rows_and_columns() -> None:
-    straight = oblique = upright = 0
+    straight = oblique = vertical = 0
     for seed in range(200):
         cut = _cut(seed)
         size = np.asarray(VOXEL)
@@ -58,10 +58,10 @@ def test_planes_lie_one_slice_apart_and_across_their_rows_and_columns() -> None:
         assert abs(across @ right) < 1e-6 * np.linalg.norm(right) * VOXEL[0] + 1e-6
         height = abs(across[0]) / VOXEL[0]
         straight += height > 0.999
-        upright += height < 0.001
+        vertical += height < 0.001
         oblique += 0.7 < height < 0.99
-    assert straight > 100 and oblique > 30 and upright > 8
-    assert straight + oblique + upright == 200
+    assert straight > 100 and oblique > 30 and vertical > 8
+    assert straight + oblique + vertical == 200
 
 
 def test_a_straight_cut_is_a_window_turned_by_quarters_at_most() -> None:
