@@ -37,8 +37,8 @@ TRAININGS = {"judged": (61, 129), "shipped": (1, 180)}
 """Slices that the recipe learns from, and those that it holds out to choose the best weights."""
 VALIDATION = (91, 99)
 JUDGED = ((1, 60), (130, 180))
-"""Slices from whose classes the judged training does not learn: one pole of the nucleus, and more
-than its middle."""
+"""Slices that evaluate the first training, which learns no class of them: one pole of the nucleus,
+and more than its middle."""
 PHANTOM: dict[str, Any] = {
     "shape": (200, 512, 512),
     "cells": 4,
@@ -105,10 +105,10 @@ def described(shipped: Card, scored: Card, scores: dict[str, dict[str, float]]) 
     note = (
         f"validation_* and ji_* are of this model, on slices {first}-{last}, by which its weights "
         f"were chosen. `judged` is of the same recipe trained on slices {parts[0][0]}-"
-        f"{parts[-1][1]}: the nucleus and the cell with it in slices {ends}, from whose classes it "
-        "did not learn. Patches that are cut across slices showed it grey values of these slices, "
-        "and the distance to a cell's border up to 1 µm away. This model was trained on these "
-        "slices, so it has no such score for them."
+        f"{parts[-1][1]}: the nucleus and the cell with it in slices {ends}, of which it learned "
+        "no class. Patches that are cut across slices showed it grey values of these slices, and "
+        "the distance to a cell's border up to 1 µm away. This model was trained on these slices, "
+        "so it has no such score for them."
     )
     return replace(
         shipped,

@@ -35,7 +35,7 @@ def test_its_card_says_how_it_came_about_and_how_good_it_is() -> None:
     # The first slices have little of the nucleus and the pole of the cell: hard for every method.
     for part, bound in (("1-60", 0.92), ("130-180", 0.96)):
         assert min(card.scores["judged"][part].values()) >= bound
-    assert "1-60 and 130-180, from whose classes it did not learn" in card.notes[-1]
+    assert "1-60 and 130-180, of which it learned no class" in card.notes[-1]
     assert (folder / "card.md").read_text(encoding="utf-8") == card_text(card)
     assert json.loads((folder / CARD).read_text(encoding="utf-8")) == card.to_dict()
 
