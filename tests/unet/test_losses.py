@@ -30,7 +30,8 @@ def _dice(classes: NDArray[Any], predicted: NDArray[Any], weight: NDArray[Any]) 
 
 def _halves() -> NDArray[np.intp]:
     """Class 0 on the left, 1 on the right; no pixel of class 2."""
-    return (np.indices((SIDE, SIDE))[1] >= SIDE // 2).astype(np.intp)
+    right: NDArray[np.bool_] = np.indices((SIDE, SIDE))[1] >= SIDE // 2
+    return right.astype(np.intp)
 
 
 def test_the_right_classes_cost_nothing() -> None:
