@@ -271,6 +271,7 @@ def _segment_all(context: Context, record: Record) -> RunResult:
     if setup.cells is not None:
         for label in sorted(chosen - {region.label for region in found.segmentable()}):
             context.warn(f"cell {label} is not segmented: its chain is too short")
+    pipeline.classify(context, background)
     rows, masks = pipeline.segment(context, background, found, chosen)
     measured, labels = pipeline.assemble(context, background, masks)
     return finish_run(

@@ -16,6 +16,7 @@ __all__ = [
     "CUT_BY_VOLUME",
     "DETECTED",
     "FAILED",
+    "JOINED",
     "NOT_SELECTED",
     "NO_RESIN",
     "OUTLINED",
@@ -32,6 +33,7 @@ CUT_BY_VOLUME: Final = "cut_by_volume"
 NO_RESIN: Final = "no_resin"
 CHAIN_TOO_SHORT: Final = "chain_too_short"
 NOT_SELECTED: Final = "not_selected"
+JOINED: Final = "joined"
 FAILED: Final = "failed"
 DETECTED: Final = "detected"
 
@@ -54,6 +56,10 @@ STATUSES: Final[Mapping[str, tuple[str, str]]] = {
         "detected in too few slices, or too small there, to be a cell",
     ),
     NOT_SELECTED: ("not selected", "not among the cells that --cells or --box selects"),
+    JOINED: (
+        "part of another cell",
+        "a part of another cell, which has its voxels: no boundary separates them",
+    ),
     FAILED: ("failed", "segmentation failed, see the reason"),
     DETECTED: ("detected", "detected, and not segmented so far"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,42 @@ class Trace:
             text = caption if isinstance(caption, str) else caption(at)
             plane = data(at) if callable(data) else data[at] if z is None else data
             self.steps[at].append(Step(title, text, np.array(plane)))
+
+    def within(self, box: Sequence[slice], shape: tuple[int, ...]) -> Trace:
+        """A trace for steps that are computed in a part of the window; they are kept in this one.
+
+        Parameters
+        ----------
+        box : sequence of slice
+            The part of the window, (z, y, x).
+        shape : tuple of int
+            Of the window. Around the part, planes are 0.
+        """
+        return _PartTrace(self, box, shape)
+
+
+class _PartTrace(Trace):
+    """A trace of a part of a window."""
+
+    def __init__(self, whole: Trace, box: Sequence[slice], shape: tuple[int, ...]) -> None:
+        low, high = box[0].start, box[0].stop
+        super().__init__(*(z - low for z in whole.steps if low <= z < high))
+        self._whole, self._box, self._shape = whole, box, shape
+
+    def show(
+        self,
+        title: str,
+        caption: str | Callable[[int], str],
+        data: NDArray[Any] | Callable[[int], NDArray[Any]],
+        z: int | None = None,
+    ) -> None:
+        """As :meth:`Trace.show`."""
+        for at in self.steps if z is None else self.steps.keys() & {z}:
+            text = caption if isinstance(caption, str) else caption(at)
+            part = np.asarray(data(at) if callable(data) else data[at] if z is None else data)
+            plane = np.zeros(self._shape[1:], part.dtype)
+            plane[self._box[1], self._box[2]] = part
+            self._whole.show(title, text, plane, at + self._box[0].start)
 
 
 NO_TRACE = Trace()

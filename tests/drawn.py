@@ -160,5 +160,27 @@ def call(
     trace: Trace = NO_TRACE,
 ) -> Masks:
     """What a method makes of a window."""
-    window = Window(image, background, voxel, centre, grey_levels)
+    predicted = predict(method, image, voxel, parameters, grey_levels)
+    window = Window(image, background, voxel, centre, grey_levels, predicted)
     return get_method(method)(window, parameters, trace=trace)
+
+
+def predict(
+    method: str,
+    image: NDArray[Any],
+    voxel: tuple[float, float, float],
+    parameters: Parameters,
+    grey_levels: GreyLevels | None,
+) -> dict[str, NDArray[np.uint8]]:
+    """The outputs of a network that a method asks for, in a window alone."""
+    asked = get_method(method).asks(parameters)
+    if asked is None:
+        return {}
+    from hela_dask.unet.inference import predict_block
+    from hela_dask.unet.model import load_model
+
+    model = load_model(asked.model)
+    greys = (grey_levels.low, grey_levels.high) if grey_levels is not None else None
+    low, high = greys or np.quantile(image, (0.02, 0.98))
+    found = predict_block(model, image, voxel, (float(low or 0.0), float(high or 0.0)))
+    return {name: found[..., model.card.outputs.index(name)] for name in asked.names}

@@ -107,6 +107,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         parameters: Any,
         background: npt.NDArray[np.bool_],
         grey_levels: Any,
+        predicted: Any,
     ) -> xr.Dataset:
         calls["segment"].append(region.label)
         if region.label in calls["broken"]:

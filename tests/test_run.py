@@ -125,10 +125,9 @@ def test_other_parameters_redo_what_depends_on_them_and_nothing_else(
     counted = calls["background"]
     again = go(scene, here, parameters={"region": {"width": 21000.0}}, overwrite=True)
     assert again.path == first.path and times(coarse) == background
-    # The window of the cut cell is as large as the cell asks for, whatever the usual one's size.
-    cut = first.cells["status"] == "cut_by_volume"
     assert calls["background"] == counted
-    assert sorted(calls["segment"][4:]) == sorted(first.cells["label"][~cut])
+    # The window of a cut cell may grow up to the size of the usual one.
+    assert sorted(calls["segment"][4:]) == sorted(first.cells["label"])
     calls["segment"].clear()
     go(scene, here, parameters={"background": {"blur": 31.0}}, overwrite=True)
     assert calls["background"] > counted and len(calls["segment"]) == 4

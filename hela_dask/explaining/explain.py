@@ -268,6 +268,7 @@ def _segmented(
         parameters=asked.parameters,
         background=asked.background(window),
         grey_levels=asked.grey_levels,
+        predicted=asked.predicted(window),
         trace=trace,
     )
     return masks, {number: trace.steps[z] for number, z in places.items()}

@@ -16,6 +16,7 @@ from hela_dask.geometry import Geometry
 from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
 from hela_dask.running.folders import run_folder
+from hela_dask.running.predicted import read_predicted
 from hela_dask.running.reading import RunFolder, read_folder
 from hela_dask.running.source import identify_image
 from hela_dask.running.stages import resin_path
@@ -63,6 +64,15 @@ class FinishedCell:
         if not path.is_dir():
             raise MissingInputError(f"the background of {self.run} is gone: {self._again}")
         return read_mask(path, window)
+
+    def predicted(self, window: Box) -> dict[str, NDArray[np.uint8]]:
+        """The outputs of the run's network in a part of the volume, or MissingInputError."""
+        try:
+            return read_predicted(self.run, self.method, self.parameters, self.working(), window)
+        except MissingInputError as error:
+            raise MissingInputError(
+                f"the outputs of the network of {self.run} are gone: {self._again}"
+            ) from error
 
     def labels(self, name: str) -> xr.DataArray:
         """A label group of the run on the working level, lazily.

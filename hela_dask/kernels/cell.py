@@ -15,7 +15,10 @@ __all__ = ["basins", "cell_slice", "choose_basins"]
 
 
 def basins(
-    tissue: Mask, pixel: tuple[float, float], parameters: MethodParameters
+    tissue: Mask,
+    pixel: tuple[float, float],
+    parameters: MethodParameters,
+    contacts: Mask | None = None,
 ) -> NDArray[np.int32]:
     """Split touching cells of a slice where the tissue between them is narrow (method A.7).
 
@@ -30,13 +33,16 @@ def basins(
         (y, x), false in the resin.
     pixel, parameters
         Pixel size (y, x) in nm; ``saddle`` and ``grid`` are used.
+    contacts
+        (y, x), true where a boundary between cells is known: it limits the distance as resin does,
+        and belongs to the nearest basin.
 
     Returns
     -------
     ndarray of int32, (y, x)
         0 in the resin.
     """
-    fine = morphology.depth_inside(tissue, pixel)
+    fine = morphology.depth_inside(tissue if contacts is None else tissue & ~contacts, pixel)
     if not np.isfinite(fine).all():  # no resin at all: nothing to split by
         return tissue.astype(np.int32)
     step = tuple(max(1, int(parameters.grid / size)) for size in pixel)

@@ -1,7 +1,4 @@
-"""From the predictions of a network per voxel to cells.
-
-Nuclei as seeds, one watershed of all tissue.
-"""
+"""From the predictions of a network per voxel to the nucleus of a cell."""
 
 from __future__ import annotations
 
@@ -16,14 +13,11 @@ from hela_dask.kernels import morphology
 from hela_dask.types import Labels, Mask, Voxel
 
 __all__ = [
-    "drop_small_pieces",
     "fuse_with_membranes",
-    "largest_piece_slice",
     "nearest_piece",
     "nucleus_pieces",
     "subsample",
     "upsample",
-    "watershed_cells",
 ]
 
 Step = tuple[int, int, int]
@@ -106,96 +100,6 @@ def nearest_piece(pieces: Labels, centre: tuple[int, ...], voxel: Voxel, reach: 
     sizes = np.bincount(labels, minlength=count + 1)
     best = min(range(1, count + 1), key=lambda label: (near[label], -sizes[label]))
     return best if near[best] <= reach else 0
-
-
-def drop_small_pieces(pieces: Labels, own: int, share: float) -> Labels:
-    """Drop whole pieces that are much smaller than a given one.
-
-    Cytoplasm misclassified as a nucleus would claim the cell around it. Pieces cut by a side of the
-    region may be large beyond it, and stay.
-
-    Parameters
-    ----------
-    pieces
-        (z, y, x), labels; 0 where there is none.
-    own
-        The label of the one that the others are compared with.
-    share
-        Whole pieces under this part of its size are dropped.
-    """
-    sizes = np.bincount(pieces.ravel(), minlength=own + 1)
-    small = sizes < share * sizes[own]
-    for axis in range(pieces.ndim):
-        for side in (0, -1):
-            small[np.unique(pieces.take(side, axis))] = False
-    small[[0, own]] = False
-    return np.where(small[pieces], 0, pieces).astype(np.int32)
-
-
-def watershed_cells(
-    tissue: Mask, cost: NDArray[np.uint8], seeds: Labels, depth: float, voxel: Voxel
-) -> Labels:
-    """Assign all tissue to the seeds, by one watershed.
-
-    Cells without a nucleus in view start from the tissue deep inside the region's sides; they are
-    one label, higher than the seeds'.
-
-    Parameters
-    ----------
-    tissue
-        (z, y, x), false in the resin.
-    cost
-        (z, y, x), cost per voxel: high in contacts of cells, and in tissue near a border.
-    seeds
-        (z, y, x), labels; 0 where there is none.
-    depth
-        Tissue at a side of the plane that is deeper than this belongs to another cell, nm.
-    voxel
-        Voxel size (z, y, x) in nm.
-
-    Returns
-    -------
-    ndarray of int32, (z, y, x)
-        0 outside the tissue, and in tissue that no seed reaches.
-    """
-    marks = np.where(tissue, seeds, 0).astype(np.int32)
-    other = int(seeds.max(initial=0)) + 1
-    side = np.ones(tissue.shape[1:], dtype=bool)
-    side[1:-1, 1:-1] = False
-    padded = np.pad(tissue, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    deep = morphology.depth_inside(padded, voxel)[:, 1:-1, 1:-1] > depth
-    marks[side & deep & (marks == 0)] = other
-    found: Labels = watershed(cost, marks, mask=tissue).astype(np.int32)
-    return found
-
-
-def largest_piece_slice(mask: Mask, nucleus: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
-    """One piece of a slice, without the parts behind a thin neck; it holds the nucleus, if any.
-
-    Parameters
-    ----------
-    mask, nucleus
-        (y, x).
-    radius
-        Parts thinner than twice this are a neck, nm.
-    pixel
-        Pixel size (y, x) in nm.
-    """
-    found = np.zeros(mask.shape, dtype=bool)
-    box = morphology.box_around(mask, radius, pixel)
-    part, inside = mask[box], nucleus[box]
-    if not part.size:
-        return found
-    pieces, count = ndimage.label(morphology.erode(part, radius, pixel))
-    if not count:
-        return found
-    shared = np.bincount(pieces[inside], minlength=count + 1)
-    shared[0] = 0
-    chosen = shared if shared.any() else morphology.areas(pieces, pixel)
-    # The eroded piece begins a pixel beyond the radius.
-    own = morphology.dilate(pieces == np.argmax(chosen), radius + max(pixel), pixel)
-    found[box] = own & part
-    return found
 
 
 def fuse_with_membranes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,11 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from hela_dask.box import Box
 from hela_dask.kernels.morphology import CONNECTIVITY_8, box_around
 from hela_dask.types import Mask
 
-__all__ = ["bridge_gaps", "keep_component", "majority"]
+__all__ = ["bridge_gaps", "interpolate_planes", "keep_component", "majority"]
 
 
 def bridge_gaps(mask: Mask) -> None:
@@ -47,6 +49,31 @@ def majority(mask: Mask, width: int) -> None:
             votes += other
         earlier.append(mask[z].copy())
         mask[z] = votes > half
+
+
+def interpolate_planes(sampled: Any, every: int, window: Box) -> NDArray[np.uint8]:
+    """A part of a volume of which every n-th slice is known; the others are interpolated.
+
+    Parameters
+    ----------
+    sampled
+        (slices, y, x) of uint8, any array that can be sliced: the slices 0, n, 2 n, … of the
+        volume. Beyond the last one its values stay.
+    every
+        n.
+    window
+        The part of the volume.
+    """
+    z, *plane = window
+    low, high = z.start // every, min((z.stop - 1) // every + 2, sampled.shape[0])
+    known: NDArray[np.uint8] = np.asarray(sampled[(slice(low, high), *plane)])
+    found = np.empty((z.stop - z.start, *known.shape[1:]), np.uint8)
+    for number, at in enumerate(range(z.start, z.stop)):
+        lower, part = at // every - low, at % every
+        upper = min(lower + 1, len(known) - 1)
+        total = known[lower].astype(np.uint32) * (every - part) + known[upper] * np.uint32(part)
+        found[number] = (total + every // 2) // every
+    return found
 
 
 def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None:

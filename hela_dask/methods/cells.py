@@ -26,14 +26,19 @@ def segment_slices(
     centre: tuple[int, int, int],
     p: MethodParameters,
     *,
+    contacts: Mask | None = None,
     trace: Trace = NO_TRACE,
 ) -> Mask:
-    """All slices of the cell, from its centre slice up and down."""
+    """All slices of the cell, from its centre slice up and down.
+
+    `contacts` are true where a boundary between cells is known, (z, y, x).
+    """
     pixel = voxel[1:]
     cell = np.zeros(nucleus.shape, dtype=bool)
 
     def find(z: int, previous: Mask | None) -> Mask:
-        pieces = basins(~background[z], pixel, p)
+        known = None if contacts is None else contacts[z]
+        pieces = basins(~background[z], pixel, p, known)
         found = cell_slice(pieces, nucleus[z], previous, centre[1:], pixel, p)
         steps.show_basins(
             trace,

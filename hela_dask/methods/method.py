@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -27,6 +27,7 @@ __all__ = [
     "Masks",
     "Method",
     "Network",
+    "Outputs",
     "Window",
 ]
 
@@ -35,6 +36,29 @@ NO_RESIN_SEEN = "no resin is visible in the region, so the cell's outline cannot
 
 Network = tuple[Path, "Card", str]
 """Where a network is, its card, and its fingerprint."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Outputs of a network that are predicted for a whole volume.
+
+    Attributes
+    ----------
+    model : Path
+        Of the network.
+    names : tuple of str
+        Of the outputs.
+    spacing : float
+        Maximum distance of the slices that are predicted, nm; those between are interpolated.
+    boundary : str
+        The one of them that is the probability of a boundary between cells, which distinguishes
+        parts of one cell from neighbours; empty where the network has none.
+    """
+
+    model: Path
+    names: tuple[str, ...]
+    spacing: float
+    boundary: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +77,9 @@ class Window:
         z, y, x of the cell's centre, voxels of the window.
     grey_levels : GreyLevels or None
         Of the whole volume, which scale the input of networks; None: those of the window.
+    predicted : mapping of str to ndarray of uint8, (z, y, x)
+        The outputs of its network that the method asks for (:meth:`Method.asks`), predicted for the
+        whole volume; 255 is 1.
     """
 
     image: NDArray[Any]
@@ -60,6 +87,7 @@ class Window:
     voxel: tuple[float, float, float]
     centre: tuple[int, int, int]
     grey_levels: GreyLevels | None = None
+    predicted: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,6 +167,17 @@ class Method(Protocol):
             When something that it needs is not there.
         """
 
+    def asks(self, parameters: Parameters) -> Outputs | None:
+        """The outputs of a network that each window has to hold; None where it needs none.
+
+        They are predicted once for the whole volume.
+
+        Raises
+        ------
+        HelaDaskError
+            As :meth:`check`.
+        """
+
     def __call__(self, window: Window, parameters: Parameters, *, trace: Trace = NO_TRACE) -> Masks:
         """Segment the cell at the centre of a window.
 
@@ -181,6 +220,10 @@ class BaseMethod:
 
     def check(self, parameters: Parameters) -> Network | None:
         """No network."""
+        return None
+
+    def asks(self, parameters: Parameters) -> Outputs | None:
+        """Nothing."""
         return None
 
 

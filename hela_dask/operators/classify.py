@@ -16,13 +16,22 @@ from numpy.typing import NDArray
 from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.grey_levels import GreyLevels, apply_polarity
-from hela_dask.operators.slabs import as_slabs, lazy_data, overlap_slabs
+from hela_dask.operators.slabs import as_slabs, lazy_data, overlap_slabs, slab_depth, slabs_of
 from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import check_model, load_model
 from hela_dask.volume.greys import delayed_levels
 
-__all__ = ["SLAB", "class_labels", "classifier", "classify", "neighbours"]
+__all__ = [
+    "SLAB",
+    "class_labels",
+    "classifier",
+    "classify",
+    "neighbours",
+    "network_depth",
+    "sampled_outputs",
+    "sampling",
+]
 
 SLAB = 16
 """Slices in a task, at most; fewer where planes are large."""
@@ -109,6 +118,60 @@ def class_labels(
     )
 
 
+def sampled_outputs(
+    volume: xr.DataArray,
+    model: str | Path,
+    grey_levels: GreyLevels | None,
+    names: Sequence[str],
+    spacing: float,
+) -> da.Array:
+    """Some outputs of a network in slices that are at most `spacing` nm apart, lazily.
+
+    Parameters
+    ----------
+    volume, model, grey_levels
+        As for :func:`classify`.
+    names : sequence of str
+        Of outputs of the model.
+    spacing : float
+        nm; of every :func:`sampling` slices the first is predicted. Outputs hardly change within
+        100 nm, and :func:`hela_dask.kernels.stack.interpolate_planes` gives the slices between.
+
+    Returns
+    -------
+    dask.array.Array of uint8, (slices, y, x, names)
+    """
+    folder, card, _ = classifier(model)
+    voxel = Geometry.of(volume).voxel_size
+    every, halo = sampling(voxel, spacing), neighbours(card, voxel)
+    data = lazy_data(volume, "iuf", "grey values")
+    return overlap_slabs(
+        _sampled,
+        slabs_of(data, network_depth(data.shape[1:], halo, every), halo),
+        halo,
+        name="classify",
+        dtype=np.uint8,
+        outputs=len(names),
+        every=every,
+        voxel=voxel,
+        grey_levels=grey_levels if grey_levels is not None else delayed_levels(volume),
+        model=str(folder.absolute()),
+        reach=halo,
+        chosen=tuple(card.outputs.index(name) for name in names),
+        step=every,
+    )
+
+
+def network_depth(plane: tuple[int, ...], halo: int, every: int) -> int:
+    """Slices in a task of :func:`sampled_outputs`, of which every n-th is predicted."""
+    return -(-slab_depth(plane, halo, SLAB) // every) * every
+
+
+def sampling(voxel: tuple[float, float, float], spacing: float) -> int:
+    """Of so many slices one is predicted."""
+    return max(1, int(spacing / voxel[0]))
+
+
 def _predicted(
     volume: xr.DataArray,
     folder: Path,
@@ -179,6 +242,14 @@ def _planes(
 def _outputs(block: NDArray[Any], wanted: slice, **options: Any) -> NDArray[np.uint8]:
     """All outputs, (z, y, x, outputs)."""
     return np.stack(list(_planes(block, wanted, **options)))
+
+
+def _sampled(
+    block: NDArray[Any], wanted: slice, *, chosen: tuple[int, ...], step: int, **options: Any
+) -> NDArray[np.uint8]:
+    """Some outputs of every n-th slice, (z, y, x, outputs)."""
+    slices = slice(wanted.start, wanted.stop, step)
+    return np.stack([plane[..., chosen] for plane in _planes(block, slices, **options)])
 
 
 def _most_probable(

@@ -28,6 +28,7 @@ __all__ = [
     "map_slabs",
     "overlap_slabs",
     "slab_depth",
+    "slabs_of",
     "with_own_keys",
 ]
 
@@ -82,7 +83,11 @@ def as_slabs(data: da.Array, halo: int = 0, most: int | None = None) -> da.Array
         :data:`SLAB_BYTES` as float32. Where fewer fit, a slab has `most` over a power of two, so
         that a unit of `most` slices is a whole number of slabs.
     """
-    depth = slab_depth(data.shape[1:], halo, most)
+    return slabs_of(data, slab_depth(data.shape[1:], halo, most), halo)
+
+
+def slabs_of(data: da.Array, depth: int, halo: int = 0) -> da.Array:
+    """Rechunk an array to slabs of so many whole planes, each at least as deep as a halo."""
     sizes = [min(depth, len(data) - start) for start in range(0, len(data), depth)]
     if len(sizes) > 1 and sizes[-1] < halo:  # the last slab must hold a halo too
         sizes[-2:] = [sizes[-2] + sizes[-1]]
@@ -109,6 +114,7 @@ def overlap_slabs(
     name: str,
     dtype: DTypeLike,
     outputs: int | None = None,
+    every: int = 1,
     **options: Any,
 ) -> da.Array:
     """Apply a kernel to slabs that overlap their neighbours by `halo` slices.
@@ -130,12 +136,15 @@ def overlap_slabs(
         Of the result.
     outputs : int, optional
         Length of an axis that the kernel adds as the last one.
+    every : int
+        The kernel returns the first of so many wanted slices; slabs begin at whole multiples.
     **options
         For the kernel; those that are lazy are computed first.
     """
     blocks = data.numblocks[0]
     more = {} if outputs is None else {"new_axis": data.ndim}
-    chunks = data.chunks if outputs is None else (*data.chunks, (outputs,))
+    depths = tuple(-(-depth // every) for depth in data.chunks[0])
+    chunks = (depths, *data.chunks[1:], *(() if outputs is None else ((outputs,),)))
     result: da.Array = da.map_overlap(
         partial(_run_wanted, kernel, halo, blocks, __version__),
         data,

@@ -136,7 +136,7 @@ class VolumetricParameters(MethodParameters):
 
 @dataclass(frozen=True)
 class UnetParameters(ParameterGroup):
-    """Nucleus and cell from the classes that a network predicts, as in PLoS ONE 2020."""
+    """Nuclei by a network and by membranes together, cell by a watershed of the distance."""
 
     model: str = text_parameter("", "folder of the network; empty: the network of hela_dask")
     search: float = parameter(5000.0, "maximum distance from the cell's centre to its nucleus, nm")
@@ -145,22 +145,19 @@ class UnetParameters(ParameterGroup):
         0.1, "minimum area of a hole of the nucleus in a slice; smaller holes are filled, µm²"
     )
     membranes: float = parameter(
-        1.5, "weight of the nucleus enclosed by membranes; 0: the network alone"
+        1.0, "weight of the nucleus enclosed by membranes; 0: the network alone"
     )
-    grid: float = parameter(
-        100.0, "spacing of the grid on which tissue is assigned to nuclei, nm", low=1.0
+    spacing: float = parameter(
+        100.0,
+        "maximum distance of the slices that the network predicts; those between are "
+        "interpolated, nm",
+        low=1.0,
     )
-    side: float = parameter(
-        400.0,
-        "minimum distance to the resin of tissue at a side of the window that belongs to a "
-        "neighbour, nm",
+    margin: float = parameter(
+        1500.0, "distance around the network's nucleus in which membranes are detected, nm"
     )
-    neck: float = parameter(
-        60.0,
-        "radius of the erosion that separates nuclei and cuts parts behind thin necks off the "
-        "cell, nm",
-    )
-    smoothing: float = parameter(150.0, "extent in z of the majority filter of the cell, nm")
+    grid: float = parameter(100.0, "spacing of the grid on which nuclei are separated, nm", low=1.0)
+    neck: float = parameter(60.0, "radius of the erosion that separates nuclei, nm")
     envelope: float = parameter(40.0, "distance from the nucleus to the middle of its envelope, nm")
     envelope_width: float = parameter(80.0, "thickness of the nuclear envelope in the plane, nm")
     line_sigma: float = parameter(

@@ -173,7 +173,7 @@ class RegionParameters(ParameterGroup):
 
 @dataclass(frozen=True)
 class AssembleParameters(ParameterGroup):
-    """Assembly: the assignment of unclaimed tissue to cells (method A.8)."""
+    """Assembly: unclaimed tissue goes to cells, and parts of one cell are joined (method A.8)."""
 
     reach: float = parameter(
         300.0,
@@ -191,6 +191,18 @@ class AssembleParameters(ParameterGroup):
         "maximum area of a piece of unclaimed tissue that a cell gets, µm²; a larger one may "
         "be a cell without a label",
     )
+    boundary: float = parameter(
+        0.16,
+        "maximum mean probability of a boundary between two parts that are joined to one cell, by "
+        "a method with a network; 0: none are joined",
+        high=1.0,
+    )
+    least_contact: float = parameter(1.0, "minimum area in which such parts touch each other, µm²")
+
+    @property
+    def unclaimed(self) -> tuple[float, ...]:
+        """The parameters of unclaimed tissue; the others only choose the parts to join."""
+        return self.reach, self.cover, self.largest_piece
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,19 @@ from hela_dask.box import Box
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.compiled import loops_compiled
 from hela_dask.kernels.packed_labels import LABEL_DTYPE
+from hela_dask.methods.registry import get_method
 from hela_dask.operators.background import background_with_statistics
+from hela_dask.operators.classify import sampled_outputs
 from hela_dask.operators.slabs import lazy_slabs
 from hela_dask.running.needs import BACKGROUND_SLAB
-from hela_dask.running.stages import Job, background_task, segment_task, slab_task
+from hela_dask.running.predicted import predicted_path
+from hela_dask.running.stages import (
+    Job,
+    background_task,
+    classify_task,
+    segment_task,
+    slab_task,
+)
 from hela_dask.statuses import DETECTED, FAILED
 from hela_dask.steps.assemble import CellMasks, plan_slabs
 from hela_dask.steps.detect import slice_tasks
@@ -55,6 +64,7 @@ class Calibration:
     grey_levels: float
     detection: float
     cell: float = math.nan  # seconds per million voxels of a window; NaN where no cell was seen
+    network: float = 0.0  # seconds per million voxels of the working level; 0 without a network
     tile: float = math.nan  # seconds per million voxels of labels: assembled, refined and written
     seen: float = 0.0  # cells per slice
     tissue: float = 0.0  # area of cells per slice, nm²
@@ -139,8 +149,9 @@ class _Trial:
         place = float(places[0][0]), float(places[1][0])
         windows = self._windows(places, found[:, 2], tried.height)
         self._box("small", place, _SMALL)
-        cell, tile, share = self._box("box", place, self.job.parameters.region.width)
-        return replace(tried, windows=windows, cell=cell, tile=tile, share=share)
+        width = self.job.parameters.region.width
+        cell, network, tile, share = self._box("box", place, width)
+        return replace(tried, windows=windows, cell=cell, network=network, tile=tile, share=share)
 
     def _detect(self) -> tuple[NDArray[np.float64], float, float, float]:
         """Cells of the middle slice, mean cells and tissue (nm²) per slice, seconds per slice."""
@@ -176,7 +187,7 @@ class _Trial:
 
     def _box(
         self, name: str, place: tuple[float, float], width: float
-    ) -> tuple[float, float, float]:
+    ) -> tuple[float, float, float, float]:
         """Segment the cell at (y, x) nm in a copy of the volume around it, and write its labels."""
         near = {
             axis: slice(at - width / 2, at + width / 2)
@@ -192,6 +203,7 @@ class _Trial:
             store.write_slab(image, z0, grey)
         job = replace(self.job, store=path, run=path / "run", labels=path / "labels")
         thresholds = _background(job, range(len(part)))["thresholds"]
+        network = _classify(job)
         centre = [float(part["z"][len(part) // 2]), *place]
         region = _whole(
             job.working(),
@@ -201,7 +213,8 @@ class _Trial:
         if row["status"] == FAILED and name == "box":
             raise RuntimeError(row["reason"])
         tile, share = _labels(job, part, row["extent"], thresholds)
-        return row["seconds"] / (job.working().size / 1e6), tile, share
+        voxels = job.working().size / 1e6
+        return row["seconds"] / voxels, network / voxels, tile, share
 
 
 def _background(job: Job, z: range) -> dict[str, Any]:
@@ -215,6 +228,21 @@ def _background(job: Job, z: range) -> dict[str, Any]:
     blocks = dask.compute(*(lazy_slabs(array, z.start, z.stop) for array in (found.data, facts)))  # type: ignore[attr-defined,no-untyped-call]
     row = background_task(job, Unit("background", "z", "", (z.start, z.stop)), *blocks)
     return {**row, "seconds": time.perf_counter() - begun}
+
+
+def _classify(job: Job) -> float:
+    """Seconds of the outputs of the method's network for all slices; 0 where it asks for none."""
+    asked, volume = get_method(job.method).asks(job.parameters), job.working()
+    if asked is None:
+        return 0.0
+    begun = time.perf_counter()
+    found = sampled_outputs(volume, asked.model, job.grey_levels, asked.names, asked.spacing)
+    for name in asked.names:
+        path = predicted_path(job.run, name)
+        store.create_scratch(path, found.shape[:3], np.uint8, (len(found), 512, 512))
+    blocks = dask.compute(*lazy_slabs(found, 0, len(found)))  # type: ignore[attr-defined,no-untyped-call]
+    classify_task(job, Unit("classify", "z", "", (0, len(found))), blocks)
+    return time.perf_counter() - begun
 
 
 def _whole(volume: xr.DataArray, centre: Sequence[float]) -> Region:

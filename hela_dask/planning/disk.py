@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hela_dask.errors import ResourceError
 from hela_dask.formatting import size_text
+from hela_dask.operators.classify import sampling
 from hela_dask.storage.files import existing_folder
 from hela_dask.storage.groups import label_levels
 
@@ -26,6 +27,7 @@ __all__ = ["DiskNeed", "check_disk", "disk_need"]
 _SHARE = (0.005, 0.0008)  # of the resin's bytes: at any pixel, and more for each nm of it
 _INSTANCES = 2.0  # nuclei, cells and envelopes, for each byte of the resin
 _COARSE_SHARE = 0.04  # of the working level's voxels, and of each cell's window
+_OUTPUT_SHARE = 0.15  # of the voxels of each output of a network
 _PAGES = 16 * 2**20  # report, figures, tables
 _BLOCK = 4096  # bytes that a small file takes
 
@@ -68,6 +70,10 @@ def disk_need(
     coarse_labels = _COARSE_SHARE * (
         math.prod(working) + sum(math.prod(window) for window in windows)
     )
+    asked = setup.outputs
+    if asked is not None:
+        every = sampling(setup.working.voxel_size, asked.spacing)
+        coarse_labels += _OUTPUT_SHARE * len(asked.names) * math.prod(working) / every
     run = max(0, int(coarse_labels) + _PAGES - _size(setup.run))
     places = [existing_folder(path) for path in (setup.owner, setup.run)]
     free = [shutil.disk_usage(place).free for place in places]

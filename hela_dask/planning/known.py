@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.geometry import Geometry
 from hela_dask.running.finding import detect_units, level_units, read_detections, read_levels
+from hela_dask.running.joining import cell_parts, contact_units, join_parts
 from hela_dask.running.keys import Keys
 from hela_dask.running.tables import select_cells
 from hela_dask.running.units import (
@@ -23,6 +24,7 @@ from hela_dask.running.units import (
     slab_unit,
 )
 from hela_dask.steps.assemble import plan_slabs
+from hela_dask.steps.join import find_joined
 from hela_dask.storage import store
 from hela_dask.storage.metadata import read_image
 from hela_dask.tasks.damaged import read_finished
@@ -124,7 +126,14 @@ class _Earlier:
         cedes_to = self.markers.result("ceded", "cells", self.keys.cedes_to(masks))
         if cedes_to is None:
             return 0
-        _, masks = resolve_masks(rows, masks, cedes_to, setup.parameters.quality)
+        flagged, masks = resolve_masks(rows, masks, cedes_to, setup.parameters.quality)
+        parts = cell_parts(flagged, masks)
+        measured = self.rows(contact_units(self.keys, background, setup.working, masks, parts))
+        if measured is None:
+            return 0
+        contacts = [contact for row in measured.values() for contact in row["contacts"]]
+        joined = find_joined(parts, contacts, setup.parameters.assemble)
+        _, masks = join_parts(flagged, masks, joined)
         try:
             images = [read_image(path) for path in setup.label_paths.values()]
         except (InputError, MissingInputError):

@@ -17,7 +17,7 @@ from hela_dask.methods.registry import MethodLike
 from hela_dask.planning.disk import check_disk, disk_need
 from hela_dask.planning.show import Plan, PlannedStage
 from hela_dask.planning.times import stage_times
-from hela_dask.running.needs import BACKGROUND_SLAB, window_need
+from hela_dask.running.needs import BACKGROUND_SLAB, network_units, window_need
 from hela_dask.running.options import ParametersLike, RunOptions, Table
 from hela_dask.running.prepare import prepare
 from hela_dask.running.setup import Setup
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 _NAMES = {  # names of the stages, in markers and for display
     "background": "background",
     "detect": "detection",
+    "classify": "network",
     "segment": "cells",
     "assemble": "labels",
     "report": "report",
@@ -131,6 +132,7 @@ def _planned(setup: Setup, where: Cluster, needs: dict[str, Need], trying: bool)
     counts = {
         "background": -(-working[0] // BACKGROUND_SLAB),
         "detect": looked,
+        "classify": network_units(setup.working, setup.outputs),
         "segment": number,
         "assemble": -(-level.shape[0] // label_levels(setup.image, "uint8")[0].file[0]),
         "report": 1,
@@ -162,6 +164,8 @@ def _stages(
     """One row per stage."""
     stages = []
     for key, name in _NAMES.items():
+        if key == "classify" and not counts[key]:
+            continue  # a method without a network
         count, seconds, done = counts[key], times.get(key), 0
         if known is not None and known.found and key in ("background", "detect"):
             done, seconds = count or 0, None if seconds is None else 0.0

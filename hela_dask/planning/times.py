@@ -46,6 +46,7 @@ def stage_times(
         "background": _START
         + (min(_LEVELS, depth) * tried.grey_levels + depth * tried.background) / count,
         "detect": (_GRAPH + looked * tried.detection / count) if looked else 0.0,
+        "classify": math.prod(setup.working.shape) / 1e6 * tried.network / count,
         "segment": cells,
         "assemble": voxels * tried.tile / count,
         "report": _PAGES[0] + _PAGES[1] * (number or 0),

@@ -16,13 +16,14 @@ import pandas as pd
 from hela_dask.methods.names import method_path
 from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
-from hela_dask.steps.assemble import CellMasks
+from hela_dask.steps.assemble import CellMasks, Slab
 from hela_dask.steps.regions import Region
 from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.volume.greys import GreyLevels
 
 if TYPE_CHECKING:
+    from hela_dask.methods.method import Outputs
     from hela_dask.running.setup import Setup
 
 __all__ = ["CODE", "GROUPS", "Keys", "stage_code"]
@@ -31,7 +32,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "levels": ("working",),
     "background": ("background", "working"),
     "detect": ("detect", "working"),
-    "segment": ("quality", "working"),  # and those of the method
+    "classify": ("working",),  # and the network of the method
+    "segment": ("quality", "region", "working"),  # and those of the method
+    "contacts": ("assemble", "working"),
     "assemble": ("assemble", "background", "working"),  # and those of the method
 }
 """The groups of parameters that the code of each stage reads, but for those of the method.
@@ -45,9 +48,12 @@ CODE: dict[str, str] = {
     "background": "operators.background:background_with_statistics kernels.background:thresholds "
     f"kernels.grey_levels:volume_levels {_WORKING}",
     "detect": "steps.detect:analysed_slices steps.detect:slice_tasks steps.detect:detection_table",
-    "segment": "steps.segment:segment_window steps.assemble:encode_masks "
-    f"kernels.morphology:box_around {_WORKING}",
+    "classify": f"operators.classify:sampled_outputs {_WORKING}",
+    "segment": "steps.segment:segment_window kernels.stack:interpolate_planes "
+    f"steps.grow:grow_region steps.assemble:encode_masks kernels.morphology:box_around {_WORKING}",
     "ceded": "steps.assemble:find_ceded",
+    "contacts": "steps.assemble:assemble_slab steps.assemble:shared_nuclei "
+    "steps.join:slab_contacts steps.join:joinable kernels.stack:interpolate_planes",
     "assemble": "steps.assemble:assemble_slab steps.assemble:read_outlines "
     "steps.refine:volume_refiner steps.measure:count_slab geometry:Geometry "
     "storage.pyramid:halve",
@@ -75,17 +81,20 @@ class Keys:
         Fingerprint of the network that the method uses; empty where it uses none.
     parameters : Parameters
         All groups.
+    outputs : Outputs, optional
+        Those of the network that the method asks for.
     """
 
     source: str
     method: str
     network: str
     parameters: Parameters
+    outputs: Outputs | None = None
 
     @classmethod
     def from_setup(cls, setup: Setup) -> Keys:
         """Those of a run that may start."""
-        return cls(setup.source, setup.method, setup.network, setup.parameters)
+        return cls(setup.source, setup.method, setup.network, setup.parameters, setup.outputs)
 
     def levels(self) -> str:
         """Of the votes of slices on the volume's grey levels; the polarity chooses among them."""
@@ -104,23 +113,38 @@ class Keys:
         """Of the tables of cells and detections."""
         return fingerprint("cells", self.source, cells.to_dict("list"), detections.to_dict("list"))
 
-    def segment(self, background: str, region: Region) -> str:
-        """Of the masks of a cell."""
+    def classify(self, grey_levels: GreyLevels) -> str:
+        """Of the outputs of the method's network; empty where it asks for none."""
+        asked = self.outputs
+        if asked is None:
+            return ""
+        parts = [self.network, asked.names, asked.spacing]
+        return self._key("classify", parts, grey_levels, self.parameters.working)
+
+    def segment(self, background: str, classes: str, region: Region) -> str:
+        """Of the masks of a cell; `background` and `classes` are the keys of those stages."""
         measuring = self.parameters.quality.measuring
         code = self._method_code()
-        return self._key("segment", background, self._of_method(), measuring, region, code=code)
+        room = [self.parameters.region.cap, self.parameters.region.width]
+        earlier = [background, classes, *room, self.parameters.region.depth]
+        return self._key("segment", earlier, self._of_method(), measuring, region, code=code)
 
     def cedes_to(self, masks: Sequence[CellMasks]) -> str:
         """Of which cells cede to which."""
         return self._key("ceded", [(item.label, item.fingerprint, item.centre) for item in masks])
+
+    def contacts(self, classes: str, slab: Slab, pairs: Sequence[tuple[int, int]]) -> str:
+        """Of the contacts of pairs of cells in a slab; `classes` is the key of that stage."""
+        rules = self.parameters.assemble.unclaimed
+        return self._key("contacts", classes, rules, pairs, _of_masks(slab.masks))
 
     def assemble(self, images: Sequence[str], background: str, masks: Sequence[CellMasks]) -> str:
         """Of a slab of all label groups with the names `images`."""
         return self._key(
             "assemble",
             list(images),
-            [background, self.parameters.assemble, self._of_method()],
-            [(item.label, item.fingerprint, item.cedes_to, item.withheld) for item in masks],
+            [background, self.parameters.assemble.unclaimed, self._of_method()],
+            _of_masks(masks),
             code=self._method_code()[1:],  # of the method, only where a nucleus ends
         )
 
@@ -142,3 +166,10 @@ class Keys:
 
     def _key(self, stage: str, *parts: Any, code: tuple[str, ...] = ()) -> str:
         return fingerprint(stage, stage_code(stage, *code), self.source, *parts)
+
+
+def _of_masks(masks: Sequence[CellMasks]) -> list[Any]:
+    """All that the assembly depends on, of each cell."""
+    return [
+        (item.label, item.fingerprint, item.cedes_to, item.owner, item.withheld) for item in masks
+    ]

@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import background_halo
+from hela_dask.methods.method import Outputs
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import get_method
 from hela_dask.operators.background import SLAB as BACKGROUND_SLAB
 from hela_dask.operators.background import background_depth
+from hela_dask.operators.classify import neighbours, network_depth, sampling
 from hela_dask.parameters import Parameters
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.tasks.memory import Need
 from hela_dask.unet.engine import NETWORK_MEMORY
+from hela_dask.unet.model import find_model
 
 __all__ = [
     "BACKGROUND_SLAB",
     "memory_needs",
+    "network_units",
     "predict_need",
     "window_need",
 ]
@@ -32,6 +37,7 @@ _BACKGROUND_BLUR = 8  # of a slab of the graph: grey values as floats, before an
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
 _LABEL_VOXEL = 5  # of a slab of the working level: instance, compartment, resin, and masks of cells
 _LABEL_PIXEL = 32  # of one plane: claims, unclaimed pieces
+_OUTPUT_VOXEL = 2  # of the outputs of a unit: by blocks and at once
 _CLASS_VOXEL = 4  # of a slab: the classes by blocks and at once, those written, coarser levels
 _CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
 _FINE_VOXEL = 5  # of a tile, and of the begun shards of each coarser level: all labels
@@ -75,6 +81,7 @@ def memory_needs(
             ),
         ),
         Need("detect", f"detection in {wide}", _PROCESS + plane * _DETECT_PIXEL),
+        *_network_needs(working, method, parameters, item),
         window_need(image, window, method),
         Need(
             "assemble",
@@ -95,6 +102,33 @@ def _slice_of_labels(plane: int, labels: Sequence[Level], item: int) -> int:
     if math.prod(labels[0].shape[1:]) == plane:
         item = 0  # nothing of the image is read
     return plane * _LABEL_VOXEL + finest * (_FINE_VOXEL - 1 + item) + sum(coarser) * _FINE_VOXEL
+
+
+def network_units(working: Geometry, asked: Outputs | None) -> int:
+    """The number of slabs of outputs of the method's network; 0 where it asks for none."""
+    if asked is None:
+        return 0
+    every = sampling(working.voxel_size, asked.spacing)
+    return math.ceil(working.shape[0] / every / BACKGROUND_SLAB)
+
+
+def _network_needs(working: Geometry, method: str, parameters: Parameters, item: int) -> list[Need]:
+    """For some slices that go through the network of a method, if it asks for its outputs."""
+    asked = get_method(method).asks(parameters)
+    if asked is None:
+        return []
+    (depth, *plane), voxel = working.shape, working.voxel_size
+    halo = neighbours(find_model(asked.model)[1], voxel)
+    slab = min(depth, network_depth(working.shape[1:], halo, sampling(voxel, asked.spacing)))
+    seen = min(slab + 2 * halo, depth)
+    kept = BACKGROUND_SLAB * _OUTPUT_VOXEL * len(asked.names)
+    return [
+        Need(
+            "classify",
+            f"network in {slab} slices of {' x '.join(map(str, plane))} pixels",
+            _PROCESS + NETWORK_MEMORY + math.prod(plane) * (seen * item + kept + _CLASS_PIXEL),
+        )
+    ]
 
 
 def window_need(image: Image, window: Sequence[int], method: str = DEFAULT_METHOD) -> Need:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.packed_labels import INSTANCES, LABEL_DTYPE
 from hela_dask.operators.background import background_with_statistics
+from hela_dask.operators.classify import sampled_outputs, sampling
 from hela_dask.operators.slabs import lazy_slabs, with_own_keys
 from hela_dask.running.broken import mend_listing, remove_broken
 from hela_dask.running.centres import points_table
@@ -23,14 +26,23 @@ from hela_dask.running.finding import (
     read_levels,
 )
 from hela_dask.running.identity import owns_labels
+from hela_dask.running.joining import cell_parts, contact_units, contacts_task, join_parts
 from hela_dask.running.needs import BACKGROUND_SLAB, window_need
-from hela_dask.running.stages import background_task, failed_row, segment_task, slab_task
+from hela_dask.running.predicted import predicted_path
+from hela_dask.running.stages import (
+    background_task,
+    classify_task,
+    failed_row,
+    segment_task,
+    slab_task,
+)
 from hela_dask.running.units import (
     Background,
     DetectedCells,
     background_units,
     cell_masks,
     cell_unit,
+    classify_units,
     locate_cells,
     read_background,
     resolve_masks,
@@ -38,6 +50,7 @@ from hela_dask.running.units import (
 )
 from hela_dask.steps.assemble import CellMasks, find_ceded, plan_slabs
 from hela_dask.steps.detect import slice_tasks
+from hela_dask.steps.join import find_joined
 from hela_dask.steps.measure import combine_counts, measurements
 from hela_dask.storage import store
 from hela_dask.storage.files import write_text
@@ -46,7 +59,7 @@ from hela_dask.tasks.damaged import count_changed, is_scratch
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.units import Row, Unit
 
-__all__ = ["assemble", "detect", "find_background", "segment"]
+__all__ = ["assemble", "classify", "detect", "find_background", "segment"]
 
 _SQUARE = (512, 512)  # a chunk of the background, in the plane: a window reads some
 _CHANGED = "their places, the parameters, the image or the code have changed"
@@ -63,7 +76,7 @@ def find_background(context: Context) -> Background:
     units = background_units(context.keys, grey_levels, volume.sizes["z"])
     context.forget_damaged(units, "files of the background", "their slabs are written again")
     if any(context.result(unit) is None for unit in units):
-        _make_room(context, volume.shape)
+        _make_room(context, "background", context.job.resin, volume.shape)
     own = with_own_keys(volume, context.job.lock.token)
     found, facts = background_with_statistics(own, p, grey_levels=grey_levels)
     rows = context.compute(
@@ -85,12 +98,32 @@ def find_background(context: Context) -> Background:
     return read_background(units, grey_levels, rows)
 
 
-def _make_room(context: Context, shape: tuple[int, ...]) -> None:
-    """An array for the background, kept where it is there already."""
-    resin = context.job.resin
-    if not is_scratch(resin, shape):
-        context.markers.forget("background")
-        store.create_scratch(resin, shape, np.uint8, (BACKGROUND_SLAB, *_SQUARE))
+def _make_room(context: Context, stage: str, path: Path, shape: tuple[int, ...]) -> None:
+    """An array for the results of a stage, kept where it is there already."""
+    if not is_scratch(path, shape):
+        context.markers.forget(stage)
+        store.create_scratch(path, shape, np.uint8, (BACKGROUND_SLAB, *_SQUARE))
+
+
+def classify(context: Context, background: Background) -> None:
+    """Outputs of the method's network for the whole volume, if it asks for any."""
+    asked = context.setup.outputs
+    if asked is None:
+        return
+    volume = context.job.working()
+    every = sampling(Geometry.of(volume).voxel_size, asked.spacing)
+    depth, *plane = volume.shape
+    sampled = (-(-depth // every), *plane)
+    units = classify_units(context.keys, background.grey_levels, sampled[0])
+    context.forget_damaged(units, "files of the network's outputs", "they are predicted again")
+    if any(context.result(unit) is None for unit in units):
+        for name in asked.names:
+            _make_room(context, "classify", predicted_path(context.job.run, name), sampled)
+    own = with_own_keys(volume, context.job.lock.token)
+    found = sampled_outputs(own, asked.model, background.grey_levels, asked.names, asked.spacing)
+    context.compute(
+        classify_task, units, "slabs", inputs=lambda unit: [lazy_slabs(found, *unit.what)]
+    )
 
 
 def detect(context: Context, background: Background) -> DetectedCells:
@@ -154,7 +187,22 @@ def segment(
     rows = {unit.what.label: by_name[unit.name] for unit in wanted}
     masks = cell_masks(context.setup.run, context.job.working(), wanted, rows)
     limits = context.setup.parameters.quality
-    return resolve_masks(rows, masks, _find_ceded(context, masks), limits)
+    rows, masks = resolve_masks(rows, masks, _find_ceded(context, masks), limits)
+    return _join(context, background, rows, masks)
+
+
+def _join(
+    context: Context, background: Background, rows: dict[int, Row], masks: list[CellMasks]
+) -> tuple[dict[int, Row], list[CellMasks]]:
+    """Give parts of a cell that were detected as several one label."""
+    parts, setup = cell_parts(rows, masks), context.setup
+    units = contact_units(context.keys, background, setup.working, masks, parts)
+    if not units:
+        return rows, masks
+    measured = context.compute(contacts_task, units, "slabs")
+    contacts = [contact for row in measured.values() for contact in row["contacts"]]
+    joined = find_joined(parts, contacts, setup.parameters.assemble)
+    return join_parts(rows, masks, joined)
 
 
 def _find_ceded(context: Context, masks: Sequence[CellMasks]) -> Row:

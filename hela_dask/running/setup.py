@@ -9,6 +9,8 @@ import pandas as pd
 
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.packed_labels import INSTANCES, LABEL_DTYPE
+from hela_dask.methods.method import Outputs
+from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.running.needs import memory_needs
 from hela_dask.running.options import RunOptions
@@ -56,6 +58,13 @@ class Setup:
     def working(self) -> Geometry:
         """Of the working level."""
         return self.image.levels[0].geometry.working(self.parameters.working.resolution)
+
+    @property
+    def outputs(self) -> Outputs | None:
+        """The outputs of a network that the method asks for, if it has any."""
+        if not self.options.segmenting:
+            return None
+        return get_method(self.method).asks(self.parameters)
 
     def needs(self) -> list[Need]:
         """The memory that the largest tasks take."""

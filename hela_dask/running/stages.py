@@ -28,12 +28,21 @@ from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import thresholds
 from hela_dask.kernels.morphology import box_around
 from hela_dask.methods.names import DEFAULT_METHOD
+from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
+from hela_dask.running.predicted import predicted_path, read_predicted
 from hela_dask.statuses import FAILED, NO_RESIN, SEGMENTED
-from hela_dask.steps.assemble import Slab, assemble_slab, encode_masks, read_outlines
+from hela_dask.steps.assemble import (
+    Slab,
+    assemble_slab,
+    encode_masks,
+    read_outlines,
+)
 from hela_dask.steps.confidence import NUMBERS
+from hela_dask.steps.grow import grow_region
 from hela_dask.steps.measure import combine_counts, count_slab
 from hela_dask.steps.refine import CoarseLabels, Refiner, TileLabels, volume_refiner
+from hela_dask.steps.regions import Region
 from hela_dask.storage import store
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import Records
@@ -48,6 +57,7 @@ from hela_dask.volume.opening import open_volume, working_volume
 __all__ = [
     "Job",
     "background_task",
+    "classify_task",
     "load",
     "masks_path",
     "resin_path",
@@ -89,6 +99,10 @@ class Job:
     def resolution(self) -> float:
         """Of the working level, nm."""
         return self.parameters.working.resolution
+
+    def predicted(self, window: Box) -> dict[str, NDArray[np.uint8]]:
+        """The outputs of a network that the method asks for, in a window of the working level."""
+        return read_predicted(self.run, self.method, self.parameters, self.working(), window)
 
     def masks(self, label: int) -> Path:
         """Where the masks of a cell are kept, on the working level."""
@@ -192,28 +206,40 @@ def background_task(
     )
 
 
+def classify_task(job: Job, unit: Unit, outputs: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+    """Keep outputs of a network in the run folder.
+
+    `outputs` are blocks (z, y, x, outputs), as
+    :func:`hela_dask.operators.classify.sampled_outputs` gives them.
+    """
+    first, stop = unit.what
+    with measured() as cost:
+        found = np.concatenate(outputs)
+        if (finished := job.finished(unit)) is not None:
+            return finished
+        job.claim(unit)
+        asked = get_method(job.method).asks(job.parameters)
+        files: Records = {}
+        for at, name in enumerate(asked.names if asked else ()):
+            path = predicted_path(job.run, name)
+            written = store.write_scratch(path, np.ascontiguousarray(found[..., at]), first)
+            files |= _inside("run", job.run, path, written)
+    row = {"first": first, "stop": stop, **cost}
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row, files)
+
+
 def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
     """One cell: its nucleus and the whole cell, in its own window, as scratch masks.
+
+    The window grows where the cell reaches a side of it.
 
     A cell that fails is a row with the reason. It leaves no marker, so the next run tries again. A
     failure to write its masks is no failure of the cell, and raised.
     """
-    from hela_dask.steps.segment import segment_window
-
     region = unit.what
     with measured() as cost:
         try:
-            volume = job.working()
-            window = region.slices(volume)
-            resin = store.read_mask(job.resin, window)
-            masks = segment_window(
-                load(volume[window]),
-                region,
-                job.method,
-                parameters=job.parameters,
-                background=resin,
-                grey_levels=job.grey_levels,
-            )
+            region, window, masks = _segment_grown(job, region)
         except Exception as error:
             log.warning("cell %d failed: %s", region.label, error)
             log.debug("%s", traceback.format_exc())
@@ -228,12 +254,36 @@ def segment_task(job: Job, unit: Unit) -> dict[str, Any]:
         "flags": _flags(masks.attrs.get("flags", "")),
         "instability": masks.attrs.get("instability", []),
         "first": window[0].start + 1,  # number of the window's first slice
+        "box": region.box,
         **{name: masks.attrs[name] for name in NUMBERS if name in masks.attrs},
         **found,
         **cost,
     }
     job.lock.check()
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row, files)
+
+
+def _segment_grown(job: Job, region: Region) -> tuple[Region, Box, xr.Dataset]:
+    """The cell in its window, which grows until the cell is whole in it or it is large enough."""
+    from hela_dask.steps.segment import segment_window
+
+    volume = job.working()
+    geometry = Geometry.of(volume)
+    while True:
+        window = region.window(geometry)
+        masks = segment_window(
+            load(volume[window]),
+            region,
+            job.method,
+            parameters=job.parameters,
+            background=store.read_mask(job.resin, window),
+            grey_levels=job.grey_levels,
+            predicted=job.predicted(window),
+        )
+        larger = grow_region(region, masks["cell"].values, geometry, job.parameters.region)
+        if larger == region:
+            return region, window, masks
+        region = larger
 
 
 def failed_row(label: int, reason: str) -> dict[str, Any]:
@@ -311,7 +361,13 @@ def _write_masks(
     job.claim(unit)
     path = store.create_scratch(job.masks(unit.what.label), bits.shape, bits.dtype)
     files = store.write_scratch(path, bits)
-    return {"extent": inside.shift(window.low).pairs}, _inside("run", job.run, path, files)
+    extents = {
+        "extent": inside.shift(window.low).pairs,
+        "nucleus_extent": box_around(nucleus, 0.0, (1.0, 1.0, 1.0)).shift(window.low).pairs
+        if nucleus.any()
+        else None,
+    }
+    return extents, _inside("run", job.run, path, files)
 
 
 def _inside(name: str, root: Path, folder: Path, files: Records) -> Records:

@@ -74,10 +74,21 @@ def add_segments(
         table[name] = [
             float(rows.get(label, {}).get(name, np.nan)) for label in table["label"].tolist()
         ]
+    for at, name in enumerate(f"box_{axis}{end}" for axis in "zyx" for end in (0, 1)):
+        if name in table:  # windows may have grown since detection
+            pairs = zip(table["label"].tolist(), table[name].tolist(), strict=True)
+            table[name] = [_box(rows.get(label), at, old) for label, old in pairs]
     merged = [_status(cell, rows, chosen) for cell in table.to_dict("records")]
     for position, name in enumerate(("status", "reason", "flags")):
         table[name] = [item[position] for item in merged]
     return table
+
+
+def _box(row: Mapping[str, Any] | None, at: int, known: float) -> float:
+    """One of the six ends of a cell's window."""
+    if row is None or row.get("box") is None:
+        return known
+    return float(row["box"][at // 2][at % 2])
 
 
 def _status(

@@ -38,6 +38,7 @@ __all__ = [
     "background_units",
     "cell_masks",
     "cell_unit",
+    "classify_units",
     "locate_cells",
     "read_background",
     "resolve_masks",
@@ -69,9 +70,19 @@ class DetectedCells:
 
 def background_units(keys: Keys, grey_levels: GreyLevels, depth: int) -> list[Unit]:
     """A unit per slab of the working level."""
-    key = keys.background(grey_levels)
+    return _slab_units("background", keys.background(grey_levels), depth)
+
+
+def classify_units(keys: Keys, grey_levels: GreyLevels, depth: int) -> list[Unit]:
+    """A unit per slab of the slices that a network predicts; none where the method has none."""
+    key = keys.classify(grey_levels)
+    return _slab_units("classify", key, depth) if key else []
+
+
+def _slab_units(stage: str, key: str, depth: int) -> list[Unit]:
+    """A unit per slab of so many slices."""
     ranges = [(z0, min(z0 + BACKGROUND_SLAB, depth)) for z0 in range(0, depth, BACKGROUND_SLAB)]
-    return [Unit("background", f"z{z0:05d}", key, (z0, z1), float(z1 - z0)) for z0, z1 in ranges]
+    return [Unit(stage, f"z{z0:05d}", key, (z0, z1), float(z1 - z0)) for z0, z1 in ranges]
 
 
 def read_background(
@@ -120,9 +131,8 @@ def locate_cells(
 def cell_unit(keys: Keys, background: Background, region: Region) -> Unit:
     """The unit of a cell."""
     cost = math.prod(high - low for low, high in region.box)
-    return Unit(
-        "segment", f"{region.label:05d}", keys.segment(background.key, region), region, cost
-    )
+    key = keys.segment(background.key, keys.classify(background.grey_levels), region)
+    return Unit("segment", f"{region.label:05d}", key, region, cost)
 
 
 def cell_masks(

@@ -26,6 +26,7 @@ from hela_dask.kernels.packed_labels import (
 )
 from hela_dask.kernels.unclaimed import NearbyMasks, assign_unclaimed, unclaimed_halo
 from hela_dask.parameters import AssembleParameters
+from hela_dask.steps.join import apply_joined
 from hela_dask.steps.refine import Outline
 from hela_dask.storage import store
 
@@ -40,6 +41,7 @@ __all__ = [
     "label_properties",
     "plan_slabs",
     "read_outlines",
+    "shared_nuclei",
 ]
 
 _CLAIMED = NUCLEUS | CELL | ENVELOPE
@@ -63,6 +65,9 @@ class CellMasks:
         Voxel of the volume (z, y, x) that the cell was found by.
     cedes_to : tuple of int
         Labels of the cells that it cedes to, see :func:`find_ceded`.
+    owner : int
+        Label that its voxels get, if it is a part of another cell; see
+        :func:`hela_dask.steps.join.find_joined`. 0: its own.
     withheld : bool
         Whether its nucleus and envelope claim nothing and are left out of the labels, see
         :func:`hela_dask.steps.confidence.nucleus_withheld`.
@@ -74,6 +79,7 @@ class CellMasks:
     fingerprint: str = ""
     centre: tuple[int, int, int] | None = None
     cedes_to: tuple[int, ...] = ()
+    owner: int = 0
     withheld: bool = False
 
 
@@ -249,6 +255,7 @@ def assemble_slab(
         cells = assign_unclaimed(cells, free, around, pixel, parameters)
         plane = PackedLabels.from_labels(nuclei, cells, envelope, resin)
         labels.owner[number], labels.kind[number] = plane.owner, plane.kind
+    apply_joined(labels.owner, {item.label: item.owner for item in slab.masks if item.owner})
     return labels
 
 
@@ -261,7 +268,31 @@ def read_outlines(slab: Slab) -> list[Outline]:
         planes[start - slab.z0 : start - slab.z0 + len(bits)] = (bits & OUTLINE) > 0
         if planes.any():
             _, y, x = item.box.low
-            found.append(Outline(item.label, (y, x), planes))
+            found.append(Outline(item.owner or item.label, (y, x), planes))
+    return found
+
+
+def shared_nuclei(slab: Slab, pairs: Iterable[tuple[int, int]]) -> list[list[float]]:
+    """Volumes of the nuclei of pairs of cells in a slab, in µm³: shared, of the first, the second.
+
+    They are those of the masks, before any conflict is resolved.
+    """
+    unit = float(np.prod(slab.geometry.voxel_size)) * 1e-9
+    masks = {item.label: item for item in slab.masks}
+    found = []
+    for pair in pairs:
+        one, other = (masks[label] for label in pair)
+        nuclei = []
+        for item in (one, other):
+            start, bits = _read(item, slab.z0, slab.z1)
+            nuclei.append((Box.at((start, *item.box.low[1:]), bits.shape), (bits & NUCLEUS) > 0))
+        both = nuclei[0][0] & nuclei[1][0]
+        shared = 0
+        if not both.empty:
+            parts = [mask[both.relative_to(box)] for box, mask in nuclei]
+            shared = int(np.count_nonzero(parts[0] & parts[1]))
+        counts = [shared, *(int(np.count_nonzero(mask)) for _, mask in nuclei)]
+        found.append([count * unit for count in counts])
     return found
 
 

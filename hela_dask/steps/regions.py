@@ -26,7 +26,14 @@ from hela_dask.storage.contents import foreign_names, remove_files
 from hela_dask.storage.files import storage_errors, write_json
 from hela_dask.types import Bounds, Plane, Triple
 
-__all__ = ["Region", "cell_regions", "check_regions_folder", "save_regions", "with_regions"]
+__all__ = [
+    "Region",
+    "cell_regions",
+    "check_regions_folder",
+    "save_regions",
+    "window_ends",
+    "with_regions",
+]
 
 
 # A cell is cut by a side if the side is about as near as the resin: its height is the radius of the
@@ -157,7 +164,7 @@ def _region(cell: Any, geometry: Geometry, parameters: RegionParameters) -> Regi
             low < first or high > last
             for (low, high), (first, last) in zip((deep, y, x), edges, strict=True)
         ),
-        ends=_ends(box, geometry),
+        ends=window_ends(box, geometry),
     )
 
 
@@ -345,7 +352,7 @@ def _written(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def _ends(box: Bounds, geometry: Geometry) -> tuple[str, ...]:
+def window_ends(box: Bounds, geometry: Geometry) -> tuple[str, ...]:
     """The sides of a window that are sides of the volume."""
     reached = [
         abs(at - end) < step / 2

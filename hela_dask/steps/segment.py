@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -17,7 +18,8 @@ from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import thresholds
 from hela_dask.kernels.grid import block_mean
 from hela_dask.kernels.packed_labels import PackedLabels
-from hela_dask.methods.method import Masks, Window
+from hela_dask.kernels.stack import interpolate_planes
+from hela_dask.methods.method import Masks, Outputs, Window
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import MethodLike, get_method
 from hela_dask.operators.background import background_with_statistics
@@ -123,6 +125,7 @@ def segment_cell(
         parameters=parameters,
         background=resin,
         grey_levels=grey_levels,
+        predicted=_predict(working, window, get_method(method).asks(parameters), grey_levels),
         trace=trace,
     )
     if factors == (1, 1):
@@ -148,6 +151,7 @@ def segment_window(
     parameters: Parameters,
     background: NDArray[np.bool_],
     grey_levels: GreyLevels,
+    predicted: Mapping[str, NDArray[np.uint8]] | None = None,
     trace: Trace = NO_TRACE,
 ) -> xr.Dataset:
     """Segment the cell of one region on its window of the working level, and on no finer one.
@@ -160,6 +164,8 @@ def segment_window(
         As in :func:`segment_cell`.
     background
         (z, y, x), true in the resin.
+    predicted
+        The outputs of a network that the method asks for, (z, y, x) each.
 
     Returns
     -------
@@ -169,7 +175,14 @@ def segment_window(
     image = normalise_polarity(window, grey_levels)
     geometry = Geometry.of(window)
     voxel = geometry.voxel_size
-    seen = Window(image.values, background, voxel, geometry.index(region.centre), grey_levels)
+    seen = Window(
+        image.values,
+        background,
+        voxel,
+        geometry.index(region.centre),
+        grey_levels,
+        predicted or {},
+    )
     masks = get_method(method)(seen, parameters, trace=trace)
     found = {
         "nucleus": masks.nucleus,
@@ -218,6 +231,22 @@ def _resin(
     resin, known = dask.compute(found[window].data, facts[window[0]])  # type: ignore[attr-defined,no-untyped-call]
     begins = thresholds(known, contrast=parameters.background.contrast)[:, 0]
     return resin, begins.tolist(), None
+
+
+def _predict(
+    working: xr.DataArray, window: Box, asked: Outputs | None, grey_levels: GreyLevels
+) -> dict[str, NDArray[np.uint8]]:
+    """Outputs of a network in the window; whole planes go through it, as in a run."""
+    if asked is None:
+        return {}
+    from hela_dask.operators.classify import sampled_outputs, sampling
+
+    every = sampling(Geometry.of(working).voxel_size, asked.spacing)
+    found = sampled_outputs(working, asked.model, grey_levels, asked.names, asked.spacing)
+    return {
+        name: interpolate_planes(found[..., at], every, window)
+        for at, name in enumerate(asked.names)
+    }
 
 
 def _refine_masks(

@@ -19,7 +19,7 @@ from hela_dask.types import Grey, Voxel
 from hela_dask.unet.card import Card
 from hela_dask.unet.model import Model
 
-__all__ = ["TILE", "blending", "predict_block", "predict_slices", "resize", "tiles"]
+__all__ = ["TILE", "blending", "predict_block", "predict_slices", "resize", "tile_length", "tiles"]
 
 TILE, OVERLAP = 512, 128  # pixels of the model's size
 
@@ -158,6 +158,17 @@ def resize(plane: Grey, shape: Sequence[int]) -> Grey:
     return found
 
 
+def tile_length(length: int, multiple: int) -> int:
+    """The length of the tiles that cover a length, about :data:`TILE` at most.
+
+    It is a whole multiple, and no longer than that number of tiles needs.
+    """
+    side = max(multiple, TILE // multiple * multiple)
+    count = max(1, math.ceil((length - OVERLAP) / (side - OVERLAP)))
+    shared = (length + (count - 1) * OVERLAP) / count
+    return min(side, math.ceil(shared / multiple) * multiple)
+
+
 def tiles(length: int, tile: int, overlap: int) -> list[int]:
     """Starts of tiles that cover a length, each overlapping the next by `overlap` or more."""
     if length <= tile:
@@ -179,9 +190,8 @@ def blending(starts: Sequence[int], tile: int, at: int) -> Grey:
 
 def _tiled(model: Model, seen: Grey) -> Grey:
     """Outputs of a slice of any size, tile by tile: more at once are no faster on a CPU."""
-    shape, multiple = seen.shape[:2], model.card.multiple
-    side = max(multiple, TILE // multiple * multiple)
-    size = [min(side, -(-length // multiple) * multiple) for length in shape]
+    shape = seen.shape[:2]
+    size = [tile_length(length, model.card.multiple) for length in shape]
     pad = [(0, max(0, own - length)) for own, length in zip(size, shape, strict=True)]
     if any(after for _, after in pad):
         seen = np.pad(seen, [*pad, (0, 0)], mode="symmetric")

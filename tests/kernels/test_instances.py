@@ -1,4 +1,4 @@
-"""Nuclei and cells of drawn regions: which piece, whose tissue, what hangs on."""
+"""Nuclei of drawn regions: which piece, and the fusion of two sources."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.instances import (
-    drop_small_pieces,
     fuse_with_membranes,
-    largest_piece_slice,
     nearest_piece,
     nucleus_pieces,
     subsample,
     upsample,
-    watershed_cells,
 )
 
 VOXEL = (50.0, 40.0, 40.0)
@@ -62,59 +59,6 @@ def test_the_nearest_piece_is_that_of_the_nearest_voxel() -> None:
     assert nearest_piece(np.zeros_like(pieces), (6, 40, 40), VOXEL, 5000.0) == 0
     pieces[0, 0, 0] = 3
     assert nearest_piece(pieces, (0, 0, 0), VOXEL, 5000.0) == 3
-
-
-def test_a_small_piece_is_no_nucleus_unless_a_side_cuts_it() -> None:
-    pieces = np.where(LEFT, 1, 0).astype(np.int32)
-    pieces[5:8, 38:42, 100:104] = 2  # whole, and small
-    pieces[5:8, :4, 100:104] = 3  # as small, but cut
-    pieces[ball((300, 1600, 5200), 240)] = 4  # whole, and some times as large
-    kept = drop_small_pieces(pieces, 1, 0.02)
-    assert np.unique(kept).tolist() == [0, 1, 3, 4]
-    np.testing.assert_array_equal(kept, np.where(pieces == 2, 0, pieces))
-    np.testing.assert_array_equal(drop_small_pieces(pieces, 2, 0.02), pieces)
-    assert np.unique(drop_small_pieces(pieces, 1, 0.1)).tolist() == [0, 1, 3]
-
-
-def test_tissue_goes_to_its_nucleus_up_to_the_contact() -> None:
-    tissue = np.zeros(SHAPE, dtype=bool)
-    tissue[:, 10:70, 5:155] = True
-    cost = np.full(SHAPE, 100, np.uint8)
-    cost[:, :, 70] = 255  # not in the middle: the contact decides, not the distance
-    seeds = np.where(LEFT, 1, np.where(RIGHT, 2, 0)).astype(np.int32)
-    shares = watershed_cells(tissue, cost, seeds, 400.0, VOXEL)
-    assert (shares[:, 10:70, 5:70] == 1).all()
-    assert (shares[:, 10:70, 71:155] == 2).all()
-    np.testing.assert_array_equal(shares > 0, tissue)
-
-
-def test_cells_without_a_nucleus_in_view_come_from_the_sides() -> None:
-    tissue = np.ones(SHAPE, dtype=bool)
-    cost = np.full(SHAPE, 100, np.uint8)
-    cost[:, :, 90] = 255
-    seeds = LEFT.astype(np.int32)
-    tissue[:, :, 0:3] = tissue[:, 0:3] = tissue[:, -3:] = False
-    shares = watershed_cells(tissue, cost, seeds, 400.0, VOXEL)
-    assert (shares[:, 5:75, 91:] == 2).all()
-    assert (shares[:, 5:75, 5:90] == 1).all()
-    subsample = watershed_cells(tissue, cost, seeds, 4000.0, VOXEL)
-    assert subsample.max() == 1  # nothing at the sides is so deep
-
-
-def test_a_slice_keeps_the_piece_with_the_nucleus_and_no_bleb_on_a_neck() -> None:
-    mask = np.zeros((60, 120), dtype=bool)
-    mask[10:50, 5:35] = True
-    mask[28:30, 35:50] = True  # a neck of 80 nm
-    mask[5:55, 50:110] = True  # larger, but without the nucleus
-    nucleus = np.zeros_like(mask)
-    nucleus[20:40, 10:25] = True
-    own = largest_piece_slice(mask, nucleus, 80.0, (40.0, 40.0))
-    assert own[10:50, 5:35].sum() > 0.98 * 40 * 30
-    assert not own[:, 40:].any()
-    largest = largest_piece_slice(mask, np.zeros_like(mask), 80.0, (40.0, 40.0))
-    assert largest[30, 80]
-    assert not largest[30, 20]
-    assert not largest_piece_slice(np.zeros_like(mask), nucleus, 80.0, (40.0, 40.0)).any()
 
 
 def test_a_network_is_fused_with_the_membranes_outline() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hela_dask.kernels.stack import bridge_gaps, keep_component, majority
+from hela_dask.box import Box
+from hela_dask.kernels.stack import bridge_gaps, interpolate_planes, keep_component, majority
 
 
 def noise(seed: int, shape: tuple[int, int, int], share: float = 0.5) -> NDArray[np.bool_]:
@@ -104,3 +105,21 @@ def test_nothing_stays_nothing() -> None:
     majority(mask, 3)
     bridge_gaps(mask)
     assert not mask.any()
+
+
+@given(st.integers(1, 5), st.integers(0, 12), st.integers(1, 8), st.integers(0, 9))
+@settings(deadline=None, max_examples=60)
+def test_slices_between_known_ones_are_interpolated(
+    every: int, start: int, count: int, seed: int
+) -> None:
+    depth = start + count
+    known = np.random.default_rng(seed).integers(0, 256, (-(-depth // every), 2, 3))
+    window = Box.of([(start, depth), (0, 2), (1, 3)])
+    found = interpolate_planes(known.astype(np.uint8), every, window)
+    at = np.minimum(np.arange(start, depth) / every, len(known) - 1)
+    wanted = [
+        [[np.interp(z, range(len(known)), known[:, y, x]) for x in (1, 2)] for y in (0, 1)]
+        for z in at
+    ]
+    assert found.dtype == np.uint8
+    np.testing.assert_allclose(found, wanted, atol=0.501)

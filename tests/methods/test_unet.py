@@ -61,7 +61,7 @@ def test_a_cell_is_its_nucleus_its_envelope_and_its_share_of_the_tissue(
     np.testing.assert_array_equal(found.nucleus, LEFT)
     ring = ball((300, 1600, 1600), 1080) & ~LEFT
     assert (found.envelope & ring).sum() > 0.99 * ring.sum()
-    assert not (found.envelope & ~ring)[:, :, :70].any()
+    assert (found.envelope & ~ring).sum() < 0.1 * ring.sum()  # a length in the plane, not in space
     own = np.zeros(SHAPE, dtype=bool)
     own[:, 8:72, 6:75] = True
     assert (found.cell & own).sum() / (found.cell | own).sum() > 0.97
@@ -91,24 +91,50 @@ def test_the_given_resin_counts_too(parameters: Parameters) -> None:
     assert not found.cell[:, 8:14].any()
 
 
-def test_without_resin_or_nucleus_the_status_says_so(parameters: Parameters) -> None:
+def test_without_resin_the_status_says_so(parameters: Parameters) -> None:
     image, background = scene()
     bare = segment(parameters, image, np.zeros_like(background))
     assert bare.status == "no_resin"
     np.testing.assert_array_equal(bare.cell, bare.nucleus)
+
+
+def test_where_the_network_sees_no_nucleus_the_membranes_decide(
+    parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, background = scene()
     larger = parameters.with_group(replace(parameters.unet, smallest_nucleus=100.0))
-    none = segment(larger, image, background)
-    assert (none.status, none.flags) == ("segmented", ("no_nucleus",))
-    assert "no nucleus of 100 µm³ within 5 µm" in none.reason
-    assert not none.cell.any()
+    calls = list[Any]()
+    monkeypatch.setattr(unet, "enclosed_nucleus", fixed(LEFT, calls))
+    found = segment(larger, image, background)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(found.nucleus, LEFT)
+    nothing = np.zeros_like(LEFT)
+    none = Enclosed(nothing, nothing, np.empty((0, 3)), "nothing is smooth")
+    monkeypatch.setattr(unet, "enclosed_nucleus", lambda *_, **__: none)
+    missing = segment(larger, image, background)
+    assert (missing.status, missing.flags) == ("segmented", ("no_nucleus",))
+    assert missing.reason == "nothing is smooth"
+    assert missing.cell.any()
+
+
+def test_another_piece_in_the_cell_belongs_to_its_nucleus(parameters: Parameters) -> None:
+    image, background = scene()
+    image[4:9, 20:34, 8:20] = 125  # 0.5 µm³ of another piece, between lines
+    image[4:9, 20:34, [7, 20]] = image[4:9, [19, 34], 8:20] = 75
+    own = parameters.with_group(replace(parameters.unet, smallest_nucleus=0.2))
+    found = segment(own, image, background)
+    assert found.cell[6, 27, 14]
+    assert found.nucleus[6, 27, 14]
+    assert not found.nucleus[6, 40, 110]  # the neighbour's
 
 
 def fixed(nucleus: NDArray[np.bool_], calls: list[Any]) -> Callable[..., Enclosed]:
-    """In place of the membranes' own nucleus: a given one."""
+    """In place of the membranes' own nucleus: a given one, in the part that is looked at."""
 
     def enclosed(*given: Any, **more: Any) -> Enclosed:
         calls.append((given, more))
-        return Enclosed(nucleus, nucleus, np.empty((0, 3)))
+        part = nucleus[tuple(slice(length) for length in given[0].shape)]
+        return Enclosed(part, part, np.empty((0, 3)))
 
     return enclosed
 
@@ -120,10 +146,13 @@ def test_the_network_is_fused_with_the_membranes_nucleus(
     larger, calls = ball((300, 1600, 1600), 1040), list[Any]()
     monkeypatch.setattr(unet, "enclosed_nucleus", fixed(larger, calls))
     found = segment(parameters, image, background)
-    ((_, _, _, spot, _, _), more) = calls[0]
+    ((seen, resin, _, spot, _, _), more) = calls[0]
+    assert seen.shape == resin.shape
+    assert LEFT[..., : seen.shape[2]].sum() == LEFT.sum()
+    assert seen.shape[2] < LEFT.shape[2]  # membranes are detected around the nucleus only
     assert LEFT[spot]
-    assert more["own"][LEFT[spot[0]]].all()
-    assert not (more["own"] & background[spot[0]]).any()
+    assert more["own"][LEFT[spot[0], :, : seen.shape[2]]].all()
+    assert not (more["own"] & resin[spot[0]]).any()
     # The network is certain of the envelope, which a pixel inside the membranes does not outweigh.
     np.testing.assert_array_equal(found.nucleus, LEFT)
     params = replace(parameters.unet, membranes=10.0)
@@ -171,25 +200,12 @@ def test_showing_its_steps_changes_nothing(parameters: Parameters) -> None:
     np.testing.assert_array_equal(watched.nucleus, found.nucleus)
     np.testing.assert_array_equal(watched.cell, found.cell)
     steps = {step.title: step.plane for step in trace.steps[5]}
-    assert list(steps) == [
-        "classes",
-        "nucleus, as sure",
-        "boundary",
-        "distance",
-        "cost",
-        "nuclei",
-        "the cell's nucleus",
-        "smoothest spot",
-        "membrane strength",
-        "tissue without membranes",
-        "core of the nucleus",
-        "tissue",
-        "shares",
-        "cell",
-    ]
+    assert list(steps)[:3] == ["probability of a nucleus", "nuclei", "the cell's nucleus"]
+    assert "membrane strength" in steps
+    assert list(steps)[-1] == "cell, smoothed along z"
     assert {plane.shape for plane in steps.values()} == {image.shape[1:]}
     assert all(step.caption.endswith(".") for step in trace.steps[5])
-    np.testing.assert_array_equal(steps["cell"], found.cell[5])
+    np.testing.assert_array_equal(steps["cell, smoothed along z"], found.cell[5])
     np.testing.assert_array_equal(steps["the cell's nucleus"] & found.cell[5], found.nucleus[5])
     assert len(np.unique(steps["nuclei"])) == 3
 
@@ -199,9 +215,9 @@ def test_a_model_that_tells_no_nucleus_is_refused(tmp_path: Path) -> None:
     stored(tmp_path / "m", card, np.ones((1, 1)), np.zeros(1))
     image, background = scene()
     wrong = Parameters().with_group(UnetParameters(model=str(tmp_path / "m")))
-    with pytest.raises(InputError, match="does not predict resin"):
+    with pytest.raises(InputError, match="does not predict nucleus"):
         segment(wrong, image, background)
-    with pytest.raises(InputError, match="does not predict resin"):
+    with pytest.raises(InputError, match="does not predict nucleus"):
         get_method("unet").check(wrong)
 
 

@@ -11,17 +11,22 @@ from typing import Any
 
 import pytest
 
+from hela_dask.geometry import Geometry
+from hela_dask.methods.method import Outputs
 from hela_dask.methods.names import METHODS
 from hela_dask.methods.registry import group_names
 from hela_dask.operators import background
-from hela_dask.parameters import Parameters, method_groups
+from hela_dask.parameters import Parameters, UnetParameters, method_groups
 from hela_dask.running.finding import detect_task as _detect_task
 from hela_dask.running.finding import levels_task as _levels_task
+from hela_dask.running.joining import contacts_task as _contacts_task
 from hela_dask.running.keys import GROUPS, Keys
 from hela_dask.running.stages import background_task as _background_task
+from hela_dask.running.stages import classify_task as _classify_task
 from hela_dask.running.stages import segment_task as _segment_task
 from hela_dask.running.stages import slab_task as _slab_task
 from hela_dask.steps import detect
+from hela_dask.steps.assemble import Slab
 from hela_dask.steps.regions import Region
 from hela_dask.volume.greys import GreyLevels
 from tests.exactness.runs import go, write
@@ -29,6 +34,7 @@ from tests.methods.models import model_for
 from tests.scenes import without_pages
 
 ALL = [(group, item) for group, values in Parameters().to_dict().items() for item in values]
+SLAB = Slab(0, 1, Geometry((1, 1, 1), (1.0, 1.0, 1.0)), ())
 REGION = Region(1, (0.0, 0.0, 0.0), ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0)))
 _READ: dict[str, set[str]] = defaultdict(set)
 _HERE = threading.local()
@@ -50,13 +56,19 @@ def other(group: str, name: str) -> Parameters:
 
 def chain(parameters: Parameters, method: str) -> dict[str, str]:
     """The key of one unit of each stage."""
-    keys = Keys("source", method, "", parameters)
+    outputs = None
+    if method == "unet":
+        outputs = Outputs(Path("model"), ("nucleus",), parameters.group(UnetParameters).spacing)
+    keys = Keys("source", method, "", parameters, outputs)
+    classes = keys.classify(GreyLevels())
     resin = keys.background(GreyLevels())
     return {
         "levels": keys.levels(),
         "background": resin,
         "detect": keys.detect(resin),
-        "segment": keys.segment(resin, REGION),
+        "classify": classes,
+        "segment": keys.segment(resin, classes, REGION),
+        **({"contacts": keys.contacts(classes, SLAB, [])} if classes else {}),
         "assemble": keys.assemble(["a"], resin, []),
     }
 
@@ -64,15 +76,23 @@ def chain(parameters: Parameters, method: str) -> dict[str, str]:
 @pytest.mark.parametrize("method", METHODS)
 def test_each_parameter_counts_where_its_group_is_read(method: str) -> None:
     before = chain(Parameters(), method)
-    measuring = {"resolution", "span", "drift", "beside"}
+    counting = {
+        "quality": {"resolution", "span", "drift", "beside"},
+        "assemble": {"reach", "cover", "largest_piece"},
+        "region": {"cap", "width", "depth"},  # the others are in the region
+    }
     for group, name in ALL:
         after = chain(other(group, name), method)
         changed = {stage for stage in before if before[stage] != after[stage]}
         expected = {stage for stage, groups in GROUPS.items() if group in groups}
         if group in group_names(method):
             expected |= {"segment", "assemble"}
-        if group == "quality" and name not in measuring:
+        if name not in counting.get(group, {name}):
             expected.clear()  # limits judge what was measured: the table is made in every run
+        if method != "unet":
+            expected -= {"classify", "contacts"}
+        elif "classify" in expected or (group, name) == ("unet", "spacing"):
+            expected |= {"classify", "segment", "contacts"}
         if "background" in expected:
             expected |= {"detect", "segment", "assemble"}
         assert changed == expected, f"[{group}] {name}"
@@ -82,7 +102,7 @@ def test_a_network_counts_by_its_content_not_by_its_place() -> None:
     one = Parameters.from_dict({"unet": {"model": "/a"}})
     two = Parameters.from_dict({"unet": {"model": "/b"}})
     keys = [
-        Keys("s", "unet", network, p).segment("b", REGION)
+        Keys("s", "unet", network, p).segment("b", "c", REGION)
         for network, p in (("x", one), ("x", two), ("y", two))
     ]
     assert keys[0] == keys[1] != keys[2]
@@ -110,6 +130,14 @@ def background_task(*args: Any) -> Any:
 
 def segment_task(*args: Any) -> Any:
     return _recorded("segment", _segment_task, *args)
+
+
+def classify_task(*args: Any) -> Any:
+    return _recorded("classify", _classify_task, *args)
+
+
+def contacts_task(*args: Any) -> Any:
+    return _recorded("contacts", _contacts_task, *args)
 
 
 def slab_task(*args: Any) -> Any:
@@ -153,7 +181,7 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
 
     for function in (
         *(levels_task, background_with_statistics, background_task, slice_tasks, detect_task),
-        *(segment_task, slab_task),
+        *(classify_task, segment_task, contacts_task, slab_task),
     ):
         monkeypatch.setattr(f"hela_dask.running.pipeline.{function.__name__}", function)
     _READ.clear()
@@ -164,7 +192,7 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
         result = go(two, here, method, method=method, **more)
     assert result.exit_code == 0
     declared = {stage: set(names) for stage, names in GROUPS.items()}
-    for stage in ("segment", "assemble"):
+    for stage in ("classify", "segment", "contacts", "assemble"):
         declared[stage] |= set(group_names(method))
     unread = {stage: names - declared[stage] for stage, names in _READ.items()}
     assert not any(unread.values()), unread
