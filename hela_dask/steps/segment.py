@@ -61,7 +61,9 @@ def segment_cell(
     """Segment the nucleus and the cell of one region.
 
     They are computed on pixels of about 40 nm (``[working] resolution``), for any pixel size of the
-    volume, and refined on its own pixels if these are smaller.
+    volume, and refined on its own pixels if these are smaller. A network sees whole planes of
+    `volume`. The window stays as it is: only :func:`hela_dask.run` makes it larger where the cell
+    reaches a side.
 
     Parameters
     ----------
