@@ -29,6 +29,7 @@ from hela_dask.parameters import (
 )
 from hela_dask.statuses import NO_RESIN
 from hela_dask.steps.confidence import NUMBERS, compute_confidence, measure_quality
+from hela_dask.steps.grow import grow_region
 from hela_dask.steps.refine import CoarseLabels, Outline, volume_refiner
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Mask
@@ -56,14 +57,14 @@ def segment_cell(
     parameters: Parameters | None = None,
     background: xr.DataArray | None = None,
     grey_levels: GreyLevels | None = None,
+    grow: bool = False,
     trace: Trace = NO_TRACE,
 ) -> xr.Dataset:
     """Segment the nucleus and the cell of one region.
 
     They are computed on pixels of about 40 nm (``[working] resolution``), for any pixel size of the
     volume, and refined on its own pixels if these are smaller. A network sees whole planes of
-    `volume`. The window stays as it is: only :func:`hela_dask.run` makes it larger where the cell
-    reaches a side.
+    `volume`.
 
     Parameters
     ----------
@@ -82,16 +83,21 @@ def segment_cell(
     grey_levels
         Result of :func:`~hela_dask.grey_levels` for the whole volume; if None, it is found in
         `volume`, or in the region alone where the background is given.
+    grow
+        Make the window larger where the cell reaches a side of it, as a run does; see
+        :func:`hela_dask.steps.grow.grow_region`.
     trace
-        Keeps the results of each step in some slices, see :class:`hela_dask.trace.Trace`.
+        Keeps the results of each step in some slices, see :class:`hela_dask.trace.Trace`. The
+        window stays as it is.
 
     Returns
     -------
     xarray.Dataset
-        In memory, on the region's voxels: ``nucleus``, ``cell`` (with its nucleus), ``envelope``
-        and ``background``, bool; ``attrs`` hold ``label``, ``status``, ``reason``, ``flags`` (comma
-        separated), ``confidence`` and its numbers as in the cells table, and ``instability``, a
-        share for each slice, see :func:`hela_dask.steps.confidence.measure_quality`.
+        In memory, on the voxels of the window: ``nucleus``, ``cell`` (with its nucleus),
+        ``envelope`` and ``background``, bool; ``attrs`` hold ``label``, ``status``, ``reason``,
+        ``flags`` (comma separated), ``confidence`` and its numbers as in the cells table, and
+        ``instability``, a share for each slice, see
+        :func:`hela_dask.steps.confidence.measure_quality`.
 
     Raises
     ------
@@ -119,17 +125,25 @@ def segment_cell(
     if grey_levels is None:
         seen = working if background is None else working[window]
         grey_levels = find_grey_levels(seen, parameters.background)
-    resin, thresholds, given = _resin(working, window, background, volume, parameters, grey_levels)
-    coarse_labels = segment_window(
-        working[window],
-        region,
-        method,
-        parameters=parameters,
-        background=resin,
-        grey_levels=grey_levels,
-        predicted=_predict(working, window, get_method(method).asks(parameters), grey_levels),
-        trace=trace,
-    )
+    asked = get_method(method).asks(parameters)
+    while True:
+        resin, begins, given = _resin(working, window, background, volume, parameters, grey_levels)
+        coarse_labels = segment_window(
+            working[window],
+            region,
+            method,
+            parameters=parameters,
+            background=resin,
+            grey_levels=grey_levels,
+            predicted=_predict(working, window, asked, grey_levels),
+            trace=trace,
+        )
+        if not grow or trace.steps:
+            break
+        larger = grow_region(region, coarse_labels["cell"].values, geometry, parameters.region)
+        if larger == region:
+            break
+        region, window = larger, larger.window(geometry)
     if factors == (1, 1):
         return coarse_labels.drop_vars("outline")
     image = volume[window.scale((1, *factors)).clip(volume.shape)]
@@ -137,7 +151,7 @@ def segment_cell(
         coarse_labels,
         image,
         factors,
-        thresholds,
+        begins,
         grey_levels=grey_levels,
         parameters=parameters,
         method=method,
