@@ -40,7 +40,8 @@ __all__ = ["METHOD", "Unet"]
 
 
 _OUTPUTS, _BOUNDARY = ("nucleus",), "boundary"  # of the network
-_LIKELY = 128  # of 255: a nucleus, or a boundary, is more likely than not
+_LIKELY = 128  # of 255: a nucleus is more likely than not
+_SURE = 160  # of 255: a boundary ends a cell; less sure ones at a cell's ends cut off its pieces
 _MIN_IOU = 0.5  # smallest IoU of the two nuclei to be the same one: intersection over the larger
 _MIN_AGREEMENT = 0.9  # smallest share of their union in a slice: below it, a network only adds
 
@@ -118,7 +119,7 @@ class Unet(BaseMethod):
             voxel,
             centre,
             membranes,
-            contacts=None if contacts is None else contacts >= _LIKELY,
+            contacts=None if contacts is None else contacts >= _SURE,
             trace=trace,
         )
         nucleus &= cell
