@@ -32,7 +32,7 @@ def scene() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Two cells that touch, each with a nucleus in an envelope, in resin."""
     image = np.full(SHAPE, 225, np.uint8)
     image[:, 8:72, 6:154] = 175
-    image[:, :, 75] = np.where(image[:, :, 75] == 175, 100, 225)  # the contact: dark
+    image[:, :, 75] = np.where(image[:, :, 75] == 175, 90, 225)  # the contact: dark
     for nucleus, centre in ((LEFT, (300, 1600, 1600)), (RIGHT, (300, 1600, 4400))):
         image[ball(centre, 1080)] = 75
         image[nucleus] = 125
