@@ -34,7 +34,7 @@ from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Labels, Mask, Voxel
 from hela_dask.unet.engine import check_installed
-from hela_dask.unet.model import find_model
+from hela_dask.unet.model import check_model, find_model
 
 __all__ = ["METHOD", "Unet"]
 
@@ -59,17 +59,11 @@ class Unet(BaseMethod):
     def check(self, parameters: Parameters) -> Network:
         """A network that predicts nuclei."""
         check_installed()
-        found = find_model(parameters.group(UnetParameters).model)
-        if missing := [name for name in _OUTPUTS if name not in found[1].outputs]:
-            raise InputError(
-                f"the model in {found[0]} does not predict {missing[0]}: method unet needs the "
-                f"class {', '.join(_OUTPUTS)}"
-            )
-        return found
+        return _suitable(check_model(parameters.group(UnetParameters).model))
 
     def asks(self, parameters: Parameters) -> Outputs:
         """The probability of a nucleus, and of a boundary between cells."""
-        model, card, _ = self.check(parameters)
+        model, card, _ = _suitable(find_model(parameters.group(UnetParameters).model))
         boundary = _BOUNDARY if _BOUNDARY in card.outputs else ""
         names = (*_OUTPUTS, *filter(None, [boundary]))
         return Outputs(model, names, parameters.group(UnetParameters).spacing, boundary)
@@ -123,7 +117,6 @@ class Unet(BaseMethod):
             trace=trace,
         )
         nucleus &= cell
-        flags: tuple[str, ...] = ()
         if own and (more := pieces.within(cell, nucleus)).any():
             nucleus |= more
             cell |= more
@@ -131,10 +124,21 @@ class Unet(BaseMethod):
             nothing = np.zeros_like(nucleus)
             return Masks(nucleus, cell, nothing, reason=reason, flags=("no_nucleus",))
         ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
-        return Masks(nucleus, cell, ring, outline=_outline(nucleus, p, voxel), flags=flags)
+        return Masks(nucleus, cell, ring, outline=_outline(nucleus, p, voxel))
 
 
 METHOD = Unet()
+
+
+def _suitable(network: Network) -> Network:
+    """The network, if its card has the outputs that the method needs."""
+    folder, card, _ = network
+    if missing := [name for name in _OUTPUTS if name not in card.outputs]:
+        raise InputError(
+            f"the model in {folder} does not predict {missing[0]}: method unet needs the "
+            f"class {', '.join(_OUTPUTS)}"
+        )
+    return network
 
 
 class _Pieces:

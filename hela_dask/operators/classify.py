@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.grey_levels import GreyLevels, apply_polarity
-from hela_dask.operators.slabs import as_slabs, lazy_data, overlap_slabs, slab_depth, slabs_of
+from hela_dask.operators.slabs import lazy_data, overlap_slabs, slab_depth, slabs_of
 from hela_dask.unet.card import Card
 from hela_dask.unet.inference import predict_slices
 from hela_dask.unet.model import check_model, load_model
@@ -80,7 +80,6 @@ def classify(
         card,
         grey_levels,
         kernel=_outputs,
-        name="classify",
         outputs=len(card.outputs),
     )
     return xr.Dataset(
@@ -113,7 +112,6 @@ def class_labels(
         card,
         grey_levels,
         kernel=_most_probable,
-        name="classify",
         values=tuple(values),
     )
 
@@ -142,21 +140,15 @@ def sampled_outputs(
     dask.array.Array of uint8, (slices, y, x, names)
     """
     folder, card, _ = classifier(model)
-    voxel = Geometry.of(volume).voxel_size
-    every, halo = sampling(voxel, spacing), neighbours(card, voxel)
-    data = lazy_data(volume, "iuf", "grey values")
-    return overlap_slabs(
-        _sampled,
-        slabs_of(data, network_depth(data.shape[1:], halo, every), halo),
-        halo,
-        name="classify",
-        dtype=np.uint8,
-        outputs=len(names),
+    every = sampling(Geometry.of(volume).voxel_size, spacing)
+    return _predicted(
+        volume,
+        folder,
+        card,
+        grey_levels,
+        kernel=_sampled,
         every=every,
-        voxel=voxel,
-        grey_levels=grey_levels if grey_levels is not None else delayed_levels(volume),
-        model=str(folder.absolute()),
-        reach=halo,
+        outputs=len(names),
         chosen=tuple(card.outputs.index(name) for name in names),
         step=every,
     )
@@ -179,18 +171,20 @@ def _predicted(
     grey_levels: GreyLevels | None,
     *,
     kernel: Callable[..., NDArray[np.uint8]],
-    name: str,
+    every: int = 1,
     **options: Any,
 ) -> da.Array:
-    """A kernel of this module over slabs of a volume."""
+    """A kernel of this module over slabs of a volume; it returns every n-th slice."""
     voxel = Geometry.of(volume).voxel_size
     halo = neighbours(card, voxel)
+    data = lazy_data(volume, "iuf", "grey values")
     return overlap_slabs(
         kernel,
-        as_slabs(lazy_data(volume, "iuf", "grey values"), halo, SLAB),
+        slabs_of(data, network_depth(data.shape[1:], halo, every), halo),
         halo,
-        name=name,
+        name="classify",
         dtype=np.uint8,
+        every=every,
         voxel=voxel,
         grey_levels=grey_levels if grey_levels is not None else delayed_levels(volume),
         model=str(folder.absolute()),

@@ -9,14 +9,11 @@ from typing import Any
 
 from hela_dask.box import Box
 from hela_dask.geometry import Geometry
-from hela_dask.kernels.stack import interpolate_planes
 from hela_dask.methods.registry import get_method
-from hela_dask.operators.classify import sampling
 from hela_dask.running.keys import Keys
-from hela_dask.running.needs import BACKGROUND_SLAB
-from hela_dask.running.predicted import predicted_path
+from hela_dask.running.predicted import read_output
 from hela_dask.running.stages import Job
-from hela_dask.running.units import Background
+from hela_dask.running.units import Background, slab_ranges
 from hela_dask.statuses import JOINED
 from hela_dask.steps.assemble import CellMasks, assemble_slab, plan_slabs, shared_nuclei
 from hela_dask.steps.join import Part, joinable, joined_reason, slab_contacts
@@ -43,10 +40,9 @@ def contact_units(
     asked = keys.outputs
     if asked is None or not asked.boundary or not p.assemble.boundary:
         return []
-    pairs, depth = joinable(parts), geometry.shape[0]
-    ranges = [(z0, min(z0 + BACKGROUND_SLAB, depth)) for z0 in range(0, depth, BACKGROUND_SLAB)]
+    pairs = joinable(parts)
     classes, units = keys.classify(background.grey_levels), []
-    for slab in plan_slabs(ranges, geometry, masks):
+    for slab in plan_slabs(slab_ranges(geometry.shape[0]), geometry, masks):
         there = {item.label for item in slab.masks}
         here = [pair for pair in pairs if there.issuperset(pair)]
         if here:
@@ -85,11 +81,8 @@ def contacts_task(job: Job, unit: Unit) -> dict[str, Any]:
         asked = get_method(job.method).asks(job.parameters)
         assert asked is not None, "only a method that asks for a boundary has pairs"
         voxel = slab.geometry.voxel_size
-        boundary = interpolate_planes(
-            store.read_scratch(predicted_path(job.run, asked.boundary)),
-            sampling(voxel, asked.spacing),
-            Box((slices, *Box.whole(slab.geometry.shape[1:]))),
-        )
+        planes = Box((slices, *Box.whole(slab.geometry.shape[1:])))
+        boundary = read_output(job.run, asked, asked.boundary, voxel, planes)
         touching = slab_contacts(labels.cells, boundary, voxel, pairs)
         shared = shared_nuclei(slab, pairs)
         release_memory()

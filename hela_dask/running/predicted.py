@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from hela_dask.box import Box
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.stack import interpolate_planes
+from hela_dask.methods.method import Outputs
 from hela_dask.methods.registry import get_method
 from hela_dask.operators.classify import sampling
 from hela_dask.parameters import Parameters
 from hela_dask.storage import store
+from hela_dask.types import Voxel
 
-__all__ = ["predicted_path", "read_predicted"]
+__all__ = ["predicted_path", "read_output", "read_predicted"]
 
 
 def predicted_path(run: Path, name: str) -> Path:
@@ -34,8 +36,13 @@ def read_predicted(
     asked = get_method(method).asks(parameters)
     if asked is None:
         return {}
-    every = sampling(Geometry.of(working).voxel_size, asked.spacing)
-    return {
-        name: interpolate_planes(store.read_scratch(predicted_path(run, name)), every, window)
-        for name in asked.names
-    }
+    voxel = Geometry.of(working).voxel_size
+    return {name: read_output(run, asked, name, voxel, window) for name in asked.names}
+
+
+def read_output(
+    run: Path, asked: Outputs, name: str, voxel: Voxel, window: Box
+) -> NDArray[np.uint8]:
+    """One of them, of voxels of a size (z, y, x) in nm."""
+    sampled = store.read_scratch(predicted_path(run, name))
+    return interpolate_planes(sampled, sampling(voxel, asked.spacing), window)

@@ -42,6 +42,7 @@ __all__ = [
     "locate_cells",
     "read_background",
     "resolve_masks",
+    "slab_ranges",
     "slab_unit",
 ]
 
@@ -81,8 +82,14 @@ def classify_units(keys: Keys, grey_levels: GreyLevels, depth: int) -> list[Unit
 
 def _slab_units(stage: str, key: str, depth: int) -> list[Unit]:
     """A unit per slab of so many slices."""
-    ranges = [(z0, min(z0 + BACKGROUND_SLAB, depth)) for z0 in range(0, depth, BACKGROUND_SLAB)]
-    return [Unit(stage, f"z{z0:05d}", key, (z0, z1), float(z1 - z0)) for z0, z1 in ranges]
+    return [
+        Unit(stage, f"z{z0:05d}", key, (z0, z1), float(z1 - z0)) for z0, z1 in slab_ranges(depth)
+    ]
+
+
+def slab_ranges(depth: int) -> list[tuple[int, int]]:
+    """The slices of each slab of the working level, half open."""
+    return [(z0, min(z0 + BACKGROUND_SLAB, depth)) for z0 in range(0, depth, BACKGROUND_SLAB)]
 
 
 def read_background(

@@ -92,7 +92,7 @@ def test_a_start_that_is_gone_is_an_error() -> None:
             "unet/engine.py",
             r"use_deterministic_compute = True",
             "use_deterministic_compute = False",
-            {"classify", "hybrid", "predict"},
+            {"classify", "unet", "hybrid", "predict"},
         ),
         ("steps/assemble.py", r"sorted\(to\)", "sorted(to)[:1]", {"ceded"}),
     ],
