@@ -17,6 +17,9 @@ __all__ = ["STEPS", "ablation"]
 Overrides = dict[str, dict[str, Any]]
 
 STEPS: tuple[tuple[str, Overrides], ...] = (
+    ("the network alone", {"unet": {"membranes": 0.0}}),
+    ("membranes have twice the weight", {"unet": {"membranes": 2.0}}),
+    ("the network sees slices 100 nm apart", {"unet": {"spacing": 100.0}}),
     ("membranes are seen in the plane only", {"volumetric": {"sheet_sigma": 0.0}}),
     ("slices are not equalised", {"volumetric": {"slow": 1.0}}),
     ("the widest clearance is the only one", {"volumetric": {"narrowest": 300.0}}),

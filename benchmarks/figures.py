@@ -21,6 +21,7 @@ from benchmarks import pages, results
 from benchmarks.measuring import ROOT
 from benchmarks.runs import otsu, real_run, score_real
 from benchmarks.stacks import data_folder
+from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.running.scoring import CLASSES
 
 __all__ = ["PARTS"]
@@ -34,8 +35,8 @@ TOLERANCE = 0.001  # of a JI: other versions of numpy or scipy round differently
 def quick(folder: Path) -> list[str]:
     """Measure the headline of the README again; a line for each figure that differs."""
     kept, data = results.read(results.DOCS / "accuracy.json"), data_folder()
-    now = score_real(real_run(data, folder, "volumetric"), data)["ranges"]["1-180"]
-    before = kept["real"]["volumetric"]["ranges"]["1-180"]
+    now = score_real(real_run(data, folder, DEFAULT_METHOD), data)["ranges"]["1-180"]
+    before = kept["real"][DEFAULT_METHOD]["ranges"]["1-180"]
     rows = {name: (now[name]["ji"], before[name]["ji"]) for name in CLASSES}
     rows["Otsu"] = (otsu(data)["1-180"]["ji"], kept["otsu"]["1-180"]["ji"])
     wrong = []

@@ -33,7 +33,6 @@ from hela_dask.kernels.filters import gaussian
 from hela_dask.kernels.packed_labels import PackedLabels
 from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.method import Masks, Window
-from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
@@ -140,7 +139,7 @@ def own_steps(stack: Stack) -> tuple[dict[str, float], dict[str, Mask]]:
     seconds = {}
     border, _ = clock(lambda: refine(None).tile(whole))
     seconds["background"] = (halving + deciding + border) / count
-    method = get_method(DEFAULT_METHOD)
+    method = get_method("volumetric")
     window = Window(working.values, resin, voxel, centre)
     both, masks = clock(lambda: method(window, parameters))
     of_cell, _ = clock(

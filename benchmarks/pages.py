@@ -20,6 +20,7 @@ import jinja2
 from benchmarks import comparison, results
 from benchmarks.robustness import LARGEST_FALL
 from benchmarks.stacks import UNSEEN
+from benchmarks.variants import cross_validation
 from hela_dask.formatting import by_axis
 from hela_dask.methods.names import METHODS
 from hela_dask.statuses import OUTLINED
@@ -109,6 +110,7 @@ def _environment() -> jinja2.Environment:
         OUTLINED=OUTLINED,
         UNSEEN=UNSEEN,
         comparison=comparison,
+        cross_validation=cross_validation,
     )
     return environment
 

@@ -25,11 +25,12 @@ from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
 from hela_dask.running.scoring import CLASSES
 
-__all__ = ["PARTS", "VARIANTS", "Variant", "constants", "variants"]
+__all__ = ["PARTS", "VARIANTS", "Variant", "constants", "cross_validation", "variants"]
 
 Array = NDArray[Any]
 Masks = dict[str, NDArray[np.bool_]]
 
+TRUE_PARTS = ("1-74", "75-180")  # slices with a truth
 PARTS = {"all": (1, 300), "1-74": (1, 74), "75-180": (75, 180), "narrow": (215, 262)}
 """Slices (1-based) that are compared; where the nucleus narrows, differences weigh most."""
 MASKS = ("nucleus", "cell")
@@ -226,8 +227,9 @@ def constants(
     Returns
     -------
     list of dict
-        A row each: ``group``, ``name``, ``value``, and for ``less`` and ``more`` the JI of the
-        nucleus with the truth, and of both masks with those of the default.
+        A row each: ``group``, ``name``, ``value``, the JI of the default's nucleus with the
+        ``truth``, and for ``less`` and ``more`` the same, and the JI of both masks with those of
+        the default.
     """
     masks = segment_stack(stack, method=method)
     resin, plain = masks["background"], _masks(masks)
@@ -236,6 +238,7 @@ def constants(
         if only not in name:
             continue
         row: dict[str, Any] = {"group": group, "name": name, "value": value}
+        row["truth"] = _with_truth(plain, stack)
         for side, share in (("less", 1 - FIFTH), ("more", 1 + FIFTH)):
             parameters = Parameters.from_dict({group: {name: value * share}})
             given = None if group == "background" else resin
@@ -247,6 +250,46 @@ def constants(
         rows.append(row)
         _show_constant(row)
     return rows
+
+
+def cross_validation(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each number chosen on one part of the slices, and judged on the other.
+
+    Parameters
+    ----------
+    rows
+        Of :func:`constants`. A number is chosen among the three values that it has there.
+
+    Returns
+    -------
+    list of dict
+        For each part as ``chosen``: the part ``judged``, the ``count`` of numbers that would be
+        another than the default, their largest ``gain`` and its mean, ``mean_gain``, and the
+        ``worst``, ``mean`` and ``best`` change of the JI where they are judged.
+    """
+    found = []
+    for chosen, judged in (TRUE_PARTS, TRUE_PARTS[::-1]):
+        changes, gains = {}, [0.0]
+        for row in rows:
+            truths = [row["truth"], row["less"]["truth"], row["more"]["truth"]]
+            best = max(truths, key=lambda truth: truth[chosen])
+            if best is not truths[0]:
+                changes[row["name"]] = best[judged] - truths[0][judged]
+                gains.append(best[chosen] - truths[0][chosen])
+        values = list(changes.values()) or [0.0]
+        found.append(
+            {
+                "chosen": chosen,
+                "judged": judged,
+                "count": len(changes),
+                "gain": max(gains),
+                "mean_gain": float(np.mean(gains[1:] or gains)),
+                "mean": float(np.mean(values)),
+                "worst": min(values),
+                "best": max(values),
+            }
+        )
+    return found
 
 
 def _numbers(method: str) -> list[tuple[str, str, float]]:
@@ -264,7 +307,7 @@ def _numbers(method: str) -> list[tuple[str, str, float]]:
 def _with_truth(found: Masks, stack: Stack) -> dict[str, float]:
     """JI of the nucleus with the truth, in the parts that have one."""
     inside = np.isin(stack.truth, CLASSES["nucleus"])
-    known = {part: slice(PARTS[part][0] - 1, PARTS[part][1]) for part in ("1-74", "75-180")}
+    known = {part: slice(PARTS[part][0] - 1, PARTS[part][1]) for part in TRUE_PARTS}
     return {part: _ji(found["nucleus"][kept], inside[kept]) for part, kept in known.items()}
 
 

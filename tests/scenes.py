@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -19,6 +20,7 @@ from scipy import ndimage
 
 from hela_dask.geometry import Geometry
 from hela_dask.operators.background import SLAB
+from hela_dask.operators.classify import sampling
 from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs
 from hela_dask.storage import store
 
@@ -99,6 +101,13 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         facts = map_slabs(slice_statistics, slabs, name="background-levels", dtype=float, width=3)
         return volume.copy(data=slabs > 150), facts
 
+    def sampled_outputs(volume: xr.DataArray, *args: Any) -> da.Array:
+        names, spacing = args[-2:]
+        count, plane = len(sampling(Geometry.of(volume), spacing).slices), volume.shape[1:]
+        shape, chunks = (count, *plane, len(names)), (SLAB, -1, -1, -1)
+        found: da.Array = da.full(shape, 255, np.uint8, chunks=chunks)  # boundaries: none is joined
+        return found
+
     def segment_window(
         volume: xr.DataArray,
         region: Any,
@@ -130,6 +139,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
 
     pipeline = importlib.import_module("hela_dask.running.pipeline")
     monkeypatch.setattr(pipeline, "background_with_statistics", background_with_statistics)
+    monkeypatch.setattr(pipeline, "sampled_outputs", sampled_outputs)
+    # A network is not remarked on though voxels are four times as large as its own.
+    monkeypatch.setattr("hela_dask.running.prepare.USUAL_FACTOR", 4.0)
     stages = importlib.import_module("hela_dask.running.stages")
     known_thresholds = stages.thresholds
     monkeypatch.setattr(stages, "thresholds", thresholds)

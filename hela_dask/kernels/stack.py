@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,29 +52,47 @@ def majority(mask: Mask, width: int) -> None:
         mask[z] = votes > half
 
 
-def interpolate_planes(sampled: Any, every: int, window: Box) -> NDArray[np.uint8]:
-    """A part of a volume of which every n-th slice is known; the others are interpolated.
+def interpolate_planes(sampled: Any, views: Sequence[range], window: Box) -> NDArray[np.uint8]:
+    """A part of a volume that is known in some slices, in one view or in several.
+
+    Each view is interpolated linearly between its slices, and stays as it is beyond its first and
+    its last one; the result is the mean of all views.
 
     Parameters
     ----------
     sampled
-        (slices, y, x) of uint8, any array that can be sliced: the slices 0, n, 2 n, … of the
-        volume. Beyond the last one its values stay.
-    every
-        n.
+        (slices, y, x) of uint8, any array that can be sliced: the known slices of all views, in
+        their order in the volume.
+    views
+        The numbers of their slices in the volume, for each view; all have the same step.
     window
         The part of the volume.
     """
     z, *plane = window
-    low, high = z.start // every, min((z.stop - 1) // every + 2, sampled.shape[0])
-    known: NDArray[np.uint8] = np.asarray(sampled[(slice(low, high), *plane)])
-    found = np.empty((z.stop - z.start, *known.shape[1:]), np.uint8)
-    for number, at in enumerate(range(z.start, z.stop)):
-        lower, part = at // every - low, at % every
-        upper = min(lower + 1, len(known) - 1)
-        total = known[lower].astype(np.uint32) * (every - part) + known[upper] * np.uint32(part)
-        found[number] = (total + every // 2) // every
+    given = [view for view in views if len(view)]
+    number = {at: k for k, at in enumerate(sorted(itertools.chain(*given)))}
+    wanted = [[_around(view, at) for view in given] for at in range(z.start, z.stop)]
+    used = [number[at] for each in wanted for lower, upper, _ in each for at in (lower, upper)]
+    low, high = min(used), max(used) + 1
+    planes: NDArray[np.uint8] = np.asarray(sampled[(slice(low, high), *plane)])
+    found = np.empty((z.stop - z.start, *planes.shape[1:]), np.uint8)
+    step = given[0].step
+    for k, each in enumerate(wanted):
+        total = np.full(found.shape[1:], step * len(given) // 2, np.uint32)
+        for lower, upper, past in each:
+            total += planes[number[lower] - low] * np.uint32(step - past)
+            total += planes[number[upper] - low] * np.uint32(past)
+        found[k] = total // np.uint32(step * len(given))
     return found
+
+
+def _around(view: range, at: int) -> tuple[int, int, int]:
+    """The known slices at or before a slice and after it, and how far it is past the first."""
+    if not view[0] < at < view[-1]:
+        end = view[0] if at <= view[0] else view[-1]
+        return end, end, 0
+    past = (at - view.start) % view.step
+    return (at - past, at - past + (view.step if past else 0), past)
 
 
 def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None:

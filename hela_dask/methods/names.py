@@ -11,7 +11,7 @@ from hela_dask.parameters import method_groups
 
 __all__ = ["DEFAULT_METHOD", "METHODS", "method_path", "methods_text"]
 
-DEFAULT_METHOD = "volumetric"
+DEFAULT_METHOD = "unet"
 
 
 @functools.cache

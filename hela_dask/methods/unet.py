@@ -1,4 +1,4 @@
-"""Method ``unet``: nuclei by a network and by membranes together, and a cell around each.
+"""Method ``unet``: nuclei by a network and by membranes together, a cell around each; the default.
 
 The published networks label every nucleus in view, not a single cell, and no step follows them
 (PLoS ONE 2020). Here the probability of a nucleus, predicted for the whole volume, shows which
@@ -54,7 +54,7 @@ class Unet(BaseMethod):
 
     def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
         """As ``volumetric``, with the outputs of the network, and its nuclei."""
-        return window_memory(shape, itemsize + 14, 19)
+        return window_memory(shape, itemsize + 13, 19)
 
     def check(self, parameters: Parameters) -> Network:
         """A network that predicts nuclei."""
@@ -84,7 +84,8 @@ class Unet(BaseMethod):
         centre = (nearest_filled_slice(image, window.centre[0]), *window.centre[1:])
         show_probability(trace, probability)
         pieces = _Pieces(probability, voxel, p)
-        own = pieces.nearest(centre)
+        # A network sees grey values in units of a span that ends at resin.
+        own = pieces.nearest(centre) if background.any() else 0
         show_nuclei(trace, pieces.plane, p)
         nucleus = pieces.mask(own)
         show_own(trace, nucleus, p)
@@ -145,13 +146,13 @@ class _Pieces:
     """The nuclei of a network in a window, as pieces on a coarser grid."""
 
     def __init__(self, probability: NDArray[np.uint8], voxel: Voxel, p: UnetParameters) -> None:
-        self._likely: Mask = probability >= _LIKELY
+        self._probability = probability
         self._voxel, self._p = voxel, p
         z, y, x = (max(1, int(p.grid / size)) for size in voxel)
         self._step = (min(z, len(probability)), y, x)
         self._grid = (self._step[0] * voxel[0], y * voxel[1], x * voxel[2])
         self._pieces: Labels = nucleus_pieces(
-            self._likely, p.neck, p.smallest_nucleus, voxel, self._step
+            probability >= _LIKELY, p.neck, p.smallest_nucleus, voxel, self._step
         )
 
     def nearest(self, centre: tuple[int, ...]) -> int:
@@ -161,14 +162,14 @@ class _Pieces:
 
     def plane(self, z: int) -> Labels:
         """The pieces in a slice."""
-        return upsample(self._pieces, z, self._likely.shape[1:], self._step)
+        return upsample(self._pieces, z, self._probability.shape[1:], self._step)
 
     def mask(self, label: int) -> Mask:
         """A piece on the window's voxels; of a negative label, all others; of 0, nothing.
 
         Holes that are too small to be real are filled.
         """
-        found = np.zeros(self._likely.shape, dtype=bool)
+        found = np.zeros(self._probability.shape, dtype=bool)
         if not label:
             return found
         chosen = self._pieces == label
@@ -178,13 +179,13 @@ class _Pieces:
 
     def _at_full_size(self, chosen: Mask) -> Mask:
         """Some pieces on the window's voxels."""
-        found = np.zeros(self._likely.shape, dtype=bool)
+        found = np.zeros(self._probability.shape, dtype=bool)
         # Voxels between those of the grid belong to the nucleus of their nearest grid point.
         near = np.stack([ndimage.maximum_filter(plane, 3) for plane in chosen])
         near &= chosen | (self._pieces == 0)
-        for z, plane in enumerate(self._likely):
+        for z, plane in enumerate(self._probability):
             around = upsample(near, z, plane.shape, self._step)
-            if (inside := plane & around).any():
+            if (inside := (plane >= _LIKELY) & around).any():
                 hole = self._p.smallest_hole
                 found[z] = ~morphology.remove_pieces(~inside, hole, self._voxel[1:])
         return found

@@ -1,4 +1,4 @@
-"""Method ``volumetric``: nucleus and cell from evidence in three dimensions; the default.
+"""Method ``volumetric``: nucleus and cell from evidence in three dimensions, without a network.
 
 Membranes are detected in the plane and across slices at once, the nucleus is one connected volume
 between them, and its outline is the envelope's surface; see ``docs/method.md``.

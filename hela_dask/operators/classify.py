@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask.array as da
 import numpy as np
@@ -24,6 +24,7 @@ from hela_dask.volume.greys import delayed_levels
 
 __all__ = [
     "SLAB",
+    "Sampling",
     "class_labels",
     "classifier",
     "classify",
@@ -35,6 +36,9 @@ __all__ = [
 
 SLAB = 16
 """Slices in a task, at most; fewer where planes are large."""
+
+_SLACK = 1e-6  # slices
+_VIEWS = 2  # of a volume: as it is, and turned
 
 log = logging.getLogger(__name__)
 
@@ -132,36 +136,69 @@ def sampled_outputs(
     names : sequence of str
         Of outputs of the model.
     spacing : float
-        nm; of every :func:`sampling` slices the first is predicted. Outputs hardly change within
-        100 nm, and :func:`hela_dask.kernels.stack.interpolate_planes` gives the slices between.
+        nm; the slices of :func:`sampling` are predicted, every other one turned.
+        :func:`hela_dask.kernels.stack.interpolate_planes` gives all slices.
 
     Returns
     -------
     dask.array.Array of uint8, (slices, y, x, names)
     """
     folder, card, _ = classifier(model)
-    every = sampling(Geometry.of(volume).voxel_size, spacing)
+    predicted = sampling(Geometry.of(volume), spacing)
+    slices, turned = predicted.slices, predicted.turned
     return _predicted(
         volume,
         folder,
         card,
         grey_levels,
         kernel=_sampled,
-        every=every,
+        predicted=predicted,
         outputs=len(names),
         chosen=tuple(card.outputs.index(name) for name in names),
-        step=every,
+        first=slices.start,
+        step=slices.step,
+        first_turned=turned.start,
     )
 
 
 def network_depth(plane: tuple[int, ...], halo: int, every: int) -> int:
     """Slices in a task of :func:`sampled_outputs`, of which every n-th is predicted."""
-    return -(-slab_depth(plane, halo, SLAB) // every) * every
+    whole = _VIEWS * every
+    return -(-slab_depth(plane, halo, SLAB) // whole) * whole
 
 
-def sampling(voxel: tuple[float, float, float], spacing: float) -> int:
-    """Of so many slices one is predicted."""
-    return max(1, int(spacing / voxel[0]))
+class Sampling(NamedTuple):
+    """The slices of a volume that a network predicts.
+
+    A network's errors depend on how the image lies: every other slice goes through it turned, and
+    the mean of both views is the more exact and depends less on that.
+    """
+
+    slices: range
+    plain: range  # those that the network sees as they are
+    turned: range  # those that it sees transposed, with their neighbours in reverse, and moved
+
+    @property
+    def views(self) -> tuple[range, range]:
+        """The slices of each view."""
+        return self.plain, self.turned
+
+
+def sampling(geometry: Geometry, spacing: float) -> Sampling:
+    """The slices that are predicted, at most `spacing` nm apart; one at least.
+
+    They lie at multiples of their distance in nm, so that they are the same in any part of a
+    volume.
+    """
+    depth, size = geometry.shape[0], geometry.voxel_size[0]
+    every = max(1, int(spacing / size))
+    index = math.floor(geometry.origin[0] / size + 0.5 - _SLACK)  # of the first slice
+    first = min(-index % every, depth - 1)
+    starts = [first, first + every]
+    if (index + first) // every % _VIEWS:
+        starts.reverse()
+    plain, turned = (range(start, depth, _VIEWS * every) for start in starts)
+    return Sampling(range(first, depth, every), plain, turned)
 
 
 def _predicted(
@@ -171,20 +208,22 @@ def _predicted(
     grey_levels: GreyLevels | None,
     *,
     kernel: Callable[..., NDArray[np.uint8]],
-    every: int = 1,
+    predicted: Sampling | None = None,
     **options: Any,
 ) -> da.Array:
-    """A kernel of this module over slabs of a volume; it returns every n-th slice."""
+    """A kernel of this module over slabs of a volume; it returns all or the predicted slices."""
     voxel = Geometry.of(volume).voxel_size
     halo = neighbours(card, voxel)
     data = lazy_data(volume, "iuf", "grey values")
+    slices = None if predicted is None else predicted.slices
+    every = 1 if slices is None else slices.step
     return overlap_slabs(
         kernel,
         slabs_of(data, network_depth(data.shape[1:], halo, every), halo),
         halo,
         name="classify",
         dtype=np.uint8,
-        every=every,
+        sampled=slices,
         voxel=voxel,
         grey_levels=grey_levels if grey_levels is not None else delayed_levels(volume),
         model=str(folder.absolute()),
@@ -226,11 +265,12 @@ def _planes(
     grey_levels: GreyLevels,
     model: str,
     reach: int,
+    turned: range = range(0),
 ) -> Iterator[NDArray[np.uint8]]:
     """The outputs (y, x, outputs) of the wanted slices of a block of grey values, one by one."""
     greys = grey_levels.low or 0.0, grey_levels.high or 0.0  # where no slice shows anything
     seen = apply_polarity(block, grey_levels.inverted)
-    return predict_slices(load_model(model), seen, voxel, greys, wanted, reach=reach)
+    return predict_slices(load_model(model), seen, voxel, greys, wanted, reach=reach, turned=turned)
 
 
 def _outputs(block: NDArray[Any], wanted: slice, **options: Any) -> NDArray[np.uint8]:
@@ -239,11 +279,20 @@ def _outputs(block: NDArray[Any], wanted: slice, **options: Any) -> NDArray[np.u
 
 
 def _sampled(
-    block: NDArray[Any], wanted: slice, *, chosen: tuple[int, ...], step: int, **options: Any
+    block: NDArray[Any],
+    wanted: slice,
+    *,
+    chosen: tuple[int, ...],
+    first: int,
+    step: int,
+    first_turned: int,
+    **options: Any,
 ) -> NDArray[np.uint8]:
-    """Some outputs of every n-th slice, (z, y, x, outputs)."""
-    slices = slice(wanted.start, wanted.stop, step)
-    return np.stack([plane[..., chosen] for plane in _planes(block, slices, **options)])
+    """Some outputs of every n-th slice from the first one on, (z, y, x, outputs)."""
+    slices = slice(wanted.start + first, wanted.stop, step)
+    turned = range(wanted.start + first_turned, wanted.stop, _VIEWS * step)
+    planes = [plane[..., chosen] for plane in _planes(block, slices, turned=turned, **options)]
+    return np.stack(planes) if planes else np.empty((0, *block.shape[1:], len(chosen)), np.uint8)
 
 
 def _most_probable(

@@ -114,7 +114,7 @@ def overlap_slabs(
     name: str,
     dtype: DTypeLike,
     outputs: int | None = None,
-    every: int = 1,
+    sampled: range | None = None,
     **options: Any,
 ) -> da.Array:
     """Apply a kernel to slabs that overlap their neighbours by `halo` slices.
@@ -136,14 +136,16 @@ def overlap_slabs(
         Of the result.
     outputs : int, optional
         Length of an axis that the kernel adds as the last one.
-    every : int
-        The kernel returns the first of so many wanted slices; slabs begin at whole multiples.
+    sampled : range, optional
+        The slices of `data` that the kernel returns; slabs begin at whole multiples of its step.
+        If None, all.
     **options
         For the kernel; those that are lazy are computed first.
     """
     blocks = data.numblocks[0]
     more = {} if outputs is None else {"new_axis": data.ndim}
-    depths = tuple(-(-depth // every) for depth in data.chunks[0])
+    first, every = (0, 1) if sampled is None else (sampled.start, sampled.step)
+    depths = tuple(len(range(first, depth, every)) for depth in data.chunks[0])
     chunks = (depths, *data.chunks[1:], *(() if outputs is None else ((outputs,),)))
     result: da.Array = da.map_overlap(
         partial(_run_wanted, kernel, halo, blocks, __version__),

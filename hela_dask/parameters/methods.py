@@ -148,9 +148,9 @@ class UnetParameters(ParameterGroup):
         1.0, "weight of the nucleus enclosed by membranes; 0: the network alone"
     )
     spacing: float = parameter(
-        100.0,
-        "maximum distance of the slices that the network predicts; those between are "
-        "interpolated, nm",
+        50.0,
+        "maximum distance of the slices that the network predicts, every other one turned; "
+        "both views are interpolated, nm",
         low=1.0,
     )
     margin: float = parameter(

@@ -72,8 +72,8 @@ def disk_need(
     )
     asked = setup.outputs
     if asked is not None:
-        every = sampling(setup.working.voxel_size, asked.spacing)
-        coarse_labels += _OUTPUT_SHARE * len(asked.names) * math.prod(working) / every
+        slices = len(sampling(setup.working, asked.spacing).slices)
+        coarse_labels += _OUTPUT_SHARE * len(asked.names) * slices * math.prod(working[1:])
     run = max(0, int(coarse_labels) + _PAGES - _size(setup.run))
     places = [existing_folder(path) for path in (setup.owner, setup.run)]
     free = [shutil.disk_usage(place).free for place in places]

@@ -82,7 +82,7 @@ def contacts_task(job: Job, unit: Unit) -> dict[str, Any]:
         assert asked is not None, "only a method that asks for a boundary has pairs"
         voxel = slab.geometry.voxel_size
         planes = Box((slices, *Box.whole(slab.geometry.shape[1:])))
-        boundary = read_output(job.run, asked, asked.boundary, voxel, planes)
+        boundary = read_output(job.run, asked, asked.boundary, slab.geometry, planes)
         touching = slab_contacts(labels.cells, boundary, voxel, pairs)
         shared = shared_nuclei(slab, pairs)
         release_memory()

@@ -108,8 +108,7 @@ def network_units(working: Geometry, asked: Outputs | None) -> int:
     """The number of slabs of outputs of the method's network; 0 where it asks for none."""
     if asked is None:
         return 0
-    every = sampling(working.voxel_size, asked.spacing)
-    return math.ceil(working.shape[0] / every / BACKGROUND_SLAB)
+    return math.ceil(len(sampling(working, asked.spacing).slices) / BACKGROUND_SLAB)
 
 
 def _network_needs(working: Geometry, method: str, parameters: Parameters, item: int) -> list[Need]:
@@ -119,7 +118,8 @@ def _network_needs(working: Geometry, method: str, parameters: Parameters, item:
         return []
     (depth, *plane), voxel = working.shape, working.voxel_size
     halo = neighbours(find_model(asked.model)[1], voxel)
-    slab = min(depth, network_depth(working.shape[1:], halo, sampling(voxel, asked.spacing)))
+    every = sampling(working, asked.spacing).slices.step
+    slab = min(depth, network_depth(working.shape[1:], halo, every))
     seen = min(slab + 2 * halo, depth)
     kept = BACKGROUND_SLAB * _OUTPUT_VOXEL * len(asked.names)
     return [

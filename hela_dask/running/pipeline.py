@@ -111,9 +111,7 @@ def classify(context: Context, background: Background) -> None:
     if asked is None:
         return
     volume = context.job.working()
-    every = sampling(Geometry.of(volume).voxel_size, asked.spacing)
-    depth, *plane = volume.shape
-    sampled = (-(-depth // every), *plane)
+    sampled = (len(sampling(Geometry.of(volume), asked.spacing).slices), *volume.shape[1:])
     units = classify_units(context.keys, background.grey_levels, sampled[0])
     context.forget_damaged(units, "files of the network's outputs", "they are predicted again")
     if any(context.result(unit) is None for unit in units):

@@ -16,7 +16,6 @@ from hela_dask.methods.registry import get_method
 from hela_dask.operators.classify import sampling
 from hela_dask.parameters import Parameters
 from hela_dask.storage import store
-from hela_dask.types import Voxel
 
 __all__ = ["predicted_path", "read_output", "read_predicted"]
 
@@ -36,13 +35,13 @@ def read_predicted(
     asked = get_method(method).asks(parameters)
     if asked is None:
         return {}
-    voxel = Geometry.of(working).voxel_size
-    return {name: read_output(run, asked, name, voxel, window) for name in asked.names}
+    geometry = Geometry.of(working)
+    return {name: read_output(run, asked, name, geometry, window) for name in asked.names}
 
 
 def read_output(
-    run: Path, asked: Outputs, name: str, voxel: Voxel, window: Box
+    run: Path, asked: Outputs, name: str, geometry: Geometry, window: Box
 ) -> NDArray[np.uint8]:
-    """One of them, of voxels of a size (z, y, x) in nm."""
+    """One of them; `geometry` is that of the working level."""
     sampled = store.read_scratch(predicted_path(run, name))
-    return interpolate_planes(sampled, sampling(voxel, asked.spacing), window)
+    return interpolate_planes(sampled, sampling(geometry, asked.spacing).views, window)

@@ -38,7 +38,7 @@ from hela_dask.steps.assemble import check_labels
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.places import check_apart
 from hela_dask.types import Bounds
-from hela_dask.unet.card import Card
+from hela_dask.unet.card import USUAL_FACTOR, Card
 
 __all__ = ["prepare"]
 
@@ -134,7 +134,7 @@ def _has_cells(run: Path) -> bool:
 def _remarks(card: Card, image: Image, params: Parameters) -> tuple[str, ...]:
     """Remarks on a network for this volume."""
     working = image.levels[0].geometry.working(params.working.resolution)
-    return tuple(filter(None, [card.resampling(working.voxel_size)]))
+    return tuple(filter(None, [card.resampling(working.voxel_size, USUAL_FACTOR)]))
 
 
 def _parameters(given: ParametersLike | None) -> Parameters:

@@ -39,7 +39,7 @@ from hela_dask.steps.assemble import (
     read_outlines,
 )
 from hela_dask.steps.confidence import NUMBERS
-from hela_dask.steps.grow import grow_region
+from hela_dask.steps.grow import segment_grown
 from hela_dask.steps.measure import combine_counts, count_slab
 from hela_dask.steps.refine import CoarseLabels, Refiner, TileLabels, volume_refiner
 from hela_dask.steps.regions import Region
@@ -269,9 +269,10 @@ def _segment_grown(job: Job, region: Region) -> tuple[Region, Box, xr.Dataset]:
 
     volume = job.working()
     geometry = Geometry.of(volume)
-    while True:
+
+    def segment(region: Region) -> xr.Dataset:
         window = region.window(geometry)
-        masks = segment_window(
+        return segment_window(
             load(volume[window]),
             region,
             job.method,
@@ -280,10 +281,11 @@ def _segment_grown(job: Job, region: Region) -> tuple[Region, Box, xr.Dataset]:
             grey_levels=job.grey_levels,
             predicted=job.predicted(window),
         )
-        larger = grow_region(region, masks["cell"].values, geometry, job.parameters.region)
-        if larger == region:
-            return region, window, masks
-        region = larger
+
+    region, masks = segment_grown(
+        segment, lambda found: found["cell"].values, region, geometry, job.parameters.region
+    )
+    return region, region.window(geometry), masks
 
 
 def failed_row(label: int, reason: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,7 +15,9 @@ from hela_dask.parameters import RegionParameters
 from hela_dask.steps.regions import Region, window_ends
 from hela_dask.types import Mask
 
-__all__ = ["grow_region"]
+__all__ = ["grow_region", "segment_grown"]
+
+Found = TypeVar("Found")
 
 
 _LEAST_AREA = 0.5  # µm² of the cell on a side of its window; less is a thin protrusion
@@ -32,7 +36,7 @@ def grow_region(
     region
         One of :func:`~hela_dask.steps.regions.cell_regions`.
     cell
-        (z, y, x) of the window, the cell that was found in it.
+        (z, y, x) of the window, its cell.
     geometry
         Of the volume, at the level of the window.
     parameters
@@ -63,3 +67,29 @@ def grow_region(
         return region
     bounds = geometry.bounds_of(larger)
     return replace(region, box=bounds, ends=window_ends(bounds, geometry))
+
+
+def segment_grown(
+    segment: Callable[[Region], Found],
+    cell: Callable[[Found], Mask],
+    region: Region,
+    geometry: Geometry,
+    parameters: RegionParameters,
+) -> tuple[Region, Found]:
+    """Segment a region, and again as long as it grows; the last region and its result.
+
+    Parameters
+    ----------
+    segment
+        Segments a region.
+    cell
+        The cell of a result, (z, y, x) of the window.
+    region, geometry, parameters
+        As in :func:`grow_region`.
+    """
+    while True:
+        found = segment(region)
+        larger = grow_region(region, cell(found), geometry, parameters)
+        if larger == region:
+            return region, found
+        region = larger

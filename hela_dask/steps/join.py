@@ -112,10 +112,10 @@ def find_joined(
 
     Two cells are one where they touch in at least ``least_contact`` and the mean probability of a
     boundary there is under ``boundary``, if one of them has no nucleus, or both have the same one:
-    their masks share more than half of the smaller. Those with the same nucleus need not touch
-    where their own parts are too small for that. The surest pairs come first; a part without a
-    nucleus never joins two cells with one. The label of the part with a nucleus stays; of several,
-    that of the largest.
+    their masks share more than half of the larger, so that a nucleus that leaked into another one
+    is not the same. Those with the same nucleus need not touch where their own parts are too small
+    for that. The surest pairs come first; a part without a nucleus never joins two cells with one.
+    The label of the part with a nucleus stays; of several, that of the largest.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def find_joined(
     surest = sorted(total.items(), key=lambda item: (item[1][1] / max(item[1][0], 1e-9), item[0]))
     for (low, high), (area, weighted, shared, *nuclei) in surest:
         one, other = groups[low], groups[high]
-        same = 2 * shared > min(nuclei)
+        same = 2 * shared > max(nuclei)
         touching = area >= parameters.least_contact
         if (not touching and not same) or (touching and weighted >= parameters.boundary * area):
             continue

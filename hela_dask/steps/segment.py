@@ -29,10 +29,11 @@ from hela_dask.parameters import (
 )
 from hela_dask.statuses import NO_RESIN
 from hela_dask.steps.confidence import NUMBERS, compute_confidence, measure_quality
-from hela_dask.steps.grow import grow_region
+from hela_dask.steps.grow import segment_grown
 from hela_dask.steps.refine import CoarseLabels, Outline, volume_refiner
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Mask
+from hela_dask.unet.card import USUAL_FACTOR
 from hela_dask.volume.greys import GreyLevels, normalise_polarity
 from hela_dask.volume.greys import grey_levels as find_grey_levels
 from hela_dask.volume.opening import working_volume
@@ -70,7 +71,7 @@ def segment_cell(
     ----------
     volume
         (z, y, x) grey values, coordinates in nm: the whole volume, or any part of it that holds
-        the region.
+        the region, with 200 nm more at either end where there is as much.
     region
         One of :func:`~hela_dask.cell_regions`.
     method
@@ -82,7 +83,8 @@ def segment_cell(
         whole planes of `volume` that overlap the region, with their halo.
     grey_levels
         Result of :func:`~hela_dask.grey_levels` for the whole volume; if None, it is found in
-        `volume`, or in the region alone where the background is given.
+        `volume`, or in the region alone where the background is given and no network is asked.
+        The input of a network depends on it: for a part of a volume, give that of the whole.
     grow
         Make the window larger where the cell reaches a side of it, as a run does; see
         :func:`hela_dask.steps.grow.grow_region`.
@@ -115,20 +117,23 @@ def segment_cell(
         raise InputError(f"a region is one of those of cell_regions, not {type(region).__name__}")
     working = working_volume(volume, parameters.working.resolution)
     geometry = Geometry.of(working)
-    window = region.window(geometry)
-    if window.empty:
+    if region.window(geometry).empty:
         raise InputError(f"the region of cell {region.label} lies outside the volume")
     factors = Geometry.of(volume).factors(geometry)
     network = get_method(method).check(parameters)
-    if network is not None and (message := network[1].resampling(geometry.voxel_size)):
+    message = network[1].resampling(geometry.voxel_size, USUAL_FACTOR) if network else ""
+    if message:
         log.warning("%s", message)
-    if grey_levels is None:
-        seen = working if background is None else working[window]
-        grey_levels = find_grey_levels(seen, parameters.background)
     asked = get_method(method).asks(parameters)
-    while True:
+    if grey_levels is None:
+        whole = background is None or asked is not None
+        seen = working if whole else working[region.window(geometry)]
+        grey_levels = find_grey_levels(seen, parameters.background)
+
+    def segment(region: Region) -> tuple[xr.Dataset, list[float], xr.DataArray | None]:
+        window = region.window(geometry)
         resin, begins, given = _resin(working, window, background, volume, parameters, grey_levels)
-        coarse_labels = segment_window(
+        masks = segment_window(
             working[window],
             region,
             method,
@@ -138,15 +143,17 @@ def segment_cell(
             predicted=_predict(working, window, asked, grey_levels),
             trace=trace,
         )
-        if not grow or trace.steps:
-            break
-        larger = grow_region(region, coarse_labels["cell"].values, geometry, parameters.region)
-        if larger == region:
-            break
-        region, window = larger, larger.window(geometry)
+        return masks, begins, given
+
+    if grow and not trace.steps:
+        region, (coarse_labels, begins, given) = segment_grown(
+            segment, lambda found: found[0]["cell"].values, region, geometry, parameters.region
+        )
+    else:
+        coarse_labels, begins, given = segment(region)
     if factors == (1, 1):
         return coarse_labels.drop_vars("outline")
-    image = volume[window.scale((1, *factors)).clip(volume.shape)]
+    image = volume[region.window(geometry).scale((1, *factors)).clip(volume.shape)]
     fine = _refine_masks(
         coarse_labels,
         image,
@@ -255,12 +262,19 @@ def _predict(
     """Outputs of a network in the window; whole planes go through it, as in a run."""
     if asked is None:
         return {}
-    from hela_dask.operators.classify import sampled_outputs, sampling
+    from hela_dask.operators.classify import classifier, neighbours, sampled_outputs, sampling
 
-    every = sampling(Geometry.of(working).voxel_size, asked.spacing)
-    found = sampled_outputs(working, asked.model, grey_levels, asked.names, asked.spacing)
+    geometry = Geometry.of(working)
+    halo = neighbours(classifier(asked.model)[1], geometry.voxel_size)
+    z, y, x = window
+    beyond = 2 * sampling(geometry, asked.spacing).slices.step - 1 + halo  # slices that it needs
+    first = max(0, z.start - beyond)
+    part = working[first : z.stop + beyond]
+    found = sampled_outputs(part, asked.model, grey_levels, asked.names, asked.spacing)
+    planes = sampling(Geometry.of(part), asked.spacing).views
+    here = Box((slice(z.start - first, z.stop - first), y, x))
     return {
-        name: interpolate_planes(found[..., at], every, window)
+        name: interpolate_planes(found[..., at], planes, here)
         for at, name in enumerate(asked.names)
     }
 

@@ -25,6 +25,7 @@ __all__ = [
     "GREYS",
     "NETWORK",
     "OLD_NETWORK",
+    "USUAL_FACTOR",
     "Card",
     "card_text",
     "read_card",
@@ -41,6 +42,10 @@ border (1 is 1000 nm and more)."""
 GREYS = ("span", "values")
 """Units of the input: the span of a volume's grey values (0 is membranes, 1 is resin), or the grey
 values themselves."""
+USUAL_FACTOR = 2.0
+"""Largest ratio of a volume's voxel size to that of a network, along each axis, that a method takes
+without a remark."""
+_SLACK = 1e-6
 CHANNELS = ("neighbours", "repeated", "binary")
 """Input channels of a slice.
 
@@ -125,9 +130,10 @@ class Card:
         first = low if self.greys == "span" else 0.0
         return first + self.mean * span, 1.0 / (span * self.std)
 
-    def resampling(self, voxel: Sequence[float]) -> str:
-        """A remark if voxels (z, y, x in nm) are not the network's; empty where they are."""
-        if self.plane is not None or np.allclose(voxel, self.voxel_size, rtol=0.02, atol=0):
+    def resampling(self, voxel: Sequence[float], factor: float = 1.02) -> str:
+        """A remark if voxels (z, y, x in nm) differ from the network's by more than a factor."""
+        ratios = np.divide(voxel, self.voxel_size)
+        if self.plane is not None or np.maximum(ratios, 1 / ratios).max() <= factor + _SLACK:
             return ""
         own, other = by_axis(self.voxel_size), by_axis(voxel)
         return (

@@ -6,7 +6,7 @@ Slice by slice, in tiles.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from hela_dask.unet.model import Model
 __all__ = ["TILE", "blending", "predict_block", "predict_slices", "resize", "tile_length", "tiles"]
 
 TILE, OVERLAP = 512, 128  # pixels of the model's size
+_SHIFT = 5  # pixels: an odd number moves the grid on which a network pools at every depth
 
 
 def predict_block(
@@ -60,17 +61,24 @@ def predict_slices(
     wanted: slice = slice(None),
     *,
     reach: int | None = None,
+    turned: Container[int] = (),
 ) -> Iterator[NDArray[np.uint8]]:
     """As :func:`predict_block`, one slice (y, x, outputs) after the other; of `wanted` ones.
 
-    Slices up to `reach` away replace an empty one; if None, all of the block.
+    Slices up to `reach` away replace an empty one; if None, all of the block. The model sees
+    `turned` slices transposed, with their neighbours in reverse, and its grid of pixels elsewhere.
     """
     normalisation = model.card.normalisation(*greys)
     look = _Look(model.card, image, voxel, normalisation, len(image) if reach is None else reach)
     for z in range(len(image))[wanted]:
         seen = look.slice(z)
         whole = model.card.plane is not None
-        found = _run(model, seen) if whole else _tiled(model, seen)
+        if whole:
+            found = _run(model, seen)
+        elif z in turned:
+            found = _tiled_turned(model, seen)
+        else:
+            found = _tiled(model, seen)
         outputs = [resize(output, image.shape[1:]) for output in np.moveaxis(found, -1, 0)]
         yield np.rint(np.stack(outputs, -1) * 255).astype(np.uint8)
 
@@ -212,6 +220,13 @@ def _tiled(model: Model, seen: Grey) -> Grey:
         weights[window] += weight
     total /= weights
     return total[: shape[0], : shape[1]]
+
+
+def _tiled_turned(model: Model, seen: Grey) -> Grey:
+    """The same, of the slice transposed, reversed in z, and moved by some pixels."""
+    other = seen.swapaxes(0, 1)[..., ::-1]
+    moved = np.pad(other, ((_SHIFT, 0), (_SHIFT, 0), (0, 0)), mode="symmetric")
+    return _tiled(model, moved)[_SHIFT:, _SHIFT:].swapaxes(0, 1)
 
 
 def _run(model: Model, image: Grey) -> Grey:

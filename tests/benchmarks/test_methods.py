@@ -79,7 +79,6 @@ def test_ranges_of_slices_are_numbered_as_in_the_volume(stack: Stack) -> None:
 
 
 def test_a_model_is_measured_by_the_method_that_uses_it(stack: Stack, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime", reason="needs ONNX Runtime: pip install 'hela_dask[unet]'")
     from tests.unet.networks import stored
 
     card = replace(

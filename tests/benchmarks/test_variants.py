@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from benchmarks.stacks import Stack
-from benchmarks.variants import VARIANTS, constants, variants
+from benchmarks.variants import VARIANTS, constants, cross_validation, variants
 from tests.drawn import draw_cell
 
 
@@ -33,7 +35,7 @@ def test_a_mask_of_a_variant_is_mapped_back(name: str, cell: Stack) -> None:
 
 def test_the_same_voxels_give_the_same_nucleus(cell: Stack) -> None:
     names = ["flipped in z, transposed", "without the first row and column"]
-    found = variants(cell, names)
+    found = variants(cell, names, method="volumetric")
     assert found["worst"]["nucleus"]["1-74"] > 0.998
     assert found["worst"]["cell"]["1-74"] > 0.99
     assert found["rows"][names[0]]["nucleus"]["volume"] == pytest.approx(1, abs=0.002)
@@ -52,3 +54,25 @@ def test_a_constant_is_changed_by_a_fifth(cell: Stack) -> None:
     for side in ("less", "more"):
         assert 0.9 < row[side]["nucleus"]["1-74"] <= 1
         assert row[side]["truth"]["1-74"] > 0.85
+
+
+def test_a_number_is_chosen_on_one_part_and_judged_on_the_other() -> None:
+    def truth(early: float, late: float) -> dict[str, float]:
+        return {"1-74": early, "75-180": late}
+
+    def row(name: str, less: dict[str, float], more: dict[str, float]) -> dict[str, Any]:
+        sides = {"less": {"truth": less}, "more": {"truth": more}}
+        return {"name": name, "truth": truth(0.9, 0.95), **sides}
+
+    rows = [
+        row("a", truth(0.8, 0.97), truth(0.91, 0.9)),  # better late, worse early; and the reverse
+        row("b", truth(0.9, 0.95), truth(0.9, 0.95)),  # changes nothing: stays as it is
+        row("c", truth(0.92, 0.96), truth(0.5, 0.5)),  # better in both
+    ]
+    late, early = cross_validation(rows)[::-1]
+    assert (late["chosen"], late["judged"], late["count"]) == ("75-180", "1-74", 2)
+    assert [late[name] for name in ("gain", "mean_gain", "worst", "mean", "best")] == pytest.approx(
+        [0.02, 0.015, -0.1, -0.04, 0.02]
+    )
+    assert (early["count"], early["worst"]) == (2, pytest.approx(-0.05))
+    assert cross_validation([rows[1]])[0]["count"] == 0

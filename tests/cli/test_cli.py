@@ -135,7 +135,7 @@ def test_run_hands_over_its_options_and_gives_its_exit_code(
         "store": Path("s.ome.zarr"),
         "out": Path("o"),
         "parameters": Path("knobs.toml"),
-        "method": "volumetric",
+        "method": "unet",
         "model": Path("m"),
         "cells": [3, 8],
         "box": ((0.0, 1.0), (0.0, 2000.0), (5.0, 6.5)),

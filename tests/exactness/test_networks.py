@@ -14,8 +14,6 @@ from tests.scenes import without_pages
 PIXEL = 20.0
 """Of the image, nm: the network sees it at twice that, and its slices as they are."""
 
-pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:

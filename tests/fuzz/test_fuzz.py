@@ -38,7 +38,6 @@ def test_hostile_metadata_end_in_a_sentence_or_in_a_correct_read(
 ) -> None:
     if "network" in names:
         pytest.importorskip("onnx", reason="ONNX is not installed")
-        pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     # Files in memory: the readers are under test, not the disk.
     folder = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else tmp_path
     folder = folder / f"fuzz-{os.getpid()}-{names[0].replace(' ', '')}"

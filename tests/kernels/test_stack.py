@@ -107,19 +107,38 @@ def test_nothing_stays_nothing() -> None:
     assert not mask.any()
 
 
-@given(st.integers(1, 5), st.integers(0, 12), st.integers(1, 8), st.integers(0, 9))
+@given(
+    *(st.integers(1, 5), st.integers(0, 4), st.integers(0, 12), st.integers(1, 8)),
+    *(st.integers(1, 3), st.integers(0, 9)),
+)
 @settings(deadline=None, max_examples=60)
-def test_slices_between_known_ones_are_interpolated(
-    every: int, start: int, count: int, seed: int
+def test_slices_between_known_ones_are_interpolated_and_views_averaged(
+    every: int, first: int, start: int, count: int, number: int, seed: int
 ) -> None:
-    depth = start + count
-    known = np.random.default_rng(seed).integers(0, 256, (-(-depth // every), 2, 3))
-    window = Box.of([(start, depth), (0, 2), (1, 3)])
-    found = interpolate_planes(known.astype(np.uint8), every, window)
-    at = np.minimum(np.arange(start, depth) / every, len(known) - 1)
+    stop = start + count
+    depth, step = max(stop, every), every * number
+    first = min(first, every - 1)
+    views = [range(first + at * every, depth, step) for at in range(number)]
+    slices = range(first, depth, every)
+    known = np.random.default_rng(seed).integers(0, 256, (len(slices), 2, 3))
+    window = Box.of([(start, stop), (0, 2), (1, 3)])
+    found = interpolate_planes(known.astype(np.uint8), views, window)
+    of_view = [known[at::number] for at in range(number)]
     wanted = [
-        [[np.interp(z, range(len(known)), known[:, y, x]) for x in (1, 2)] for y in (0, 1)]
-        for z in at
+        [
+            [
+                np.mean(
+                    [
+                        np.interp(z, v, of[:, y, x])
+                        for v, of in zip(views, of_view, strict=True)
+                        if len(v)
+                    ]
+                )
+                for x in (1, 2)
+            ]
+            for y in (0, 1)
+        ]
+        for z in range(start, stop)
     ]
     assert found.dtype == np.uint8
     np.testing.assert_allclose(found, wanted, atol=0.501)

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 
 from hela_dask.errors import InputError, MissingInputError
+from hela_dask.methods.hybrid import METHOD
 from hela_dask.methods.method import Masks
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.trace import NO_TRACE, Trace
-from tests.drawn import Drawing, call, draw_cell, iou
-
-pytest.importorskip("onnxruntime", reason="needs ONNX Runtime: pip install 'hela_dask[unet]'")
-from hela_dask.methods.hybrid import METHOD
 from hela_dask.unet.card import Card
+from tests.drawn import Drawing, call, draw_cell, iou
 from tests.unet.networks import VOXEL, by_grey, stored
 
 hybrid = functools.partial(call, "hybrid")

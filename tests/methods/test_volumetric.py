@@ -11,9 +11,6 @@ import tifffile
 
 from hela_dask.kernels.background import background_slice
 from hela_dask.methods.method import Masks
-from hela_dask.methods.names import DEFAULT_METHOD
-from hela_dask.methods.registry import get_method
-from hela_dask.methods.volumetric import METHOD
 from hela_dask.parameters import Parameters
 from hela_dask.trace import Trace
 from tests.drawn import Drawing, call, draw_cell, iou
@@ -34,10 +31,6 @@ def drawing() -> Drawing:
 @pytest.fixture(scope="module")
 def found(drawing: Drawing) -> Masks:
     return segment(drawing)
-
-
-def test_it_is_the_default() -> None:
-    assert get_method(DEFAULT_METHOD) is METHOD
 
 
 def test_a_nucleus_with_a_gap_in_its_envelope_does_not_leak(drawing: Drawing, found: Masks) -> None:

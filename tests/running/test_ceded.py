@@ -69,10 +69,10 @@ def test_a_leak_over_a_centre_takes_nothing_and_is_flagged(
 def test_a_cell_that_cedes_all_of_itself_has_no_numbers(
     scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = owners(go(scene, here))
+    known = owners(go(scene, here, method="volumetric"))
     z, y, x, radius = BALLS[1]
     leak(monkeypatch, scene, known[0], ball(z, y, x, radius - 5))
-    result = go(scene, here, out=scene.parent / "again.run", overwrite=True)
+    result = go(scene, here, out=scene.parent / "again.run", method="volumetric", overwrite=True)
     row = result.cells.set_index("label").loc[known[0]]
     assert row["flags"] == "ceded" and not row["complete"] and result.exit_code == 3
     assert row["status"] == "failed" and row["reason"].startswith("no tissue is left for it")
@@ -80,5 +80,5 @@ def test_a_cell_that_cedes_all_of_itself_has_no_numbers(
     assert not (result.labels["cells"].values == known[0]).any()
     # What is known of the masks is not looked up again, and the row stays as it is.
     monkeypatch.setattr(pipeline, "find_ceded", None)
-    again = go(scene, here, out=scene.parent / "again.run")
+    again = go(scene, here, out=scene.parent / "again.run", method="volumetric")
     assert again.cells["flags"].tolist() == result.cells["flags"].tolist()

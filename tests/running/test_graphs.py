@@ -97,10 +97,10 @@ def test_a_run_hands_the_graphs_of_a_notebook_to_its_cluster(run: Any, resin: xr
 
 def test_tasks_of_a_run_are_named_by_what_they_do(run: Any) -> None:
     _, handed, names = run
-    assert set(handed) == {"background", "detect"}
+    assert set(handed) == {"background", "detect", "classify"}
     assert {
         *("levels", "gaussian_filter", "background", "background-majority", "overlap"),
-        *("distance", "detect", "segment", "assemble"),
+        *("distance", "detect", "classify", "segment", "assemble"),
     } <= names
 
 

@@ -59,7 +59,7 @@ def test_a_part_without_a_boundary_gets_the_label_of_its_cell(tmp_path: Path) ->
             for item, columns in cells
         }
         store.create_scratch(job.resin, SHAPE, np.uint8)
-        boundary = np.zeros((20, *SHAPE[1:]), np.uint8)
+        boundary = np.zeros(SHAPE, np.uint8)
         boundary[:, :, 58:62] = 200  # between 2 and 3
         store.write_scratch(
             store.create_scratch(predicted_path(job.run, "boundary"), boundary.shape, np.uint8),

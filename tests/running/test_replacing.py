@@ -13,6 +13,7 @@ import pytest
 import hela_dask as hd
 from hela_dask._run import RunResult, detect, run
 from hela_dask.errors import ExistsError, InputError, MissingInputError
+from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.report import write_report
 from hela_dask.report.page import _facts
 from hela_dask.running.reading import read_folder
@@ -35,7 +36,7 @@ def facts_of(result: RunResult) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("asked", "message", "stem"),
     [
-        ({"method": "propagate"}, "of method volumetric; this asks for propagate", "propagate"),
+        ({"method": "propagate"}, "of method unet; this asks for propagate", "propagate"),
         ({"parameters": WIDER}, r"of \[region\] width = 20000.0; this asks for 21000.0", "2"),
         ({"centres": "centres"}, "cells found by detection; .* table of centres", "2"),
         (
@@ -193,11 +194,11 @@ def test_scores_stay_as_long_as_the_labels_do(
 
 def test_names_that_are_free(tmp_path: Path) -> None:
     store, folder = tmp_path / "a.ome.zarr", tmp_path / "a.run"
-    run_folder, labels = unused_names(store, folder, "unet")
-    assert (run_folder.name, labels.name) == ("a.unet.run", "a.unet.ome.zarr")
+    run_folder, labels = unused_names(store, folder, "hybrid")
+    assert (run_folder.name, labels.name) == ("a.hybrid.run", "a.hybrid.ome.zarr")
     labels.mkdir()
-    assert unused_names(store, folder, "unet")[0].name == "a.unet.2.run"
-    assert unused_names(store, folder, "volumetric")[1].name == "a.2.ome.zarr"
+    assert unused_names(store, folder, "hybrid")[0].name == "a.hybrid.2.run"
+    assert unused_names(store, folder, DEFAULT_METHOD)[1].name == "a.2.ome.zarr"
 
 
 def test_parameters_of_other_methods_and_of_older_versions_are_no_difference() -> None:

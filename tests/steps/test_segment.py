@@ -92,11 +92,14 @@ def test_the_background_is_of_whole_planes(volume: xr.DataArray, found: xr.Datas
 
 def test_part_of_the_volume_gives_the_same(volume: xr.DataArray, found: xr.Dataset) -> None:
     window = region().slices(volume)
-    slab = volume[window[0].start - 3 : window[0].stop + 2]
-    xr.testing.assert_identical(segment_cell(slab, region()), found)
+    slab = volume[window[0].start - 3 : window[0].stop + 4]
+    levels = hd.grey_levels(volume)
+    xr.testing.assert_identical(segment_cell(slab, region(), grey_levels=levels), found)
+    # Without a network also in the plane, and whatever the grey levels of the part.
+    whole = segment_cell(volume, region(), "volumetric")
     background = lazy_background(volume).compute()
-    part = segment_cell(volume[window], region(), background=background[window])
-    xr.testing.assert_identical(part, found)
+    part = segment_cell(volume[window], region(), "volumetric", background=background[window])
+    xr.testing.assert_identical(part, whole)
 
 
 def test_it_reads_the_region_and_nothing_else(drawing: Drawing, volume: xr.DataArray) -> None:
@@ -110,8 +113,12 @@ def test_it_reads_the_region_and_nothing_else(drawing: Drawing, volume: xr.DataA
         data=da.from_array(drawing.image, chunks=(8, 180, 180)).map_blocks(load, dtype=np.uint8)
     )
     read.clear()
-    segment_cell(watched, region((150.0, 3200.0, 3200.0)), background=volume > 180)
+    small, resin = region((150.0, 3200.0, 3200.0)), volume > 180
+    segment_cell(watched, small, "volumetric", background=resin)
     assert set(read) <= {16, 24}
+    read.clear()
+    segment_cell(watched, small, background=resin, grey_levels=hd.grey_levels(volume))
+    assert set(read) <= {16, 24, 32}  # with the slices that the network sees
 
 
 def test_a_centre_near_an_end_and_a_window_beyond_it(volume: xr.DataArray) -> None:
@@ -134,7 +141,7 @@ def test_statuses_are_passed_on(volume: xr.DataArray) -> None:
     assert "resin" in found.attrs["reason"]
     assert bool(found["nucleus"].any())
     demanding = Parameters.from_dict({"volumetric": {"smallest_nucleus": 50.0}})
-    found = segment_cell(volume, small, parameters=demanding)
+    found = segment_cell(volume, small, "volumetric", parameters=demanding)
     assert found.attrs["status"] == "segmented"
     assert "no_nucleus" in found.attrs["flags"].split(",")
     assert "50 µm²" in found.attrs["reason"]
@@ -143,7 +150,7 @@ def test_statuses_are_passed_on(volume: xr.DataArray) -> None:
 
 
 def test_an_error_names_volumes_that_cannot_be_segmented(volume: xr.DataArray) -> None:
-    with pytest.raises(ParameterError, match="unknown method 'unet3'; known: volumetric"):
+    with pytest.raises(ParameterError, match="unknown method 'unet3'; known: unet, "):
         segment_cell(volume, region(), "unet3")
     with pytest.raises(InputError, match="region of cell 7 lies outside the volume"):
         segment_cell(volume[:4], region())

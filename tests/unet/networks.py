@@ -79,15 +79,17 @@ def normalised(weights: None = None) -> Any:
     return keras().Model(image, raw, name="normalised")
 
 
-def by_grey(folder: Path, slices: int = 1, **facts: Any) -> Model:
+def by_grey(folder: Path, slices: int = 1, channel: int | None = None, **facts: Any) -> Model:
     """A model of all classes and outputs that tells them by the grey value of the slice itself.
+
+    With a channel, by that of one of its neighbours.
 
     From dark to bright, in units of the span: envelope to 0.25, nucleus to 0.5, cell to 0.75,
     resin. The boundary is certain in the envelope; the distance is the grey value.
     """
     card = Card("residual", CLASSES, VOXEL, EXTRA, slices, **facts)
     seen, predicted = np.zeros(slices), np.zeros(len(card.outputs))
-    seen[slices // 2] = 1.0
+    seen[slices // 2 if channel is None else channel] = 1.0
     steep = 200.0
     # Straight lines, each the highest of all over its part of the grey values.
     rank = {"envelope": 0, "nucleus": 1, "cell": 2, "resin": 3}

@@ -24,8 +24,6 @@ from hela_dask.unet.inference import predict_block
 from hela_dask.unet.model import find_model, load_model, shipped_folder
 from tests.unet.networks import VOXEL, by_grey, onnx_file, pointwise
 
-pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-
 CELL = Card("other", ("cell",), VOXEL)
 ENDS: list[tuple[Any, ...]] = [("n", 1, "y", "x"), ("n", 1, "y", "x")]
 COPY: Any = ("Identity", ["image"], ["outputs"], {})

@@ -58,7 +58,6 @@ def test_figures_of_another_training_are_detected() -> None:
 
 def test_it_is_what_the_method_uses_and_finds_the_cell_of_real_slices(real_data: Path) -> None:
     """It has learned from these slices: this is that the file works, not how good it is."""
-    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     stack = real_stack(real_data).slices(120, 135, 128)
     masks = segment_stack(stack, method="unet")
     assert masks.attrs["status"] == "segmented"
@@ -70,5 +69,4 @@ def test_it_is_what_the_method_uses_and_finds_the_cell_of_real_slices(real_data:
 
 
 def test_a_process_loads_it_once() -> None:
-    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     assert load_model().network is load_model(shipped_folder()).network
