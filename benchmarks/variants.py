@@ -253,7 +253,7 @@ def constants(
 
 
 def cross_validation(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each number chosen on one part of the slices, and judged on the other.
+    """Each number chosen on one part of the slices, and scored on the other.
 
     Parameters
     ----------
@@ -263,24 +263,24 @@ def cross_validation(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        For each part as ``chosen``: the part ``judged``, the ``count`` of numbers that would be
+        For each part as ``chosen``: the part ``scored``, the ``count`` of numbers that would be
         another than the default, their largest ``gain`` and its mean, ``mean_gain``, and the
-        ``worst``, ``mean`` and ``best`` change of the JI where they are judged.
+        ``worst``, ``mean`` and ``best`` change of the JI in the other part.
     """
     found = []
-    for chosen, judged in (TRUE_PARTS, TRUE_PARTS[::-1]):
+    for chosen, scored in (TRUE_PARTS, TRUE_PARTS[::-1]):
         changes, gains = {}, [0.0]
         for row in rows:
             truths = [row["truth"], row["less"]["truth"], row["more"]["truth"]]
             best = max(truths, key=lambda truth: truth[chosen])
             if best is not truths[0]:
-                changes[row["name"]] = best[judged] - truths[0][judged]
+                changes[row["name"]] = best[scored] - truths[0][scored]
                 gains.append(best[chosen] - truths[0][chosen])
         values = list(changes.values()) or [0.0]
         found.append(
             {
                 "chosen": chosen,
-                "judged": judged,
+                "scored": scored,
                 "count": len(changes),
                 "gain": max(gains),
                 "mean_gain": float(np.mean(gains[1:] or gains)),

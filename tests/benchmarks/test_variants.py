@@ -56,7 +56,7 @@ def test_a_constant_is_changed_by_a_fifth(cell: Stack) -> None:
         assert row[side]["truth"]["1-74"] > 0.85
 
 
-def test_a_number_is_chosen_on_one_part_and_judged_on_the_other() -> None:
+def test_a_number_is_chosen_on_one_part_and_scored_on_the_other() -> None:
     def truth(early: float, late: float) -> dict[str, float]:
         return {"1-74": early, "75-180": late}
 
@@ -70,7 +70,7 @@ def test_a_number_is_chosen_on_one_part_and_judged_on_the_other() -> None:
         row("c", truth(0.92, 0.96), truth(0.5, 0.5)),  # better in both
     ]
     late, early = cross_validation(rows)[::-1]
-    assert (late["chosen"], late["judged"], late["count"]) == ("75-180", "1-74", 2)
+    assert (late["chosen"], late["scored"], late["count"]) == ("75-180", "1-74", 2)
     assert [late[name] for name in ("gain", "mean_gain", "worst", "mean", "best")] == pytest.approx(
         [0.02, 0.015, -0.1, -0.04, 0.02]
     )

@@ -67,7 +67,7 @@ def test_a_worker_gives_one_thread_to_a_task() -> None:
     assert engine._threads() >= 1
     with (
         LocalCluster(
-            processes=False, n_workers=1, threads_per_worker=3, dashboard_address=None
+            processes=False, n_workers=1, threads_per_worker=3, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as client,
     ):
