@@ -101,6 +101,7 @@ def _whole(name: str, measure: Callable[[Work], Any]) -> Callable[[Work], None]:
     def section(work: Work) -> None:
         work.found[name] = measure(work)
         work.stamp(name)
+        work.found["measured"][name]["method"] = work.methods[0]
 
     return section
 

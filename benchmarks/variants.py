@@ -233,12 +233,13 @@ def constants(
     """
     masks = segment_stack(stack, method=method)
     resin, plain = masks["background"], _masks(masks)
+    truth = _with_truth(plain, stack)
     rows = []
     for group, name, value in _numbers(method):
         if only not in name:
             continue
         row: dict[str, Any] = {"group": group, "name": name, "value": value}
-        row["truth"] = _with_truth(plain, stack)
+        row["truth"] = truth
         for side, share in (("less", 1 - FIFTH), ("more", 1 + FIFTH)):
             parameters = Parameters.from_dict({group: {name: value * share}})
             given = None if group == "background" else resin

@@ -84,8 +84,7 @@ class Unet(BaseMethod):
         centre = (nearest_filled_slice(image, window.centre[0]), *window.centre[1:])
         show_probability(trace, probability)
         pieces = _Pieces(probability, voxel, p)
-        # A network sees grey values in units of a span that ends at resin.
-        own = pieces.nearest(centre) if background.any() else 0
+        own = pieces.nearest(centre) if _scaled(window, p) else 0
         show_nuclei(trace, pieces.plane, p)
         nucleus = pieces.mask(own)
         show_own(trace, nucleus, p)
@@ -140,6 +139,14 @@ def _suitable(network: Network) -> Network:
             f"class {', '.join(_OUTPUTS)}"
         )
     return network
+
+
+def _scaled(window: Window, p: UnetParameters) -> bool:
+    """Whether the network's grey values had their unit: a span that ends at resin."""
+    levels = window.grey_levels
+    if window.background.any() or levels is None or levels.resin is not None:
+        return True
+    return find_model(p.model)[1].greys != "span"
 
 
 class _Pieces:

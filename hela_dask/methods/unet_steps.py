@@ -36,7 +36,8 @@ def show_own(trace: Trace, nucleus: NDArray[np.bool_], p: UnetParameters) -> Non
     """The delivered nucleus."""
     trace.show(
         "the cell's nucleus",
-        f"The piece nearest to the cell's centre; holes under {p.smallest_hole:g} µm² are filled.",
+        f"The piece nearest to the cell's centre; holes under {p.smallest_hole:g} µm² are filled. "
+        "Empty where none is near, or the volume shows no resin: then membranes decide alone.",
         nucleus,
     )
 

@@ -162,7 +162,10 @@ def sampled_outputs(
 
 
 def network_depth(plane: tuple[int, ...], halo: int, every: int) -> int:
-    """Slices in a task of :func:`sampled_outputs`, of which every n-th is predicted."""
+    """Slices in a task of :func:`sampled_outputs`, of which every n-th is predicted.
+
+    They are a whole multiple of those between two slices of the same view.
+    """
     whole = _VIEWS * every
     return -(-slab_depth(plane, halo, SLAB) // whole) * whole
 
@@ -170,8 +173,8 @@ def network_depth(plane: tuple[int, ...], halo: int, every: int) -> int:
 class Sampling(NamedTuple):
     """The slices of a volume that a network predicts.
 
-    A network's errors depend on how the image lies: every other slice goes through it turned, and
-    the mean of both views is the more exact and depends less on that.
+    A network's errors depend on how the image lies. So every other slice goes through it turned,
+    and the mean of both views is more exact.
     """
 
     slices: range
@@ -191,7 +194,7 @@ def sampling(geometry: Geometry, spacing: float) -> Sampling:
     volume.
     """
     depth, size = geometry.shape[0], geometry.voxel_size[0]
-    every = max(1, int(spacing / size))
+    every = max(1, math.floor(spacing / size + _SLACK))
     index = math.floor(geometry.origin[0] / size + 0.5 - _SLACK)  # of the first slice
     first = min(-index % every, depth - 1)
     starts = [first, first + every]
@@ -216,10 +219,11 @@ def _predicted(
     halo = neighbours(card, voxel)
     data = lazy_data(volume, "iuf", "grey values")
     slices = None if predicted is None else predicted.slices
-    every = 1 if slices is None else slices.step
+    plane = data.shape[1:]
+    depth = network_depth(plane, halo, slices.step) if slices else slab_depth(plane, halo, SLAB)
     return overlap_slabs(
         kernel,
-        slabs_of(data, network_depth(data.shape[1:], halo, every), halo),
+        slabs_of(data, depth, halo),
         halo,
         name="classify",
         dtype=np.uint8,

@@ -145,7 +145,7 @@ class UnetParameters(ParameterGroup):
         0.1, "minimum area of a hole of the nucleus in a slice; smaller holes are filled, µm²"
     )
     membranes: float = parameter(
-        1.0, "weight of the nucleus enclosed by membranes; 0: the network alone"
+        1.0, "weight of the nucleus enclosed by membranes; 0: only where the network has none"
     )
     spacing: float = parameter(
         50.0,

@@ -50,7 +50,8 @@ CODE: dict[str, str] = {
     "detect": "steps.detect:analysed_slices steps.detect:slice_tasks steps.detect:detection_table",
     "classify": f"operators.classify:sampled_outputs {_WORKING}",
     "segment": "steps.segment:segment_window kernels.stack:interpolate_planes "
-    f"steps.grow:grow_region steps.assemble:encode_masks kernels.morphology:box_around {_WORKING}",
+    "steps.grow:segment_grown steps.assemble:encode_masks "
+    f"kernels.morphology:box_around {_WORKING}",
     "ceded": "steps.assemble:find_ceded",
     "contacts": "steps.assemble:assemble_slab steps.assemble:shared_nuclei "
     "steps.join:slab_contacts steps.join:joinable kernels.stack:interpolate_planes",

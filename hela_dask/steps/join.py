@@ -50,7 +50,7 @@ def joinable(parts: Sequence[Part]) -> list[tuple[int, int]]:
     """Pairs of adjacent cells that may be parts of one.
 
     One of the two has no nucleus, or the nuclei of both may be the same one: their boxes share more
-    than half of the smaller.
+    than half of the smaller. It is a first choice: :func:`find_joined` asks for more.
     """
     ordered = sorted(parts, key=lambda part: part.label)
     low = np.array([part.box.low for part in ordered], np.int64).reshape(-1, 3)

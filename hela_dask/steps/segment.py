@@ -71,7 +71,8 @@ def segment_cell(
     ----------
     volume
         (z, y, x) grey values, coordinates in nm: the whole volume, or any part of it that holds
-        the region, with 200 nm more at either end where there is as much.
+        the region. A network also sees slices at either end of it: with fewer than three, or
+        200 nm, in the part, the masks there may be others than those of the whole volume.
     region
         One of :func:`~hela_dask.cell_regions`.
     method
@@ -271,10 +272,11 @@ def _predict(
     first = max(0, z.start - beyond)
     part = working[first : z.stop + beyond]
     found = sampled_outputs(part, asked.model, grey_levels, asked.names, asked.spacing)
-    planes = sampling(Geometry.of(part), asked.spacing).views
-    here = Box((slice(z.start - first, z.stop - first), y, x))
+    planes = np.asarray(found[:, y, x])  # of all outputs, which the network gives at once
+    views = sampling(Geometry.of(part), asked.spacing).views
+    here = Box((slice(z.start - first, z.stop - first), slice(None), slice(None)))
     return {
-        name: interpolate_planes(found[..., at], planes, here)
+        name: interpolate_planes(planes[..., at], views, here)
         for at, name in enumerate(asked.names)
     }
 

@@ -23,9 +23,7 @@ __all__ = ["NETWORK_MEMORY", "Network", "check_installed"]
 NETWORK_MEMORY = 640 * 2**20
 """Bytes that a network takes while it computes."""
 
-_INSTALL = (
-    "networks need ONNX Runtime: pip install onnxruntime; without networks: --method volumetric"
-)
+_INSTALL = "networks need ONNX Runtime: pip install onnxruntime"
 _PROVIDERS = ["CPUExecutionProvider"]
 _EXTERNAL = b"\n\x08location"  # the key of a path to weights in another file, as ONNX encodes it
 _NEW = re.compile(r"(Opset|IR version:) (\d+)")

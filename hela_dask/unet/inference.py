@@ -6,7 +6,7 @@ Slice by slice, in tiles.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,19 +66,14 @@ def predict_slices(
     """As :func:`predict_block`, one slice (y, x, outputs) after the other; of `wanted` ones.
 
     Slices up to `reach` away replace an empty one; if None, all of the block. The model sees
-    `turned` slices transposed, with their neighbours in reverse, and its grid of pixels elsewhere.
+    `turned` slices as in :func:`_turned`.
     """
     normalisation = model.card.normalisation(*greys)
     look = _Look(model.card, image, voxel, normalisation, len(image) if reach is None else reach)
     for z in range(len(image))[wanted]:
         seen = look.slice(z)
-        whole = model.card.plane is not None
-        if whole:
-            found = _run(model, seen)
-        elif z in turned:
-            found = _tiled_turned(model, seen)
-        else:
-            found = _tiled(model, seen)
+        predict = _run if model.card.plane is not None else _tiled
+        found = _turned(model, seen, predict) if z in turned else predict(model, seen)
         outputs = [resize(output, image.shape[1:]) for output in np.moveaxis(found, -1, 0)]
         yield np.rint(np.stack(outputs, -1) * 255).astype(np.uint8)
 
@@ -222,11 +217,32 @@ def _tiled(model: Model, seen: Grey) -> Grey:
     return total[: shape[0], : shape[1]]
 
 
-def _tiled_turned(model: Model, seen: Grey) -> Grey:
-    """The same, of the slice transposed, reversed in z, and moved by some pixels."""
-    other = seen.swapaxes(0, 1)[..., ::-1]
-    moved = np.pad(other, ((_SHIFT, 0), (_SHIFT, 0), (0, 0)), mode="symmetric")
-    return _tiled(model, moved)[_SHIFT:, _SHIFT:].swapaxes(0, 1)
+def _turned(model: Model, seen: Grey, predict: Callable[[Model, Grey], Grey]) -> Grey:
+    """A slice seen transposed, its neighbours in reverse, and moved by some pixels.
+
+    Where pixels or the plane of the model are not square it is turned by 180 degrees instead; it is
+    not moved where that takes more tiles, or the plane is fixed.
+    """
+    card = model.card
+    square = card.voxel_size[1] == card.voxel_size[2]
+    if card.plane is not None:
+        square &= card.plane[0] == card.plane[1]
+
+    def turn(image: Grey) -> Grey:
+        return image.swapaxes(0, 1) if square else image[::-1, ::-1]
+
+    other = turn(seen)[..., ::-1]
+    moved = [length + _SHIFT for length in other.shape[:2]]
+    same = card.plane is None and _tile_count(moved, card) == _tile_count(other.shape, card)
+    shift = _SHIFT if same else 0
+    other = np.pad(other, ((shift, 0), (shift, 0), (0, 0)), mode="symmetric")
+    return turn(predict(model, other)[shift:, shift:])
+
+
+def _tile_count(shape: Sequence[int], card: Card) -> int:
+    """The number of tiles of a plane of the model's pixels."""
+    sides = [len(tiles(n, tile_length(n, card.multiple), OVERLAP)) for n in shape[:2]]
+    return math.prod(sides)
 
 
 def _run(model: Model, image: Grey) -> Grey:
