@@ -15,8 +15,8 @@ from hela_dask.errors import ResourceError
 from hela_dask.unet import inference
 from hela_dask.unet.card import CLASSES, Card
 from hela_dask.unet.inference import blending, predict_block, predict_slices, tiles
-from hela_dask.unet.model import Model
-from tests.unet.networks import VOXEL, by_grey, stored
+from hela_dask.unet.model import Model, load_model, save_model
+from tests.unet.networks import VOXEL, by_grey, onnx_file, stored
 
 GREYS = (50.0, 250.0)
 
@@ -147,3 +147,61 @@ def test_tiles_are_multiples_of_what_the_network_needs(tmp_path: Path) -> None:
     found = predict_block(watched, np.zeros((1, 100, 600), np.uint8), VOXEL, GREYS)
     assert found.shape == (1, 100, 600, 1)
     assert seen == [(1, 144, 384, 1)] * 2  # no longer than two that overlap by 128 need
+
+
+def beside(folder: Path, voxel: tuple[float, float, float]) -> Model:
+    """A network that shows the grey value of the slice before, one pixel to the right."""
+    card = Card("residual", ("cell",), voxel, slices=3, probabilities=True)
+    weights = np.zeros((1, 3, 3, 3))
+    weights[0, 0, 1, 2] = 1.0
+    nodes: list[Any] = [
+        ("Conv", ["image", "weights"], ["values"], {"pads": [1, 1, 1, 1]}),
+        ("Clip", ["values", "zero", "one"], ["outputs"], {}),
+    ]
+    arrays = {"weights": weights, "zero": np.array(0.0), "one": np.array(1.0)}
+    save_model(folder, onnx_file(nodes, arrays, [("n", 3, "y", "x"), ("n", 1, "y", "x")]), card)
+    return load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("voxel", "place"),
+    [((50.0, 40.0, 40.0), (0, 1, 0)), ((50.0, 40.0, 30.0), (0, 0, -1))],
+    ids=["transposed", "turned by 180 degrees"],
+)
+def test_a_turned_slice_lies_where_it_was(
+    tmp_path: Path, voxel: tuple[float, float, float], place: tuple[int, int, int]
+) -> None:
+    model = beside(tmp_path / "m", voxel)
+    image = np.random.default_rng(0).integers(50, 250, (5, 48, 48)).astype(np.uint8)
+    plain, turned = (
+        np.stack(list(predict_slices(model, image, voxel, (50.0, 250.0), turned=seen)))[..., 0]
+        for seen in ((), range(5))
+    )
+    scaled = np.rint((image.astype(float) - 50) / 200 * 255)
+    inner = (slice(1, -1),) * 3
+    # As it is, the slice before and the column after; turned, the slice after and another side.
+    assert abs(plain[inner] - np.roll(scaled, (1, 0, -1), (0, 1, 2))[inner]).max() <= 1
+    _, y, x = place
+    assert abs(turned[inner] - np.roll(scaled, (-1, -y, -x), (0, 1, 2))[inner]).max() <= 1
+
+
+def test_a_turned_slice_takes_no_more_tiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = by_grey(tmp_path / "m")
+    counted: list[tuple[int, ...]] = []
+    run = inference._run
+
+    def counting(model: Model, image: Any) -> Any:
+        counted.append(image.shape)
+        return run(model, image)
+
+    monkeypatch.setattr(inference, "_run", counting)
+    for length in (300, 508, 512, 600, 896, 1000):
+        numbers = []
+        for turned in ((), range(1)):
+            image = np.full((1, length, 40), 100, np.uint8)
+            list(predict_slices(model, image, VOXEL, GREYS, turned=turned))
+            numbers.append(len(counted))
+            counted.clear()
+        assert numbers[0] == numbers[1] == (1 if length <= 512 else 2 + (length > 896)), length
