@@ -72,7 +72,10 @@ class Trace:
         for at in self.steps if z is None else self.steps.keys() & {z}:
             text = caption if isinstance(caption, str) else caption(at)
             plane = data(at) if callable(data) else data[at] if z is None else data
-            self.steps[at].append(Step(title, text, np.array(plane)))
+            self._keep(at, Step(title, text, np.array(plane)))
+
+    def _keep(self, z: int, step: Step) -> None:
+        self.steps[z].append(step)
 
     def within(self, box: Sequence[slice], shape: tuple[int, ...]) -> Trace:
         """A trace for steps that are computed in a part of the window; they are kept in this one.
@@ -95,20 +98,10 @@ class _PartTrace(Trace):
         super().__init__(*(z - low for z in whole.steps if low <= z < high))
         self._whole, self._box, self._shape = whole, box, shape
 
-    def show(
-        self,
-        title: str,
-        caption: str | Callable[[int], str],
-        data: NDArray[Any] | Callable[[int], NDArray[Any]],
-        z: int | None = None,
-    ) -> None:
-        """As :meth:`Trace.show`."""
-        for at in self.steps if z is None else self.steps.keys() & {z}:
-            text = caption if isinstance(caption, str) else caption(at)
-            part = np.asarray(data(at) if callable(data) else data[at] if z is None else data)
-            plane = np.zeros(self._shape[1:], part.dtype)
-            plane[self._box[1], self._box[2]] = part
-            self._whole.show(title, text, plane, at + self._box[0].start)
+    def _keep(self, z: int, step: Step) -> None:
+        plane = np.zeros(self._shape[1:], step.plane.dtype)
+        plane[self._box[1], self._box[2]] = step.plane
+        self._whole.show(step.title, step.caption, plane, z + self._box[0].start)
 
 
 NO_TRACE = Trace()

@@ -12,9 +12,9 @@ from scipy import ndimage
 
 from hela_dask.kernels import morphology
 from hela_dask.kernels.compiled import compiled
-from hela_dask.types import Grey, Mask
+from hela_dask.types import Grey, Mask, Voxel
 
-__all__ = ["inset", "outset"]
+__all__ = ["inset", "outset", "outset_planes"]
 
 
 # Standard deviation of the blur, pixels: it turns the steps of an oblique edge into a line.
@@ -39,6 +39,11 @@ def outset(mask: Mask, length: float, pixel: tuple[float, ...]) -> Mask:
     if length > 0 and grown[box].size:
         grown[box] |= _depth(mask[box], length, pixel) >= -length
     return grown
+
+
+def outset_planes(mask: Mask, length: float, voxel: Voxel) -> Mask:
+    """The same for each slice of a (z, y, x) mask."""
+    return np.stack([outset(plane, length, voxel[1:]) for plane in mask])
 
 
 def _depth(mask: Mask, length: float, pixel: tuple[float, ...]) -> Grey:

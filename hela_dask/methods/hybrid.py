@@ -14,11 +14,10 @@ from hela_dask.errors import InputError, MissingInputError
 from hela_dask.kernels import stack
 from hela_dask.kernels.edges import NucleusSteps, nucleus_plane, preprocess_plane
 from hela_dask.kernels.nucleus import envelope_ring
-from hela_dask.kernels.subpixel import outset
-from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Network, Window
+from hela_dask.kernels.subpixel import outset_planes
+from hela_dask.methods.method import BaseMethod, Masks, Network, Window
 from hela_dask.methods.slices import is_blank, window_memory
 from hela_dask.parameters import HybridParameters, Parameters
-from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Mask, Voxel
 from hela_dask.unet.engine import NETWORK_MEMORY, check_installed
@@ -75,14 +74,7 @@ class Hybrid(BaseMethod):
         if not background.any():
             nucleus = _nuclei(image, np.ones_like(background), voxel, p, trace, centre[1:])
             ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
-            return Masks(
-                nucleus,
-                nucleus.copy(),
-                ring,
-                NO_RESIN,
-                NO_RESIN_SEEN,
-                outline=_outline(nucleus, p, voxel),
-            )
+            return Masks.without_resin(nucleus, ring, outset_planes(nucleus, p.envelope, voxel))
         cell = _cell(image, background, voxel, centre, parameters, trace)
         nucleus = _nuclei(image, cell, voxel, p, trace)
         nucleus &= cell
@@ -90,7 +82,7 @@ class Hybrid(BaseMethod):
             why = "no piece between edges in the cell has the size, place and shape of a nucleus"
             return Masks(nucleus, cell, np.zeros_like(nucleus), reason=why, flags=("no_nucleus",))
         ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
-        return Masks(nucleus, cell, ring, outline=_outline(nucleus, p, voxel))
+        return Masks(nucleus, cell, ring, outline=outset_planes(nucleus, p.envelope, voxel))
 
 
 METHOD = Hybrid()
@@ -141,11 +133,6 @@ def _nuclei(
         nucleus[z] = steps.nucleus
         _show(trace, z, steps, p)
     return nucleus
-
-
-def _outline(nucleus: Mask, p: HybridParameters, voxel: Voxel) -> Mask:
-    """The nucleus up to the middle of its envelope."""
-    return np.stack([outset(plane, p.envelope, voxel[1:]) for plane in nucleus])
 
 
 def _show(trace: Trace, z: int, steps: NucleusSteps, p: HybridParameters) -> None:

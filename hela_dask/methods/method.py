@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from hela_dask.kernels.grey_levels import GreyLevels
 from hela_dask.parameters import Parameters
 from hela_dask.parameters.fields import ParameterGroup
-from hela_dask.statuses import SEGMENTED
+from hela_dask.statuses import NO_RESIN, SEGMENTED
 from hela_dask.trace import NO_TRACE, Trace
+from hela_dask.types import Mask
 
 if TYPE_CHECKING:
     from hela_dask.unet.card import Card
@@ -117,6 +118,11 @@ class Masks:
     reason: str = ""
     flags: tuple[str, ...] = ()
     outline: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def without_resin(cls, nucleus: Mask, envelope: Mask, outline: Mask | None) -> Masks:
+        """The result where no resin is visible: the nucleus, which stands for the cell too."""
+        return cls(nucleus, nucleus.copy(), envelope, NO_RESIN, NO_RESIN_SEEN, outline=outline)
 
 
 @runtime_checkable

@@ -25,7 +25,7 @@ from hela_dask.kernels.subpixel import inset
 from hela_dask.methods import propagate_steps as steps
 from hela_dask.methods.cells import basin_at_centre, segment_slices
 from hela_dask.methods.membranes import Membranes
-from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Window
+from hela_dask.methods.method import BaseMethod, Masks, Window
 from hela_dask.methods.slices import (
     disc_around,
     is_blank,
@@ -35,7 +35,6 @@ from hela_dask.methods.slices import (
     window_memory,
 )
 from hela_dask.parameters import Parameters, PropagateParameters
-from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Grey, Mask, Voxel
 
@@ -58,14 +57,7 @@ class Propagate(BaseMethod):
         centre = (nearest_filled_slice(image, window.centre[0]), *window.centre[1:])
         nucleus, outline = _nucleus(image, background, voxel, centre, p, trace)
         if not background.any():
-            return Masks(
-                nucleus,
-                nucleus.copy(),
-                np.zeros_like(nucleus),
-                NO_RESIN,
-                NO_RESIN_SEEN,
-                outline=outline,
-            )
+            return Masks.without_resin(nucleus, np.zeros_like(nucleus), outline)
         cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
         nucleus &= cell
         if not nucleus.any():

@@ -23,14 +23,13 @@ from hela_dask.kernels.instances import (
     upsample,
 )
 from hela_dask.kernels.nucleus import envelope_ring
-from hela_dask.kernels.subpixel import outset
+from hela_dask.kernels.subpixel import outset_planes
 from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.enclosed import Enclosed, enclosed_nucleus
-from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Network, Outputs, Window
+from hela_dask.methods.method import BaseMethod, Masks, Network, Outputs, Window
 from hela_dask.methods.slices import is_blank, nearest_filled_slice, window_memory
 from hela_dask.methods.unet_steps import show_fused, show_nuclei, show_own, show_probability
 from hela_dask.parameters import Parameters, UnetParameters, VolumetricParameters
-from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Labels, Mask, Voxel
 from hela_dask.unet.engine import check_installed
@@ -97,14 +96,7 @@ class Unet(BaseMethod):
             nucleus, reason = found.nucleus, found.reason
         if not background.any():
             ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
-            return Masks(
-                nucleus,
-                nucleus.copy(),
-                ring,
-                NO_RESIN,
-                NO_RESIN_SEEN,
-                outline=_outline(nucleus, p, voxel),
-            )
+            return Masks.without_resin(nucleus, ring, outset_planes(nucleus, p.envelope, voxel))
         contacts = window.predicted.get(_BOUNDARY)
         cell = segment_slices(
             image,
@@ -124,7 +116,7 @@ class Unet(BaseMethod):
             nothing = np.zeros_like(nucleus)
             return Masks(nucleus, cell, nothing, reason=reason, flags=("no_nucleus",))
         ring = envelope_ring(nucleus, cell, p.envelope_width, voxel)
-        return Masks(nucleus, cell, ring, outline=_outline(nucleus, p, voxel))
+        return Masks(nucleus, cell, ring, outline=outset_planes(nucleus, p.envelope, voxel))
 
 
 METHOD = Unet()
@@ -277,11 +269,3 @@ def _enclosed(
     shared = np.count_nonzero(found.nucleus & nucleus)
     larger = max(np.count_nonzero(found.nucleus), np.count_nonzero(nucleus))
     return found if shared >= _MIN_IOU * larger else None
-
-
-def _outline(nucleus: Mask, p: UnetParameters, voxel: Voxel) -> Mask:
-    """The nucleus up to the middle of its envelope."""
-    found = np.zeros_like(nucleus)
-    for z in np.flatnonzero(nucleus.any(axis=(1, 2))):
-        found[z] = outset(nucleus[z], p.envelope, voxel[1:])
-    return found

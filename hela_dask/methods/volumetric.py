@@ -11,10 +11,9 @@ import numpy as np
 from hela_dask.kernels.nucleus import envelope_ring
 from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.enclosed import enclosed_nucleus
-from hela_dask.methods.method import NO_RESIN_SEEN, BaseMethod, Masks, Window
+from hela_dask.methods.method import BaseMethod, Masks, Window
 from hela_dask.methods.slices import nearest_filled_slice, window_memory
 from hela_dask.parameters import Parameters, VolumetricParameters
-from hela_dask.statuses import NO_RESIN
 from hela_dask.trace import NO_TRACE, Trace
 
 __all__ = ["METHOD", "Volumetric"]
@@ -38,7 +37,7 @@ class Volumetric(BaseMethod):
         nucleus, outline = found.nucleus, found.outline
         if not background.any():
             ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
-            return Masks(nucleus, nucleus.copy(), ring, NO_RESIN, NO_RESIN_SEEN, outline=outline)
+            return Masks.without_resin(nucleus, ring, outline)
         cell = segment_slices(image, nucleus, background, voxel, centre, p, trace=trace)
         nucleus &= cell
         if not nucleus.any():
