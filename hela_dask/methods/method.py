@@ -81,6 +81,10 @@ class Window:
     predicted : mapping of str to ndarray of uint8, (z, y, x)
         The outputs of its network that the method asks for (:meth:`Method.asks`), predicted for the
         whole volume; 255 is 1.
+    grows : callable or None
+        Whether the window becomes larger for a cell, (z, y, x), because that reaches a side of it.
+        A method may return such a cell without its nucleus: the larger window is segmented instead.
+        None: the window stays as it is.
     """
 
     image: NDArray[Any]
@@ -89,6 +93,7 @@ class Window:
     centre: tuple[int, int, int]
     grey_levels: GreyLevels | None = None
     predicted: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    grows: Callable[[Mask], bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError
-from hela_dask.kernels import morphology
+from hela_dask.kernels import morphology, stack
 from hela_dask.kernels.instances import (
     fuse_with_membranes,
     nearest_piece,
@@ -87,14 +87,12 @@ class Unet(BaseMethod):
         show_nuclei(trace, pieces.plane, p)
         nucleus = pieces.mask(own)
         show_own(trace, nucleus, p)
-        if own:
-            if p.membranes:
-                _fuse(window, nucleus, pieces.mask(-own), centre[0], parameters, trace)
-            reason = ""
-        else:
+        reason = ""
+        if not own:
             found = enclosed_nucleus(image, background, voxel, centre, membranes, trace)
             nucleus, reason = found.nucleus, found.reason
         if not background.any():
+            _fuse(window, nucleus, pieces, own, parameters, trace)
             ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
             return Masks.without_resin(nucleus, ring, outset_planes(nucleus, p.envelope, voxel))
         contacts = window.predicted.get(_BOUNDARY)
@@ -108,7 +106,14 @@ class Unet(BaseMethod):
             contacts=None if contacts is None else contacts >= _SURE,
             trace=trace,
         )
-        nucleus &= cell
+        if window.grows is not None and window.grows(cell):
+            nothing = np.zeros_like(cell)
+            return Masks(nothing, cell, nothing)
+        _fuse(window, nucleus, pieces, own, parameters, trace)
+        if (nucleus & ~cell).any():
+            cell |= nucleus
+            stack.keep_component(cell)
+            nucleus &= cell
         if own and (more := pieces.within(cell, nucleus)).any():
             nucleus |= more
             cell |= more
@@ -208,23 +213,26 @@ class _Pieces:
 def _fuse(
     window: Window,
     nucleus: Mask,
-    others: Mask,
-    start: int,
+    pieces: _Pieces,
+    own: int,
     parameters: Parameters,
     trace: Trace,
 ) -> None:
-    """Fuse the network's nucleus, in place, with the one that membranes enclose.
+    """Fuse a network's nucleus, its piece `own`, in place with the one that membranes enclose.
 
     Membranes are detected around the network's nucleus only.
     """
     p, voxel = parameters.group(UnetParameters), window.voxel
+    if not own or not p.membranes:
+        return
+    start = nearest_filled_slice(window.image, window.centre[0])
     box = morphology.box_around(nucleus, p.margin, voxel)
     part = nucleus[box]
     found = _enclosed(window, part, box, start, parameters, trace)
     if found is None:
         return  # it leaked, or found something else: only the network is used
     for plane, inside, likely, foreign in zip(
-        part, found.nucleus, window.predicted["nucleus"][box], others[box], strict=True
+        part, found.nucleus, window.predicted["nucleus"][box], pieces.mask(-own)[box], strict=True
     ):
         near = plane | inside
         if near.any():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,7 @@ from hela_dask.tasks.cost import measured
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.units import Unit
+from hela_dask.types import Mask
 from hela_dask.volume.greys import GreyLevels
 from hela_dask.volume.opening import open_volume, working_volume
 
@@ -270,7 +271,7 @@ def _segment_grown(job: Job, region: Region) -> tuple[Region, Box, xr.Dataset]:
     volume = job.working()
     geometry = Geometry.of(volume)
 
-    def segment(region: Region) -> xr.Dataset:
+    def segment(region: Region, grows: Callable[[Mask], bool]) -> xr.Dataset:
         window = region.window(geometry)
         return segment_window(
             load(volume[window]),
@@ -280,6 +281,7 @@ def _segment_grown(job: Job, region: Region) -> tuple[Region, Box, xr.Dataset]:
             background=store.read_mask(job.resin, window),
             grey_levels=job.grey_levels,
             predicted=job.predicted(window),
+            grows=grows,
         )
 
     region, masks = segment_grown(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -70,7 +71,7 @@ def grow_region(
 
 
 def segment_grown(
-    segment: Callable[[Region], Found],
+    segment: Callable[[Region, Callable[[Mask], bool]], Found],
     cell: Callable[[Found], Mask],
     region: Region,
     geometry: Geometry,
@@ -81,15 +82,19 @@ def segment_grown(
     Parameters
     ----------
     segment
-        Segments a region.
+        Segments a region, given whether the region grows for a cell: then only its cell is needed.
     cell
         The cell of a result, (z, y, x) of the window.
     region, geometry, parameters
         As in :func:`grow_region`.
     """
     while True:
-        found = segment(region)
+        found = segment(region, partial(_grows, region, geometry, parameters))
         larger = grow_region(region, cell(found), geometry, parameters)
         if larger == region:
             return region, found
         region = larger
+
+
+def _grows(region: Region, geometry: Geometry, parameters: RegionParameters, cell: Mask) -> bool:
+    return grow_region(region, cell, geometry, parameters) != region

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -131,7 +131,9 @@ def segment_cell(
         seen = working if whole else working[region.window(geometry)]
         grey_levels = find_grey_levels(seen, parameters.background)
 
-    def segment(region: Region) -> tuple[xr.Dataset, list[float], xr.DataArray | None]:
+    def segment(
+        region: Region, grows: Callable[[Mask], bool] | None = None
+    ) -> tuple[xr.Dataset, list[float], xr.DataArray | None]:
         window = region.window(geometry)
         resin, begins, given = _resin(working, window, background, volume, parameters, grey_levels)
         masks = segment_window(
@@ -142,6 +144,7 @@ def segment_cell(
             background=resin,
             grey_levels=grey_levels,
             predicted=_predict(working, window, asked, grey_levels),
+            grows=grows,
             trace=trace,
         )
         return masks, begins, given
@@ -176,6 +179,7 @@ def segment_window(
     background: NDArray[np.bool_],
     grey_levels: GreyLevels,
     predicted: Mapping[str, NDArray[np.uint8]] | None = None,
+    grows: Callable[[Mask], bool] | None = None,
     trace: Trace = NO_TRACE,
 ) -> xr.Dataset:
     """Segment the cell of one region on its window of the working level, and on no finer one.
@@ -190,6 +194,8 @@ def segment_window(
         (z, y, x), true in the resin.
     predicted
         The outputs of a network that the method asks for, (z, y, x) each.
+    grows
+        Whether the window becomes larger for a cell; then the result may be that cell alone.
 
     Returns
     -------
@@ -206,6 +212,7 @@ def segment_window(
         geometry.index(region.centre),
         grey_levels,
         predicted or {},
+        grows,
     )
     masks = get_method(method)(seen, parameters, trace=trace)
     found = {

@@ -15,12 +15,12 @@ from hela_dask.errors import InputError
 from hela_dask.kernels.grey_levels import GreyLevels
 from hela_dask.methods import unet
 from hela_dask.methods.enclosed import Enclosed
-from hela_dask.methods.method import Masks
+from hela_dask.methods.method import Masks, Window
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters, UnetParameters
 from hela_dask.trace import Trace
 from hela_dask.unet.card import Card
-from tests.drawn import call
+from tests.drawn import call, predict
 from tests.kernels.test_instances import LEFT, RIGHT, SHAPE, VOXEL, ball
 from tests.unet.networks import by_grey, stored
 
@@ -201,13 +201,34 @@ def test_showing_its_steps_changes_nothing(parameters: Parameters) -> None:
     np.testing.assert_array_equal(watched.cell, found.cell)
     steps = {step.title: step.plane for step in trace.steps[5]}
     assert list(steps)[:3] == ["probability of a nucleus", "nuclei", "the cell's nucleus"]
-    assert "membrane strength" in steps
-    assert list(steps)[-1] == "cell, smoothed along z"
+    order = list(steps)
+    assert order.index("cell, smoothed along z") < order.index("membrane strength")
     assert {plane.shape for plane in steps.values()} == {image.shape[1:]}
     assert all(step.caption.endswith(".") for step in trace.steps[5])
     np.testing.assert_array_equal(steps["cell, smoothed along z"], found.cell[5])
     np.testing.assert_array_equal(steps["the cell's nucleus"] & found.cell[5], found.nucleus[5])
     assert len(np.unique(steps["nuclei"])) == 3
+
+
+def test_a_window_that_grows_for_its_cell_gives_the_cell_alone(
+    parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, background = scene()
+    whole, calls = segment(parameters, image, background), list[Any]()
+    monkeypatch.setattr(unet, "enclosed_nucleus", fixed(LEFT, calls))
+    predicted = predict("unet", image, VOXEL, parameters, LEVELS)
+    asked = list[Any]()
+
+    def grows(cell: NDArray[np.bool_]) -> bool:
+        asked.append(cell.copy())
+        return True
+
+    window = Window(image, background, VOXEL, CENTRE, LEVELS, predicted, grows)
+    found = unet.METHOD(window, parameters)
+    np.testing.assert_array_equal(asked, [whole.cell])
+    np.testing.assert_array_equal(found.cell, whole.cell)
+    assert not found.nucleus.any()
+    assert not calls
 
 
 def test_a_model_that_tells_no_nucleus_is_refused(tmp_path: Path) -> None:
