@@ -117,6 +117,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         background: npt.NDArray[np.bool_],
         grey_levels: Any,
         predicted: Any,
+        grows: Any,
     ) -> xr.Dataset:
         calls["segment"].append(region.label)
         if region.label in calls["broken"]:
