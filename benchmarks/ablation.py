@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from benchmarks.stacks import Stack, agreement, segment_stack
+from benchmarks.measuring import side_by_side
+from benchmarks.stacks import Overrides, Stack, agreement, predict_stack, segment_stack
 from hela_dask.methods.names import DEFAULT_METHOD
-from hela_dask.parameters import Parameters
 from hela_dask.running.scoring import CLASSES
 
 __all__ = ["STEPS", "ablation"]
-
-Overrides = dict[str, dict[str, Any]]
 
 STEPS: tuple[tuple[str, Overrides], ...] = (
     ("the network alone", {"unet": {"membranes": 0.0}}),
@@ -47,6 +47,7 @@ def ablation(
     steps: Sequence[tuple[str, Overrides]] = STEPS,
     *,
     method: str = DEFAULT_METHOD,
+    processes: int = 1,
 ) -> list[dict[str, Any]]:
     """JI of every class with all steps, and without each; printed too.
 
@@ -56,22 +57,24 @@ def ablation(
         A row each: ``step``, ``overrides``, a pooled JI for each class, and ``nucleus_slices``,
         the mean over slices of the nucleus.
     """
+    known = predict_stack(stack, method)
+    known = segment_stack(stack, method=method, known=known)[["background"]].merge(known)
+    tried: list[tuple[str, Overrides]] = [("all steps", {}), *steps]
+    found = side_by_side(
+        partial(_scored, stack, method, known), [overrides for _, overrides in tried], processes
+    )
     rows = []
-    resin = None
-    classes = {key: values for key, values in CLASSES.items() if np.isin(values, stack.truth).any()}
-    for name, overrides in (("all steps", {}), *steps):
-        masks = segment_stack(
-            stack,
-            method=method,
-            parameters=Parameters.from_dict(overrides),
-            resin=None if "background" in overrides else resin,
-        )
-        # The first row has all steps, and so the resin of every row that does not change it.
-        resin = masks["background"] if resin is None else resin
-        masks["cytoplasm"] = masks["cell"] & ~masks["nucleus"]
-        scores = agreement(masks, stack, classes)
-        row = {key: round(scores[key].pooled.ji, 4) for key in classes}
-        row["nucleus_slices"] = round(scores["nucleus"].summaries()["ji"]["mean"], 4)
+    for (name, overrides), row in zip(tried, found, strict=True):
         print(f"{name:<44}" + "".join(f"{value:>9.4f}" for value in row.values()), flush=True)
         rows.append({"step": name, "overrides": overrides, **row})
     return rows
+
+
+def _scored(stack: Stack, method: str, known: xr.Dataset, overrides: Overrides) -> dict[str, float]:
+    """JI of every class with some parameters."""
+    classes = {key: values for key, values in CLASSES.items() if np.isin(values, stack.truth).any()}
+    masks = segment_stack(stack, method=method, overrides=overrides, known=known)
+    masks["cytoplasm"] = masks["cell"] & ~masks["nucleus"]
+    scores = agreement(masks, stack, classes)
+    row = {key: round(scores[key].pooled.ji, 4) for key in classes}
+    return {**row, "nucleus_slices": round(scores["nucleus"].summaries()["ji"]["mean"], 4)}

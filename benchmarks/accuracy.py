@@ -7,6 +7,7 @@ page is made. ``python -m benchmarks.accuracy --quick --run RUN`` scores a run t
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from hela_dask.methods.names import METHODS
 from hela_dask.running.provenance import read_run
 
 SEEDS = (0, 1)
+CORES = os.cpu_count() or 1
 SHIPPED = tuple(name for name in METHODS if name != "hybrid")
 """Methods that need no network, or the one of the package."""
 
@@ -92,7 +94,8 @@ def _outlines(work: Work) -> None:
 def _ablation(work: Work) -> dict[str, Any]:
     """Each step turned off, on the real cell and on a phantom's."""
     stacks = {"real": real_stack(work.data), "phantom": phantom_stack()}
-    return {name: ablation(stack, method=work.methods[0]) for name, stack in stacks.items()}
+    method = work.methods[0]
+    return {name: ablation(stack, method=method, processes=CORES) for name, stack in stacks.items()}
 
 
 def _whole(name: str, measure: Callable[[Work], Any]) -> Callable[[Work], None]:
@@ -112,14 +115,17 @@ SECTIONS: dict[str, Callable[[Work], None]] = {
     "phantoms": _phantoms,
     "ablation": _whole("ablation", _ablation),
     "robustness": _whole(
-        "robustness", lambda work: robustness(real_stack(work.data), method=work.methods[0])
+        "robustness",
+        lambda work: robustness(real_stack(work.data), method=work.methods[0], processes=CORES),
     ),
     "contrast": _whole("contrast", lambda work: contrast(real_stack(work.data), work.methods[0])),
     "variants": _whole(
-        "variants", lambda work: variants(whole_stack(work.data), method=work.methods[0])
+        "variants",
+        lambda work: variants(whole_stack(work.data), method=work.methods[0], processes=CORES),
     ),
     "constants": _whole(
-        "constants", lambda work: constants(whole_stack(work.data), method=work.methods[0])
+        "constants",
+        lambda work: constants(whole_stack(work.data), method=work.methods[0], processes=CORES),
     ),
     "outlines": _outlines,
 }

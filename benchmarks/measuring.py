@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["ROOT", "earlier_code", "timed"]
+__all__ = ["ROOT", "earlier_code", "side_by_side", "timed"]
 
 ROOT = Path(__file__).parent.parent
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 def timed(call: Callable[[], T], repeats: int = 1, patience: float = math.inf) -> tuple[float, T]:
@@ -36,6 +39,17 @@ def timed(call: Callable[[], T], repeats: int = 1, patience: float = math.inf) -
         seconds.append(time.perf_counter() - start)
         if len(seconds) == repeats or seconds[-1] > patience:
             return statistics.median(seconds), result
+
+
+def side_by_side(
+    function: Callable[[Item], T], items: Iterable[Item], processes: int = 1
+) -> list[T]:
+    """The results of a function for some items, in their order, by several processes."""
+    if processes == 1:
+        return list(map(function, items))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        return list(pool.map(function, items))
 
 
 @contextmanager

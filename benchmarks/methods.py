@@ -19,6 +19,7 @@ from benchmarks.comparison import ALONE, COMPARED, PUBLISHED, UNTAUGHT
 from benchmarks.runs import RANGES, curves, figures
 from benchmarks.stacks import (
     UNSEEN,
+    Overrides,
     Stack,
     agreement,
     as_volume,
@@ -45,7 +46,7 @@ TIMED = 8  # slices that a network is timed on
 
 
 def measure(
-    stack: Stack, method: str, parameters: Parameters | None = None, first: int = 1
+    stack: Stack, method: str, overrides: Overrides | None = None, first: int = 1
 ) -> dict[str, Any]:
     """One method on a stack: its scores in ranges of slices, a curve per class, and its speed.
 
@@ -54,12 +55,13 @@ def measure(
     stack : Stack
     method : str
         Of :data:`hela_dask.METHODS`.
-    parameters : Parameters, optional
+    overrides : dict, optional
+        Parameters other than the defaults, by group and name.
     first : int
         1-based number of the stack's first slice.
     """
     start = time.process_time()
-    masks = segment_stack(stack, method=method, parameters=parameters)
+    masks = segment_stack(stack, method=method, overrides=overrides)
     seconds = time.process_time() - start
     scores = agreement(masks, stack, COMPARED)
     return {
@@ -89,10 +91,10 @@ def _measure_model(stack: Stack, folder: Path, first: int, **overrides: Any) -> 
     """The method of a model with some of its parameters, and facts of its card and its files."""
     path, card, _ = find_model(folder)
     method = _method(card)
-    parameters = Parameters.from_dict({method: {"model": str(path), **overrides}})
-    network = _network_speed(stack, load_model(path), parameters)
+    given = {method: {"model": str(path), **overrides}}
+    network = _network_speed(stack, load_model(path), Parameters.from_dict(given))
     return {
-        **measure(stack, method, parameters, first),
+        **measure(stack, method, given, first),
         "architecture": card.architecture,
         "split": card.split.get("kind", ""),
         "learned": list(card.split.get("train", ())),

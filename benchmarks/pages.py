@@ -98,6 +98,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         by_axis=by_axis,
+        change=lambda ratio: f"{100 * (ratio - 1):+.2f} %",
         fixed=fixed,
         in_order=dict.fromkeys,
         nth=nth,

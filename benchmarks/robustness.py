@@ -5,8 +5,10 @@ The damages are those of a microscope: other grey levels, noise, and single bad 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks import results
+from benchmarks.measuring import side_by_side
 from benchmarks.stacks import (
     SCORED,
     Stack,
@@ -156,6 +159,7 @@ def robustness(
     *,
     method: str = DEFAULT_METHOD,
     damages: Iterable[str] = DAMAGES,
+    processes: int = 1,
 ) -> dict[str, Any]:
     """JI without damage, and how far it falls with each, in each range of slices; printed too."""
     found: dict[str, Any] = {}
@@ -166,13 +170,11 @@ def robustness(
         whole = indices(masks, part)
         _show(f"{name}, slices {first}-{last}, undamaged", whole)
         rows = {}
-        for damage in damages:
-            harmed = DAMAGES[damage](part, place - first)
-            # A slice that shows nothing weighs ten times more here than in a stack of 300.
-            hidden = place - first if damage in BLIND else None
-            before = indices(masks, part, hidden)
-            after = indices(segment_stack(harmed, method=method), harmed, hidden)
-            fall = {key: before[key] - after[key] for key in SCORED}
+        known = list(damages)
+        after = side_by_side(partial(_harmed, part, place - first, method), known, processes)
+        for damage, found_after in zip(known, after, strict=True):
+            before = indices(masks, part, _hidden(damage, place - first))
+            fall = {key: before[key] - found_after[key] for key in SCORED}
             rows[damage] = {"fall": fall}
             _show(damage, fall, "  FAILS" if max(fall.values()) > LARGEST_FALL else "")
         found[name] = {
@@ -182,6 +184,17 @@ def robustness(
             "damages": rows,
         }
     return found
+
+
+def _harmed(stack: Stack, place: int, method: str, damage: str) -> dict[str, float]:
+    """JI with a damage."""
+    harmed = DAMAGES[damage](stack, place)
+    return indices(segment_stack(harmed, method=method), harmed, _hidden(damage, place))
+
+
+def _hidden(damage: str, place: int) -> int | None:
+    """A slice that shows nothing: it weighs ten times more here than in a stack of 300."""
+    return place if damage in BLIND else None
 
 
 def _show(name: str, values: Mapping[str, float], note: str = "") -> None:
@@ -203,6 +216,7 @@ def main() -> None:
         options.range or RANGES,
         method=options.method,
         damages=[damage for damage in DAMAGES if options.only in damage],
+        processes=os.cpu_count() or 1,
     )
     if options.json:
         results.write(found, options.json)

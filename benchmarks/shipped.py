@@ -27,7 +27,6 @@ from benchmarks.stacks import (
     real_stack,
     truth_path,
 )
-from hela_dask.parameters import Parameters
 from hela_dask.unet.card import Card
 from hela_dask.unet.model import CARD, NETWORK, find_model, save_model, shipped_folder
 
@@ -81,10 +80,10 @@ def _trained(folder: Path, name: str, data: Path) -> Path:
 
 def _evaluate(stack: Stack, model: Path) -> dict[str, dict[str, float]]:
     """Pooled JI of a model on slices that it did not learn from."""
-    parameters, scores = Parameters.from_dict({"unet": {"model": str(model)}}), {}
+    given, scores = {"unet": {"model": str(model)}}, {}
     for first, last in JUDGED:
         unseen = stack.slices(first, last, (first + last) // 2)
-        found = measure(unseen, "unet", parameters, first)["ranges"][f"{first}-{last}"]
+        found = measure(unseen, "unet", given, first)["ranges"][f"{first}-{last}"]
         scores[f"{first}-{last}"] = {f"ji_{name}": known["ji"] for name, known in found.items()}
     return scores
 

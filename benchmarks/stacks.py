@@ -14,21 +14,28 @@ import tifffile
 import xarray as xr
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.evaluation.evaluate import score_classes
 from hela_dask.evaluation.scores import ClassScores
 from hela_dask.methods.names import DEFAULT_METHOD
+from hela_dask.methods.registry import get_method
+from hela_dask.operators.background import background
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
 from hela_dask.running.scoring import CLASSES
 from hela_dask.steps.regions import Region
-from hela_dask.steps.segment import segment_cell
+from hela_dask.steps.segment import predict_window, segment_cell, segment_window
+from hela_dask.volume.greys import grey_levels
 from tests.volumes import make_volume
 
-__all__ = ["REAL_VOXEL", "SCORED", "UNSEEN", "Stack"]
-__all__ += ["agreement", "as_volume", "data_folder", "phantom_stack", "raw_path", "real_stack"]
-__all__ += ["segment_stack", "to_uint8", "truth_path", "whole_region", "whole_stack"]
+__all__ = ["REAL_VOXEL", "SCORED", "UNSEEN", "Overrides", "Stack"]
+__all__ += ["agreement", "as_volume", "data_folder", "phantom_stack", "predict_stack", "raw_path"]
+__all__ += ["real_stack", "segment_stack", "to_uint8", "truth_path", "whole_region", "whole_stack"]
 
+_PREDICTING = {"model", "spacing"}  # parameters of unet that change the network's outputs
 REAL_VOXEL = (50.0, 40.0, 40.0)
+Overrides = dict[str, dict[str, Any]]
+"""Parameters by group and name."""
 SCORED = {name: CLASSES[name] for name in ("nucleus", "cell", "background")}
 """Classes that are scored on stacks, and their values in the published maps."""
 UNSEEN = (151, 180)
@@ -159,18 +166,50 @@ def segment_stack(
     stack: Stack,
     *,
     method: str = DEFAULT_METHOD,
-    parameters: Parameters | None = None,
-    resin: xr.DataArray | None = None,
+    overrides: Overrides | None = None,
+    known: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Masks of the stack's cell, computed in this process on one thread.
 
-    The background is computed unless `resin` is given.
+    `overrides` are parameters other than the defaults. What is `known` is not computed again where
+    they do not change it: the ``background``, and outputs of the method's network, as
+    :func:`predict_stack` gives them.
     """
-    volume = as_volume(stack.image, stack.voxel)
+    volume, overrides = as_volume(stack.image, stack.voxel), overrides or {}
+    parameters, region = Parameters.from_dict(overrides), whole_region(stack)
+    known = xr.Dataset() if known is None or "background" in overrides else known
+    resin = known.get("background")
+    predicted = known.drop_vars("background", errors="ignore")
     with dask.config.set(scheduler="synchronous"):
-        return segment_cell(
-            volume, whole_region(stack), method, parameters=parameters, background=resin
+        if not predicted or _PREDICTING & set(overrides.get("unet", {})):
+            return segment_cell(volume, region, method, parameters=parameters, background=resin)
+        levels = grey_levels(volume, parameters.background)
+        if resin is None:
+            resin = background(volume, parameters.background, grey_levels=levels)
+        found = segment_window(
+            volume,
+            region,
+            method,
+            parameters=parameters,
+            background=np.asarray(resin),
+            grey_levels=levels,
+            predicted={str(name): values.values for name, values in predicted.items()},
         )
+    return found.drop_vars("outline")
+
+
+def predict_stack(stack: Stack, method: str) -> xr.Dataset:
+    """The outputs of the method's network for a stack, with default parameters; empty: it has none.
+
+    Each is (z, y, x) of uint8.
+    """
+    volume, parameters = as_volume(stack.image, stack.voxel), Parameters()
+    window = Box.whole(stack.image.shape)
+    with dask.config.set(scheduler="synchronous"):
+        levels = grey_levels(volume, parameters.background)
+        asked = get_method(method).asks(parameters)
+        found = predict_window(volume, window, asked, levels)
+    return xr.Dataset({name: (volume.dims, values) for name, values in found.items()})
 
 
 def agreement(

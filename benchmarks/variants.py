@@ -9,25 +9,38 @@ with that of the image as it is. No truth is needed: where two results differ, o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+import math
+import os
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from benchmarks import results
-from benchmarks.stacks import Stack, data_folder, segment_stack, to_uint8, whole_stack
+from benchmarks.images import VARIANTS
+from benchmarks.measuring import side_by_side
+from benchmarks.stacks import (
+    REAL_VOXEL,
+    Stack,
+    data_folder,
+    predict_stack,
+    segment_stack,
+    whole_stack,
+)
+from hela_dask.kernels.grid import block_mean, factors_for
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters
 from hela_dask.running.scoring import CLASSES
+from hela_dask.types import Voxel
 
-__all__ = ["PARTS", "VARIANTS", "Variant", "constants", "cross_validation", "variants"]
+__all__ = ["PARTS", "constants", "cross_validation", "variants"]
 
-Array = NDArray[Any]
 Masks = dict[str, NDArray[np.bool_]]
 
 TRUE_PARTS = ("1-74", "75-180")  # slices with a truth
@@ -35,154 +48,83 @@ PARTS = {"all": (1, 300), "1-74": (1, 74), "75-180": (75, 180), "narrow": (215, 
 """Slices (1-based) that are compared; where the nucleus narrows, differences weigh most."""
 MASKS = ("nucleus", "cell")
 FIFTH = 0.2
+_SMOOTH = 100.0  # nm
 _EDGE = 3  # slices, rows and columns that some variants lack are not compared
 
 
-@dataclass(frozen=True)
-class Variant:
-    """An image that shows the same.
-
-    Attributes
-    ----------
-    change : callable
-        From a stack to the other one, with its truth and its centre.
-    back : callable
-        From a mask of that to one of the stack's voxels.
-    exact : bool
-        Whether it has the same voxels, so that the same result is expected.
-    """
-
-    change: Callable[[Stack], Stack]
-    back: Callable[[Array, tuple[int, ...]], Array]
-    exact: bool = True
-
-
-def _turned(axes: tuple[int, ...], *, swapped: bool = False) -> Variant:
-    """Flipped along some axes, then transposed in the plane."""
-
-    def turn(array: Array) -> Array:
-        flipped = np.flip(array, axes)
-        return np.ascontiguousarray(flipped.swapaxes(1, 2) if swapped else flipped)
-
-    def back(mask: Array, shape: tuple[int, ...]) -> Array:
-        return np.flip(mask.swapaxes(1, 2) if swapped else mask, axes)
-
-    def change(stack: Stack) -> Stack:
-        last = np.array(stack.image.shape) - 1
-        z, y, x = (
-            int(last[axis] - at if axis in axes else at) for axis, at in enumerate(stack.centre)
-        )
-        v = stack.voxel
-        return replace(
-            stack,
-            image=turn(stack.image),
-            truth=turn(stack.truth),
-            centre=(z, x, y) if swapped else (z, y, x),
-            voxel=(v[0], v[2], v[1]) if swapped else v,
-        )
-
-    return Variant(change, back)
-
-
-def _cropped(*first: int) -> Variant:
-    """Without the first slices, rows and columns."""
-    part = tuple(slice(number, None) for number in first)
-
-    def change(stack: Stack) -> Stack:
-        z, y, x = (at - number for at, number in zip(stack.centre, first, strict=True))
-        return replace(stack, image=stack.image[part], truth=stack.truth[part], centre=(z, y, x))
-
-    def back(mask: Array, shape: tuple[int, ...]) -> Array:
-        whole = np.zeros(shape, dtype=bool)
-        whole[part] = mask
-        return whole
-
-    return Variant(change, back)
-
-
-def _in_place(change: Callable[[Stack], Stack]) -> Variant:
-    """With its voxels where those of the stack are."""
-    return Variant(change, lambda mask, shape: mask, exact=False)
-
-
-def _finer(times: int) -> Variant:
-    """Each pixel cut into `times` x `times`, with noise of +-8 grey levels."""
-
-    def cut(array: Array) -> Array:
-        return array.repeat(times, axis=1).repeat(times, axis=2)
-
-    def change(stack: Stack) -> Stack:
-        noise = np.random.default_rng(0).integers(-8, 9, cut(stack.image[:1]).shape[1:])
-        z, y, x = stack.centre
-        return replace(
-            stack,
-            image=np.stack([to_uint8(cut(plane[None])[0] + noise) for plane in stack.image]),
-            truth=cut(stack.truth),
-            centre=(z, y * times + times // 2, x * times + times // 2),
-            voxel=(stack.voxel[0], stack.voxel[1] / times, stack.voxel[2] / times),
-        )
-
-    def back(mask: Array, shape: tuple[int, ...]) -> Array:
-        blocks = mask.reshape(shape[0], shape[1], times, shape[2], times)
-        return np.asarray(np.count_nonzero(blocks, axis=(2, 4)) * 2 > times * times)
-
-    return Variant(change, back, exact=False)
-
-
-def _grey(stack: Stack) -> Stack:
-    return replace(stack, image=to_uint8(stack.image * 0.7 + 30.0))
-
-
-def _moved(stack: Stack) -> Stack:
-    z, y, x = stack.centre
-    return replace(stack, centre=(z, y + round(1000 / stack.voxel[1]), x))
-
-
-VARIANTS: dict[str, Variant] = {
-    "flipped in z": _turned((0,)),
-    "flipped in y": _turned((1,)),
-    "flipped in x": _turned((2,)),
-    "flipped in z, y and x": _turned((0, 1, 2)),
-    "transposed": _turned((), swapped=True),
-    "flipped in z, transposed": _turned((0,), swapped=True),
-    "flipped in y, transposed": _turned((1,), swapped=True),
-    "without the first row and column": _cropped(0, 1, 1),
-    "without the first slice": _cropped(1, 0, 0),
-    "without 2 slices, 3 rows": _cropped(2, 3, 0),
-    "centre moved by 1 µm": _in_place(_moved),
-    "grey values x 0.7 + 30": _in_place(_grey),
-    "each pixel cut into four, noise of +-8": _finer(2),
-    "every second slice": _in_place(Stack.every_second),
-}
-
-
 def variants(
-    stack: Stack, names: Iterable[str] = VARIANTS, *, method: str = DEFAULT_METHOD
+    stack: Stack,
+    names: Iterable[str] = VARIANTS,
+    *,
+    method: str = DEFAULT_METHOD,
+    processes: int = 1,
 ) -> dict[str, Any]:
     """JI of each variant's masks with those of the image as it is; printed too.
+
+    Parameters
+    ----------
+    stack
+    names
+        Of variants.
+    method
+    processes
+        That segment at the same time.
 
     Returns
     -------
     dict
-        ``rows``: for each variant the JI and the ratio of volumes, by mask and part; ``worst``: the
-        lowest JI between any two of the variants with the same voxels.
+        ``rows``: for each variant the JI, and the ratio of volumes and of areas, by mask and part,
+        and ``truth``, the JI of the nucleus with the truth; ``worst``: the lowest JI between any
+        two of the variants with the same voxels; ``plain``: of the image as it is, the ``volume``
+        (µm³) and ``area`` (µm²) of each mask, and ``truth``.
     """
-    plain = _masks(segment_stack(stack, method=method))
+    names = list(names)
+    one = partial(_segmented, stack, method)
+    (plain, sizes), *others = side_by_side(one, ["", *names], processes)
     rows, exact = {}, [plain]
-    for name in names:
-        variant = VARIANTS[name]
-        changed = variant.change(stack)
-        found = {
-            part: variant.back(mask, stack.image.shape)
-            for part, mask in _masks(segment_stack(changed, method=method)).items()
-        }
+    for name, (found, size) in zip(names, others, strict=True):
         thin = len(found["nucleus"]) < len(stack.image)
         before = {part: mask[::2] for part, mask in plain.items()} if thin else plain
-        rows[name] = _compare(before, found, 2 if thin else 1)
-        _show(name, rows[name])
-        if variant.exact:
+        seen = stack.every_second() if thin else stack
+        row: dict[str, Any] = _compare(before, found, 2 if thin else 1)
+        for mask in MASKS:
+            row[mask] |= {key: size[mask][key] / sizes[mask][key] for key in sizes[mask]}
+        rows[name] = {**row, "truth": {} if thin else _with_truth(found, seen)}
+        _show(name, row)
+        if VARIANTS[name].exact:
             exact.append(found)
-    return {"rows": rows, "worst": _worst(exact)}
+    plain_row = {**sizes, "truth": _with_truth(plain, stack)}
+    return {"plain": plain_row, "rows": rows, "worst": _worst(exact)}
+
+
+def _segmented(stack: Stack, method: str, name: str) -> tuple[Masks, dict[str, dict[str, float]]]:
+    """Masks of a variant, mapped back, and their sizes on its own voxels; empty: as it is."""
+    changed = VARIANTS[name].change(stack) if name else stack
+    masks = _masks(segment_stack(changed, method=method))
+    sizes = {mask: _size(masks[mask], changed.voxel) for mask in MASKS}
+    if name:
+        masks = {part: VARIANTS[name].back(mask, stack.image.shape) for part, mask in masks.items()}
+    return masks, sizes
+
+
+def _size(mask: NDArray[np.bool_], voxel: Voxel) -> dict[str, float]:
+    """Volume in µm³ and area in µm², where the volume does not cut it.
+
+    The area is the integral of the gradient of the mask, smoothed by 100 nm: it does not depend on
+    voxels, and wrinkles that are much narrower do not count.
+    """
+    cubic = math.prod(voxel)
+    factors = factors_for(voxel[1:], REAL_VOXEL[1])
+    share = np.stack([block_mean(plane, factors) for plane in mask])
+    size = (voxel[0], voxel[1] * factors[0], voxel[2] * factors[1])
+    sigma = [_SMOOTH / along for along in size]
+    square = np.zeros_like(share)
+    for axis, along in enumerate(size):
+        order = [int(at == axis) for at in range(3)]
+        slope = ndimage.gaussian_filter(share, sigma, order=order, mode="nearest")
+        square += (slope / np.float32(along)) ** 2
+    area = float(np.sqrt(square, out=square).sum(dtype=np.float64)) * math.prod(size)
+    return {"volume": int(np.count_nonzero(mask)) * cubic * 1e-9, "area": area * 1e-6}
 
 
 def _masks(found: xr.Dataset) -> Masks:
@@ -190,7 +132,7 @@ def _masks(found: xr.Dataset) -> Masks:
 
 
 def _compare(before: Masks, after: Masks, step: int = 1) -> dict[str, dict[str, float]]:
-    """JI of the masks in each part, and the ratio of their volumes."""
+    """JI of the masks in each part."""
     found = {}
     for name in MASKS:
         values = {}
@@ -198,13 +140,11 @@ def _compare(before: Masks, after: Masks, step: int = 1) -> dict[str, dict[str, 
             kept = slice(-(-max(first - 1, _EDGE) // step), -(-last // step))
             box = (kept, slice(_EDGE, None), slice(_EDGE, None))
             values[part] = _ji(before[name][box], after[name][box])
-        size = np.count_nonzero(before[name])
-        values["volume"] = np.count_nonzero(after[name]) / size if size else float("nan")
         found[name] = values
     return found
 
 
-def _ji(one: Array, other: Array) -> float:
+def _ji(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     both, either = np.count_nonzero(one & other), np.count_nonzero(one | other)
     return both / either if either else 1.0
 
@@ -220,7 +160,7 @@ def _worst(found: list[Masks]) -> dict[str, dict[str, float]]:
 
 
 def constants(
-    stack: Stack, *, method: str = DEFAULT_METHOD, only: str = ""
+    stack: Stack, *, method: str = DEFAULT_METHOD, only: str = "", processes: int = 1
 ) -> list[dict[str, Any]]:
     """Each number of the method a fifth smaller and larger; printed too.
 
@@ -231,26 +171,36 @@ def constants(
         ``truth``, and for ``less`` and ``more`` the same, and the JI of both masks with those of
         the default.
     """
-    masks = segment_stack(stack, method=method)
-    resin, plain = masks["background"], _masks(masks)
+    known = predict_stack(stack, method)
+    masks = segment_stack(stack, method=method, known=known)
+    plain = _masks(masks)
     truth = _with_truth(plain, stack)
+    known = known.assign(background=masks["background"])
+    changed = [
+        (group, name, value * share)
+        for group, name, value in _numbers(method)
+        if only in name
+        for share in (1 - FIFTH, 1 + FIFTH)
+    ]
+    found = side_by_side(partial(_changed, stack, method, known, plain), changed, processes)
     rows = []
-    for group, name, value in _numbers(method):
-        if only not in name:
-            continue
-        row: dict[str, Any] = {"group": group, "name": name, "value": value}
-        row["truth"] = truth
-        for side, share in (("less", 1 - FIFTH), ("more", 1 + FIFTH)):
-            parameters = Parameters.from_dict({group: {name: value * share}})
-            given = None if group == "background" else resin
-            found = _masks(segment_stack(stack, method=method, parameters=parameters, resin=given))
-            row[side] = {
-                "truth": _with_truth(found, stack),
-                **{mask: _compare(plain, found)[mask] for mask in MASKS},
-            }
-        rows.append(row)
-        _show_constant(row)
+    for (group, name, value), less, more in zip(
+        [at for at in _numbers(method) if only in at[1]], found[::2], found[1::2], strict=True
+    ):
+        row = {"group": group, "name": name, "value": value, "truth": truth}
+        rows.append({**row, "less": less, "more": more})
+        _show_constant(rows[-1])
     return rows
+
+
+def _changed(
+    stack: Stack, method: str, known: xr.Dataset, plain: Masks, number: tuple[str, str, float]
+) -> dict[str, Any]:
+    """A side of a row of :func:`constants`."""
+    group, name, value = number
+    overrides = {group: {name: value}}
+    found = _masks(segment_stack(stack, method=method, known=known, overrides=overrides))
+    return {"truth": _with_truth(found, stack), **_compare(plain, found)}
 
 
 def cross_validation(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -340,12 +290,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write everything here")
     options = parser.parse_args()
     stack = whole_stack(data_folder())
+    processes = os.cpu_count() or 1
     found: Any
     if options.constants:
-        found = constants(stack, method=options.method, only=options.only)
+        found = constants(stack, method=options.method, only=options.only, processes=processes)
     else:
         names = [name for name in VARIANTS if options.only in name]
-        found = variants(stack, names, method=options.method)
+        found = variants(stack, names, method=options.method, processes=processes)
         _show("worst pair of the same voxels", found["worst"])
     if options.json:
         results.write({"constants" if options.constants else "variants": found}, options.json)

@@ -41,7 +41,7 @@ from hela_dask.volume.opening import working_volume
 if TYPE_CHECKING:
     from hela_dask.steps.regions import Region
 
-__all__ = ["segment_cell", "segment_window"]
+__all__ = ["predict_window", "segment_cell", "segment_window"]
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ def segment_cell(
             parameters=parameters,
             background=resin,
             grey_levels=grey_levels,
-            predicted=_predict(working, window, asked, grey_levels),
+            predicted=predict_window(working, window, asked, grey_levels),
             grows=grows,
             trace=trace,
         )
@@ -264,7 +264,7 @@ def _resin(
     return resin, begins.tolist(), None
 
 
-def _predict(
+def predict_window(
     working: xr.DataArray, window: Box, asked: Outputs | None, grey_levels: GreyLevels
 ) -> dict[str, NDArray[np.uint8]]:
     """Outputs of a network in the window; whole planes go through it, as in a run."""

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.images import VARIANTS
 from benchmarks.stacks import Stack
-from benchmarks.variants import VARIANTS, constants, cross_validation, variants
+from benchmarks.variants import _size, constants, cross_validation, variants
 from tests.drawn import draw_cell
 
 
@@ -46,6 +47,24 @@ def test_smaller_pixels_of_the_same_image_give_the_same_volume(cell: Stack) -> N
     row = variants(cell, [name])["rows"][name]
     assert row["nucleus"]["volume"] == pytest.approx(1, abs=0.01)
     assert row["cell"]["volume"] == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("voxel", [(50.0, 40.0, 40.0), (25.0, 10.0, 10.0), (100.0, 20.0, 20.0)])
+def test_the_size_of_a_ball_does_not_depend_on_its_voxels(voxel: tuple[float, ...]) -> None:
+    z, y, x = (np.arange(0.5 * side, 5000.0, side) - 2500.0 for side in voxel)
+    mask = z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2 < 2000.0**2
+    size = _size(mask, (voxel[0], voxel[1], voxel[2]))
+    assert size["volume"] == pytest.approx(4 / 3 * np.pi * 8, rel=0.002)
+    assert size["area"] == pytest.approx(4 * np.pi * 4, rel=0.01)
+
+
+def test_several_processes_give_the_same(cell: Stack) -> None:
+    name = "without the first slice"
+    part = cell.slices(15, 24)
+    one, two = (
+        variants(part, [name], method="volumetric", processes=processes) for processes in (1, 2)
+    )
+    assert one == two
 
 
 def test_a_constant_is_changed_by_a_fifth(cell: Stack) -> None:
