@@ -139,8 +139,11 @@ def reservations(card: Card) -> list[str]:
     """Why a model is not comparable with the published one; empty where it is."""
     training, recipe = card.training, get_architecture(card.architecture).recipe
     found = []
-    if card.channels == "repeated" and not training.get("pretrained"):
+    pretrained = training.get("pretrained", "")
+    if card.channels == "repeated" and not pretrained:
         found.append(UNTAUGHT)
+    elif pretrained.endswith(".onnx"):  # of other software
+        found.append(f"weights of {Path(pretrained).name}, not known to be those of ImageNet")
     epochs = int(training.get("epochs", 0))
     waited = epochs - int(training.get("best_epoch", epochs))
     ended = recipe.patience > 0 and waited >= recipe.patience  # as the recipe has it

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import itertools
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -105,8 +106,18 @@ def convert_folder(folder: Path) -> None:
         temporary.write_bytes(content)
 
 
-def copy_weights(path: Path, network: Any) -> None:
-    """Copy the weights of a file of :func:`to_onnx` into a Keras network of the same layers.
+def copy_weights(path: Path, network: Any, encoder: Any = None) -> None:
+    """Copy the weights of an ONNX file into a Keras network.
+
+    Parameters
+    ----------
+    path
+        A file of :func:`to_onnx`, of a network of the same layers. Or one of other software: its
+        first convolutions, in their order, are those of the encoder.
+    network : keras.Model
+    encoder : keras.Model, optional
+        The part of it that may be trained beforehand; all its weights are those of convolutions, if
+        it takes a file of other software.
 
     Raises
     ------
@@ -122,10 +133,22 @@ def copy_weights(path: Path, network: Any) -> None:
         kept = {part.name: onnx.numpy_helper.to_array(part) for part in graph.initializer}
     except Exception as error:  # of protobuf, which has several
         raise InputError(f"{path} cannot be read: it is no ONNX file, or damaged") from error
+    own = encoder is None or any(name.startswith(_INSIDE) for name in kept)
+    if own:
+        names = (
+            f"{_INSIDE}{layer.name}/{name}"
+            for layer in network.layers
+            for name, *_ in _weights(layer)
+        )
+    else:
+        network = encoder
+        names = (name for node in graph.node if node.op_type == "Conv" for name in node.input[1:])
+    variables = [known for layer in network.layers for known in _weights(layer)]
     wanted: list[tuple[Any, Any, tuple[int, ...]]] = [
-        (variable, kept.get(f"{_INSIDE}{layer.name}/{name}"), axes)
-        for layer in network.layers
-        for name, variable, axes in _weights(layer)
+        (variable, kept.get(name or ""), axes)
+        for (_, variable, axes), name in itertools.zip_longest(
+            variables, itertools.islice(names, len(variables))
+        )
     ]
     for variable, values, axes in wanted:
         if values is None or tuple(variable.shape) != values.transpose(np.argsort(axes)).shape:

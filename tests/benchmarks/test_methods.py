@@ -38,6 +38,10 @@ def stack() -> Stack:
         (replace(VGG, training={"epochs": 100, "pretrained": "imagenet"}), []),
         (VGG, ["without ImageNet weights"]),
         (replace(VGG, training={"epochs": 7, "pretrained": "vgg16.h5"}), ["7 of 100 epochs"]),
+        (
+            replace(VGG, training={"epochs": 100, "pretrained": "folder/other.onnx"}),
+            ["weights of other.onnx, not known to be those of ImageNet"],
+        ),
         # The hybrid's training ends when it gets no better for 15 epochs.
         (replace(HYBRID, training={"epochs": 87, "best_epoch": 72}), []),
         (replace(HYBRID, training={"epochs": 87, "best_epoch": 80}), ["87 of 100 epochs"]),

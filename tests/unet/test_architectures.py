@@ -13,6 +13,7 @@ from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.unet.architectures import ARCHITECTURES, Architecture, get_architecture
 from hela_dask.unet.fitting import make_optimiser
 from hela_dask.unet.losses import make_loss
+from tests.unet.networks import onnx_file
 from tests.unet.scene import tiny
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
@@ -102,6 +103,39 @@ def test_an_encoder_starts_from_weights_of_its_own(tmp_path: Path) -> None:
             assert np.array_equal(one, two) == same
     with pytest.raises(InputError, match="does not hold weights of unet"):
         tiny("unet").build(tmp_path / "encoder.weights.h5")
+
+
+def test_an_encoder_starts_from_convolutions_of_other_software(tmp_path: Path) -> None:
+    architecture = tiny("vgg16")
+    network = architecture.build()
+    blocks = [layer for layer in network.layers if layer.name.startswith("block")]
+    layers = [layer for layer in blocks if layer.get_weights()]
+    assert len(layers) == 13
+    rng = np.random.default_rng(0)
+    kernels = [rng.normal(size=layer.kernel.shape).astype(np.float32) for layer in layers]
+    nodes: list[Any] = []
+    arrays, last = {}, "image"
+    for at, (layer, kernel) in enumerate(zip(layers, kernels, strict=True)):
+        arrays |= {
+            f"k{at}": kernel.transpose(3, 2, 0, 1),
+            f"b{at}": np.full(kernel.shape[3], at, np.float32),
+        }
+        nodes.append(("Conv", [last, f"k{at}", f"b{at}"], [layer.name], {"pads": [1, 1, 1, 1]}))
+        last = layer.name
+    nodes.append(("Relu", [last], ["outputs"], {}))
+    ends = [("n", 3, "y", "x"), ("n", 512, "y", "x")]
+    file = tmp_path / "other.onnx"
+    file.write_bytes(onnx_file(nodes, arrays, ends))
+    again = architecture.build(file)
+    for at, (layer, kernel) in enumerate(zip(layers, kernels, strict=True)):
+        found, bias = again.get_layer(layer.name).get_weights()
+        np.testing.assert_array_equal(found, kernel)
+        np.testing.assert_array_equal(bias, at)
+    with pytest.raises(InputError, match="of another architecture"):
+        tiny("resnet18").build(file)
+    file.write_bytes(onnx_file(nodes[:12], arrays, ends, outputs=(layers[11].name,)))
+    with pytest.raises(InputError, match="of another architecture"):
+        architecture.build(file)
 
 
 def test_weights_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,14 +24,15 @@ def load_initial_weights(
     Parameters
     ----------
     weights : path or None
-        An ``.onnx`` file of this network from training, a ``.keras`` file of the whole network or
+        An ``.onnx`` file of this network from training, or of other software that begins with the
+        convolutions of the encoder, as of VGG16; a ``.keras`` file of the whole network or
         of its encoder, or an ``.h5`` file of weights, of the encoder where there is one (as
         keras.applications writes them, without top).
     encoder : keras.Model, optional
         The part that may be trained beforehand.
     imagenet : bool
-        Whether Keras has ImageNet's weights of it, which it then loaded on request. then it has got
-        them where they were wanted.
+        Whether Keras has ImageNet's weights of it. The network then has them where they were
+        wanted.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def load_initial_weights(
     if not path.is_file():
         raise MissingInputError(f"no weights at {path}")
     if path.suffix == ".onnx":
-        copy_weights(path, network)
+        copy_weights(path, network, encoder)
         return network
     targets = [network] if encoder is None else [network, encoder]
     try:
