@@ -114,7 +114,8 @@ def test_an_encoder_starts_from_convolutions_of_other_software(tmp_path: Path) -
     rng = np.random.default_rng(0)
     kernels = [rng.normal(size=layer.kernel.shape).astype(np.float32) for layer in layers]
     nodes: list[Any] = []
-    arrays, last = {}, "image"
+    arrays = dict[str, Any]()
+    last = "image"
     for at, (layer, kernel) in enumerate(zip(layers, kernels, strict=True)):
         arrays |= {
             f"k{at}": kernel.transpose(3, 2, 0, 1),
