@@ -197,11 +197,11 @@ def test_confidence_falls_with_the_true_error_of_damaged_images() -> None:
         levels = {label: float(seed and order[label - 1] / 9) for label in cells["label"]}
         image = damage_image(truth, levels, seed)
         volume = make_volume(image, truth.voxel, chunks=(24, 240, 240))
-        geometry, levels = Geometry.of(volume), hd.grey_levels(volume, params.background)
+        geometry, greys = Geometry.of(volume), hd.grey_levels(volume, params.background)
         with dask.config.set(scheduler="synchronous"):
             background = hd.background(volume).values
             # As in a run, the network predicts the volume once, and each window takes its part.
-            sampled = sampled_outputs(volume, asked.model, levels, asked.names, asked.spacing)
+            sampled = sampled_outputs(volume, asked.model, greys, asked.names, asked.spacing)
             predicted = sampled.compute()
         views = sampling(geometry, asked.spacing).views
         for region in hd.cell_regions(cells, volume, params.region):
@@ -212,7 +212,7 @@ def test_confidence_falls_with_the_true_error_of_damaged_images() -> None:
                 DEFAULT_METHOD,
                 parameters=params,
                 background=background[window],
-                grey_levels=levels,
+                grey_levels=greys,
                 predicted={
                     name: interpolate_planes(predicted[..., at], views, window)
                     for at, name in enumerate(asked.names)
