@@ -34,7 +34,8 @@ demo: $(STAMP) ## segment a synthetic volume with known truth and score the resu
 	@$(BIN)/hela-dask demo --out "$(OUT)"
 
 test: $(STAMP) ## run all tests, one process per core, then alone those that measure (ARGS=FILES)
-	@$(BIN)/python -m pytest $(PARALLEL) -m "not serial" $(ARGS) || [ $$? -eq $(NONE) ]
+	@$(BIN)/python -m tests.compiling & \
+	    $(BIN)/python -m pytest $(PARALLEL) -m "not serial" $(ARGS) || [ $$? -eq $(NONE) ]
 	@$(BIN)/python -m pytest -m serial $(ARGS) || [ $$? -eq $(NONE) ]
 
 lint: $(STAMP) ## check style, format, types, imports and words
