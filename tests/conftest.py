@@ -31,6 +31,7 @@ def pytest_configure() -> None:
     dask.config.refresh()
 
 
+@pytest.hookimpl(tryfirst=True)  # before the one of xdist, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the files among processes: one takes those that wait, the others begin with slow ones.
 

@@ -105,7 +105,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
         names, spacing = args[-2:]
         count, plane = len(sampling(Geometry.of(volume), spacing).slices), volume.shape[1:]
         shape, chunks = (count, *plane, len(names)), (SLAB, -1, -1, -1)
-        found: da.Array = da.full(shape, 255, np.uint8, chunks=chunks)  # boundaries: none is joined
+        # Boundaries everywhere: no parts are joined.
+        found: da.Array = da.full(shape, 255, dtype=np.uint8, chunks=chunks)
         return found
 
     def segment_window(

@@ -112,16 +112,19 @@ def test_an_interrupted_run_continues_to_the_same_labels(phantom: Path, client: 
     folder = phantom.parent / "phantom.run"
     centres = phantom.parent / "centres.csv"
     centres.write_text("\n".join(["z,y,x", *(",".join(map(str, row)) for row in CENTRES)]))
+    params = phantom.parent / "params.toml"
+    params.write_text("[unet]\nspacing = 400.0\n")  # fewer slices for the network
     undisturbed = run(
         phantom,
         phantom.parent / "undisturbed.run",
         labels=phantom.parent / "undisturbed.zarr",
         centres=centres,
+        parameters=params,
         client=client,
         progress=False,
     )
     assert (undisturbed.labels["cells"].values > 0).any()
-    command = (phantom, "--centres", centres, "--workers", 1)
+    command = (phantom, "--centres", centres, "--params", params, "--workers", 1)
 
     code, errors = stop(start(*command), "background", 0, folder, signal.SIGINT)
     assert code == 130 and "Traceback" not in errors, errors

@@ -77,6 +77,13 @@ def test_no_dependency_is_pinned_or_without_a_lower_bound() -> None:
         assert operators == {">="}, f"{requirement} needs a lower bound and nothing else"
 
 
+def test_a_file_stays_in_one_process_of_the_tests(request: pytest.FixtureRequest) -> None:
+    if not getattr(request.config.option, "loadgroup", False):
+        pytest.skip("only make test shares the files among processes")
+    # pytest-xdist appends the group; otherwise each process makes the fixtures of each file.
+    assert request.node.nodeid.endswith(f"@{request.path.as_posix()}")
+
+
 def test_every_place_gives_the_same_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == hd.__version__

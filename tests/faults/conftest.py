@@ -11,6 +11,9 @@ import pytest
 from tests.faults.site import Site, make_site
 from tests.scenes import EmptyPage
 
+# The network predicts every fourth slice: the faults are those of files and processes.
+PARAMETERS = {"unet": {"spacing": 400.0}}
+
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -24,7 +27,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         dashboard_address=":0",
         set_as_default=False,
     ) as client:
-        yield make_site(tmp_path_factory.mktemp("faults"), client)
+        yield make_site(tmp_path_factory.mktemp("faults"), client, PARAMETERS)
 
 
 @pytest.fixture

@@ -55,8 +55,9 @@ class Command:
 
     def __init__(self, site: Site, *options: object) -> None:
         self.site, self.mark = site, f"{site.folder}-{time.monotonic_ns()}"
+        given = ["run", site.store, "--params", site.parameter_file, *options]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _START, "run", str(site.store), *map(str, options)],
+            [sys.executable, "-c", _START, *map(str, given)],
             start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

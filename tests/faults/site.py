@@ -15,6 +15,7 @@ import zarr
 from numpy.typing import NDArray
 
 from hela_dask._run import RunResult, run
+from hela_dask.parameters import Parameters
 from hela_dask.phantom import make_phantom
 
 __all__ = ["LABELS", "Site", "make_site"]
@@ -33,6 +34,8 @@ class Site:
         Holds ``p.ome.zarr`` and ``p.run``, and ``backup`` with copies of both.
     client : distributed.Client
         Computes.
+    parameters : dict
+        Of its run.
     labels : dict of str to ndarray
         Every voxel of every level of each label group, of the undisturbed run.
     cells : DataFrame
@@ -41,6 +44,7 @@ class Site:
 
     folder: Path
     client: Any
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     cells: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -54,9 +58,15 @@ class Site:
         """The run folder."""
         return self.folder / "p.run"
 
+    @property
+    def parameter_file(self) -> Path:
+        """The parameters, for commands."""
+        return self.folder / "parameters.toml"
+
     def start(self, **more: Any) -> RunResult:
         """The same command as the undisturbed run's, on this client unless another is given."""
-        return run(self.store, progress=False, **{"client": self.client, **more})
+        given = {"client": self.client, "parameters": self.parameters, **more}
+        return run(self.store, progress=False, **given)
 
     def keep(self) -> None:
         """Remember this state and these results as those of the undisturbed run."""
@@ -121,9 +131,11 @@ class Site:
         return max(files, key=lambda path: (path.stat().st_size, path.as_posix()))
 
 
-def make_site(folder: Path, client: Any) -> Site:
+def make_site(folder: Path, client: Any, parameters: Mapping[str, Any] | None = None) -> Site:
     """A phantom of two complete cells, segmented once, undisturbed."""
-    site = Site(folder, client)
+    site = Site(folder, client, parameters or {})
+    text = Parameters.from_dict(site.parameters).to_toml()
+    site.parameter_file.write_text(text, encoding="utf-8")
     make_phantom(
         site.store,
         shape=(80, 160, 160),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 import hela_dask as hd
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.quality import FACES
+from hela_dask.kernels.stack import interpolate_planes
+from hela_dask.methods.names import DEFAULT_METHOD
+from hela_dask.methods.registry import get_method
+from hela_dask.operators.classify import sampled_outputs, sampling
 from hela_dask.parameters import Parameters, QualityParameters
 from hela_dask.steps.confidence import (
     CONFIDENCE_FLAGS,
@@ -24,6 +30,7 @@ from hela_dask.steps.confidence import (
     measure_quality,
     slice_ranges,
 )
+from hela_dask.steps.segment import segment_window
 from tests.damage import MASK_DAMAGES, Truth, damage_image, damage_mask, draw_phantom
 from tests.drawn import iou
 from tests.volumes import make_volume
@@ -182,16 +189,35 @@ def test_confidence_falls_with_the_true_error_of_damaged_images() -> None:
         {"region": {"width": 5400.0, "depth": 1000.0, "room": 1.0, "cap": 500.0}}
     )
     cells = surroundings(truth, list(range(1, 11)))
+    asked = get_method(DEFAULT_METHOD).asks(params)
+    assert asked is not None
     right, confidence = [], []
     for seed in (0, 2):  # as it is, then each cell damaged by another amount
         order = np.random.default_rng(seed).permutation(10)
         levels = {label: float(seed and order[label - 1] / 9) for label in cells["label"]}
         image = damage_image(truth, levels, seed)
         volume = make_volume(image, truth.voxel, chunks=(24, 240, 240))
-        background = hd.background(volume).compute(scheduler="synchronous")
+        geometry, greys = Geometry.of(volume), hd.grey_levels(volume, params.background)
+        with dask.config.set(scheduler="synchronous"):
+            background = hd.background(volume).values
+            # As in a run, the network predicts the volume once, and each window takes its part.
+            sampled = sampled_outputs(volume, asked.model, greys, asked.names, asked.spacing)
+            predicted = sampled.compute()
+        views = sampling(geometry, asked.spacing).views
         for region in hd.cell_regions(cells, volume, params.region):
-            found = hd.segment_cell(volume, region, parameters=params, background=background)
-            window = region.slices(volume)
+            window = region.window(geometry)
+            found = segment_window(
+                volume[window],
+                region,
+                DEFAULT_METHOD,
+                parameters=params,
+                background=background[window],
+                grey_levels=greys,
+                predicted={
+                    name: interpolate_planes(predicted[..., at], views, window)
+                    for at, name in enumerate(asked.names)
+                },
+            )
             pairs = (("nucleus", truth.nuclei), ("cell", truth.cells))
             scores = [iou(found[name].values, of[window] == region.label) for name, of in pairs]
             right.append(sum(scores) / 2)
