@@ -12,7 +12,7 @@ from typing import Any
 
 from hela_dask.errors import MissingDependencyError
 
-__all__ = ["INSTALL_TRAIN", "keras"]
+__all__ = ["INSTALL_TRAIN", "keras", "on_accelerator"]
 
 INSTALL_TRAIN = "training needs Keras, TensorFlow and ONNX: pip install 'hela_dask[train]'"
 """The sentence where one of them is not installed."""
@@ -42,6 +42,17 @@ def keras() -> Any:
                 _set_determinism()
         _loaded = found
     return _loaded
+
+
+def on_accelerator() -> bool:
+    """Whether Keras computes on a GPU or another accelerator."""
+    library = keras().backend.backend()
+    if library == "tensorflow":
+        tensorflow: Any = importlib.import_module("tensorflow")
+        return bool(tensorflow.config.list_physical_devices("GPU"))
+    if library == "jax":
+        return bool(importlib.import_module("jax").default_backend() != "cpu")
+    return bool(keras().ops.zeros(1).device.type != "cpu")
 
 
 @contextlib.contextmanager
