@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -53,7 +54,7 @@ class PatchesAhead:
     ----------
     patches : Patches
     epochs : range
-        Whose batches are made, in their order.
+        The batches of these are made, in their order.
     steps : int
         Batches of an epoch.
     processes : int
@@ -157,7 +158,5 @@ class _Worker:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            try:
+            with contextlib.suppress(OSError):  # a request that was not sent
                 pipe.close()
-            except OSError:  # a request that was not sent
-                pass

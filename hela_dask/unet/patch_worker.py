@@ -78,7 +78,7 @@ def load_patches(folder: Path) -> Patches:
 
 
 def _make(patches: Patches, epoch: int, number: int) -> Any:
-    """The batch, or the error that it raised with its traceback as a note."""
+    """The batch, or the error raised instead, with its traceback as a note."""
     try:
         made: tuple[NDArray[np.float32], NDArray[np.uint8]] = patches.raw(epoch, number)
     except Exception as error:
@@ -91,7 +91,7 @@ def main() -> None:
     """Serve one process that trains."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that trains
     requests, results = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no batch
+    os.dup2(2, 1)  # text that a library prints is no batch
     patches = load_patches(Path(sys.argv[1]))
     while True:
         try:
@@ -102,7 +102,7 @@ def main() -> None:
             pickle.dump(_make(patches, epoch, number), results, protocol=5)
             results.flush()
         except BrokenPipeError:
-            os._exit(0)  # nobody reads any more; a flush at the end would fail again
+            os._exit(0)  # the reader has ended; a flush at the end would fail again
 
 
 if __name__ == "__main__":

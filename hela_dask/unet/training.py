@@ -149,7 +149,7 @@ def train(
     Raises
     ------
     MissingDependencyError
-        Without Keras, TensorFlow and ONNX.
+        Without Keras, ONNX, and the library that ``KERAS_BACKEND`` names (default: TensorFlow).
     MissingInputError, InputError, ParameterError
         For a file that is not there, labels that do not fit the image or the classes, an empty
         split, an argument that makes no sense.
@@ -358,6 +358,7 @@ class _Training:
                 "rate": architecture.recipe.rate,
                 "optimiser": architecture.recipe.optimiser,
                 "seed": self.seed,
+                "library": keras().backend.backend(),
                 "class_weights": dict(zip(names, map(float, shares), strict=True)),
                 "label_values": {
                     name: list(training_data.held.class_map.values[name]) for name in names

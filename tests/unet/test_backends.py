@@ -45,7 +45,7 @@ def findings(library: str) -> dict[str, Any]:
             stdout=subprocess.PIPE,
             text=True,
             check=True,
-            timeout=300,
+            timeout=900,
         )
     found: dict[str, Any] = json.loads(process.stdout)
     assert found["library"] == library
@@ -74,9 +74,7 @@ def test_a_short_training_on_each_library(library: str) -> None:
 @pytest.mark.parametrize("library", LIBRARIES[1:])
 def test_each_library_learns_the_same(library: str) -> None:
     """From the same weights, on the same patches, at the same rates."""
-    one, other = (
-        pd.DataFrame(findings(name)["histories"][0]) for name in (LIBRARIES[0], library)
-    )
+    one, other = (pd.DataFrame(findings(name)["histories"][0]) for name in (LIBRARIES[0], library))
     for column in ("loss", "validation_loss", "rate"):
         np.testing.assert_allclose(one[column], other[column], rtol=0.01)
 
@@ -106,11 +104,9 @@ class _Fit(fitting.Fit):
 def _train(out: Path) -> Model:
     """Few layers, but averages of weights and what normalises: all that a state holds."""
     model = dataclasses.replace(tiny("residual"), build=_build)
-    return train(
-        *(volume(), labelled()[1], out),
-        **{"model": model, "slices": (1, 8), "validation": (9, 12), "processes": 0, "seed": 3},
-        **{"epochs": 3, "steps": 12, "rate": 1e-2},
-    )
+    options: dict[str, Any] = {"slices": (1, 8), "validation": (9, 12), "processes": 0, "seed": 3}
+    options |= {"epochs": 3, "steps": 12, "rate": 1e-2}
+    return train(volume(), labelled()[1], out, model=model, **options)
 
 
 def _stop_after_an_epoch(out: Path) -> None:
@@ -135,7 +131,7 @@ def _history(model: Model) -> pd.DataFrame:
 
 def main() -> None:
     """Train through, and with a stop; the findings as JSON on the standard output."""
-    training.Fit = _Fit  # type: ignore[misc]  # in this process only
+    vars(training)["Fit"] = _Fit  # in this process only
     folder = Path(sys.argv[1])
     through = _train(folder / "through")
     fit = _Fit.last

@@ -1,4 +1,4 @@
-"""What the loop of a training needs of the library that Keras runs on."""
+"""The protocol of training steps, the same for each library that Keras runs on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training steps on JAX: one compiled call, whose state stays on the device."""
+"""Training steps on JAX: one compiled call, with a state that stays on the device."""
 
 from __future__ import annotations
 
@@ -88,7 +88,5 @@ class JaxSteps:
 
     def predict(self, images: NDArray[np.float32]) -> Any:
         """Raw outputs."""
-        weights, others = (
-            [variable.value for variable in some] for some in self._variables[:2]
-        )
+        weights, others = ([variable.value for variable in some] for some in self._variables[:2])
         return self._predict(weights, others, images)
