@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import importlib.util
 import json
 import os
@@ -68,6 +69,8 @@ def test_a_short_training_on_each_library(library: str) -> None:
     assert found["continued_after"] == 1
     pd.testing.assert_frame_equal(through, resumed, rtol=1e-4)
     assert found["changed"] < 1e-4
+    # The operations that a GPU repeats are those of a step, to the bit, with no copy from the host.
+    assert found["traced"] == ({"same": True, "lifted": 0} if library == "torch" else None)
 
 
 @pytest.mark.slow
@@ -129,6 +132,38 @@ def _history(model: Model) -> pd.DataFrame:
     return pd.read_csv(model.folder / "history.csv").drop(columns="seconds")
 
 
+def _traced() -> dict[str, Any]:
+    """Two steps of PyTorch, eager and as a traced module."""
+    from hela_dask.unet.fitting import make_optimiser
+    from hela_dask.unet.losses import make_loss
+    from hela_dask.unet.steps import make_steps
+    from hela_dask.unet.steps.torch_graphs import trace
+
+    ops, rng = keras().ops, np.random.default_rng(1)
+    image = ops.convert_to_tensor(rng.random((2, 16, 16, 5), dtype=np.float32))
+    truth = ops.convert_to_tensor(rng.integers(0, 2, (2, 16, 16, 5)).astype(np.float32))
+    rate = ops.convert_to_tensor(np.float32(1e-2))
+    results: list[list[Any]] = []
+    lifted = 0
+    for eager in (True, False):
+        network = _build()
+        optimiser = make_optimiser(tiny("residual").recipe)
+        optimiser.build(network.trainable_variables)
+        loss = make_loss(np.ones(4, np.float32), single=False, extra=True, dice=1.0)
+        steps: Any = make_steps(network, loss, optimiser)
+        step = steps.step
+        first = step(image, truth, rate)  # tracing is the second step
+        if not eager:
+            step = trace(steps.step, (image, truth, rate))
+            lifted = sum("lift" in str(node.target) for node in step.graph.nodes)
+        with importlib.import_module("torch").set_grad_enabled(eager):
+            losses = [first, *(step(image, truth, rate) for _ in range(2 + eager))]
+        variables = [*network.variables, *optimiser.variables]
+        results.append([losses[-1], *map(ops.convert_to_numpy, variables)])
+    same = all(np.array_equal(one, two) for one, two in zip(*results, strict=True))
+    return {"same": same, "lifted": lifted}
+
+
 def main() -> None:
     """Train through, and with a stop; the findings as JSON on the standard output."""
     vars(training)["Fit"] = _Fit  # in this process only
@@ -149,6 +184,7 @@ def main() -> None:
         "best": fit.state.history[fit.state.best_epoch - 1]["validation_loss"],
         "scored": fit.evaluate().loss,
         "continued_after": _Fit.last.continued_after,
+        "traced": _traced() if keras().backend.backend() == "torch" else None,
         "changed": max(float(np.abs(one - two).max()) for one, two in pairs),
     }
     print(json.dumps(found))  # noqa: T201
