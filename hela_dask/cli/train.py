@@ -138,6 +138,14 @@ def train(
             metavar="Z Y X", help="Voxel size, nm; needed if the image file does not contain it."
         ),
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Processes that make patches; 0: threads. Default: 0 where the network learns on "
+            "the CPU, else one per core but one, 16 at most.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -178,6 +186,7 @@ def train(
         weights=_weights(weights),
         voxel_size=voxel_size,
         overwrite=overwrite,
+        processes=processes,
         progress=not quiet,
     )
     scores = trained.card.scores

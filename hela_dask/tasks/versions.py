@@ -21,7 +21,7 @@ _NUMERIC = (
     *("dask-image", "edt", "numba", "numcodecs", "numpy", "scikit-image", "scipy", "zarr", "zarrs"),
 )
 _NETWORK = ("onnxruntime",)
-_TRAINING = ("keras", "tensorflow", "tensorflow-cpu", "onnx")
+_TRAINING = ("jax", "keras", "onnx", "tensorflow", "tensorflow-cpu", "torch")
 _OTHERS = (
     *("dask", "distributed", "google-crc32c", "imagecodecs", "ome-zarr", "pandas", "pyarrow"),
     *("tifffile", "xarray"),

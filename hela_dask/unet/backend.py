@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from hela_dask.errors import MissingDependencyError
+from hela_dask.errors import MissingDependencyError, ParameterError
 
-__all__ = ["INSTALL_TRAIN", "keras"]
+__all__ = ["INSTALL_TRAIN", "keras", "on_accelerator"]
 
 INSTALL_TRAIN = "training needs Keras, TensorFlow and ONNX: pip install 'hela_dask[train]'"
 """The sentence where one of them is not installed."""
+
+_LIBRARIES = ("tensorflow", "jax", "torch")  # in the order in which one is looked for
 
 _loaded: Any = None
 
 
 def keras() -> Any:
-    """The module ``keras``, on TensorFlow unless ``KERAS_BACKEND`` names another library.
+    """The module ``keras``, on the library that ``KERAS_BACKEND`` names.
 
-    In a dask worker, TensorFlow gets as many threads as the worker has; elsewhere all cores. A
-    MissingDependencyError names the package to install.
+    Without that, on TensorFlow, JAX or PyTorch: the first that is installed. In a dask worker,
+    TensorFlow gets as many threads as the worker has; elsewhere all cores. A
+    MissingDependencyError names the package to install; ParameterError for another library.
     """
     global _loaded  # noqa: PLW0603
     if _loaded is None:
-        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+        installed = (name for name in _LIBRARIES if importlib.util.find_spec(name) is not None)
+        library = os.environ.setdefault("KERAS_BACKEND", next(installed, _LIBRARIES[0]))
+        if library not in _LIBRARIES:
+            raise ParameterError(
+                f"training runs with KERAS_BACKEND {', '.join(_LIBRARIES)}, not {library!r}"
+            )
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # it logs a long greeting
         try:
             with warnings.catch_warnings(), _silenced_stderr():
@@ -36,12 +45,26 @@ def keras() -> Any:
                 found: Any = importlib.import_module("keras")
                 found.ops  # noqa: B018  a backend that is missing is noticed here
         except ImportError as error:
-            raise MissingDependencyError(f"{INSTALL_TRAIN} ({error})") from error
+            needed = INSTALL_TRAIN
+            if library != _LIBRARIES[0]:
+                needed = f"KERAS_BACKEND is {library}: pip install keras onnx {library}"
+            raise MissingDependencyError(f"{needed} ({error})") from error
         if found.backend.backend() == "tensorflow":
             with _silenced_stderr():
                 _set_determinism()
         _loaded = found
     return _loaded
+
+
+def on_accelerator() -> bool:
+    """Whether Keras computes on a GPU or another accelerator."""
+    library = keras().backend.backend()
+    if library == "tensorflow":
+        tensorflow: Any = importlib.import_module("tensorflow")
+        return bool(tensorflow.config.list_physical_devices("GPU"))
+    if library == "jax":
+        return bool(importlib.import_module("jax").default_backend() != "cpu")
+    return bool(keras().ops.zeros(1).device.type != "cpu")
 
 
 @contextlib.contextmanager

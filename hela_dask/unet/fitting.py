@@ -5,6 +5,7 @@ The rate, the best weights, early stopping, and continuing where it stopped.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import math
@@ -25,6 +26,7 @@ from hela_dask.errors import InputError, ParameterError
 from hela_dask.storage.files import plain, replaced
 from hela_dask.unet.architectures import Recipe
 from hela_dask.unet.backend import keras
+from hela_dask.unet.steps import make_steps, steps_per_call
 
 __all__ = ["Fit", "State", "ValidationScores", "evaluate_network", "make_optimiser", "rate_at"]
 
@@ -56,18 +58,23 @@ class ValidationScores:
 
 
 def evaluate_network(
-    network: Any, batches: Iterable[Batch], classes: Sequence[str], loss: Callable[[Any, Any], Any]
+    predict: Callable[[NDArray[np.float32]], Any],
+    batches: Iterable[Batch],
+    classes: Sequence[str],
+    loss: Callable[[Any, Any], Any],
 ) -> ValidationScores:
-    """Score a network's raw outputs on batches as the loss takes them.
+    """Score raw outputs, ``predict(images)``, on batches as the loss takes them.
 
     Pixels of weight 0 are left out. Of a model with a single class, its mask is scored.
     """
+    ops = keras().ops
     count = max(2, len(classes))
     table = np.zeros((count, count), np.int64)
     losses = []
     for image, truth in batches:
-        raw = np.asarray(network.predict_on_batch(image))
-        losses.append(float(loss(keras().ops.convert_to_tensor(truth), raw)))
+        out = predict(image)
+        losses.append(float(loss(ops.convert_to_tensor(truth), out)))
+        raw = ops.convert_to_numpy(out)
         predicted = raw[..., 0] > 0 if len(classes) == 1 else raw[..., : len(classes)].argmax(-1)
         counted = truth[..., 1] > 0
         pairs = count * truth[..., 0][counted].astype(np.int64) + predicted[counted]
@@ -158,29 +165,29 @@ class Fit:
         self.state = State()
         self._folder, self._wanted = folder, plain(wanted)
         self._optimiser = make_optimiser(recipe)
-        network.compile(optimizer=self._optimiser, loss=loss)
         self._optimiser.build(network.trainable_variables)
+        self._steps = make_steps(network, loss, self._optimiser)
         if (folder / _STATE).is_file():
             self._read(anew)
 
     def run(
         self,
-        batches: Callable[[int], Iterable[Batch]],
+        batches: Callable[[], Iterable[Batch]],
         evaluate: Callable[[], ValidationScores],
         *,
-        on_step: Callable[[], None] = lambda: None,
+        on_step: Callable[[int], None] = lambda _: None,
         on_epoch: Callable[[Mapping[str, float]], None] = lambda _: None,
     ) -> None:
         """Train to the end, and leave the network with its best weights.
 
-        ``batches(epoch)`` gives those of an epoch, from 0; `evaluate` scores the network with its
-        current weights; `on_step` is called after each step, `on_epoch` with each row of the
-        history. ParameterError where the loss is no longer a number.
+        ``batches()`` gives those of the next epoch; `evaluate` scores the network with its
+        current weights; `on_step` is called with the number of further steps, `on_epoch` with each
+        row of the history. ParameterError where the loss is no longer a number.
         """
         state = self.state
         while state.epoch < self.recipe.epochs and not self._should_stop():
             start = time.perf_counter()
-            loss = self._epoch(batches(state.epoch), on_step)
+            loss = self._epoch(batches(), on_step)
             row = self._evaluate(evaluate, loss)
             state.seconds += time.perf_counter() - start
             row["seconds"] = round(state.seconds, 1)
@@ -199,24 +206,45 @@ class Fit:
         patience = self.recipe.patience
         return bool(patience) and self.state.epoch - self.state.best_epoch >= patience
 
-    def _epoch(self, batches: Iterable[Batch], on_step: Callable[[], None]) -> float:
+    def predict(self, images: NDArray[np.float32]) -> Any:
+        """Raw outputs with the network's current weights, as a tensor of the library."""
+        return self._steps.predict(images)
+
+    def _epoch(self, batches: Iterable[Batch], on_step: Callable[[int], None]) -> float:
         """One more; gives the mean loss."""
         state, total = self.state, self.recipe.epochs * self.steps
-        losses = []
-        for number, (image, truth) in enumerate(batches):
-            step = state.epoch * self.steps + number
-            self._optimiser.learning_rate = rate_at(self.recipe, step, total, state.factor)
-            self.network.reset_metrics()  # else some versions of Keras give a running mean
-            loss = float(self.network.train_on_batch(image, truth))
-            losses.append(loss)
-            if not math.isfinite(loss):
-                raise ParameterError(
-                    f"the loss is no longer a number in epoch {state.epoch + 1}: start again with "
-                    f"a lower --rate than {self.recipe.rate:g}"
-                )
-            on_step()
+        count, batches = steps_per_call(self.steps), iter(batches)
+        losses: list[float] = []
+        self._steps.start()
+        started = None  # the losses of a call are waited for after the next one was given
+        for first in itertools.count(state.epoch * self.steps, count):
+            some = list(itertools.islice(batches, count))
+            if not some:
+                break
+            images, targets = (np.stack(parts) for parts in zip(*some, strict=True))
+            rates = [
+                rate_at(self.recipe, first + number, total, state.factor)
+                for number in range(len(some))
+            ]
+            before, started = started, self._steps.run(images, targets, np.array(rates, "f4"))
+            losses += self._numbers(before, on_step)
+        losses += self._numbers(started, on_step)
+        self._steps.finish()
         state.epoch += 1
         return float(np.mean(losses))
+
+    def _numbers(self, losses: Any, on_step: Callable[[int], None]) -> list[float]:
+        """The losses of a call, once its steps are done; none of no call."""
+        if losses is None:
+            return []
+        found: list[float] = keras().ops.convert_to_numpy(losses).tolist()
+        if not all(map(math.isfinite, found)):
+            raise ParameterError(
+                f"the loss is no longer a number in epoch {self.state.epoch + 1}: start again with "
+                f"a lower --rate than {self.recipe.rate:g}"
+            )
+        on_step(len(found))
+        return found
 
     def _evaluate(self, evaluate: Callable[[], ValidationScores], loss: float) -> dict[str, float]:
         """Score, with averaged weights if there are any; keep the best."""
@@ -247,7 +275,7 @@ class Fit:
 
     def _write(self) -> None:
         about = json.dumps({"wanted": self._wanted, "state": vars(self.state)})
-        arrays = [np.asarray(variable) for variable in self._variables()]
+        arrays = [keras().ops.convert_to_numpy(variable) for variable in self._variables()]
         _write_arrays(self._folder / _STATE, [np.array(about), *arrays])
 
     def _read(self, anew: bool) -> None:

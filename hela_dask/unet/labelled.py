@@ -15,6 +15,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
+from dask.utils import SerializableLock
 from numpy.typing import NDArray
 
 from hela_dask.box import Box
@@ -42,12 +43,15 @@ Array = NDArray[Any]
 
 
 class Cache:
-    """The last results, up to a number of bytes; for several threads."""
+    """The last results, up to a number of bytes; for several threads. A copy starts empty."""
 
     def __init__(self, budget: int = _BUDGET) -> None:
-        self._budget, self._bytes = budget, 0
+        self.budget, self._bytes = budget, 0
         self._kept: OrderedDict[Hashable, Array] = OrderedDict()
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Cache], tuple[int]]:
+        return Cache, (self.budget,)
 
     def get(self, key: Hashable, make: Callable[[], Array]) -> Array:
         """The result of `make`, cached."""
@@ -60,7 +64,7 @@ class Cache:
             if key not in self._kept:
                 self._kept[key] = made
                 self._bytes += made.nbytes
-            while self._bytes > self._budget and len(self._kept) > 1:
+            while self._bytes > self.budget and len(self._kept) > 1:
                 self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return made
 
@@ -236,7 +240,7 @@ def label_blocks(labels: Any, volume: xr.DataArray, name: str, cache: Cache) -> 
     side = [n * by for n, by in zip((y, x), factor, strict=True)]
     pad = [(0, whole - length) for whole, length in zip(side, source.shape[1:], strict=True)]
 
-    one_at_a_time = threading.Lock()  # a file has one place that it is read at
+    one_at_a_time = SerializableLock()  # a file has one place that it is read at
 
     def read(box: Box) -> Array:
         with one_at_a_time:

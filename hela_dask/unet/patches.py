@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +18,13 @@ from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.augment import AUGMENTATIONS
 from hela_dask.unet.cuts import nearest_values, random_cut
 from hela_dask.unet.inference import shrink
-from hela_dask.unet.labelled import Blocks
+from hela_dask.unet.labelled import Blocks, Cache
 from hela_dask.unet.targets import UNLABELLED, Cells, ClassMap, cell_targets, target_halo
 
-__all__ = ["LabelledVolume", "Patches", "Window"]
+__all__ = ["Batch", "LabelledVolume", "Patches", "RawBatch", "Window"]
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+RawBatch = tuple[NDArray[np.float32], NDArray[np.uint8]]
 Window = tuple[int, slice, slice]
 """A slice, from 0, and the rows and columns of it."""
 
@@ -195,26 +194,32 @@ class Patches:
         """Number of batches that show everything once."""
         return max(1, self._grid.count // self.batch)
 
-    def one(self, epoch: int, number: int) -> Batch:
-        """A batch: images (n, y, x, channels) and targets (n, y, x, 2 or 5), float32."""
+    @property
+    def caches(self) -> list[Cache]:
+        """Where the blocks of the volumes are kept."""
+        found = {
+            id(blocks.cache): blocks.cache
+            for volume in self.labelled_volumes
+            for blocks in (volume.image, volume.labels, volume.mask, volume.instances)
+            if blocks is not None
+        }
+        return list(found.values())
+
+    def one(
+        self, epoch: int, number: int, make: Callable[[int, int], RawBatch] | None = None
+    ) -> Batch:
+        """A batch: images (n, y, x, channels) and targets (n, y, x, 2 or 5), float32.
+
+        `make` gives what :meth:`raw` gives, made elsewhere.
+        """
+        images, targets = (make or self.raw)(epoch, number)
+        return images, _floats(targets)
+
+    def raw(self, epoch: int, number: int) -> RawBatch:
+        """A batch with targets as they are kept, uint8."""
         pairs = [self._patch(epoch, number * self.batch + at) for at in range(self.batch)]
         images, targets = zip(*pairs, strict=True)
-        return np.stack(images), _floats(np.stack(targets))
-
-    def stream(self, epoch: int, steps: int, threads: int = 1) -> Iterator[Batch]:
-        """The batches of an epoch in their order, made ahead by some threads."""
-        with ThreadPoolExecutor(threads) as pool:
-            ahead: deque[Future[Batch]] = deque()
-            try:
-                for number in range(steps):
-                    ahead.append(pool.submit(self.one, epoch, number))
-                    if len(ahead) > threads:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
-            finally:
-                for waiting in ahead:
-                    waiting.cancel()
+        return np.stack(images), np.stack(targets)
 
     def _patch(self, epoch: int, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         rng = np.random.default_rng((self.seed, epoch, number))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,10 @@ from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart, enclosing_store, resolved
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.versions import versions
+from hela_dask.unet.ahead import PatchesAhead, default_processes
 from hela_dask.unet.architectures import Architecture, Recipe, get_architecture
 from hela_dask.unet.architectures.weights import IMAGENET
-from hela_dask.unet.backend import keras
+from hela_dask.unet.backend import keras, on_accelerator
 from hela_dask.unet.card import Card
 from hela_dask.unet.curves import draw_curves
 from hela_dask.unet.engine import check_installed
@@ -40,16 +41,12 @@ from hela_dask.unet.training_data import (
     source_fingerprint,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 __all__ = ["train", "unfinished"]
 
 log = logging.getLogger(__name__)
 
 _METHOD = ("optimiser", "schedule", "patience", "weighting", "augmentation", "placing", "dice")
 _WHOLE = "model"  # in the folder of the unfinished training, until it is whole
-_THREADS = min(2, os.cpu_count() or 1)  # that make patches while the network learns
 
 
 def unfinished(out: str | Path) -> Path:
@@ -82,6 +79,7 @@ def train(
     weights: str | Path | None = None,
     voxel_size: tuple[float, float, float] | None = None,
     overwrite: bool = False,
+    processes: int | None = None,
     progress: bool = False,
 ) -> Model:
     """Train a network on labelled slices, and keep it in a folder.
@@ -138,6 +136,9 @@ def train(
     overwrite : bool
         Replace a model in `out`, or an unfinished training with other arguments. Files that
         this function did not write are never removed.
+    processes : int, optional
+        Processes that make patches; 0: threads of this process. Default: 0 where the network learns
+        on the CPU, else one per core but one, 16 at most. The patches are the same for any number.
     progress : bool
         Show a bar on a terminal.
 
@@ -148,7 +149,7 @@ def train(
     Raises
     ------
     MissingDependencyError
-        Without Keras, TensorFlow and ONNX.
+        Without Keras, ONNX, and the library that ``KERAS_BACKEND`` names (default: TensorFlow).
     MissingInputError, InputError, ParameterError
         For a file that is not there, labels that do not fit the image or the classes, an empty
         split, an argument that makes no sense.
@@ -168,6 +169,8 @@ def train(
         *(store, labels, classes, slices, validation, split, mask, mask_weight),
         *(instances, instance_classes, phantom, phantom_share, voxel_size, seed),
     )
+    if processes is not None and processes < 0:
+        raise ParameterError(f"processes must be 0 or more, not {processes}")
     keras()
     check_onnx()
     check_installed()  # the trained network is loaded
@@ -175,7 +178,9 @@ def train(
     _check_place(out, store)
     _check_out(out, overwrite)
     training_data = open_training_data(architecture, request)
-    return _Training(architecture, published, training_data, out, weights, seed).run(
+    if processes is None:
+        processes = default_processes(accelerator=on_accelerator())
+    return _Training(architecture, published, training_data, out, weights, seed, processes).run(
         overwrite=overwrite, progress=progress
     )
 
@@ -230,6 +235,7 @@ class _Training:
     out: Path
     weights: str | Path | None
     seed: int
+    processes: int  # that make patches
 
     def run(self, *, overwrite: bool, progress: bool) -> Model:
         """Train, and keep the result."""
@@ -267,18 +273,19 @@ class _Training:
     def _fit(self, fit: Fit, patches: Patches, steps: int, progress: bool) -> None:
         epochs = self.architecture.recipe.epochs
 
-        def batches(epoch: int) -> Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-            return patches.stream(epoch, steps, _THREADS)
+        ahead = PatchesAhead(
+            patches, range(fit.state.epoch, epochs), steps, processes=self.processes
+        )
 
         def evaluate() -> ValidationScores:
             return evaluate_network(
-                fit.network,
+                fit.predict,
                 patches.validation(self.training_data.held),
                 self.architecture.classes,
                 fit.loss,
             )
 
-        with RunProgress(progress) as shown:
+        with ahead, RunProgress(progress) as shown:
             shown.stage("training", epochs * steps, fit.state.epoch * steps)
 
             def on_epoch(row: Mapping[str, float]) -> None:
@@ -287,7 +294,7 @@ class _Training:
                     f"score {row['validation_score']:.3f} (best {fit.state.best:.3f})"
                 )
 
-            fit.run(batches, evaluate, on_step=shown.advance, on_epoch=on_epoch)
+            fit.run(ahead.epoch, evaluate, on_step=shown.advance, on_epoch=on_epoch)
             shown.end_stage()
 
     def _keep(
@@ -351,6 +358,7 @@ class _Training:
                 "rate": architecture.recipe.rate,
                 "optimiser": architecture.recipe.optimiser,
                 "seed": self.seed,
+                "library": keras().backend.backend(),
                 "class_weights": dict(zip(names, map(float, shares), strict=True)),
                 "label_values": {
                     name: list(training_data.held.class_map.values[name]) for name in names

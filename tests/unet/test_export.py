@@ -198,15 +198,15 @@ def test_a_damaged_old_folder_is_one_sentence(old: tuple[Path, Any]) -> None:
 def test_a_network_of_another_backend_is_the_same_file(tmp_path: Path) -> None:
     if importlib.util.find_spec("jax") is None:
         pytest.skip("JAX is not installed")
-    network = shaken(tiny("residual").build())
+    network = shaken(normalised())
     np.savez(tmp_path / "weights.npz", *network.get_weights())
     code = f"""
 import numpy as np
 import keras
 from hela_dask.unet.export import to_onnx
-from tests.unet.scene import tiny
+from tests.unet.networks import normalised
 assert keras.backend.backend() == "jax"
-network = tiny("residual").build()
+network = normalised()
 with np.load({str(tmp_path / "weights.npz")!r}) as kept:
     network.set_weights([kept[name] for name in kept.files])
 open({str(tmp_path / "other.onnx")!r}, "wb").write(to_onnx(network))

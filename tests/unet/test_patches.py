@@ -1,4 +1,4 @@
-"""Patches: the same for any chunks and threads, read in windows, and true to image and labels."""
+"""Patches: the same for any chunks, read in windows, and true to image and labels."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def _patches(architecture: Architecture, chunks: Any = (4, 64, 72), **request: A
     )
 
 
-def _drawn(patches: Patches, threads: int = 1) -> list[NDArray[np.float32]]:
-    return [part for pair in patches.stream(1, 3, threads) for part in pair]
+def _drawn(patches: Patches) -> list[NDArray[np.float32]]:
+    return [part for number in range(3) for part in patches.one(1, number)]
 
 
 @pytest.mark.parametrize("name", ["residual", "unet", "resnet18"])
-def test_patches_are_the_same_for_any_chunks_and_threads(name: str) -> None:
+def test_patches_are_the_same_for_any_chunks(name: str) -> None:
     architecture = tiny(name)
     wanted = _drawn(_patches(architecture))
-    for chunks, threads in (((12, 64, 72), 3), ((1, 20, 33), 2)):
-        for one, two in zip(wanted, _drawn(_patches(architecture, chunks), threads), strict=True):
+    for chunks in ((12, 64, 72), (1, 20, 33)):
+        for one, two in zip(wanted, _drawn(_patches(architecture, chunks)), strict=True):
             np.testing.assert_array_equal(one, two)
     other = Patches(architecture, _patches(architecture).labelled_volumes, batch=4, seed=6)
     assert (_drawn(other)[0] != wanted[0]).any()
