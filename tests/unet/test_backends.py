@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,10 @@ import pytest
 
 from hela_dask.unet import fitting, training
 from hela_dask.unet.backend import keras
+from hela_dask.unet.fitting import make_optimiser
+from hela_dask.unet.losses import make_loss
 from hela_dask.unet.model import Model
+from hela_dask.unet.steps import make_steps
 from hela_dask.unet.training import train, unfinished
 from tests.unet.networks import normalised
 from tests.unet.scene import labelled, tiny, volume
@@ -69,6 +73,7 @@ def test_a_short_training_on_each_library(library: str) -> None:
     assert found["continued_after"] == 1
     pd.testing.assert_frame_equal(through, resumed, rtol=1e-4)
     assert found["changed"] < 1e-4
+    assert found["scanned"] < 1e-4
     # The operations that a GPU repeats are those of a step, to the bit, with no copy from the host.
     assert found["traced"] == ({"same": True, "lifted": 0} if library == "torch" else None)
 
@@ -132,36 +137,56 @@ def _history(model: Model) -> pd.DataFrame:
     return pd.read_csv(model.folder / "history.csv").drop(columns="seconds")
 
 
+def _steps() -> tuple[Any, list[Any]]:
+    """Steps of a new network, always the same, and its variables and those of its optimiser."""
+    network, optimiser = _build(), make_optimiser(tiny("residual").recipe)
+    optimiser.build(network.trainable_variables)
+    loss = make_loss(np.ones(4, np.float32), single=False, extra=True, dice=1.0)
+    variables = [*network.variables, *optimiser.variables]
+    return make_steps(network, loss, optimiser), variables
+
+
+def _batches() -> tuple[Any, ...]:
+    """Images, targets and rates of three steps."""
+    rng = np.random.default_rng(1)
+    images = rng.random((3, 2, 16, 16, 5), dtype=np.float32)
+    targets = rng.integers(0, 2, images.shape).astype(np.float32)
+    return images, targets, np.array([1e-2, 2e-2, 5e-3], np.float32)
+
+
 def _traced() -> dict[str, Any]:
-    """Two steps of PyTorch, eager and as a traced module."""
-    from hela_dask.unet.fitting import make_optimiser
-    from hela_dask.unet.losses import make_loss
-    from hela_dask.unet.steps import make_steps
+    """Steps of PyTorch, eager and as a traced module."""
     from hela_dask.unet.steps.torch_graphs import trace
 
-    ops, rng = keras().ops, np.random.default_rng(1)
-    image = ops.convert_to_tensor(rng.random((2, 16, 16, 5), dtype=np.float32))
-    truth = ops.convert_to_tensor(rng.integers(0, 2, (2, 16, 16, 5)).astype(np.float32))
-    rate = ops.convert_to_tensor(np.float32(1e-2))
+    ops = keras().ops
+    given = list(zip(*map(ops.convert_to_tensor, _batches()), strict=True))
     results: list[list[Any]] = []
-    lifted = 0
+    lifted = -1
     for eager in (True, False):
-        network = _build()
-        optimiser = make_optimiser(tiny("residual").recipe)
-        optimiser.build(network.trainable_variables)
-        loss = make_loss(np.ones(4, np.float32), single=False, extra=True, dice=1.0)
-        steps: Any = make_steps(network, loss, optimiser)
-        step = steps.step
-        first = step(image, truth, rate)  # tracing is the second step
-        if not eager:
-            step = trace(steps.step, (image, truth, rate))
-            lifted = sum("lift" in str(node.target) for node in step.graph.nodes)
+        steps, variables = _steps()
+        steps.step(*given[0])
+        step = steps.step if eager else trace(steps.step, given[1])  # tracing is a step too
         with importlib.import_module("torch").set_grad_enabled(eager):
-            losses = [first, *(step(image, truth, rate) for _ in range(2 + eager))]
-        variables = [*network.variables, *optimiser.variables]
+            losses = [step(*one) for one in (given[1:] if eager else given[2:])]
+        if not eager:
+            lifted = sum("lift" in str(node.target) for node in step.graph.nodes)
         results.append([losses[-1], *map(ops.convert_to_numpy, variables)])
     same = all(np.array_equal(one, two) for one, two in zip(*results, strict=True))
     return {"same": same, "lifted": lifted}
+
+
+def _scanned() -> float:
+    """Largest difference of JAX's steps one by one, as on a CPU, and in one call, as on a GPU."""
+    jax: Any = importlib.import_module("jax")
+    results: list[list[Any]] = []
+    for library in (jax.default_backend(), "gpu"):
+        with mock.patch.object(jax, "default_backend", lambda library=library: library):
+            steps, variables = _steps()
+        steps.start()
+        losses = steps.run(*_batches())
+        steps.finish()
+        results.append([losses, *map(keras().ops.convert_to_numpy, variables)])
+    return max(float(np.abs(one - two).max()) for one, two in zip(*results, strict=True))
 
 
 def main() -> None:
@@ -185,6 +210,7 @@ def main() -> None:
         "scored": fit.evaluate().loss,
         "continued_after": _Fit.last.continued_after,
         "traced": _traced() if keras().backend.backend() == "torch" else None,
+        "scanned": _scanned() if keras().backend.backend() == "jax" else 0.0,
         "changed": max(float(np.abs(one - two).max()) for one, two in pairs),
     }
     print(json.dumps(found))  # noqa: T201
