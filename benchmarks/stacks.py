@@ -18,7 +18,7 @@ from hela_dask.evaluation.evaluate import score_classes
 from hela_dask.evaluation.scores import ClassScores
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.parameters import Parameters
-from hela_dask.phantom import phantom_block, plan_phantom
+from hela_dask.phantom import KINDS, phantom_block, plan_phantom
 from hela_dask.running.scoring import CLASSES
 from hela_dask.steps.regions import Region
 from hela_dask.steps.segment import segment_cell
@@ -123,9 +123,10 @@ def phantom_stack(
     diameter: float = 9.0,
     seed: int = 0,
     voxel: tuple[float, float, float] = REAL_VOXEL,
+    kind: str = KINDS[0],
 ) -> Stack:
     """A phantom of two cells, with the classes of the first complete one as the truth."""
-    spec = plan_phantom(shape, 2, diameter, seed, voxel)
+    spec = plan_phantom(shape, 2, diameter, seed, voxel, kind=kind)
     block = phantom_block(spec, 0, shape[0], 0, shape[1], 0, shape[2])
     cell = next(cell for cell in spec.cells if cell.complete)
     z, y, x = (int(at / size) for at, size in zip(cell.centre, voxel, strict=True))
