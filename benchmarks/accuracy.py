@@ -7,6 +7,8 @@ page is made. ``python -m benchmarks.accuracy --quick --run RUN`` scores a run t
 
 from __future__ import annotations
 
+import functools
+import itertools
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,14 +18,19 @@ from typing import Any
 from benchmarks import pages, pictures, results
 from benchmarks.ablation import ablation
 from benchmarks.contrast import contrast
+from benchmarks.likeness import FIGURES, statistics
+from benchmarks.poles import pole_scores, real_size
 from benchmarks.robustness import robustness
 from benchmarks.runs import otsu, phantom_run, real_run, score_real
-from benchmarks.stacks import data_folder, phantom_stack, real_stack, whole_stack
+from benchmarks.stacks import data_folder, phantom_stack, real_stack, restored_pixels, whole_stack
 from benchmarks.variants import constants, variants
 from hela_dask.methods.names import METHODS
+from hela_dask.phantom import KINDS
 from hela_dask.running.provenance import read_run
 
 SEEDS = (0, 1)
+POLE_METHODS = ("unet", "volumetric")
+POLE_SEEDS = (0,)
 SHIPPED = tuple(name for name in METHODS if name != "hybrid")
 """Methods that need no network, or the one of the package."""
 
@@ -83,6 +90,35 @@ def _phantoms(work: Work) -> None:
             print(f"phantom {seed}, {method}: {row}", flush=True)
 
 
+def _likeness(work: Work) -> dict[str, Any]:
+    """Statistics of the real cell and of a phantom of each kind; with a picture of the poles."""
+    found = {"real": statistics(real_stack(work.data), restored_pixels(work.data))}
+    for kind in KINDS:
+        stack = real_size(kind, POLE_SEEDS[0])
+        found[kind] = statistics(stack)
+        if work.pictures is not None:
+            pictures.poles(stack, work.pictures / f"poles_{kind}.jpg")
+    for name, (title, digits) in FIGURES.items():
+        values = "".join(f"{row[name]:>10.{digits}f}" for row in found.values())
+        print(f"{title:<75}{values}", flush=True)
+    return found
+
+
+def _poles(work: Work) -> None:
+    """Scores near the poles of the nucleus and at the ends of the cell."""
+    rows = work.found.setdefault("poles", {})
+    stacks = {("real", ""): lambda: real_stack(work.data)}
+    for kind, seed in itertools.product(KINDS, POLE_SEEDS):
+        stacks[kind, str(seed)] = functools.partial(real_size, kind, seed)
+    for (kind, seed), make in stacks.items():
+        stack = make()
+        for method in (name for name in work.methods if name in POLE_METHODS):
+            row = pole_scores(stack, method)
+            rows.setdefault(kind, {}).setdefault(method, {})[seed] = row
+            work.stamp("poles", f"{kind}/{method}/{seed}".rstrip("/"))
+            print(f"{kind} {seed}, {method}: {row}", flush=True)
+
+
 def _outlines(work: Work) -> None:
     """A picture of ten slices at full resolution."""
     path = (work.pictures or work.folder) / "full_resolution.jpg"
@@ -110,6 +146,8 @@ SECTIONS: dict[str, Callable[[Work], None]] = {
     "real": _real,
     "otsu": _whole("otsu", lambda work: otsu(work.data)),
     "phantoms": _phantoms,
+    "likeness": _whole("likeness", _likeness),
+    "poles": _poles,
     "ablation": _whole("ablation", _ablation),
     "robustness": _whole(
         "robustness", lambda work: robustness(real_stack(work.data), method=work.methods[0])

@@ -1,4 +1,4 @@
-"""Statistics of nuclei, envelopes and cell ends: ``python -m benchmarks.likeness``.
+"""Statistics of nuclei, envelopes and cell ends: ``python -m benchmarks.accuracy likeness``.
 
 Measured in the same way on the labelled slices of the real cell and on phantoms. The constants of
 the lobulated phantom were fitted to the figures of the real cell; the table shows how close it is.
@@ -16,7 +16,7 @@ from skimage.morphology import convex_hull_image
 
 from benchmarks.stacks import Stack
 
-__all__ = ["ENDS", "statistics"]
+__all__ = ["ENDS", "FIGURES", "statistics"]
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -29,13 +29,50 @@ _LAGS = 40
 ENDS = (0.02, 0.18)
 """Slices with so much of the largest area of a cell are its ends."""
 _STEP = 40.0  # nm, of profiles across the envelope
-_TILTS = (("upright", 0.0, 0.35), ("oblique", 0.5, 0.8), ("flat", 0.8, 1.01))
+_TILTS = (("steep", 0.0, 0.35), ("oblique", 0.5, 0.8), ("flat", 0.8, 1.01))
 _INSIDE = 250.0  # nm from the envelope: nucleoplasm alone
 _DARK = 5.0  # grey levels below the slice's nucleoplasm: a nucleolus
 
 
+FIGURES: dict[str, tuple[str, int]] = {
+    "grey_nucleus_sd": ("nucleoplasm: standard deviation of the grey values", 1),
+    "grey_cytoplasm": ("cytoplasm: grey value, nucleoplasm is 0", 1),
+    "grey_cytoplasm_sd": ("cytoplasm: standard deviation", 1),
+    "grey_envelope": ("envelope class: grey value", 1),
+    "chromatin_sd": ("chromatin: standard deviation that adjacent slices share", 1),
+    "chromatin_length": ("chromatin: correlation length in the plane, nm", 0),
+    "chromatin_length_z": ("chromatin: correlation length along z, nm", 0),
+    "dark_share": ("nucleoli and dark chromatin: share of the nucleoplasm", 2),
+    "rim_grey": ("chromatin 100-300 nm from the envelope: grey value, the inner one is 0", 1),
+    "envelope_steep": (
+        "envelope at 70 to 90 degrees to the slices: depth below the nucleoplasm",
+        1,
+    ),
+    "envelope_steep_width": ("the same: width, nm", 0),
+    "envelope_oblique": ("envelope at 37 to 60 degrees to the slices: depth", 1),
+    "envelope_oblique_width": ("the same: width, nm", 0),
+    "envelope_flat": ("envelope within 37 degrees of the slices: depth", 1),
+    "envelope_flat_width": ("the same: width, nm", 0),
+    "area_0.25": ("area of the nucleus 0.25 µm from its pole, share of the largest", 3),
+    "area_0.5": ("0.5 µm from its pole", 3),
+    "area_1": ("1 µm", 3),
+    "area_1.5": ("1.5 µm", 3),
+    "area_2": ("2 µm", 3),
+    "area_3": ("3 µm", 3),
+    "islands": ("islands of the nucleus per slice, last 1 µm", 1),
+    "islands_most": ("islands in one slice, most, last 2 µm", 1),
+    "islands_slices": ("share of slices with several islands, last 2 µm", 2),
+    "solidity_pole": ("area over convex hull, 0.5-2 µm from the pole", 2),
+    "envelope_area_pole": ("envelope, share of the area of nucleus and envelope, last 1 µm", 2),
+    "envelope_area_middle": ("the same, in the middle", 2),
+    "end_pieces": ("pieces of tissue near the cell per slice of its ends", 1),
+    "end_largest": ("the largest of them, share of their area", 2),
+}
+"""Title and decimals of each figure, in the order of the table."""
+
+
 def statistics(stack: Stack, missing: Mask | None = None) -> dict[str, float]:
-    """What a nucleus, its envelope near the poles and the ends of its cell look like.
+    """Figures of a nucleus, of its envelope near the poles and of the ends of its cell.
 
     Parameters
     ----------
@@ -110,43 +147,41 @@ def _chromatin(
     """Slow grey differences in the nucleoplasm; adjacent slices share no noise."""
     core = distance < -_INSIDE
     value = np.where(core, level, 0.0)
-    near = _covariances(value, core, [(1, 0, k) for k in range(_LAGS)])
-    deep = _covariances(value, core, [(k, 0, 0) for k in range(1, _LAGS)])
+    shared = _covariance(value, core, (1, 0, 0))
     smooth = ndimage.gaussian_filter(level, (0, 120 / voxel[1], 120 / voxel[2]))
     rim = (distance < -100) & (distance >= -300)
     return {
-        "chromatin_sd": float(np.sqrt(max(near[0], 0.0))),
-        "chromatin_length": _half(near) * voxel[2],
-        "chromatin_length_z": _half(deep) * voxel[0],
+        "chromatin_sd": float(np.sqrt(max(shared, 0.0))),
+        "chromatin_length": _half_lag(value, core, (0, 0, 1)) * voxel[2],
+        "chromatin_length_z": _half_lag(value, core, (1, 0, 0)) * voxel[0],
         "dark_share": float((smooth[core] < -_DARK).mean()),
         "rim_grey": float(level[rim].mean() - level[distance < -1000].mean()),
     }
 
 
-def _covariances(value: Array, mask: Mask, lags: list[tuple[int, int, int]]) -> list[float]:
-    found = []
-    for z, y, x in lags:
-        ends = tuple(n - k for n, k in zip(value.shape, (z, y, x), strict=True))
-        first = tuple(slice(0, n) for n in ends)
-        other = tuple(slice(k, None) for k in (z, y, x))
-        both = mask[first] & mask[other]
-        found.append(float((value[first] * value[other])[both].mean()) if both.any() else 0.0)
-    return found
+def _covariance(value: Array, mask: Mask, lag: tuple[int, ...]) -> float:
+    """Mean product of voxels of a mask that lie a lag apart."""
+    ends = tuple(n - k for n, k in zip(value.shape, lag, strict=True))
+    first, other = tuple(slice(0, n) for n in ends), tuple(slice(k, None) for k in lag)
+    both = mask[first] & mask[other]
+    return float((value[first] * value[other])[both].mean()) if both.any() else 0.0
 
 
-def _half(values: list[float]) -> float:
-    """Lag at which a covariance is half of the first one, interpolated."""
-    half = values[0] / 2
-    for k, value in enumerate(values[1:]):
-        if value < half:
-            return k + (values[k] - half) / (values[k] - value)
-    return float(len(values))
+def _half_lag(value: Array, mask: Mask, step: tuple[int, ...]) -> float:
+    """Lag at which the covariance is half of that of adjacent slices, interpolated."""
+    before = whole = _covariance(value, mask, (1, 0, 0))
+    for k in range(1, _LAGS):
+        now = _covariance(value, mask, (1 + k * step[0], k * step[1], k * step[2]))
+        if now < whole / 2:
+            return k - (whole / 2 - now) / (before - now)
+        before = now
+    return float(_LAGS)
 
 
 def _envelope(
     level: Array, distance: Array, known: Mask, voxel: tuple[float, float, float]
 ) -> dict[str, float]:
-    """Darkness across the envelope where it is upright, and where it lies flat in the slice."""
+    """Darkness across the envelope where it is steep, and where it lies flat in the slice."""
     smooth = ndimage.gaussian_filter(distance, (1.0, 1.5, 1.5))
     slope = np.stack(np.gradient(smooth, *voxel))
     flat = np.abs(slope[0]) / np.maximum(np.sqrt((slope**2).sum(0)), 1e-6)

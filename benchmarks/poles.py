@@ -1,13 +1,11 @@
 """Scores near the poles of a nucleus and at the ends of a cell, on phantoms: a truth for both.
 
-The published labels of the real cell end before its upper pole. A phantom of kind ``"lobulated"``
-has poles and ends like those of the real cell, and a plain one has simple poles: what a method loses
-between the two it loses by the shape.
+The published labels of the real cell end before its upper pole. A phantom of the kind
+``"lobulated"`` has poles and ends like those of the real cell, and a plain one has simple poles:
+the difference of their scores is the effect of the shape.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,15 +32,14 @@ def real_size(kind: str, seed: int) -> Stack:
     return phantom_stack(SHAPE, DIAMETER, seed, kind=kind)
 
 
-def pole_scores(kind: str, seed: int, method: str) -> dict[str, float]:
-    """JI of nucleus and cell over all slices, near the poles and at the ends; printed too.
+def pole_scores(stack: Stack, method: str) -> dict[str, float]:
+    """JI of nucleus and cell over all slices, near the poles and at the ends.
 
     Returns
     -------
     dict
         ``nucleus``, ``nucleus_poles``, ``cell``, ``cell_ends``, and ``seconds`` of the method.
     """
-    stack = real_size(kind, seed)
     seconds, masks = timed(lambda: segment_stack(stack, method=method).load())
     true = {name: np.isin(stack.truth, CLASSES[name]) for name in ("nucleus", "cell")}
     found = {name: np.asarray(masks[name].values) for name in true}
@@ -53,17 +50,19 @@ def pole_scores(kind: str, seed: int, method: str) -> dict[str, float]:
         "cell": jaccard(true["cell"], found["cell"]),
         "cell_ends": jaccard(true["cell"][ends], found["cell"][ends]),
     }
-    row = {name: round(value, 4) for name, value in row.items()}
-    print(f"{kind} {seed}, {method}: {row}, {seconds:.0f} s", flush=True)
+    row = {name: round(float(value), 4) for name, value in row.items()}
     return {**row, "seconds": round(seconds, 1)}
 
 
 def near_poles(nucleus: Mask, spacing: float) -> Mask:
-    """Slices near the first and the last one of a nucleus."""
+    """Slices near the first and the last one of a nucleus, unless the stack ends there."""
     there = np.flatnonzero(nucleus.any((1, 2)))
     z = np.arange(len(nucleus))
-    deep = np.minimum(z - there[0], there[-1] - z) * spacing
-    return np.asarray((deep < NEAR) & (deep >= -NEAR / 4))
+    out = np.zeros(len(z), bool)
+    for deep, shown in ((z - there[0], there[0] > 0), (there[-1] - z, there[-1] < z[-1])):
+        if shown:
+            out |= (deep * spacing < NEAR) & (deep * spacing >= -NEAR / 4)
+    return out
 
 
 def at_ends(cell: Mask) -> Mask:

@@ -25,7 +25,15 @@ from hela_dask.steps.segment import segment_cell
 from tests.volumes import make_volume
 
 __all__ = ["REAL_VOXEL", "SCORED", "UNSEEN", "Stack"]
-__all__ += ["agreement", "as_volume", "data_folder", "phantom_stack", "raw_path", "real_stack"]
+__all__ += [
+    "agreement",
+    "as_volume",
+    "data_folder",
+    "phantom_stack",
+    "raw_path",
+    "real_stack",
+    "restored_pixels",
+]
 __all__ += ["segment_stack", "to_uint8", "truth_path", "whole_region", "whole_stack"]
 
 REAL_VOXEL = (50.0, 40.0, 40.0)
@@ -100,6 +108,13 @@ def raw_path(data: Path) -> Path:
 def truth_path(data: Path) -> Path:
     """The published labels of its first 180 slices."""
     return data / "roi1656" / "labels_z001-180.tif"
+
+
+def restored_pixels(data: Path) -> NDArray[np.bool_]:
+    """Pixels of the labelled slices of which the grey value was lost and filled in."""
+    slices = range(len(tifffile.imread(truth_path(data))))
+    found = tifffile.imread(data / "roi1656" / "restored_z001-300.tif", key=slices)
+    return np.asarray(found == 1)
 
 
 def real_stack(data: Path) -> Stack:

@@ -37,7 +37,8 @@ class Shapes:
     owner: NDArray[np.int32]  # label of the nearest cell, 0 where none is near
     nucleus: Field  # signed distance to the owner's nucleus
     hull: Field  # distance to the nearest smooth ellipsoid, without ruffles
-    flat: Field  # 1 where the envelope of a lobulated nucleus is parallel to the slices, 0 upright
+    # 1 where the envelope of a lobulated nucleus is parallel to the slices, 0 perpendicular
+    flat: Field
     polar: Field  # position of a voxel towards the organelle-rich side of its cell, -1 to 1
 
     def nucleus_mask(self) -> NDArray[np.bool_]:
@@ -244,7 +245,9 @@ def _add_cell(
         nucleus, flat = true_distance(_nucleus(grid.wider(), spec, cell), grid.voxel_size)
     else:
         nucleus, flat = _nucleus(grid, spec, cell), None
-    body = np.minimum(_body(grid, spec, cell, hull), nucleus + np.float32(_MARGIN))
+    # Lobulated nuclei reach into the ruffled ends: cytoplasm is kept around them.
+    margin = -_MARGIN if spec.lobulated else _MARGIN
+    body = np.minimum(_body(grid, spec, cell, hull), nucleus + np.float32(margin))
     first, second = shapes.cell[part], shapes.other[part]
     wins = body < first
     second[...] = np.where(wins, first, np.minimum(second, body))

@@ -4,7 +4,7 @@ A nucleus is cleft from its poles: sheets of cytoplasm, wide at the pole and thi
 that the last slices show as islands and the next ones as a nucleus with deep folds. Its ends are
 slanted, so that the envelope is cut obliquely over a wide area. The ends of a cell are cleft in the
 same way into ruffles and blebs. The constants were fitted to a HeLa cell at 50 x 40 x 40 nm
-(EMPIAR-10094); ``python -m benchmarks.likeness`` measures both.
+(EMPIAR-10094); ``python -m benchmarks.accuracy likeness`` measures both.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _SLANTED = 0.3  # largest slope of a nucleus against the axis z
 _CLEFT_FROM = 0.56  # height where the clefts of a nucleus begin, as a share of its half height
 _CLEFT_LEAST, _CLEFT_MOST = 70.0, 950.0  # half width of a cleft at its bottom and at the pole, nm
 _LOBE = 1700.0  # nm, width of a lobe of a nucleus of 4500 nm half width
-_BEND = 2.0  # deviation of a cleft from a smooth sheet, in half widths of its bottom
+_BEND = 140.0  # nm, deviation of a cleft from a smooth sheet
 _ROUND = 300.0  # nm, radius of the corners of lobes
 _RUFFLED_FROM = 0.68  # as _CLEFT_FROM, of a cell
-_RUFFLE = 1000.0  # nm, height of ruffles
+_RUFFLE = 1100.0  # nm, height of ruffles
 _GAPS = 0.15  # the higher, the more resin between them
-_BLEB = 900.0  # nm, width of a bleb
+_BLEB = 850.0  # nm, width of a bleb
 _STEEPEST = 1.5  # slopes above it are those of the border of a computed box
 
 
@@ -52,17 +52,8 @@ def cleft_nucleus(grid: Grid, cell: PhantomCell, key: tuple[int, ...]) -> Field:
     f = f ** np.float32(1 / _FLATNESS)
     f -= np.float32(1)
     f *= np.float32(wide)
-    spacing = (2400.0 * scale, _LOBE * scale, _LOBE * scale)
-    level = _CLEFT_FROM + np.float32(0.07) * grid.field(2500.0 * scale, *key, _LOBES, 1)
-    sheet = _clefts(
-        grid,
-        (*key, _LOBES, 0),
-        spacing,
-        np.abs(height) / np.float32(radii[0]),
-        level,
-        radii[0],
-        (_CLEFT_LEAST * scale, _CLEFT_MOST * scale),
-    )
+    share = np.abs(height) / np.float32(radii[0])
+    sheet = _clefts(grid, key, share, radii[0], scale)
     return -join(-f, sheet, _ROUND * scale)
 
 
@@ -80,32 +71,27 @@ def ruffled_end(grid: Grid, cell: PhantomCell, key: tuple[int, ...], body: Field
     blebs, slope = grid.sloped_field(_BLEB * scale, *key, _BLEBS, 0)
     small = grid.field(0.45 * _BLEB * scale, *key, _BLEBS, 1)
     blebs += np.float32(0.35) * small
-    np.clip(blebs, np.float32(-1.5), np.float32(1.0), out=blebs)
+    np.clip(blebs, np.float32(-1.5), np.float32(1.1), out=blebs)
     amount = np.float32(_RUFFLE * scale) * share
     out = body + amount * (np.float32(_GAPS) - blebs)
     out /= np.sqrt(np.float32(1) + np.square(amount * slope))
     return np.asarray(out, dtype=np.float32)
 
 
-def _clefts(
-    grid: Grid,
-    key: tuple[int, ...],
-    spacing: tuple[float, float, float],
-    height: Field,
-    level: Field,
-    length: float,
-    half: tuple[float, float],
-) -> Field:
-    """Distance to sheets above a level, negative inside: where a random field is 0.
+def _clefts(grid: Grid, key: tuple[int, ...], height: Field, length: float, scale: float) -> Field:
+    """Distance to sheets that are open towards the poles, negative inside: where a field is 0.
 
-    `height` and `level` are shares of the half height `length` of the body.
+    `height` is a share of the half height `length` of the nucleus.
     """
-    value, slope = grid.sloped_field(spacing, *key)
-    bend = np.float32(_BEND * half[0]) * grid.field(0.6 * spacing[1], *key, 1)
-    across = value / (slope + np.float32(0.2 / spacing[1])) + bend
+    lobe = _LOBE * scale
+    level = _CLEFT_FROM + np.float32(0.07) * grid.field(2500.0 * scale, *key, _LOBES, 1)
+    value, slope = grid.sloped_field((1.4 * lobe, lobe, lobe), *key, _LOBES, 0)
+    across = value / (slope + np.float32(0.2 / lobe))
+    across += np.float32(_BEND * scale) * grid.field(0.6 * lobe, *key, _LOBES, 2)
     under = np.maximum(level - height, np.float32(0)) * np.float32(length)
     above = np.clip((height - level) / (np.float32(1) - level), 0, np.float32(1.2))
-    width = np.float32(half[0]) + np.float32(half[1] - half[0]) * above * above
+    width = _CLEFT_LEAST + (_CLEFT_MOST - _CLEFT_LEAST) * np.square(above)
+    width *= np.float32(scale)
     return np.asarray(np.sqrt(across * across + under * under) - width, dtype=np.float32)
 
 
@@ -113,7 +99,7 @@ def true_distance(f: Field, voxel_size: tuple[float, ...]) -> tuple[Field, Field
     """A function of place as a distance in nm to its surface, and how flat the surface lies.
 
     The function is divided by the length of its gradient; `flat` is 1 where the surface is parallel
-    to the slices and 0 where it is upright. Both lack the outermost voxels of `f`.
+    to the slices and 0 where it is perpendicular to them. Both lack the outermost voxels of `f`.
     """
     inner = (slice(1, -1),) * 3
     by_y, by_z, by_x = (

@@ -205,12 +205,12 @@ def plan_phantom(
     others, or `flat`, thin: in turn lying in the plane and standing upright in it. All other cells
     stay as they are without them.
 
-    The `kind` is of the shapes. Cells of kind ``"plain"`` have smooth nuclei with two or three round
-    lobes at each pole. Those of kind ``"lobulated"`` are modelled on a measured HeLa cell: clefts
-    split their nuclei into islands towards the poles, with deep folds below; the envelope is cut
+    Cells of the `kind` ``"plain"`` have smooth nuclei with two or three round lobes at each pole.
+    Those of the kind ``"lobulated"`` are modelled on a measured HeLa cell: clefts split their
+    nuclei into islands towards the poles, with deep folds below; the slices cut the envelope
     obliquely there; the chromatin has nucleoli and dark patches; and the ends of a cell consist of
-    ruffles and blebs, which single slices show as separate pieces in resin. The places of the cells
-    are the same.
+    ruffles and blebs, which single slices show as separate pieces in resin. The cells have the same
+    places.
 
     ParameterError when a value makes no sense or the shape cannot hold such cells.
     """

@@ -135,12 +135,12 @@ def _chromatin(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Field:
     spot *= np.float32(3.0)
     spot += np.float32(0.25) * grid.field(250.0, *key, 48)
     np.clip(spot, 0, 1, out=spot)
-    spot *= np.clip((-shapes.nucleus - np.float32(150.0)) / np.float32(250.0), 0, 1)
+    spot *= np.clip((-shapes.nucleus - np.float32(250.0)) / np.float32(400.0), 0, 1)
     grey -= np.float32(15.0) * spot
     patch = np.clip(grid.field(500.0, *key, 49) - np.float32(1.0), 0, 1)
     patch *= np.clip(np.float32(1.6) + shapes.nucleus / np.float32(200.0), 0, 1)
-    grey -= np.float32(9.0) * patch
-    grey += np.float32(_NUCLEOPLASM - 0.5)
+    grey -= np.float32(6.0) * patch
+    grey += np.float32(_NUCLEOPLASM - 1.0)
     return grey
 
 
@@ -153,7 +153,9 @@ def _oblique_envelope(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Field:
     key = (spec.seed, _STREAM)
     flat = shapes.flat
     depth, width = np.float32(grid.voxel_size[0]), np.float32(grid.voxel_size[2])
-    pixel = np.hypot(width * np.sqrt(np.maximum(1 - flat * flat, 0)), np.float32(1.3) * depth * flat)
+    pixel = np.hypot(
+        width * np.sqrt(np.maximum(1 - flat * flat, 0)), np.float32(1.3) * depth * flat
+    )
     line = np.clip((np.float32(58.0) - shapes.nucleus) / pixel + np.float32(0.5), 0, 1)
     line -= np.clip((-3 - np.float32(40.0) * flat - shapes.nucleus) / pixel + np.float32(0.5), 0, 1)
     whole = grid.field(420.0, *key, 50)
