@@ -96,8 +96,8 @@ def _likeness(work: Work) -> dict[str, Any]:
     for kind in KINDS:
         stack = real_size(kind, POLE_SEEDS[0])
         found[kind] = statistics(stack)
-        if work.pictures is not None:
-            pictures.poles(stack, work.pictures / f"poles_{kind}.jpg")
+    if work.pictures is not None:
+        pictures.poles(stack, work.pictures / "poles.jpg")
     for name, (title, digits) in FIGURES.items():
         values = "".join(f"{row[name]:>10.{digits}f}" for row in found.values())
         print(f"{title:<75}{values}", flush=True)

@@ -37,7 +37,7 @@ SHOWN = ("nucleus", "cell")
 APART = 12
 MARGIN = 30
 POLE_DEPTHS = (100.0, 500.0, 900.0, 1300.0)  # nm
-POLE_WIDTH = 300  # pixels
+POLE_WIDTH = 260  # pixels
 
 
 def curves(found: dict[str, Any], folder: Path) -> None:
@@ -61,7 +61,7 @@ def poles(stack: Stack, path: Path) -> None:
         for drawn in (False, True)
         for part in (shown[: len(deep)], shown[len(deep) :])
     ]
-    Image.fromarray(np.vstack(rows)).save(path, quality=80)
+    Image.fromarray(np.vstack(rows)).save(path, quality=60)
 
 
 def _pole_slice(stack: Stack, z: int, *, drawn: bool) -> NDArray[np.uint8]:
