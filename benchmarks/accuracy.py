@@ -7,8 +7,6 @@ page is made. ``python -m benchmarks.accuracy --quick --run RUN`` scores a run t
 
 from __future__ import annotations
 
-import functools
-import itertools
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,11 +105,9 @@ def _likeness(work: Work) -> dict[str, Any]:
 def _poles(work: Work) -> None:
     """Scores near the poles of the nucleus and at the ends of the cell."""
     rows = work.found.setdefault("poles", {})
-    stacks = {("real", ""): lambda: real_stack(work.data)}
-    for kind, seed in itertools.product(KINDS, POLE_SEEDS):
-        stacks[kind, str(seed)] = functools.partial(real_size, kind, seed)
-    for (kind, seed), make in stacks.items():
-        stack = make()
+    phantoms = [(kind, str(seed)) for kind in KINDS for seed in POLE_SEEDS]
+    for kind, seed in [("real", ""), *phantoms]:
+        stack = real_size(kind, int(seed)) if seed else real_stack(work.data)
         for method in (name for name in work.methods if name in POLE_METHODS):
             row = pole_scores(stack, method)
             rows.setdefault(kind, {}).setdefault(method, {})[seed] = row

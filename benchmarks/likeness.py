@@ -131,7 +131,7 @@ def _levelled(image: Array, truth: Array) -> Array:
 def _grey(level: Array, truth: Array, known: Mask) -> dict[str, float]:
     slices = (truth == NUCLEUS).sum((1, 2)) > 2000
     level, truth = level[slices], truth[slices]
-    core = ndimage.binary_erosion(truth == NUCLEUS, np.ones((1, 9, 9)))
+    core = ndimage.binary_erosion(truth == NUCLEUS, np.ones((1, 9, 9), bool))
     own = truth == CYTOPLASM
     return {
         "grey_nucleus_sd": float(level[core].std()),
@@ -183,7 +183,7 @@ def _envelope(
 ) -> dict[str, float]:
     """Darkness across the envelope where it is steep, and where it lies flat in the slice."""
     smooth = ndimage.gaussian_filter(distance, (1.0, 1.5, 1.5))
-    slope = np.stack(np.gradient(smooth, *voxel))
+    slope = np.stack([np.gradient(smooth, size, axis=k) for k, size in enumerate(voxel)])
     flat = np.abs(slope[0]) / np.maximum(np.sqrt((slope**2).sum(0)), 1e-6)
     found = {}
     for name, low, high in _TILTS:

@@ -102,9 +102,9 @@ def true_distance(f: Field, voxel_size: tuple[float, ...]) -> tuple[Field, Field
     to the slices and 0 where it is perpendicular to them. Both lack the outermost voxels of `f`.
     """
     inner = (slice(1, -1),) * 3
+    spacing = (voxel_size[1], voxel_size[0], voxel_size[2])
     by_y, by_z, by_x = (
-        slope[inner]
-        for slope in np.gradient(f, voxel_size[1], voxel_size[0], voxel_size[2], axis=(0, 1, 2))
+        np.asarray(np.gradient(f, size, axis=axis))[inner] for axis, size in enumerate(spacing)
     )
     steep = np.sqrt(by_y * by_y + by_z * by_z + by_x * by_x)
     flat = np.abs(by_z) / np.maximum(steep, np.float32(1e-6))

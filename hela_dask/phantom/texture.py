@@ -166,7 +166,7 @@ def _oblique_envelope(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Field:
     around = np.abs(shapes.nucleus - np.float32(230.0) - 70 * grid.field(600.0, *key, 52))
     shown = np.clip(np.float32(3) * grid.field(700.0, *key, 53) - np.float32(0.3), 0, 1)
     line += np.float32(0.7) * shown * coverage(around - np.float32(24.0), grid.voxel_size[2])
-    return line * np.float32(_ENVELOPE)
+    return np.asarray(line * np.float32(_ENVELOPE), dtype=np.float32)
 
 
 def _envelope(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Field:

@@ -130,7 +130,7 @@ def test_truth_agrees_with_the_picture(lobulated: Block) -> None:
     # Where the envelope lies flat it is grey too, in the slice and not at a line.
     beyond = np.zeros_like(core)
     beyond[:-1] = (classes[:-1] == 1) & (classes[1:] == 2)
-    flat = beyond & ndimage.binary_erosion(classes == 1, np.ones((1, 3, 3)))
+    flat = beyond & ndimage.binary_erosion(classes == 1, np.ones((1, 3, 3), bool))
     assert flat.sum() > 200
     assert grey[flat].mean() < grey[core].mean() - 8
     rim = ndimage.binary_dilation(cells > 0, iterations=4)
