@@ -28,7 +28,7 @@ from hela_dask.running.provenance import read_run
 
 SEEDS = (0, 1)
 POLE_METHODS = ("unet", "volumetric")
-POLE_SEEDS = (0,)
+POLE_SEEDS = (0, 1)
 SHIPPED = tuple(name for name in METHODS if name != "hybrid")
 """Methods that need no network, or the one of the package."""
 
