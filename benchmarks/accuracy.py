@@ -17,15 +17,19 @@ from typing import Any
 from benchmarks import pages, pictures, results
 from benchmarks.ablation import ablation
 from benchmarks.contrast import contrast
+from benchmarks.likeness import FIGURES, statistics
+from benchmarks.poles import pole_scores, real_size
 from benchmarks.robustness import robustness
 from benchmarks.runs import otsu, phantom_run, real_run, score_real
-from benchmarks.stacks import data_folder, phantom_stack, real_stack, whole_stack
+from benchmarks.stacks import data_folder, phantom_stack, real_stack, restored_pixels, whole_stack
 from benchmarks.variants import constants, variants
 from hela_dask.methods.names import METHODS
+from hela_dask.phantom import KINDS
 from hela_dask.running.provenance import read_run
 
 SEEDS = (0, 1)
 CORES = os.cpu_count() or 1
+POLE_METHODS = ("unet", "volumetric")
 SHIPPED = tuple(name for name in METHODS if name != "hybrid")
 """Methods that need no network, or the one of the package."""
 
@@ -85,6 +89,33 @@ def _phantoms(work: Work) -> None:
             print(f"phantom {seed}, {method}: {row}", flush=True)
 
 
+def _likeness(work: Work) -> dict[str, Any]:
+    """Statistics of the real cell and of a phantom of each kind; with a picture of the poles."""
+    found = {"real": statistics(real_stack(work.data), restored_pixels(work.data))}
+    for kind in KINDS:
+        stack = real_size(kind, SEEDS[0])
+        found[kind] = statistics(stack)
+    if work.pictures is not None:
+        pictures.poles(stack, work.pictures / "poles.jpg")
+    for name, (title, digits) in FIGURES.items():
+        values = "".join(f"{row[name]:>10.{digits}f}" for row in found.values())
+        print(f"{title:<75}{values}", flush=True)
+    return found
+
+
+def _poles(work: Work) -> None:
+    """Scores near the poles of the nucleus and at the ends of the cell."""
+    rows = work.found.setdefault("poles", {})
+    phantoms = [(kind, str(seed)) for kind in KINDS for seed in SEEDS]
+    for kind, seed in [("real", ""), *phantoms]:
+        stack = real_size(kind, int(seed)) if seed else real_stack(work.data)
+        for method in (name for name in work.methods if name in POLE_METHODS):
+            row = pole_scores(stack, method)
+            rows.setdefault(kind, {}).setdefault(method, {})[seed] = row
+            work.stamp("poles", f"{kind}/{method}/{seed}".rstrip("/"))
+            print(f"{kind} {seed}, {method}: {row}", flush=True)
+
+
 def _outlines(work: Work) -> None:
     """A picture of ten slices at full resolution."""
     path = (work.pictures or work.folder) / "full_resolution.jpg"
@@ -113,6 +144,8 @@ SECTIONS: dict[str, Callable[[Work], None]] = {
     "real": _real,
     "otsu": _whole("otsu", lambda work: otsu(work.data)),
     "phantoms": _phantoms,
+    "likeness": _whole("likeness", _likeness),
+    "poles": _poles,
     "ablation": _whole("ablation", _ablation),
     "robustness": _whole(
         "robustness",

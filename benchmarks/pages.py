@@ -18,6 +18,7 @@ from typing import Any
 import jinja2
 
 from benchmarks import comparison, results
+from benchmarks.likeness import FIGURES
 from benchmarks.robustness import LARGEST_FALL
 from benchmarks.stacks import UNSEEN
 from benchmarks.variants import cross_validation
@@ -106,6 +107,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(
         CLASS_NAMES=CLASS_NAMES,
+        FIGURES=FIGURES,
         LARGEST_FALL=LARGEST_FALL,
         METHODS=METHODS,
         OUTLINED=OUTLINED,

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
 
 import hela_dask as hd
 from benchmarks.runs import predictions
-from benchmarks.stacks import REAL_VOXEL, as_volume, real_stack
+from benchmarks.stacks import REAL_VOXEL, Stack, as_volume, real_stack
 from hela_dask.figures import draw_curves, draw_errors
 from hela_dask.figures.canvas import (
     CELL,
@@ -29,11 +31,13 @@ from hela_dask.figures.canvas import (
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.running.scoring import CLASSES
 
-__all__ = ["curves", "outlines", "worst_pictures", "worst_slices"]
+__all__ = ["curves", "outlines", "poles", "worst_pictures", "worst_slices"]
 
 SHOWN = ("nucleus", "cell")
 APART = 12
 MARGIN = 30
+POLE_DEPTHS = (100.0, 500.0, 900.0, 1300.0)  # nm
+POLE_WIDTH = 260  # pixels
 
 
 def curves(found: dict[str, Any], folder: Path) -> None:
@@ -44,6 +48,34 @@ def curves(found: dict[str, Any], folder: Path) -> None:
             ji = np.array(row["curves"][name], dtype=float)
             tables[method] = pd.DataFrame({"slice": np.arange(1, len(ji) + 1), "ji": ji})
         draw_curves(tables, folder / f"curves_{name}.png", title=name, width=800)
+
+
+def poles(stack: Stack, path: Path) -> None:
+    """Draw slices near both poles of a nucleus, and again with the truth outlined."""
+    nucleus = np.isin(stack.truth, CLASSES["nucleus"])
+    there = np.flatnonzero(nucleus.any((1, 2)))
+    deep = [round(at / stack.voxel[0]) for at in POLE_DEPTHS]
+    shown = [*(there[0] + k for k in deep), *(there[-1] - k for k in deep)]
+    rows = [
+        np.hstack([_pole_slice(stack, z, drawn=drawn) for z in part])
+        for drawn in (False, True)
+        for part in (shown[: len(deep)], shown[len(deep) :])
+    ]
+    Image.fromarray(np.vstack(rows)).save(path, quality=60)
+
+
+def _pole_slice(stack: Stack, z: int, *, drawn: bool) -> NDArray[np.uint8]:
+    """The middle of a slice in colours, dark to bright over the grey values of tissue and resin."""
+    _, y, x = stack.centre
+    half = POLE_WIDTH // 2
+    part = (z, slice(max(0, y - half), y + half), slice(max(0, x - half), x + half))
+    grey = np.clip((stack.image[part].astype(np.float32) - 90) * 1.8, 0, 255).astype(np.uint8)
+    colours = np.repeat(grey[..., None], 3, axis=2)
+    if drawn:
+        for name, colour in (("cell", (255, 176, 0)), ("nucleus", (0, 220, 90))):
+            mask = np.isin(stack.truth[part], CLASSES[name])
+            colours[mask & ~ndimage.binary_erosion(mask)] = colour
+    return colours
 
 
 def worst_slices(curve: Sequence[float | None], wrong: Sequence[int], count: int = 2) -> list[int]:

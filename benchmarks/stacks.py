@@ -21,7 +21,7 @@ from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import get_method
 from hela_dask.operators.background import background
 from hela_dask.parameters import Parameters
-from hela_dask.phantom import phantom_block, plan_phantom
+from hela_dask.phantom import KINDS, phantom_block, plan_phantom
 from hela_dask.running.scoring import CLASSES
 from hela_dask.steps.regions import Region
 from hela_dask.steps.segment import predict_window, segment_cell, segment_window
@@ -30,7 +30,8 @@ from tests.volumes import make_volume
 
 __all__ = ["REAL_VOXEL", "SCORED", "UNSEEN", "Overrides", "Stack"]
 __all__ += ["agreement", "as_volume", "data_folder", "phantom_stack", "predict_stack", "raw_path"]
-__all__ += ["real_stack", "segment_stack", "to_uint8", "truth_path", "whole_region", "whole_stack"]
+__all__ += ["real_stack", "restored_pixels", "segment_stack", "to_uint8", "truth_path"]
+__all__ += ["whole_region", "whole_stack"]
 
 _PREDICTING = {"model", "spacing"}  # parameters of unet that change the network's outputs
 REAL_VOXEL = (50.0, 40.0, 40.0)
@@ -109,6 +110,13 @@ def truth_path(data: Path) -> Path:
     return data / "roi1656" / "labels_z001-180.tif"
 
 
+def restored_pixels(data: Path) -> NDArray[np.bool_]:
+    """Pixels of the labelled slices of which the grey value was lost and filled in."""
+    slices = range(len(tifffile.imread(truth_path(data))))
+    found = tifffile.imread(data / "roi1656" / "restored_z001-300.tif", key=slices)
+    return np.asarray(found == 1)
+
+
 def real_stack(data: Path) -> Stack:
     """The labelled slices of the real cell with a published truth."""
     truth = tifffile.imread(truth_path(data))
@@ -130,9 +138,10 @@ def phantom_stack(
     diameter: float = 9.0,
     seed: int = 0,
     voxel: tuple[float, float, float] = REAL_VOXEL,
+    kind: str = KINDS[0],
 ) -> Stack:
     """A phantom of two cells, with the classes of the first complete one as the truth."""
-    spec = plan_phantom(shape, 2, diameter, seed, voxel)
+    spec = plan_phantom(shape, 2, diameter, seed, voxel, kind=kind)
     block = phantom_block(spec, 0, shape[0], 0, shape[1], 0, shape[2])
     cell = next(cell for cell in spec.cells if cell.complete)
     z, y, x = (int(at / size) for at, size in zip(cell.centre, voxel, strict=True))

@@ -133,6 +133,13 @@ def phantom(
         40.0,
         40.0,
     ),
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="plain|lobulated",
+            help="Shapes: smooth nuclei, or lobulated ones and ruffled cell ends.",
+        ),
+    ] = "plain",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -154,6 +161,7 @@ def phantom(
         diameter=diameter,
         seed=seed,
         voxel_size=voxel_size,
+        kind=kind,
         overwrite=overwrite,
         progress=not quiet,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hela_dask.phantom.block import phantom_block
-from hela_dask.phantom.plan import PhantomCell, PhantomSpec, plan_phantom
+from hela_dask.phantom.plan import KINDS, PhantomCell, PhantomSpec, plan_phantom
 from hela_dask.phantom.write import make_phantom
 
-__all__ = ["PhantomCell", "PhantomSpec", "make_phantom", "phantom_block", "plan_phantom"]
+__all__ = ["KINDS", "PhantomCell", "PhantomSpec", "make_phantom", "phantom_block", "plan_phantom"]

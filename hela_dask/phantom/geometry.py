@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.phantom.lattice import Field, Grid, uniform
+from hela_dask.phantom.lobulated import cleft_nucleus, ruffled_end, true_distance
 from hela_dask.phantom.plan import PhantomCell, PhantomSpec
+from hela_dask.phantom.surfaces import FAR, distance_to_side, ellipsoid, join, ruffle
 
-__all__ = ["FAR", "Shapes", "build_shapes"]
+__all__ = ["Shapes", "build_shapes"]
 
-FAR = np.float32(1e6)
 _ENVELOPE = 100.0  # width of the truth's envelope class outside the nucleus, nm
 _MARGIN = 260.0  # least cytoplasm between nucleus and cell surface, nm
 _BRIDGE = 500.0  # range over which two cells in contact grow together, nm
@@ -36,6 +37,8 @@ class Shapes:
     owner: NDArray[np.int32]  # label of the nearest cell, 0 where none is near
     nucleus: Field  # signed distance to the owner's nucleus
     hull: Field  # distance to the nearest smooth ellipsoid, without ruffles
+    # 1 where the envelope of a lobulated nucleus is parallel to the slices, 0 perpendicular
+    flat: Field
     polar: Field  # position of a voxel towards the organelle-rich side of its cell, -1 to 1
 
     def nucleus_mask(self) -> NDArray[np.bool_]:
@@ -61,29 +64,6 @@ def near(grid: Grid, cell: PhantomCell, reach: float) -> bool:
     )
 
 
-def ellipsoid(
-    grid: Grid, centre: tuple[float, ...], radii: tuple[float, ...], angle: float
-) -> Field:
-    """About the distance in nm to an ellipsoid turned in the plane."""
-    dz, dy, dx = (
-        axis - np.float32(at) for axis, at in zip((grid.z, grid.y, grid.x), centre, strict=True)
-    )
-    c, s = np.float32(math.cos(angle)), np.float32(math.sin(angle))
-    a = (c * dy + s * dx) / np.float32(radii[1])
-    b = (c * dx - s * dy) / np.float32(radii[2])
-    flat = a * a + b * b
-    total = flat + (dz / np.float32(radii[0])) ** 2
-    np.sqrt(total, out=total)
-    total -= np.float32(1)
-    total *= np.float32((radii[1] * radii[2]) ** 0.5)
-    return np.asarray(total, dtype=np.float32)
-
-
-def ruffle(radius: float) -> float:
-    """Size of a cell's surface structure against a real cell's (8.5 µm), from its radius."""
-    return min(1.0, math.pow(radius / 4500.0, 0.7))
-
-
 def _body(grid: Grid, spec: PhantomSpec, cell: PhantomCell, hull: Field) -> Field:
     """Surface of a cell: an ellipsoid with large lobes, separated by clefts, and small blebs.
 
@@ -92,7 +72,7 @@ def _body(grid: Grid, spec: PhantomSpec, cell: PhantomCell, hull: Field) -> Fiel
     key = (spec.seed, _BODY, cell.label)
     scale = ruffle(cell.radius)
     body = hull.copy()
-    near_surface = np.abs(hull) < 1600.0
+    near_surface = np.abs(hull) < _rough(spec)
     if not near_surface.any():
         return body
     low = grid.field(cell.radius * 0.8, *key, 0)
@@ -105,20 +85,11 @@ def _body(grid: Grid, spec: PhantomSpec, cell: PhantomCell, hull: Field) -> Fiel
     blebs -= np.float32(0.8)
     blebs *= np.float32(250.0 * scale)
     body -= blebs
+    if spec.lobulated:
+        body = ruffled_end(grid, cell, key, body)
     if cell.complete:
-        body = np.maximum(body, np.float32(120.0) - _to_side(grid, spec))
+        body = np.maximum(body, np.float32(120.0) - distance_to_side(grid, spec))
     return body
-
-
-def _to_side(grid: Grid, spec: PhantomSpec) -> Field:
-    """Distance to the nearest side of the volume: no ruffle of a complete cell reaches it."""
-    out = np.full(grid.shape, FAR, np.float32)
-    for axis, count, size in zip(
-        (grid.z, grid.y, grid.x), spec.shape, spec.voxel_size, strict=True
-    ):
-        far = np.float32((count - 1) * size)
-        np.minimum(out, np.minimum(axis, far - axis), out=out)
-    return out
 
 
 def _nucleus(grid: Grid, spec: PhantomSpec, cell: PhantomCell) -> Field:
@@ -132,14 +103,18 @@ def _nucleus(grid: Grid, spec: PhantomSpec, cell: PhantomCell) -> Field:
     grid, part = found
     key = (spec.seed, _NUCLEUS, cell.label)
     wide = (radii[1] * radii[2]) ** 0.5
-    f = ellipsoid(grid, cell.nucleus_centre, radii, cell.angle)
+    if spec.lobulated:
+        f = cleft_nucleus(grid, cell, key)
+    else:
+        f = ellipsoid(grid, cell.nucleus_centre, radii, cell.angle)
     scale = min(1.0, wide / 2500.0)
     waves = grid.field(1500.0 * scale, *key, 0)
     crinkles = grid.field(400.0 * scale, *key, 1)
     f -= np.float32(0.05 * wide) * grid.field(0.9 * wide, *key, 2)
     f -= np.float32(190.0 * scale) * waves
-    f -= np.float32(42.0 * scale) * crinkles
-    f = _with_islands(grid, cell, key, f)
+    f -= np.float32((95.0 if spec.lobulated else 42.0) * scale) * crinkles
+    if not spec.lobulated:
+        f = _with_islands(grid, cell, key, f)
     f = _with_grooves(grid, cell, key, f, np.float32(0.09 * wide) * waves + 50 * crinkles)
     if cell.hole:
         f = np.maximum(f, _channel(grid, cell, key, waves))
@@ -172,17 +147,8 @@ def _with_islands(
             if away / 1.15 - size > 0.13 * wide:
                 continue
             lobe = ellipsoid(grid, at, (1.15 * size, size, size), 0.0)
-            f = _join(f, lobe, 0.12 * wide)
+            f = join(f, lobe, 0.12 * wide)
     return f
-
-
-def _join(a: Field, b: Field, reach: float) -> Field:
-    """Union of two shapes, with a fillet of about `reach` nm (polynomial smooth minimum)."""
-    h = np.float32(reach) - np.abs(a - b)
-    np.maximum(h, np.float32(0), out=h)
-    h *= h
-    h *= np.float32(0.25 / reach)
-    return np.asarray(np.minimum(a, b) - h, dtype=np.float32)
 
 
 def _with_grooves(
@@ -230,6 +196,11 @@ def _channel(grid: Grid, cell: PhantomCell, key: tuple[int, ...], waves: Field) 
     return np.asarray(radius * (np.float32(1) + np.float32(0.12) * waves) - away, np.float32)
 
 
+def _rough(spec: PhantomSpec) -> float:
+    """Farthest distance in nm from a smooth ellipsoid to the surface of its cell."""
+    return 2600.0 if spec.lobulated else 1600.0
+
+
 def build_shapes(grid: Grid, spec: PhantomSpec) -> Shapes | None:
     """All shapes of a tile; None where no cell comes near it."""
     cells = [cell for cell in spec.cells if near(grid, cell, 3000.0)]
@@ -241,19 +212,21 @@ def build_shapes(grid: Grid, spec: PhantomSpec) -> Shapes | None:
         other=empty.copy(),
         owner=np.zeros(grid.shape, np.int32),
         nucleus=empty.copy(),
+        flat=np.zeros(grid.shape, np.float32),
         hull=empty.copy(),
         polar=np.zeros(grid.shape, np.float32),
     )
     for cell in cells:
         hull = ellipsoid(grid, cell.centre, cell.radii, cell.angle)
+        rough = _rough(spec)
         np.minimum(shapes.hull, hull, out=shapes.hull)
-        wide = max(cell.radii[1:]) + 1600.0
-        found = grid.within(cell.centre, (cell.radii[0] + 1600.0, wide, wide))
+        wide = max(cell.radii[1:]) + rough
+        found = grid.within(cell.centre, (cell.radii[0] + rough, wide, wide))
         if found is not None:
             _add_cell(found[0], spec, cell, hull[found[1]], shapes, found[1])
     contact = (shapes.other - shapes.cell) * np.float32(0.5)
     np.maximum(shapes.nucleus, np.float32(_MARGIN / 2) - contact, out=shapes.nucleus)
-    shapes.cell = _join(shapes.cell, shapes.other, _BRIDGE)
+    shapes.cell = join(shapes.cell, shapes.other, _BRIDGE)
     shapes.other = contact
     shapes.owner[shapes.cell >= 0] = 0
     return shapes
@@ -268,14 +241,21 @@ def _add_cell(
     part: tuple[slice, slice, slice],
 ) -> None:
     """Enter one cell into the part of a tile that its box covers; `other` is the second nearest."""
-    nucleus = _nucleus(grid, spec, cell)
-    body = np.minimum(_body(grid, spec, cell, hull), nucleus + np.float32(_MARGIN))
+    if spec.lobulated:
+        nucleus, flat = true_distance(_nucleus(grid.wider(), spec, cell), grid.voxel_size)
+    else:
+        nucleus, flat = _nucleus(grid, spec, cell), None
+    # Lobulated nuclei reach into the ruffled ends: cytoplasm is kept around them.
+    margin = -_MARGIN if spec.lobulated else _MARGIN
+    body = np.minimum(_body(grid, spec, cell, hull), nucleus + np.float32(margin))
     first, second = shapes.cell[part], shapes.other[part]
     wins = body < first
     second[...] = np.where(wins, first, np.minimum(second, body))
     np.minimum(first, body, out=first)
     shapes.owner[part][wins] = cell.label
     np.copyto(shapes.nucleus[part], nucleus, where=wins)
+    if flat is not None:
+        np.copyto(shapes.flat[part], flat, where=wins)
     way = 2 * math.pi * float(uniform(spec.seed, _BODY, cell.label, 77))
     lean = np.float32(math.cos(way) / cell.radius) * (grid.x - np.float32(cell.centre[2]))
     lean = lean + np.float32(math.sin(way) / cell.radius) * (grid.y - np.float32(cell.centre[1]))

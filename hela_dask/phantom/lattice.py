@@ -141,6 +141,11 @@ class Grid:
         part = Grid(origin, self.voxel_size, (self.count[0], *box.shape[1:]))
         return part, (y, slice(None), x)
 
+    def wider(self) -> Grid:
+        """The same voxels and one more on every side."""
+        origin = [at - 1 for at in self.origin]
+        return Grid(origin, self.voxel_size, [count + 2 for count in self.count])
+
     def _lattice(
         self, key: Sequence[int], spacing: Sequence[float]
     ) -> tuple[Field, tuple[int, int, int]]:

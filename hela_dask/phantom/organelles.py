@@ -26,6 +26,7 @@ Draws = list[float]
 _ORGANELLE, _DEBRIS = 201, 202
 _BOX = 900.0  # nm, side of a box that holds a few organelles
 _DRAWN = 420.0  # nm, radius of the smallest lump in the truth
+_CLEFT = 0.45  # depth that clefts may reach, in radii of a lobulated nucleus
 _CLEARING = 2600.0  # nm, side of a box that may hold debris
 
 
@@ -154,10 +155,13 @@ def stamp_organelles(grid: Grid, spec: PhantomSpec, tint: Field, rough: Field) -
     """
     reach = 900.0
     keys, place = _draw(grid, spec, _ORGANELLE, _BOX, reach, 9)
-    cell, nucleus, polar = _Layout(spec).depth(place)
+    layout = _Layout(spec)
+    cell, nucleus, polar = layout.depth(place)
     chance = uniform(spec.seed, _ORGANELLE, *keys.T, 3)
     crowd = 0.22 + 0.85 * np.clip(0.5 + 1.3 * polar, 0.0, 1.0)
-    crowd *= np.clip((-cell - 250.0) / 700.0, 0.0, 1.0) * (nucleus > 120.0)
+    # The clefts of a lobulated nucleus hold organelles; those that fall into a lobe are hidden.
+    clear = -_CLEFT * float(layout.core_radii[:, 1:].mean()) if spec.lobulated else 120.0
+    crowd *= np.clip((-cell - 250.0) / 700.0, 0.0, 1.0) * (nucleus > clear)
     draws = [uniform(spec.seed, _ORGANELLE, *keys.T, k) for k in range(4, 12)]
     for i in np.flatnonzero(chance < crowd):
         r = [float(draw[i]) for draw in draws]

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from hela_dask.errors import ParameterError
 from hela_dask.types import Triple
 
-__all__ = ["PhantomCell", "PhantomSpec", "plan_phantom"]
+__all__ = ["KINDS", "LOBULATED", "PhantomCell", "PhantomSpec", "plan_phantom"]
+
+LOBULATED = "lobulated"
+KINDS = ("plain", LOBULATED)
 
 _FLAT = 0.86  # height over width of a cell (the papers: 15 µm tall, 15-20 µm wide)
 _TOUCH = 0.9  # centres of touching cells, in sums of their radii
 _APART = 1.16
 _DEEPEST = 0.84  # centres closer than this, in sums of radii, are one cell inside another
 _SMALL = 0.5  # width of a small cell, in widths of a usual one
+_TALL = 1.28  # height of a lobulated nucleus, in heights of a plain one
 _LYING, _STANDING = 0.36, 0.42  # thinnest radius of a flat cell, in radii of a usual one
 
 
@@ -50,6 +54,12 @@ class PhantomSpec:
     diameter: float  # mean width of the cells, µm
     seed: int  # of every random number
     cells: tuple[PhantomCell, ...]  # in the order of their labels
+    kind: str = KINDS[0]  # of the shapes of nuclei and of cell ends, see plan_phantom
+
+    @property
+    def lobulated(self) -> bool:
+        """Whether nuclei are lobulated and the ends of cells ruffled."""
+        return self.kind == LOBULATED
 
 
 def _checked(
@@ -186,6 +196,7 @@ def plan_phantom(
     *,
     small: int = 0,
     flat: int = 0,
+    kind: str = KINDS[0],
 ) -> PhantomSpec:
     """Plan a phantom: place its cells, decide which touch, which are cut, which has the hole.
 
@@ -194,8 +205,17 @@ def plan_phantom(
     others, or `flat`, thin: in turn lying in the plane and standing upright in it. All other cells
     stay as they are without them.
 
+    Cells of the `kind` ``"plain"`` have smooth nuclei with two or three round lobes at each pole.
+    Those of the kind ``"lobulated"`` are modelled on a measured HeLa cell: clefts split their
+    nuclei into islands towards the poles, with deep folds below; the slices cut the envelope
+    obliquely there; the chromatin has nucleoli and dark patches; and the ends of a cell consist of
+    ruffles and blebs, which single slices show as separate pieces in resin. The cells have the same
+    places.
+
     ParameterError when a value makes no sense or the shape cannot hold such cells.
     """
+    if kind not in KINDS:
+        raise ParameterError(f"the kind of a phantom is one of {', '.join(KINDS)}, not {kind!r}")
     size, voxel = _checked(shape, cells, diameter, seed, voxel_size)
     extent = (np.array(size) - 1.0) * np.array(voxel)
     microns = " x ".join(f"{length / 1000:.1f}" for length in extent)
@@ -231,10 +251,11 @@ def plan_phantom(
             tuple(sorted(rank[int(j)] for j in np.flatnonzero(touch[i]))),
             hole=i == holed,
             factors=odd.get(i, (1.0, 1.0, 1.0)),
+            tall=_TALL if kind == LOBULATED else 1.0,
         )
         for i in order
     ]
-    return PhantomSpec(size, voxel, float(diameter), int(seed), tuple(planned))
+    return PhantomSpec(size, voxel, float(diameter), int(seed), tuple(planned), kind)
 
 
 def _odd(free: Sequence[int], small: int, flat: int) -> dict[int, Triple]:
@@ -260,6 +281,7 @@ def _cell(
     *,
     hole: bool,
     factors: Triple,
+    tall: float,
 ) -> PhantomCell:
     aspect = 1.0 + 0.06 * rng.uniform(-1, 1)
     body = radius
@@ -282,7 +304,7 @@ def _cell(
             float(centre[1]) + thin * shift * math.sin(way),
             float(centre[2]) + thin * shift * math.cos(way),
         ),
-        nucleus_radii=(0.86 * nucleus * z, nucleus * slender * b, nucleus / slender * a),
+        nucleus_radii=(0.86 * nucleus * z * tall, nucleus * slender * b, nucleus / slender * a),
         complete=complete,
         touching=touching,
         hole=hole,

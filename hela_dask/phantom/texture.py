@@ -123,6 +123,52 @@ def _nucleoplasm(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Field:
     return grey
 
 
+def _chromatin(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Field:
+    """Measured grain, large dark nucleoli, and patches of heterochromatin at the envelope."""
+    key = (spec.seed, _STREAM)
+    grey = grid.field((280.0, 240.0, 240.0), *key, 45)
+    grey *= np.float32(3.0)
+    slow = grid.field((1100.0, 1100.0, 1100.0), *key, 46)
+    grey += np.float32(2.4) * slow
+    spot = grid.field((1100.0, 1000.0, 1000.0), *key, 47)
+    spot -= np.float32(0.95)
+    spot *= np.float32(3.0)
+    spot += np.float32(0.25) * grid.field(250.0, *key, 48)
+    np.clip(spot, 0, 1, out=spot)
+    spot *= np.clip((-shapes.nucleus - np.float32(250.0)) / np.float32(400.0), 0, 1)
+    grey -= np.float32(15.0) * spot
+    patch = np.clip(grid.field(500.0, *key, 49) - np.float32(1.0), 0, 1)
+    patch *= np.clip(np.float32(1.6) + shapes.nucleus / np.float32(200.0), 0, 1)
+    grey -= np.float32(6.0) * patch
+    grey += np.float32(_NUCLEOPLASM - 1.0)
+    return grey
+
+
+def _oblique_envelope(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Field:
+    """Darkness of the envelope of a lobulated nucleus: smeared where it lies flat in the slice.
+
+    A slice shows all that lies in its thickness. The reticulum around the nucleus follows the
+    envelope, in broken lines.
+    """
+    key = (spec.seed, _STREAM)
+    flat = shapes.flat
+    depth, width = np.float32(grid.voxel_size[0]), np.float32(grid.voxel_size[2])
+    pixel = np.hypot(
+        width * np.sqrt(np.maximum(1 - flat * flat, 0)), np.float32(1.3) * depth * flat
+    )
+    line = np.clip((np.float32(58.0) - shapes.nucleus) / pixel + np.float32(0.5), 0, 1)
+    line -= np.clip((-3 - np.float32(40.0) * flat - shapes.nucleus) / pixel + np.float32(0.5), 0, 1)
+    whole = grid.field(420.0, *key, 50)
+    whole += np.float32(1.25)
+    whole -= flat * np.clip(grid.field(1800.0, *key, 51) + np.float32(0.2), 0, 1)
+    np.clip(whole, np.float32(0.12), np.float32(1), out=whole)
+    line *= whole
+    around = np.abs(shapes.nucleus - np.float32(230.0) - 70 * grid.field(600.0, *key, 52))
+    shown = np.clip(np.float32(3) * grid.field(700.0, *key, 53) - np.float32(0.3), 0, 1)
+    line += np.float32(0.7) * shown * coverage(around - np.float32(24.0), grid.voxel_size[2])
+    return np.asarray(line * np.float32(_ENVELOPE), dtype=np.float32)
+
+
 def _envelope(grid: Grid, spec: PhantomSpec, shapes: Shapes) -> Field:
     """Darkness of the nuclear envelope: a line of about 55 nm, faint or gone in places."""
     key = (spec.seed, _STREAM)
@@ -140,8 +186,10 @@ def _tissue(grid: Grid, spec: PhantomSpec, shapes: Shapes, rough: Field) -> Fiel
     grey = _cytoplasm(grid, spec, shapes, rough)
     core = coverage(shapes.nucleus, pixel)
     if core.any():
-        grey += core * (_nucleoplasm(grid, spec, shapes) - grey)
-        grey -= _envelope(grid, spec, shapes)
+        inside = _chromatin if spec.lobulated else _nucleoplasm
+        envelope = _oblique_envelope if spec.lobulated else _envelope
+        grey += core * (inside(grid, spec, shapes) - grey)
+        grey -= envelope(grid, spec, shapes)
     skin = _band(shapes.cell, -42.0, 6.0, pixel)
     contact = coverage(shapes.other - np.float32(34.0), pixel)
     grey -= np.float32(_MEMBRANE) * np.maximum(skin * np.float32(0.7), contact * np.float32(1.5))

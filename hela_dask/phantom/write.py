@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hela_dask.phantom.block import phantom_block
 from hela_dask.phantom.lattice import uniform
-from hela_dask.phantom.plan import PhantomSpec, plan_phantom
+from hela_dask.phantom.plan import KINDS, PhantomSpec, plan_phantom
 from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.storage.pyramid import layout
 from hela_dask.storage.store import (
@@ -44,6 +44,7 @@ def make_phantom(
     diameter: float,
     seed: int = 0,
     voxel_size: Sequence[float] = (50.0, 40.0, 40.0),
+    kind: str = KINDS[0],
     overwrite: bool = False,
     progress: bool | Count = True,
 ) -> Image:
@@ -68,6 +69,11 @@ def make_phantom(
         The same seed gives the same bits.
     voxel_size
         nm, z, y, x.
+    kind
+        ``"plain"``: smooth nuclei with round lobes at their poles. ``"lobulated"``: nuclei that
+        split into islands towards their poles, with deep folds and an obliquely cut envelope, and
+        cells with ruffles and blebs at their ends, as measured on a real cell; see
+        :func:`hela_dask.phantom.plan_phantom`.
     overwrite
         Replace a store at `path` that this package wrote.
     progress
@@ -89,9 +95,11 @@ def make_phantom(
     ...     "phantom.ome.zarr", shape=(200, 768, 768), cells=6, diameter=9
     ... )  # doctest: +SKIP
     """
-    spec = plan_phantom(shape, cells, diameter, seed, voxel_size)
+    spec = plan_phantom(shape, cells, diameter, seed, voxel_size, kind=kind)
     chunks, shards = layout(spec.shape, 1)
     plan = {key: item for key, item in dataclasses.asdict(spec).items() if key != "cells"}
+    if not spec.lobulated:
+        del plan["kind"]  # stores of plain phantoms are the same bytes as before there were kinds
     with hold_target(local_path(path)) as lock:
         image = create_image(
             path,

@@ -81,7 +81,15 @@ def test_every_part_of_the_accuracy_and_every_method_has_a_stamp() -> None:
     parts |= {
         f"phantoms/{name}/{seed}" for name, seeds in accuracy["phantoms"].items() for seed in seeds
     }
-    assert parts | {"otsu", "ablation", "robustness", "contrast"} == set(accuracy["measured"])
+    parts |= {
+        f"poles/{kind}/{method}/{seed}".rstrip("/")
+        for kind, methods in accuracy["poles"].items()
+        for method, seeds in methods.items()
+        for seed in seeds
+    }
+    assert parts | {"otsu", "ablation", "robustness", "contrast", "likeness"} == set(
+        accuracy["measured"]
+    )
     assert all(re.fullmatch(r"[0-9a-f]{7}", row["commit"]) for row in methods["rows"].values())
 
 

@@ -41,7 +41,7 @@ PROMISED = {
     ],
     "explain": ["--cell", "--slice", "--run", "--out", "--json"],
     "params": [],
-    "phantom": ["--shape", "--cells", "--diameter", "--seed", "--voxel-size"],
+    "phantom": ["--shape", "--cells", "--diameter", "--seed", "--voxel-size", "--kind"],
     "demo": ["--out"],
 }
 SCRIPT = Path(sys.executable).with_name("hela-dask")
@@ -275,6 +275,7 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(
         (["phantom", "b.ome.zarr", "--diameter", "-1"], "diameter"),
         (["phantom", "b.ome.zarr", "--cells", "-1"], "at least 1 cell, not -1"),
         (["phantom", "b.ome.zarr", "--seed", "-1"], "seed"),
+        (["phantom", "b.ome.zarr", "--kind", "round"], "one of plain, lobulated, not 'round'"),
         (["phantom", "b.ome.zarr", "--voxel-size", "nan", "1", "1"], "voxel"),
         (["evaluate", "a", "b", "--slices", "0:3"], "'0:3'"),
         (["evaluate", "a", "b", "--slices", ""], "slices ''"),
