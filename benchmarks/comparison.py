@@ -35,11 +35,18 @@ def drawn(rows: Rows) -> dict[str, Any]:
     }
 
 
-def by_commit(rows: Rows) -> list[tuple[tuple[str, str], list[str]]]:
-    """Names of rows by the day and the commit at which they were measured, in that order."""
-    found: dict[tuple[str, str], list[str]] = {}
+def by_commit(
+    rows: Rows, machine: Mapping[str, Any]
+) -> list[tuple[tuple[str, str, str], list[str]]]:
+    """Names of rows by the day, the commit and the machine of their measurement, in that order.
+
+    `machine` is that of rows without one.
+    """
+    found: dict[tuple[str, str, str], list[str]] = {}
     for name, row in rows.items():
-        found.setdefault((row["measured"], row["commit"]), []).append(f"`{name}`")
+        own = row.get("machine", machine)
+        place = row["measured"], row["commit"], f"{own['cores']} cores of {own['processor']}"
+        found.setdefault(place, []).append(f"`{name}`")
     return sorted(found.items())
 
 

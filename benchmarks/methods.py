@@ -68,6 +68,7 @@ def measure(
         "method": method,
         "measured": results.today(),
         "commit": results.commit(),
+        "machine": results.machine(),
         "status": masks.attrs["status"],
         "first": first,
         "ranges": _ranges(scores, first, first + len(stack.image) - 1),
@@ -101,6 +102,7 @@ def _measure_model(stack: Stack, folder: Path, first: int, **overrides: Any) -> 
         "reservations": reservations(card),
         "held_slices": list(card.split.get("validation", ())),
         "training_seconds": card.training.get("seconds"),
+        "accelerator": card.training.get("accelerator", ""),
         "network_megavoxels": network,
         "size_mb": round((path / NETWORK).stat().st_size / 1e6, 6),
     }

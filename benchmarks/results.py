@@ -17,7 +17,8 @@ import psutil
 from hela_dask.storage.files import plain
 from hela_dask.tasks.versions import versions
 
-__all__ = ["DOCS", "RESULTS", "commit", "keep", "parser", "read", "stamp", "today", "write"]
+__all__ = ["DOCS", "RESULTS", "commit", "keep", "machine", "parser", "read", "stamp", "today"]
+__all__ += ["write"]
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "performance.json"
@@ -41,7 +42,8 @@ def today() -> str:
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """The cores, the processor and the memory of this machine."""
     model = platform.processor() or platform.machine()
     cpu = Path("/proc/cpuinfo")
     if cpu.exists():
@@ -73,7 +75,7 @@ def stamp(command: str) -> dict[str, Any]:
         "command": command,
         "date": today(),
         "commit": commit(),
-        "machine": _machine(),
+        "machine": machine(),
         "versions": versions(),
     }
 

@@ -180,8 +180,8 @@ def segment_stack(
 ) -> xr.Dataset:
     """Masks of the stack's cell, computed in this process on one thread.
 
-    `overrides` are parameters other than the defaults. What is `known` is not computed again where
-    they do not change it: the ``background``, and outputs of the method's network, as
+    `overrides` are parameters other than the defaults. `known` results are not computed again where
+    the parameters do not change them: the ``background``, and outputs of the method's network, as
     :func:`predict_stack` gives them.
     """
     volume, overrides = as_volume(stack.image, stack.voxel), overrides or {}

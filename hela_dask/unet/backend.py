@@ -13,7 +13,7 @@ from typing import Any
 
 from hela_dask.errors import MissingDependencyError, ParameterError
 
-__all__ = ["INSTALL_TRAIN", "keras", "on_accelerator"]
+__all__ = ["INSTALL_TRAIN", "accelerator", "keras"]
 
 INSTALL_TRAIN = "training needs Keras, TensorFlow and ONNX: pip install 'hela_dask[train]'"
 """The sentence where one of them is not installed."""
@@ -56,15 +56,20 @@ def keras() -> Any:
     return _loaded
 
 
-def on_accelerator() -> bool:
-    """Whether Keras computes on a GPU or another accelerator."""
+def accelerator() -> str:
+    """Name of the GPU or other accelerator that Keras computes on; empty on the CPU."""
     library = keras().backend.backend()
+    module: Any = importlib.import_module(library)
     if library == "tensorflow":
-        tensorflow: Any = importlib.import_module("tensorflow")
-        return bool(tensorflow.config.list_physical_devices("GPU"))
+        found = module.config.list_physical_devices("GPU")
+        facts = module.config.experimental.get_device_details(found[0]) if found else {}
+        return str(facts.get("device_name", "GPU")) if found else ""
     if library == "jax":
-        return bool(importlib.import_module("jax").default_backend() != "cpu")
-    return bool(keras().ops.zeros(1).device.type != "cpu")
+        return "" if module.default_backend() == "cpu" else str(module.devices()[0].device_kind)
+    device = keras().ops.zeros(1).device
+    if device.type == "cuda":
+        return str(module.cuda.get_device_name(device))
+    return "" if device.type == "cpu" else str(device.type)
 
 
 @contextlib.contextmanager

@@ -387,8 +387,7 @@ def _affine(graph: _Graph, name: str, x: str, scale: Any, offset: Any) -> str:
 
 def _array(variable: Any) -> NDArray[np.float32]:
     """A weight, from any backend and any device."""
-    value = variable.numpy() if hasattr(variable, "numpy") else variable
-    return np.asarray(value, dtype=np.float32)
+    return np.asarray(keras().ops.convert_to_numpy(variable), dtype=np.float32)
 
 
 _LAYERS: dict[str, Callable[[_Graph, Any, list[str]], str]] = {

@@ -24,7 +24,7 @@ from hela_dask.tasks.versions import versions
 from hela_dask.unet.ahead import PatchesAhead, default_processes
 from hela_dask.unet.architectures import Architecture, Recipe, get_architecture
 from hela_dask.unet.architectures.weights import IMAGENET
-from hela_dask.unet.backend import keras, on_accelerator
+from hela_dask.unet.backend import accelerator, keras
 from hela_dask.unet.card import Card
 from hela_dask.unet.curves import draw_curves
 from hela_dask.unet.engine import check_installed
@@ -179,7 +179,7 @@ def train(
     _check_out(out, overwrite)
     training_data = open_training_data(architecture, request)
     if processes is None:
-        processes = default_processes(accelerator=on_accelerator())
+        processes = default_processes(accelerator=bool(accelerator()))
     return _Training(architecture, published, training_data, out, weights, seed, processes).run(
         overwrite=overwrite, progress=progress
     )
@@ -359,6 +359,7 @@ class _Training:
                 "optimiser": architecture.recipe.optimiser,
                 "seed": self.seed,
                 "library": keras().backend.backend(),
+                "accelerator": accelerator(),
                 "class_weights": dict(zip(names, map(float, shares), strict=True)),
                 "label_values": {
                     name: list(training_data.held.class_map.values[name]) for name in names
