@@ -76,7 +76,7 @@ def write_scratch(path: str | Path, data: NDArray[Any], start: int = 0) -> Recor
 
     Returns records of the files written, and of the array's metadata, by their path relative to
     `path`; None where there is no file, because all of its values are 0. StorageError where `data`
-    does not fit there, or does not end where a chunk or the array ends.
+    does not fit there, is of another type, or does not end where a chunk or the array ends.
     """
     path = Path(path)
     with storage_errors(path):
@@ -88,6 +88,8 @@ def write_scratch(path: str | Path, data: NDArray[Any], start: int = 0) -> Recor
                 f"{path} of shape {array.shape} takes whole chunks of {depth} slices, "
                 f"not {data.shape} at {start}"
             )
+        if data.dtype != array.dtype:
+            raise StorageError(f"{path} takes {array.dtype}, not {data.dtype}")
         found: Records = {"zarr.json": record_file(path / "zarr.json")}
         with ThreadPoolExecutor(_THREADS, "chunk") as threads:
             written = {

@@ -26,7 +26,7 @@ from hela_dask.errors import InputError, ParameterError
 from hela_dask.storage.files import plain, replaced
 from hela_dask.unet.architectures import Recipe
 from hela_dask.unet.backend import keras
-from hela_dask.unet.steps import make_steps, steps_per_call
+from hela_dask.unet.backends import make_steps, steps_per_call
 
 __all__ = ["Fit", "State", "ValidationScores", "evaluate_network", "make_optimiser", "rate_at"]
 

@@ -80,6 +80,9 @@ def test_scratch_takes_whole_chunks_and_gives_them_back(tmp_path: Path) -> None:
     for data, start in ((masks[:15], 0), (masks[:16], 8), (masks[:16], 16), (masks[:16, 1:], 0)):
         with pytest.raises(StorageError, match="whole chunks"):
             store.write_scratch(path, data, start)
+    with pytest.raises(StorageError, match="takes bool, not int64"):
+        store.write_scratch(path, masks.astype(np.int64))
+    assert np.array_equal(store.read_scratch(path)[...], masks)
     store.create_scratch(path, (2, 2, 2), bool)
     assert not np.any(store.read_scratch(path)[...])
     with pytest.raises(FileNotFoundError, match="no scratch array"):

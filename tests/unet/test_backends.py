@@ -24,10 +24,10 @@ import pytest
 
 from hela_dask.unet import fitting, training
 from hela_dask.unet.backend import keras
+from hela_dask.unet.backends import make_steps
 from hela_dask.unet.fitting import make_optimiser
 from hela_dask.unet.losses import make_loss
 from hela_dask.unet.model import Model
-from hela_dask.unet.steps import make_steps
 from hela_dask.unet.training import train, unfinished
 from tests.unet.networks import normalised
 from tests.unet.scene import labelled, tiny, volume
@@ -156,7 +156,7 @@ def _batches() -> tuple[Any, ...]:
 
 def _traced() -> dict[str, Any]:
     """Steps of PyTorch, eager and as a traced module."""
-    from hela_dask.unet.steps.torch_graphs import trace
+    from hela_dask.unet.backends.torch_graphs import trace
 
     ops = keras().ops
     given = list(zip(*map(ops.convert_to_tensor, _batches()), strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hela_dask.unet.backend import keras
-from hela_dask.unet.steps.base import Steps
+from hela_dask.unet.backends.base import Steps
 
 __all__ = ["Steps", "make_steps", "steps_per_call"]
 
@@ -26,14 +26,14 @@ def make_steps(network: Any, loss: Callable[[Any, Any], Any], optimiser: Any) ->
     """
     library = keras().backend.backend()
     if library == "tensorflow":
-        from hela_dask.unet.steps.on_tensorflow import TensorflowSteps
+        from hela_dask.unet.backends.on_tensorflow import TensorflowSteps
 
         return TensorflowSteps(network, loss, optimiser)
     if library == "jax":
-        from hela_dask.unet.steps.on_jax import JaxSteps
+        from hela_dask.unet.backends.on_jax import JaxSteps
 
         return JaxSteps(network, loss, optimiser)
-    from hela_dask.unet.steps.on_torch import TorchSteps
+    from hela_dask.unet.backends.on_torch import TorchSteps
 
     return TorchSteps(network, loss, optimiser)
 

@@ -13,7 +13,7 @@ __all__ = ["JaxSteps"]
 
 
 class JaxSteps:
-    """See :class:`~hela_dask.unet.steps.Steps`.
+    """See :class:`~hela_dask.unet.backends.Steps`.
 
     A call reuses the memory of the state that it is given. So the state is a copy: variables of
     Keras may share one array, as weights and their averages do after an epoch.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.unet.steps.torch_graphs import record
+from hela_dask.unet.backends.torch_graphs import record
 
 __all__ = ["TorchSteps"]
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class TorchSteps:
-    """See :class:`~hela_dask.unet.steps.Steps`. The variables themselves are updated."""
+    """See :class:`~hela_dask.unet.backends.Steps`. The variables themselves are updated."""
 
     def __init__(self, network: Any, loss: Callable[[Any, Any], Any], optimiser: Any) -> None:
         self._torch: Any = importlib.import_module("torch")

@@ -13,7 +13,7 @@ __all__ = ["TensorflowSteps"]
 
 
 class TensorflowSteps:
-    """See :class:`~hela_dask.unet.steps.Steps`. The variables themselves are updated."""
+    """See :class:`~hela_dask.unet.backends.Steps`. The variables themselves are updated."""
 
     def __init__(self, network: Any, loss: Callable[[Any, Any], Any], optimiser: Any) -> None:
         tensorflow: Any = importlib.import_module("tensorflow")
