@@ -34,8 +34,9 @@ demo: $(STAMP) ## segment a synthetic volume with known truth and score the resu
 	@$(BIN)/hela-dask demo --out "$(OUT)"
 
 test: $(STAMP) ## run all tests, one process per core, then alone those that measure (ARGS=FILES)
-	@$(BIN)/python -m tests.compiling & \
-	    $(BIN)/python -m pytest $(PARALLEL) -m "not serial" $(ARGS) || [ $$? -eq $(NONE) ]
+	@$(BIN)/python -m tests.compiling & trap 'kill $$! 2>/dev/null' INT TERM; \
+	    $(BIN)/python -m pytest $(PARALLEL) -m "not serial" $(ARGS); code=$$?; wait; \
+	    [ $$code -eq 0 ] || [ $$code -eq $(NONE) ]
 	@$(BIN)/python -m pytest -m serial $(ARGS) || [ $$? -eq $(NONE) ]
 
 lint: $(STAMP) ## check style, format, types, imports and words
@@ -72,7 +73,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@echo "building $(VENV) ..."
 	@"$(PYTHON)" -m venv "$(VENV)" || { \
 	    echo "'$(PYTHON)' cannot make a virtual environment: install its venv module (Debian, Ubuntu: python3-venv)" >&2; exit 1; }
-	@{ $(BIN)/python -m pip install --quiet uv && \
+	@{ [ -z "$$PIP_INDEX_URL$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)" ] && \
+	    $(BIN)/python -m pip install --quiet uv && \
 	    $(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock; \
 	} || $(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

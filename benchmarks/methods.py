@@ -142,10 +142,11 @@ def reservations(card: Card) -> list[str]:
     training, recipe = card.training, get_architecture(card.architecture).recipe
     found = []
     pretrained = training.get("pretrained", "")
-    if card.channels == "repeated" and not pretrained:
-        found.append(UNTAUGHT)
-    elif pretrained.endswith(".onnx"):  # of other software
-        found.append(f"weights of {Path(pretrained).name}, not known to be those of ImageNet")
+    if card.channels == "repeated":
+        if not pretrained:
+            found.append(UNTAUGHT)
+        elif pretrained.endswith(".onnx"):
+            found.append(f"weights of {Path(pretrained).name}, not known to be those of ImageNet")
     epochs = int(training.get("epochs", 0))
     waited = epochs - int(training.get("best_epoch", epochs))
     ended = recipe.patience > 0 and waited >= recipe.patience  # as the recipe has it

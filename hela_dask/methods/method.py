@@ -82,9 +82,9 @@ class Window:
         The outputs of its network that the method asks for (:meth:`Method.asks`), predicted for the
         whole volume; 255 is 1.
     grows : callable or None
-        Whether the window becomes larger for a cell, (z, y, x), because that reaches a side of it.
-        A method may return such a cell without its nucleus: the larger window is segmented instead.
-        None: the window stays as it is.
+        Function of a cell, (z, y, x): true if the cell reaches a side of the window, which is then
+        enlarged. The method may then return the cell without its nucleus, because it is called
+        again. None: the window stays as it is.
     """
 
     image: NDArray[Any]

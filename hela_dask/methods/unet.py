@@ -92,7 +92,8 @@ class Unet(BaseMethod):
             found = enclosed_nucleus(image, background, voxel, centre, membranes, trace)
             nucleus, reason = found.nucleus, found.reason
         if not background.any():
-            _fuse(window, nucleus, pieces, own, parameters, trace)
+            if own:
+                _fuse(window, nucleus, pieces.mask(-own), centre[0], parameters, trace)
             ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
             return Masks.without_resin(nucleus, ring, outset_planes(nucleus, p.envelope, voxel))
         contacts = window.predicted.get(_BOUNDARY)
@@ -109,7 +110,8 @@ class Unet(BaseMethod):
         if window.grows is not None and window.grows(cell):
             nothing = np.zeros_like(cell)
             return Masks(nothing, cell, nothing)
-        _fuse(window, nucleus, pieces, own, parameters, trace)
+        if own:
+            _fuse(window, nucleus, pieces.mask(-own), centre[0], parameters, trace)
         if (nucleus & ~cell).any():
             cell |= nucleus
             stack.keep_component(cell)
@@ -213,26 +215,25 @@ class _Pieces:
 def _fuse(
     window: Window,
     nucleus: Mask,
-    pieces: _Pieces,
-    own: int,
+    others: Mask,
+    start: int,
     parameters: Parameters,
     trace: Trace,
 ) -> None:
-    """Fuse a network's nucleus, its piece `own`, in place with the one that membranes enclose.
+    """Fuse the network's nucleus, in place, with the one that membranes enclose.
 
     Membranes are detected around the network's nucleus only.
     """
     p, voxel = parameters.group(UnetParameters), window.voxel
-    if not own or not p.membranes:
+    if not p.membranes:
         return
-    start = nearest_filled_slice(window.image, window.centre[0])
     box = morphology.box_around(nucleus, p.margin, voxel)
     part = nucleus[box]
     found = _enclosed(window, part, box, start, parameters, trace)
     if found is None:
         return  # it leaked, or found something else: only the network is used
     for plane, inside, likely, foreign in zip(
-        part, found.nucleus, window.predicted["nucleus"][box], pieces.mask(-own)[box], strict=True
+        part, found.nucleus, window.predicted["nucleus"][box], others[box], strict=True
     ):
         near = plane | inside
         if near.any():

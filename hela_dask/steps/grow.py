@@ -82,7 +82,8 @@ def segment_grown(
     Parameters
     ----------
     segment
-        Segments a region, given whether the region grows for a cell: then only its cell is needed.
+        Segments a region. Its second argument is a function that is true for a cell for which the
+        region grows; the result then needs the cell only.
     cell
         The cell of a result, (z, y, x) of the window.
     region, geometry, parameters

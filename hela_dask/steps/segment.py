@@ -195,7 +195,8 @@ def segment_window(
     predicted
         The outputs of a network that the method asks for, (z, y, x) each.
     grows
-        Whether the window becomes larger for a cell; then the result may be that cell alone.
+        Function that is true for a cell for which the window is enlarged; the result may then be
+        the cell alone.
 
     Returns
     -------

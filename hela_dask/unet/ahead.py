@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
+from dask.system import CPU_COUNT
+from distributed.system import MEMORY_LIMIT
 
 from hela_dask.errors import HelaDaskError, WorkerError
 from hela_dask.unet.patch_worker import save_patches
@@ -28,20 +30,21 @@ _THREADS = min(2, os.cpu_count() or 1)  # without processes
 _MOST = 16  # processes, unless more are asked for
 _MEMORY = 2**30  # bytes for each process: libraries, blocks, and batches on their way
 _AHEAD = 12  # batches, at least: more than are trained on in one call
+_KILLED = 137  # exit code in some containers
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def default_processes(*, accelerator: bool) -> int:
     """How many processes make patches, unless a number is asked for.
 
-    None where the network learns on the CPU: steps then take longer than patches, and need the
-    cores. Else one per core but one, 16 at most, and no more than the free memory is for.
+    0 where the network learns on the CPU: steps then take longer than patches, and need the cores.
+    Else one per core but one, 16 at most, and one per GiB of free memory at most. Limits of a job
+    or a container count.
     """
     if not accelerator:
         return 0
-    allowed = getattr(os, "sched_getaffinity", None)
-    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return max(1, min(cores - 1, _MOST, psutil.virtual_memory().available // _MEMORY))
+    free = min(psutil.virtual_memory().available, MEMORY_LIMIT)
+    return max(1, min(CPU_COUNT - 1, _MOST, int(free // _MEMORY)))
 
 
 class PatchesAhead:
@@ -91,7 +94,7 @@ class PatchesAhead:
                 return self._patches.one(epoch, number, worker.make if worker else None)
 
             self._pool, self._make = pool, make
-            self._depth = max(2 * threads, _AHEAD) if self._processes else threads + 1
+            self._depth = max(2 * threads, _AHEAD)
             self._fill()
             self._stack = stack.pop_all()
         return self
@@ -111,7 +114,7 @@ class PatchesAhead:
             self._ahead.append(self._pool.submit(self._make, *wanted))
 
     def _end(self, pool: ThreadPoolExecutor) -> None:
-        """Threads that wait for a process are freed by its end."""
+        """End the processes first: threads that wait for one then stop."""
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
             worker.end()
@@ -125,7 +128,7 @@ class _Worker:
         environment = {**os.environ, **dict.fromkeys(_ONE_THREAD, "1")}
         environment["PYTHONPATH"] = os.pathsep.join(sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "hela_dask.unet.patch_worker", str(folder)],
+            [sys.executable, "-P", "-m", "hela_dask.unet.patch_worker", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -141,10 +144,12 @@ class _Worker:
             requests.flush()
             made = pickle.load(results)
         except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            code = self._process.wait()
+            killed = "perhaps for lack of memory: give fewer --processes"
+            why = killed if code < 0 or code == _KILLED else "the reason is printed above"
             raise WorkerError(
-                f"a process that makes patches has ended (exit code {self._process.wait()}), "
-                "perhaps for lack of memory: repeat the command to continue after the last epoch, "
-                "with fewer --processes"
+                f"a process that makes patches has ended (exit code {code}), {why}; the same "
+                "command continues after the last epoch"
             ) from error
         if isinstance(made, HelaDaskError):
             made.__notes__.clear()  # the input's fault, which the message names

@@ -18,7 +18,7 @@ __all__ = ["INSTALL_TRAIN", "accelerator", "keras"]
 INSTALL_TRAIN = "training needs Keras, TensorFlow and ONNX: pip install 'hela_dask[train]'"
 """The sentence where one of them is not installed."""
 
-_LIBRARIES = ("tensorflow", "jax", "torch")  # in the order in which one is looked for
+_LIBRARIES = ("tensorflow", "jax", "torch")  # in order of preference
 
 _loaded: Any = None
 

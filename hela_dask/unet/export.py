@@ -113,7 +113,7 @@ def copy_weights(path: Path, network: Any, encoder: Any = None) -> None:
     ----------
     path
         A file of :func:`to_onnx`, of a network of the same layers. Or one of other software: its
-        first convolutions, in their order, are those of the encoder.
+        first convolutions, in their order, are those of the encoder, and take the same grey values.
     network : keras.Model
     encoder : keras.Model, optional
         The part of it that may be trained beforehand; all its weights are those of convolutions, if
@@ -129,7 +129,7 @@ def copy_weights(path: Path, network: Any, encoder: Any = None) -> None:
     check_onnx()
     onnx: Any = importlib.import_module("onnx")
     try:
-        graph = onnx.load_model_from_string(path.read_bytes()).graph
+        graph = onnx.load(path).graph
         kept = {part.name: onnx.numpy_helper.to_array(part) for part in graph.initializer}
     except Exception as error:  # of protobuf, which has several
         raise InputError(f"{path} cannot be read: it is no ONNX file, or damaged") from error

@@ -216,7 +216,7 @@ class Fit:
         count, batches = steps_per_call(self.steps), iter(batches)
         losses: list[float] = []
         self._steps.start()
-        started = None  # the losses of a call are waited for after the next one was given
+        started = None  # the losses of a call are read after the next call has started
         for first in itertools.count(state.epoch * self.steps, count):
             some = list(itertools.islice(batches, count))
             if not some:

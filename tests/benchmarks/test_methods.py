@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,13 +152,15 @@ def test_networks_of_the_papers_have_no_other_witness() -> None:
 
 def test_the_page_names_the_day_and_commit_of_each_row() -> None:
     row = _row("residual", "blocks", 0.9, 0.9, 180)
-    earlier = {**row, "measured": "2026-11-01", "commit": "0123456"}
-    text = _page({"a": row, "b": earlier, "c": row})
+    other = {"cores": 16, "processor": "another"}
+    earlier = {**row, "measured": "2026-11-01", "commit": "0123456", "machine": other}
+    text = _page({"a": row, "b": {**earlier, "accelerator": "a GPU"}, "c": row})
     assert text.rstrip().endswith(
-        "2 cores of a processor, networks one after another (`--only NAME`):\n\n"
-        "- 2026-11-01, commit `0123456`: `b`.\n"
-        "- 2026-11-02, commit `89abcde`: `a`, `c`."
+        "Measured (`--only NAME`):\n\n"
+        "- 2026-11-01, commit `0123456`, 16 cores of another: `b`.\n"
+        "- 2026-11-02, commit `89abcde`, 2 cores of a processor: `a`, `c`."
     )
+    assert re.search(r"^\| `b`, unet \| [\d.]* on a GPU \|", text, re.MULTILINE)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ class Steps(Protocol):
         Returns
         -------
         array or tensor of float32, (steps,)
-            Loss of each step; :meth:`to_numpy` waits for it.
+            Loss of each step; ``keras.ops.convert_to_numpy`` waits for it.
         """
 
     def finish(self) -> None:

@@ -68,8 +68,9 @@ class TorchSteps:
         ]
         try:
             return record(self.step, given, variables)
-        except (RuntimeError, AttributeError, ImportError, TypeError) as error:
-            # The tracer of PyTorch is experimental. Without it, training is right, but slower.
+        except Exception as error:
+            # The tracer of PyTorch is experimental, and raises errors of many types. Without it,
+            # training is right, but slower.
             log.warning("steps cannot be recorded as a CUDA graph, so they are slower: %s", error)
             return self.step
 

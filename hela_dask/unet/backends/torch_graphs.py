@@ -60,7 +60,7 @@ def record(step: Step, given: Sequence[Any], variables: Sequence[Any]) -> Step:
             for variable, value in zip(variables, kept, strict=True):
                 variable.copy_(value)
 
-    def replay(*values: Any) -> Any:
+    def replay(*values: Any, constants: Any = module) -> Any:  # the graph reads the module's
         for tensor, value in zip(inputs, values, strict=True):
             tensor.copy_(value)
         graph.replay()
