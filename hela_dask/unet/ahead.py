@@ -20,11 +20,11 @@ import psutil
 from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
 
-from hela_dask.errors import HelaDaskError, WorkerError
+from hela_dask.errors import HelaDaskError, ParameterError, WorkerError
 from hela_dask.unet.patch_worker import save_patches
 from hela_dask.unet.patches import Batch, Patches
 
-__all__ = ["PatchesAhead", "default_processes"]
+__all__ = ["PatchesAhead", "check_processes", "default_processes"]
 
 _THREADS = min(2, os.cpu_count() or 1)  # without processes
 _MOST = 16  # processes, unless more are asked for
@@ -45,6 +45,18 @@ def default_processes(*, accelerator: bool) -> int:
         return 0
     free = min(psutil.virtual_memory().available, MEMORY_LIMIT)
     return max(1, min(CPU_COUNT - 1, _MOST, int(free // _MEMORY)))
+
+
+def check_processes(processes: int) -> None:
+    """ParameterError for a number of processes that is negative, or that the memory is not for."""
+    if processes < 0:
+        raise ParameterError(f"processes must be 0 or more, not {processes}")
+    most = max(1, int(MEMORY_LIMIT // _MEMORY))
+    if processes > most:
+        raise ParameterError(
+            f"{processes} processes need about {processes} GiB of memory, and there are {most}: "
+            "give fewer"
+        )
 
 
 class PatchesAhead:

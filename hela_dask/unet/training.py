@@ -21,7 +21,7 @@ from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart, enclosing_store, resolved
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.versions import versions
-from hela_dask.unet.ahead import PatchesAhead, default_processes
+from hela_dask.unet.ahead import PatchesAhead, check_processes, default_processes
 from hela_dask.unet.architectures import Architecture, Recipe, get_architecture
 from hela_dask.unet.architectures.weights import IMAGENET
 from hela_dask.unet.backend import accelerator, keras
@@ -169,8 +169,8 @@ def train(
         *(store, labels, classes, slices, validation, split, mask, mask_weight),
         *(instances, instance_classes, phantom, phantom_share, voxel_size, seed),
     )
-    if processes is not None and processes < 0:
-        raise ParameterError(f"processes must be 0 or more, not {processes}")
+    if processes is not None:
+        check_processes(processes)
     keras()
     check_onnx()
     check_installed()  # the trained network is loaded

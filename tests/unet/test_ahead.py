@@ -161,3 +161,5 @@ def test_processes_are_for_accelerators(monkeypatch: pytest.MonkeyPatch) -> None
     assert default_processes(accelerator=True) == 5
     with pytest.raises(ParameterError, match="processes must be 0 or more, not -1"):
         train(volume(), labelled()[1], "never", processes=-1)
+    with pytest.raises(ParameterError, match=r"900 processes need about 900 GiB .* are 200: give"):
+        train(volume(), labelled()[1], "never", processes=900)
