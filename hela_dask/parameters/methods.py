@@ -158,7 +158,7 @@ class UnetParameters(ParameterGroup):
     )
     grid: float = parameter(100.0, "spacing of the grid on which nuclei are separated, nm", low=1.0)
     neck: float = parameter(60.0, "radius of the erosion that separates nuclei, nm")
-    envelope: float = parameter(50.0, "distance from the nucleus to the middle of its envelope, nm")
+    envelope: float = parameter(40.0, "distance from the nucleus to the middle of its envelope, nm")
     envelope_width: float = parameter(80.0, "thickness of the nuclear envelope in the plane, nm")
     line_sigma: float = parameter(
         50.0,

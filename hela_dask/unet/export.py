@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import itertools
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import InputError, MissingDependencyError
-from hela_dask.storage.files import replaced
 from hela_dask.unet.backend import INSTALL_TRAIN, keras
-from hela_dask.unet.card import NETWORK, OLD_NETWORK
 
-__all__ = ["check_onnx", "convert_folder", "copy_weights", "to_onnx"]
+__all__ = ["check_onnx", "copy_weights", "to_onnx"]
 
 _OPSET, _IR = 17, 8  # read by ONNX Runtime 1.13 and later
 _PRODUCER = "hela_dask"
@@ -69,41 +66,6 @@ def to_onnx(network: Any) -> bytes:
             raise InputError(f"{_named(layer)} cannot be converted to ONNX")
         names[id(layer.output)] = convert(graph, layer, [names[id(tensor)] for tensor in given])
     return graph.to_bytes(network, names[id(network.outputs[0])])
-
-
-def convert_folder(folder: Path) -> None:
-    """Write the ONNX file of a model of an earlier version, from its Keras file.
-
-    Raises
-    ------
-    MissingDependencyError
-        Without Keras or ONNX.
-    InputError
-        When the Keras file is damaged, or of a version that Keras cannot read.
-    """
-    path = folder / OLD_NETWORK
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sound = archive.testzip() is None  # a checksum of each part
-    except (OSError, zipfile.BadZipFile):
-        sound = False
-    if not sound:
-        raise InputError(f"the network in {folder} cannot be read: {OLD_NETWORK} is damaged")
-    try:
-        check_onnx()
-        network = keras().saving.load_model(path, compile=False)
-    except MissingDependencyError as error:
-        raise MissingDependencyError(
-            f"the network in {folder} is of an earlier version and must be converted once, with "
-            "Keras: pip install 'hela_dask[train]', then repeat the command"
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"the network in {folder} cannot be read: {OLD_NETWORK} is of another Keras"
-        ) from error
-    content = to_onnx(network)
-    with replaced(folder / NETWORK) as temporary:
-        temporary.write_bytes(content)
 
 
 def copy_weights(path: Path, network: Any, encoder: Any = None) -> None:

@@ -137,7 +137,7 @@ def _files(place: Path, *, shipped: bool) -> tuple[Path, Path]:
                 f"{place} is not a model: {missing} is missing; hela-dask train writes such a "
                 "folder"
             )
-        from hela_dask.unet.export import convert_folder  # it needs Keras
+        from hela_dask.unet.old_folder import convert_folder  # it needs Keras
 
         convert_folder(place)
     return network, place / CARD

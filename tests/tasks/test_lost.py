@@ -47,7 +47,7 @@ def farm(
     processes = [subprocess.Popen(run, **quiet)]
     try:
         end = time.monotonic() + 60
-        while not file.exists():
+        while not (file.exists() and file.stat().st_size):  # it is made first, then written
             assert time.monotonic() < end
             time.sleep(0.05)
         import json

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from hela_dask.errors import InputError, MissingDependencyError
-from hela_dask.unet import export
+from hela_dask.unet import old_folder
 from hela_dask.unet.architectures import ARCHITECTURES, Architecture, get_architecture
 from hela_dask.unet.card import CLASSES, EXTRA, Card
 from hela_dask.unet.engine import Network
@@ -171,7 +171,7 @@ def test_an_old_folder_without_keras_is_one_sentence(
     def missing() -> Any:
         raise MissingDependencyError("no Keras")
 
-    monkeypatch.setattr(export, "keras", missing)
+    monkeypatch.setattr(old_folder, "keras", missing)
     with pytest.raises(
         MissingDependencyError,
         match=r"must be converted once, with Keras: pip install 'hela_dask\[train\]', then repeat",
