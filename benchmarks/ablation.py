@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from benchmarks.measuring import side_by_side
-from benchmarks.stacks import Overrides, Stack, agreement, predict_stack, segment_stack
+from benchmarks.stacks import Overrides, Stack, agreement, known_results, segment_stack
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.running.scoring import CLASSES
 
@@ -57,8 +57,7 @@ def ablation(
         A row each: ``step``, ``overrides``, a pooled JI for each class, and ``nucleus_slices``,
         the mean over slices of the nucleus.
     """
-    known = predict_stack(stack, method)
-    known = segment_stack(stack, method=method, known=known)[["background"]].merge(known)
+    known = known_results(stack, method)
     tried: list[tuple[str, Overrides]] = [("all steps", {}), *steps]
     found = side_by_side(
         partial(_scored, stack, method, known), [overrides for _, overrides in tried], processes

@@ -53,6 +53,11 @@ class Work:
     def stamp(self, section: str, *parts: str) -> None:
         """Note when and by which code a section was measured, or some parts of it."""
         stamp = results.stamp(f"python -m benchmarks.accuracy {section} --write")
+        if not parts:  # the section as a whole: parts that were measured alone are replaced
+            for name in [
+                at for at in self.found.get("measured", {}) if at.startswith(f"{section}/")
+            ]:
+                del self.found["measured"][name]
         for part in parts or ("",):
             self.found.setdefault("measured", {})[f"{section}/{part}".rstrip("/")] = stamp
 

@@ -29,7 +29,7 @@ from hela_dask.volume.greys import grey_levels
 from tests.volumes import make_volume
 
 __all__ = ["REAL_VOXEL", "SCORED", "UNSEEN", "Overrides", "Stack"]
-__all__ += ["agreement", "as_volume", "data_folder", "phantom_stack", "predict_stack", "raw_path"]
+__all__ += ["agreement", "as_volume", "data_folder", "known_results", "phantom_stack", "raw_path"]
 __all__ += ["real_stack", "restored_pixels", "segment_stack", "to_uint8", "truth_path"]
 __all__ += ["whole_region", "whole_stack"]
 
@@ -181,8 +181,7 @@ def segment_stack(
     """Masks of the stack's cell, computed in this process on one thread.
 
     `overrides` are parameters other than the defaults. `known` results are not computed again where
-    the parameters do not change them: the ``background``, and outputs of the method's network, as
-    :func:`predict_stack` gives them.
+    the parameters do not change them; they are those of :func:`known_results`.
     """
     volume, overrides = as_volume(stack.image, stack.voxel), overrides or {}
     parameters, region = Parameters.from_dict(overrides), whole_region(stack)
@@ -192,25 +191,22 @@ def segment_stack(
     with dask.config.set(scheduler="synchronous"):
         if not predicted or _PREDICTING & set(overrides.get("unet", {})):
             return segment_cell(volume, region, method, parameters=parameters, background=resin)
-        levels = grey_levels(volume, parameters.background)
-        if resin is None:
-            resin = background(volume, parameters.background, grey_levels=levels)
         found = segment_window(
             volume,
             region,
             method,
             parameters=parameters,
             background=np.asarray(resin),
-            grey_levels=levels,
+            grey_levels=grey_levels(volume, parameters.background),
             predicted={str(name): values.values for name, values in predicted.items()},
         )
     return found.drop_vars("outline")
 
 
-def predict_stack(stack: Stack, method: str) -> xr.Dataset:
-    """The outputs of the method's network for a stack, with default parameters; empty: it has none.
+def known_results(stack: Stack, method: str) -> xr.Dataset:
+    """What many segmentations of a stack share, with default parameters.
 
-    Each is (z, y, x) of uint8.
+    Its ``background``, and the outputs of the method's network, (z, y, x) of uint8 each.
     """
     volume, parameters = as_volume(stack.image, stack.voxel), Parameters()
     window = Box.whole(stack.image.shape)
@@ -218,7 +214,9 @@ def predict_stack(stack: Stack, method: str) -> xr.Dataset:
         levels = grey_levels(volume, parameters.background)
         asked = get_method(method).asks(parameters)
         found = predict_window(volume, window, asked, levels)
-    return xr.Dataset({name: (volume.dims, values) for name, values in found.items()})
+        resin = background(volume, parameters.background, grey_levels=levels).compute()
+    outputs = {name: (volume.dims, values) for name, values in found.items()}
+    return xr.Dataset({**outputs, "background": resin})
 
 
 def agreement(

@@ -28,7 +28,7 @@ from benchmarks.stacks import (
     REAL_VOXEL,
     Stack,
     data_folder,
-    predict_stack,
+    known_results,
     segment_stack,
     whole_stack,
 )
@@ -171,22 +171,18 @@ def constants(
         ``truth``, and for ``less`` and ``more`` the same, and the JI of both masks with those of
         the default.
     """
-    known = predict_stack(stack, method)
-    masks = segment_stack(stack, method=method, known=known)
-    plain = _masks(masks)
+    known = known_results(stack, method)
+    plain = _masks(segment_stack(stack, method=method, known=known))
     truth = _with_truth(plain, stack)
-    known = known.assign(background=masks["background"])
+    numbers = [number for number in _numbers(method) if only in number[1]]
     changed = [
         (group, name, value * share)
-        for group, name, value in _numbers(method)
-        if only in name
+        for group, name, value in numbers
         for share in (1 - FIFTH, 1 + FIFTH)
     ]
     found = side_by_side(partial(_changed, stack, method, known, plain), changed, processes)
     rows = []
-    for (group, name, value), less, more in zip(
-        [at for at in _numbers(method) if only in at[1]], found[::2], found[1::2], strict=True
-    ):
+    for (group, name, value), less, more in zip(numbers, found[::2], found[1::2], strict=True):
         row = {"group": group, "name": name, "value": value, "truth": truth}
         rows.append({**row, "less": less, "more": more})
         _show_constant(rows[-1])

@@ -1,6 +1,6 @@
 """Training on each library that Keras runs on: it learns, continues, and exports what it learned.
 
-Each runs in a process of its own, since a process has one library.
+Each runs in its own process, because a process can load only one of them.
 """
 
 from __future__ import annotations
