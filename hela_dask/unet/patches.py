@@ -94,7 +94,7 @@ class LabelledVolume:
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Input and target of a patch anywhere in space, as of :meth:`look` and :meth:`truth`.
 
-        Labels count in the volume's training slices only.
+        Labels count in the volume's training slices only; no target depends on others.
         """
         margin = target_halo(self.pixel) if architecture.extra else (0, 0)
         wide = random_cut(
@@ -120,8 +120,10 @@ class LabelledVolume:
         if self.instances is None:
             parts += list(np.zeros((3, *classes.shape), np.uint8))
         else:
-            values = nearest_values(wide, self.instances)[0]
-            found = cell_targets(*self.cells.read(values, self.pixel), self.pixel)
+            values, at = nearest_values(wide, self.instances)
+            unseen = ~np.isin(at, self.slices)
+            cells = self.cells.read(np.where(unseen, 0, values), self.pixel)
+            found = cell_targets(*cells, self.pixel, unseen)
             rows, columns = (
                 slice(n, n + side) for n, side in zip(margin, classes.shape, strict=True)
             )

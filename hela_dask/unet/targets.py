@@ -129,7 +129,10 @@ def target_halo(pixel: tuple[float, float]) -> tuple[int, int]:
 
 
 def cell_targets(
-    cells: NDArray[np.int64], known: NDArray[np.bool_], pixel: tuple[float, float]
+    cells: NDArray[np.int64],
+    known: NDArray[np.bool_],
+    pixel: tuple[float, float],
+    unseen: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:
     """Contact with other cells, and the distance to the own cell's border.
 
@@ -142,6 +145,9 @@ def cell_targets(
         Where the instances of cells are known.
     pixel : tuple of float
         (y, x), nm.
+    unseen : ndarray of bool, (y, x), optional
+        Where the cells may not be learned from. A pixel is known only if its targets are the same
+        whatever lies there.
 
     Returns
     -------
@@ -157,6 +163,9 @@ def cell_targets(
         others = (cells > 0) & ~inside
         if others.any():
             contact |= inside & (distance_slice(others, pixel, border=False) <= CONTACT)
+    if unseen is not None and unseen.any():
+        away = distance_slice(unseen, pixel, border=False)
+        known = known & (away > CONTACT) & ((far < away) | (away >= CAP))
     distance = np.rint(np.minimum(far / CAP, 1) * 255)
     return np.stack([contact, distance, known], -1).astype(np.uint8)
 

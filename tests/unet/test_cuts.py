@@ -112,6 +112,27 @@ def test_labels_of_slices_that_are_not_learned_from_count_nothing() -> None:
     assert seen > 10
 
 
+def test_cells_of_slices_that_are_not_learned_from_change_no_target() -> None:
+    architecture, changed = tiny("residual"), labelled()[1].copy()
+    changed[4:8] = np.where(changed[4:8] == 4, 5, 4)  # tissue and resin change places
+    one, other = (
+        open_training_data(
+            architecture, DataRequest(volume(), labels, slices=(1, 12), validation=(5, 8))
+        ).labelled_volumes[0]
+        for labels in (labelled()[1], changed)
+    )
+    known = 0
+    for seed in range(60):
+        target, same = (of.cut(architecture, np.random.default_rng(seed))[1] for of in (one, other))
+        counts = target[..., 1] > 0
+        np.testing.assert_array_equal(target[..., 4], same[..., 4])
+        np.testing.assert_array_equal(target[counts, :2], same[counts, :2])
+        cells = target[..., 4] > 0
+        np.testing.assert_array_equal(target[cells], same[cells])
+        known += cells.mean() / 60
+    assert known > 0.2
+
+
 def test_image_and_target_show_the_same_place() -> None:
     """Grey values of the scene tell the class, whatever the direction."""
     architecture = tiny("residual")

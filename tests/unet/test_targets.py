@@ -80,6 +80,25 @@ def test_a_cell_goes_on_beyond_the_side() -> None:
     assert (distance[:, 0] == 204).all()  # 20 pixels from the border, at the side too
 
 
+def test_targets_are_known_where_nothing_unseen_could_change_them() -> None:
+    rng = np.random.default_rng(2)
+    y, x = np.indices((90, 100))
+    cells = np.zeros(y.shape, np.int64)
+    for label in range(1, 7):
+        cells[np.hypot(y - rng.integers(90), x - rng.integers(100)) < 22] = label
+    unseen = x + y // 3 > 80
+    shown = np.where(unseen, 0, cells)
+    found = cell_targets(shown, cells >= 0, PIXEL, unseen)
+    known = found[..., 2] > 0
+    assert not known[unseen].any()
+    assert known[:, :40].all()  # more than 1000 nm away
+    assert 0.2 < known[:, 55:80].mean() < 0.95  # some beside it are, by a border that is nearer
+    for other in (0, 7, 8):
+        whole = cell_targets(np.where(unseen, other, cells), cells >= 0, PIXEL)
+        np.testing.assert_array_equal(found[known], whole[known])
+    np.testing.assert_array_equal(found[known], cell_targets(cells, cells >= 0, PIXEL)[known])
+
+
 @pytest.mark.parametrize("pixel", [(40.0, 40.0), (80.0, 50.0)])
 def test_a_window_with_its_halo_has_the_slices_own_values(pixel: tuple[float, float]) -> None:
     rng = np.random.default_rng(1)
