@@ -1,4 +1,7 @@
-"""Basins of a height in a plane: one for each summit that stands high enough above its saddles."""
+"""Basins of a height in a plane: one for each summit that stands high enough above its saddles.
+
+The height is the distance to the resin, on a grid of every so many pixels.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,94 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
-from hela_dask.types import Grey, Labels
+from hela_dask.types import Grey, Labels, Mask
 
-__all__ = ["prominent_basins"]
+__all__ = ["depth_on_grid", "prominent_basins", "spread_basins"]
+
+
+def depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int]) -> Grey:
+    """Exact distance from pixels of a grid to the nearest false pixel of a plane, nm.
+
+    Parameters
+    ----------
+    mask
+        (y, x).
+    pixel
+        Pixel size (y, x) in nm.
+    step
+        Pixels between the points of the grid (y, x), no more than there are; the first is in the
+        middle of its block.
+
+    Returns
+    -------
+    ndarray of float32, (rows, columns)
+        0 on false pixels; infinite where there are none.
+
+    See Also
+    --------
+    Felzenszwalb and Huttenlocher, Distance Transforms of Sampled Functions, Theory of Computing 8,
+    2012: the lower envelope of parabolas along y.
+    """
+    sizes = float(pixel[0]), float(pixel[1])
+    return _depth_on_grid(np.ascontiguousarray(mask), sizes, (int(step[0]), int(step[1])))
+
+
+@compiled
+def _depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int]) -> Grey:
+    rows, columns = mask.shape
+    places = range(step[0] // 2, rows, step[0]), range(step[1] // 2, columns, step[1])
+    squares = np.empty((len(places[1]), rows), np.float64)
+    for y in range(rows):
+        _squared_along_row(mask[y], pixel[1], places[1], squares[:, y])
+    found = np.empty((len(places[0]), len(places[1])), np.float32)
+    least = np.empty(len(places[0]), np.float64)
+    for number in range(len(squares)):
+        _lower_envelope(squares[number], pixel[0], places[0], least)
+        for row in range(len(least)):
+            found[row, number] = np.sqrt(least[row])
+    return found
+
+
+@compiled
+def _squared_along_row(row: Mask, size: float, places: range, out: NDArray[np.float64]) -> None:
+    """Squared distance to the nearest false pixel of a row, at some places; infinite without."""
+    none = 2 * row.size  # more than any distance
+    away = np.empty(row.size, np.int64)
+    count = none
+    for x in range(row.size):
+        count = count + 1 if row[x] else 0
+        away[x] = count
+    count = none
+    for x in range(row.size - 1, -1, -1):
+        count = count + 1 if row[x] else 0
+        away[x] = min(away[x], count)
+    for number, x in enumerate(places):
+        out[number] = (away[x] * size) ** 2 if away[x] < none else np.inf
+
+
+@compiled
+def _lower_envelope(
+    height: NDArray[np.float64], size: float, places: range, out: NDArray[np.float64]
+) -> None:
+    """The least of the parabolas that stand on each height, at some places."""
+    lowest, begins = np.empty(height.size, np.int64), np.empty(height.size, np.float64)
+    count, square = 0, size**2
+    for y in range(height.size):
+        if height[y] < np.inf:
+            begin = -np.inf
+            while count:
+                other = lowest[count - 1]
+                begin = (height[y] - height[other]) / (2 * square * (y - other)) + (y + other) / 2
+                if begin > begins[count - 1]:
+                    break
+                count -= 1
+            lowest[count], begins[count] = y, begin if count else -np.inf
+            count += 1
+    at = 0
+    for number, y in enumerate(places):
+        while at + 1 < count and begins[at + 1] < y:
+            at += 1
+        out[number] = height[lowest[at]] + square * (y - lowest[at]) ** 2 if count else np.inf
 
 
 def prominent_basins(height: Grey, saddle: float) -> Labels:
@@ -34,9 +122,20 @@ def prominent_basins(height: Grey, saddle: float) -> Labels:
         first.
     """
     height = np.ascontiguousarray(height, dtype=np.float32)
+    return _flood(height, _descending(height), np.float32(saddle))
+
+
+def _descending(height: Grey) -> NDArray[np.int64]:
+    """Pixels over 0 from the highest to the lowest; equal ones in their order.
+
+    The bits of positive numbers have the numbers' order, and numpy sorts those of 16 bits fastest.
+    """
     places = np.flatnonzero(height > 0)
-    order = places[np.argsort(-height.ravel()[places], kind="stable")]
-    return _flood(height, order, np.float32(saddle))
+    keys = ~height.ravel()[places].view(np.uint32)
+    order = np.argsort((keys & np.uint32(0xFFFF)).astype(np.uint16), kind="stable")
+    high = (keys >> np.uint32(16)).astype(np.uint16)[order]
+    found: NDArray[np.int64] = places[order[np.argsort(high, kind="stable")]]
+    return found
 
 
 @compiled
@@ -91,3 +190,64 @@ def _find_root(parent: NDArray[np.int64], here: int) -> int:
     while parent[here] != summit:
         parent[here], here = summit, parent[here]
     return summit
+
+
+def spread_basins(
+    basins: Labels, tissue: Mask, pixel: tuple[float, float], step: tuple[int, int]
+) -> Labels:
+    """Basins of a grid on the pixels of the tissue.
+
+    Tissue too thin to be on the grid belongs to the nearest basin, of those as near to the first.
+
+    Parameters
+    ----------
+    basins
+        (rows, columns), on a grid as of :func:`depth_on_grid`; one of them is not 0.
+    tissue
+        (y, x).
+    pixel, step
+        As of :func:`depth_on_grid`.
+
+    Returns
+    -------
+    ndarray of int32, (y, x)
+        0 outside the tissue.
+    """
+    sizes = float(pixel[0] * step[0]), float(pixel[1] * step[1])
+    return _spread(basins, np.ascontiguousarray(tissue), sizes, (int(step[0]), int(step[1])))
+
+
+@compiled
+def _spread(
+    basins: Labels, tissue: Mask, sizes: tuple[float, float], step: tuple[int, int]
+) -> Labels:
+    rows, columns = basins.shape
+    found = np.zeros(tissue.shape, np.int32)
+    known = basins.copy()
+    for y in range(tissue.shape[0]):
+        row = min(y // step[0], rows - 1)
+        for x in range(tissue.shape[1]):
+            if tissue[y, x]:
+                column = min(x // step[1], columns - 1)
+                if known[row, column] == 0:
+                    known[row, column] = _nearest_basin(basins, row, column, sizes)
+                found[y, x] = known[row, column]
+    return found
+
+
+@compiled
+def _nearest_basin(basins: Labels, row: int, column: int, sizes: tuple[float, float]) -> int:
+    """The basin nearest to a point of the grid, looked for in ever larger squares."""
+    rows, columns = basins.shape
+    least, best, reach = np.inf, 0, 0
+    while (reach * min(sizes)) ** 2 <= least and reach < max(rows, columns):
+        reach += 1
+        for j in range(max(0, row - reach), min(rows, row + reach + 1)):
+            # All of the square's first and last row; of others, both ends.
+            by = 1 if abs(j - row) == reach else 2 * reach
+            for i in range(column - reach, column + reach + 1, by):
+                if 0 <= i < columns and basins[j, i]:
+                    away = ((j - row) * sizes[0]) ** 2 + ((i - column) * sizes[1]) ** 2
+                    if away < least or (away == least and basins[j, i] < best):
+                        least, best = away, basins[j, i]
+    return best

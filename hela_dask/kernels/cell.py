@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels import morphology
-from hela_dask.kernels.basins import prominent_basins
+from hela_dask.kernels.basins import depth_on_grid, prominent_basins, spread_basins
+from hela_dask.kernels.compiled import compiled
 from hela_dask.parameters import MethodParameters
-from hela_dask.types import Mask
+from hela_dask.types import Labels, Mask
 
 __all__ = ["basins", "cell_slice", "choose_basins"]
 
@@ -19,7 +20,7 @@ def basins(
     pixel: tuple[float, float],
     parameters: MethodParameters,
     contacts: Mask | None = None,
-) -> NDArray[np.int32]:
+) -> Labels:
     """Split touching cells of a slice where the tissue between them is narrow (method A.7).
 
     Basins of the distance to the resin. Two summits are one basin unless the saddle between them is
@@ -42,28 +43,19 @@ def basins(
     ndarray of int32, (y, x)
         0 in the resin.
     """
-    fine = morphology.depth_inside(tissue if contacts is None else tissue & ~contacts, pixel)
-    if not np.isfinite(fine).all():  # no resin at all: nothing to split by
-        return tissue.astype(np.int32)
-    step = tuple(max(1, int(parameters.grid / size)) for size in pixel)
-    height = fine[step[0] // 2 :: step[0], step[1] // 2 :: step[1]]
-    if not height.any():
-        return tissue.astype(np.int32)
-    split = prominent_basins(height, parameters.saddle)
-    # Tissue too thin to be on the grid belongs to the nearest basin.
-    nearest = ndimage.distance_transform_edt(
-        split == 0, return_distances=False, return_indices=True
+    inside = tissue if contacts is None else tissue & ~contacts
+    y, x = (
+        min(length, max(1, int(parameters.grid / size)))
+        for length, size in zip(tissue.shape, pixel, strict=True)
     )
-    rows, columns = (
-        np.minimum(np.arange(length) // size, short - 1)
-        for length, size, short in zip(tissue.shape, step, split.shape, strict=True)
-    )
-    full: NDArray[np.int32] = split[tuple(nearest)][np.ix_(rows, columns)]
-    return full * tissue
+    height = depth_on_grid(inside, pixel, (y, x))
+    if not height.any() or np.isinf(height).any():  # infinite without resin: nothing to split by
+        return tissue.astype(np.int32)
+    return spread_basins(prominent_basins(height, parameters.saddle), tissue, pixel, (y, x))
 
 
 def cell_slice(
-    pieces: NDArray[np.int32],
+    pieces: Labels,
     nucleus: Mask,
     previous: Mask | None,
     centre: tuple[int, int],
@@ -93,7 +85,7 @@ def cell_slice(
 
 
 def choose_basins(
-    pieces: NDArray[np.int32],
+    pieces: Labels,
     nucleus: Mask,
     previous: Mask | None,
     centre: tuple[int, int],
@@ -107,19 +99,31 @@ def choose_basins(
         As in :func:`cell_slice`; ``nucleus_share`` and ``cover`` are used.
     """
     p = parameters
-    count = int(pieces.max()) + 1
-    sizes = np.bincount(pieces.ravel(), minlength=count)
-    keep = np.zeros(count, dtype=bool)
-    if nucleus.any():
-        shared = np.bincount(pieces[nucleus], minlength=count)
-        keep |= (shared >= p.nucleus_share * nucleus.sum()) | (shared > sizes / 2)
+    before = np.zeros_like(nucleus) if previous is None else previous
+    sizes, shared, covered = _count(pieces, nucleus, before, int(pieces.max()) + 1)
+    keep = np.zeros(len(sizes), dtype=bool)
+    if shared.any():
+        keep |= (shared >= p.nucleus_share * shared.sum()) | (shared > sizes / 2)
     if previous is not None:
-        keep |= np.bincount(pieces[previous], minlength=count) >= p.cover * sizes
-    elif not nucleus.any():
+        keep |= covered >= p.cover * sizes
+    elif not shared.any():
         keep[pieces[centre]] = True
     keep[0] = False
     chosen: Mask = keep[pieces] | nucleus
     return chosen
+
+
+@compiled
+def _count(pieces: Labels, nucleus: Mask, previous: Mask, count: int) -> NDArray[np.int64]:
+    """Pixels of each piece: all, those in the nucleus, and those in the slice before; (3, n)."""
+    found = np.zeros((3, count), np.int64)
+    for y in range(pieces.shape[0]):
+        for x in range(pieces.shape[1]):
+            piece = pieces[y, x]
+            found[0, piece] += 1
+            found[1, piece] += nucleus[y, x]
+            found[2, piece] += previous[y, x]
+    return found
 
 
 def _remove_necks(mask: Mask, pixel: tuple[float, float], radius: float) -> Mask:

@@ -84,6 +84,8 @@ def find_core(
     spot: tuple[int, int, int],
     voxel: Voxel,
     parameters: VolumetricParameters,
+    *,
+    others: bool = True,
 ) -> Core:
     """Grow from a seed through every gap that is wider than a membrane's own gaps.
 
@@ -103,6 +105,8 @@ def find_core(
         Voxel size (z, y, x) in nm.
     parameters
         ``widest``, ``narrowest``, ``surroundings``, ``density`` and ``spot`` are used.
+    others
+        Whether other nuclei are looked for.
     """
     p = parameters
     clear = _clear_levels(free, voxel, _clearances(p))
@@ -110,10 +114,10 @@ def find_core(
     core, level, clearance = _lower_clearance(clear, share, resin, spot, voxel, p)
     if not core.any():
         return Core(core, 0.0, np.empty((0, 3)), 0.0)
-    others = _other_nuclei(clear >= level, core, share)
+    places = _other_nuclei(clear >= level, core, share) if others else np.empty((0, 3))
     del clear, share
     mask = _within(core, free, clearance, voxel)
-    return Core(mask, clearance, others, _resin_share(mask, resin, clearance, voxel))
+    return Core(mask, clearance, places, _resin_share(mask, resin, clearance, voxel))
 
 
 def find_inside(

@@ -88,7 +88,7 @@ def equalise_slices(
     strength
         (z, y, x) membrane strength.
     core
-        (z, y, x) from :func:`~hela_dask.kernels.core.find_inside`.
+        (z, y, x), the inside of the nucleus, or most of it.
     voxel
         Voxel size (z, y, x) in nm.
     span

@@ -27,6 +27,7 @@ __all__ = [
     "distance_to",
     "erode",
     "fill",
+    "fill_small",
     "open_",
     "pieces_without",
     "remove_pieces",
@@ -101,6 +102,25 @@ def fill(mask: Mask) -> Mask:
     pieces, count = ndimage.label(np.pad(~mask[box], 1, constant_values=True))
     if count > 1:
         filled[box] = (pieces != 1)[1:-1, 1:-1]
+    return filled
+
+
+def fill_small(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
+    """Fill the holes of a plane's mask under `area` (µm²).
+
+    What the sides of the plane close off is a hole too.
+    """
+    filled = mask.copy()
+    box = box_around(mask, 0.0, (1.0, 1.0)).grow(1).clip(mask.shape)
+    # Only the mask's surroundings are labelled: what goes on beyond them is no hole.
+    pieces, count = ndimage.label(~mask[box])
+    hole = areas(pieces, pixel) < area
+    hole[0] = False
+    for axis, (part, length) in enumerate(zip(box, mask.shape, strict=True)):
+        for end, inner in ((0, part.start > 0), (-1, part.stop < length)):
+            if inner and count:
+                hole[np.take(pieces, end, axis)] = False
+    filled[box] |= hole[pieces]
     return filled
 
 

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from hela_dask.box import Box
 from hela_dask.kernels.morphology import CONNECTIVITY_8, box_around
-from hela_dask.types import Mask
+from hela_dask.types import Labels, Mask
 
 __all__ = ["bridge_gaps", "interpolate_planes", "keep_component", "majority"]
 
@@ -112,14 +112,18 @@ def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None
     mask = mask[box]
     links: list[NDArray[np.int64]] = []
     sizes: list[NDArray[np.int64]] = []
+    counts: list[int] = []
     place = None if spot is None or not box.holds(spot) else box.voxel(spot)
-    first, previous, wanted = 0, np.zeros(mask.shape[1:], dtype=np.int64), -1
+    previous: Labels = np.zeros(mask.shape[1:], dtype=np.int32)
+    first, wanted = 0, -1
     for z, plane in enumerate(mask):
-        pieces, count = _pieces(plane, first)
-        links.append(_overlaps(previous, pieces))
-        sizes.append(np.bincount(pieces[plane] - first, minlength=count + 1)[1:])
-        if place is not None and z == place[0]:
-            wanted = int(pieces[place[1:]]) - 1
+        pieces, count = ndimage.label(plane, structure=CONNECTIVITY_8)
+        before = first - counts[-1] if z else 0
+        links.append(_overlaps(previous, pieces) + np.array([[before], [first]]))
+        sizes.append(np.bincount(pieces.ravel(), minlength=count + 1)[1:])
+        counts.append(count)
+        if place is not None and z == place[0] and pieces[place[1:]]:
+            wanted = first + int(pieces[place[1:]]) - 1
         first, previous = first + count, pieces
     if first == 0:
         return
@@ -129,24 +133,21 @@ def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None
     total = np.bincount(component, weights=np.concatenate(sizes))
     keep = component == (component[wanted] if wanted >= 0 else np.argmax(total))
     first = 0
-    for plane in mask:
-        pieces, count = _pieces(plane, first)
-        plane[plane] = keep[pieces[plane] - 1]
+    for plane, count in zip(mask, counts, strict=True):
+        kept = keep[first : first + count]
+        if not kept.any():
+            plane[:] = False
+        elif not kept.all():
+            pieces, _ = ndimage.label(plane, structure=CONNECTIVITY_8)
+            plane[:] = np.concatenate([[False], kept])[pieces]
         first += count
 
 
-def _overlaps(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+def _overlaps(one: Labels, other: Labels) -> NDArray[np.int64]:
     """Pairs (2, n) of pieces of two slices that overlap."""
     both = (one > 0) & (other > 0)
     pairs = np.stack([one[both], other[both]])
     # Along a row the pair hardly ever changes: only where it does is sorted.
     changes = np.ones(pairs.shape[1], dtype=bool)
     changes[1:] = (pairs[:, 1:] != pairs[:, :-1]).any(axis=0)
-    found: NDArray[np.int64] = np.unique(pairs[:, changes], axis=1)
-    return found
-
-
-def _pieces(plane: Mask, first: int) -> tuple[NDArray[np.int64], int]:
-    """Pieces of a slice, numbered from `first` + 1, and how many there are."""
-    found, count = ndimage.label(plane, structure=CONNECTIVITY_8)
-    return np.where(plane, found.astype(np.int64) + first, 0), count
+    return np.unique(pairs[:, changes], axis=1).astype(np.int64)

@@ -64,7 +64,7 @@ def enclosed_nucleus(
     parameters: VolumetricParameters,
     trace: Trace,
     *,
-    own: Mask | None = None,
+    known: Mask | None = None,
 ) -> Enclosed:
     """The nucleus around a cell's centre, between membranes detected in all slices at once.
 
@@ -82,12 +82,13 @@ def enclosed_nucleus(
         Of the method ``volumetric``.
     trace
         Keeps the steps.
-    own
-        (y, x) of slice z, a mask with most of the nucleus in it: the cell, or a known part of the
-        nucleus. None: the cell's own part of the slice, approximately.
+    known
+        (z, y, x), most of the nucleus, where it is known approximately: its membranes are measured
+        in it, and no other nuclei are looked for. None: it is looked for in the cell's own part of
+        the slice, approximately.
     """
     p = parameters
-    core, strength, reason = _core(image, background, voxel, centre, p, trace, own=own)
+    core, strength, reason = _core(image, background, voxel, centre, p, trace, known=known)
     if reason:
         nothing = np.zeros(image.shape, dtype=bool)
         return Enclosed(nothing, nothing, core.others, reason)
@@ -112,12 +113,14 @@ def _core(
     p: VolumetricParameters,
     trace: Trace,
     *,
-    own: Mask | None,
+    known: Mask | None,
 ) -> tuple[Core, NDArray[np.uint8], str]:
     """The core of the nucleus, membrane strength, and why there is no nucleus."""
     membranes = Membranes(image, background, voxel, p)
-    if own is None:
+    if known is None:
         own = basin_at_centre(~background[centre[0]], (centre[1], centre[2]), voxel[1:], p)
+    else:  # with its surroundings: smooth tissue is recognised by the lines beside it
+        own = morphology.dilate(known[centre[0]], p.spot, voxel[1:]) & ~background[centre[0]]
     spot = None if is_blank(image[centre[0]]) else _spot(membranes, own, centre, voxel, p)
     if spot is None:
         nothing = Core(np.zeros(image.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
@@ -125,11 +128,14 @@ def _core(
     steps.show_spot(trace, spot, image.shape, voxel, p)
     strength = _strength(image, membranes)
     del membranes
-    inside = find_inside(_free(strength, background, p), background, spot, voxel, p)
+    if known is None:
+        inside = find_inside(_free(strength, background, p), background, spot, voxel, p)
+    else:  # so deep in it there is no envelope
+        inside = np.stack([morphology.erode(plane, p.inside, voxel[1:]) for plane in known])
     equalise_slices(strength, inside, voxel, p.spot, p.membrane, _TENTHS)
     del inside
     free = _free(strength, background, p)
-    core = find_core(free, background, spot, voxel, p)
+    core = find_core(free, background, spot, voxel, p, others=known is None)
     # Most of it has to lie in the cell's own part of its first slice: otherwise it belongs to a
     # neighbour.
     begun = core.mask[spot[0]]

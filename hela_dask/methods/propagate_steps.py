@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels import morphology
 from hela_dask.parameters import MethodParameters, PropagateParameters
 from hela_dask.trace import Trace
-from hela_dask.types import Grey, Mask, Pixel
+from hela_dask.types import Grey, Labels, Mask, Pixel
 
 __all__ = [
     "show_basins",
@@ -88,7 +87,7 @@ def show_pieces(
 
 def _pieces(
     free: Mask, previous: Mask | None, clearance: float, pixel: Pixel, p: PropagateParameters
-) -> NDArray[np.int32]:
+) -> Labels:
     deep = morphology.depth_inside(free, pixel) > clearance
     if previous is not None:
         deep &= morphology.dilate(previous, p.reach, pixel)
@@ -151,7 +150,7 @@ def show_basins(
     trace: Trace,
     z: int,
     background: Mask,
-    pieces: NDArray[np.int32],
+    pieces: Labels,
     chosen: Callable[[int], Mask],
     cell: Mask,
     *,

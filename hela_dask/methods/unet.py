@@ -9,6 +9,9 @@ tissue is a nucleus; the membranes of ``volumetric`` show where it ends. The cel
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -93,7 +96,7 @@ class Unet(BaseMethod):
             nucleus, reason = found.nucleus, found.reason
         if not background.any():
             if own:
-                _fuse(window, nucleus, pieces.mask(-own), centre[0], parameters, trace)
+                _fuse(window, nucleus, partial(pieces.others, own), centre[0], parameters, trace)
             ring = envelope_ring(nucleus, ~nucleus, p.envelope_width, voxel)
             return Masks.without_resin(nucleus, ring, outset_planes(nucleus, p.envelope, voxel))
         contacts = window.predicted.get(_BOUNDARY)
@@ -111,7 +114,7 @@ class Unet(BaseMethod):
             nothing = np.zeros_like(cell)
             return Masks(nothing, cell, nothing)
         if own:
-            _fuse(window, nucleus, pieces.mask(-own), centre[0], parameters, trace)
+            _fuse(window, nucleus, partial(pieces.others, own), centre[0], parameters, trace)
         if (nucleus & ~cell).any():
             cell |= nucleus
             stack.keep_component(cell)
@@ -171,29 +174,35 @@ class _Pieces:
         return upsample(self._pieces, z, self._probability.shape[1:], self._step)
 
     def mask(self, label: int) -> Mask:
-        """A piece on the window's voxels; of a negative label, all others; of 0, nothing.
+        """A piece on the window's voxels, without holes that are too small to be real."""
+        return self._at_full_size(self._pieces == label, Box.whole(self._probability.shape))
 
-        Holes that are too small to be real are filled.
-        """
-        found = np.zeros(self._probability.shape, dtype=bool)
-        if not label:
+    def others(self, label: int, box: Box) -> Mask:
+        """The same of all pieces but one, in a part of the window."""
+        return self._at_full_size((self._pieces > 0) & (self._pieces != label), box)
+
+    def _at_full_size(self, chosen: Mask, box: Box) -> Mask:
+        """Some pieces on the voxels of a part of the window."""
+        found = np.zeros(box.shape, dtype=bool)
+        at = morphology.box_around(chosen, 0.0, (1.0, 1.0, 1.0)).grow((0, 1, 1)).clip(chosen.shape)
+        scaled, last = at.scale(self._step), np.equal(at.high, chosen.shape)
+        ends = np.where(last, self._probability.shape, scaled.high)  # of the grid's last points
+        part = Box.of(zip(scaled.low, ends, strict=True)) & box
+        if at.empty or part.empty:
             return found
-        chosen = self._pieces == label
-        if label < 0:
-            chosen = (self._pieces > 0) & (self._pieces != -label)
-        return self._at_full_size(chosen)
-
-    def _at_full_size(self, chosen: Mask) -> Mask:
-        """Some pieces on the window's voxels."""
-        found = np.zeros(self._probability.shape, dtype=bool)
         # Voxels between those of the grid belong to the nucleus of their nearest grid point.
-        near = np.stack([ndimage.maximum_filter(plane, 3) for plane in chosen])
-        near &= chosen | (self._pieces == 0)
-        for z, plane in enumerate(self._probability):
-            around = upsample(near, z, plane.shape, self._step)
-            if (inside := (plane >= _LIKELY) & around).any():
-                hole = self._p.smallest_hole
-                found[z] = ~morphology.remove_pieces(~inside, hole, self._voxel[1:])
+        near = np.stack([ndimage.maximum_filter(plane, 3) for plane in chosen[at]])
+        near &= chosen[at] | (self._pieces[at] == 0)
+        slices, rows, columns = (
+            np.minimum(np.arange(p.start, p.stop) // by, here.stop - 1) - here.start
+            for p, by, here in zip(part, self._step, at, strict=True)
+        )
+        hole, pixel = self._p.smallest_hole, self._voxel[1:]
+        inside = self._probability[part] >= _LIKELY
+        for z, plane in zip(slices, inside, strict=True):
+            own = plane & near[z][np.ix_(rows, columns)]
+            plane[:] = morphology.fill_small(own, hole, pixel)
+        found[part.relative_to(box)] = inside
         return found
 
     def within(self, cell: Mask, nucleus: Mask) -> Mask:
@@ -209,20 +218,21 @@ class _Pieces:
         known = np.bincount(self._pieces[own], minlength=count)
         chosen = (inside > size / 2) & (known < size / 2)
         chosen[0] = False
-        return self._at_full_size(chosen[self._pieces])
+        return self._at_full_size(chosen[self._pieces], Box.whole(cell.shape))
 
 
 def _fuse(
     window: Window,
     nucleus: Mask,
-    others: Mask,
+    others: Callable[[Box], Mask],
     start: int,
     parameters: Parameters,
     trace: Trace,
 ) -> None:
     """Fuse the network's nucleus, in place, with the one that membranes enclose.
 
-    Membranes are detected around the network's nucleus only.
+    Membranes are detected around the network's nucleus only. `others` are the network's other
+    nuclei in a part of the window.
     """
     p, voxel = parameters.group(UnetParameters), window.voxel
     if not p.membranes:
@@ -233,7 +243,7 @@ def _fuse(
     if found is None:
         return  # it leaked, or found something else: only the network is used
     for plane, inside, likely, foreign in zip(
-        part, found.nucleus, window.predicted["nucleus"][box], others[box], strict=True
+        part, found.nucleus, window.predicted["nucleus"][box], others(box), strict=True
     ):
         near = plane | inside
         if near.any():
@@ -247,7 +257,7 @@ def _fuse(
                 trusted=bool(both >= _MIN_AGREEMENT * either),
             )
             fused &= ~foreign
-            plane[:] = ~morphology.remove_pieces(~fused, p.smallest_hole, voxel[1:])
+            plane[:] = morphology.fill_small(fused, p.smallest_hole, voxel[1:])
     show_fused(trace, nucleus)
 
 
@@ -270,11 +280,9 @@ def _enclosed(
     z = int(usual[np.argmin(np.abs(usual - (start - box.low[0])))])
     depth = morphology.depth_inside(nucleus[z], voxel[1:])
     y, x = np.unravel_index(int(np.argmax(depth)), depth.shape)
-    # With its surroundings: smooth tissue is recognised by the lines beside it.
-    around = morphology.dilate(nucleus[z], params.spot, voxel[1:]) & ~background[z]
     within = trace.within(box, window.image.shape)
     spot = (z, int(y), int(x))
-    found = enclosed_nucleus(image, background, voxel, spot, params, within, own=around)
+    found = enclosed_nucleus(image, background, voxel, spot, params, within, known=nucleus)
     shared = np.count_nonzero(found.nucleus & nucleus)
     larger = max(np.count_nonzero(found.nucleus), np.count_nonzero(nucleus))
     return found if shared >= _MIN_IOU * larger else None

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import reconstruction
 
-from hela_dask.kernels.basins import prominent_basins
+from hela_dask.kernels.basins import depth_on_grid, prominent_basins, spread_basins
 
 Grey = NDArray[np.float32]
 
@@ -95,3 +96,46 @@ def test_scaled_height_and_saddle_give_the_same(seed: int, scale: float) -> None
     power = 2.0 ** int(scale)
     scaled = prominent_basins(height * np.float32(power), 40.0 * power)
     np.testing.assert_array_equal(prominent_basins(height, 40.0), scaled)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    mask=npst.arrays(np.bool_, npst.array_shapes(min_dims=2, max_dims=2, max_side=24)),
+    pixel=st.sampled_from([(40.0, 40.0), (10.0, 35.0), (25.0, 4.0)]),
+    step=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+def test_depths_on_a_grid_are_those_of_the_plane(
+    mask: NDArray[np.bool_], pixel: tuple[float, float], step: tuple[int, int]
+) -> None:
+    step = min(step[0], mask.shape[0]), min(step[1], mask.shape[1])
+    grid = (slice(step[0] // 2, None, step[0]), slice(step[1] // 2, None, step[1]))
+    found = depth_on_grid(mask, pixel, step)
+    if mask.all():
+        assert found.shape == mask[grid].shape and np.isinf(found).all()
+    else:
+        expected = ndimage.distance_transform_edt(mask, sampling=pixel)
+        np.testing.assert_allclose(found, expected[grid], rtol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    labels=npst.arrays(np.int32, (9, 11), elements=st.sampled_from([0, 0, 0, 1, 2, 3])),
+    step=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    more=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    seed=st.integers(0, 99),
+)
+def test_thin_tissue_belongs_to_the_nearest_basin(
+    labels: NDArray[np.int32], step: tuple[int, int], more: tuple[int, int], seed: int
+) -> None:
+    labels[4, 5] = 2
+    shape = [side * by + extra for side, by, extra in zip((9, 11), step, more, strict=True)]
+    tissue = np.random.default_rng(seed).random(shape) < 0.5
+    pixel = (40.0, 25.0)
+    found = spread_basins(labels, tissue, pixel, step)
+    np.testing.assert_array_equal(found > 0, tissue)
+    places, sizes = np.argwhere(labels), np.multiply(pixel, step)
+    for y, x in np.argwhere(tissue):
+        here = min(y // step[0], 8), min(x // step[1], 10)
+        away = np.hypot(*((places - here) * sizes).T)
+        near = places[np.isclose(away, away.min())]
+        assert found[y, x] == min(labels[tuple(place)] for place in near)

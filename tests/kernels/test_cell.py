@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from hela_dask.kernels.cell import basins, cell_slice
 from hela_dask.parameters import PropagateParameters
-
-Mask = NDArray[np.bool_]
+from hela_dask.types import Labels, Mask
 
 PIXEL = (40.0, 40.0)
 DEFAULTS = PropagateParameters()
@@ -111,7 +109,7 @@ def test_moving_the_cells_by_whole_steps_moves_their_basins(down: int, right: in
 # -- the cell of a slice
 
 
-def two_pieces() -> tuple[NDArray[np.int32], Mask, Mask]:
+def two_pieces() -> tuple[Labels, Mask, Mask]:
     """Two basins that touch, and the masks of both."""
     pieces = basins(pair(5000.0), PIXEL, DEFAULTS)
     left, right = pieces == pieces[100, 90], pieces == pieces[100, 210]

@@ -147,6 +147,30 @@ def test_pieces_go_below_the_area_and_stay_above_it() -> None:
     assert kept.sum() == 100
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_small_holes_are_the_small_pieces_of_what_is_outside(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = ndimage.gaussian_filter(rng.normal(size=(70, 90)), 2) > (-0.05, 0.1)[seed % 2]
+    mask[(slice(30), slice(60, None))[seed % 2]] = False  # its box is not the plane
+    plane = mask.copy()
+    for area in (0.0, 0.05, 0.3):
+        filled = morphology.fill_small(mask, area, (40.0, 40.0))
+        np.testing.assert_array_equal(filled, ~morphology.remove_pieces(~mask, area, (40.0, 40.0)))
+        np.testing.assert_array_equal(morphology.fill_small(mask.T, area, (40.0, 40.0)), filled.T)
+    np.testing.assert_array_equal(mask, plane)
+
+
+def test_what_goes_on_beyond_a_mask_is_no_hole() -> None:
+    mask = np.zeros((50, 50), dtype=bool)
+    mask[20:30, 20:30] = True
+    mask[23:26, 24] = False
+    mask[27:30, 27] = False  # a notch
+    filled = morphology.fill_small(mask, 10.0, (40.0, 40.0))
+    assert filled[23:26, 24].all()
+    assert filled.sum() == mask.sum() + 3
+    assert not morphology.fill_small(np.zeros_like(mask), 10.0, (40.0, 40.0)).any()
+
+
 def test_pieces_that_meet_at_a_corner_are_two() -> None:
     mask = np.zeros((24, 24), dtype=bool)
     mask[2:12, 2:12] = mask[12:22, 12:22] = True

@@ -61,7 +61,7 @@ def test_islands_that_are_connected_in_z_stay(spot: tuple[int, int, int]) -> Non
     np.testing.assert_array_equal(mask, wanted)
 
 
-@pytest.mark.parametrize("spot", [None, (0, 0, 0)])
+@pytest.mark.parametrize("spot", [None, (0, 0, 0), (2, 2, 2)])
 def test_without_a_spot_in_the_mask_the_largest_is_kept(
     spot: tuple[int, int, int] | None,
 ) -> None:
