@@ -7,13 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_erosion
-from scipy.spatial import KDTree
 
 from hela_dask.box import Box
+from hela_dask.kernels.basins import depth_on_grid
+from hela_dask.kernels.morphology import box_around
 from hela_dask.types import Mask
 
 __all__ = ["Claim", "resolve_slice"]
+
+
+# Pixels around contested ones in which the nearest uncontested one is looked for first.
+_NEAR = 16
 
 
 @dataclass(frozen=True)
@@ -167,23 +171,23 @@ def _nearest_claim(
             continue
         own = cells[claim.window] == claim.label
         at = place[claim.window][wanted]
-        squared = _squared_distance(np.argwhere(wanted), own, pixel)
+        away = _distances(wanted, own, pixel)
         # The first claimant of a pixel takes it even from infinitely far: a cell may be
         # contested everywhere in a slice.
-        better = (squared < best[at]) | (owner[at] == 0)
-        best[at[better]] = squared[better]
+        better = (away < best[at]) | (owner[at] == 0)
+        best[at[better]] = away[better]
         owner[at[better]] = claim.label
     return owner
 
 
-def _squared_distance(
-    points: npt.NDArray[np.int64], mask: Mask, pixel: tuple[float, float]
-) -> npt.NDArray[np.float64]:
-    """From each point to the nearest true pixel; infinite where there is none."""
-    if not mask.any():
-        return np.full(len(points), np.inf)
-    rim = np.argwhere(mask & ~binary_erosion(mask))
-    _, nearest = KDTree(rim * np.asarray(pixel)).query(points * np.asarray(pixel))
-    steps = (points - rim[nearest]) * np.asarray(pixel)
-    squared: npt.NDArray[np.float64] = (steps**2).sum(axis=1)
-    return squared
+def _distances(wanted: Mask, mask: Mask, pixel: tuple[float, float]) -> npt.NDArray[np.float32]:
+    """From each wanted pixel to the nearest true one of a mask; infinite where there is none."""
+    around = box_around(wanted, 0.0, pixel)
+    reach = _NEAR
+    while True:
+        box = around.grow(reach).clip(mask.shape)
+        away = depth_on_grid(~mask[box], pixel, (1, 1))[wanted[box]]
+        # What lies outside the box is farther than its sides.
+        if box == Box.whole(mask.shape) or away.max() <= reach * min(pixel):
+            return away
+        reach *= 4
