@@ -272,10 +272,10 @@ def _segment_all(context: Context, record: Record) -> RunResult:
         for label in sorted(chosen - {region.label for region in found.segmentable()}):
             context.warn(f"cell {label} is not segmented: its chain is too short")
     pipeline.classify(context, background)
-    rows, masks = pipeline.segment(context, background, found, chosen)
-    measured, labels = pipeline.assemble(context, background, masks)
+    segmented = pipeline.segment(context, background, found, chosen)
+    measured, labels = pipeline.assemble(context, background, segmented)
     return finish_run(
-        *(context, record, background, found, rows),
+        *(context, record, background, found, segmented.rows),
         chosen=chosen,
         measured=measured,
         labels=labels,

@@ -121,8 +121,9 @@ def prominent_basins(height: Grey, saddle: float) -> Labels:
         0 where there is no height; basins are numbered from 1, the one with the highest summit
         first.
     """
-    height = np.ascontiguousarray(height, dtype=np.float32)
-    return _flood(height, _descending(height), np.float32(saddle))
+    framed = np.pad(np.asarray(height, dtype=np.float32), 1)
+    found = _flood(framed, _descending(framed), np.float32(saddle))
+    return np.ascontiguousarray(found[1:-1, 1:-1])
 
 
 def _descending(height: Grey) -> NDArray[np.int64]:
@@ -140,28 +141,30 @@ def _descending(height: Grey) -> NDArray[np.int64]:
 
 @compiled
 def _flood(height: Grey, order: NDArray[np.int64], saddle: np.float32) -> Labels:
-    """`order`: pixels from the highest to the lowest."""
-    rows, columns = height.shape
-    flat = height.ravel()
+    """`order`: pixels from the highest to the lowest. The outermost have no height."""
+    columns, flat = height.shape[1], height.ravel()
     parent = np.full(flat.size, -1, np.int64)
+    around = np.array(
+        [-columns - 1, -columns, -columns + 1, -1, 1, columns - 1, columns, columns + 1]
+    )
     near = np.empty(8, np.int64)
     for here in order:
-        y, x = here // columns, here % columns
         count, best = 0, -1
-        for row in range(max(0, y - 1), min(rows, y + 2)):
-            for column in range(max(0, x - 1), min(columns, x + 2)):
-                there = row * columns + column
-                if parent[there] >= 0:
-                    near[count] = there
-                    count += 1
-                    if best < 0 or flat[there] > flat[best]:
-                        best = there
+        for step in around:
+            there = here + step
+            if parent[there] >= 0:
+                near[count] = there
+                count += 1
+                if best < 0 or flat[there] > flat[best]:
+                    best = there
         if best < 0:
             parent[here] = here
             continue
         own = _find_root(parent, best)
         parent[here] = own
         for number in range(count):
+            if parent[near[number]] == own:
+                continue
             other = _find_root(parent, near[number])
             if other == own:
                 continue
@@ -176,8 +179,8 @@ def _flood(height: Grey, order: NDArray[np.int64], saddle: np.float32) -> Labels
         if summit == here:
             basins += 1
             found[here] = basins
-    for here in order:
-        found[here] = found[_find_root(parent, here)]
+    for here in order:  # of equal ones, a later pixel may be the summit
+        found[here] = found[parent[here]]
     return found.reshape(height.shape)
 
 

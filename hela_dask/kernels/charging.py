@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.segmentation import expand_labels
+from scipy import ndimage
 
 from hela_dask.kernels import morphology
 from hela_dask.kernels.basins import prominent_basins
@@ -49,8 +49,9 @@ def charging_artefacts(
     if not smooth.any():
         return np.zeros(dark.shape, dtype=bool)
     # Pixels that are dark in a square that is not belong to the piece beside it.
-    owner = np.asarray(expand_labels(np.maximum(pieces, 0), distance=1))
-    found: NDArray[np.bool_] = dark & refine(smooth[owner], factors, dark.shape)
+    squares = smooth[np.maximum(pieces, 0)]
+    beside = ndimage.binary_dilation(squares) & (pieces <= 0)
+    found: NDArray[np.bool_] = dark & refine(squares | beside, factors, dark.shape)
     return found
 
 

@@ -47,15 +47,17 @@ def refine(squares: NDArray[Any], factors: tuple[int, int], shape: tuple[int, ..
 @compiled
 def _block_means(image: NDArray[Any], height: int, width: int, means: Grey) -> None:
     rows, columns = image.shape
-    sums = np.empty(means.shape[1], np.float64)
+    sums = np.empty(columns, np.float64)
     for block in range(len(means)):
         first, last = block * height, min((block + 1) * height, rows)
         sums[:] = 0.0
         for y in range(first, last):
             row = image[y]
-            for at in range(means.shape[1]):
-                for x in range(at * width, min((at + 1) * width, columns)):
-                    sums[at] += row[x]
+            for x in range(columns):
+                sums[x] += row[x]
         for at in range(means.shape[1]):
-            count = (last - first) * (min((at + 1) * width, columns) - at * width)
-            means[block, at] = sums[at] / count
+            begin, end = at * width, min((at + 1) * width, columns)
+            total = 0.0
+            for x in range(begin, end):
+                total += sums[x]
+            means[block, at] = total / ((last - first) * (end - begin))

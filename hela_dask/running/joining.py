@@ -12,10 +12,16 @@ from hela_dask.geometry import Geometry
 from hela_dask.methods.registry import get_method
 from hela_dask.running.keys import Keys
 from hela_dask.running.predicted import read_output
-from hela_dask.running.stages import Job
+from hela_dask.running.stages import Job, labels_path, records_inside
 from hela_dask.running.units import Background, slab_ranges
 from hela_dask.statuses import JOINED
-from hela_dask.steps.assemble import CellMasks, assemble_slab, plan_slabs, shared_nuclei
+from hela_dask.steps.assemble import (
+    CellMasks,
+    assemble_slab,
+    keep_labels,
+    plan_slabs,
+    shared_nuclei,
+)
 from hela_dask.steps.join import Part, joinable, joined_reason, slab_contacts
 from hela_dask.storage import store
 from hela_dask.tasks.allocator import release_memory
@@ -72,7 +78,10 @@ def join_parts(
 
 
 def contacts_task(job: Job, unit: Unit) -> dict[str, Any]:
-    """Measure the contacts of some pairs of cells in a slab of the working level."""
+    """Measure the contacts of some pairs of cells in a slab of the working level.
+
+    Its labels are kept in the run folder: those of all cells are made from them.
+    """
     slab, pairs = unit.what
     slices, whole = slice(slab.z0, slab.z1), slice(None)
     with measured() as cost:
@@ -86,6 +95,11 @@ def contacts_task(job: Job, unit: Unit) -> dict[str, Any]:
         touching = slab_contacts(labels.cells, boundary, voxel, pairs)
         shared = shared_nuclei(slab, pairs)
         release_memory()
+        if (finished := job.finished(unit)) is not None:
+            return finished
+        job.claim(unit)
+        path = labels_path(job.run, slab.z0)
+        files = records_inside("run", job.run, path, keep_labels(labels, path))
     found = [[*one, *other] for one, other in zip(touching, shared, strict=True)]
     row = {"contacts": found, **cost}
-    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row, {})
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row, files)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from hela_dask.running.stages import (
     background_task,
     classify_task,
     failed_row,
+    labels_path,
     segment_task,
     slab_task,
 )
@@ -59,7 +61,7 @@ from hela_dask.tasks.damaged import count_changed, is_scratch
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.units import Row, Unit
 
-__all__ = ["assemble", "classify", "detect", "find_background", "segment"]
+__all__ = ["Segmented", "assemble", "classify", "detect", "find_background", "segment"]
 
 _SQUARE = (512, 512)  # a chunk of the background, in the plane: a window reads some
 _CHANGED = "their places, the parameters, the image or the code have changed"
@@ -164,10 +166,19 @@ def _keep_first_table(context: Context, found: DetectedCells) -> None:
         markers.finish("cells", "found", unit.fingerprint, {"cells": len(found.cells)}, files)
 
 
+@dataclass(frozen=True)
+class Segmented:
+    """Cells on the working level."""
+
+    rows: dict[int, Row]  # by label
+    masks: list[CellMasks]
+    kept: Mapping[tuple[int, int], Path] = field(default_factory=dict)  # labels by slices of a slab
+
+
 def segment(
     context: Context, background: Background, found: DetectedCells, chosen: Collection[int]
-) -> tuple[dict[int, Row], list[CellMasks]]:
-    """Row by label, and masks, of each cell that was asked for and of others that are finished."""
+) -> Segmented:
+    """The cells that were asked for, and others that are finished."""
     units = [cell_unit(context.keys, background, region) for region in found.segmentable()]
     context.forget_damaged(units, "files of the cells' masks", "these cells are segmented again")
     done = {unit.name for unit in units if context.result(unit) is not None}
@@ -191,16 +202,19 @@ def segment(
 
 def _join(
     context: Context, background: Background, rows: dict[int, Row], masks: list[CellMasks]
-) -> tuple[dict[int, Row], list[CellMasks]]:
+) -> Segmented:
     """Give parts of a cell that were detected as several one label."""
     parts, setup = cell_parts(rows, masks), context.setup
     units = contact_units(context.keys, background, setup.working, masks, parts)
     if not units:
-        return rows, masks
+        return Segmented(rows, masks)
+    context.forget_damaged(units, "files of a slab's labels", "these slabs are assembled again")
     measured = context.compute(contacts_task, units, "slabs")
     contacts = [contact for row in measured.values() for contact in row["contacts"]]
     joined = find_joined(parts, contacts, setup.parameters.assemble)
-    return join_parts(rows, masks, joined)
+    slabs = [unit.what[0] for unit in units]
+    kept = {(slab.z0, slab.z1): labels_path(setup.run.absolute(), slab.z0) for slab in slabs}
+    return Segmented(*join_parts(rows, masks, joined), kept)
 
 
 def _find_ceded(context: Context, masks: Sequence[CellMasks]) -> Row:
@@ -223,7 +237,7 @@ def _check_windows(context: Context, units: Sequence[Unit]) -> None:
 
 
 def assemble(
-    context: Context, background: Background, masks: Sequence[CellMasks]
+    context: Context, background: Background, found: Segmented
 ) -> tuple[pd.DataFrame, str]:
     """All labels, on the image's own pixels; returns measurements per label, and a fingerprint."""
     setup = context.setup
@@ -238,7 +252,8 @@ def assemble(
     names = [image.name for image in images]
     if problem := mend_listing(setup.owner, names):
         context.repair(f"{problem}: it is written again")
-    slabs = plan_slabs(store.slabs(images[0]), setup.working, masks, background.thresholds)
+    slabs = plan_slabs(store.slabs(images[0]), setup.working, found.masks, background.thresholds)
+    slabs = [replace(slab, kept=found.kept.get((slab.z0, slab.z1))) for slab in slabs]
     units = [slab_unit(context.keys, background, names, slab) for slab in slabs]
     context.forget_damaged(units, "files of the labels", "their slabs are written again")
     _reopen(context, images, units)

@@ -36,6 +36,7 @@ from hela_dask.steps.assemble import (
     Slab,
     assemble_slab,
     encode_masks,
+    kept_labels,
     read_outlines,
 )
 from hela_dask.steps.confidence import NUMBERS
@@ -59,8 +60,10 @@ __all__ = [
     "Job",
     "background_task",
     "classify_task",
+    "labels_path",
     "load",
     "masks_path",
+    "records_inside",
     "resin_path",
     "segment_task",
     "slab_task",
@@ -165,6 +168,11 @@ def masks_path(run: Path, label: int) -> Path:
     return run / "coarse" / f"{label:05d}"
 
 
+def labels_path(run: Path, z0: int) -> Path:
+    """Where a run keeps the labels of a slab of the working level, from its first slice."""
+    return run / "coarse" / f"labels-z{z0:05d}"
+
+
 def load(volume: xr.DataArray) -> xr.DataArray:
     """The volume in memory, read by this thread: a task must not call its own cluster.
 
@@ -203,7 +211,11 @@ def background_task(
         **cost,
     }
     return job.markers.finish(
-        unit.stage, unit.name, unit.fingerprint, row, _inside("run", job.run, job.resin, files)
+        unit.stage,
+        unit.name,
+        unit.fingerprint,
+        row,
+        records_inside("run", job.run, job.resin, files),
     )
 
 
@@ -224,7 +236,7 @@ def classify_task(job: Job, unit: Unit, outputs: Sequence[NDArray[np.uint8]]) ->
         for at, name in enumerate(asked.names if asked else ()):
             path = predicted_path(job.run, name)
             written = store.write_scratch(path, np.ascontiguousarray(found[..., at]), first)
-            files |= _inside("run", job.run, path, written)
+            files |= records_inside("run", job.run, path, written)
     row = {"first": first, "stop": stop, **cost}
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, row, files)
 
@@ -304,7 +316,10 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
         factors = Geometry.of(image).factors(Geometry.of(job.working()))
         whole = slice(None)
         resin = store.read_mask(job.resin, (slices, whole, whole))
-        labels = assemble_slab(slab, resin, job.parameters.assemble)
+        if slab.kept is None:
+            labels = assemble_slab(slab, resin, job.parameters.assemble)
+        else:
+            labels = kept_labels(slab, slab.kept)
         del resin
         outlines = read_outlines(slab) if factors != (1, 1) else []
         release_memory()  # arrays of the assembly
@@ -345,7 +360,7 @@ def _write_labels(job: Job, slab: Slab, refiner: Refiner) -> tuple[pd.DataFrame,
             del labels  # the next one finds free memory
     files: Records = {}
     for name, writer in writers.items():
-        files |= _inside("labels", job.labels, job.labels / name, writer.files)
+        files |= records_inside("labels", job.labels, job.labels / name, writer.files)
     return combine_counts(counts), files
 
 
@@ -371,10 +386,10 @@ def _write_masks(
         if nucleus.any()
         else None,
     }
-    return extents, _inside("run", job.run, path, files)
+    return extents, records_inside("run", job.run, path, files)
 
 
-def _inside(name: str, root: Path, folder: Path, files: Records) -> Records:
+def records_inside(name: str, root: Path, folder: Path, files: Records) -> Records:
     """Records of files in a folder inside a root, as a marker has them."""
     place = folder.relative_to(root).as_posix()
     return {f"{name}/{place}/{path}": record for path, record in files.items()}

@@ -29,6 +29,7 @@ from hela_dask.parameters import AssembleParameters
 from hela_dask.steps.join import apply_joined
 from hela_dask.steps.refine import Outline
 from hela_dask.storage import store
+from hela_dask.storage.records import Records
 
 __all__ = [
     "CellMasks",
@@ -37,6 +38,8 @@ __all__ = [
     "check_labels",
     "encode_masks",
     "find_ceded",
+    "keep_labels",
+    "kept_labels",
     "label_colors",
     "label_properties",
     "plan_slabs",
@@ -44,6 +47,7 @@ __all__ = [
     "shared_nuclei",
 ]
 
+_KIND_BITS = np.uint32(8)  # below the label, where both are in one number
 _CLAIMED = NUCLEUS | CELL | ENVELOPE
 
 
@@ -98,6 +102,8 @@ class Slab:
     thresholds : tuple of float
         Grey value where resin begins in each slice; NaN where that is not known. None are
         needed where the image is its own working level.
+    kept : Path, optional
+        Where its labels are kept from an earlier stage, see :func:`keep_labels`.
     """
 
     z0: int
@@ -105,6 +111,7 @@ class Slab:
     geometry: Geometry
     masks: tuple[CellMasks, ...]
     thresholds: tuple[float, ...] = ()
+    kept: Path | None = None
 
 
 def encode_masks(
@@ -255,8 +262,38 @@ def assemble_slab(
         cells = assign_unclaimed(cells, free, around, pixel, parameters)
         plane = PackedLabels.from_labels(nuclei, cells, envelope, resin)
         labels.owner[number], labels.kind[number] = plane.owner, plane.kind
-    apply_joined(labels.owner, {item.label: item.owner for item in slab.masks if item.owner})
+    apply_joined(labels.owner, _joined(slab))
     return labels
+
+
+def keep_labels(labels: PackedLabels, path: Path) -> Records:
+    """Keep the labels of a slab as a scratch array; returns records of its files.
+
+    They are those of :func:`assemble_slab` before any cell is joined to another.
+    """
+    codes = labels.owner.astype(np.uint32)
+    codes <<= _KIND_BITS
+    codes |= labels.kind
+    return store.write_scratch(store.create_scratch(path, codes.shape, codes.dtype), codes)
+
+
+def kept_labels(slab: Slab, path: Path) -> PackedLabels:
+    """The labels of :func:`keep_labels`; joined cells have the label that stays.
+
+    Raises
+    ------
+    StorageError, MissingInputError
+        When they cannot be read.
+    """
+    codes = np.asarray(store.read_scratch(path)[:])
+    owner, kind = (codes >> _KIND_BITS).astype(LABEL_DTYPE), codes.astype(np.uint8)
+    apply_joined(owner, _joined(slab))
+    return PackedLabels(owner, kind)
+
+
+def _joined(slab: Slab) -> dict[int, int]:
+    """The label that stays, of each cell that is a part of another one."""
+    return {item.label: item.owner for item in slab.masks if item.owner}
 
 
 def read_outlines(slab: Slab) -> list[Outline]:
