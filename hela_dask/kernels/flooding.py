@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,79 +14,108 @@ __all__ = ["INSIDE", "OPEN", "OUTSIDE", "flood"]
 OPEN, INSIDE, OUTSIDE = 0, 1, 2
 """Markers: to be flooded, and the two sides."""
 
-_LEVELS = 1024
+_FRAME = 3  # around the markers, so that each has all neighbours
+_LEVELS = 1024  # steps of a height that is not in whole numbers up to 255
 
 
-def flood(height: NDArray[np.float32], markers: NDArray[np.int8]) -> None:
+def flood(height: NDArray[Any], markers: NDArray[np.int8]) -> None:
     """Assign each open pixel to the marker that reaches it first, in place: a watershed of a band.
 
-    Pixels are 4-connected and flooded from the lowest of 1024 steps of height up, of one step in
-    the order in which they were reached. Pixels that no marker reaches are outside.
+    Pixels that share a side are neighbours. They are flooded from the lowest height up, those of
+    one height in the order in which they were reached. Pixels that no marker reaches are outside.
 
     Parameters
     ----------
     height
-        (y, x), high on the line where the two sides are to meet.
+        (y, x) or (z, y, x), high where the two sides are to meet: uint8, or real numbers, which are
+        put into 1024 steps.
     markers
-        (y, x) of :data:`OPEN`, :data:`INSIDE` and :data:`OUTSIDE`.
+        Of the same shape, of :data:`OPEN`, :data:`INSIDE` and :data:`OUTSIDE`.
+
+    See Also
+    --------
+    Meyer, Topographic distance and watershed lines, Signal Processing 38, 1994.
     """
     band = markers == OPEN
     if not band.any():
         return
+    steps = np.pad(height if height.dtype == np.uint8 else _steps(height, band), 1)
+    framed = np.pad(markers, 1, constant_values=_FRAME)
+    sides = np.array(framed.strides, dtype=np.int64)  # of one byte each
+    _flood(steps.ravel(), framed.ravel(), np.concatenate([-sides, sides]))
+    markers[:] = framed[tuple(slice(1, -1) for _ in markers.shape)]
+    markers[markers == OPEN] = OUTSIDE
+
+
+def _steps(height: NDArray[Any], band: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """Heights of a band in steps from its lowest to its highest."""
     values = height[band]
     low, high = float(values.min()), float(values.max())
     scale = (_LEVELS - 1) / (high - low) if high > low else 0.0
     steps = np.zeros(height.shape, np.int16)
     steps[band] = (values - np.float32(low)) * np.float32(scale)
-    _flood(steps, markers)
-    markers[markers == OPEN] = OUTSIDE
+    return steps
 
 
 @compiled
-def _flood(steps: NDArray[np.int16], markers: NDArray[np.int8]) -> None:
-    rows, columns = markers.shape
-    first = np.full(_LEVELS, -1, np.int64)
-    last = np.full(_LEVELS, -1, np.int64)
-    following = np.full(rows * columns, -1, np.int64)
-    waiting = 0
-    for y in range(rows):
-        for x in range(columns):
-            if markers[y, x] == OPEN:
-                continue
-            edge = (
-                (y > 0 and markers[y - 1, x] == OPEN)
-                or (y + 1 < rows and markers[y + 1, x] == OPEN)
-                or (x > 0 and markers[y, x - 1] == OPEN)
-                or (x + 1 < columns and markers[y, x + 1] == OPEN)
-            )
-            if edge:
-                here = y * columns + x
-                if first[0] < 0:
-                    first[0] = here
-                else:
-                    following[last[0]] = here
-                last[0] = here
-                waiting += 1
+def _flood(
+    steps: NDArray[np.integer], markers: NDArray[np.int8], around: NDArray[np.int64]
+) -> None:
+    """One queue for each step; each pixel is in one of them once."""
+    edges, size = np.empty(4096, np.int64), 0
+    opened = 0
+    for here in range(markers.size):
+        if markers[here] == OPEN:
+            opened += 1
+        elif markers[here] != _FRAME and _beside_open(markers, here, around):
+            if size == edges.size:
+                edges = np.concatenate((edges, np.empty_like(edges)))
+            edges[size] = here
+            size += 1
+    place = np.concatenate((edges[:size], np.empty(opened, np.int64)))
+    following = np.full(place.size, -1, np.int64)
+    first, last = np.full(_LEVELS, -1, np.int64), np.full(_LEVELS, -1, np.int64)
+    for used in range(size):
+        _append(used, 0, first, last, following)
+    used = size
     level = 0
-    while waiting > 0:
-        while first[level] < 0:
+    while True:
+        while level < _LEVELS and first[level] < 0:
             level += 1
-        here = first[level]
-        first[level] = following[here]
-        following[here] = -1
-        waiting -= 1
-        y, x = here // columns, here % columns
-        for side in range(4):
-            j = y + (side == 0) - (side == 1)
-            i = x + (side == 2) - (side == 3)
-            if j < 0 or i < 0 or j >= rows or i >= columns or markers[j, i] != OPEN:
-                continue
-            markers[j, i] = markers[y, x]
-            there = j * columns + i
-            step = max(level, steps[j, i])
-            if first[step] < 0:
-                first[step] = there
-            else:
-                following[last[step]] = there
-            last[step] = there
-            waiting += 1
+        if level == _LEVELS:
+            break
+        number = first[level]
+        first[level] = following[number]
+        here = place[number]
+        for side in around:
+            there = here + side
+            if markers[there] == OPEN:
+                markers[there] = markers[here]
+                place[used] = there
+                _append(used, max(level, steps[there]), first, last, following)
+                used += 1
+
+
+@compiled
+def _beside_open(markers: NDArray[np.int8], here: int, around: NDArray[np.int64]) -> bool:
+    """Whether a marker has an open neighbour."""
+    found = False
+    for side in around:
+        found |= markers[here + side] == OPEN
+    return found
+
+
+@compiled
+def _append(
+    number: int,
+    level: int,
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    following: NDArray[np.int64],
+) -> None:
+    """Put an entry at the end of the queue of a level."""
+    if first[level] < 0:
+        first[level] = number
+    else:
+        following[last[level]] = number
+    last[level] = number

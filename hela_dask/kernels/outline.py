@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.segmentation import watershed
 
 from hela_dask.kernels import morphology
 from hela_dask.kernels.bounded_distance import bounded_depth_volume
+from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
 from hela_dask.parameters import VolumetricParameters
 from hela_dask.types import Mask
 
 __all__ = ["outline_volume"]
 
 
-_CONNECTIVITY_6 = ndimage.generate_binary_structure(3, 1)
-
-
 def outline_volume(
-    strength: NDArray[Any],
+    strength: NDArray[np.uint8],
     core: Mask,
     background: Mask,
     voxel: tuple[float, float, float],
@@ -47,18 +41,14 @@ def outline_volume(
     found = np.zeros(core.shape, dtype=bool)
     box = morphology.box_around(core, p.outside, voxel)
     inner = np.ascontiguousarray(core[box])
-    inside, outside = np.empty_like(inner), np.empty_like(inner)
-    for part, depth in bounded_depth_volume(inner, voxel, p.inside):
-        inside[part] = depth > p.inside
-    for plane, deep in zip(inner, inside, strict=True):
-        deep[morphology.pieces_without(plane, deep)] = True  # too thin to have an inside
+    markers = np.full(inner.shape, OPEN, dtype=np.int8)
     for part, distance in bounded_depth_volume(~inner, voxel, p.outside):
-        outside[part] = distance > p.outside
-    outside |= background[box]
-    band = ~(inside | outside)
-    near = ndimage.binary_dilation(band, _CONNECTIVITY_6)
-    markers = np.zeros(inner.shape, dtype=np.int8)
-    markers[outside & near] = 2
-    markers[inside & near] = 1
-    found[box] = (watershed(strength[box], markers, mask=near) == 1) | inside
+        markers[part][distance > p.outside] = OUTSIDE
+    markers[background[box]] = OUTSIDE
+    for part, depth in bounded_depth_volume(inner, voxel, p.inside):
+        for plane, marked, deep in zip(inner[part], markers[part], depth > p.inside, strict=True):
+            thin = morphology.pieces_without(plane, deep)  # they have no inside
+            marked[deep | thin] = INSIDE
+    flood(strength[box], markers)
+    found[box] = markers == INSIDE
     return found
