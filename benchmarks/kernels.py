@@ -130,7 +130,7 @@ def own_steps(stack: Stack) -> tuple[dict[str, float], dict[str, Mask]]:
             nuclei, cells, envelope = (
                 part.astype(np.uint16) for part in (masks.nucleus, masks.cell, masks.envelope)
             )
-            outlines = [Outline(1, (0, 0), masks.outline)]
+            outlines = [Outline(1, (0, 0), masks.outline, masks.nucleus)]
         labels = PackedLabels.from_labels(nuclei, cells, envelope, resin)
         coarse_labels = CoarseLabels(labels, thresholds.tolist(), outlines)
         return Refiner(coarse_labels, geometry, factors, lambda y, x: stack.image[:, y, x], blur, p)

@@ -18,7 +18,7 @@ from hela_dask.kernels import morphology
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
 from hela_dask.kernels.painting import Place, repeat_pixels
-from hela_dask.kernels.subpixel import inset
+from hela_dask.kernels.subpixel import inset_to_size
 from hela_dask.types import Factors, Grey, Mask
 
 __all__ = ["border_pixels", "refine_nucleus", "refine_resin", "resin_halo"]
@@ -95,6 +95,7 @@ def refine_resin(
 def refine_nucleus(
     lines: Grey,
     outline: Mask,
+    nucleus: Mask,
     resin: Mask,
     voxels: tuple[Factors, tuple[float, float]],
     envelope: float,
@@ -102,7 +103,8 @@ def refine_nucleus(
     """A nucleus of one slice, on fine pixels, from its outline on coarse ones.
 
     The outline, which runs through the middle of the envelope, moves by at most one and a half
-    coarse pixels to the strongest line there; then `envelope` is taken off.
+    coarse pixels to the strongest line there. The nucleus ends at one distance from that line, at
+    which it has the area that it has on coarse pixels: an area does not depend on the pixel.
 
     Parameters
     ----------
@@ -110,12 +112,15 @@ def refine_nucleus(
         (y, x) membrane strength on the fine pixels of a box around the nucleus.
     outline
         (y, x) the nucleus up to the middle of its envelope, on the coarse pixels of the box.
+    nucleus
+        (y, x) the nucleus, on the coarse pixels.
     resin
         (y, x) true in the resin, on the fine pixels.
     voxels
         Fine pixels in a coarse one (y, x), and the size of a fine pixel, nm.
     envelope
-        From the middle of the envelope to the nucleus, nm.
+        From the middle of the envelope to the nucleus on coarse pixels, nm; on fine ones it is at
+        most twice as far.
     """
     factors, pixel = voxels
     coarse = (pixel[0] * factors[0], pixel[1] * factors[1])
@@ -127,7 +132,8 @@ def refine_nucleus(
     fine = repeat_pixels(markers, slice(0, lines.shape[0]), slice(0, lines.shape[1]), factors)
     fine[resin] = OUTSIDE
     flood(lines, fine)
-    return inset(fine == INSIDE, envelope, pixel)
+    size = int(np.count_nonzero(nucleus)) * factors[0] * factors[1]
+    return inset_to_size(fine == INSIDE, size, 2 * envelope, pixel)
 
 
 def _weights(sigma: float) -> Grey:

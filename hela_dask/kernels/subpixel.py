@@ -14,7 +14,7 @@ from hela_dask.kernels import morphology
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Grey, Mask, Voxel
 
-__all__ = ["inset", "outset", "outset_planes"]
+__all__ = ["inset", "inset_to_size", "outset", "outset_planes"]
 
 
 # Standard deviation of the blur, pixels: it turns the steps of an oblique edge into a line.
@@ -29,6 +29,27 @@ def inset(mask: Mask, length: float, pixel: tuple[float, ...]) -> Mask:
     box = morphology.box_around(mask, 4 * max(pixel), pixel)
     if left[box].size:
         left[box] = mask[box] & (_depth(mask[box], length, pixel) > length)
+    return left
+
+
+def inset_to_size(mask: Mask, size: int, most: float, pixel: tuple[float, ...]) -> Mask:
+    """So many pixels of a plane's mask as nearly as possible: those farthest inside its edge.
+
+    Pixels as far inside as others stay or go with them. None is removed that is more than `most`
+    (nm) inside the edge.
+    """
+    left = mask.copy()
+    more = np.count_nonzero(mask) - size
+    if more <= 0 or most <= 0:
+        return left
+    box = morphology.box_around(mask, 4 * max(pixel), pixel)
+    depth = _depth(mask[box], most, pixel)
+    inside = np.sort(depth[mask[box]])
+    length = min(float(inside[more - 1]), most)
+    # Of the pixels as far inside as that, all are removed or none, whichever comes nearer.
+    fewer, all_of_them = (np.searchsorted(inside, length, side) for side in ("left", "right"))
+    removed = depth < length if more - fewer < all_of_them - more else depth <= length
+    left[box] &= ~removed
     return left
 
 

@@ -109,7 +109,7 @@ def show_nucleus(trace: Trace, nucleus: Mask, p: VolumetricParameters) -> None:
         "nucleus",
         f"The nucleus ends {p.envelope:g} nm inside the middle of its envelope. "
         "Where the image's own pixels are smaller, the line is moved to the "
-        "strongest one near it when the labels are written.",
+        "strongest one near it when the labels are written, and the area is kept.",
         nucleus,
     )
 

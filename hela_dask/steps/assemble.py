@@ -301,11 +301,12 @@ def read_outlines(slab: Slab) -> list[Outline]:
     found = []
     for item in slab.masks:
         start, bits = _read(item, slab.z0, slab.z1)
-        planes = np.zeros((slab.z1 - slab.z0, *bits.shape[1:]), dtype=bool)
-        planes[start - slab.z0 : start - slab.z0 + len(bits)] = (bits & OUTLINE) > 0
+        planes, nuclei = np.zeros((2, slab.z1 - slab.z0, *bits.shape[1:]), dtype=bool)
+        part = slice(start - slab.z0, start - slab.z0 + len(bits))
+        planes[part], nuclei[part] = ((bits & bit) > 0 for bit in (OUTLINE, NUCLEUS))
         if planes.any():
             _, y, x = item.box.low
-            found.append(Outline(item.owner or item.label, (y, x), planes))
+            found.append(Outline(item.owner or item.label, (y, x), planes, nuclei))
     return found
 
 

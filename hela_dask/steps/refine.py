@@ -63,13 +63,14 @@ class Outline(NamedTuple):
         Of the cell.
     origin : tuple of int
         Row and column of the working level that the planes begin at.
-    planes : ndarray of bool, (slices, y, x)
-        Of the slices that are refined.
+    planes, nuclei : ndarray of bool, (slices, y, x)
+        Of the slices that are refined: up to the middle of the envelope, and the nucleus itself.
     """
 
     label: int
     origin: tuple[int, ...]
     planes: Mask
+    nuclei: Mask
 
 
 class TileLabels(NamedTuple):
@@ -264,7 +265,8 @@ class Refiner:
         around = self._surroundings(fine)
         inside = refine_nucleus(
             ridge_plane(here, self._p.line_sigma, self._pixel),
-            _in_box(outline, z, coarse),
+            _in_box(outline, outline.planes[z], coarse),
+            _in_box(outline, outline.nuclei[z], coarse),
             self._resin(z, around, border_pixels(around.labels.plane(z).resin), (fine, here)),
             (self._factors, self._pixel),
             self._p.envelope,
@@ -285,10 +287,9 @@ class Refiner:
         return coarse.scale(self._factors).clip(self._shape)
 
 
-def _in_box(outline: Outline, z: int, box: Box) -> Mask:
-    """One slice of an outline in a box of the working level that holds it."""
+def _in_box(outline: Outline, plane: Mask, box: Box) -> Mask:
+    """A plane of an outline in a box of the working level that holds it."""
     inside = np.zeros(box.shape, dtype=bool)
-    plane = outline.planes[z]
     here = Box.at(outline.origin, plane.shape)
     shared = here & box
     inside[shared.relative_to(box)] = plane[shared.relative_to(here)]

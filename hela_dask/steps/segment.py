@@ -314,7 +314,7 @@ def _refine_masks(
                 nuclei, cells, envelope, coarse_labels["background"].values[part]
             ),
             thresholds[part],
-            [Outline(1, (0, 0), coarse_labels["outline"].values[part])],
+            [Outline(1, (0, 0), coarse_labels["outline"].values[part], nuclei > 0)],
         )
         refiner = volume_refiner(
             image, part, grey_levels, planes, factors=factors, parameters=parameters, method=method

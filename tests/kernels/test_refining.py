@@ -47,9 +47,8 @@ def rough(mask: Mask) -> Mask:
 
 def refined(lines: NDArray[np.float32], outline: Mask, resin: Mask | None = None) -> Mask:
     none = np.zeros(lines.shape, dtype=bool)
-    return refine_nucleus(
-        lines, rough(outline), none if resin is None else resin, (FACTORS, FINE), 0
-    )
+    resin = none if resin is None else resin
+    return refine_nucleus(lines, rough(outline), rough(outline), resin, (FACTORS, FINE), 0)
 
 
 @pytest.mark.parametrize("off", [-40.0, -20.0, 0.0, 20.0, 40.0])
@@ -85,10 +84,20 @@ def test_resin_is_never_nucleus() -> None:
     assert iou(found, outline & ~resin) > 0.95
 
 
-def test_the_envelope_is_taken_off() -> None:
+@pytest.mark.parametrize("depth", [30.0, 45.0, 60.0, 75.0])
+def test_a_nucleus_has_the_area_that_it_has_on_coarse_pixels(depth: float) -> None:
     lines, outline = crest(away(), RADIUS), away() < RADIUS
-    none = np.zeros_like(outline)
-    found = refine_nucleus(lines, rough(outline), none, (FACTORS, FINE), 60.0)
+    none, nucleus = np.zeros_like(outline), rough(away() < RADIUS - depth)
+    found = refine_nucleus(lines, rough(outline), nucleus, none, (FACTORS, FINE), 50.0)
+    assert found.sum() == pytest.approx(nucleus.sum() * math.prod(FACTORS), rel=2e-3)
+    assert not (found & (away() > RADIUS)).any()
+    assert iou(found, away() < RADIUS - depth) > 0.985
+
+
+def test_no_more_than_twice_the_envelope_is_taken_off() -> None:
+    lines, outline = crest(away(), RADIUS), away() < RADIUS
+    none, nucleus = np.zeros_like(outline), rough(away() < RADIUS - 300)
+    found = refine_nucleus(lines, rough(outline), nucleus, none, (FACTORS, FINE), 30.0)
     np.testing.assert_array_equal(found, inset(refined(lines, outline), 60.0, FINE))
 
 

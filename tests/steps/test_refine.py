@@ -61,7 +61,7 @@ def refiner(shape: Factors, factors: Factors, method: Method, bare: bool) -> Ref
     cells[2] = 0  # then nuclei are delivered, and no cells
     cells[3] = nuclei[3] = 0
     resin[3] = True
-    outlines = [Outline(label, (0, 0), nuclei == label) for label in _CELLS]
+    outlines = [Outline(label, (0, 0), nuclei == label, nuclei == label) for label in _CELLS]
     if bare:
         outlines.pop()
     envelope = np.zeros_like(nuclei)
