@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 __all__ = ["measure_contacts"]
 
@@ -43,9 +42,11 @@ def measure_contacts(
         differ = (low != high) & (low > 0) & (high > 0)
         if not differ.any():
             continue
-        size = 2 * round(_REACH / pixel[axis]) + 1
-        strongest = ndimage.maximum_filter1d(boundary, size, axis=axis)
-        chance = np.maximum(*_sides(strongest, axis))[differ] / 255
+        reach = round(_REACH / pixel[axis])
+        across = [place[:, None] for place in np.nonzero(differ)]
+        across[axis] = across[axis] + np.arange(-reach, reach + 2)  # of both pixels
+        np.clip(across[axis], 0, cells.shape[axis] - 1, out=across[axis])
+        chance = boundary[tuple(across)].max(axis=1) / 255
         pair = np.sort(np.stack([low[differ], high[differ]]).astype(np.int64), axis=0)
         codes, where = np.unique(pair[0] * _CODE + pair[1], return_inverse=True)
         sums = [np.bincount(where, weights) for weights in (None, chance)]

@@ -345,8 +345,11 @@ def fill_holes(
         out[:] = morphology.fill(plane) & ~plane
         if out.any():
             # The line runs where the strength is highest across the rim, a membrane's width in.
+            near = morphology.box_around(out, 0.0, voxel[1:])
             rim = out & morphology.dilate(plane, 2 * max(*voxel[1:], 40.0), voxel[1:])
-            peak[rim] = np.maximum(ndimage.maximum_filter(values, size=3)[rim], 1)
+            wide = near.grow(1).clip(plane.shape)
+            highest = ndimage.maximum_filter(values[wide], size=3)[near.relative_to(wide)]
+            peak[near] = np.where(rim[near], np.maximum(highest, 1), 0)
     pieces, count = ndimage.label(holes, structure=_NEIGHBOURS)
     if count == 0:
         return core

@@ -79,9 +79,23 @@ def nucleus_pieces(nucleus: Mask, neck: float, smallest: float, voxel: Voxel, st
     large = sizes >= min(smallest, shallow)
     large[0] = False
     number = np.where(large, np.cumsum(large), 0).astype(np.int32)
-    even = np.zeros(core.shape, np.uint8)
-    found = watershed(even, number[pieces], mask=subsample(planes, flat))
-    return np.asarray(found, dtype=np.int32)
+    return _grow_together(number[pieces], subsample(planes, flat))
+
+
+def _grow_together(markers: Labels, mask: Mask) -> Labels:
+    """The pieces of a mask, in which all markers grow at one speed; without a marker, 0."""
+    whole, _ = ndimage.label(mask)
+    found = np.zeros(markers.shape, np.int32)
+    for piece, box in enumerate(ndimage.find_objects(whole), 1):
+        here = whole[box] == piece
+        inside = np.where(here, markers[box], 0)
+        some = np.unique(inside[inside > 0])
+        if some.size == 1:
+            found[box][here] = some[0]
+        elif some.size:
+            even = np.zeros(inside.shape, np.uint8)
+            found[box][here] = watershed(even, inside, mask=here)[here]
+    return found
 
 
 def nearest_piece(pieces: Labels, centre: tuple[int, ...], voxel: Voxel, reach: float) -> int:
