@@ -57,14 +57,23 @@ def brightness_offsets(
             background[z, :: step[0], :: step[1]] | background[z - 1, :: step[0], :: step[1]]
         )
         if tissue.any():
-            upper = image[z, :: step[0], :: step[1]][tissue].astype(np.float32)
-            lower = image[z - 1, :: step[0], :: step[1]][tissue].astype(np.float32)
-            steps[z] = np.median(upper - lower)
+            upper, lower = (image[at, :: step[0], :: step[1]][tissue] for at in (z, z - 1))
+            steps[z] = _median_difference(upper, lower)
     total = np.cumsum(steps)
     offsets: NDArray[np.float32] = (
         total - ndimage.gaussian_filter1d(total, slow / voxel[0], mode="nearest")
     ).astype(np.float32)
     return offsets
+
+
+def _median_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Median of the differences of two lists of grey values."""
+    if one.dtype != np.uint8:
+        return float(np.median(one.astype(np.float32) - other.astype(np.float32)))
+    # Of whole numbers, by counting them: several times as fast.
+    below = np.cumsum(np.bincount(one.astype(np.int16) - other + 255, minlength=511))
+    middle = np.searchsorted(below, ((below[-1] - 1) // 2, below[-1] // 2), "right")
+    return float(middle.mean()) - 255
 
 
 def equalise_slices(

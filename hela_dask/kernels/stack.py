@@ -77,12 +77,15 @@ def interpolate_planes(sampled: Any, views: Sequence[range], window: Box) -> NDA
     planes: NDArray[np.uint8] = np.asarray(sampled[(slice(low, high), *plane)])
     found = np.empty((z.stop - z.start, *planes.shape[1:]), np.uint8)
     step = given[0].step
+    whole = step * len(given)
+    kind: type[np.unsignedinteger[Any]] = np.uint16 if whole * 256 < 2**16 else np.uint32
     for k, each in enumerate(wanted):
-        total = np.full(found.shape[1:], step * len(given) // 2, np.uint32)
+        total = np.full(found.shape[1:], whole // 2, kind)
         for lower, upper, past in each:
-            total += planes[number[lower] - low] * np.uint32(step - past)
-            total += planes[number[upper] - low] * np.uint32(past)
-        found[k] = total // np.uint32(step * len(given))
+            for at, share in ((lower, step - past), (upper, past)):
+                if share:
+                    total += planes[number[at] - low] * kind(share)
+        found[k] = total // kind(whole)
     return found
 
 

@@ -154,7 +154,7 @@ class UnetParameters(ParameterGroup):
         low=1.0,
     )
     margin: float = parameter(
-        1000.0, "distance around the network's nucleus in which membranes are detected, nm"
+        750.0, "distance around the network's nucleus in which membranes are detected, nm"
     )
     grid: float = parameter(100.0, "spacing of the grid on which nuclei are separated, nm", low=1.0)
     neck: float = parameter(60.0, "radius of the erosion that separates nuclei, nm")

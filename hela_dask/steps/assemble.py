@@ -126,14 +126,14 @@ def encode_masks(
     nucleus and, if there is a cell, inside that. The outline is the nucleus up to the middle of
     its envelope, if not given the nucleus; it claims nothing.
     """
-    bits = nucleus.astype(np.uint8) * np.uint8(NUCLEUS)
-    ring = envelope & ~nucleus
+    ring, whole = envelope & ~nucleus, np.zeros_like(cell)
     if cell.any():
-        bits[cell | nucleus] |= CELL
+        whole = cell | nucleus
         ring &= cell
-    bits[ring] |= ENVELOPE
-    if nucleus.any():
-        bits[nucleus if outline is None else outline] |= OUTLINE
+    outer = nucleus if outline is None or not nucleus.any() else outline
+    bits = np.zeros(nucleus.shape, np.uint8)
+    for mask, bit in ((nucleus, NUCLEUS), (whole, CELL), (ring, ENVELOPE), (outer, OUTLINE)):
+        bits |= mask.view(np.uint8) * np.uint8(bit)
     return bits
 
 

@@ -195,13 +195,13 @@ def segment_window(
     predicted
         The outputs of a network that the method asks for, (z, y, x) each.
     grows
-        Function that is true for a cell for which the window is enlarged; the result may then be
-        the cell alone.
+        Function that is true for a cell for which the window is enlarged.
 
     Returns
     -------
     xarray.Dataset
         As of :func:`segment_cell`, and ``outline``: the nucleus up to the middle of its envelope.
+        Nothing but the cell counts where the window is enlarged.
     """
     image = normalise_polarity(window, grey_levels)
     geometry = Geometry.of(window)
@@ -216,6 +216,7 @@ def segment_window(
         grows,
     )
     masks = get_method(method)(seen, parameters, trace=trace)
+    whole = grows is None or not grows(masks.cell)
     found = {
         "nucleus": masks.nucleus,
         "cell": masks.cell,
@@ -228,7 +229,7 @@ def segment_window(
         coords=image.coords,
         attrs={
             "label": region.label,
-            **_attributes(masks, background, voxel, region, parameters.quality),
+            **(_attributes(masks, background, voxel, region, parameters.quality) if whole else {}),
             "voxel_size": voxel,
         },
     )
