@@ -105,9 +105,8 @@ def described(shipped: Card, scored: Card, scores: dict[str, dict[str, float]]) 
         f"validation_* and ji_* are of this model, on slices {first}-{last}, by which its weights "
         f"were chosen. `judged` is of the same recipe trained on slices {parts[0][0]}-"
         f"{parts[-1][1]}: the nucleus and the cell with it in slices {ends}, of which it learned "
-        "no class. Patches that are cut across slices showed it grey values of these slices, and "
-        "the distance to a cell's border up to 1 µm away. This model was trained on these slices, "
-        "so it has no such score for them."
+        "no class. Patches that are cut across slices showed it grey values of these slices. "
+        "This model was trained on these slices, so it has no such score for them."
     )
     return replace(
         shipped,

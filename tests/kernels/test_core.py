@@ -175,6 +175,9 @@ def test_a_second_ball_is_reported_unless_it_is_full_of_membranes(walls: bool) -
     assert share(core.mask, space.left) > 0.95
     assert not (core.mask & space.right).any()
     assert len(core.others) == (0 if walls else 1)
+    alone = find_core(space.free, ~space.tissue, space.spot, space.voxel, PARAMETERS, others=False)
+    np.testing.assert_array_equal(alone.mask, core.mask)
+    assert alone.others.shape == (0, 3)
     for place in core.others:
         z, y, x = place.astype(int)
         assert space.right[z, y, x]

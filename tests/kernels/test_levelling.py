@@ -83,6 +83,16 @@ def test_whole_numbers_do_not_wrap_around(dtype: type[np.generic]) -> None:
     np.testing.assert_allclose(found[5] - found[4], 40, atol=0.01)
 
 
+def test_bytes_have_the_medians_of_any_numbers() -> None:
+    image = np.clip(np.rint(stack()), 0, 255)
+    resin = np.random.default_rng(1).random(image.shape) < 0.3
+    for count in (1, 2, 399, 400):  # pixels that two slices share
+        resin[20:22] = np.arange(1600).reshape(40, 40) >= count
+        expected = brightness_offsets(image, resin, VOXEL, SLOW)
+        found = brightness_offsets(image.astype(np.uint8), resin, VOXEL, SLOW)
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_fine_pixels_are_sampled_and_give_the_same() -> None:
     jumps = np.zeros((20, 1, 1))
     jumps[7] = 25

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hela_dask.kernels.subpixel import inset, outset
+from hela_dask.kernels.subpixel import inset, inset_to_size, outset
 from hela_dask.types import Mask
 
 RADIUS = 2000.0  # nm
@@ -77,3 +77,36 @@ def test_no_length_moves_nothing_and_thin_parts_go() -> None:
     assert left[7:23, 7:23].all()
     assert not left[15, :5].any()
     assert (outset(mask, 50.0, (40.0, 40.0)) & mask).sum() == mask.sum()
+
+
+@pytest.mark.parametrize("pixel", [(10.0, 10.0), (20.0, 20.0), (40.0, 10.0)])
+def test_a_mask_is_made_as_small_as_wanted_from_its_edge_inwards(
+    pixel: tuple[float, float],
+) -> None:
+    mask = ellipse(pixel)
+    for length in (5.0, 30.0, 61.0):
+        size = int(np.count_nonzero(inset(mask, length, pixel)))
+        found = inset_to_size(mask, size, 100.0, pixel)
+        np.testing.assert_array_equal(found, inset(mask, length, pixel))
+    for share in (0.999, 0.98, 0.95):
+        found = inset_to_size(mask, int(share * mask.sum()), 200.0, pixel)
+        assert np.count_nonzero(found) == pytest.approx(share * mask.sum(), rel=3e-3)
+        assert not (found & ~mask).any()
+
+
+def test_a_mask_that_is_small_enough_stays_and_no_more_than_allowed_goes() -> None:
+    pixel = (20.0, 20.0)
+    mask = ellipse(pixel)
+    for size, most in ((mask.sum(), 80.0), (mask.sum() + 9, 80.0), (0, 0.0)):
+        np.testing.assert_array_equal(inset_to_size(mask, int(size), most, pixel), mask)
+    np.testing.assert_array_equal(inset_to_size(mask, 0, 80.0, pixel), inset(mask, 80.0, pixel))
+    empty = np.zeros_like(mask)
+    assert not inset_to_size(empty, 5, 80.0, pixel).any()
+
+
+def test_pixels_as_far_inside_stay_or_go_together() -> None:
+    mask = np.zeros((40, 40), dtype=bool)
+    mask[8:32, 8:32] = True
+    for size in (560, 500, 484, 440):
+        found = inset_to_size(mask, size, 500.0, (40.0, 40.0))
+        np.testing.assert_array_equal(found, found[::-1].T)

@@ -15,9 +15,15 @@ from hela_dask.parameters import Parameters
 from hela_dask.running.joining import cell_parts, contact_units, contacts_task, join_parts
 from hela_dask.running.keys import Keys
 from hela_dask.running.predicted import predicted_path
-from hela_dask.running.stages import Job
-from hela_dask.running.units import Background
-from hela_dask.steps.assemble import CellMasks, assemble_slab, encode_masks, plan_slabs
+from hela_dask.running.stages import Job, labels_path
+from hela_dask.running.units import Background, slab_ranges
+from hela_dask.steps.assemble import (
+    CellMasks,
+    assemble_slab,
+    encode_masks,
+    kept_labels,
+    plan_slabs,
+)
 from hela_dask.steps.join import find_joined
 from hela_dask.storage import store
 from hela_dask.tasks.lock import hold
@@ -70,6 +76,8 @@ def test_a_part_without_a_boundary_gets_the_label_of_its_cell(tmp_path: Path) ->
         assert [unit.what[1] for unit in units] == [[(1, 2), (2, 3)]] * 3
         found = [contacts_task(job, unit) for unit in units]
         assert job.markers.result("contacts", units[0].name, units[0].fingerprint) == found[0]
+        marker = job.markers.read("contacts", units[1].name)
+        assert marker is not None and job.markers.mismatches(marker) == []
     contacts = [contact for row in found for contact in row["contacts"]]
     joined = find_joined(parts, contacts, parameters.assemble)
     assert joined == {2: 1}
@@ -79,10 +87,17 @@ def test_a_part_without_a_boundary_gets_the_label_of_its_cell(tmp_path: Path) ->
     flagged, labelled = join_parts(rows, masks, joined)
     assert [row["status"] for row in flagged.values()] == ["segmented", "joined", "segmented"]
     assert flagged[2]["reason"] == "no boundary separates it from cell 1, which has its voxels"
-    (slab,) = plan_slabs([(0, 4)], GEOMETRY, labelled)
-    labels = assemble_slab(slab, np.zeros((4, *SHAPE[1:]), np.uint8), parameters.assemble)
-    assert np.unique(labels.cells[:, :, :60]).tolist() == [1]
-    assert np.unique(labels.cells[:, :, 60:]).tolist() == [3]
+    slabs = plan_slabs(slab_ranges(SHAPE[0]), GEOMETRY, labelled)
+    for slab in slabs:
+        resin = np.zeros((slab.z1 - slab.z0, *SHAPE[1:]), np.uint8)
+        labels = assemble_slab(slab, resin, parameters.assemble)
+        assert np.unique(labels.cells[:, :, :60]).tolist() == [1]
+        assert np.unique(labels.cells[:, :, 60:]).tolist() == [3]
+        kept_before = kept_labels(slab, labels_path(job.run, slab.z0))
+        np.testing.assert_array_equal(kept_before.owner, labels.owner)
+        np.testing.assert_array_equal(kept_before.kind, labels.kind)
+    next(path for path in labels_path(job.run, slabs[1].z0).rglob("c/*/*/*")).unlink()
+    assert len(job.markers.mismatches(marker)) == 1
 
 
 @pytest.mark.parametrize("outputs", [None, Outputs(Path("model"), ("nucleus",), 100.0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -12,9 +13,11 @@ import xarray as xr
 
 import hela_dask as hd
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.geometry import Geometry
 from hela_dask.operators.background import background as lazy_background
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import make_phantom
+from hela_dask.steps import segment
 from hela_dask.steps.regions import Region
 from hela_dask.steps.segment import segment_cell
 from tests.drawn import CENTRE, Drawing, draw_cell, iou
@@ -131,6 +134,24 @@ def test_a_centre_near_an_end_and_a_window_beyond_it(volume: xr.DataArray) -> No
     )
     assert found["cell"].shape == (6, 180, 180)
     assert found.attrs["status"] == "segmented"
+
+
+def test_a_window_is_judged_when_it_is_large_enough(
+    volume: xr.DataArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = list[tuple[int, ...]]()
+    judge = segment.measure_quality
+
+    def watched(nucleus: Any, *args: Any, **more: Any) -> Any:
+        judged.append(nucleus.shape)
+        return judge(nucleus, *args, **more)
+
+    monkeypatch.setattr(segment, "measure_quality", watched)
+    small = region((500.0, 1200.0, 1200.0))
+    found = segment_cell(volume, small, "volumetric", grow=True)
+    assert judged == [found["cell"].shape]
+    assert found["cell"].shape[1:] > small.window(Geometry.of(volume)).shape[1:]
+    assert found.attrs["status"] == "segmented" and found.attrs["confidence"] > 0
 
 
 def test_statuses_are_passed_on(volume: xr.DataArray) -> None:
