@@ -112,7 +112,7 @@ def fill_small(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
     """
     filled = mask.copy()
     box = box_around(mask, 0.0, (1.0, 1.0)).grow(1).clip(mask.shape)
-    # Only the mask's surroundings are labelled: what goes on beyond them is no hole.
+    # Only the mask's surroundings are labelled: what continues beyond them is no hole.
     pieces, count = ndimage.label(~mask[box])
     hole = areas(pieces, pixel) < area
     hole[0] = False

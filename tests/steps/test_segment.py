@@ -17,7 +17,7 @@ from hela_dask.geometry import Geometry
 from hela_dask.operators.background import background as lazy_background
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import make_phantom
-from hela_dask.steps import segment
+from hela_dask.steps.confidence import measure_quality
 from hela_dask.steps.regions import Region
 from hela_dask.steps.segment import segment_cell
 from tests.drawn import CENTRE, Drawing, draw_cell, iou
@@ -136,20 +136,19 @@ def test_a_centre_near_an_end_and_a_window_beyond_it(volume: xr.DataArray) -> No
     assert found.attrs["status"] == "segmented"
 
 
-def test_a_window_is_judged_when_it_is_large_enough(
+def test_a_window_is_evaluated_when_it_is_large_enough(
     volume: xr.DataArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged = list[tuple[int, ...]]()
-    judge = segment.measure_quality
+    shapes = list[tuple[int, ...]]()
 
     def watched(nucleus: Any, *args: Any, **more: Any) -> Any:
-        judged.append(nucleus.shape)
-        return judge(nucleus, *args, **more)
+        shapes.append(nucleus.shape)
+        return measure_quality(nucleus, *args, **more)
 
-    monkeypatch.setattr(segment, "measure_quality", watched)
+    monkeypatch.setattr("hela_dask.steps.segment.measure_quality", watched)
     small = region((500.0, 1200.0, 1200.0))
     found = segment_cell(volume, small, "volumetric", grow=True)
-    assert judged == [found["cell"].shape]
+    assert shapes == [found["cell"].shape]
     assert found["cell"].shape[1:] > small.window(Geometry.of(volume)).shape[1:]
     assert found.attrs["status"] == "segmented" and found.attrs["confidence"] > 0
 
