@@ -187,7 +187,7 @@ def _distances(wanted: Mask, mask: Mask, pixel: tuple[float, float]) -> npt.NDAr
     while True:
         box = around.grow(reach).clip(mask.shape)
         away = depth_on_grid(~mask[box], pixel, (1, 1))[wanted[box]]
-        # What lies outside the box is farther than its sides.
+        # Pixels outside the box are farther than its sides.
         if box == Box.whole(mask.shape) or away.max() <= reach * min(pixel):
             return away
         reach *= 4
