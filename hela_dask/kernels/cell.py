@@ -45,7 +45,7 @@ def basins(
     """
     inside = tissue if contacts is None else tissue & ~contacts
     y, x = (
-        min(length, max(1, int(parameters.grid / size)))
+        max(1, min(length, int(parameters.grid / size)))
         for length, size in zip(tissue.shape, pixel, strict=True)
     )
     height = depth_on_grid(inside, pixel, (y, x))

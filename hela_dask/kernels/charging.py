@@ -48,7 +48,7 @@ def charging_artefacts(
     smooth = smooth_rims(coarse, pieces, square, parameters)
     if not smooth.any():
         return np.zeros(dark.shape, dtype=bool)
-    # Pixels that are dark in a square that is not belong to the piece beside it.
+    # Pixels that are dark in a square that is not belong to an artefact beside it.
     squares = smooth[np.maximum(pieces, 0)]
     beside = ndimage.binary_dilation(squares) & (pieces <= 0)
     found: NDArray[np.bool_] = dark & refine(squares | beside, factors, dark.shape)

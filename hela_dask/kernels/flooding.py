@@ -22,7 +22,8 @@ def flood(height: NDArray[Any], markers: NDArray[np.int8]) -> None:
     """Assign each open pixel to the marker that reaches it first, in place: a watershed of a band.
 
     Pixels that share a side are neighbours. They are flooded from the lowest height up, those of
-    one height in the order in which they were reached. Pixels that no marker reaches are outside.
+    one height in the order in which they were reached. A pixel that both sides reach at once is
+    inside, so that flips and transposes change nothing. Pixels that no marker reaches are outside.
 
     Parameters
     ----------
@@ -39,8 +40,9 @@ def flood(height: NDArray[Any], markers: NDArray[np.int8]) -> None:
     band = markers == OPEN
     if not band.any():
         return
-    steps = np.pad(height if height.dtype == np.uint8 else _steps(height, band), 1)
-    framed = np.pad(markers, 1, constant_values=_FRAME)
+    levels = height if height.dtype == np.uint8 else _steps(height, band)
+    steps = np.pad(np.ascontiguousarray(levels), 1)
+    framed = np.pad(np.ascontiguousarray(markers), 1, constant_values=_FRAME)
     sides = np.array(framed.strides, dtype=np.int64)  # of one byte each
     _flood(steps.ravel(), framed.ravel(), np.concatenate([-sides, sides]))
     markers[:] = framed[tuple(slice(1, -1) for _ in markers.shape)]
@@ -53,7 +55,7 @@ def _steps(height: NDArray[Any], band: NDArray[np.bool_]) -> NDArray[np.int16]:
     low, high = float(values.min()), float(values.max())
     scale = (_LEVELS - 1) / (high - low) if high > low else 0.0
     steps = np.zeros(height.shape, np.int16)
-    steps[band] = (values - np.float32(low)) * np.float32(scale)
+    steps[band] = np.clip((values - values.min()) * scale, 0, _LEVELS - 1)
     return steps
 
 
@@ -72,6 +74,8 @@ def _flood(
                 edges = np.concatenate((edges, np.empty_like(edges)))
             edges[size] = here
             size += 1
+    inside = markers[edges[:size]] == INSIDE
+    edges = np.concatenate((edges[:size][inside], edges[:size][~inside]))
     place = np.concatenate((edges[:size], np.empty(opened, np.int64)))
     following = np.full(place.size, -1, np.int64)
     first, last = np.full(_LEVELS, -1, np.int64), np.full(_LEVELS, -1, np.int64)

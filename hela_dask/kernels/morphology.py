@@ -108,7 +108,7 @@ def fill(mask: Mask) -> Mask:
 def fill_small(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
     """Fill the holes of a plane's mask under `area` (µm²).
 
-    Pieces that the sides of the plane close off are holes too.
+    A hole is a piece of the rest that ends within the mask's bounding box, or at the plane's sides.
     """
     filled = mask.copy()
     box = box_around(mask, 0.0, (1.0, 1.0)).grow(1).clip(mask.shape)

@@ -103,8 +103,8 @@ def refine_nucleus(
     """A nucleus of one slice, on fine pixels, from its outline on coarse ones.
 
     The outline, which runs through the middle of the envelope, moves by at most one and a half
-    coarse pixels to the strongest line there. The nucleus ends at one distance from that line, at
-    which it has the area that it has on coarse pixels: an area does not depend on the pixel.
+    coarse pixels to the strongest line there; pieces without a nucleus go. The nucleus ends at one
+    distance from that line, at which it has the area that it has on coarse pixels.
 
     Parameters
     ----------
@@ -123,16 +123,20 @@ def refine_nucleus(
         most twice as far.
     """
     factors, pixel = voxels
+    outline = outline & ~morphology.pieces_without(outline, nucleus & outline)
+    if not outline.any():
+        return np.zeros(lines.shape, dtype=bool)
     coarse = (pixel[0] * factors[0], pixel[1] * factors[1])
     reach = 1.5 * max(coarse)
     inside = morphology.erode(outline, reach, coarse)
     inside |= morphology.pieces_without(outline, inside)
     near = morphology.dilate(outline, reach, coarse)
     markers = np.where(inside, INSIDE, np.where(near, OPEN, OUTSIDE)).astype(np.int8)
-    fine = repeat_pixels(markers, slice(0, lines.shape[0]), slice(0, lines.shape[1]), factors)
+    whole = slice(0, lines.shape[0]), slice(0, lines.shape[1])
+    fine = repeat_pixels(markers, *whole, factors)
     fine[resin] = OUTSIDE
     flood(lines, fine)
-    size = int(np.count_nonzero(nucleus)) * factors[0] * factors[1]
+    size = int(np.count_nonzero(repeat_pixels(nucleus, *whole, factors)))
     return inset_to_size(fine == INSIDE, size, 2 * envelope, pixel)
 
 

@@ -43,7 +43,7 @@ def inset_to_size(mask: Mask, size: int, most: float, pixel: tuple[float, ...]) 
     if more <= 0 or most <= 0:
         return left
     box = morphology.box_around(mask, 4 * max(pixel), pixel)
-    depth = _depth(mask[box], most, pixel)
+    depth = np.round(_depth(mask[box], most, pixel), 2)  # the same however the plane lies
     inside = np.sort(depth[mask[box]])
     length = min(float(inside[more - 1]), most)
     # Of the pixels as far inside as that, all are removed or none, whichever comes nearer.

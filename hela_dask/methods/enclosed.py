@@ -83,9 +83,10 @@ def enclosed_nucleus(
     trace
         Keeps the steps.
     known
-        (z, y, x), most of the nucleus, where it is known approximately: its membranes are measured
-        in it, and no other nuclei are looked for. None: it is looked for in the cell's own part of
-        the slice, approximately.
+        (z, y, x), most of the nucleus, where it is known approximately. The spot lies in it or
+        within ``spot`` of it, slices are levelled by the strength of membranes deeper in it than
+        ``inside``, and no other nuclei are looked for. None: the spot lies in the cell's own part
+        of the slice, approximately.
     """
     p = parameters
     core, strength, reason = _core(image, background, voxel, centre, p, trace, known=known)

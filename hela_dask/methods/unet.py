@@ -184,11 +184,13 @@ class _Pieces:
     def _at_full_size(self, chosen: Mask, box: Box) -> Mask:
         """Some pieces on the voxels of a part of the window."""
         found = np.zeros(box.shape, dtype=bool)
-        at = morphology.box_around(chosen, 0.0, (1.0, 1.0, 1.0)).grow((0, 1, 1)).clip(chosen.shape)
+        # With two points more on each side nothing at its sides is a piece: no hole is cut there.
+        at = morphology.box_around(chosen, 0.0, (1.0, 1.0, 1.0)).grow((0, 2, 2)).clip(chosen.shape)
         scaled, last = at.scale(self._step), np.equal(at.high, chosen.shape)
         ends = np.where(last, self._probability.shape, scaled.high)  # of the grid's last points
-        part = Box.of(zip(scaled.low, ends, strict=True)) & box
-        if at.empty or part.empty:
+        part = Box.of(zip(scaled.low, ends, strict=True))
+        part = Box(((part & box)[0], *part[1:]))
+        if at.empty or (part & box).empty:
             return found
         # Voxels between those of the grid belong to the nucleus of their nearest grid point.
         near = np.stack([ndimage.maximum_filter(plane, 3) for plane in chosen[at]])
@@ -202,7 +204,8 @@ class _Pieces:
         for z, plane in zip(slices, inside, strict=True):
             own = plane & near[z][np.ix_(rows, columns)]
             plane[:] = morphology.fill_small(own, hole, pixel)
-        found[part.relative_to(box)] = inside
+        shared = part & box
+        found[shared.relative_to(box)] = inside[shared.relative_to(part)]
         return found
 
     def within(self, cell: Mask, nucleus: Mask) -> Mask:

@@ -28,6 +28,7 @@ _SHARE = (0.005, 0.0008)  # of the resin's bytes: at any pixel, and more for eac
 _INSTANCES = 2.0  # nuclei, cells and envelopes, for each byte of the resin
 _COARSE_SHARE = 0.04  # of the working level's voxels, and of each cell's window
 _OUTPUT_SHARE = 0.15  # of the voxels of each output of a network
+_KEPT_SHARE = 0.07  # of the working level's voxels: labels of slabs, where parts may be joined
 _PAGES = 16 * 2**20  # report, figures, tables
 _BLOCK = 4096  # bytes that a small file takes
 
@@ -74,6 +75,7 @@ def disk_need(
     if asked is not None:
         slices = len(sampling(setup.working, asked.spacing).slices)
         coarse_labels += _OUTPUT_SHARE * len(asked.names) * slices * math.prod(working[1:])
+        coarse_labels += _KEPT_SHARE * math.prod(working) if asked.boundary else 0
     run = max(0, int(coarse_labels) + _PAGES - _size(setup.run))
     places = [existing_folder(path) for path in (setup.owner, setup.run)]
     free = [shutil.disk_usage(place).free for place in places]

@@ -94,6 +94,7 @@ def contacts_task(job: Job, unit: Unit) -> dict[str, Any]:
         boundary = read_output(job.run, asked, asked.boundary, slab.geometry, planes)
         touching = slab_contacts(labels.cells, boundary, voxel, pairs)
         shared = shared_nuclei(slab, pairs)
+        del resin, boundary
         release_memory()
         if (finished := job.finished(unit)) is not None:
             return finished

@@ -54,8 +54,10 @@ CODE: dict[str, str] = {
     f"kernels.morphology:box_around {_WORKING}",
     "ceded": "steps.assemble:find_ceded",
     "contacts": "steps.assemble:assemble_slab steps.assemble:shared_nuclei "
+    "steps.assemble:keep_labels "
     "steps.join:slab_contacts steps.join:joinable kernels.stack:interpolate_planes",
-    "assemble": "steps.assemble:assemble_slab steps.assemble:read_outlines "
+    "assemble": "steps.assemble:assemble_slab steps.assemble:kept_labels "
+    "steps.assemble:read_outlines "
     "steps.refine:volume_refiner steps.measure:count_slab geometry:Geometry "
     "storage.pyramid:halve",
     "predict": f"operators.classify:class_labels storage.pyramid:halve {_WORKING}",

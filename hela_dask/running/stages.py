@@ -315,12 +315,12 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
         image = open_volume(job.store)
         factors = Geometry.of(image).factors(Geometry.of(job.working()))
         whole = slice(None)
-        resin = store.read_mask(job.resin, (slices, whole, whole))
         if slab.kept is None:
+            resin = store.read_mask(job.resin, (slices, whole, whole))
             labels = assemble_slab(slab, resin, job.parameters.assemble)
+            del resin
         else:
             labels = kept_labels(slab, slab.kept)
-        del resin
         outlines = read_outlines(slab) if factors != (1, 1) else []
         release_memory()  # arrays of the assembly
         refiner = volume_refiner(

@@ -47,7 +47,8 @@ __all__ = [
     "shared_nuclei",
 ]
 
-_KIND_BITS = np.uint32(8)  # below the label, where both are in one number
+_KEPT = ("owner", "kind")  # parts of labels, each an array
+_SQUARE = (512, 512)  # pixels of a chunk
 _CLAIMED = NUCLEUS | CELL | ENVELOPE
 
 
@@ -267,14 +268,18 @@ def assemble_slab(
 
 
 def keep_labels(labels: PackedLabels, path: Path) -> Records:
-    """Keep the labels of a slab as a scratch array; returns records of its files.
+    """Keep the labels of a slab as scratch arrays in a folder; returns records of its files.
 
     They are those of :func:`assemble_slab` before any cell is joined to another.
     """
-    codes = labels.owner.astype(np.uint32)
-    codes <<= _KIND_BITS
-    codes |= labels.kind
-    return store.write_scratch(store.create_scratch(path, codes.shape, codes.dtype), codes)
+    found: Records = {}
+    for name in _KEPT:
+        part = getattr(labels, name)
+        chunks = (len(part), *_SQUARE)
+        array = store.create_scratch(path / name, part.shape, part.dtype, chunks)
+        files = store.write_scratch(array, part)
+        found |= {f"{name}/{file}": record for file, record in files.items()}
+    return found
 
 
 def kept_labels(slab: Slab, path: Path) -> PackedLabels:
@@ -285,10 +290,9 @@ def kept_labels(slab: Slab, path: Path) -> PackedLabels:
     StorageError, MissingInputError
         When they cannot be read.
     """
-    codes = np.asarray(store.read_scratch(path)[:])
-    owner, kind = (codes >> _KIND_BITS).astype(LABEL_DTYPE), codes.astype(np.uint8)
-    apply_joined(owner, _joined(slab))
-    return PackedLabels(owner, kind)
+    labels = PackedLabels(*(np.asarray(store.read_scratch(path / name)[:]) for name in _KEPT))
+    apply_joined(labels.owner, _joined(slab))
+    return labels
 
 
 def _joined(slab: Slab) -> dict[int, int]:

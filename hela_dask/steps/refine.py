@@ -51,7 +51,7 @@ class Lines(Protocol):
 
     @property
     def envelope(self) -> float:
-        """From the middle of the envelope to the nucleus, nm."""
+        """From the middle of the envelope to the nucleus, nm; on finer pixels up to twice this."""
 
 
 class Outline(NamedTuple):

@@ -65,6 +65,22 @@ def test_each_pixel_goes_to_the_side_over_the_lowest_crest(
         assert (markers[clear] == side).all()
 
 
+@pytest.mark.parametrize("levels", [2, 200])
+def test_it_does_not_depend_on_how_the_volume_lies(levels: int) -> None:
+    rng = np.random.default_rng(3)
+    height = rng.integers(0, levels, (6, 17, 17)).astype(np.uint8)
+    markers = band(ball(height.shape), 3, 7)
+    found = markers.copy()
+    flood(height, found)
+    for turn in (np.s_[::-1], np.s_[:, ::-1], np.s_[:, :, ::-1]):
+        other = markers[turn]
+        flood(height[turn], other := other.copy())
+        np.testing.assert_array_equal(other, found[turn])
+    other = markers.transpose(0, 2, 1).copy(order="F")  # in another order in memory
+    flood(height.transpose(0, 2, 1), other)
+    np.testing.assert_array_equal(other, found.transpose(0, 2, 1))
+
+
 def test_what_no_marker_reaches_is_outside() -> None:
     markers = np.full((9, 9), OUTSIDE, np.int8)
     markers[:3] = OPEN

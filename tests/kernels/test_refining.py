@@ -94,6 +94,30 @@ def test_a_nucleus_has_the_area_that_it_has_on_coarse_pixels(depth: float) -> No
     assert iou(found, away() < RADIUS - depth) > 0.985
 
 
+def test_pieces_without_a_nucleus_go_and_take_nothing_from_others() -> None:
+    lines, outline = crest(away(), 600), away() < 600
+    none, nucleus = np.zeros_like(outline), rough(away() < 555)
+    island = none.copy()
+    island[212:232, 100:120] = True
+    found = refine_nucleus(lines, rough(outline | island), nucleus, none, (FACTORS, FINE), 50.0)
+    alone = refine_nucleus(lines, rough(outline), nucleus, none, (FACTORS, FINE), 50.0)
+    np.testing.assert_array_equal(found, alone)
+    assert not refine_nucleus(lines, rough(outline), rough(none), none, (FACTORS, FINE), 50.0).any()
+
+
+def test_a_partial_row_of_coarse_pixels_counts_as_it_is() -> None:
+    lines, outline = crest(away(), RADIUS), away() < RADIUS
+    nucleus = rough(away() < RADIUS - 45)
+    rows = 4 * (SIZE // 8) + 1  # the last coarse row has one fine row
+    part, none = slice(0, rows), np.zeros((rows, SIZE), dtype=bool)
+    coarse = slice(0, -(-rows // FACTORS[0]))
+    found = refine_nucleus(
+        lines[part], rough(outline)[coarse], nucleus[coarse], none, (FACTORS, FINE), 50.0
+    )
+    wanted = np.kron(nucleus, np.ones(FACTORS, dtype=bool))[part]
+    assert found.sum() == pytest.approx(wanted.sum(), rel=3e-3)
+
+
 def test_no_more_than_twice_the_envelope_is_taken_off() -> None:
     lines, outline = crest(away(), RADIUS), away() < RADIUS
     none, nucleus = np.zeros_like(outline), rough(away() < RADIUS - 300)

@@ -61,6 +61,18 @@ def test_islands_that_are_connected_in_z_stay(spot: tuple[int, int, int]) -> Non
     np.testing.assert_array_equal(mask, wanted)
 
 
+def test_a_spot_after_an_empty_slice_is_in_its_own_piece() -> None:
+    mask = np.zeros((5, 6, 8), dtype=bool)
+    mask[0, 1, 1:3] = mask[0, 4, 5:7] = mask[1, 1, 1] = True
+    mask[3:, 1, 5] = mask[3, 4, 1] = True
+    lone = mask.copy()
+    keep_component(lone, (3, 4, 1))
+    assert np.argwhere(lone).tolist() == [[3, 4, 1]]
+    column = mask.copy()
+    keep_component(column, (4, 1, 5))
+    assert np.argwhere(column).tolist() == [[3, 1, 5], [4, 1, 5]]
+
+
 @pytest.mark.parametrize("spot", [None, (0, 0, 0), (2, 2, 2)])
 def test_without_a_spot_in_the_mask_the_largest_is_kept(
     spot: tuple[int, int, int] | None,
