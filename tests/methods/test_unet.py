@@ -10,15 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from hela_dask.box import Box
 from hela_dask.errors import InputError
 from hela_dask.kernels.grey_levels import GreyLevels
+from hela_dask.kernels.instances import nucleus_pieces, upsample
+from hela_dask.kernels.morphology import remove_pieces
 from hela_dask.methods import unet
 from hela_dask.methods.enclosed import Enclosed
 from hela_dask.methods.method import Masks, Window
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters, UnetParameters
 from hela_dask.trace import Trace
+from hela_dask.types import Mask, Voxel
 from hela_dask.unet.card import Card
 from tests.drawn import call, predict
 from tests.kernels.test_instances import LEFT, RIGHT, SHAPE, VOXEL, ball
@@ -243,3 +248,34 @@ def test_a_model_that_tells_no_nucleus_is_refused(tmp_path: Path) -> None:
 
 def test_classical_methods_have_no_network() -> None:
     assert get_method("volumetric").check(Parameters()) is None
+
+
+@pytest.mark.parametrize(("seed", "voxel"), [(0, VOXEL), (1, (50.0, 45.0, 30.0)), (2, VOXEL)])
+def test_pieces_of_a_part_are_those_of_the_whole_window(seed: int, voxel: Voxel) -> None:
+    rng, shape = np.random.default_rng(seed), (9, 71, 83)
+    smooth = ndimage.gaussian_filter(rng.normal(size=shape), (1, 5, 5))
+    probability = np.clip(105 + 900 * smooth, 0, 255).astype(np.uint8)
+    p = UnetParameters(smallest_nucleus=0.02, smallest_hole=0.02)
+    found = unet._Pieces(probability, voxel, p)
+    z, y, x = (max(1, int(p.grid / size)) for size in voxel)
+    step = (min(z, shape[0]), y, x)
+    pieces = nucleus_pieces(probability >= 128, p.neck, p.smallest_nucleus, voxel, step)
+    assert pieces.max() > 1
+
+    def whole(chosen: Mask) -> Mask:
+        near = np.stack([ndimage.maximum_filter(plane, 3) for plane in chosen])
+        near &= chosen | (pieces == 0)
+        planes = [
+            (plane >= 128) & upsample(near, at, plane.shape, step)
+            for at, plane in enumerate(probability)
+        ]
+        filled = [~remove_pieces(~plane, p.smallest_hole, voxel[1:]) for plane in planes]
+        return np.stack(
+            [part if plane.any() else plane for part, plane in zip(filled, planes, strict=True)]
+        )
+
+    for label in range(1, int(pieces.max()) + 1):
+        np.testing.assert_array_equal(found.mask(label), whole(pieces == label))
+    box = Box.of([(2, 8), (5, 60), (20, 83)])
+    others = whole((pieces > 0) & (pieces != 1))
+    np.testing.assert_array_equal(found.others(1, box), others[box])
