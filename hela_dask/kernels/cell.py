@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels import morphology
-from hela_dask.kernels.basins import depth_on_grid, prominent_basins, spread_basins
+from hela_dask.kernels.basins import prominent_basins, spread_basins
 from hela_dask.kernels.compiled import compiled
+from hela_dask.kernels.distance import depth_on_grid
 from hela_dask.parameters import MethodParameters
 from hela_dask.types import Labels, Mask
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hela_dask.box import Box
-from hela_dask.kernels.basins import depth_on_grid
+from hela_dask.kernels.distance import depth_on_grid
 from hela_dask.kernels.morphology import box_around
 from hela_dask.types import Mask
 

@@ -1,6 +1,6 @@
-"""Distance of each pixel of a plane from the resin (Euclidean distance transform).
+"""Euclidean distances in a plane: of each pixel from the resin, or of the pixels of a grid.
 
-The altitude map for the detection of cells.
+The altitude maps for the detection of cells and for their basins.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ import edt
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["distance_slice"]
+from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Grey, Mask
+
+__all__ = ["depth_on_grid", "distance_slice"]
 
 
 def distance_slice(
@@ -38,3 +41,88 @@ def distance_slice(
         tissue, anisotropy=(float(pixel[0]), float(pixel[1])), black_border=border, parallel=1
     )
     return distance
+
+
+def depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int]) -> Grey:
+    """Exact distance from pixels of a grid to the nearest false pixel of a plane, nm.
+
+    Parameters
+    ----------
+    mask
+        (y, x).
+    pixel
+        Pixel size (y, x) in nm.
+    step
+        Pixels between the points of the grid (y, x), no more than there are; the first is in the
+        middle of its block.
+
+    Returns
+    -------
+    ndarray of float32, (rows, columns)
+        0 on false pixels; infinite where there are none.
+
+    See Also
+    --------
+    Felzenszwalb and Huttenlocher, Distance Transforms of Sampled Functions, Theory of Computing 8,
+    2012: the lower envelope of parabolas along y.
+    """
+    sizes = float(pixel[0]), float(pixel[1])
+    return _depth_on_grid(np.ascontiguousarray(mask), sizes, (int(step[0]), int(step[1])))
+
+
+@compiled
+def _depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int]) -> Grey:
+    rows, columns = mask.shape
+    places = range(step[0] // 2, rows, step[0]), range(step[1] // 2, columns, step[1])
+    squares = np.empty((len(places[1]), rows), np.float64)
+    for y in range(rows):
+        _squared_along_row(mask[y], pixel[1], places[1], squares[:, y])
+    found = np.empty((len(places[0]), len(places[1])), np.float32)
+    least = np.empty(len(places[0]), np.float64)
+    for number in range(len(squares)):
+        _lower_envelope(squares[number], pixel[0], places[0], least)
+        for row in range(len(least)):
+            found[row, number] = np.sqrt(least[row])
+    return found
+
+
+@compiled
+def _squared_along_row(row: Mask, size: float, places: range, out: NDArray[np.float64]) -> None:
+    """Squared distance to the nearest false pixel of a row, at some places; infinite without."""
+    none = 2 * row.size  # more than any distance
+    away = np.empty(row.size, np.int64)
+    count = none
+    for x in range(row.size):
+        count = count + 1 if row[x] else 0
+        away[x] = count
+    count = none
+    for x in range(row.size - 1, -1, -1):
+        count = count + 1 if row[x] else 0
+        away[x] = min(away[x], count)
+    for number, x in enumerate(places):
+        out[number] = (away[x] * size) ** 2 if away[x] < none else np.inf
+
+
+@compiled
+def _lower_envelope(
+    height: NDArray[np.float64], size: float, places: range, out: NDArray[np.float64]
+) -> None:
+    """The least of the parabolas that stand on each height, at some places."""
+    lowest, begins = np.empty(height.size, np.int64), np.empty(height.size, np.float64)
+    count, square = 0, size**2
+    for y in range(height.size):
+        if height[y] < np.inf:
+            begin = -np.inf
+            while count:
+                other = lowest[count - 1]
+                begin = (height[y] - height[other]) / (2 * square * (y - other)) + (y + other) / 2
+                if begin > begins[count - 1]:
+                    break
+                count -= 1
+            lowest[count], begins[count] = y, begin if count else -np.inf
+            count += 1
+    at = 0
+    for number, y in enumerate(places):
+        while at + 1 < count and begins[at + 1] < y:
+            at += 1
+        out[number] = height[lowest[at]] + square * (y - lowest[at]) ** 2 if count else np.inf

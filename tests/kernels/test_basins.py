@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import reconstruction
 
-from hela_dask.kernels.basins import depth_on_grid, prominent_basins, spread_basins
+from hela_dask.kernels.basins import prominent_basins, spread_basins
 
 Grey = NDArray[np.float32]
 
@@ -96,25 +96,6 @@ def test_scaled_height_and_saddle_give_the_same(seed: int, scale: float) -> None
     power = 2.0 ** int(scale)
     scaled = prominent_basins(height * np.float32(power), 40.0 * power)
     np.testing.assert_array_equal(prominent_basins(height, 40.0), scaled)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    mask=npst.arrays(np.bool_, npst.array_shapes(min_dims=2, max_dims=2, max_side=24)),
-    pixel=st.sampled_from([(40.0, 40.0), (10.0, 35.0), (25.0, 4.0)]),
-    step=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-)
-def test_depths_on_a_grid_are_those_of_the_plane(
-    mask: NDArray[np.bool_], pixel: tuple[float, float], step: tuple[int, int]
-) -> None:
-    step = min(step[0], mask.shape[0]), min(step[1], mask.shape[1])
-    grid = (slice(step[0] // 2, None, step[0]), slice(step[1] // 2, None, step[1]))
-    found = depth_on_grid(mask, pixel, step)
-    if mask.all():
-        assert found.shape == mask[grid].shape and np.isinf(found).all()
-    else:
-        expected = ndimage.distance_transform_edt(mask, sampling=pixel)
-        np.testing.assert_allclose(found, expected[grid], rtol=1e-6)
 
 
 @settings(max_examples=60, deadline=None)

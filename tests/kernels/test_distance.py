@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from hela_dask.kernels.distance import distance_slice
+from hela_dask.kernels.distance import depth_on_grid, distance_slice
 
 
 def brute_force(mask: NDArray[np.bool_], pixel: tuple[float, float]) -> NDArray[np.float64]:
@@ -64,3 +66,22 @@ def test_the_order_in_memory_does_not_matter(border: bool) -> None:
     expected = distance_slice(mask[1].copy(), (10.0, 40.0), border=border)
     transposed = np.asfortranarray(mask)[1]
     np.testing.assert_array_equal(distance_slice(transposed, (10.0, 40.0), border=border), expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    mask=npst.arrays(np.bool_, npst.array_shapes(min_dims=2, max_dims=2, max_side=24)),
+    pixel=st.sampled_from([(40.0, 40.0), (10.0, 35.0), (25.0, 4.0)]),
+    step=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+def test_depths_on_a_grid_are_those_of_the_plane(
+    mask: NDArray[np.bool_], pixel: tuple[float, float], step: tuple[int, int]
+) -> None:
+    step = min(step[0], mask.shape[0]), min(step[1], mask.shape[1])
+    grid = (slice(step[0] // 2, None, step[0]), slice(step[1] // 2, None, step[1]))
+    found = depth_on_grid(mask, pixel, step)
+    if mask.all():
+        assert found.shape == mask[grid].shape and np.isinf(found).all()
+    else:
+        expected = ndimage.distance_transform_edt(mask, sampling=pixel)
+        np.testing.assert_allclose(found, expected[grid], rtol=1e-6)
