@@ -176,20 +176,21 @@ class AssembleParameters(ParameterGroup):
     """Assembly: unclaimed tissue goes to cells, and parts of one cell are joined (method A.8)."""
 
     reach: float = parameter(
-        300.0,
-        "maximum distance along z to the slice in which a cell claims a piece of unclaimed "
+        1000.0,
+        "maximum distance along z to the slices in which a cell claims a piece of unclaimed "
         "tissue, nm",
     )
     cover: float = parameter(
         0.9,
-        "minimum share of a piece of unclaimed tissue that a cell claims in a slice within reach",
+        "minimum share of a piece of unclaimed tissue that a cell claims within reach on one side, "
+        "if not half of it on both",
         low=0.01,
         high=1.0,
     )
     largest_piece: float = parameter(
         3.0,
-        "maximum area of a piece of unclaimed tissue that a cell gets, µm²; a larger one may "
-        "be a cell without a label",
+        "maximum area of a piece of unclaimed tissue that a cell gets, if the cell does not claim "
+        "half of it on both sides, µm²; a larger one may be a cell without a label",
     )
     boundary: float = parameter(
         0.16,

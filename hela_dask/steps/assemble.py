@@ -24,7 +24,7 @@ from hela_dask.kernels.packed_labels import (
     OUTLINE,
     PackedLabels,
 )
-from hela_dask.kernels.unclaimed import NearbyMasks, assign_unclaimed, unclaimed_halo
+from hela_dask.kernels.unclaimed import NearbyMasks, assign_unclaimed, pack_claims, unclaimed_halo
 from hela_dask.parameters import AssembleParameters
 from hela_dask.steps.join import apply_joined
 from hela_dask.steps.refine import Outline
@@ -246,21 +246,26 @@ def assemble_slab(
     size = (slab.z1 - slab.z0, height, width)
     labels = PackedLabels(np.zeros(size, LABEL_DTYPE), np.zeros(size, np.uint8))
     # Masks are one small array per cell, each with its own place: no chunks to overlap.
-    loaded = [(item, *_read(item, slab.z0 - halo, slab.z1 + halo)) for item in slab.masks]
+    loaded = []
+    for item in slab.masks:
+        start, bits = _read(item, slab.z0 - halo, slab.z1 + halo)
+        low = max(slab.z0, start)
+        near = pack_claims(bits & CELL > 0)
+        own = bits[low - start : slab.z1 - start].copy()
+        loaded.append((item, start, near, low, own))
     for number, z in enumerate(range(slab.z0, slab.z1)):
         claims, around = [], {}
-        for item, start, bits in loaded:
-            if start <= z < start + len(bits):
-                here = bits[z - start]
-                origin = item.box.low[1:]
-                near = bits[max(0, z - halo - start) : z + halo + 1 - start]
-                around[item.label] = NearbyMasks(origin, near, CELL)
+        for item, start, near, low, bits in loaded:
+            origin = item.box.low[1:]
+            around[item.label] = NearbyMasks(origin, near, z - start)
+            if low <= z < low + len(bits):
+                here = bits[z - low]
                 nucleus, cell, ring = (here & bit > 0 for bit in (NUCLEUS, CELL, ENVELOPE))
                 claims.append(Claim(item.label, origin, nucleus, cell, ring, item.cedes_to))
         resin = background[number] != 0
         nuclei, cells, envelope = resolve_slice((height, width), claims, pixel, LABEL_DTYPE)
         free = ~resin & (cells == 0) & (nuclei == 0) & (envelope == 0)
-        cells = assign_unclaimed(cells, free, around, pixel, parameters)
+        cells = assign_unclaimed(cells, free, around, pixel, halo, parameters)
         plane = PackedLabels.from_labels(nuclei, cells, envelope, resin)
         labels.owner[number], labels.kind[number] = plane.owner, plane.kind
     apply_joined(labels.owner, _joined(slab))
