@@ -92,7 +92,8 @@ def contacts_task(job: Job, unit: Unit) -> dict[str, Any]:
         voxel = slab.geometry.voxel_size
         planes = Box((slices, *Box.whole(slab.geometry.shape[1:])))
         boundary = read_output(job.run, asked, asked.boundary, slab.geometry, planes)
-        touching = slab_contacts(labels.cells, boundary, voxel, pairs)
+        cells = (labels.plane(z).cells for z in range(len(boundary)))
+        touching = slab_contacts(cells, boundary, voxel, pairs)
         shared = shared_nuclei(slab, pairs)
         del resin, boundary
         release_memory()

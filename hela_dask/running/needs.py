@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import background_halo
+from hela_dask.kernels.unclaimed import unclaimed_halo
 from hela_dask.methods.method import Outputs
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import get_method
@@ -35,8 +36,9 @@ _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, dista
 _BACKGROUND_VOXEL = 1  # of a unit: the resin
 _BACKGROUND_BLUR = 8  # of a slab of the graph: grey values as floats, before and after the low-pass
 _DETECT_PIXEL = 24  # of one plane: the distance to the resin, summits, components
-_LABEL_VOXEL = 5  # of a slab of the working level: instance, compartment, resin, and masks of cells
+_LABEL_VOXEL = 5  # of a slab: instance, compartment, resin, probability of a boundary
 _LABEL_PIXEL = 32  # of one plane: claims, unclaimed pieces
+_COVERS = 2  # how often the boxes of all cells cover a plane: each has masks in a slab
 _OUTPUT_VOXEL = 2  # of the outputs of a unit: by blocks and at once
 _CLASS_VOXEL = 4  # of a slab: the classes by blocks and at once, those written, coarser levels
 _CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
@@ -70,6 +72,7 @@ def memory_needs(
     seen = min(slab + 2 * halo, shape[0])
     wide = f"slices of {shape[1]} x {shape[2]} pixels"
     _, height, width = labels[0].shape
+    packed = labels[0].file[0] + 2 * unclaimed_halo(voxel[0], parameters.assemble)  # slices
     return [
         Need(
             "background",
@@ -87,7 +90,7 @@ def memory_needs(
             "assemble",
             f"labels of {labels[0].file[0]} slices of {height} x {width} pixels",
             compiled
-            + plane * _LABEL_PIXEL
+            + plane * (_LABEL_PIXEL + _COVERS * packed // 8)
             + labels[0].file[0] * _slice_of_labels(plane, labels, item),
         ),
     ]
@@ -101,7 +104,11 @@ def _slice_of_labels(plane: int, labels: Sequence[Level], item: int) -> int:
     )
     if math.prod(labels[0].shape[1:]) == plane:
         item = 0  # nothing of the image is read
-    return plane * _LABEL_VOXEL + finest * (_FINE_VOXEL - 1 + item) + sum(coarser) * _FINE_VOXEL
+    return (
+        plane * (_LABEL_VOXEL + _COVERS)
+        + finest * (_FINE_VOXEL - 1 + item)
+        + sum(coarser) * _FINE_VOXEL
+    )
 
 
 def network_units(working: Geometry, asked: Outputs | None) -> int:

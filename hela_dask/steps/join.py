@@ -73,7 +73,7 @@ def _may_share(one: Box | None, other: Box | None) -> bool:
 
 
 def slab_contacts(
-    cells: NDArray[np.integer],
+    cells: Iterable[NDArray[np.integer]],
     boundary: NDArray[np.uint8],
     voxel: Voxel,
     pairs: Collection[Sequence[int]],
@@ -83,7 +83,7 @@ def slab_contacts(
     Parameters
     ----------
     cells
-        (z, y, x), labels of the cells; 0 where there is none.
+        Slices (y, x), labels of the cells; 0 where there is none.
     boundary
         (z, y, x), probability of a boundary between cells; 255 is 1.
     voxel

@@ -12,17 +12,27 @@ import pytest
 from dask.delayed import delayed
 
 from hela_dask._run import run
+from hela_dask.box import Box
+from hela_dask.geometry import Geometry
+from hela_dask.kernels.packed_labels import CELL
+from hela_dask.parameters import Parameters
 from hela_dask.planning.plan import plan
 from hela_dask.planning.show import Plan
 from hela_dask.running import context
+from hela_dask.running.joining import contacts_task
 from hela_dask.running.options import RunOptions
+from hela_dask.running.predicted import predicted_path
 from hela_dask.running.prepare import prepare
+from hela_dask.running.stages import Job
+from hela_dask.steps.assemble import CellMasks, plan_slabs
 from hela_dask.storage import store
 from hela_dask.tasks.cluster import Cluster, connect
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.memory import Need, check_memory, worker_memory
+from hela_dask.tasks.units import Unit
 from tests.drawn import draw_cell
+from tests.methods.models import model_for
 from tests.scenes import without_pages
 
 SHAPE, VOXEL = (16, 2880, 2880), (50.0, 10.0, 10.0)
@@ -102,6 +112,40 @@ def test_a_task_takes_what_is_planned(finished: Finished, stage: str) -> None:
         lazy = delayed(_peak, pure=False)(task, job, units[0], *inputs(units[0]))
         peak = client.compute(lazy, optimize_graph=False).result()
     assert need.bytes / 2**20 / 1.3 <= peak <= need.bytes / 2**20 * 1.3
+
+
+@pytest.mark.slow
+@pytest.mark.serial
+def test_labels_of_cells_in_overlapping_boxes_take_what_is_planned(tmp_path: Path) -> None:
+    shape, voxel, wide = (64, 1536, 1536), (50.0, 40.0, 40.0), 528
+    volume, run = tmp_path / "image.ome.zarr", tmp_path / "image.run"
+    image = store.create_image(volume, shape, "uint8", voxel, name="image")
+    for z0, z1 in store.slabs(image):
+        store.write_slab(image, z0, np.zeros((z1 - z0, *shape[1:]), np.uint8))
+    needs = {need.stage: need for need in prepare(RunOptions(volume, asking=False)).needs()}
+    parameters = Parameters.from_dict({"unet": model_for("unet", tmp_path / "model")})
+    run.mkdir()
+    with (
+        hold(run) as lock,
+        connect(Cluster("local", 1, worker_memory([needs["assemble"]]))) as client,
+    ):
+        job = replace(Job(volume, run, tmp_path, lock, "unet"), parameters=parameters)
+        for path in (job.resin, predicted_path(run, "boundary")):
+            store.create_scratch(path, shape, np.uint8)
+        y, x = np.mgrid[:wide, :wide] - wide / 2
+        disc = np.uint8(CELL) * (y**2 + x**2 < (wide / 2) ** 2)
+        masks = []
+        for label in range(1, 17):  # their boxes cover the plane twice
+            corner = (0, *(336 * at for at in divmod(label - 1, 4)))
+            box = Box.at(corner, (shape[0], wide, wide))
+            path = store.create_scratch(job.masks(label), box.shape, np.uint8)
+            store.write_scratch(path, np.broadcast_to(disc, box.shape))
+            masks.append(CellMasks(label, path, box))
+        (slab,) = plan_slabs([(24, 40)], Geometry(shape, voxel), masks)
+        unit = Unit("contacts", "z00024", "of no other", (slab, [(1, 2)]), 1.0)
+        peak = client.submit(_peak, contacts_task, job, unit, pure=False).result()
+    need = needs["assemble"].bytes / 2**20
+    assert need / 1.3 <= peak <= need * 1.3
 
 
 @pytest.mark.slow
