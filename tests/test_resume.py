@@ -13,6 +13,7 @@ import pytest
 
 from hela_dask._run import RunResult, detect, run
 from hela_dask.errors import StorageError
+from tests.scenes import BALLS, VOXEL, make_scene
 
 OTHERS = {"region": {"width": 21000.0}}
 
@@ -146,3 +147,37 @@ def test_masks_of_an_earlier_version_are_removed(scene: Path, here: Any) -> None
     (old / "zarr.json").write_text("{}")
     assert run(scene, client=here, progress=False).exit_code == first.exit_code
     assert not (first.path / "decided").exists()
+
+
+@pytest.mark.parametrize("harm", ["lost", "changed", "folder"])
+def test_labels_that_are_kept_for_assembly_and_damaged_are_made_again(
+    tmp_path: Path,
+    here: Any,
+    calls: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    harm: str,
+) -> None:
+    small = (20, 29, 62, 4)  # without a nucleus, and its box touches another's
+    balls = (*BALLS, small)
+    scene = make_scene(tmp_path / "balls.ome.zarr", balls)
+    places = np.array(balls)[:, :3] * VOXEL
+    centres = pd.DataFrame(places, columns=["z", "y", "x"])
+    first = go(scene, here, centres=centres)
+    expected = first.labels["cells"].values
+    assert len(np.unique(expected)) == 1 + len(balls)
+    kept = sorted((first.path / "coarse").glob("labels-z*/*/c/*/*/*"))
+    assert kept
+    before = kept[0].read_bytes()
+    if harm == "lost":
+        kept[0].unlink()
+    elif harm == "changed":
+        kept[0].write_bytes(before[:-1] + bytes([before[-1] ^ 255]))
+    else:
+        shutil.rmtree(kept[0].parents[4])
+    for marker in (first.path / "done").glob("assemble-*"):
+        marker.unlink()
+    calls["segment"] = []
+    check_labels(go(scene, here, centres=centres), expected)
+    assert kept[0].read_bytes() == before
+    assert "assembled again" in caplog.text
+    assert not calls["segment"]
