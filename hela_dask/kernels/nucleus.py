@@ -26,6 +26,8 @@ def smoothest_spot(
     centre: tuple[int, int],
     pixel: tuple[float, float],
     parameters: MethodParameters,
+    *,
+    known: Mask | None = None,
 ) -> tuple[int, int] | None:
     """The pixel of the tissue near a cell's centre with the lowest membrane strength around it.
 
@@ -43,6 +45,9 @@ def smoothest_spot(
         Pixel size (y, x) in nm.
     parameters
         ``search`` and ``spot`` are used.
+    known
+        (y, x), most of the nucleus, where it is known approximately: the pixel lies in it, if it
+        has one of the tissue. Lines around it count too.
 
     Returns
     -------
@@ -62,6 +67,8 @@ def smoothest_spot(
     )
     # If half of the surroundings are resin, the mean is unreliable.
     allowed = tissue & (away <= parameters.search) & (weight > 0.5)
+    if known is not None and (inside := allowed & known[:: step[0], :: step[1]]).any():
+        allowed = inside
     if not allowed.any():
         return None
     mean = np.where(allowed, lines / np.maximum(weight, np.float32(1e-6)), np.inf)

@@ -83,10 +83,9 @@ def enclosed_nucleus(
     trace
         Keeps the steps.
     known
-        (z, y, x), most of the nucleus, where it is known approximately. The spot lies in it or
-        within ``spot`` of it, slices are levelled by the strength of membranes deeper in it than
-        ``inside``, and no other nuclei are looked for. None: the spot lies in the cell's own part
-        of the slice, approximately.
+        (z, y, x), most of the nucleus, where it is known approximately. The spot lies in it, slices
+        are levelled by the strength of membranes deeper in it than ``inside``, and no other nuclei
+        are looked for. None: the spot lies in the cell's own part of the slice, approximately.
     """
     p = parameters
     core, strength, reason = _core(image, background, voxel, centre, p, trace, known=known)
@@ -122,7 +121,9 @@ def _core(
         own = basin_at_centre(~background[centre[0]], (centre[1], centre[2]), voxel[1:], p)
     else:  # with its surroundings: smooth tissue is recognised by the lines beside it
         own = morphology.dilate(known[centre[0]], p.spot, voxel[1:]) & ~background[centre[0]]
-    spot = None if is_blank(image[centre[0]]) else _spot(membranes, own, centre, voxel, p)
+    spot = None
+    if not is_blank(image[centre[0]]):
+        spot = _spot(membranes, own, None if known is None else known[centre[0]], centre, voxel, p)
     if spot is None:
         nothing = Core(np.zeros(image.shape, dtype=bool), 0.0, np.empty((0, 3)), 0.0)
         return nothing, np.empty(0, np.uint8), "no tissue near the centre"
@@ -160,6 +161,7 @@ def _free(strength: NDArray[np.uint8], background: Mask, p: VolumetricParameters
 def _spot(
     membranes: Membranes,
     own: Mask,
+    known: Mask | None,
     centre: tuple[int, ...],
     voxel: Voxel,
     p: VolumetricParameters,
@@ -169,7 +171,7 @@ def _spot(
     The statistics inside the nucleus are measured there.
     """
     z, y, x = centre
-    place = smoothest_spot(membranes.ridges(z)[0], own, (y, x), voxel[1:], p)
+    place = smoothest_spot(membranes.ridges(z)[0], own, (y, x), voxel[1:], p, known=known)
     if place is None:
         return None
     spot = (z, *place)
