@@ -1,93 +1,147 @@
-"""Contacts of labels in a volume: neighbouring voxels along 13 directions, areas, and distances.
+"""Contacts of labels in a volume: their areas, and the least distances of labels.
 
-The numbers of neighbours are integers, so that slabs of a volume add up to the same whatever the
-slabs. A contact's area is their weighted sum, by Crofton's formula: the mean over all directions of
-the number of crossings of parallel lines with a surface is half its area per area of a line.
+A contact is made of the faces between voxels of two labels. The faces of a slanted contact have up
+to 1.7 times its area; the sum of the directed faces, as a vector, has exactly the area of a plane.
+So the area is the mean length of that vector in a window, times the windows' number, over windows
+around all voxels.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
 from hela_dask.types import Floats, Labels, Voxel
 
-__all__ = ["DIRECTIONS", "contact_area", "count_neighbours", "least_distances"]
+__all__ = ["contact_areas", "contact_halo", "least_distances"]
 
-DIRECTIONS = tuple(
-    step for step in itertools.product((0, 1), (-1, 0, 1), (-1, 0, 1)) if step > (0, 0, 0)
-)
-"""Steps (z, y, x) from a voxel to half of its 26 neighbours."""
+# Half width of the window in which a contact is taken for a plane, nm: wide enough for the terraces
+# of a slanted contact, and narrow beside the curvature of cells.
+_WINDOW = 160.0
 
 _CODE = 2**32  # more than the largest label
-_NORMALS = 2000  # orientations of a plane that the weights are fitted to
+_QUANTUM = 1e-3  # nm²: areas are summed as whole numbers, so that slabs add up to the same bits
 
 
-def count_neighbours(labels: Labels, slices: int) -> dict[tuple[int, int], NDArray[np.int64]]:
-    """Count the neighbouring voxels of each pair of labels.
+def contact_halo(voxel: Voxel) -> int:
+    """Slices on each side of a slab that the areas of its contacts depend on."""
+    return _reach(voxel)[0] + 1
+
+
+def contact_areas(
+    labels: Labels, voxel: Voxel, first: int, last: int
+) -> dict[tuple[int, int], int]:
+    """Area of contact of each pair of labels in some slices.
 
     Parameters
     ----------
     labels
-        (z, y, x); 0 is none.
-    slices
-        Number of slices to which the lower voxels of the pairs belong. The next slice is read, if
-        there is one.
+        (z, y, x); 0 is none. Whole planes, with :func:`contact_halo` more slices on each side of
+        those counted, as far as the volume has any.
+    voxel
+        Voxel size (z, y, x) in nm.
+    first, last
+        The slices counted, from `first` to before `last`: those of the windows' centres. The
+        contacts of a whole volume reach :func:`contact_halo` slices beyond it on both sides.
 
     Returns
     -------
-    dict of pair of labels to ndarray of int64, (13,)
-        The lower label first; the number of pairs of neighbours along each of :data:`DIRECTIONS`.
+    dict of pair of labels to int
+        The lower label first; thousandths of nm². Slabs add up to the same for any slabs.
     """
-    found: dict[tuple[int, int], NDArray[np.int64]] = {}
-    for number, step in enumerate(DIRECTIONS):
-        block = labels[: slices + step[0]]
-        low = block[tuple(slice(max(0, -n), -n if n > 0 else None) for n in step)]
-        high = block[tuple(slice(max(0, n), n if n < 0 else None) for n in step)]
-        differ = (low != high) & (low > 0) & (high > 0)
-        pair = np.sort(np.stack([low[differ], high[differ]]).astype(np.int64), axis=0)
-        codes, counts = np.unique(pair[0] * _CODE + pair[1], return_counts=True)
-        for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-            row = found.setdefault(divmod(code, _CODE), np.zeros(len(DIRECTIONS), np.int64))
-            row[number] = count
+    places, signs, codes, axes = _faces(labels)
+    order = np.argsort(codes, kind="stable")
+    found: dict[tuple[int, int], int] = {}
+    ends = [*np.flatnonzero(np.diff(codes[order], prepend=-1)).tolist(), len(order)]
+    for begin, end in itertools.pairwise(ends):
+        part = order[begin:end]
+        area = _area(places[part], signs[part], axes[part], (first, last), voxel)
+        if area:
+            found[divmod(int(codes[part[0]]), _CODE)] = area
     return found
 
 
-def contact_area(counts: NDArray[np.int64], voxel: Voxel) -> Floats:
-    """Area in nm² of contacts from their numbers of neighbours (..., 13), for a voxel size in nm.
+def _reach(voxel: Voxel) -> tuple[int, ...]:
+    """Half of the window, in voxels."""
+    return tuple(max(1, round(_WINDOW / size)) for size in voxel)
 
-    Notes
-    -----
-    The weights of the directions are those for which the areas of planes of all orientations have
-    the smallest squared error, by non-negative least squares. Weights in proportion to the solid
-    angle of a direction (Legland, Kiêu and Devaux, Image Analysis & Stereology 26, 2007) are meant
-    for voxels that are about as deep as wide.
+
+def _faces(
+    labels: Labels,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Lower voxel (n, 3), sign, code of the pair and axis of the faces between two labels.
+
+    The sign is 1 where the lower label lies below the face, and else -1.
     """
-    area: Floats = counts @ _weights(voxel)
-    return area
+    places, signs, codes, axes = [], [], [], []
+    for axis in range(3):
+        low = labels[tuple(slice(None, -1) if n == axis else slice(None) for n in range(3))]
+        high = labels[tuple(slice(1, None) if n == axis else slice(None) for n in range(3))]
+        place = np.nonzero((low != high) & (low > 0) & (high > 0))
+        one, other = low[place].astype(np.int64), high[place].astype(np.int64)
+        places.append(np.stack(place, axis=1))
+        signs.append(np.where(one < other, 1, -1))
+        codes.append(np.minimum(one, other) * _CODE + np.maximum(one, other))
+        axes.append(np.full(len(one), axis))
+    return tuple(np.concatenate(parts) for parts in (places, signs, codes, axes))  # type: ignore[return-value]
 
 
-@functools.lru_cache
-def _weights(voxel: Voxel) -> Floats:
-    """Area in nm² that a pair of neighbours along each direction stands for."""
-    steps = np.array(DIRECTIONS) * np.array(voxel)
-    # Points that are evenly spread over half a sphere (Fibonacci's spiral).
-    number = np.arange(_NORMALS) + 0.5
-    height, turn = number / _NORMALS, np.pi * (1 + math.sqrt(5)) * number
-    wide = np.sqrt(1 - height**2)
-    normals = np.stack([height, wide * np.sin(turn), wide * np.cos(turn)], axis=1)
-    # Pairs of neighbours per area of a plane, along each direction.
-    density = np.abs(normals @ steps.T) / math.prod(voxel)
-    scale = density.max()
-    weights, _ = nnls(density / scale, np.ones(_NORMALS))
-    fitted: Floats = weights / scale
-    return fitted
+def _area(
+    places: NDArray[np.int64],
+    signs: NDArray[np.int64],
+    axes: NDArray[np.int64],
+    slices: tuple[int, int],
+    voxel: Voxel,
+) -> int:
+    """Area of one contact in the windows with their centre in some slices; thousandths of nm²."""
+    reach = _reach(voxel)
+    low = places.min(axis=0) - reach
+    low[0] = max(low[0], slices[0])
+    high = places.max(axis=0) + np.array(reach) + 2
+    high[0] = min(high[0], slices[1])
+    if (high <= low).any():
+        return 0
+    squares = np.zeros(high - low)
+    for axis, size in enumerate(voxel):
+        of_axis = axes == axis
+        # A face lies half a voxel above the centre of its lower voxel, and windows are symmetric
+        # about their centres: a flipped volume has the same areas.
+        ends = [(n, n - 1 if along == axis else n) for along, n in enumerate(reach)]
+        sums = _window_sums(places[of_axis], signs[of_axis], low, high, ends)
+        normal = sums * (math.prod(voxel) / size) / math.prod(a + b + 1 for a, b in ends)
+        squares += normal**2
+    return int(np.rint(np.sqrt(squares) / _QUANTUM).astype(np.int64).sum())
+
+
+def _window_sums(
+    places: NDArray[np.int64],
+    values: NDArray[np.int64],
+    low: NDArray[np.int64],
+    high: NDArray[np.int64],
+    ends: list[tuple[int, int]],
+) -> NDArray[np.int32]:
+    """Sums of values at places (n, 3) in a window around each voxel from `low` to before `high`.
+
+    The window reaches so many voxels before and after the voxel along each axis.
+    """
+    before, after = np.array(ends).T
+    start = low - before - 1  # a first entry of zero: a sum is the difference of two running sums
+    shape = high + after - start
+    sums = np.zeros(shape, np.int32)
+    at = places - start
+    near = ((at > 0) & (at < shape)).all(axis=1)
+    sums[tuple(at[near].T)] = values[near]
+    for axis, width in enumerate((before + after + 1).tolist()):
+        np.cumsum(sums, axis=axis, out=sums)
+        count = sums.shape[axis]
+        upper = sums.take(range(width, count), axis)
+        upper -= sums.take(range(count - width), axis)
+        sums = upper
+    return sums
 
 
 def least_distances(labels: Labels, voxel: Voxel, reach: float) -> dict[tuple[int, int], float]:
