@@ -1,0 +1,1 @@
+"""Triangle meshes of labelled cells and nuclei: reading, building, writing."""
