@@ -1,5 +1,8 @@
 """The public names, and the modules that define them."""
 
+from ._meshes import (
+    meshes as meshes,
+)
 from ._predict import (
     predict as predict,
 )
@@ -241,6 +244,7 @@ __all__ = [
     "link_cells",
     "make_phantom",
     "measure_cells",
+    "meshes",
     "open_run",
     "open_volume",
     "parameter",

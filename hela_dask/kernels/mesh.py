@@ -154,8 +154,22 @@ def contour(fraction: Grey, grid: Grid, block: int) -> Mesh:
     if not (fraction > level).any():
         return Mesh(np.empty((0, 3)), np.empty((0, 3), np.int32))
     vertices, faces, _, _ = marching_cubes(fraction, level)
-    mesh = Mesh(grid.places(vertices.astype(np.float64)), faces.astype(np.int32))
+    mesh = _merged(Mesh(grid.places(vertices.astype(np.float64)), faces.astype(np.int32)), grid)
     return mesh if mesh.volume() >= 0 else Mesh(mesh.vertices, mesh.faces[:, ::-1].copy())
+
+
+def _merged(mesh: Mesh, grid: Grid) -> Mesh:
+    """The mesh with one vertex for those at one place, on the edges where two cut sides meet."""
+    rows = np.flatnonzero(_fixed(mesh.vertices, grid).sum(axis=1) > 1)
+    if not rows.size:
+        return mesh
+    _, first, same = np.unique(mesh.vertices[rows], axis=0, return_index=True, return_inverse=True)
+    owner = np.arange(len(mesh.vertices), dtype=np.int32)
+    owner[rows] = rows[first][same.reshape(-1)]
+    faces = owner[mesh.faces]
+    faces = faces[np.all(faces != np.roll(faces, 1, axis=1), axis=1)]
+    kept, faces = np.unique(faces, return_inverse=True)
+    return Mesh(mesh.vertices[kept], faces.reshape(-1, 3).astype(np.int32))
 
 
 def smooth_mesh(mesh: Mesh, limit: float, grid: Grid) -> Mesh:

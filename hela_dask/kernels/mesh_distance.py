@@ -13,6 +13,7 @@ from hela_dask.types import Floats
 __all__ = ["mesh_distance", "point_distances"]
 
 _NEAREST = 12  # triangles around a point whose distance is computed
+_SPACING = 100.0  # nm between marks on a triangle
 _POINTS = 100_000  # at once
 _SAMPLE = 200_000  # points of one surface at most
 
@@ -34,13 +35,11 @@ def _sample(mesh: Mesh) -> Floats:
 def point_distances(points: Floats, mesh: Mesh) -> Floats:
     """The distance of each point (z, y, x in nm) from a surface, nm.
 
-    Only the triangles with the nearest centres and middles of sides are looked at. So a distance
-    is never too small; it may be too large by a part of the length of a triangle's side.
+    Marks at most 100 nm apart lie on all triangles; only those with the marks nearest to a point
+    are looked at. So a distance is never too small, and may be too large by less than that.
     """
     corners = mesh.vertices[mesh.faces]
-    middles = (corners + np.roll(corners, 1, axis=1)) / 2
-    marks = np.concatenate([corners.mean(axis=1), middles.reshape(-1, 3)])
-    owners = np.concatenate([np.arange(len(corners)), np.repeat(np.arange(len(corners)), 3)])
+    marks, owners = _marks(corners)
     near = min(_NEAREST, len(marks))
     tree = KDTree(marks, balanced_tree=False, compact_nodes=False)
     found = np.empty(len(points))
@@ -50,6 +49,23 @@ def point_distances(points: Floats, mesh: Mesh) -> Floats:
         chosen = owners[places].reshape(len(part), near)
         found[start : start + len(part)] = _nearest(part, corners, chosen)
     return found
+
+
+def _marks(corners: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Points on triangles, and the triangle of each: the centres of equal parts of it."""
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    parts = 2 ** np.ceil(np.log2(np.maximum(sides / _SPACING, 1))).astype(np.int64)
+    marks, owners = [], []
+    for count in np.unique(parts):
+        rows = np.flatnonzero(parts == count)
+        a, b = np.meshgrid(np.arange(count), np.arange(count))
+        low = np.stack([a, b], axis=-1)[a + b < count] + 1 / 3
+        high = np.stack([a, b], axis=-1)[a + b < count - 1] + 2 / 3
+        weights = np.concatenate([low, high]) / count
+        weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
+        marks.append(np.einsum("pc,tcd->tpd", weights, corners[rows]).reshape(-1, 3))
+        owners.append(np.repeat(rows, len(weights)))
+    return np.concatenate(marks), np.concatenate(owners)
 
 
 @compiled
@@ -83,11 +99,12 @@ def _squared(point: Floats, corner: Floats) -> float:
     elif d6 >= 0 and d5 <= d6:
         at = c
     elif vc <= 0 and d1 >= 0 and d3 <= 0:
-        at = a + ab * (d1 / (d1 - d3))
+        at = a + ab * (d1 / (d1 - d3) if d1 > d3 else 0.0)
     elif vb <= 0 and d2 >= 0 and d6 <= 0:
-        at = a + ac * (d2 / (d2 - d6))
+        at = a + ac * (d2 / (d2 - d6) if d2 > d6 else 0.0)
     elif va <= 0 and d4 - d3 >= 0 and d5 - d6 >= 0:
-        at = b + (c - b) * ((d4 - d3) / ((d4 - d3) + (d5 - d6)))
+        along = (d4 - d3) + (d5 - d6)
+        at = b + (c - b) * ((d4 - d3) / along if along > 0 else 0.0)
     else:
         total = va + vb + vc
         if total == 0:

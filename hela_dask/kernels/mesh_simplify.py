@@ -31,7 +31,7 @@ def simplify_mesh(mesh: Mesh, truth: Mesh, error: float, grid: Grid) -> tuple[Me
     tolerance = error / 2
     for _ in range(_TRIES):
         simple = _collapsed(mesh, tolerance, grid)
-        if len(simple.faces) and simple.is_closed():
+        if len(simple.faces) and np.isfinite(simple.vertices).all() and simple.is_closed():
             distance = mesh_distance(simple, truth)
             if distance <= error:
                 return simple, distance

@@ -1,0 +1,230 @@
+"""meshes: a closed triangle mesh of every cell and nucleus, a task per cell."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from hela_dask.box import Box
+from hela_dask.errors import NothingToDoError, ParameterError
+from hela_dask.geometry import Geometry
+from hela_dask.meshing.building import block_sides, grid_around
+from hela_dask.meshing.folder import FORMATS, check_folder, check_packages, move_into
+from hela_dask.meshing.labels import find_labels
+from hela_dask.meshing.tasks import MeshJob, count_task, mesh_task
+from hela_dask.steps.measure import combine_counts
+from hela_dask.storage.files import hidden_name, storage_errors
+from hela_dask.storage.metadata import local_path
+from hela_dask.storage.places import check_apart
+from hela_dask.tasks.cluster import check_client, read_cluster
+from hela_dask.tasks.dispatch import run_units
+from hela_dask.tasks.lock import hold
+from hela_dask.tasks.markers import fingerprint
+from hela_dask.tasks.memory import Need
+from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.session import Session
+from hela_dask.tasks.units import Row, Unit
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["meshes"]
+
+_SLAB_BYTES = 64 * 2**20  # of labels of 8 bytes, counted at once
+_PROCESS = 320 * 2**20  # bytes of a dask worker with the libraries loaded
+_BLOCK = 6  # bytes per block: the share of the object, and marching cubes of it
+_SIDE_BLOCK = 3000  # bytes per block on a side of the box: triangles, on a folded surface
+
+_Boxes = dict[int, dict[str, Box]]
+
+
+def meshes(
+    labels: str | Path,
+    out: str | Path,
+    *,
+    cells: Sequence[int] | None = None,
+    what: Sequence[str] | None = None,
+    voxel_size: Sequence[float] | None = None,
+    error: float = 40.0,
+    file_format: str = "glb",
+    client: Client | None = None,
+    cluster: str | Path = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Write a closed triangle mesh of every cell and nucleus.
+
+    Parameters
+    ----------
+    labels : path
+        A run folder; an image with the labels ``cells`` and ``nuclei``; or instance labels of any
+        program: an OME-Zarr label group, a TIFF, MRC or ``.npy`` file, or a folder of TIFF slices.
+    out : path
+        Folder for the meshes. Those of an earlier call are replaced, once all new ones are there.
+    cells : sequence of int, optional
+        Labels of the cells; default: all.
+    what : sequence of str, optional
+        ``"cell"``, ``"nucleus"`` or both; default: all that there are.
+    voxel_size : (z, y, x) in nm, optional
+        Default: that of the labels.
+    error : float
+        The largest distance of a mesh from the surface of its labels in nm, at least a pixel. The
+        surface is where blocks of voxels with sides of at most this length are half full.
+    file_format : str
+        ``"glb"`` (coordinates in µm), ``"ply"``, ``"stl"`` or ``"obj"`` (in nm); x, y, z.
+    client, cluster, workers, memory, progress
+        As in :func:`hela_dask.run`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per mesh, as in ``meshes.csv``: ``label``, ``what``, ``status`` (``written``,
+        ``too_small`` where no block is half full, ``failed``), ``file``, ``triangles``,
+        ``volume`` and ``labels_volume`` (µm³), ``volume_difference`` (relative), ``area`` (µm²),
+        ``distance`` (measured, nm), ``closed``, ``euler_number``, ``flat_sides`` (sides of the
+        volume that cut the object: the mesh is flat there) and ``reason``.
+
+    Raises
+    ------
+    HelaDaskError
+        For input that cannot be used, before anything is written: see :mod:`hela_dask.errors`.
+
+    Examples
+    --------
+    >>> meshes("hela.run", "hela-meshes", cells=[3, 8])  # doctest: +SKIP
+    """
+    check_packages()
+    where = read_cluster(cluster, workers=workers, memory=memory)
+    check_client(client, cluster, workers, memory)
+    if file_format not in FORMATS:
+        raise ParameterError(f"--format {file_format!r} is unknown; choose among {FORMATS}")
+    source, folder = local_path(labels), local_path(out)
+    volumes = find_labels(source, what, voxel_size)
+    geometry = next(iter(volumes.values())).geometry
+    _check_error(error, geometry)
+    check_apart(source, {"--out": folder})
+    check_folder(folder)
+    made = hidden_name(folder.absolute())
+    with RunProgress(progress) as display, storage_errors(folder):
+        session = Session(
+            client,
+            where,
+            store=source,
+            run=made,
+            needs=[],
+            progress=display,
+            begin=lambda: None,
+            imports=("hela_dask.meshing.tasks",),
+        )
+        made.mkdir(parents=True)
+        try:
+            with hold(made) as lock, session:
+                job = MeshJob(volumes, lock, float(error), file_format)
+                boxes = _find_boxes(session, job, geometry, display)
+                boxes = _chosen(boxes, cells, source)
+                session.check([_need(boxes, geometry, error)])
+                table = _build(session, job, boxes, display)
+            move_into(folder, made, table)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return table
+
+
+def _check_error(error: float, geometry: Geometry) -> None:
+    pixel = min(geometry.voxel_size)
+    if not (math.isfinite(error) and error >= pixel):
+        raise ParameterError(
+            f"--error {error:g} nm is less than a pixel of the labels: give at least {pixel:g}"
+        )
+
+
+def _find_boxes(session: Session, job: MeshJob, geometry: Geometry, display: RunProgress) -> _Boxes:
+    """The box of each kind of object with each label."""
+    depth, rows, columns = geometry.shape
+    deep = max(1, _SLAB_BYTES // (8 * rows * columns))
+    units = [
+        Unit("count", f"z{z0:05d}", fingerprint("count"), (z0, min(z0 + deep, depth)), float(deep))
+        for z0 in range(0, depth, deep)
+    ]
+    slabs = run_units(
+        session.client,
+        count_task,
+        job,
+        units,
+        markers=job.markers,
+        progress=display,
+        kind="slabs",
+    )
+    found: _Boxes = {}
+    for kind in job.labels:
+        counts = combine_counts(pd.DataFrame(row["counts"][kind]) for row in slabs.values())
+        for row in counts.to_dict("records"):
+            box = Box.of([(row[f"{axis}0"], row[f"{axis}1"]) for axis in "zyx"])
+            found.setdefault(int(row["label"]), {})[kind] = box
+    return dict(sorted(found.items()))
+
+
+def _chosen(boxes: _Boxes, cells: Sequence[int] | None, source: Path) -> _Boxes:
+    if not boxes:
+        raise NothingToDoError(f"{source} holds no labelled object: there is nothing to mesh")
+    unknown = sorted(set(cells or ()) - set(boxes))
+    if unknown:
+        raise ParameterError(f"--cells {unknown[0]}: no object of {source} has this label")
+    return boxes if cells is None else {label: boxes[label] for label in sorted(set(cells))}
+
+
+def _need(boxes: _Boxes, geometry: Geometry, error: float) -> Need:
+    """The memory of the mesh of the largest object."""
+    sides = block_sides(geometry, error)
+    most, shape = 0, (0, 0, 0)
+    for box in (box for kinds in boxes.values() for box in kinds.values()):
+        z, y, x = size = grid_around(box, geometry, sides)[1].shape
+        taken = z * y * x * _BLOCK + 2 * (z * y + y * x + z * x) * _SIDE_BLOCK
+        if taken > most:
+            most, shape = taken, size
+    return Need(
+        "mesh",
+        f"the mesh of an object of {' x '.join(map(str, shape))} blocks",
+        _PROCESS + most,
+        "give a larger --error",
+    )
+
+
+def _build(session: Session, job: MeshJob, boxes: _Boxes, display: RunProgress) -> pd.DataFrame:
+    units = [
+        Unit(
+            "mesh",
+            f"{label:05d}",
+            fingerprint("mesh"),
+            (label, kinds),
+            float(sum(math.prod(box.shape) for box in kinds.values())),
+        )
+        for label, kinds in boxes.items()
+    ]
+    found = run_units(
+        session.client,
+        mesh_task,
+        job,
+        units,
+        markers=job.markers,
+        progress=display,
+        kind="cells",
+        on_failure=_failed,
+    )
+    return pd.DataFrame([row for result in found.values() for row in result["rows"]])
+
+
+def _failed(unit: Unit, reason: str) -> Row:
+    """The rows of a cell without meshes."""
+    label, kinds = unit.what
+    rows: list[Mapping[str, Any]] = [
+        {"label": label, "what": kind, "status": "failed", "file": "", "reason": reason}
+        for kind in kinds
+    ]
+    return {"rows": rows}

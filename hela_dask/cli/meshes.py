@@ -1,0 +1,89 @@
+"""The command ``meshes``: a closed triangle mesh of every cell and nucleus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hela_dask as hd
+from hela_dask.cli.options import (
+    AsJson,
+    ClusterName,
+    Memory,
+    Quiet,
+    Verbose,
+    Workers,
+    parse_cells,
+    path_argument,
+    path_option,
+)
+from hela_dask.cli.screen import echo, log_to_stderr
+
+__all__ = ["meshes"]
+
+
+def meshes(
+    labels: Annotated[
+        Path,
+        path_argument("RUN|LABELS", "A run folder, or labels: OME-Zarr, TIFF, MRC or .npy."),
+    ],
+    *,
+    out: Annotated[Path, path_option("DIR", "Folder for the meshes.", "--out")],
+    cells: Annotated[
+        str | None, typer.Option(metavar="3,8", help="Only cells with these labels.")
+    ] = None,
+    what: Annotated[
+        str | None,
+        typer.Option(metavar="cell,nucleus", help="Kinds of objects; default: all there are."),
+    ] = None,
+    voxel_size: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(metavar="Z Y X", help="Voxel size in nm, where the labels state none."),
+    ] = None,
+    error: Annotated[
+        float,
+        typer.Option(metavar="NM", help="Largest distance from the surface of the labels, nm."),
+    ] = 40.0,
+    file_format: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="glb|ply|stl|obj", help="Format; glb is in µm, the others in nm."
+        ),
+    ] = "glb",
+    cluster: ClusterName = "local",
+    workers: Workers = None,
+    memory: Memory = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Write a closed triangle mesh of every cell and nucleus.
+
+    The table meshes.csv in the folder states the measured distance, volume and area of each.
+
+    Example:
+
+    hela-dask meshes hela.run --cells 3,8 --format glb --out hela-meshes
+    """
+    log_to_stderr(quiet=quiet, verbose=verbose)
+    table = hd.meshes(
+        labels,
+        out,
+        cells=parse_cells(cells),
+        what=None if what is None else [part.strip() for part in what.split(",")],
+        voxel_size=voxel_size,
+        error=error,
+        file_format=file_format,
+        cluster=cluster,
+        workers=workers,
+        memory=memory,
+        progress=not quiet,
+    )
+    written = int((table["status"] == "written").sum())
+    if as_json:
+        echo(table.to_json(orient="records"))
+    elif not quiet:
+        echo(f"{written} of {len(table)} meshes written to {out}")
+    return 3 if (table["status"] == "failed").any() else 0

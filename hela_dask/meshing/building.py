@@ -1,0 +1,119 @@
+"""The mesh of one labelled object: its blocks slab by slab, contour, smoothing, simplification."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hela_dask.box import Box
+from hela_dask.geometry import Geometry
+from hela_dask.kernels.mesh import Grid, Mesh, contour, smooth_mesh, with_volume
+from hela_dask.kernels.mesh_simplify import simplify_mesh
+from hela_dask.kernels.quality import FACES
+from hela_dask.types import Floats, Grey, Labels, Shape
+
+__all__ = ["ObjectMesh", "block_sides", "build_mesh", "grid_around"]
+
+_SLAB_BYTES = 32 * 2**20  # of labels, read at once
+
+
+@dataclass(frozen=True)
+class ObjectMesh:
+    """A mesh and its measures."""
+
+    mesh: Mesh
+    measures: dict[str, Any]
+
+
+def block_sides(geometry: Geometry, error: float) -> Shape:
+    """Voxels of a block along z, y, x: no side is longer than `error` (nm), or than a voxel."""
+    z, y, x = (max(1, math.floor(error / size + 1e-6)) for size in geometry.voxel_size)
+    return z, y, x
+
+
+def grid_around(box: Box, geometry: Geometry, sides: Shape) -> tuple[Box, Grid]:
+    """The whole blocks around a box of voxels, and their places."""
+    whole = box.coarsen(sides).scale(sides).clip(geometry.shape)
+    centres, bounds, cut = [], [], []
+    for axis, part in enumerate(whole):
+        size, origin = geometry.voxel_size[axis], geometry.origin[axis] - geometry.voxel_size[axis] / 2
+        starts = np.arange(part.start, part.stop, sides[axis])
+        ends = np.minimum(starts + sides[axis], part.stop)
+        centres.append(origin + (starts + ends) / 2 * size)
+        bounds.append((origin + part.start * size, origin + part.stop * size))
+        cut.append((box[axis].start == 0, box[axis].stop == geometry.shape[axis]))
+    z, y, x = centres
+    return whole, Grid((z, y, x), (bounds[0], bounds[1], bounds[2]), (cut[0], cut[1], cut[2]))
+
+
+def build_mesh(
+    read: Callable[[Box], Labels], label: int, box: Box, geometry: Geometry, error: float
+) -> ObjectMesh | None:
+    """The closed mesh of an object, at most `error` (nm) from the surface of its labels.
+
+    `read` gives the labels in a box of voxels, and `box` holds the whole object. None where no
+    block is half full of it. Half of the error is for smoothing, the rest for simplification; the
+    volume is corrected after both.
+    """
+    sides = block_sides(geometry, error)
+    whole, grid = grid_around(box, geometry, sides)
+    fraction, voxels = _fractions(read, label, whole, sides, grid)
+    grid.cap(fraction)
+    surface = contour(fraction, grid, math.prod(sides))
+    del fraction
+    if not len(surface.faces):
+        return None
+    volume = voxels * math.prod(geometry.voxel_size)
+    smooth = smooth_mesh(surface, error / 2, grid)
+    smooth = with_volume(smooth, volume, surface, error / 2, grid)
+    mesh, distance = simplify_mesh(smooth, surface, error, grid)
+    enclosed = mesh.volume()
+    cuts = [flag for pair in grid.cut for flag in pair]
+    return ObjectMesh(
+        mesh,
+        {
+            "triangles": len(mesh.faces),
+            "volume": enclosed / 1e9,
+            "labels_volume": volume / 1e9,
+            "volume_difference": enclosed / volume - 1,
+            "area": mesh.area() / 1e6,
+            "distance": distance,
+            "closed": mesh.is_closed(),
+            "euler_number": mesh.euler_number(),
+            "flat_sides": ", ".join(name for name, cut in zip(FACES, cuts, strict=True) if cut),
+        },
+    )
+
+
+def _fractions(
+    read: Callable[[Box], Labels], label: int, whole: Box, sides: Shape, grid: Grid
+) -> tuple[Grey, int]:
+    """The share of the object in each block, with an empty frame; and its number of voxels."""
+    fraction: Grey = np.zeros(grid.shape, np.float32)
+    inner = fraction[2:-2, 2:-2, 2:-2]
+    _, rows, columns = whole.shape
+    deep = sides[0] * max(1, _SLAB_BYTES // (8 * rows * columns * sides[0]))
+    starts = [np.arange(0, length, side) for length, side in zip(whole.shape, sides, strict=True)]
+    lengths = [_lengths(begin, length) for begin, length in zip(starts, whole.shape, strict=True)]
+    plane = np.multiply.outer(lengths[1], lengths[2])
+    voxels = 0
+    z, y, x = whole
+    for z0 in range(z.start, z.stop, deep):
+        z1 = min(z0 + deep, z.stop)
+        counts = (read(Box((slice(z0, z1), y, x))) == label).astype(np.uint32)
+        for axis, begin in enumerate((np.arange(0, z1 - z0, sides[0]), *starts[1:])):
+            counts = np.add.reduceat(counts, begin, axis=axis)
+        voxels += int(counts.sum(dtype=np.int64))
+        first = (z0 - z.start) // sides[0]
+        depth = lengths[0][first : first + len(counts), None, None]
+        inner[first : first + len(counts)] = counts / (depth * plane)
+    return fraction, voxels
+
+
+def _lengths(starts: Floats, length: int) -> Floats:
+    """Voxels of each block along an axis."""
+    return np.diff(np.append(starts, length))

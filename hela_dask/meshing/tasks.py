@@ -1,0 +1,69 @@
+"""The tasks of meshes: voxels and boxes in a slab of labels; the meshes of one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hela_dask.box import Box
+from hela_dask.meshing.building import build_mesh
+from hela_dask.meshing.folder import mesh_file, save
+from hela_dask.meshing.labels import LabelVolume
+from hela_dask.steps.measure import count_slab
+from hela_dask.tasks.cost import measured
+from hela_dask.tasks.lock import Lock
+from hela_dask.tasks.markers import Markers
+from hela_dask.tasks.units import Unit
+
+__all__ = ["MeshJob", "count_task", "mesh_task"]
+
+
+@dataclass(frozen=True)
+class MeshJob:
+    """Common inputs of all tasks; small."""
+
+    labels: Mapping[str, LabelVolume]  # by kind
+    lock: Lock  # of the folder for the meshes
+    error: float  # nm
+    file_format: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the meshes are written."""
+        return self.lock.path.parent
+
+    @property
+    def markers(self) -> Markers:
+        """The markers of finished units."""
+        return Markers(self.folder / "done")
+
+
+def count_task(job: MeshJob, unit: Unit) -> dict[str, Any]:
+    """The voxels and the box of each object in a slab."""
+    z0, z1 = unit.what
+    counts = {}
+    with measured() as cost:
+        for kind, labels in job.labels.items():
+            _, rows, columns = labels.geometry.shape
+            part = labels.read(Box.of([(z0, z1), (0, rows), (0, columns)]))
+            counts[kind] = count_slab(None, part, z0).to_dict("list")
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, {"counts": counts, **cost})
+
+
+def mesh_task(job: MeshJob, unit: Unit) -> dict[str, Any]:
+    """Write the meshes of one cell: `unit.what` is its label, and the box of each kind."""
+    label, boxes = unit.what
+    rows = []
+    with measured() as cost:
+        for kind, box in boxes.items():
+            labels = job.labels[kind]
+            found = build_mesh(labels.read, label, box, labels.geometry, job.error)
+            row = {"label": label, "what": kind, "status": "too_small", "file": ""}
+            if found is not None:
+                row |= {"status": "written", "file": mesh_file(kind, label, job.file_format)}
+                save(found.mesh, job.folder / row["file"])
+                row |= found.measures
+            rows.append(row)
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, {"rows": rows, **cost})
