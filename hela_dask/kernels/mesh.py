@@ -131,6 +131,18 @@ class Grid:
             found[:, axis] = np.interp(vertices[:, axis], np.arange(len(known)), known)
         return found
 
+    def clip(self, vertices: Floats) -> Floats:
+        """Places (nm) that are beyond a cut side, moved onto it."""
+        low, high = (
+            [
+                ends[end] if cut[end] else sign * np.inf
+                for ends, cut in zip(self.bounds, self.cut, strict=True)
+            ]
+            for end, sign in ((0, -1), (1, 1))
+        )
+        found: Floats = np.clip(vertices, low, high)
+        return found
+
     def cap(self, fraction: Grey) -> None:
         """Prepare the frame on cut sides: the object goes on to the side, and ends there."""
         for axis, (low_cut, high_cut) in enumerate(self.cut):
@@ -190,7 +202,7 @@ def smooth_mesh(mesh: Mesh, limit: float, grid: Grid) -> Mesh:
         for factor in _PASS_BAND:
             step = factor * (share * (near @ moved) - moved)
             step[fixed] = 0
-            moved = _within(moved + step, mesh.vertices, limit)
+            moved = grid.clip(_within(moved + step, mesh.vertices, limit))
     return Mesh(moved, mesh.faces)
 
 
@@ -204,7 +216,8 @@ def with_volume(mesh: Mesh, volume: float, origin: Mesh, limit: float, grid: Gri
         missing = volume - mesh.volume()
         step = missing / max(mesh.area(), 1e-9) * mesh.vertex_normals()
         step[fixed] = 0
-        mesh = Mesh(_within(mesh.vertices + step, origin.vertices, limit), mesh.faces)
+        moved = grid.clip(_within(mesh.vertices + step, origin.vertices, limit))
+        mesh = Mesh(moved, mesh.faces)
     return mesh
 
 

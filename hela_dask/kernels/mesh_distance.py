@@ -13,18 +13,18 @@ from hela_dask.types import Floats
 __all__ = ["mesh_distance", "point_distances"]
 
 _NEAREST = 12  # triangles around a point whose distance is computed
-_SPACING = 100.0  # nm between marks on a triangle
 _POINTS = 100_000  # at once
 _SAMPLE = 200_000  # points of one surface at most
 
 
-def mesh_distance(mesh: Mesh, truth: Mesh) -> float:
+def mesh_distance(mesh: Mesh, truth: Mesh, spacing: float) -> float:
     """The largest distance between two surfaces, nm, in both directions (Hausdorff).
 
-    From evenly chosen vertices of one surface, at most 200,000, to the triangles of the other.
+    From evenly chosen vertices of one surface, at most 200,000, to the triangles of the other,
+    as :func:`point_distances`.
     """
     ways = ((mesh, truth), (truth, mesh))
-    return max(float(point_distances(_sample(a), b).max(initial=0)) for a, b in ways)
+    return max(float(point_distances(_sample(a), b, spacing).max(initial=0)) for a, b in ways)
 
 
 def _sample(mesh: Mesh) -> Floats:
@@ -32,14 +32,14 @@ def _sample(mesh: Mesh) -> Floats:
     return mesh.vertices[:: -(-len(mesh.vertices) // _SAMPLE) or 1]
 
 
-def point_distances(points: Floats, mesh: Mesh) -> Floats:
+def point_distances(points: Floats, mesh: Mesh, spacing: float) -> Floats:
     """The distance of each point (z, y, x in nm) from a surface, nm.
 
-    Marks at most 100 nm apart lie on all triangles; only those with the marks nearest to a point
-    are looked at. So a distance is never too small, and may be too large by less than that.
+    Marks at most `spacing` (nm) apart lie on all triangles; only those with the marks nearest to a
+    point are looked at. So a distance is never too small, and may be too large by less than that.
     """
     corners = mesh.vertices[mesh.faces]
-    marks, owners = _marks(corners)
+    marks, owners = _marks(corners, spacing)
     near = min(_NEAREST, len(marks))
     tree = KDTree(marks, balanced_tree=False, compact_nodes=False)
     found = np.empty(len(points))
@@ -51,10 +51,10 @@ def point_distances(points: Floats, mesh: Mesh) -> Floats:
     return found
 
 
-def _marks(corners: Floats) -> tuple[Floats, NDArray[np.int64]]:
+def _marks(corners: Floats, spacing: float) -> tuple[Floats, NDArray[np.int64]]:
     """Points on triangles, and the triangle of each: the centres of equal parts of it."""
     sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
-    parts = 2 ** np.ceil(np.log2(np.maximum(sides / _SPACING, 1))).astype(np.int64)
+    parts = 2 ** np.ceil(np.log2(np.maximum(sides / spacing, 1))).astype(np.int64)
     marks, owners = [], []
     for count in np.unique(parts):
         rows = np.flatnonzero(parts == count)
@@ -107,9 +107,7 @@ def _squared(point: Floats, corner: Floats) -> float:
         at = b + (c - b) * ((d4 - d3) / along if along > 0 else 0.0)
     else:
         total = va + vb + vc
-        if total == 0:
-            at = a
-        else:
-            at = a + ab * (vb / total) + ac * (vc / total)
+        scale = 1 / total if total > 0 else 0.0
+        at = a + ab * (vb * scale) + ac * (vc * scale)
     away = point - at
     return float(np.dot(away, away))

@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from hela_dask.errors import MissingDependencyError
-from hela_dask.kernels.mesh import Grid, Mesh
+from hela_dask.kernels.mesh import Grid, Mesh, with_volume
 from hela_dask.kernels.mesh_distance import mesh_distance
 
 __all__ = ["simplify_mesh"]
 
 _TRIES = 3  # each with half the tolerance of the one before
+_VOLUME = 0.01  # relative change of the volume at most
+_SNAP = 2.0  # nm: a vertex so close to a cut side belongs on it
 _MOST = 1000.0  # triangles for one that is kept: only the tolerance ends it
 
 
@@ -20,23 +22,26 @@ def simplify_mesh(mesh: Mesh, truth: Mesh, error: float, grid: Grid) -> tuple[Me
     """A mesh with fewer triangles, at most `error` (nm) from `truth`, and its distance from it.
 
     Edges are collapsed by quadric errors (M. Garland and P. S. Heckbert, SIGGRAPH 1997) and only
-    where the topology stays the same: a closed mesh stays closed. The distance is measured after
-    each try; where it is never small enough, the mesh comes back as it was.
+    where the topology stays the same. The volume that is lost is given back along the normals.
+    Then the distance is measured; where it is too large in each of three tries, or the mesh is not
+    closed, it comes back as it was.
 
     Raises
     ------
     MissingDependencyError
         When zmesh is not installed.
     """
-    tolerance = error / 2
+    tolerance, volume = error / 2, mesh.volume()
     for _ in range(_TRIES):
         simple = _collapsed(mesh, tolerance, grid)
         if len(simple.faces) and np.isfinite(simple.vertices).all() and simple.is_closed():
-            distance = mesh_distance(simple, truth)
-            if distance <= error:
-                return simple, distance
+            simple = with_volume(simple, volume, simple, error / 2, grid)
+            if abs(simple.volume() / volume - 1) <= _VOLUME:
+                distance = mesh_distance(simple, truth, error / 2)
+                if distance <= error:
+                    return simple, distance
         tolerance /= 2
-    return mesh, mesh_distance(mesh, truth)
+    return mesh, mesh_distance(mesh, truth, error / 2)
 
 
 def _collapsed(mesh: Mesh, tolerance: float, grid: Grid) -> Mesh:
@@ -58,7 +63,8 @@ def _collapsed(mesh: Mesh, tolerance: float, grid: Grid) -> Mesh:
     )
     places = np.asarray(found.vertices, dtype=np.float64) + middle
     for axis, (ends, cuts) in enumerate(zip(grid.bounds, grid.cut, strict=True)):
-        low, high = (end if cut else None for end, cut in zip(ends, cuts, strict=True))
-        if low is not None or high is not None:
-            places[:, axis] = np.clip(places[:, axis], low, high)
+        for end, cut in zip(ends, cuts, strict=True):
+            if cut:
+                beyond = (places[:, axis] - end) * (1 if end == ends[1] else -1) > -_SNAP
+                places[beyond, axis] = end
     return replace(mesh, vertices=places, faces=np.asarray(found.faces, dtype=np.int32))

@@ -40,7 +40,10 @@ def grid_around(box: Box, geometry: Geometry, sides: Shape) -> tuple[Box, Grid]:
     whole = box.coarsen(sides).scale(sides).clip(geometry.shape)
     centres, bounds, cut = [], [], []
     for axis, part in enumerate(whole):
-        size, origin = geometry.voxel_size[axis], geometry.origin[axis] - geometry.voxel_size[axis] / 2
+        size, origin = (
+            geometry.voxel_size[axis],
+            geometry.origin[axis] - geometry.voxel_size[axis] / 2,
+        )
         starts = np.arange(part.start, part.stop, sides[axis])
         ends = np.minimum(starts + sides[axis], part.stop)
         centres.append(origin + (starts + ends) / 2 * size)

@@ -1,0 +1,123 @@
+"""Meshes of labels on disk: files, tables, replaced folders, refused input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hela_dask as hd
+from hela_dask.cli import main
+from hela_dask.errors import ExistsError, MissingInputError, ParameterError
+from hela_dask.storage import store as arrays
+
+trimesh = pytest.importorskip("trimesh", reason="the extra [meshes] is not installed")
+pytest.importorskip("zmesh", reason="the extra [meshes] is not installed")
+
+VOXEL = (50.0, 40.0, 40.0)
+SHAPE = (40, 60, 100)
+RADIUS = 800.0
+CENTRES = {3: (1000.0, 1200.0, 1000.0), 8: (1000.0, 1200.0, 2600.0)}  # they touch
+
+
+def drawn() -> np.ndarray[Any, np.dtype[np.uint16]]:
+    axes = [np.arange(length) * size for length, size in zip(SHAPE, VOXEL, strict=True)]
+    places = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    labels = np.zeros(SHAPE, np.uint16)
+    for label, centre in CENTRES.items():
+        labels[np.linalg.norm(places - np.array(centre), axis=-1) < RADIUS] = label
+    return labels
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of labels, in chunks whose borders lie inside the balls."""
+    folder = tmp_path_factory.mktemp("labels")
+    cells = drawn()
+    nuclei = np.where(np.arange(SHAPE[0])[:, None, None] % 40 < 20, cells, 0).astype(np.uint16)
+    for name, values in {"cells": cells, "nuclei": nuclei}.items():
+        group = arrays.create_labels(
+            folder / "store", name, SHAPE, "uint16", VOXEL, chunks=(8, 16, 16), shards=(8, 64, 112)
+        )
+        for z0, z1 in arrays.slabs(group):
+            arrays.write_slab(group, z0, values[z0:z1], downsample="nearest")
+    return folder / "store"
+
+
+def test_two_touching_balls(labels: Path, tmp_path: Path, client: Any) -> None:
+    out = tmp_path / "meshes"
+    table = hd.meshes(labels, out, what=["cell"], client=client, progress=False)
+    assert list(table["label"]) == [3, 8]
+    assert (table["status"] == "written").all()
+    assert table["closed"].all()
+    assert (table["euler_number"] == 2).all()
+    assert (table["distance"] <= 40).all()
+    assert (table["volume_difference"].abs() < 0.01).all()
+    for label, (z, y, x) in CENTRES.items():
+        mesh = trimesh.load(out / f"cell_{label:05d}.glb", force="mesh")
+        assert mesh.is_watertight
+        assert mesh.is_winding_consistent
+        assert mesh.volume == pytest.approx(4 / 3 * np.pi * 0.8**3, rel=0.02)  # µm³, outward
+        away = np.linalg.norm(mesh.vertices - np.array([x, y, z]) / 1000, axis=1)
+        assert np.abs(away - 0.8).max() < 0.04
+    listed = json.loads((out / "meshes.json").read_text())["meshes"]
+    assert [row["file"] for row in listed] == ["cell_00003.glb", "cell_00008.glb"]
+    assert b"micrometer" in (out / "cell_00003.glb").read_bytes()
+    # The same bytes without workers of another process, by the command, and in place of the first.
+    before = (out / "cell_00008.glb").read_bytes()
+    hd.meshes(labels / "labels" / "cells", out, cells=[8], client=client, progress=False)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "cell_00008.glb",
+        "meshes.csv",
+        "meshes.json",
+        "meshes.parquet",
+    ]
+    assert (out / "cell_00008.glb").read_bytes() == before
+
+
+@pytest.mark.parametrize("file_format", ["ply", "stl", "obj"])
+def test_formats_in_nm(labels: Path, tmp_path: Path, client: Any, file_format: str) -> None:
+    what = ["nucleus"]
+    hd.meshes(
+        labels, tmp_path / "m", cells=[3], what=what, file_format=file_format, client=client,
+        progress=False,
+    )  # fmt: skip
+    mesh = trimesh.load(tmp_path / "m" / f"nucleus_00003.{file_format}", force="mesh")
+    assert mesh.is_watertight
+    np.testing.assert_allclose(mesh.centroid[:2], [1000, 1200], atol=10)
+    voxels = int((drawn()[:20] == 3).sum())
+    assert mesh.volume == pytest.approx(voxels * np.prod(VOXEL), rel=0.01)
+
+
+def test_refused(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ParameterError, match="less than a pixel"):
+        hd.meshes(labels, tmp_path / "m", error=20)
+    with pytest.raises(ParameterError, match="--format 'vrml' is unknown"):
+        hd.meshes(labels, tmp_path / "m", file_format="vrml")
+    with pytest.raises(ParameterError, match="--what 'mitochondrion' is unknown"):
+        hd.meshes(labels, tmp_path / "m", what=["mitochondrion"])
+    with pytest.raises(MissingInputError, match="no labels at"):
+        hd.meshes(tmp_path / "absent", tmp_path / "m")
+    np.save(tmp_path / "labels.npy", drawn())
+    with pytest.raises(hd.InputError, match="--voxel-size"):
+        hd.meshes(tmp_path / "labels.npy", tmp_path / "m")
+    with pytest.raises(ParameterError, match="one kind of object"):
+        hd.meshes(tmp_path / "labels.npy", tmp_path / "m", what=["cell", "nucleus"])
+    assert not (tmp_path / "m").exists()
+    assert main(["meshes", str(labels), "--error", "nan", "--out", str(tmp_path / "m")]) == 1
+    assert "less than a pixel" in capsys.readouterr().err
+
+
+def test_a_folder_with_other_files_and_an_unknown_cell(
+    labels: Path, tmp_path: Path, client: Any
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("mine")
+    with pytest.raises(ExistsError, match=r"thesis\.tex"):
+        hd.meshes(labels, tmp_path / "mine")
+    with pytest.raises(ParameterError, match="--cells 9"):
+        hd.meshes(labels, tmp_path / "m", cells=[3, 9], client=client, progress=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
