@@ -60,7 +60,8 @@ class Mesh:
                 self.faces.ravel(), np.repeat(normals[:, axis], 3), len(self.vertices)
             )
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        return np.divide(sums, lengths, out=np.zeros_like(sums), where=lengths > 0)
+        unit: Floats = np.divide(sums, lengths, out=np.zeros_like(sums), where=lengths > 0)
+        return unit
 
     def is_closed(self) -> bool:
         """Whether each edge has exactly two triangles, which run along it in opposite directions.
@@ -144,7 +145,7 @@ class Grid:
         return found
 
     def cap(self, fraction: Grey) -> None:
-        """Prepare the frame on cut sides: the object goes on to the side, and ends there."""
+        """Prepare the frame on cut sides: the object continues to the side, and ends there."""
         for axis, (low_cut, high_cut) in enumerate(self.cut):
             along = np.moveaxis(fraction, axis, 0)
             if low_cut:
@@ -180,8 +181,8 @@ def _merged(mesh: Mesh, grid: Grid) -> Mesh:
     owner[rows] = rows[first][same.reshape(-1)]
     faces = owner[mesh.faces]
     faces = faces[np.all(faces != np.roll(faces, 1, axis=1), axis=1)]
-    kept, faces = np.unique(faces, return_inverse=True)
-    return Mesh(mesh.vertices[kept], faces.reshape(-1, 3).astype(np.int32))
+    kept, numbers = np.unique(faces, return_inverse=True)
+    return Mesh(mesh.vertices[kept], numbers.reshape(-1, 3).astype(np.int32))
 
 
 def smooth_mesh(mesh: Mesh, limit: float, grid: Grid) -> Mesh:
@@ -193,8 +194,8 @@ def smooth_mesh(mesh: Mesh, limit: float, grid: Grid) -> Mesh:
     edges = mesh.edges()
     count = len(mesh.vertices)
     ones = np.ones(len(edges))
-    near = sparse.coo_array((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
-    near = (near + near.T).tocsr()
+    one_way = sparse.csr_array((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
+    near = one_way + one_way.T
     share = 1 / np.maximum(near.sum(axis=1), 1)[:, None]
     fixed = _fixed(mesh.vertices, grid)
     moved = mesh.vertices.copy()

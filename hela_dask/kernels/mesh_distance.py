@@ -12,7 +12,7 @@ from hela_dask.types import Floats
 
 __all__ = ["mesh_distance", "point_distances"]
 
-_NEAREST = 12  # triangles around a point whose distance is computed
+_NEAREST = 12  # marks around a point: the distance of their triangles is computed
 _POINTS = 100_000  # at once
 _SAMPLE = 200_000  # points of one surface at most
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.mesh import Grid, Mesh, contour, smooth_mesh, with_volume
 from hela_dask.kernels.mesh_simplify import simplify_mesh
 from hela_dask.kernels.quality import FACES
-from hela_dask.types import Floats, Grey, Labels, Shape
+from hela_dask.types import Grey, Labels, Shape
 
 __all__ = ["ObjectMesh", "block_sides", "build_mesh", "grid_around"]
 
@@ -100,7 +101,10 @@ def _fractions(
     inner = fraction[2:-2, 2:-2, 2:-2]
     _, rows, columns = whole.shape
     deep = sides[0] * max(1, _SLAB_BYTES // (8 * rows * columns * sides[0]))
-    starts = [np.arange(0, length, side) for length, side in zip(whole.shape, sides, strict=True)]
+    starts = [
+        np.arange(0, length, side, dtype=np.int64)
+        for length, side in zip(whole.shape, sides, strict=True)
+    ]
     lengths = [_lengths(begin, length) for begin, length in zip(starts, whole.shape, strict=True)]
     plane = np.multiply.outer(lengths[1], lengths[2])
     voxels = 0
@@ -117,6 +121,6 @@ def _fractions(
     return fraction, voxels
 
 
-def _lengths(starts: Floats, length: int) -> Floats:
+def _lengths(starts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """Voxels of each block along an axis."""
     return np.diff(np.append(starts, length))

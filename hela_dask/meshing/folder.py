@@ -49,7 +49,7 @@ def mesh_file(kind: str, label: int, file_format: str) -> str:
 def save(mesh: Mesh, path: Path) -> None:
     """Write a mesh in the format of the path's ending.
 
-    Coordinates are x, y, z: in µm in GLB, whose metadata state it, and in nm in the others.
+    Coordinates are x, y, z: in µm in GLB, as its metadata state, and in nm in the others.
     """
     import trimesh
 
@@ -99,7 +99,8 @@ def move_into(folder: Path, made: Path, table: pd.DataFrame) -> None:
     """
     write_table(made / "meshes", table)
     old = check_folder(folder)
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    found = table.astype(object).where(table.notna(), None).to_dict("records")
+    rows: list[dict[str, Any]] = [{str(name): item for name, item in row.items()} for row in found]
     new = [str(row["file"]) for row in rows if row["file"]]
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
