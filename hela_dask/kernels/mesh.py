@@ -23,7 +23,9 @@ __all__ = ["Grid", "Mesh", "contour", "smooth_mesh", "with_volume"]
 
 _PASS_BAND = (0.5, -0.53)  # Taubin's lambda and mu
 _ITERATIONS = 15
-_FLAT = 1e-3  # nm: a vertex so close to a cut side lies on it
+_RIM = 1.0  # nm between the cap of a cut object and the rim of the rest
+_FLAT = 1.5 * _RIM  # a vertex so close to a cut side stays on it
+_THIN = 1e-4  # blocks: the frame between cap and rim
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,17 @@ class Grid:
             zip(self.centres, self.bounds, self.cut, strict=True)
         ):
             first, last = 2 * (centres[0] - low), 2 * (high - centres[-1])
-            # On a cut side the frame is as thin as nothing: the cap lies on the side.
-            before = [low, low] if low_cut else [centres[0] - 2 * first, centres[0] - first]
-            after = [high, high] if high_cut else [centres[-1] + last, centres[-1] + 2 * last]
+            # The cap lies on a cut side, its rim a little inside: no two vertices at one place.
+            before = [low, low, low + _RIM] if low_cut else [low - 1.5 * first, low - first / 2]
+            after = [high - _RIM, high, high] if high_cut else [high + last / 2, high + 1.5 * last]
             known = np.concatenate([before, centres, after])
-            found[:, axis] = np.interp(vertices[:, axis], np.arange(len(known)), known)
+            indices = np.arange(2.0, len(centres) + 2)
+            stop = len(centres) + 3
+            below = [0, 1 - _THIN, 1] if low_cut else [0, 1]
+            above = [stop - 1, stop - 1 + _THIN, stop] if high_cut else [stop - 1, stop]
+            found[:, axis] = np.interp(
+                vertices[:, axis], np.concatenate([below, indices, above]), known
+            )
         return found
 
     def clip(self, vertices: Floats) -> Floats:
@@ -160,29 +168,15 @@ def contour(fraction: Grey, grid: Grid, block: int) -> Mesh:
     """The surface where the share of an object in blocks of so many voxels is one half.
 
     `fraction` is (z, y, x) with the frame of the grid, which :meth:`Grid.cap` has prepared. The
-    level lies a little below one half where a share may be one half, so that no vertex lies on the
-    centre of a block.
+    level lies a little below one half: no share has its value, so that no vertex lies on the centre
+    of a block, and no face of a cell of blocks is ambiguous to marching cubes.
     """
-    level = 0.5 - 1 / (4 * block) if block % 2 == 0 else 0.5
+    level = 0.5 - 1 / (4 * max(block, 16))
     if not (fraction > level).any():
         return Mesh(np.empty((0, 3)), np.empty((0, 3), np.int32))
     vertices, faces, _, _ = marching_cubes(fraction, level)
-    mesh = _merged(Mesh(grid.places(vertices.astype(np.float64)), faces.astype(np.int32)), grid)
+    mesh = Mesh(grid.places(vertices.astype(np.float64)), faces.astype(np.int32))
     return mesh if mesh.volume() >= 0 else Mesh(mesh.vertices, mesh.faces[:, ::-1].copy())
-
-
-def _merged(mesh: Mesh, grid: Grid) -> Mesh:
-    """The mesh with one vertex for those at one place, on the edges where two cut sides meet."""
-    rows = np.flatnonzero(_fixed(mesh.vertices, grid).sum(axis=1) > 1)
-    if not rows.size:
-        return mesh
-    _, first, same = np.unique(mesh.vertices[rows], axis=0, return_index=True, return_inverse=True)
-    owner = np.arange(len(mesh.vertices), dtype=np.int32)
-    owner[rows] = rows[first][same.reshape(-1)]
-    faces = owner[mesh.faces]
-    faces = faces[np.all(faces != np.roll(faces, 1, axis=1), axis=1)]
-    kept, numbers = np.unique(faces, return_inverse=True)
-    return Mesh(mesh.vertices[kept], numbers.reshape(-1, 3).astype(np.int32))
 
 
 def smooth_mesh(mesh: Mesh, limit: float, grid: Grid) -> Mesh:

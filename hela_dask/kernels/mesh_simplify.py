@@ -12,7 +12,7 @@ from hela_dask.kernels.mesh_distance import mesh_distance
 
 __all__ = ["simplify_mesh"]
 
-_TRIES = 3  # each with half the tolerance of the one before
+_TRIES = (1 / 2, 1 / 8, 1 / 32)  # tolerances of the collapses, in units of the error
 _VOLUME = 0.01  # relative change of the volume at most
 _SNAP = 2.0  # nm: a vertex so close to a cut side belongs on it
 _MOST = 1000.0  # triangles for one that is kept: only the tolerance ends it
@@ -31,16 +31,15 @@ def simplify_mesh(mesh: Mesh, truth: Mesh, error: float, grid: Grid) -> tuple[Me
     MissingDependencyError
         When zmesh is not installed.
     """
-    tolerance, volume = error / 2, mesh.volume()
-    for _ in range(_TRIES):
-        simple = _collapsed(mesh, tolerance, grid)
+    volume = mesh.volume()
+    for part in _TRIES:
+        simple = _collapsed(mesh, part * error, grid)
         if len(simple.faces) and np.isfinite(simple.vertices).all() and simple.is_closed():
             simple = with_volume(simple, volume, simple, error / 2, grid)
             if abs(simple.volume() / volume - 1) <= _VOLUME:
                 distance = mesh_distance(simple, truth, error / 2)
                 if distance <= error:
                     return simple, distance
-        tolerance /= 2
     return mesh, mesh_distance(mesh, truth, error / 2)
 
 
@@ -67,4 +66,7 @@ def _collapsed(mesh: Mesh, tolerance: float, grid: Grid) -> Mesh:
             if cut:
                 beyond = (places[:, axis] - end) * (1 if end == ends[1] else -1) > -_SNAP
                 places[beyond, axis] = end
-    return replace(mesh, vertices=places, faces=np.asarray(found.faces, dtype=np.int32))
+    faces = np.asarray(found.faces, dtype=np.int32)
+    # Vertices that became one in single precision leave triangles without an area.
+    faces = faces[np.all(faces != np.roll(faces, 1, axis=1), axis=1)]
+    return replace(mesh, vertices=places, faces=faces)
