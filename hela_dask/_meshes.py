@@ -38,7 +38,7 @@ __all__ = ["meshes"]
 _SLAB_BYTES = 64 * 2**20  # of labels of 8 bytes, counted at once
 _PROCESS = 320 * 2**20  # bytes of a dask worker with the libraries loaded
 _BLOCK = 6  # bytes per block: the share of the object, and marching cubes of it
-_SIDE_BLOCK = 3000  # bytes per block on a side of the box: triangles, on a folded surface
+_SIDE_BLOCK = 5300  # bytes per block on a side of the box: triangles of a folded surface
 
 _Boxes = dict[int, dict[str, Box]]
 

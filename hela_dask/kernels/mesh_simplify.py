@@ -37,10 +37,10 @@ def simplify_mesh(mesh: Mesh, truth: Mesh, error: float, grid: Grid) -> tuple[Me
         if len(simple.faces) and np.isfinite(simple.vertices).all() and simple.is_closed():
             simple = with_volume(simple, volume, simple, error / 2, grid)
             if abs(simple.volume() / volume - 1) <= _VOLUME:
-                distance = mesh_distance(simple, truth, error / 2)
+                distance = mesh_distance(simple, truth, error)
                 if distance <= error:
                     return simple, distance
-    return mesh, mesh_distance(mesh, truth, error / 2)
+    return mesh, mesh_distance(mesh, truth, error)
 
 
 def _collapsed(mesh: Mesh, tolerance: float, grid: Grid) -> Mesh:
