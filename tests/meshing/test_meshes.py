@@ -66,7 +66,7 @@ def test_two_touching_balls(labels: Path, tmp_path: Path, client: Any) -> None:
     listed = json.loads((out / "meshes.json").read_text())["meshes"]
     assert [row["file"] for row in listed] == ["cell_00003.glb", "cell_00008.glb"]
     assert b"micrometer" in (out / "cell_00003.glb").read_bytes()
-    # The same bytes without workers of another process, by the command, and in place of the first.
+    # The same bytes again from the label group alone, in place of the first meshes.
     before = (out / "cell_00008.glb").read_bytes()
     hd.meshes(labels / "labels" / "cells", out, cells=[8], client=client, progress=False)
     assert sorted(path.name for path in out.iterdir()) == [
