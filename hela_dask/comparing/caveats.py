@@ -1,8 +1,9 @@
-"""Reasons to doubt a comparison, as sentences: few volumes, runs that differ in more than a group."""
+"""Reasons to doubt a comparison, as sentences: few volumes, runs that differ otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations, product
 
 import pandas as pd
@@ -52,7 +53,7 @@ def _few_volumes(runs: Runs, table: pd.DataFrame) -> list[str]:
             found.append(
                 f"{pair}: with {row['reference_volumes']} and {row['group_volumes']} volumes no "
                 f"p-value can be below {rows['smallest_p'].min():.2g}, so no difference can be "
-                "found, however large. At least 4 volumes in each group are needed."
+                "found, however large. 4 volumes in each group are enough."
             )
     if any(1 < _filled(members) < WIDE_ENOUGH for members in runs.values()):
         found.append(
@@ -96,7 +97,7 @@ def _unlike(runs: Runs) -> list[str]:
     if differing:
         found.append(f"The runs differ in parameters: {_listed(differing)}.")
     packages = ["hela_dask", *numeric_versions(network=True)]
-    texts = {name: _values(runs, lambda run, name=name: _version(run, name)) for name in packages}
+    texts = {name: _values(runs, partial(_version, name)) for name in packages}
     differing = [f"{name} {text}" for name, text in texts.items() if text]
     if differing:
         found.append(f"The runs differ in versions: {_listed(differing, '; ')}.")
@@ -149,7 +150,7 @@ def _extent(run: ComparedRun) -> list[float]:
     return extent
 
 
-def _version(run: ComparedRun, name: str) -> str:
+def _version(name: str, run: ComparedRun) -> str:
     return str((run.facts.get("versions") or {}).get(name, "not recorded"))
 
 

@@ -140,8 +140,7 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
     ... # doctest: +SKIP
     """
     folder = _check_target(out)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ParameterError(f"seed must be a whole number of at least 0, not {seed!r}")
+    _check_seed(seed)
     runs = read_groups(groups)
     measures, left_out = shared_measures(runs)
     cells = join_cells(runs, measures)
@@ -167,6 +166,11 @@ def _check_target(out: str | Path) -> Path:
         raise ParameterError(f"--out {folder} lies inside the Zarr {store}: choose another")
     check_listed(folder, _LISTING, _OURS, "compare")
     return folder
+
+
+def _check_seed(seed: object) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ParameterError(f"seed must be a whole number of at least 0, not {seed!r}")
 
 
 def _write(

@@ -18,7 +18,7 @@ from hela_dask.kernels.comparison import RESAMPLES
 
 __all__ = ["finding_text", "render", "unit_text"]
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 def render(
@@ -31,7 +31,7 @@ def render(
 ) -> str:
     """The page as one text, with its pictures; `pictures` are those of each measure."""
     reference = next(iter(runs))
-    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+    rows = table.to_dict("records")
     members = [run for group in runs.values() for run in group]
     return pages.render(
         "comparison.html",
@@ -40,7 +40,10 @@ def render(
         tiles=_tiles(runs, table),
         warnings=warnings,
         results=[_result(group, reference, rows) for group in list(runs)[1:]],
+        reference=reference,
         rows=[_row(row) for row in rows],
+        groups=list(runs),
+        summaries=_summaries(rows),
         pictures=[
             pages.as_figure(path.read_bytes(), COLUMNS[name].meaning, name.replace("_", " "))
             for name, path in pictures.items()
@@ -80,8 +83,9 @@ def _tiles(runs: Mapping[str, Sequence[ComparedRun]], table: pd.DataFrame) -> li
         count = sum(len(run.complete) for run in members)
         text = f"complete cell{'' if count == 1 else 's'} of {name}"
         tiles.append((str(count), f"{text} in {counted(len(members), 'volume')}"))
-    found = int((table["p_adjusted"] <= ALPHA).sum())
-    tiles.append((f"{found} of {len(table)}", "comparisons of a measure show a difference"))
+    found = (table["p_adjusted"] <= ALPHA) & (table["permuted"] == "volumes")
+    text = "comparisons of a measure show a difference between groups"
+    tiles.append((f"{found.sum()} of {len(table)}", text))
     return tiles
 
 
@@ -102,16 +106,7 @@ def _result(group: str, reference: str, rows: Sequence[Row]) -> dict[str, Any]:
 
 def _row(row: Row) -> dict[str, Any]:
     """A row of the table of measures: values to sort by, and their texts."""
-    unit = unit_text(row["unit"]).strip()
-    shown: dict[str, Any] = {
-        "measure": row["measure"].replace("_", " ") + (f", {unit}" if unit else ""),
-        "group": row["group"],
-    }
-    for side in ("reference", "group"):
-        cells, volumes = row[f"{side}_cells"], row[f"{side}_volumes"]
-        shown[f"{side}_count"] = cells, f"{cells} in {volumes}"
-        median, spread = row[f"{side}_median"], row[f"{side}_iqr"]
-        shown[f"{side}_median"] = median, f"{_number(median)} ({_number(spread)})"
+    shown: dict[str, Any] = {"measure": _measure_text(row), "group": row["group"]}
     for name, digits in (("difference", None), ("cliffs_delta", 2)):
         value = row[name]
         text = _number(value) if digits is None else f"{value:.{digits}f}"
@@ -126,21 +121,41 @@ def _row(row: Row) -> dict[str, Any]:
     return shown
 
 
+def _summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Median, spread and numbers of each measure, a row per measure, a column per group."""
+    shown: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        line = shown.setdefault(row["measure"], {"measure": _measure_text(row), "groups": {}})
+        for side in ("reference", "group"):
+            median, spread = row[f"{side}_median"], row[f"{side}_iqr"]
+            numbers = f"{row[f'{side}_cells']} in {row[f'{side}_volumes']}"
+            line["groups"][row[side]] = median, f"{_number(median)} ({_number(spread)}), {numbers}"
+    return list(shown.values())
+
+
+def _measure_text(row: Row) -> str:
+    """The name of a measure, with its unit."""
+    unit = unit_text(row["unit"]).strip()
+    return f"{row['measure'].replace('_', ' ')}{f', {unit}' if unit else ''}"
+
+
 def _run(run: ComparedRun) -> dict[str, Any]:
     image = run.facts.get("image") or {}
     size, extent = image.get("voxel_size"), image.get("extent")
-    others = len(run.cells) - len(run.complete) - run.cut
+    texts = {
+        "method": str(run.facts.get("method", "–")),
+        "voxel": by_axis(size) if size else "–",
+        "extent": by_axis([round(side / 1000, 1) for side in extent]) if extent else "–",
+        "version": str((run.facts.get("versions") or {}).get("hela_dask", "–")),
+    }
     return {
         "group": run.group,
         "volume": run.volume,
         "run": str(run.path),
         "complete": len(run.complete),
         "cut": run.cut,
-        "others": others,
-        "method": str(run.facts.get("method", "–")),
-        "voxel": by_axis(size) if size else "–",
-        "extent": by_axis([round(side / 1000, 1) for side in extent]) if extent else "–",
-        "version": str((run.facts.get("versions") or {}).get("hela_dask", "–")),
+        "others": len(run.cells) - len(run.complete) - run.cut,
+        **{name: (text, text) for name, text in texts.items()},
     }
 
 

@@ -100,16 +100,18 @@ def shared_measures(runs: Mapping[str, Sequence[ComparedRun]]) -> tuple[list[str
             if not any(name in run.complete and run.complete[name].notna().any() for run in members)
         ]
         if lacking:
-            left_out.append(f"{_words(name)} is left out: {lacking[0].path} has no such column")
-        elif empty:
             left_out.append(
-                f"{_words(name)} is left out: no complete cell of the group {empty[0]!r} has one"
+                f"The {_words(name)} is left out: {lacking[0].path} has no such column."
             )
+        elif empty:
+            why = f"no complete cell of the group {empty[0]!r} has one"
+            left_out.append(f"The {_words(name)} is left out: {why}.")
         else:
             shared.append(name)
     if not shared:
         raise InputError(
-            f"the runs share no measure with values in all groups ({'; '.join(left_out)})"
+            "the runs share no measure with values in all groups"
+            f"{f': {left_out[0]}'.rstrip('.') if left_out else ''}"
         )
     return shared, left_out
 
@@ -132,7 +134,7 @@ def _words(measure: str) -> str:
     return measure.replace("_", " ")
 
 
-def _places(groups: Groups) -> dict[str, list[Path]]:
+def _places(groups: Any) -> dict[str, list[Path]]:
     """The run folders of each group, each of them once."""
     if not isinstance(groups, Mapping):
         raise ParameterError(

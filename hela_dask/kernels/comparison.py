@@ -46,10 +46,10 @@ class Difference:
         Two-sided, of the permutation test of `delta`.
     smallest_p : float
         The smallest p-value that so many units can have.
-    resampled : (str, str)
-        What the bootstrap resamples in the reference and in the group: volumes or cells.
-    permuted : str
-        What the test assigns to the groups: volumes or cells.
+    resampled : (Unit, Unit)
+        The units that the bootstrap resamples in the reference and in the group.
+    permuted : Unit
+        The units that the test assigns to the groups.
     """
 
     delta: float
