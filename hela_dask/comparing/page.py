@@ -115,7 +115,7 @@ def _row(row: Row) -> dict[str, Any]:
         shown[name] = row[name], _probability(row[name])
     found = row["p_adjusted"] <= ALPHA
     if found and row["permuted"] == "cells":
-        shown["found"] = "fair", "of two volumes"
+        shown["found"] = "fair", "of these cells"
     else:
         shown["found"] = ("good", "found") if found else ("", "not found")
     return shown

@@ -81,7 +81,7 @@ def read_groups(groups: Groups) -> dict[str, list[ComparedRun]]:
 def same_volume(one: ComparedRun, other: ComparedRun) -> bool:
     """Whether two runs are of the same image, by its fingerprint."""
     known = one.facts.get("fingerprint")
-    return known is not None and known == other.facts.get("fingerprint")
+    return bool(known) and known == other.facts.get("fingerprint")
 
 
 def shared_measures(runs: Mapping[str, Sequence[ComparedRun]]) -> tuple[list[str], list[str]]:

@@ -79,24 +79,15 @@ def compare_samples(
     """
     resampled = _resampled(reference), _resampled(group)
     drawn = _Pooled(_split(reference, resampled[0]), _split(group, resampled[1]))
-    # One volume and another can be assigned in two ways only, and both are as extreme.
-    permuted: Unit = "volumes" if len(reference) + len(group) > 2 else "cells"
+    permuted: Unit = "volumes" if min(len(reference), len(group)) > 1 else "cells"
     assigned = _Pooled(_split(reference, permuted), _split(group, permuted))
-    p_value = stats.permutation_test(
-        assigned.samples,
-        assigned.delta,
-        vectorized=True,
-        n_resamples=resamples,
-        batch=assigned.batch,
-        rng=np.random.default_rng(seed),
-    ).pvalue
     possible = math.comb(sum(map(len, assigned.samples)), len(assigned.samples[0]))
     return Difference(
         delta=float(drawn.delta(*drawn.samples)),
         shift=float(drawn.shift(*drawn.samples)),
         delta_interval=_interval(drawn, drawn.delta, seed, resamples),
         shift_interval=_interval(drawn, drawn.shift, seed, resamples),
-        p_value=float(p_value),
+        p_value=_p_value(assigned, seed, resamples),
         smallest_p=min(1.0, 2 / min(possible, resamples + 1)),
         resampled=resampled,
         permuted=permuted,
@@ -110,6 +101,20 @@ def _resampled(volumes: Sequence[Floats]) -> Unit:
 def _split(volumes: Sequence[Floats], unit: Unit) -> list[Floats]:
     """The values of each unit: of volumes, or of single cells."""
     return list(volumes) if unit == "volumes" else list(np.concatenate(volumes)[:, None])
+
+
+def _p_value(pooled: _Pooled, seed: int, resamples: int) -> float:
+    if min(map(len, pooled.samples)) < 2:
+        return 1.0  # a single cell
+    found = stats.permutation_test(
+        pooled.samples,
+        pooled.delta,
+        vectorized=True,
+        n_resamples=resamples,
+        batch=pooled.batch,
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.pvalue)
 
 
 def _interval(
