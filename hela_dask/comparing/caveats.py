@@ -46,8 +46,8 @@ def _few_volumes(runs: Runs, table: pd.DataFrame) -> list[str]:
         pair = f"{row['reference']} and {group}"
         if (rows["permuted"] == "cells").any():
             found.append(
-                f"{pair}: one of them has a single volume, so the p-values compare cells, as if "
-                "they were independent. Any two volumes differ: this is no evidence of a "
+                f"{pair}: a group has a single volume, so the p-values compare cells, as if they "
+                "were independent. Any two volumes differ: this is no evidence of a "
                 "difference between the groups."
             )
         elif rows["smallest_p"].min() > ALPHA:

@@ -71,9 +71,10 @@ def read_groups(groups: Groups) -> dict[str, list[ComparedRun]]:
                     f"{one.volume}, so its cells would count twice: leave one out"
                 )
         if not any(len(run.complete) for run in members):
+            cut = sum(run.cut for run in members)
             raise NothingToDoError(
-                f"the group {name!r} has no complete cell: the volume cuts each of its "
-                f"{sum(run.cut for run in members)} segmented cells"
+                f"the group {name!r} has no complete cell: "
+                f"{f'the volume cuts all {cut} that are' if cut else 'none is'} segmented"
             )
     return runs
 

@@ -67,14 +67,14 @@ def test_larger_nuclei_are_found_and_nothing_else(found: hd.Comparison) -> None:
     assert (row["permuted"], row["unit"]) == ("volumes", "µm³")
     # A volume and the diameter of its sphere have the same order, so the same test.
     both = found.table.set_index("measure")[["cliffs_delta", "cliffs_delta_low", "p_value"]]
-    assert both.loc["nucleus_volume"].tolist() == both.loc["nucleus_diameter"].tolist()
+    assert list(both.loc["nucleus_volume"]) == list(both.loc["nucleus_diameter"])
 
 
 def test_cells_that_the_volume_cuts_are_left_out(found: hd.Comparison) -> None:
     assert found.left_out == 20
     assert len(found.cells) == 80
     assert list(found.cells) == ["group", "run", "volume", "label", *MEASURES]
-    assert found.cells.groupby("run")["label"].apply(list).map(max).max() == 8
+    assert set(found.cells["label"]) == set(range(1, 9))
 
 
 @pytest.mark.parametrize(("volumes", "most"), [(4, 5), (5, 10)])
@@ -91,7 +91,7 @@ def test_volumes_of_one_kind_hardly_ever_differ(volumes: int, most: int) -> None
         measures = [name for name in MEASURES if name in cells]
         possible = math.comb(2 * volumes, volumes)
         table = compare_measures(cells, measures, seed=seed, resamples=possible)
-        wrong += (table["p_adjusted"] <= 0.05).any()
+        wrong += bool((table["p_adjusted"] <= 0.05).any())
     assert wrong <= most
 
 
@@ -267,7 +267,11 @@ def _with_texts(run: Path) -> None:
 BAD_RUNS: list[tuple[Any, type[HelaDaskError], str]] = [
     (lambda run: _with_run(run, state="failed"), MissingInputError, "state is 'failed'"),
     (_in_nm3, InputError, "has cell_volume in nm³, not in µm³"),
-    (_all_cut, NothingToDoError, "'b' has no complete cell: the volume cuts each of its 5"),
+    (
+        _all_cut,
+        NothingToDoError,
+        "'b' has no complete cell: the volume cuts all 5 that are segmented",
+    ),
     (_without_measures, InputError, "share no measure with values in all groups"),
     (_with_texts, InputError, "column cell_diameter must hold numbers"),
     (lambda run: (run / "cells.parquet").unlink(), InputError, "cells.parquet is missing"),
