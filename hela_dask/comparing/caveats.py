@@ -114,15 +114,17 @@ def _unlike(runs: Runs) -> list[str]:
 
 
 def _partial(runs: Runs) -> list[str]:
-    """Runs of a part of the cells."""
+    """Runs without complete cells, and of a part of the cells."""
+    empty = [str(run.path) for run in _all(runs) if run.complete.empty]
+    found = [f"No complete cell, so no part of the comparison: {_listed(empty)}."] if empty else []
     selected = [
         str(run.path)
         for run in _all(runs)
         if run.facts.get("cells") is not None or run.facts.get("box") is not None
     ]
-    if not selected:
-        return []
-    return [f"Only selected cells were segmented (--cells, --box) in {_listed(selected)}."]
+    if selected:
+        found.append(f"Only selected cells were segmented (--cells, --box) in {_listed(selected)}.")
+    return found
 
 
 def _all(runs: Runs) -> list[ComparedRun]:

@@ -10,9 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from hela_dask.columns import COLUMNS
 from hela_dask.comparing.caveats import ALPHA, find_caveats
-from hela_dask.comparing.page import finding_text, render, unit_text
+from hela_dask.comparing.page import finding_text, render
 from hela_dask.comparing.reading import (
     ComparedRun,
     Groups,
@@ -21,6 +20,7 @@ from hela_dask.comparing.reading import (
     shared_measures,
 )
 from hela_dask.comparing.statistics import compare_measures
+from hela_dask.comparing.words import name_and_unit
 from hela_dask.errors import ParameterError
 from hela_dask.figures.strips import draw_strips
 from hela_dask.formatting import counted
@@ -88,7 +88,7 @@ class Comparison:
         ]
         lines.append(f"left out: {counted(self.left_out, 'cell')} that the volumes cut")
         rows = self.differences.to_dict("records")
-        lines += [f"{_words(row['measure'])} is {finding_text(row)}" for row in rows]
+        lines += [finding_text(row) for row in rows]
         if not rows:
             lines.append(
                 f"no difference is found in {counted(self.table['measure'].nunique(), 'measure')}"
@@ -136,8 +136,7 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
 
     Examples
     --------
-    >>> compare({"control": ["a.run", "b.run"], "treated": ["c.run", "d.run"]}, "out")
-    ... # doctest: +SKIP
+    >>> compare({"control": ["a.run"], "treated": ["b.run"]}, "out").page  # doctest: +SKIP
     """
     folder = _check_target(out)
     _check_seed(seed)
@@ -200,14 +199,5 @@ def _write(
             group: [part[name].to_numpy(float) for _, part in own.groupby("run", sort=False)]
             for group, own in known.groupby("group", sort=False)
         }
-        draw_strips(strips, path, label=f"{_words(name)}{_axis_unit(name)}")
+        draw_strips(strips, path, label=name_and_unit(name))
     write_text(folder / _PAGE, render(runs, table, pictures, warnings, seed=seed))
-
-
-def _axis_unit(measure: str) -> str:
-    unit = unit_text(COLUMNS[measure].unit).strip()
-    return f" ({unit})" if unit else ""
-
-
-def _words(measure: str) -> str:
-    return measure.replace("_", " ")

@@ -13,10 +13,11 @@ from hela_dask import pages
 from hela_dask.columns import COLUMNS
 from hela_dask.comparing.caveats import ALPHA
 from hela_dask.comparing.reading import ComparedRun
+from hela_dask.comparing.words import measure_name, name_and_unit, unit_after
 from hela_dask.formatting import by_axis, counted
 from hela_dask.kernels.comparison import RESAMPLES
 
-__all__ = ["finding_text", "render", "unit_text"]
+__all__ = ["finding_text", "render"]
 
 Row = Mapping[Any, Any]
 
@@ -45,7 +46,7 @@ def render(
         groups=list(runs),
         summaries=_summaries(rows),
         pictures=[
-            pages.as_figure(path.read_bytes(), COLUMNS[name].meaning, name.replace("_", " "))
+            pages.as_figure(path.read_bytes(), COLUMNS[name].meaning, measure_name(name))
             for name, path in pictures.items()
         ],
         runs=[_run(run) for run in members],
@@ -58,18 +59,14 @@ def render(
     )
 
 
-def unit_text(unit: str) -> str:
-    """A unit with a space before it; nothing for a ratio."""
-    return "" if unit in ("", "1") else f" {unit}"
-
-
 def finding_text(row: Row) -> str:
-    """One row of the comparison as a sentence, without its measure."""
+    """One row of the comparison as a sentence."""
     direction = "larger" if row["cliffs_delta"] > 0 else "smaller"
-    unit = unit_text(row["unit"])
+    unit = unit_after(row["measure"])
     return (
-        f"{direction} in {row['group']} than in {row['reference']}: median "
-        f"{_number(row['group_median'])} and {_number(row['reference_median'])}{unit}, difference "
+        f"{measure_name(row['measure'])} is {direction} in {row['group']} than in "
+        f"{row['reference']}: median {_number(row['group_median'])} against "
+        f"{_number(row['reference_median'])}{unit}, difference "
         f"{_number(row['difference'])}{unit} ({_interval(row, 'difference')}), Cliff's delta "
         f"{row['cliffs_delta']:.2f} ({_interval(row, 'cliffs_delta')}), adjusted p "
         f"{_probability(row['p_adjusted'])}"
@@ -82,7 +79,8 @@ def _tiles(runs: Mapping[str, Sequence[ComparedRun]], table: pd.DataFrame) -> li
     for name, members in runs.items():
         count = sum(len(run.complete) for run in members)
         text = f"complete cell{'' if count == 1 else 's'} of {name}"
-        tiles.append((str(count), f"{text} in {counted(len(members), 'volume')}"))
+        volumes = sum(len(run.complete) > 0 for run in members)
+        tiles.append((str(count), f"{text} in {counted(volumes, 'volume')}"))
     found = (table["p_adjusted"] <= ALPHA) & (table["permuted"] == "volumes")
     text = "comparisons of a measure show a difference between groups"
     tiles.append((f"{found.sum()} of {len(table)}", text))
@@ -97,8 +95,8 @@ def _result(group: str, reference: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "group": group,
         "reference": reference,
-        "found": [(row["measure"].replace("_", " "), finding_text(row)) for row in found],
-        "rest": ", ".join(row["measure"].replace("_", " ") for row in rest),
+        "found": [finding_text(row) for row in found],
+        "rest": ", ".join(measure_name(row["measure"]) for row in rest),
         "cells_only": any(row["permuted"] == "cells" for row in own),
         "possible": any(row["smallest_p"] <= ALPHA for row in own),
     }
@@ -106,11 +104,10 @@ def _result(group: str, reference: str, rows: Sequence[Row]) -> dict[str, Any]:
 
 def _row(row: Row) -> dict[str, Any]:
     """A row of the table of measures: values to sort by, and their texts."""
-    shown: dict[str, Any] = {"measure": _measure_text(row), "group": row["group"]}
-    for name, digits in (("difference", None), ("cliffs_delta", 2)):
-        value = row[name]
-        text = _number(value) if digits is None else f"{value:.{digits}f}"
-        shown[name] = value, f"{text} ({_interval(row, name)})"
+    shown: dict[str, Any] = {"measure": name_and_unit(row["measure"]), "group": row["group"]}
+    texts = {"difference": _number(row["difference"]), "cliffs_delta": f"{row['cliffs_delta']:.2f}"}
+    for name, text in texts.items():
+        shown[name] = row[name], f"{text} ({_interval(row, name)})"
     for name in ("p_value", "p_adjusted"):
         shown[name] = row[name], _probability(row[name])
     found = row["p_adjusted"] <= ALPHA
@@ -125,18 +122,14 @@ def _summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Median, spread and numbers of each measure, a row per measure, a column per group."""
     shown: dict[str, dict[str, Any]] = {}
     for row in rows:
-        line = shown.setdefault(row["measure"], {"measure": _measure_text(row), "groups": {}})
+        line = shown.setdefault(
+            row["measure"], {"measure": name_and_unit(row["measure"]), "groups": {}}
+        )
         for side in ("reference", "group"):
             median, spread = row[f"{side}_median"], row[f"{side}_iqr"]
             numbers = f"{row[f'{side}_cells']} in {row[f'{side}_volumes']}"
             line["groups"][row[side]] = median, f"{_number(median)} ({_number(spread)}), {numbers}"
     return list(shown.values())
-
-
-def _measure_text(row: Row) -> str:
-    """The name of a measure, with its unit."""
-    unit = unit_text(row["unit"]).strip()
-    return f"{row['measure'].replace('_', ' ')}{f', {unit}' if unit else ''}"
 
 
 def _run(run: ComparedRun) -> dict[str, Any]:

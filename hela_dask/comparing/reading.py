@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from hela_dask.columns import COLUMNS, MEASURES
+from hela_dask.comparing.words import measure_name
 from hela_dask.errors import InputError, MissingInputError, NothingToDoError, ParameterError
 from hela_dask.running.reading import read_folder
 from hela_dask.running.result import RunResult
@@ -102,11 +103,11 @@ def shared_measures(runs: Mapping[str, Sequence[ComparedRun]]) -> tuple[list[str
         ]
         if lacking:
             left_out.append(
-                f"The {_words(name)} is left out: {lacking[0].path} has no such column."
+                f"The {measure_name(name)} is left out: {lacking[0].path} has no such column."
             )
         elif empty:
             why = f"no complete cell of the group {empty[0]!r} has one"
-            left_out.append(f"The {_words(name)} is left out: {why}.")
+            left_out.append(f"The {measure_name(name)} is left out: {why}.")
         else:
             shared.append(name)
     if not shared:
@@ -129,10 +130,6 @@ def join_cells(runs: Mapping[str, Sequence[ComparedRun]], measures: Sequence[str
     table = pd.concat(parts, ignore_index=True)
     table = table.astype(dict.fromkeys(measures, float))
     return table[["group", "run", "volume", "label", *measures]]
-
-
-def _words(measure: str) -> str:
-    return measure.replace("_", " ")
 
 
 def _places(groups: Any) -> dict[str, list[Path]]:

@@ -183,10 +183,12 @@ def test_runs_that_differ_otherwise_are_named(undrawn: None, tmp_path: Path) -> 
         image={"shape": [100, 900, 900], "voxel_size": [50, 20, 20], "extent": [5e3, 18e3, 18e3]},
         cells=[1, 2],
     )
-    text = " ".join(hd.compare({"a": [plain], "b": [other]}, tmp_path / "out").warnings)
+    empty = make_run(tmp_path / "c.run", draw_cells(rng, 3), cut=3)
+    text = " ".join(hd.compare({"a": [plain], "b": [other, empty]}, tmp_path / "out").warnings)
     for words in (
-        "differ in method: unet (a), volumetric (b)",
-        "differ in voxel size: 50 x 40 x 40 nm (a), 50 x 20 x 20 nm (b)",
+        "differ in method: unet (a, b), volumetric (b)",
+        "differ in voxel size: 50 x 40 x 40 nm (a, b), 50 x 20 x 20 nm (b)",
+        f"No complete cell, so no part of the comparison: {empty}",
         "differ in parameters: [detect] spacing",
         "0.0.1 (b)",
         "5.0 to 15.0 µm",
