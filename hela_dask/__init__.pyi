@@ -9,6 +9,12 @@ from ._run import (
 from ._run import (
     run as run,
 )
+from .comparing.compare import (
+    Comparison as Comparison,
+)
+from .comparing.compare import (
+    compare as compare,
+)
 from .conversion.convert import (
     convert as convert,
 )
@@ -194,6 +200,7 @@ __all__ = [
     "AssembleParameters",
     "BackgroundParameters",
     "BaseMethod",
+    "Comparison",
     "DetectParameters",
     "ExistsError",
     "Explanation",
@@ -229,6 +236,7 @@ __all__ = [
     "background",
     "cell_regions",
     "classify",
+    "compare",
     "convert",
     "describe",
     "detect",

@@ -8,7 +8,7 @@ from typing import Final
 
 import pandas as pd
 
-__all__ = ["COLUMNS", "Column", "describe_columns", "rounded"]
+__all__ = ["COLUMNS", "MEASURES", "Column", "describe_columns", "rounded"]
 
 _DIGITS = {"nm": 1, "µm²": 3, "µm³": 3, "s": 1, "MiB": 1, "1": 3}
 
@@ -23,10 +23,13 @@ class Column:
     unit : str
         ``nm``, ``µm³``, ``s``, ``MiB`` or ``1`` for a ratio; empty for numbers that are counted,
         texts and booleans.
+    measure : bool
+        Whether it measures a property of the cell itself, which groups of cells are compared by.
     """
 
     meaning: str
     unit: str = ""
+    measure: bool = False
 
 
 _BOX = {
@@ -34,6 +37,18 @@ _BOX = {
     for axis in "zyx"
     for end in (0, 1)
 }
+
+
+def _of_side(name: str, owner: str) -> dict[str, Column]:
+    """Columns of a comparison that both of its sides have."""
+    return {
+        f"{name}_cells": Column(f"complete cells {owner} with a value"),
+        f"{name}_volumes": Column(f"volumes {owner} with such cells"),
+        f"{name}_median": Column(f"median of the cells {owner}"),
+        f"{name}_iqr": Column(f"interquartile range of the cells {owner}"),
+        f"{name}_resampled": Column(f"whether the bootstrap resampled volumes or cells {owner}"),
+    }
+
 
 COLUMNS: Final[Mapping[str, Column]] = {
     "label": Column("number of the cell in the labels, by z, y, x of the centre"),
@@ -71,16 +86,40 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "nucleus_exposed": Column("share of the nucleus without cytoplasm beside it", "1"),
     "beyond_window": Column("area of the cell on sides of its window, of a usual slice's", "1"),
     "doubtful_slices": Column("slices to look at, as ranges"),
-    "nucleus_volume": Column("volume of the nucleus, without its envelope", "µm³"),
-    "cell_volume": Column("volume of the cell with nucleus and envelope", "µm³"),
-    "envelope_volume": Column("volume of the nuclear envelope", "µm³"),
-    "nucleus_diameter": Column("diameter of the sphere of the nucleus' volume", "nm"),
-    "cell_diameter": Column("diameter of the sphere of the cell's volume", "nm"),
-    "nucleus_to_cell": Column("nucleus volume over cell volume", "1"),
+    "nucleus_volume": Column("volume of the nucleus, without its envelope", "µm³", measure=True),
+    "cell_volume": Column("volume of the cell with nucleus and envelope", "µm³", measure=True),
+    "envelope_volume": Column("volume of the nuclear envelope", "µm³", measure=True),
+    "nucleus_diameter": Column("diameter of the sphere of the nucleus' volume", "nm", measure=True),
+    "cell_diameter": Column("diameter of the sphere of the cell's volume", "nm", measure=True),
+    "nucleus_to_cell": Column("nucleus volume over cell volume", "1", measure=True),
     "nucleus_first_slice": Column("first slice of the nucleus, counted from 1"),
     "nucleus_last_slice": Column("last slice of the nucleus, included"),
+    "group": Column("group of runs that is compared"),
+    "run": Column("run folder"),
+    "volume": Column("name of the image"),
+    "measure": Column("column of the cells that is compared"),
+    "unit": Column("of the measure, its medians, ranges and differences; 1 for a ratio"),
+    "reference": Column("group that it is compared with"),
+    **_of_side("reference", "of the reference"),
+    **_of_side("group", "of the group"),
+    "difference": Column("median of the group minus median of the reference"),
+    "difference_low": Column("lower end of its bootstrap interval of 95 %"),
+    "difference_high": Column("upper end"),
+    "cliffs_delta": Column(
+        "probability that a cell of the group has a larger value than one of the reference, minus "
+        "that of a smaller one"
+    ),
+    "cliffs_delta_low": Column("lower end of its bootstrap interval of 95 %"),
+    "cliffs_delta_high": Column("upper end"),
+    "permuted": Column("whether volumes or cells were assigned to the groups by the test"),
+    "smallest_p": Column("smallest p-value that so many volumes or cells can have"),
+    "p_value": Column("two-sided, of the permutation test of Cliff's delta"),
+    "p_adjusted": Column("corrected for all rows (Benjamini-Hochberg)"),
 }
-"""Of ``cells.parquet`` and ``detections.parquet``."""
+"""Of ``cells.parquet``, ``detections.parquet`` and ``comparison.parquet``."""
+
+MEASURES: Final = tuple(name for name, column in COLUMNS.items() if column.measure)
+"""Columns that groups of cells are compared by."""
 
 
 def describe_columns(table: pd.DataFrame) -> dict[str, dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hela_dask.cli import explain, pipeline, predict, scores, train, verify, volumes
+from hela_dask.cli import compare, explain, pipeline, predict, scores, train, verify, volumes
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
 from hela_dask.cli.screen import ReaderGoneError, echo, echo_error
 from hela_dask.errors import ClusterError, HelaDaskError
@@ -69,6 +69,7 @@ for _command in (
     pipeline.report,
     verify.verify,
     explain.explain,
+    compare.compare,
     pipeline.params,
     volumes.phantom,
     pipeline.demo,

@@ -40,6 +40,7 @@ PROMISED = {
         *("--overwrite", "--json"),
     ],
     "explain": ["--cell", "--slice", "--run", "--out", "--json"],
+    "compare": ["--group", "--out", "--seed", "--json"],
     "params": [],
     "phantom": ["--shape", "--cells", "--diameter", "--seed", "--voxel-size", "--kind"],
     "demo": ["--out"],
