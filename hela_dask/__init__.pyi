@@ -78,6 +78,12 @@ from .operators.distance import (
 from .operators.filters import (
     gaussian as gaussian,
 )
+from .organelles.assign import (
+    assign as assign,
+)
+from .organelles.result import (
+    Assignment as Assignment,
+)
 from .parameters import (
     AssembleParameters as AssembleParameters,
 )
@@ -192,6 +198,7 @@ __all__ = [
     "METHODS",
     "NO_TRACE",
     "AssembleParameters",
+    "Assignment",
     "BackgroundParameters",
     "BaseMethod",
     "DetectParameters",
@@ -226,6 +233,7 @@ __all__ = [
     "Window",
     "WorkingParameters",
     "__version__",
+    "assign",
     "background",
     "cell_regions",
     "classify",

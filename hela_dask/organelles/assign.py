@@ -1,0 +1,300 @@
+"""assign: organelles of any origin to the cells of a run, slab by slab and cell by cell."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.box import Box
+from hela_dask.errors import InputError, MissingInputError, NothingToDoError
+from hela_dask.kernels.overlaps import cell_of, reduce_rows
+from hela_dask.organelles.result import Assignment, OrganelleFiles, checked_name
+from hela_dask.organelles.source import BLOCK, OrganelleLabels, open_organelles
+from hela_dask.organelles.tables import add_up, cell_table, organelle_table
+from hela_dask.organelles.tasks import (
+    CODE,
+    LABELS,
+    AssignJob,
+    RunLabels,
+    cell_file,
+    count_task,
+    distance_task,
+    slab_file,
+)
+from hela_dask.running.needs import PROCESS
+from hela_dask.running.opening import open_run
+from hela_dask.running.provenance import read_run
+from hela_dask.running.result import RunResult
+from hela_dask.storage import store
+from hela_dask.storage.files import storage_errors
+from hela_dask.storage.metadata import Image, Level, local_path, read_image
+from hela_dask.tasks.cluster import check_client, read_cluster
+from hela_dask.tasks.code import code_fingerprint
+from hela_dask.tasks.damaged import forget_damaged
+from hela_dask.tasks.dispatch import run_units
+from hela_dask.tasks.lock import Lock, hold
+from hela_dask.tasks.markers import fingerprint, fingerprint_files
+from hela_dask.tasks.memory import Need
+from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.session import Session
+from hela_dask.tasks.units import Row, Unit
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["assign"]
+
+_BLOCK_VOXEL = 80  # bytes: labels, codes, runs, and their counts
+_WINDOW_VOXEL = 12  # of a cell's window: two masks and two distances
+_RESOLUTION = 40.0  # nm, of the distances where a run does not state its working level
+
+
+def assign(
+    run: str | Path,
+    organelles: str | Path,
+    *,
+    name: str | None = None,
+    client: Client | None = None,
+    cluster: str | Path = "local",
+    workers: int | None = None,
+    memory: str | int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Assignment:
+    """Assign organelles to the cells of a run and to their compartments, by overlap.
+
+    An organelle belongs to the cell that holds most of its voxels, or to none where most of them
+    lie outside of all cells; in that cell, to the compartment that holds most of them. One with
+    voxels in several cells, or in a cell and outside, is listed with ``crosses_border`` and the
+    share of the second. The same call again continues where an earlier one stopped.
+
+    Parameters
+    ----------
+    run : path
+        Folder of a finished run.
+    organelles : path
+        Instance labels from any program: a label group of an OME-Zarr, a TIFF, MRC or ``.npy``
+        file, or a folder of TIFF slices, of the shape of the image or a whole number of times
+        coarser along each axis.
+    name : str, optional
+        Name of the tables; default: that of the organelles' file.
+    client : distributed.Client, optional
+        An existing client; default: the cluster of `cluster`.
+    cluster, workers, memory
+        As in :func:`hela_dask.run`.
+    overwrite : bool
+        Replace tables of other organelles with this name.
+    progress : bool
+        Show the progress on stderr.
+
+    Returns
+    -------
+    Assignment
+        The tables of organelles and of cells, as they are in the run folder:
+        ``organelles_NAME.parquet`` and ``organelles_NAME_cells.parquet``, each also as CSV.
+
+    Raises
+    ------
+    HelaDaskError
+        For input that cannot be used, before anything is written: see :mod:`hela_dask.errors`.
+    NothingToDoError
+        When no voxel is labelled.
+
+    Examples
+    --------
+    >>> assign("hela.run", "mitochondria.tif").organelles  # doctest: +SKIP
+    """
+    where = read_cluster(cluster, workers=workers, memory=memory)
+    check_client(client, cluster, workers, memory)
+    source = local_path(organelles)
+    files = OrganelleFiles(local_path(run).absolute(), checked_name(name, source))
+    result = open_run(files.run)
+    images = _label_images(result)
+    labels = open_organelles(source, images[1])
+    files.check(labels.path, overwrite)
+    request = _Request(files, labels, images, _working_levels(files.run, images))
+    with RunProgress(progress) as display, storage_errors(files.run):
+        if (done := files.finished(request.key)) is not None:
+            display.info(f"{done.path} is finished already")
+            return done
+        session = Session(
+            client,
+            where,
+            store=labels.path,
+            run=files.scratch,
+            needs=[_count_need(labels)],
+            progress=display,
+            begin=lambda: None,
+            imports=("hela_dask.organelles.tasks",),
+        )
+        with hold(files.run) as lock:
+            files.check(labels.path, overwrite)
+            files.scratch.mkdir(parents=True, exist_ok=True)
+            try:
+                with session:
+                    found = _compute(request, request.job(lock), session, display, result)
+            except NothingToDoError:
+                files.clear()
+                raise
+            lock.check()
+            files.clear()
+    return found
+
+
+@dataclass(frozen=True)
+class _Request:
+    """The input of an assignment."""
+
+    files: OrganelleFiles
+    organelles: OrganelleLabels
+    images: tuple[Image, ...]  # of LABELS
+    working: tuple[Level, ...]  # their level of the distances
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Fingerprint of all that the tables depend on."""
+        return fingerprint(
+            "assign",
+            code_fingerprint(*CODE),
+            self.organelles.key,
+            self.organelles.factors,
+            [fingerprint_files(image.path) for image in self.images],
+            [level.path for level in self.working],
+        )
+
+    def job(self, lock: Lock) -> AssignJob:
+        """Common inputs of the tasks."""
+        groups = tuple(image.path.absolute() for image in self.images)
+        fine = RunLabels(groups, tuple(image.levels[0] for image in self.images))
+        working = replace(fine, levels=self.working)
+        return AssignJob(self.organelles, fine, working, self.files.scratch, lock)
+
+    def slabs(self, key: str) -> list[Unit]:
+        """A unit per slab: as many slices as are read together, or as a file of the labels has."""
+        level, units = self.images[1].levels[0], []
+        deep = self.organelles.tile[0]
+        deep *= max(1, math.ceil(level.file[0] / deep))
+        for (z, *_), box in Box.whole(level.shape).chunks((deep, *level.shape[1:])):
+            units.append(Unit("count", f"z{z * deep:05d}", key, box, float(box.shape[0])))
+        return units
+
+
+def _label_images(result: RunResult) -> tuple[Image, ...]:
+    """The label groups of a run, in the order of LABELS."""
+    missing = [name for name in LABELS if name not in result.label_paths]
+    if missing:
+        raise MissingInputError(
+            f"the labels {missing[0]!r} of {result.path} are gone: start hela-dask run "
+            f"{result.store} --out {result.path} again"
+        )
+    images = tuple(read_image(result.label_paths[name]) for name in LABELS)
+    if len({image.levels[0].shape for image in images}) > 1:
+        raise InputError(
+            f"the labels of {result.path} have different shapes: start hela-dask run "
+            f"{result.store} --out {result.path} again"
+        )
+    return images
+
+
+def _working_levels(run: Path, images: tuple[Image, ...]) -> tuple[Level, ...]:
+    """The level of each label group with the pixels of the run's working level, or finer."""
+    parameters: Mapping[str, Any] = read_run(run).get("parameters") or {}
+    resolution = parameters.get("working", {}).get("resolution", _RESOLUTION)
+    fitting = [
+        number
+        for number, level in enumerate(images[1].levels)
+        if max(level.voxel_size[1:]) <= resolution * (1 + 1e-6)
+        and level.shape[0] == images[1].levels[0].shape[0]
+        and all(number < len(image.levels) for image in images)
+    ]
+    number = max(fitting, default=0)
+    return tuple(image.levels[number] for image in images)
+
+
+def _compute(
+    request: _Request, job: AssignJob, session: Session, display: RunProgress, result: RunResult
+) -> Assignment:
+    """All units, then the tables."""
+    slabs = request.slabs(request.key)
+    rows = _run(count_task, job, slabs, session, display, "slabs")
+    counts = add_up(np.load(slab_file(job.folder, unit.name)) for unit in slabs)
+    if not len(counts):
+        raise NothingToDoError(f"{request.organelles.path} labels no voxel: all are 0")
+    codes = reduce_rows(
+        np.concatenate([np.array(row["cells"], np.int64).reshape(-1, 8) for row in rows.values()]),
+        keys=1,
+        sums=1,
+    )
+    cells = _cell_units(job, codes, request.key)
+    session.check([_distance_need(request.organelles, unit.what[1]) for unit in cells])
+    _run(distance_task, job, cells, session, display, "cells")
+
+    def distances(cell: int) -> NDArray[np.void]:
+        found: NDArray[np.void] = np.load(cell_file(job.folder, _cell_name(cell)))
+        return found
+
+    geometry = job.fine.levels[0].geometry
+    table = organelle_table(counts, distances, geometry, request.organelles.end)
+    per_cell = cell_table(table, counts, codes, result.cells, geometry)
+    if len(table) == 1:
+        display.warn(
+            f"{request.organelles.path} holds a single label, {table['label'].item()}: if it is a "
+            "mask, give each organelle a number first, as scipy.ndimage.label(mask)[0] does"
+        )
+    job.lock.check()
+    store.write_table(request.files.table, table)
+    store.write_table(request.files.cells, per_cell)
+    request.files.finish(request.key, {"organelles": str(request.organelles.path)})
+    return request.files.read()
+
+
+def _run(
+    task: Any, job: AssignJob, units: list[Unit], session: Session, display: RunProgress, kind: str
+) -> dict[str, Row]:
+    """The rows of all units; those with missing or changed files are computed again."""
+    markers = job.markers
+    forget_damaged(markers, units, "counts or distances", "they are made again", display.warn)
+    return run_units(session.client, task, job, units, markers=markers, progress=display, kind=kind)
+
+
+def _cell_units(job: AssignJob, codes: NDArray[np.int64], key: str) -> list[Unit]:
+    """A unit per labelled cell: its box on the level of the distances, with a voxel around it."""
+    boxes = np.delete(codes, 1, axis=1)
+    boxes[:, 0] = cell_of(boxes[:, 0])
+    units, shape = [], job.working.levels[0].shape
+    for cell, *ends in reduce_rows(boxes, keys=1, sums=0).tolist():
+        if cell:
+            fine = Box.of(zip(ends[::2], ends[1::2], strict=True))
+            box = fine.coarsen((1, *job.factors)).grow(1).clip(shape)
+            unit_key = fingerprint(key, cell, box.pairs)
+            cost = float(math.prod(box.shape))
+            units.append(Unit("distance", _cell_name(cell), unit_key, (cell, box), cost))
+    return units
+
+
+def _cell_name(cell: int) -> str:
+    return f"{cell:05d}"
+
+
+def _block_bytes(organelles: OrganelleLabels) -> int:
+    """Bytes of a block of voxels at the highest point."""
+    whole = math.prod(organelles.tile) if organelles.planes else 0
+    return max(BLOCK, math.prod(organelles.tile)) * _BLOCK_VOXEL + whole * organelles.item
+
+
+def _count_need(organelles: OrganelleLabels) -> Need:
+    by = " x ".join(map(str, organelles.tile))
+    return Need("count", f"counting in blocks of {by} voxels", PROCESS + _block_bytes(organelles))
+
+
+def _distance_need(organelles: OrganelleLabels, box: Box) -> Need:
+    by = " x ".join(map(str, box.shape))
+    taken = math.prod(box.shape) * _WINDOW_VOXEL + _block_bytes(organelles)
+    return Need("distance", f"distances in a window of {by} voxels", PROCESS + taken)

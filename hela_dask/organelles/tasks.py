@@ -1,0 +1,195 @@
+"""The tasks of an assignment: counts of a slab, distances around a cell; paths in, a row out."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.box import Box
+from hela_dask.kernels.distance import distance_inside
+from hela_dask.kernels.overlaps import (
+    ENVELOPE,
+    NUCLEUS,
+    Runs,
+    cell_code,
+    cell_of,
+    compartment_codes,
+    count_codes,
+    count_runs,
+    least_along_runs,
+    least_per_label,
+    reduce_rows,
+)
+from hela_dask.organelles.source import BLOCK, OrganelleLabels
+from hela_dask.storage.files import replaced
+from hela_dask.storage.level import Level
+from hela_dask.storage.level_array import LevelArray
+from hela_dask.tasks.allocator import release_memory
+from hela_dask.tasks.cost import measured
+from hela_dask.tasks.lock import Lock
+from hela_dask.tasks.markers import Markers
+from hela_dask.tasks.units import Unit
+from hela_dask.types import Factors, Grey
+
+__all__ = [
+    "CODE",
+    "LABELS",
+    "AssignJob",
+    "RunLabels",
+    "cell_file",
+    "count_task",
+    "distance_task",
+    "slab_file",
+]
+
+LABELS = ("nuclei", "cells", "envelope")
+"""The label groups that are read, in the order of :func:`compartment_codes`."""
+
+CODE = ("hela_dask.organelles.tasks:count_task", "hela_dask.organelles.tasks:distance_task")
+"""The functions that the tables depend on."""
+
+_NEAREST = np.dtype([("label", np.int64), ("nucleus", np.float32), ("membrane", np.float32)])
+
+
+@dataclass(frozen=True)
+class RunLabels:
+    """The labels of a run on one level; small, workers open them."""
+
+    groups: tuple[Path, ...]  # of LABELS
+    levels: tuple[Level, ...]
+
+    def codes(self, box: Box) -> NDArray[np.uint32]:
+        """Cell and compartment of each voxel in a box, see :func:`compartment_codes`."""
+        nuclei, cells, envelope = (
+            _opened(group, level)[tuple(box)]
+            for group, level in zip(self.groups, self.levels, strict=True)
+        )
+        return compartment_codes(nuclei, cells, envelope)
+
+
+@functools.lru_cache(maxsize=8)
+def _opened(group: Path, level: Level) -> LevelArray:
+    return LevelArray.from_level(group, level)
+
+
+@dataclass(frozen=True)
+class AssignJob:
+    """Common inputs of all tasks; small."""
+
+    organelles: OrganelleLabels
+    fine: RunLabels  # on the finest level
+    working: RunLabels  # on the level of the distances
+    folder: Path  # with the results of finished units
+    lock: Lock  # proof that this process still holds the run folder
+
+    @property
+    def markers(self) -> Markers:
+        """The finished units."""
+        return Markers(self.folder / "done")
+
+    @property
+    def factors(self) -> Factors:
+        """Fine pixels (y, x) per pixel of the working level."""
+        return self.fine.levels[0].geometry.factors(self.working.levels[0].geometry)
+
+
+def slab_file(folder: Path, name: str) -> Path:
+    """Where the counts of a slab are kept."""
+    return folder / f"counts-{name}.npy"
+
+
+def cell_file(folder: Path, name: str) -> Path:
+    """Where the distances around a cell are kept."""
+    return folder / f"distances-{name}.npy"
+
+
+def count_task(job: AssignJob, unit: Unit) -> dict[str, Any]:
+    """Count the voxels of each organelle per cell and compartment in a slab, and those of cells."""
+    with measured() as cost:
+        rows, cells = [], []
+        for block in job.organelles.blocks(unit.what):
+            codes = job.fine.codes(block)
+            cells.append(count_codes(codes, block.low))
+            labels = job.organelles.read(block)
+            if labels.any():
+                rows.append(count_runs(Runs.of(labels, codes, block.low)))
+            del codes, labels  # the next block finds free memory
+        found = np.concatenate(rows) if rows else np.zeros((0, 12), np.int64)
+        found = reduce_rows(found, keys=2, sums=4)
+        release_memory()
+        path = slab_file(job.folder, unit.name)
+        _save(job, path, found)
+    counts = reduce_rows(np.concatenate(cells), keys=1, sums=1)
+    row = {"cells": counts.tolist(), "rows": len(found), **cost}
+    return job.markers.finish(
+        unit.stage, unit.name, unit.fingerprint, row, job.markers.record(path)
+    )
+
+
+def distance_task(job: AssignJob, unit: Unit) -> dict[str, Any]:
+    """Measure how near each organelle around a cell is to its nucleus, and to its outside."""
+    cell, box = unit.what
+    with measured() as cost:
+        nucleus, membrane = _distances(job.working, cell, box)
+        release_memory()
+        found = []
+        for block in job.organelles.blocks(box.scale((1, *job.factors)).clip(job.organelles.grid)):
+            labels = job.organelles.read(block)
+            if labels.any():
+                runs = Runs.of(labels, corner=block.low)
+                least = (
+                    least_along_runs(each, runs, box.low, job.factors)
+                    for each in (nucleus, membrane)
+                )
+                found.append(least_per_label(runs.label, *least))
+            del labels
+        rows = _nearest(found)
+        path = cell_file(job.folder, unit.name)
+        _save(job, path, rows)
+    row = {"cell": cell, "rows": len(rows), **cost}
+    return job.markers.finish(
+        unit.stage, unit.name, unit.fingerprint, row, job.markers.record(path)
+    )
+
+
+def _distances(labels: RunLabels, cell: int, box: Box) -> tuple[Grey, Grey]:
+    """Distance of each voxel in a box to the nucleus of a cell with its envelope, and to outside.
+
+    NaN where there is none of it in the box.
+    """
+    away, inside = np.empty(box.shape, bool), np.empty(box.shape, bool)
+    depth = max(1, BLOCK // math.prod(box.shape[1:]))
+    for _, part in box.chunks((depth, *(side.stop for side in box[1:]))):
+        codes, here = labels.codes(part), part.relative_to(box)
+        np.logical_and(
+            codes != cell_code(cell, NUCLEUS), codes != cell_code(cell, ENVELOPE), out=away[here]
+        )
+        np.equal(cell_of(codes), cell, out=inside[here])
+    voxel = labels.levels[0].voxel_size
+    nucleus = distance_inside(away, voxel)
+    del away
+    return nucleus, distance_inside(inside, voxel)
+
+
+def _nearest(found: list[tuple[NDArray[Any], ...]]) -> NDArray[Any]:
+    """One row per label, from those of all blocks."""
+    rows = np.zeros(0, _NEAREST)
+    if found:
+        label, nucleus, membrane = least_per_label(
+            *(np.concatenate(parts) for parts in zip(*found, strict=True))
+        )
+        rows = np.zeros(len(label), _NEAREST)
+        rows["label"], rows["nucleus"], rows["membrane"] = label, nucleus, membrane
+    return rows
+
+
+def _save(job: AssignJob, path: Path, rows: NDArray[Any]) -> None:
+    """Write the rows of a unit, whole or not at all, while this process holds the run folder."""
+    with replaced(path, job.lock.check) as temporary, temporary.open("wb") as file:
+        np.save(file, rows)
