@@ -34,7 +34,7 @@ from hela_dask.running.provenance import read_run
 from hela_dask.running.result import RunResult
 from hela_dask.storage import store
 from hela_dask.storage.files import storage_errors
-from hela_dask.storage.metadata import Image, Level, local_path, read_image
+from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.tasks.cluster import check_client, read_cluster
 from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.damaged import forget_damaged
@@ -119,7 +119,7 @@ def assign(
     images = _label_images(result)
     labels = open_organelles(source, images[1])
     files.check(labels.path, overwrite)
-    request = _Request(files, labels, images, _working_levels(files.run, images))
+    request = _Request(files, labels, *_run_labels(files.run, images))
     with RunProgress(progress) as display, storage_errors(files.run):
         if (done := files.finished(request.key)) is not None:
             display.info(f"{done.path} is finished already")
@@ -154,8 +154,8 @@ class _Request:
 
     files: OrganelleFiles
     organelles: OrganelleLabels
-    images: tuple[Image, ...]  # of LABELS
-    working: tuple[Level, ...]  # their level of the distances
+    fine: RunLabels  # on the finest level
+    working: RunLabels  # on the level of the distances
 
     @functools.cached_property
     def key(self) -> str:
@@ -165,20 +165,17 @@ class _Request:
             code_fingerprint(*CODE),
             self.organelles.key,
             self.organelles.factors,
-            [fingerprint_files(image.path) for image in self.images],
-            [level.path for level in self.working],
+            [fingerprint_files(group) for group in self.fine.groups],
+            self.working.geometry,
         )
 
     def job(self, lock: Lock) -> AssignJob:
         """Common inputs of the tasks."""
-        groups = tuple(image.path.absolute() for image in self.images)
-        fine = RunLabels(groups, tuple(image.levels[0] for image in self.images))
-        working = replace(fine, levels=self.working)
-        return AssignJob(self.organelles, fine, working, self.files.scratch, lock)
+        return AssignJob(self.organelles, self.fine, self.working, self.files.scratch, lock)
 
     def slabs(self, key: str) -> list[Unit]:
         """A unit per slab: as many slices as are read together, or as a file of the labels has."""
-        level, units = self.images[1].levels[0], []
+        level, units = self.fine.levels[0], []
         deep = self.organelles.tile[0]
         deep *= max(1, math.ceil(level.file[0] / deep))
         for (z, *_), box in Box.whole(level.shape).chunks((deep, *level.shape[1:])):
@@ -203,19 +200,20 @@ def _label_images(result: RunResult) -> tuple[Image, ...]:
     return images
 
 
-def _working_levels(run: Path, images: tuple[Image, ...]) -> tuple[Level, ...]:
-    """The level of each label group with the pixels of the run's working level, or finer."""
+def _run_labels(run: Path, images: tuple[Image, ...]) -> tuple[RunLabels, RunLabels]:
+    """The labels on the finest level, and on the working level of the run."""
     parameters: Mapping[str, Any] = read_run(run).get("parameters") or {}
     resolution = parameters.get("working", {}).get("resolution", _RESOLUTION)
-    fitting = [
-        number
-        for number, level in enumerate(images[1].levels)
-        if max(level.voxel_size[1:]) <= resolution * (1 + 1e-6)
-        and level.shape[0] == images[1].levels[0].shape[0]
-        and all(number < len(image.levels) for image in images)
-    ]
-    number = max(fitting, default=0)
-    return tuple(image.levels[number] for image in images)
+    groups = tuple(image.path.absolute() for image in images)
+    fine = RunLabels(groups, tuple(image.levels[0] for image in images))
+    geometry = fine.geometry
+    by = 2 ** geometry.halvings(resolution)
+    for halvings in range(geometry.halvings(resolution), 0, -1):
+        wanted = geometry.coarser((2**halvings, 2**halvings)).shape
+        levels = [level for image in images for level in image.levels if level.shape == wanted]
+        if len(levels) == len(images):
+            return fine, RunLabels(groups, tuple(levels), by // 2**halvings)
+    return fine, replace(fine, step=by)
 
 
 def _compute(
@@ -240,7 +238,7 @@ def _compute(
         found: NDArray[np.void] = np.load(cell_file(job.folder, _cell_name(cell)))
         return found
 
-    geometry = job.fine.levels[0].geometry
+    geometry = job.fine.geometry
     table = organelle_table(counts, distances, geometry, request.organelles.end)
     per_cell = cell_table(table, counts, codes, result.cells, geometry)
     if len(table) == 1:
@@ -268,7 +266,7 @@ def _cell_units(job: AssignJob, codes: NDArray[np.int64], key: str) -> list[Unit
     """A unit per labelled cell: its box on the level of the distances, with a voxel around it."""
     boxes = np.delete(codes, 1, axis=1)
     boxes[:, 0] = cell_of(boxes[:, 0])
-    units, shape = [], job.working.levels[0].shape
+    units, shape = [], job.working.geometry.shape
     for cell, *ends in reduce_rows(boxes, keys=1, sums=0).tolist():
         if cell:
             fine = Box.of(zip(ends[::2], ends[1::2], strict=True))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.box import Box
+from hela_dask.geometry import Geometry
 from hela_dask.kernels.distance import distance_inside
 from hela_dask.kernels.overlaps import (
     ENVELOPE,
@@ -59,15 +60,26 @@ _NEAREST = np.dtype([("label", np.int64), ("nucleus", np.float32), ("membrane", 
 
 @dataclass(frozen=True)
 class RunLabels:
-    """The labels of a run on one level; small, workers open them."""
+    """The labels of a run on the pixels of a level, or on every n-th; small, workers open them.
 
-    groups: tuple[Path, ...]  # of LABELS
+    A level of the pyramid of labels is every n-th pixel of the finest, so both are the same.
+    """
+
+    groups: tuple[Path, ...]  # of LABELS, absolute
     levels: tuple[Level, ...]
+    step: int = 1  # pixels of the level, in y and x, of which one is read
+
+    @property
+    def geometry(self) -> Geometry:
+        """The grid of the voxels that are read."""
+        return self.levels[0].geometry.coarser((self.step, self.step))
 
     def codes(self, box: Box) -> NDArray[np.uint32]:
         """Cell and compartment of each voxel in a box, see :func:`compartment_codes`."""
+        by = self.step
+        z, y, x = box.scale((1, by, by)).clip(self.levels[0].shape)
         nuclei, cells, envelope = (
-            _opened(group, level)[tuple(box)]
+            _opened(group, level)[z, y, x][:, ::by, ::by]
             for group, level in zip(self.groups, self.levels, strict=True)
         )
         return compartment_codes(nuclei, cells, envelope)
@@ -96,7 +108,7 @@ class AssignJob:
     @property
     def factors(self) -> Factors:
         """Fine pixels (y, x) per pixel of the working level."""
-        return self.fine.levels[0].geometry.factors(self.working.levels[0].geometry)
+        return self.fine.geometry.factors(self.working.geometry)
 
 
 def slab_file(folder: Path, name: str) -> Path:
@@ -164,14 +176,14 @@ def _distances(labels: RunLabels, cell: int, box: Box) -> tuple[Grey, Grey]:
     NaN where there is none of it in the box.
     """
     away, inside = np.empty(box.shape, bool), np.empty(box.shape, bool)
-    depth = max(1, BLOCK // math.prod(box.shape[1:]))
+    depth = max(1, BLOCK // (math.prod(box.shape[1:]) * labels.step**2))
     for _, part in box.chunks((depth, *(side.stop for side in box[1:]))):
         codes, here = labels.codes(part), part.relative_to(box)
         np.logical_and(
             codes != cell_code(cell, NUCLEUS), codes != cell_code(cell, ENVELOPE), out=away[here]
         )
         np.equal(cell_of(codes), cell, out=inside[here])
-    voxel = labels.levels[0].voxel_size
+    voxel = labels.geometry.voxel_size
     nucleus = distance_inside(away, voxel)
     del away
     return nucleus, distance_inside(inside, voxel)
