@@ -240,7 +240,7 @@ def least_along_runs(
     Parameters
     ----------
     distance
-        (z, y, x) on a grid whose pixels are `factors` (y, x) pixels of the runs.
+        (z, y, x) on a coarser grid: one of its pixels is `factors` (y, x) pixels of the runs.
     runs
         Inside of that grid.
     corner
