@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, NothingToDoError
-from hela_dask.kernels.overlaps import cell_of, reduce_rows
+from hela_dask.kernels.overlaps import cell_of, largest_overlaps, reduce_rows
 from hela_dask.organelles.result import Assignment, OrganelleFiles, checked_name
 from hela_dask.organelles.source import BLOCK, OrganelleLabels, open_organelles
 from hela_dask.organelles.tables import add_up, cell_table, organelle_table
 from hela_dask.organelles.tasks import (
-    CODE,
     LABELS,
     AssignJob,
     RunLabels,
@@ -32,7 +31,6 @@ from hela_dask.running.needs import PROCESS
 from hela_dask.running.opening import open_run
 from hela_dask.running.provenance import read_run
 from hela_dask.running.result import RunResult
-from hela_dask.storage import store
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.tasks.cluster import check_client, read_cluster
@@ -53,6 +51,15 @@ __all__ = ["assign"]
 
 _BLOCK_VOXEL = 80  # bytes: labels, codes, runs, and their counts
 _WINDOW_VOXEL = 12  # of a cell's window: two masks and two distances
+_CODE = (
+    "hela_dask.organelles.source:OrganelleLabels",
+    "hela_dask.organelles.tasks:RunLabels",
+    "hela_dask.organelles.tasks:count_task",
+    "hela_dask.organelles.tasks:distance_task",
+    "hela_dask.organelles.tables:add_up",
+    "hela_dask.organelles.tables:organelle_table",
+    "hela_dask.organelles.tables:cell_table",
+)  # that the tables depend on
 _RESOLUTION = 40.0  # nm, of the distances where a run does not state its working level
 
 
@@ -162,7 +169,7 @@ class _Request:
         """Fingerprint of all that the tables depend on."""
         return fingerprint(
             "assign",
-            code_fingerprint(*CODE),
+            code_fingerprint(*_CODE),
             self.organelles.key,
             self.organelles.factors,
             [fingerprint_files(group) for group in self.fine.groups],
@@ -173,12 +180,13 @@ class _Request:
         """Common inputs of the tasks."""
         return AssignJob(self.organelles, self.fine, self.working, self.files.scratch, lock)
 
-    def slabs(self, key: str) -> list[Unit]:
+    def slabs(self) -> list[Unit]:
         """A unit per slab: as many slices as are read together, or as a file of the labels has."""
         level, units = self.fine.levels[0], []
         deep = self.organelles.tile[0]
         deep *= max(1, math.ceil(level.file[0] / deep))
         for (z, *_), box in Box.whole(level.shape).chunks((deep, *level.shape[1:])):
+            key = fingerprint(self.key, box.pairs)
             units.append(Unit("count", f"z{z * deep:05d}", key, box, float(box.shape[0])))
         return units
 
@@ -220,7 +228,7 @@ def _compute(
     request: _Request, job: AssignJob, session: Session, display: RunProgress, result: RunResult
 ) -> Assignment:
     """All units, then the tables."""
-    slabs = request.slabs(request.key)
+    slabs = request.slabs()
     rows = _run(count_task, job, slabs, session, display, "slabs")
     counts = add_up(np.load(slab_file(job.folder, unit.name)) for unit in slabs)
     if not len(counts):
@@ -230,7 +238,8 @@ def _compute(
         keys=1,
         sums=1,
     )
-    cells = _cell_units(job, codes, request.key)
+    overlaps = largest_overlaps(counts)
+    cells = _cell_units(job, codes, np.unique(overlaps.cell), request.key)
     session.check([_distance_need(request.organelles, unit.what[1]) for unit in cells])
     _run(distance_task, job, cells, session, display, "cells")
 
@@ -239,7 +248,7 @@ def _compute(
         return found
 
     geometry = job.fine.geometry
-    table = organelle_table(counts, distances, geometry, request.organelles.end)
+    table = organelle_table(overlaps, distances, geometry, request.organelles.end)
     per_cell = cell_table(table, counts, codes, result.cells, geometry)
     if len(table) == 1:
         display.warn(
@@ -247,10 +256,8 @@ def _compute(
             "mask, give each organelle a number first, as scipy.ndimage.label(mask)[0] does"
         )
     job.lock.check()
-    store.write_table(request.files.table, table)
-    store.write_table(request.files.cells, per_cell)
-    request.files.finish(request.key, {"organelles": str(request.organelles.path)})
-    return request.files.read()
+    facts = {"organelles": str(request.organelles.path)}
+    return request.files.write(request.key, table, per_cell, facts)
 
 
 def _run(
@@ -262,13 +269,15 @@ def _run(
     return run_units(session.client, task, job, units, markers=markers, progress=display, kind=kind)
 
 
-def _cell_units(job: AssignJob, codes: NDArray[np.int64], key: str) -> list[Unit]:
-    """A unit per labelled cell: its box on the level of the distances, with a voxel around it."""
+def _cell_units(
+    job: AssignJob, codes: NDArray[np.int64], holding: NDArray[np.int64], key: str
+) -> list[Unit]:
+    """A unit per cell that has organelles: its box on the working level, with a voxel around it."""
     boxes = np.delete(codes, 1, axis=1)
     boxes[:, 0] = cell_of(boxes[:, 0])
-    units, shape = [], job.working.geometry.shape
+    units, shape, cells = [], job.working.geometry.shape, set(holding.tolist()) - {0}
     for cell, *ends in reduce_rows(boxes, keys=1, sums=0).tolist():
-        if cell:
+        if cell in cells:
             fine = Box.of(zip(ends[::2], ends[1::2], strict=True))
             box = fine.coarsen((1, *job.factors)).grow(1).clip(shape)
             unit_key = fingerprint(key, cell, box.pairs)

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from hela_dask.errors import ExistsError, ParameterError
-from hela_dask.storage.files import storage_errors
+from hela_dask.storage.files import flush_folders, storage_errors, write_table
+from hela_dask.storage.records import record_file
 from hela_dask.tasks.markers import Marker, Markers
 
 __all__ = ["Assignment", "OrganelleFiles", "checked_name"]
@@ -114,9 +115,25 @@ class OrganelleFiles:
         table, cells = (Path(f"{path}.parquet") for path in (self.table, self.cells))
         return Assignment(pd.read_parquet(table), pd.read_parquet(cells), table, cells)
 
-    def finish(self, key: str, facts: Mapping[str, Any]) -> None:
-        """Record the tables as those of a key."""
-        self._markers.finish(_STAGE, self.name, key, facts, self._markers.record(*self.tables))
+    def write(
+        self, key: str, organelles: pd.DataFrame, cells: pd.DataFrame, facts: Mapping[str, Any]
+    ) -> Assignment:
+        """Put the tables in place, and record them as those of a key.
+
+        They are recorded before they have their names: an interruption leaves no file that the
+        next call takes for one of another program.
+        """
+        staged = self.scratch / "tables"
+        for target, table in ((self.table, organelles), (self.cells, cells)):
+            write_table(staged / target.name, table)
+        records = {f"run/{path.name}": record_file(staged / path.name) for path in self.tables}
+        for path in self.tables:
+            path.unlink(missing_ok=True)
+        self._markers.finish(_STAGE, self.name, key, facts, records)
+        for path in self.tables:
+            (staged / path.name).replace(path)
+        flush_folders(self.run, [path.name for path in self.tables])
+        return self.read()
 
     def clear(self) -> None:
         """Remove the results of finished units."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,16 +97,19 @@ class OrganelleLabels:
 
 
 def _read(organelles: OrganelleLabels, box: Box) -> NDArray[Any]:
-    source = _opened(organelles.path, organelles.key)
+    source = _opened(organelles.path, organelles.key, threading.get_ident())
     if isinstance(source, LevelArray):
         return source[tuple(box)]
     z, y, x = box
     return source.read(z.start, z.stop)[:, y, x]
 
 
-@functools.lru_cache(maxsize=2)  # the headers of a folder of TIFFs are read once per worker
-def _opened(path: Path, key: str) -> LevelArray | Source:
-    """The labels, opened; `key` is that of the files, so that changed ones are opened again."""
+@functools.lru_cache(maxsize=64)  # the headers of a folder of TIFFs are read once per thread
+def _opened(path: Path, key: str, thread: int) -> LevelArray | Source:
+    """The labels, opened by a thread: the file of a compressed TIFF serves one at a time.
+
+    `key` is that of the files, so that changed ones are opened again.
+    """
     if is_node(path):
         image = read_image(path, unknown_scale=True)
         return LevelArray.from_level(image.path, image.levels[0])

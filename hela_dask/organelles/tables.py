@@ -15,7 +15,6 @@ from hela_dask.kernels.overlaps import (
     Overlaps,
     cell_of,
     compartment_of,
-    largest_overlaps,
     reduce_rows,
 )
 from hela_dask.types import Shape
@@ -42,22 +41,21 @@ def add_up(parts: Iterable[Rows]) -> Rows:
 
 
 def organelle_table(
-    counts: Rows, distances: Distances, geometry: Geometry, end: Shape
+    found: Overlaps, distances: Distances, geometry: Geometry, end: Shape
 ) -> pd.DataFrame:
     """One row per organelle, by label.
 
     Parameters
     ----------
-    counts
-        From :func:`add_up`.
+    found
+        Their cells and compartments.
     distances
-        Of a cell.
+        Of a cell that has organelles.
     geometry
         Of the finest level of the run's labels.
     end
         The voxel after the last that the organelles' array covers, along each axis.
     """
-    found = largest_overlaps(counts)
     voxel = np.array(geometry.voxel_size)
     centre = np.array(geometry.origin) + voxel * found.centre
     nucleus, membrane = _nearest(found, distances)

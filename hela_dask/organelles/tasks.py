@@ -39,7 +39,6 @@ from hela_dask.tasks.units import Unit
 from hela_dask.types import Factors, Grey
 
 __all__ = [
-    "CODE",
     "LABELS",
     "AssignJob",
     "RunLabels",
@@ -51,9 +50,6 @@ __all__ = [
 
 LABELS = ("nuclei", "cells", "envelope")
 """The label groups that are read, in the order of :func:`compartment_codes`."""
-
-CODE = ("hela_dask.organelles.tasks:count_task", "hela_dask.organelles.tasks:distance_task")
-"""The functions that the tables depend on."""
 
 _NEAREST = np.dtype([("label", np.int64), ("nucleus", np.float32), ("membrane", np.float32)])
 

@@ -248,6 +248,34 @@ def test_nothing_of_others_is_replaced(result: hd.RunResult, here: Any) -> None:
     assert mine.read_text() == "corrected by hand"
 
 
+@pytest.mark.parametrize("last", [0, 2])  # files that have got their names
+def test_an_interruption_at_the_end_leaves_nothing_of_others(
+    result: hd.RunResult, here: Any, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    path = write_zarr(result.path.parent / "mito.ome.zarr", draw_organelles(30))
+    wanted = hd.assign(result.path, path, client=here, progress=False)
+    labels = zarr.open_array(path / "0", mode="r+")
+    labels[0, 0, 0] = 9999
+    replaced: list[Path] = []
+    replace = Path.replace
+
+    def stopped(self: Path, target: Path) -> Path:
+        if self.parent.name == "tables" and self.suffix != ".tmp":
+            if len(replaced) == last:
+                raise KeyboardInterrupt
+            if not self.name.startswith("."):
+                replaced.append(target)
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            hd.assign(result.path, path, client=here, progress=False)
+    assert len(list(result.path.glob("organelles_mito*"))) == last
+    found = hd.assign(result.path, path, client=here, progress=False)
+    assert len(found.organelles) == len(wanted.organelles) + 1
+
+
 def test_an_empty_image_is_one_sentence_and_leaves_nothing(result: hd.RunResult, here: Any) -> None:
     before = sorted(result.path.rglob("*"))
     path = write_zarr(result.path.parent / "mito.ome.zarr", np.zeros(SHAPE, np.uint8))
