@@ -26,7 +26,7 @@ from hela_dask.storage.nodes import is_node
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.types import Shape
 
-__all__ = ["BLOCK", "OrganelleLabels", "open_organelles"]
+__all__ = ["BLOCK", "OrganelleLabels", "open_organelles", "tile_of"]
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ def open_organelles(path: Path, cells: Image) -> OrganelleLabels:
         factors=factors,
         shape=source.shape,
         grid=level.shape,
-        tile=_planes(level, factors) if planes else _tile(level, factors),
+        tile=_planes(level, factors) if planes else tile_of(level, factors[0]),
         planes=planes,
         item=source.dtype.itemsize,
     )
@@ -235,10 +235,10 @@ def _planes(level: Level, factors: Shape) -> Shape:
     return min(deep, depth), height, width
 
 
-def _tile(level: Level, factors: Shape) -> Shape:
-    """Fine voxels of some whole chunks of the run's labels, as deep as their files."""
+def tile_of(level: Level, slices: int = 1) -> Shape:
+    """Voxels of some whole chunks of labels, as deep as their files and a multiple of `slices`."""
     depth, height, width = level.shape
-    z, (y, x) = math.lcm(level.file[0], factors[0]), level.chunks[1:]
+    z, (y, x) = math.lcm(level.file[0], slices), level.chunks[1:]
     while 2 * z * y * x <= BLOCK and (y < height or x < width):
         if y >= height or (x <= y and x < width):
             x *= 2

@@ -110,7 +110,7 @@ def cell_table(
         Voxels of each compartment of each cell, from
         :func:`~hela_dask.kernels.overlaps.count_codes`.
     cells
-        The run's cells table.
+        The run's cells table; a label that it does not have gets an empty status.
     geometry
         Of the finest level of the run's labels.
     """
@@ -132,8 +132,8 @@ def cell_table(
         }
     )
     known = cells[["label", "status", "complete"]].set_index("label").reindex(labels)
-    table.insert(1, "status", known["status"].fillna("").to_numpy(str).astype(object))
-    table.insert(2, "complete", (known["complete"] == True).to_numpy(bool))  # noqa: E712
+    table.insert(1, "status", known["status"].fillna("").tolist())
+    table.insert(2, "complete", known["complete"].isin([True]).to_numpy())
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from hela_dask.kernels.overlaps import (
     least_per_label,
     reduce_rows,
 )
-from hela_dask.organelles.source import BLOCK, OrganelleLabels
+from hela_dask.organelles.source import OrganelleLabels, tile_of
 from hela_dask.storage.files import replaced
 from hela_dask.storage.level import Level
 from hela_dask.storage.level_array import LevelArray
@@ -79,6 +79,12 @@ class RunLabels:
             for group, level in zip(self.groups, self.levels, strict=True)
         )
         return compartment_codes(nuclei, cells, envelope)
+
+    def blocks(self, box: Box) -> Iterator[Box]:
+        """A box in parts that are read one after the other."""
+        z, y, x = tile_of(self.levels[0])
+        sides = z, max(1, y // self.step), max(1, x // self.step)
+        return (part for _, part in box.chunks(sides))
 
 
 @functools.lru_cache(maxsize=8)
@@ -172,8 +178,7 @@ def _distances(labels: RunLabels, cell: int, box: Box) -> tuple[Grey, Grey]:
     NaN where there is none of it in the box.
     """
     away, inside = np.empty(box.shape, bool), np.empty(box.shape, bool)
-    depth = max(1, BLOCK // (math.prod(box.shape[1:]) * labels.step**2))
-    for _, part in box.chunks((depth, *(side.stop for side in box[1:]))):
+    for part in labels.blocks(box):
         codes, here = labels.codes(part), part.relative_to(box)
         np.logical_and(
             codes != cell_code(cell, NUCLEUS), codes != cell_code(cell, ENVELOPE), out=away[here]

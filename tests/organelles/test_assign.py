@@ -28,6 +28,7 @@ from hela_dask.errors import (
     ResourceError,
 )
 from hela_dask.storage import store as arrays
+from hela_dask.tasks.lock import hold
 from tests.scenes import SHAPE, VOXEL, make_scene, stand_in, without_pages
 
 assigning: Any = importlib.import_module("hela_dask.organelles.assign")
@@ -246,6 +247,39 @@ def test_nothing_of_others_is_replaced(result: hd.RunResult, here: Any) -> None:
     with pytest.raises(ExistsError, match="was changed since"):
         hd.assign(result.path, path, name="mito", client=here, overwrite=True, progress=False)
     assert mine.read_text() == "corrected by hand"
+
+
+def test_ten_thousand_organelles_are_counted_per_cell(
+    result: hd.RunResult, here: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(5)
+    labels = np.zeros(SHAPE, np.uint32)
+    pairs = labels.reshape(-1, 2)  # two voxels along x
+    chosen = rng.choice(len(pairs), 10_000, replace=False)
+    pairs[chosen] = np.arange(1, 10_001)[:, None]
+    path = result.path.parent / "vesicles.npy"
+    np.save(path, labels)
+    found = hd.assign(result.path, path, client=here, progress=False)
+    cells = result.labels["cells"].values.reshape(-1, 2)[chosen]
+    wanted = cells.max(axis=1)  # of one voxel inside and one outside, the cell
+    np.testing.assert_array_equal(found.organelles["cell"], wanted)
+    per_cell = np.bincount(wanted)[found.cells["label"]]
+    np.testing.assert_array_equal(found.cells["n_organelles"], per_cell)
+    assert per_cell.min() > 100
+    crossing = cells[:, 0] != cells[:, 1]
+    np.testing.assert_array_equal(found.organelles["crosses_border"], crossing)
+    assert main(["assign", str(result.path), str(path), "--name", "vesicles"]) == 0
+    assert capsys.readouterr().out.startswith(
+        f"10000 organelles: {(wanted > 0).sum()} in 4 cells, {(wanted == 0).sum()} outside; "
+        f"{crossing.sum()} cross a border\n"
+    )
+
+
+def test_a_run_folder_in_use_is_left_alone(result: hd.RunResult, here: Any) -> None:
+    path = write_zarr(result.path.parent / "mito.ome.zarr", draw_organelles(5))
+    with hold(result.path), pytest.raises(ExistsError, match="is in use by process"):
+        hd.assign(result.path, path, client=here, progress=False)
+    assert not (result.path / "organelles").exists()
 
 
 @pytest.mark.parametrize("last", [0, 2])  # files that have got their names

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from hela_dask.box import Box
-from hela_dask.organelles import tasks
+from hela_dask.organelles import source, tasks
 from hela_dask.organelles.tasks import LABELS, RunLabels
 from hela_dask.storage import store
 from hela_dask.storage.metadata import read_image
@@ -29,7 +30,8 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     drawn["nuclei"][2:4, 200:301, 100:201] = 3
     paths = []
     for name, array in drawn.items():
-        group = store.create_labels(image.path, name, SHAPE, "uint16", VOXEL)
+        chunks: dict[str, Any] = {"chunks": (2, 64, 64), "shards": (2, 640, 640)}
+        group = store.create_labels(image.path, name, SHAPE, "uint16", VOXEL, **chunks)
         for z0, z1 in store.slabs(group):
             store.write_slab(group, z0, array[z0:z1], downsample="nearest")
         paths.append(group.path)
@@ -50,10 +52,11 @@ def test_a_level_of_the_pyramid_is_every_other_pixel(labels: tuple[Path, ...]) -
 def test_distances_in_a_window_are_those_in_the_volume(
     labels: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "BLOCK", 2 * 160 * 160)  # codes are read a slice or two at a time
+    monkeypatch.setattr(source, "BLOCK", 2**14)  # a window is read in several blocks
     half = RunLabels(labels, tuple(read_image(path).levels[0] for path in labels), step=2)
     voxel = half.geometry.voxel_size
     box = Box.of([(1, 5), (50, 200), (0, 150)]).grow(1).clip(half.geometry.shape)
+    assert len(list(half.blocks(box))) > 2
     nucleus, membrane = tasks._distances(half, 3, box)
     whole = half.codes(Box.whole(half.geometry.shape))
     away = ndimage.distance_transform_edt((whole != 13) & (whole != 14), sampling=voxel)
