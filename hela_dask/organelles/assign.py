@@ -16,7 +16,7 @@ from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, NothingToDoError
 from hela_dask.kernels.overlaps import cell_of, largest_overlaps, reduce_rows
 from hela_dask.organelles.result import Assignment, OrganelleFiles, checked_name
-from hela_dask.organelles.source import BLOCK, OrganelleLabels, open_organelles
+from hela_dask.organelles.source import OrganelleLabels, open_organelles
 from hela_dask.organelles.tables import add_up, cell_table, organelle_table
 from hela_dask.organelles.tasks import (
     LABELS,
@@ -292,8 +292,7 @@ def _cell_name(cell: int) -> str:
 
 def _block_bytes(organelles: OrganelleLabels) -> int:
     """Bytes of a block of voxels at the highest point."""
-    whole = math.prod(organelles.tile) if organelles.planes else 0
-    return max(BLOCK, math.prod(organelles.tile)) * _BLOCK_VOXEL + whole * organelles.item
+    return math.prod(organelles.tile) * _BLOCK_VOXEL + 2 * organelles.held
 
 
 def _count_need(organelles: OrganelleLabels) -> Need:

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 BLOCK = 2**22
 """Voxels of the run's labels that a task works on at a time."""
 
+_HELD = 2**27  # bytes of planes of a TIFF that are held beside a block, if one plane has less
 _SAME = 0.01  # voxel sizes of one grid differ by less than this part
 _LARGEST = np.iinfo(np.int64).max
 
@@ -46,9 +47,15 @@ class OrganelleLabels:
     factors: Shape  # fine voxels (z, y, x) per voxel of the organelles
     shape: Shape  # of the organelles
     grid: Shape  # fine voxels
-    tile: Shape  # fine voxels that are read together: a chunk, or whole planes
-    planes: bool  # whether whole planes are read, as from a TIFF
+    tile: Shape  # fine voxels that a task works on at a time
+    planes: bool  # whether whole planes are read, as from a TIFF: those of a tile's slices at once
     item: int  # bytes per voxel
+
+    @property
+    def held(self) -> int:
+        """Bytes of the planes that are held beside a tile."""
+        slices = -(-self.tile[0] // self.factors[0])
+        return slices * math.prod(self.shape[1:]) * self.item if self.planes else 0
 
     @property
     def end(self) -> Shape:
@@ -59,26 +66,42 @@ class OrganelleLabels:
         )
         return z, y, x
 
-    def blocks(self, box: Box) -> Iterator[Box]:
-        """A box of fine voxels in parts that are read one after the other."""
-        return (part for _, part in box.chunks(self.tile))
+    def blocks(self, box: Box) -> Iterator[tuple[Box, NDArray[np.int64]]]:
+        """The parts of a box of fine voxels that a task works on, each with its labels.
 
-    def read(self, box: Box) -> NDArray[np.int64]:
-        """Labels in a box of fine voxels; 0 where the organelles' array ends before it.
-
-        InputError for labels under 0 or over 2**63 - 1.
+        They are 0 where the organelles' array ends before the volume. InputError for labels under 0
+        or over 2**63 - 1.
         """
+        deep = (self.tile[0], *(side.stop for side in box[1:]))
+        for _, slab in box.chunks(deep):
+            stored = self._stored(slab) if self.planes else None
+            for _, block in slab.chunks(self.tile):
+                yield block, self._fine(block, *(stored or self._stored(block)))
+
+    def _stored(self, box: Box) -> tuple[Box, NDArray[Any]]:
+        """The voxels of the organelles that a box of fine ones has a part of, and their labels."""
         coarse = box.coarsen(self.factors).clip(self.shape)
-        fine = np.zeros(box.shape, np.int64)
         if coarse.empty:
-            return fine
-        part = _read(self, coarse)
+            return coarse, np.zeros(coarse.shape, np.uint8)
+        source = _opened(self.path, self.key, threading.get_ident())
+        if isinstance(source, LevelArray):
+            part = source[tuple(coarse)]
+        else:
+            z, y, x = coarse
+            part = source.read(z.start, z.stop)[:, y, x]
         self._check(part, coarse.low[0])
+        return coarse, part
+
+    def _fine(self, box: Box, stored: Box, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Labels of a box of fine voxels, from stored ones that cover it."""
+        coarse = box.coarsen(self.factors).clip(self.shape)
+        part = labels[coarse.relative_to(stored)]
         for axis, by in enumerate(self.factors):
             if by > 1:
                 part = np.repeat(part, by, axis=axis)
         scaled = coarse.scale(self.factors)
         there = scaled & box
+        fine = np.zeros(box.shape, np.int64)
         fine[there.relative_to(box)] = part[there.relative_to(scaled)]
         return fine
 
@@ -94,14 +117,6 @@ class OrganelleLabels:
                 f"{self.path} holds the label {part.max()}, and labels go up to {_LARGEST}: "
                 "number the organelles anew"
             )
-
-
-def _read(organelles: OrganelleLabels, box: Box) -> NDArray[Any]:
-    source = _opened(organelles.path, organelles.key, threading.get_ident())
-    if isinstance(source, LevelArray):
-        return source[tuple(box)]
-    z, y, x = box
-    return source.read(z.start, z.stop)[:, y, x]
 
 
 @functools.lru_cache(maxsize=64)  # the headers of a folder of TIFFs are read once per thread
@@ -159,7 +174,7 @@ def open_organelles(path: Path, cells: Image) -> OrganelleLabels:
         factors=factors,
         shape=source.shape,
         grid=level.shape,
-        tile=_planes(level, factors) if planes else tile_of(level, factors[0]),
+        tile=tile_of(level, factors[0], _most_planes(source) if planes else None),
         planes=planes,
         item=source.dtype.itemsize,
     )
@@ -228,17 +243,20 @@ def _check_place(source: Source, factors: Shape, fine: Geometry) -> None:
     )
 
 
-def _planes(level: Level, factors: Shape) -> Shape:
-    """Fine voxels of some whole planes, one plane of the organelles at least."""
-    depth, height, width = level.shape
-    deep = factors[0] * max(1, BLOCK // (height * width * factors[0]))
-    return min(deep, depth), height, width
+def _most_planes(source: Source) -> int:
+    """The number of the organelles' planes that are held at a time."""
+    return max(1, _HELD // (math.prod(source.shape[1:]) * source.dtype.itemsize))
 
 
-def tile_of(level: Level, slices: int = 1) -> Shape:
-    """Voxels of some whole chunks of labels, as deep as their files and a multiple of `slices`."""
+def tile_of(level: Level, slices: int = 1, most: int | None = None) -> Shape:
+    """Voxels of some whole chunks of labels, about :data:`BLOCK`.
+
+    As deep as their files and a multiple of `slices`, but no more than `most` times that.
+    """
     depth, height, width = level.shape
     z, (y, x) = math.lcm(level.file[0], slices), level.chunks[1:]
+    if most is not None:
+        z = min(z, most * slices)
     while 2 * z * y * x <= BLOCK and (y < height or x < width):
         if y >= height or (x <= y and x < width):
             x *= 2

@@ -127,10 +127,9 @@ def count_task(job: AssignJob, unit: Unit) -> dict[str, Any]:
     """Count the voxels of each organelle per cell and compartment in a slab, and those of cells."""
     with measured() as cost:
         rows, cells = [], []
-        for block in job.organelles.blocks(unit.what):
+        for block, labels in job.organelles.blocks(unit.what):
             codes = job.fine.codes(block)
             cells.append(count_codes(codes, block.low))
-            labels = job.organelles.read(block)
             if labels.any():
                 rows.append(count_runs(Runs.of(labels, codes, block.low)))
             del codes, labels  # the next block finds free memory
@@ -153,8 +152,8 @@ def distance_task(job: AssignJob, unit: Unit) -> dict[str, Any]:
         nucleus, membrane = _distances(job.working, cell, box)
         release_memory()
         found = []
-        for block in job.organelles.blocks(box.scale((1, *job.factors)).clip(job.organelles.grid)):
-            labels = job.organelles.read(block)
+        fine = box.scale((1, *job.factors)).clip(job.organelles.grid)
+        for block, labels in job.organelles.blocks(fine):
             if labels.any():
                 runs = Runs.of(labels, corner=block.low)
                 least = (
