@@ -84,6 +84,12 @@ from .operators.distance import (
 from .operators.filters import (
     gaussian as gaussian,
 )
+from .organelles.assign import (
+    assign as assign,
+)
+from .organelles.result import (
+    Assignment as Assignment,
+)
 from .parameters import (
     AssembleParameters as AssembleParameters,
 )
@@ -198,6 +204,7 @@ __all__ = [
     "METHODS",
     "NO_TRACE",
     "AssembleParameters",
+    "Assignment",
     "BackgroundParameters",
     "BaseMethod",
     "Comparison",
@@ -233,6 +240,7 @@ __all__ = [
     "Window",
     "WorkingParameters",
     "__version__",
+    "assign",
     "background",
     "cell_regions",
     "classify",

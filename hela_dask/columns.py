@@ -51,7 +51,7 @@ def _of_side(name: str, owner: str) -> dict[str, Column]:
 
 
 COLUMNS: Final[Mapping[str, Column]] = {
-    "label": Column("number of the cell in the labels, by z, y, x of the centre"),
+    "label": Column("number in the labels; of a cell by z, y, x of the centre"),
     "slice": Column("slice that was analysed, counted from 1"),
     "z": Column("z of the centre", "nm"),
     "y": Column("y of the centre", "nm"),
@@ -96,7 +96,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "nucleus_last_slice": Column("last slice of the nucleus, included"),
     "group": Column("group of runs that is compared"),
     "run": Column("run folder"),
-    "volume": Column("name of the image"),
+    "image": Column("name of the image"),
     "measure": Column("column of the cells that is compared"),
     "unit": Column("of the measure, its medians, ranges and differences; 1 for a ratio"),
     "reference": Column("group that it is compared with"),
@@ -115,8 +115,29 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "smallest_p": Column("smallest p-value that so many volumes or cells can have"),
     "p_value": Column("two-sided, of the permutation test of Cliff's delta"),
     "p_adjusted": Column("corrected for all rows (Benjamini-Hochberg)"),
+    "cell": Column("cell that holds most voxels of the organelle; 0 outside of all cells"),
+    "compartment": Column("outside, or the part of that cell that holds most of them"),
+    "share": Column("share of the organelle in that cell", "1"),
+    "compartment_share": Column("share of the organelle in that compartment of that cell", "1"),
+    "crosses_border": Column("it is in several cells, or in a cell and outside"),
+    "second_cell": Column("cell with the second largest share; 0 outside, empty where none"),
+    "second_share": Column("share of the organelle in the second cell", "1"),
+    "cut_by_volume": Column("the organelle touches the first or last slice or a side"),
+    "volume": Column("volume of the organelle", "µm³"),
+    "nucleus_distance": Column(
+        "least distance of the organelle to the nucleus with its envelope; 0 where it reaches it",
+        "nm",
+    ),
+    "membrane_distance": Column(
+        "least distance of the organelle to the outside of the cell; 0 where it reaches it", "nm"
+    ),
+    "n_organelles": Column("organelles assigned to the cell"),
+    "n_crossing": Column("those of them that cross a border"),
+    "organelle_volume": Column("volume of the cell's voxels in organelles", "µm³"),
+    "cytoplasm_volume": Column("volume of the cell without nucleus and envelope", "µm³"),
+    "cytoplasm_share": Column("share of the cytoplasm in organelles", "1"),
 }
-"""Of ``cells.parquet``, ``detections.parquet`` and ``comparison.parquet``."""
+"""Of ``cells.parquet``, ``detections.parquet``, and the tables of comparisons and organelles."""
 
 MEASURES: Final = tuple(name for name, column in COLUMNS.items() if column.measure)
 """Columns that groups of cells are compared by."""

@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from hela_dask.cli import compare, explain, pipeline, predict, scores, train, verify, volumes
+from hela_dask.cli import (
+    assign,
+    compare,
+    explain,
+    pipeline,
+    predict,
+    scores,
+    train,
+    verify,
+    volumes,
+)
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
 from hela_dask.cli.screen import ReaderGoneError, echo, echo_error
 from hela_dask.errors import ClusterError, HelaDaskError
@@ -26,6 +36,7 @@ CONTINUED = (
     "demo",
     "train",
     "predict",
+    "assign",
 )  # commands that continue after an interruption
 
 app = typer.Typer(
@@ -66,6 +77,7 @@ for _command in (
     scores.evaluate,
     train.train,
     predict.predict,
+    assign.assign,
     pipeline.report,
     verify.verify,
     explain.explain,

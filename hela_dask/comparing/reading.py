@@ -122,14 +122,14 @@ def join_cells(runs: Mapping[str, Sequence[ComparedRun]], measures: Sequence[str
     """One row per complete cell: its group, run, volume and label, and the measures."""
     parts = [
         run.complete[["label", *measures]].assign(
-            group=run.group, run=str(run.path), volume=run.volume
+            group=run.group, run=str(run.path), image=run.volume
         )
         for members in runs.values()
         for run in members
     ]
     table = pd.concat(parts, ignore_index=True)
     table = table.astype(dict.fromkeys(measures, float))
-    return table[["group", "run", "volume", "label", *measures]]
+    return table[["group", "run", "image", "label", *measures]]
 
 
 def _places(groups: Any) -> dict[str, list[Path]]:

@@ -1,6 +1,6 @@
-"""Euclidean distances in a plane: of each pixel from the resin, or of the pixels of a grid.
+"""Euclidean distances: in a plane from the resin, on a grid of it, and in a mask of three axes.
 
-The altitude maps for the detection of cells and for their basins.
+Those in a plane are the altitude maps for the detection of cells and for their basins.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
-from hela_dask.types import Grey, Mask
+from hela_dask.types import Grey, Mask, Voxel
 
-__all__ = ["depth_on_grid", "distance_slice"]
+__all__ = ["depth_on_grid", "distance_inside", "distance_slice"]
 
 
 def distance_slice(
@@ -39,6 +39,29 @@ def distance_slice(
     tissue = np.ascontiguousarray(~np.asarray(background, dtype=bool))
     distance: NDArray[np.float32] = edt.edt(
         tissue, anisotropy=(float(pixel[0]), float(pixel[1])), black_border=border, parallel=1
+    )
+    return distance
+
+
+def distance_inside(mask: Mask, voxel: Voxel) -> Grey:
+    """Exact Euclidean distance from each voxel to the nearest false one, nm between centres.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x); nothing is known beyond its sides.
+    voxel
+        Voxel size (z, y, x) in nm.
+
+    Returns
+    -------
+    ndarray of float32, (z, y, x)
+        0 on false voxels; NaN everywhere where there are none.
+    """
+    if mask.all():
+        return np.full(mask.shape, np.nan, np.float32)
+    distance: Grey = edt.edt(
+        np.ascontiguousarray(mask), anisotropy=voxel, black_border=False, parallel=1
     )
     return distance
 

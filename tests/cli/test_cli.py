@@ -39,6 +39,7 @@ PROMISED = {
         *("--epochs", "--steps", "--batch", "--rate", "--seed", "--weights", "--voxel-size"),
         *("--overwrite", "--json"),
     ],
+    "assign": ["--name", "--cluster", "--workers", "--memory", "--overwrite"],
     "explain": ["--cell", "--slice", "--run", "--out", "--json"],
     "compare": ["--group", "--out", "--seed", "--json"],
     "params": [],

@@ -73,7 +73,7 @@ def test_larger_nuclei_are_found_and_nothing_else(found: hd.Comparison) -> None:
 def test_cells_that_the_volume_cuts_are_left_out(found: hd.Comparison) -> None:
     assert found.left_out == 20
     assert len(found.cells) == 80
-    assert list(found.cells) == ["group", "run", "volume", "label", *MEASURES]
+    assert list(found.cells) == ["group", "run", "image", "label", *MEASURES]
     assert set(found.cells["label"]) == set(range(1, 9))
 
 
