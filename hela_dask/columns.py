@@ -35,6 +35,55 @@ _BOX = {
     for end in (0, 1)
 }
 
+_PARTS = ("cell", "nucleus")
+_SHAPE = {
+    f"{part}_{name}": Column(meaning.format(part), unit)
+    for part in _PARTS
+    for name, meaning, unit in (
+        ("area", "area of the surface of the {}, without the sides of the volume", "µm²"),
+        ("sphericity", "area of the sphere of the {}'s volume, of its area; 1 for a sphere", "1"),
+        ("solidity", "volume of the {}, of its convex hull's; 1 without hollows", "1"),
+        ("ruffling", "area of the {}, of its convex hull's; 1 for a smooth convex surface", "1"),
+        *(
+            (f"axis_{n}", f"length of axis {n} of the ellipsoid of the {{}}'s second moments", "nm")
+            for n in (1, 2, 3)
+        ),
+        *(
+            (
+                f"axis_{n}_direction_{along}",
+                f"{along} of the unit vector of axis {n} of the {{}}",
+                "1",
+            )
+            for n in (1, 2, 3)
+            for along in "zyx"
+        ),
+        ("max_diameter", "largest distance between two points of the {}", "nm"),
+    )
+} | {
+    "cell_protrusions": Column("share of the cell's volume that a ball inside does not reach", "1"),
+    "nucleus_handles": Column("holes right through the nucleus"),
+    "nucleus_invagination": Column(
+        "largest distance from the nucleus' surface to that of its convex hull", "nm"
+    ),
+    **{
+        f"nucleus_offset_{axis}": Column(
+            f"{axis} of the nucleus' centroid, from the centroid of the cell", "nm"
+        )
+        for axis in "zyx"
+    },
+    "polarisation": Column(
+        "distance of the centroids of nucleus and cell, of the radius of the sphere of the cell's "
+        "volume",
+        "1",
+    ),
+    "cytoplasm_thickness_least": Column(
+        "least distance from the nucleus' surface to the cell's", "nm"
+    ),
+    "cytoplasm_thickness_median": Column(
+        "median distance from the nucleus' surface to the cell's, over its area", "nm"
+    ),
+}
+
 COLUMNS: Final[Mapping[str, Column]] = {
     "label": Column("number of the cell in the labels, by z, y, x of the centre"),
     "slice": Column("slice that was analysed, counted from 1"),
@@ -79,6 +128,10 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "nucleus_to_cell": Column("nucleus volume over cell volume", "1"),
     "nucleus_first_slice": Column("first slice of the nucleus, counted from 1"),
     "nucleus_last_slice": Column("last slice of the nucleus, included"),
+    **_SHAPE,
+    "other": Column("number of the other cell of a contact, the larger one"),
+    "contact_area": Column("area in which two cells touch", "µm²"),
+    "distance": Column("least distance of two cells; 0 where they touch", "nm"),
 }
 """Of ``cells.parquet`` and ``detections.parquet``."""
 

@@ -73,9 +73,9 @@ def find_moments(fraction: Grey, voxel: Voxel) -> Moments:
     covariance = np.empty((3, 3))
     for axis in sides:
         covariance[axis, axis] = lines[axis] @ from_centre[axis] ** 2 / total
-    for one, other in plane:
-        covariance[one, other] = from_centre[one] @ plane[one, other] @ from_centre[other] / total
-        covariance[other, one] = covariance[one, other]
+    for (one, other), values in plane.items():
+        mixed = from_centre[one] @ values @ from_centre[other] / total
+        covariance[one, other] = covariance[other, one] = mixed
     variances, vectors = np.linalg.eigh(covariance)
     directions = vectors.T[::-1]
     largest = np.argmax(np.abs(directions) > np.abs(directions).max(1, keepdims=True) - 1e-9, 1)
@@ -87,7 +87,7 @@ def find_moments(fraction: Grey, voxel: Voxel) -> Moments:
 
 def sphericity(volume: float, area: float) -> float:
     """Area of the sphere of the same volume over the area: 1 for a sphere, else less (Wadell)."""
-    return math.pi ** (1 / 3) * (6 * volume) ** (2 / 3) / area
+    return math.cbrt(math.pi * (6 * volume) ** 2) / area
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def invagination_depth(surface: Surface, hull: Hull) -> float:
         deepest = max(deepest, float(-(planes[:, :3] @ candidate + planes[:, 3]).max()))
         left = left[depth[left] > deepest]
         first, rows = first + rows, rows * 2
-    return max([deepest, *depth[left].tolist()])
+    return max(deepest, float(depth[left].max(initial=0.0)))
 
 
 def protruding_share(fraction: Grey, surface: Surface, voxel: Voxel, radius: float) -> float:
@@ -184,7 +184,7 @@ class Thickness:
 
 def layer_thickness(inner: Surface, outer: Surface) -> Thickness:
     """Thickness of the layer between two surfaces that have vertices in the same coordinates."""
-    distances, _ = cKDTree(outer.vertices).query(inner.vertices)
+    distances = np.asarray(cKDTree(outer.vertices).query(inner.vertices)[0])
     order = np.argsort(distances, kind="stable")
     areas = np.cumsum(inner.vertex_areas()[order])
     middle = int(np.searchsorted(areas, areas[-1] / 2))

@@ -60,8 +60,8 @@ class Surface:
     def vertex_areas(self) -> Floats:
         """Area that each vertex stands for, nm²: a third of the triangles around it."""
         thirds = np.repeat(self.face_areas() / 3, 3)
-        areas: Floats = np.bincount(self.faces.ravel(), thirds, minlength=len(self.vertices))
-        return areas
+        areas = np.bincount(self.faces.ravel(), thirds, minlength=len(self.vertices))
+        return areas.astype(np.float64)
 
 
 def crop_fraction(
@@ -93,10 +93,11 @@ def crop_fraction(
         filled = np.flatnonzero(fraction.any(axis=others))
         low, high = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (0, 0)
         margin = math.ceil(TRUNCATE * sigma / size) + 1
-        low_cut, high_cut = low_cut and low == 0, high_cut and high == fraction.shape[axis]
+        below = 0 if low_cut and low == 0 else margin
+        above = 0 if high_cut and high == fraction.shape[axis] else margin
         ends.append((low, high))
-        rooms.append((0 if low_cut else margin, 0 if high_cut else margin))
-        places.append(low - rooms[-1][0])
+        rooms.append((below, above))
+        places.append(low - below)
     first = (places[0], places[1], places[2])
     return np.pad(fraction[Box.of(ends)], rooms), first
 
