@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from hela_dask.errors import InputError
 from hela_dask.geometry import checked_voxel_size
 from hela_dask.kernels.grid import block_mean, factors_for
+from hela_dask.kernels.morphology import depth_inside
 from hela_dask.kernels.shape import (
     Hull,
     Moments,
@@ -24,7 +25,7 @@ from hela_dask.kernels.shape import (
 from hela_dask.kernels.surface import Surface, crop_fraction, fill_cavities, find_surface
 from hela_dask.kernels.topology import count_handles
 from hela_dask.parameters import MeasureParameters
-from hela_dask.types import Grey, Sides, Triple, Voxel
+from hela_dask.types import Floats, Grey, Sides, Triple, Voxel
 
 __all__ = ["SHAPE_MEASURES", "WHOLE", "measure_shape"]
 
@@ -49,13 +50,11 @@ _SLAB = 16  # slices of labels that are read at a time
 
 @dataclass(frozen=True)
 class _Object:
-    """A cell or a nucleus: its fraction image without cavities, and its surface.
-
-    Positions are in nm from the centre of the first voxel of the box.
-    """
+    """A cell or a nucleus: its fraction image without cavities, and its surface."""
 
     fraction: Grey
     voxel: Voxel
+    origin: Floats  # centre of the first voxel of `fraction`, from that of the box, nm
     surface: Surface
     moments: Moments
     cut: bool
@@ -117,18 +116,15 @@ def measure_shape(
     for part, found in (("cell", cell), ("nucleus", nucleus)):
         if found is not None:
             measures |= {f"{part}_{name}": value for name, value in _common(found).items()}
-    if cell is not None and not cell.cut:
-        measures["cell_protrusions"] = protruding_share(
-            cell.fraction, cell.surface, cell.voxel, p.protrusion
-        )
     if nucleus is not None and not nucleus.cut:
-        measures["nucleus_handles"] = float(
-            count_handles(nucleus.surface.inside, nucleus.voxel, p.handle)
+        measures |= _of_nucleus(nucleus, p)
+    if cell is not None and not cell.cut:
+        depth = depth_inside(cell.surface.inside, cell.voxel)
+        measures["cell_protrusions"] = protruding_share(
+            cell.fraction, depth, cell.voxel, p.protrusion
         )
-        if nucleus.hull is not None:
-            measures["nucleus_invagination"] = invagination_depth(nucleus.surface, nucleus.hull)
-        if cell is not None and not cell.cut:
-            measures |= _place(nucleus, cell)
+        if nucleus is not None and not nucleus.cut:
+            measures |= _place(nucleus, cell, depth)
     return measures
 
 
@@ -149,11 +145,9 @@ def _find(
     fraction = fill_cavities(fraction)
     origin = np.array(first) * np.array(voxel)
     surface = find_surface(fraction, voxel, sigma)
-    surface = replace(surface, vertices=surface.vertices + origin)
     moments = find_moments(fraction, voxel)
-    moments = replace(moments, centroid=moments.centroid + origin)
     hull = None if reaches_side else convex_hull(surface)
-    return _Object(fraction, voxel, surface, moments, reaches_side, hull)
+    return _Object(fraction, voxel, origin, surface, moments, reaches_side, hull)
 
 
 def _fractions(
@@ -203,14 +197,24 @@ def _common(found: _Object) -> dict[str, float]:
     return measures
 
 
-def _place(nucleus: _Object, cell: _Object) -> dict[str, float]:
-    """The place of a nucleus in its cell."""
-    offset = nucleus.moments.centroid - cell.moments.centroid
+def _of_nucleus(nucleus: _Object, p: MeasureParameters) -> dict[str, float]:
+    """The measures that only a nucleus has."""
+    handles = count_handles(nucleus.surface.inside, nucleus.voxel, p.handle)
+    measures = {"nucleus_handles": float(handles)}
+    if nucleus.hull is not None:
+        measures["nucleus_invagination"] = invagination_depth(nucleus.surface, nucleus.hull)
+    return measures
+
+
+def _place(nucleus: _Object, cell: _Object, depth: Grey) -> dict[str, float]:
+    """The place of a nucleus in its cell, with the depth (nm) of each voxel in the cell."""
+    shift = nucleus.origin - cell.origin
+    offset = nucleus.moments.centroid + shift - cell.moments.centroid
     measures = {f"nucleus_offset_{axis}": float(n) for axis, n in zip("zyx", offset, strict=True)}
     radius = math.cbrt(cell.moments.volume * 3 / (4 * math.pi))
     measures["polarisation"] = float(np.linalg.norm(offset)) / radius
     if len(nucleus.surface.faces) and len(cell.surface.faces):
-        thickness = layer_thickness(nucleus.surface, cell.surface)
+        thickness = layer_thickness(nucleus.surface, cell.surface, depth, cell.voxel, shift)
         measures["cytoplasm_thickness_least"] = thickness.least
         measures["cytoplasm_thickness_median"] = thickness.median
     return measures
