@@ -8,7 +8,7 @@ from typing import Final
 
 import pandas as pd
 
-__all__ = ["COLUMNS", "Column", "describe_columns", "rounded"]
+__all__ = ["COLUMNS", "CONTACT_COLUMNS", "SHAPE_COLUMNS", "Column", "describe_columns", "rounded"]
 
 _DIGITS = {"nm": 1, "µm²": 3, "µm³": 3, "s": 1, "MiB": 1, "1": 3}
 
@@ -33,55 +33,6 @@ _BOX = {
     f"box_{axis}{end}": Column(f"{'last' if end else 'first'} edge in {axis} of the window", "nm")
     for axis in "zyx"
     for end in (0, 1)
-}
-
-_PARTS = ("cell", "nucleus")
-_SHAPE = {
-    f"{part}_{name}": Column(meaning.format(part), unit)
-    for part in _PARTS
-    for name, meaning, unit in (
-        ("area", "area of the surface of the {}, without the sides of the volume", "µm²"),
-        ("sphericity", "area of the sphere of the {}'s volume, of its area; 1 for a sphere", "1"),
-        ("solidity", "volume of the {}, of its convex hull's; 1 without hollows", "1"),
-        ("ruffling", "area of the {}, of its convex hull's; 1 for a smooth convex surface", "1"),
-        *(
-            (f"axis_{n}", f"length of axis {n} of the ellipsoid of the {{}}'s second moments", "nm")
-            for n in (1, 2, 3)
-        ),
-        *(
-            (
-                f"axis_{n}_direction_{along}",
-                f"{along} of the unit vector of axis {n} of the {{}}",
-                "1",
-            )
-            for n in (1, 2, 3)
-            for along in "zyx"
-        ),
-        ("max_diameter", "largest distance between two points of the {}", "nm"),
-    )
-} | {
-    "cell_protrusions": Column("share of the cell's volume that a ball inside does not reach", "1"),
-    "nucleus_handles": Column("holes right through the nucleus"),
-    "nucleus_invagination": Column(
-        "largest distance from the nucleus' surface to that of its convex hull", "nm"
-    ),
-    **{
-        f"nucleus_offset_{axis}": Column(
-            f"{axis} of the nucleus' centroid, from the centroid of the cell", "nm"
-        )
-        for axis in "zyx"
-    },
-    "polarisation": Column(
-        "distance of the centroids of nucleus and cell, of the radius of the sphere of the cell's "
-        "volume",
-        "1",
-    ),
-    "cytoplasm_thickness_least": Column(
-        "least distance from the nucleus' surface to the cell's", "nm"
-    ),
-    "cytoplasm_thickness_median": Column(
-        "median distance from the nucleus' surface to the cell's, over its area", "nm"
-    ),
 }
 
 COLUMNS: Final[Mapping[str, Column]] = {
@@ -128,12 +79,68 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "nucleus_to_cell": Column("nucleus volume over cell volume", "1"),
     "nucleus_first_slice": Column("first slice of the nucleus, counted from 1"),
     "nucleus_last_slice": Column("last slice of the nucleus, included"),
-    **_SHAPE,
-    "other": Column("number of the other cell of a contact, the larger one"),
-    "contact_area": Column("area in which two cells touch", "µm²"),
-    "distance": Column("least distance of two cells; 0 where they touch", "nm"),
 }
 """Of ``cells.parquet`` and ``detections.parquet``."""
+
+_OF_BOTH = {
+    f"{part}_{name}": Column(meaning.format(part), unit)
+    for part in ("cell", "nucleus")
+    for name, meaning, unit in (
+        ("area", "area of the surface of the {}, without the sides of the volume", "µm²"),
+        ("sphericity", "area of the sphere of the {0}'s volume over the {0}'s area", "1"),
+        ("solidity", "volume of the {} over that of its convex hull", "1"),
+        ("ruffling", "area of the {} over that of its convex hull", "1"),
+        *(
+            (f"axis_{n}", f"length of axis {n} of the ellipsoid of the {{}}'s second moments", "nm")
+            for n in (1, 2, 3)
+        ),
+        *(
+            (
+                f"axis_{n}_direction_{along}",
+                f"{along} of the unit vector of axis {n} of the {{}}",
+                "1",
+            )
+            for n in (1, 2, 3)
+            for along in "zyx"
+        ),
+        ("max_diameter", "largest distance between two points of the {}", "nm"),
+    )
+}
+
+SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
+    **_OF_BOTH,
+    "cell_protrusions": Column("share of the cell's volume that a ball inside does not reach", "1"),
+    "nucleus_handles": Column("holes right through the nucleus"),
+    "nucleus_invagination": Column(
+        "largest distance from the nucleus' surface to that of its convex hull", "nm"
+    ),
+    **{
+        f"nucleus_offset_{axis}": Column(
+            f"{axis} of the nucleus' centroid, from the centroid of the cell", "nm"
+        )
+        for axis in "zyx"
+    },
+    "polarisation": Column(
+        "distance of the centroids of nucleus and cell over the radius of the sphere of the cell's "
+        "volume",
+        "1",
+    ),
+    "cytoplasm_thickness_least": Column(
+        "least distance from the nucleus' surface to the cell's", "nm"
+    ),
+    "cytoplasm_thickness_median": Column(
+        "median distance from the nucleus' surface to the cell's, over its area", "nm"
+    ),
+}
+"""Measures of the shape of a cell and its nucleus."""
+
+CONTACT_COLUMNS: Final[Mapping[str, Column]] = {
+    "label": Column("number of a cell"),
+    "other": Column("number of the other cell, the larger one"),
+    "contact_area": Column("area in which the two touch", "µm²"),
+    "distance": Column("least distance of the two; 0 where they touch", "nm"),
+}
+"""Of a table of contacts."""
 
 
 def describe_columns(table: pd.DataFrame) -> dict[str, dict[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hela_dask.columns import SHAPE_COLUMNS
 from hela_dask.errors import InputError
 from hela_dask.geometry import checked_voxel_size
 from hela_dask.kernels.grid import block_mean, factors_for
@@ -27,23 +28,10 @@ from hela_dask.kernels.topology import count_handles
 from hela_dask.parameters import MeasureParameters
 from hela_dask.types import Floats, Grey, Sides, Triple, Voxel
 
-__all__ = ["SHAPE_MEASURES", "WHOLE", "measure_shape"]
+__all__ = ["WHOLE", "measure_shape"]
 
 WHOLE: Sides = ((False, False), (False, False), (False, False))
 """No side of the volume cuts the cell."""
-
-_COMMON = (
-    *("area", "sphericity", "solidity", "ruffling", "axis_1", "axis_2", "axis_3"),
-    *(f"axis_{number}_direction_{axis}" for number in (1, 2, 3) for axis in "zyx"),
-    "max_diameter",
-)
-SHAPE_MEASURES = (
-    *(f"cell_{name}" for name in (*_COMMON, "protrusions")),
-    *(f"nucleus_{name}" for name in (*_COMMON, "handles", "invagination")),
-    *(f"nucleus_offset_{axis}" for axis in "zyx"),
-    *("polarisation", "cytoplasm_thickness_least", "cytoplasm_thickness_median"),
-)
-"""Names of the measures, as :data:`hela_dask.columns.COLUMNS` describes them."""
 
 _SLAB = 16  # slices of labels that are read at a time
 
@@ -88,9 +76,9 @@ def measure_shape(
     Returns
     -------
     dict of str to float
-        :data:`SHAPE_MEASURES` in nm, µm² and ratios. NaN: those of a nucleus or a cell that is
-        absent; all but the area of one that is cut, and the place of the nucleus in a cut cell; and
-        those that need a convex hull for an object in one plane.
+        The columns of :data:`hela_dask.columns.SHAPE_COLUMNS`. NaN: all of a cell or a nucleus that
+        is absent; all but the area of one that is cut, and the place of the nucleus in a cut cell;
+        the measures with a convex hull of an object that lies in one plane.
 
     Raises
     ------
@@ -110,7 +98,7 @@ def measure_shape(
     voxel = checked_voxel_size(voxel_size)
     if nuclei is not None and nuclei.shape != cells.shape:
         raise InputError(f"cells are {cells.shape} and nuclei {nuclei.shape}: give one box of both")
-    measures = dict.fromkeys(SHAPE_MEASURES, math.nan)
+    measures = dict.fromkeys(SHAPE_COLUMNS, math.nan)
     cell = _find(cells, label, voxel, cut, p)
     nucleus = None if nuclei is None else _find(nuclei, label, voxel, cut, p)
     for part, found in (("cell", cell), ("nucleus", nucleus)):
