@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks import pages, results
-from hela_dask.columns import CONTACT_COLUMNS, SHAPE_COLUMNS
 from hela_dask.kernels.shape import find_moments, sphericity
 from hela_dask.parameters import MeasureParameters
 from hela_dask.phantom import KINDS, phantom_block, plan_phantom
@@ -161,16 +160,14 @@ def phantom_rows() -> list[dict[str, Any]]:
 def main() -> None:
     """Print the page; with ``--write`` keep the figures in docs/measures.json and write the page."""
     parser = results.parser(__doc__, write="keep them in docs/measures.json, and write the page")
-    parser.add_argument("--seeds", type=int, default=3, help="rotations and positions of each shape")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="rotations and positions of each shape"
+    )
     options = parser.parse_args()
     figures = {
         "shapes": shape_rows(options.seeds),
         "contacts": {"seeds": options.seeds, "rows": contact_rows(options.seeds)},
         "phantoms": {"diameter": _CELL, "fine": _FINE, "rows": phantom_rows()},
-        "columns": {
-            "shape": [[name, c.unit, c.meaning] for name, c in SHAPE_COLUMNS.items()],
-            "contact": [[name, c.unit, c.meaning] for name, c in CONTACT_COLUMNS.items()],
-        },
     }
     if options.write:
         command = f"python -m benchmarks.measures --seeds {options.seeds} --write"

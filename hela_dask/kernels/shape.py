@@ -125,21 +125,22 @@ def convex_hull(surface: Surface) -> Hull | None:
     return Hull(float(hull.volume), float(hull.area), widest, np.unique(hull.equations, axis=0))
 
 
-def invagination_depth(surface: Surface, hull: Hull) -> float:
+def invagination_depth(surface: Surface, hull: Hull, least: float) -> float:
     """The largest distance from a point on a surface to the surface of its convex hull, nm.
 
-    It is 0 for a convex object, the depth of the deepest fold or pit of another one, and in a
-    channel right through the distance of its middle to the nearest side of the hull. It is bounded
-    facet by facet, so that only the deepest vertices are compared with all of them.
+    It is the depth of the deepest fold or pit, and of a channel right through the distance of its
+    middle to the nearest side of the hull. Depths up to `least` (nm) are those of terraces of
+    voxels: the result is then 0. Distances are bounded facet by facet, so that only the deepest
+    vertices are compared with all facets.
     """
     points, planes = surface.vertices, hull.planes
+    # Facets beside each other bound the same points: they are taken in a mixed order.
+    planes = planes[np.random.default_rng(0).permutation(len(planes))]
     left = np.arange(len(points))
     depth = np.full(len(points), math.inf)
-    deepest, rows = 0.0, 16
-    first = 0
-    order = np.random.default_rng(0).permutation(len(planes))  # neighbours bound the same points
+    deepest, first, count = least, 0, 16
     while first < len(planes) and len(left):
-        some = planes[order[first : first + rows]]
+        some = planes[first : first + count]
         step = max(1, _PAIRS // len(some))
         for begin in range(0, len(left), step):
             part = left[begin : begin + step]
@@ -148,8 +149,9 @@ def invagination_depth(surface: Surface, hull: Hull) -> float:
         candidate = points[left[np.argmax(depth[left])]]
         deepest = max(deepest, float(-(planes[:, :3] @ candidate + planes[:, 3]).max()))
         left = left[depth[left] > deepest]
-        first, rows = first + rows, rows * 2
-    return max(deepest, float(depth[left].max(initial=0.0)))
+        first, count = first + count, count * 2
+    deepest = max(deepest, float(depth[left].max(initial=0.0)))
+    return deepest if deepest > least else 0.0
 
 
 def protruding_share(fraction: Grey, depth: Grey, voxel: Voxel, radius: float) -> float:

@@ -190,7 +190,9 @@ def _of_nucleus(nucleus: _Object, p: MeasureParameters) -> dict[str, float]:
     handles = count_handles(nucleus.surface.inside, nucleus.voxel, p.handle)
     measures = {"nucleus_handles": float(handles)}
     if nucleus.hull is not None:
-        measures["nucleus_invagination"] = invagination_depth(nucleus.surface, nucleus.hull)
+        measures["nucleus_invagination"] = invagination_depth(
+            nucleus.surface, nucleus.hull, max(nucleus.voxel)
+        )
     return measures
 
 

@@ -54,7 +54,7 @@ def test_hull_of_known_shapes(shape: Shape) -> None:
     assert (hull.volume, hull.area) == pytest.approx(shape.hull, rel=0.01)
     assert hull.diameter == pytest.approx(2 * shape.reach, rel=0.015)
     depth = shape.radii[1] if shape.is_torus else 0.0
-    assert invagination_depth(surface, hull) == pytest.approx(depth, abs=15.0)
+    assert invagination_depth(surface, hull, 50.0) == pytest.approx(depth, abs=5.0)
 
 
 def test_invagination_is_the_largest_distance_to_all_facets() -> None:
@@ -64,7 +64,8 @@ def test_invagination_is_the_largest_distance_to_all_facets() -> None:
     hull = convex_hull(surface)
     assert hull is not None
     every = -(points @ hull.planes[:, :3].T + hull.planes[:, 3]).max(axis=1)
-    assert invagination_depth(surface, hull) == pytest.approx(every.max())
+    assert invagination_depth(surface, hull, 0.0) == pytest.approx(every.max())
+    assert invagination_depth(surface, hull, every.max() + 1) == 0
 
 
 def test_points_in_a_plane_have_no_hull() -> None:

@@ -44,7 +44,7 @@ def test_a_ball_with_a_displaced_nucleus(voxel: Voxel) -> None:
     assert found["nucleus_max_diameter"] == pytest.approx(1000, rel=0.02)
     assert found["cell_protrusions"] == pytest.approx(0, abs=0.001)
     assert found["nucleus_handles"] == 0
-    assert found["nucleus_invagination"] < 20
+    assert found["nucleus_invagination"] == 0
     offsets = [found[f"nucleus_offset_{axis}"] for axis in "zyx"]
     assert offsets == pytest.approx([0, 0, 200], abs=5)
     assert found["polarisation"] == pytest.approx(0.2, abs=0.005)
