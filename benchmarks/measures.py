@@ -158,7 +158,7 @@ def phantom_rows() -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Print the page; with ``--write`` keep the figures in docs/measures.json and write the page."""
+    """Print the page; with ``--write`` keep the figures in docs/measures.json and write it."""
     parser = results.parser(__doc__, write="keep them in docs/measures.json, and write the page")
     parser.add_argument(
         "--seeds", type=int, default=3, help="rotations and positions of each shape"
