@@ -39,8 +39,9 @@ SHAPES = {
     "torus, 2 µm, tube 0.6 µm": torus(700.0, 300.0),
     "torus, 4 µm, tube 1 µm": torus(1500.0, 500.0),
 }
+_LARGEST = 130  # pixels from the centre of a shape to its surface
 _FINE: Voxel = (12.5, 10.0, 10.0)  # of the phantoms
-_CELL = 4.0  # diameter of a phantom's cell, µm
+_CELL = 3.0  # diameter of a phantom's cell, µm
 _PLACES = ("offset_z", "offset_y", "offset_x")
 
 
@@ -84,6 +85,8 @@ def shape_rows(seeds: int) -> dict[str, Any]:
     by_voxel: dict[Voxel, list[dict[str, float]]] = {voxel: [] for voxel in VOXELS}
     by_shape: dict[str, list[dict[str, float]]] = {name: [] for name in SHAPES}
     for (name, shape), voxel in itertools.product(SHAPES.items(), VOXELS):
+        if shape.reach > _LARGEST * voxel[1]:
+            continue
         for seed in range(seeds):
             errors = _shape_errors(shape, voxel, seed)
             by_voxel[voxel].append(errors)
@@ -143,7 +146,7 @@ def phantom_rows() -> list[dict[str, Any]]:
     """Measures of a phantom of each kind, true and by voxel size."""
     found = []
     for kind in KINDS:
-        shape = (416, 520, 520)
+        shape = (320, 400, 400)
         spec = plan_phantom(shape, 1, _CELL, 0, _FINE, kind=kind)
         block = phantom_block(spec, 0, shape[0], 0, shape[1], 0, shape[2])
         fine = MeasureParameters(resolution=_FINE[1])
@@ -157,26 +160,33 @@ def phantom_rows() -> list[dict[str, Any]]:
     return found
 
 
+PARTS = ("shapes", "contacts", "phantoms")
+
+
+def _figures(part: str, seeds: int) -> dict[str, Any]:
+    if part == "shapes":
+        return shape_rows(seeds)
+    if part == "contacts":
+        return {"seeds": seeds, "rows": contact_rows(seeds)}
+    return {"diameter": _CELL, "fine": _FINE, "rows": phantom_rows()}
+
+
 def main() -> None:
     """Print the page; with ``--write`` keep the figures in docs/measures.json and write it."""
     parser = results.parser(__doc__, write="keep them in docs/measures.json, and write the page")
-    parser.add_argument(
-        "--seeds", type=int, default=3, help="rotations and positions of each shape"
-    )
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("--seeds", type=int, default=3, help="orientations of each shape")
     options = parser.parse_args()
-    figures = {
-        "shapes": shape_rows(options.seeds),
-        "contacts": {"seeds": options.seeds, "rows": contact_rows(options.seeds)},
-        "phantoms": {"diameter": _CELL, "fine": _FINE, "rows": phantom_rows()},
-    }
+    found = {}
+    for part in options.parts or PARTS:
+        found[part] = _figures(part, options.seeds)
+        if options.write:
+            command = f"python -m benchmarks.measures {part} --seeds {options.seeds} --write"
+            results.keep(part, found[part], command, results.DOCS / "measures.json")
     if options.write:
-        command = f"python -m benchmarks.measures --seeds {options.seeds} --write"
-        path = results.DOCS / "measures.json"
-        for section, values in figures.items():
-            results.keep(section, values, command, path)
         pages.write("measures")
     else:
-        print(pages.render("measures", {"measures": figures}))
+        print(pages.render("measures", {"measures": found}))
 
 
 if __name__ == "__main__":

@@ -116,13 +116,28 @@ def convex_hull(surface: Surface) -> Hull | None:
         hull = ConvexHull(surface.vertices)
     except (QhullError, ValueError):  # ValueError: no points
         return None
-    corners = hull.points[hull.vertices]
-    rows = max(1, _PAIRS // len(corners))
-    widest = max(
-        float(cdist(corners[first : first + rows], corners).max())
-        for first in range(0, len(corners), rows)
+    planes = np.unique(hull.equations, axis=0)
+    widest = _diameter(hull.points[hull.vertices])
+    return Hull(float(hull.volume), float(hull.area), widest, planes)
+
+
+def _diameter(points: Floats) -> float:
+    """The largest distance between two points.
+
+    Two points at distances r and s from any third one are at most r + s apart: only points that
+    are far from the middle of a long pair of points are compared.
+    """
+    one = points[0]
+    for _ in range(4):
+        one, other = points[np.argmax(((points - one) ** 2).sum(axis=1))], one
+    widest = math.dist(one, other)
+    radii = np.sqrt(((points - (one + other) / 2) ** 2).sum(axis=1))
+    points = points[radii >= widest - radii.max() - 1e-6]
+    rows = max(1, _PAIRS // len(points))
+    return max(
+        float(cdist(points[first : first + rows], points).max())
+        for first in range(0, len(points), rows)
     )
-    return Hull(float(hull.volume), float(hull.area), widest, np.unique(hull.equations, axis=0))
 
 
 def invagination_depth(surface: Surface, hull: Hull, least: float) -> float:

@@ -119,7 +119,7 @@ def measure_shape(
 def _find(
     labels: Any, label: int, voxel: Voxel, cut: Sides, p: MeasureParameters
 ) -> _Object | None:
-    """The object of a label; None where it is absent."""
+    """The object of a label; None where it is absent, or less than a voxel."""
     fraction, voxel = _fractions(labels, label, voxel, cut, p.resolution)
     if not fraction.any():
         return None
@@ -133,6 +133,8 @@ def _find(
     fraction = fill_cavities(fraction)
     origin = np.array(first) * np.array(voxel)
     surface = find_surface(fraction, voxel, sigma)
+    if not surface.inside.any():
+        return None
     moments = find_moments(fraction, voxel)
     hull = None if reaches_side else convex_hull(surface)
     return _Object(fraction, voxel, origin, surface, moments, reaches_side, hull)
