@@ -3,8 +3,8 @@
 Balls, ellipsoids and tori are drawn at random rotations and positions between voxels, as labels of
 10, 20 and 40 nm pixels in slices of 25, 50 and 100 nm, and measured as a run would; their true
 measures are formulas. So are contacts, which are discs in planes of random orientation. A phantom
-has no formulas: its truth is measured on its own voxels of 12.5 x 10 x 10 nm, of which the coarser
-labels are every n-th slice and pixel.
+has no formulas: its truth is measured on its own voxels of 25 x 20 x 20 nm, with the same smoothing,
+and the coarser labels are every n-th slice and pixel of it.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ SHAPES = {
     "torus, 4 µm, tube 1 µm": torus(1500.0, 500.0),
 }
 _LARGEST = 130  # pixels from the centre of a shape to its surface
-_FINE: Voxel = (12.5, 10.0, 10.0)  # of the phantoms
-_CELL = 3.0  # diameter of a phantom's cell, µm
+_FINE: Voxel = (25.0, 20.0, 20.0)  # of the phantoms
+_CELL = 7.0  # diameter of a phantom's cell, µm
 _PLACES = ("offset_z", "offset_y", "offset_x")
 
 
@@ -121,7 +121,7 @@ def contact_rows(seeds: int) -> list[dict[str, Any]]:
         for seed in range(seeds):
             table = find_contacts(_halves(voxel, 1000.0, seed), voxel)
             plane.append({"area": table["contact_area"].item() / math.pi - 1})
-            inside = ball(1000.0).draw(voxel, seed) > 0.5
+            inside = ball(1000.0).draw(voxel, seed, margin=100.0) > 0.5
             table = find_contacts(np.where(inside, np.uint8(1), np.uint8(2)), voxel)
             curved.append({"area": table["contact_area"].item() / (4 * math.pi) - 1})
         row = {"plane": _summary(plane)["area"], "ball": _summary(curved)["area"]}
@@ -152,6 +152,8 @@ def phantom_rows() -> list[dict[str, Any]]:
         fine = MeasureParameters(resolution=_FINE[1])
         truth = measure_shape(block.cells, block.nuclei, 1, _FINE, parameters=fine)
         for voxel in VOXELS:
+            if voxel[1] < _FINE[1] or voxel == _FINE:
+                continue
             cells, nuclei = _coarser(block.cells, voxel), _coarser(block.nuclei, voxel)
             measured = measure_shape(cells, nuclei, 1, voxel)
             rows = list(_phantom_errors(measured, truth))

@@ -128,7 +128,7 @@ def find_surface(fraction: Grey, voxel: Voxel, sigma: float) -> Surface:
     voxel
         Voxel size (z, y, x) in nm.
     sigma
-        Standard deviation of the smoothing in nm; the largest side of a voxel is right.
+        Standard deviation of the smoothing in nm, at least the largest side of a voxel.
 
     Returns
     -------

@@ -283,10 +283,9 @@ class MeasureParameters(ParameterGroup):
         low=1.0,
     )
     smoothing: float = parameter(
-        1.0,
-        "sigma of the Gaussian low-pass before a surface is computed, as a multiple of the largest "
+        50.0,
+        "sigma of the Gaussian low-pass before a surface is computed, nm; not less than the largest "
         "side of a voxel",
-        low=0.5,
     )
     handle: float = parameter(
         200.0, "minimum width of a hole right through a nucleus, nm; narrower holes are closed"

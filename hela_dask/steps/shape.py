@@ -123,7 +123,7 @@ def _find(
     fraction, voxel = _fractions(labels, label, voxel, cut, p.resolution)
     if not fraction.any():
         return None
-    sigma = p.smoothing * max(voxel)
+    sigma = max(p.smoothing, *voxel)
     reaches_side = any(
         side and bool(np.take(fraction, end, axis).any())
         for axis, sides in enumerate(cut)
