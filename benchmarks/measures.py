@@ -3,8 +3,8 @@
 Balls, ellipsoids and tori are drawn at random rotations and positions between voxels, as labels of
 10, 20 and 40 nm pixels in slices of 25, 50 and 100 nm, and measured as a run would; their true
 measures are formulas. So are contacts, which are discs in planes of random orientation. A phantom
-has no formulas: its truth is measured on its own voxels of 25 x 20 x 20 nm, with the same smoothing,
-and the coarser labels are every n-th slice and pixel of it.
+has no formulas: its truth is measured on its own voxels of 25 x 20 x 20 nm, at the same smoothing;
+the coarser labels are every n-th slice and pixel of it.
 """
 
 from __future__ import annotations

@@ -284,7 +284,7 @@ class MeasureParameters(ParameterGroup):
     )
     smoothing: float = parameter(
         50.0,
-        "sigma of the Gaussian low-pass before a surface is computed, nm; not less than the largest "
+        "sigma of the Gaussian low-pass before a surface is computed, nm; at least the largest "
         "side of a voxel",
     )
     handle: float = parameter(
