@@ -98,6 +98,27 @@ def test_a_whole_nucleus_of_a_cut_cell_is_measured() -> None:
     assert math.isnan(found["cell_sphericity"]) and math.isnan(found["polarisation"])
 
 
+class Slices:
+    """An array that is read in slabs, such as one of zarr, and the slices of each read."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self.shape = labels.shape
+        self.read: list[int] = []
+        self._labels = labels
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        self.read.append(part.stop - part.start)
+        return self._labels[part]
+
+
+def test_labels_are_read_once_in_slabs_of_slices() -> None:
+    cells, nuclei = drawn()
+    lazy = Slices(cells)
+    assert measure_shape(lazy, nuclei, 3, VOXEL) == measure_shape(cells, nuclei, 3, VOXEL)
+    assert max(lazy.read) <= 16
+    assert len(lazy.read) == math.ceil(len(cells) / 16)
+
+
 def test_absent_labels_and_small_ones() -> None:
     cells, nuclei = drawn()
     assert all(math.isnan(value) for value in measure_shape(cells, nuclei, 7, VOXEL).values())
