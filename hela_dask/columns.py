@@ -8,7 +8,15 @@ from typing import Final
 
 import pandas as pd
 
-__all__ = ["COLUMNS", "MEASURES", "Column", "describe_columns", "rounded"]
+__all__ = [
+    "COLUMNS",
+    "CONTACT_COLUMNS",
+    "MEASURES",
+    "SHAPE_COLUMNS",
+    "Column",
+    "describe_columns",
+    "rounded",
+]
 
 _DIGITS = {"nm": 1, "µm²": 3, "µm³": 3, "s": 1, "MiB": 1, "1": 3}
 
@@ -141,6 +149,66 @@ COLUMNS: Final[Mapping[str, Column]] = {
 
 MEASURES: Final = tuple(name for name, column in COLUMNS.items() if column.measure)
 """Columns that groups of cells are compared by."""
+
+_OF_BOTH = {
+    f"{part}_{name}": Column(meaning.format(part), unit)
+    for part in ("cell", "nucleus")
+    for name, meaning, unit in (
+        ("area", "area of the surface of the {}, without the sides of the volume", "µm²"),
+        ("sphericity", "area of the sphere of the {0}'s volume over the {0}'s area", "1"),
+        ("solidity", "volume of the {} over that of its convex hull", "1"),
+        ("ruffling", "area of the {} over that of its convex hull", "1"),
+        *(
+            (f"axis_{n}", f"length of axis {n} of the ellipsoid of the {{}}'s second moments", "nm")
+            for n in (1, 2, 3)
+        ),
+        *(
+            (
+                f"axis_{n}_direction_{along}",
+                f"{along} of the unit vector of axis {n} of the {{}}",
+                "1",
+            )
+            for n in (1, 2, 3)
+            for along in "zyx"
+        ),
+        ("max_diameter", "largest distance between two points of the {}", "nm"),
+    )
+}
+
+SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
+    **_OF_BOTH,
+    "cell_protrusions": Column("share of the cell's volume that a ball inside does not reach", "1"),
+    "nucleus_handles": Column("holes right through the nucleus"),
+    "nucleus_invagination": Column(
+        "largest distance from the nucleus' surface to that of its convex hull", "nm"
+    ),
+    **{
+        f"nucleus_offset_{axis}": Column(
+            f"{axis} of the nucleus' centroid, from the centroid of the cell", "nm"
+        )
+        for axis in "zyx"
+    },
+    "polarisation": Column(
+        "distance of the centroids of nucleus and cell over the radius of the sphere of the cell's "
+        "volume",
+        "1",
+    ),
+    "cytoplasm_thickness_least": Column(
+        "least distance from the nucleus' surface to the cell's", "nm"
+    ),
+    "cytoplasm_thickness_median": Column(
+        "median distance from the nucleus' surface to the cell's, over its area", "nm"
+    ),
+}
+"""Measures of the shape of a cell and its nucleus."""
+
+CONTACT_COLUMNS: Final[Mapping[str, Column]] = {
+    "label": Column("number of a cell"),
+    "other": Column("number of the other cell, the larger one"),
+    "contact_area": Column("area in which the two touch", "µm²"),
+    "distance": Column("least distance of the two; 0 where they touch", "nm"),
+}
+"""Of a table of contacts."""
 
 
 def describe_columns(table: pd.DataFrame) -> dict[str, dict[str, str]]:

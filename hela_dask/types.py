@@ -18,6 +18,7 @@ __all__ = [
     "Pixel",
     "Plane",
     "Shape",
+    "Sides",
     "Triple",
     "Voxel",
 ]
@@ -41,6 +42,9 @@ Interval = tuple[float, float]
 """A lower and an upper end, nm."""
 Bounds = tuple[Interval, Interval, Interval]
 """The lower and the upper end of a part of a volume in z, y and x, nm."""
+
+Sides = tuple[tuple[bool, bool], tuple[bool, bool], tuple[bool, bool]]
+"""A property of the lower and the upper side of a volume along z, y and x."""
 
 Shape = tuple[int, int, int]
 """Voxels along z, y and x."""
