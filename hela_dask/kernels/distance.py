@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
+from hela_dask.kernels.morphology import depth_inside
 from hela_dask.types import Grey, Mask, Voxel
 
 __all__ = ["depth_on_grid", "distance_inside", "distance_slice"]
@@ -60,10 +61,7 @@ def distance_inside(mask: Mask, voxel: Voxel) -> Grey:
     """
     if mask.all():
         return np.full(mask.shape, np.nan, np.float32)
-    distance: Grey = edt.edt(
-        np.ascontiguousarray(mask), anisotropy=voxel, black_border=False, parallel=1
-    )
-    return distance
+    return depth_inside(mask, voxel)
 
 
 def depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int]) -> Grey:
