@@ -22,6 +22,7 @@ from benchmarks.likeness import FIGURES
 from benchmarks.robustness import LARGEST_FALL
 from benchmarks.stacks import UNSEEN
 from benchmarks.variants import cross_validation
+from hela_dask.columns import CONTACT_COLUMNS, SHAPE_COLUMNS
 from hela_dask.formatting import by_axis
 from hela_dask.methods.names import METHODS
 from hela_dask.statuses import OUTLINED
@@ -29,7 +30,7 @@ from hela_dask.statuses import OUTLINED
 __all__ = ["PAGES", "Quote", "figure", "load_figures", "quotes", "render", "table", "write"]
 __all__ += ["write_pages"]
 
-PAGES = ("accuracy", "methods", "performance", "reliability", "storage")
+PAGES = ("accuracy", "measures", "methods", "performance", "reliability", "storage")
 ROOT = results.DOCS.parent
 SENTENCES = Path(__file__).parent / "quoted.toml"
 FIGURE = r"([0-9a-f]{7}\b|\d+(?:[.,]\d+)*)"  # a commit, or a number
@@ -107,10 +108,12 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(
         CLASS_NAMES=CLASS_NAMES,
+        CONTACT_COLUMNS=CONTACT_COLUMNS,
         FIGURES=FIGURES,
         LARGEST_FALL=LARGEST_FALL,
         METHODS=METHODS,
         OUTLINED=OUTLINED,
+        SHAPE_COLUMNS=SHAPE_COLUMNS,
         UNSEEN=UNSEEN,
         comparison=comparison,
         cross_validation=cross_validation,

@@ -12,6 +12,12 @@ from ._run import (
 from ._run import (
     run as run,
 )
+from .comparing.compare import (
+    Comparison as Comparison,
+)
+from .comparing.compare import (
+    compare as compare,
+)
 from .conversion.convert import (
     convert as convert,
 )
@@ -80,6 +86,12 @@ from .operators.distance import (
 )
 from .operators.filters import (
     gaussian as gaussian,
+)
+from .organelles.assign import (
+    assign as assign,
+)
+from .organelles.result import (
+    Assignment as Assignment,
 )
 from .parameters import (
     AssembleParameters as AssembleParameters,
@@ -195,8 +207,10 @@ __all__ = [
     "METHODS",
     "NO_TRACE",
     "AssembleParameters",
+    "Assignment",
     "BackgroundParameters",
     "BaseMethod",
+    "Comparison",
     "DetectParameters",
     "ExistsError",
     "Explanation",
@@ -229,9 +243,11 @@ __all__ = [
     "Window",
     "WorkingParameters",
     "__version__",
+    "assign",
     "background",
     "cell_regions",
     "classify",
+    "compare",
     "convert",
     "describe",
     "detect",

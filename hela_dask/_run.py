@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -271,6 +273,8 @@ def _segment_all(context: Context, record: Record) -> RunResult:
     if setup.cells is not None:
         for label in sorted(chosen - {region.label for region in found.segmentable()}):
             context.warn(f"cell {label} is not segmented: its chain is too short")
+    # The libraries that draw the report load while workers compute.
+    Thread(target=import_module, args=("hela_dask.report.pictures",), daemon=True).start()
     pipeline.classify(context, background)
     segmented = pipeline.segment(context, background, found, chosen)
     measured, labels = pipeline.assemble(context, background, segmented)

@@ -8,7 +8,15 @@ from typing import Final
 
 import pandas as pd
 
-__all__ = ["COLUMNS", "Column", "describe_columns", "rounded"]
+__all__ = [
+    "COLUMNS",
+    "CONTACT_COLUMNS",
+    "MEASURES",
+    "SHAPE_COLUMNS",
+    "Column",
+    "describe_columns",
+    "rounded",
+]
 
 _DIGITS = {"nm": 1, "µm²": 3, "µm³": 3, "s": 1, "MiB": 1, "1": 3}
 
@@ -23,10 +31,13 @@ class Column:
     unit : str
         ``nm``, ``µm³``, ``s``, ``MiB`` or ``1`` for a ratio; empty for numbers that are counted,
         texts and booleans.
+    measure : bool
+        Whether it measures a property of the cell itself, which groups of cells are compared by.
     """
 
     meaning: str
     unit: str = ""
+    measure: bool = False
 
 
 _BOX = {
@@ -35,8 +46,20 @@ _BOX = {
     for end in (0, 1)
 }
 
+
+def _of_side(name: str, owner: str) -> dict[str, Column]:
+    """Columns of a comparison that both of its sides have."""
+    return {
+        f"{name}_cells": Column(f"complete cells {owner} with a value"),
+        f"{name}_volumes": Column(f"volumes {owner} with such cells"),
+        f"{name}_median": Column(f"median of the cells {owner}"),
+        f"{name}_iqr": Column(f"interquartile range of the cells {owner}"),
+        f"{name}_resampled": Column(f"whether the bootstrap resampled volumes or cells {owner}"),
+    }
+
+
 COLUMNS: Final[Mapping[str, Column]] = {
-    "label": Column("number of the cell in the labels, by z, y, x of the centre"),
+    "label": Column("number in the labels; of a cell by z, y, x of the centre"),
     "slice": Column("slice that was analysed, counted from 1"),
     "z": Column("z of the centre", "nm"),
     "y": Column("y of the centre", "nm"),
@@ -59,7 +82,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "touches_last_slice": Column("the last slice of the volume cuts the cell"),
     "touches_side": Column("a side of the volume cuts the cell"),
     "window_clipped": Column("the window around the cell reaches beyond the volume"),
-    "complete": Column("outlined, and touches neither the first nor the last slice nor a side"),
+    "complete": Column("segmented, and touches neither the first nor the last slice nor a side"),
     "seconds": Column("time that segmentation took", "s"),
     "peak_memory": Column("largest memory of the process that segmented it", "MiB"),
     "confidence": Column("from 0 to 1: how far the masks can be trusted", "1"),
@@ -71,16 +94,120 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "nucleus_exposed": Column("share of the nucleus without cytoplasm beside it", "1"),
     "beyond_window": Column("area of the cell on sides of its window, of a usual slice's", "1"),
     "doubtful_slices": Column("slices to look at, as ranges"),
-    "nucleus_volume": Column("volume of the nucleus, without its envelope", "µm³"),
-    "cell_volume": Column("volume of the cell with nucleus and envelope", "µm³"),
-    "envelope_volume": Column("volume of the nuclear envelope", "µm³"),
-    "nucleus_diameter": Column("diameter of the sphere of the nucleus' volume", "nm"),
-    "cell_diameter": Column("diameter of the sphere of the cell's volume", "nm"),
-    "nucleus_to_cell": Column("nucleus volume over cell volume", "1"),
+    "nucleus_volume": Column("volume of the nucleus, without its envelope", "µm³", measure=True),
+    "cell_volume": Column("volume of the cell with nucleus and envelope", "µm³", measure=True),
+    "envelope_volume": Column("volume of the nuclear envelope", "µm³", measure=True),
+    "nucleus_diameter": Column("diameter of the sphere of the nucleus' volume", "nm", measure=True),
+    "cell_diameter": Column("diameter of the sphere of the cell's volume", "nm", measure=True),
+    "nucleus_to_cell": Column("nucleus volume over cell volume", "1", measure=True),
     "nucleus_first_slice": Column("first slice of the nucleus, counted from 1"),
     "nucleus_last_slice": Column("last slice of the nucleus, included"),
+    "group": Column("group of runs that is compared"),
+    "run": Column("run folder"),
+    "image": Column("name of the image"),
+    "measure": Column("column of the cells that is compared"),
+    "unit": Column("of the measure, its medians, ranges and differences; 1 for a ratio"),
+    "reference": Column("group that it is compared with"),
+    **_of_side("reference", "of the reference"),
+    **_of_side("group", "of the group"),
+    "difference": Column("median of the group minus median of the reference"),
+    "difference_low": Column("lower end of its bootstrap interval of 95 %"),
+    "difference_high": Column("upper end"),
+    "cliffs_delta": Column(
+        "probability that a cell of the group has a larger value than one of the reference, minus "
+        "that of a smaller one"
+    ),
+    "cliffs_delta_low": Column("lower end of its bootstrap interval of 95 %"),
+    "cliffs_delta_high": Column("upper end"),
+    "permuted": Column("whether volumes or cells were assigned to the groups by the test"),
+    "smallest_p": Column("smallest p-value that so many volumes or cells can have"),
+    "p_value": Column("two-sided, of the permutation test of Cliff's delta"),
+    "p_adjusted": Column("corrected for all rows (Benjamini-Hochberg)"),
+    "cell": Column("cell that holds most voxels of the organelle; 0 outside of all cells"),
+    "compartment": Column("outside, or the part of that cell that holds most of them"),
+    "share": Column("share of the organelle in that cell", "1"),
+    "compartment_share": Column("share of the organelle in that compartment of that cell", "1"),
+    "crosses_border": Column("it is in several cells, or in a cell and outside"),
+    "second_cell": Column("cell with the second largest share; 0 outside, empty where none"),
+    "second_share": Column("share of the organelle in the second cell", "1"),
+    "volume": Column("volume of the organelle", "µm³"),
+    "nucleus_distance": Column(
+        "least distance of the organelle to the nucleus with its envelope; 0 where it reaches it",
+        "nm",
+    ),
+    "membrane_distance": Column(
+        "least distance of the organelle to the outside of the cell; 0 where it reaches it", "nm"
+    ),
+    "n_organelles": Column("organelles assigned to the cell"),
+    "n_crossing": Column("those of them that cross a border"),
+    "organelle_volume": Column("volume of the cell's voxels in organelles", "µm³"),
+    "cytoplasm_volume": Column("volume of the cell without nucleus and envelope", "µm³"),
+    "cytoplasm_share": Column("share of the cytoplasm in organelles", "1"),
 }
-"""Of ``cells.parquet`` and ``detections.parquet``."""
+"""Of ``cells.parquet``, ``detections.parquet``, and the tables of comparisons and organelles."""
+
+MEASURES: Final = tuple(name for name, column in COLUMNS.items() if column.measure)
+"""Columns that groups of cells are compared by."""
+
+_OF_BOTH = {
+    f"{part}_{name}": Column(meaning.format(part), unit)
+    for part in ("cell", "nucleus")
+    for name, meaning, unit in (
+        ("area", "area of the surface of the {}, without the sides of the volume", "µm²"),
+        ("sphericity", "area of the sphere of the {0}'s volume over the {0}'s area", "1"),
+        ("solidity", "volume of the {} over that of its convex hull", "1"),
+        ("ruffling", "area of the {} over that of its convex hull", "1"),
+        *(
+            (f"axis_{n}", f"length of axis {n} of the ellipsoid of the {{}}'s second moments", "nm")
+            for n in (1, 2, 3)
+        ),
+        *(
+            (
+                f"axis_{n}_direction_{along}",
+                f"{along} of the unit vector of axis {n} of the {{}}",
+                "1",
+            )
+            for n in (1, 2, 3)
+            for along in "zyx"
+        ),
+        ("max_diameter", "largest distance between two points of the {}", "nm"),
+    )
+}
+
+SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
+    **_OF_BOTH,
+    "cell_protrusions": Column("share of the cell's volume that a ball inside does not reach", "1"),
+    "nucleus_handles": Column("holes right through the nucleus"),
+    "nucleus_invagination": Column(
+        "largest distance from the nucleus' surface to that of its convex hull", "nm"
+    ),
+    **{
+        f"nucleus_offset_{axis}": Column(
+            f"{axis} of the nucleus' centroid, from the centroid of the cell", "nm"
+        )
+        for axis in "zyx"
+    },
+    "polarisation": Column(
+        "distance of the centroids of nucleus and cell over the radius of the sphere of the cell's "
+        "volume",
+        "1",
+    ),
+    "cytoplasm_thickness_least": Column(
+        "least distance from the nucleus' surface to the cell's", "nm"
+    ),
+    "cytoplasm_thickness_median": Column(
+        "median distance from the nucleus' surface to the cell's, over its area", "nm"
+    ),
+}
+"""Measures of the shape of a cell and its nucleus."""
+
+CONTACT_COLUMNS: Final[Mapping[str, Column]] = {
+    "label": Column("number of a cell"),
+    "other": Column("number of the other cell, the larger one"),
+    "contact_area": Column("area in which the two touch", "µm²"),
+    "distance": Column("least distance of the two; 0 where they touch", "nm"),
+}
+"""Of a table of contacts."""
 
 
 def describe_columns(table: pd.DataFrame) -> dict[str, dict[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
-__all__ = ["by_axis", "number_runs", "printable", "size_text", "time_text"]
+__all__ = ["by_axis", "counted", "number_runs", "printable", "size_text", "time_text"]
 
 Number = TypeVar("Number", int, Decimal, int | Decimal)
 
@@ -15,6 +15,11 @@ Number = TypeVar("Number", int, Decimal, int | Decimal)
 def by_axis(lengths: Sequence[float]) -> str:
     """A shape, or lengths: 300 x 500 x 500, 50 x 40.5 x 40.5."""
     return " x ".join(f"{length:.7g}" for length in lengths)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: 1 cell, 3 cells."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def size_text(size: float) -> str:

@@ -10,7 +10,18 @@ from typing import Annotated
 
 import typer
 
-from hela_dask.cli import explain, meshes, pipeline, predict, scores, train, verify, volumes
+from hela_dask.cli import (
+    assign,
+    compare,
+    explain,
+    meshes,
+    pipeline,
+    predict,
+    scores,
+    train,
+    verify,
+    volumes,
+)
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
 from hela_dask.cli.screen import ReaderGoneError, echo, echo_error
 from hela_dask.errors import ClusterError, HelaDaskError
@@ -26,6 +37,7 @@ CONTINUED = (
     "demo",
     "train",
     "predict",
+    "assign",
 )  # commands that continue after an interruption
 
 app = typer.Typer(
@@ -66,10 +78,12 @@ for _command in (
     scores.evaluate,
     train.train,
     predict.predict,
+    assign.assign,
     pipeline.report,
     verify.verify,
     meshes.meshes,
     explain.explain,
+    compare.compare,
     pipeline.params,
     volumes.phantom,
     pipeline.demo,

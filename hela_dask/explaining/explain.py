@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -15,8 +14,7 @@ import xarray as xr
 from matplotlib.image import imread, imsave
 from numpy.typing import NDArray
 
-from hela_dask.documents.reading import Document, read_document
-from hela_dask.errors import ExistsError, HelaDaskError, InputError, ParameterError
+from hela_dask.errors import InputError, ParameterError
 from hela_dask.explaining.lookup import FinishedCell, find_cell
 from hela_dask.figures import Mark, Panel, draw_panel, draw_sheet, measure
 from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
@@ -27,7 +25,7 @@ from hela_dask.report.reading import compute
 from hela_dask.statuses import NO_RESIN
 from hela_dask.steps.regions import Region
 from hela_dask.steps.segment import segment_window
-from hela_dask.storage.contents import foreign_names, remove_files
+from hela_dask.storage.contents import check_listed, remove_files
 from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart
@@ -226,31 +224,9 @@ def _target(asked: FinishedCell, number: int, out: str | Path | None) -> Path:
     return folder
 
 
-class _Listing(Document):
-    """The list of files that :func:`explain` wrote."""
-
-    files: list[str]
-
-
 def _check_folder(folder: Path) -> list[str]:
     """The files of an earlier explanation in a folder, which holds nothing else."""
-    if folder.is_symlink() and not folder.exists():
-        raise ExistsError(f"{folder} is a link to nowhere: choose another --out")
-    if not folder.exists():
-        return []
-    if not folder.is_dir():
-        raise ExistsError(f"{folder} is a file: choose another --out")
-    ours: list[str] = []
-    with contextlib.suppress(HelaDaskError):
-        listing = read_document(folder / _LISTING, _Listing)
-        ours = [name for name in listing.files if _OURS.fullmatch(name)]
-    others = foreign_names(folder, [*ours, *([_LISTING] if ours else [])])
-    if others:
-        raise ExistsError(
-            f"{folder} holds {others[0]}, which explain did not write, so nothing in it is "
-            "replaced: choose another --out"
-        )
-    return ours
+    return check_listed(folder, _LISTING, _OURS, "explain")
 
 
 def _segmented(

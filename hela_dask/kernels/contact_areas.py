@@ -17,14 +17,16 @@ from scipy.spatial import cKDTree
 
 from hela_dask.types import Floats, Labels, Voxel
 
-__all__ = ["contact_areas", "contact_halo", "least_distances"]
+__all__ = ["AREA_UNIT", "contact_areas", "contact_halo", "least_distances"]
 
 # Half width of the window in which a contact is taken for a plane, nm: wide enough for the terraces
 # of a slanted contact, and narrow beside the curvature of cells.
 _WINDOW = 160.0
 
 _CODE = 2**32  # more than the largest label
-_QUANTUM = 1e-3  # nm²: areas are summed as whole numbers, so that slabs add up to the same bits
+
+AREA_UNIT = 1e-3
+"""nm²: areas are summed as whole numbers, so that slabs add up to the same bits."""
 
 
 def contact_halo(voxel: Voxel) -> int:
@@ -114,7 +116,7 @@ def _area(
         sums = _window_sums(places[of_axis], signs[of_axis], low, high, ends)
         normal = sums * (math.prod(voxel) / size) / math.prod(a + b + 1 for a, b in ends)
         squares += normal**2
-    return int(np.rint(np.sqrt(squares) / _QUANTUM).astype(np.int64).sum())
+    return int(np.rint(np.sqrt(squares) / AREA_UNIT).astype(np.int64).sum())
 
 
 def _window_sums(
@@ -160,13 +162,18 @@ def least_distances(labels: Labels, voxel: Voxel, reach: float) -> dict[tuple[in
     """
     corners = _corners(labels, voxel)
     trees = {label: cKDTree(points) for label, points in corners.items()}
+    names = sorted(trees)
+    lows = np.array([trees[label].mins for label in names]).reshape(-1, 3)
+    highs = np.array([trees[label].maxes for label in names]).reshape(-1, 3)
     found: dict[tuple[int, int], float] = {}
-    for one, other in itertools.combinations(sorted(corners), 2):
+    apart = np.maximum(lows[:, None] - highs, lows - highs[:, None]).max(axis=2, initial=0)
+    for row, column in np.argwhere(np.triu(apart <= reach, 1)).tolist():
+        one, other = names[row], names[column]
         points, tree = corners[one], trees[other]
         near = (points >= tree.mins - reach) & (points <= tree.maxes + reach)
         points = points[near.all(axis=1)]
         if len(points):
-            distances, _ = tree.query(points, distance_upper_bound=reach)
+            distances = np.asarray(tree.query(points, distance_upper_bound=reach)[0])
             if math.isfinite(least := float(distances.min())):
                 found[one, other] = least
     return found

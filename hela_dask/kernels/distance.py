@@ -1,6 +1,6 @@
-"""Euclidean distances in a plane: of each pixel from the resin, or of the pixels of a grid.
+"""Euclidean distances: in a plane from the resin, on a grid of it, and in a mask of three axes.
 
-The altitude maps for the detection of cells and for their basins.
+Those in a plane are the altitude maps for the detection of cells and for their basins.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import edt
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.kernels.bounded_distance import squared_along_y
 from hela_dask.kernels.compiled import compiled
-from hela_dask.types import Grey, Mask
+from hela_dask.kernels.morphology import depth_inside
+from hela_dask.types import Grey, Mask, Voxel
 
-__all__ = ["depth_on_grid", "distance_slice"]
+__all__ = ["depth_on_grid", "distance_inside", "distance_slice"]
 
 
 def distance_slice(
@@ -43,6 +45,26 @@ def distance_slice(
     return distance
 
 
+def distance_inside(mask: Mask, voxel: Voxel) -> Grey:
+    """Exact Euclidean distance from each voxel to the nearest false one, nm between centres.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x); nothing is known beyond its sides.
+    voxel
+        Voxel size (z, y, x) in nm.
+
+    Returns
+    -------
+    ndarray of float32, (z, y, x)
+        0 on false voxels; NaN everywhere where there are none.
+    """
+    if mask.all():
+        return np.full(mask.shape, np.nan, np.float32)
+    return depth_inside(mask, voxel)
+
+
 def depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int]) -> Grey:
     """Exact distance from pixels of a grid to the nearest false pixel of a plane, nm.
 
@@ -64,7 +86,7 @@ def depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int])
     See Also
     --------
     Felzenszwalb and Huttenlocher, Distance Transforms of Sampled Functions, Theory of Computing 8,
-    2012: the lower envelope of parabolas along y.
+    2012: the lower envelope of parabolas along x.
     """
     sizes = float(pixel[0]), float(pixel[1])
     return _depth_on_grid(np.ascontiguousarray(mask), sizes, (int(step[0]), int(step[1])))
@@ -74,33 +96,15 @@ def depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int])
 def _depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int]) -> Grey:
     rows, columns = mask.shape
     places = range(step[0] // 2, rows, step[0]), range(step[1] // 2, columns, step[1])
-    squares = np.empty((len(places[1]), rows), np.float64)
-    for y in range(rows):
-        _squared_along_row(mask[y], pixel[1], places[1], squares[:, y])
+    squares = np.empty((len(places[0]), columns), np.float64)
+    squared_along_y(mask, pixel[0], 2 * rows, step[0], step[0] // 2, squares)
     found = np.empty((len(places[0]), len(places[1])), np.float32)
-    least = np.empty(len(places[0]), np.float64)
-    for number in range(len(squares)):
-        _lower_envelope(squares[number], pixel[0], places[0], least)
-        for row in range(len(least)):
-            found[row, number] = np.sqrt(least[row])
+    least = np.empty(len(places[1]), np.float64)
+    for row in range(len(squares)):
+        _lower_envelope(squares[row], pixel[1], places[1], least)
+        for number in range(len(least)):
+            found[row, number] = np.sqrt(least[number])
     return found
-
-
-@compiled
-def _squared_along_row(row: Mask, size: float, places: range, out: NDArray[np.float64]) -> None:
-    """Squared distance to the nearest false pixel of a row, at some places; infinite without."""
-    none = 2 * row.size  # more than any distance
-    away = np.empty(row.size, np.int64)
-    count = none
-    for x in range(row.size):
-        count = count + 1 if row[x] else 0
-        away[x] = count
-    count = none
-    for x in range(row.size - 1, -1, -1):
-        count = count + 1 if row[x] else 0
-        away[x] = min(away[x], count)
-    for number, x in enumerate(places):
-        out[number] = (away[x] * size) ** 2 if away[x] < none else np.inf
 
 
 @compiled

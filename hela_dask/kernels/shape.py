@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import edt
 import numpy as np
+from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 from scipy.spatial.distance import cdist
 
+from hela_dask.kernels.morphology import distance_to
 from hela_dask.kernels.surface import Surface
 from hela_dask.types import Floats, Grey, Voxel
 
@@ -73,9 +74,9 @@ def find_moments(fraction: Grey, voxel: Voxel) -> Moments:
     covariance = np.empty((3, 3))
     for axis in sides:
         covariance[axis, axis] = lines[axis] @ from_centre[axis] ** 2 / total
-    for one, other in plane:
-        covariance[one, other] = from_centre[one] @ plane[one, other] @ from_centre[other] / total
-        covariance[other, one] = covariance[one, other]
+    for (one, other), values in plane.items():
+        mixed = from_centre[one] @ values @ from_centre[other] / total
+        covariance[one, other] = covariance[other, one] = mixed
     variances, vectors = np.linalg.eigh(covariance)
     directions = vectors.T[::-1]
     largest = np.argmax(np.abs(directions) > np.abs(directions).max(1, keepdims=True) - 1e-9, 1)
@@ -87,7 +88,7 @@ def find_moments(fraction: Grey, voxel: Voxel) -> Moments:
 
 def sphericity(volume: float, area: float) -> float:
     """Area of the sphere of the same volume over the area: 1 for a sphere, else less (Wadell)."""
-    return math.pi ** (1 / 3) * (6 * volume) ** (2 / 3) / area
+    return math.cbrt(math.pi * (6 * volume) ** 2) / area
 
 
 @dataclass(frozen=True)
@@ -115,30 +116,46 @@ def convex_hull(surface: Surface) -> Hull | None:
         hull = ConvexHull(surface.vertices)
     except (QhullError, ValueError):  # ValueError: no points
         return None
-    corners = hull.points[hull.vertices]
-    rows = max(1, _PAIRS // len(corners))
-    widest = max(
-        float(cdist(corners[first : first + rows], corners).max())
-        for first in range(0, len(corners), rows)
+    planes = np.unique(hull.equations, axis=0)
+    widest = _diameter(hull.points[hull.vertices])
+    return Hull(float(hull.volume), float(hull.area), widest, planes)
+
+
+def _diameter(points: Floats) -> float:
+    """The largest distance between two points.
+
+    Two points at distances r and s from any third one are at most r + s apart: only points that
+    are far from the middle of a long pair of points are compared.
+    """
+    one = points[0]
+    for _ in range(4):
+        one, other = points[np.argmax(((points - one) ** 2).sum(axis=1))], one
+    widest = math.dist(one, other)
+    radii = np.sqrt(((points - (one + other) / 2) ** 2).sum(axis=1))
+    points = points[radii >= widest - radii.max() - 1e-6]
+    rows = max(1, _PAIRS // len(points))
+    return max(
+        float(cdist(points[first : first + rows], points).max())
+        for first in range(0, len(points), rows)
     )
-    return Hull(float(hull.volume), float(hull.area), widest, np.unique(hull.equations, axis=0))
 
 
-def invagination_depth(surface: Surface, hull: Hull) -> float:
+def invagination_depth(surface: Surface, hull: Hull, least: float) -> float:
     """The largest distance from a point on a surface to the surface of its convex hull, nm.
 
-    It is 0 for a convex object, the depth of the deepest fold or pit of another one, and in a
-    channel right through the distance of its middle to the nearest side of the hull. It is bounded
-    facet by facet, so that only the deepest vertices are compared with all of them.
+    It is the depth of the deepest fold or pit, and of a channel right through the distance of its
+    middle to the nearest side of the hull. Depths up to `least` (nm) are those of terraces of
+    voxels: the result is then 0. Distances are bounded facet by facet, so that only the deepest
+    vertices are compared with all facets.
     """
     points, planes = surface.vertices, hull.planes
+    # Facets beside each other bound the same points: they are taken in a mixed order.
+    planes = planes[np.random.default_rng(0).permutation(len(planes))]
     left = np.arange(len(points))
     depth = np.full(len(points), math.inf)
-    deepest, rows = 0.0, 16
-    first = 0
-    order = np.random.default_rng(0).permutation(len(planes))  # neighbours bound the same points
+    deepest, first, count = least, 0, 16
     while first < len(planes) and len(left):
-        some = planes[order[first : first + rows]]
+        some = planes[first : first + count]
         step = max(1, _PAIRS // len(some))
         for begin in range(0, len(left), step):
             part = left[begin : begin + step]
@@ -147,24 +164,33 @@ def invagination_depth(surface: Surface, hull: Hull) -> float:
         candidate = points[left[np.argmax(depth[left])]]
         deepest = max(deepest, float(-(planes[:, :3] @ candidate + planes[:, 3]).max()))
         left = left[depth[left] > deepest]
-        first, rows = first + rows, rows * 2
-    return max([deepest, *depth[left].tolist()])
+        first, count = first + count, count * 2
+    deepest = max(deepest, float(depth[left].max(initial=0.0)))
+    return deepest if deepest > least else 0.0
 
 
-def protruding_share(fraction: Grey, surface: Surface, voxel: Voxel, radius: float) -> float:
-    """Share of the volume that a ball of `radius` (nm) inside the object does not reach.
+def protruding_share(fraction: Grey, depth: Grey, voxel: Voxel, radius: float) -> float:
+    """Share of the volume that a ball inside the object does not reach.
 
-    This is the volume outside the morphological opening by the ball. Voxels on the border of the
-    opening count as reached, to the diagonal of a voxel: a ball of voxels has no smooth surface.
+    This is the volume outside the morphological opening by the ball. Voxels within half the
+    diagonal of a voxel of the opening count as reached: a ball of voxels has no smooth surface.
+
+    Parameters
+    ----------
+    fraction
+        (z, y, x).
+    depth
+        (z, y, x), distance in nm of each voxel inside to the nearest one outside; 0 outside.
+    voxel
+        Voxel size (z, y, x) in nm.
+    radius
+        Of the ball, nm.
     """
-    tolerance = math.hypot(*voxel) / 2
-    depth = edt.edt(surface.inside, anisotropy=voxel, black_border=False, parallel=1)
     core = depth > radius
-    del depth
     if not core.any():
         return 1.0
-    away = edt.edt(~core, anisotropy=voxel, black_border=False, parallel=1)
-    outside = fraction[away > radius + tolerance].sum(dtype=np.float64)
+    away = distance_to(core, voxel)
+    outside = fraction[away > radius + math.hypot(*voxel) / 2].sum(dtype=np.float64)
     return float(outside / fraction.sum(dtype=np.float64))
 
 
@@ -182,10 +208,30 @@ class Thickness:
     median: float
 
 
-def layer_thickness(inner: Surface, outer: Surface) -> Thickness:
-    """Thickness of the layer between two surfaces that have vertices in the same coordinates."""
-    distances, _ = cKDTree(outer.vertices).query(inner.vertices)
+def layer_thickness(
+    inner: Surface, outer: Surface, depth: Grey, voxel: Voxel, offset: Floats
+) -> Thickness:
+    """Thickness of the layer between two surfaces, one inside the other.
+
+    The least is that between vertices. The median is that of the distances to the nearest voxel
+    outside, which are about a fifth of a voxel larger.
+
+    Parameters
+    ----------
+    inner, outer
+        Not empty.
+    depth
+        (z, y, x), distance in nm of each voxel inside `outer` to the nearest one outside.
+    voxel
+        Voxel size (z, y, x) in nm.
+    offset
+        Coordinates (z, y, x) in nm, in those of `outer`, of the origin of those of `inner`.
+    """
+    points = inner.vertices + offset
+    distances = ndimage.map_coordinates(depth, (points / np.array(voxel)).T, order=1)
     order = np.argsort(distances, kind="stable")
     areas = np.cumsum(inner.vertex_areas()[order])
     middle = int(np.searchsorted(areas, areas[-1] / 2))
-    return Thickness(float(distances[order[0]]), float(distances[order[middle]]))
+    near = distances <= distances[order[0]] + 2 * math.hypot(*voxel)
+    least, _ = cKDTree(outer.vertices).query(points[near])
+    return Thickness(float(np.min(least)), float(distances[order[middle]]))

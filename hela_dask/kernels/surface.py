@@ -60,8 +60,8 @@ class Surface:
     def vertex_areas(self) -> Floats:
         """Area that each vertex stands for, nm²: a third of the triangles around it."""
         thirds = np.repeat(self.face_areas() / 3, 3)
-        areas: Floats = np.bincount(self.faces.ravel(), thirds, minlength=len(self.vertices))
-        return areas
+        areas = np.bincount(self.faces.ravel(), thirds, minlength=len(self.vertices))
+        return areas.astype(np.float64)
 
 
 def crop_fraction(
@@ -93,10 +93,11 @@ def crop_fraction(
         filled = np.flatnonzero(fraction.any(axis=others))
         low, high = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (0, 0)
         margin = math.ceil(TRUNCATE * sigma / size) + 1
-        low_cut, high_cut = low_cut and low == 0, high_cut and high == fraction.shape[axis]
+        below = 0 if low_cut and low == 0 else margin
+        above = 0 if high_cut and high == fraction.shape[axis] else margin
         ends.append((low, high))
-        rooms.append((0 if low_cut else margin, 0 if high_cut else margin))
-        places.append(low - rooms[-1][0])
+        rooms.append((below, above))
+        places.append(low - below)
     first = (places[0], places[1], places[2])
     return np.pad(fraction[Box.of(ends)], rooms), first
 
@@ -127,7 +128,7 @@ def find_surface(fraction: Grey, voxel: Voxel, sigma: float) -> Surface:
     voxel
         Voxel size (z, y, x) in nm.
     sigma
-        Standard deviation of the smoothing in nm; the largest side of a voxel is right.
+        Standard deviation of the smoothing in nm, at least the largest side of a voxel.
 
     Returns
     -------
@@ -151,11 +152,31 @@ def find_surface(fraction: Grey, voxel: Voxel, sigma: float) -> Surface:
     inside = smooth > level
     if not inside.any() or inside.all():
         return Surface(np.empty((0, 3)), np.empty((0, 3), np.int32), inside)
+    triangles = _triangulate(smooth, level)
     # A side that cuts the object lies half a voxel beyond the last centres.
-    vertices, faces, _, _ = marching_cubes(np.pad(smooth, 1, mode="edge"), level)
-    last = np.array(smooth.shape) - 0.5
-    places = np.clip(vertices.astype(np.float64) - 1, -0.5, last) * np.array(voxel)
-    return Surface(places, faces.astype(np.int32), inside)
+    places = np.clip(triangles[0] - 1, -0.5, np.array(smooth.shape) - 0.5) * np.array(voxel)
+    return Surface(places, triangles[1], inside)
+
+
+def _triangulate(smooth: Grey, level: float) -> tuple[Floats, NDArray[np.int32]]:
+    """Marching cubes of an image with one voxel more on each side: vertices (voxels) and faces.
+
+    The tables of cubes are not symmetric: axes are flipped and swapped to a standard orientation,
+    so that volumes that are flipped, or transposed in the plane, have the same triangles.
+    """
+    lines = [smooth.sum(axis=axes, dtype=np.float64) for axes in ((1, 2), (0, 2), (0, 1))]
+    places = [np.arange(len(line)) - (len(line) - 1) / 2 for line in lines]
+    flipped = [float(line @ place) < 0 for line, place in zip(lines, places, strict=True)]
+    wide, high = (float(lines[axis] @ places[axis] ** 2) for axis in (2, 1))
+    order = [0, 2, 1] if high < wide else [0, 1, 2]
+    oriented = smooth[tuple(slice(None, None, -1 if flip else 1) for flip in flipped)]
+    padded = np.pad(oriented.transpose(order), 1, mode="edge")
+    vertices, faces, _, _ = marching_cubes(padded, level)
+    vertices = vertices[:, order].astype(np.float64)
+    for axis in np.flatnonzero(flipped):
+        vertices[:, axis] = smooth.shape[axis] + 1 - vertices[:, axis]
+    mirrored = (sum(flipped) + (high < wide)) % 2 == 1
+    return vertices, (faces[:, ::-1] if mirrored else faces).astype(np.int32)
 
 
 def _level(smooth: Grey, volume: float) -> float:

@@ -11,6 +11,7 @@ __all__ = [
     "BackgroundParameters",
     "DetectParameters",
     "LinkParameters",
+    "MeasureParameters",
     "QualityParameters",
     "RegionParameters",
     "WorkingParameters",
@@ -270,3 +271,28 @@ class QualityParameters(ParameterGroup):
     def measuring(self) -> tuple[float, ...]:
         """The parameters that measurements depend on; the others are only limits."""
         return self.resolution, self.span, self.drift, self.beside
+
+
+@dataclass(frozen=True)
+class MeasureParameters(ParameterGroup):
+    """Measures of the shape of cells and nuclei, and of contacts of cells."""
+
+    resolution: float = parameter(
+        40.0,
+        "maximum pixel size at which shapes are measured, nm; smaller ones are averaged",
+        low=1.0,
+    )
+    smoothing: float = parameter(
+        50.0,
+        "sigma of the Gaussian low-pass before a surface is computed, nm; at least the largest "
+        "side of a voxel",
+    )
+    handle: float = parameter(
+        200.0, "minimum width of a hole right through a nucleus, nm; narrower holes are closed"
+    )
+    protrusion: float = parameter(
+        500.0, "radius of the ball that does not fit into the protrusions of a cell, nm", low=1.0
+    )
+    reach: float = parameter(
+        1000.0, "maximum distance between cells that have a row in the table of contacts, nm"
+    )

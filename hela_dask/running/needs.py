@@ -22,6 +22,7 @@ from hela_dask.unet.model import find_model
 
 __all__ = [
     "BACKGROUND_SLAB",
+    "PROCESS",
     "memory_needs",
     "network_units",
     "predict_need",
@@ -30,7 +31,7 @@ __all__ = [
 
 # Bytes at the highest point of each task, beside the image itself: measured in fresh workers on
 # planes of 413 to 2048 pixels (docs/usage.md); tests/planning/test_peaks.py measures again.
-_PROCESS = 280 * 2**20  # a dask worker with the libraries loaded
+PROCESS = 280 * 2**20  # a dask worker with the libraries loaded
 _COMPILED = 40 * 2**20  # compiled loops with their libraries, after the first use
 _BACKGROUND_PIXEL = 21  # of one plane: grey values as floats, components, distances
 _BACKGROUND_VOXEL = 1  # of a unit: the resin
@@ -59,7 +60,7 @@ def memory_needs(
     item = image.dtype.itemsize
     working = image.levels[0].geometry.working(parameters.working.resolution)
     shape, voxel = working.shape, working.voxel_size
-    plane, compiled = shape[1] * shape[2], _PROCESS + _COMPILED
+    plane, compiled = shape[1] * shape[2], PROCESS + _COMPILED
     region = parameters.region
     size = (region.depth, region.width, region.width)
     window = [
@@ -83,7 +84,7 @@ def memory_needs(
                 seen * item + slab * _BACKGROUND_VOXEL + deep * _BACKGROUND_BLUR + _BACKGROUND_PIXEL
             ),
         ),
-        Need("detect", f"detection in {wide}", _PROCESS + plane * _DETECT_PIXEL),
+        Need("detect", f"detection in {wide}", PROCESS + plane * _DETECT_PIXEL),
         *_network_needs(working, method, parameters, item),
         window_need(image, window, method),
         Need(
@@ -133,7 +134,7 @@ def _network_needs(working: Geometry, method: str, parameters: Parameters, item:
         Need(
             "classify",
             f"network in {slab} slices of {' x '.join(map(str, plane))} pixels",
-            _PROCESS + NETWORK_MEMORY + math.prod(plane) * (seen * item + kept + _CLASS_PIXEL),
+            PROCESS + NETWORK_MEMORY + math.prod(plane) * (seen * item + kept + _CLASS_PIXEL),
         )
     ]
 
@@ -145,7 +146,7 @@ def window_need(image: Image, window: Sequence[int], method: str = DEFAULT_METHO
     return Need(
         "segment",
         f"segmenting a window of {' x '.join(map(str, window))} voxels",
-        _PROCESS + _COMPILED + taken,
+        PROCESS + _COMPILED + taken,
         "make [region] width and depth smaller",
     )
 
@@ -160,5 +161,5 @@ def predict_need(shape: Sequence[int], slices: int, halo: int, item: int) -> Nee
     return Need(
         "predict",
         f"classes of {slices} slices of {shape[1]} x {shape[2]} pixels",
-        _PROCESS + NETWORK_MEMORY + plane * (seen * item + slices * _CLASS_VOXEL + _CLASS_PIXEL),
+        PROCESS + NETWORK_MEMORY + plane * (seen * item + slices * _CLASS_VOXEL + _CLASS_PIXEL),
     )

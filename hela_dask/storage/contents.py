@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hela_dask.errors import HelaDaskError
+from hela_dask.documents.reading import Document, read_document
+from hela_dask.errors import ExistsError, HelaDaskError
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.level import Level, slab_marks
 from hela_dask.storage.metadata import Image, read_image
 
-__all__ = ["find_foreign", "foreign_names", "holds_only_levels", "missing_files", "remove_files"]
+__all__ = [
+    "check_listed",
+    "find_foreign",
+    "foreign_names",
+    "holds_only_levels",
+    "missing_files",
+    "remove_files",
+]
 
 # Files that systems put into any folder, and that a killed process of this package leaves.
 _LITTER = re.compile(
@@ -46,6 +55,36 @@ def remove_files(folder: Path, names: Iterable[str]) -> None:
             (folder / name).unlink(missing_ok=True)
         if not any(folder.iterdir()):
             folder.rmdir()
+
+
+class _Listing(Document):
+    """The list of files that a command wrote into a folder."""
+
+    files: list[str]
+
+
+def check_listed(folder: Path, listing: str, ours: re.Pattern[str], command: str) -> list[str]:
+    """The files that a command wrote into a folder before, by its list of them.
+
+    `listing` is the name of that list, a JSON file in the folder; names in it that do not match
+    `ours` are not the command's. ExistsError where the folder is, or holds, anything else.
+    """
+    if folder.is_symlink() and not folder.exists():
+        raise ExistsError(f"{folder} is a link to nowhere: choose another --out")
+    if not folder.exists():
+        return []
+    if not folder.is_dir():
+        raise ExistsError(f"{folder} is a file: choose another --out")
+    known: list[str] = []
+    with contextlib.suppress(HelaDaskError):
+        found = read_document(folder / listing, _Listing)
+        known = [name for name in found.files if ours.fullmatch(name)]
+    if others := foreign_names(folder, [*known, *([listing] if known else [])]):
+        raise ExistsError(
+            f"{folder} holds {others[0]}, which {command} did not write, so nothing in it is "
+            "replaced: choose another --out"
+        )
+    return known
 
 
 def find_foreign(path: Path) -> Path | None:

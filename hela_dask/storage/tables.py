@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from hela_dask.units import to_nm
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Table", "read_parquet", "read_table"]
+__all__ = ["Table", "read_parquet", "read_table", "read_units"]
 
 _UNIT = re.compile(r"^(.*?)(?:\s*[(\[]\s*(.*?)\s*[)\]]|[\s_/]+([^\s_/()\[\]]+))$")
 _PIXELS = {"px", "pixel", "pixels", "voxel", "voxels", "vox", "slice", "slices", "index"}
@@ -171,8 +172,6 @@ def read_table(source: str | Path | pd.DataFrame, what: str, hint: str = "") -> 
 
 def read_parquet(path: str | Path) -> pd.DataFrame:
     """A table in Parquet, of at most 256 MiB; InputError where it is damaged, or no Parquet."""
-    import io
-
     import pandas as pd
 
     content = io.BytesIO(read_bytes(path, 2**28))
@@ -181,6 +180,20 @@ def read_parquet(path: str | Path) -> pd.DataFrame:
     except Exception as error:  # those of pyarrow have no base in common
         text = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is no Parquet table, or damaged: {text}") from error
+
+
+def read_units(path: str | Path) -> dict[str, str]:
+    """The units that a Parquet table of this package states, by column; InputError if damaged."""
+    import pyarrow.parquet
+
+    try:
+        schema = pyarrow.parquet.read_schema(io.BytesIO(read_bytes(path, 2**28)))
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{path} is no Parquet table, or damaged: {error}") from error
+    stated = {field.name: (field.metadata or {}).get(b"unit") for field in schema}
+    return {
+        name: unit.decode("utf-8", "replace") for name, unit in stated.items() if unit is not None
+    }
 
 
 def _from_frame(frame: Any, what: str, hint: str) -> Table:

@@ -1,0 +1,1 @@
+"""Groups of runs compared by the measures of their complete cells."""

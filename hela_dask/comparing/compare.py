@@ -1,0 +1,203 @@
+"""Compare groups of runs: tables, strip plots and a page that states the conclusions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hela_dask.comparing.caveats import ALPHA, find_caveats
+from hela_dask.comparing.page import finding_text, render
+from hela_dask.comparing.reading import (
+    ComparedRun,
+    Groups,
+    join_cells,
+    read_groups,
+    shared_measures,
+)
+from hela_dask.comparing.statistics import compare_measures
+from hela_dask.comparing.words import name_and_unit
+from hela_dask.errors import ParameterError
+from hela_dask.figures.strips import draw_strips
+from hela_dask.formatting import counted
+from hela_dask.storage.contents import check_listed, remove_files
+from hela_dask.storage.files import write_json, write_table, write_text
+from hela_dask.storage.metadata import local_path
+from hela_dask.storage.places import enclosing_store
+
+__all__ = ["Comparison", "compare"]
+
+_LISTING = "comparison.json"  # the names of all files that were written, kept before they are
+_PAGE = "comparison.html"
+_TABLES = ("cells", "comparison")
+_OURS = re.compile(r"(cells|comparison)\.(parquet|csv)|comparison\.html|[a-z][a-z0-9_]*\.png")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of :func:`compare`.
+
+    Attributes
+    ----------
+    path : Path
+        The folder of the files.
+    page : Path
+        The HTML page: result, warnings, plots.
+    cells : pandas.DataFrame
+        One row per complete cell: its group, run, volume, label, and the measures.
+    table : pandas.DataFrame
+        One row per measure and group, compared with the first group.
+    left_out : int
+        Segmented cells that the volume cuts.
+    warnings : tuple of str
+        Reasons to doubt the comparison.
+    """
+
+    path: Path
+    page: Path
+    cells: pd.DataFrame
+    table: pd.DataFrame
+    left_out: int
+    warnings: tuple[str, ...]
+
+    @property
+    def differences(self) -> pd.DataFrame:
+        """The rows of `table` with an adjusted p-value of at most 0.05."""
+        return self.table[self.table["p_adjusted"] <= ALPHA]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the cells, as plain values."""
+        return {
+            "page": str(self.page),
+            "cells": self.cells["group"].value_counts(sort=False).to_dict(),
+            "left_out": self.left_out,
+            "warnings": list(self.warnings),
+            "comparison": self.table.to_dict("records"),
+        }
+
+    def __repr__(self) -> str:
+        counts = self.cells.groupby("group", sort=False)["run"].agg(["size", "nunique"])
+        lines = [
+            f"{name}: {row['size']} complete {'cell' if row['size'] == 1 else 'cells'} in "
+            f"{counted(row['nunique'], 'volume')}"
+            for name, row in counts.iterrows()
+        ]
+        lines.append(f"left out: {counted(self.left_out, 'cell')} that the volumes cut")
+        rows = self.differences.to_dict("records")
+        lines += [finding_text(row) for row in rows]
+        if not rows:
+            lines.append(
+                f"no difference is found in {counted(self.table['measure'].nunique(), 'measure')}"
+            )
+        lines += [f"warning: {text}" for text in self.warnings]
+        return "\n".join([*lines, f"page  {self.page}"])
+
+
+def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
+    """Compare groups of finished runs by the measures of their complete cells.
+
+    Each group is compared with the first one: medians, Cliff's delta with a bootstrap interval,
+    and a permutation test, corrected for the number of measures and groups. Cells of one volume
+    are not independent, so volumes are resampled and permuted wherever a group has several.
+
+    Parameters
+    ----------
+    groups : mapping of str to sequence of path or RunResult
+        The runs of each group, each of another volume. Only their small files are read, so copies
+        of run folders without volume and labels will do.
+    out : path
+        Folder for ``comparison.html``, ``comparison.parquet``, ``cells.parquet`` (both also as
+        CSV), a plot per measure, and ``comparison.json``, which lists them. An earlier comparison
+        in it is replaced.
+    seed : int
+        Of the bootstrap and the permutations: the same seed gives the same bits.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ParameterError
+        For fewer than two groups, a run in two groups, a wrong seed, or `out` inside a Zarr.
+    MissingInputError
+        When there is no run folder, or its run is not finished.
+    InputError
+        When a file is damaged, the runs share no measure or have it in different units, or two
+        runs of a group are of one volume.
+    NothingToDoError
+        When a group has no complete cell.
+    ExistsError
+        When `out` holds something else.
+
+    Examples
+    --------
+    >>> compare({"control": ["a.run"], "treated": ["b.run"]}, "out").page  # doctest: +SKIP
+    """
+    folder = _check_target(out)
+    _check_seed(seed)
+    runs = read_groups(groups)
+    measures, left_out = shared_measures(runs)
+    cells = join_cells(runs, measures)
+    table = compare_measures(cells, measures, seed=seed)
+    warnings = (
+        *find_caveats(runs, table),
+        *(f"{text[:1].upper()}{text[1:]}." for text in left_out),
+    )
+    _write(folder, runs, cells, table, warnings, seed)
+    return Comparison(
+        path=folder,
+        page=folder / _PAGE,
+        cells=cells,
+        table=table,
+        left_out=sum(run.cut for members in runs.values() for run in members),
+        warnings=warnings,
+    )
+
+
+def _check_target(out: str | Path) -> Path:
+    folder = local_path(out)
+    if (store := enclosing_store(folder)) is not None:
+        raise ParameterError(f"--out {folder} lies inside the Zarr {store}: choose another")
+    check_listed(folder, _LISTING, _OURS, "compare")
+    return folder
+
+
+def _check_seed(seed: object) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ParameterError(f"seed must be a whole number of at least 0, not {seed!r}")
+
+
+def _write(
+    folder: Path,
+    runs: Mapping[str, Sequence[ComparedRun]],
+    cells: pd.DataFrame,
+    table: pd.DataFrame,
+    warnings: Sequence[str],
+    seed: int,
+) -> None:
+    """Replace the files of an earlier comparison; the page is the last one."""
+    measures = list(pd.unique(table["measure"]))
+    pictures = {name: folder / f"{name}.png" for name in measures}
+    tables = [f"{name}.{suffix}" for name in _TABLES for suffix in ("parquet", "csv")]
+    remove_files(folder, [*check_listed(folder, _LISTING, _OURS, "compare"), _LISTING])
+    listing = {
+        "files": [*tables, *(path.name for path in pictures.values()), _PAGE],
+        "groups": {name: [run.path for run in members] for name, members in runs.items()},
+        "seed": seed,
+    }
+    write_json(folder / _LISTING, listing)
+    write_table(folder / "cells", cells)
+    write_table(folder / "comparison", table)
+    for name, path in pictures.items():
+        known = cells[cells[name].notna()]
+        strips = {
+            group: [part[name].to_numpy(float) for _, part in own.groupby("run", sort=False)]
+            for group, own in known.groupby("group", sort=False)
+        }
+        draw_strips(strips, path, label=name_and_unit(name))
+    write_text(folder / _PAGE, render(runs, table, pictures, warnings, seed=seed))

@@ -1,0 +1,1 @@
+"""Organelles of any origin: their cell, their compartment, and their distances."""

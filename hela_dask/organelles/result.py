@@ -1,0 +1,167 @@
+"""The result of an assignment: its tables, and who may replace them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hela_dask.errors import ExistsError, ParameterError
+from hela_dask.storage.files import flush_folders, storage_errors, write_table
+from hela_dask.storage.records import record_file
+from hela_dask.tasks.markers import Marker, Markers
+
+__all__ = ["Assignment", "OrganelleFiles", "checked_name"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_STAGE = "tables"  # of the marker of finished tables
+_ENDS = (".parquet", ".csv")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Organelles assigned to the cells of a run.
+
+    Attributes
+    ----------
+    organelles : pandas.DataFrame
+        One row per organelle, as in ``organelles_NAME.parquet``.
+    cells : pandas.DataFrame
+        One row per labelled cell, as in ``organelles_NAME_cells.parquet``.
+    path, cells_path : Path
+        These files; a ``.csv`` is beside each.
+    """
+
+    organelles: pd.DataFrame
+    cells: pd.DataFrame
+    path: Path
+    cells_path: Path
+
+    def summary(self) -> str:
+        """One line: how many organelles are in cells, outside, and across a border."""
+        inside = int((self.organelles["cell"] > 0).sum())
+        crossing = int(self.organelles["crosses_border"].sum())
+        holding = int((self.cells["n_organelles"] > 0).sum())
+        return (
+            f"{len(self.organelles)} organelles: {inside} in {holding} cells, "
+            f"{len(self.organelles) - inside} outside; {crossing} cross a border"
+        )
+
+    def __repr__(self) -> str:
+        return f"{self.summary()}\n  organelles  {self.path}\n  cells       {self.cells_path}"
+
+
+def checked_name(name: str | None, organelles: Path) -> str:
+    """The name of the tables; default: that of the organelles' file, without its endings.
+
+    ParameterError where it cannot be a part of a file name.
+    """
+    found = organelles.name.split(".")[0] if name is None else name
+    if not _NAME.fullmatch(found) or found.endswith("_cells"):
+        default = " (that of the organelles' file)" if name is None else ""
+        raise ParameterError(
+            f"the name {found!r}{default} must be letters, digits, _ and -, at most 64, and not "
+            "end with _cells: give another with --name, as in --name mitochondria"
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class OrganelleFiles:
+    """The files of an assignment in a run folder."""
+
+    run: Path  # absolute
+    name: str
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of results of finished units; removed at the end."""
+        return self.run / "organelles" / self.name
+
+    @property
+    def table(self) -> Path:
+        """The table of organelles, without its ending."""
+        return self.run / f"organelles_{self.name}"
+
+    @property
+    def cells(self) -> Path:
+        """The table of cells, without its ending."""
+        return self.run / f"organelles_{self.name}_cells"
+
+    @property
+    def tables(self) -> list[Path]:
+        """The files that are written."""
+        return [Path(f"{path}{end}") for path in (self.table, self.cells) for end in _ENDS]
+
+    @property
+    def _markers(self) -> Markers:
+        return Markers(self.run / "organelles")
+
+    def finished(self, key: str) -> Assignment | None:
+        """The tables, if they are of this key; None where they are not, or not there."""
+        marker = self._markers.finished(_STAGE, self.name, key)
+        if marker is None or self._markers.mismatches(marker):
+            return None
+        return self.read()
+
+    def read(self) -> Assignment:
+        """The tables as they were written."""
+        table, cells = (Path(f"{path}.parquet") for path in (self.table, self.cells))
+        return Assignment(pd.read_parquet(table), pd.read_parquet(cells), table, cells)
+
+    def write(
+        self, key: str, organelles: pd.DataFrame, cells: pd.DataFrame, facts: Mapping[str, Any]
+    ) -> Assignment:
+        """Put the tables in place, and record them as those of a key.
+
+        They are recorded before they have their names: an interruption leaves no file that the
+        next call takes for one of another program.
+        """
+        staged = self.scratch / "tables"
+        for target, table in ((self.table, organelles), (self.cells, cells)):
+            write_table(staged / target.name, table)
+        records = {f"run/{path.name}": record_file(staged / path.name) for path in self.tables}
+        for path in self.tables:
+            path.unlink(missing_ok=True)
+        self._markers.finish(_STAGE, self.name, key, facts, records)
+        for path in self.tables:
+            (staged / path.name).replace(path)
+        flush_folders(self.run, [path.name for path in self.tables])
+        return self.read()
+
+    def clear(self) -> None:
+        """Remove the results of finished units."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.scratch.parent.rmdir()  # refused where it holds markers of tables
+
+    def check(self, organelles: Path, overwrite: bool) -> None:
+        """Refuse to replace what another program, a person, or a call for other organelles wrote.
+
+        ExistsError names the file.
+        """
+        marker = self._markers.read(_STAGE, self.name)
+        changed = self._changed(marker)
+        for path in self.tables:
+            with storage_errors(path):
+                there = path.exists() or path.is_symlink()
+            if there and (marker is None or str(path) in changed):
+                raise ExistsError(
+                    f"{path} was not written by hela-dask assign, or was changed since: move it "
+                    "away, or choose another --name"
+                )
+        earlier = "" if marker is None else marker.result.get("organelles", "")
+        if earlier and earlier != str(organelles) and not overwrite:
+            raise ExistsError(
+                f"{self.table}.parquet is the table of {earlier}: choose another --name, or "
+                "replace it with --overwrite"
+            )
+
+    def _changed(self, marker: Marker | None) -> set[str]:
+        return set() if marker is None else {item.path for item in self._markers.mismatches(marker)}

@@ -1,0 +1,212 @@
+"""Measures of the shape of one cell and its nucleus, from the labels of its box."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hela_dask.columns import SHAPE_COLUMNS
+from hela_dask.errors import InputError
+from hela_dask.geometry import checked_voxel_size
+from hela_dask.kernels.grid import block_mean, factors_for
+from hela_dask.kernels.morphology import depth_inside
+from hela_dask.kernels.shape import (
+    Hull,
+    Moments,
+    convex_hull,
+    find_moments,
+    invagination_depth,
+    layer_thickness,
+    protruding_share,
+    sphericity,
+)
+from hela_dask.kernels.surface import Surface, crop_fraction, fill_cavities, find_surface
+from hela_dask.kernels.topology import count_handles
+from hela_dask.parameters import MeasureParameters
+from hela_dask.types import Floats, Grey, Sides, Triple, Voxel
+
+__all__ = ["WHOLE", "measure_shape"]
+
+WHOLE: Sides = ((False, False), (False, False), (False, False))
+"""No side of the volume cuts the cell."""
+
+_SLAB = 16  # slices of labels that are read at a time
+
+
+@dataclass(frozen=True)
+class _Object:
+    """A cell or a nucleus: its fraction image without cavities, and its surface."""
+
+    fraction: Grey
+    voxel: Voxel
+    origin: Floats  # centre of the first voxel of `fraction`, from that of the box, nm
+    surface: Surface
+    moments: Moments
+    cut: bool
+    hull: Hull | None  # None where it is cut, or lies in a plane
+
+
+def measure_shape(
+    cells: Any,
+    nuclei: Any,
+    label: int,
+    voxel_size: Triple,
+    *,
+    cut: Sides = WHOLE,
+    parameters: MeasureParameters | None = None,
+) -> dict[str, float]:
+    """Measure the shape of a cell, of its nucleus, and the place of the nucleus in the cell.
+
+    Parameters
+    ----------
+    cells, nuclei : (z, y, x) array, or None for `nuclei`
+        Labels of the cell's box, of any resolution; they are read in slabs of slices. The cell
+        includes its nucleus, which has the same label.
+    label : int
+        Of the cell.
+    voxel_size : (z, y, x) in nm
+    cut : pairs of bool for z, y and x
+        Whether the lower and the upper side of the box are sides of the volume. Labels that reach
+        such a side continue beyond it; elsewhere they end.
+    parameters : MeasureParameters, optional
+
+    Returns
+    -------
+    dict of str to float
+        The columns of :data:`hela_dask.columns.SHAPE_COLUMNS`. NaN: all of a cell or a nucleus that
+        is absent; all but the area of one that is cut, and the place of the nucleus in a cut cell;
+        the measures with a convex hull of an object that lies in one plane.
+
+    Raises
+    ------
+    InputError
+        When the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> z, y, x = np.ogrid[-30:31, -30:31, -30:31]
+    >>> ball = (z**2 + y**2 + x**2 < 25**2).astype(np.uint16)
+    >>> measures = measure_shape(ball, None, 1, (40.0, 40.0, 40.0))
+    >>> round(measures["cell_max_diameter"], -2), round(measures["cell_sphericity"], 2)
+    (2000.0, 1.0)
+    """
+    p = parameters or MeasureParameters()
+    voxel = checked_voxel_size(voxel_size)
+    if nuclei is not None and nuclei.shape != cells.shape:
+        raise InputError(f"cells are {cells.shape} and nuclei {nuclei.shape}: give one box of both")
+    measures = dict.fromkeys(SHAPE_COLUMNS, math.nan)
+    cell = _find(cells, label, voxel, cut, p)
+    nucleus = None if nuclei is None else _find(nuclei, label, voxel, cut, p)
+    for part, found in (("cell", cell), ("nucleus", nucleus)):
+        if found is not None:
+            measures |= {f"{part}_{name}": value for name, value in _common(found).items()}
+    if nucleus is not None and not nucleus.cut:
+        measures |= _of_nucleus(nucleus, p)
+    if cell is not None and not cell.cut:
+        depth = depth_inside(cell.surface.inside, cell.voxel)
+        measures["cell_protrusions"] = protruding_share(
+            cell.fraction, depth, cell.voxel, p.protrusion
+        )
+        if nucleus is not None and not nucleus.cut:
+            measures |= _place(nucleus, cell, depth)
+    return measures
+
+
+def _find(
+    labels: Any, label: int, voxel: Voxel, cut: Sides, p: MeasureParameters
+) -> _Object | None:
+    """The object of a label; None where it is absent, or less than a voxel."""
+    fraction, voxel = _fractions(labels, label, voxel, cut, p.resolution)
+    if not fraction.any():
+        return None
+    sigma = max(p.smoothing, *voxel)
+    reaches_side = any(
+        side and bool(np.take(fraction, end, axis).any())
+        for axis, sides in enumerate(cut)
+        for side, end in zip(sides, (0, -1), strict=True)
+    )
+    fraction, first = crop_fraction(fraction, voxel, sigma, cut)
+    fraction = fill_cavities(fraction)
+    origin = np.array(first) * np.array(voxel)
+    surface = find_surface(fraction, voxel, sigma)
+    if not surface.inside.any():
+        return None
+    moments = find_moments(fraction, voxel)
+    hull = None if reaches_side else convex_hull(surface)
+    return _Object(fraction, voxel, origin, surface, moments, reaches_side, hull)
+
+
+def _fractions(
+    labels: Any, label: int, voxel: Voxel, cut: Sides, resolution: float
+) -> tuple[Grey, Voxel]:
+    """Share of each voxel of about `resolution` (nm) that a label fills, and their size in nm.
+
+    The last voxels are filled up with the space beyond the box, except on a side that cuts the
+    object: there the shares are those of the part inside.
+    """
+    factors = (max(1, int(resolution / voxel[0] + 1e-6)), *factors_for(voxel[1:], resolution))
+    shape = [-(-n // by) for n, by in zip(labels.shape, factors, strict=True)]
+    fraction = np.zeros(shape, np.float32)
+    beyond = [
+        (0, 0 if high_cut else -n % by)
+        for n, by, (_, high_cut) in zip(labels.shape[1:], factors[1:], cut[1:], strict=True)
+    ]
+    depth, deep = labels.shape[0], factors[0]
+    for first in range(0, depth, _SLAB):
+        slab = np.asarray(labels[first : first + _SLAB]) == label
+        for z, plane in enumerate(np.pad(slab, [(0, 0), *beyond]), first):
+            if plane.any():
+                slices = min(deep, depth - z // deep * deep) if cut[0][1] else deep
+                fraction[z // deep] += block_mean(plane, factors[1:]) / np.float32(slices)
+    size = tuple(side * by for side, by in zip(voxel, factors, strict=True))
+    return fraction, (size[0], size[1], size[2])
+
+
+def _common(found: _Object) -> dict[str, float]:
+    """The measures that a cell and a nucleus have in common."""
+    area = found.surface.area()
+    measures = {"area": area / 1e6}
+    if found.cut or not area:
+        return measures
+    moments = found.moments
+    measures["sphericity"] = sphericity(moments.volume, area)
+    for number, (length, direction) in enumerate(
+        zip(moments.axes.tolist(), moments.directions.tolist(), strict=True), 1
+    ):
+        measures[f"axis_{number}"] = length
+        for axis, part in zip("zyx", direction, strict=True):
+            measures[f"axis_{number}_direction_{axis}"] = part
+    if found.hull is not None:
+        measures["solidity"] = moments.volume / found.hull.volume
+        measures["ruffling"] = area / found.hull.area
+        measures["max_diameter"] = found.hull.diameter
+    return measures
+
+
+def _of_nucleus(nucleus: _Object, p: MeasureParameters) -> dict[str, float]:
+    """The measures that only a nucleus has."""
+    handles = count_handles(nucleus.surface.inside, nucleus.voxel, p.handle)
+    measures = {"nucleus_handles": float(handles)}
+    if nucleus.hull is not None:
+        measures["nucleus_invagination"] = invagination_depth(
+            nucleus.surface, nucleus.hull, max(nucleus.voxel)
+        )
+    return measures
+
+
+def _place(nucleus: _Object, cell: _Object, depth: Grey) -> dict[str, float]:
+    """The place of a nucleus in its cell, with the depth (nm) of each voxel in the cell."""
+    shift = nucleus.origin - cell.origin
+    offset = nucleus.moments.centroid + shift - cell.moments.centroid
+    measures = {f"nucleus_offset_{axis}": float(n) for axis, n in zip("zyx", offset, strict=True)}
+    radius = math.cbrt(cell.moments.volume * 3 / (4 * math.pi))
+    measures["polarisation"] = float(np.linalg.norm(offset)) / radius
+    if len(nucleus.surface.faces) and len(cell.surface.faces):
+        thickness = layer_thickness(nucleus.surface, cell.surface, depth, cell.voxel, shift)
+        measures["cytoplasm_thickness_least"] = thickness.least
+        measures["cytoplasm_thickness_median"] = thickness.median
+    return measures

@@ -1,0 +1,140 @@
+"""Measures of drawn cells: names, units, resolutions, cut cells, and missing nuclei."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from hela_dask.columns import SHAPE_COLUMNS
+from hela_dask.errors import InputError
+from hela_dask.parameters import MeasureParameters
+from hela_dask.steps.shape import measure_shape
+from hela_dask.types import Voxel
+from tests.shapes import ball, ellipsoid
+
+VOXEL = (50.0, 40.0, 40.0)
+
+
+def drawn(voxel: Voxel = VOXEL, offset: float = 200.0) -> tuple[np.ndarray, np.ndarray]:
+    """A ball of radius 1000 nm with label 3, and a nucleus of 500 nm displaced along x."""
+    half = [round(1200 / size) for size in voxel]
+    places = [(np.arange(2 * n) + 0.5 - n) * size for n, size in zip(half, voxel, strict=True)]
+    z, y, x = np.meshgrid(*places, indexing="ij", sparse=True)
+    cells = (z**2 + y**2 + x**2 < 1000**2) * np.uint16(3)
+    nuclei = (z**2 + y**2 + (x - offset) ** 2 < 500**2) * np.uint16(3)
+    return cells, nuclei
+
+
+def test_every_measure_has_a_column() -> None:
+    found = measure_shape(*drawn(), 3, VOXEL)
+    assert list(found) == list(SHAPE_COLUMNS)
+    assert not any(math.isnan(value) for value in found.values())
+
+
+@pytest.mark.parametrize("voxel", [VOXEL, (50.0, 10.0, 10.0), (20.0, 20.0, 20.0)])
+def test_a_ball_with_a_displaced_nucleus(voxel: Voxel) -> None:
+    found = measure_shape(*drawn(voxel), 3, voxel)
+    assert found["cell_area"] == pytest.approx(4 * np.pi, rel=0.01)
+    assert found["nucleus_area"] == pytest.approx(4 * np.pi * 0.5**2, rel=0.015)
+    for name in ("sphericity", "solidity", "ruffling"):
+        assert found[f"cell_{name}"] == pytest.approx(1, abs=0.01)
+    assert [found[f"cell_axis_{n}"] for n in (1, 2, 3)] == pytest.approx([2000] * 3, rel=0.01)
+    assert found["nucleus_max_diameter"] == pytest.approx(1000, rel=0.02)
+    assert found["cell_protrusions"] == pytest.approx(0, abs=0.001)
+    assert found["nucleus_handles"] == 0
+    assert found["nucleus_invagination"] == 0
+    offsets = [found[f"nucleus_offset_{axis}"] for axis in "zyx"]
+    assert offsets == pytest.approx([0, 0, 200], abs=5)
+    assert found["polarisation"] == pytest.approx(0.2, abs=0.005)
+    assert found["cytoplasm_thickness_least"] == pytest.approx(300, abs=25)
+    # Over the nucleus' surface the distance to the centre has the median (200² + 500²) ** 0.5.
+    expected = 1000 - math.hypot(200, 500)
+    assert found["cytoplasm_thickness_median"] == pytest.approx(expected, abs=25)
+
+
+def test_directions_are_unit_vectors() -> None:
+    long = ellipsoid(1500.0, 1000.0, 700.0).draw(VOXEL, 1) > 0.5
+    found = measure_shape(long.astype(np.uint8), None, 1, VOXEL)
+    axes = np.array(
+        [[found[f"cell_axis_{n}_direction_{axis}"] for axis in "zyx"] for n in (1, 2, 3)]
+    )
+    assert axes @ axes.T == pytest.approx(np.eye(3), abs=1e-9)
+    assert math.isnan(found["nucleus_area"]) and math.isnan(found["polarisation"])
+
+
+def test_other_labels_and_whole_voxels_do_not_matter() -> None:
+    cells, nuclei = drawn()
+    expected = measure_shape(cells, nuclei, 3, VOXEL)
+    wide = [(2, 1), (0, 4), (3, 3)]
+    cells, nuclei = (np.pad(part, wide, constant_values=9) for part in (cells, nuclei))
+    assert measure_shape(cells, nuclei, 3, VOXEL) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_a_cut_cell_has_only_its_area() -> None:
+    cells, nuclei = drawn()
+    cells, nuclei = cells[len(cells) // 2 :], nuclei[len(nuclei) // 2 :]
+    side = ((True, False), (False, False), (False, False))
+    found = measure_shape(cells, nuclei, 3, VOXEL, cut=side)
+    assert {name for name, value in found.items() if not math.isnan(value)} == {
+        "cell_area",
+        "nucleus_area",
+    }
+    assert found["cell_area"] == pytest.approx(2 * np.pi, rel=0.01)
+    closed = measure_shape(cells, nuclei, 3, VOXEL)
+    assert closed["cell_area"] > 1.4 * found["cell_area"]
+    assert closed["cell_solidity"] == pytest.approx(1, abs=0.02)
+    inside = measure_shape(*drawn(), 3, VOXEL, cut=((True, True),) * 3)  # reaches no side
+    assert inside == measure_shape(*drawn(), 3, VOXEL)
+
+
+def test_a_whole_nucleus_of_a_cut_cell_is_measured() -> None:
+    cells, nuclei = drawn(offset=400.0)
+    first = cells.shape[2] // 2 - 5
+    cut = ((False, False), (False, False), (True, False))
+    found = measure_shape(cells[..., first:], nuclei[..., first:], 3, VOXEL, cut=cut)
+    assert found["nucleus_sphericity"] == pytest.approx(1, abs=0.01)
+    assert math.isnan(found["cell_sphericity"]) and math.isnan(found["polarisation"])
+
+
+class Slices:
+    """An array that is read in slabs, such as one of zarr, and the slices of each read."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self.shape = labels.shape
+        self.read: list[int] = []
+        self._labels = labels
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        self.read.append(part.stop - part.start)
+        return self._labels[part]
+
+
+def test_labels_are_read_once_in_slabs_of_slices() -> None:
+    cells, nuclei = drawn()
+    lazy = Slices(cells)
+    assert measure_shape(lazy, nuclei, 3, VOXEL) == measure_shape(cells, nuclei, 3, VOXEL)
+    assert max(lazy.read) <= 16
+    assert len(lazy.read) == math.ceil(len(cells) / 16)
+
+
+def test_absent_labels_and_small_ones() -> None:
+    cells, nuclei = drawn()
+    assert all(math.isnan(value) for value in measure_shape(cells, nuclei, 7, VOXEL).values())
+    dot = np.zeros((3, 3, 3), np.uint8)
+    dot[1, 1, 1] = 1
+    found = measure_shape(dot, dot, 1, VOXEL)
+    assert 0 < found["cell_area"] < 0.1
+    with pytest.raises(InputError, match="one box of both"):
+        measure_shape(cells, nuclei[1:], 3, VOXEL)
+
+
+def test_parameters_are_used() -> None:
+    cells = (ball(800.0).draw(VOXEL, 0) > 0.5).astype(np.uint8)
+    small, large = (
+        measure_shape(cells, None, 1, VOXEL, parameters=MeasureParameters(protrusion=radius))
+        for radius in (300.0, 1200.0)
+    )
+    assert small["cell_protrusions"] < 0.01
+    assert large["cell_protrusions"] == 1
