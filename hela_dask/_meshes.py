@@ -38,7 +38,7 @@ __all__ = ["meshes"]
 _SLAB_BYTES = 64 * 2**20  # of labels of 8 bytes, counted at once
 _PROCESS = 320 * 2**20  # bytes of a dask worker with the libraries loaded
 _BLOCK = 6  # bytes per block: the share of the object, and marching cubes of it
-_SIDE_BLOCK = 5300  # bytes per block on a side of the box: triangles of a folded surface
+_SIDE_BLOCK = 800  # bytes per block on a side of the box: triangles of a folded surface
 
 _Boxes = dict[int, dict[str, Box]]
 
@@ -74,10 +74,11 @@ def meshes(
     voxel_size : (z, y, x) in nm, optional
         Default: that of the labels.
     error : float
-        The largest distance of a mesh from the surface of its labels in nm, at least a pixel. The
-        surface is where blocks of voxels with sides of at most this length are half full.
+        The largest distance of a mesh from the surface of its labels in nm, at least a pixel.
+        Labels are averaged over blocks with sides of at most this length.
     file_format : str
-        ``"glb"`` (coordinates in µm), ``"ply"``, ``"stl"`` or ``"obj"`` (in nm); x, y, z.
+        ``"glb"`` (coordinates in µm), ``"ply"``, ``"stl"``, ``"obj"`` or ``"precomputed"``, the
+        meshes of Neuroglancer with one level of detail (in nm); x, y, z.
     client, cluster, workers, memory, progress
         As in :func:`hela_dask.run`.
 
@@ -85,10 +86,15 @@ def meshes(
     -------
     pandas.DataFrame
         One row per mesh, as in ``meshes.csv``: ``label``, ``what``, ``status`` (``written``,
-        ``too_small`` where no block is half full, ``failed``), ``file``, ``triangles``,
-        ``volume`` and ``labels_volume`` (µm³), ``volume_difference`` (relative), ``area`` (µm²),
-        ``distance`` (measured, nm), ``closed``, ``euler_number``, ``flat_sides`` (sides of the
-        volume that cut the object: the mesh is flat there) and ``reason``.
+        ``too_small`` where no block is half full, ``failed``), ``file``, ``reason``,
+        ``triangles``, ``volume`` and ``labels_volume`` (µm³), ``volume_difference`` (relative, at
+        most 0.01), ``area`` (µm²), ``distance`` (the largest of a point of the mesh from the
+        labels' surface, nm, at most `error`), ``labels_distance`` (the largest of a point of the
+        labels' surface from the mesh, nm: more than `error` only where details are thinner than a
+        block), ``labels_beyond`` (share of the labels' surface that is farther than `error`),
+        ``closed``, ``euler_number`` and ``flat_sides`` (sides of the volume that cut the object:
+        the mesh is flat there). A mesh that is not closed, or that misses the volume or the
+        distance, is not written; its status is ``failed``.
 
     Raises
     ------
@@ -99,13 +105,18 @@ def meshes(
     --------
     >>> meshes("hela.run", "hela-meshes", cells=[3, 8])  # doctest: +SKIP
     """
-    check_packages()
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)
     if file_format not in FORMATS:
         raise ParameterError(f"--format {file_format!r} is unknown; choose among {FORMATS}")
+    check_packages(file_format)
     source, folder = local_path(labels), local_path(out)
     volumes = find_labels(source, what, voxel_size)
+    if file_format == "precomputed" and len(volumes) > 1:
+        raise ParameterError(
+            "--format precomputed takes one kind of object per folder: add --what cell or "
+            "--what nucleus"
+        )
     geometry = next(iter(volumes.values())).geometry
     _check_error(error, geometry)
     check_apart(source, {"--out": folder})

@@ -19,7 +19,7 @@ from hela_dask.cli.options import (
     path_argument,
     path_option,
 )
-from hela_dask.cli.screen import echo, log_to_stderr
+from hela_dask.cli.screen import echo, echo_error, log_to_stderr
 
 __all__ = ["meshes"]
 
@@ -49,7 +49,9 @@ def meshes(
     file_format: Annotated[
         str,
         typer.Option(
-            "--format", metavar="glb|ply|stl|obj", help="Format; glb is in µm, the others in nm."
+            "--format",
+            metavar="glb|ply|stl|obj|precomputed",
+            help="Format; glb is in µm, the others in nm.",
         ),
     ] = "glb",
     cluster: ClusterName = "local",
@@ -86,4 +88,9 @@ def meshes(
         echo(table.to_json(orient="records"))
     elif not quiet:
         echo(f"{written} of {len(table)} meshes written to {out}")
+        small = int((table["status"] == "too_small").sum())
+        if small:
+            echo(f"{small} objects have no mesh: no block of --error {error:g} nm is half full")
+    for row in table[table["status"] == "failed"].to_dict("records"):
+        echo_error(f"{row['what']} {row['label']} was not written: {row['reason']}")
     return 3 if (table["status"] == "failed").any() else 0

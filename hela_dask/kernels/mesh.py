@@ -1,11 +1,7 @@
-"""Closed triangle meshes of labelled objects: marching cubes of block fractions, then smoothing.
+"""Closed triangle meshes of labelled objects: marching cubes of block fractions.
 
 A block holds the share of its voxels that are the object's. The surface is where the share,
-interpolated linearly between the centres of blocks, crosses one half. It is smoothed, so that
-deep slices leave no terraces, but no vertex moves farther than a given distance from its place.
-This is the constraint of S. F. F. Gibson, "Constrained elastic surface nets", MICCAI 1998. The
-filter is that of G. Taubin, "A signal processing approach to fair surface design", SIGGRAPH 1995,
-which does not shrink convex parts as plain averaging does.
+interpolated linearly between the centres of blocks, crosses one half.
 """
 
 from __future__ import annotations
@@ -14,15 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from skimage.measure import marching_cubes
 
+from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Bounds, Floats, Grey, Sides
 
-__all__ = ["Grid", "Mesh", "contour", "smooth_mesh", "with_volume"]
+__all__ = ["Grid", "Mesh", "contour"]
 
-_PASS_BAND = (0.5, -0.53)  # Taubin's lambda and mu
-_ITERATIONS = 15
 _RIM = 1.0  # nm between the cap of a cut object and the rim of the rest
 _FLAT = 1.5 * _RIM  # a vertex so close to a cut side stays on it
 _THIN = 1e-4  # blocks: the frame between cap and rim
@@ -46,24 +40,15 @@ class Mesh:
     def volume(self) -> float:
         """Enclosed volume, nm³: the sum of the signed tetrahedra of all triangles."""
         middle = self.vertices.mean(axis=0) if len(self.vertices) else np.zeros(3)
-        a, b, c = ((self.vertices - middle)[self.faces[:, corner]] for corner in range(3))
-        return -float(np.einsum("ij,ij->", a, np.cross(b, c))) / 6
+        return _volume_and_area(self.vertices, self.faces, middle)[0]
 
     def area(self) -> float:
         """Area, nm²."""
-        return float(np.linalg.norm(self._normals(), axis=1).sum()) / 2
+        return _volume_and_area(self.vertices, self.faces, np.zeros(3))[1]
 
     def vertex_normals(self) -> Floats:
         """Outward normals of length one at the vertices, weighted by area."""
-        normals = -self._normals()
-        sums = np.empty_like(self.vertices)
-        for axis in range(3):
-            sums[:, axis] = np.bincount(
-                self.faces.ravel(), np.repeat(normals[:, axis], 3), len(self.vertices)
-            )
-        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        unit: Floats = np.divide(sums, lengths, out=np.zeros_like(sums), where=lengths > 0)
-        return unit
+        return _vertex_normals(self.vertices, self.faces)
 
     def is_closed(self) -> bool:
         """Whether each edge has exactly two triangles, which run along it in opposite directions.
@@ -89,11 +74,6 @@ class Mesh:
 
     def _directed_edges(self) -> NDArray[np.int64]:
         return self.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
-
-    def _normals(self) -> Floats:
-        a, b, c = (self.vertices[self.faces[:, corner]] for corner in range(3))
-        normals: Floats = np.cross(b - a, c - a)
-        return normals
 
 
 @dataclass(frozen=True)
@@ -140,16 +120,30 @@ class Grid:
             )
         return found
 
-    def clip(self, vertices: Floats) -> Floats:
-        """Places (nm) that are beyond a cut side, moved onto it."""
-        low, high = (
-            [
-                ends[end] if cut[end] else sign * np.inf
-                for ends, cut in zip(self.bounds, self.cut, strict=True)
-            ]
-            for end, sign in ((0, -1), (1, 1))
-        )
-        found: Floats = np.clip(vertices, low, high)
+    def sides(self, vertices: Floats) -> NDArray[np.uint8]:
+        """The cut sides that each vertex (nm) lies on: bits 1 to 32, lower before upper, z first."""
+        found = np.zeros(len(vertices), np.uint8)
+        for axis, (ends, cuts) in enumerate(zip(self.bounds, self.cut, strict=True)):
+            for upper, (end, is_cut) in enumerate(zip(ends, cuts, strict=True)):
+                if is_cut:
+                    found[np.abs(vertices[:, axis] - end) < _FLAT] |= 1 << (2 * axis + upper)
+        return found
+
+    def flatten(self, mesh: Mesh) -> Mesh:
+        """A mesh with the vertices near a cut side exactly on it."""
+        places, sides, ends = mesh.vertices.copy(), self.sides(mesh.vertices), self.ends()
+        for axis in range(3):
+            for upper in range(2):
+                places[(sides >> (2 * axis + upper)) & 1 == 1, axis] = ends[upper, axis]
+        return Mesh(places, mesh.faces)
+
+    def ends(self) -> Floats:
+        """The lowest and the highest place of a vertex, (2, 3), nm: on cut sides, else infinite."""
+        found = np.array([[-np.inf] * 3, [np.inf] * 3])
+        for axis, (ends, cuts) in enumerate(zip(self.bounds, self.cut, strict=True)):
+            for upper, (end, is_cut) in enumerate(zip(ends, cuts, strict=True)):
+                if is_cut:
+                    found[upper, axis] = end
         return found
 
     def cap(self, fraction: Grey) -> None:
@@ -179,57 +173,54 @@ def contour(fraction: Grey, grid: Grid, block: int) -> Mesh:
     return mesh if mesh.volume() >= 0 else Mesh(mesh.vertices, mesh.faces[:, ::-1].copy())
 
 
-def smooth_mesh(mesh: Mesh, limit: float, grid: Grid) -> Mesh:
-    """A smoother mesh with each vertex at most `limit` (nm) from its place.
-
-    Every point of a triangle is a mean of its corners, so the whole surface moves by no more, in
-    both directions. Vertices on a cut side stay on it.
-    """
-    edges = mesh.edges()
-    count = len(mesh.vertices)
-    ones = np.ones(len(edges))
-    one_way = sparse.csr_array((ones, (edges[:, 0], edges[:, 1])), shape=(count, count))
-    near = one_way + one_way.T
-    share = 1 / np.maximum(near.sum(axis=1), 1)[:, None]
-    fixed = _fixed(mesh.vertices, grid)
-    moved = mesh.vertices.copy()
-    for _ in range(_ITERATIONS):
-        for factor in _PASS_BAND:
-            step = factor * (share * (near @ moved) - moved)
-            step[fixed] = 0
-            moved = grid.clip(_within(moved + step, mesh.vertices, limit))
-    return Mesh(moved, mesh.faces)
+@compiled
+def _normal(vertices: Floats, a: int, b: int, c: int) -> tuple[float, float, float]:
+    """The outward normal of a triangle; its length is twice the area."""
+    bz, by, bx = (
+        vertices[b, 0] - vertices[a, 0],
+        vertices[b, 1] - vertices[a, 1],
+        vertices[b, 2] - vertices[a, 2],
+    )
+    cz, cy, cx = (
+        vertices[c, 0] - vertices[a, 0],
+        vertices[c, 1] - vertices[a, 1],
+        vertices[c, 2] - vertices[a, 2],
+    )
+    return by * -cx + bx * cy, bx * -cz + bz * cx, bz * -cy + by * cz
 
 
-def with_volume(mesh: Mesh, volume: float, origin: Mesh, limit: float, grid: Grid) -> Mesh:
-    """The mesh moved along its normals until it encloses `volume` (nm³).
+@compiled
+def _volume_and_area(
+    vertices: Floats, faces: NDArray[np.int32], middle: Floats
+) -> tuple[float, float]:
+    """Enclosed volume and area; places are taken from `middle`, for the precision."""
+    volume, area = 0.0, 0.0
+    for row in range(len(faces)):
+        a, b, c = faces[row, 0], faces[row, 1], faces[row, 2]
+        z, y, x = _normal(vertices, a, b, c)
+        area += np.sqrt(z * z + y * y + x * x)
+        volume += (
+            z * (vertices[a, 0] - middle[0])
+            + y * (vertices[a, 1] - middle[1])
+            + x * (vertices[a, 2] - middle[2])
+        )
+    return volume / 6, area / 2
 
-    No vertex leaves the distance `limit` (nm) from its place in `origin`.
-    """
-    fixed = _fixed(origin.vertices, grid)
-    for _ in range(3):
-        missing = volume - mesh.volume()
-        step = missing / max(mesh.area(), 1e-9) * mesh.vertex_normals()
-        step[fixed] = 0
-        moved = grid.clip(_within(mesh.vertices + step, origin.vertices, limit))
-        mesh = Mesh(moved, mesh.faces)
-    return mesh
 
-
-def _within(places: Floats, origins: Floats, limit: float) -> Floats:
-    """Places brought back to the distance `limit` from their origins where they are farther."""
-    away = places - origins
-    lengths = np.linalg.norm(away, axis=1, keepdims=True)
-    scale = np.minimum(1, limit / np.maximum(lengths, 1e-12))
-    found: Floats = origins + away * scale
+@compiled
+def _vertex_normals(vertices: Floats, faces: NDArray[np.int32]) -> Floats:
+    """Outward normals of length one, 0 where triangles have no area."""
+    found = np.zeros_like(vertices)
+    for row in range(len(faces)):
+        z, y, x = _normal(vertices, faces[row, 0], faces[row, 1], faces[row, 2])
+        for corner in range(3):
+            at = faces[row, corner]
+            found[at, 0] += z
+            found[at, 1] += y
+            found[at, 2] += x
+    for at in range(len(found)):
+        length = np.sqrt(found[at, 0] ** 2 + found[at, 1] ** 2 + found[at, 2] ** 2)
+        if length > 0:
+            for axis in range(3):
+                found[at, axis] /= length
     return found
-
-
-def _fixed(vertices: Floats, grid: Grid) -> NDArray[np.bool_]:
-    """The axes along which a vertex may not move: across the cut side that it lies on."""
-    fixed = np.zeros(vertices.shape, dtype=bool)
-    for axis, (ends, cuts) in enumerate(zip(grid.bounds, grid.cut, strict=True)):
-        for end, is_cut in zip(ends, cuts, strict=True):
-            if is_cut:
-                fixed[:, axis] |= np.abs(vertices[:, axis] - end) < _FLAT
-    return fixed

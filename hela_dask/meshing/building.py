@@ -9,17 +9,33 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from hela_dask.box import Box
+from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry
-from hela_dask.kernels.mesh import Grid, Mesh, contour, smooth_mesh, with_volume
+from hela_dask.kernels.mesh import Grid, Mesh, contour
 from hela_dask.kernels.mesh_simplify import simplify_mesh
+from hela_dask.kernels.mesh_smooth import smooth_mesh, with_volume
 from hela_dask.kernels.quality import FACES
+from hela_dask.meshing.checking import Distances, LabelSurface
 from hela_dask.types import Grey, Labels, Shape
 
-__all__ = ["ObjectMesh", "block_sides", "build_mesh", "grid_around"]
+__all__ = ["VOLUME", "MeshError", "ObjectMesh", "block_sides", "build_mesh", "grid_around"]
+
+VOLUME = 0.01
+"""The largest relative difference between the volumes of a mesh and its labels."""
 
 _SLAB_BYTES = 32 * 2**20  # of labels, read at once
+_FIRST = 0.4  # tolerance of the first simplification, in units of the error
+# Where a mesh is too far from the labels in a try: the factor of the tolerance for the next one, and
+# how far around, in units of the error. With 0, all triangles there stay.
+_TRIES = ((0.5, 3.0), (0.4, 4.0), (0.3, 5.0), (0.0, 6.0), (0.0, 8.0), (0.0, 12.0))
+_EVERYWHERE = 0.95  # factor of the tolerance elsewhere
+
+
+class MeshError(InputError):
+    """An object has no mesh that is closed, of its volume and near its labels."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,12 @@ def build_mesh(
     `read` gives the labels in a box of voxels, and `box` holds the whole object. None where no
     block is half full of it. Half of the error is for smoothing, the rest for simplification; the
     volume is corrected after both.
+
+    Raises
+    ------
+    MeshError
+        When the mesh is not closed, when its volume differs by more than 1 % from that of the
+        labels, or when a part of it is farther than `error` from their surface.
     """
     sides = block_sides(geometry, error)
     whole, grid = grid_around(box, geometry, sides)
@@ -74,23 +96,77 @@ def build_mesh(
     volume = voxels * math.prod(geometry.voxel_size)
     smooth = smooth_mesh(surface, error / 2, grid)
     smooth = with_volume(smooth, volume, surface, error / 2, grid)
-    mesh, distance = simplify_mesh(smooth, surface, error, grid)
+    del surface
+    labels = LabelSurface(read, label, box, geometry, error)
+    mesh, found = _simplified(smooth, labels, volume, grid)
     enclosed = mesh.volume()
     cuts = [flag for pair in grid.cut for flag in pair]
-    return ObjectMesh(
-        mesh,
-        {
-            "triangles": len(mesh.faces),
-            "volume": enclosed / 1e9,
-            "labels_volume": volume / 1e9,
-            "volume_difference": enclosed / volume - 1,
-            "area": mesh.area() / 1e6,
-            "distance": distance,
-            "closed": mesh.is_closed(),
-            "euler_number": mesh.euler_number(),
-            "flat_sides": ", ".join(name for name, cut in zip(FACES, cuts, strict=True) if cut),
-        },
-    )
+    measures = {
+        "triangles": len(mesh.faces),
+        "volume": enclosed / 1e9,
+        "labels_volume": volume / 1e9,
+        "volume_difference": enclosed / volume - 1,
+        "area": mesh.area() / 1e6,
+        "distance": found.to_labels,
+        "labels_distance": found.from_labels,
+        "labels_beyond": found.beyond_share,
+        "closed": mesh.is_closed(),
+        "euler_number": mesh.euler_number(),
+        "flat_sides": ", ".join(name for name, cut in zip(FACES, cuts, strict=True) if cut),
+    }
+    _check(measures, error, sides)
+    return ObjectMesh(mesh, measures)
+
+
+def _simplified(
+    smooth: Mesh, labels: LabelSurface, volume: float, grid: Grid
+) -> tuple[Mesh, Distances]:
+    """The smooth mesh with fewer triangles, and its distances from the labels.
+
+    The surface is simplified less around each place that is too far away, and everywhere where the
+    volume is wrong, until both are right; where they are not in the last try, it stays as it is.
+    """
+    error = labels.error
+    sides = grid.sides(smooth.vertices)
+    tolerance = np.full(len(smooth.vertices), _FIRST * error, np.float32)
+    least: Distances | None = None
+    for factor, around in _TRIES:
+        mesh = grid.flatten(simplify_mesh(smooth, tolerance, sides))
+        mesh = with_volume(mesh, volume, mesh, error / 2, grid)
+        if abs(mesh.volume() / volume - 1) > VOLUME:
+            tolerance *= factor
+            continue
+        found = labels.measure(mesh)
+        if found.largest <= error:
+            return mesh, found
+        if found.to_labels <= error:
+            # Details that the smooth surface lacks as well are no fault of simplification.
+            least = least or labels.measure(smooth)
+            if found.from_labels <= least.from_labels:
+                return mesh, found
+        distances, _ = KDTree(found.places).query(
+            smooth.vertices, distance_upper_bound=around * error
+        )
+        tolerance[np.isfinite(distances)] *= factor
+        tolerance *= _EVERYWHERE
+    return smooth, least or labels.measure(smooth)
+
+
+def _check(measures: dict[str, Any], error: float, sides: Shape) -> None:
+    if not measures["closed"]:
+        raise MeshError("the mesh is not closed or not oriented, which is a fault of this program")
+    finer = f"give an --error of less than {error:g} nm"
+    remedy = finer if math.prod(sides) > 1 else "the object is a single voxel thin in many places"
+    if abs(measures["volume_difference"]) > VOLUME:
+        raise MeshError(
+            f"the volume of the mesh differs by {measures['volume_difference']:+.1%} from that of "
+            f"the labels, more than {VOLUME:.0%}: {remedy}"
+        )
+    if measures["distance"] > error:
+        raise MeshError(
+            f"the mesh is {measures['distance']:.0f} nm away from the labels, more than the "
+            f"--error of {error:g} nm: {remedy}"
+        )
 
 
 def _fractions(

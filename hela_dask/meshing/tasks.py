@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.box import Box
-from hela_dask.meshing.building import build_mesh
+from hela_dask.meshing.building import MeshError, build_mesh
 from hela_dask.meshing.folder import mesh_file, save
 from hela_dask.meshing.labels import LabelVolume
 from hela_dask.steps.measure import count_slab
@@ -59,11 +59,15 @@ def mesh_task(job: MeshJob, unit: Unit) -> dict[str, Any]:
     with measured() as cost:
         for kind, box in boxes.items():
             labels = job.labels[kind]
-            found = build_mesh(labels.read, label, box, labels.geometry, job.error)
-            row = {"label": label, "what": kind, "status": "too_small", "file": ""}
+            row = {"label": label, "what": kind, "status": "too_small", "file": "", "reason": ""}
+            try:
+                found = build_mesh(labels.read, label, box, labels.geometry, job.error)
+            except MeshError as error:
+                row |= {"status": "failed", "reason": str(error)}
+                found = None
             if found is not None:
                 row |= {"status": "written", "file": mesh_file(kind, label, job.file_format)}
-                save(found.mesh, job.folder / row["file"])
+                save(found.mesh, job.folder / row["file"], label)
                 row |= found.measures
             rows.append(row)
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, {"rows": rows, **cost})

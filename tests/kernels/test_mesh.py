@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.geometry import Geometry
+from hela_dask.kernels.label_distance import farthest_from_labels, side_centres
 from hela_dask.kernels.mesh import Mesh
-from hela_dask.kernels.mesh_distance import mesh_distance, point_distances
+from hela_dask.kernels.mesh_distance import TriangleIndex, surface_points
+from hela_dask.kernels.mesh_simplify import simplify_mesh
+from hela_dask.meshing import building
 from hela_dask.meshing.building import ObjectMesh, build_mesh
 from hela_dask.types import Floats, Mask
-
-pytest.importorskip("zmesh", reason="the extra [meshes] is not installed")
 
 ERROR = 40.0
 VOXEL = (50.0, 20.0, 20.0)
@@ -62,6 +64,8 @@ def test_solids(solid: Callable[[Floats], Floats], euler: int, volume: float) ->
     centres = mesh.vertices[mesh.faces].mean(axis=1)
     assert np.abs(solid(np.concatenate([mesh.vertices, centres]))).max() < ERROR
     assert found.measures["distance"] <= ERROR
+    assert found.measures["labels_distance"] <= ERROR
+    assert found.measures["labels_beyond"] == 0
     assert len(mesh.faces) < 3000  # the contour has 40,000
 
 
@@ -96,13 +100,97 @@ def test_nothing_half_a_block_wide() -> None:
     )
 
 
-def test_distances_of_points_and_meshes() -> None:
-    square = np.array([[0, 0, 0], [0, 0, 500], [0, 500, 0], [0, 500, 500]], float)
-    flat = Mesh(square, np.array([[0, 1, 2], [1, 3, 2]], np.int32))
-    points = np.array([[30, 250, 250], [0, -40, 250], [0, -30, -40], [0, 10, 10]], float)
-    np.testing.assert_allclose(point_distances(points, flat, 20), [30, 40, 50, 0], atol=1e-9)
-    lifted = Mesh(square + np.array([70.0, 0, 0]), flat.faces)
-    assert mesh_distance(flat, lifted, 20) == pytest.approx(70)
+SQUARE = Mesh(
+    np.array([[0, 0, 0], [0, 0, 500], [0, 500, 0], [0, 500, 500]], float),
+    np.array([[0, 1, 2], [1, 3, 2]], np.int32),
+)
+
+
+@pytest.mark.parametrize("side", [20.0, 80.0, 1000.0])
+def test_distances_from_triangles(side: float) -> None:
+    index = TriangleIndex.of(SQUARE, side)
+    for point, distance in [
+        ([30, 250, 250], 30),
+        ([0, -40, 250], 40),
+        ([0, -30, -40], 50),
+        ([0, 10, 10], 0),
+        ([900, 250, 250], 900),
+    ]:
+        largest, beyond = index.farthest(np.array([point], float), 35)
+        assert largest == pytest.approx(distance)
+        assert beyond[0] == (distance > 35)
+    many = np.random.default_rng(0).uniform(-200, 700, (500, 3))
+    single = [index.farthest(many[at : at + 1], 40)[0] for at in range(len(many))]
+    largest, beyond = index.farthest(many, 40)
+    assert largest == max(single)
+    np.testing.assert_array_equal(beyond, np.array(single) > 40)
+
+
+def test_points_of_a_surface_are_close_to_each_other() -> None:
+    points = surface_points(SQUARE, 100)
+    grid = np.stack(np.meshgrid([0], np.arange(501.0), np.arange(501.0)), axis=-1).reshape(-1, 3)
+    away = np.linalg.norm(grid[::997, None] - points[None], axis=-1).min(axis=1)
+    assert away.max() <= 100
+
+
+def test_distances_from_labels() -> None:
+    mask = np.zeros((4, 10, 10), bool)
+    mask[1:3, 2:8, 2:8] = True  # 50 to 150, 40 to 160, 40 to 160 nm
+    centres = side_centres(mask, -1, 4, (50, 20, 20))
+    assert len(centres) == 2 * 36 + 4 * 12
+    assert centres.min(axis=0).tolist() == [50, 40, 40]
+    assert centres.max(axis=0).tolist() == [150, 160, 160]
+    parts = [side_centres(mask, first, first + 1, (50, 20, 20)) for first in range(-1, 4)]
+    assert sorted(map(tuple, np.concatenate(parts))) == sorted(map(tuple, centres))
+    for point, distance in [
+        ((100.0, 100.0, 100.0), 50),
+        ((100.0, 100.0, 50.0), 10),
+        ((170.0, 100.0, 100.0), 20),
+        ((100.0, 10.0, 0.0), 50),
+        ((150.0, 160.0, 160.0), 0),
+        ((600.0, 100.0, 100.0), np.inf),
+    ]:
+        points = np.array([point])
+        largest, beyond = farthest_from_labels(points, mask, (50, 20, 20), 40, 0, 80)
+        assert largest == pytest.approx(distance)
+        assert beyond[0] == (distance > 40)
+
+
+def test_simplification_keeps_the_topology_and_locked_places() -> None:
+    mesh = built(torus(places()) < 0).mesh
+    sides = np.zeros(len(mesh.vertices), np.uint8)
+    small = simplify_mesh(mesh, 1000, sides)
+    assert small.is_closed()
+    assert small.euler_number() == 0
+    assert len(small.faces) < 200
+    same = simplify_mesh(mesh, 0, sides)
+    np.testing.assert_array_equal(same.faces, mesh.faces)
+    upper = np.where(mesh.vertices[:, 2] > 1200, 0, 1000).astype(np.float32)
+    half = simplify_mesh(mesh, upper, sides)
+    assert (half.vertices[:, 2] > 1200).sum() == (upper == 0).sum()
+    assert len(simplify_mesh(mesh, 1000, sides, least=300).faces) in range(290, 301)
+
+
+def test_a_wrong_mesh_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = ball(places()) < 0
+    contour = building.contour
+
+    def opened(*args: Any) -> Mesh:
+        whole = contour(*args)
+        return Mesh(whole.vertices, whole.faces[1:])
+
+    monkeypatch.setattr(building, "contour", opened)
+    with pytest.raises(building.MeshError, match="not closed"):
+        built(mask)
+
+
+def test_a_volume_that_cannot_be_met_is_an_error() -> None:
+    mask = ball(places(), radius=300) < 0
+    mask[10:40, ::4, ::4] = True  # single voxels, a quarter of their blocks
+    with pytest.raises(
+        building.MeshError, match=r"differs by -.*: give an --error of less than 40"
+    ):
+        built(mask)
 
 
 def test_an_open_mesh_is_not_closed() -> None:

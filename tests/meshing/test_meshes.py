@@ -12,10 +12,11 @@ import pytest
 import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import ExistsError, MissingInputError, ParameterError
+from hela_dask.meshing import tasks
+from hela_dask.meshing.building import MeshError
 from hela_dask.storage import store as arrays
 
 trimesh = pytest.importorskip("trimesh", reason="the extra [meshes] is not installed")
-pytest.importorskip("zmesh", reason="the extra [meshes] is not installed")
 
 VOXEL = (50.0, 40.0, 40.0)
 SHAPE = (40, 60, 100)
@@ -121,3 +122,45 @@ def test_a_folder_with_other_files_and_an_unknown_cell(
     with pytest.raises(ParameterError, match="--cells 9"):
         hd.meshes(labels, tmp_path / "m", cells=[3, 9], client=client, progress=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
+
+
+def test_a_failed_cell_is_named_and_the_others_are_written(
+    labels: Path, tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = tasks.build_mesh
+
+    def fails(read: Any, label: int, *others: Any) -> Any:
+        if label == 3:
+            raise MeshError("the mesh is not closed")
+        return build(read, label, *others)
+
+    monkeypatch.setattr(tasks, "build_mesh", fails)
+    table = hd.meshes(labels, tmp_path / "m", what=["cell"], client=here, progress=False)
+    assert list(table["status"]) == ["failed", "written"]
+    assert table["reason"][0] == "the mesh is not closed"
+    assert sorted(path.name for path in (tmp_path / "m").glob("*.glb")) == ["cell_00008.glb"]
+
+
+def test_meshes_of_neuroglancer(labels: Path, tmp_path: Path, here: Any) -> None:
+    out = tmp_path / "m"
+    with pytest.raises(ParameterError, match="add --what"):
+        hd.meshes(labels, out, file_format="precomputed", client=here)
+    for cells in ([3, 8], [8]):  # the second call replaces the first meshes
+        table = hd.meshes(
+            labels, out, cells=cells, what=["cell"], file_format="precomputed", client=here,
+            progress=False,
+        )  # fmt: skip
+        assert {path.name for path in out.iterdir()} == {
+            "info", "meshes.json", "meshes.csv", "meshes.parquet",
+            *(f"{label}:0" for label in cells), *table["file"],
+        }  # fmt: skip
+    assert json.loads((out / "info").read_text()) == {"@type": "neuroglancer_legacy_mesh"}
+    (name,) = json.loads((out / "8:0").read_text())["fragments"]
+    data = (out / name).read_bytes()
+    count = int(np.frombuffer(data, "<u4", 1)[0])
+    places = np.frombuffer(data, "<f4", 3 * count, 4).reshape(-1, 3)
+    faces = np.frombuffer(data, "<u4", offset=4 + 12 * count).reshape(-1, 3)
+    assert len(faces) == table["triangles"][0]
+    mesh = trimesh.Trimesh(places, faces, process=False)
+    assert mesh.is_watertight
+    np.testing.assert_allclose(mesh.centroid, [2600, 1200, 1000], atol=10)

@@ -1,0 +1,143 @@
+"""The surface of labels: the sides between voxels of an object and others; distances from it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Floats, Mask, Voxel
+
+__all__ = ["farthest_from_labels", "side_centres"]
+
+
+def side_centres(mask: Mask, first: int, last: int, voxel: Voxel) -> Floats:
+    """The centres of the sides of voxels between true and false, (n, 3), as z, y, x in nm.
+
+    Places are from the lowest corner of the array; outside of it all is false. Of the sides across
+    z, those above the slices `first` to `last` (not included), of the others those in the slices.
+    """
+    return _side_centres(mask, first, last, np.asarray(voxel, dtype=np.float64))
+
+
+def farthest_from_labels(
+    points: Floats, mask: Mask, voxel: Voxel, limit: float, worst: float, reach: float
+) -> tuple[float, Mask]:
+    """The largest distance of points from the sides of voxels between true and false.
+
+    Parameters
+    ----------
+    points : ndarray of float64, (n, 3)
+        z, y, x in nm, from the lowest corner of the array.
+    mask : ndarray of bool, (z, y, x)
+        Outside of it all is false.
+    voxel
+        Size of a voxel, nm.
+    limit
+        nm.
+    worst
+        A distance (nm) that is known already: a smaller one is not looked for.
+    reach
+        Distances up to this (nm) are exact; farther points get infinity.
+
+    Returns
+    -------
+    largest : float
+        nm; at least `worst`.
+    beyond : ndarray of bool, (n,)
+        The points beyond the limit.
+    """
+    size = np.asarray(voxel, dtype=np.float64)
+    sides = [np.arange(-width, width + 1) for width in np.ceil(reach / size).astype(int)]
+    steps = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 3)
+    # The least distance of a place in the middle voxel from the voxel at each step.
+    least = np.linalg.norm(np.maximum(np.abs(steps) - 1, 0) * size, axis=1)
+    order = np.lexsort((np.linalg.norm(steps * size, axis=1), least))
+    beyond = np.zeros(len(points), dtype=bool)
+    largest = _farthest(points, mask, size, steps[order], least[order], limit, worst, reach, beyond)
+    return largest, beyond
+
+
+@compiled
+def _inside(mask: Mask, z: int, y: int, x: int) -> bool:
+    depth, rows, columns = mask.shape
+    if z < 0 or y < 0 or x < 0 or z >= depth or y >= rows or x >= columns:
+        return False
+    return bool(mask[z, y, x])
+
+
+@compiled
+def _side_centres(mask: Mask, first: int, last: int, size: Floats) -> Floats:
+    _, rows, columns = mask.shape
+    count = 0
+    found = np.empty((0, 3))
+    for fill in range(2):
+        at = 0
+        for z in range(first, last):
+            for y in range(-1, rows):
+                for x in range(-1, columns):
+                    here = _inside(mask, z, y, x)
+                    for axis in range(3):
+                        up, down, right = int(axis == 0), int(axis == 1), int(axis == 2)
+                        if here == _inside(mask, z + up, y + down, x + right):
+                            continue
+                        if fill:
+                            found[at, 0] = z + (1 + up) / 2
+                            found[at, 1] = y + (1 + down) / 2
+                            found[at, 2] = x + (1 + right) / 2
+                        at += 1
+        if not fill:
+            count = at
+            found = np.empty((count, 3))
+    for at in range(count):
+        for axis in range(3):
+            found[at, axis] *= size[axis]
+    return found
+
+
+@compiled
+def _squared(p: Floats, z: float, y: float, x: float, size: Floats, axis: int) -> float:
+    """The squared distance of a point from the upper side of a voxel across an axis."""
+    total = 0.0
+    for other, low in enumerate((z, y, x)):
+        start = (low + 1) * size[other] if other == axis else low * size[other]
+        away = max(start - p[other], p[other] - (low + 1) * size[other], 0.0)
+        total += away * away
+    return total
+
+
+@compiled
+def _farthest(
+    points: Floats,
+    mask: Mask,
+    size: Floats,
+    steps: NDArray[np.int64],
+    least: Floats,
+    limit: float,
+    worst: float,
+    reach: float,
+    beyond: Mask,
+) -> float:
+    """Of each point, the sides of voxels around it, from near to far."""
+    for row in range(len(points)):
+        p = points[row]
+        at = np.floor(p / size)
+        best = np.inf
+        enough = min(worst, limit) ** 2
+        for step in range(len(steps)):
+            if best <= enough or least[step] ** 2 >= best:
+                break
+            z = int(at[0]) + steps[step, 0]
+            y = int(at[1]) + steps[step, 1]
+            x = int(at[2]) + steps[step, 2]
+            here = _inside(mask, z, y, x)
+            if here != _inside(mask, z + 1, y, x):
+                best = min(best, _squared(p, z, y, x, size, 0))
+            if here != _inside(mask, z, y + 1, x):
+                best = min(best, _squared(p, z, y, x, size, 1))
+            if here != _inside(mask, z, y, x + 1):
+                best = min(best, _squared(p, z, y, x, size, 2))
+        found = np.sqrt(best) if best <= reach * reach else np.inf
+        beyond[row] = found > limit
+        worst = max(worst, found)
+    return worst
