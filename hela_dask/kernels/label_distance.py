@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,15 @@ from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Floats, Mask, Voxel
 
 __all__ = ["farthest_from_labels", "side_centres"]
+
+
+class _Search(NamedTuple):
+    """The voxels around that of a point, from near to far."""
+
+    size: Floats  # of a voxel, nm
+    steps: NDArray[np.int64]  # (n, 3)
+    least: Floats  # least distance of a point from the voxel at each step, nm
+    reach: float  # nm
 
 
 def side_centres(mask: Mask, first: int, last: int, voxel: Voxel) -> Floats:
@@ -54,7 +65,8 @@ def farthest_from_labels(
     least = np.linalg.norm(np.maximum(np.abs(steps) - 1, 0) * size, axis=1)
     order = np.lexsort((np.linalg.norm(steps * size, axis=1), least))
     beyond = np.zeros(len(points), dtype=bool)
-    largest = _farthest(points, mask, size, steps[order], least[order], limit, worst, reach, beyond)
+    search = _Search(size, steps[order], least[order], reach)
+    largest = _farthest(points, mask, search, limit, worst, beyond)
     return largest, beyond
 
 
@@ -110,15 +122,13 @@ def _squared(p: Floats, z: float, y: float, x: float, size: Floats, axis: int) -
 def _farthest(
     points: Floats,
     mask: Mask,
-    size: Floats,
-    steps: NDArray[np.int64],
-    least: Floats,
+    search: _Search,
     limit: float,
     worst: float,
-    reach: float,
     beyond: Mask,
 ) -> float:
     """Of each point, the sides of voxels around it, from near to far."""
+    size, steps, least, reach = search
     for row in range(len(points)):
         p = points[row]
         at = np.floor(p / size)

@@ -121,7 +121,7 @@ class Grid:
         return found
 
     def sides(self, vertices: Floats) -> NDArray[np.uint8]:
-        """The cut sides that each vertex (nm) lies on: bits 1 to 32, lower before upper, z first."""
+        """The cut sides that each vertex (nm) lies on: a bit each, z first, lower before upper."""
         found = np.zeros(len(vertices), np.uint8)
         for axis, (ends, cuts) in enumerate(zip(self.bounds, self.cut, strict=True)):
             for upper, (end, is_cut) in enumerate(zip(ends, cuts, strict=True)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,18 @@ from hela_dask.kernels.mesh import Mesh
 from hela_dask.types import Floats, Mask
 
 __all__ = ["TriangleIndex", "squared_distance", "surface_points"]
+
+
+class _Boxes(NamedTuple):
+    """The content of an index, for compiled loops."""
+
+    vertices: Floats
+    faces: NDArray[np.int32]
+    low: Floats
+    side: float
+    starts: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    shape: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -69,13 +82,15 @@ class TriangleIndex:
         beyond = np.zeros(len(points), dtype=bool)
         largest = _farthest(
             np.ascontiguousarray(points, np.float64),
-            self.mesh.vertices,
-            self.mesh.faces,
-            self.low,
-            self.side,
-            self.starts,
-            self.rows,
-            self.shape,
+            _Boxes(
+                self.mesh.vertices,
+                self.mesh.faces,
+                self.low,
+                self.side,
+                self.starts,
+                self.rows,
+                self.shape,
+            ),
             limit,
             worst,
             beyond,
@@ -214,23 +229,18 @@ def squared_distance(p: Floats, a: Floats, b: Floats, c: Floats) -> float:
 @compiled
 def _nearest(
     p: Floats,
-    vertices: Floats,
-    faces: NDArray[np.int32],
-    low: Floats,
-    side: float,
-    starts: NDArray[np.int64],
-    rows: NDArray[np.int32],
-    shape: NDArray[np.int64],
+    boxes: _Boxes,
     enough: float,
 ) -> float:
     """The distance of a point, or any that is at most `enough`: rings of boxes around its own."""
+    vertices, faces, low, side, starts, rows, shape = boxes
     z, y, x = (
         int(np.floor((p[0] - low[0]) / side)),
         int(np.floor((p[1] - low[1]) / side)),
         int(np.floor((p[2] - low[2]) / side)),
     )
     best, ring = np.inf, 0
-    last = max(max(z, shape[0] - z), max(max(y, shape[1] - y), max(x, shape[2] - x)))
+    last = max(z, shape[0] - z, y, shape[1] - y, x, shape[2] - x)
     while ring <= last and best > ((ring - 1) * side) ** 2:
         for k in range(max(0, z - ring), min(shape[0], z + ring + 1)):
             for j in range(max(0, y - ring), min(shape[1], y + ring + 1)):
@@ -249,21 +259,15 @@ def _nearest(
                             ),
                         )
                         if best <= enough * enough:
-                            return np.sqrt(best)
+                            return float(np.sqrt(best))
         ring += 1
-    return np.sqrt(best)
+    return float(np.sqrt(best))
 
 
 @compiled
 def _farthest(
     points: Floats,
-    vertices: Floats,
-    faces: NDArray[np.int32],
-    low: Floats,
-    side: float,
-    starts: NDArray[np.int64],
-    rows: NDArray[np.int32],
-    shape: NDArray[np.int64],
+    boxes: _Boxes,
     limit: float,
     worst: float,
     beyond: Mask,
@@ -271,7 +275,7 @@ def _farthest(
     """The largest distance; a point nearer than `worst` and the limit is not looked at further."""
     for row in range(len(points)):
         enough = min(worst, limit)
-        found = _nearest(points[row], vertices, faces, low, side, starts, rows, shape, enough)
+        found = _nearest(points[row], boxes, enough)
         beyond[row] = found > limit
         worst = max(worst, found)
     return worst

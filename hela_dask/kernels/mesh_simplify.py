@@ -9,6 +9,8 @@ of growing tolerance, which needs no queue.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,10 +61,31 @@ def simplify_mesh(
     middle = mesh.vertices.mean(axis=0)
     places, faces = mesh.vertices - middle, mesh.faces.copy()
     rounds = np.array(_ROUNDS) * float(allowed.max(initial=0))
-    _collapse_edges(places, faces, sides.copy(), allowed, rounds, least, _WIDEST * rounds[-1] ** 2)
-    faces = faces[faces[:, 0] >= 0]
-    used, faces = np.unique(faces, return_inverse=True)
-    return Mesh(places[used] + middle, faces.reshape(-1, 3).astype(np.int32))
+    _collapse_edges(places, faces, sides.copy(), allowed, rounds, least)
+    left = faces[faces[:, 0] >= 0]
+    used, numbers = np.unique(left, return_inverse=True)
+    return Mesh(places[used] + middle, numbers.reshape(-1, 3).astype(np.int32))
+
+
+class _Links(NamedTuple):
+    """A mesh with the triangles of each vertex, as linked lists of corners."""
+
+    places: Floats  # of the vertices, (n, 3)
+    faces: NDArray[np.int32]  # (m, 3); removed ones have -1 as first vertex
+    heads: NDArray[np.int32]  # first corner of each vertex: three times the triangle, plus 0 to 2
+    following: NDArray[np.int32]  # the next corner of the same vertex, or -1
+
+
+class _State(NamedTuple):
+    """A mesh while its edges are collapsed."""
+
+    links: _Links
+    sides: NDArray[np.uint8]
+    allowed: Grey  # tolerance of each vertex, nm
+    quadrics: Floats  # (n, 11)
+    drift: Grey  # of the old surface around each vertex from the new one, nm
+    marks: NDArray[np.int32]  # scratch of the test of topology
+    widest: float  # largest weight of a mean
 
 
 @compiled
@@ -113,7 +136,7 @@ def _squared(q: Floats, p: Floats, widest: float) -> float:
         + x * (q[5] * x + 2 * q[8])
         + q[9]
     )
-    return max(total, 0.0) / min(max(q[10], 1e-300), widest)
+    return float(max(total, 0.0) / min(max(q[10], 1e-300), widest))
 
 
 @compiled
@@ -153,18 +176,17 @@ def _turns(
     at: int,
     other: int,
     place: Floats,
-    places: Floats,
-    faces: NDArray[np.int32],
-    heads: NDArray[np.int32],
-    following: NDArray[np.int32],
+    links: _Links,
 ) -> bool:
     """Whether a triangle around a vertex turns over or loses its area when the vertex moves."""
+    places, faces = links.places, links.faces
+    heads, following = links.heads, links.following
     corner = heads[at]
     while corner >= 0:
         row = corner // 3
         if faces[row, 0] >= 0:
             b, c = faces[row, (corner + 1) % 3], faces[row, (corner + 2) % 3]
-            if b != other and c != other:
+            if other not in (b, c):
                 n = _cross(places[at], places[b], places[c])
                 m = _cross(place, places[b], places[c])
                 old = n[0] ** 2 + n[1] ** 2 + n[2] ** 2
@@ -182,12 +204,11 @@ def _lost(
     u: int,
     v: int,
     place: Floats,
-    places: Floats,
-    faces: NDArray[np.int32],
-    heads: NDArray[np.int32],
-    following: NDArray[np.int32],
+    links: _Links,
 ) -> float:
     """The distance of a vertex from the triangles that an edge leaves around its new place."""
+    places, faces = links.places, links.faces
+    heads, following = links.heads, links.following
     best = np.inf
     for end in (u, v):
         corner = heads[end]
@@ -195,24 +216,28 @@ def _lost(
             row = corner // 3
             if faces[row, 0] >= 0:
                 b, c = faces[row, (corner + 1) % 3], faces[row, (corner + 2) % 3]
-                if b != u and c != u and b != v and c != v:
+                if u not in (b, c) and v not in (b, c):
                     best = min(best, squared_distance(places[at], place, places[b], places[c]))
             corner = following[corner]
-    return np.sqrt(best)
+    return float(np.sqrt(best))
 
 
 @compiled
 def _keeps_topology(
     u: int,
     v: int,
-    stamp: int,
     marks: NDArray[np.int32],
-    faces: NDArray[np.int32],
-    heads: NDArray[np.int32],
-    following: NDArray[np.int32],
+    links: _Links,
 ) -> bool:
     """Whether two neighbours share exactly two others, and are not the top of a tetrahedron."""
-    around = 0
+    faces, heads, following = links.faces, links.heads, links.following
+    around, stamp = 0, u
+    corner = heads[v]
+    while corner >= 0:
+        row = corner // 3
+        if faces[row, 0] >= 0:
+            marks[faces[row, (corner + 1) % 3]] = -1
+        corner = following[corner]
     corner = heads[u]
     while corner >= 0:
         row = corner // 3
@@ -235,11 +260,10 @@ def _keeps_topology(
 def _merge(
     u: int,
     v: int,
-    faces: NDArray[np.int32],
-    heads: NDArray[np.int32],
-    following: NDArray[np.int32],
+    links: _Links,
 ) -> int:
     """Give the triangles of vertex v to u, and remove those of both; how many were removed."""
+    faces, heads, following = links.faces, links.heads, links.following
     removed = 0
     first = -1
     for at in (v, u):
@@ -265,6 +289,42 @@ def _merge(
 
 
 @compiled
+def _collapse(u: int, v: int, tolerance: float, state: _State, q: Floats, place: Floats) -> int:
+    """Collapse an edge if that is allowed; how many triangles are gone; `q`, `place`: scratch."""
+    places, sides, allowed, links = state.links.places, state.sides, state.allowed, state.links
+    both = sides[u] | sides[v]
+    limit = min(tolerance, allowed[u], allowed[v])
+    if limit <= 0 or both not in (sides[u], sides[v]):
+        return 0
+    for item in range(11):
+        q[item] = state.quadrics[u, item] + state.quadrics[v, item]
+    if sides[u] == sides[v]:
+        _best_place(q, places[u], places[v], both == 0, state.widest, place)
+    else:
+        place[:] = places[u] if sides[u] == both else places[v]
+    if (
+        _squared(q, place, state.widest) > limit * limit
+        or not _keeps_topology(u, v, state.marks, links)
+        or _turns(u, v, place, links)
+        or _turns(v, u, place, links)
+    ):
+        return 0
+    lost = max(
+        state.drift[u] + _lost(u, u, v, place, links),
+        state.drift[v] + _lost(v, u, v, place, links),
+    )
+    if lost > _DRIFT * limit:
+        return 0
+    removed = _merge(u, v, links)
+    places[u] = place
+    state.quadrics[u] = q
+    state.drift[u] = lost
+    sides[u] = both
+    allowed[u] = min(allowed[u], allowed[v])
+    return removed
+
+
+@compiled
 def _collapse_edges(
     places: Floats,
     faces: NDArray[np.int32],
@@ -272,63 +332,40 @@ def _collapse_edges(
     allowed: Grey,
     rounds: Floats,
     least: int,
-    widest: float,
 ) -> None:
     """Collapse edges in place; triangles that are gone get -1 as first vertex."""
-    quadrics = _quadrics(places, faces)
     heads = np.full(len(places), -1, np.int32)
     following = np.empty(3 * len(faces), np.int32)
     for corner in range(len(following) - 1, -1, -1):
         at = faces[corner // 3, corner % 3]
         following[corner] = heads[at]
         heads[at] = corner
-    marks = np.full(len(places), -1, np.int32)
+    state = _State(
+        _Links(places, faces, heads, following),
+        sides,
+        allowed,
+        _quadrics(places, faces),
+        np.zeros(len(places), np.float32),
+        np.full(len(places), -1, np.int32),
+        _WIDEST * rounds[-1] ** 2,
+    )
     touched = np.full(len(places), -1, np.int16)
-    drift = np.zeros(len(places), np.float32)  # of the old surface from the new one
     q, place = np.empty(11), np.empty(3)
-    count, stamp, sweep = len(faces), 0, 0
+    count, sweep = len(faces), 0
     for tolerance in rounds:
         for _ in range(_REPEATS):
             before = count
             for row in range(len(faces)):
                 for corner in range(3):
-                    if faces[row, 0] < 0:
+                    if faces[row, 0] < 0 or count <= least:
                         break
                     u, v = faces[row, corner], faces[row, (corner + 1) % 3]
-                    if u > v or touched[u] == sweep or touched[v] == sweep or count <= least:
+                    if u > v or touched[u] == sweep or touched[v] == sweep:
                         continue
-                    both = sides[u] | sides[v]
-                    limit = min(tolerance, allowed[u], allowed[v])
-                    if limit <= 0 or (both != sides[u] and both != sides[v]):
-                        continue
-                    for item in range(11):
-                        q[item] = quadrics[u, item] + quadrics[v, item]
-                    if sides[u] == sides[v]:
-                        _best_place(q, places[u], places[v], both == 0, widest, place)
-                    else:
-                        place[:] = places[u] if sides[u] == both else places[v]
-                    if _squared(q, place, widest) > limit * limit:
-                        continue
-                    stamp += 1
-                    if (
-                        not _keeps_topology(u, v, stamp, marks, faces, heads, following)
-                        or _turns(u, v, place, places, faces, heads, following)
-                        or _turns(v, u, place, places, faces, heads, following)
-                    ):
-                        continue
-                    lost = max(
-                        drift[u] + _lost(u, u, v, place, places, faces, heads, following),
-                        drift[v] + _lost(v, u, v, place, places, faces, heads, following),
-                    )
-                    if lost > _DRIFT * limit:
-                        continue
-                    count -= _merge(u, v, faces, heads, following)
-                    places[u] = place
-                    quadrics[u] = q
-                    sides[u] = both
-                    drift[u] = lost
-                    allowed[u] = min(allowed[u], allowed[v])
-                    touched[u] = sweep
+                    removed = _collapse(u, v, tolerance, state, q, place)
+                    if removed:
+                        count -= removed
+                        touched[u] = sweep
             sweep += 1
             if before - count < _WORTH * before or count <= least:
                 break

@@ -8,6 +8,8 @@ The filter is that of G. Taubin, "A signal processing approach to fair surface d
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,15 @@ _ITERATIONS = 15
 _VOLUME_STEPS = 3
 
 
+class _Bounds(NamedTuple):
+    """Where vertices may be."""
+
+    origins: Floats  # (n, 3), nm
+    sides: NDArray[np.uint8]  # cut sides that each lies on
+    ends: Floats  # as of a grid
+    limit: float  # distance from the origins, nm
+
+
 def smooth_mesh(mesh: Mesh, limit: float, grid: Grid) -> Mesh:
     """A smoother mesh with each vertex at most `limit` (nm) from its place.
 
@@ -29,11 +40,11 @@ def smooth_mesh(mesh: Mesh, limit: float, grid: Grid) -> Mesh:
     both directions. Vertices on a cut side stay on it.
     """
     starts, near = _neighbours(mesh.faces, len(mesh.vertices))
-    sides, ends = grid.sides(mesh.vertices), grid.ends()
+    bounds = _Bounds(mesh.vertices, grid.sides(mesh.vertices), grid.ends(), limit)
     moved = mesh.vertices
     for _ in range(_ITERATIONS):
         for factor in _PASS_BAND:
-            moved = _averaged(moved, mesh.vertices, starts, near, sides, ends, factor, limit)
+            moved = _averaged(moved, starts, near, factor, bounds)
     return Mesh(moved, mesh.faces)
 
 
@@ -42,11 +53,11 @@ def with_volume(mesh: Mesh, volume: float, origin: Mesh, limit: float, grid: Gri
 
     No vertex leaves the distance `limit` (nm) from its place in `origin`.
     """
-    sides, ends = grid.sides(origin.vertices), grid.ends()
+    bounds = _Bounds(origin.vertices, grid.sides(origin.vertices), grid.ends(), limit)
     for _ in range(_VOLUME_STEPS):
         step = (volume - mesh.volume()) / max(mesh.area(), 1e-9)
         steps = step * mesh.vertex_normals()
-        moved = _moved(mesh.vertices, steps, origin.vertices, sides, ends, limit)
+        moved = _moved(mesh.vertices, steps, bounds)
         mesh = Mesh(moved, mesh.faces)
     return mesh
 
@@ -78,12 +89,10 @@ def _neighbours(
 def _moved(
     places: Floats,
     steps: Floats,
-    origins: Floats,
-    sides: NDArray[np.uint8],
-    ends: Floats,
-    limit: float,
+    bounds: _Bounds,
 ) -> Floats:
     """Vertices moved, not across the cut sides that they lie on, and kept within the limit."""
+    origins, sides, ends, limit = bounds
     found = places + steps
     for at in range(len(places)):
         length = 0.0
@@ -103,13 +112,10 @@ def _moved(
 @compiled
 def _averaged(
     places: Floats,
-    origins: Floats,
     starts: NDArray[np.int64],
     near: NDArray[np.int32],
-    sides: NDArray[np.uint8],
-    ends: Floats,
     factor: float,
-    limit: float,
+    bounds: _Bounds,
 ) -> Floats:
     """Each vertex moved by a factor towards the mean of its neighbours."""
     steps = np.zeros_like(places)
@@ -122,4 +128,4 @@ def _averaged(
             for other in range(starts[at], starts[at + 1]):
                 total += places[near[other], axis]
             steps[at, axis] = factor * (total / count - places[at, axis])
-    return _moved(places, steps, origins, sides, ends, limit)
+    return _moved(places, steps, bounds)

@@ -28,10 +28,16 @@ VOLUME = 0.01
 
 _SLAB_BYTES = 32 * 2**20  # of labels, read at once
 _FIRST = 0.4  # tolerance of the first simplification, in units of the error
-# Where a mesh is too far from the labels in a try: the factor of the tolerance for the next one, and
-# how far around, in units of the error. With 0, all triangles there stay.
-_TRIES = ((0.5, 3.0), (0.4, 4.0), (0.3, 5.0), (0.0, 6.0), (0.0, 8.0), (0.0, 12.0))
-_EVERYWHERE = 0.95  # factor of the tolerance elsewhere
+# Where a mesh is too far from the labels in a try: the factor of the tolerance for the next one,
+# how far around in units of the error, and the factor elsewhere. With 0, all triangles there stay.
+_TRIES = (
+    (0.5, 3.0, 0.85),
+    (0.3, 4.0, 0.85),
+    (0.0, 5.0, 0.75),
+    (0.0, 6.0, 0.65),
+    (0.0, 10.0, 0.5),
+    (0.0, 10.0, 0.5),
+)
 
 
 class MeshError(InputError):
@@ -130,7 +136,7 @@ def _simplified(
     sides = grid.sides(smooth.vertices)
     tolerance = np.full(len(smooth.vertices), _FIRST * error, np.float32)
     least: Distances | None = None
-    for factor, around in _TRIES:
+    for factor, around, elsewhere in _TRIES:
         mesh = grid.flatten(simplify_mesh(smooth, tolerance, sides))
         mesh = with_volume(mesh, volume, mesh, error / 2, grid)
         if abs(mesh.volume() / volume - 1) > VOLUME:
@@ -148,7 +154,7 @@ def _simplified(
             smooth.vertices, distance_upper_bound=around * error
         )
         tolerance[np.isfinite(distances)] *= factor
-        tolerance *= _EVERYWHERE
+        tolerance *= elsewhere
     return smooth, least or labels.measure(smooth)
 
 
