@@ -12,6 +12,9 @@ from ._run import (
 from ._run import (
     run as run,
 )
+from ._scene import (
+    scene as scene,
+)
 from .comparing.compare import (
     Comparison as Comparison,
 )
@@ -268,6 +271,7 @@ __all__ = [
     "predict",
     "run",
     "save_regions",
+    "scene",
     "segment_cell",
     "train",
     "verify",

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hela_dask.box import Box
-from hela_dask.errors import NothingToDoError, ParameterError
+from hela_dask.errors import ParameterError
 from hela_dask.geometry import Geometry
 from hela_dask.meshing.building import block_sides, grid_around
+from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes
 from hela_dask.meshing.folder import FORMATS, check_folder, check_packages, move_into
 from hela_dask.meshing.labels import find_labels
-from hela_dask.meshing.tasks import MeshJob, count_task, mesh_task
-from hela_dask.steps.measure import combine_counts
+from hela_dask.meshing.tasks import MeshJob, mesh_task
 from hela_dask.storage.files import hidden_name, storage_errors
 from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart
@@ -35,12 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["meshes"]
 
-_SLAB_BYTES = 64 * 2**20  # of labels of 8 bytes, counted at once
 _PROCESS = 320 * 2**20  # bytes of a dask worker with the libraries loaded
 _BLOCK = 6  # bytes per block: the share of the object, and marching cubes of it
 _SIDE_BLOCK = 800  # bytes per block on a side of the box: triangles of a folded surface
-
-_Boxes = dict[int, dict[str, Box]]
 
 
 def meshes(
@@ -137,8 +133,8 @@ def meshes(
         try:
             with hold(made) as lock, session:
                 job = MeshJob(volumes, lock, float(error), file_format)
-                boxes = _find_boxes(session, job, geometry, display)
-                boxes = _chosen(boxes, cells, source)
+                boxes, _ = find_boxes(session, job, geometry, display)
+                boxes = choose_cells(boxes, cells, source)
                 session.check([_need(boxes, geometry, error)])
                 table = _build(session, job, boxes, display)
             move_into(folder, made, table)
@@ -155,42 +151,7 @@ def _check_error(error: float, geometry: Geometry) -> None:
         )
 
 
-def _find_boxes(session: Session, job: MeshJob, geometry: Geometry, display: RunProgress) -> _Boxes:
-    """The box of each kind of object with each label."""
-    depth, rows, columns = geometry.shape
-    deep = max(1, _SLAB_BYTES // (8 * rows * columns))
-    units = [
-        Unit("count", f"z{z0:05d}", fingerprint("count"), (z0, min(z0 + deep, depth)), float(deep))
-        for z0 in range(0, depth, deep)
-    ]
-    slabs = run_units(
-        session.client,
-        count_task,
-        job,
-        units,
-        markers=job.markers,
-        progress=display,
-        kind="slabs",
-    )
-    found: _Boxes = {}
-    for kind in job.labels:
-        counts = combine_counts(pd.DataFrame(row["counts"][kind]) for row in slabs.values())
-        for row in counts.to_dict("records"):
-            box = Box.of([(row[f"{axis}0"], row[f"{axis}1"]) for axis in "zyx"])
-            found.setdefault(int(row["label"]), {})[kind] = box
-    return dict(sorted(found.items()))
-
-
-def _chosen(boxes: _Boxes, cells: Sequence[int] | None, source: Path) -> _Boxes:
-    if not boxes:
-        raise NothingToDoError(f"{source} holds no labelled object: there is nothing to mesh")
-    unknown = sorted(set(cells or ()) - set(boxes))
-    if unknown:
-        raise ParameterError(f"--cells {unknown[0]}: no object of {source} has this label")
-    return boxes if cells is None else {label: boxes[label] for label in sorted(set(cells))}
-
-
-def _need(boxes: _Boxes, geometry: Geometry, error: float) -> Need:
+def _need(boxes: Boxes, geometry: Geometry, error: float) -> Need:
     """The memory of the mesh of the largest object."""
     sides = block_sides(geometry, error)
     most, shape = 0, (0, 0, 0)
@@ -207,7 +168,7 @@ def _need(boxes: _Boxes, geometry: Geometry, error: float) -> Need:
     )
 
 
-def _build(session: Session, job: MeshJob, boxes: _Boxes, display: RunProgress) -> pd.DataFrame:
+def _build(session: Session, job: MeshJob, boxes: Boxes, display: RunProgress) -> pd.DataFrame:
     units = [
         Unit(
             "mesh",

@@ -223,7 +223,7 @@ def squared_distance(p: Floats, a: Floats, b: Floats, c: Floats) -> float:
         total = va + vb + vc
         v, w = (vb / total, vc / total) if total > 0 else (0.0, 0.0)
     pz, py, px = pz - v * bz - w * cz, py - v * by - w * cy, px - v * bx - w * cx
-    return pz * pz + py * py + px * px
+    return float(pz * pz + py * py + px * px)
 
 
 @compiled

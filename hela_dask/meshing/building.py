@@ -21,7 +21,15 @@ from hela_dask.kernels.quality import FACES
 from hela_dask.meshing.checking import Distances, LabelSurface
 from hela_dask.types import Grey, Labels, Shape
 
-__all__ = ["VOLUME", "MeshError", "ObjectMesh", "block_sides", "build_mesh", "grid_around"]
+__all__ = [
+    "VOLUME",
+    "MeshError",
+    "ObjectMesh",
+    "block_fractions",
+    "block_sides",
+    "build_mesh",
+    "grid_around",
+]
 
 VOLUME = 0.01
 """The largest relative difference between the volumes of a mesh and its labels."""
@@ -93,7 +101,7 @@ def build_mesh(
     """
     sides = block_sides(geometry, error)
     whole, grid = grid_around(box, geometry, sides)
-    fraction, voxels = _fractions(read, label, whole, sides, grid)
+    fraction, voxels = block_fractions(read, label, whole, sides, grid)
     grid.cap(fraction)
     surface = contour(fraction, grid, math.prod(sides))
     del fraction
@@ -175,7 +183,7 @@ def _check(measures: dict[str, Any], error: float, sides: Shape) -> None:
         )
 
 
-def _fractions(
+def block_fractions(
     read: Callable[[Box], Labels], label: int, whole: Box, sides: Shape, grid: Grid
 ) -> tuple[Grey, int]:
     """The share of the object in each block, with an empty frame; and its number of voxels."""

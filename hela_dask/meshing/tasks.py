@@ -11,13 +11,15 @@ from hela_dask.box import Box
 from hela_dask.meshing.building import MeshError, build_mesh
 from hela_dask.meshing.folder import mesh_file, save
 from hela_dask.meshing.labels import LabelVolume
+from hela_dask.meshing.reducing import pack_mesh, reduce_mesh
 from hela_dask.steps.measure import count_slab
+from hela_dask.storage.files import write_json
 from hela_dask.tasks.cost import measured
 from hela_dask.tasks.lock import Lock
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.units import Unit
 
-__all__ = ["MeshJob", "count_task", "mesh_task"]
+__all__ = ["MeshJob", "count_task", "mesh_task", "scene_file", "scene_task"]
 
 
 @dataclass(frozen=True)
@@ -71,3 +73,26 @@ def mesh_task(job: MeshJob, unit: Unit) -> dict[str, Any]:
                 row |= found.measures
             rows.append(row)
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, {"rows": rows, **cost})
+
+
+def scene_task(job: MeshJob, unit: Unit) -> dict[str, Any]:
+    """Write small meshes of one cell, for a page.
+
+    `unit.what` is its label, the box of each kind, and the triangles that each may have.
+    """
+    label, boxes, triangles = unit.what
+    packed, file = {}, job.folder / scene_file(label)
+    with measured() as cost:
+        for kind, box in boxes.items():
+            labels = job.labels[kind]
+            mesh = reduce_mesh(labels.read, label, box, labels.geometry, triangles[kind])
+            if mesh is not None:
+                packed[kind] = pack_mesh(mesh)
+        write_json(file, packed, flush=False)
+    row = {"file": file.name, "kinds": list(packed)}
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, {**row, **cost})
+
+
+def scene_file(label: int) -> str:
+    """The name of the file with the meshes of a cell for a page."""
+    return f"{label:05d}.json"

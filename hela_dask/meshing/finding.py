@@ -1,0 +1,78 @@
+"""The boxes of all labelled objects: a first pass over the labels, slab by slab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from hela_dask.box import Box
+from hela_dask.errors import NothingToDoError, ParameterError
+from hela_dask.geometry import Geometry
+from hela_dask.meshing.tasks import MeshJob, count_task
+from hela_dask.steps.measure import combine_counts
+from hela_dask.tasks.dispatch import run_units
+from hela_dask.tasks.markers import fingerprint
+from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.session import Session
+from hela_dask.tasks.units import Unit
+
+__all__ = ["Boxes", "choose_cells", "find_boxes"]
+
+Boxes = dict[int, dict[str, Box]]
+"""By label and kind."""
+
+_SLAB_BYTES = 64 * 2**20  # of labels of 8 bytes, counted at once
+
+
+def find_boxes(
+    session: Session, job: MeshJob, geometry: Geometry, display: RunProgress
+) -> tuple[Boxes, dict[tuple[int, str], int]]:
+    """The box of each kind of object with each label, and the voxels of each object."""
+    depth, rows, columns = geometry.shape
+    deep = max(1, _SLAB_BYTES // (8 * rows * columns))
+    units = [
+        Unit("count", f"z{z0:05d}", fingerprint("count"), (z0, min(z0 + deep, depth)), float(deep))
+        for z0 in range(0, depth, deep)
+    ]
+    slabs = run_units(
+        session.client,
+        count_task,
+        job,
+        units,
+        markers=job.markers,
+        progress=display,
+        kind="slabs",
+    )
+    found: Boxes = {}
+    voxels = {}
+    for kind in job.labels:
+        counts = combine_counts(pd.DataFrame(row["counts"][kind]) for row in slabs.values())
+        for row in counts.to_dict("records"):
+            box = Box.of([(row[f"{axis}0"], row[f"{axis}1"]) for axis in "zyx"])
+            label = int(row["label"])
+            found.setdefault(label, {})[kind] = box
+            voxels[label, kind] = int(row["cell_voxels"])
+    return dict(sorted(found.items())), voxels
+
+
+def choose_cells(boxes: Boxes, cells: Sequence[int] | None, source: Path) -> Boxes:
+    """The boxes of these cells, or of all.
+
+    Raises
+    ------
+    NothingToDoError
+        When nothing is labelled.
+    ParameterError
+        When a cell is not there.
+    """
+    if not boxes:
+        raise NothingToDoError(f"{source} holds no labelled object: there is nothing to mesh")
+    if cells is None:
+        return boxes
+    wanted = sorted({int(label) for label in cells})
+    unknown = [label for label in wanted if label not in boxes]
+    if unknown:
+        raise ParameterError(f"--cells {unknown[0]}: no object of {source} has this label")
+    return {label: boxes[label] for label in wanted}
