@@ -12,8 +12,7 @@ import pandas as pd
 
 from hela_dask.errors import ParameterError
 from hela_dask.geometry import Geometry
-from hela_dask.meshing.building import block_sides, grid_around
-from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes
+from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes, mesh_need
 from hela_dask.meshing.folder import FORMATS, check_folder, check_packages, move_into
 from hela_dask.meshing.labels import find_labels
 from hela_dask.meshing.tasks import MeshJob, mesh_task
@@ -24,7 +23,6 @@ from hela_dask.tasks.cluster import check_client, read_cluster
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.markers import fingerprint
-from hela_dask.tasks.memory import Need
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
 from hela_dask.tasks.units import Row, Unit
@@ -33,10 +31,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = ["meshes"]
-
-_PROCESS = 320 * 2**20  # bytes of a dask worker with the libraries loaded
-_BLOCK = 6  # bytes per block: the share of the object, and marching cubes of it
-_SIDE_BLOCK = 800  # bytes per block on a side of the box: triangles of a folded surface
 
 
 def meshes(
@@ -135,7 +129,7 @@ def meshes(
                 job = MeshJob(volumes, lock, float(error), file_format)
                 boxes, _ = find_boxes(session, job, geometry, display)
                 boxes = choose_cells(boxes, cells, source)
-                session.check([_need(boxes, geometry, error)])
+                session.check([mesh_need(boxes, geometry, error)])
                 table = _build(session, job, boxes, display)
             move_into(folder, made, table)
         finally:
@@ -149,23 +143,6 @@ def _check_error(error: float, geometry: Geometry) -> None:
         raise ParameterError(
             f"--error {error:g} nm is less than a pixel of the labels: give at least {pixel:g}"
         )
-
-
-def _need(boxes: Boxes, geometry: Geometry, error: float) -> Need:
-    """The memory of the mesh of the largest object."""
-    sides = block_sides(geometry, error)
-    most, shape = 0, (0, 0, 0)
-    for box in (box for kinds in boxes.values() for box in kinds.values()):
-        z, y, x = size = grid_around(box, geometry, sides)[1].shape
-        taken = z * y * x * _BLOCK + 2 * (z * y + y * x + z * x) * _SIDE_BLOCK
-        if taken > most:
-            most, shape = taken, size
-    return Need(
-        "mesh",
-        f"the mesh of an object of {' x '.join(map(str, shape))} blocks",
-        _PROCESS + most,
-        "give a larger --error",
-    )
 
 
 def _build(session: Session, job: MeshJob, boxes: Boxes, display: RunProgress) -> pd.DataFrame:

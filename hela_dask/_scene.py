@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import math
@@ -15,7 +16,7 @@ import numpy as np
 from hela_dask.errors import ExistsError, ParameterError
 from hela_dask.formatting import counted
 from hela_dask.geometry import Geometry
-from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes
+from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes, mesh_need
 from hela_dask.meshing.labels import find_labels
 from hela_dask.meshing.reducing import BYTES_PER_TRIANGLE
 from hela_dask.meshing.tasks import MeshJob, scene_task
@@ -126,6 +127,7 @@ def scene(
                 job = MeshJob(volumes, lock, _ERROR, "")
                 boxes, voxels = find_boxes(session, job, geometry, display)
                 boxes = choose_cells(boxes, None, folder)
+                session.check([mesh_need(boxes, geometry, _ERROR)])
                 limits = _triangles(voxels, size)
                 units = [_unit(label, kinds, limits) for label, kinds in boxes.items()]
                 found = run_units(
@@ -228,9 +230,7 @@ def _page(result: RunResult, cells: list[dict[str, Any]], geometry: Geometry, bo
 
 def _slice(result: RunResult, geometry: Geometry, boxes: Boxes) -> dict[str, Any]:
     """The slice through the middle of the largest cell, as a JPEG and its place in µm."""
-    import base64
-
-    from skimage.io import imsave
+    from matplotlib.image import imsave
 
     largest = max(boxes.values(), key=lambda kinds: max(math.prod(b.shape) for b in kinds.values()))
     box = next(iter(largest.values()))
@@ -239,9 +239,9 @@ def _slice(result: RunResult, geometry: Geometry, boxes: Boxes) -> dict[str, Any
     at = int(np.argmin(np.abs(view.image["z"].values - middle)))
     plane = view.plane(z=at)[0].astype(np.float32)
     low, high = np.percentile(plane, (0.5, 99.5))
-    grey = np.clip((plane - low) / max(float(high - low), 1e-6) * 255, 0, 255).astype(np.uint8)
     jpeg = io.BytesIO()
-    imsave(jpeg, grey, format="jpeg", pil_kwargs={"quality": 80}, check_contrast=False)
+    quality = {"quality": 80}
+    imsave(jpeg, plane, vmin=low, vmax=high, cmap="gray", format="jpeg", pil_kwargs=quality)
     return {
         "z": float(view.image["z"].values[at]) / 1000,
         "number": at + 1,

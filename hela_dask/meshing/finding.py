@@ -10,19 +10,24 @@ import pandas as pd
 from hela_dask.box import Box
 from hela_dask.errors import NothingToDoError, ParameterError
 from hela_dask.geometry import Geometry
+from hela_dask.meshing.building import block_sides, grid_around
 from hela_dask.meshing.tasks import MeshJob, count_task
 from hela_dask.steps.measure import combine_counts
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.markers import fingerprint
+from hela_dask.tasks.memory import Need
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
 from hela_dask.tasks.units import Unit
 
-__all__ = ["Boxes", "choose_cells", "find_boxes"]
+__all__ = ["Boxes", "choose_cells", "find_boxes", "mesh_need"]
 
 Boxes = dict[int, dict[str, Box]]
 """By label and kind."""
 
+_PROCESS = 320 * 2**20  # bytes of a dask worker with the libraries loaded
+_BLOCK = 6  # bytes per block: the share of the object, and marching cubes of it
+_SIDE_BLOCK = 800  # bytes per block on a side of the box: triangles of a folded surface
 _SLAB_BYTES = 64 * 2**20  # of labels of 8 bytes, counted at once
 
 
@@ -76,3 +81,20 @@ def choose_cells(boxes: Boxes, cells: Sequence[int] | None, source: Path) -> Box
     if unknown:
         raise ParameterError(f"--cells {unknown[0]}: no object of {source} has this label")
     return {label: boxes[label] for label in wanted}
+
+
+def mesh_need(boxes: Boxes, geometry: Geometry, error: float) -> Need:
+    """The memory of the mesh of the largest object."""
+    sides = block_sides(geometry, error)
+    most, shape = 0, (0, 0, 0)
+    for box in (box for kinds in boxes.values() for box in kinds.values()):
+        z, y, x = size = grid_around(box, geometry, sides)[1].shape
+        taken = z * y * x * _BLOCK + 2 * (z * y + y * x + z * x) * _SIDE_BLOCK
+        if taken > most:
+            most, shape = taken, size
+    return Need(
+        "mesh",
+        f"the mesh of an object of {' x '.join(map(str, shape))} blocks",
+        _PROCESS + most,
+        "give a larger --error",
+    )

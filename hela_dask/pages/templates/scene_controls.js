@@ -83,7 +83,12 @@ find("save").onclick = () => {
   link.href = canvas.toDataURL("image/png");
   link.click();
 };
-if (location.hash === "#side") turn = times(about(0, Math.PI / 2), FACE);
-if (location.hash === "#top") turn = FACE;
+// An address may end with #view=side&cells=3,8 (view: top, side or none of both).
+const asked = new URLSearchParams(location.hash.slice(1));
+if (["top", "side"].includes(asked.get("view"))) find(asked.get("view")).onclick();
+if (asked.get("cells")) {
+  const wanted = asked.get("cells").split(",").map(Number);
+  show((cell) => wanted.includes(cell.label))();
+}
 window.onresize = redraw;
 redraw();
