@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["scene"]
 
 _GENERATOR = '<meta name="generator" content="hela_dask scene">'  # of pages that are replaced
-_FIXED = 700_000  # bytes of a page without meshes: script, style and slice
-_PER_MESH = 700  # bytes of a mesh beside its triangles: numbers of its cell, places, names
+_FIXED = 60_000  # bytes of a page without meshes and slice: script and style
+_PER_MESH = 500  # bytes of a mesh beside its triangles: numbers of its cell, places, names
 _FEWEST = 60  # triangles of a mesh at least
 _MOST = 60_000  # and at most
 _FILL = 0.9  # share of the size that meshes are planned for
@@ -128,7 +128,8 @@ def scene(
                 boxes, voxels = find_boxes(session, job, geometry, display)
                 boxes = choose_cells(boxes, None, folder)
                 session.check([mesh_need(boxes, geometry, _ERROR)])
-                limits = _triangles(voxels, size)
+                shown = _slice(result, geometry, boxes)
+                limits = _triangles(voxels, size, _FIXED + len(shown["picture"]))
                 units = [_unit(label, kinds, limits) for label, kinds in boxes.items()]
                 found = run_units(
                     session.client,
@@ -143,7 +144,7 @@ def scene(
                 _cell(result, label, json.loads((made / row["file"]).read_text("utf-8")))
                 for label, row in zip(boxes, found.values(), strict=True)
             ]
-            text = _page(result, cells, geometry, boxes)
+            text = _page(result, cells, geometry, shown)
         finally:
             shutil.rmtree(made, ignore_errors=True)
         if len(text.encode()) > size * 1e6:
@@ -169,15 +170,19 @@ def _beginning(page: Path) -> str:
         return file.read(1000).decode("utf-8", "replace")
 
 
-def _triangles(voxels: Mapping[tuple[int, str], int], size: float) -> dict[tuple[int, str], int]:
+def _triangles(
+    voxels: Mapping[tuple[int, str], int], size: float, fixed: int
+) -> dict[tuple[int, str], int]:
     """The triangles that each object may have: as the areas of balls of their volumes.
+
+    The page has `fixed` bytes without meshes.
 
     Raises
     ------
     ParameterError
         When the page cannot hold so many objects.
     """
-    room = _FILL * size * 1e6 - _FIXED - _PER_MESH * len(voxels)
+    room = _FILL * size * 1e6 - fixed - _PER_MESH * len(voxels)
     areas = {key: count ** (2 / 3) for key, count in voxels.items()}
     total = sum(areas.values())
     share = {
@@ -185,7 +190,7 @@ def _triangles(voxels: Mapping[tuple[int, str], int], size: float) -> dict[tuple
         for key, area in areas.items()
     }
     if room < _FEWEST * BYTES_PER_TRIANGLE * len(voxels):
-        least = _FIXED + (_PER_MESH + _FEWEST * BYTES_PER_TRIANGLE) * len(voxels)
+        least = fixed + (_PER_MESH + _FEWEST * BYTES_PER_TRIANGLE) * len(voxels)
         raise ParameterError(
             f"--size {size:g} is too small for {counted(len(voxels), 'object')}: give at "
             f"least {math.ceil(least / _FILL / 1e5) / 10:g}"
@@ -207,7 +212,9 @@ def _cell(result: RunResult, label: int, meshes: dict[str, Any]) -> dict[str, An
     return {"label": label, **facts, "meshes": meshes}
 
 
-def _page(result: RunResult, cells: list[dict[str, Any]], geometry: Geometry, boxes: Boxes) -> str:
+def _page(
+    result: RunResult, cells: list[dict[str, Any]], geometry: Geometry, shown: dict[str, Any]
+) -> str:
     """The page as one text."""
     starts = np.array(geometry.origin) - np.array(geometry.voxel_size) / 2
     extent = np.array(geometry.shape) * np.array(geometry.voxel_size)
@@ -215,7 +222,7 @@ def _page(result: RunResult, cells: list[dict[str, Any]], geometry: Geometry, bo
     content = {
         "low": low.round(4).tolist(),
         "high": high.round(4).tolist(),
-        "slice": _slice(result, geometry, boxes),
+        "slice": shown,
         "cells": cells,
     }
     text = json.dumps(plain(content), ensure_ascii=True, allow_nan=False, separators=(",", ":"))

@@ -102,7 +102,7 @@ def test_refused(known: hd.RunResult, here: Any, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="MB above 0"):
         hd.scene(known.path, tmp_path / "s.html", size=-1)
     with pytest.raises(ParameterError, match="too small for 8 objects: give at least"):
-        hd.scene(known.path, tmp_path / "s.html", size=0.5, client=here, progress=False)
+        hd.scene(known.path, tmp_path / "s.html", size=0.05, client=here, progress=False)
     with pytest.raises(MissingInputError, match="no run folder"):
         hd.scene(tmp_path / "absent", tmp_path / "s.html")
     labels = known.store / "labels"
@@ -143,8 +143,8 @@ def test_many_cells_fit_the_size(
     table = pd.DataFrame({"label": np.arange(1, 129), "complete": True, "status": "segmented"})
     result = RunResult(path, path, table, {}, path)
     monkeypatch.setattr(scening, "open_run", lambda _: result)
-    out = hd.scene(path, tmp_path / "many.html", size=1.8, client=here, progress=False)
-    assert 1e6 < out.stat().st_size <= 1.8e6
+    out = hd.scene(path, tmp_path / "many.html", size=1.0, client=here, progress=False)
+    assert 0.5e6 < out.stat().st_size <= 1e6
     content = read(out)
     assert [cell["label"] for cell in content["cells"]] == list(range(1, 129))
     kinds = [list(cell["meshes"]) for cell in content["cells"]]
