@@ -57,6 +57,12 @@ from .explaining.explain import (
 from .explaining.explain import (
     explain as explain,
 )
+from .exporting.export import (
+    Export as Export,
+)
+from .exporting.export import (
+    export as export,
+)
 from .methods.method import (
     BaseMethod as BaseMethod,
 )
@@ -159,14 +165,14 @@ from .steps.link import (
 from .steps.measure import (
     measure_cells as measure_cells,
 )
+from .steps.region_files import (
+    save_regions as save_regions,
+)
 from .steps.regions import (
     Region as Region,
 )
 from .steps.regions import (
     cell_regions as cell_regions,
-)
-from .steps.regions import (
-    save_regions as save_regions,
 )
 from .steps.segment import (
     segment_cell as segment_cell,
@@ -211,6 +217,7 @@ __all__ = [
     "DetectParameters",
     "ExistsError",
     "Explanation",
+    "Export",
     "Finding",
     "GreyLevels",
     "HelaDaskError",
@@ -252,6 +259,7 @@ __all__ = [
     "distance",
     "evaluate",
     "explain",
+    "export",
     "gaussian",
     "grey_levels",
     "link_cells",
