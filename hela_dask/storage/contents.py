@@ -94,7 +94,7 @@ def check_listed(folder: Path, listing: str, ours: re.Pattern[str], command: str
 
 
 def _not_listed(folder: Path, known: set[str], above: str = "") -> Iterator[str]:
-    """Names of what is in a folder, and in its folders that hold known files, and is not known."""
+    """Names of unknown files in a folder, and in its folders that hold known files."""
     folders = {name.removeprefix(above).partition("/")[0] for name in known if "/" in name}
     for name in foreign_names(folder, [name.removeprefix(above) for name in known]):
         place = folder / name
