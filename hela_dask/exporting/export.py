@@ -81,7 +81,7 @@ def export(
         A finished run.
     out : path, optional
         Folder of the files, for ``tiff``, ``roi-tiffs`` and ``mobie``: new or empty, or of an
-        earlier export, which is replaced. The other formats have a place of their own.
+        earlier export, which is replaced. The other formats have a fixed place.
     to : {"tiff", "roi-tiffs", "mobie", "ngio", "ro-crate"}
         ``tiff``: a stack per kind of labels, ``cells.tif``, with its scale, for Fiji; over 4 GiB
         or 65,535 cells ``cells.ome.tif``. ``roi-tiffs``: folders of TIFF slices per cell, of image
