@@ -196,6 +196,18 @@ from .verification.verify import (
     verify as verify,
 )
 from .version import __version__ as __version__
+from .viewing.napari_viewer import (
+    view as view,
+)
+from .viewing.neuroglancer import (
+    NeuroglancerView as NeuroglancerView,
+)
+from .viewing.neuroglancer import (
+    neuroglancer as neuroglancer,
+)
+from .viewing.neuroglancer import (
+    neuroglancer_state as neuroglancer_state,
+)
 from .volume.greys import (
     GreyLevels as GreyLevels,
 )
@@ -228,6 +240,7 @@ __all__ = [
     "Method",
     "MissingDependencyError",
     "MissingInputError",
+    "NeuroglancerView",
     "NothingToDoError",
     "ParameterError",
     "ParameterGroup",
@@ -265,6 +278,8 @@ __all__ = [
     "link_cells",
     "make_phantom",
     "measure_cells",
+    "neuroglancer",
+    "neuroglancer_state",
     "open_run",
     "open_volume",
     "parameter",
@@ -275,5 +290,6 @@ __all__ = [
     "segment_cell",
     "train",
     "verify",
+    "view",
     "write_report",
 ]

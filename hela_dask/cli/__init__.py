@@ -20,6 +20,7 @@ from hela_dask.cli import (
     scores,
     train,
     verify,
+    view,
     volumes,
 )
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
@@ -80,6 +81,7 @@ for _command in (
     predict.predict,
     assign.assign,
     export.export,
+    view.view,
     pipeline.report,
     verify.verify,
     explain.explain,
