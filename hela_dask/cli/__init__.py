@@ -14,6 +14,7 @@ from hela_dask.cli import (
     assign,
     compare,
     explain,
+    export,
     meshes,
     pipeline,
     predict,
@@ -21,6 +22,7 @@ from hela_dask.cli import (
     scores,
     train,
     verify,
+    view,
     volumes,
 )
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
@@ -80,6 +82,8 @@ for _command in (
     train.train,
     predict.predict,
     assign.assign,
+    export.export,
+    view.view,
     pipeline.report,
     verify.verify,
     meshes.meshes,

@@ -40,6 +40,11 @@ PROMISED = {
         *("--overwrite", "--json"),
     ],
     "assign": ["--name", "--cluster", "--workers", "--memory", "--overwrite"],
+    "meshes": [
+        *("--cells", "--what", "--voxel-size", "--error", "--format", "--out", "--cluster"),
+        *("--workers", "--memory", "--json"),
+    ],
+    "scene": ["--out", "--size", "--cluster", "--workers", "--memory"],
     "explain": ["--cell", "--slice", "--run", "--out", "--json"],
     "compare": ["--group", "--out", "--seed", "--json"],
     "params": [],
