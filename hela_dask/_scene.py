@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hela_dask import pages
 from hela_dask.errors import ExistsError, ParameterError
 from hela_dask.formatting import counted
 from hela_dask.geometry import Geometry
@@ -20,7 +21,6 @@ from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes, mesh_need
 from hela_dask.meshing.labels import find_labels
 from hela_dask.meshing.reducing import BYTES_PER_TRIANGLE
 from hela_dask.meshing.tasks import MeshJob, scene_task
-from hela_dask.pages import render_scene
 from hela_dask.report.reading import open_view
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["scene"]
 
-_GENERATOR = '<meta name="generator" content="hela_dask scene">'  # of pages that are replaced
+_GENERATOR = "hela_dask scene"  # in the head of pages that are replaced
 _FIXED = 60_000  # bytes of a page without meshes and slice: script and style
 _PER_MESH = 500  # bytes of a mesh beside its triangles: numbers of its cell, places, names
 _FEWEST = 60  # triangles of a mesh at least
@@ -205,7 +205,7 @@ def _unit(label: int, kinds: dict[str, Any], limits: Mapping[tuple[int, str], in
 
 
 def _cell(result: RunResult, label: int, meshes: dict[str, Any]) -> dict[str, Any]:
-    """What the page holds of a cell."""
+    """A cell in the page: numbers of its row, and meshes."""
     rows = result.cells[result.cells["label"] == label].to_dict("records")
     row = rows[0] if rows else {}
     facts = {name: row.get(column) for column, name in _FACTS.items()}
@@ -227,11 +227,12 @@ def _page(
     }
     text = json.dumps(plain(content), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     cut = sum(cell["complete"] is False for cell in cells)
-    return render_scene(
+    return pages.render(
+        "scene.html",
         title=f"Cells of {result.path.stem}",
         subtitle=f"{counted(len(cells), 'cell')}, {cut} of them cut by the volume",
         generator=_GENERATOR,
-        content=text.replace("<", "\\u003c"),
+        content=text,
     )
 
 

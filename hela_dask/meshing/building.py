@@ -111,6 +111,7 @@ def build_mesh(
     smooth = smooth_mesh(surface, error / 2, grid)
     smooth = with_volume(smooth, volume, surface, error / 2, grid)
     del surface
+    _check_volume(smooth.volume() / volume - 1, error, sides)
     labels = LabelSurface(read, label, box, geometry, error)
     mesh, found = _simplified(smooth, labels, volume, grid)
     enclosed = mesh.volume()
@@ -169,18 +170,26 @@ def _simplified(
 def _check(measures: dict[str, Any], error: float, sides: Shape) -> None:
     if not measures["closed"]:
         raise MeshError("the mesh is not closed or not oriented, which is a fault of this program")
-    finer = f"give an --error of less than {error:g} nm"
-    remedy = finer if math.prod(sides) > 1 else "the object is a single voxel thin in many places"
-    if abs(measures["volume_difference"]) > VOLUME:
-        raise MeshError(
-            f"the volume of the mesh differs by {measures['volume_difference']:+.1%} from that of "
-            f"the labels, more than {VOLUME:.0%}: {remedy}"
-        )
+    _check_volume(measures["volume_difference"], error, sides)
     if measures["distance"] > error:
         raise MeshError(
             f"the mesh is {measures['distance']:.0f} nm away from the labels, more than the "
-            f"--error of {error:g} nm: {remedy}"
+            f"--error of {error:g} nm: {_remedy(error, sides)}"
         )
+
+
+def _check_volume(difference: float, error: float, sides: Shape) -> None:
+    if abs(difference) > VOLUME:
+        raise MeshError(
+            f"the volume of the mesh differs by {difference:+.1%} from that of the labels, more "
+            f"than {VOLUME:.0%}: {_remedy(error, sides)}"
+        )
+
+
+def _remedy(error: float, sides: Shape) -> str:
+    if math.prod(sides) > 1:
+        return f"give an --error of less than {error:g} nm"
+    return "the object is a single voxel thin in many places"
 
 
 def block_fractions(

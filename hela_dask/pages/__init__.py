@@ -1,7 +1,6 @@
 """HTML from templates that escape every value: pages of the report, and reprs for notebooks.
 
-No other room writes HTML. The templates are in ``templates/``; a value is never marked as safe,
-except JSON without ``<`` for the script of the scene.
+No other room writes HTML. The templates are in ``templates/``; a value is never marked as safe.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     import jinja2
     import pandas as pd
 
-__all__ = ["Figure", "Frame", "as_figure", "as_frame", "render", "render_scene"]
+__all__ = ["Figure", "Frame", "as_figure", "as_frame", "render"]
 
 
 @dataclass(frozen=True)
@@ -74,31 +73,6 @@ def render(template: str, **values: Any) -> str:
         Its content: plain texts, numbers, and dataclasses of them.
     """
     return _environment().get_template(template).render(version=__version__, **values)
-
-
-def render_scene(*, title: str, subtitle: str, generator: str, content: str) -> str:
-    """The page of cells in space.
-
-    Parameters
-    ----------
-    title, subtitle : str
-        Plain texts.
-    generator : str
-        A meta element by which the page is recognised.
-    content : str
-        JSON without ``<``, which the page's script reads.
-    """
-    import markupsafe
-
-    if "<" in content:
-        raise ValueError("the content of a script must not contain '<'")
-    return render(
-        "scene.html",
-        title=title,
-        subtitle=subtitle,
-        generator=markupsafe.Markup(generator),
-        content=markupsafe.Markup(content),
-    )
 
 
 @functools.cache

@@ -12,8 +12,7 @@ import pytest
 import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import ExistsError, MissingInputError, ParameterError
-from hela_dask.meshing import tasks
-from hela_dask.meshing.building import MeshError
+from hela_dask.meshing.building import MeshError, build_mesh
 from hela_dask.storage import store as arrays
 
 trimesh = pytest.importorskip("trimesh", reason="the extra [meshes] is not installed")
@@ -127,14 +126,12 @@ def test_a_folder_with_other_files_and_an_unknown_cell(
 def test_a_failed_cell_is_named_and_the_others_are_written(
     labels: Path, tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = tasks.build_mesh
-
     def fails(read: Any, label: int, *others: Any) -> Any:
         if label == 3:
             raise MeshError("the mesh is not closed")
-        return build(read, label, *others)
+        return build_mesh(read, label, *others)
 
-    monkeypatch.setattr(tasks, "build_mesh", fails)
+    monkeypatch.setattr("hela_dask.meshing.tasks.build_mesh", fails)
     table = hd.meshes(labels, tmp_path / "m", what=["cell"], client=here, progress=False)
     assert list(table["status"]) == ["failed", "written"]
     assert table["reason"][0] == "the mesh is not closed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import importlib
 import json
 import re
@@ -44,9 +45,9 @@ def page(known: hd.RunResult, here: Any, tmp_path_factory: pytest.TempPathFactor
 
 def read(page: Path) -> dict[str, Any]:
     """The content of a page."""
-    found = re.search(r'type="application/json">(.*?)</script>', page.read_text("utf-8"))
+    found = re.search(r'id="content" hidden>(.*?)</div>', page.read_text("utf-8"))
     assert found
-    content: dict[str, Any] = json.loads(found[1])
+    content: dict[str, Any] = json.loads(html.unescape(found[1]))
     return content
 
 
