@@ -17,6 +17,7 @@ from hela_dask.kernels.mesh_distance import TriangleIndex, surface_points
 from hela_dask.kernels.mesh_simplify import simplify_mesh
 from hela_dask.meshing import building
 from hela_dask.meshing.building import ObjectMesh, build_mesh
+from hela_dask.meshing.checking import LabelSurface
 from hela_dask.types import Floats, Mask
 
 ERROR = 40.0
@@ -196,3 +197,19 @@ def test_an_open_mesh_is_not_closed() -> None:
     turned = mesh.faces.copy()
     turned[0] = turned[0, ::-1]
     assert not Mesh(mesh.vertices, turned).is_closed()
+
+
+def test_distances_are_the_same_slab_by_slab(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = torus(places()) < 0
+    box = Box.of([(9, 40), (8, 112), (8, 112)])
+    mesh = simplify_mesh(built(mask).mesh, 30, np.zeros(1, np.uint8).repeat(10_000), least=200)
+    found = []
+    for most in (2**30, 1):
+        monkeypatch.setattr("hela_dask.meshing.checking._MASK", most)
+        surface = LabelSurface(lambda box: mask[box].astype(np.uint16), 1, box, GEOMETRY, ERROR)
+        found.append(surface.measure(mesh))
+    whole, slabs = found
+    assert whole.largest > ERROR
+    assert (whole.to_labels, whole.from_labels) == (slabs.to_labels, slabs.from_labels)
+    assert whole.beyond_share == slabs.beyond_share
+    assert len(whole.places) == len(slabs.places)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import hela_dask as hd
@@ -161,3 +162,21 @@ def test_meshes_of_neuroglancer(labels: Path, tmp_path: Path, here: Any) -> None
     mesh = trimesh.Trimesh(places, faces, process=False)
     assert mesh.is_watertight
     np.testing.assert_allclose(mesh.centroid, [2600, 1200, 1000], atol=10)
+
+
+def test_the_command_names_failed_cells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pd.DataFrame(
+        {
+            "label": [3, 8],
+            "what": ["cell", "cell"],
+            "status": ["failed", "written"],
+            "reason": ["the mesh is not closed", ""],
+        }
+    )
+    monkeypatch.setattr(hd, "meshes", lambda *_, **__: table)
+    assert main(["meshes", "hela.run", "--out", str(tmp_path / "m")]) == 3
+    shown = capsys.readouterr()
+    assert "1 of 2 meshes written" in shown.out
+    assert "cell 3 was not written: the mesh is not closed" in shown.err
