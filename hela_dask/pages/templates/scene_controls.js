@@ -91,4 +91,4 @@ if (asked.get("cells")) {
   show((cell) => wanted.includes(cell.label))();
 }
 window.onresize = redraw;
-redraw();
+draw();
