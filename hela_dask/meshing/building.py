@@ -35,7 +35,7 @@ VOLUME = 0.01
 """The largest relative difference between the volumes of a mesh and its labels."""
 
 _SLAB_BYTES = 32 * 2**20  # of labels, read at once
-_FIRST = 0.4  # tolerance of the first simplification, in units of the error
+_FIRST = 0.3  # tolerance of the first simplification, in units of the error
 # Where a mesh is too far from the labels in a try: the factor of the tolerance for the next one,
 # how far around in units of the error, and the factor elsewhere. With 0, all triangles there stay.
 _TRIES = (
