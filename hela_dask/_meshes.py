@@ -77,11 +77,11 @@ def meshes(
     pandas.DataFrame
         One row per mesh, as in ``meshes.csv``: ``label``, ``what``, ``status`` (``written``,
         ``too_small`` where no block is half full, ``failed``), ``file``, ``reason``,
-        ``triangles``, ``volume`` and ``labels_volume`` (µm³), ``volume_difference`` (relative, at
-        most 0.01), ``area`` (µm²), ``distance`` (the largest of a point of the mesh from the
-        labels' surface, nm, at most `error`), ``labels_distance`` (the largest of a point of the
-        labels' surface from the mesh, nm: more than `error` only where details are thinner than a
-        block), ``labels_beyond`` (share of the labels' surface that is farther than `error`),
+        ``triangles``, ``mesh_volume`` and ``labels_volume`` (µm³), ``volume_difference``
+        (relative, at most 0.01), ``mesh_area`` (µm²), ``mesh_distance`` (the largest of a point of
+        the mesh from the labels' surface, nm, at most `error`), ``labels_distance`` (the largest of
+        a point of the labels' surface from the mesh, nm: more than `error` only where details are
+        thinner than a block), ``labels_beyond`` (share of the labels' surface farther than `error`),
         ``closed``, ``euler_number`` and ``flat_sides`` (sides of the volume that cut the object:
         the mesh is flat there). A mesh that is not closed, or that misses the volume or the
         distance, is not written; its status is ``failed``.

@@ -78,8 +78,8 @@ def scene(
     run : path
         Folder of a finished run.
     out : path, optional
-        The page; default: the run folder's name with ``.scene.html``, beside it. An earlier page of
-        this function is replaced.
+        The page; default: ``hela.scene.html`` beside ``hela.run``. An earlier page of this function
+        is replaced.
     size : float
         The largest size of the page in MB (10^6 bytes): meshes have as many triangles as fit.
     client, cluster, workers, memory, progress

@@ -131,6 +131,23 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "second_cell": Column("cell with the second largest share; 0 outside, empty where none"),
     "second_share": Column("share of the organelle in the second cell", "1"),
     "volume": Column("volume of the organelle", "µm³"),
+    "what": Column("kind of the object: cell or nucleus"),
+    "file": Column("file of the mesh"),
+    "triangles": Column("triangles of the mesh"),
+    "mesh_volume": Column("volume that the mesh encloses", "µm³"),
+    "labels_volume": Column("volume of all voxels of the object", "µm³"),
+    "volume_difference": Column("mesh_volume minus labels_volume, over labels_volume", "1"),
+    "mesh_area": Column("area of the mesh", "µm²"),
+    "mesh_distance": Column(
+        "largest distance of a point of the mesh from the surface of the labels", "nm"
+    ),
+    "labels_distance": Column(
+        "largest distance of a point of the surface of the labels from the mesh", "nm"
+    ),
+    "labels_beyond": Column("share of that surface that is farther than the error", "1"),
+    "closed": Column("each edge of the mesh has two triangles, of one orientation"),
+    "euler_number": Column("vertices minus edges plus triangles of the mesh"),
+    "flat_sides": Column("sides of the volume that cut the object"),
     "nucleus_distance": Column(
         "least distance of the organelle to the nucleus with its envelope; 0 where it reaches it",
         "nm",

@@ -27,7 +27,7 @@ def scene(
     *,
     out: Annotated[
         Path | None,
-        path_option("FILE.html", "The page; default: RUN.scene.html beside the run.", "--out"),
+        path_option("FILE.html", "The page; default: hela.scene.html beside hela.run.", "--out"),
     ] = None,
     size: Annotated[
         float, typer.Option(metavar="MB", help="Largest size of the page; meshes are made to fit.")

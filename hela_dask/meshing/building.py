@@ -118,11 +118,11 @@ def build_mesh(
     cuts = [flag for pair in grid.cut for flag in pair]
     measures = {
         "triangles": len(mesh.faces),
-        "volume": enclosed / 1e9,
+        "mesh_volume": enclosed / 1e9,
         "labels_volume": volume / 1e9,
         "volume_difference": enclosed / volume - 1,
-        "area": mesh.area() / 1e6,
-        "distance": found.to_labels,
+        "mesh_area": mesh.area() / 1e6,
+        "mesh_distance": found.to_labels,
         "labels_distance": found.from_labels,
         "labels_beyond": found.beyond_share,
         "closed": mesh.is_closed(),
@@ -171,9 +171,9 @@ def _check(measures: dict[str, Any], error: float, sides: Shape) -> None:
     if not measures["closed"]:
         raise MeshError("the mesh is not closed or not oriented, which is a fault of this program")
     _check_volume(measures["volume_difference"], error, sides)
-    if measures["distance"] > error:
+    if measures["mesh_distance"] > error:
         raise MeshError(
-            f"the mesh is {measures['distance']:.0f} nm away from the labels, more than the "
+            f"the mesh is {measures['mesh_distance']:.0f} nm away from the labels, more than the "
             f"--error of {error:g} nm: {_remedy(error, sides)}"
         )
 

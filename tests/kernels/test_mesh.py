@@ -60,11 +60,11 @@ def test_solids(solid: Callable[[Floats], Floats], euler: int, volume: float) ->
     mesh = found.mesh
     assert mesh.is_closed()
     assert mesh.euler_number() == euler
-    assert found.measures["volume"] == pytest.approx(volume, rel=0.03)  # the voxels
+    assert found.measures["mesh_volume"] == pytest.approx(volume, rel=0.03)  # the voxels
     assert abs(found.measures["volume_difference"]) < 0.01
     centres = mesh.vertices[mesh.faces].mean(axis=1)
     assert np.abs(solid(np.concatenate([mesh.vertices, centres]))).max() < ERROR
-    assert found.measures["distance"] <= ERROR
+    assert found.measures["mesh_distance"] <= ERROR
     assert found.measures["labels_distance"] <= ERROR
     assert found.measures["labels_beyond"] == 0
     assert len(mesh.faces) < 3000  # the contour has 40,000

@@ -55,7 +55,7 @@ def test_two_touching_balls(labels: Path, tmp_path: Path, client: Any) -> None:
     assert (table["status"] == "written").all()
     assert table["closed"].all()
     assert (table["euler_number"] == 2).all()
-    assert (table["distance"] <= 40).all()
+    assert (table["mesh_distance"] <= 40).all()
     assert (table["volume_difference"].abs() < 0.01).all()
     for label, (z, y, x) in CENTRES.items():
         mesh = trimesh.load(out / f"cell_{label:05d}.glb", force="mesh")
