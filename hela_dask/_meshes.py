@@ -81,7 +81,7 @@ def meshes(
         (relative, at most 0.01), ``mesh_area`` (µm²), ``mesh_distance`` (the largest of a point of
         the mesh from the labels' surface, nm, at most `error`), ``labels_distance`` (the largest of
         a point of the labels' surface from the mesh, nm: more than `error` only where details are
-        thinner than a block), ``labels_beyond`` (share of the labels' surface farther than `error`),
+        thinner than a block), ``labels_beyond`` (share of that surface farther than `error`),
         ``closed``, ``euler_number`` and ``flat_sides`` (sides of the volume that cut the object:
         the mesh is flat there). A mesh that is not closed, or that misses the volume or the
         distance, is not written; its status is ``failed``.

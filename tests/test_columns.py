@@ -47,7 +47,7 @@ def test_every_column_is_described_on_the_page() -> None:
     boxes = {name for name in COLUMNS if name.startswith("box_")}
     assert set(COLUMNS) - boxes - named == set()
     assert all(column.meaning for column in COLUMNS.values())
-    assert {column.unit for column in COLUMNS.values()} <= {"", "nm", "µm³", "s", "MiB", "1"}
+    assert {column.unit for column in COLUMNS.values()} <= {"", "nm", "µm²", "µm³", "s", "MiB", "1"}
 
 
 VOLUME = np.zeros((4, 8, 8), np.uint8)
