@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import pytest
 
 import hela_dask as hd
 from hela_dask.cli import main
-from hela_dask.errors import ExistsError, MissingInputError, ParameterError
+from hela_dask.errors import ExistsError, MissingInputError, ParameterError, StorageError
 from hela_dask.meshing.building import MeshError, build_mesh
 from hela_dask.storage import store as arrays
 
 trimesh = pytest.importorskip("trimesh", reason="the extra [meshes] is not installed")
 
+tasks: Any = importlib.import_module("hela_dask.meshing.tasks")
 VOXEL = (50.0, 40.0, 40.0)
 SHAPE = (40, 60, 100)
 RADIUS = 800.0
@@ -180,3 +182,23 @@ def test_the_command_names_failed_cells(
     shown = capsys.readouterr()
     assert "1 of 2 meshes written" in shown.out
     assert "cell 3 was not written: the mesh is not closed" in shown.err
+
+
+def test_a_call_that_fails_leaves_the_meshes_of_before(
+    labels: Path, tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "m"
+    hd.meshes(labels, out, what=["cell"], client=here, progress=False)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    save = tasks.save
+
+    def full(mesh: Any, path: Path, label: int) -> None:
+        if label == 8:
+            raise StorageError(f"no space left while writing {path}")
+        save(mesh, path, label)
+
+    monkeypatch.setattr(tasks, "save", full)
+    with pytest.raises(StorageError, match="no space left"):
+        hd.meshes(labels, out, what=["cell"], error=80, client=here, progress=False)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
