@@ -57,6 +57,12 @@ from .explaining.explain import (
 from .explaining.explain import (
     explain as explain,
 )
+from .measuring.measure import (
+    measure as measure,
+)
+from .measuring.result import (
+    Measurement as Measurement,
+)
 from .methods.method import (
     BaseMethod as BaseMethod,
 )
@@ -104,6 +110,9 @@ from .parameters import (
 )
 from .parameters import (
     LinkParameters as LinkParameters,
+)
+from .parameters import (
+    MeasureParameters as MeasureParameters,
 )
 from .parameters import (
     Parameters as Parameters,
@@ -218,6 +227,8 @@ __all__ = [
     "InputError",
     "LinkParameters",
     "Masks",
+    "MeasureParameters",
+    "Measurement",
     "Method",
     "MissingDependencyError",
     "MissingInputError",
@@ -256,6 +267,7 @@ __all__ = [
     "grey_levels",
     "link_cells",
     "make_phantom",
+    "measure",
     "measure_cells",
     "open_run",
     "open_volume",

@@ -14,6 +14,7 @@ from hela_dask.cli import (
     assign,
     compare,
     explain,
+    measure,
     pipeline,
     predict,
     scores,
@@ -37,6 +38,7 @@ CONTINUED = (
     "train",
     "predict",
     "assign",
+    "measure",
 )  # commands that continue after an interruption
 
 app = typer.Typer(
@@ -78,6 +80,7 @@ for _command in (
     train.train,
     predict.predict,
     assign.assign,
+    measure.measure,
     pipeline.report,
     verify.verify,
     explain.explain,

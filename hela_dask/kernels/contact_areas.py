@@ -166,16 +166,17 @@ def least_distances(labels: Labels, voxel: Voxel, reach: float) -> dict[tuple[in
     lows = np.array([trees[label].mins for label in names]).reshape(-1, 3)
     highs = np.array([trees[label].maxes for label in names]).reshape(-1, 3)
     found: dict[tuple[int, int], float] = {}
-    apart = np.maximum(lows[:, None] - highs, lows - highs[:, None]).max(axis=2, initial=0)
-    for row, column in np.argwhere(np.triu(apart <= reach, 1)).tolist():
-        one, other = names[row], names[column]
-        points, tree = corners[one], trees[other]
-        near = (points >= tree.mins - reach) & (points <= tree.maxes + reach)
-        points = points[near.all(axis=1)]
-        if len(points):
-            distances = np.asarray(tree.query(points, distance_upper_bound=reach)[0])
-            if math.isfinite(least := float(distances.min())):
-                found[one, other] = least
+    for row, one in enumerate(names):
+        apart = np.maximum(lows[row] - highs[row + 1 :], lows[row + 1 :] - highs[row])
+        for column in np.flatnonzero(apart.max(axis=1, initial=0) <= reach).tolist():
+            other = names[row + 1 + column]
+            points, tree = corners[one], trees[other]
+            near = (points >= tree.mins - reach) & (points <= tree.maxes + reach)
+            points = points[near.all(axis=1)]
+            if len(points):
+                distances = np.asarray(tree.query(points, distance_upper_bound=reach)[0])
+                if math.isfinite(least := float(distances.min())):
+                    found[one, other] = least
     return found
 
 
@@ -189,10 +190,13 @@ def _corners(labels: Labels, voxel: Voxel) -> dict[int, Floats]:
     border = np.zeros(parts[0].shape, dtype=bool)
     for part in parts[1:]:
         border |= part != parts[0]
-    places = np.argwhere(border)
-    owners = np.stack([part[border] for part in parts], axis=1)
-    return {
-        label: places[(owners == label).any(axis=1)] * np.array(voxel)
-        for label in np.unique(owners).tolist()
-        if label
-    }
+    places = np.argwhere(border) * np.array(voxel)
+    owners = np.sort(np.stack([part[border] for part in parts], axis=1), axis=1)
+    first = owners != 0
+    first[:, 1:] &= owners[:, 1:] != owners[:, :-1]
+    rows, columns = np.nonzero(first)
+    found = owners[rows, columns]
+    order = np.argsort(found, kind="stable")
+    labels, begins = np.unique(found[order], return_index=True)
+    groups = np.split(places[rows[order]], begins[1:]) if len(labels) else []
+    return dict(zip(labels.tolist(), groups, strict=True))

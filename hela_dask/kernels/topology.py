@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hela_dask.kernels.compiled import compiled
-from hela_dask.kernels.morphology import close, open_
+from hela_dask.kernels.morphology import box_around, close, open_
 from hela_dask.types import Mask, Voxel
 
 __all__ = ["count_handles", "euler_characteristic"]
@@ -62,6 +62,12 @@ def count_handles(mask: Mask, voxel: Voxel, width: float) -> int:
     int
         Sum over the pieces of the object; 0 for a ball, 1 for a torus.
     """
+    sides = [
+        (part.stop - part.start) * size
+        for part, size in zip(box_around(mask, 0.0, voxel), voxel, strict=True)
+    ]
+    if sorted(sides)[1] <= 1.5 * width:
+        return 0  # too narrow for a hole of this width with a bridge on each side
     room = [(math.ceil(width / size) + 1,) * 2 for size in voxel]
     solid = _fill(close(np.pad(mask, room), width / 2, voxel))
     solid = _fill(open_(solid, width / 2, voxel))

@@ -40,6 +40,7 @@ PROMISED = {
         *("--overwrite", "--json"),
     ],
     "assign": ["--name", "--cluster", "--workers", "--memory", "--overwrite"],
+    "measure": ["--voxel-size", "--out", "--cluster", "--workers", "--memory"],
     "explain": ["--cell", "--slice", "--run", "--out", "--json"],
     "compare": ["--group", "--out", "--seed", "--json"],
     "params": [],
