@@ -215,6 +215,10 @@ OBJECT_MEASURES: Final[Mapping[str, Column]] = {
     "invagination": Column(
         "largest distance from the object's surface to that of its convex hull", "nm"
     ),
+    "resolved": Column(
+        "its axis 3 has at least four sigmas of the smoothing; thinner objects lose more than 6 % "
+        "of their area"
+    ),
 }
 """Measures of the shape of one labelled object."""
 

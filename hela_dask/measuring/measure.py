@@ -62,7 +62,7 @@ _SLAB = 32  # slices of a slab, or as many as are stored together
 _SAME = 0.01  # voxel sizes that differ by less than this part are one
 _BLOCK_VOXEL = 80  # bytes: labels, runs and their counts
 _SPARSE_VOXEL = 40  # of a slab: labels, faces and corners of contacts
-_OBJECT_VOXEL = 60  # of an object's fraction image: it, its surface, distances, pieces
+_OBJECT_VOXEL = 24  # of an object's fraction image: it, its surface, distances, pieces
 _SLAB_CODE = "hela_dask.measuring.tasks:slab_task"
 _CODE = (
     _SLAB_CODE,

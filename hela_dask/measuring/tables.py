@@ -73,8 +73,9 @@ def object_table(counts: Rows, measures: Floats, voxel: Voxel, shape: Shape) -> 
     table = pd.DataFrame({"label": counts[:, 0], "volume": counts[:, 2] * (math.prod(voxel) / 1e9)})
     for number, name in enumerate(OBJECT_MEASURES):
         table[name] = measures[:, number]
+    table["resolved"] = table["resolved"] > 0
     table["handles"] = table["handles"].astype("Int64")
     for number, axis in enumerate("zyx"):
         table[f"{axis}0"], table[f"{axis}1"] = low[:, number], high[:, number]
-    table["complete"] = (low > 0).all(axis=1) & (high < np.array(shape)).all(axis=1)
+    table["complete"] = np.all((low > 0) & (high < np.array(shape)), axis=1)
     return table

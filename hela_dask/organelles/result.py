@@ -104,7 +104,8 @@ class OrganelleFiles:
     def read(self) -> Assignment:
         """The tables as they were written."""
         table, cells = (Path(f"{path}.parquet") for path in (self.table, self.cells))
-        return Assignment(*self.tables.read(), table, cells)
+        organelles, per_cell = self.tables.read()
+        return Assignment(organelles, per_cell, table, cells)
 
     def write(
         self, key: str, organelles: pd.DataFrame, cells: pd.DataFrame, facts: Mapping[str, Any]

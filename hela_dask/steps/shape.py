@@ -38,6 +38,9 @@ WHOLE: Sides = ((False, False), (False, False), (False, False))
 
 _SLAB = 16  # slices of labels that are read at a time
 
+# Sigmas in the least axis of an object with an area that smoothing changes by less than about 6 %.
+_RESOLVED = 4.0
+
 
 @dataclass(frozen=True)
 class _Object:
@@ -46,6 +49,7 @@ class _Object:
     fraction: Grey
     voxel: Voxel
     origin: Floats  # centre of the first voxel of `fraction`, from that of the box, nm
+    sigma: float  # of the smoothing of the surface, nm
     surface: Surface
     moments: Moments
     cut: bool
@@ -145,9 +149,9 @@ def measure_object(
     Returns
     -------
     dict of str to float
-        The columns of :data:`hela_dask.columns.OBJECT_MEASURES`. NaN: all of an object that is
-        absent or less than half a voxel of the resolution; all but the area of one that is cut; the
-        measures with a convex hull of one that lies in a plane.
+        The columns of :data:`hela_dask.columns.OBJECT_MEASURES`; ``resolved`` is 0 or 1. The others
+        are NaN: all of an object that is absent, or less than half a voxel of the resolution; all
+        but the area of one that is cut; the measures with a convex hull of one in a plane.
 
     Examples
     --------
@@ -159,11 +163,12 @@ def measure_object(
     (1.0, 2200.0)
     """
     p, voxel = parameters or MeasureParameters(), checked_voxel_size(voxel_size)
-    measures = dict.fromkeys(OBJECT_MEASURES, math.nan)
+    measures = {**dict.fromkeys(OBJECT_MEASURES, math.nan), "resolved": 0.0}
     found = _find(labels, label, voxel, cut, p)
     if found is None:
         return measures
     measures |= _common(found)
+    measures["resolved"] = float(found.moments.axes[2] >= _RESOLVED * found.sigma)
     if not found.cut:
         measures |= _holes(found, p)
         depth = depth_inside(found.surface.inside, found.voxel)
@@ -192,7 +197,7 @@ def _find(
         return None
     moments = find_moments(fraction, voxel)
     hull = None if reaches_side else convex_hull(surface)
-    return _Object(fraction, voxel, origin, surface, moments, reaches_side, hull)
+    return _Object(fraction, voxel, origin, sigma, surface, moments, reaches_side, hull)
 
 
 def measured_voxels(
