@@ -260,10 +260,9 @@ def _run(request: _Request, session: Session, display: RunProgress) -> Measureme
         lock.check()
         files.tables.write(
             request.key,
-            [objects, contacts],
+            [(objects, OBJECT_COLUMNS), (contacts, CONTACT_COLUMNS)],
             {"labels": str(request.labels.path)},
             files.scratch / "tables",
-            [OBJECT_COLUMNS, CONTACT_COLUMNS],
         )
         found = files.read()
         files.clear()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from hela_dask.columns import COLUMNS
 from hela_dask.errors import ExistsError, ParameterError
 from hela_dask.tasks.table_files import TableFiles
 
@@ -111,7 +112,8 @@ class OrganelleFiles:
         self, key: str, organelles: pd.DataFrame, cells: pd.DataFrame, facts: Mapping[str, Any]
     ) -> Assignment:
         """Put the tables in place, and record them as those of a key."""
-        self.tables.write(key, [organelles, cells], facts, self.scratch / "tables")
+        tables = [(organelles, COLUMNS), (cells, COLUMNS)]
+        self.tables.write(key, tables, facts, self.scratch / "tables")
         return self.read()
 
     def clear(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from hela_dask.columns import COLUMNS, Column
+from hela_dask.columns import Column
 from hela_dask.errors import ExistsError
 from hela_dask.storage.files import flush_folders, storage_errors, write_table
 from hela_dask.storage.records import record_file
@@ -60,19 +60,18 @@ class TableFiles:
     def write(
         self,
         key: str,
-        tables: Sequence[pd.DataFrame],
+        tables: Sequence[tuple[pd.DataFrame, Mapping[str, Column]]],
         facts: Mapping[str, Any],
         staged: Path,
-        columns: Sequence[Mapping[str, Column]] = (COLUMNS, COLUMNS),
     ) -> None:
         """Put the tables in place, and record them as those of a key.
 
         They are written into the folder `staged`, and recorded before they have their names: an
-        interruption leaves no file that the next call takes for one of another program. `columns`
-        are the meanings of the columns of each table.
+        interruption leaves no file that the next call takes for one of another program. Each table
+        has the meanings of its columns beside it.
         """
-        for name, table, meanings in zip(self.names, tables, columns, strict=True):
-            write_table(staged / name, table, meanings)
+        for name, (table, columns) in zip(self.names, tables, strict=True):
+            write_table(staged / name, table, columns)
         records = {f"run/{path.name}": record_file(staged / path.name) for path in self.paths}
         for path in self.paths:
             path.unlink(missing_ok=True)

@@ -103,7 +103,8 @@ def test_columns_have_units_and_csvs_their_digits(tmp_path: Path, here: Any) -> 
     np.save(tmp_path / "o.npy", draw())
     out = tmp_path / "objects.parquet"
     found = hd.measure(tmp_path / "o.npy", out, VOXEL, client=here, progress=False)
-    for path, columns in ((out, OBJECT_COLUMNS), (found.contacts_path, CONTACT_COLUMNS)):
+    contacts = tmp_path / "objects_contacts.parquet"
+    for path, columns in ((out, OBJECT_COLUMNS), (contacts, CONTACT_COLUMNS)):
         schema = pyarrow.parquet.read_schema(path)
         assert schema.names == list(columns)
         for name, column in columns.items():
@@ -112,7 +113,7 @@ def test_columns_have_units_and_csvs_their_digits(tmp_path: Path, here: Any) -> 
     line = (tmp_path / "objects.csv").read_text().split("\n")[1]
     texts = dict(zip(OBJECT_COLUMNS, line.split(","), strict=True))
     assert (texts["label"], texts["handles"], texts["complete"]) == ("3", "0", "True")
-    assert texts["max_diameter"] == f"{found.objects['max_diameter'].iloc[0]:.1f}"
+    assert texts["max_diameter"] == f"{found.objects['max_diameter'].to_numpy()[0]:.1f}"
 
 
 def test_the_same_bits_from_any_file_and_number_of_workers(
