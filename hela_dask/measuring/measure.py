@@ -247,6 +247,7 @@ class _Request:
 def _run(request: _Request, session: Session, display: RunProgress) -> Measurement:
     """All units, then the tables."""
     files = request.files
+    files.path.parent.mkdir(parents=True, exist_ok=True)
     with hold(files.path.parent, files.lock, what=str(files.path)) as lock:
         files.tables.check()
         files.scratch.mkdir(parents=True, exist_ok=True)

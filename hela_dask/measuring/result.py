@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,3 +99,5 @@ class MeasureFiles:
     def clear(self) -> None:
         """Remove the results of finished units."""
         shutil.rmtree(self.scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.state.rmdir()  # refused where it holds the marker of tables
