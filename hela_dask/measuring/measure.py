@@ -255,7 +255,7 @@ def _run(request: _Request, session: Session, display: RunProgress) -> Measureme
         try:
             with session:
                 objects, contacts = _compute(request, job, session, display)
-        except NothingToDoError:
+        except (InputError, NothingToDoError):
             files.clear()
             raise
         lock.check()
