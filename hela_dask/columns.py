@@ -84,7 +84,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "touches_last_slice": Column("the last slice of the volume cuts the cell"),
     "touches_side": Column("a side of the volume cuts the cell"),
     "window_clipped": Column("the window around the cell reaches beyond the volume"),
-    "complete": Column("outlined, and touches neither the first nor the last slice nor a side"),
+    "complete": Column("segmented, and touches neither the first nor the last slice nor a side"),
     "seconds": Column("time that segmentation took", "s"),
     "peak_memory": Column("largest memory of the process that segmented it", "MiB"),
     "confidence": Column("from 0 to 1: how far the masks can be trusted", "1"),
@@ -132,7 +132,6 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "crosses_border": Column("it is in several cells, or in a cell and outside"),
     "second_cell": Column("cell with the second largest share; 0 outside, empty where none"),
     "second_share": Column("share of the organelle in the second cell", "1"),
-    "cut_by_volume": Column("the organelle touches the first or last slice or a side"),
     "volume": Column("volume of the organelle", "µm³"),
     "nucleus_distance": Column(
         "least distance of the organelle to the nucleus with its envelope; 0 where it reaches it",

@@ -143,11 +143,14 @@ def _spread(
     rows, columns = basins.shape
     found = np.zeros(tissue.shape, np.int32)
     known = basins.copy()
+    point = np.empty(tissue.shape[1], np.int64)  # of the grid, for each column
+    for x in range(point.size):
+        point[x] = min(x // step[1], columns - 1)
     for y in range(tissue.shape[0]):
         row = min(y // step[0], rows - 1)
-        for x in range(tissue.shape[1]):
+        for x in range(point.size):
             if tissue[y, x]:
-                column = min(x // step[1], columns - 1)
+                column = point[x]
                 if known[row, column] == 0:
                     known[row, column] = _nearest_basin(basins, row, column, sizes)
                 found[y, x] = known[row, column]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Grey, Mask
 
-__all__ = ["bounded_depth_plane", "bounded_depth_volume"]
+__all__ = ["bounded_depth_plane", "bounded_depth_volume", "squared_along_y"]
 
 
 # Slices that are given together.
@@ -65,13 +66,11 @@ def bounded_depth_plane(mask: Mask, pixel: tuple[float, float], cap: float) -> G
 
 @compiled
 def _bounded_plane(mask: Mask, pixel: Grey, cap: np.float32) -> Grey:
-    along_x = np.empty(mask.shape, np.float32)
+    along_y = np.empty(mask.shape, np.float32)
     found = np.empty(mask.shape, np.float32)
-    _squared_along_x(mask, pixel[1], cap, 1, along_x)
-    _minimum_along_y(along_x, pixel[0], cap, 1, found)
-    for row in found:
-        for x in range(row.size):
-            row[x] = np.sqrt(row[x])
+    squared_along_y(mask, pixel[0], int(cap / pixel[0]) + 2, 1, 0, along_y)
+    _minimum_along_x(along_y, pixel[1], cap, 1, found)
+    _root(found)
     return found
 
 
@@ -79,74 +78,86 @@ def _bounded_plane(mask: Mask, pixel: Grey, cap: np.float32) -> Grey:
 def _bounded(
     mask: Mask, voxel: Grey, cap: np.float32, step: tuple[int, int], wanted: tuple[int, int]
 ) -> Grey:
-    """Some slices: along x by counting, then along y and along z the least square."""
+    """Some slices: along y by counting, then along x and along z the least square."""
     depth, rows, columns = mask.shape
     first, last = wanted
     far = int(cap / voxel[0]) + 1
     ring = 2 * far + 1
     shape = (rows + step[0] - 1) // step[0], (columns + step[1] - 1) // step[1]
-    along_x = np.empty((rows, shape[1]), np.float32)
+    along_y = np.empty((shape[0], columns), np.float32)
     planes = np.empty((ring, *shape), np.float32)
     found = np.empty((last - first, *shape), np.float32)
     for z in range(max(0, first - far), last + far):
         if z < depth:
-            _squared_along_x(mask[z], voxel[2], cap, step[1], along_x)
-            _minimum_along_y(along_x, voxel[1], cap, step[0], planes[z % ring])
+            squared_along_y(mask[z], voxel[1], int(cap / voxel[1]) + 2, step[0], 0, along_y)
+            _minimum_along_x(along_y, voxel[2], cap, step[1], planes[z % ring])
         here = z - far
         if here >= first:
             least = found[here - first]
             least[:] = planes[here % ring]
             for away in range(1, far + 1):
                 more = np.float32((away * voxel[0]) ** 2)
-                above, below = max(0, here - away), min(depth - 1, here + away)
-                for y in range(len(least)):
-                    _lower(least[y], planes[above % ring, y], planes[below % ring, y], more)
-            for row in least:
-                for x in range(row.size):
-                    row[x] = np.sqrt(row[x])
+                above, below = max(0, here - away) % ring, min(depth - 1, here + away) % ring
+                for y in range(shape[0]):
+                    for x in range(shape[1]):
+                        beyond = min(planes[above, y, x], planes[below, y, x]) + more
+                        least[y, x] = min(beyond, least[y, x])
+            _root(least)
     return found
 
 
 @compiled
-def _squared_along_x(plane: Mask, size: np.float32, cap: np.float32, step: int, out: Grey) -> None:
-    """Squared distance along x to the nearest false pixel; infinite beyond the cap."""
-    most = int(cap / size) + 1
-    near = np.empty(plane.shape[1], np.int32)
-    squared = np.empty(most + 1, np.float32)
-    for away in range(most):
-        squared[away] = (away * size) ** 2
-    squared[most] = np.inf
-    for row, squares in zip(plane, out):  # noqa: B905  compiled code has no strict zip
-        away = most
-        for x in range(row.size):
-            away = min(away + 1, most) if row[x] else 0
-            near[x] = away
-        away = most
-        for x in range(row.size - 1, -1, -1):
-            away = min(away + 1, most) if row[x] else 0
-            near[x] = min(near[x], away)
-        for x in range(squares.size):
-            squares[x] = squared[near[x * step]]
+def _root(plane: Grey) -> None:
+    for y in range(plane.shape[0]):
+        for x in range(plane.shape[1]):
+            plane[y, x] = np.sqrt(plane[y, x])
+
+
+# The loops over x below are written so that the compiler vectorises them.
+@compiled
+def squared_along_y(
+    plane: Mask, size: float, most: int, step: int, first: int, out: NDArray[np.floating]
+) -> None:
+    """Squared distance along y to the nearest false pixel, in every so many rows from the first.
+
+    It is infinite where that is `most` pixels away or more.
+    """
+    rows, columns = plane.shape
+    away, limit = np.full(columns, most, np.int32), np.int32(most)
+    near = np.empty(out.shape, np.int32)
+    for y in range(rows):
+        for x in range(columns):
+            away[x] = min(away[x] + np.int32(1), limit) if plane[y, x] else np.int32(0)
+        if y % step == first:
+            for x in range(columns):
+                near[y // step, x] = away[x]
+    away[:] = limit
+    for y in range(rows - 1, -1, -1):
+        for x in range(columns):
+            away[x] = min(away[x] + np.int32(1), limit) if plane[y, x] else np.int32(0)
+        if y % step == first:
+            for x in range(columns):
+                least = min(near[y // step, x], away[x])
+                out[y // step, x] = (least * size) ** 2 if least < limit else np.inf
 
 
 @compiled
-def _minimum_along_y(
+def _minimum_along_x(
     squares: Grey, size: np.float32, cap: np.float32, step: int, out: Grey
 ) -> None:
-    far = int(cap / size) + 1
+    columns = squares.shape[1]
+    far = min(int(cap / size) + 1, columns - 1)
+    least = np.empty(columns, np.float32)
     for number in range(len(out)):
-        y, least = number * step, out[number]
-        least[:] = squares[y]
+        for x in range(columns):
+            least[x] = squares[number, x]
         for away in range(1, far + 1):
             more = np.float32((away * size) ** 2)
-            # Where there is none so far away, the outermost was nearer before, and changes nothing.
-            above, below = max(0, y - away), min(len(squares) - 1, y + away)
-            _lower(least, squares[above], squares[below], more)
-
-
-@compiled
-def _lower(least: Grey, one: Grey, other: Grey, more: np.float32) -> None:
-    """The minimum of a row and of two others plus a constant; written so that it is vectorised."""
-    for x in range(least.size):
-        beyond = (one[x] if one[x] < other[x] else other[x]) + more
-        least[x] = beyond if beyond < least[x] else least[x]
+            for x in range(columns - away):
+                beyond = squares[number, x] + more
+                least[x + away] = beyond if beyond < least[x + away] else least[x + away]
+            for x in range(columns - away):
+                beyond = squares[number, x + away] + more
+                least[x] = beyond if beyond < least[x] else least[x]
+        for x in range(out.shape[1]):
+            out[number, x] = least[x * step]

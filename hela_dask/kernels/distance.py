@@ -9,7 +9,9 @@ import edt
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.kernels.bounded_distance import squared_along_y
 from hela_dask.kernels.compiled import compiled
+from hela_dask.kernels.morphology import depth_inside
 from hela_dask.types import Grey, Mask, Voxel
 
 __all__ = ["depth_on_grid", "distance_inside", "distance_slice"]
@@ -60,10 +62,7 @@ def distance_inside(mask: Mask, voxel: Voxel) -> Grey:
     """
     if mask.all():
         return np.full(mask.shape, np.nan, np.float32)
-    distance: Grey = edt.edt(
-        np.ascontiguousarray(mask), anisotropy=voxel, black_border=False, parallel=1
-    )
-    return distance
+    return depth_inside(mask, voxel)
 
 
 def depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int]) -> Grey:
@@ -87,7 +86,7 @@ def depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int])
     See Also
     --------
     Felzenszwalb and Huttenlocher, Distance Transforms of Sampled Functions, Theory of Computing 8,
-    2012: the lower envelope of parabolas along y.
+    2012: the lower envelope of parabolas along x.
     """
     sizes = float(pixel[0]), float(pixel[1])
     return _depth_on_grid(np.ascontiguousarray(mask), sizes, (int(step[0]), int(step[1])))
@@ -97,33 +96,15 @@ def depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int])
 def _depth_on_grid(mask: Mask, pixel: tuple[float, float], step: tuple[int, int]) -> Grey:
     rows, columns = mask.shape
     places = range(step[0] // 2, rows, step[0]), range(step[1] // 2, columns, step[1])
-    squares = np.empty((len(places[1]), rows), np.float64)
-    for y in range(rows):
-        _squared_along_row(mask[y], pixel[1], places[1], squares[:, y])
+    squares = np.empty((len(places[0]), columns), np.float64)
+    squared_along_y(mask, pixel[0], 2 * rows, step[0], step[0] // 2, squares)
     found = np.empty((len(places[0]), len(places[1])), np.float32)
-    least = np.empty(len(places[0]), np.float64)
-    for number in range(len(squares)):
-        _lower_envelope(squares[number], pixel[0], places[0], least)
-        for row in range(len(least)):
-            found[row, number] = np.sqrt(least[row])
+    least = np.empty(len(places[1]), np.float64)
+    for row in range(len(squares)):
+        _lower_envelope(squares[row], pixel[1], places[1], least)
+        for number in range(len(least)):
+            found[row, number] = np.sqrt(least[number])
     return found
-
-
-@compiled
-def _squared_along_row(row: Mask, size: float, places: range, out: NDArray[np.float64]) -> None:
-    """Squared distance to the nearest false pixel of a row, at some places; infinite without."""
-    none = 2 * row.size  # more than any distance
-    away = np.empty(row.size, np.int64)
-    count = none
-    for x in range(row.size):
-        count = count + 1 if row[x] else 0
-        away[x] = count
-    count = none
-    for x in range(row.size - 1, -1, -1):
-        count = count + 1 if row[x] else 0
-        away[x] = min(away[x], count)
-    for number, x in enumerate(places):
-        out[number] = (away[x] * size) ** 2 if away[x] < none else np.inf
 
 
 @compiled

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from hela_dask.box import Box
 from hela_dask.kernels.bounded_distance import bounded_depth_plane
+from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Labels, Mask
 
 __all__ = [
@@ -160,15 +161,33 @@ def box_around(mask: NDArray[Any], margin: float, size: tuple[float, ...]) -> Bo
     It is clipped to the array. With a margin it is slightly wider, to include its surroundings. It
     is empty for an empty mask.
     """
-    bounds = []
-    for axis, step in enumerate(size):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        places = np.flatnonzero(mask.any(axis=others))
-        if not places.size:
-            return Box.whole([0] * mask.ndim)
-        more = int(margin / step) + 2 if margin else 0
-        bounds.append((int(places[0]) - more, int(places[-1]) + 1 + more))
-    return Box.of(bounds).clip(mask.shape)
+    columns = np.zeros(mask.shape[-1], dtype=bool)
+    *ends, count = _ends(mask if mask.ndim == 3 else mask[None], columns)
+    if not count:
+        return Box.whole([0] * mask.ndim)
+    ends.append((int(columns.argmax()), columns.size - int(columns[::-1].argmax())))
+    more = [int(margin / step) + 2 if margin else 0 for step in size]
+    return Box.of(ends[-mask.ndim :]).grow(more).clip(mask.shape)
+
+
+@compiled
+def _ends(mask: NDArray[Any], columns: Mask) -> tuple[tuple[int, int], tuple[int, int], int]:
+    """First and last + 1 of a volume's slices and rows that are not empty, and how many rows are.
+
+    Also sets the columns that are not empty.
+    """
+    z0, z1, y0, y1, count = mask.shape[0], 0, mask.shape[1], 0, 0
+    for z in range(mask.shape[0]):
+        for y in range(mask.shape[1]):
+            found = False
+            for x in range(mask.shape[2]):
+                found |= mask[z, y, x] != 0
+            if found:
+                count += 1
+                z0, z1, y0, y1 = min(z0, z), z + 1, min(y0, y), max(y1, y + 1)
+                for x in range(mask.shape[2]):
+                    columns[x] |= mask[z, y, x] != 0
+    return (z0, z1), (y0, y1), count
 
 
 def touching_border(labels: Labels) -> Labels:

@@ -269,12 +269,12 @@ def _planes(
     grey_levels: GreyLevels,
     model: str,
     reach: int,
-    turned: range = range(0),
+    **options: Any,
 ) -> Iterator[NDArray[np.uint8]]:
     """The outputs (y, x, outputs) of the wanted slices of a block of grey values, one by one."""
     greys = grey_levels.low or 0.0, grey_levels.high or 0.0  # where no slice shows anything
     seen = apply_polarity(block, grey_levels.inverted)
-    return predict_slices(load_model(model), seen, voxel, greys, wanted, reach=reach, turned=turned)
+    return predict_slices(load_model(model), seen, voxel, greys, wanted, reach=reach, **options)
 
 
 def _outputs(block: NDArray[Any], wanted: slice, **options: Any) -> NDArray[np.uint8]:
@@ -295,7 +295,7 @@ def _sampled(
     """Some outputs of every n-th slice from the first one on, (z, y, x, outputs)."""
     slices = slice(wanted.start + first, wanted.stop, step)
     turned = range(wanted.start + first_turned, wanted.stop, _VIEWS * step)
-    planes = [plane[..., chosen] for plane in _planes(block, slices, turned=turned, **options)]
+    planes = list(_planes(block, slices, turned=turned, outputs=chosen, **options))
     return np.stack(planes) if planes else np.empty((0, *block.shape[1:], len(chosen)), np.uint8)
 
 

@@ -47,7 +47,7 @@ def organelle_table(
     second = pd.array(found.second, dtype="Int64")
     second[found.second < 0] = pd.NA
     kinds = pd.Categorical.from_codes(found.compartment, pd.Index(COMPARTMENTS))
-    cut = (found.low == 0).any(axis=1) | (found.high == np.array(end)).any(axis=1)
+    whole = (found.low > 0).all(axis=1) & (found.high < np.array(end)).all(axis=1)
     return pd.DataFrame(
         {
             "label": found.label,
@@ -58,7 +58,7 @@ def organelle_table(
             "crosses_border": found.second >= 0,
             "second_cell": second,
             "second_share": found.second_voxels / found.voxels,
-            "cut_by_volume": cut,
+            "complete": whole,
             "volume": found.voxels * (voxel.prod() / 1e9),
             **{axis: centre[:, number] for number, axis in enumerate("zyx")},
             "nucleus_distance": nucleus,

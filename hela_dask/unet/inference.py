@@ -62,11 +62,13 @@ def predict_slices(
     *,
     reach: int | None = None,
     turned: Container[int] = (),
+    outputs: Sequence[int] | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """As :func:`predict_block`, one slice (y, x, outputs) after the other; of `wanted` ones.
 
     Slices up to `reach` away replace an empty one; if None, all of the block. The model sees
-    `turned` slices as in :func:`_turned`.
+    `turned` slices as in :func:`_turned`. `outputs` are the numbers of those that are given; if
+    None, all.
     """
     normalisation = model.card.normalisation(*greys)
     look = _Look(model.card, image, voxel, normalisation, len(image) if reach is None else reach)
@@ -74,8 +76,10 @@ def predict_slices(
         seen = look.slice(z)
         predict = _run if model.card.plane is not None else _tiled
         found = _turned(model, seen, predict) if z in turned else predict(model, seen)
-        outputs = [resize(output, image.shape[1:]) for output in np.moveaxis(found, -1, 0)]
-        yield np.rint(np.stack(outputs, -1) * 255).astype(np.uint8)
+        chosen = range(found.shape[-1]) if outputs is None else outputs
+        planes = np.stack([resize(found[..., at], image.shape[1:]) for at in chosen])
+        planes *= 255
+        yield np.moveaxis(np.rint(planes, out=planes).astype(np.uint8), 0, -1)
 
 
 class _Look:
