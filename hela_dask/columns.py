@@ -31,8 +31,8 @@ class Column:
     ----------
     meaning : str
     unit : str
-        ``nm``, ``µm³``, ``s``, ``MiB`` or ``1`` for a ratio; empty for numbers that are counted,
-        texts and booleans.
+        ``nm``, ``µm²``, ``µm³``, ``s``, ``MiB`` or ``1`` for a ratio; empty for numbers that are
+        counted, texts and booleans.
     measure : bool
         Whether it measures a property of the cell itself, which groups of cells are compared by.
     """
@@ -59,6 +59,70 @@ def _of_side(name: str, owner: str) -> dict[str, Column]:
         f"{name}_resampled": Column(f"whether the bootstrap resampled volumes or cells {owner}"),
     }
 
+
+_SHAPE = (
+    ("area", "area of the surface of the {}, without the sides of the volume", "µm²"),
+    ("sphericity", "area of the sphere of the {0}'s volume over the {0}'s area", "1"),
+    ("solidity", "volume of the {} over that of its convex hull", "1"),
+    ("ruffling", "area of the {} over that of its convex hull", "1"),
+    *(
+        (f"axis_{n}", f"length of axis {n} of the ellipsoid of the {{}}'s second moments", "nm")
+        for n in (1, 2, 3)
+    ),
+    *(
+        (f"axis_{n}_direction_{along}", f"{along} of the unit vector of axis {n} of the {{}}", "1")
+        for n in (1, 2, 3)
+        for along in "zyx"
+    ),
+    ("max_diameter", "largest distance between two points of the {}", "nm"),
+)  # name, meaning, unit
+
+
+def _shape_of(part: str) -> dict[str, Column]:
+    """The measures of shape of any object, without a prefix; directions are not compared."""
+    return {
+        name: Column(meaning.format(part), unit, measure="direction" not in name)
+        for name, meaning, unit in _SHAPE
+    }
+
+
+_OF_BOTH = {
+    f"{part}_{name}": column
+    for part in ("cell", "nucleus")
+    for name, column in _shape_of(part).items()
+}
+
+SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
+    **_OF_BOTH,
+    "cell_protrusions": Column(
+        "share of the cell's volume that a ball inside does not reach", "1", measure=True
+    ),
+    "nucleus_handles": Column("holes right through the nucleus", measure=True),
+    "nucleus_invagination": Column(
+        "largest distance from the nucleus' surface to that of its convex hull", "nm", measure=True
+    ),
+    **{
+        f"nucleus_offset_{axis}": Column(
+            f"{axis} of the nucleus' centroid, from the centroid of the cell", "nm"
+        )
+        for axis in "zyx"
+    },
+    "polarisation": Column(
+        "distance of the centroids of nucleus and cell over the radius of the sphere of the cell's "
+        "volume",
+        "1",
+        measure=True,
+    ),
+    "cytoplasm_thickness_least": Column(
+        "least distance from the nucleus' surface to the cell's", "nm", measure=True
+    ),
+    "cytoplasm_thickness_median": Column(
+        "median distance from the nucleus' surface to the cell's, over its area",
+        "nm",
+        measure=True,
+    ),
+}
+"""Measures of the shape of a cell and its nucleus."""
 
 COLUMNS: Final[Mapping[str, Column]] = {
     "label": Column("number in the labels; of a cell by z, y, x of the centre"),
@@ -102,6 +166,8 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "nucleus_diameter": Column("diameter of the sphere of the nucleus' volume", "nm", measure=True),
     "cell_diameter": Column("diameter of the sphere of the cell's volume", "nm", measure=True),
     "nucleus_to_cell": Column("nucleus volume over cell volume", "1", measure=True),
+    **SHAPE_COLUMNS,
+    "n_neighbours": Column("other cells that the cell touches", measure=True),
     "nucleus_first_slice": Column("first slice of the nucleus, counted from 1"),
     "nucleus_last_slice": Column("last slice of the nucleus, included"),
     "group": Column("group of runs that is compared"),
@@ -150,62 +216,6 @@ COLUMNS: Final[Mapping[str, Column]] = {
 
 MEASURES: Final = tuple(name for name, column in COLUMNS.items() if column.measure)
 """Columns that groups of cells are compared by."""
-
-_SHAPE = (
-    ("area", "area of the surface of the {}, without the sides of the volume", "µm²"),
-    ("sphericity", "area of the sphere of the {0}'s volume over the {0}'s area", "1"),
-    ("solidity", "volume of the {} over that of its convex hull", "1"),
-    ("ruffling", "area of the {} over that of its convex hull", "1"),
-    *(
-        (f"axis_{n}", f"length of axis {n} of the ellipsoid of the {{}}'s second moments", "nm")
-        for n in (1, 2, 3)
-    ),
-    *(
-        (f"axis_{n}_direction_{along}", f"{along} of the unit vector of axis {n} of the {{}}", "1")
-        for n in (1, 2, 3)
-        for along in "zyx"
-    ),
-    ("max_diameter", "largest distance between two points of the {}", "nm"),
-)  # name, meaning, unit
-
-
-def _shape_of(part: str) -> dict[str, Column]:
-    """The measures of shape of any object, without a prefix."""
-    return {name: Column(meaning.format(part), unit) for name, meaning, unit in _SHAPE}
-
-
-_OF_BOTH = {
-    f"{part}_{name}": column
-    for part in ("cell", "nucleus")
-    for name, column in _shape_of(part).items()
-}
-
-SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
-    **_OF_BOTH,
-    "cell_protrusions": Column("share of the cell's volume that a ball inside does not reach", "1"),
-    "nucleus_handles": Column("holes right through the nucleus"),
-    "nucleus_invagination": Column(
-        "largest distance from the nucleus' surface to that of its convex hull", "nm"
-    ),
-    **{
-        f"nucleus_offset_{axis}": Column(
-            f"{axis} of the nucleus' centroid, from the centroid of the cell", "nm"
-        )
-        for axis in "zyx"
-    },
-    "polarisation": Column(
-        "distance of the centroids of nucleus and cell over the radius of the sphere of the cell's "
-        "volume",
-        "1",
-    ),
-    "cytoplasm_thickness_least": Column(
-        "least distance from the nucleus' surface to the cell's", "nm"
-    ),
-    "cytoplasm_thickness_median": Column(
-        "median distance from the nucleus' surface to the cell's, over its area", "nm"
-    ),
-}
-"""Measures of the shape of a cell and its nucleus."""
 
 OBJECT_MEASURES: Final[Mapping[str, Column]] = {
     **_shape_of("object"),
