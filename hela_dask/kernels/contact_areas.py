@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Floats, Labels, Voxel
 
 __all__ = ["AREA_UNIT", "contact_areas", "contact_halo", "least_distances"]
@@ -81,17 +83,60 @@ def _faces(
 
     The sign is 1 where the lower label lies below the face, and else -1.
     """
-    places, signs, codes, axes = [], [], [], []
-    for axis in range(3):
-        low = labels[tuple(slice(None, -1) if n == axis else slice(None) for n in range(3))]
-        high = labels[tuple(slice(1, None) if n == axis else slice(None) for n in range(3))]
-        place = np.nonzero((low != high) & (low > 0) & (high > 0))
-        one, other = low[place].astype(np.int64), high[place].astype(np.int64)
-        places.append(np.stack(place, axis=1))
-        signs.append(np.where(one < other, 1, -1))
-        codes.append(np.minimum(one, other) * _CODE + np.maximum(one, other))
-        axes.append(np.full(len(one), axis))
-    return tuple(np.concatenate(parts) for parts in (places, signs, codes, axes))  # type: ignore[return-value]
+    rows = _face_rows(np.ascontiguousarray(labels))
+    return rows[:, :3], rows[:, 3], rows[:, 4], rows[:, 5]
+
+
+@compiled
+def _face_rows(labels: Labels) -> NDArray[np.int64]:
+    """z, y, x, sign, code and axis of each face between two labels."""
+    depth, height, width = labels.shape
+    rows, count = np.empty((4096, 6), np.int64), 0
+    for z in range(depth):
+        for y in range(height):
+            here = labels[z, y]
+            for axis in range(3):
+                if axis == 0 and z + 1 < depth:
+                    one, other = here, labels[z + 1, y]
+                elif axis == 1 and y + 1 < height:
+                    one, other = here, labels[z, y + 1]
+                elif axis == 2:
+                    one, other = here[: width - 1], here[1:]
+                else:
+                    continue
+                more = _faces_between(one, other)
+                if not more:
+                    continue
+                while count + more > len(rows):
+                    rows = _longer(rows)
+                _fill_faces(one, other, (z, y, axis), rows[count : count + more])
+                count += more
+    return rows[:count]
+
+
+@compiled
+def _faces_between(one: Labels, other: Labels) -> int:
+    """Number of faces between two rows of voxels; a loop that the compiler vectorises."""
+    count = np.uint32(0)
+    for x in range(len(one)):
+        count += np.uint32((one[x] != other[x]) & (one[x] != 0) & (other[x] != 0))
+    return int(count)
+
+
+@compiled
+def _fill_faces(
+    one: Labels, other: Labels, place: tuple[int, int, int], rows: NDArray[np.int64]
+) -> None:
+    z, y, axis = place
+    count = 0
+    for x in range(len(one)):
+        if one[x] != other[x] and one[x] != 0 and other[x] != 0:
+            low, high = np.int64(min(one[x], other[x])), np.int64(max(one[x], other[x]))
+            row = rows[count]
+            row[0], row[1], row[2], row[5] = z, y, x, axis
+            row[3] = 1 if one[x] < other[x] else -1
+            row[4] = low * _CODE + high
+            count += 1
 
 
 def _area(
@@ -162,59 +207,119 @@ def least_distances(labels: Labels, voxel: Voxel, reach: float) -> dict[tuple[in
     reach
         In nm.
     """
-    corners = _corners(labels, voxel)
-    trees = {label: cKDTree(points) for label, points in corners.items()}
-    names = sorted(trees)
-    lows = np.array([trees[label].mins for label in names]).reshape(-1, 3)
-    highs = np.array([trees[label].maxes for label in names]).reshape(-1, 3)
-    found: dict[tuple[int, int], float] = {}
-    for row, one in enumerate(names):
+    rows, touching = _corners(np.pad(labels, 1))
+    found = dict.fromkeys((divmod(code, _CODE) for code in np.unique(touching).tolist()), 0.0)
+    if not len(rows) or reach <= 0:
+        return found
+    rows = rows[np.argsort(rows[:, 3], kind="stable")]
+    names, begins = np.unique(rows[:, 3], return_index=True)
+    points = rows[:, :3] * np.array(voxel)
+    lows, highs = (end.reduceat(points, begins) for end in (np.minimum, np.maximum))
+    groups = np.split(points, begins[1:])
+    for row, one in enumerate(names.tolist()):
         apart = np.maximum(lows[row] - highs[row + 1 :], lows[row + 1 :] - highs[row])
-        for column in np.flatnonzero(apart.max(axis=1, initial=0) <= reach).tolist():
-            other = names[row + 1 + column]
-            least = _least_distance(corners[one], trees[other], reach)
-            if math.isfinite(least):
-                found[one, other] = least
+        for column in np.flatnonzero(apart.max(axis=1, initial=0) <= reach) + row + 1:
+            pair = (one, int(names[column]))
+            if pair not in found:
+                least = _least_distance(groups[row], groups[column], reach)
+                if math.isfinite(least):
+                    found[pair] = least
     return found
 
 
-def _least_distance(points: Floats, tree: cKDTree, reach: float) -> float:
-    """Least distance in nm of some points to those of a tree; infinite where it is not < `reach`.
+def _least_distance(points: Floats, others: Floats, reach: float) -> float:
+    """Least distance in nm of some points to others; infinite where it is not < `reach`.
 
     That of a few points bounds the search for all others.
     """
-    least, bound = math.inf, reach
+    for _ in range(2):
+        points = points[_near(points, others, reach)]
+        if not len(points):
+            return math.inf
+        points, others = others, points
+    least, bound, tree = math.inf, reach, cKDTree(others)
     for step in (_EVERY, 1):
-        beyond = np.maximum(np.maximum(tree.mins - points, points - tree.maxes), 0)
-        points = points[np.einsum("ij,ij->i", beyond, beyond) <= bound**2 * (1 + 1e-9)]
+        points = points[_near(points, others, bound)]
         if not len(points):
             break
         distances = np.asarray(tree.query(points[::step], distance_upper_bound=bound)[0])
         least = min(least, float(distances.min()))
-        if least == 0:
-            break
         if math.isfinite(least):
             bound = math.nextafter(least, math.inf)  # a neighbour has to be nearer than the bound
     return least
 
 
-def _corners(labels: Labels, voxel: Voxel) -> dict[int, Floats]:
-    """The corners (n, 3), in nm, of each label's voxels that a voxel of another label shares."""
-    around = np.pad(labels, 1)
-    parts = [
-        around[tuple(slice(1, None) if n else slice(None, -1) for n in corner)]
-        for corner in itertools.product((0, 1), repeat=3)
-    ]
-    border = np.zeros(parts[0].shape, dtype=bool)
-    for part in parts[1:]:
-        border |= part != parts[0]
-    places = np.argwhere(border) * np.array(voxel)
-    owners = np.sort(np.stack([part[border] for part in parts], axis=1), axis=1)
-    first = owners != 0
-    first[:, 1:] &= owners[:, 1:] != owners[:, :-1]
-    rows, columns = np.nonzero(first)
-    found = owners[rows, columns]
-    order = np.argsort(found, kind="stable")
-    labels, begins = np.unique(found[order], return_index=True)
-    groups = np.split(places[rows[order]], begins[1:]) if len(labels) else []
-    return dict(zip(labels.tolist(), groups, strict=True))
+def _near(points: Floats, others: Floats, bound: float) -> NDArray[np.bool_]:
+    """Whether points are nearer than a bound (nm) to the box around others."""
+    low, high = others.min(axis=0), others.max(axis=0)
+    beyond = np.maximum(np.maximum(low - points, points - high), 0)
+    near: NDArray[np.bool_] = np.einsum("ij,ij->i", beyond, beyond) <= bound**2 * (1 + 1e-9)
+    return near
+
+
+@compiled
+def _corners(labels: Labels) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Corners of voxels at the border of labels.
+
+    Parameters
+    ----------
+    labels
+        (z, y, x) with one voxel of 0 more on each side.
+
+    Returns
+    -------
+    corners : ndarray of int32, (n, 4)
+        z, y, x and label of each label that a corner is shared by, of those with another voxel
+        than the label's.
+    touching : ndarray of int64
+        Codes of the pairs of labels that share a corner, with repetitions.
+    """
+    depth, height, width = labels.shape
+    corners, count = np.empty((4096, 4), np.int32), 0
+    pairs, n_pairs = np.empty((4096, 1), np.int64), 0
+    even, there = np.empty(width, np.bool_), np.empty(8, np.int64)
+    for z in range(depth - 1):
+        for y in range(height - 1):
+            a, b, c, d = labels[z, y], labels[z, y + 1], labels[z + 1, y], labels[z + 1, y + 1]
+            for x in range(width):
+                even[x] = (a[x] == b[x]) & (a[x] == c[x]) & (a[x] == d[x])
+            for x in range(width - 1):
+                if even[x] and even[x + 1] and a[x] == a[x + 1]:
+                    continue
+                n = _distinct(a, b, c, d, x, there)
+                if count + 8 > len(corners):
+                    corners = _longer(corners)
+                if n_pairs + 28 > len(pairs):
+                    pairs = _longer(pairs)
+                for k in range(n):
+                    place = corners[count]
+                    place[0], place[1], place[2], place[3] = z, y, x, there[k]
+                    count += 1
+                    for m in range(k):
+                        low, high = min(there[k], there[m]), max(there[k], there[m])
+                        pairs[n_pairs, 0] = low * _CODE + high
+                        n_pairs += 1
+    return corners[:count], pairs[:n_pairs, 0]
+
+
+@compiled
+def _distinct(a: Labels, b: Labels, c: Labels, d: Labels, x: int, there: NDArray[np.int64]) -> int:
+    """The labels of the voxels at x and x + 1 of four rows, without 0; returns their number."""
+    n = 0
+    for row in (a, b, c, d):
+        for at in (x, x + 1):
+            label, known = np.int64(row[at]), row[at] == 0
+            for k in range(n):
+                known |= there[k] == label
+            if not known:
+                there[n] = label
+                n += 1
+    return n
+
+
+@compiled
+def _longer(rows: NDArray[Any]) -> NDArray[Any]:
+    """The rows, with room for as many more."""
+    more = np.empty((2 * len(rows), rows.shape[1]), rows.dtype)
+    more[: len(rows)] = rows
+    return more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hela_dask.geometry import checked_voxel_size
 from hela_dask.kernels.filters import TRUNCATE
 from hela_dask.kernels.grid import block_mean, factors_for
 from hela_dask.kernels.morphology import depth_inside
+from hela_dask.kernels.pieces import fill_cavities
 from hela_dask.kernels.shape import (
     Hull,
     Moments,
@@ -26,7 +28,7 @@ from hela_dask.kernels.shape import (
     protruding_share,
     sphericity,
 )
-from hela_dask.kernels.surface import Surface, crop_fraction, fill_cavities, find_surface
+from hela_dask.kernels.surface import Surface, crop_fraction, find_surface
 from hela_dask.kernels.topology import count_handles
 from hela_dask.parameters import MeasureParameters
 from hela_dask.types import Floats, Grey, Shape, Sides, Triple, Voxel
@@ -51,9 +53,13 @@ class _Object:
     origin: Floats  # centre of the first voxel of `fraction`, from that of the box, nm
     sigma: float  # of the smoothing of the surface, nm
     surface: Surface
-    moments: Moments
     cut: bool
     hull: Hull | None  # None where it is cut, or lies in a plane
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Volume, centroid and axes."""
+        return find_moments(self.fraction, self.voxel)
 
 
 def measure_shape(
@@ -195,9 +201,8 @@ def _find(
     surface = find_surface(fraction, voxel, sigma)
     if not surface.inside.any():
         return None
-    moments = find_moments(fraction, voxel)
     hull = None if reaches_side else convex_hull(surface)
-    return _Object(fraction, voxel, origin, sigma, surface, moments, reaches_side, hull)
+    return _Object(fraction, voxel, origin, sigma, surface, reaches_side, hull)
 
 
 def measured_voxels(
@@ -239,6 +244,11 @@ def _fractions(
             for n, by, (_, high_cut) in zip(box.shape[1:], factors[1:], cut[1:], strict=True)
         ]
         block = np.asarray(labels[tuple(box)]) == label
+        if not block.any():
+            continue  # memory that is not written to is not taken
+        if factors == (1, 1, 1):
+            fraction[box] = block
+            continue
         _, rows, columns = box.coarsen(factors)
         for z, plane in enumerate(np.pad(block, [(0, 0), *beyond]), box.low[0]):
             if plane.any():
