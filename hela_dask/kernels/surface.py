@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import marching_cubes
 
-from hela_dask.box import Box
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.filters import TRUNCATE
+from hela_dask.kernels.marching import march
 from hela_dask.kernels.morphology import box_around
 from hela_dask.kernels.smoothing import smooth_volume, value_of_rank
 from hela_dask.types import Floats, Grey, Mask, Sides, Voxel
@@ -28,8 +27,6 @@ __all__ = ["Surface", "crop_fraction", "find_surface"]
 # Values of the smoothed fraction below this are rounding: no level lies there.
 _LEAST = 1e-3
 
-_BLOCK = 32  # cubes along each side of a block
-
 
 @dataclass(frozen=True)
 class Surface:
@@ -38,8 +35,7 @@ class Surface:
     Attributes
     ----------
     vertices : ndarray of float64, (n, 3)
-        z, y, x in nm, from the centre of the first voxel of the fraction image. Those between
-        blocks of the computation are there once for each block.
+        z, y, x in nm, from the centre of the first voxel of the fraction image.
     faces : ndarray of int32, (m, 3)
         Vertices of each triangle.
     inside : ndarray of bool, (z, y, x)
@@ -119,11 +115,9 @@ def find_surface(fraction: Grey, voxel: Voxel, sigma: float) -> Surface:
     Surface
         Without triangles where the object fills nothing or the whole array.
 
-    Notes
-    -----
-    The triangles are those of W. E. Lorensen and H. E. Cline, "Marching cubes", SIGGRAPH 1987, by
-    the tables of T. Lewiner et al., Journal of Graphics Tools 8 (2003), as
-    :func:`skimage.measure.marching_cubes` has them.
+    See Also
+    --------
+    hela_dask.kernels.marching.march
     """
     smooth = smooth_volume(fraction, [sigma / size for size in voxel])
     level = value_of_rank(smooth, round(float(fraction.sum(dtype=np.float64))), _LEAST)
@@ -132,7 +126,7 @@ def find_surface(fraction: Grey, voxel: Voxel, sigma: float) -> Surface:
         return Surface(np.empty((0, 3)), np.empty((0, 3), np.int32), inside)
     triangles = _triangulate(smooth, level)
     # A side that cuts the object lies half a voxel beyond the last centres.
-    places = np.clip(triangles[0] - 1, -0.5, np.array(smooth.shape) - 0.5) * np.array(voxel)
+    places = np.clip(triangles[0], -0.5, np.array(smooth.shape) - 0.5) * np.array(voxel)
     return Surface(places, triangles[1], inside)
 
 
@@ -149,39 +143,12 @@ def _triangulate(smooth: Grey, level: float) -> tuple[Floats, NDArray[np.int32]]
     wide, high = (float(lines[axis] @ places[axis] ** 2) for axis in (2, 1))
     order = [0, 2, 1] if high < wide else [0, 1, 2]
     oriented = smooth[tuple(slice(None, None, -1 if flip else 1) for flip in flipped)]
-    vertices, faces = _march(oriented.transpose(order), level)
+    vertices, faces = march(oriented.transpose(order), level)
     vertices = vertices[:, order]
     for axis in np.flatnonzero(flipped):
-        vertices[:, axis] = smooth.shape[axis] + 1 - vertices[:, axis]
+        vertices[:, axis] = smooth.shape[axis] - 1 - vertices[:, axis]
     mirrored = (sum(flipped) + (high < wide)) % 2 == 1
     return vertices, faces[:, ::-1] if mirrored else faces
-
-
-def _march(image: Grey, level: float) -> tuple[Floats, NDArray[np.int32]]:
-    """Marching cubes of an image with one voxel more on each side, block by block.
-
-    Blocks without a surface, which are most, are passed over.
-    """
-    vertices, faces, count = [], [], 0
-    for _, cubes in Box.whole([length + 1 for length in image.shape]).chunks((_BLOCK,) * 3):
-        # The corners of these cubes, counted in the image: from one less, to their last.
-        part = Box.of((low - 1, high) for low, high in cubes.pairs)
-        inside = part.clip(image.shape)
-        block = np.ascontiguousarray(image[inside])
-        least, most = _ends(block)
-        if not least <= level < most:
-            continue
-        room = [
-            (here.start - cube.start, cube.stop - here.stop)
-            for here, cube in zip(inside, part, strict=True)
-        ]
-        if np.any(room):
-            block = np.pad(block, room, mode="edge")
-        places, triangles, _, _ = marching_cubes(block, level)
-        vertices.append(places.astype(np.float64) + cubes.low)
-        faces.append(triangles + np.int32(count))
-        count += len(places)
-    return np.concatenate(vertices), np.concatenate(faces).astype(np.int32)
 
 
 @compiled
@@ -195,17 +162,6 @@ def _add_profiles(image: Grey, along_z: Floats, along_y: Floats, along_x: Floats
                 total += row[x]
             along_z[z] += total
             along_y[y] += total
-
-
-@compiled
-def _ends(block: Grey) -> tuple[float, float]:
-    """Least and largest value."""
-    least, most = block[0, 0, 0], block[0, 0, 0]
-    for z in range(block.shape[0]):
-        for y in range(block.shape[1]):
-            for x in range(block.shape[2]):
-                least, most = min(least, block[z, y, x]), max(most, block[z, y, x])
-    return least, most
 
 
 @compiled

@@ -47,6 +47,7 @@ __all__ = [
     "read_shapes",
 ]
 
+_READ = 64  # slices that are read at a time
 _SHAPE_COST, _CONTACT_COST = 3.0, 1.0  # of a voxel, relative
 
 
@@ -147,6 +148,11 @@ class _Window:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.box.shape
+
+    @property
+    def tile(self) -> tuple[int, ...]:
+        """Voxels to read at a time: chunks between two tiles are decoded twice."""
+        return (_READ, *self.box.shape[1:])
 
     def __getitem__(self, part: tuple[slice, ...]) -> Any:
         return self.array[tuple(Box(part).shift(self.box.low))]

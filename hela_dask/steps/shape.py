@@ -15,7 +15,7 @@ from hela_dask.columns import OBJECT_MEASURES, SHAPE_COLUMNS
 from hela_dask.errors import InputError
 from hela_dask.geometry import checked_voxel_size
 from hela_dask.kernels.filters import TRUNCATE
-from hela_dask.kernels.grid import block_mean, factors_for
+from hela_dask.kernels.grid import block_mean, factors_for, mark_label
 from hela_dask.kernels.morphology import depth_inside
 from hela_dask.kernels.pieces import fill_cavities
 from hela_dask.kernels.shape import (
@@ -243,12 +243,11 @@ def _fractions(
             (0, 0 if high_cut else -n % by)
             for n, by, (_, high_cut) in zip(box.shape[1:], factors[1:], cut[1:], strict=True)
         ]
-        block = np.asarray(labels[tuple(box)]) == label
-        if not block.any():
-            continue  # memory that is not written to is not taken
+        read = np.asarray(labels[tuple(box)])
         if factors == (1, 1, 1):
-            fraction[box] = block
+            mark_label(read, read.dtype.type(label), fraction[box])
             continue
+        block = read == label
         _, rows, columns = box.coarsen(factors)
         for z, plane in enumerate(np.pad(block, [(0, 0), *beyond]), box.low[0]):
             if plane.any():
