@@ -13,6 +13,7 @@ W. E. Lorensen and H. E. Cline, "Marching cubes", SIGGRAPH 1987.
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,7 +186,7 @@ def _codes(inside: NDArray[np.uint8], y: int, codes: NDArray[np.uint8]) -> bool:
     count = np.uint32(0)
     for x in range(len(codes)):
         count += np.uint32((codes[x] != 0) & (codes[x] != 255))
-    return count > 0
+    return bool(count > 0)
 
 
 @compiled
@@ -201,7 +202,7 @@ def _place(
 
 
 @compiled
-def _longer(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _longer(rows: NDArray[Any]) -> NDArray[Any]:
     """The rows, with room for as many more."""
     more = np.empty((2 * len(rows), rows.shape[1]), rows.dtype)
     more[: len(rows)] = rows

@@ -98,7 +98,7 @@ def _any(row: Grey) -> bool:
     most = np.float32(0)
     for x in range(len(row)):
         most = max(most, row[x])
-    return most > 0
+    return bool(most > 0)
 
 
 def value_of_rank(values: Grey, rank: int, least: float) -> float:
