@@ -1,4 +1,4 @@
-"""Contacts of labels in a volume: their areas, and the least distances of labels.
+"""Contacts of labels in a volume: their areas.
 
 A contact is made of the faces between voxels of two labels. The faces of a slanted contact have up
 to 1.7 times its area; the sum of the directed faces, as a vector, has exactly the area of a plane.
@@ -14,18 +14,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from hela_dask.kernels.compiled import compiled
-from hela_dask.types import Floats, Labels, Voxel
+from hela_dask.types import Labels, Voxel
 
-__all__ = ["AREA_UNIT", "contact_areas", "contact_halo", "least_distances"]
+__all__ = ["AREA_UNIT", "contact_areas", "contact_halo"]
 
 # Half width of the window in which a contact is taken for a plane, nm: wide enough for the terraces
 # of a slanted contact, and narrow beside the curvature of cells.
 _WINDOW = 160.0
-
-_EVERY = 16  # of the corners of a label, those that are compared first
 
 _CODE = 2**32  # more than the largest label
 
@@ -191,130 +188,6 @@ def _window_sums(
         upper -= sums.take(range(count - width), axis)
         sums = upper
     return sums
-
-
-def least_distances(labels: Labels, voxel: Voxel, reach: float) -> dict[tuple[int, int], float]:
-    """Least distance in nm of each pair of labels that is nearer than `reach` (nm).
-
-    It is that of their voxels' nearest corners: 0 where two voxels share one.
-
-    Parameters
-    ----------
-    labels
-        (z, y, x); 0 is none.
-    voxel
-        Voxel size (z, y, x) in nm.
-    reach
-        In nm.
-    """
-    rows, touching = _corners(np.pad(labels, 1))
-    found = dict.fromkeys((divmod(code, _CODE) for code in np.unique(touching).tolist()), 0.0)
-    if not len(rows) or reach <= 0:
-        return found
-    rows = rows[np.argsort(rows[:, 3], kind="stable")]
-    names, begins = np.unique(rows[:, 3], return_index=True)
-    points = rows[:, :3] * np.array(voxel)
-    lows, highs = (end.reduceat(points, begins) for end in (np.minimum, np.maximum))
-    groups = np.split(points, begins[1:])
-    for row, one in enumerate(names.tolist()):
-        apart = np.maximum(lows[row] - highs[row + 1 :], lows[row + 1 :] - highs[row])
-        for column in np.flatnonzero(apart.max(axis=1, initial=0) <= reach) + row + 1:
-            pair = (one, int(names[column]))
-            if pair not in found:
-                least = _least_distance(groups[row], groups[column], reach)
-                if math.isfinite(least):
-                    found[pair] = least
-    return found
-
-
-def _least_distance(points: Floats, others: Floats, reach: float) -> float:
-    """Least distance in nm of some points to others; infinite where it is not < `reach`.
-
-    That of a few points bounds the search for all others.
-    """
-    for _ in range(2):
-        points = points[_near(points, others, reach)]
-        if not len(points):
-            return math.inf
-        points, others = others, points
-    least, bound, tree = math.inf, reach, cKDTree(others)
-    for step in (_EVERY, 1):
-        points = points[_near(points, others, bound)]
-        if not len(points):
-            break
-        distances = np.asarray(tree.query(points[::step], distance_upper_bound=bound)[0])
-        least = min(least, float(distances.min()))
-        if math.isfinite(least):
-            bound = math.nextafter(least, math.inf)  # a neighbour has to be nearer than the bound
-    return least
-
-
-def _near(points: Floats, others: Floats, bound: float) -> NDArray[np.bool_]:
-    """Whether points are nearer than a bound (nm) to the box around others."""
-    low, high = others.min(axis=0), others.max(axis=0)
-    beyond = np.maximum(np.maximum(low - points, points - high), 0)
-    near: NDArray[np.bool_] = np.einsum("ij,ij->i", beyond, beyond) <= bound**2 * (1 + 1e-9)
-    return near
-
-
-@compiled
-def _corners(labels: Labels) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Corners of voxels at the border of labels.
-
-    Parameters
-    ----------
-    labels
-        (z, y, x) with one voxel of 0 more on each side.
-
-    Returns
-    -------
-    corners : ndarray of int32, (n, 4)
-        z, y, x and label of each label that a corner is shared by, of those with another voxel
-        than the label's.
-    touching : ndarray of int64
-        Codes of the pairs of labels that share a corner, with repetitions.
-    """
-    depth, height, width = labels.shape
-    corners, count = np.empty((4096, 4), np.int32), 0
-    pairs, n_pairs = np.empty((4096, 1), np.int64), 0
-    even, there = np.empty(width, np.bool_), np.empty(8, np.int64)
-    for z in range(depth - 1):
-        for y in range(height - 1):
-            a, b, c, d = labels[z, y], labels[z, y + 1], labels[z + 1, y], labels[z + 1, y + 1]
-            for x in range(width):
-                even[x] = (a[x] == b[x]) & (a[x] == c[x]) & (a[x] == d[x])
-            for x in range(width - 1):
-                if even[x] and even[x + 1] and a[x] == a[x + 1]:
-                    continue
-                n = _distinct(a, b, c, d, x, there)
-                if count + 8 > len(corners):
-                    corners = _longer(corners)
-                if n_pairs + 28 > len(pairs):
-                    pairs = _longer(pairs)
-                for k in range(n):
-                    place = corners[count]
-                    place[0], place[1], place[2], place[3] = z, y, x, there[k]
-                    count += 1
-                    for m in range(k):
-                        low, high = min(there[k], there[m]), max(there[k], there[m])
-                        pairs[n_pairs, 0] = low * _CODE + high
-                        n_pairs += 1
-    return corners[:count], pairs[:n_pairs, 0]
-
-
-@compiled
-def _distinct(a: Labels, b: Labels, c: Labels, d: Labels, x: int, there: NDArray[np.int64]) -> int:
-    """The labels of the voxels at x and x + 1 of four rows, without 0; returns their number."""
-    n = 0
-    for row in (a, b, c, d):
-        for at in (x, x + 1):
-            label, known = np.int64(row[at]), row[at] == 0
-            for k in range(n):
-                known |= there[k] == label
-            if not known:
-                there[n] = label
-                n += 1
-    return n
 
 
 @compiled

@@ -14,9 +14,9 @@ from hela_dask.kernels.contact_areas import (
     AREA_UNIT,
     contact_areas,
     contact_halo,
-    least_distances,
 )
 from hela_dask.kernels.grid import factors_for
+from hela_dask.kernels.label_distances import least_distances
 from hela_dask.parameters import MeasureParameters
 from hela_dask.types import Labels, Triple
 

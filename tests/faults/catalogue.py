@@ -218,7 +218,7 @@ FILE_FAULTS = (
             "all markers: deleted",
             lambda site: delete(site.run / "done"),
             "",
-            ("background", "detect", "segment", "assemble"),
+            ("background", "detect", "segment", "assemble", "measure"),
         ),
     ]
 )
