@@ -50,8 +50,8 @@ _COVERS = 2  # how often the boxes of all cells cover a plane: each has masks in
 _OUTPUT_VOXEL = 2  # of the outputs of a unit: by blocks and at once
 _CLASS_VOXEL = 4  # of a slab: the classes by blocks and at once, those written, coarser levels
 _CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
-_SHAPE_VOXEL = 24  # of the box of a cell and the room around it: shares, smoothed, distances
-_CONTACT_VOXEL = 14  # of a slab with its halo: labels, faces and corners of contacts
+_SHAPE_VOXEL = 14  # of the box of a cell and the room around it: shares, smoothed, distances
+_CONTACT_VOXEL = 9  # of a slab with its halo: labels, faces and corners of contacts
 _FINE_VOXEL = 5  # of a tile, and of the begun shards of each coarser level: all labels
 
 _CONTACT_VOXELS = 2**24  # of a slab of contacts, unless it has few slices

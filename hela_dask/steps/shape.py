@@ -23,6 +23,7 @@ from hela_dask.kernels.shape import (
     Moments,
     convex_hull,
     find_moments,
+    holds_ball,
     invagination_depth,
     layer_thickness,
     protruding_share,
@@ -177,8 +178,12 @@ def measure_object(
     measures["resolved"] = float(found.moments.axes[2] >= _RESOLVED * found.sigma)
     if not found.cut:
         measures |= _holes(found, p)
-        depth = depth_inside(found.surface.inside, found.voxel)
-        measures["protrusions"] = protruding_share(found.fraction, depth, found.voxel, p.protrusion)
+        measures["protrusions"] = 1.0
+        if holds_ball(found.surface.inside, found.voxel, p.protrusion):
+            depth = depth_inside(found.surface.inside, found.voxel)
+            measures["protrusions"] = protruding_share(
+                found.fraction, depth, found.voxel, p.protrusion
+            )
     return measures
 
 
