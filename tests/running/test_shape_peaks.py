@@ -26,7 +26,7 @@ SHAPE, VOXEL = (220, 440, 440), (50.0, 40.0, 40.0)
 
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cell that fills its volume with a ruffled surface, and its nucleus, among blocks of 4 µm."""
+    """A cell with a ruffled surface that fills its volume, and its nucleus, among blocks."""
     folder = tmp_path_factory.mktemp("peaks")
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     radius = np.sqrt(((z - 110) / 105) ** 2 + ((y - 220) / 215) ** 2 + ((x - 220) / 215) ** 2)
@@ -61,5 +61,4 @@ def test_a_task_takes_what_is_planned(labels: Path, tmp_path: Path, kind: str) -
         job = Job(labels, run, labels, lock)
         unit = Unit("measure", kind, "of no other", what)
         peak = client.compute(delayed(_peak, pure=False)(measure_task, job, unit)).result()
-    print(kind, "planned", need.bytes / 2**20, "peak", peak)
     assert need.bytes / 2**20 / 1.4 <= peak <= need.bytes / 2**20 * 1.1
