@@ -57,6 +57,12 @@ from .explaining.explain import (
 from .explaining.explain import (
     explain as explain,
 )
+from .exporting.export import (
+    Export as Export,
+)
+from .exporting.export import (
+    export as export,
+)
 from .measuring.measure import (
     measure as measure,
 )
@@ -168,14 +174,14 @@ from .steps.link import (
 from .steps.measure import (
     measure_cells as measure_cells,
 )
+from .steps.region_files import (
+    save_regions as save_regions,
+)
 from .steps.regions import (
     Region as Region,
 )
 from .steps.regions import (
     cell_regions as cell_regions,
-)
-from .steps.regions import (
-    save_regions as save_regions,
 )
 from .steps.segment import (
     segment_cell as segment_cell,
@@ -199,6 +205,18 @@ from .verification.verify import (
     verify as verify,
 )
 from .version import __version__ as __version__
+from .viewing.napari_viewer import (
+    view as view,
+)
+from .viewing.neuroglancer import (
+    NeuroglancerView as NeuroglancerView,
+)
+from .viewing.neuroglancer import (
+    neuroglancer as neuroglancer,
+)
+from .viewing.neuroglancer import (
+    neuroglancer_state as neuroglancer_state,
+)
 from .volume.greys import (
     GreyLevels as GreyLevels,
 )
@@ -220,6 +238,7 @@ __all__ = [
     "DetectParameters",
     "ExistsError",
     "Explanation",
+    "Export",
     "Finding",
     "GreyLevels",
     "HelaDaskError",
@@ -232,6 +251,7 @@ __all__ = [
     "Method",
     "MissingDependencyError",
     "MissingInputError",
+    "NeuroglancerView",
     "NothingToDoError",
     "ParameterError",
     "ParameterGroup",
@@ -263,12 +283,15 @@ __all__ = [
     "distance",
     "evaluate",
     "explain",
+    "export",
     "gaussian",
     "grey_levels",
     "link_cells",
     "make_phantom",
     "measure",
     "measure_cells",
+    "neuroglancer",
+    "neuroglancer_state",
     "open_run",
     "open_volume",
     "parameter",
@@ -279,5 +302,6 @@ __all__ = [
     "segment_cell",
     "train",
     "verify",
+    "view",
     "write_report",
 ]

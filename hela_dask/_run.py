@@ -29,8 +29,8 @@ from hela_dask.running.result import RunResult
 from hela_dask.running.setup import Setup
 from hela_dask.running.tables import select_cells
 from hela_dask.running.units import DetectedCells
-from hela_dask.steps.regions import check_regions_folder
-from hela_dask.steps.regions import save_regions as write_regions
+from hela_dask.steps.region_files import check_regions_folder
+from hela_dask.steps.region_files import save_regions as write_regions
 from hela_dask.storage.places import check_apart
 from hela_dask.tasks.cluster import Cluster, check_client, read_cluster
 from hela_dask.tasks.progress import RunProgress

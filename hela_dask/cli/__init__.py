@@ -14,12 +14,14 @@ from hela_dask.cli import (
     assign,
     compare,
     explain,
+    export,
     measure,
     pipeline,
     predict,
     scores,
     train,
     verify,
+    view,
     volumes,
 )
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
@@ -81,6 +83,8 @@ for _command in (
     predict.predict,
     assign.assign,
     measure.measure,
+    export.export,
+    view.view,
     pipeline.report,
     verify.verify,
     explain.explain,

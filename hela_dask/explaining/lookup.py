@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -122,27 +121,13 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
     except (ParameterError, KeyError, TypeError) as error:
         raise InputError(f"{path} was made by another version ({error}): {again}") from error
     select_cells(folder.cells, [cell], None)
-    row = folder.cells.set_index("label", drop=False).loc[cell]
+    (row,) = folder.cells[folder.cells["label"] == cell].to_dict("records")
     if row["status"] in _WITHOUT_MASKS:
         why = f": {row['reason']}" if row["reason"] else ""
         raise InputError(
             f"cell {cell} has no masks in {path}, its status is {row['status']}{why}; "
             f"{path / 'cells.csv'} lists the cells that have"
         )
-    return FinishedCell(image.path, path, folder, method, parameters, grey_levels, _region(row))
-
-
-def _region(row: Any) -> Region:
-    """The window of a cell, as its row of the table keeps it."""
-    box = [(float(row[f"box_{axis}0"]), float(row[f"box_{axis}1"])) for axis in "zyx"]
-    return Region(
-        label=int(row["label"]),
-        centre=(float(row["z"]), float(row["y"]), float(row["x"])),
-        box=(box[0], box[1], box[2]),
-        status=str(row["status"]),
-        reason=str(row["reason"]),
-        touches_first_slice=bool(row["touches_first_slice"]),
-        touches_last_slice=bool(row["touches_last_slice"]),
-        touches_side=bool(row["touches_side"]),
-        window_clipped=bool(row["window_clipped"]),
+    return FinishedCell(
+        image.path, path, folder, method, parameters, grey_levels, Region.from_row(row)
     )

@@ -53,8 +53,8 @@ def least_distances(labels: Labels, voxel: Voxel, reach: float) -> dict[tuple[in
     for (one, other), known in zip(pairs.tolist(), squares.tolist(), strict=True):
         square = known
         if known < 0:  # too many corners, of which -known is an upper bound
-            parts = (corners[ends[n] : ends[n + 1], :3] for n in (one, other))
-            square = _nearest_by_tree(*parts, size, -known)
+            a, b = (corners[ends[n] : ends[n + 1], :3] for n in (one, other))
+            square = _nearest_by_tree(a, b, size, -known)
         if square < reach**2:
             found[int(names[one]), int(names[other])] = math.sqrt(square)
     return found
@@ -74,7 +74,7 @@ def _nearest_by_tree(one: Corners, other: Corners, size: Floats, most: float) ->
     least = math.inf
     for step in (_EVERY, 1):  # a few corners bound the search of all others
         bound = math.sqrt(min(least, most)) * (1 + 1e-9)
-        _, nearest = tree.query(places[::step], distance_upper_bound=bound)
+        nearest = np.asarray(tree.query(places[::step], distance_upper_bound=bound)[1])
         found = nearest < len(other)
         if found.any():
             steps = (one[::step][found] - other[nearest[found]]) * size
@@ -167,7 +167,7 @@ def _least_square(a: Corners, b: Corners, size: Floats, limit: float, room: Floa
 def _square(one: NDArray[np.int32], other: NDArray[np.int32], size: Floats) -> float:
     dz, dy, dx = one[0] - other[0], one[1] - other[1], one[2] - other[2]
     z, y, x = dz * size[0], dy * size[1], dx * size[2]
-    return z * z + y * y + x * x
+    return float(z * z + y * y + x * x)
 
 
 @compiled

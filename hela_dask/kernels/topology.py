@@ -77,7 +77,7 @@ def count_handles(mask: Mask, voxel: Voxel, width: float) -> int:
 
 
 def _moved(mask: Mask, radius: float, voxel: Voxel, outwards: bool) -> Mask:
-    """A mask whose border is moved outwards or inwards by a radius (nm)."""
+    """The mask with its border moved outwards or inwards by a radius (nm)."""
     moved = np.empty(mask.shape, dtype=bool)
     for part, depth in bounded_depth_volume(~mask if outwards else mask, voxel, radius):
         np.less_equal(depth, radius, out=moved[part])

@@ -34,7 +34,7 @@ __all__ = [
     "sampling",
 ]
 
-SLAB = 16
+SLAB = 8
 """Slices in a task, at most; fewer where planes are large."""
 
 _SLACK = 1e-6  # slices

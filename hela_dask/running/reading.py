@@ -24,6 +24,7 @@ from hela_dask.running.run_files import (
     read_facts,
     read_rows,
 )
+from hela_dask.running.tables import segmented_cells
 from hela_dask.statuses import check_statuses
 
 __all__ = ["RunFolder", "read_folder"]
@@ -72,8 +73,7 @@ class RunFolder:
 
     def segmented(self) -> pd.DataFrame:
         """The rows of cells that have a nucleus or a cell mask."""
-        names = [name for name in ("nucleus_volume", "cell_volume") if name in self.cells]
-        return self.cells[self.cells[names].notna().any(axis=1)] if names else self.cells.iloc[:0]
+        return segmented_cells(self.cells)
 
 
 def read_folder(path: str | Path) -> RunFolder:

@@ -53,7 +53,7 @@ _SHAPE_COST, _CONTACT_COST = 3.0, 1.0  # of a voxel, relative
 
 @dataclass(frozen=True)
 class Assembled:
-    """The labels of a run: what was counted in them, and the fingerprints of their slabs."""
+    """The labels of a run: their counts, and the fingerprints of their slabs."""
 
     measured: pd.DataFrame  # :func:`hela_dask.steps.measure.measurements`
     counts: pd.DataFrame  # :func:`hela_dask.steps.measure.combine_counts`
@@ -79,7 +79,7 @@ class Measures:
 
 @dataclass(frozen=True)
 class CellBox:
-    """A cell whose shape is measured: its box on a level of the labels."""
+    """The box of a cell on a level of the labels."""
 
     level: int
     label: int

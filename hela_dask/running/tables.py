@@ -26,7 +26,14 @@ from hela_dask.steps.confidence import (
     slice_ranges,
 )
 
-__all__ = ["add_measurements", "add_quality", "add_segments", "add_shapes", "select_cells"]
+__all__ = [
+    "add_measurements",
+    "add_quality",
+    "add_segments",
+    "add_shapes",
+    "segmented_cells",
+    "select_cells",
+]
 
 _EMPTY = "no tissue is left for it: its masks are empty, or neighbours hold all of them"
 
@@ -56,6 +63,12 @@ def select_cells(
         if not chosen:
             raise InputError(f"no cell's centre lies in the box {_text(box)} nm (z, y, x)")
     return chosen
+
+
+def segmented_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """The rows of cells that have a nucleus or a cell in the labels."""
+    names = [name for name in ("nucleus_volume", "cell_volume") if name in cells]
+    return cells[cells[names].notna().any(axis=1)] if names else cells.iloc[:0]
 
 
 def _text(box: tuple[tuple[float, float], ...]) -> str:

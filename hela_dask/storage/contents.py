@@ -6,14 +6,16 @@ import contextlib
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from hela_dask.documents.reading import Document, read_document
 from hela_dask.errors import ExistsError, HelaDaskError
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.level import Level, slab_marks
 from hela_dask.storage.metadata import Image, read_image
+from hela_dask.storage.nodes import read_node
 
 __all__ = [
     "check_listed",
@@ -47,14 +49,17 @@ def foreign_names(folder: Path, known: Iterable[str]) -> list[str]:
 
 
 def remove_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove these files of a folder, and the folder itself once it is empty."""
+    """Remove these files (with ``/``) of a folder, and each folder that is empty then."""
     with storage_errors(folder):
         if not folder.is_dir():
             return
+        inside: set[PurePosixPath] = set()
         for name in names:
             (folder / name).unlink(missing_ok=True)
-        if not any(folder.iterdir()):
-            folder.rmdir()
+            inside.update(PurePosixPath(name).parents)
+        for parent in sorted(inside | {PurePosixPath()}, key=lambda path: -len(path.parts)):
+            if (folder / parent).is_dir() and not any((folder / parent).iterdir()):
+                (folder / parent).rmdir()
 
 
 class _Listing(Document):
@@ -66,8 +71,9 @@ class _Listing(Document):
 def check_listed(folder: Path, listing: str, ours: re.Pattern[str], command: str) -> list[str]:
     """The files that a command wrote into a folder before, by its list of them.
 
-    `listing` is the name of that list, a JSON file in the folder; names in it that do not match
-    `ours` are not the command's. ExistsError where the folder is, or holds, anything else.
+    `listing` is the name of that list, a JSON file in the folder; names in it (with ``/`` where
+    they lie deeper) that do not match `ours` are not the command's. ExistsError where the folder
+    is, or holds, anything else.
     """
     if folder.is_symlink() and not folder.exists():
         raise ExistsError(f"{folder} is a link to nowhere: choose another --out")
@@ -79,12 +85,24 @@ def check_listed(folder: Path, listing: str, ours: re.Pattern[str], command: str
     with contextlib.suppress(HelaDaskError):
         found = read_document(folder / listing, _Listing)
         known = [name for name in found.files if ours.fullmatch(name)]
-    if others := foreign_names(folder, [*known, *([listing] if known else [])]):
+    if others := list(_not_listed(folder, {*known, *([listing] if known else [])})):
         raise ExistsError(
             f"{folder} holds {others[0]}, which {command} did not write, so nothing in it is "
             "replaced: choose another --out"
         )
     return known
+
+
+def _not_listed(folder: Path, known: set[str], above: str = "") -> Iterator[str]:
+    """Names of unknown files in a folder, and in its folders that hold known files."""
+    folders = {name.removeprefix(above).partition("/")[0] for name in known if "/" in name}
+    for name in foreign_names(folder, [name.removeprefix(above) for name in known]):
+        place = folder / name
+        if name in folders and place.is_dir() and not place.is_symlink():
+            deeper = {item for item in known if item.startswith(f"{above}{name}/")}
+            yield from _not_listed(place, deeper, f"{above}{name}/")
+        else:
+            yield above + name
 
 
 def find_foreign(path: Path) -> Path | None:
@@ -122,11 +140,12 @@ def _foreign(path: Path) -> Iterator[Path]:
         yield path
         return
     levels = [level.path for level in image.levels]
-    for name in foreign_names(path, ["zarr.json", "labels", *levels]):
+    for name in foreign_names(path, ["zarr.json", "labels", "tables", *levels]):
         yield path / name
     for name in levels:
         yield from _foreign_in_level(path / name, slab_marks(path, image.levels[0]).name, image)
     yield from _foreign_in_labels(path / "labels")
+    yield from _foreign_in_tables(path / "tables")
 
 
 def _foreign_in_level(level: Path, marks: str, image: Image) -> Iterator[Path]:
@@ -154,6 +173,20 @@ def _foreign_in_labels(folder: Path) -> Iterator[Path]:
         if path.name == "zarr.json" or _LITTER.fullmatch(path.name) or _LOCK.fullmatch(path.name):
             continue
         yield from _foreign(path)
+
+
+def _foreign_in_tables(folder: Path) -> Iterator[Path]:
+    """Tables of cells: groups that state that this package made them, with one file."""
+    for name in foreign_names(folder, ["zarr.json"]):
+        attributes: Mapping[str, Any] = {}
+        with contextlib.suppress(HelaDaskError):
+            node = read_node(folder / name)
+            attributes = {} if node is None else node.attributes
+        if "hela_dask" not in attributes:
+            yield folder / name
+            continue
+        for item in foreign_names(folder / name, ["zarr.json", "table.parquet"]):
+            yield folder / name / item
 
 
 def missing_files(group: Path, level: Level) -> tuple[int, int]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hela_dask.errors import ParameterError
 from hela_dask.storage.formats import ZARR_MARKS
 
-__all__ = ["check_apart", "enclosing_store", "is_within", "relative_path", "resolved", "same_place"]
+__all__ = [
+    "check_apart",
+    "common_folder",
+    "enclosing_store",
+    "is_within",
+    "relative_path",
+    "resolved",
+    "same_place",
+]
 
 
 def resolved(path: str | Path) -> Path:
@@ -51,6 +59,18 @@ def enclosing_store(path: str | Path) -> Path | None:
         if any((folder / name).is_file() for name in ZARR_MARKS):
             found = folder
     return found
+
+
+def common_folder(folders: Sequence[Path]) -> Path:
+    """The nearest folder that holds all of these, which are absolute.
+
+    ParameterError where they share none, as on two drives.
+    """
+    try:
+        return Path(os.path.commonpath([folder.parent for folder in folders]))
+    except ValueError as error:
+        places = ", ".join(map(str, folders))
+        raise ParameterError(f"no folder holds all of {places}: copy them to one drive") from error
 
 
 def relative_path(path: str | Path, base: str | Path) -> str:

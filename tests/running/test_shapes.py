@@ -42,9 +42,10 @@ def test_the_columns_are_those_of_the_labels(scene: Path, here: Any, calls: Any)
         where = np.argwhere(labels["cells"] == label)
         low, high = where.min(axis=0), where.max(axis=0) + 1
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        cut = tuple((bool(a == 0), bool(b == n)) for a, b, n in zip(low, high, SHAPE, strict=True))
-        parts = (labels[name][box] for name in ("cells", "nuclei"))
-        expected = measure_shape(*parts, label, VOXEL, cut=cut)  # type: ignore[arg-type, misc]
+        sides: Any = [(a == 0, b == n) for a, b, n in zip(low, high, SHAPE, strict=True)]
+        expected = measure_shape(
+            labels["cells"][box], labels["nuclei"][box], int(str(label)), VOXEL, cut=sides
+        )
         found = row[list(SHAPE_COLUMNS)].astype(float)
         np.testing.assert_array_equal(found, [expected[name] for name in SHAPE_COLUMNS])
     whole = table[table["complete"]]
@@ -54,7 +55,9 @@ def test_the_columns_are_those_of_the_labels(scene: Path, here: Any, calls: Any)
     assert sorted(whole["cell_area"]) == pytest.approx(sorted(areas), rel=0.03)
     cut = table[~table["complete"]].iloc[0]
     assert cut["cell_area"] > 0 and np.isnan(cut["cell_sphericity"])
-    pd.testing.assert_frame_equal(hd.open_run(result.path).contacts, result.contacts)
+    reopened = hd.open_run(result.path).contacts
+    assert reopened is not None and result.contacts is not None
+    pd.testing.assert_frame_equal(reopened, result.contacts)
 
 
 def test_a_run_and_the_command_measure_the_same(scene: Path, here: Any, calls: Any) -> None:
@@ -168,7 +171,7 @@ def test_cells_without_a_nucleus_have_a_shape(
     )
     table = go(scene, here).cells.set_index("label")
     assert table["nucleus_volume"].isna().tolist() == [True, False, False, False]
-    bare = table.loc[1]
+    bare: Any = table.loc[1]
     assert bare["cell_area"] > 0 and np.isnan(bare["nucleus_area"])
     assert pd.isna(bare["nucleus_handles"]) and np.isnan(bare["polarisation"])
 
@@ -200,7 +203,8 @@ def test_a_damaged_table_of_contacts_is_found(
 def test_shapes_are_measured_on_pixels_of_40_nm(pixel: float, expected: float) -> None:
     def level(by: int) -> Level:
         size = (50.0, pixel * by, pixel * by)
-        return Level(str(by), (100, 800 // by, 800 // by), size, (0.0,) * 3, (1, 64, 64), None)  # type: ignore[arg-type]
+        shape = (100, 800 // by, 800 // by)
+        return Level(str(by), shape, size, (0.0, 0.0, 0.0), (1, 64, 64), None)
 
     levels = [level(by) for by in (1, 2, 4, 8)]
     assert levels[measured_level(levels, 40.0)].voxel_size[1] == expected

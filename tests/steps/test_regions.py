@@ -20,7 +20,8 @@ from hela_dask.geometry import Geometry
 from hela_dask.parameters import RegionParameters
 from hela_dask.steps.detect import detect_cells
 from hela_dask.steps.link import link_cells
-from hela_dask.steps.regions import Region, cell_regions, save_regions, with_regions
+from hela_dask.steps.region_files import save_regions
+from hela_dask.steps.regions import Region, cell_regions, with_regions
 from tests.volumes import make_volume
 
 

@@ -1,0 +1,215 @@
+"""export: the results of a run in the formats of other programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hela_dask.errors import ExistsError, NothingToDoError, ParameterError
+from hela_dask.exporting.feature_table import write_feature_table
+from hela_dask.exporting.masks import LABELS, RunMasks
+from hela_dask.exporting.mobie import mobie_files, write_mobie
+from hela_dask.exporting.ro_crate import write_ro_crate
+from hela_dask.exporting.roi_tiffs import check_roi_folder, write_rois
+from hela_dask.exporting.tiff import stack_name, write_stack
+from hela_dask.formatting import counted
+from hela_dask.running.opening import open_run
+from hela_dask.running.result import RunResult
+from hela_dask.running.tables import segmented_cells, select_cells
+from hela_dask.storage.contents import check_listed, foreign_names, remove_files
+from hela_dask.storage.files import write_json
+from hela_dask.storage.metadata import local_path
+from hela_dask.storage.places import check_apart, enclosing_store
+
+__all__ = ["FORMATS", "Export", "export"]
+
+FORMATS = ("tiff", "roi-tiffs", "mobie", "ngio", "ro-crate")
+"""The formats, by their names in the command."""
+
+_WITH_FOLDER = ("tiff", "roi-tiffs", "mobie")
+_OF_LABELS = ("tiff", "roi-tiffs")  # formats of some labels, or of some cells
+_DEFAULT = {"tiff": LABELS[:3], "roi-tiffs": ("image", "cells", "nuclei")}
+_LISTING = "export.json"
+_OURS = re.compile(
+    r"(?!\.\.?/)[^/]+\.tif|project\.json|[\w.-]+/(dataset\.json|tables/\w+/\w+\.tsv)"
+)
+
+
+@dataclass(frozen=True)
+class Export:
+    """What :func:`export` wrote.
+
+    Attributes
+    ----------
+    to : str
+        The format.
+    path : Path
+        The folder: that of the files, the image that has the table, or the run folder.
+    files : tuple of Path
+        The files; for ``roi-tiffs`` the folder of each window.
+    """
+
+    to: str
+    path: Path
+    files: tuple[Path, ...]
+
+    def __repr__(self) -> str:
+        what = "folder" if self.to == "roi-tiffs" else "file"
+        lines = [f"{self.to}: {counted(len(self.files), what)} in {self.path}"]
+        if len(self.files) <= 10:
+            lines += [f"  {path}" for path in self.files]
+        return "\n".join(lines)
+
+
+def export(
+    run: str | Path | RunResult,
+    out: str | Path | None = None,
+    *,
+    to: str = "tiff",
+    what: Sequence[str] | None = None,
+    cells: Sequence[int] | None = None,
+) -> Export:
+    """Write results of a finished run in the format of another program.
+
+    Labels have the voxels of the image. One slice is in memory at a time, or a slab of one window.
+
+    Parameters
+    ----------
+    run : path or RunResult
+        A finished run.
+    out : path, optional
+        Folder of the files, for ``tiff``, ``roi-tiffs`` and ``mobie``: new or empty, or of an
+        earlier export, which is replaced. The other formats have a fixed place.
+    to : {"tiff", "roi-tiffs", "mobie", "ngio", "ro-crate"}
+        ``tiff``: a stack per kind of labels, ``cells.tif``, with its scale, for Fiji; over 4 GiB
+        or 65,535 cells ``cells.ome.tif``. ``roi-tiffs``: folders of TIFF slices per cell, of image
+        and masks. ``mobie``: a project that links image and labels, with a table. ``ngio``: the
+        table of cells inside the image of the labels, as a feature table. ``ro-crate``:
+        ``ro-crate-metadata.json`` in the run folder.
+    what : sequence of str, optional
+        For ``tiff`` and ``roi-tiffs``: of ``cells``, ``nuclei``, ``envelope``, ``cytoplasm`` (the
+        cell without nucleus and envelope) and ``background``; for ``roi-tiffs`` also ``image``, and
+        no ``background``. Default: cells, nuclei and envelope; for ``roi-tiffs`` image, cells and
+        nuclei.
+    cells : sequence of int, optional
+        For the same formats: only these cells.
+
+    Returns
+    -------
+    Export
+
+    Raises
+    ------
+    ParameterError
+        For an unknown format or kind of labels, an option that the format does not have, a missing
+        `out`, or one inside a Zarr or the run folder.
+    MissingInputError
+        When there is no finished run, or its labels are gone.
+    InputError
+        When a file is damaged, or there is no such cell.
+    NothingToDoError
+        When no cell has labels.
+    ExistsError
+        When `out` holds something else, or the image a table of another program.
+
+    Examples
+    --------
+    >>> export("hela.run", "for-fiji", what=["cytoplasm"]).files  # doctest: +SKIP
+    """
+    names = _check_options(out, to, what, cells)
+    result = run if isinstance(run, RunResult) else open_run(run)
+    if segmented_cells(result.cells).empty:
+        raise NothingToDoError(f"no cell of {result.path} has labels, so nothing is exported")
+    chosen = None if cells is None else select_cells(result.cells, list(cells), None)
+    _check_chosen(result, chosen)
+    if to == "ngio":
+        files = write_feature_table(result)
+        return Export(to, files[-1].parent.parent, tuple(files))
+    if to == "ro-crate":
+        return Export(to, result.path, (write_ro_crate(result),))
+    folder = _check_folder(result, out, to, names)
+    if to == "roi-tiffs":
+        return Export(to, folder, tuple(write_rois(result, folder, names, chosen)))
+    return Export(to, folder, tuple(_write_files(result, folder, to, names, chosen)))
+
+
+def _check_options(
+    out: str | Path | None, to: str, what: Sequence[str] | None, cells: Sequence[int] | None
+) -> tuple[str, ...]:
+    """The kinds of labels that are exported."""
+    if to not in FORMATS:
+        raise ParameterError(f"--to {to!r} is no format: choose one of {', '.join(FORMATS)}")
+    if to in _WITH_FOLDER and out is None:
+        raise ParameterError(f"--to {to} needs a folder for its files: name one with --out DIR")
+    if to not in _WITH_FOLDER and out is not None:
+        where = "into the image of the labels" if to == "ngio" else "into the run folder"
+        raise ParameterError(f"--to {to} writes {where}: leave --out away")
+    for option, value in (("--what", what), ("--cells", cells)):
+        if value is not None and to not in _OF_LABELS:
+            raise ParameterError(
+                f"--to {to} has all cells and labels: {option} is for {' and '.join(_OF_LABELS)}"
+            )
+    if to not in _OF_LABELS:
+        return ()
+    known = ("image", *LABELS[:4]) if to == "roi-tiffs" else LABELS
+    names = tuple(dict.fromkeys(_DEFAULT[to] if what is None else what))
+    if unknown := [name for name in names if name not in known]:
+        raise ParameterError(
+            f"--what {unknown[0]!r} cannot be exported to {to}: choose of {', '.join(known)}"
+        )
+    if not names or (cells is not None and not len(cells)):
+        raise ParameterError(f"{'--cells' if names else '--what'} names nothing to export")
+    return names
+
+
+def _check_chosen(result: RunResult, chosen: set[int] | None) -> None:
+    """Every chosen cell has labels."""
+    known = set(segmented_cells(result.cells)["label"].tolist())
+    if chosen is not None and (without := sorted(chosen - known)):
+        row = result.cells.set_index("label").loc[without[0]]
+        why = f": {row['reason']}" if row["reason"] else ""
+        raise NothingToDoError(
+            f"cell {without[0]} has no labels, its status is {row['status']}{why}"
+        )
+
+
+def _check_folder(result: RunResult, out: str | Path | None, to: str, names: Sequence[str]) -> Path:
+    """The folder of the files, once it is known that nothing else is in it."""
+    folder = local_path(out if out is not None else "")
+    if (store := enclosing_store(folder)) is not None:
+        raise ParameterError(f"--out {folder} lies inside the Zarr {store}: choose another")
+    check_apart(result.store, {"--out": folder})
+    if folder.absolute().is_relative_to(result.path.absolute()):
+        raise ParameterError(
+            f"--out {folder} lies in the run folder, which holds the run's own files only: choose "
+            "another"
+        )
+    if to == "roi-tiffs":
+        every = ("image", *LABELS)
+        if folder.exists() and (not folder.is_dir() or (others := foreign_names(folder, every))):
+            what = (
+                f"holds {others[0]}, which export did not write" if folder.is_dir() else "is a file"
+            )
+            raise ExistsError(f"{folder} {what}: choose another --out")
+        check_roi_folder(folder, every)
+    else:
+        check_listed(folder, _LISTING, _OURS, "export")
+    return folder
+
+
+def _write_files(
+    result: RunResult, folder: Path, to: str, names: Sequence[str], chosen: set[int] | None
+) -> list[Path]:
+    """Replace the files of an earlier export in the folder."""
+    masks = RunMasks(result, chosen)
+    stacks = {name: stack_name(masks, name) for name in names}
+    files = [*stacks.values()] if to == "tiff" else mobie_files(result)
+    remove_files(folder, [*check_listed(folder, _LISTING, _OURS, "export"), _LISTING])
+    write_json(folder / _LISTING, {"files": files, "to": to, "run": str(result.path.absolute())})
+    if to == "mobie":
+        write_mobie(result, folder)
+    for name, file in stacks.items():
+        write_stack(masks, name, folder / file)
+    return [folder / name for name in files]
