@@ -22,6 +22,8 @@ _MOST = 2**20  # pairs of corners that are compared one by one; of more, a tree 
 
 Corners = NDArray[np.int32]
 """z, y, x (voxels) of corners, and the label, each a row."""
+Ends = tuple[NDArray[np.int32], NDArray[np.int32]]
+"""The first and the last corner (z, y, x) of a box."""
 
 
 def least_distances(labels: Labels, voxel: Voxel, reach: float) -> dict[tuple[int, int], float]:
@@ -103,7 +105,8 @@ def _near_pairs(
     lows, highs = boxes
     for one in range(len(lows)):
         for other in range(one + 1, len(lows)):
-            if _box_square(lows[one], highs[one], lows[other], highs[other], size) >= reach**2:
+            box, other_box = (lows[one], highs[one]), (lows[other], highs[other])
+            if _box_square(box, other_box, size) >= reach**2:
                 continue
             a, b = corners[ends[one] : ends[one + 1]], corners[ends[other] : ends[other + 1]]
             code = np.int64(a[0, 3]) * _CODE + np.int64(b[0, 3])
@@ -115,42 +118,42 @@ def _near_pairs(
             if count == len(pairs):
                 pairs, squares = _longer(pairs), _longer(squares)
             pairs[count, 0], pairs[count, 1] = one, other
-            squares[count, 0] = _least_square(a, b, size, reach**2, room)
+            squares[count, 0] = _least_square((a, b), (box, other_box), size, reach**2, room)
             count += 1
     return pairs[:count], squares[:count, 0]
 
 
 @compiled
-def _box_square(
-    low: NDArray[np.int32],
-    high: NDArray[np.int32],
-    other_low: NDArray[np.int32],
-    other_high: NDArray[np.int32],
-    size: Floats,
-) -> float:
+def _box_square(box: Ends, other: Ends, size: Floats) -> float:
     """Squared distance of two boxes, nm²."""
     total = 0.0
     for axis in range(3):
-        apart = max(low[axis] - other_high[axis], other_low[axis] - high[axis], 0) * size[axis]
+        apart = max(box[0][axis] - other[1][axis], other[0][axis] - box[1][axis], 0) * size[axis]
         total += apart * apart
     return total
 
 
 @compiled
-def _least_square(a: Corners, b: Corners, size: Floats, limit: float, room: Floats) -> float:
-    """Least squared distance (nm²) of corners of two labels.
+def _least_square(
+    parts: tuple[Corners, Corners],
+    boxes: tuple[Ends, Ends],
+    size: Floats,
+    limit: float,
+    room: Floats,
+) -> float:
+    """Least squared distance (nm²) of corners of two labels, with the boxes around them.
 
     Some larger number where it is more than a limit; a negative upper bound where too many corners
     are left to be compared.
     """
+    (a, b), (box, other_box) = parts, boxes
     # The nearest corner to one that is near bounds the search.
-    at = _closest(b, a[0], size)
-    for _ in range(2):
-        here = _closest(a, b[at], size)
-        at = _closest(b, a[here], size)
+    here = _closest(a, b[0], size)
+    at = _closest(b, a[here], size)
+    here = _closest(a, b[at], size)
     bound = min(limit, _square(a[here], b[at], size)) * (1 + 1e-9)
-    n = _keep_near(a, b, size, bound, room[0])
-    m = _keep_near(b, a, size, bound, room[1])
+    n = _keep_near(a, other_box, size, bound, room[0])
+    m = _keep_near(b, box, size, bound, room[1])
     if n * m > _MOST:
         return -bound
     least = np.inf
@@ -182,17 +185,12 @@ def _closest(corners: Corners, place: NDArray[np.int32], size: Floats) -> int:
 
 
 @compiled
-def _keep_near(corners: Corners, others: Corners, size: Floats, bound: float, kept: Floats) -> int:
-    """Copy the corners that are near enough to the box around others; returns their number."""
-    low, high = others[0, :3].copy(), others[0, :3].copy()
-    for at in range(len(others)):
-        for axis in range(3):
-            low[axis] = min(low[axis], others[at, axis])
-            high[axis] = max(high[axis], others[at, axis])
+def _keep_near(corners: Corners, box: Ends, size: Floats, bound: float, kept: Floats) -> int:
+    """Copy the corners that are near enough to a box; returns their number."""
     count = 0
     for at in range(len(corners)):
         place = corners[at, :3]
-        if _box_square(place, place, low, high, size) <= bound:
+        if _box_square((place, place), box, size) <= bound:
             kept[count] = place
             count += 1
     return count
