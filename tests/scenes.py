@@ -7,6 +7,7 @@ work in this process only, for clients made with ``processes=False``.
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,24 @@ import pytest
 import xarray as xr
 from scipy import ndimage
 
+import hela_dask as hd
 from hela_dask.geometry import Geometry
 from hela_dask.operators.background import SLAB
 from hela_dask.operators.classify import sampling
 from hela_dask.operators.slabs import as_slabs, lazy_data, map_slabs
 from hela_dask.storage import store
 
-__all__ = ["BALLS", "SHAPE", "VOXEL", "ball", "make_scene", "stand_in", "without_pages"]
+__all__ = [
+    "BALLS",
+    "SHAPE",
+    "VOXEL",
+    "ball",
+    "copy_run",
+    "make_scene",
+    "run_scene",
+    "stand_in",
+    "without_pages",
+]
 
 SHAPE, VOXEL = (40, 160, 160), (200.0, 160.0, 160.0)
 BALLS = ((20, 45, 45, 18), (18, 50, 115, 20), (22, 115, 50, 21), (20, 152, 120, 19))
@@ -53,6 +65,21 @@ def make_scene(path: Path, balls: Sequence[Sequence[float]] = BALLS, depth: int 
     for z0, z1 in store.slabs(image):
         store.write_slab(image, z0, grey[z0:z1])
     return path
+
+
+def run_scene(folder: Path, client: Any, **options: Any) -> hd.RunResult:
+    """A finished run of the balls, by the stand-ins."""
+    scene = make_scene(folder / "balls.ome.zarr")
+    with pytest.MonkeyPatch.context() as patch:
+        stand_in(patch)
+        return hd.run(scene, client=client, progress=False, **options)
+
+
+def copy_run(finished: hd.RunResult, folder: Path) -> hd.RunResult:
+    """A copy of a finished run and of its image, in another folder."""
+    shutil.copytree(finished.store, folder / finished.store.name)
+    shutil.copytree(finished.path, folder / finished.path.name)
+    return hd.open_run(folder / finished.path.name)
 
 
 class EmptyPage:

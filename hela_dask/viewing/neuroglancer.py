@@ -141,7 +141,7 @@ def neuroglancer_state(
 
 
 def _folders(result: RunResult, meshes: Mapping[str, str | Path] | None) -> dict[str, Path]:
-    """What is shown, by the name of its source; absolute."""
+    """The folders of all sources, by name; absolute."""
     folders = {"image": result.store.absolute()}
     folders |= {name: result.label_paths[name].absolute() for name in _SHOWN}
     for name, place in (meshes or {}).items():

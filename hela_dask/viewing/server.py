@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def do_OPTIONS(self) -> None:
-        """What a page may ask for."""
+        """Methods and headers that a page may use."""
         self.send_response(HTTPStatus.NO_CONTENT)
         self._allow()
         self.send_header("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  its name in the base
-        """Say nothing: a viewer asks thousands of times."""
+        """Log nothing: a viewer asks thousands of times."""
 
     def _answer(self, *, body: bool) -> None:
         place = unquote(urlsplit(self.path).path)

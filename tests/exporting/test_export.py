@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +24,20 @@ from hela_dask.errors import (
 from hela_dask.exporting import tiff
 from hela_dask.exporting.masks import RunMasks
 from hela_dask.storage.files import write_json
-from tests.scenes import VOXEL, make_scene, stand_in, without_pages
+from tests.scenes import VOXEL, copy_run, run_scene, without_pages
 
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory, here: Any) -> hd.RunResult:
     """A finished run of four balls."""
-    scene = make_scene(tmp_path_factory.mktemp("known") / "balls.ome.zarr")
-    with pytest.MonkeyPatch.context() as patch:
-        stand_in(patch)
-        return hd.run(scene, client=here, progress=False)
+    return run_scene(tmp_path_factory.mktemp("known"), here)
 
 
 @pytest.fixture
 def result(known: hd.RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> hd.RunResult:
     """A copy of it."""
     without_pages(monkeypatch)
-    shutil.copytree(known.store, tmp_path / known.store.name)
-    shutil.copytree(known.path, tmp_path / known.path.name)
-    return hd.open_run(tmp_path / known.path.name)
+    return copy_run(known, tmp_path)
 
 
 def read(group: Path) -> Any:

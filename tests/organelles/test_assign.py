@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from hela_dask.errors import (
 )
 from hela_dask.storage import store as arrays
 from hela_dask.tasks.lock import hold
-from tests.scenes import SHAPE, VOXEL, make_scene, stand_in, without_pages
+from tests.scenes import SHAPE, VOXEL, copy_run, run_scene, without_pages
 
 assigning: Any = importlib.import_module("hela_dask.organelles.assign")
 RESOLUTION = 320.0  # of the working level: a pixel is 2 x 2 of the image's
@@ -38,20 +37,15 @@ RESOLUTION = 320.0  # of the working level: a pixel is 2 x 2 of the image's
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory, here: Any) -> hd.RunResult:
     """A finished run of four balls, on a working level that is coarser than the image."""
-    scene = make_scene(tmp_path_factory.mktemp("known") / "balls.ome.zarr")
-    with pytest.MonkeyPatch.context() as patch:
-        stand_in(patch)
-        parameters = {"working": {"resolution": RESOLUTION}}
-        return hd.run(scene, client=here, parameters=parameters, progress=False)
+    parameters = {"working": {"resolution": RESOLUTION}}
+    return run_scene(tmp_path_factory.mktemp("known"), here, parameters=parameters)
 
 
 @pytest.fixture
 def result(known: hd.RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> hd.RunResult:
     """A copy of it."""
     without_pages(monkeypatch)
-    shutil.copytree(known.store, tmp_path / known.store.name)
-    shutil.copytree(known.path, tmp_path / known.path.name)
-    return hd.open_run(tmp_path / known.path.name)
+    return copy_run(known, tmp_path)
 
 
 def draw_organelles(count: int = 200) -> NDArray[np.uint32]:

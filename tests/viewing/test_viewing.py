@@ -6,7 +6,6 @@ import http.client
 import importlib.util
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,26 +20,20 @@ import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import MissingDependencyError, MissingInputError, ParameterError
 from hela_dask.viewing.server import FileServer
-from tests.scenes import VOXEL, make_scene, stand_in, without_pages
+from tests.scenes import VOXEL, copy_run, run_scene, without_pages
 
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory, here: Any) -> hd.RunResult:
     """A finished run of four balls."""
-    scene = make_scene(tmp_path_factory.mktemp("known") / "balls.ome.zarr")
-    with pytest.MonkeyPatch.context() as patch:
-        stand_in(patch)
-        return hd.run(scene, client=here, progress=False)
+    return run_scene(tmp_path_factory.mktemp("known"), here)
 
 
 @pytest.fixture
 def result(known: hd.RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> hd.RunResult:
     """A copy of it, with a space and a sign in its path."""
     without_pages(monkeypatch)
-    folder = tmp_path / "my data & more"
-    shutil.copytree(known.store, folder / known.store.name)
-    shutil.copytree(known.path, folder / known.path.name)
-    return hd.open_run(folder / known.path.name)
+    return copy_run(known, tmp_path / "my data & more")
 
 
 @pytest.fixture
