@@ -53,7 +53,8 @@ class Known:
     done: int  # cells that are segmented already
     found: bool  # whether an earlier run found background and cells; if not, they were given
     labels: int = 0  # slabs of labels that an earlier run wrote, and that would not change
-    measures: int = 0  # finished tasks that measure these labels
+    # Finished tasks that measure these labels, and all of them; 0 where labels are missing
+    measures: tuple[int, int] = (0, 0)
 
     @property
     def number(self) -> int:
@@ -81,7 +82,7 @@ def known_cells(setup: Setup) -> Known | None:
                 units.append(unit)
     chosen = select_cells(found.cells, setup.cells, setup.box)
     windows = _windows(found, earlier.volume, chosen - rows.keys())
-    labels = measures = 0
+    labels, measures = 0, (0, 0)
     if background is not None and not windows:
         labels, measures = earlier.slabs(background, units, rows)
     done = len(chosen & rows.keys())
@@ -127,8 +128,8 @@ class _Earlier:
 
     def slabs(
         self, background: Background, units: Sequence[Unit], rows: Mapping[int, Row]
-    ) -> tuple[int, int]:
-        """Slabs of labels that are there and would not change, and finished measures of them.
+    ) -> tuple[int, tuple[int, int]]:
+        """Slabs of labels that are there and would not change, and the measures of them.
 
         All cells are segmented.
         """
@@ -136,19 +137,19 @@ class _Earlier:
         masks = cell_masks(setup.run, self.volume, units, rows)
         cedes_to = self.markers.result("ceded", "cells", self.keys.cedes_to(masks))
         if cedes_to is None:
-            return 0, 0
+            return 0, (0, 0)
         flagged, masks = resolve_masks(rows, masks, cedes_to, setup.parameters.quality)
         parts = cell_parts(flagged, masks)
         measured = self.rows(contact_units(self.keys, background, setup.working, masks, parts))
         if measured is None:
-            return 0, 0
+            return 0, (0, 0)
         contacts = [contact for row in measured.values() for contact in row["contacts"]]
         joined = find_joined(parts, contacts, setup.parameters.assemble)
         _, masks = join_parts(flagged, masks, joined)
         try:
             images = [read_image(path) for path in setup.label_paths.values()]
         except (InputError, MissingInputError):
-            return 0, 0
+            return 0, (0, 0)
         names = [image.name for image in images]
         there = set.intersection(*(set(store.finished_slabs(image)) for image in images))
         slabs = plan_slabs(store.slabs(images[0]), setup.working, masks, background.thresholds)
@@ -158,17 +159,19 @@ class _Earlier:
             if place in there and (found := self.rows([unit])) is not None:
                 written[place] = unit.fingerprint, found[unit.name]
         if len(written) < len(slabs):
-            return len(written), 0
+            return len(written), (0, 0)
         return len(written), self.measures(images[names.index("cells")], written)
 
-    def measures(self, image: Image, slabs: Mapping[tuple[int, int], tuple[str, Row]]) -> int:
-        """Number of finished tasks that measure the labels, of slabs by slices."""
+    def measures(
+        self, image: Image, slabs: Mapping[tuple[int, int], tuple[str, Row]]
+    ) -> tuple[int, int]:
+        """Finished tasks that measure the labels, of slabs by slices, and all of these tasks."""
         if not self.setup.parameters.measure.in_runs:
-            return 0
+            return 0, 0
         counts = combine_counts(pd.DataFrame(row["counts"]) for _, row in slabs.values())
         keys = {place: key for place, (key, _) in slabs.items()}
         units = measure_units(self.keys, image, Assembled(pd.DataFrame(), counts, keys))
-        return sum(self.rows([unit]) is not None for unit in units)
+        return sum(self.rows([unit]) is not None for unit in units), len(units)
 
 
 def _windows(

@@ -144,7 +144,7 @@ def _planned(setup: Setup, where: Cluster, needs: dict[str, Need], trying: bool)
         "classify": network_units(setup.working, setup.outputs),
         "segment": number,
         "assemble": -(-level.shape[0] // label_levels(setup.image, "uint8")[0].file[0]),
-        "measure": _measures(setup, number),
+        "measure": (known.measures[1] if known else 0) or _measures(setup, number),
         "report": 1,
     }
     return Plan(
@@ -186,7 +186,7 @@ def _stages(
             if done == count and seconds is not None:
                 seconds = 0.0
         elif known is not None and key == "measure":
-            done = min(known.measures, count or 0)
+            done = known.measures[0]
             if done == count and seconds is not None:
                 seconds = 0.0
         memory = needs[key].bytes if key in needs else None
