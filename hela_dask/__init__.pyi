@@ -69,6 +69,12 @@ from .exporting.export import (
 from .exporting.export import (
     export as export,
 )
+from .measuring.measure import (
+    measure as measure,
+)
+from .measuring.result import (
+    Measurement as Measurement,
+)
 from .methods.method import (
     BaseMethod as BaseMethod,
 )
@@ -116,6 +122,9 @@ from .parameters import (
 )
 from .parameters import (
     LinkParameters as LinkParameters,
+)
+from .parameters import (
+    MeasureParameters as MeasureParameters,
 )
 from .parameters import (
     Parameters as Parameters,
@@ -243,6 +252,8 @@ __all__ = [
     "InputError",
     "LinkParameters",
     "Masks",
+    "MeasureParameters",
+    "Measurement",
     "Method",
     "MissingDependencyError",
     "MissingInputError",
@@ -283,6 +294,7 @@ __all__ = [
     "grey_levels",
     "link_cells",
     "make_phantom",
+    "measure",
     "measure_cells",
     "meshes",
     "neuroglancer",

@@ -232,7 +232,11 @@ def _within(
             needs=needs,
             progress=display,
             begin=record.begin,
-            imports=("hela_dask.running.stages", "hela_dask.steps.segment"),
+            imports=(
+                "hela_dask.running.stages",
+                "hela_dask.running.shapes",
+                "hela_dask.steps.segment",
+            ),
         )
         with held_job(setup) as job:
             context = Context(setup, job, session, display)
@@ -277,12 +281,13 @@ def _segment_all(context: Context, record: Record) -> RunResult:
     Thread(target=import_module, args=("hela_dask.report.pictures",), daemon=True).start()
     pipeline.classify(context, background)
     segmented = pipeline.segment(context, background, found, chosen)
-    measured, labels = pipeline.assemble(context, background, segmented)
+    assembled = pipeline.assemble(context, background, segmented)
+    measures = pipeline.measure(context, assembled)
     return finish_run(
         *(context, record, background, found, segmented.rows),
         chosen=chosen,
-        measured=measured,
-        labels=labels,
+        assembled=assembled,
+        measures=measures,
         write_report=_write_report,
     )
 
@@ -299,4 +304,4 @@ def _draw(setup: Setup, found: DetectedCells) -> None:
 
     places = RunPlaces(setup.image.path, {})
     facts = {"image": image_facts(setup.image)}
-    draw_found(RunFolder(setup.run, facts, found.cells, found.detections, {}, places))
+    draw_found(RunFolder(setup.run, facts, found.cells, found.detections, {}, places=places))

@@ -12,6 +12,8 @@ __all__ = [
     "COLUMNS",
     "CONTACT_COLUMNS",
     "MEASURES",
+    "OBJECT_COLUMNS",
+    "OBJECT_MEASURES",
     "SHAPE_COLUMNS",
     "Column",
     "describe_columns",
@@ -29,8 +31,8 @@ class Column:
     ----------
     meaning : str
     unit : str
-        ``nm``, ``µm³``, ``s``, ``MiB`` or ``1`` for a ratio; empty for numbers that are counted,
-        texts and booleans.
+        ``nm``, ``µm²``, ``µm³``, ``s``, ``MiB`` or ``1`` for a ratio; empty for numbers that are
+        counted, texts and booleans.
     measure : bool
         Whether it measures a property of the cell itself, which groups of cells are compared by.
     """
@@ -57,6 +59,70 @@ def _of_side(name: str, owner: str) -> dict[str, Column]:
         f"{name}_resampled": Column(f"whether the bootstrap resampled volumes or cells {owner}"),
     }
 
+
+_SHAPE = (
+    ("area", "area of the surface of the {}, without the sides of the volume", "µm²"),
+    ("sphericity", "area of the sphere of the {0}'s volume over the {0}'s area", "1"),
+    ("solidity", "volume of the {} over that of its convex hull", "1"),
+    ("ruffling", "area of the {} over that of its convex hull", "1"),
+    *(
+        (f"axis_{n}", f"length of axis {n} of the ellipsoid of the {{}}'s second moments", "nm")
+        for n in (1, 2, 3)
+    ),
+    *(
+        (f"axis_{n}_direction_{along}", f"{along} of the unit vector of axis {n} of the {{}}", "1")
+        for n in (1, 2, 3)
+        for along in "zyx"
+    ),
+    ("max_diameter", "largest distance between two points of the {}", "nm"),
+)  # name, meaning, unit
+
+
+def _shape_of(part: str) -> dict[str, Column]:
+    """The measures of shape of any object, without a prefix; directions are not compared."""
+    return {
+        name: Column(meaning.format(part), unit, measure="direction" not in name)
+        for name, meaning, unit in _SHAPE
+    }
+
+
+_OF_BOTH = {
+    f"{part}_{name}": column
+    for part in ("cell", "nucleus")
+    for name, column in _shape_of(part).items()
+}
+
+SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
+    **_OF_BOTH,
+    "cell_protrusions": Column(
+        "share of the cell's volume that a ball inside does not reach", "1", measure=True
+    ),
+    "nucleus_handles": Column("holes right through the nucleus", measure=True),
+    "nucleus_invagination": Column(
+        "largest distance from the nucleus' surface to that of its convex hull", "nm", measure=True
+    ),
+    **{
+        f"nucleus_offset_{axis}": Column(
+            f"{axis} of the nucleus' centroid, from the centroid of the cell", "nm"
+        )
+        for axis in "zyx"
+    },
+    "polarisation": Column(
+        "distance of the centroids of nucleus and cell over the radius of the sphere of the cell's "
+        "volume",
+        "1",
+        measure=True,
+    ),
+    "cytoplasm_thickness_least": Column(
+        "least distance from the nucleus' surface to the cell's", "nm", measure=True
+    ),
+    "cytoplasm_thickness_median": Column(
+        "median distance from the nucleus' surface to the cell's, over its area",
+        "nm",
+        measure=True,
+    ),
+}
+"""Measures of the shape of a cell and its nucleus."""
 
 COLUMNS: Final[Mapping[str, Column]] = {
     "label": Column("number in the labels; of a cell by z, y, x of the centre"),
@@ -100,6 +166,8 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "nucleus_diameter": Column("diameter of the sphere of the nucleus' volume", "nm", measure=True),
     "cell_diameter": Column("diameter of the sphere of the cell's volume", "nm", measure=True),
     "nucleus_to_cell": Column("nucleus volume over cell volume", "1", measure=True),
+    **SHAPE_COLUMNS,
+    "n_neighbours": Column("other cells that the cell touches", measure=True),
     "nucleus_first_slice": Column("first slice of the nucleus, counted from 1"),
     "nucleus_last_slice": Column("last slice of the nucleus, included"),
     "group": Column("group of runs that is compared"),
@@ -166,82 +234,62 @@ COLUMNS: Final[Mapping[str, Column]] = {
 MEASURES: Final = tuple(name for name, column in COLUMNS.items() if column.measure)
 """Columns that groups of cells are compared by."""
 
-_OF_BOTH = {
-    f"{part}_{name}": Column(meaning.format(part), unit)
-    for part in ("cell", "nucleus")
-    for name, meaning, unit in (
-        ("area", "area of the surface of the {}, without the sides of the volume", "µm²"),
-        ("sphericity", "area of the sphere of the {0}'s volume over the {0}'s area", "1"),
-        ("solidity", "volume of the {} over that of its convex hull", "1"),
-        ("ruffling", "area of the {} over that of its convex hull", "1"),
-        *(
-            (f"axis_{n}", f"length of axis {n} of the ellipsoid of the {{}}'s second moments", "nm")
-            for n in (1, 2, 3)
-        ),
-        *(
-            (
-                f"axis_{n}_direction_{along}",
-                f"{along} of the unit vector of axis {n} of the {{}}",
-                "1",
-            )
-            for n in (1, 2, 3)
-            for along in "zyx"
-        ),
-        ("max_diameter", "largest distance between two points of the {}", "nm"),
-    )
-}
-
-SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
-    **_OF_BOTH,
-    "cell_protrusions": Column("share of the cell's volume that a ball inside does not reach", "1"),
-    "nucleus_handles": Column("holes right through the nucleus"),
-    "nucleus_invagination": Column(
-        "largest distance from the nucleus' surface to that of its convex hull", "nm"
+OBJECT_MEASURES: Final[Mapping[str, Column]] = {
+    **_shape_of("object"),
+    "protrusions": Column("share of the object's volume that a ball inside does not reach", "1"),
+    "handles": Column("holes right through the object"),
+    "invagination": Column(
+        "largest distance from the object's surface to that of its convex hull", "nm"
     ),
+    "resolved": Column(
+        "its axis 3 has at least four sigmas of the smoothing; thinner objects lose more than 6 % "
+        "of their area"
+    ),
+}
+"""Measures of the shape of one labelled object."""
+
+OBJECT_COLUMNS: Final[Mapping[str, Column]] = {
+    "label": Column("number of the object in the labels"),
+    "volume": Column("volume of the object's voxels", "µm³"),
+    **OBJECT_MEASURES,
     **{
-        f"nucleus_offset_{axis}": Column(
-            f"{axis} of the nucleus' centroid, from the centroid of the cell", "nm"
+        f"{axis}{end}": Column(
+            f"{'end' if end else 'begin'} of the object's box along {axis} in voxels from 0"
+            f"{', not included' if end else ''}"
         )
         for axis in "zyx"
+        for end in (0, 1)
     },
-    "polarisation": Column(
-        "distance of the centroids of nucleus and cell over the radius of the sphere of the cell's "
-        "volume",
-        "1",
-    ),
-    "cytoplasm_thickness_least": Column(
-        "least distance from the nucleus' surface to the cell's", "nm"
-    ),
-    "cytoplasm_thickness_median": Column(
-        "median distance from the nucleus' surface to the cell's, over its area", "nm"
-    ),
+    "complete": Column("the object touches neither the first nor the last slice nor a side"),
 }
-"""Measures of the shape of a cell and its nucleus."""
+"""Of a table of labelled objects of any origin."""
 
 CONTACT_COLUMNS: Final[Mapping[str, Column]] = {
-    "label": Column("number of a cell"),
-    "other": Column("number of the other cell, the larger one"),
+    "label": Column("number of one of the two"),
+    "other": Column("number of the other, the larger one"),
     "contact_area": Column("area in which the two touch", "µm²"),
     "distance": Column("least distance of the two; 0 where they touch", "nm"),
 }
 """Of a table of contacts."""
 
 
-def describe_columns(table: pd.DataFrame) -> dict[str, dict[str, str]]:
+def describe_columns(
+    table: pd.DataFrame, columns: Mapping[str, Column] = COLUMNS
+) -> dict[str, dict[str, str]]:
     """Unit and meaning of the known columns of a table, for the metadata of a Parquet file."""
-    known = [name for name in map(str, table) if name in COLUMNS]
+    known = [name for name in map(str, table) if name in columns]
     return {
-        name: {"unit": COLUMNS[name].unit, "description": COLUMNS[name].meaning} for name in known
+        name: {"unit": columns[name].unit, "description": columns[name].meaning} for name in known
     }
 
 
-def rounded(table: pd.DataFrame) -> pd.DataFrame:
+def rounded(table: pd.DataFrame, columns: Mapping[str, Column] = COLUMNS) -> pd.DataFrame:
     """The table with as many decimals as its units are worth, for people."""
     digits = {
-        name: _DIGITS[COLUMNS[name].unit]
+        name: _DIGITS[columns[name].unit]
         for name in map(str, table)
-        if name in COLUMNS
-        and COLUMNS[name].unit in _DIGITS
+        if name in columns
+        and columns[name].unit in _DIGITS
         and pd.api.types.is_float_dtype(table[name].dtype)
     }
     return table.round(digits)

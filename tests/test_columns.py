@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import hela_dask as hd
-from hela_dask.columns import COLUMNS, rounded
+from hela_dask.columns import COLUMNS, CONTACT_COLUMNS, OBJECT_COLUMNS, rounded
 from hela_dask.errors import InputError
 from hela_dask.storage import store
 
@@ -46,8 +46,10 @@ def test_every_column_is_described_on_the_page() -> None:
     named = set(re.findall(r"`([a-z_0-9]+)`", USAGE.read_text(encoding="utf-8")))
     boxes = {name for name in COLUMNS if name.startswith("box_")}
     assert set(COLUMNS) - boxes - named == set()
-    assert all(column.meaning for column in COLUMNS.values())
-    assert {column.unit for column in COLUMNS.values()} <= {"", "nm", "µm²", "µm³", "s", "MiB", "1"}
+    assert (set(OBJECT_COLUMNS) | set(CONTACT_COLUMNS)) - named == set()
+    columns = [*COLUMNS.values(), *OBJECT_COLUMNS.values(), *CONTACT_COLUMNS.values()]
+    assert all(column.meaning for column in columns)
+    assert {column.unit for column in columns} <= {"", "nm", "µm²", "µm³", "s", "MiB", "1"}
 
 
 VOLUME = np.zeros((4, 8, 8), np.uint8)

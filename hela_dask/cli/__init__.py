@@ -15,6 +15,7 @@ from hela_dask.cli import (
     compare,
     explain,
     export,
+    measure,
     meshes,
     pipeline,
     predict,
@@ -41,6 +42,7 @@ CONTINUED = (
     "train",
     "predict",
     "assign",
+    "measure",
 )  # commands that continue after an interruption
 
 app = typer.Typer(
@@ -82,6 +84,7 @@ for _command in (
     train.train,
     predict.predict,
     assign.assign,
+    measure.measure,
     export.export,
     view.view,
     pipeline.report,

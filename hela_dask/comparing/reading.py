@@ -25,6 +25,9 @@ __all__ = ["ComparedRun", "Groups", "join_cells", "read_groups", "shared_measure
 Groups: TypeAlias = Mapping[str, Sequence[str | Path | RunResult]]
 
 
+_MOST = 3  # measures that are named
+
+
 @dataclass(frozen=True)
 class ComparedRun:
     """A finished run of a group; `complete` are its cells that are whole in the volume."""
@@ -87,11 +90,12 @@ def same_volume(one: ComparedRun, other: ComparedRun) -> bool:
 
 
 def shared_measures(runs: Mapping[str, Sequence[ComparedRun]]) -> tuple[list[str], list[str]]:
-    """Measures that all groups can be compared by, and a sentence per measure that is left out.
+    """Measures that all groups can be compared by, and sentences on those that are left out.
 
     InputError when there is none.
     """
-    shared, left_out = [], []
+    shared: list[str] = []
+    reasons: dict[str, list[str]] = {}  # with the measures that are left out
     for name in MEASURES:
         lacking = [run for members in runs.values() for run in members if name not in run.cells]
         if len(lacking) == sum(map(len, runs.values())):
@@ -102,14 +106,13 @@ def shared_measures(runs: Mapping[str, Sequence[ComparedRun]]) -> tuple[list[str
             if not any(name in run.complete and run.complete[name].notna().any() for run in members)
         ]
         if lacking:
-            left_out.append(
-                f"The {measure_name(name)} is left out: {lacking[0].path} has no such column."
-            )
+            reasons.setdefault(f"{lacking[0].path} has no such column", []).append(name)
         elif empty:
             why = f"no complete cell of the group {empty[0]!r} has one"
-            left_out.append(f"The {measure_name(name)} is left out: {why}.")
+            reasons.setdefault(why, []).append(name)
         else:
             shared.append(name)
+    left_out = [text for why, names in reasons.items() for text in _left_out(names, why)]
     if not shared:
         raise InputError(
             "the runs share no measure with values in all groups"
@@ -118,12 +121,20 @@ def shared_measures(runs: Mapping[str, Sequence[ComparedRun]]) -> tuple[list[str
     return shared, left_out
 
 
+def _left_out(names: Sequence[str], why: str) -> list[str]:
+    """A sentence per measure, or one for many."""
+    if len(names) <= _MOST:
+        return [f"The {measure_name(name)} is left out: {why}." for name in names]
+    first = ", ".join(measure_name(name) for name in names[:_MOST])
+    return [f"{len(names)} measures are left out ({first}, …): {why}."]
+
+
 def join_cells(runs: Mapping[str, Sequence[ComparedRun]], measures: Sequence[str]) -> pd.DataFrame:
     """One row per complete cell: its group, run, volume and label, and the measures."""
     parts = [
-        run.complete[["label", *measures]].assign(
-            group=run.group, run=str(run.path), image=run.volume
-        )
+        run.complete[["label", *measures]]
+        .astype(dict.fromkeys(measures, float))
+        .assign(group=run.group, run=str(run.path), image=run.volume)
         for members in runs.values()
         for run in members
     ]

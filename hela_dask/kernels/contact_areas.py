@@ -1,4 +1,4 @@
-"""Contacts of labels in a volume: their areas, and the least distances of labels.
+"""Contacts of labels in a volume: their areas.
 
 A contact is made of the faces between voxels of two labels. The faces of a slanted contact have up
 to 1.7 times its area; the sum of the directed faces, as a vector, has exactly the area of a plane.
@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from hela_dask.types import Floats, Labels, Voxel
+from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Labels, Voxel
 
-__all__ = ["AREA_UNIT", "contact_areas", "contact_halo", "least_distances"]
+__all__ = ["AREA_UNIT", "contact_areas", "contact_halo"]
 
 # Half width of the window in which a contact is taken for a plane, nm: wide enough for the terraces
 # of a slanted contact, and narrow beside the curvature of cells.
@@ -79,17 +80,60 @@ def _faces(
 
     The sign is 1 where the lower label lies below the face, and else -1.
     """
-    places, signs, codes, axes = [], [], [], []
-    for axis in range(3):
-        low = labels[tuple(slice(None, -1) if n == axis else slice(None) for n in range(3))]
-        high = labels[tuple(slice(1, None) if n == axis else slice(None) for n in range(3))]
-        place = np.nonzero((low != high) & (low > 0) & (high > 0))
-        one, other = low[place].astype(np.int64), high[place].astype(np.int64)
-        places.append(np.stack(place, axis=1))
-        signs.append(np.where(one < other, 1, -1))
-        codes.append(np.minimum(one, other) * _CODE + np.maximum(one, other))
-        axes.append(np.full(len(one), axis))
-    return tuple(np.concatenate(parts) for parts in (places, signs, codes, axes))  # type: ignore[return-value]
+    rows = _face_rows(np.ascontiguousarray(labels))
+    return rows[:, :3], rows[:, 3], rows[:, 4], rows[:, 5]
+
+
+@compiled
+def _face_rows(labels: Labels) -> NDArray[np.int64]:
+    """z, y, x, sign, code and axis of each face between two labels."""
+    depth, height, width = labels.shape
+    rows, count = np.empty((4096, 6), np.int64), 0
+    for z in range(depth):
+        for y in range(height):
+            here = labels[z, y]
+            for axis in range(3):
+                if axis == 0 and z + 1 < depth:
+                    one, other = here, labels[z + 1, y]
+                elif axis == 1 and y + 1 < height:
+                    one, other = here, labels[z, y + 1]
+                elif axis == 2:
+                    one, other = here[: width - 1], here[1:]
+                else:
+                    continue
+                more = _faces_between(one, other)
+                if not more:
+                    continue
+                while count + more > len(rows):
+                    rows = _longer(rows)
+                _fill_faces(one, other, (z, y, axis), rows[count : count + more])
+                count += more
+    return rows[:count]
+
+
+@compiled
+def _faces_between(one: Labels, other: Labels) -> int:
+    """Number of faces between two rows of voxels; a loop that the compiler vectorises."""
+    count = np.uint32(0)
+    for x in range(len(one)):
+        count += np.uint32((one[x] != other[x]) & (one[x] != 0) & (other[x] != 0))
+    return int(count)
+
+
+@compiled
+def _fill_faces(
+    one: Labels, other: Labels, place: tuple[int, int, int], rows: NDArray[np.int64]
+) -> None:
+    z, y, axis = place
+    count = 0
+    for x in range(len(one)):
+        if one[x] != other[x] and one[x] != 0 and other[x] != 0:
+            low, high = np.int64(min(one[x], other[x])), np.int64(max(one[x], other[x]))
+            row = rows[count]
+            row[0], row[1], row[2], row[5] = z, y, x, axis
+            row[3] = 1 if one[x] < other[x] else -1
+            row[4] = low * _CODE + high
+            count += 1
 
 
 def _area(
@@ -146,53 +190,9 @@ def _window_sums(
     return sums
 
 
-def least_distances(labels: Labels, voxel: Voxel, reach: float) -> dict[tuple[int, int], float]:
-    """Least distance in nm of each pair of labels that is nearer than `reach` (nm).
-
-    It is that of their voxels' nearest corners: 0 where two voxels share one.
-
-    Parameters
-    ----------
-    labels
-        (z, y, x); 0 is none.
-    voxel
-        Voxel size (z, y, x) in nm.
-    reach
-        In nm.
-    """
-    corners = _corners(labels, voxel)
-    trees = {label: cKDTree(points) for label, points in corners.items()}
-    names = sorted(trees)
-    lows = np.array([trees[label].mins for label in names]).reshape(-1, 3)
-    highs = np.array([trees[label].maxes for label in names]).reshape(-1, 3)
-    found: dict[tuple[int, int], float] = {}
-    apart = np.maximum(lows[:, None] - highs, lows - highs[:, None]).max(axis=2, initial=0)
-    for row, column in np.argwhere(np.triu(apart <= reach, 1)).tolist():
-        one, other = names[row], names[column]
-        points, tree = corners[one], trees[other]
-        near = (points >= tree.mins - reach) & (points <= tree.maxes + reach)
-        points = points[near.all(axis=1)]
-        if len(points):
-            distances = np.asarray(tree.query(points, distance_upper_bound=reach)[0])
-            if math.isfinite(least := float(distances.min())):
-                found[one, other] = least
-    return found
-
-
-def _corners(labels: Labels, voxel: Voxel) -> dict[int, Floats]:
-    """The corners (n, 3), in nm, of each label's voxels that a voxel of another label shares."""
-    around = np.pad(labels, 1)
-    parts = [
-        around[tuple(slice(1, None) if n else slice(None, -1) for n in corner)]
-        for corner in itertools.product((0, 1), repeat=3)
-    ]
-    border = np.zeros(parts[0].shape, dtype=bool)
-    for part in parts[1:]:
-        border |= part != parts[0]
-    places = np.argwhere(border)
-    owners = np.stack([part[border] for part in parts], axis=1)
-    return {
-        label: places[(owners == label).any(axis=1)] * np.array(voxel)
-        for label in np.unique(owners).tolist()
-        if label
-    }
+@compiled
+def _longer(rows: NDArray[Any]) -> NDArray[Any]:
+    """The rows, with room for as many more."""
+    more = np.empty((2 * len(rows), rows.shape[1]), rows.dtype)
+    more[: len(rows)] = rows
+    return more

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Grey
 
-__all__ = ["block_mean", "factors_for", "grid_factors", "refine"]
+__all__ = ["block_mean", "factors_for", "grid_factors", "mark_label", "refine"]
 
 
 # Squares of about this size: wider than a membrane, narrower than the structures searched on them.
@@ -42,6 +42,20 @@ def refine(squares: NDArray[Any], factors: tuple[int, int], shape: tuple[int, ..
         return squares
     fine = squares.repeat(factors[0], axis=0).repeat(factors[1], axis=1)
     return fine[: shape[0], : shape[1]]
+
+
+@compiled
+def mark_label(labels: NDArray[Any], label: Any, shares: Grey) -> None:
+    """Set the voxels of a label to 1 in an array of zeros, of the same shape (z, y, x)."""
+    for z in range(labels.shape[0]):
+        for y in range(labels.shape[1]):
+            row, share = labels[z, y], shares[z, y]
+            count = np.uint32(0)
+            for x in range(len(row)):
+                count += np.uint32(row[x] == label)
+            if count:  # memory that is not written to is not taken
+                for x in range(len(row)):
+                    share[x] = np.float32(row[x] == label)
 
 
 @compiled

@@ -5,6 +5,7 @@ All arithmetic is on whole numbers, so that the sums are the same for any divisi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "OUTSIDE",
     "Overlaps",
     "Runs",
+    "add_up",
     "cell_code",
     "cell_of",
     "compartment_codes",
@@ -40,6 +42,8 @@ Rows = NDArray[np.int64]
 OUTSIDE, NUCLEUS, ENVELOPE, CYTOPLASM = range(4)
 COMPARTMENTS = ("outside", "nucleus", "envelope", "cytoplasm")
 _KINDS = len(COMPARTMENTS)
+
+_BATCH = 2**20  # rows of slabs that are added up at a time
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,21 @@ def reduce_rows(rows: Rows, *, keys: int, sums: int) -> Rows:
     found[:, ends::2] = np.minimum.reduceat(rows[:, ends::2], first, axis=0)
     found[:, ends + 1 :: 2] = np.maximum.reduceat(rows[:, ends + 1 :: 2], first, axis=0)
     return found
+
+
+def add_up(parts: Iterable[Rows]) -> Rows:
+    """Rows of :func:`count_runs` of all slabs as one row per label and code.
+
+    Few more rows are held than there are in the end.
+    """
+    total, waiting, size = np.zeros((0, 12), np.int64), [], 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size > max(_BATCH, len(total)):
+            total = reduce_rows(np.concatenate([total, *waiting]), keys=2, sums=4)
+            waiting, size = [], 0
+    return reduce_rows(np.concatenate([total, *waiting]), keys=2, sums=4)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 from scipy.spatial.distance import cdist
 
-from hela_dask.kernels.morphology import distance_to
+from hela_dask.kernels.bounded_distance import bounded_depth_volume
+from hela_dask.kernels.morphology import box_around
 from hela_dask.kernels.surface import Surface
-from hela_dask.types import Floats, Grey, Voxel
+from hela_dask.types import Floats, Grey, Mask, Voxel
 
 __all__ = [
     "Hull",
@@ -24,6 +25,7 @@ __all__ = [
     "Thickness",
     "convex_hull",
     "find_moments",
+    "holds_ball",
     "invagination_depth",
     "layer_thickness",
     "protruding_share",
@@ -116,9 +118,8 @@ def convex_hull(surface: Surface) -> Hull | None:
         hull = ConvexHull(surface.vertices)
     except (QhullError, ValueError):  # ValueError: no points
         return None
-    planes = np.unique(hull.equations, axis=0)
     widest = _diameter(hull.points[hull.vertices])
-    return Hull(float(hull.volume), float(hull.area), widest, planes)
+    return Hull(float(hull.volume), float(hull.area), widest, hull.equations)
 
 
 def _diameter(points: Floats) -> float:
@@ -169,6 +170,14 @@ def invagination_depth(surface: Surface, hull: Hull, least: float) -> float:
     return deepest if deepest > least else 0.0
 
 
+def holds_ball(mask: Mask, voxel: Voxel, radius: float) -> bool:
+    """Whether the box around a mask is large enough for a ball of a radius (nm)."""
+    box = box_around(mask, 0.0, voxel)
+    return all(
+        (length + 1) / 2 * size > radius for length, size in zip(box.shape, voxel, strict=True)
+    )
+
+
 def protruding_share(fraction: Grey, depth: Grey, voxel: Voxel, radius: float) -> float:
     """Share of the volume that a ball inside the object does not reach.
 
@@ -186,12 +195,15 @@ def protruding_share(fraction: Grey, depth: Grey, voxel: Voxel, radius: float) -
     radius
         Of the ball, nm.
     """
-    core = depth > radius
-    if not core.any():
+    beyond_core = depth <= radius
+    if beyond_core.all():
         return 1.0
-    away = distance_to(core, voxel)
-    outside = fraction[away > radius + math.hypot(*voxel) / 2].sum(dtype=np.float64)
-    return float(outside / fraction.sum(dtype=np.float64))
+    far, outside, total = radius + math.hypot(*voxel) / 2, 0.0, 0.0
+    for part, away in bounded_depth_volume(beyond_core, voxel, far):
+        shares = fraction[part]
+        outside += float(shares[away > far].sum(dtype=np.float64))
+        total += float(shares.sum(dtype=np.float64))
+    return outside / total
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,20 @@ the object, which removes that bias to first order.
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.measure import marching_cubes
 
-from hela_dask.box import Box
+from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.filters import TRUNCATE
+from hela_dask.kernels.marching import march
+from hela_dask.kernels.morphology import box_around
+from hela_dask.kernels.smoothing import smooth_volume, value_of_rank
 from hela_dask.types import Floats, Grey, Mask, Sides, Voxel
 
-__all__ = ["Surface", "crop_fraction", "fill_cavities", "find_surface"]
+__all__ = ["Surface", "crop_fraction", "find_surface"]
 
 # Values of the smoothed fraction below this are rounding: no level lies there.
 _LEAST = 1e-3
@@ -48,10 +48,7 @@ class Surface:
 
     def face_areas(self) -> Floats:
         """Area of each triangle, nm²."""
-        a, b, c = (self.vertices[self.faces[:, corner]] for corner in range(3))
-        normals = np.cross(b - a, c - a)
-        areas: Floats = np.sqrt(np.einsum("ij,ij->i", normals, normals)) / 2
-        return areas
+        return _face_areas(self.vertices, self.faces)
 
     def area(self) -> float:
         """Area of the surface, nm²; 0 where there is none."""
@@ -87,34 +84,17 @@ def crop_fraction(
     first : tuple of int
         Place (z, y, x) of its first voxel in `fraction`; negative where voxels were added.
     """
-    ends, places, rooms = [], [], []
-    for axis, (size, (low_cut, high_cut)) in enumerate(zip(voxel, cut, strict=True)):
-        others = tuple(other for other in range(3) if other != axis)
-        filled = np.flatnonzero(fraction.any(axis=others))
-        low, high = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (0, 0)
+    places, rooms = [], []
+    box = box_around(fraction, 0.0, voxel)
+    for part, length, size, sides in zip(box, fraction.shape, voxel, cut, strict=True):
+        low, high, (low_cut, high_cut) = part.start, part.stop, sides
         margin = math.ceil(TRUNCATE * sigma / size) + 1
         below = 0 if low_cut and low == 0 else margin
-        above = 0 if high_cut and high == fraction.shape[axis] else margin
-        ends.append((low, high))
+        above = 0 if high_cut and high == length else margin
         rooms.append((below, above))
         places.append(low - below)
     first = (places[0], places[1], places[2])
-    return np.pad(fraction[Box.of(ends)], rooms), first
-
-
-def fill_cavities(fraction: Grey) -> Grey:
-    """A fraction image without cavities: the spaces that no path leads to from an array side.
-
-    A space is 6-connected, of voxels that are less than half full.
-    """
-    spaces, count = ndimage.label(fraction < 0.5)
-    outside = np.zeros(count + 1, dtype=bool)
-    outside[0] = True
-    for axis, end in itertools.product(range(3), (0, -1)):
-        outside[np.take(spaces, end, axis)] = True
-    if outside.all():
-        return fraction
-    return np.where(outside[spaces], fraction, np.float32(1))
+    return np.pad(fraction[box], rooms), first
 
 
 def find_surface(fraction: Grey, voxel: Voxel, sigma: float) -> Surface:
@@ -135,26 +115,18 @@ def find_surface(fraction: Grey, voxel: Voxel, sigma: float) -> Surface:
     Surface
         Without triangles where the object fills nothing or the whole array.
 
-    Notes
-    -----
-    The triangles are those of W. E. Lorensen and H. E. Cline, "Marching cubes", SIGGRAPH 1987, by
-    the tables of T. Lewiner et al., Journal of Graphics Tools 8 (2003), as
-    :func:`skimage.measure.marching_cubes` has them.
+    See Also
+    --------
+    hela_dask.kernels.marching.march
     """
-    smooth = ndimage.gaussian_filter(
-        fraction,
-        [sigma / size for size in voxel],
-        output=np.float32,
-        mode="nearest",
-        truncate=TRUNCATE,
-    )
-    level = _level(smooth, float(fraction.sum(dtype=np.float64)))
+    smooth = smooth_volume(fraction, [sigma / size for size in voxel])
+    level = value_of_rank(smooth, round(float(fraction.sum(dtype=np.float64))), _LEAST)
     inside = smooth > level
     if not inside.any() or inside.all():
         return Surface(np.empty((0, 3)), np.empty((0, 3), np.int32), inside)
     triangles = _triangulate(smooth, level)
     # A side that cuts the object lies half a voxel beyond the last centres.
-    places = np.clip(triangles[0] - 1, -0.5, np.array(smooth.shape) - 0.5) * np.array(voxel)
+    places = np.clip(triangles[0], -0.5, np.array(smooth.shape) - 0.5) * np.array(voxel)
     return Surface(places, triangles[1], inside)
 
 
@@ -164,29 +136,41 @@ def _triangulate(smooth: Grey, level: float) -> tuple[Floats, NDArray[np.int32]]
     The tables of cubes are not symmetric: axes are flipped and swapped to a standard orientation,
     so that volumes that are flipped, or transposed in the plane, have the same triangles.
     """
-    lines = [smooth.sum(axis=axes, dtype=np.float64) for axes in ((1, 2), (0, 2), (0, 1))]
+    lines = [np.zeros(length) for length in smooth.shape]
+    _add_profiles(smooth, *lines)
     places = [np.arange(len(line)) - (len(line) - 1) / 2 for line in lines]
     flipped = [float(line @ place) < 0 for line, place in zip(lines, places, strict=True)]
     wide, high = (float(lines[axis] @ places[axis] ** 2) for axis in (2, 1))
     order = [0, 2, 1] if high < wide else [0, 1, 2]
     oriented = smooth[tuple(slice(None, None, -1 if flip else 1) for flip in flipped)]
-    padded = np.pad(oriented.transpose(order), 1, mode="edge")
-    vertices, faces, _, _ = marching_cubes(padded, level)
-    vertices = vertices[:, order].astype(np.float64)
+    vertices, faces = march(oriented.transpose(order), level)
+    vertices = vertices[:, order]
     for axis in np.flatnonzero(flipped):
-        vertices[:, axis] = smooth.shape[axis] + 1 - vertices[:, axis]
+        vertices[:, axis] = smooth.shape[axis] - 1 - vertices[:, axis]
     mirrored = (sum(flipped) + (high < wide)) % 2 == 1
-    return vertices, (faces[:, ::-1] if mirrored else faces).astype(np.int32)
+    return vertices, faces[:, ::-1] if mirrored else faces
 
 
-def _level(smooth: Grey, volume: float) -> float:
-    """The level above which as many voxels lie as a `volume` (voxels) has."""
-    values = smooth[smooth > _LEAST]
-    count = min(round(volume), values.size)
-    if count == 0:
-        return math.inf
-    if count == values.size:
-        return _LEAST
-    first = values.size - count  # of those above, in ascending order
-    values.partition((first - 1, first))
-    return float(values[first - 1] + values[first]) / 2
+@compiled
+def _add_profiles(image: Grey, along_z: Floats, along_y: Floats, along_x: Floats) -> None:
+    """Add the sums of an image over all planes across each axis."""
+    for z in range(image.shape[0]):
+        for y in range(image.shape[1]):
+            row, total = image[z, y], 0.0
+            for x in range(len(row)):
+                along_x[x] += row[x]
+                total += row[x]
+            along_z[z] += total
+            along_y[y] += total
+
+
+@compiled
+def _face_areas(vertices: Floats, faces: NDArray[np.int32]) -> Floats:
+    areas = np.empty(len(faces), np.float64)
+    for number in range(len(faces)):
+        a, b, c = vertices[faces[number, 0]], vertices[faces[number, 1]], vertices[faces[number, 2]]
+        uz, uy, ux = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+        vz, vy, vx = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+        z, y, x = uy * vx - ux * vy, ux * vz - uz * vx, uz * vy - uy * vz
+        areas[number] = math.sqrt(z * z + y * y + x * x) / 2
+    return areas

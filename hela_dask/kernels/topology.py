@@ -6,15 +6,14 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from hela_dask.kernels.bounded_distance import bounded_depth_volume
 from hela_dask.kernels.compiled import compiled
-from hela_dask.kernels.morphology import close, open_
+from hela_dask.kernels.morphology import box_around
+from hela_dask.kernels.pieces import count_pieces, fill_cavities
 from hela_dask.types import Mask, Voxel
 
 __all__ = ["count_handles", "euler_characteristic"]
-
-_TOUCHING = np.ones((3, 3, 3), dtype=bool)  # voxels that share a corner are connected
 
 
 def euler_characteristic(mask: Mask) -> int:
@@ -62,14 +61,26 @@ def count_handles(mask: Mask, voxel: Voxel, width: float) -> int:
     int
         Sum over the pieces of the object; 0 for a ball, 1 for a torus.
     """
+    sides = [
+        (part.stop - part.start) * size
+        for part, size in zip(box_around(mask, 0.0, voxel), voxel, strict=True)
+    ]
+    if sorted(sides)[1] <= 1.5 * width:
+        return 0  # too narrow for a hole of this width with a bridge on each side
     room = [(math.ceil(width / size) + 1,) * 2 for size in voxel]
-    solid = _fill(close(np.pad(mask, room), width / 2, voxel))
-    solid = _fill(open_(solid, width / 2, voxel))
-    _, pieces = ndimage.label(solid, _TOUCHING)
-    return int(pieces) - euler_characteristic(solid)
+    solid = np.pad(mask, room)
+    for away in (True, False):  # closed, then opened
+        for outside in (away, not away):
+            solid = _moved(solid, width / 2, voxel, outside)
+        solid = fill_cavities(solid)
+    return count_pieces(solid) - euler_characteristic(solid)
 
 
-def _fill(mask: Mask) -> Mask:
-    """The mask with its cavities; the space around it holds the first voxel."""
-    spaces, count = ndimage.label(~mask)
-    return mask if count < 2 else spaces != spaces[0, 0, 0]
+def _moved(mask: Mask, radius: float, voxel: Voxel, outwards: bool) -> Mask:
+    """The mask with its border moved outwards or inwards by a radius (nm)."""
+    moved = np.empty(mask.shape, dtype=bool)
+    for part, depth in bounded_depth_volume(~mask if outwards else mask, voxel, radius):
+        np.less_equal(depth, radius, out=moved[part])
+        if not outwards:
+            np.logical_not(moved[part], out=moved[part])
+    return moved

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, NothingToDoError
-from hela_dask.kernels.overlaps import cell_of, largest_overlaps, reduce_rows
+from hela_dask.kernels.overlaps import add_up, cell_of, largest_overlaps, reduce_rows
 from hela_dask.organelles.result import Assignment, OrganelleFiles, checked_name
 from hela_dask.organelles.source import OrganelleLabels, open_organelles
-from hela_dask.organelles.tables import add_up, cell_table, organelle_table
+from hela_dask.organelles.tables import cell_table, organelle_table
 from hela_dask.organelles.tasks import (
     LABELS,
     AssignJob,
@@ -56,7 +56,7 @@ _CODE = (
     "hela_dask.organelles.tasks:RunLabels",
     "hela_dask.organelles.tasks:count_task",
     "hela_dask.organelles.tasks:distance_task",
-    "hela_dask.organelles.tables:add_up",
+    "hela_dask.kernels.overlaps:add_up",
     "hela_dask.organelles.tables:organelle_table",
     "hela_dask.organelles.tables:cell_table",
 )  # that the tables depend on

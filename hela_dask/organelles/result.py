@@ -12,16 +12,13 @@ from typing import Any
 
 import pandas as pd
 
+from hela_dask.columns import COLUMNS
 from hela_dask.errors import ExistsError, ParameterError
-from hela_dask.storage.files import flush_folders, storage_errors, write_table
-from hela_dask.storage.records import record_file
-from hela_dask.tasks.markers import Marker, Markers
+from hela_dask.tasks.table_files import TableFiles
 
 __all__ = ["Assignment", "OrganelleFiles", "checked_name"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_STAGE = "tables"  # of the marker of finished tables
-_ENDS = (".parquet", ".csv")
 
 
 @dataclass(frozen=True)
@@ -95,44 +92,28 @@ class OrganelleFiles:
         return self.run / f"organelles_{self.name}_cells"
 
     @property
-    def tables(self) -> list[Path]:
-        """The files that are written."""
-        return [Path(f"{path}{end}") for path in (self.table, self.cells) for end in _ENDS]
-
-    @property
-    def _markers(self) -> Markers:
-        return Markers(self.run / "organelles")
+    def tables(self) -> TableFiles:
+        """The files of both tables."""
+        names = (self.table.name, self.cells.name)
+        state = self.run / "organelles"
+        return TableFiles(self.run, state, self.name, names, "assign", "--name")
 
     def finished(self, key: str) -> Assignment | None:
         """The tables, if they are of this key; None where they are not, or not there."""
-        marker = self._markers.finished(_STAGE, self.name, key)
-        if marker is None or self._markers.mismatches(marker):
-            return None
-        return self.read()
+        return self.read() if self.tables.finished(key) else None
 
     def read(self) -> Assignment:
         """The tables as they were written."""
         table, cells = (Path(f"{path}.parquet") for path in (self.table, self.cells))
-        return Assignment(pd.read_parquet(table), pd.read_parquet(cells), table, cells)
+        organelles, per_cell = self.tables.read()
+        return Assignment(organelles, per_cell, table, cells)
 
     def write(
         self, key: str, organelles: pd.DataFrame, cells: pd.DataFrame, facts: Mapping[str, Any]
     ) -> Assignment:
-        """Put the tables in place, and record them as those of a key.
-
-        They are recorded before they have their names: an interruption leaves no file that the
-        next call takes for one of another program.
-        """
-        staged = self.scratch / "tables"
-        for target, table in ((self.table, organelles), (self.cells, cells)):
-            write_table(staged / target.name, table)
-        records = {f"run/{path.name}": record_file(staged / path.name) for path in self.tables}
-        for path in self.tables:
-            path.unlink(missing_ok=True)
-        self._markers.finish(_STAGE, self.name, key, facts, records)
-        for path in self.tables:
-            (staged / path.name).replace(path)
-        flush_folders(self.run, [path.name for path in self.tables])
+        """Put the tables in place, and record them as those of a key."""
+        tables = [(organelles, COLUMNS), (cells, COLUMNS)]
+        self.tables.write(key, tables, facts, self.scratch / "tables")
         return self.read()
 
     def clear(self) -> None:
@@ -146,22 +127,11 @@ class OrganelleFiles:
 
         ExistsError names the file.
         """
-        marker = self._markers.read(_STAGE, self.name)
-        changed = self._changed(marker)
-        for path in self.tables:
-            with storage_errors(path):
-                there = path.exists() or path.is_symlink()
-            if there and (marker is None or str(path) in changed):
-                raise ExistsError(
-                    f"{path} was not written by hela-dask assign, or was changed since: move it "
-                    "away, or choose another --name"
-                )
+        self.tables.check()
+        marker = self.tables.marker()
         earlier = "" if marker is None else marker.result.get("organelles", "")
         if earlier and earlier != str(organelles) and not overwrite:
             raise ExistsError(
                 f"{self.table}.parquet is the table of {earlier}: choose another --name, or "
                 "replace it with --overwrite"
             )
-
-    def _changed(self, marker: Marker | None) -> set[str]:
-        return set() if marker is None else {item.path for item in self._markers.mismatches(marker)}

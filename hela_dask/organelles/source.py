@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +14,10 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.conversion.readers.source import Source
-from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError
-from hela_dask.evaluation.label_checks import check_label_array
+from hela_dask.evaluation.instances import InstanceLabels, grown_tile, open_instances
 from hela_dask.geometry import Geometry
-from hela_dask.storage.level_array import LevelArray
-from hela_dask.storage.metadata import Image, Level, read_image
-from hela_dask.storage.nodes import is_node
-from hela_dask.tasks.markers import fingerprint
+from hela_dask.storage.metadata import Image, Level
 from hela_dask.types import Shape
 
 __all__ = ["BLOCK", "OrganelleLabels", "open_organelles", "tile_of"]
@@ -35,27 +29,38 @@ BLOCK = 2**22
 
 _HELD = 2**27  # bytes of planes of a TIFF that are held beside a block, if one plane has less
 _SAME = 0.01  # voxel sizes of one grid differ by less than this part
-_LARGEST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
 class OrganelleLabels:
     """Labels of organelles, read on the finest grid of a run's labels; small, workers open them."""
 
-    path: Path  # absolute
-    key: str  # fingerprint of the files
+    labels: InstanceLabels
     factors: Shape  # fine voxels (z, y, x) per voxel of the organelles
-    shape: Shape  # of the organelles
     grid: Shape  # fine voxels
     tile: Shape  # fine voxels that a task works on at a time
-    planes: bool  # whether whole planes are read, as from a TIFF: those of a tile's slices at once
-    item: int  # bytes per voxel
+
+    @property
+    def path(self) -> Path:
+        """The file or folder, absolute."""
+        return self.labels.path
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of the files."""
+        return self.labels.key
+
+    @property
+    def shape(self) -> Shape:
+        """Voxels of the organelles."""
+        return self.labels.shape
 
     @property
     def held(self) -> int:
         """Bytes of the planes that are held beside a tile."""
         slices = -(-self.tile[0] // self.factors[0])
-        return slices * math.prod(self.shape[1:]) * self.item if self.planes else 0
+        plane = math.prod(self.shape[1:]) * self.labels.dtype.itemsize
+        return slices * plane if self.labels.planes else 0
 
     @property
     def end(self) -> Shape:
@@ -74,7 +79,7 @@ class OrganelleLabels:
         """
         deep = (self.tile[0], *(side.stop for side in box[1:]))
         for _, slab in box.chunks(deep):
-            stored = self._stored(slab) if self.planes else None
+            stored = self._stored(slab) if self.labels.planes else None
             for _, block in slab.chunks(self.tile):
                 yield block, self._fine(block, *(stored or self._stored(block)))
 
@@ -83,14 +88,7 @@ class OrganelleLabels:
         coarse = box.coarsen(self.factors).clip(self.shape)
         if coarse.empty:
             return coarse, np.zeros(coarse.shape, np.uint8)
-        source = _opened(self.path, self.key, threading.get_ident())
-        if isinstance(source, LevelArray):
-            part = source[tuple(coarse)]
-        else:
-            z, y, x = coarse
-            part = source.read(z.start, z.stop)[:, y, x]
-        self._check(part, coarse.low[0])
-        return coarse, part
+        return coarse, self.labels.read(coarse)
 
     def _fine(self, box: Box, stored: Box, labels: NDArray[Any]) -> NDArray[np.int64]:
         """Labels of a box of fine voxels, from stored ones that cover it."""
@@ -104,31 +102,6 @@ class OrganelleLabels:
         fine = np.zeros(box.shape, np.int64)
         fine[there.relative_to(box)] = part[there.relative_to(scaled)]
         return fine
-
-    def _check(self, part: NDArray[Any], z: int) -> None:
-        if part.dtype.kind == "i" and part.min() < 0:
-            k = int(np.argmax((part < 0).any(axis=(1, 2))))
-            raise InputError(
-                f"{self.path} holds {part.min()} in slice {z + k + 1}: labels are not negative; "
-                "save them with 0 where nothing is labelled"
-            )
-        if part.dtype == np.uint64 and part.max() > _LARGEST:
-            raise InputError(
-                f"{self.path} holds the label {part.max()}, and labels go up to {_LARGEST}: "
-                "number the organelles anew"
-            )
-
-
-@functools.lru_cache(maxsize=64)  # the headers of a folder of TIFFs are read once per thread
-def _opened(path: Path, key: str, thread: int) -> LevelArray | Source:
-    """The labels, opened by a thread: the file of a compressed TIFF serves one at a time.
-
-    `key` is that of the files, so that changed ones are opened again.
-    """
-    if is_node(path):
-        image = read_image(path, unknown_scale=True)
-        return LevelArray.from_level(image.path, image.levels[0])
-    return open_source(path, role="labels")
 
 
 def open_organelles(path: Path, cells: Image) -> OrganelleLabels:
@@ -149,35 +122,14 @@ def open_organelles(path: Path, cells: Image) -> OrganelleLabels:
         When there is nothing at `path`; when it holds no instance labels, or its shape, voxel size
         or place contradicts that of the image.
     """
-    stored = is_node(path)
-    if stored and (names := read_image(path, unknown_scale=True).labels):
-        raise InputError(
-            f"{path} is an image: name one of its labels, as in {path / 'labels' / names[0]}"
-        )
-    source = open_source(path, role="labels")
-    source.warn()
-    check_label_array(source.dtype, source.shape, str(path))
-    if source.dtype == np.bool_:
-        raise InputError(
-            f"{path} is a mask: give each organelle a number first, as "
-            "scipy.ndimage.label(mask)[0] does for separate pieces"
-        )
+    labels, source = open_instances(path)
     level = cells.levels[0]
     factors = _factors(source, level.shape)
     _check_voxel_size(source, factors, level.geometry)
-    planes = not source.kind.startswith("OME-Zarr")
-    if not planes:
+    if not labels.planes:
         _check_place(source, factors, level.geometry)
-    return OrganelleLabels(
-        path=path.absolute(),
-        key=_fingerprint(source),
-        factors=factors,
-        shape=source.shape,
-        grid=level.shape,
-        tile=tile_of(level, factors[0], _most_planes(source) if planes else None),
-        planes=planes,
-        item=source.dtype.itemsize,
-    )
+    most = _most_planes(source) if labels.planes else None
+    return OrganelleLabels(labels, factors, level.shape, tile_of(level, factors[0], most))
 
 
 def _factors(source: Source, shape: Shape) -> Shape:
@@ -253,24 +205,7 @@ def tile_of(level: Level, slices: int = 1, most: int | None = None) -> Shape:
 
     As deep as their files and a multiple of `slices`, but no more than `most` times that.
     """
-    depth, height, width = level.shape
     z, (y, x) = math.lcm(level.file[0], slices), level.chunks[1:]
     if most is not None:
         z = min(z, most * slices)
-    while 2 * z * y * x <= BLOCK and (y < height or x < width):
-        if y >= height or (x <= y and x < width):
-            x *= 2
-        else:
-            y *= 2
-    return min(z, depth), min(y, height), min(x, width)
-
-
-def _fingerprint(source: Source) -> str:
-    """Fingerprint of the files: names, sizes and times of last change."""
-    root = source.path if source.path.is_dir() else source.path.parent
-    facts = ((file, file.stat()) for file in sorted(set(source.files)))
-    return fingerprint(
-        source.dtype.str,
-        source.shape,
-        [(str(file.relative_to(root)), fact.st_size, fact.st_mtime_ns) for file, fact in facts],
-    )
+    return grown_tile((z, y, x), level.shape, BLOCK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -15,29 +15,14 @@ from hela_dask.kernels.overlaps import (
     Overlaps,
     cell_of,
     compartment_of,
-    reduce_rows,
 )
 from hela_dask.types import Shape
 
-__all__ = ["Distances", "add_up", "cell_table", "organelle_table"]
+__all__ = ["Distances", "cell_table", "organelle_table"]
 
 Rows = NDArray[np.int64]
 Distances = Callable[[int], NDArray[np.void]]
 """Of a cell: rows of label, and least distance to its nucleus and to its outside, by label."""
-
-_BATCH = 2**20  # rows of slabs that are added up at a time
-
-
-def add_up(parts: Iterable[Rows]) -> Rows:
-    """Counts of all slabs as one row per label and code; few rows more are held than there are."""
-    total, waiting, size = np.zeros((0, 12), np.int64), [], 0
-    for part in parts:
-        waiting.append(part)
-        size += len(part)
-        if size > max(_BATCH, len(total)):
-            total = reduce_rows(np.concatenate([total, *waiting]), keys=2, sums=4)
-            waiting, size = [], 0
-    return reduce_rows(np.concatenate([total, *waiting]), keys=2, sums=4)
 
 
 def organelle_table(

@@ -61,6 +61,7 @@ _STAGES: dict[str, type[ParameterGroup]] = {
     "region": RegionParameters,
     "assemble": AssembleParameters,
     "quality": QualityParameters,
+    "measure": MeasureParameters,
 }
 
 
@@ -108,6 +109,7 @@ class Parameters:
     region: RegionParameters = field(default_factory=RegionParameters)
     assemble: AssembleParameters = field(default_factory=AssembleParameters)
     quality: QualityParameters = field(default_factory=QualityParameters)
+    measure: MeasureParameters = field(default_factory=MeasureParameters)
     methods: tuple[ParameterGroup, ...] = field(
         default_factory=lambda: tuple(kind() for kind in method_groups().values())
     )

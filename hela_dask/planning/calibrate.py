@@ -24,8 +24,10 @@ from hela_dask.methods.registry import get_method
 from hela_dask.operators.background import background_with_statistics
 from hela_dask.operators.classify import sampled_outputs
 from hela_dask.operators.slabs import lazy_slabs
-from hela_dask.running.needs import BACKGROUND_SLAB
+from hela_dask.running.keys import Keys
+from hela_dask.running.needs import BACKGROUND_SLAB, measured_level
 from hela_dask.running.predicted import predicted_path
+from hela_dask.running.shapes import Assembled, SlabSlices, measure_task, measure_units
 from hela_dask.running.stages import (
     Job,
     background_task,
@@ -36,9 +38,11 @@ from hela_dask.running.stages import (
 from hela_dask.statuses import DETECTED, FAILED
 from hela_dask.steps.assemble import CellMasks, plan_slabs
 from hela_dask.steps.detect import slice_tasks
+from hela_dask.steps.measure import combine_counts
 from hela_dask.steps.refine import TileLabels
 from hela_dask.steps.regions import Region, cell_regions
 from hela_dask.storage import store
+from hela_dask.storage.metadata import read_image
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.units import Unit
 from hela_dask.volume.greys import grey_levels as find_grey_levels
@@ -66,6 +70,9 @@ class Calibration:
     cell: float = math.nan  # seconds per million voxels of a window; NaN where no cell was seen
     network: float = 0.0  # seconds per million voxels of the working level; 0 without a network
     tile: float = math.nan  # seconds per million voxels of labels: assembled, refined and written
+    # Seconds per million voxels of the level that is measured: of a cell's window, of the volume
+    shape: float = 0.0
+    contacts: float = 0.0
     seen: float = 0.0  # cells per slice
     tissue: float = 0.0  # area of cells per slice, nm²
     # (z, y, x): voxels of the windows of the cells in the middle slice, if they are as high as wide
@@ -150,8 +157,8 @@ class _Trial:
         windows = self._windows(places, found[:, 2], tried.height)
         self._box("small", place, _SMALL)
         width = self.job.parameters.region.width
-        cell, network, tile, share = self._box("box", place, width)
-        return replace(tried, windows=windows, cell=cell, network=network, tile=tile, share=share)
+        times: dict[str, Any] = self._box("box", place, width)
+        return replace(tried, windows=windows, **times)
 
     def _detect(self) -> tuple[NDArray[np.float64], float, float, float]:
         """Cells of the middle slice, mean cells and tissue (nm²) per slice, seconds per slice."""
@@ -185,10 +192,11 @@ class _Trial:
         regions = cell_regions(table, self.volume, self.job.parameters.region)
         return tuple(region.slices(self.volume).shape for region in regions)
 
-    def _box(
-        self, name: str, place: tuple[float, float], width: float
-    ) -> tuple[float, float, float, float]:
-        """Segment the cell at (y, x) nm in a copy of the volume around it, and write its labels."""
+    def _box(self, name: str, place: tuple[float, float], width: float) -> dict[str, float]:
+        """Segment the cell at (y, x) nm in a copy of the volume around it, write its labels.
+
+        Then they are measured. Returns times and the share of bytes, as in :class:`Calibration`.
+        """
         near = {
             axis: slice(at - width / 2, at + width / 2)
             for axis, at in zip("yx", place, strict=True)
@@ -212,9 +220,10 @@ class _Trial:
         row = segment_task(job, Unit("segment", "00001", "", region))
         if row["status"] == FAILED and name == "box":
             raise RuntimeError(row["reason"])
-        tile, share = _labels(job, part, row["extent"], thresholds)
+        counts, found = _labels(job, part, row["extent"], thresholds)
         voxels = job.working().size / 1e6
-        return row["seconds"] / voxels, network / voxels, tile, share
+        found |= {"cell": row["seconds"] / voxels, "network": network / voxels}
+        return {**found, **_measures(job, counts)}
 
 
 def _background(job: Job, z: range) -> dict[str, Any]:
@@ -253,8 +262,8 @@ def _whole(volume: xr.DataArray, centre: Sequence[float]) -> Region:
 
 def _labels(
     job: Job, part: xr.DataArray, extent: Any, thresholds: Sequence[float | None]
-) -> tuple[float, float]:
-    """Write the labels of a box with one cell: seconds per million voxels, bytes per voxel."""
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Write the labels of a box with one cell: counts, seconds per million voxels, bytes share."""
     for name in TileLabels._fields:
         dtype = "uint8" if name == "background" else LABEL_DTYPE
         image = store.create_labels(
@@ -268,4 +277,20 @@ def _labels(
     files = [path for path in (job.labels / "background").rglob("*") if path.is_file()]
     seconds = sum(row["seconds"] for row in rows)
     written = sum(path.stat().st_size for path in files)
-    return seconds / (part.size / 1e6), written / (part.size * 4 / 3)
+    counts = combine_counts(pd.DataFrame(row["counts"]) for row in rows)
+    return counts, {"tile": seconds / (part.size / 1e6), "share": written / (part.size * 4 / 3)}
+
+
+def _measures(job: Job, counts: pd.DataFrame) -> dict[str, float]:
+    """Measure the labels of a box: seconds per million voxels, of the box and of a slab."""
+    if not job.parameters.measure.in_runs:
+        return {}
+    image = read_image(job.labels / "cells")
+    level = image.levels[measured_level(image.levels, job.parameters.measure.resolution)]
+    voxels = math.prod(level.shape) / 1e6
+    keys = Keys("", job.method, "", job.parameters)
+    units = measure_units(keys, image, Assembled(counts, counts, {}))
+    slab = SlabSlices(image.levels.index(level), 0, level.shape[0])
+    row = measure_task(job, Unit("measure", "z", "", slab))
+    shapes = sum(measure_task(job, unit)["seconds"] for unit in units)
+    return {"shape": shapes / voxels, "contacts": row["seconds"] / voxels}

@@ -6,11 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.geometry import Geometry
 from hela_dask.running.finding import detect_units, level_units, read_detections, read_levels
 from hela_dask.running.joining import cell_parts, contact_units, join_parts
 from hela_dask.running.keys import Keys
+from hela_dask.running.shapes import Assembled, measure_units
 from hela_dask.running.tables import select_cells
 from hela_dask.running.units import (
     Background,
@@ -25,8 +28,9 @@ from hela_dask.running.units import (
 )
 from hela_dask.steps.assemble import plan_slabs
 from hela_dask.steps.join import find_joined
+from hela_dask.steps.measure import combine_counts
 from hela_dask.storage import store
-from hela_dask.storage.metadata import read_image
+from hela_dask.storage.metadata import Image, read_image
 from hela_dask.tasks.damaged import read_finished
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.units import Row, Unit
@@ -49,6 +53,8 @@ class Known:
     done: int  # cells that are segmented already
     found: bool  # whether an earlier run found background and cells; if not, they were given
     labels: int = 0  # slabs of labels that an earlier run wrote, and that would not change
+    # Finished tasks that measure these labels, and all of them; 0 where labels are missing
+    measures: tuple[int, int] = (0, 0)
 
     @property
     def number(self) -> int:
@@ -76,10 +82,11 @@ def known_cells(setup: Setup) -> Known | None:
                 units.append(unit)
     chosen = select_cells(found.cells, setup.cells, setup.box)
     windows = _windows(found, earlier.volume, chosen - rows.keys())
-    labels = 0
+    labels, measures = 0, (0, 0)
     if background is not None and not windows:
-        labels = earlier.slabs(background, units, rows)
-    return Known(windows, len(chosen & rows.keys()), found=background is not None, labels=labels)
+        labels, measures = earlier.slabs(background, units, rows)
+    done = len(chosen & rows.keys())
+    return Known(windows, done, background is not None, labels, measures)
 
 
 class _Earlier:
@@ -119,33 +126,52 @@ class _Earlier:
         table = read_detections(units, rows, self.volume, p)
         return locate_cells(self.setup, self.volume, table)
 
-    def slabs(self, background: Background, units: Sequence[Unit], rows: Mapping[int, Row]) -> int:
-        """How many slabs of labels are there and would not change; all cells are segmented."""
+    def slabs(
+        self, background: Background, units: Sequence[Unit], rows: Mapping[int, Row]
+    ) -> tuple[int, tuple[int, int]]:
+        """Slabs of labels that are there and would not change, and the measures of them.
+
+        All cells are segmented.
+        """
         setup = self.setup
         masks = cell_masks(setup.run, self.volume, units, rows)
         cedes_to = self.markers.result("ceded", "cells", self.keys.cedes_to(masks))
         if cedes_to is None:
-            return 0
+            return 0, (0, 0)
         flagged, masks = resolve_masks(rows, masks, cedes_to, setup.parameters.quality)
         parts = cell_parts(flagged, masks)
         measured = self.rows(contact_units(self.keys, background, setup.working, masks, parts))
         if measured is None:
-            return 0
+            return 0, (0, 0)
         contacts = [contact for row in measured.values() for contact in row["contacts"]]
         joined = find_joined(parts, contacts, setup.parameters.assemble)
         _, masks = join_parts(flagged, masks, joined)
         try:
             images = [read_image(path) for path in setup.label_paths.values()]
         except (InputError, MissingInputError):
-            return 0
+            return 0, (0, 0)
         names = [image.name for image in images]
         there = set.intersection(*(set(store.finished_slabs(image)) for image in images))
         slabs = plan_slabs(store.slabs(images[0]), setup.working, masks, background.thresholds)
-        return sum(
-            (slab.z0, slab.z1) in there
-            and self.rows([slab_unit(self.keys, background, names, slab)]) is not None
-            for slab in slabs
-        )
+        written: dict[tuple[int, int], tuple[str, Row]] = {}
+        for slab in slabs:
+            unit, place = slab_unit(self.keys, background, names, slab), (slab.z0, slab.z1)
+            if place in there and (found := self.rows([unit])) is not None:
+                written[place] = unit.fingerprint, found[unit.name]
+        if len(written) < len(slabs):
+            return len(written), (0, 0)
+        return len(written), self.measures(images[names.index("cells")], written)
+
+    def measures(
+        self, image: Image, slabs: Mapping[tuple[int, int], tuple[str, Row]]
+    ) -> tuple[int, int]:
+        """Finished tasks that measure the labels, of slabs by slices, and all of these tasks."""
+        if not self.setup.parameters.measure.in_runs:
+            return 0, 0
+        counts = combine_counts(pd.DataFrame(row["counts"]) for _, row in slabs.values())
+        keys = {place: key for place, (key, _) in slabs.items()}
+        units = measure_units(self.keys, image, Assembled(pd.DataFrame(), counts, keys))
+        return sum(self.rows([unit]) is not None for unit in units), len(units)
 
 
 def _windows(

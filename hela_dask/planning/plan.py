@@ -17,7 +17,13 @@ from hela_dask.methods.registry import MethodLike
 from hela_dask.planning.disk import check_disk, disk_need
 from hela_dask.planning.show import Plan, PlannedStage
 from hela_dask.planning.times import stage_times
-from hela_dask.running.needs import BACKGROUND_SLAB, network_units, window_need
+from hela_dask.running.needs import (
+    BACKGROUND_SLAB,
+    contact_slab,
+    measured_level,
+    network_units,
+    window_need,
+)
 from hela_dask.running.options import ParametersLike, RunOptions, Table
 from hela_dask.running.prepare import prepare
 from hela_dask.running.setup import Setup
@@ -40,8 +46,11 @@ _NAMES = {  # names of the stages, in markers and for display
     "classify": "network",
     "segment": "cells",
     "assemble": "labels",
+    "measure": "measures",
     "report": "report",
 }
+
+_BY_CELL = ("segment", "measure")  # stages with a task per cell
 
 
 def plan(
@@ -135,6 +144,7 @@ def _planned(setup: Setup, where: Cluster, needs: dict[str, Need], trying: bool)
         "classify": network_units(setup.working, setup.outputs),
         "segment": number,
         "assemble": -(-level.shape[0] // label_levels(setup.image, "uint8")[0].file[0]),
+        "measure": (known.measures[1] if known else 0) or _measures(setup, number),
         "report": 1,
     }
     return Plan(
@@ -164,8 +174,8 @@ def _stages(
     """One row per stage."""
     stages = []
     for key, name in _NAMES.items():
-        if key == "classify" and not counts[key]:
-            continue  # a method without a network
+        if counts[key] == 0 and key in ("classify", "measure"):
+            continue  # a method without a network; a run that measures no shapes
         count, seconds, done = counts[key], times.get(key), 0
         if known is not None and known.found and key in ("background", "detect"):
             done, seconds = count or 0, None if seconds is None else 0.0
@@ -175,9 +185,27 @@ def _stages(
             done = known.labels
             if done == count and seconds is not None:
                 seconds = 0.0
+        elif known is not None and key == "measure":
+            done = known.measures[0]
+            if done == count and seconds is not None:
+                seconds = 0.0
         memory = needs[key].bytes if key in needs else None
-        stages.append(PlannedStage(name, count, exact or key != "segment", done, memory, seconds))
+        stages.append(
+            PlannedStage(name, count, exact or key not in _BY_CELL, done, memory, seconds)
+        )
     return tuple(stages)
+
+
+def _measures(setup: Setup, cells: int | None) -> int | None:
+    """Tasks of the stage of measures: one per cell, and one per slab for contacts."""
+    p = setup.parameters.measure
+    if not p.in_runs:
+        return 0
+    if cells is None:
+        return None
+    levels = label_levels(setup.image, "uint8")
+    shape = levels[measured_level(levels, p.resolution)].shape
+    return cells + (-(-shape[0] // contact_slab(shape)) if cells > 1 else 0)
 
 
 def _tried(setup: Setup) -> Calibration | None:

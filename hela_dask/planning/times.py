@@ -7,6 +7,9 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hela_dask.running.needs import measured_level
+from hela_dask.storage.groups import label_levels
+
 if TYPE_CHECKING:
     from hela_dask.planning.calibrate import Calibration
     from hela_dask.running.setup import Setup
@@ -49,8 +52,23 @@ def stage_times(
         "classify": math.prod(setup.working.shape) / 1e6 * tried.network / count,
         "segment": cells,
         "assemble": voxels * tried.tile / count,
+        "measure": _measures(setup, tried, windows) / count,
         "report": _PAGES[0] + _PAGES[1] * (number or 0),
     }
+    if number is None and setup.parameters.measure.in_runs:
+        times["measure"] = None
     return {
         key: None if value is None or math.isnan(value) else value for key, value in times.items()
     }
+
+
+def _measures(setup: Setup, tried: Calibration, windows: Sequence[Sequence[int]]) -> float:
+    """Seconds of one worker for the shapes and the contacts of cells with these windows."""
+    p = setup.parameters.measure
+    if not p.in_runs:
+        return 0.0
+    levels = label_levels(setup.image, "uint8")
+    level = levels[measured_level(levels, p.resolution)]
+    same = setup.working.voxel_size[1] / level.voxel_size[1]  # windows are of the working level
+    boxes = sum(math.prod(window) for window in windows) * same**2
+    return (boxes * tried.shape + math.prod(level.shape) * tried.contacts) / 1e6

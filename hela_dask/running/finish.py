@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from hela_dask.columns import CONTACT_COLUMNS
 from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.kernels.packed_labels import INSTANCES
@@ -22,8 +23,9 @@ from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.scoring import Truth, score_run
 from hela_dask.running.setup import Setup
+from hela_dask.running.shapes import Assembled, Measures
 from hela_dask.running.source import identify_image
-from hela_dask.running.tables import add_measurements, add_quality, add_segments
+from hela_dask.running.tables import add_measurements, add_quality, add_segments, add_shapes
 from hela_dask.running.units import Background, DetectedCells
 from hela_dask.statuses import FAILED
 from hela_dask.steps.assemble import label_colors, label_properties
@@ -35,8 +37,9 @@ from hela_dask.version import __version__
 
 __all__ = ["finish_run"]
 
+_CONTACTS = ("contacts.parquet", "contacts.csv")
 _RESULTS = (
-    *("cells.parquet", "cells.csv", "run.json", "run.toml"),
+    *("cells.parquet", "cells.csv", *_CONTACTS, "run.json", "run.toml"),
     *("scores.json", "report.html"),
 )
 
@@ -57,8 +60,8 @@ def finish_run(
     rows: Mapping[int, Mapping[str, Any]],
     *,
     chosen: Collection[int],
-    measured: pd.DataFrame,
-    labels: str,
+    assembled: Assembled,
+    measures: Measures,
     write_report: Callable[[Path], None],
 ) -> RunResult:
     """Write the results for users; leave it untouched where nothing it depends on has changed.
@@ -67,7 +70,7 @@ def finish_run(
     ----------
     context, record
         Of the run.
-    background, found, rows, measured, labels
+    background, found, rows, assembled, measures
         The values of the stages.
     chosen : collection of int
         Labels that were asked for.
@@ -80,7 +83,8 @@ def finish_run(
     """
     setup, job = context.setup, context.job
     _check_unchanged(setup)
-    cells = _table(context, found, rows, chosen, measured)
+    cells = add_shapes(_table(context, found, rows, chosen, assembled.measured), measures)
+    labels, contacts = assembled.key, measures.contacts
     exit_code = 3 if (cells["status"] == FAILED).any() else 0
     context.warn_of_versions()
     truth = _kept_truth(context, labels) if setup.truth is None else _truth_facts(setup.truth)
@@ -90,6 +94,7 @@ def finish_run(
         setup.parameters,
         labels,
         cells.to_dict("list"),
+        None if contacts is None else contacts.to_dict("list"),
         truth,
         context.warnings,
         [record.facts[name] for name in ("id", "store", "places", "labels")],
@@ -101,6 +106,7 @@ def finish_run(
     if done is None or context.session.started:
         job.may_label()
         store.write_table(setup.run / "cells", cells)
+        _write_contacts(setup.run, contacts)
         _describe_labels(context, cells, labels)
         scores = _score(context, labels, truth)
         context.progress.stage("report", 1)
@@ -126,6 +132,7 @@ def finish_run(
         path=setup.run,
         store=setup.image.path,
         cells=cells,
+        contacts=contacts,
         label_paths=context.setup.label_paths,
         report=report,
         exit_code=exit_code,
@@ -133,6 +140,15 @@ def finish_run(
         warnings=(*context.warnings, *context.repairs),
         scores=done["scores"],
     )
+
+
+def _write_contacts(run: Path, contacts: pd.DataFrame | None) -> None:
+    """Write the table of contacts; remove that of an earlier call where none were measured."""
+    if contacts is not None:
+        store.write_table(run / "contacts", contacts, CONTACT_COLUMNS)
+        return
+    for name in _CONTACTS:
+        (run / name).unlink(missing_ok=True)
 
 
 def _result_files(run: Path) -> list[Path]:

@@ -8,7 +8,7 @@ still the same, a run leaves the unit's files untouched.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -36,6 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "segment": ("quality", "region", "working"),  # and those of the method
     "contacts": ("assemble", "working"),
     "assemble": ("assemble", "background", "working"),  # and those of the method
+    "measure": ("measure",),
 }
 """The groups of parameters that the code of each stage reads, but for those of the method.
 
@@ -60,6 +61,8 @@ CODE: dict[str, str] = {
     "steps.assemble:read_outlines "
     "steps.refine:volume_refiner steps.measure:count_slab geometry:Geometry "
     "storage.pyramid:halve",
+    "measure": "steps.shape:measure_shape steps.contacts:contacts_of_slab "
+    "storage.level_array:LevelArray",
     "predict": f"operators.classify:class_labels storage.pyramid:halve {_WORKING}",
 }
 """The functions that each stage computes with, as module:name; and those of the method."""
@@ -150,6 +153,15 @@ class Keys:
             _of_masks(masks),
             code=self._method_code()[1:],  # of the method, only where a nucleus ends
         )
+
+    def measure(self, labels: Sequence[str], part: Sequence[Any]) -> str:
+        """Of the shape of a cell, or of the contacts in a slab: `part` of the labels.
+
+        `labels` are the keys of the slabs of labels that hold it.
+        """
+        p = asdict(self.parameters.measure)
+        del p["in_runs"]  # no unit where it is off
+        return self._key("measure", list(labels), list(part), p)
 
     def _of_method(self) -> list[Any]:
         """The method and all that it reads; of its network the content counts, not the place."""

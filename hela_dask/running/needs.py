@@ -14,18 +14,25 @@ from hela_dask.methods.registry import get_method
 from hela_dask.operators.background import SLAB as BACKGROUND_SLAB
 from hela_dask.operators.background import background_depth
 from hela_dask.operators.classify import neighbours, network_depth, sampling
-from hela_dask.parameters import Parameters
+from hela_dask.parameters import MeasureParameters, Parameters
+from hela_dask.steps.contacts import slab_halo
+from hela_dask.steps.shape import measured_voxels
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.tasks.memory import Need
+from hela_dask.types import Voxel
 from hela_dask.unet.engine import NETWORK_MEMORY
 from hela_dask.unet.model import find_model
 
 __all__ = [
     "BACKGROUND_SLAB",
     "PROCESS",
+    "contact_slab",
+    "contacts_need",
+    "measured_level",
     "memory_needs",
     "network_units",
     "predict_need",
+    "shape_need",
     "window_need",
 ]
 
@@ -43,7 +50,12 @@ _COVERS = 2  # how often the boxes of all cells cover a plane: each has masks in
 _OUTPUT_VOXEL = 2  # of the outputs of a unit: by blocks and at once
 _CLASS_VOXEL = 4  # of a slab: the classes by blocks and at once, those written, coarser levels
 _CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
+_SHAPE_VOXEL = 14  # of the box of a cell and the room around it: shares, smoothed, distances
+_CONTACT_VOXEL = 9  # of a slab with its halo: labels, faces and corners of contacts
 _FINE_VOXEL = 5  # of a tile, and of the begun shards of each coarser level: all labels
+
+_CONTACT_VOXELS = 2**24  # of a slab of contacts, unless it has few slices
+_CONTACT_SLICES = (32, 64)  # fewest and most
 
 
 def memory_needs(
@@ -94,7 +106,67 @@ def memory_needs(
             + plane * (_LABEL_PIXEL + _COVERS * packed // 8)
             + labels[0].file[0] * _slice_of_labels(plane, labels, item),
         ),
+        *_measure_needs(labels, parameters),
     ]
+
+
+def measured_level(levels: Sequence[Level], resolution: float) -> int:
+    """Number of the level that shapes are measured on, of the label groups.
+
+    It is the coarsest with pixels of at most `resolution` (nm), else the finest.
+    """
+    fitting = [
+        (max(level.voxel_size[1:]), number)
+        for number, level in enumerate(levels)
+        if max(level.voxel_size[1:]) <= resolution * (1 + 1e-6)
+        and level.shape[0] == levels[0].shape[0]
+    ]
+    return max(fitting)[1] if fitting else 0
+
+
+def contact_slab(shape: Sequence[int]) -> int:
+    """Slices that the contacts of one task are counted in, of a volume of this shape (z, y, x)."""
+    fitting = _CONTACT_VOXELS // math.prod(shape[1:])
+    return min(shape[0], max(_CONTACT_SLICES[0], min(_CONTACT_SLICES[1], fitting)))
+
+
+def _measure_needs(labels: Sequence[Level], parameters: Parameters) -> list[Need]:
+    """For the shape of the largest usual cell, and the contacts in a slab; the larger one."""
+    p = parameters.measure
+    if not p.in_runs:
+        return []
+    level = labels[measured_level(labels, p.resolution)]
+    region = parameters.region
+    size = (region.depth, region.width, region.width)
+    window = [
+        min(length, math.ceil(extent / step))
+        for extent, step, length in zip(size, level.voxel_size, level.shape, strict=True)
+    ]
+    needs = (shape_need(window, level.voxel_size, p), contacts_need(level, p))
+    return [max(needs, key=lambda need: need.bytes)]
+
+
+def shape_need(box: Sequence[int], voxel: Voxel, parameters: MeasureParameters) -> Need:
+    """For the shape of a cell in a box of so many voxels (z, y, x) of this size (nm)."""
+    return Need(
+        "measure",
+        f"measuring a cell of {' x '.join(map(str, box))} voxels",
+        PROCESS + _COMPILED + measured_voxels(box, voxel, parameters) * _SHAPE_VOXEL,
+        "set [measure] in_runs = 0",
+    )
+
+
+def contacts_need(level: Level, parameters: MeasureParameters) -> Need:
+    """For the contacts of cells in a slab of a level of the labels."""
+    deep = contact_slab(level.shape)
+    seen = min(level.shape[0], deep + sum(slab_halo(level.voxel_size, parameters)))
+    by = " x ".join(map(str, level.shape[1:]))
+    return Need(
+        "measure",
+        f"contacts in {deep} slices of {by} pixels",
+        PROCESS + _COMPILED + seen * math.prod(level.shape[1:]) * _CONTACT_VOXEL,
+        "set [measure] in_runs = 0",
+    )
 
 
 def _slice_of_labels(plane: int, labels: Sequence[Level], item: int) -> int:

@@ -62,6 +62,7 @@ def open_run(path: str | Path) -> RunResult:
         cells=folder.cells,
         label_paths=dict(folder.places.labels),
         report=folder.path / "report.html",
+        contacts=folder.contacts if len(folder.contacts.columns) else None,
         exit_code=3 if facts.get("exit_code") == 3 else 0,
         timings=dict(facts.get("timings") or {}),
         warnings=tuple(facts.get("warnings") or ()),

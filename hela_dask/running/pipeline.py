@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hela_dask.errors import WorkerError
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.packed_labels import INSTANCES, LABEL_DTYPE
 from hela_dask.operators.background import background_with_statistics
@@ -28,8 +29,17 @@ from hela_dask.running.finding import (
 )
 from hela_dask.running.identity import owns_labels
 from hela_dask.running.joining import cell_parts, contact_units, contacts_task, join_parts
-from hela_dask.running.needs import BACKGROUND_SLAB, window_need
+from hela_dask.running.needs import BACKGROUND_SLAB, shape_need, window_need
 from hela_dask.running.predicted import predicted_path
+from hela_dask.running.shapes import (
+    Assembled,
+    CellBox,
+    Measures,
+    measure_task,
+    measure_units,
+    read_contacts,
+    read_shapes,
+)
 from hela_dask.running.stages import (
     background_task,
     classify_task,
@@ -56,12 +66,11 @@ from hela_dask.steps.join import find_joined
 from hela_dask.steps.measure import combine_counts, measurements
 from hela_dask.storage import store
 from hela_dask.storage.files import write_text
-from hela_dask.storage.metadata import Image
+from hela_dask.storage.metadata import Image, read_image
 from hela_dask.tasks.damaged import count_changed, is_scratch
-from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.units import Row, Unit
 
-__all__ = ["Segmented", "assemble", "classify", "detect", "find_background", "segment"]
+__all__ = ["Segmented", "assemble", "classify", "detect", "find_background", "measure", "segment"]
 
 _SQUARE = (512, 512)  # a chunk of the background, in the plane: a window reads some
 _CHANGED = "their places, the parameters, the image or the code have changed"
@@ -236,10 +245,8 @@ def _check_windows(context: Context, units: Sequence[Unit]) -> None:
         context.session.check([need])
 
 
-def assemble(
-    context: Context, background: Background, found: Segmented
-) -> tuple[pd.DataFrame, str]:
-    """All labels, on the image's own pixels; returns measurements per label, and a fingerprint."""
+def assemble(context: Context, background: Background, found: Segmented) -> Assembled:
+    """All labels, on the image's own pixels, with the volumes and extents of the cells."""
     setup = context.setup
     images = [_label_image(context, name, LABEL_DTYPE) for name in INSTANCES]
     images.append(_label_image(context, "background", "uint8"))
@@ -260,8 +267,44 @@ def assemble(
     rows = context.compute(slab_task, units, "slabs", background.grey_levels)
     counts = combine_counts(pd.DataFrame(row["counts"]) for row in rows.values())
     level = setup.image.levels[0]
-    measured = measurements(counts, level.voxel_size, level.shape)
-    return measured, fingerprint([unit.fingerprint for unit in units])
+    return Assembled(
+        measurements(counts, level.voxel_size, level.shape),
+        counts,
+        {(unit.what.z0, unit.what.z1): unit.fingerprint for unit in units},
+    )
+
+
+def measure(context: Context, found: Assembled) -> Measures:
+    """Shapes and contacts of all labelled cells; empty where ``[measure] in_runs`` is 0."""
+    if not context.setup.parameters.measure.in_runs:
+        return Measures()
+    image = read_image(context.setup.label_paths["cells"])
+    units = _fitting(context, image, measure_units(context.keys, image, found))
+
+    def failed(unit: Unit, text: str) -> Row:
+        if not isinstance(unit.what, CellBox):
+            raise WorkerError(f"contacts could not be measured: {text}")
+        context.warn(f"the shape of cell {unit.what.label} could not be measured: {text}")
+        return {}
+
+    rows = context.compute(measure_task, units, "cells and slabs", on_failure=failed)
+    return Measures(read_shapes(rows), read_contacts(rows))
+
+
+def _fitting(context: Context, image: Image, units: Sequence[Unit]) -> list[Unit]:
+    """The units that are finished or fit a worker's memory; the user is warned of others."""
+    p, kept = context.setup.parameters.measure, list(units)
+    cells = [unit for unit in units if isinstance(unit.what, CellBox)]
+    for unit in sorted(cells, key=lambda unit: -unit.cost):
+        if context.result(unit) is not None:
+            continue
+        voxel = image.levels[unit.what.level].voxel_size
+        problem = context.session.refusal(shape_need(unit.what.box.shape, voxel, p))
+        if not problem:
+            break  # the others are smaller
+        context.warn(f"the shape of cell {unit.what.label} is not measured: {problem}")
+        kept.remove(unit)
+    return kept
 
 
 def _label_image(context: Context, name: str, dtype: Any) -> Image:

@@ -41,6 +41,8 @@ class RunFolder:
     cells: pd.DataFrame
     detections: pd.DataFrame
     scores: dict[str, Any]  # ``scores.json``, empty where there is none
+    # Empty, without columns, where there are none
+    contacts: pd.DataFrame = field(default_factory=pd.DataFrame)
     # Where image and labels are
     places: RunPlaces = field(default_factory=lambda: RunPlaces(None, {}))
 
@@ -97,6 +99,7 @@ def read_folder(path: str | Path) -> RunFolder:
         cells,
         read_rows(path / "detections.parquet"),
         read_facts(path / "scores.json", ScoresDocument),
+        read_rows(path / "contacts.parquet"),
         places,
     )
 

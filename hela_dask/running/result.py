@@ -36,6 +36,9 @@ class RunResult:
         The same, opened lazily.
     report : Path
         The HTML page.
+    contacts : pandas.DataFrame or None
+        One row per pair of cells that touch or are near each other, as in ``contacts.parquet``;
+        None where the run measured none.
     exit_code : int
         0, or 3 when some cells failed.
     timings : dict of str to float
@@ -51,6 +54,7 @@ class RunResult:
     cells: pd.DataFrame
     label_paths: Mapping[str, Path]
     report: Path
+    contacts: pd.DataFrame | None = None
     exit_code: int = 0
     timings: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from hela_dask.errors import InputError
 from hela_dask.parameters import QualityParameters
+from hela_dask.running.shapes import Measures
 from hela_dask.statuses import (
     CHAIN_TOO_SHORT,
     CUT_BY_VOLUME,
@@ -25,7 +26,14 @@ from hela_dask.steps.confidence import (
     slice_ranges,
 )
 
-__all__ = ["add_measurements", "add_quality", "add_segments", "segmented_cells", "select_cells"]
+__all__ = [
+    "add_measurements",
+    "add_quality",
+    "add_segments",
+    "add_shapes",
+    "segmented_cells",
+    "select_cells",
+]
 
 _EMPTY = "no tissue is left for it: its masks are empty, or neighbours hold all of them"
 
@@ -190,3 +198,17 @@ def add_measurements(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFram
     joined.loc[(joined["status"] == SEGMENTED) & touching, "status"] = CUT_BY_VOLUME
     joined["complete"] = (joined["status"] == SEGMENTED).to_numpy()
     return joined
+
+
+def add_shapes(cells: pd.DataFrame, measures: Measures) -> pd.DataFrame:
+    """Measures of shape, and the number of neighbours, joined to the table.
+
+    A cell without labels has NaN. The table stays as it is where nothing was measured.
+    """
+    shapes, contacts = measures.shapes, measures.contacts
+    if shapes is None or contacts is None:
+        return cells
+    touching = contacts[contacts["contact_area"] > 0]
+    pairs = pd.concat([touching["label"], touching["other"]])
+    counts = shapes["label"].map(pairs.value_counts()).fillna(0).astype("Int64")
+    return cells.merge(shapes.assign(n_neighbours=counts), on="label", how="left")

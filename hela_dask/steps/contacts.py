@@ -14,14 +14,14 @@ from hela_dask.kernels.contact_areas import (
     AREA_UNIT,
     contact_areas,
     contact_halo,
-    least_distances,
 )
 from hela_dask.kernels.grid import factors_for
+from hela_dask.kernels.label_distances import least_distances
 from hela_dask.parameters import MeasureParameters
 from hela_dask.types import Labels, Triple
 
 __all__ = ["combine_contacts", "contacts_halo", "contacts_of_slab", "contacts_table"]
-__all__ += ["find_contacts"]
+__all__ += ["find_contacts", "slab_halo"]
 
 _SLAB = 32  # slices that are measured at a time
 
@@ -29,8 +29,16 @@ _TYPES = {"label": np.int64, "other": np.int64, "area": np.int64, "distance": np
 
 
 def contacts_halo(voxel_size: Triple, parameters: MeasureParameters) -> int:
-    """Slices on each side of a slab that its contacts depend on."""
+    """Slices above a slab that its contacts depend on."""
     return max(contact_halo(voxel_size), math.ceil(parameters.reach / voxel_size[0]))
+
+
+def slab_halo(voxel_size: Triple, parameters: MeasureParameters) -> tuple[int, int]:
+    """Slices below and above a slab that its contacts depend on.
+
+    Distances between a slab and the slices below it are those of the slab below.
+    """
+    return contact_halo(voxel_size), contacts_halo(voxel_size, parameters)
 
 
 def contacts_of_slab(
@@ -48,7 +56,7 @@ def contacts_of_slab(
         Labels of whole planes, with a halo below and above the slab.
     voxel_size : (z, y, x) in nm
     below, above : int
-        Slices of the halo: :func:`contacts_halo`, or 0 at an end of the volume.
+        Slices of the halo: :func:`slab_halo`, or fewer where the volume ends.
     parameters : MeasureParameters
         ``resolution`` and ``reach`` are used. Of smaller pixels, every n-th one is read.
 
@@ -121,11 +129,11 @@ def find_contacts(
     """
     p = parameters or MeasureParameters()
     voxel = checked_voxel_size(voxel_size)
-    depth, halo = cells.shape[0], contacts_halo(voxel, p)
+    depth, (before, after) = cells.shape[0], slab_halo(voxel, p)
     parts = []
     for first in range(0, depth, _SLAB):
         last = min(first + _SLAB, depth)
-        low, high = max(0, first - halo), min(depth, last + halo)
+        low, high = max(0, first - before), min(depth, last + after)
         block = np.asarray(cells[low:high])
         parts.append(contacts_of_slab(block, voxel, first - low, high - last, p))
     return contacts_table(combine_contacts(parts))

@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from hela_dask.columns import SHAPE_COLUMNS
+from hela_dask.box import Box
+from hela_dask.columns import OBJECT_MEASURES, SHAPE_COLUMNS
 from hela_dask.errors import InputError
 from hela_dask.geometry import checked_voxel_size
-from hela_dask.kernels.grid import block_mean, factors_for
+from hela_dask.kernels.filters import TRUNCATE
+from hela_dask.kernels.grid import block_mean, factors_for, mark_label
 from hela_dask.kernels.morphology import depth_inside
+from hela_dask.kernels.pieces import fill_cavities
 from hela_dask.kernels.shape import (
     Hull,
     Moments,
     convex_hull,
     find_moments,
+    holds_ball,
     invagination_depth,
     layer_thickness,
     protruding_share,
     sphericity,
 )
-from hela_dask.kernels.surface import Surface, crop_fraction, fill_cavities, find_surface
+from hela_dask.kernels.surface import Surface, crop_fraction, find_surface
 from hela_dask.kernels.topology import count_handles
 from hela_dask.parameters import MeasureParameters
-from hela_dask.types import Floats, Grey, Sides, Triple, Voxel
+from hela_dask.types import Floats, Grey, Shape, Sides, Triple, Voxel
 
-__all__ = ["WHOLE", "measure_shape"]
+__all__ = ["WHOLE", "measure_object", "measure_shape", "measured_voxels"]
 
 WHOLE: Sides = ((False, False), (False, False), (False, False))
 """No side of the volume cuts the cell."""
 
 _SLAB = 16  # slices of labels that are read at a time
+
+# Sigmas in the least axis of an object with an area that smoothing changes by less than about 6 %.
+_RESOLVED = 4.0
 
 
 @dataclass(frozen=True)
@@ -43,10 +52,15 @@ class _Object:
     fraction: Grey
     voxel: Voxel
     origin: Floats  # centre of the first voxel of `fraction`, from that of the box, nm
+    sigma: float  # of the smoothing of the surface, nm
     surface: Surface
-    moments: Moments
     cut: bool
     hull: Hull | None  # None where it is cut, or lies in a plane
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Volume, centroid and axes."""
+        return find_moments(self.fraction, self.voxel)
 
 
 def measure_shape(
@@ -105,7 +119,8 @@ def measure_shape(
         if found is not None:
             measures |= {f"{part}_{name}": value for name, value in _common(found).items()}
     if nucleus is not None and not nucleus.cut:
-        measures |= _of_nucleus(nucleus, p)
+        holes = _holes(nucleus, p)
+        measures |= {f"nucleus_{name}": value for name, value in holes.items()}
     if cell is not None and not cell.cut:
         depth = depth_inside(cell.surface.inside, cell.voxel)
         measures["cell_protrusions"] = protruding_share(
@@ -113,6 +128,62 @@ def measure_shape(
         )
         if nucleus is not None and not nucleus.cut:
             measures |= _place(nucleus, cell, depth)
+    return measures
+
+
+def measure_object(
+    labels: Any,
+    label: int,
+    voxel_size: Triple,
+    *,
+    cut: Sides = WHOLE,
+    parameters: MeasureParameters | None = None,
+) -> dict[str, float]:
+    """Measure the shape of one object of any kind.
+
+    Parameters
+    ----------
+    labels : (z, y, x) array
+        Labels of the object's box, of any resolution. They are read in blocks of so many voxels as
+        their attribute ``tile`` states, if they have one, else in slabs of slices.
+    label : int
+        Of the object.
+    voxel_size : (z, y, x) in nm
+    cut : pairs of bool for z, y and x
+        As in :func:`measure_shape`.
+    parameters : MeasureParameters, optional
+
+    Returns
+    -------
+    dict of str to float
+        The columns of :data:`hela_dask.columns.OBJECT_MEASURES`; ``resolved`` is 0 or 1. The others
+        are NaN: all of an object that is absent, or less than half a voxel of the resolution; all
+        but the area of one that is cut; the measures with a convex hull of one in a plane.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> z, y, x = np.ogrid[-30:31, -30:31, -30:31]
+    >>> ring = (z**2 + (np.hypot(y, x) - 20) ** 2 < 8**2).astype(np.uint8)
+    >>> measures = measure_object(ring, 1, (40.0, 40.0, 40.0))
+    >>> measures["handles"], round(measures["max_diameter"], -2)
+    (1.0, 2200.0)
+    """
+    p, voxel = parameters or MeasureParameters(), checked_voxel_size(voxel_size)
+    measures = {**dict.fromkeys(OBJECT_MEASURES, math.nan), "resolved": 0.0}
+    found = _find(labels, label, voxel, cut, p)
+    if found is None:
+        return measures
+    measures |= _common(found)
+    measures["resolved"] = float(found.moments.axes[2] >= _RESOLVED * found.sigma)
+    if not found.cut:
+        measures |= _holes(found, p)
+        measures["protrusions"] = 1.0
+        if holds_ball(found.surface.inside, found.voxel, p.protrusion):
+            depth = depth_inside(found.surface.inside, found.voxel)
+            measures["protrusions"] = protruding_share(
+                found.fraction, depth, found.voxel, p.protrusion
+            )
     return measures
 
 
@@ -135,9 +206,27 @@ def _find(
     surface = find_surface(fraction, voxel, sigma)
     if not surface.inside.any():
         return None
-    moments = find_moments(fraction, voxel)
     hull = None if reaches_side else convex_hull(surface)
-    return _Object(fraction, voxel, origin, surface, moments, reaches_side, hull)
+    return _Object(fraction, voxel, origin, sigma, surface, reaches_side, hull)
+
+
+def measured_voxels(
+    shape: Sequence[int], voxel: Voxel, parameters: MeasureParameters | None = None
+) -> int:
+    """Voxels of the fraction image of a box of labels, with the room around an object in it."""
+    p = parameters or MeasureParameters()
+    factors = _factors(voxel, p.resolution)
+    size = [side * by for side, by in zip(voxel, factors, strict=True)]
+    room = TRUNCATE * max(p.smoothing, *size) + p.handle
+    return math.prod(
+        -(-length // by) + 2 * math.ceil(room / side + 2)
+        for length, by, side in zip(shape, factors, size, strict=True)
+    )
+
+
+def _factors(voxel: Voxel, resolution: float) -> Shape:
+    """Voxels (z, y, x) that make one of about `resolution` nm."""
+    return (max(1, int(resolution / voxel[0] + 1e-6)), *factors_for(voxel[1:], resolution))
 
 
 def _fractions(
@@ -148,20 +237,29 @@ def _fractions(
     The last voxels are filled up with the space beyond the box, except on a side that cuts the
     object: there the shares are those of the part inside.
     """
-    factors = (max(1, int(resolution / voxel[0] + 1e-6)), *factors_for(voxel[1:], resolution))
+    factors = _factors(voxel, resolution)
     shape = [-(-n // by) for n, by in zip(labels.shape, factors, strict=True)]
     fraction = np.zeros(shape, np.float32)
-    beyond = [
-        (0, 0 if high_cut else -n % by)
-        for n, by, (_, high_cut) in zip(labels.shape[1:], factors[1:], cut[1:], strict=True)
-    ]
     depth, deep = labels.shape[0], factors[0]
-    for first in range(0, depth, _SLAB):
-        slab = np.asarray(labels[first : first + _SLAB]) == label
-        for z, plane in enumerate(np.pad(slab, [(0, 0), *beyond]), first):
+    tile = getattr(labels, "tile", (_SLAB, *labels.shape[1:]))
+    sides = [tile[0], *(-(-n // by) * by for n, by in zip(tile[1:], factors[1:], strict=True))]
+    for _, box in Box.whole(labels.shape).chunks(sides):
+        beyond = [
+            (0, 0 if high_cut else -n % by)
+            for n, by, (_, high_cut) in zip(box.shape[1:], factors[1:], cut[1:], strict=True)
+        ]
+        read = np.asarray(labels[tuple(box)])
+        if factors == (1, 1, 1):
+            mark_label(read, read.dtype.type(label), fraction[box])
+            continue
+        block = read == label
+        _, rows, columns = box.coarsen(factors)
+        for z, plane in enumerate(np.pad(block, [(0, 0), *beyond]), box.low[0]):
             if plane.any():
                 slices = min(deep, depth - z // deep * deep) if cut[0][1] else deep
-                fraction[z // deep] += block_mean(plane, factors[1:]) / np.float32(slices)
+                fraction[z // deep, rows, columns] += block_mean(plane, factors[1:]) / np.float32(
+                    slices
+                )
     size = tuple(side * by for side, by in zip(voxel, factors, strict=True))
     return fraction, (size[0], size[1], size[2])
 
@@ -187,14 +285,12 @@ def _common(found: _Object) -> dict[str, float]:
     return measures
 
 
-def _of_nucleus(nucleus: _Object, p: MeasureParameters) -> dict[str, float]:
-    """The measures that only a nucleus has."""
-    handles = count_handles(nucleus.surface.inside, nucleus.voxel, p.handle)
-    measures = {"nucleus_handles": float(handles)}
-    if nucleus.hull is not None:
-        measures["nucleus_invagination"] = invagination_depth(
-            nucleus.surface, nucleus.hull, max(nucleus.voxel)
-        )
+def _holes(found: _Object, p: MeasureParameters) -> dict[str, float]:
+    """The holes right through a whole object, and its invagination."""
+    handles = count_handles(found.surface.inside, found.voxel, p.handle)
+    measures = {"handles": float(handles)}
+    if found.hull is not None:
+        measures["invagination"] = invagination_depth(found.surface, found.hull, max(found.voxel))
     return measures
 
 

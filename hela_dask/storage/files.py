@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hela_dask.columns import describe_columns, rounded
+from hela_dask.columns import COLUMNS, Column, describe_columns, rounded
 from hela_dask.errors import HelaDaskError, StorageError
 from hela_dask.formatting import printable
 
@@ -145,29 +145,31 @@ def write_json(path: str | Path, content: object, *, flush: bool = True) -> None
     write_text(path, text + "\n", flush=flush)
 
 
-def write_table(path: str | Path, table: pd.DataFrame) -> None:
+def write_table(
+    path: str | Path, table: pd.DataFrame, columns: Mapping[str, Column] = COLUMNS
+) -> None:
     """Write `table` to `path` + ``.parquet`` and `path` + ``.csv``, each whole or not at all.
 
     The CSV opens in a spreadsheet as it is: it is ASCII ("um" for µm), or where a text needs more,
-    UTF-8 with a byte order mark. Numbers have the digits of their units there
-    (:mod:`hela_dask.columns`); the Parquet file keeps all, with the unit and the description of
-    each known column in its field's metadata.
+    UTF-8 with a byte order mark. Numbers have the digits of their units there; the Parquet file
+    keeps all, with the unit and the description of each of the `columns`
+    (:mod:`hela_dask.columns`) in its field's metadata.
     """
     writers: dict[str, Callable[[Path], Any]] = {
-        ".parquet": lambda file: _write_parquet(table, file),
-        ".csv": lambda file: file.write_bytes(_csv(table)),
+        ".parquet": lambda file: _write_parquet(table, columns, file),
+        ".csv": lambda file: file.write_bytes(_csv(table, columns)),
     }
     for suffix, write in writers.items():
         with replaced(Path(f"{path}{suffix}")) as temporary:
             write(temporary)
 
 
-def _write_parquet(table: pd.DataFrame, file: Path) -> None:
+def _write_parquet(table: pd.DataFrame, columns: Mapping[str, Column], file: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
     whole = pyarrow.Table.from_pandas(table, preserve_index=False)
-    known = describe_columns(table)
+    known = describe_columns(table, columns)
     fields = [
         field.with_metadata(known[field.name]) if field.name in known else field
         for field in whole.schema
@@ -176,9 +178,9 @@ def _write_parquet(table: pd.DataFrame, file: Path) -> None:
     pyarrow.parquet.write_table(whole.cast(schema), file)
 
 
-def _csv(table: pd.DataFrame) -> bytes:
+def _csv(table: pd.DataFrame, columns: Mapping[str, Column]) -> bytes:
     """Bytes that a spreadsheet reads right: without a mark it assumes no UTF-8."""
-    text = rounded(table).to_csv(index=False, lineterminator="\n").translate(_ASCII)
+    text = rounded(table, columns).to_csv(index=False, lineterminator="\n").translate(_ASCII)
     return text.encode("ascii" if text.isascii() else "utf-8-sig")
 
 

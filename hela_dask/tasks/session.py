@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from hela_dask.errors import ParameterError
+from hela_dask.errors import ParameterError, ResourceError
 from hela_dask.tasks.cluster import Cluster, connect
 from hela_dask.tasks.dashboard import dashboard_text, quiet_logs
 from hela_dask.tasks.memory import Need, check_memory
@@ -106,6 +106,15 @@ class Session:
         self._needs = [*self._needs, *needs]
         client = self._client or self._given
         check_memory(needs, _memory(client) if client else self._cluster.memory)
+
+    def refusal(self, need: Need) -> str:
+        """Why a worker has not the memory for a task; empty where it has, or none is known."""
+        client = self._client or self._given
+        try:
+            check_memory([need], _memory(client) if client else self._cluster.memory)
+        except ResourceError as error:
+            return str(error)
+        return ""
 
     def _start(self) -> Client:
         from distributed import performance_report

@@ -45,6 +45,7 @@ PROMISED = {
         *("--workers", "--memory", "--json"),
     ],
     "scene": ["--out", "--size", "--cluster", "--workers", "--memory"],
+    "measure": ["--voxel-size", "--out", "--cluster", "--workers", "--memory"],
     "explain": ["--cell", "--slice", "--run", "--out", "--json"],
     "compare": ["--group", "--out", "--seed", "--json"],
     "params": [],

@@ -31,6 +31,8 @@ from tests.comparing.runs import draw_cells, make_group, make_run
 from tests.test_report import HOSTILE, Page
 
 NUCLEI = {"nucleus_volume", "nucleus_diameter", "nucleus_to_cell"}
+DRAWN = [name for name in MEASURES if name.endswith(("_volume", "_to_cell")) or "_diam" in name]
+DRAWN = [name for name in DRAWN if "max" not in name]  # of cells that are drawn without a shape
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_larger_nuclei_are_found_and_nothing_else(found: hd.Comparison) -> None:
-    assert set(found.table["measure"]) == set(MEASURES)
+    assert set(found.table["measure"]) == set(DRAWN)
     assert set(found.differences["measure"]) == NUCLEI
     row = found.table.set_index("measure").loc["nucleus_volume"]
     assert 100 < row["difference_low"] < row["difference"] < row["difference_high"] < 450
@@ -73,8 +75,45 @@ def test_larger_nuclei_are_found_and_nothing_else(found: hd.Comparison) -> None:
 def test_cells_that_the_volume_cuts_are_left_out(found: hd.Comparison) -> None:
     assert found.left_out == 20
     assert len(found.cells) == 80
-    assert list(found.cells) == ["group", "run", "image", "label", *MEASURES]
+    assert list(found.cells) == ["group", "run", "image", "label", *DRAWN]
     assert set(found.cells["label"]) == set(range(1, 9))
+
+
+def _with_shapes(run: Path, seed: int, longer: float = 1.0) -> None:
+    """Shapes of the cells, as a run writes them: whole numbers with gaps, ratios, lengths."""
+    rng, cells = np.random.default_rng(seed), pd.read_parquet(run / "cells.parquet")
+    handles = pd.array(rng.integers(0, 2, len(cells)), dtype="Int64")
+    handles[0] = pd.NA
+    length = rng.normal(longer, 0.02, len(cells)) * 15_000
+    store.write_table(
+        run / "cells",
+        cells.assign(nucleus_handles=handles, cell_axis_1=length, cell_axis_1_direction_z=0.5),
+    )
+
+
+def test_shapes_are_measures(tmp_path: Path, undrawn: None) -> None:
+    groups = {
+        name: make_group(tmp_path, name, 6, seed=seed)
+        for seed, name in enumerate(("control", "longer"))
+    }
+    for name, runs in groups.items():
+        for number, run in enumerate(runs):
+            _with_shapes(run, number + 10 * (name == "longer"), 1.2 if name == "longer" else 1.0)
+    found = hd.compare(groups, tmp_path / "out")
+    assert list(found.differences["measure"]) == ["cell_axis_1"]
+    assert found.differences["unit"].item() == "nm"
+    assert set(found.table["measure"]) == {*DRAWN, "nucleus_handles", "cell_axis_1"}
+    assert found.cells["nucleus_handles"].dtype == float
+
+
+def test_one_sentence_names_many_measures_that_are_left_out(tmp_path: Path, undrawn: None) -> None:
+    groups = {name: make_group(tmp_path, name, 1, seed=0) for name in "ab"}
+    cells = pd.read_parquet(groups["b"][0] / "cells.parquet")
+    more = {name: 1.0 for name in MEASURES if name not in DRAWN}
+    store.write_table(groups["b"][0] / "cells", cells.assign(**more))
+    found = hd.compare(groups, tmp_path / "out")
+    texts = [text for text in found.warnings if "left out" in text]
+    assert len(texts) == 1 and texts[0].startswith(f"{len(more)} measures are left out (cell area,")
 
 
 @pytest.mark.parametrize(("volumes", "most"), [(4, 5), (5, 10)])
@@ -100,7 +139,7 @@ def test_the_files_are_complete_and_described(found: hd.Comparison) -> None:
     tables = {
         f"{name}.{suffix}" for name in ("cells", "comparison") for suffix in ("csv", "parquet")
     }
-    pictures = {f"{name}.png" for name in MEASURES}
+    pictures = {f"{name}.png" for name in DRAWN}
     assert names == tables | pictures | {"comparison.html", "comparison.json"}
     table = pd.read_parquet(found.path / "comparison.parquet")
     pd.testing.assert_frame_equal(table, found.table)
@@ -114,7 +153,7 @@ def test_the_page_opens_and_states_what_can_be_concluded(found: hd.Comparison) -
     text = found.page.read_text(encoding="utf-8")
     page = Page(text)
     assert {f"#{name}" for name in page.ids} == set(page.links)
-    assert len(page.images) == len(MEASURES)
+    assert len(page.images) == len(DRAWN)
     assert not re.search(r"https?://|url\(|@import|<link", text)
     shown = " ".join(page.text.split())
     for words in (
@@ -258,7 +297,7 @@ def _all_cut(run: Path) -> None:
 
 def _without_measures(run: Path) -> None:
     cells = pd.read_parquet(run / "cells.parquet")
-    store.write_table(run / "cells", cells.drop(columns=list(MEASURES)))
+    store.write_table(run / "cells", cells.drop(columns=DRAWN))
 
 
 def _with_texts(run: Path) -> None:
@@ -375,7 +414,7 @@ def test_the_command_prints_the_result(
     assert main([*command, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["cells"] == {"control": 40, "treated": 40}
-    assert len(answer["comparison"]) == len(MEASURES)
+    assert len(answer["comparison"]) == len(DRAWN)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def outcome(result: RunResult) -> Outcome:
     import pandas as pd
 
     found: Outcome = {"exit code": result.exit_code}
-    for name in ("detections", "cells"):
+    for name in ("detections", "cells", "contacts"):
         table = pd.read_parquet(result.path / f"{name}.parquet")
         found[name] = table.drop(columns=["seconds", "peak_memory"], errors="ignore")
     for name, path in result.label_paths.items():

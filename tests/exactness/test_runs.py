@@ -95,7 +95,10 @@ def test_there_is_something_to_get_wrong(case: Case) -> None:
         assert (nuclei == label).sum() > 0.1 * (cells == label).sum() > 1e4
         assert (case.expected["envelope/0"] == label).any()
     assert 0.2 < case.expected["background/0"].mean() < 0.8
-    assert {"background", "segment", "assemble"} <= set(case.stages)
+    assert {"background", "segment", "assemble", "measure"} <= set(case.stages)
+    assert case.expected["cells"]["cell_area"].gt(0).all()
+    assert case.expected["contacts"][["label", "other"]].to_numpy().tolist() == [[1, 2]]
+    assert case.expected["contacts"]["contact_area"].item() > 1
     levels = {name.split("/")[1] for name in case.expected if "/" in name}
     assert len(levels) == (1 if case.pixel == 40 else 2)
     assert cells.shape == two_cells(case.pixel).shape
@@ -161,6 +164,9 @@ def test_stopped_in_every_stage_and_continued(case: Case, here: Any, folder: Pat
             patch.setattr(Markers, "finish", stop)
             if stopped == "segment":  # a cell that fails does not end a run
                 assert go(path, here, "go").exit_code == 3
+            elif stopped == "measure":
+                warnings = go(path, here, "go").warnings
+                assert any("could not be measured" in text for text in warnings)
             else:
                 with pytest.raises(RuntimeError, match="stopped here"):
                     go(path, here, "go")

@@ -111,6 +111,12 @@ _PLACES = {
         "files of the results are missing or changed .*they are written again",
         (),
     ),
+    "contacts.parquet": (
+        "p.run/contacts.parquet",
+        ("deleted", "cut"),
+        "files of the results are missing or changed .*they are written again",
+        (),
+    ),
     "run.json": (
         "p.run/run.json",
         ("deleted", "cut", "replaced by a folder"),
@@ -160,6 +166,7 @@ FILE_FAULTS = (
             ("run.toml", "p.run/run.toml", "run.toml is missing", ()),
             ("a marker of a slab", "p.run/done/assemble-*", "", ("assemble",)),
             ("a marker of a cell", "p.run/done/segment-*", "", ("segment",)),
+            ("a marker of a shape", "p.run/done/measure-0*", "", ("measure",)),
             ("a mark of a slab of labels", "p.ome.zarr/labels/cells/0/.slabs/*", "", ("assemble",)),
         )
     ]
@@ -211,7 +218,7 @@ FILE_FAULTS = (
             "all markers: deleted",
             lambda site: delete(site.run / "done"),
             "",
-            ("background", "detect", "segment", "assemble"),
+            ("background", "detect", "segment", "assemble", "measure"),
         ),
     ]
 )

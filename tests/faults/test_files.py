@@ -10,7 +10,7 @@ from hela_dask.errors import ClusterError
 from tests.faults.catalogue import FILE_FAULTS, Fault
 from tests.faults.site import Site
 
-STAGES = ("background", "detect", "segment", "assemble")
+STAGES = ("background", "detect", "segment", "assemble", "measure")
 
 
 @pytest.mark.parametrize("fault", FILE_FAULTS, ids=lambda fault: fault.name)

@@ -9,8 +9,8 @@ from hela_dask.kernels.contact_areas import (
     AREA_UNIT,
     contact_areas,
     contact_halo,
-    least_distances,
 )
+from hela_dask.kernels.label_distances import least_distances
 from tests.shapes import ball
 
 VOXEL = (50.0, 40.0, 40.0)

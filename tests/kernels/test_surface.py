@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hela_dask.kernels.surface import crop_fraction, fill_cavities, find_surface
+from hela_dask.kernels.pieces import fill_cavities
+from hela_dask.kernels.surface import crop_fraction, find_surface
 from hela_dask.types import Grey, Sides, Voxel
 from tests.shapes import Shape, ball, ellipsoid, torus
 

@@ -142,7 +142,7 @@ def test_what_holds_no_instances_is_refused(tmp_path: Path, cells: Image) -> Non
     with pytest.raises(InputError, match="holds float32 values; labels are whole numbers"):
         open_organelles(tmp_path / "grey.npy", cells)
     np.save(tmp_path / "mask.npy", np.zeros(SHAPE, bool))
-    with pytest.raises(InputError, match="is a mask: give each organelle a number first"):
+    with pytest.raises(InputError, match="is a mask: give each object a number first"):
         open_organelles(tmp_path / "mask.npy", cells)
     image = write(tmp_path / "image.zarr", np.zeros(SHAPE, np.uint8))
     store.create_labels(image.path, "mito", SHAPE, "uint16", VOXEL, translation=ORIGIN)

@@ -21,6 +21,7 @@ from hela_dask.running.finding import detect_task as _detect_task
 from hela_dask.running.finding import levels_task as _levels_task
 from hela_dask.running.joining import contacts_task as _contacts_task
 from hela_dask.running.keys import GROUPS, Keys
+from hela_dask.running.shapes import measure_task as _measure_task
 from hela_dask.running.stages import background_task as _background_task
 from hela_dask.running.stages import classify_task as _classify_task
 from hela_dask.running.stages import segment_task as _segment_task
@@ -47,6 +48,8 @@ def other(group: str, name: str) -> Parameters:
         new: Any = "published" if old == "default" else "elsewhere"
     elif name == "polarity":
         new = 1
+    elif name == "in_runs":
+        new = 0
     elif isinstance(old, int):
         new = old + 1
     else:
@@ -70,6 +73,7 @@ def chain(parameters: Parameters, method: str) -> dict[str, str]:
         "segment": keys.segment(resin, classes, REGION),
         **({"contacts": keys.contacts(classes, SLAB, [])} if classes else {}),
         "assemble": keys.assemble(["a"], resin, []),
+        "measure": keys.measure([keys.assemble(["a"], resin, [])], [1]),
     }
 
 
@@ -80,6 +84,7 @@ def test_each_parameter_counts_where_its_group_is_read(method: str) -> None:
         "quality": {"resolution", "span", "drift", "beside"},
         "assemble": {"reach", "cover", "largest_piece"},
         "region": {"cap", "width", "depth"},  # the others are in the region
+        "measure": {"resolution", "smoothing", "handle", "protrusion", "reach"},
     }
     for group, name in ALL:
         after = chain(other(group, name), method)
@@ -95,6 +100,8 @@ def test_each_parameter_counts_where_its_group_is_read(method: str) -> None:
             expected |= {"classify", "segment", "contacts"}
         if "background" in expected:
             expected |= {"detect", "segment", "assemble"}
+        if "assemble" in expected:
+            expected.add("measure")
         assert changed == expected, f"[{group}] {name}"
 
 
@@ -144,6 +151,10 @@ def slab_task(*args: Any) -> Any:
     return _recorded("assemble", _slab_task, *args)
 
 
+def measure_task(*args: Any) -> Any:
+    return _recorded("measure", _measure_task, *args)
+
+
 def _recorded(stage: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
     _HERE.stage = stage
     try:
@@ -181,7 +192,7 @@ def test_no_task_reads_a_group_that_its_key_does_not_cover(
 
     for function in (
         *(levels_task, background_with_statistics, background_task, slice_tasks, detect_task),
-        *(classify_task, segment_task, contacts_task, slab_task),
+        *(classify_task, segment_task, contacts_task, slab_task, measure_task),
     ):
         monkeypatch.setattr(f"hela_dask.running.pipeline.{function.__name__}", function)
     _READ.clear()

@@ -7,12 +7,19 @@ import math
 import numpy as np
 import pytest
 
-from hela_dask.columns import SHAPE_COLUMNS
+from hela_dask.columns import OBJECT_MEASURES, SHAPE_COLUMNS
 from hela_dask.errors import InputError
+from hela_dask.kernels.surface import crop_fraction
 from hela_dask.parameters import MeasureParameters
-from hela_dask.steps.shape import measure_shape
+from hela_dask.steps.shape import (
+    WHOLE,
+    _fractions,
+    measure_object,
+    measure_shape,
+    measured_voxels,
+)
 from hela_dask.types import Voxel
-from tests.shapes import ball, ellipsoid
+from tests.shapes import ball, ellipsoid, torus
 
 VOXEL = (50.0, 40.0, 40.0)
 
@@ -99,24 +106,70 @@ def test_a_whole_nucleus_of_a_cut_cell_is_measured() -> None:
 
 
 class Slices:
-    """An array that is read in slabs, such as one of zarr, and the slices of each read."""
+    """An array that is read in slabs, such as one of zarr, and the shape of each read."""
 
     def __init__(self, labels: np.ndarray) -> None:
         self.shape = labels.shape
-        self.read: list[int] = []
+        self.read: list[tuple[int, ...]] = []
         self._labels = labels
 
-    def __getitem__(self, part: slice) -> np.ndarray:
-        self.read.append(part.stop - part.start)
-        return self._labels[part]
+    def __getitem__(self, part: tuple[slice, ...]) -> np.ndarray:
+        found = self._labels[part]
+        self.read.append(found.shape)
+        return found
+
+
+class Tiles(Slices):
+    """An array that states how many voxels are read at a time."""
+
+    tile = (5, 10, 7)
 
 
 def test_labels_are_read_once_in_slabs_of_slices() -> None:
     cells, nuclei = drawn()
     lazy = Slices(cells)
     assert measure_shape(lazy, nuclei, 3, VOXEL) == measure_shape(cells, nuclei, 3, VOXEL)
-    assert max(lazy.read) <= 16
+    assert {shape[1:] for shape in lazy.read} == {cells.shape[1:]}
+    assert max(shape[0] for shape in lazy.read) <= 16
     assert len(lazy.read) == math.ceil(len(cells) / 16)
+
+
+@pytest.mark.parametrize("voxel", [VOXEL, (15.0, 20.0, 10.0)])
+def test_labels_of_tiles_are_read_in_tiles(voxel: Voxel) -> None:
+    cells, _ = drawn(voxel)
+    cells[cells > 0] = 3
+    lazy = Tiles(cells)
+    assert measure_object(lazy, 3, voxel) == measure_object(cells, 3, voxel)
+    assert max(lazy.read) <= (5, 12, 8)  # whole voxels of 40 nm
+
+
+def test_an_object_of_any_kind_has_the_measures_of_a_cell() -> None:
+    cells, _ = drawn()
+    found, expected = measure_object(cells, 3, VOXEL), measure_shape(cells, None, 3, VOXEL)
+    assert list(found) == list(OBJECT_MEASURES)
+    for name in found.keys() - {"handles", "invagination", "resolved"}:
+        assert found[name] == expected[f"cell_{name}"]
+    assert (found["handles"], found["invagination"], found["resolved"]) == (0, 0, 1)
+    ring = torus(1000.0, 300.0).draw(VOXEL, 1) > 0.5
+    assert measure_object(ring, 1, VOXEL)["handles"] == 1
+
+
+@pytest.mark.parametrize(("least", "resolved"), [(80.0, 0), (120.0, 1)])
+def test_thin_objects_are_not_resolved(least: float, resolved: int) -> None:
+    shape, voxel = ellipsoid(300.0, 200.0, least), (25.0, 20.0, 20.0)
+    found = measure_object(shape.draw(voxel, 1) > 0.5, 1, voxel)
+    assert found["resolved"] == resolved
+    assert (abs(found["area"] * 1e6 / shape.area - 1) < 0.06) == resolved
+
+
+def test_the_voxels_of_a_fraction_image_are_known_before() -> None:
+    cells, _ = drawn((50.0, 10.0, 10.0))
+    sides = [math.ceil(2000 / size) for size in (50.0, 10.0, 10.0)]
+    count = measured_voxels(sides, (50.0, 10.0, 10.0))
+    box = tuple(slice(at.min(), at.max() + 1) for at in np.nonzero(cells))
+    fraction, voxel = _fractions(cells[box], 3, (50.0, 10.0, 10.0), WHOLE, 40.0)
+    padded, _ = crop_fraction(fraction, voxel, 50.0, WHOLE)
+    assert padded.size <= count <= 3 * padded.size
 
 
 def test_absent_labels_and_small_ones() -> None:

@@ -1,0 +1,164 @@
+"""Connected pieces of a volume, found by its runs of voxels along x; and cavities.
+
+A volume of millions of voxels has some hundred thousand runs, so joining runs takes a fraction of
+the time of numbering voxels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hela_dask.kernels.compiled import compiled
+from hela_dask.types import Mask
+
+__all__ = ["count_pieces", "fill_cavities"]
+
+_FULL = 0.5  # a voxel with at least this share is of the object
+
+
+def count_pieces(mask: Mask) -> int:
+    """Number of 26-connected pieces of a mask (z, y, x)."""
+    runs, begins = _runs(mask, True)
+    roots = _joined(runs, begins, mask.shape[1], 1)
+    return int(np.count_nonzero(roots == np.arange(len(roots))))
+
+
+def fill_cavities(shares: NDArray[Any]) -> NDArray[Any]:
+    """A volume without cavities: the spaces that no path leads to from an array side.
+
+    A space is 6-connected, of voxels that are less than half full.
+
+    Parameters
+    ----------
+    shares
+        (z, y, x), the share of each voxel that an object fills, or a mask.
+
+    Returns
+    -------
+    ndarray
+        The same array where it has no cavity, else a copy.
+    """
+    runs, begins = _runs(shares, False)
+    roots = _joined(runs, begins, shares.shape[1], 0)
+    outside = np.zeros(len(runs), dtype=bool)
+    _mark_outside(runs, begins, shares.shape, roots, outside)
+    inside = ~outside[roots]
+    if not inside.any():
+        return shares
+    filled = shares.copy()
+    _fill_runs(filled, runs, begins, inside)
+    return filled
+
+
+@compiled
+def _runs(shares: NDArray[Any], full: bool) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """First and last + 1 voxel of each run of full, or of other voxels; and where rows begin."""
+    depth, height, width = shares.shape
+    runs, count = np.empty((max(64, 2 * depth * height), 2), np.int32), 0
+    begins = np.zeros(depth * height + 1, np.int64)
+    for z in range(depth):
+        for y in range(height):
+            row = shares[z, y]
+            if count + width // 2 + 1 > len(runs):
+                more = np.empty((2 * len(runs) + width, 2), np.int32)
+                more[:count] = runs[:count]
+                runs = more
+            count += _runs_of_row(row, full, runs[count:])
+            begins[z * height + y + 1] = count
+    return runs[:count], begins
+
+
+@compiled
+def _runs_of_row(row: NDArray[Any], full: bool, runs: NDArray[np.int32]) -> int:
+    count, before = 0, False
+    for x in range(len(row)):
+        here = (row[x] >= _FULL) == full
+        if here != before:
+            if here:
+                runs[count, 0] = x
+            else:
+                runs[count, 1] = x
+                count += 1
+            before = here
+    if before:
+        runs[count, 1] = len(row)
+        count += 1
+    return count
+
+
+@compiled
+def _root(parents: NDArray[np.int64], at: int) -> int:
+    while parents[at] != at:
+        parents[at] = parents[parents[at]]
+        at = parents[at]
+    return at
+
+
+@compiled
+def _joined(
+    runs: NDArray[np.int32], begins: NDArray[np.int64], height: int, slack: int
+) -> NDArray[np.int64]:
+    """The first run of the piece of each run.
+
+    Runs in rows beside each other are joined if they share a column; with a `slack` of 1 also if
+    they are diagonal neighbours.
+    """
+    parents = np.arange(len(runs))
+    for row in range(len(begins) - 1):
+        y = row % height
+        # Rows before this one: below it in the plane, and those of the slice below.
+        for down, aside in ((0, -1), (1, 0), (1, -1), (1, 1)):
+            if (down and aside and not slack) or not 0 <= y + aside < height:
+                continue
+            other = row - down * height + aside
+            if other < 0:
+                continue
+            one, stop = begins[row], begins[row + 1]
+            two, end = begins[other], begins[other + 1]
+            while one < stop and two < end:
+                if runs[one, 0] < runs[two, 1] + slack and runs[two, 0] < runs[one, 1] + slack:
+                    a, b = _root(parents, one), _root(parents, two)
+                    if a < b:
+                        parents[b] = a
+                    else:
+                        parents[a] = b
+                if runs[one, 1] < runs[two, 1]:
+                    one += 1
+                else:
+                    two += 1
+    for at in range(len(parents)):
+        parents[at] = parents[parents[at]]
+    return parents
+
+
+@compiled
+def _mark_outside(
+    runs: NDArray[np.int32],
+    begins: NDArray[np.int64],
+    shape: tuple[int, int, int],
+    roots: NDArray[np.int64],
+    outside: Mask,
+) -> None:
+    """Mark the first run of each piece that reaches a side of the array."""
+    depth, height, width = shape
+    for row in range(len(begins) - 1):
+        z, y = row // height, row % height
+        side = z == 0 or z == depth - 1 or y == 0 or y == height - 1
+        for at in range(begins[row], begins[row + 1]):
+            if side or runs[at, 0] == 0 or runs[at, 1] == width:
+                outside[roots[at]] = True
+
+
+@compiled
+def _fill_runs(
+    shares: NDArray[Any], runs: NDArray[np.int32], begins: NDArray[np.int64], inside: Mask
+) -> None:
+    height = shares.shape[1]
+    for row in range(len(begins) - 1):
+        for at in range(begins[row], begins[row + 1]):
+            if inside[at]:
+                for x in range(runs[at, 0], runs[at, 1]):
+                    shares[row // height, row % height, x] = 1

@@ -1,0 +1,1 @@
+"""Measures of labelled objects of any origin: their shapes and their contacts."""

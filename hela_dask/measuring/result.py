@@ -1,0 +1,103 @@
+"""The result of measuring labels: its tables, and their files."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hela_dask.errors import ParameterError
+from hela_dask.tasks.table_files import TableFiles
+
+__all__ = ["MeasureFiles", "Measurement"]
+
+_END = ".parquet"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Measured labels.
+
+    Attributes
+    ----------
+    objects : pandas.DataFrame
+        One row per label, as in ``TABLE.parquet``.
+    contacts : pandas.DataFrame
+        One row per pair of labels that are near each other, as in ``TABLE_contacts.parquet``.
+    path, contacts_path : Path or None
+        These files, with a ``.csv`` beside each; None where none were written.
+    """
+
+    objects: pd.DataFrame
+    contacts: pd.DataFrame
+    path: Path | None
+    contacts_path: Path | None
+
+    def summary(self) -> str:
+        """One line: how many objects are whole, and how many pairs touch."""
+        whole = int(self.objects["complete"].sum())
+        touching = int((self.contacts["contact_area"] > 0).sum())
+        return (
+            f"{len(self.objects)} objects: {whole} whole, {len(self.objects) - whole} cut by the "
+            f"volume; {touching} pairs touch"
+        )
+
+    def __repr__(self) -> str:
+        lines = [self.summary()]
+        if self.path is not None:
+            lines += [f"  objects   {self.path}", f"  contacts  {self.contacts_path}"]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class MeasureFiles:
+    """The files of measured labels."""
+
+    path: Path  # of the table of objects; absolute
+
+    @classmethod
+    def at(cls, out: Path) -> MeasureFiles:
+        """Those of a table's path; ParameterError unless it is a .parquet file."""
+        if out.suffix != _END or out.name == _END:
+            raise ParameterError(f"the table {out} must be a {_END} file, as in --out cells{_END}")
+        return cls(out.absolute())
+
+    @property
+    def contacts_path(self) -> Path:
+        """The table of contacts."""
+        return self.path.with_name(f"{self.path.stem}_contacts{_END}")
+
+    @property
+    def lock(self) -> str:
+        """Name of the lock file, beside the table."""
+        return f".{self.path.stem}.measure.lock"
+
+    @property
+    def state(self) -> Path:
+        """The folder of the marker of the tables."""
+        return self.path.with_name(f".{self.path.stem}.measure")
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of results of finished units; removed at the end."""
+        return self.state / "units"
+
+    @property
+    def tables(self) -> TableFiles:
+        """The files of both tables."""
+        names = (self.path.stem, self.contacts_path.stem)
+        return TableFiles(self.path.parent, self.state, "all", names, "measure", "--out")
+
+    def read(self) -> Measurement:
+        """The tables as they were written."""
+        objects, contacts = self.tables.read()
+        return Measurement(objects, contacts, self.path, self.contacts_path)
+
+    def clear(self) -> None:
+        """Remove the results of finished units."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.state.rmdir()  # refused where it holds the marker of tables

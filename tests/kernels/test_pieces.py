@@ -1,0 +1,23 @@
+"""Pieces by runs: their number, and cavities, as scipy.ndimage finds them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from hela_dask.kernels.pieces import count_pieces, fill_cavities
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_has_the_pieces_and_cavities_of_scipy(share: float, seed: int) -> None:
+    mask = np.random.default_rng(seed).random((7, 11, 13)) < share
+    assert count_pieces(mask) == ndimage.label(mask, np.ones((3, 3, 3)))[1]
+    np.testing.assert_array_equal(fill_cavities(mask), ndimage.binary_fill_holes(mask))
+
+
+def test_nothing_and_everything() -> None:
+    empty, full = np.zeros((2, 3, 4), bool), np.ones((2, 3, 4), bool)
+    assert (count_pieces(empty), count_pieces(full)) == (0, 1)
+    assert fill_cavities(empty) is empty and fill_cavities(full) is full

@@ -1,0 +1,1 @@
+"""Tests of measuring labels of any origin."""
