@@ -24,6 +24,7 @@ from hela_dask.meshing.tasks import MeshJob, scene_task
 from hela_dask.report.reading import open_view
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
+from hela_dask.steps.assemble import label_colors
 from hela_dask.storage.files import hidden_name, plain, replaced, storage_errors
 from hela_dask.storage.metadata import local_path
 from hela_dask.tasks.cluster import check_client, read_cluster
@@ -205,11 +206,13 @@ def _unit(label: int, kinds: dict[str, Any], limits: Mapping[tuple[int, str], in
 
 
 def _cell(result: RunResult, label: int, meshes: dict[str, Any]) -> dict[str, Any]:
-    """A cell in the page: numbers of its row, and meshes."""
+    """A cell in the page: its color, numbers of its row, and meshes."""
     rows = result.cells[result.cells["label"] == label].to_dict("records")
     row = rows[0] if rows else {}
     facts = {name: row.get(column) for column, name in _FACTS.items()}
-    return {"label": label, **facts, "meshes": meshes}
+    red, green, blue, _ = label_colors([label])[label]  # as other viewers show it
+    color = [round(part / 255, 3) for part in (red, green, blue)]
+    return {"label": label, "color": color, **facts, "meshes": meshes}
 
 
 def _page(

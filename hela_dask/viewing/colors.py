@@ -7,12 +7,12 @@ from pathlib import Path
 
 from hela_dask.storage.nodes import read_node
 
-__all__ = ["label_colors"]
+__all__ = ["stated_colors"]
 
 Color = tuple[int, int, int, int]
 
 
-def label_colors(group: Path) -> dict[int, Color]:
+def stated_colors(group: Path) -> dict[int, Color]:
     """Red, green, blue and alpha (0 to 255) per label; empty where none are stated."""
     node = read_node(group)
     stated = {} if node is None else node.attributes

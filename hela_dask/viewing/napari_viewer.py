@@ -16,7 +16,7 @@ from hela_dask.running.opening import open_run
 from hela_dask.running.provenance import read_run
 from hela_dask.running.result import RunResult
 from hela_dask.storage.metadata import read_image
-from hela_dask.viewing.colors import label_colors
+from hela_dask.viewing.colors import stated_colors
 from hela_dask.volume.opening import open_volume
 
 __all__ = ["view"]
@@ -82,7 +82,7 @@ def view(run: str | Path | RunResult, *, show: bool = True) -> Any:
             features=None if name == "background" else _features(result.cells),
             **_lazy(group),
         )
-        if colors := label_colors(group):
+        if colors := stated_colors(group):
             layer.colormap = napari.utils.colormaps.DirectLabelColormap(
                 color_dict=_color_dict(colors)
             )

@@ -16,7 +16,7 @@ from hela_dask.running.provenance import read_run
 from hela_dask.running.result import RunResult
 from hela_dask.storage.metadata import local_path, read_image
 from hela_dask.storage.places import common_folder
-from hela_dask.viewing.colors import label_colors
+from hela_dask.viewing.colors import stated_colors
 from hela_dask.viewing.server import FileServer
 
 __all__ = ["VIEWER", "NeuroglancerView", "neuroglancer", "neuroglancer_state"]
@@ -170,7 +170,7 @@ def _state(result: RunResult, folders: Mapping[str, Path], url: str, root: Path)
         {"type": "image", "name": "image", "source": source("image", "zarr"), **_shader(result)}
     ]
     for name in _SHOWN:
-        colors = label_colors(folders[name])
+        colors = stated_colors(folders[name])
         labels = [str(label) for label in sorted(colors)]
         sources = [source(name, "zarr")]
         if f"meshes of {name}" in folders:

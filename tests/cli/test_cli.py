@@ -40,6 +40,8 @@ PROMISED = {
         *("--overwrite", "--json"),
     ],
     "assign": ["--name", "--cluster", "--workers", "--memory", "--overwrite"],
+    "export": ["--to", "--out", "--what", "--cells"],
+    "view": ["--neuroglancer", "--json", "--meshes", "--port", "--url"],
     "meshes": [
         *("--cells", "--what", "--voxel-size", "--error", "--format", "--out", "--cluster"),
         *("--workers", "--memory", "--json"),

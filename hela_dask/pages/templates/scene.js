@@ -60,17 +60,9 @@ function load(mesh) {
   return { array, count: faces.length, low: mesh.low, step: mesh.step, centre };
 }
 
-function colour(at, lightness) {
-  const hue = (at * 137.508 + 150) % 360, s = 0.62, a = s * Math.min(lightness, 1 - lightness);
-  return [0, 8, 4].map((n) => {
-    const k = (n + hue / 30) % 12;
-    return lightness - a * Math.max(-1, Math.min(k - 3, 9 - k, 1));
-  });
-}
-
 const cells = content.cells.map((cell, at) => ({
-  ...cell, at, shown: true, cut: cell.complete === false, bright: colour(at, 0.55),
-  deep: colour(at, 0.42),
+  ...cell, at, shown: true, cut: cell.complete === false,
+  bright: cell.color, deep: cell.color.map((v) => 0.75 * v),
   membrane: cell.meshes.cell && load(cell.meshes.cell),
   nucleus: cell.meshes.nucleus && load(cell.meshes.nucleus),
 }));
