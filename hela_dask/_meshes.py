@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,12 @@ from hela_dask.geometry import Geometry
 from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes, mesh_need
 from hela_dask.meshing.folder import FORMATS, check_folder, check_packages, move_into
 from hela_dask.meshing.labels import find_labels
+from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, mesh_task
-from hela_dask.storage.files import hidden_name, storage_errors
 from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart
 from hela_dask.tasks.cluster import check_client, read_cluster
 from hela_dask.tasks.dispatch import run_units
-from hela_dask.tasks.lock import hold
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
@@ -111,29 +109,14 @@ def meshes(
     _check_error(error, geometry)
     check_apart(source, {"--out": folder})
     check_folder(folder)
-    made = hidden_name(folder.absolute())
-    with RunProgress(progress) as display, storage_errors(folder):
-        session = Session(
-            client,
-            where,
-            store=source,
-            run=made,
-            needs=[],
-            progress=display,
-            begin=lambda: None,
-            imports=("hela_dask.meshing.tasks",),
-        )
-        made.mkdir(parents=True)
-        try:
-            with hold(made) as lock, session:
-                job = MeshJob(volumes, lock, float(error), file_format)
-                boxes, _ = find_boxes(session, job, geometry, display)
-                boxes = choose_cells(boxes, cells, source)
-                session.check([mesh_need(boxes, geometry, error)])
-                table = _build(session, job, boxes, display)
-            move_into(folder, made, table)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+    with scratch_session(source, folder, client, where, progress=progress) as scratch:
+        session, display = scratch.session, scratch.display
+        job = MeshJob(volumes, scratch.lock, float(error), file_format)
+        boxes, _ = find_boxes(session, job, geometry, display)
+        boxes = choose_cells(boxes, cells, source)
+        session.check([mesh_need(boxes, geometry, error)])
+        table = _build(session, job, boxes, display)
+        move_into(folder, scratch.folder, table)
     return table
 
 

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,19 +19,17 @@ from hela_dask.geometry import Geometry
 from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes, mesh_need
 from hela_dask.meshing.labels import find_labels
 from hela_dask.meshing.reducing import BYTES_PER_TRIANGLE
+from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, scene_task
 from hela_dask.report.reading import open_view
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.steps.assemble import label_colors
-from hela_dask.storage.files import hidden_name, plain, replaced, storage_errors
+from hela_dask.storage.files import plain, replaced
 from hela_dask.storage.metadata import local_path
 from hela_dask.tasks.cluster import check_client, read_cluster
 from hela_dask.tasks.dispatch import run_units
-from hela_dask.tasks.lock import hold
 from hela_dask.tasks.markers import fingerprint
-from hela_dask.tasks.progress import RunProgress
-from hela_dask.tasks.session import Session
 from hela_dask.tasks.units import Unit
 
 if TYPE_CHECKING:
@@ -110,51 +107,36 @@ def scene(
     _check_page(page)
     volumes = find_labels(folder, None, None)
     geometry = next(iter(volumes.values())).geometry
-    made = hidden_name(page.absolute())
-    with RunProgress(progress) as display, storage_errors(page):
-        session = Session(
-            client,
-            where,
-            store=folder,
-            run=made,
-            needs=[],
+    with scratch_session(folder, page, client, where, progress=progress) as scratch:
+        session, display = scratch.session, scratch.display
+        job = MeshJob(volumes, scratch.lock, _ERROR, "")
+        boxes, voxels = find_boxes(session, job, geometry, display)
+        boxes = choose_cells(boxes, None, folder)
+        session.check([mesh_need(boxes, geometry, _ERROR)])
+        shown = _slice(result, geometry, boxes)
+        limits = _triangles(voxels, size, _FIXED + len(shown["picture"]))
+        units = [_unit(label, kinds, limits) for label, kinds in boxes.items()]
+        found = run_units(
+            session.client,
+            scene_task,
+            job,
+            units,
+            markers=job.markers,
             progress=display,
-            begin=lambda: None,
-            imports=("hela_dask.meshing.tasks",),
+            kind="cells",
         )
-        made.mkdir(parents=True)
-        try:
-            with hold(made) as lock, session:
-                job = MeshJob(volumes, lock, _ERROR, "")
-                boxes, voxels = find_boxes(session, job, geometry, display)
-                boxes = choose_cells(boxes, None, folder)
-                session.check([mesh_need(boxes, geometry, _ERROR)])
-                shown = _slice(result, geometry, boxes)
-                limits = _triangles(voxels, size, _FIXED + len(shown["picture"]))
-                units = [_unit(label, kinds, limits) for label, kinds in boxes.items()]
-                found = run_units(
-                    session.client,
-                    scene_task,
-                    job,
-                    units,
-                    markers=job.markers,
-                    progress=display,
-                    kind="cells",
-                )
-            cells = [
-                _cell(result, label, json.loads((made / row["file"]).read_text("utf-8")))
-                for label, row in zip(boxes, found.values(), strict=True)
-            ]
-            text = _page(result, cells, geometry, shown)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-        if len(text.encode()) > size * 1e6:
-            raise ParameterError(
-                f"--size {size:g} is too small for {counted(len(cells), 'cell')}: the page has "
-                f"{len(text.encode()) / 1e6:.1f} MB with the coarsest meshes"
-            )
-        with replaced(page, lambda: _check_page(page)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        cells = [
+            _cell(result, label, json.loads((scratch.folder / row["file"]).read_text("utf-8")))
+            for label, row in zip(boxes, found.values(), strict=True)
+        ]
+        text = _page(result, cells, geometry, shown)
+    if len(text.encode()) > size * 1e6:
+        raise ParameterError(
+            f"--size {size:g} is too small for {counted(len(cells), 'cell')}: the page has "
+            f"{len(text.encode()) / 1e6:.1f} MB with the coarsest meshes"
+        )
+    with replaced(page, lambda: _check_page(page)) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return page
 
 

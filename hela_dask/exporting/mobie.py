@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hela_dask.running.provenance import read_run
+from hela_dask.running.provenance import read_grey_range
 from hela_dask.running.result import RunResult
 from hela_dask.running.tables import segmented_cells
 from hela_dask.storage.files import replaced, write_json
@@ -88,10 +88,8 @@ def _dataset_facts(result: RunResult, inside: Path) -> dict[str, Any]:
 
 def _contrast(result: RunResult) -> list[float]:
     """The grey values that are shown as black and white: those of the run, or all of the type."""
-    levels = read_run(result.path).get("grey_levels") or {}
-    low, high = levels.get("low"), levels.get("high")
-    if low is not None and high is not None and low < high:
-        return [float(low), float(high)]
+    if (known := read_grey_range(result.path)) is not None:
+        return list(known)
     dtype = read_image(result.store).dtype
     if dtype.kind == "f":
         return [0.0, 1.0]

@@ -26,7 +26,7 @@ from hela_dask.tasks.versions import versions
 if TYPE_CHECKING:
     from hela_dask.running.setup import Setup
 
-__all__ = ["Record", "image_facts", "now", "read_run"]
+__all__ = ["Record", "image_facts", "now", "read_grey_range", "read_run"]
 
 
 def now() -> str:
@@ -54,6 +54,13 @@ def read_run(folder: Path) -> dict[str, Any]:
         return read_facts(folder / "run.json", RunDocument)
     except HelaDaskError:
         return {}
+
+
+def read_grey_range(folder: Path) -> tuple[float, float] | None:
+    """The grey values that the run of a folder takes as 0 and 1; None where it has none."""
+    levels = read_run(folder).get("grey_levels") or {}
+    low, high = levels.get("low"), levels.get("high")
+    return None if low is None or high is None or not low < high else (float(low), float(high))
 
 
 def _rows(corrections: pd.DataFrame | None) -> list[dict[str, Any]] | None:

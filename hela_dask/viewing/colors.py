@@ -1,13 +1,14 @@
-"""The colors of labels, as their group in the store states them."""
+"""The colors of labels, as their group in the store states them, and the grey values shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from hela_dask.running.provenance import read_grey_range
 from hela_dask.storage.nodes import read_node
 
-__all__ = ["stated_colors"]
+__all__ = ["shown_greys", "stated_colors"]
 
 Color = tuple[int, int, int, int]
 
@@ -26,3 +27,9 @@ def _valid(rows: list[dict[str, object]]) -> Iterator[tuple[int, Color]]:
         if isinstance(label, int) and isinstance(rgba, list) and len(rgba) == 4:
             red, green, blue, alpha = (int(part) for part in rgba)
             yield label, (red, green, blue, alpha)
+
+
+def shown_greys(run: Path) -> tuple[float, float] | None:
+    """Grey values for black and white: those of the run's tissue, and darker ones by half more."""
+    known = read_grey_range(run)
+    return None if known is None else (known[0] - 0.5 * (known[1] - known[0]), known[1])

@@ -13,10 +13,9 @@ import pandas as pd
 from hela_dask.columns import COLUMNS
 from hela_dask.errors import MissingDependencyError
 from hela_dask.running.opening import open_run
-from hela_dask.running.provenance import read_run
 from hela_dask.running.result import RunResult
 from hela_dask.storage.metadata import read_image
-from hela_dask.viewing.colors import stated_colors
+from hela_dask.viewing.colors import shown_greys, stated_colors
 from hela_dask.volume.opening import open_volume
 
 __all__ = ["view"]
@@ -68,7 +67,7 @@ def view(run: str | Path | RunResult, *, show: bool = True) -> Any:
     viewer = napari.Viewer(title=f"hela_dask: {result.path.name}", show=show)
     viewer.add_image(
         name="image",
-        contrast_limits=_contrast(result),
+        contrast_limits=shown_greys(result.path),
         **_lazy(result.store),
     )
     for name in _SHOWN:
@@ -118,15 +117,6 @@ def _lazy(group: Path) -> dict[str, Any]:
         "units": ("nm", "nm", "nm"),
         "axis_labels": ("z", "y", "x"),
     }
-
-
-def _contrast(result: RunResult) -> tuple[float, float] | None:
-    """The grey values of the darkest and the brightest tissue, with some more on both sides."""
-    levels = read_run(result.path).get("grey_levels") or {}
-    low, high = levels.get("low"), levels.get("high")
-    if low is None or high is None or not low < high:
-        return None
-    return float(low - 0.5 * (high - low)), float(high)
 
 
 def _features(cells: pd.DataFrame) -> pd.DataFrame:

@@ -12,11 +12,10 @@ from urllib.parse import quote
 
 from hela_dask.errors import MissingInputError, ParameterError
 from hela_dask.running.opening import open_run
-from hela_dask.running.provenance import read_run
 from hela_dask.running.result import RunResult
 from hela_dask.storage.metadata import local_path, read_image
 from hela_dask.storage.places import common_folder
-from hela_dask.viewing.colors import stated_colors
+from hela_dask.viewing.colors import shown_greys, stated_colors
 from hela_dask.viewing.server import FileServer
 
 __all__ = ["VIEWER", "NeuroglancerView", "neuroglancer", "neuroglancer_state"]
@@ -202,11 +201,8 @@ def _state(result: RunResult, folders: Mapping[str, Path], url: str, root: Path)
 
 def _shader(result: RunResult) -> dict[str, Any]:
     """The grey values that are black and white."""
-    levels = read_run(result.path).get("grey_levels") or {}
-    low, high = levels.get("low"), levels.get("high")
-    if low is None or high is None or not low < high:
-        return {}
-    return {"shaderControls": {"normalized": {"range": [low - 0.5 * (high - low), high]}}}
+    greys = shown_greys(result.path)
+    return {} if greys is None else {"shaderControls": {"normalized": {"range": list(greys)}}}
 
 
 def _origin(viewer: str) -> str:

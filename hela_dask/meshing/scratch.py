@@ -1,0 +1,54 @@
+"""A folder and a session for meshes that are not written in place: removed in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hela_dask.storage.files import hidden_name, storage_errors
+from hela_dask.tasks.cluster import Cluster
+from hela_dask.tasks.lock import Lock, hold
+from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.session import Session
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Scratch", "scratch_session"]
+
+
+class Scratch(NamedTuple):
+    """What the tasks of a command need."""
+
+    session: Session
+    lock: Lock  # of the folder
+    folder: Path  # for the results of tasks
+    display: RunProgress
+
+
+@contextlib.contextmanager
+def scratch_session(
+    source: Path, target: Path, client: Client | None, where: Cluster, *, progress: bool
+) -> Iterator[Scratch]:
+    """A hidden folder beside the target, held by this process, and a session on a cluster."""
+    made = hidden_name(target.absolute())
+    with RunProgress(progress) as display, storage_errors(target):
+        session = Session(
+            client,
+            where,
+            store=source,
+            run=made,
+            needs=[],
+            progress=display,
+            begin=lambda: None,
+            imports=("hela_dask.meshing.tasks",),
+        )
+        made.mkdir(parents=True)
+        try:
+            with hold(made) as lock, session:
+                yield Scratch(session, lock, made, display)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
