@@ -21,7 +21,7 @@ __all__ = ["Scratch", "scratch_session"]
 
 
 class Scratch(NamedTuple):
-    """What the tasks of a command need."""
+    """The objects that the tasks of a command use."""
 
     session: Session
     lock: Lock  # of the folder
