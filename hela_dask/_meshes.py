@@ -12,7 +12,7 @@ import pandas as pd
 from hela_dask.errors import ParameterError
 from hela_dask.geometry import Geometry
 from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes, mesh_need
-from hela_dask.meshing.folder import FORMATS, check_folder, check_packages, move_into
+from hela_dask.meshing.folder import FORMATS, PRECOMPUTED, check_folder, check_packages, move_into
 from hela_dask.meshing.labels import find_labels
 from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, mesh_task
@@ -66,7 +66,7 @@ def meshes(
         Labels are averaged over blocks with sides of at most this length.
     file_format : str
         ``"glb"`` (coordinates in µm), ``"ply"``, ``"stl"``, ``"obj"`` or ``"precomputed"``, the
-        meshes of Neuroglancer with one level of detail (in nm); x, y, z.
+        meshes of Neuroglancer with several levels of detail (in nm); x, y, z.
     client, cluster, workers, memory, progress
         As in :func:`hela_dask.run`.
 
@@ -80,9 +80,10 @@ def meshes(
         the mesh from the labels' surface, nm, at most `error`), ``labels_distance`` (the largest of
         a point of the labels' surface from the mesh, nm: more than `error` only where details are
         thinner than a block), ``labels_beyond`` (share of that surface farther than `error`),
-        ``closed``, ``euler_number`` and ``flat_sides`` (sides of the volume that cut the object:
-        the mesh is flat there). A mesh that is not closed, or that misses the volume or the
-        distance, is not written; its status is ``failed``.
+        ``closed``, ``euler_number``, ``flat_sides`` (sides of the volume that cut the object: the
+        mesh is flat there) and ``levels`` (of detail, each with about a quarter of the triangles of
+        the one before; the measures are of the finest). A mesh that is not closed, or that misses
+        the volume or the distance, is not written; its status is ``failed``.
 
     Raises
     ------
@@ -100,7 +101,7 @@ def meshes(
     check_packages(file_format)
     source, folder = local_path(labels), local_path(out)
     volumes = find_labels(source, what, voxel_size)
-    if file_format == "precomputed" and len(volumes) > 1:
+    if file_format == PRECOMPUTED and len(volumes) > 1:
         raise ParameterError(
             "--format precomputed takes one kind of object per folder: add --what cell or "
             "--what nucleus"

@@ -57,6 +57,7 @@ class ObjectMesh:
     """A mesh and its measures."""
 
     mesh: Mesh
+    grid: Grid  # of the blocks that it was made from
     measures: dict[str, Any]
 
 
@@ -130,7 +131,7 @@ def build_mesh(
         "flat_sides": ", ".join(name for name, cut in zip(FACES, cuts, strict=True) if cut),
     }
     _check(measures, error, sides)
-    return ObjectMesh(mesh, measures)
+    return ObjectMesh(mesh, grid, measures)
 
 
 def _simplified(

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hela_dask.documents.reading import Document, read_document
 from hela_dask.errors import ExistsError, HelaDaskError, MissingDependencyError
 from hela_dask.kernels.mesh import Mesh
+from hela_dask.meshing.precomputed import INFO, manifest_file, save_levels
 from hela_dask.storage.contents import foreign_names
 from hela_dask.storage.files import storage_errors, write_json, write_table
-from hela_dask.types import Floats
 
-__all__ = ["FORMATS", "LISTING", "check_folder", "check_packages", "mesh_file", "move_into", "save"]
+__all__ = [
+    "FORMATS",
+    "LISTING",
+    "PRECOMPUTED",
+    "check_folder",
+    "check_packages",
+    "mesh_file",
+    "move_into",
+    "save",
+]
 
 FORMATS = ("glb", "ply", "stl", "obj", "precomputed")
 LISTING = "meshes.json"
 _TABLES = ("meshes.csv", "meshes.parquet")
-_MESH = re.compile(r"(cell|nucleus)_(\d+)\.(glb|ply|stl|obj|precomputed)")
-_INFO = "info"  # of a folder of Neuroglancer's meshes
+PRECOMPUTED = "precomputed"
+"""The format of Neuroglancer."""
+
+_MESH = re.compile(r"(?:cell|nucleus)_\d+\.(?:glb|ply|stl|obj)|(\d+)")
+_PACKAGES = {PRECOMPUTED: "DracoPy"}  # others need trimesh
 
 
 class _Listing(Document):
@@ -36,10 +47,8 @@ class _Listing(Document):
 
 def check_packages(file_format: str) -> None:
     """MissingDependencyError where a package that a format needs is not installed."""
-    if file_format == "precomputed":
-        return
     try:
-        import trimesh  # noqa: F401
+        import_module(_PACKAGES.get(file_format, "trimesh"))
     except ImportError as error:
         raise MissingDependencyError(
             f"--format {file_format} needs {error.name}, which is not installed: "
@@ -49,38 +58,29 @@ def check_packages(file_format: str) -> None:
 
 def mesh_file(kind: str, label: int, file_format: str) -> str:
     """The name of the file of an object."""
+    if file_format == PRECOMPUTED:
+        return str(label)
     return f"{kind}_{label:05d}.{file_format}"
 
 
-def save(mesh: Mesh, path: Path, label: int) -> None:
-    """Write the mesh of a label in the format of the path's ending.
+def save(levels: Sequence[Mesh], path: Path, label: int) -> None:
+    """Write the mesh of a label in the format of the path's ending; none is Neuroglancer's.
 
+    `levels` are its levels of detail, the finest first; only Neuroglancer has more than one.
     Coordinates are x, y, z: in µm in GLB, as its metadata state, and in nm in the others.
     """
-    places = mesh.vertices[:, ::-1]
     with storage_errors(path):
-        if path.suffix == ".precomputed":
-            _save_precomputed(places, mesh.faces, path, label)
+        if not path.suffix:
+            save_levels(levels, path, label)
             return
         import trimesh
 
-        glb = path.suffix == ".glb"
+        (mesh,) = levels
+        places, glb = mesh.vertices[:, ::-1], path.suffix == ".glb"
         shown = trimesh.Trimesh(places / 1000 if glb else places, mesh.faces, process=False)
         if glb:
             shown.metadata = {"name": path.stem, "unit": "micrometer", "axes": "xyz"}
         shown.export(path)
-
-
-def _save_precomputed(places: Floats, faces: NDArray[np.int32], path: Path, label: int) -> None:
-    """Neuroglancer's single-resolution meshes: a fragment, its manifest, and the info file."""
-    content = [
-        np.array([len(places)], "<u4").tobytes(),
-        np.ascontiguousarray(places, "<f4").tobytes(),
-        np.ascontiguousarray(faces, "<u4").tobytes(),
-    ]
-    path.write_bytes(b"".join(content))
-    write_json(path.with_name(f"{label}:0"), {"fragments": [path.name]}, flush=False)
-    write_json(path.with_name(_INFO), {"@type": "neuroglancer_legacy_mesh"}, flush=False)
 
 
 def _with_companions(files: Iterable[str]) -> list[str]:
@@ -89,8 +89,8 @@ def _with_companions(files: Iterable[str]) -> list[str]:
     for name in files:
         if match := _MESH.fullmatch(name):
             found.append(name)
-            if match[3] == "precomputed":
-                found += [f"{int(match[2])}:0", _INFO]
+            if match[1]:
+                found += [manifest_file(int(match[1])), INFO]
     return list(dict.fromkeys(found))
 
 

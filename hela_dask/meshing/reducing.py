@@ -17,7 +17,7 @@ from hela_dask.kernels.mesh_smooth import smooth_mesh, with_volume
 from hela_dask.meshing.building import block_fractions, block_sides, grid_around
 from hela_dask.types import Labels
 
-__all__ = ["BYTES_PER_TRIANGLE", "pack_mesh", "reduce_mesh"]
+__all__ = ["BYTES_PER_TRIANGLE", "fewer_triangles", "pack_mesh", "reduce_mesh"]
 
 BYTES_PER_TRIANGLE = 12.0
 """Of text in a page: three indices of 2 bytes, half a vertex of 6, as base64."""
@@ -50,14 +50,18 @@ def reduce_mesh(
             return best
         volume = voxels * math.prod(geometry.voxel_size)
         smooth = with_volume(smooth_mesh(surface, error / 2, grid), volume, surface, error, grid)
-        best = _fewer(smooth, grid, error, triangles)
+        best = fewer_triangles(smooth, grid, error, triangles)
         if len(best.faces) <= triangles and len(best.vertices) <= _MOST_VERTICES:
             return best
         error *= _COARSER
     return best
 
 
-def _fewer(mesh: Mesh, grid: Grid, error: float, triangles: int) -> Mesh:
+def fewer_triangles(mesh: Mesh, grid: Grid, error: float, triangles: int) -> Mesh:
+    """A mesh with at most so many triangles, as far as a tolerance of four times `error` allows.
+
+    `error` is in nm; the volume is kept as far as `error` allows.
+    """
     tolerance = error / 4
     while len(mesh.faces) > triangles and tolerance <= _LARGEST * error:
         volume = mesh.volume()

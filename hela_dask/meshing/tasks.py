@@ -9,8 +9,9 @@ from typing import Any
 
 from hela_dask.box import Box
 from hela_dask.meshing.building import MeshError, build_mesh
-from hela_dask.meshing.folder import mesh_file, save
+from hela_dask.meshing.folder import PRECOMPUTED, mesh_file, save
 from hela_dask.meshing.labels import LabelVolume
+from hela_dask.meshing.precomputed import levels_of_detail
 from hela_dask.meshing.reducing import pack_mesh, reduce_mesh
 from hela_dask.steps.measure import count_slab
 from hela_dask.storage.files import write_json
@@ -69,8 +70,11 @@ def mesh_task(job: MeshJob, unit: Unit) -> dict[str, Any]:
                 found = None
             if found is not None:
                 row |= {"status": "written", "file": mesh_file(kind, label, job.file_format)}
-                save(found.mesh, job.folder / row["file"], label)
-                row |= found.measures
+                levels = [found.mesh]
+                if job.file_format == PRECOMPUTED:
+                    levels = levels_of_detail(found, job.error)
+                save(levels, job.folder / row["file"], label)
+                row |= {**found.measures, "levels": len(levels)}
             rows.append(row)
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, {"rows": rows, **cost})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hela_dask.meshing.building import MeshError, build_mesh
 from hela_dask.storage import store as arrays
 
 trimesh = pytest.importorskip("trimesh", reason="the extra [meshes] is not installed")
+DracoPy = pytest.importorskip("DracoPy", reason="the extra [meshes] is not installed")
 
 tasks: Any = importlib.import_module("hela_dask.meshing.tasks")
 VOXEL = (50.0, 40.0, 40.0)
@@ -152,18 +154,50 @@ def test_meshes_of_neuroglancer(labels: Path, tmp_path: Path, here: Any) -> None
         )  # fmt: skip
         assert {path.name for path in out.iterdir()} == {
             "info", "meshes.json", "meshes.csv", "meshes.parquet",
-            *(f"{label}:0" for label in cells), *table["file"],
+            *(f"{label}.index" for label in cells), *map(str, cells),
         }  # fmt: skip
-    assert json.loads((out / "info").read_text()) == {"@type": "neuroglancer_legacy_mesh"}
-    (name,) = json.loads((out / "8:0").read_text())["fragments"]
-    data = (out / name).read_bytes()
-    count = int(np.frombuffer(data, "<u4", 1)[0])
-    places = np.frombuffer(data, "<f4", 3 * count, 4).reshape(-1, 3)
-    faces = np.frombuffer(data, "<u4", offset=4 + 12 * count).reshape(-1, 3)
-    assert len(faces) == table["triangles"][0]
-    mesh = trimesh.Trimesh(places, faces, process=False)
-    assert mesh.is_watertight
-    np.testing.assert_allclose(mesh.centroid, [2600, 1200, 1000], atol=10)
+    assert list(table["file"]) == ["8"]
+    info = json.loads((out / "info").read_text())
+    assert info["@type"] == "neuroglancer_multilod_draco"
+    levels, scales = read_levels(out, 8, info)
+    assert len(levels) == table["levels"][0] > 1
+    assert len(levels[0].faces) == table["triangles"][0]
+    for finer, coarser in itertools.pairwise(levels):
+        assert len(coarser.faces) < 0.3 * len(finer.faces)
+    assert scales == pytest.approx(
+        [np.sqrt(4 / 3**0.5 * mesh.area / len(mesh.faces)) for mesh in levels], rel=1e-2
+    )
+    for mesh in levels:
+        assert mesh.is_watertight
+        assert mesh.volume == pytest.approx(table["mesh_volume"][0] * 1e9, rel=0.02)
+        np.testing.assert_allclose(mesh.centroid, [2600, 1200, 1000], atol=10)
+
+
+def read_levels(folder: Path, label: int, info: Any) -> tuple[list[Any], list[float]]:
+    """The levels of detail of a label and their scales, as Neuroglancer reads them."""
+    data = (folder / f"{label}.index").read_bytes()
+    shape, low = np.frombuffer(data, "<f4", 6).reshape(2, 3).astype(float)
+    (count,) = np.frombuffer(data, "<u4", 1, 24).tolist()
+    scales = np.frombuffer(data, "<f4", count, 28)
+    at = 28 + 4 * count
+    assert not np.frombuffer(data, "<f4", 3 * count, at).any()
+    assert np.frombuffer(data, "<u4", count, at + 12 * count).tolist() == [1] * count
+    nodes = np.frombuffer(data, "<u4", 4 * count, at + 16 * count).reshape(count, 4)
+    assert len(data) == at + 32 * count
+    content, begin, levels = (folder / str(label)).read_bytes(), 0, []
+    most = 2 ** info["vertex_quantization_bits"] - 1
+    for number, (*node, size) in enumerate(nodes.tolist()):
+        assert node == [0, 0, 0]
+        mesh = DracoPy.decode(content[begin : begin + size])
+        begin += size
+        assert mesh.points.dtype == np.uint32
+        # No triangle crosses the planes that halve a node.
+        assert number == 0 or mesh.points.max() <= most / 2 + 1
+        places = low + shape * 2**number * mesh.points / most
+        levels.append(trimesh.Trimesh(places, mesh.faces, process=False))
+    assert begin == len(content)
+    assert (np.diff(scales) > 0).all()
+    return levels, scales.tolist()
 
 
 def test_the_command_names_failed_cells(
@@ -192,10 +226,10 @@ def test_a_call_that_fails_leaves_the_meshes_of_before(
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     save = tasks.save
 
-    def full(mesh: Any, path: Path, label: int) -> None:
+    def full(levels: Any, path: Path, label: int) -> None:
         if label == 8:
             raise StorageError(f"no space left while writing {path}")
-        save(mesh, path, label)
+        save(levels, path, label)
 
     monkeypatch.setattr(tasks, "save", full)
     with pytest.raises(StorageError, match="no space left"):
