@@ -17,7 +17,7 @@ from hela_dask.errors import InputError
 from hela_dask.storage import store
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = [DOCS / "usage.md", DOCS / "organelles.md"]
+PAGES = [DOCS / name for name in ("usage.md", "organelles.md", "compare.md", "meshes.md")]
 
 
 def test_a_csv_has_the_digits_of_its_units_and_parquet_keeps_all(tmp_path: Path) -> None:
