@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -78,7 +79,7 @@ def _options(facts: Mapping[str, Any], store: Path, run: Path) -> Iterator[tuple
 def _centres(facts: Mapping[str, Any], store: Path, run: Path, digest: object) -> Path:
     """The file with the centres that the run was made with, as the command of the run names it."""
     words = (facts.get("machine") or {}).get("command") or []
-    named = [after for word, after in zip(words, words[1:], strict=False) if word == "--centres"]
+    named = [after for word, after in itertools.pairwise(words) if word == "--centres"]
     named += [word.partition("=")[2] for word in words if word.startswith("--centres=")]
     image = read_image(store)
     for name in named:

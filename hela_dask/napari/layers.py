@@ -18,12 +18,14 @@ from hela_dask.viewing.napari_viewer import RUN_KEY, color_dict, needed_napari, 
 
 __all__ = ["ReviewLayers"]
 
-CENTRES, PAINTED, POINTS = "centres", "edits, not applied", "points of the parts"
+CENTRES, SELECTED = "centres", "selected cell"
+PAINTED, POINTS = "edits, not applied", "points of the parts"
 _GROUPS: tuple[tuple[Compartment, str], ...] = (("cell", "cells"), ("nucleus", "nuclei"))
 _ERASED = 2**16  # above all labels: pixels that an edit erased
 _ERASED_COLOR = (0.0, 0.0, 0.0, 0.9)
 _SIZE = 600.0  # nm: of a centre
-_THICK = 1000.0  # nm: a centre is shown in the slices within half of this
+# napari shows a point where its slice is at most half a unit away: a unit of 1 µm in z.
+_STRETCH = np.array((1000.0, 1.0, 1.0))
 _BRUSH = 10
 _UNITS = ("nm", "nm", "nm")
 
@@ -55,7 +57,9 @@ class ReviewLayers:
         self._shown: dict[int, Triple] = {}
         self.patch: SlicePatch | None = None
         self.patch_layer: Any = None
-        self.show_run()
+        if not any(self._is_of_run(layer) for layer in viewer.layers):
+            self._add_run({})
+        self.show_edits()
         self.viewer.dims.events.current_step.connect(self._on_slice)
 
     def close(self) -> None:
@@ -64,21 +68,28 @@ class ReviewLayers:
 
     # ---- the run
 
-    def show_run(self) -> None:
-        """Add the layers of the run; those of an earlier result of the run are replaced."""
-        run = str(self.session.result.path.absolute())
-        visible = {}
+    def _is_of_run(self, layer: Any) -> bool:
+        return bool(layer.metadata.get(RUN_KEY) == str(self.session.result.path.absolute()))
+
+    def renew_run(self, selected: int = 0) -> None:
+        """Replace the layers of the run by those of its new result."""
         with self.quietly():
-            for layer in list(self.viewer.layers):
-                if layer.metadata.get(RUN_KEY) == run:
-                    visible[layer.name] = bool(layer.visible)
-                    self.viewer.layers.remove(layer.name)
+            old = {
+                layer.name: layer.visible for layer in self.viewer.layers if self._is_of_run(layer)
+            }
+            for name in (*old, SELECTED):
+                if name in self.viewer.layers:
+                    self.viewer.layers.remove(name)
+            self._add_run(old)
+        self.show_edits(selected)
+
+    def _add_run(self, visible: dict[str, bool]) -> None:
+        with self.quietly():
             for number, (data, options, kind) in enumerate(run_layers(self.session.result)):
                 options["visible"] = visible.get(options["name"], options.get("visible", True))
                 created = self._napari.layers.Layer.create(data, options, kind)
                 self.viewer.layers.insert(number, created)
-        self.show_centres()
-        self._show_painted()
+            self.viewer.layers.selection.active = self.layer("cells")
 
     @contextlib.contextmanager
     def quietly(self) -> Iterator[None]:
@@ -96,7 +107,8 @@ class ReviewLayers:
 
     def layer(self, name: str) -> Any:
         """A layer by its name; None where it was removed."""
-        return self.viewer.layers[name] if name in self.viewer.layers else None
+        layers = self.viewer.layers
+        return layers[name] if name in layers else None  # noqa: SIM401  it has no get
 
     # ---- centres
 
@@ -128,20 +140,15 @@ class ReviewLayers:
                 self.viewer.layers.selection.active = active
 
     def _add_points(self, name: str, places: NDArray[Any], options: dict[str, Any]) -> Any:
-        depth = self.session.geometry.voxel_size[0]
-        options = {"size": _SIZE, **options}
-        layer = self.viewer.add_points(
-            places,
+        return self.viewer.add_points(
+            places / _STRETCH,
             name=name,
             ndim=3,
-            out_of_slice_display=True,
+            scale=_STRETCH,
             units=_UNITS,
             axis_labels=("z", "y", "x"),
-            **options,
+            **{"size": _SIZE, **options},
         )
-        if depth > _SIZE:  # a sphere that thick is seen in its slice at least
-            layer.size = 2 * depth
-        return layer
 
     def _on_data(self, event: Any) -> None:
         """A user dragged, added or removed centres."""
@@ -154,7 +161,7 @@ class ReviewLayers:
     def _changes(self) -> Changes:
         """The differences between the layer of centres and the centres as drawn."""
         layer = self.layer(CENTRES)
-        places = [(float(z), float(y), float(x)) for z, y, x in np.asarray(layer.data)]
+        places = _places(layer)
         labels = [int(label) for label in layer.features["label"]]
         known = len(self._shown)
         gone = set(self._shown) - set(labels)
@@ -172,6 +179,35 @@ class ReviewLayers:
         removed = [(label, self._shown[label]) for label in sorted(gone)]
         return {"added": added, "moved": moved, "removed": removed}
 
+    def show_selected(self, label: int) -> None:
+        """Draw the outline of the selected cell in yellow."""
+        cells, outline = self.layer("cells"), self.layer(SELECTED)
+        if cells is None:
+            return
+        colors: dict[int | None, Any] = {None: "transparent", 0: "transparent", label: "yellow"}
+        if not label:
+            colors = {None: "transparent"}
+        colormap = self._napari.utils.colormaps.DirectLabelColormap(color_dict=colors)
+        with self.quietly():
+            if outline is not None:
+                outline.colormap = colormap
+                return
+            active = self.viewer.layers.selection.active
+            outline = self.viewer.add_labels(
+                cells.data,
+                name=SELECTED,
+                multiscale=cells.multiscale,
+                scale=cells.scale,
+                translate=cells.translate,
+                units=_UNITS,
+                axis_labels=("z", "y", "x"),
+                colormap=colormap,
+                opacity=1.0,
+            )
+            outline.contour = 2
+            if active is not None:
+                self.viewer.layers.selection.active = active
+
     # ---- where the viewer looks
 
     @property
@@ -181,8 +217,11 @@ class ReviewLayers:
 
     @property
     def place(self) -> Triple:
-        """The place (nm) that the sliders are at."""
-        z, y, x = (float(at) for at in self.viewer.dims.point[-3:])
+        """The place (nm) that the sliders are at; the first voxel where all layers are gone."""
+        point = self.viewer.dims.point
+        if len(point) < 3:
+            return self.session.geometry.origin
+        z, y, x = (float(at) for at in point[-3:])
         return z, y, x
 
     def go_to(self, label: int, number: int | None = None) -> None:
@@ -233,6 +272,7 @@ class ReviewLayers:
     def show_edits(self, selected: int = 0) -> None:
         """Draw centres and painted pixels again, after the edits have changed."""
         self.show_centres(selected)
+        self.show_selected(selected)
         self._show_painted()
 
     def _show_painted(self) -> None:
@@ -264,7 +304,7 @@ class ReviewLayers:
     def paint(self, patch: SlicePatch) -> None:
         """Show a patch as a layer with the brush; the labels below are hidden."""
         with self.quietly():
-            self._hide(dict(_GROUPS)[patch.compartment], PAINTED)
+            self._hide(dict(_GROUPS)[patch.compartment], PAINTED, SELECTED)
             layer = self.viewer.add_labels(
                 patch.labels[np.newaxis].astype(np.int32),
                 name=patch.title,
@@ -272,6 +312,7 @@ class ReviewLayers:
                 colormap=self._colormap(patch.compartment),
                 **self._at(patch.number, patch.low),
             )
+            layer.bounding_box.visible = True
             layer.selected_label = patch.cell
             layer.brush_size = _BRUSH
             layer.mode = "paint"
@@ -321,8 +362,7 @@ class ReviewLayers:
     def points(self) -> list[Triple]:
         """The points that were set, nm."""
         layer = self.layer(POINTS)
-        data = [] if layer is None else np.asarray(layer.data)
-        return [(float(z), float(y), float(x)) for z, y, x in data]
+        return [] if layer is None else _places(layer)
 
     def end_points(self) -> None:
         """Remove the layer of points."""
@@ -330,6 +370,11 @@ class ReviewLayers:
             if POINTS in self.viewer.layers:
                 self.viewer.layers.remove(POINTS)
             self._reveal()
+
+
+def _places(layer: Any) -> list[Triple]:
+    """The points of a layer, nm."""
+    return [(float(z), float(y), float(x)) for z, y, x in np.asarray(layer.data) * _STRETCH]
 
 
 _DONE = ("added", "removed", "changed")

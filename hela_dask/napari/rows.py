@@ -73,7 +73,7 @@ def _by_label(review: pd.DataFrame) -> dict[int, Mapping[str, object]]:
 
 
 def _count(edits: Iterable[Edit]) -> Counter[int]:
-    return Counter(label for edit in edits for label in (*edit.cells, *edit.made))
+    return Counter(label for edit in edits for label in (*edit.changed, *edit.made))
 
 
 def _row(cell: Mapping[str, object], decision: Mapping[str, object], edits: int) -> Row:

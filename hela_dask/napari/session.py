@@ -84,6 +84,16 @@ class ReviewSession:
         """The file of the edits."""
         return self.result.path / EDITS_FILE
 
+    @property
+    def applied(self) -> int:
+        """How many of the first edits the run has applied."""
+        return 0
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the run has applied exactly these edits."""
+        return self.applied == len(self.edits.edits)
+
     def _read_edits(self) -> Edits:
         grid = ImageGrid.of(self.geometry)
         if not self.path.exists():
