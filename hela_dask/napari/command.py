@@ -84,7 +84,7 @@ def _centres(facts: Mapping[str, Any], store: Path, run: Path, digest: object) -
     image = read_image(store)
     for name in named:
         for base in (Path(), run.parent, store.parent):
-            path = (base / name).absolute()
+            path: Path = (base / name).absolute()
             try:
                 if path.is_file() and table_digest(read_centres(path, image)) == digest:
                     return path

@@ -23,9 +23,10 @@ PAINTED, POINTS = "edits, not applied", "points of the parts"
 _GROUPS: tuple[tuple[Compartment, str], ...] = (("cell", "cells"), ("nucleus", "nuclei"))
 _ERASED = 2**16  # above all labels: pixels that an edit erased
 _ERASED_COLOR = (0.0, 0.0, 0.0, 0.9)
-_SIZE = 600.0  # nm: of a centre
-# napari shows a point where its slice is at most half a unit away: a unit of 1 µm in z.
-_STRETCH = np.array((1000.0, 1.0, 1.0))
+# nm per unit of a layer of points. napari shows a point within half a unit of the slice, and its
+# slider ends at a size of 100 units.
+_STRETCH = np.array((1000.0, 100.0, 100.0))
+_SIZE = 6.0  # units: of a centre
 _BRUSH = 10
 _UNITS = ("nm", "nm", "nm")
 
@@ -126,7 +127,7 @@ class ReviewLayers:
         }
         with self.quietly():
             old = self.layer(CENTRES)
-            kept = {} if old is None else {"visible": bool(old.visible), "size": old.current_size}
+            kept = {} if old is None else {"visible": bool(old.visible)}
             active = self.viewer.layers.selection.active
             was_active = old is not None and active is not None and active.name == CENTRES
             mode = str(old.mode) if was_active else "pan_zoom"

@@ -129,7 +129,7 @@ class CellReview(QtWidgets.QWidget):  # type: ignore[misc]
         except HelaDaskError as error:
             self.say(str(error), refused=True)
 
-    # ---- what is shown
+    # ---- table and texts
 
     def refresh(self) -> None:
         """Show table, edits and layers anew."""

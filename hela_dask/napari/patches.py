@@ -1,4 +1,4 @@
-"""One slice of the labels at full resolution: its pixels with the edits, and what was painted."""
+"""One slice of the labels at full resolution: its pixels with the edits, and painted ones."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def replay(planes: Planes, low: tuple[int, int], number: int, edits: Iterable[Ed
     for edit in edits:
         if isinstance(edit, Merge):
             for plane in (planes.cells, planes.nuclei):
-                plane[np.isin(plane, edit.merged[1:])] = edit.merged[0]
+                plane[np.isin(plane, edit.cells[1:])] = edit.cells[0]
         elif isinstance(edit, Paint) and edit.slice == number:
             _paint(planes, Box.of(_pairs(low, planes.cells.shape)), edit)
 

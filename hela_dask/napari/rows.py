@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -68,7 +69,7 @@ def review_rows(cells: pd.DataFrame, review: pd.DataFrame, edits: Edits) -> list
     return sorted(rows, key=lambda row: (math.isnan(row.confidence), row.confidence, row.label))
 
 
-def _by_label(review: pd.DataFrame) -> dict[int, Mapping[str, object]]:
+def _by_label(review: pd.DataFrame) -> dict[int, Mapping[Any, Any]]:
     return {int(row["label"]): row for row in review.to_dict("records")}
 
 
@@ -76,11 +77,11 @@ def _count(edits: Iterable[Edit]) -> Counter[int]:
     return Counter(label for edit in edits for label in (*edit.changed, *edit.made))
 
 
-def _row(cell: Mapping[str, object], decision: Mapping[str, object], edits: int) -> Row:
+def _row(cell: Mapping[Any, Any], decision: Mapping[Any, Any], edits: int) -> Row:
     confidence = cell.get("confidence", math.nan)
     return Row(
-        label=int(str(cell["label"])),
-        confidence=math.nan if pd.isna(confidence) else float(str(confidence)),
+        label=int(cell["label"]),
+        confidence=math.nan if pd.isna(confidence) else float(confidence),
         flags=_text(cell.get("flags")).replace(",", ", "),
         doubtful=_text(cell.get("doubtful_slices")),
         status=_text(cell.get("status")),
@@ -91,5 +92,5 @@ def _row(cell: Mapping[str, object], decision: Mapping[str, object], edits: int)
     )
 
 
-def _text(value: object) -> str:
+def _text(value: Any) -> str:
     return "" if value is None or pd.isna(value) else str(value)

@@ -102,7 +102,7 @@ class ReviewSession:
         found.check_grid(grid, self.path)
         return found
 
-    # ---- what there is
+    # ---- reading
 
     def rows(self) -> list[Row]:
         """The table, the least trustworthy cell first."""
@@ -120,7 +120,7 @@ class ReviewSession:
                 case Remove():
                     found.pop(edit.cell, None)
                 case Merge():
-                    for label in edit.merged[1:]:
+                    for label in edit.cells[1:]:
                         found.pop(label, None)
                 case Split():
                     found |= dict(zip(edit.made, edit.points[1:], strict=True))
@@ -198,7 +198,7 @@ class ReviewSession:
         block = self._arrays[compartment][(slice(number, number + 1), *box)]
         return np.array(block[0])
 
-    # ---- what changes
+    # ---- edits
 
     def decide(self, label: int, decision: Decision, note: str) -> None:
         """Write the decision on a cell, ``accepted``, ``rejected`` or empty, and its note."""
@@ -234,7 +234,7 @@ class ReviewSession:
         for label in labels:
             self._check_editable(label)
         centres = tuple(self.centre(label) for label in labels)
-        self._save(Merge(merged=tuple(labels), centres=centres, **self._signed()))
+        self._save(Merge(cells=tuple(labels), centres=centres, **self._signed()))
 
     def split(self, label: int, points: Sequence[Triple]) -> tuple[int, ...]:
         """Split a cell into one part per point; returns the labels of the parts."""
@@ -255,7 +255,7 @@ class ReviewSession:
                 cell=label,
                 centre=self.centre(label),
                 points=tuple(points),
-                parts=parts,
+                cells=parts,
                 **self._signed(),
             )
         )
@@ -321,9 +321,9 @@ class ReviewSession:
         for number, edit in enumerate(self.edits.edits, 1):
             if isinstance(edit, Remove) and edit.cell == label:
                 return f"cell {label} is removed by edit {number}: undo that first"
-            if isinstance(edit, Merge) and label in edit.merged[1:]:
+            if isinstance(edit, Merge) and label in edit.cells[1:]:
                 return (
-                    f"cell {label} is merged into cell {edit.merged[0]} by edit {number}: undo "
+                    f"cell {label} is merged into cell {edit.cells[0]} by edit {number}: undo "
                     "that first"
                 )
             if label in edit.made and label not in self._cells:
@@ -341,10 +341,9 @@ class ReviewSession:
 
 def _together(edit: Edit, last: Edit) -> bool:
     """Whether two edits are of the same painted slice."""
-    if edit is last:
-        return True
-    alike = isinstance(edit, Paint) and isinstance(last, Paint)
-    return alike and (edit.on, edit.by, edit.slice) == (last.on, last.by, last.slice)
+    if not isinstance(edit, Paint) or not isinstance(last, Paint):
+        return edit is last
+    return (edit.on, edit.by, edit.slice) == (last.on, last.by, last.slice)
 
 
 def _finest(group: Path) -> LevelArray:

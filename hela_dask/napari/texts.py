@@ -22,9 +22,9 @@ def edit_text(edit: Edit, geometry: Geometry) -> str:
         case Remove():
             return f"remove cell {edit.cell}"
         case Merge():
-            return f"merge cell {listed(edit.merged[1:])} into cell {edit.merged[0]}"
+            return f"merge cell {listed(edit.cells[1:])} into cell {edit.cells[0]}"
         case Split():
-            return f"split cell {edit.cell} into cells {listed(edit.parts)}"
+            return f"split cell {edit.cell} into cells {listed(edit.cells)}"
         case Paint():
             part = "nucleus of " if edit.compartment == "nucleus" else ""
             pixels = sum(edit.runs[1::2])
@@ -46,6 +46,8 @@ def cell_text(row: Row, number: int) -> str:
     if any(first <= number + 1 <= last for first, last in row.spans):
         parts[-1] += ", a doubtful one"
     lines = [" · ".join(parts)]
+    if row.flags:
+        lines.append(f"flags: {row.flags.replace('_', ' ')}")
     if row.reason:
         lines.append(row.reason)
     return "<br>".join(lines)

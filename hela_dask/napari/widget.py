@@ -263,7 +263,7 @@ class ReviewWidget(CellReview):
         with self._sentences():
             text = command_text(self.opened[0].result.path)
             QtWidgets.QApplication.clipboard().setText(text)
-            self.panel.status.setText(text)
+            self.panel.status.setText(f"Copied: {text}")
             self.panel.status.setStyleSheet("")
 
     def apply(self) -> None:

@@ -41,7 +41,7 @@ PROMISED = {
     ],
     "assign": ["--name", "--cluster", "--workers", "--memory", "--overwrite"],
     "export": ["--to", "--out", "--what", "--cells"],
-    "view": ["--neuroglancer", "--json", "--meshes", "--port", "--url"],
+    "view": ["--review", "--neuroglancer", "--json", "--meshes", "--port", "--url"],
     "meshes": [
         *("--cells", "--what", "--voxel-size", "--error", "--format", "--out", "--cluster"),
         *("--workers", "--memory", "--json"),
