@@ -55,7 +55,7 @@ class _Merge(_Record):
 
 
 class _Split(_OfCell):
-    points: Annotated[list[Lengths], _Several]
+    points: Annotated[list[Lengths], Field(min_length=2, max_length=255)]
     cells: Annotated[list[_Label], _Several]
 
 
