@@ -34,7 +34,9 @@ from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry
 from hela_dask.napari.patches import Plane, Planes, SlicePatch, differences, replay
 from hela_dask.napari.rows import Row, review_rows
+from hela_dask.running.edit_files import edit_facts
 from hela_dask.running.opening import open_run
+from hela_dask.running.provenance import read_run
 from hela_dask.running.result import RunResult
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import read_image
@@ -73,6 +75,7 @@ class ReviewSession:
             compartment: _finest(result.label_paths[name]) for compartment, name in _GROUPS
         }
         self._cells = {int(row["label"]): row for row in result.cells.to_dict("records")}
+        self._results_edits: list[Any] = read_run(result.path).get("edits") or []
         self.edits = self._read_edits()
 
     def reopen(self) -> None:
@@ -86,13 +89,15 @@ class ReviewSession:
 
     @property
     def applied(self) -> int:
-        """How many of the first edits the run has applied."""
-        return 0
+        """How many of the first edits the result of the run has."""
+        facts = edit_facts(self.edits)
+        same = [mine == its for mine, its in zip(facts, self._results_edits, strict=False)]
+        return same.index(False) if False in same else len(same)
 
     @property
     def up_to_date(self) -> bool:
-        """Whether the run has applied exactly these edits."""
-        return self.applied == len(self.edits.edits)
+        """Whether the result of the run has exactly these edits."""
+        return self.applied == len(self.edits.edits) == len(self._results_edits)
 
     def _read_edits(self) -> Edits:
         grid = ImageGrid.of(self.geometry)
@@ -206,8 +211,10 @@ class ReviewSession:
         set_review(self.result.path, label, decision, note, self.by)
 
     def move(self, label: int, to: Triple) -> None:
-        """Move the centre of a cell."""
+        """Move the centre of a cell; it is segmented again."""
         self._check_editable(label)
+        if any(isinstance(edit, Split) and label in edit.made for edit in self.edits.edits):
+            raise InputError(f"cell {label} is a part of a split cell: it has no centre to move")
         self._check_inside(to)
         self._save(Move(cell=label, centre=self.centre(label), to=to, **self._signed()))
 
