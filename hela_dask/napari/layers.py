@@ -16,7 +16,7 @@ from hela_dask.types import Triple
 from hela_dask.viewing.colors import stated_colors
 from hela_dask.viewing.napari_viewer import RUN_KEY, color_dict, needed_napari, run_layers
 
-__all__ = ["ReviewLayers"]
+__all__ = ["ReviewLayers", "camera_of"]
 
 CENTRES, SELECTED = "centres", "selected cell"
 PAINTED, POINTS = "edits, not applied", "points of the parts"
@@ -238,8 +238,9 @@ class ReviewLayers:
             length, size = geometry.shape[axis], geometry.voxel_size[axis]
             ratio = min(ratio, length / (side.stop - side.start))
             middle.append(geometry.origin[axis] + (side.start + side.stop - 1) / 2 * size)
-        self.viewer.camera.center = (0.0, *middle)
-        self.viewer.camera.zoom *= max(1.0, ratio)
+        camera = camera_of(self.viewer)
+        camera.center = (0.0, *middle)
+        camera.zoom *= max(1.0, ratio)
 
     def _on_slice(self, event: Any = None) -> None:
         if not self._quiet:
@@ -371,6 +372,12 @@ class ReviewLayers:
             if POINTS in self.viewer.layers:
                 self.viewer.layers.remove(POINTS)
             self._reveal()
+
+
+def camera_of(viewer: Any) -> Any:
+    """Of the scene since napari 0.9, of the viewer before."""
+    scene = getattr(viewer, "scene", None)
+    return viewer.camera if scene is None else scene.camera
 
 
 def _places(layer: Any) -> list[Triple]:
