@@ -9,6 +9,7 @@ from typing import Any
 from qtpy import QtCore, QtWidgets
 
 from hela_dask.errors import HelaDaskError
+from hela_dask.formatting import counted
 from hela_dask.napari.applying import Applying
 from hela_dask.napari.command import command_text, run_command
 from hela_dask.napari.layers import Changes
@@ -89,7 +90,9 @@ class ReviewWidget(CellReview):
         panel.add.setEnabled(free)
         count = 0 if session is None else len(session.edits.edits)
         panel.undo.setEnabled(free and count > 0)
-        panel.apply.setText("Stop" if self.busy else "Apply edits")
+        waiting = 0 if session is None else count - session.applied
+        apply = f"Apply {counted(waiting, 'edit')}" if waiting else "Apply edits"
+        panel.apply.setText("Stop" if self.busy else apply)
         panel.apply.setEnabled(
             self.busy or (free and session is not None and not session.up_to_date)
         )
