@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from hela_dask.kernels.morphology import depth_inside
-from hela_dask.types import Mask, Voxel
+from hela_dask.types import Grey, Mask, Voxel
 
 __all__ = ["nearest_parts", "reduce_mask", "split_mask"]
 
@@ -42,9 +43,10 @@ def split_mask(
     """Assign each voxel of a cell to one of the points.
 
     A connected piece of nucleus with one of the points in it is a seed of that point and is never
-    cut; a point that shares its piece with others, or lies outside the nucleus, is a seed alone.
-    Seeds grow by a watershed of the distance inside the cell (Soille, Morphological Image Analysis,
-    2003, chapter 9). A piece of nucleus without a point goes whole to the part that has most of it.
+    cut; a point that shares its piece with others, or lies outside the nucleus, is a seed with the
+    steepest way up to the summit of the distance, unless this way meets another seed's. Seeds grow
+    by a watershed of the distance inside the cell (Soille, Morphological Image Analysis, 2003,
+    chapter 9). A piece of nucleus without a point goes whole to the part that has most of it.
     Voxels that no seed reaches go to the nearest part.
 
     Parameters
@@ -79,16 +81,19 @@ def split_mask(
         return np.zeros(cell.shape, np.uint8), np.zeros(cell.shape, bool), lost
     pieces, count = ndimage.label(nucleus & cell)
     at = [int(pieces[seed]) for seed in seeds]
+    alone = [piece > 0 and at.count(piece) == 1 for piece in at]
+    shared = np.ones(count + 1, bool)
+    shared[1:] = False
+    shared[[piece for piece, single in zip(at, alone, strict=True) if not single]] = True
+    distance = depth_inside(cell, voxel)
     markers = np.zeros(cell.shape, np.uint8)
-    shared = np.zeros(count + 1, bool)
-    for part, (seed, piece) in enumerate(zip(seeds, at, strict=True), 1):
-        if piece and at.count(piece) == 1:
+    for part, (seed, piece, single) in enumerate(zip(seeds, at, alone, strict=True), 1):
+        if single:
             markers[pieces == piece] = part
         else:
             markers[seed] = part
-            shared[piece] = True
-    shared[0] = True
-    parts = watershed(-depth_inside(cell, voxel), markers, mask=cell).astype(np.uint8)
+    _climb(markers, distance, [seed for seed, one in zip(seeds, alone, strict=True) if not one])
+    parts = watershed(-distance, markers, mask=cell).astype(np.uint8)
     if (cell & (parts == 0)).any():
         parts = np.where(cell, nearest_parts(parts, voxel), np.uint8(0))
     _keep_whole(parts, pieces, shared)
@@ -116,6 +121,34 @@ def _nearest(cell: Mask, point: Index, voxel: Voxel) -> Index | None:
     squares = (((found - point) * np.array(voxel)) ** 2).sum(axis=1)
     z, y, x = map(int, found[np.argmin(squares)])
     return z, y, x
+
+
+def _climb(markers: NDArray[np.uint8], distance: Grey, seeds: Sequence[Index]) -> None:
+    """Mark the steepest way up from each seed, in place, unless it meets that of another one.
+
+    A seed near the membrane would lose the middle of its part to the others.
+    """
+    ways = [_way_up(distance, seed) for seed in seeds]
+    counts = Counter(voxel for way in ways for voxel in way)
+    for seed, way in zip(seeds, ways, strict=True):
+        part = markers[seed]
+        if all(counts[voxel] == 1 and markers[voxel] in (0, part) for voxel in way):
+            for voxel in way:
+                markers[voxel] = part
+
+
+def _way_up(distance: Grey, seed: Index) -> list[Index]:
+    """Voxels from a seed to a summit, each the highest of the 26 around the one before."""
+    way = [seed]
+    while True:
+        z, y, x = way[-1]
+        low = [max(0, at - 1) for at in (z, y, x)]
+        around = distance[low[0] : z + 2, low[1] : y + 2, low[2] : x + 2]
+        step = np.unravel_index(int(np.argmax(around)), around.shape)
+        place = low[0] + int(step[0]), low[1] + int(step[1]), low[2] + int(step[2])
+        if distance[place] <= distance[way[-1]]:
+            return way
+        way.append(place)
 
 
 def _keep_whole(

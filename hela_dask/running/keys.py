@@ -38,7 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "segment": ("quality", "region", "working"),  # and those of the method
     "contacts": ("assemble", "working"),
     "assemble": ("assemble", "background", "working"),  # and those of the method
-    "split": ("working",),
+    "split": (),  # it depends on the masks only
     "measure": ("measure",),
 }
 """The groups of parameters that the code of each stage reads, but for those of the method.

@@ -72,8 +72,7 @@ class CellMasks:
     cedes_to : tuple of int
         Labels of the cells that it cedes to, see :func:`find_ceded`.
     owner : int
-        Label that its voxels get, if it is a part of another cell; see
-        :func:`hela_dask.steps.join.find_joined`. 0: its own.
+        Label of the cell that it is a part of, or 0; :func:`~hela_dask.steps.join.find_joined`.
     withheld : bool
         Whether its nucleus and envelope claim nothing and are left out of the labels, see
         :func:`hela_dask.steps.confidence.nucleus_withheld`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import hela_dask as hd
 from hela_dask._run import RunResult, run
 from hela_dask.editing.edits import Edit, Edits
 from hela_dask.planning.plan import plan
+from hela_dask.report.page import render
+from hela_dask.running.reading import read_folder
 from hela_dask.storage.metadata import read_image
 from hela_dask.tasks.markers import Markers
 from hela_dask.verification.verify import verify
@@ -142,9 +145,8 @@ def test_a_merged_cell_has_all_voxels(first: RunResult, here: Any) -> None:
     table = after.cells.set_index("label")
     assert table.loc[1, "status"] == "joined" and np.isnan(float(str(table.loc[1, "cell_volume"])))
     assert str(table.loc[1, "reason"]).startswith("merged into cell 3 by A. Person on 20")
-    assert table.loc[3, "cell_volume"] == pytest.approx(
-        first.cells.set_index("label")["cell_volume"][[1, 3]].sum()
-    )
+    volumes = first.cells["cell_volume"].to_numpy(float)
+    assert table.loc[3, "cell_volume"] == pytest.approx(volumes[0] + volumes[2])
 
 
 def test_a_split_cell_has_a_part_around_each_point(first: RunResult, here: Any) -> None:
@@ -163,10 +165,9 @@ def test_a_split_cell_has_a_part_around_each_point(first: RunResult, here: Any) 
     check_only(first, after, old, {3, 7, 8})
     table = after.cells.set_index("label")
     assert table["status"].tolist() == ["segmented"] * 3 + ["cut_by_volume"] + ["segmented"] * 2
-    assert table.loc[7, ["z", "y", "x"]].tolist() == pytest.approx(list(points[1]))
-    assert table.loc[[3, 7, 8], "cell_volume"].sum() == pytest.approx(
-        first.cells.set_index("label").loc[3, "cell_volume"]
-    )
+    assert table[["z", "y", "x"]].to_numpy(float)[4] == pytest.approx(points[1])
+    volumes = table["cell_volume"].to_numpy(float)[[2, 4, 5]]
+    assert volumes.sum() == pytest.approx(first.cells["cell_volume"].to_numpy(float)[2])
     assert np.isfinite(table.loc[[3, 7, 8], "cell_area"].to_numpy(float)).all()
 
 
@@ -195,7 +196,7 @@ def test_moved_added_and_removed_cells(first: RunResult, here: Any, calls: Any) 
     assert sorted(calls["segment"]) == [1, 9]
     table = after.cells.set_index("label")
     assert table.index.tolist() == [1, 3, 4, 9]
-    assert table.loc[1, ["z", "y", "x"]].tolist() == pytest.approx(list(to))
+    assert table[["z", "y", "x"]].to_numpy(float)[0] == pytest.approx(to)
     assert table.loc[1, "flags"] == "moved,edited" and table.loc[9, "flags"] == "added,edited"
     now = labels_of(after)["cells"]
     np.testing.assert_array_equal(now == 9, old[0]["cells"] == 2)
@@ -290,6 +291,43 @@ def test_a_selection_names_a_part_by_its_label(first: RunResult, here: Any) -> N
     assert (again.cells["label"] == 7).any()
     changed = {name for name, time in stamps(first.path).items() if before.get(name) != time}
     assert not [name for name in changed if "segment" in name or "assemble" in name]
+
+
+def test_cells_that_were_one_are_split_into_their_own_nuclei(first: RunResult, here: Any) -> None:
+    make, old = Maker(first), state(first)
+    both = make.merge(2, 3)
+    after = edited(first, here, both, make.split(2, 8, make.centres[2], make.centres[3]))
+    for name, values in labels_of(after).items():
+        expected = old[0][name].copy()
+        if name != "background":
+            expected[expected == 3] = 8
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_without_the_coarse_files_nothing_is_written_again(first: RunResult, here: Any) -> None:
+    make = Maker(first)
+    after = edited(first, here, make.split(3, 7, make.shifted(3, y=-999.0), make.shifted(3)))
+    _, before = state(after)
+    shutil.rmtree(after.path / "coarse")
+    again = go(first.store, here)
+    assert state(again)[1] == before
+    pd.testing.assert_frame_equal(rows_of(again), rows_of(after))
+    assert (after.path / "coarse" / "split-0001").is_dir()
+
+
+def test_the_report_lists_each_edit(first: RunResult, here: Any) -> None:
+    make = Maker(first, by="<b>A</b>")
+    after = edited(first, here, make.merge(3, 1))
+    notes = [
+        {"kind": "merge", "cells": [1, 3], "by": "<b>A</b>", "on": "2026-01-01", "note": "one"}
+    ]
+    folder = replace(read_folder(after.path), facts={**read_folder(after.path).facts})
+    folder.facts["edits"] = [*notes, *folder.facts["edits"]]
+    page = render(folder, [], [])
+    assert "Edits by people: 2" in page and ">one</td>" in page and "1, 3" in page
+    assert "<b>A</b>" not in page and "edited" in page
+    folder.facts["edits"] = []
+    assert "Edits by people" not in render(folder, [], [])
 
 
 @pytest.mark.parametrize("stage", ["split", "assemble"])
