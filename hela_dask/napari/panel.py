@@ -20,7 +20,7 @@ COLUMNS = (
     ("Decision", "Your decision on the cell; with a note, if there is one"),
     ("Edits", "Corrections of the cell in the list of edits"),
 )
-_WIDTHS = (36, 80, 90, 120, 80, 42)
+_WIDTHS = (36, 80, 84, 120, 98, 42)
 _WIDTH = 480  # of the panel
 _DECISIONS = {"accepted": ("✓ accepted", "#3fa34d"), "rejected": ("✗ rejected", "#d1495b")}
 _LOW = 0.5  # a confidence that is drawn in orange
