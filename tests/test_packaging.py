@@ -115,6 +115,8 @@ def test_the_wheel_holds_every_module_and_the_marker_of_its_types(tmp_path: Path
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
+        (entries,) = (name for name in inside if name.endswith("/entry_points.txt"))
+        assert "hela_dask = hela_dask.napari:napari.yaml" in archive.read(entries).decode()
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hela_dask").rglob("*.py")}
     assert modules <= inside
     assert "hela_dask/py.typed" in inside

@@ -159,7 +159,7 @@ class CellReview(QtWidgets.QWidget):  # type: ignore[misc]
         if self.session is not None:
             name, number = self.session.result.path.name, len(self.rows)
             done = sum(bool(row.decision) for row in self.rows.values())
-            panel.title.setText(f"<b>{name}</b> – {done} of {number} cells reviewed")
+            panel.title.setText(f"{name} – {done} of {number} cells reviewed")
             panel.title.setToolTip(str(self.session.result.path))
         self._refresh_cell()
         self._refresh_buttons()

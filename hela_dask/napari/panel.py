@@ -65,8 +65,8 @@ class Panel:
     # ---- parts
 
     def _header(self, layout: Any) -> None:
-        self.title = QtWidgets.QLabel("No run is open")
-        self.title.setWordWrap(True)
+        self.title = _label("No run is open")
+        self.title.setStyleSheet("font-weight: bold;")
         self.open = _button("Open run …", "Choose the folder of a finished run")
         row = _row(layout, self.title, self.open)
         row.setStretch(0, 1)
@@ -104,8 +104,7 @@ class Panel:
     def _cell(self, layout: Any) -> None:
         box = QtWidgets.QGroupBox("Selected cell")
         inner = QtWidgets.QVBoxLayout(box)
-        self.cell = QtWidgets.QLabel("Click a cell in the table or in the picture.")
-        self.cell.setWordWrap(True)
+        self.cell = _label("Click a cell in the table or in the picture.")
         inner.addWidget(self.cell)
         self.centre = _button("Centre", "Show the slice through the centre of the cell")
         self.before = _button("◀ Doubtful slices", "The doubtful slices below this one")
@@ -158,8 +157,7 @@ class Panel:
         self.task.setObjectName("task")
         self.task.setStyleSheet("#task { border: 2px solid #e0912f; border-radius: 4px; }")
         inner = QtWidgets.QVBoxLayout(self.task)
-        self.instruction = QtWidgets.QLabel("")
-        self.instruction.setWordWrap(True)
+        self.instruction = _label("")
         inner.addWidget(self.instruction)
         self.keep = _button("Keep", "Save this correction in the list of edits")
         self.discard = _button("Discard", "Leave everything as it was")
@@ -183,8 +181,7 @@ class Panel:
         layout.addWidget(box)
 
     def _apply(self, layout: Any) -> None:
-        self.status = QtWidgets.QLabel("")
-        self.status.setWordWrap(True)
+        self.status = _label("")
         self.status.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
         self.busy = QtWidgets.QProgressBar()
         self.busy.setRange(0, 0)
@@ -269,6 +266,14 @@ def _items(row: Row) -> list[_Item]:
     for item, tip in zip(items, tips, strict=True):
         item.setToolTip(tip)
     return items
+
+
+def _label(text: str) -> Any:
+    """A text of some lines, shown as it is."""
+    label = QtWidgets.QLabel(text)
+    label.setWordWrap(True)
+    label.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+    return label
 
 
 def _button(text: str, tip: str) -> Any:

@@ -39,7 +39,7 @@ def listed(labels: tuple[int, ...]) -> str:
 
 def cell_text(row: Row, number: int) -> str:
     """The selected cell: its status, confidence, and the slice that is shown, from 0."""
-    parts = [f"<b>Cell {row.label}</b>", status_text(row.status)]
+    parts = [f"Cell {row.label}", status_text(row.status)]
     if not math.isnan(row.confidence):
         parts.append(f"confidence {row.confidence:.2f}")
     parts.append(f"slice {number + 1} is shown")
@@ -50,4 +50,4 @@ def cell_text(row: Row, number: int) -> str:
         lines.append(f"flags: {row.flags.replace('_', ' ')}")
     if row.reason:
         lines.append(row.reason)
-    return "<br>".join(lines)
+    return "\n".join(lines)

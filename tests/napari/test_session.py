@@ -198,6 +198,11 @@ def test_centres_merges_and_splits(session: ReviewSession) -> None:
         session.undo()
 
 
+def nameless(session: ReviewSession) -> ReviewSession:
+    session.by = " "
+    return session
+
+
 Refused = Callable[[ReviewSession, int, int], object]
 
 
@@ -221,8 +226,8 @@ Refused = Callable[[ReviewSession, int, int], object]
             lambda s, a, b: s.move(s.split(a, [place(0), place(0, dy=5)])[1], place(0)),
             "is made by edit 1: apply the edits first",
         ),
-        (lambda s, a, b: (setattr(s, "by", " "), s.remove(a)), "enter your name first"),
-        (lambda s, a, b: (setattr(s, "by", ""), s.decide(a, "accepted", "")), "enter your name"),
+        (lambda s, a, b: nameless(s).remove(a), "enter your name first"),
+        (lambda s, a, b: nameless(s).decide(a, "accepted", ""), "enter your name first"),
     ],
 )
 def test_refusals_are_sentences_and_leave_the_file(
