@@ -138,9 +138,9 @@ def add_edits(cells: pd.DataFrame, edits: Edits | None, measured: pd.DataFrame) 
     """The rows of edited cells, as the edits have it.
 
     A cell that was merged into another has the status ``joined`` with the reason; a part of a
-    split cell gets a row; a removed cell has none; a cell that was painted, and has voxels, counts
-    as segmented. Adds the flag ``edited``, and the columns ``edited_by`` and ``edited_on`` of the
-    last edit.
+    split cell gets a row; a removed cell has none; a cell that was painted or got those of others,
+    and has voxels, counts as segmented. Adds the flag ``edited``, and the columns ``edited_by`` and
+    ``edited_on`` of the last edit.
 
     Parameters
     ----------
@@ -166,8 +166,9 @@ def add_edits(cells: pd.DataFrame, edits: Edits | None, measured: pd.DataFrame) 
                     "edited_by": edit.by,
                     "edited_on": edit.on,
                 }
-        if isinstance(edit, Paint) and edit.cell in rows and edit.cell in filled:
-            row = rows[edit.cell]
+        given = edit.changed[0] if isinstance(edit, Paint | Merge) else 0
+        if given in rows and given in filled:
+            row = rows[given]
             if row["status"] not in (*OUTLINED, NO_RESIN):
                 row |= {"status": SEGMENTED, "reason": ""}
     table = pd.DataFrame(list(rows.values()), columns=[*cells.columns, "edited_by", "edited_on"])

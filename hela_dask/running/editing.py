@@ -170,7 +170,8 @@ def _split_unit(
     path = run.absolute() / "coarse" / f"split-{number:04d}"
     partition = Partition(path, low, size, key)
     work = SplitWork(number, edit, pieces, box, working, factors, partition)
-    return Unit("split", f"{number:04d}", key, work, float(math.prod(box.shape)))
+    voxels = math.prod(-(-length // by) for length, by in zip(box.shape, step, strict=True))
+    return Unit("split", f"{number:04d}", key, work, float(voxels))
 
 
 def _around(boxes: Iterable[Box]) -> Box:

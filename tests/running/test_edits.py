@@ -15,6 +15,7 @@ import pytest
 import hela_dask as hd
 from hela_dask._run import RunResult, run
 from hela_dask.editing.edits import Edit, Edits
+from hela_dask.errors import ResourceError
 from hela_dask.planning.plan import plan
 from hela_dask.report.page import render
 from hela_dask.running.reading import read_folder
@@ -281,6 +282,37 @@ def test_a_failed_cell_can_be_drawn(first: RunResult, here: Any, calls: Any) -> 
     after = edited(failed, here, make.paint(2, 20, (40, 60), (40, 60)))
     assert after.cells["status"].tolist()[1] == "segmented" and after.exit_code == 0
     assert (labels_of(after)["cells"] == 2).sum() == 399
+
+
+def test_a_failed_cell_that_gets_the_voxels_of_another_is_segmented(
+    first: RunResult, here: Any, calls: Any
+) -> None:
+    calls["broken"].add(2)
+    (first.path / "done" / "segment-00002.json").unlink()
+    failed = go(first.store, here)
+    after = edited(failed, here, Maker(first).merge(2, 1))
+    assert after.cells["status"].tolist()[:2] == ["joined", "segmented"]
+    assert (labels_of(after)["cells"] == 2).sum() > 1000
+
+
+def test_detection_alone_has_the_edited_centres(first: RunResult, here: Any) -> None:
+    make = Maker(first)
+    path = make.write(first.path / "edits.json", make.move(1, make.shifted(1, y=900.0)))
+    found = hd.detect(first.store, client=here, progress=False, parameters=MEASURED)
+    assert found.set_index("label")["flags"].tolist() == ["moved", "", "", ""]
+    after = go(first.store, here)
+    assert after.cells["flags"].tolist() == ["moved,edited", "", "", ""]
+    assert Edits.read(path).edits
+
+
+def test_a_split_that_does_not_fit_a_worker_is_refused(
+    first: RunResult, here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, old = Maker(first), state(first)
+    monkeypatch.setattr("hela_dask.running.needs._SPLIT_VOXEL", 10**9)
+    with pytest.raises(ResourceError, match=r"splitting a cell on 0\.1 million voxels takes about"):
+        edited(first, here, make.split(3, 7, make.shifted(3, y=-999.0), make.shifted(3)))
+    assert state(first)[1] == old[1]
 
 
 def test_a_selection_names_a_part_by_its_label(first: RunResult, here: Any) -> None:
