@@ -85,16 +85,16 @@ class PlannedEdits:
 def label_edits(edits: Sequence[Edit]) -> list[tuple[int, Merge | Split | Paint | Remove]]:
     """The edits of finished labels, with their numbers in the file from 1.
 
-    Others change the cells that are segmented; so do removals, but for those of cells that an
-    earlier edit has merged or split.
+    Others change the cells that are segmented. A removal is among these edits where an earlier one
+    has given its cell voxels: it removes them.
     """
     found: list[tuple[int, Merge | Split | Paint | Remove]] = []
-    joined: set[int] = set()
+    touched: set[int] = set()
     for number, edit in enumerate(edits, 1):
-        if isinstance(edit, Merge | Split):
-            joined |= {*edit.changed, *edit.made}
+        if isinstance(edit, Merge | Split | Paint):
+            touched |= {*edit.changed, *edit.made}
         if isinstance(edit, Merge | Split | Paint) or (
-            isinstance(edit, Remove) and edit.cell in joined
+            isinstance(edit, Remove) and edit.cell in touched
         ):
             found.append((number, edit))
     return found

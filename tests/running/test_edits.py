@@ -22,7 +22,7 @@ from hela_dask.running.reading import read_folder
 from hela_dask.storage.metadata import read_image
 from hela_dask.tasks.markers import Markers
 from hela_dask.verification.verify import verify
-from tests.editing.making import Maker, files, labels_of, rows_of
+from tests.editing.making import Maker, files, labels_of, rows_of, stamps
 from tests.scenes import VOXEL, make_scene, stand_in
 
 MEASURED = {"measure": {"in_runs": 1}}
@@ -82,15 +82,6 @@ def check_only(first: RunResult, after: RunResult, old: Any, labels: set[int]) -
 
 def state(result: RunResult) -> Any:
     return labels_of(result), files(*result.label_paths.values())
-
-
-def stamps(folder: Path) -> dict[str, int]:
-    """The time of every file, but for those that each call may touch."""
-    return {
-        str(path.relative_to(folder)): path.stat().st_mtime_ns
-        for path in folder.rglob("*")
-        if path.is_file() and ".lock" not in path.name and path.name != "lock"
-    }
 
 
 def test_painted_pixels_are_exactly_as_painted(first: RunResult, here: Any) -> None:
@@ -202,6 +193,19 @@ def test_moved_added_and_removed_cells(first: RunResult, here: Any, calls: Any) 
     now = labels_of(after)["cells"]
     np.testing.assert_array_equal(now == 9, old[0]["cells"] == 2)
     check_only(first, after, old, {1, 2, 9})
+
+
+def test_a_removed_cell_keeps_no_painted_pixel(first: RunResult, here: Any) -> None:
+    make = Maker(first)
+    paints = make.paint(2, 20, (60, 80), (66, 80)), make.paint(9, 20, (5, 9), (5, 9))
+    new = make.add(9, make.centres[2])
+    edits = (paints[0], make.remove(2), new, paints[1], replace(make.remove(1), cell=9))
+    path = Maker(first).write(first.path / "edits.json", *edits[:-1])
+    Edits.read(path).add(replace(edits[-1], centre=new.at)).write(path)
+    after = go(first.store, here)
+    assert not np.isin(labels_of(after)["cells"], [2, 9]).any()
+    assert after.cells["label"].tolist() == [1, 3, 4]
+    assert verify(after.store, progress=False).ok
 
 
 def test_a_later_run_keeps_them_and_computes_nothing(
