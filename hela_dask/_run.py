@@ -250,7 +250,7 @@ def _within(
                 context.warn(remark)
             if setup.replaced:
                 display.info(f"{setup.run}: {setup.replaced} is replaced")
-            if setup.edits is not None:
+            if setup.edits is not None and setup.edits.edits:
                 display.info(f"{setup.edits} from {setup.edits_file} are applied")
             for text in keep_edited(job.markers):
                 context.warn(text)

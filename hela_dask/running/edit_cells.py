@@ -21,7 +21,6 @@ from hela_dask.editing.edits import (
 )
 from hela_dask.errors import InputError
 from hela_dask.running.centres import correct_cells
-from hela_dask.running.editing import label_edits
 from hela_dask.statuses import JOINED, NO_RESIN, OUTLINED, SEGMENTED
 from hela_dask.storage.metadata import Image
 from hela_dask.types import Triple
@@ -76,8 +75,8 @@ def _check_cells(
     places = [(float(z), float(y), float(x)) for z, y, x in cells[_PLACE].to_numpy()]
     found: dict[int, Triple] = dict(zip(map(int, cells["label"]), places, strict=True))
     now, changed = dict(found), dict[int, Triple | None]()
-    of_labels = {number for number, _ in label_edits(edits)}
     made: set[int] = set()
+    joined: set[int] = set()  # segmented for other cells too: their removal removes labels only
     for number, edit in enumerate(edits, 1):
         place = f"{path}: {edit_text(number, edit)}"
         for label, centre in edit.centred:
@@ -92,9 +91,10 @@ def _check_cells(
             now[edit.cell] = changed[edit.cell] = edit.to
         elif isinstance(edit, Add):
             now[edit.cell] = changed[edit.cell] = edit.at
-        elif isinstance(edit, Split):
+        elif isinstance(edit, Split | Merge):
             made.update(edit.made)
-        elif isinstance(edit, Remove) and number not in of_labels:
+            joined.update(edit.changed, edit.made)
+        elif isinstance(edit, Remove) and edit.cell not in joined:
             del now[edit.cell]
             if edit.cell in found:
                 changed[edit.cell] = None
@@ -138,9 +138,9 @@ def add_edits(cells: pd.DataFrame, edits: Edits | None, measured: pd.DataFrame) 
     """The rows of edited cells, as the edits have it.
 
     A cell that was merged into another has the status ``joined`` with the reason; a part of a
-    split cell gets a row; a removed cell has none; a cell that was painted, and has voxels, counts
-    as segmented. Adds the flag ``edited``, and the columns ``edited_by`` and ``edited_on`` of the
-    last edit.
+    split cell gets a row; a removed cell has none; a cell that was painted or got those of others,
+    and has voxels, counts as segmented. Adds the flag ``edited``, and the columns ``edited_by`` and
+    ``edited_on`` of the last edit.
 
     Parameters
     ----------
@@ -166,8 +166,9 @@ def add_edits(cells: pd.DataFrame, edits: Edits | None, measured: pd.DataFrame) 
                     "edited_by": edit.by,
                     "edited_on": edit.on,
                 }
-        if isinstance(edit, Paint) and edit.cell in rows and edit.cell in filled:
-            row = rows[edit.cell]
+        given = edit.changed[0] if isinstance(edit, Paint | Merge) else 0
+        if given in rows and given in filled:
+            row = rows[given]
             if row["status"] not in (*OUTLINED, NO_RESIN):
                 row |= {"status": SEGMENTED, "reason": ""}
     table = pd.DataFrame(list(rows.values()), columns=[*cells.columns, "edited_by", "edited_on"])

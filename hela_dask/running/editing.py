@@ -85,16 +85,16 @@ class PlannedEdits:
 def label_edits(edits: Sequence[Edit]) -> list[tuple[int, Merge | Split | Paint | Remove]]:
     """The edits of finished labels, with their numbers in the file from 1.
 
-    Others change the cells that are segmented; so do removals, but for those of cells that an
-    earlier edit has merged or split.
+    Others change the cells that are segmented. A removal is among these edits where an earlier one
+    has given its cell voxels: it removes them.
     """
     found: list[tuple[int, Merge | Split | Paint | Remove]] = []
-    joined: set[int] = set()
+    touched: set[int] = set()
     for number, edit in enumerate(edits, 1):
-        if isinstance(edit, Merge | Split):
-            joined |= {*edit.changed, *edit.made}
+        if isinstance(edit, Merge | Split | Paint):
+            touched |= {*edit.changed, *edit.made}
         if isinstance(edit, Merge | Split | Paint) or (
-            isinstance(edit, Remove) and edit.cell in joined
+            isinstance(edit, Remove) and edit.cell in touched
         ):
             found.append((number, edit))
     return found
@@ -170,7 +170,8 @@ def _split_unit(
     path = run.absolute() / "coarse" / f"split-{number:04d}"
     partition = Partition(path, low, size, key)
     work = SplitWork(number, edit, pieces, box, working, factors, partition)
-    return Unit("split", f"{number:04d}", key, work, float(math.prod(box.shape)))
+    voxels = math.prod(-(-length // by) for length, by in zip(box.shape, step, strict=True))
+    return Unit("split", f"{number:04d}", key, work, float(voxels))
 
 
 def _around(boxes: Iterable[Box]) -> Box:

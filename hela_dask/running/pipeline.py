@@ -31,7 +31,7 @@ from hela_dask.running.finding import (
 )
 from hela_dask.running.identity import owns_labels
 from hela_dask.running.joining import cell_parts, contact_units, contacts_task, join_parts
-from hela_dask.running.needs import BACKGROUND_SLAB, shape_need, window_need
+from hela_dask.running.needs import BACKGROUND_SLAB, shape_need, split_need, window_need
 from hela_dask.running.predicted import predicted_path
 from hela_dask.running.shapes import (
     Assembled,
@@ -299,6 +299,8 @@ def _split(context: Context, found: Segmented) -> PlannedEdits:
     planned = plan_edits(context.keys, setup.edits, setup.run, found.masks, (grid, setup.working))
     for units in planned.splits:
         context.forget_damaged(units, "files of split cells", "they are split again")
+        left = [unit for unit in units if context.result(unit) is None]
+        context.session.check([split_need(int(unit.cost)) for unit in left])
         if problem := lost_points(units, context.compute(split_task, units, "cells")):
             raise InputError(f"{setup.edits_file}: {problem}")
     return planned

@@ -25,7 +25,7 @@ from hela_dask.editing.edits import (
 from hela_dask.storage.metadata import read_image
 from hela_dask.types import Triple
 
-__all__ = ["Maker", "files", "labels_of", "rows_of"]
+__all__ = ["Maker", "files", "labels_of", "rows_of", "stamps"]
 
 SECONDS = ["seconds", "peak_memory"]
 
@@ -113,3 +113,12 @@ def files(*folders: Path) -> dict[Path, tuple[int, bytes]]:
             yield from (path for path in folder.rglob("c/**/*") if path.is_file())
 
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in found()}
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    """The time of every file, but for those that each call may touch."""
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and ".lock" not in path.name and path.name != "lock"
+    }

@@ -15,13 +15,14 @@ import pytest
 import hela_dask as hd
 from hela_dask._run import RunResult, run
 from hela_dask.editing.edits import Edit, Edits
+from hela_dask.errors import ResourceError
 from hela_dask.planning.plan import plan
 from hela_dask.report.page import render
 from hela_dask.running.reading import read_folder
 from hela_dask.storage.metadata import read_image
 from hela_dask.tasks.markers import Markers
 from hela_dask.verification.verify import verify
-from tests.editing.making import Maker, files, labels_of, rows_of
+from tests.editing.making import Maker, files, labels_of, rows_of, stamps
 from tests.scenes import VOXEL, make_scene, stand_in
 
 MEASURED = {"measure": {"in_runs": 1}}
@@ -81,15 +82,6 @@ def check_only(first: RunResult, after: RunResult, old: Any, labels: set[int]) -
 
 def state(result: RunResult) -> Any:
     return labels_of(result), files(*result.label_paths.values())
-
-
-def stamps(folder: Path) -> dict[str, int]:
-    """The time of every file, but for those that each call may touch."""
-    return {
-        str(path.relative_to(folder)): path.stat().st_mtime_ns
-        for path in folder.rglob("*")
-        if path.is_file() and ".lock" not in path.name and path.name != "lock"
-    }
 
 
 def test_painted_pixels_are_exactly_as_painted(first: RunResult, here: Any) -> None:
@@ -203,6 +195,19 @@ def test_moved_added_and_removed_cells(first: RunResult, here: Any, calls: Any) 
     check_only(first, after, old, {1, 2, 9})
 
 
+def test_a_removed_cell_keeps_no_painted_pixel(first: RunResult, here: Any) -> None:
+    make = Maker(first)
+    paints = make.paint(2, 20, (60, 80), (66, 80)), make.paint(9, 20, (5, 9), (5, 9))
+    new = make.add(9, make.centres[2])
+    edits = (paints[0], make.remove(2), new, paints[1], replace(make.remove(1), cell=9))
+    path = Maker(first).write(first.path / "edits.json", *edits[:-1])
+    Edits.read(path).add(replace(edits[-1], centre=new.at)).write(path)
+    after = go(first.store, here)
+    assert not np.isin(labels_of(after)["cells"], [2, 9]).any()
+    assert after.cells["label"].tolist() == [1, 3, 4]
+    assert verify(after.store, progress=False).ok
+
+
 def test_a_later_run_keeps_them_and_computes_nothing(
     first: RunResult, here: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -281,6 +286,37 @@ def test_a_failed_cell_can_be_drawn(first: RunResult, here: Any, calls: Any) -> 
     after = edited(failed, here, make.paint(2, 20, (40, 60), (40, 60)))
     assert after.cells["status"].tolist()[1] == "segmented" and after.exit_code == 0
     assert (labels_of(after)["cells"] == 2).sum() == 399
+
+
+def test_a_failed_cell_that_gets_the_voxels_of_another_is_segmented(
+    first: RunResult, here: Any, calls: Any
+) -> None:
+    calls["broken"].add(2)
+    (first.path / "done" / "segment-00002.json").unlink()
+    failed = go(first.store, here)
+    after = edited(failed, here, Maker(first).merge(2, 1))
+    assert after.cells["status"].tolist()[:2] == ["joined", "segmented"]
+    assert (labels_of(after)["cells"] == 2).sum() > 1000
+
+
+def test_detection_alone_has_the_edited_centres(first: RunResult, here: Any) -> None:
+    make = Maker(first)
+    path = make.write(first.path / "edits.json", make.move(1, make.shifted(1, y=900.0)))
+    found = hd.detect(first.store, client=here, progress=False, parameters=MEASURED)
+    assert found.set_index("label")["flags"].tolist() == ["moved", "", "", ""]
+    after = go(first.store, here)
+    assert after.cells["flags"].tolist() == ["moved,edited", "", "", ""]
+    assert Edits.read(path).edits
+
+
+def test_a_split_that_does_not_fit_a_worker_is_refused(
+    first: RunResult, here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, old = Maker(first), state(first)
+    monkeypatch.setattr("hela_dask.running.needs._SPLIT_VOXEL", 10**9)
+    with pytest.raises(ResourceError, match=r"splitting a cell on 0\.1 million voxels takes about"):
+        edited(first, here, make.split(3, 7, make.shifted(3, y=-999.0), make.shifted(3)))
+    assert state(first)[1] == old[1]
 
 
 def test_a_selection_names_a_part_by_its_label(first: RunResult, here: Any) -> None:
