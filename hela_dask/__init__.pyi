@@ -90,6 +90,9 @@ from .methods.method import (
 from .methods.names import (
     METHODS as METHODS,
 )
+from .napari.window import (
+    review as review,
+)
 from .operators.background import (
     background as background,
 )
@@ -304,6 +307,7 @@ __all__ = [
     "parameter",
     "plan",
     "predict",
+    "review",
     "run",
     "save_regions",
     "scene",

@@ -57,6 +57,7 @@ def run(
     box: Sequence[Sequence[float]] | None = None,
     centres: Table | None = None,
     corrections: Table | None = None,
+    edits: str | Path | None = None,
     labels: str | Path | None = None,
     truth: str | Path | None = None,
     cluster: str | Path = "local",
@@ -100,6 +101,10 @@ def run(
     corrections : path or DataFrame, optional
         A table that moves, adds or takes out cells of those that are found; all others keep their
         numbers and finished units. See :func:`hela_dask.running.centres.correct_cells`.
+    edits : path, optional
+        A file of edits of cells (moved, added, removed, merged, split, painted, erased), which is
+        copied to ``edits.json`` in the run folder. Each later run applies the file there. See
+        :class:`hela_dask.editing.edits.Edits`.
     labels : path, optional
         Write the labels to a separate store instead of into `store`.
     truth : path, optional
@@ -144,6 +149,7 @@ def run(
         box=box,
         centres=centres,
         corrections=corrections,
+        edits=edits,
         labels=labels,
         truth=truth,
         overwrite=overwrite,
@@ -244,6 +250,8 @@ def _within(
                 context.warn(remark)
             if setup.replaced:
                 display.info(f"{setup.run}: {setup.replaced} is replaced")
+            if setup.edits is not None and setup.edits.edits:
+                display.info(f"{setup.edits} from {setup.edits_file} are applied")
             for text in keep_edited(job.markers):
                 context.warn(text)
             record.guard = job.lock.check

@@ -143,6 +143,8 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "status": Column("the result for the cell"),
     "reason": Column("why the cell, or a part of it, is missing"),
     "flags": Column("peculiarities, comma separated"),
+    "edited_by": Column("author of the last edit of the cell; empty where there is none"),
+    "edited_on": Column("time of the last edit of the cell"),
     **_BOX,
     "touches_first_slice": Column("the first slice of the volume cuts the cell"),
     "touches_last_slice": Column("the last slice of the volume cuts the cell"),

@@ -58,7 +58,8 @@ STATUSES: Final[Mapping[str, tuple[str, str]]] = {
     NOT_SELECTED: ("not selected", "not among the cells that --cells or --box selects"),
     JOINED: (
         "part of another cell",
-        "a part of another cell, which has its voxels: no boundary separates them",
+        "a part of another cell, which has its voxels: no boundary separates them, or a person has "
+        "merged them",
     ),
     FAILED: ("failed", "segmentation failed, see the reason"),
     DETECTED: ("detected", "detected, and not segmented so far"),

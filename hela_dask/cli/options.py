@@ -141,6 +141,14 @@ Corrections = Annotated[
         "FILE.csv", "Move, add or remove the cells in this table; all others do not change."
     ),
 ]
+EditsFile = Annotated[
+    Path | None,
+    path_option(
+        "FILE.json",
+        "Apply these edits of cells (merged, split, painted, …) and keep them for later runs; "
+        "default: edits.json in the run folder, if it is there.",
+    ),
+]
 LabelStore = Annotated[
     Path | None,
     path_option("PATH", "Write the labels to this OME-Zarr instead of into STORE."),
@@ -167,6 +175,7 @@ class RunArguments:
     box: BoxText = None
     centres: Centres = None
     corrections: Corrections = None
+    edits: EditsFile = None
     labels: LabelStore = None
     cluster: ClusterName = "local"
     workers: Workers = None

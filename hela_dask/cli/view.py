@@ -21,6 +21,13 @@ _URL = "http://127.0.0.1:8080"
 def view(
     run: Annotated[Path, path_argument("RUN", "Folder of a finished run.")],
     *,
+    review: Annotated[
+        bool,
+        typer.Option(
+            "--review",
+            help="Also open the widget that accepts, rejects and corrects cells, in napari.",
+        ),
+    ] = False,
     neuroglancer: Annotated[
         bool,
         typer.Option(
@@ -51,7 +58,8 @@ def view(
 ) -> None:
     """Open a run in napari, or in neuroglancer.
 
-    Shows image, labels and measures of the cells in napari, where it is installed. With
+    Shows image, labels and measures of the cells in napari, where it is installed; with --review,
+    also a table of the cells to accept, reject and correct them. With
     --neuroglancer, serves image, labels and meshes to a viewer in the browser until it is
     interrupted; with --json, prints the state of neuroglancer for another server.
 
@@ -60,6 +68,8 @@ def view(
     hela-dask view hela.run --neuroglancer
     """
     log_to_stderr(quiet=quiet, verbose=verbose)
+    if review and (neuroglancer or as_json):
+        raise ParameterError("--review is for napari: leave --neuroglancer and --json out")
     folders = _parse(meshes or [])
     if as_json:
         echo_json(hd.neuroglancer_state(run, url, meshes=folders))
@@ -76,7 +86,10 @@ def view(
         return
     if folders:
         raise ParameterError("--meshes is for --neuroglancer and --json")
-    hd.view(run)
+    if review:
+        hd.review(run)
+    else:
+        hd.view(run)
     napari: Any = importlib.import_module("napari")
     napari.run()
 

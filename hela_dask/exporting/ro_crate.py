@@ -34,6 +34,8 @@ _FILES = {
     "detections.parquet": "A row per detection in an analysed slice",
     "detections.csv": "The same as text",
     "centres.csv": "Centres of the cells, nm",
+    "edits.json": "Edits of the cells by people, in their order",
+    "review.csv": "Cells that people have accepted or rejected",
     "scores.json": "Agreement with a truth",
     "report.html": "Report with pictures",
     "performance.html": "Tasks and memory of the run",

@@ -289,7 +289,7 @@ def _measures(job: Job, counts: pd.DataFrame) -> dict[str, float]:
     level = image.levels[measured_level(image.levels, job.parameters.measure.resolution)]
     voxels = math.prod(level.shape) / 1e6
     keys = Keys("", job.method, "", job.parameters)
-    units = measure_units(keys, image, Assembled(counts, counts, {}))
+    units = measure_units(keys, image, Assembled(counts, counts, {}, {}, {}))
     slab = SlabSlices(image.levels.index(level), 0, level.shape[0])
     row = measure_task(job, Unit("measure", "z", "", slab))
     shapes = sum(measure_task(job, unit)["seconds"] for unit in units)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.geometry import Geometry
+from hela_dask.running.editing import plan_edits
 from hela_dask.running.finding import detect_units, level_units, read_detections, read_levels
 from hela_dask.running.joining import cell_parts, contact_units, join_parts
 from hela_dask.running.keys import Keys
@@ -25,6 +26,7 @@ from hela_dask.running.units import (
     read_background,
     resolve_masks,
     slab_unit,
+    unedited_slabs,
 )
 from hela_dask.steps.assemble import plan_slabs
 from hela_dask.steps.join import find_joined
@@ -153,6 +155,9 @@ class _Earlier:
         names = [image.name for image in images]
         there = set.intersection(*(set(store.finished_slabs(image)) for image in images))
         slabs = plan_slabs(store.slabs(images[0]), setup.working, masks, background.thresholds)
+        grids = setup.image.levels[0].geometry, setup.working
+        planned = plan_edits(self.keys, setup.edits, setup.run, masks, grids)
+        slabs = [planned.of_slab(slab) for slab in slabs]
         written: dict[tuple[int, int], tuple[str, Row]] = {}
         for slab in slabs:
             unit, place = slab_unit(self.keys, background, names, slab), (slab.z0, slab.z1)
@@ -160,17 +165,20 @@ class _Earlier:
                 written[place] = unit.fingerprint, found[unit.name]
         if len(written) < len(slabs):
             return len(written), (0, 0)
-        return len(written), self.measures(images[names.index("cells")], written)
+        labels = Assembled(
+            pd.DataFrame(),
+            combine_counts(pd.DataFrame(row["counts"]) for _, row in written.values()),
+            {place: key for place, (key, _) in written.items()},
+            unedited_slabs(self.keys, background, names, slabs),
+            {(slab.z0, slab.z1): slab.edits for slab in slabs},
+        )
+        return len(written), self.measures(images[names.index("cells")], labels)
 
-    def measures(
-        self, image: Image, slabs: Mapping[tuple[int, int], tuple[str, Row]]
-    ) -> tuple[int, int]:
-        """Finished tasks that measure the labels, of slabs by slices, and all of these tasks."""
+    def measures(self, image: Image, found: Assembled) -> tuple[int, int]:
+        """Finished tasks that measure the labels, and all of these tasks."""
         if not self.setup.parameters.measure.in_runs:
             return 0, 0
-        counts = combine_counts(pd.DataFrame(row["counts"]) for _, row in slabs.values())
-        keys = {place: key for place, (key, _) in slabs.items()}
-        units = measure_units(self.keys, image, Assembled(pd.DataFrame(), counts, keys))
+        units = measure_units(self.keys, image, found)
         return sum(self.rows([unit]) is not None for unit in units), len(units)
 
 

@@ -64,6 +64,7 @@ def plan(
     box: Sequence[Sequence[float]] | None = None,
     centres: Table | None = None,
     corrections: Table | None = None,
+    edits: str | Path | None = None,
     labels: str | Path | None = None,
     cluster: str | Path = "local",
     workers: int | None = None,
@@ -80,8 +81,8 @@ def plan(
 
     Parameters
     ----------
-    store, out, method, model, parameters, cells, box, centres, corrections, labels, cluster, \
-workers, memory, overwrite
+    store, out, method, model, parameters, cells, box, centres, corrections, edits, labels, \
+cluster, workers, memory, overwrite
         As in :func:`hela_dask.run`.
     calibrate : bool
         Try how long tasks take, which needs some seconds, up to half a minute for the largest
@@ -104,7 +105,7 @@ workers, memory, overwrite
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     options = RunOptions(
-        *(store, out, method, model, parameters, cells, box, centres, corrections, labels),
+        *(store, out, method, model, parameters, cells, box, centres, corrections, edits, labels),
         overwrite=overwrite,
         asking=False,
     )

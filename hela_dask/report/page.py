@@ -66,6 +66,7 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
         warnings=[*(folder.facts.get("warnings") or ()), *notes],
         pictures=figures,
         cells=_cells(folder.cells),
+        edits=_edits(folder.facts.get("edits") or ()),
         scores=scores,
         facts=_facts(folder),
         timings=_timings(folder.facts.get("timings") or {}),
@@ -187,6 +188,21 @@ def _cells(cells: pd.DataFrame) -> dict[str, Any]:
         "flags": flags_rows(cells),
         "quality": quality_rows(cells),
     }
+
+
+def _edits(edits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The edits by people, in their order."""
+    return [
+        {
+            "number": number,
+            "kind": edit.get("kind"),
+            "cells": ", ".join(map(str, edit.get("cells") or ())),
+            "by": edit.get("by"),
+            "on": _when(str(edit.get("on"))),
+            "note": edit.get("note"),
+        }
+        for number, edit in enumerate(edits, 1)
+    ]
 
 
 def _facts(folder: RunFolder) -> list[tuple[str, str]]:

@@ -18,6 +18,8 @@ from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.kernels.packed_labels import INSTANCES
 from hela_dask.running.context import Context
+from hela_dask.running.edit_cells import add_edits
+from hela_dask.running.edit_files import edit_facts
 from hela_dask.running.identity import label_notes
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
@@ -31,6 +33,7 @@ from hela_dask.statuses import FAILED
 from hela_dask.steps.assemble import label_colors, label_properties
 from hela_dask.storage import store
 from hela_dask.storage.groups import note
+from hela_dask.storage.metadata import read_image
 from hela_dask.tasks.markers import fingerprint, fingerprint_files
 from hela_dask.tasks.units import Unit
 from hela_dask.version import __version__
@@ -97,6 +100,7 @@ def finish_run(
         None if contacts is None else contacts.to_dict("list"),
         truth,
         context.warnings,
+        *([setup.edits.fingerprint] if setup.edits and setup.edits.edits else ()),
         [record.facts[name] for name in ("id", "store", "places", "labels")],
     )
     unit = Unit("report", "all", key)
@@ -175,7 +179,10 @@ def _describe_labels(context: Context, cells: pd.DataFrame, result: str) -> None
     job, run = context.job, context.setup.run
     for name, path in context.setup.label_paths.items():
         job.may_label()
-        notes = label_notes(run, job.id, path, result)
+        notes: dict[str, Any] = label_notes(run, job.id, path, result)
+        edits = edit_facts(context.setup.edits)
+        if edits or "edits" in read_image(path).attributes:
+            notes["edits"] = edits
         if name not in INSTANCES:
             note(path, notes)
             continue
@@ -196,6 +203,7 @@ def _table(
 ) -> pd.DataFrame:
     """The cells table; failed cells are logged as warnings."""
     segmented = add_segments(found.cells, rows, chosen)
+    segmented = add_edits(segmented, context.setup.edits, measured)
     scored = add_quality(segmented, rows, context.setup.parameters.quality, measured)
     cells = add_measurements(scored, measured)
     for cell in cells[cells["status"] == FAILED].itertuples(index=False):

@@ -23,8 +23,10 @@ from hela_dask.tasks.markers import fingerprint
 from hela_dask.volume.greys import GreyLevels
 
 if TYPE_CHECKING:
+    from hela_dask.editing.edits import Split
     from hela_dask.methods.method import Outputs
     from hela_dask.running.setup import Setup
+    from hela_dask.steps.edit import LabelEdit, Piece
 
 __all__ = ["CODE", "GROUPS", "Keys", "stage_code"]
 
@@ -36,6 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "segment": ("quality", "region", "working"),  # and those of the method
     "contacts": ("assemble", "working"),
     "assemble": ("assemble", "background", "working"),  # and those of the method
+    "split": (),  # it depends on the masks only
     "measure": ("measure",),
 }
 """The groups of parameters that the code of each stage reads, but for those of the method.
@@ -43,6 +46,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 A stage depends on those of the stages before it by their fingerprints.
 """
 
+_EDITS = "hela_dask.steps.edit:edit_tile"
 _WORKING = "volume.opening:working_volume"
 CODE: dict[str, str] = {
     "levels": f"volume.greys:voting_slices volume.greys:vote_of_slice {_WORKING}",
@@ -61,6 +65,7 @@ CODE: dict[str, str] = {
     "steps.assemble:read_outlines "
     "steps.refine:volume_refiner steps.measure:count_slab geometry:Geometry "
     "storage.pyramid:halve",
+    "split": "steps.edit:partition_cell",
     "measure": "steps.shape:measure_shape steps.contacts:contacts_of_slab "
     "storage.level_array:LevelArray",
     "predict": f"operators.classify:class_labels storage.pyramid:halve {_WORKING}",
@@ -144,15 +149,38 @@ class Keys:
         rules = self.parameters.assemble.unclaimed
         return self._key("contacts", classes, rules, pairs, _of_masks(slab.masks))
 
-    def assemble(self, images: Sequence[str], background: str, masks: Sequence[CellMasks]) -> str:
-        """Of a slab of all label groups with the names `images`."""
+    def assemble(
+        self,
+        images: Sequence[str],
+        background: str,
+        masks: Sequence[CellMasks],
+        edits: Sequence[LabelEdit] = (),
+    ) -> str:
+        """Of a slab of all label groups with the names `images`; `edits` are those that touch it.
+
+        Without edits, it is the same as before there were any.
+        """
         return self._key(
             "assemble",
             list(images),
             [background, self.parameters.assemble.unclaimed, self._of_method()],
             _of_masks(masks),
-            code=self._method_code()[1:],  # of the method, only where a nucleus ends
+            *([[item.key for item in edits]] if edits else ()),
+            # Of the method, only where a nucleus ends.
+            code=(*self._method_code()[1:], *((_EDITS,) if edits else ())),
         )
+
+    def split(self, edit: Split, pieces: Sequence[Piece], place: Sequence[Any]) -> str:
+        """Of the parts of a split cell, which is made of `pieces`.
+
+        `place` is the grid that the split is computed on.
+        """
+        masks = [
+            [piece.fingerprint, piece.withheld]
+            + [[part.partition.fingerprint, part.number] for part in piece.inside]
+            for piece in pieces
+        ]
+        return self._key("split", edit.content, masks, list(place))
 
     def measure(self, labels: Sequence[str], part: Sequence[Any]) -> str:
         """Of the shape of a cell, or of the contacts in a slab: `part` of the labels.

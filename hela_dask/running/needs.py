@@ -33,6 +33,7 @@ __all__ = [
     "network_units",
     "predict_need",
     "shape_need",
+    "split_need",
     "window_need",
 ]
 
@@ -53,6 +54,8 @@ _CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
 _SHAPE_VOXEL = 14  # of the box of a cell and the room around it: shares, smoothed, distances
 _CONTACT_VOXEL = 9  # of a slab with its halo: labels, faces and corners of contacts
 _FINE_VOXEL = 5  # of a tile, and of the begun shards of each coarser level: all labels
+
+_SPLIT_VOXEL = 40  # of the box of a split cell: distances, markers, the queue of the watershed
 
 _CONTACT_VOXELS = 2**24  # of a slab of contacts, unless it has few slices
 _CONTACT_SLICES = (32, 64)  # fewest and most
@@ -220,6 +223,15 @@ def window_need(image: Image, window: Sequence[int], method: str = DEFAULT_METHO
         f"segmenting a window of {' x '.join(map(str, window))} voxels",
         PROCESS + _COMPILED + taken,
         "make [region] width and depth smaller",
+    )
+
+
+def split_need(voxels: int) -> Need:
+    """For a split that is computed on so many voxels."""
+    return Need(
+        "split",
+        f"splitting a cell on {voxels / 1e6:.1f} million voxels",
+        PROCESS + _COMPILED + voxels * _SPLIT_VOXEL,
     )
 
 

@@ -36,6 +36,7 @@ class RunOptions:
     box: Sequence[Sequence[float]] | None = None
     centres: Table | None = None
     corrections: Table | None = None
+    edits: str | Path | None = None
     labels: str | Path | None = None
     truth: str | Path | None = None
     overwrite: bool = False
@@ -50,6 +51,7 @@ class RunOptions:
             "--model": self.model,
             "--centres": self.centres,
             "--corrections": self.corrections,
+            "--edits": self.edits,
             "--params": self.parameters,
         }
         texts = {name: item for name, item in given.items() if isinstance(item, str | Path)}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hela_dask.errors import WorkerError
+from hela_dask.errors import InputError, WorkerError
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.packed_labels import INSTANCES, LABEL_DTYPE
 from hela_dask.operators.background import background_with_statistics
@@ -19,6 +19,8 @@ from hela_dask.operators.slabs import lazy_slabs, with_own_keys
 from hela_dask.running.broken import mend_listing, remove_broken
 from hela_dask.running.centres import points_table
 from hela_dask.running.context import Context
+from hela_dask.running.edit_files import keep_edits
+from hela_dask.running.editing import PlannedEdits, lost_points, plan_edits, split_task
 from hela_dask.running.finding import (
     detect_task,
     detect_units,
@@ -29,7 +31,7 @@ from hela_dask.running.finding import (
 )
 from hela_dask.running.identity import owns_labels
 from hela_dask.running.joining import cell_parts, contact_units, contacts_task, join_parts
-from hela_dask.running.needs import BACKGROUND_SLAB, shape_need, window_need
+from hela_dask.running.needs import BACKGROUND_SLAB, shape_need, split_need, window_need
 from hela_dask.running.predicted import predicted_path
 from hela_dask.running.shapes import (
     Assembled,
@@ -59,6 +61,7 @@ from hela_dask.running.units import (
     read_background,
     resolve_masks,
     slab_unit,
+    unedited_slabs,
 )
 from hela_dask.steps.assemble import CellMasks, find_ceded, plan_slabs
 from hela_dask.steps.detect import slice_tasks
@@ -70,7 +73,15 @@ from hela_dask.storage.metadata import Image, read_image
 from hela_dask.tasks.damaged import count_changed, is_scratch
 from hela_dask.tasks.units import Row, Unit
 
-__all__ = ["Segmented", "assemble", "classify", "detect", "find_background", "measure", "segment"]
+__all__ = [
+    "Segmented",
+    "assemble",
+    "classify",
+    "detect",
+    "find_background",
+    "measure",
+    "segment",
+]
 
 _SQUARE = (512, 512)  # a chunk of the background, in the plane: a window reads some
 _CHANGED = "their places, the parameters, the image or the code have changed"
@@ -156,6 +167,8 @@ def detect(context: Context, background: Background) -> DetectedCells:
         )
         detections = read_detections(units, rows, volume, p)
     found = locate_cells(setup, volume, detections)
+    if text := keep_edits(setup.edits, setup.run):
+        context.warn(text)
     _keep_first_table(context, found)
     return found
 
@@ -247,7 +260,7 @@ def _check_windows(context: Context, units: Sequence[Unit]) -> None:
 
 def assemble(context: Context, background: Background, found: Segmented) -> Assembled:
     """All labels, on the image's own pixels, with the volumes and extents of the cells."""
-    setup = context.setup
+    setup, planned = context.setup, _split(context, found)
     images = [_label_image(context, name, LABEL_DTYPE) for name in INSTANCES]
     images.append(_label_image(context, "background", "uint8"))
     if not images[-1].complete:
@@ -261,6 +274,7 @@ def assemble(context: Context, background: Background, found: Segmented) -> Asse
         context.repair(f"{problem}: it is written again")
     slabs = plan_slabs(store.slabs(images[0]), setup.working, found.masks, background.thresholds)
     slabs = [replace(slab, kept=found.kept.get((slab.z0, slab.z1))) for slab in slabs]
+    slabs = [planned.of_slab(slab) for slab in slabs]
     units = [slab_unit(context.keys, background, names, slab) for slab in slabs]
     context.forget_damaged(units, "files of the labels", "their slabs are written again")
     _reopen(context, images, units)
@@ -271,7 +285,25 @@ def assemble(context: Context, background: Background, found: Segmented) -> Asse
         measurements(counts, level.voxel_size, level.shape),
         counts,
         {(unit.what.z0, unit.what.z1): unit.fingerprint for unit in units},
+        unedited_slabs(context.keys, background, names, slabs),
+        {(slab.z0, slab.z1): slab.edits for slab in slabs},
     )
+
+
+def _split(context: Context, found: Segmented) -> PlannedEdits:
+    """The edits of labels, with the parts of cells that are split.
+
+    InputError where a point of a split does not lie in its cell.
+    """
+    setup, grid = context.setup, context.setup.image.levels[0].geometry
+    planned = plan_edits(context.keys, setup.edits, setup.run, found.masks, (grid, setup.working))
+    for units in planned.splits:
+        context.forget_damaged(units, "files of split cells", "they are split again")
+        left = [unit for unit in units if context.result(unit) is None]
+        context.session.check([split_need(int(unit.cost)) for unit in left])
+        if problem := lost_points(units, context.compute(split_task, units, "cells")):
+            raise InputError(f"{setup.edits_file}: {problem}")
+    return planned
 
 
 def measure(context: Context, found: Assembled) -> Measures:

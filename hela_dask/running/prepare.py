@@ -13,6 +13,8 @@ from hela_dask.errors import InputError, ParameterError
 from hela_dask.methods.registry import get_method, method_name
 from hela_dask.parameters import Parameters
 from hela_dask.running.centres import read_centres, read_corrections
+from hela_dask.running.edit_cells import first_labels
+from hela_dask.running.edit_files import find_edits, lost_edits
 from hela_dask.running.folders import (
     check_folder,
     check_labels_place,
@@ -70,6 +72,7 @@ def prepare(options: RunOptions) -> Setup:
         check_labels(centres["label"].tolist())
     changes = options.corrections
     corrections = None if changes is None else read_corrections(changes, image)
+    edits, edits_file = find_edits(options.edits, folder, image)
     setup = Setup(
         options=replace(options, method=method),
         image=image,
@@ -77,7 +80,7 @@ def prepare(options: RunOptions) -> Setup:
         owner=owner,
         method=method,
         parameters=params,
-        cells=_labels(options.cells),
+        cells=first_labels(edits, _labels(options.cells)),
         box=_box(options.box),
         centres=centres,
         corrections=corrections,
@@ -88,8 +91,11 @@ def prepare(options: RunOptions) -> Setup:
             *volume_remarks(image),
             *assumed,
             *lost_corrections(folder, read_run(folder), corrections),
+            *lost_edits(folder, read_run(folder), edits),
             *(() if network is None else _remarks(network[1], image, params)),
         ),
+        edits=edits,
+        edits_file=edits_file,
     )
     replaced = _replaced(setup)
     if options.segmenting:

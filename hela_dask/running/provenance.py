@@ -15,6 +15,7 @@ import pandas as pd
 from hela_dask.documents.reading import read_text
 from hela_dask.errors import HelaDaskError, StorageError
 from hela_dask.kernels.packed_labels import INSTANCES
+from hela_dask.running.edit_files import edit_facts
 from hela_dask.running.replacing import table_digest
 from hela_dask.running.run_files import RunDocument, read_facts
 from hela_dask.storage.files import write_json, write_text
@@ -112,6 +113,7 @@ class Record:
             "box": None if setup.box is None else [list(pair) for pair in setup.box],
             "centres": table_digest(setup.centres) or False,
             "corrections": _rows(setup.corrections),
+            "edits": edit_facts(setup.edits),
             "grey_levels": None,
             "labels": {
                 name: relative_path(setup.labels / name, setup.run)

@@ -46,6 +46,14 @@ class _Levels(Document):
     high: float | None = None
 
 
+class _Edit(Document):
+    kind: str | None = None
+    cells: list[int] | None = None
+    by: str | None = None
+    on: str | None = None
+    note: str | None = None
+
+
 class _Dask(Document):
     workers: int | None = None
     threads: int | None = None
@@ -86,6 +94,7 @@ class RunDocument(Document):
     finished: str | None = None
     timings: dict[str, _Seconds] | None = None
     warnings: list[str] | None = None
+    edits: list[_Edit] | None = None
     dask: _Dask | None = None
     versions: dict[str, str] | None = None
     machine: _Machine | None = None

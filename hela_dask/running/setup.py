@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hela_dask.editing.edits import Edits
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.packed_labels import INSTANCES, LABEL_DTYPE
 from hela_dask.methods.method import Outputs
@@ -43,6 +44,8 @@ class Setup:
     remarks: tuple[str, ...] = ()  # warnings before the start
     # The result of an earlier call that this one replaces, in words; empty for none
     replaced: str = ""
+    edits: Edits | None = None  # of the run's cells; None for none
+    edits_file: Path | None = None  # where they are read from
 
     @property
     def labels(self) -> Path:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from hela_dask.box import Box
 from hela_dask.columns import SHAPE_COLUMNS
+from hela_dask.editing.edits import Paint
 from hela_dask.geometry import Geometry
 from hela_dask.running.keys import Keys
 from hela_dask.running.needs import contact_slab, measured_level
@@ -27,6 +28,7 @@ from hela_dask.steps.contacts import (
     contacts_table,
     slab_halo,
 )
+from hela_dask.steps.edit import LabelEdit
 from hela_dask.steps.shape import measure_shape
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
@@ -58,6 +60,8 @@ class Assembled:
     measured: pd.DataFrame  # :func:`hela_dask.steps.measure.measurements`
     counts: pd.DataFrame  # :func:`hela_dask.steps.measure.combine_counts`
     slabs: Mapping[tuple[int, int], str]  # by slices, half open
+    unedited: Mapping[tuple[int, int], str]  # the same as they are without edits
+    edits: Mapping[tuple[int, int], tuple[LabelEdit, ...]]  # of the slabs
 
     @cached_property
     def key(self) -> str:
@@ -65,8 +69,31 @@ class Assembled:
         return fingerprint(list(self.slabs.values()))
 
     def keys(self, first: int, stop: int) -> list[str]:
-        """Fingerprints of the slabs that hold some slices."""
-        return [key for (z0, z1), key in self.slabs.items() if z0 < stop and first < z1]
+        """Fingerprints, as they are without edits, of the slabs that hold some slices."""
+        return [key for (z0, z1), key in self.unedited.items() if z0 < stop and first < z1]
+
+    def edited(self, box: Box, label: int | None = None) -> list[list[list[str]]]:
+        """The edits that may change a part of the labels: in a list that is empty without any.
+
+        Parameters
+        ----------
+        box : Box
+            Voxels of the finest level; of slabs, whole planes.
+        label : int, optional
+            Only the voxels of this cell count.
+        """
+        found: dict[int, list[str]] = {}
+        for (z0, z1), edits in self.edits.items():
+            if z0 < box.high[0] and box.low[0] < z1:
+                for item in edits:
+                    edit = item.edit
+                    if isinstance(edit, Paint):
+                        touches = not (edit.box & box).empty
+                    else:
+                        touches = label is None or label in (*edit.changed, *edit.made)
+                    if touches:
+                        found[id(edit)] = item.key
+        return [list(found.values())] if found else []
 
 
 @dataclass(frozen=True)
@@ -110,7 +137,9 @@ def measure_units(keys: Keys, image: Image, found: Assembled) -> list[Unit]:
             (low == 0, high == length) for (low, high), length in zip(ends, fine.shape, strict=True)
         )
         what = CellBox(number, int(row["label"]), box, (z, y, x))
-        key = keys.measure(found.keys(*ends[0]), [what.label, box.pairs, what.cut, number])
+        edited = found.edited(box.scale(factors), what.label)
+        part = [what.label, box.pairs, what.cut, number, *edited]
+        key = keys.measure(found.keys(*ends[0]), part)
         cost = _SHAPE_COST * math.prod(box.shape)
         units.append(Unit("measure", f"{what.label:05d}", key, what, cost))
     if len(found.counts) < 2:
@@ -119,7 +148,9 @@ def measure_units(keys: Keys, image: Image, found: Assembled) -> list[Unit]:
     for z0 in range(0, level.shape[0], depth):
         z1 = min(z0 + depth, level.shape[0])
         below, above = slab_halo(level.voxel_size, p)
-        key = keys.measure(found.keys(z0 - below, z1 + above), [z0, z1, number])
+        seen = Box((slice(z0 - below, z1 + above), *Box.whole(fine.shape[1:])))
+        part = [z0, z1, number, *found.edited(seen)]
+        key = keys.measure(found.keys(z0 - below, z1 + above), part)
         slab = SlabSlices(number, z0, z1)
         cost = _CONTACT_COST * (z1 - z0 + below + above) * math.prod(level.shape[1:])
         units.append(Unit("measure", f"z{z0:05d}", key, slab, cost))

@@ -40,6 +40,7 @@ from hela_dask.steps.assemble import (
     read_outlines,
 )
 from hela_dask.steps.confidence import NUMBERS
+from hela_dask.steps.edit import edit_tile
 from hela_dask.steps.grow import segment_grown
 from hela_dask.steps.measure import combine_counts, count_slab
 from hela_dask.steps.refine import CoarseLabels, Refiner, TileLabels, volume_refiner
@@ -353,7 +354,7 @@ def _write_labels(job: Job, slab: Slab, refiner: Refiner) -> tuple[pd.DataFrame,
             for name in TileLabels._fields
         }
         for tile in writers["cells"].tiles:
-            labels = refiner.tile(tile)
+            labels = edit_tile(refiner.tile(tile), slab.edits, z0, tile)
             for name, part in labels._asdict().items():
                 writers[name].write(tile, part)
             counts.append(count_slab(labels.nuclei, labels.cells, z0, labels.envelope, tile.low))

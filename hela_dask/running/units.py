@@ -19,6 +19,7 @@ from hela_dask.errors import NothingToDoError
 from hela_dask.geometry import Geometry
 from hela_dask.parameters import QualityParameters
 from hela_dask.running.centres import correct_cells
+from hela_dask.running.edit_cells import edit_centres
 from hela_dask.running.keys import Keys
 from hela_dask.running.needs import BACKGROUND_SLAB
 from hela_dask.running.setup import Setup
@@ -44,6 +45,7 @@ __all__ = [
     "resolve_masks",
     "slab_ranges",
     "slab_unit",
+    "unedited_slabs",
 ]
 
 
@@ -130,6 +132,7 @@ def locate_cells(
         given = setup.options.corrections
         name = str(given) if isinstance(given, str | Path) else "the table of corrections"
         cells = correct_cells(cells, setup.corrections, setup.image, name)
+    cells = edit_centres(cells, setup.edits, setup.image, setup.edits_file)
     check_labels(cells["label"].tolist())
     regions = cell_regions(cells, volume, p.region)
     return DetectedCells(detections, with_regions(cells, regions), regions)
@@ -187,5 +190,13 @@ def resolve_masks(
 
 def slab_unit(keys: Keys, background: Background, labels: Sequence[str], slab: Slab) -> Unit:
     """The unit of a slab of the label groups with these names."""
-    key = keys.assemble(labels, background.key, slab.masks)
+    key = keys.assemble(labels, background.key, slab.masks, slab.edits)
     return Unit("assemble", f"z{slab.z0:05d}", key, slab, float(slab.z1 - slab.z0))
+
+
+def unedited_slabs(
+    keys: Keys, background: Background, labels: Sequence[str], slabs: Sequence[Slab]
+) -> dict[tuple[int, int], str]:
+    """The fingerprints of slabs as they are without edits, by their slices."""
+    units = (slab_unit(keys, background, labels, replace(slab, edits=())) for slab in slabs)
+    return {(unit.what.z0, unit.what.z1): unit.fingerprint for unit in units}

@@ -26,6 +26,7 @@ from hela_dask.kernels.packed_labels import (
 )
 from hela_dask.kernels.unclaimed import NearbyMasks, assign_unclaimed, pack_claims, unclaimed_halo
 from hela_dask.parameters import AssembleParameters
+from hela_dask.steps.edit import LabelEdit
 from hela_dask.steps.join import apply_joined
 from hela_dask.steps.refine import Outline
 from hela_dask.storage import store
@@ -71,8 +72,7 @@ class CellMasks:
     cedes_to : tuple of int
         Labels of the cells that it cedes to, see :func:`find_ceded`.
     owner : int
-        Label that its voxels get, if it is a part of another cell; see
-        :func:`hela_dask.steps.join.find_joined`. 0: its own.
+        Label of the cell that it is a part of, or 0; :func:`~hela_dask.steps.join.find_joined`.
     withheld : bool
         Whether its nucleus and envelope claim nothing and are left out of the labels, see
         :func:`hela_dask.steps.confidence.nucleus_withheld`.
@@ -105,6 +105,8 @@ class Slab:
         needed where the image is its own working level.
     kept : Path, optional
         Where its labels are kept from an earlier stage, see :func:`keep_labels`.
+    edits : tuple of LabelEdit
+        Of its labels, in order.
     """
 
     z0: int
@@ -113,6 +115,7 @@ class Slab:
     masks: tuple[CellMasks, ...]
     thresholds: tuple[float, ...] = ()
     kept: Path | None = None
+    edits: tuple[LabelEdit, ...] = ()
 
 
 def encode_masks(
@@ -123,9 +126,9 @@ def encode_masks(
 ) -> npt.NDArray[np.uint8]:
     """The masks of one cell as bits: 1 nucleus, 2 cell, 4 nuclear envelope, 8 outline.
 
-    The cell is kept with its nucleus, if there is a cell. The envelope is kept outside the
-    nucleus and, if there is a cell, inside that. The outline is the nucleus up to the middle of
-    its envelope, if not given the nucleus; it claims nothing.
+    The cell is kept with its nucleus, if there is a cell. The envelope is kept outside the nucleus
+    and, if there is a cell, inside that. The outline is the nucleus up to the middle of its
+    envelope, if not given the nucleus; it claims nothing.
     """
     ring, whole = envelope & ~nucleus, np.zeros_like(cell)
     if cell.any():
@@ -290,10 +293,7 @@ def keep_labels(labels: PackedLabels, path: Path) -> Records:
 def kept_labels(slab: Slab, path: Path) -> PackedLabels:
     """The labels of :func:`keep_labels`; joined cells have the label that stays.
 
-    Raises
-    ------
-    StorageError, MissingInputError
-        When they cannot be read.
+    StorageError or MissingInputError when they cannot be read.
     """
     labels = PackedLabels(*(np.asarray(store.read_scratch(path / name)[:]) for name in _KEPT))
     apply_joined(labels.owner, _joined(slab))

@@ -79,6 +79,7 @@ EXPLANATIONS = {
     " leaked, and all that both claimed is the neighbour's",
     "moved": "its centre was moved by hand",
     "added": "its centre was added by hand",
+    "edited": "a person has edited it: edited_by and edited_on of the table",
     "no_nucleus": "no nucleus was found",
     "nucleus_withheld": "a nucleus was found, but its confidence is too low, so it is left out of "
     "labels/nuclei;"

@@ -22,12 +22,13 @@ PROMISED = {
     "info": ["--json"],
     "run": [
         *("--out", "--method", "--params", "--cells", "--box", "--centres", "--corrections"),
-        "--labels",
+        *("--edits", "--labels"),
         *("--truth", "--cluster", "--workers", "--memory", "--overwrite"),
     ],
     "plan": [
         *("--out", "--method", "--params", "--cells", "--box", "--centres", "--corrections"),
-        *("--labels", "--cluster", "--workers", "--memory", "--overwrite", "--no-time", "--json"),
+        *("--edits", "--labels", "--cluster", "--workers", "--memory", "--overwrite"),
+        *("--no-time", "--json"),
     ],
     "detect": ["--out", "--save-regions"],
     "evaluate": ["--class", "--slices", "--all-instances", "--json", "--plot"],
@@ -41,7 +42,7 @@ PROMISED = {
     ],
     "assign": ["--name", "--cluster", "--workers", "--memory", "--overwrite"],
     "export": ["--to", "--out", "--what", "--cells"],
-    "view": ["--neuroglancer", "--json", "--meshes", "--port", "--url"],
+    "view": ["--review", "--neuroglancer", "--json", "--meshes", "--port", "--url"],
     "meshes": [
         *("--cells", "--what", "--voxel-size", "--error", "--format", "--out", "--cluster"),
         *("--workers", "--memory", "--json"),
@@ -139,6 +140,7 @@ def test_run_hands_over_its_options_and_gives_its_exit_code(
     given = ["--out", "o", "--params", "knobs.toml", "--cells", "3,8", "--box", "0:1,0:2e3,5:6.5"]
     given += ["--labels", "l", "--truth", "t", "--cluster", "tcp://a:1", "--workers", "2"]
     given += ["--memory", "4GiB", "--centres", "c.csv", "--corrections", "k.csv"]
+    given += ["--edits", "e.json"]
     given += ["--overwrite", "--recompute", "--quiet", "--model", "m"]
     assert main(["run", "s.ome.zarr", *given]) == 3
     assert fake.named == {
@@ -151,6 +153,7 @@ def test_run_hands_over_its_options_and_gives_its_exit_code(
         "box": ((0.0, 1.0), (0.0, 2000.0), (5.0, 6.5)),
         "centres": Path("c.csv"),
         "corrections": Path("k.csv"),
+        "edits": Path("e.json"),
         "labels": Path("l"),
         "truth": Path("t"),
         "cluster": "tcp://a:1",

@@ -30,6 +30,7 @@ from hela_dask.storage.tables import read_table
 from hela_dask.tasks.cluster import read_cluster
 from hela_dask.tasks.markers import Markers
 from hela_dask.unet.card import Card, card_text, read_card
+from tests.fuzz.edits import EDITS, read_edits
 from tests.fuzz.mutations import mutate_binary, mutate_json, mutate_text
 from tests.fuzz.networks import networks, read_network, write_network
 
@@ -377,6 +378,7 @@ TARGETS: dict[str, Target] = {
     ),
     "run folder": Target(1000, _run_folder, _write_one_document, _read_run_folder),
     "card": Target(800, _json_files({"card.json": _CARD}), _write_one_document, _read_card),
+    "edits": Target(800, _json_files({"edits.json": EDITS}), _write_one_document, read_edits),
     "network": Target(1000, networks, write_network, read_network),
     "YAML": Target(800, _texts(_YAML), _write_text("a.yaml"), _read_yaml),
     "TOML": Target(800, _texts(Parameters().to_toml()), _write_text("run.toml"), _read_toml),

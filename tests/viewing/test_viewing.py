@@ -196,6 +196,8 @@ def test_wrong_options(result: hd.RunResult, capsys: pytest.CaptureFixture[str])
     assert "should look like cells=DIR" in capsys.readouterr().err
     assert main(["view", str(result.path), "--meshes", f"cells={result.path}"]) == 1
     assert "--meshes is for --neuroglancer and --json" in capsys.readouterr().err
+    assert main(["view", str(result.path), "--json", "--review"]) == 1
+    assert "--review is for napari" in capsys.readouterr().err
     assert main(["view", str(result.path / "nothing"), "--json"]) == 1
 
 
@@ -206,6 +208,8 @@ def test_without_napari(result: hd.RunResult, monkeypatch: pytest.MonkeyPatch) -
     )
     with pytest.raises(MissingDependencyError, match=r"pip install 'hela_dask\[napari\]'"):
         hd.view(result)
+    with pytest.raises(MissingDependencyError, match="review needs napari"):
+        hd.review(result)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("napari") is None, reason="napari is not installed")
