@@ -15,7 +15,7 @@ from hela_dask.box import Box
 from hela_dask.conversion.readers.source import Source
 from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError
-from hela_dask.evaluation.label_checks import check_label_array
+from hela_dask.evaluation.label_checks import check_label_array, check_no_image
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
@@ -111,6 +111,7 @@ def open_instances(path: Path) -> tuple[InstanceLabels, Source]:
     found = InstanceLabels(
         path.absolute(), _fingerprint(source), source.shape, source.dtype, stored, image is None
     )
+    check_no_image(found.read, found.shape, path)
     return found, source
 
 

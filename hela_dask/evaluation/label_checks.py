@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from hela_dask.box import Box
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.types import Labels, Shape
 
-__all__ = ["check_label_array", "checked_slices", "standardise_axes"]
+__all__ = ["check_label_array", "check_no_image", "checked_slices", "standardise_axes"]
+
+_SEEN = 1024  # pixels of a slice along y and x that are looked at
+_EMPTY = 0.01  # share of pixels without a label, under which there is no background
+_NOISE = 0.5  # share of pixels that differ from the next one, over which they are grey values
 
 
 def check_label_array(dtype: Any, shape: tuple[int, ...], name: str) -> None:
@@ -23,6 +31,28 @@ def check_label_array(dtype: Any, shape: tuple[int, ...], name: str) -> None:
         )
     if len(shape) not in (2, 3) or 0 in shape:
         raise InputError(f"{name} has shape {tuple(shape)}; labels are (z, y, x) or (y, x)")
+
+
+def check_no_image(read: Callable[[Box], Labels], shape: Shape, path: Path) -> None:
+    """Refuse grey values, which some programs store as labels are stored, with an InputError.
+
+    The middle of the middle slice counts: grey values are hardly ever 0 there, and most pixels
+    differ from the next one in x. `read` gives the values in a box (z, y, x) of voxels.
+    """
+    middle = shape[0] // 2
+    ends = [(middle, middle + 1)]
+    for length in shape[1:]:
+        low = max(0, (length - _SEEN) // 2)
+        ends.append((low, min(low + _SEEN, length)))
+    (plane,) = read(Box.of(ends))
+    if plane.shape[1] < 2 or np.mean(plane == 0) >= _EMPTY:
+        return
+    differ = float(np.mean(plane[:, 1:] != plane[:, :-1]))
+    if differ > _NOISE:
+        raise InputError(
+            f"{path} holds grey values, not labels: in slice {middle + 1}, {differ:.0%} of all "
+            "pixels differ from the next one; name the labels of this image"
+        )
 
 
 def standardise_axes(labels: xr.DataArray) -> xr.DataArray:

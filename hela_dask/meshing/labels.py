@@ -10,6 +10,7 @@ import numpy as np
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, ParameterError
+from hela_dask.evaluation.label_checks import check_no_image
 from hela_dask.evaluation.labels_input import open_labels
 from hela_dask.geometry import Geometry, checked_voxel_size
 from hela_dask.running.opening import open_run
@@ -60,7 +61,8 @@ def find_labels(
     Raises
     ------
     ParameterError, MissingInputError, InputError
-        For an unknown kind, for one that is not there, and for labels without a voxel size.
+        For an unknown kind, for one that is not there, for an image instead of labels, and for
+        labels without a voxel size.
     """
     for kind in what or ():
         if kind not in KINDS:
@@ -74,6 +76,8 @@ def find_labels(
         )
     wanted = [kind for kind in KINDS if kind in paths and (what is None or kind in what)]
     found = {kind: LabelVolume(paths[kind], _geometry(paths[kind], voxel_size)) for kind in wanted}
+    for item in found.values():
+        check_no_image(item.read, item.geometry.shape, item.path)
     if len({item.geometry.shape for item in found.values()}) > 1:
         raise InputError(f"cells and nuclei of {source} must have one shape")
     return found

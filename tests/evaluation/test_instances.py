@@ -11,11 +11,13 @@ import tifffile
 from hela_dask.box import Box
 from hela_dask.errors import InputError
 from hela_dask.evaluation.instances import grown_tile, open_instances
+from hela_dask.meshing.labels import find_labels
 from hela_dask.storage import store
 
 
 def test_boxes_of_a_store_and_of_planes(tmp_path: Path) -> None:
     labels = np.random.default_rng(0).integers(0, 900, (6, 40, 50)).astype(np.uint16)
+    labels[labels < 90] = 0
     image = store.create_image(
         tmp_path / "o.zarr",
         labels.shape,
@@ -44,6 +46,32 @@ def test_a_negative_label_is_named_with_its_slice(tmp_path: Path) -> None:
     assert found.read(Box.of([(0, 4), (0, 4), (0, 4)])).sum() == 64
     with pytest.raises(InputError, match="holds -7 in slice 5"):
         found.read(Box.of([(3, 6), (0, 4), (0, 4)]))
+
+
+@pytest.mark.parametrize("name", ["image.tif", "image.npy", "image.zarr"])
+def test_grey_values_are_no_labels(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    grey = rng.normal(150, 20, (5, 30, 40)).astype(np.uint8)
+    labels = np.repeat(np.arange(1, 41, dtype=np.uint8), 30).reshape(1, 30, 40).repeat(5, axis=0)
+    path = tmp_path / name
+    for content in (labels, grey):  # dense labels have no background either
+        if path.suffix == ".tif":
+            tifffile.imwrite(path, content)
+        elif path.suffix == ".npy":
+            np.save(path, content)
+        else:
+            image = store.create_image(
+                path, content.shape, "uint8", (50.0, 10.0, 10.0), name="o", overwrite=True
+            )
+            for z0, z1 in store.slabs(image):
+                store.write_slab(image, z0, content[z0:z1])
+        if content is labels:
+            open_instances(path)
+            find_labels(path, None, (50.0, 10.0, 10.0))
+    with pytest.raises(InputError, match=r"grey values, not labels: in slice 3, 9\d% of all"):
+        open_instances(path)
+    with pytest.raises(InputError, match="grey values"):
+        find_labels(path, None, (50.0, 10.0, 10.0))
 
 
 @pytest.mark.parametrize(
