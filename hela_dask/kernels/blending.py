@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
-from hela_dask.kernels.raster import BACK_CUT, FRONT_CUT, OPAQUE_CUT, THICKNESS, Layers
+from hela_dask.kernels.raster import BACK_CUT, FRONT_CUT, NEAR, OPAQUE_CUT, THICKNESS, Layers
 from hela_dask.types import Floats, Grey
 
 __all__ = ["Canvas", "Color"]
@@ -31,22 +31,27 @@ class Canvas:
     rows, columns : int
         Samples; a pixel has `supersample` of them along each side.
     supersample : int
+    edges : float
+        Opacity of the red edges of cuts.
     """
 
-    def __init__(self, rows: int, columns: int, supersample: int) -> None:
+    def __init__(self, rows: int, columns: int, supersample: int, edges: float = 1.0) -> None:
         self.supersample = supersample
+        self.edges = edges
         self.colors = np.ones((rows, columns, 3), np.float32)
         self.height = np.full((rows, columns), -np.inf, np.float32)
 
     def paint_opaque(self, layers: Layers, color: Color, corner: tuple[int, int] = (0, 0)) -> None:
         """Paint the opaque surface of an object; `corner`: its first row and column."""
-        _paint_opaque(self.colors, self.height, layers, np.array(color), corner, self.supersample)
+        shown = layers, np.array(color), corner
+        _paint_opaque(self.colors, self.height, *shown, self.supersample, self.edges)
 
     def paint_membrane(
         self, layers: Layers, color: Color, corner: tuple[int, int] = (0, 0)
     ) -> None:
         """Paint the translucent surface of an object over all that is behind it."""
-        _paint_membrane(self.colors, self.height, layers, np.array(color), corner, self.supersample)
+        shown = layers, np.array(color), corner
+        _paint_membrane(self.colors, self.height, *shown, self.supersample, self.edges)
 
     def paint_plane(self, image: NDArray[np.uint8], place: Floats) -> None:
         """Paint an opaque grey plane.
@@ -126,6 +131,7 @@ def _paint_opaque(
     color: Floats,
     corner: tuple[int, int],
     supersample: int,
+    edges: float,
 ) -> None:
     edge, pale = np.array(_EDGE), color * (1 - _WHITE) + _WHITE
     for row in range(layers.shape[0]):
@@ -137,11 +143,11 @@ def _paint_opaque(
             tone = layers[row, column].tone
             if layers[row, column].cut & OPAQUE_CUT == 0:
                 _mix(colors, y, x, color, tone, 1.0)
-            elif _is_edge(layers, row, column, OPAQUE_CUT, supersample):
-                _mix(colors, y, x, edge, 1.0, 1.0)
             else:
                 dark = _STRIPES if _striped(y, x, supersample) else 0.0
                 _mix(colors, y, x, pale, tone * (1 - dark), 1.0)
+                if _is_edge(layers, row, column, OPAQUE_CUT, supersample):
+                    _mix(colors, y, x, edge, 1.0, edges)
 
 
 @compiled
@@ -152,6 +158,7 @@ def _paint_membrane(
     color: Floats,
     corner: tuple[int, int],
     supersample: int,
+    edges: float,
 ) -> None:
     edge = np.array(_EDGE)
     for row in range(layers.shape[0]):
@@ -164,18 +171,18 @@ def _paint_membrane(
             if sample.back > heights[y, x]:
                 _mix(colors, y, x, color, sample.back_tone, _BACK)
                 if cut & BACK_CUT and _is_edge(layers, row, column, BACK_CUT, supersample):
-                    _mix(colors, y, x, edge, 1.0, _FAR_EDGE)
-            if sample.thickness == 0:
+                    _mix(colors, y, x, edge, 1.0, _FAR_EDGE * edges)
+            if sample.thickness == 0 or sample.front <= heights[y, x] - NEAR:
                 continue
             opacity = 1.0 - np.exp(-sample.thickness / THICKNESS)
             if cut & FRONT_CUT == 0:
                 _mix(colors, y, x, color, sample.front_tone, opacity)
-            elif _is_edge(layers, row, column, FRONT_CUT, supersample):
-                _mix(colors, y, x, edge, 1.0, 1.0)
-            else:
-                dark = _STRIPES if _striped(y, x, supersample) else 0.0
-                opacity += (1 - opacity) * _CUT_FILM
-                _mix(colors, y, x, color, sample.front_tone * (1 - dark), opacity)
+                continue
+            dark = _STRIPES if _striped(y, x, supersample) else 0.0
+            opacity += (1 - opacity) * _CUT_FILM
+            _mix(colors, y, x, color, sample.front_tone * (1 - dark), opacity)
+            if _is_edge(layers, row, column, FRONT_CUT, supersample):
+                _mix(colors, y, x, edge, 1.0, edges)
 
 
 @compiled

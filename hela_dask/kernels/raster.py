@@ -24,6 +24,7 @@ from hela_dask.types import Floats, Grey, Mask
 __all__ = [
     "BACK_CUT",
     "FRONT_CUT",
+    "NEAR",
     "OPAQUE_CUT",
     "THICKNESS",
     "SAMPLE",
@@ -36,6 +37,12 @@ __all__ = [
 
 THICKNESS = 4096
 """Steps of an optical thickness of 1."""
+
+NEAR = 120.0
+"""A translucent layer no more than so many nm behind an opaque surface is in front of it.
+
+So two surfaces that touch have no blotches.
+"""
 
 OPAQUE_CUT, FRONT_CUT, BACK_CUT = 1, 2, 4
 """Bits of ``cut``: the opaque surface, the nearest and the farthest layer are flat cuts."""
@@ -84,7 +91,7 @@ def draw_opaque(layers: Layers, points: Grey, tones: Grey, faces: NDArray[np.int
     faces
         (m, 3) vertices of each triangle, in any order.
     """
-    _draw(layers, _rounded(points), points, tones, tones, faces, 0.0, True)
+    _draw(layers, _rounded(points), points, tones, tones, faces, True)
 
 
 def draw_membrane(
@@ -93,7 +100,6 @@ def draw_membrane(
     tones: Grey,
     thickness: Grey,
     faces: NDArray[np.int32],
-    near: float,
 ) -> None:
     """Draw a translucent surface, in place, after all opaque ones.
 
@@ -103,11 +109,8 @@ def draw_membrane(
         As in :func:`draw_opaque`.
     thickness
         (n,) optical thickness at each vertex.
-    near
-        A layer no more than so many nm behind the opaque surface is in front of it: two surfaces
-        that touch have no blotches.
     """
-    _draw(layers, _rounded(points), points, tones, thickness, faces, near, False)
+    _draw(layers, _rounded(points), points, tones, thickness, faces, False)
 
 
 def _rounded(points: Grey) -> NDArray[np.int32]:
@@ -123,7 +126,6 @@ def _draw(
     tones: Grey,
     thickness: Grey,
     faces: NDArray[np.int32],
-    near: float,
     opaque: bool,
 ) -> None:
     rows, columns = layers.shape
@@ -162,7 +164,7 @@ def _draw(
                             layers[row, column].tone = light
                     else:
                         film = p * thickness[a] + q * thickness[b] + (1.0 - p - q) * thickness[c]
-                        _add_layer(layers, row, column, at, light, film, near)
+                        _add_layer(layers, row, column, at, light, film)
                 u -= (cy - by) << _BITS
                 v -= (ay - cy) << _BITS
             u0 += (cx - bx) << _BITS
@@ -183,10 +185,10 @@ def _beyond(height: float, tone: float, old: float, old_tone: float) -> bool:
 
 @compiled
 def _add_layer(
-    layers: Layers, row: int, column: int, height: float, tone: float, depth: float, near: float
+    layers: Layers, row: int, column: int, height: float, tone: float, depth: float
 ) -> bool:
     """Add a translucent layer to a sample; whether it is the nearest one."""
-    if height > layers[row, column].height - near:
+    if height > layers[row, column].height - NEAR:
         layers[row, column].thickness += int(depth * THICKNESS + 0.5)
     first = _beyond(height, tone, layers[row, column].front, layers[row, column].front_tone)
     if first:
@@ -255,8 +257,8 @@ def _draw_flat(
                     layers[row, column].tone = tone
                     layers[row, column].cut |= bit
             elif bit == FRONT_CUT:
-                if _add_layer(layers, row, column, height, tone, thickness, 0.0):
+                if _add_layer(layers, row, column, height, tone, thickness):
                     layers[row, column].cut |= bit
             elif height < layers[row, column].back:
-                _add_layer(layers, row, column, height, tone, thickness, 0.0)
+                _add_layer(layers, row, column, height, tone, thickness)
                 layers[row, column].cut |= bit

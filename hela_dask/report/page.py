@@ -14,6 +14,7 @@ import pandas as pd
 
 from hela_dask import pages
 from hela_dask.report.pictures import Picture
+from hela_dask.report.space import cell_pictures
 from hela_dask.report.tables import (
     cells_rows,
     changed_rows,
@@ -33,13 +34,14 @@ __all__ = ["render"]
 _HEADINGS = {
     "slices": "Slices",
     "cells": "Cells",
+    "space": "Cells in space",
     "planes": "Three planes",
     "scores": "Agreement with the truth",
     "detection": "Detection",
     "volume": "Volume and run",
     "parameters": "Parameters",
 }
-_SECTIONS = ("overlays", "orthogonal", "detection", "curves", "errors")
+_SECTIONS = ("overlays", "orthogonal", "detection", "curves", "errors", "space")
 
 
 def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str]) -> str:
@@ -49,6 +51,7 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
     shown: dict[str, Any] = {
         "slices": figures["overlays"],
         "cells": True,
+        "space": (space := _space(folder)),
         "planes": figures["orthogonal"],
         "scores": (scores := _scores(folder)),
         "detection": figures["detection"],
@@ -66,6 +69,7 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
         warnings=[*(folder.facts.get("warnings") or ()), *notes],
         pictures=figures,
         cells=_cells(folder.cells),
+        space=space,
         scores=scores,
         facts=_facts(folder),
         timings=_timings(folder.facts.get("timings") or {}),
@@ -187,6 +191,17 @@ def _cells(cells: pd.DataFrame) -> dict[str, Any]:
         "flags": flags_rows(cells),
         "quality": quality_rows(cells),
     }
+
+
+def _space(folder: RunFolder) -> dict[str, Any]:
+    """The picture of each cell, or why there is none; empty without labelled cells."""
+    if folder.cells.empty or folder.segmented().empty:
+        return {}
+    pictures = cell_pictures(folder)
+    asked = ((folder.facts.get("parameters") or {}).get("measure") or {}).get("in_runs")
+    if not asked:
+        return {"pictures": [], "off": True}
+    return {"pictures": pictures, "off": False} if pictures else {}
 
 
 def _facts(folder: RunFolder) -> list[tuple[str, str]]:

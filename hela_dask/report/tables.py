@@ -36,6 +36,7 @@ def cells_rows(cells: pd.DataFrame) -> list[Row]:
         table["nucleus_to_cell"] = table["nucleus_volume"] / table["cell_volume"]
     rows = _records(table)
     for row in rows:
+        row["anchor"] = f"cell-{int(row['label'])}"
         row["remarks"] = _remarks(row)
         row["status"] = row["status"], status_text(str(row["status"]))
         if "last_slice" in row:

@@ -34,14 +34,14 @@ from hela_dask.storage import store
 from hela_dask.storage.files import remove_folder
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.records import Records
-from hela_dask.tasks.markers import fingerprint
+from hela_dask.tasks.markers import Markers, fingerprint
 from hela_dask.tasks.units import Row, Unit
 from hela_dask.types import Sides, Triple
 
 if TYPE_CHECKING:
     from hela_dask.running.stages import Job
 
-__all__ = ["draw_pictures", "painted", "picture_path", "read_sprites", "remove_pictures", "volume_extent"]
+__all__ = ["draw_pictures", "drop_pictures", "painted", "picture_path", "read_sprites", "volume_extent"]
 
 _SIDES = (("first slice", "last slice"), ("low y", "high y"), ("low x", "high x"))
 
@@ -85,7 +85,7 @@ def draw_pictures(
     label, cut = unit.what.label, unit.what.cut
     if cell is None and nucleus is None:
         job.claim(unit)
-        remove_pictures(job.run, [label])
+        remove_pictures(job.run, label)
         return {}, {}
     content = [None if part is None else _content(part) for part in found]
     key = fingerprint(stage_code("picture"), label, cut, origin, extent, content)
@@ -164,9 +164,21 @@ def read_sprites(run: Path, label: int, picture: Row, extent: Triple) -> list[Sp
     return found
 
 
-def remove_pictures(run: Path, labels: Collection[int]) -> None:
-    """Remove the pictures of these cells, as far as they are there."""
-    for label in labels:
-        picture_path(run, label).unlink(missing_ok=True)
-        if _sprite_path(run, label).is_dir():
-            remove_folder(_sprite_path(run, label))
+def drop_pictures(run: Path, markers: Markers, kept: Collection[str]) -> None:
+    """Remove the pictures of all cells but those of the units `kept`, and the markers of others.
+
+    They are of cells that are gone, that could not be measured, or are too large to be.
+    """
+    pictures, sprites = picture_path(run, 0).parent, _sprite_path(run, 0).parent
+    found = {path.stem for path in pictures.glob("*.png") if path.stem.isdecimal()}
+    found |= {path.name.removeprefix("space-") for path in sprites.glob("space-*")}
+    for name in found - set(kept):
+        markers.forget("measure", name)
+        remove_pictures(run, int(name))
+
+
+def remove_pictures(run: Path, label: int) -> None:
+    """Remove the pictures of a cell, as far as they are there."""
+    picture_path(run, label).unlink(missing_ok=True)
+    if _sprite_path(run, label).is_dir():
+        remove_folder(_sprite_path(run, label))

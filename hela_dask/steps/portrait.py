@@ -45,6 +45,7 @@ __all__ = [
     "draw_sprite",
     "make_solid",
     "pack_layers",
+    "place_plane",
     "unpack_layers",
     "volume_frames",
 ]
@@ -61,7 +62,6 @@ SUPERSAMPLE = 2
 _PIXELS = 440  # of a view of a cell, along each side
 _VOLUME_PIXELS = 760  # of a view of the volume, along its longer side
 _MARGIN = 0.04
-_NEAR = 120.0  # nm behind the nucleus within which a membrane is in front of it
 _FLAT_TONE = 0.5  # of a cut, beside as much of the light on it
 _LEAST_SAMPLE = 4.0  # nm
 
@@ -181,7 +181,7 @@ def _draw(
         darken_recesses(layers, frame.sample)
     if cell is not None:
         points, tones, thickness = project(cell.vertices, cell.normals, frame)
-        draw_membrane(layers, points, tones, thickness, cell.faces, _NEAR)
+        draw_membrane(layers, points, tones, thickness, cell.faces)
         _draw_sections(layers, cell, frame, opaque=False)
     return layers
 
@@ -192,15 +192,18 @@ def _draw_sections(layers: Layers, solid: Solid, frame: Frame, *, opaque: bool) 
         draw_flat(
             layers,
             section.inside,
-            _placed(section.place, frame),
+            place_plane(section.place, frame),
             tone=_FLAT_TONE + (1 - _FLAT_TONE) * tone,
             thickness=None if opaque else thickness,
             faces_viewer=float(frame.axes[2] @ section.outward) > 0,
         )
 
 
-def _placed(place: Floats, frame: Frame) -> Floats:
-    """The first pixel of a plane and its steps, in rows, columns and nm of height."""
+def place_plane(place: Floats, frame: Frame) -> Floats:
+    """The first pixel of a plane and its steps in a view: rows, columns and nm of height.
+
+    `place` has them as z, y, x in nm: (3, 3).
+    """
     points = frame.place(np.array([place[0], place[0] + place[1], place[0] + place[2]]))
     return np.array([points[0], points[1] - points[0], points[2] - points[0]])
 
