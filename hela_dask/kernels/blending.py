@@ -70,15 +70,11 @@ class Canvas:
         count = int(np.abs(ends[1] - ends[0]).max()) * 2 + 2
         places = np.linspace(ends[0], ends[1], count)
         wide = np.arange(self.supersample) - (self.supersample - 1) / 2
-        spread = places[:, None, None] + np.stack(np.meshgrid(wide, wide), axis=-1).reshape(1, -1, 2)
-        rows, columns = np.floor(spread.reshape(-1, 2)).astype(int).T
-        inside = (
-            (rows >= 0) & (columns >= 0) & (rows < len(self.height)) & (columns < self.height.shape[1])
-        )
-        painted = np.zeros(self.height.shape, bool)
-        painted[rows[inside], columns[inside]] = True
-        faded = self.colors[painted] * (1 - opacity) + np.array(color, np.float32) * opacity
-        self.colors[painted] = faded
+        spread = places[:, None] + np.array(np.meshgrid(wide, wide)).reshape(2, -1).T
+        at = np.unique(np.floor(spread.reshape(-1, 2)).astype(int), axis=0)
+        rows, columns = at[((at >= 0) & (at < self.height.shape)).all(axis=1)].T
+        faded = self.colors[rows, columns] * (1 - opacity) + np.array(color) * opacity
+        self.colors[rows, columns] = faded
 
     def pixels(self) -> NDArray[np.uint8]:
         """The picture: (rows, columns, 3), each pixel the mean of its samples."""

@@ -148,7 +148,11 @@ def _draw(
         y, x = (top << _BITS) + _HALF, (left << _BITS) + _HALF
         u0 = (cx - bx) * (y - by) - (cy - by) * (x - bx)
         v0 = (ax - cx) * (y - cy) - (ay - cy) * (x - cx)
-        least_u, least_v, least_w = _least(by, bx, cy, cx), _least(cy, cx, ay, ax), _least(ay, ax, by, bx)
+        least_u, least_v, least_w = (
+            _least(by, bx, cy, cx),
+            _least(cy, cx, ay, ax),
+            _least(ay, ax, by, bx),
+        )
         height, dp, dq = points[c, 2], points[a, 2] - points[c, 2], points[b, 2] - points[c, 2]
         tone, tp, tq = tones[c], tones[a] - tones[c], tones[b] - tones[c]
         for row in range(top, bottom + 1):
@@ -156,7 +160,10 @@ def _draw(
             for column in range(left, right + 1):
                 if u >= least_u and v >= least_v and area - u - v >= least_w:
                     p, q = u / area, v / area
-                    at, light = np.float32(height + p * dp + q * dq), np.float32(tone + p * tp + q * tq)
+                    at, light = (
+                        np.float32(height + p * dp + q * dq),
+                        np.float32(tone + p * tp + q * tq),
+                    )
                     if opaque:
                         old = layers[row, column].height
                         if _beyond(at, light, old, layers[row, column].tone):

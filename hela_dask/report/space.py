@@ -21,7 +21,7 @@ from hela_dask.formatting import counted
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.blending import Canvas
 from hela_dask.report.reading import open_view
-from hela_dask.running.portraits import painted, picture_path, read_sprites, volume_extent
+from hela_dask.running.portraits import painted, picture_path, read_sprite, volume_extent
 from hela_dask.running.reading import RunFolder
 from hela_dask.steps.portrait import SUPERSAMPLE, VOLUME_VIEWS, Sprite, place_plane, volume_frames
 from hela_dask.tasks.markers import Markers
@@ -72,7 +72,9 @@ def cell_pictures(folder: RunFolder) -> list[CellPicture]:
     for label in labels:
         path = picture_path(folder.path, label)
         file = path.relative_to(folder.path).as_posix()
-        address = file if len(labels) > _INSIDE else _inside(path, 1 if len(labels) <= _WHOLE else 2)
+        address = (
+            file if len(labels) > _INSIDE else _inside(path, 1 if len(labels) <= _WHOLE else 2)
+        )
         found.append(CellPicture(label, address, file))
     return found
 
@@ -128,26 +130,26 @@ def _paint(
     folder: RunFolder, cells: dict[int, Row], extent: Triple, canvases: list[Canvas]
 ) -> list[dict[str, tuple[float, float]]]:
     """Paint all cells: first what is opaque, then membranes from far to near; their middles."""
-    order: list[list[tuple[float, int]]] = [[] for _ in canvases]
-    middles: list[dict[str, tuple[float, float]]] = [{} for _ in canvases]
-    for label, sprites in _sprites(folder, cells, list(cells), extent):
-        for at, (canvas, sprite) in enumerate(zip(canvases, sprites, strict=True)):
+    middles: list[dict[str, tuple[float, float]]] = []
+    for view, canvas in enumerate(canvases):
+        order, places = [], {}
+        for label, sprite in _sprites(folder, cells, list(cells), extent, view):
             canvas.paint_opaque(sprite.layers, painted(label)[1], sprite.corner)
-            height, middle = _middle(sprite)
-            order[at].append((height, label))
-            middles[at][str(label)] = middle[0] / SUPERSAMPLE, middle[1] / SUPERSAMPLE
-    for at, canvas in enumerate(canvases):
-        queue = [label for _, label in sorted(order[at])]
-        for label, sprites in _sprites(folder, cells, queue, extent):
-            canvas.paint_membrane(sprites[at].layers, painted(label)[0], sprites[at].corner)
+            height, (row, column) = _middle(sprite)
+            order.append((height, label))
+            places[str(label)] = row / SUPERSAMPLE, column / SUPERSAMPLE
+        queue = [label for _, label in sorted(order)]
+        for label, sprite in _sprites(folder, cells, queue, extent, view):
+            canvas.paint_membrane(sprite.layers, painted(label)[0], sprite.corner)
+        middles.append(places)
     return middles
 
 
 def _sprites(
-    folder: RunFolder, cells: dict[int, Row], labels: list[int], extent: Triple
-) -> Iterator[tuple[int, list[Sprite]]]:
+    folder: RunFolder, cells: dict[int, Row], labels: list[int], extent: Triple, view: int
+) -> Iterator[tuple[int, Sprite]]:
     for label in labels:
-        yield label, read_sprites(folder.path, label, cells[label], extent)
+        yield label, read_sprite(folder.path, label, cells[label], extent, view)
 
 
 def _middle(sprite: Sprite) -> tuple[float, tuple[float, float]]:

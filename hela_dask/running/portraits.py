@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.blending import Color
-from hela_dask.kernels.raster import Layers
+from hela_dask.kernels.packed_layers import PACKED, pack_layers, unpack_layers
 from hela_dask.running.keys import stage_code
 from hela_dask.steps.assemble import label_colors
 from hela_dask.steps.portrait import (
@@ -25,8 +25,6 @@ from hela_dask.steps.portrait import (
     draw_cell,
     draw_sprite,
     make_solid,
-    pack_layers,
-    unpack_layers,
     volume_frames,
 )
 from hela_dask.steps.shape import ShapedObject
@@ -41,7 +39,14 @@ from hela_dask.types import Sides, Triple
 if TYPE_CHECKING:
     from hela_dask.running.stages import Job
 
-__all__ = ["draw_pictures", "drop_pictures", "painted", "picture_path", "read_sprites", "volume_extent"]
+__all__ = [
+    "draw_pictures",
+    "drop_pictures",
+    "painted",
+    "picture_path",
+    "read_sprite",
+    "volume_extent",
+]
 
 _SIDES = (("first slice", "last slice"), ("low y", "high y"), ("low x", "high x"))
 
@@ -97,9 +102,13 @@ def draw_pictures(
     job.claim(unit)
     _write_picture(job.run, label, solids[0], solids[1])
     frames = volume_frames(extent)
-    sprites = [draw_sprite(solids[0], solids[1], frame, (rows, columns)) for frame, rows, columns in frames]
+    sprites = [
+        draw_sprite(solids[0], solids[1], frame, (rows, columns)) for frame, rows, columns in frames
+    ]
     files = job.markers.record(picture_path(job.run, label))
-    files |= _write_sprites(job.run, label, sprites, [frame.heights(extent) for frame, *_ in frames])
+    files |= _write_sprites(
+        job.run, label, sprites, [frame.heights(extent) for frame, *_ in frames]
+    )
     corners = [list(sprite.corner) for sprite in sprites]
     shapes = [list(sprite.layers.shape) for sprite in sprites]
     return {"key": key, "corners": corners, "shapes": shapes}, files
@@ -135,7 +144,9 @@ def _write_sprites(
     run: Path, label: int, sprites: list[Sprite], heights: list[tuple[float, float]]
 ) -> Records:
     path = _sprite_path(run, label)
-    parts = [pack_layers(sprite.layers, span) for sprite, span in zip(sprites, heights, strict=True)]
+    parts = [
+        pack_layers(sprite.layers, span) for sprite, span in zip(sprites, heights, strict=True)
+    ]
     rows, columns = (max(part.shape[axis] for part in parts) for axis in (1, 2))
     data = np.zeros((sum(map(len, parts)), rows, columns), np.uint16)
     first = 0
@@ -144,24 +155,20 @@ def _write_sprites(
         first += len(part)
     if path.exists():
         remove_folder(path)
-    store.create_scratch(path, data.shape, data.dtype, data.shape)
+    store.create_scratch(path, data.shape, data.dtype, (PACKED, rows, columns))
     written = store.write_scratch(path, data)
     place = path.relative_to(run).as_posix()
     return {f"run/{place}/{name}": record for name, record in written.items()}
 
 
-def read_sprites(run: Path, label: int, picture: Row, extent: Triple) -> list[Sprite]:
-    """The parts of a cell in the views of the volume; `picture` is the row about them."""
-    data: NDArray[np.uint16] = np.asarray(store.read_scratch(_sprite_path(run, label))[:])
-    each = len(data) // len(picture["shapes"])
-    found = []
-    for at, (frame, *_) in enumerate(volume_frames(extent)):
-        rows, columns = picture["shapes"][at]
-        part = data[at * each : (at + 1) * each, :rows, :columns]
-        layers: Layers = unpack_layers(part, frame.heights(extent))
-        y, x = picture["corners"][at]
-        found.append(Sprite(layers, (y, x)))
-    return found
+def read_sprite(run: Path, label: int, picture: Row, extent: Triple, view: int) -> Sprite:
+    """The part of a cell in a view of the volume; `picture` is the row about its pictures."""
+    frame, *_ = volume_frames(extent)[view]
+    (rows, columns), (row, column) = picture["shapes"][view], picture["corners"][view]
+    stored = store.read_scratch(_sprite_path(run, label))
+    first = view * PACKED
+    packed: NDArray[np.uint16] = stored[first : first + PACKED, :rows, :columns]
+    return Sprite(unpack_layers(packed, frame.heights(extent)), (row, column))
 
 
 def drop_pictures(run: Path, markers: Markers, kept: Collection[str]) -> None:

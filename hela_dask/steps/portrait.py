@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.blending import Canvas, Color
 from hela_dask.kernels.raster import (
-    FRONT_CUT,
-    OPAQUE_CUT,
-    THICKNESS,
     Layers,
     draw_flat,
     draw_membrane,
@@ -44,9 +41,7 @@ __all__ = [
     "draw_cell",
     "draw_sprite",
     "make_solid",
-    "pack_layers",
     "place_plane",
-    "unpack_layers",
     "volume_frames",
 ]
 
@@ -248,44 +243,3 @@ def draw_sprite(
     rows, columns = (high - low).tolist()
     first = int(low[0]), int(low[1])
     return Sprite(_draw(cell, nucleus, frame.moved(*first), rows, columns), first)
-
-
-_DEEPEST = 2**16 - 2
-_MOST = 254 / 255  # of an opacity
-
-
-def pack_layers(layers: Layers, heights: tuple[float, float]) -> NDArray[np.uint16]:
-    """Layers of a view of the volume to be kept, (4, rows, columns), without the farthest one.
-
-    Heights (nm) are kept in steps of a 65,000th of the volume between the two `heights`, tones and
-    opacities in steps of 1/255.
-    """
-    low, high = heights
-    packed = np.zeros((4, *layers.shape), np.uint16)
-    for at, name in enumerate(("height", "front")):
-        there = np.isfinite(layers[name])
-        steps = (layers[name][there] - low) / (high - low) * _DEEPEST
-        packed[at][there] = 1 + np.clip(np.rint(steps), 0, _DEEPEST).astype(np.uint16)
-    tones = [np.rint(layers[name] * 255).astype(np.uint16) for name in ("tone", "front_tone")]
-    packed[2] = tones[0] << 8 | tones[1]
-    opacity = np.minimum(1 - np.exp(-layers["thickness"] / np.float32(THICKNESS)), _MOST)
-    cut = np.where(np.isfinite(layers["front"]) | np.isfinite(layers["height"]), layers["cut"], 0)
-    packed[3] = np.rint(opacity * 255).astype(np.uint16) << 8 | cut.astype(np.uint16)
-    return packed
-
-
-def unpack_layers(packed: NDArray[np.uint16], heights: tuple[float, float]) -> Layers:
-    """The layers that :func:`pack_layers` has packed."""
-    low, high = heights
-    layers = empty_layers(*packed.shape[1:])
-    for at, name in enumerate(("height", "front")):
-        there = packed[at] > 0
-        layers[name][there] = low + (packed[at][there] - np.float32(1)) / _DEEPEST * (high - low)
-    layers["tone"], layers["front_tone"] = packed[2] >> 8, packed[2] & 255
-    for name in ("tone", "front_tone"):
-        layers[name] /= 255
-    opacity = (packed[3] >> 8).astype(np.float32) / 255
-    layers["thickness"] = np.rint(-np.log1p(-opacity) * THICKNESS)
-    layers["cut"] = packed[3] & (OPAQUE_CUT | FRONT_CUT)
-    layers["back"] = -np.inf
-    return layers
