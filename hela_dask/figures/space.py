@@ -94,7 +94,7 @@ def _heading(figure: Figure, title: str, cut: str, note: str) -> None:
 
 def _round_length(most: float) -> float:
     """The longest of 1, 2, 5, 10, … that is at most so long, and at least 0.01."""
-    power = 10 ** math.floor(math.log10(max(most, 0.01)))
+    power = 10.0 ** math.floor(math.log10(max(most, 0.01)))
     return power * max(step for step in (1.0, 2.0, 5.0) if step * power <= max(most, 0.01) * 1.001)
 
 

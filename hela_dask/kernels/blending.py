@@ -44,14 +44,14 @@ class Canvas:
     def paint_opaque(self, layers: Layers, color: Color, corner: tuple[int, int] = (0, 0)) -> None:
         """Paint the opaque surface of an object; `corner`: its first row and column."""
         shown = layers, np.array(color), corner
-        _paint_opaque(self.colors, self.height, *shown, self.supersample, self.edges)
+        _paint_opaque(self.colors, self.height, *shown, (self.supersample, self.edges))
 
     def paint_membrane(
         self, layers: Layers, color: Color, corner: tuple[int, int] = (0, 0)
     ) -> None:
         """Paint the translucent surface of an object over all that is behind it."""
         shown = layers, np.array(color), corner
-        _paint_membrane(self.colors, self.height, *shown, self.supersample, self.edges)
+        _paint_membrane(self.colors, self.height, *shown, (self.supersample, self.edges))
 
     def paint_plane(self, image: NDArray[np.uint8], place: Floats) -> None:
         """Paint an opaque grey plane.
@@ -126,9 +126,9 @@ def _paint_opaque(
     layers: Layers,
     color: Floats,
     corner: tuple[int, int],
-    supersample: int,
-    edges: float,
+    style: tuple[int, float],
 ) -> None:
+    supersample, edges = style
     edge, pale = np.array(_EDGE), color * (1 - _WHITE) + _WHITE
     for row in range(layers.shape[0]):
         for column in range(layers.shape[1]):
@@ -153,9 +153,9 @@ def _paint_membrane(
     layers: Layers,
     color: Floats,
     corner: tuple[int, int],
-    supersample: int,
-    edges: float,
+    style: tuple[int, float],
 ) -> None:
+    supersample, edges = style
     edge = np.array(_EDGE)
     for row in range(layers.shape[0]):
         for column in range(layers.shape[1]):

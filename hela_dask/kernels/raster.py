@@ -26,8 +26,8 @@ __all__ = [
     "FRONT_CUT",
     "NEAR",
     "OPAQUE_CUT",
-    "THICKNESS",
     "SAMPLE",
+    "THICKNESS",
     "Layers",
     "draw_flat",
     "draw_membrane",
@@ -91,7 +91,7 @@ def draw_opaque(layers: Layers, points: Grey, tones: Grey, faces: NDArray[np.int
     faces
         (m, 3) vertices of each triangle, in any order.
     """
-    _draw(layers, _rounded(points), points, tones, tones, faces, True)
+    _draw(layers, _rounded(points), points, (tones, tones), faces, True)
 
 
 def draw_membrane(
@@ -110,12 +110,13 @@ def draw_membrane(
     thickness
         (n,) optical thickness at each vertex.
     """
-    _draw(layers, _rounded(points), points, tones, thickness, faces, False)
+    _draw(layers, _rounded(points), points, (tones, thickness), faces, False)
 
 
 def _rounded(points: Grey) -> NDArray[np.int32]:
     """Rows and columns in steps, so that the centres of samples lie on steps."""
-    return np.rint(points[:, :2] * np.float32(1 << _BITS)).astype(np.int32)
+    steps: NDArray[np.int32] = np.rint(points[:, :2] * np.float32(1 << _BITS)).astype(np.int32)
+    return steps
 
 
 @compiled
@@ -123,16 +124,22 @@ def _draw(
     layers: Layers,
     corners: NDArray[np.int32],
     points: Grey,
-    tones: Grey,
-    thickness: Grey,
+    lit: tuple[Grey, Grey],
     faces: NDArray[np.int32],
     opaque: bool,
 ) -> None:
+    tones, thickness = lit
     rows, columns = layers.shape
     for number in range(len(faces)):
         a, b, c = faces[number, 0], faces[number, 1], faces[number, 2]
+        ay: Any
+        ax: Any
         ay, ax = np.int64(corners[a, 0]), np.int64(corners[a, 1])
+        by: Any
+        bx: Any
         by, bx = np.int64(corners[b, 0]), np.int64(corners[b, 1])
+        cy: Any
+        cx: Any
         cy, cx = np.int64(corners[c, 0]), np.int64(corners[c, 1])
         # Rows and columns of the samples with centres in the triangle's box.
         top = max((min(ay, by, cy) + _HALF - 1) >> _BITS, 0)
@@ -179,21 +186,19 @@ def _draw(
 
 
 @compiled
-def _least(ay: int, ax: int, by: int, bx: int) -> int:
+def _least(ay: Any, ax: Any, by: Any, bx: Any) -> int:
     """The least area of a sample inside an edge; one at the top or left owns the samples on it."""
     return 0 if by < ay or (by == ay and bx > ax) else 1
 
 
 @compiled
-def _beyond(height: float, tone: float, old: float, old_tone: float) -> bool:
+def _beyond(height: Any, tone: Any, old: Any, old_tone: Any) -> bool:
     """Whether a surface is nearer than another; of two at one place the brighter one is."""
-    return height > old or (height == old and tone > old_tone)
+    return bool(height > old or (height == old and tone > old_tone))
 
 
 @compiled
-def _add_layer(
-    layers: Layers, row: int, column: int, height: float, tone: float, depth: float
-) -> bool:
+def _add_layer(layers: Layers, row: int, column: int, height: Any, tone: Any, depth: Any) -> bool:
     """Add a translucent layer to a sample; whether it is the nearest one."""
     if height > layers[row, column].height - NEAR:
         layers[row, column].thickness += int(depth * THICKNESS + 0.5)

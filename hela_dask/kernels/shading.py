@@ -244,7 +244,7 @@ def darken_recesses(layers: Layers, sample: float) -> None:
     height = np.where(mask, part["height"] - middle, np.float32(0))
     share = ndimage.gaussian_filter(mask[thin].astype(np.float32), sigma / by, truncate=2.5)
     mean = ndimage.gaussian_filter(height[thin], sigma / by, truncate=2.5)
-    mean = _stretched(mean / np.maximum(share, 1e-6), by, mask.shape)
+    mean = _stretched((mean / np.maximum(share, 1e-6)).astype(np.float32), by, mask.shape)
     depth = np.clip((mean - height) / _RECESS_DEPTH, _RIDGE / _RECESS, 1) * _RECESS
     changed = mask & (part["cut"] & OPAQUE_CUT == 0)
     part["tone"] = np.where(changed, np.clip(part["tone"] * (1 - depth), 0, 1), part["tone"])

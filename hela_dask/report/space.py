@@ -90,7 +90,7 @@ def _inside(path: Path, by: int) -> str:
 
 
 def draw_volume(folder: RunFolder, path: Path) -> str:
-    """Write the picture of all cells in the volume; gives its caption, empty where there is none."""
+    """Write the picture of all cells; gives its caption, empty where there are none."""
     cells, labels = drawn_cells(folder), folder.labels("cells")
     if not cells or labels is None:
         path.unlink(missing_ok=True)
@@ -129,7 +129,7 @@ def draw_volume(folder: RunFolder, path: Path) -> str:
 def _paint(
     folder: RunFolder, cells: dict[int, Row], extent: Triple, canvases: list[Canvas]
 ) -> list[dict[str, tuple[float, float]]]:
-    """Paint all cells: first what is opaque, then membranes from far to near; their middles."""
+    """Paint all cells: nuclei, then membranes from far to near; gives their middles."""
     middles: list[dict[str, tuple[float, float]]] = []
     for view, canvas in enumerate(canvases):
         order, places = [], {}
@@ -171,7 +171,7 @@ def _corners(extent: Triple) -> Floats:
 
 
 def _box(points: Floats, axes: Floats) -> Iterator[tuple[Floats, bool]]:
-    """The edges of the volume in a view: ends, and whether all that is in it lies before them."""
+    """The edges of the volume in a view: ends, and whether all of its content lies before them."""
     corners = list(np.ndindex(2, 2, 2))
     farthest = corners[int(points[:, 2].argmin())]
     for a, first in enumerate(corners):

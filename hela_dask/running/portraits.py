@@ -34,7 +34,7 @@ from hela_dask.storage.metadata import read_image
 from hela_dask.storage.records import Records
 from hela_dask.tasks.markers import Markers, fingerprint
 from hela_dask.tasks.units import Row, Unit
-from hela_dask.types import Sides, Triple
+from hela_dask.types import Triple
 
 if TYPE_CHECKING:
     from hela_dask.running.stages import Job
@@ -95,9 +95,9 @@ def draw_pictures(
     content = [None if part is None else _content(part) for part in found]
     key = fingerprint(stage_code("picture"), label, cut, origin, extent, content)
     marker = job.markers.read(unit.stage, unit.name)
-    if marker is not None and (marker.result.get("picture") or {}).get("key") == key:
-        if not job.markers.mismatches(marker):
-            return marker.result["picture"], marker.files
+    kept = (marker.result.get("picture") or {}) if marker is not None else {}
+    if marker is not None and kept.get("key") == key and not job.markers.mismatches(marker):
+        return kept, marker.files
     solids = [None if part is None else make_solid(part, cut, origin) for part in found]
     job.claim(unit)
     _write_picture(job.run, label, solids[0], solids[1])
@@ -115,7 +115,7 @@ def draw_pictures(
 
 
 def _content(found: ShapedObject) -> list[Any]:
-    """A checksum of what an object looks like."""
+    """A checksum of the form of an object."""
     check = 0
     for plane in found.fraction:
         check = google_crc32c.extend(check, plane.tobytes())
