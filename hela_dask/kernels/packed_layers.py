@@ -71,5 +71,5 @@ def _unpack(packed: NDArray[np.uint16], low: float, high: float, layers: Layers)
             sample.front = low + (front - 1.0) * size if front else -np.inf
             sample.tone, sample.front_tone = (tones >> 8) / 255, (tones & 255) / 255
             sample.back, sample.back_tone = -np.inf, 0.0
-            sample.thickness = int(-np.log1p(-(rest >> 8) / 255) * THICKNESS + 0.5)
+            sample.thickness = int(-np.log(1.0 - (rest >> 8) / 255) * THICKNESS + 0.5)
             sample.cut = rest & 255

@@ -103,7 +103,7 @@ def test_pictures_of_300_cells_take_a_bounded_part_of_the_page(
     source = picture_path(result.path, 1)
     monkeypatch.setattr("hela_dask.report.space.picture_path", lambda *_: source)
     for count, most in ((300, 300 * 30_000), (500, 500 * 200)):
-        cells = {label: {} for label in range(1, count + 1)}
+        cells: dict[int, Any] = {label: {} for label in range(1, count + 1)}
         monkeypatch.setattr("hela_dask.report.space.drawn_cells", lambda _, found=cells: found)
         found = cell_pictures(folder)
         assert len(found) == count
