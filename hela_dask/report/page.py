@@ -68,7 +68,7 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
         state=folder.facts.get("state"),
         warnings=[*(folder.facts.get("warnings") or ()), *notes],
         pictures=figures,
-        cells=_cells(folder.cells),
+        cells=_cells(folder.cells, bool(space.get("pictures"))),
         space=space,
         scores=scores,
         facts=_facts(folder),
@@ -181,13 +181,13 @@ def _scores(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _cells(cells: pd.DataFrame) -> dict[str, Any]:
+def _cells(cells: pd.DataFrame, anchored: bool) -> dict[str, Any]:
     """The number of segmented cells, their table, and the source of their confidence."""
     if cells.empty:
         return {}
     return {
         "counts": f"{count_text(cells)}.",
-        "rows": cells_rows(cells),
+        "rows": cells_rows(cells, anchored=anchored),
         "flags": flags_rows(cells),
         "quality": quality_rows(cells),
     }
