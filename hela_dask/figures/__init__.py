@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hela_dask.figures.plots import draw_chains, draw_curves, draw_matching
+from hela_dask.figures.space import draw_space
 from hela_dask.figures.steps import Mark, Panel, draw_panel, draw_sheet, measure
 from hela_dask.figures.tissue import (
     draw_detections,
@@ -23,5 +24,6 @@ __all__ = [
     "draw_overlay",
     "draw_panel",
     "draw_sheet",
+    "draw_space",
     "measure",
 ]

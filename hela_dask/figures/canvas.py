@@ -23,6 +23,7 @@ __all__ = [
     "CHAINS",
     "DPI",
     "ENVELOPE",
+    "INK",
     "NUCLEUS",
     "SHADOW",
     "image_axes",
@@ -42,6 +43,7 @@ CELL = "#ff2e2e"
 ENVELOPE = "#ffc400"  # between the two in lightness
 # Okabe and Ito's colours, which colour-blind readers can distinguish; black and yellow left out.
 CHAINS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+INK = "#222222"
 SHADOW = withStroke(linewidth=2.6, foreground="black")
 
 
@@ -154,11 +156,18 @@ def number(
 
 
 def scale_bar(
-    axes: Axes, width: float, height: float, length: float = 5.0, size: float = 11
+    axes: Axes,
+    width: float,
+    height: float,
+    length: float = 5.0,
+    size: float = 11,
+    *,
+    dark: bool = False,
 ) -> None:
     """A bar of ``length`` µm at the lower right of an image of ``width`` x ``height`` µm.
 
-    If it would take more than 40 % of the width, a shorter round length is used.
+    If it would take more than 40 % of the width, a shorter round length is used. A `dark` bar is
+    for a white background.
     """
     while length > 0.4 * width and length > 0.01:
         length = {5: 2, 2: 1}.get(round(length / 10 ** np.floor(np.log10(length))), 0.5) * float(
@@ -167,6 +176,20 @@ def scale_bar(
     margin, thick = 0.03 * min(width, height), 0.012 * min(width, height)
     x, y = width - margin - length, height - margin - thick
     axes.add_patch(
-        Rectangle((x, y), length, thick, fc="white", ec="black", linewidth=0.9, zorder=5)
+        Rectangle(
+            (x, y),
+            length,
+            thick,
+            fc=INK if dark else "white",
+            ec="none" if dark else "black",
+            linewidth=0.9,
+            zorder=5,
+        )
     )
-    number(axes, x + length / 2, y - thick, f"{length:g} µm", size, "bottom")
+    text = f"{length:g} µm"
+    if dark:
+        axes.text(
+            x + length / 2, y - thick, text, color=INK, fontsize=size, ha="center", va="bottom"
+        )
+    else:
+        number(axes, x + length / 2, y - thick, text, size, "bottom")

@@ -14,6 +14,7 @@ import pandas as pd
 
 from hela_dask import pages
 from hela_dask.report.pictures import Picture
+from hela_dask.report.space import cell_pictures
 from hela_dask.report.tables import (
     cells_rows,
     changed_rows,
@@ -33,13 +34,14 @@ __all__ = ["render"]
 _HEADINGS = {
     "slices": "Slices",
     "cells": "Cells",
+    "space": "Cells in space",
     "planes": "Three planes",
     "scores": "Agreement with the truth",
     "detection": "Detection",
     "volume": "Volume and run",
     "parameters": "Parameters",
 }
-_SECTIONS = ("overlays", "orthogonal", "detection", "curves", "errors")
+_SECTIONS = ("overlays", "orthogonal", "detection", "curves", "errors", "space")
 
 
 def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str]) -> str:
@@ -49,6 +51,7 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
     shown: dict[str, Any] = {
         "slices": figures["overlays"],
         "cells": True,
+        "space": (space := _space(folder)),
         "planes": figures["orthogonal"],
         "scores": (scores := _scores(folder)),
         "detection": figures["detection"],
@@ -65,8 +68,9 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
         state=folder.facts.get("state"),
         warnings=[*(folder.facts.get("warnings") or ()), *notes],
         pictures=figures,
-        cells=_cells(folder.cells),
+        cells=_cells(folder.cells, bool(space.get("pictures"))),
         edits=_edits(folder.facts.get("edits") or ()),
+        space=space,
         scores=scores,
         facts=_facts(folder),
         timings=_timings(folder.facts.get("timings") or {}),
@@ -178,13 +182,13 @@ def _scores(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _cells(cells: pd.DataFrame) -> dict[str, Any]:
+def _cells(cells: pd.DataFrame, anchored: bool) -> dict[str, Any]:
     """The number of segmented cells, their table, and the source of their confidence."""
     if cells.empty:
         return {}
     return {
         "counts": f"{count_text(cells)}.",
-        "rows": cells_rows(cells),
+        "rows": cells_rows(cells, anchored=anchored),
         "flags": flags_rows(cells),
         "quality": quality_rows(cells),
     }
@@ -203,6 +207,17 @@ def _edits(edits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for number, edit in enumerate(edits, 1)
     ]
+
+
+def _space(folder: RunFolder) -> dict[str, Any]:
+    """The picture of each cell, or why there is none; empty without labelled cells."""
+    if folder.cells.empty or folder.segmented().empty:
+        return {}
+    pictures = cell_pictures(folder)
+    asked = ((folder.facts.get("parameters") or {}).get("measure") or {}).get("in_runs")
+    if not asked:
+        return {"pictures": [], "off": True}
+    return {"pictures": pictures, "off": False} if pictures else {}
 
 
 def _facts(folder: RunFolder) -> list[tuple[str, str]]:

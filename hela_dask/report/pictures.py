@@ -25,6 +25,7 @@ from hela_dask.figures import (
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.morphology import box_around
 from hela_dask.report.reading import View, compute, open_view
+from hela_dask.report.space import draw_volume
 from hela_dask.running.reading import RunFolder
 from hela_dask.steps.link import select_cell_detections
 
@@ -56,7 +57,7 @@ def draw_pictures(folder: RunFolder) -> tuple[list[Picture], list[str]]:
     for old in target.glob("*.jpg"):
         if _NUMBERED.fullmatch(old.name):
             old.unlink()
-    kinds: list[Callable[[RunFolder, Path], Iterator[Picture]]] = [_chains, _curves]
+    kinds: list[Callable[[RunFolder, Path], Iterator[Picture]]] = [_chains, _curves, _volume]
     notes = []
     if folder.store is None:
         if folder.facts.get("store"):
@@ -210,6 +211,13 @@ def _detections(folder: RunFolder, target: Path) -> Iterator[Picture]:
         f"Slice {number}: the detections in it. Numbers are ranks by size, not cells; a circle "
         "reaches to the nearest resin.",
     )
+
+
+def _volume(folder: RunFolder, target: Path) -> Iterator[Picture]:
+    """All cells in space (Fig. 8 of J. Imaging 2021)."""
+    path = target / "space.png"
+    if caption := draw_volume(folder, path):
+        yield Picture("space", path, caption)
 
 
 def _curves(folder: RunFolder, target: Path) -> Iterator[Picture]:

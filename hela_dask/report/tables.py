@@ -29,13 +29,18 @@ A pair is a value to sort by, and its text.
 """
 
 
-def cells_rows(cells: pd.DataFrame) -> list[Row]:
-    """One row per cell, the lowest confidence first, at the end those not measured."""
+def cells_rows(cells: pd.DataFrame, *, anchored: bool = False) -> list[Row]:
+    """One row per cell, the lowest confidence first, at the end those not measured.
+
+    An `anchored` row can be linked to.
+    """
     table = _doubtful_first(cells)
     if {"nucleus_volume", "cell_volume"} <= set(table) and "nucleus_to_cell" not in table:
         table["nucleus_to_cell"] = table["nucleus_volume"] / table["cell_volume"]
     rows = _records(table)
     for row in rows:
+        if anchored:
+            row["anchor"] = f"cell-{int(row['label'])}"
         row["remarks"] = _remarks(row)
         row["status"] = row["status"], status_text(str(row["status"]))
         if "last_slice" in row:

@@ -66,8 +66,10 @@ CODE: dict[str, str] = {
     "steps.refine:volume_refiner steps.measure:count_slab geometry:Geometry "
     "storage.pyramid:halve",
     "split": "steps.edit:partition_cell",
-    "measure": "steps.shape:measure_shape steps.contacts:contacts_of_slab "
+    "measure": "steps.shape:find_shapes steps.shape:shape_measures steps.contacts:contacts_of_slab "
     "storage.level_array:LevelArray",
+    "picture": "steps.portrait:make_solid steps.portrait:draw_cell steps.portrait:draw_sprite "
+    "steps.portrait:volume_frames kernels.packed_layers:pack_layers steps.assemble:label_colors",
     "predict": f"operators.classify:class_labels storage.pyramid:halve {_WORKING}",
 }
 """The functions that each stage computes with, as module:name; and those of the method."""

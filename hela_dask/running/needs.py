@@ -52,6 +52,7 @@ _OUTPUT_VOXEL = 2  # of the outputs of a unit: by blocks and at once
 _CLASS_VOXEL = 4  # of a slab: the classes by blocks and at once, those written, coarser levels
 _CLASS_PIXEL = 110  # of one plane: outputs as floats, their weights, as bytes
 _SHAPE_VOXEL = 14  # of the box of a cell and the room around it: shares, smoothed, distances
+_PICTURE = 80 * 2**20  # pictures of a cell: their samples, and the library that annotates them
 _CONTACT_VOXEL = 9  # of a slab with its halo: labels, faces and corners of contacts
 _FINE_VOXEL = 5  # of a tile, and of the begun shards of each coarser level: all labels
 
@@ -154,7 +155,7 @@ def shape_need(box: Sequence[int], voxel: Voxel, parameters: MeasureParameters) 
     return Need(
         "measure",
         f"measuring a cell of {' x '.join(map(str, box))} voxels",
-        PROCESS + _COMPILED + measured_voxels(box, voxel, parameters) * _SHAPE_VOXEL,
+        PROCESS + _COMPILED + _PICTURE + measured_voxels(box, voxel, parameters) * _SHAPE_VOXEL,
         "set [measure] in_runs = 0",
     )
 

@@ -32,6 +32,7 @@ from hela_dask.running.finding import (
 from hela_dask.running.identity import owns_labels
 from hela_dask.running.joining import cell_parts, contact_units, contacts_task, join_parts
 from hela_dask.running.needs import BACKGROUND_SLAB, shape_need, split_need, window_need
+from hela_dask.running.portraits import drop_pictures
 from hela_dask.running.predicted import predicted_path
 from hela_dask.running.shapes import (
     Assembled,
@@ -311,7 +312,9 @@ def measure(context: Context, found: Assembled) -> Measures:
     if not context.setup.parameters.measure.in_runs:
         return Measures()
     image = read_image(context.setup.label_paths["cells"])
-    units = _fitting(context, image, measure_units(context.keys, image, found))
+    units = measure_units(context.keys, image, found)
+    context.forget_damaged(units, "pictures of cells", "they are drawn again")
+    units = _fitting(context, image, units)
 
     def failed(unit: Unit, text: str) -> Row:
         if not isinstance(unit.what, CellBox):
@@ -320,6 +323,7 @@ def measure(context: Context, found: Assembled) -> Measures:
         return {}
 
     rows = context.compute(measure_task, units, "cells and slabs", on_failure=failed)
+    drop_pictures(context.setup.run, context.markers, {name for name, row in rows.items() if row})
     return Measures(read_shapes(rows), read_contacts(rows))
 
 

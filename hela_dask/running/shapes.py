@@ -19,8 +19,9 @@ from hela_dask.box import Box
 from hela_dask.columns import SHAPE_COLUMNS
 from hela_dask.editing.edits import Paint
 from hela_dask.geometry import Geometry
-from hela_dask.running.keys import Keys
+from hela_dask.running.keys import Keys, stage_code
 from hela_dask.running.needs import contact_slab, measured_level
+from hela_dask.running.portraits import draw_pictures, volume_extent
 from hela_dask.running.stages import Job
 from hela_dask.steps.contacts import (
     combine_contacts,
@@ -29,9 +30,10 @@ from hela_dask.steps.contacts import (
     slab_halo,
 )
 from hela_dask.steps.edit import LabelEdit
-from hela_dask.steps.shape import measure_shape
+from hela_dask.steps.shape import find_shapes, shape_measures
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
+from hela_dask.storage.records import Records
 from hela_dask.tasks.allocator import release_memory
 from hela_dask.tasks.cost import measured
 from hela_dask.tasks.markers import fingerprint
@@ -138,7 +140,7 @@ def measure_units(keys: Keys, image: Image, found: Assembled) -> list[Unit]:
         )
         what = CellBox(number, int(row["label"]), box, (z, y, x))
         edited = found.edited(box.scale(factors), what.label)
-        part = [what.label, box.pairs, what.cut, number, *edited]
+        part = [what.label, box.pairs, what.cut, number, stage_code("picture"), *edited]
         key = keys.measure(found.keys(*ends[0]), part)
         cost = _SHAPE_COST * math.prod(box.shape)
         units.append(Unit("measure", f"{what.label:05d}", key, what, cost))
@@ -158,15 +160,19 @@ def measure_units(keys: Keys, image: Image, found: Assembled) -> list[Unit]:
 
 
 def measure_task(job: Job, unit: Unit) -> dict[str, Any]:
-    """The shape of a cell, or the contacts in a slab, from the labels; a row, no files."""
+    """The shape of a cell and its pictures, or the contacts in a slab, from the labels."""
     what: CellBox | SlabSlices = unit.what
+    files: Records = {}
     with measured() as cost:
-        row = _shape(job, what) if isinstance(what, CellBox) else _contacts(job, what)
+        if isinstance(what, CellBox):
+            row, files = _shape(job, unit, what)
+        else:
+            row = _contacts(job, what)
         release_memory()
     if (finished := job.finished(unit)) is not None:
         return finished
     job.lock.check()
-    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, {**row, **cost})
+    return job.markers.finish(unit.stage, unit.name, unit.fingerprint, {**row, **cost}, files)
 
 
 @dataclass(frozen=True)
@@ -196,19 +202,25 @@ def _open(job: Job, name: str, level: int) -> tuple[LevelArray, Geometry]:
     return LevelArray.from_level(image.path, found), found.geometry
 
 
-def _shape(job: Job, what: CellBox) -> Row:
-    """The measures of a cell and its nucleus."""
+def _shape(job: Job, unit: Unit, what: CellBox) -> tuple[Row, Records]:
+    """The measures of a cell and its nucleus, and their pictures."""
     cells, grid = _open(job, "cells", what.level)
     nuclei, _ = _open(job, "nuclei", what.level)
-    found = measure_shape(
+    p = job.parameters.measure
+    found = find_shapes(
         _Window(cells, what.box),
         _Window(nuclei, what.box),
         what.label,
         grid.voxel_size,
         cut=what.cut,
-        parameters=job.parameters.measure,
+        parameters=p,
     )
-    return {"label": what.label, "shape": [found[name] for name in SHAPE_COLUMNS]}
+    measures = shape_measures(*found, p)
+    release_memory()  # of distances
+    z, y, x = (low * size for low, size in zip(what.box.low, grid.voxel_size, strict=True))
+    picture, files = draw_pictures(job, unit, found, (z, y, x), volume_extent(job.labels))
+    row = {"label": what.label, "shape": [measures[name] for name in SHAPE_COLUMNS]}
+    return {**row, "picture": picture}, files
 
 
 def _contacts(job: Job, what: SlabSlices) -> Row:

@@ -34,7 +34,15 @@ from hela_dask.kernels.topology import count_handles
 from hela_dask.parameters import MeasureParameters
 from hela_dask.types import Floats, Grey, Shape, Sides, Triple, Voxel
 
-__all__ = ["WHOLE", "measure_object", "measure_shape", "measured_voxels"]
+__all__ = [
+    "WHOLE",
+    "ShapedObject",
+    "find_shapes",
+    "measure_object",
+    "measure_shape",
+    "measured_voxels",
+    "shape_measures",
+]
 
 WHOLE: Sides = ((False, False), (False, False), (False, False))
 """No side of the volume cuts the cell."""
@@ -46,7 +54,7 @@ _RESOLVED = 4.0
 
 
 @dataclass(frozen=True)
-class _Object:
+class ShapedObject:
     """A cell or a nucleus: its fraction image without cavities, and its surface."""
 
     fraction: Grey
@@ -109,12 +117,36 @@ def measure_shape(
     (2000.0, 1.0)
     """
     p = parameters or MeasureParameters()
+    return shape_measures(*find_shapes(cells, nuclei, label, voxel_size, cut=cut, parameters=p), p)
+
+
+def find_shapes(
+    cells: Any,
+    nuclei: Any,
+    label: int,
+    voxel_size: Triple,
+    *,
+    cut: Sides = WHOLE,
+    parameters: MeasureParameters | None = None,
+) -> tuple[ShapedObject | None, ShapedObject | None]:
+    """The surfaces of a cell and of its nucleus; None: absent, or less than half a voxel.
+
+    Parameters and errors are those of :func:`measure_shape`.
+    """
+    p = parameters or MeasureParameters()
     voxel = checked_voxel_size(voxel_size)
     if nuclei is not None and nuclei.shape != cells.shape:
         raise InputError(f"cells are {cells.shape} and nuclei {nuclei.shape}: give one box of both")
-    measures = dict.fromkeys(SHAPE_COLUMNS, math.nan)
     cell = _find(cells, label, voxel, cut, p)
     nucleus = None if nuclei is None else _find(nuclei, label, voxel, cut, p)
+    return cell, nucleus
+
+
+def shape_measures(
+    cell: ShapedObject | None, nucleus: ShapedObject | None, p: MeasureParameters
+) -> dict[str, float]:
+    """The measures of :func:`measure_shape`, of the surfaces of :func:`find_shapes`."""
+    measures = dict.fromkeys(SHAPE_COLUMNS, math.nan)
     for part, found in (("cell", cell), ("nucleus", nucleus)):
         if found is not None:
             measures |= {f"{part}_{name}": value for name, value in _common(found).items()}
@@ -189,7 +221,7 @@ def measure_object(
 
 def _find(
     labels: Any, label: int, voxel: Voxel, cut: Sides, p: MeasureParameters
-) -> _Object | None:
+) -> ShapedObject | None:
     """The object of a label; None where it is absent, or less than a voxel."""
     fraction, voxel = _fractions(labels, label, voxel, cut, p.resolution)
     if not fraction.any():
@@ -207,7 +239,7 @@ def _find(
     if not surface.inside.any():
         return None
     hull = None if reaches_side else convex_hull(surface)
-    return _Object(fraction, voxel, origin, sigma, surface, reaches_side, hull)
+    return ShapedObject(fraction, voxel, origin, sigma, surface, reaches_side, hull)
 
 
 def measured_voxels(
@@ -264,7 +296,7 @@ def _fractions(
     return fraction, (size[0], size[1], size[2])
 
 
-def _common(found: _Object) -> dict[str, float]:
+def _common(found: ShapedObject) -> dict[str, float]:
     """The measures that a cell and a nucleus have in common."""
     area = found.surface.area()
     measures = {"area": area / 1e6}
@@ -285,7 +317,7 @@ def _common(found: _Object) -> dict[str, float]:
     return measures
 
 
-def _holes(found: _Object, p: MeasureParameters) -> dict[str, float]:
+def _holes(found: ShapedObject, p: MeasureParameters) -> dict[str, float]:
     """The holes right through a whole object, and its invagination."""
     handles = count_handles(found.surface.inside, found.voxel, p.handle)
     measures = {"handles": float(handles)}
@@ -294,7 +326,7 @@ def _holes(found: _Object, p: MeasureParameters) -> dict[str, float]:
     return measures
 
 
-def _place(nucleus: _Object, cell: _Object, depth: Grey) -> dict[str, float]:
+def _place(nucleus: ShapedObject, cell: ShapedObject, depth: Grey) -> dict[str, float]:
     """The place of a nucleus in its cell, with the depth (nm) of each voxel in the cell."""
     shift = nucleus.origin - cell.origin
     offset = nucleus.moments.centroid + shift - cell.moments.centroid

@@ -247,7 +247,7 @@ def test_the_voxel_size_is_stated_or_given(
         (np.zeros((4, 5, 6), np.uint8), NothingToDoError, "labels no voxel: all are 0"),
         (np.ones((4, 5, 6), bool), InputError, "is a mask: give each object a number first"),
         (np.ones((4, 5, 6), np.float32), InputError, "labels are whole numbers"),
-        (np.full((4, 5, 6), -1, np.int16), InputError, "holds -1 in slice 1: labels are not neg"),
+        (np.full((4, 5, 6), -1, np.int16), InputError, "holds -1 in slice 3: labels are not neg"),
         (np.full((4, 5, 6), 2**63, np.uint64), InputError, "holds the label 9223372036854775808"),
     ],
 )

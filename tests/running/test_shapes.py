@@ -15,7 +15,7 @@ from hela_dask._run import RunResult, run
 from hela_dask.columns import COLUMNS, CONTACT_COLUMNS, SHAPE_COLUMNS
 from hela_dask.planning.plan import plan
 from hela_dask.running.needs import contact_slab, measured_level
-from hela_dask.steps.shape import measure_shape
+from hela_dask.steps.shape import find_shapes, measure_shape
 from hela_dask.storage.level import Level
 from hela_dask.tasks.markers import Markers
 from hela_dask.verification.verify import verify
@@ -117,10 +117,10 @@ def test_a_cell_that_cannot_be_measured_is_a_warning(
     def broken(cells: Any, nuclei: Any, label: int, *args: Any, **more: Any) -> Any:
         if label == 2:
             raise ValueError("no luck")
-        return measure_shape(cells, nuclei, label, *args, **more)
+        return find_shapes(cells, nuclei, label, *args, **more)
 
     with monkeypatch.context() as fault:
-        fault.setattr("hela_dask.running.shapes.measure_shape", broken)
+        fault.setattr("hela_dask.running.shapes.find_shapes", broken)
         result = go(scene, here)
     assert result.exit_code == 0
     (warning,) = result.warnings
