@@ -18,7 +18,7 @@ from tests.fuzz.worker import SECONDS
 
 GROUPS = (
     ("zarr 0.5",),
-    ("zarr 0.4", "YAML"),
+    ("zarr 0.4", "YAML", "edits"),
     ("TIFF", "description of a TIFF", "MRC"),
     ("markers", "run folder", "card", "TOML", "CSV"),
     ("network",),
