@@ -7,6 +7,8 @@ OUT ?= demo
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NAPARI := $(VENV)-napari
+NAPARI_STAMP := $(NAPARI)/.installed
 OLDEST := 3.11
 
 # Tests and benchmarks on real stacks run where these are, and are skipped elsewhere.
@@ -24,7 +26,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # also in a shell that asks for none.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint format bench figures lock
+.PHONY: help demo test napari lint format bench figures lock
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +40,15 @@ test: $(STAMP) ## run all tests, one process per core, then alone those that mea
 	    $(BIN)/python -m pytest $(PARALLEL) -m "not serial" $(ARGS); code=$$?; wait; \
 	    [ $$code -eq 0 ] || [ $$code -eq $(NONE) ]
 	@$(BIN)/python -m pytest -m serial $(ARGS) || [ $$? -eq $(NONE) ]
+
+napari: ## test the review in napari on a virtual display, in an environment that has napari (Linux)
+ifeq ($(shell command -v xvfb-run),)
+	@echo "the review in napari is not tested: xvfb-run is not there (Debian, Ubuntu: apt install xvfb libegl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0)"
+else
+	@$(MAKE) --no-print-directory $(NAPARI_STAMP)
+	@LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum \
+	    --server-args="-screen 0 1600x1000x24" $(NAPARI)/bin/python -m pytest tests/napari tests/viewing
+endif
 
 lint: $(STAMP) ## check style, format, types, imports and words
 	@$(BIN)/ruff check .
@@ -78,4 +89,12 @@ $(STAMP): pyproject.toml requirements.lock
 	    $(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock; \
 	} || $(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Versions are those of the lock where it has the package; napari and Qt are not in it.
+$(NAPARI_STAMP): $(STAMP)
+	@echo "building $(NAPARI) ..."
+	@"$(PYTHON)" -m venv "$(NAPARI)"
+	@$(NAPARI)/bin/python -m pip install --quiet --no-compile --constraint requirements.lock \
+	    --editable ".[napari]" pytest pytest-xdist hypothesis
 	@touch $@

@@ -212,7 +212,7 @@ FILE_FAULTS = (
             "all masks: deleted",
             lambda site: delete(site.run / "coarse"),
             "files of the background are missing",
-            ("background", "segment"),
+            ("background", "segment", "measure"),
         ),
         Fault(
             "all markers: deleted",
