@@ -114,9 +114,12 @@ def _unlike(runs: Runs) -> list[str]:
 
 
 def _partial(runs: Runs) -> list[str]:
-    """Runs without complete cells, and of a part of the cells."""
+    """Runs without complete cells, with rejected ones, and of a part of the cells."""
     empty = [str(run.path) for run in _all(runs) if run.complete.empty]
     found = [f"No complete cell, so no part of the comparison: {_listed(empty)}."] if empty else []
+    rejected = [f"{run.rejected} of {run.path}" for run in _all(runs) if run.rejected]
+    if rejected:
+        found.append(f"Complete cells that a review rejects are left out: {_listed(rejected)}.")
     selected = [
         str(run.path)
         for run in _all(runs)

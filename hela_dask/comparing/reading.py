@@ -12,6 +12,7 @@ import pandas as pd
 
 from hela_dask.columns import COLUMNS, MEASURES
 from hela_dask.comparing.words import measure_name
+from hela_dask.editing.review import read_review
 from hela_dask.errors import InputError, MissingInputError, NothingToDoError, ParameterError
 from hela_dask.running.reading import read_folder
 from hela_dask.running.result import RunResult
@@ -30,13 +31,14 @@ _MOST = 3  # measures that are named
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A finished run of a group; `complete` are its cells that are whole in the volume."""
+    """A finished run of a group; `complete` are its cells that are whole, and not rejected."""
 
     group: str
     path: Path
     facts: Mapping[str, Any]  # run.json
     cells: pd.DataFrame
     complete: pd.DataFrame
+    rejected: int = 0  # whole cells that a review rejects
 
     @property
     def volume(self) -> str:
@@ -75,11 +77,11 @@ def read_groups(groups: Groups) -> dict[str, list[ComparedRun]]:
                     f"{one.volume}, so its cells would count twice: leave one out"
                 )
         if not any(len(run.complete) for run in members):
-            cut = sum(run.cut for run in members)
-            raise NothingToDoError(
-                f"the group {name!r} has no complete cell: "
-                f"{f'the volume cuts all {cut} that are' if cut else 'none is'} segmented"
-            )
+            cut, rejected = (sum(getattr(run, it) for run in members) for it in ("cut", "rejected"))
+            why = f"the volume cuts all {cut} that are segmented" if cut else "none is segmented"
+            if rejected:
+                why = f"the reviews reject {rejected}, and the volume cuts {cut}"
+            raise NothingToDoError(f"the group {name!r} has no complete cell: {why}")
     return runs
 
 
@@ -197,4 +199,8 @@ def _read_run(group: str, path: Path) -> ComparedRun:
                 f"{cells[name].dtype}; start the run again"
             )
     complete = cells[(cells["status"] == SEGMENTED) & cells["complete"]]
-    return ComparedRun(group, path, folder.facts, cells, complete)
+    review = read_review(path)
+    refused = complete["label"].isin(review["label"][review["decision"] == "rejected"])
+    return ComparedRun(
+        group, path, folder.facts, cells, complete[~refused], rejected=int(refused.sum())
+    )

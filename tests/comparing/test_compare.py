@@ -18,6 +18,7 @@ import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.columns import COLUMNS, MEASURES
 from hela_dask.comparing.statistics import compare_measures
+from hela_dask.editing.review import set_review
 from hela_dask.errors import (
     ExistsError,
     HelaDaskError,
@@ -77,6 +78,26 @@ def test_cells_that_the_volume_cuts_are_left_out(found: hd.Comparison) -> None:
     assert len(found.cells) == 80
     assert list(found.cells) == ["group", "run", "image", "label", *DRAWN]
     assert set(found.cells["label"]) == set(range(1, 9))
+
+
+def test_cells_that_a_review_rejects_are_left_out(undrawn: None, tmp_path: Path) -> None:
+    groups = {
+        name: make_group(tmp_path, name, 2, seed=seed) for seed, name in enumerate(("a", "b"))
+    }
+    first = groups["a"][0]
+    set_review(first, 3, "rejected", by="A. Person")
+    set_review(first, 4, "accepted")
+    set_review(first, 9, "rejected")  # which the volume cuts
+    found = hd.compare(groups, tmp_path / "out")
+    (text,) = [text for text in found.warnings if "review" in text]
+    assert f"left out: 1 of {first}." in text
+    of_first = found.cells[found.cells["run"] == str(first)]
+    assert of_first["label"].tolist() == [1, 2, 4, 5, 6, 7, 8] and len(found.cells) == 31
+    for run in groups["a"]:
+        for label in range(1, 9):
+            set_review(run, label, "rejected")
+    with pytest.raises(NothingToDoError, match="the reviews reject 16, and the volume cuts 4"):
+        hd.compare(groups, tmp_path / "none")
 
 
 def _with_shapes(run: Path, seed: int, longer: float = 1.0) -> None:
