@@ -12,7 +12,8 @@ from typing import Any
 import dask
 import pytest
 
-from tests.scenes import make_scene, stand_in
+from hela_dask.running.result import RunResult
+from tests.scenes import make_scene, run_scene, stand_in
 
 
 def pytest_configure() -> None:
@@ -98,6 +99,12 @@ def log_as_before() -> Iterator[None]:
     yield
     log.setLevel(level)
     log.handlers[:] = handlers
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory, here: Any) -> RunResult:
+    """A finished run of four balls, which no test changes."""
+    return run_scene(tmp_path_factory.mktemp("known"), here)
 
 
 @pytest.fixture

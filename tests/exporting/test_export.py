@@ -24,13 +24,7 @@ from hela_dask.errors import (
 from hela_dask.exporting import tiff
 from hela_dask.exporting.masks import RunMasks
 from hela_dask.storage.files import write_json
-from tests.scenes import VOXEL, copy_run, run_scene, without_pages
-
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory, here: Any) -> hd.RunResult:
-    """A finished run of four balls."""
-    return run_scene(tmp_path_factory.mktemp("known"), here)
+from tests.scenes import VOXEL, copy_run, without_pages
 
 
 @pytest.fixture

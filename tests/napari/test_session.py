@@ -22,13 +22,7 @@ from hela_dask.napari.patches import differences
 from hela_dask.napari.rows import review_rows, slice_spans
 from hela_dask.napari.session import ReviewSession
 from hela_dask.napari.texts import cell_text, edit_text
-from tests.scenes import BALLS, VOXEL, copy_run, run_scene, stand_in, without_pages
-
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory, here: Any) -> hd.RunResult:
-    """A finished run of four balls."""
-    return run_scene(tmp_path_factory.mktemp("known"), here)
+from tests.scenes import BALLS, VOXEL, copy_run, stand_in, without_pages
 
 
 @pytest.fixture

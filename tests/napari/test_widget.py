@@ -15,15 +15,9 @@ import pytest
 import hela_dask as hd
 from hela_dask.editing.edits import Edits
 from tests.napari.screen import NEEDS_SCREEN, open_review, wait_for
-from tests.scenes import BALLS, VOXEL, copy_run, run_scene, without_pages
+from tests.scenes import BALLS, VOXEL, copy_run, without_pages
 
 pytestmark = NEEDS_SCREEN
-
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory, here: Any) -> hd.RunResult:
-    """A finished run of four balls."""
-    return run_scene(tmp_path_factory.mktemp("known"), here)
 
 
 @pytest.fixture

@@ -23,28 +23,22 @@ from hela_dask.storage.metadata import read_image
 from hela_dask.tasks.markers import Markers
 from hela_dask.verification.verify import verify
 from tests.editing.making import Maker, files, labels_of, rows_of, stamps
-from tests.scenes import VOXEL, make_scene, stand_in
+from tests.scenes import VOXEL, copy_run, run_scene
 
 MEASURED = {"measure": {"in_runs": 1}}
 # Cells 1 to 3 lie apart; 4 is cut by a side.
 
 
 @pytest.fixture(scope="module")
-def finished(here: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run."""
-    folder = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        stand_in(patch)
-        run(make_scene(folder / "balls.ome.zarr"), client=here, progress=False, parameters=MEASURED)
-    return folder
+def finished(here: Any, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """A run with measures."""
+    return run_scene(tmp_path_factory.mktemp("finished"), here, parameters=MEASURED)
 
 
 @pytest.fixture
-def first(finished: Path, tmp_path: Path, calls: Any) -> RunResult:
+def first(finished: RunResult, tmp_path: Path, calls: Any) -> RunResult:
     """A copy of the run."""
-    for name in ("balls.ome.zarr", "balls.run"):
-        shutil.copytree(finished / name, tmp_path / name)
-    return hd.open_run(tmp_path / "balls.run")
+    return copy_run(finished, tmp_path)
 
 
 def go(store: Path, here: Any, **more: Any) -> RunResult:

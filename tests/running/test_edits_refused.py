@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import hela_dask as hd
 from hela_dask._run import RunResult, run
 from hela_dask.cli import main
 from hela_dask.editing.edits import Add, Edit, Edits, ImageGrid
 from hela_dask.errors import InputError, MissingInputError
 from tests.editing.making import Maker
-from tests.scenes import make_scene, stand_in
-
-
-@pytest.fixture(scope="module")
-def finished(here: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run, which no test changes."""
-    folder = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        stand_in(patch)
-        run(make_scene(folder / "balls.ome.zarr"), client=here, progress=False)
-    return folder
+from tests.scenes import copy_run
 
 
 @pytest.fixture
-def first(finished: Path, tmp_path: Path, calls: Any) -> RunResult:
-    """A copy of the run."""
-    for name in ("balls.ome.zarr", "balls.run"):
-        shutil.copytree(finished / name, tmp_path / name)
-    return hd.open_run(tmp_path / "balls.run")
+def first(known: RunResult, tmp_path: Path, calls: Any) -> RunResult:
+    """A copy of a finished run."""
+    return copy_run(known, tmp_path)
 
 
 def content(folder: Path) -> dict[str, bytes]:

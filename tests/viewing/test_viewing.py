@@ -20,13 +20,7 @@ import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import MissingDependencyError, MissingInputError, ParameterError
 from hela_dask.viewing.server import FileServer
-from tests.scenes import VOXEL, copy_run, run_scene, without_pages
-
-
-@pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory, here: Any) -> hd.RunResult:
-    """A finished run of four balls."""
-    return run_scene(tmp_path_factory.mktemp("known"), here)
+from tests.scenes import VOXEL, copy_run, without_pages
 
 
 @pytest.fixture
