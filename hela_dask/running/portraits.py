@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.blending import Color
 from hela_dask.kernels.packed_layers import PACKED, pack_layers, unpack_layers
-from hela_dask.running.keys import stage_code
 from hela_dask.steps.assemble import label_colors
 from hela_dask.steps.portrait import (
     VIEWS,
@@ -93,7 +92,7 @@ def draw_pictures(
         remove_pictures(job.run, label)
         return {}, {}
     content = [None if part is None else _content(part) for part in found]
-    key = fingerprint(stage_code("picture"), label, cut, origin, extent, content)
+    key = fingerprint(unit.what.code, label, cut, origin, extent, content)
     marker = job.markers.read(unit.stage, unit.name)
     kept = (marker.result.get("picture") or {}) if marker is not None else {}
     if marker is not None and kept.get("key") == key and not job.markers.mismatches(marker):

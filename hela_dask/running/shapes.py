@@ -114,6 +114,7 @@ class CellBox:
     label: int
     box: Box
     cut: Sides  # sides of the box that are sides of the volume and reached by the cell
+    code: str  # fingerprint of the code that draws its pictures
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,8 @@ def measure_units(keys: Keys, image: Image, found: Assembled) -> list[Unit]:
     number = measured_level(image.levels, p.resolution)
     fine, level = image.levels[0], image.levels[number]
     factors = (1, *fine.geometry.factors(level.geometry))
+    # Python's parser is not safe in threads: tasks compute no fingerprint of code.
+    code = stage_code("picture")
     units = []
     for row in found.counts.to_dict("records"):
         ends = [(int(row[f"{axis}0"]), int(row[f"{axis}1"])) for axis in "zyx"]
@@ -138,9 +141,9 @@ def measure_units(keys: Keys, image: Image, found: Assembled) -> list[Unit]:
         z, y, x = (
             (low == 0, high == length) for (low, high), length in zip(ends, fine.shape, strict=True)
         )
-        what = CellBox(number, int(row["label"]), box, (z, y, x))
+        what = CellBox(number, int(row["label"]), box, (z, y, x), code)
         edited = found.edited(box.scale(factors), what.label)
-        part = [what.label, box.pairs, what.cut, number, stage_code("picture"), *edited]
+        part = [what.label, box.pairs, what.cut, number, code, *edited]
         key = keys.measure(found.keys(*ends[0]), part)
         cost = _SHAPE_COST * math.prod(box.shape)
         units.append(Unit("measure", f"{what.label:05d}", key, what, cost))

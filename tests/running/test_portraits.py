@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hela_dask.report import write_report
 from hela_dask.report.space import cell_pictures
 from hela_dask.running.portraits import picture_path
 from hela_dask.running.reading import read_folder
+from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.markers import Markers
 
 ON = {"measure": {"in_runs": 1}}
@@ -108,3 +110,18 @@ def test_pictures_of_300_cells_take_a_bounded_part_of_the_page(
         found = cell_pictures(folder)
         assert len(found) == count
         assert sum(len(picture.address) for picture in found) < most
+
+
+def test_tasks_compute_no_fingerprint_of_code(
+    scene: Path, here: Any, calls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads of a worker that parse code at once can fail, before Python 3.11.8 and 3.12.2."""
+    threads = set()
+
+    def noted(*places: str) -> str:
+        threads.add(threading.current_thread())
+        return code_fingerprint(*places)
+
+    monkeypatch.setattr("hela_dask.running.keys.code_fingerprint", noted)
+    go(scene, here)
+    assert threads == {threading.main_thread()}

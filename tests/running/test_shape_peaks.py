@@ -51,7 +51,7 @@ def test_a_task_takes_what_is_planned(labels: Path, tmp_path: Path, kind: str) -
     p, level = MeasureParameters(), read_image(labels / "cells").levels[0]
     if kind == "shape":
         need = shape_need(SHAPE, VOXEL, p)
-        what: CellBox | SlabSlices = CellBox(0, 1, Box.whole(SHAPE), ((False, False),) * 3)
+        what: CellBox | SlabSlices = CellBox(0, 1, Box.whole(SHAPE), ((False, False),) * 3, "")
     else:
         need = contacts_need(level, p)
         what = SlabSlices(0, 64, 64 + contact_slab(SHAPE))
