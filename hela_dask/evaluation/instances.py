@@ -16,15 +16,17 @@ from hela_dask.conversion.readers.source import Source
 from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError
 from hela_dask.evaluation.label_checks import check_label_array, check_no_image
+from hela_dask.kernels.overlaps import Runs, add_up, count_runs
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.types import Shape
 
-__all__ = ["InstanceLabels", "grown_tile", "open_instances"]
+__all__ = ["InstanceLabels", "count_instances", "grown_tile", "open_instances"]
 
 _LARGEST = np.iinfo(np.int64).max
+_BLOCK = 2**22  # voxels to read at a time
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ class InstanceLabels:
     # a TIFF, MRC or .npy file
     stored: Shape
     planes: bool  # whether whole planes are read
+
+    @property
+    def tile(self) -> Shape:
+        """Voxels to read at a time: whole chunks, or whole planes."""
+        z, y, x = self.stored
+        if self.planes:
+            return min(self.shape[0], max(1, _BLOCK // (y * x))), y, x
+        return grown_tile((z, y, x), self.shape, _BLOCK)
 
     def read(self, box: Box) -> NDArray[Any]:
         """The labels in a box inside the volume; InputError for labels < 0 or over 2**63 - 1."""
@@ -113,6 +123,14 @@ def open_instances(path: Path) -> tuple[InstanceLabels, Source]:
     )
     check_no_image(found.read, found.shape, path)
     return found, source
+
+
+def count_instances(labels: InstanceLabels, box: Box) -> NDArray[np.int64]:
+    """Voxels and extent of each label in a box: rows of :func:`.overlaps.count_runs`."""
+    return add_up(
+        count_runs(Runs.of(labels.read(block), None, block.low))
+        for _, block in box.chunks(labels.tile)
+    )
 
 
 def grown_tile(tile: Shape, shape: Shape, voxels: int) -> Shape:

@@ -31,7 +31,6 @@ from hela_dask.measuring.tasks import (
     objects_task,
     slab_task,
     sparse_slab,
-    tile_of,
 )
 from hela_dask.parameters import MeasureParameters
 from hela_dask.running.needs import PROCESS
@@ -227,7 +226,7 @@ class _Request:
         shape, slices = self.labels.shape, (slab.low[0], slab.high[0])
         seen, step, _ = sparse_slab(shape, self.voxel, self.parameters, slices)
         sparse = math.prod(seen.coarsen(step).shape)
-        taken = sparse * _SPARSE_VOXEL + math.prod(tile_of(self.labels)) * _BLOCK_VOXEL
+        taken = sparse * _SPARSE_VOXEL + math.prod(self.labels.tile) * _BLOCK_VOXEL
         by = " x ".join(map(str, slab.shape))
         return Need("count", f"contacts in a slab of {by} voxels", PROCESS + taken)
 
@@ -239,7 +238,7 @@ class _Request:
         if len(objects.boxes) > 1:
             taken += voxels_read(list(objects.box.shape), self.labels) * item
         else:
-            taken += math.prod(tile_of(self.labels)) * (item + 2)
+            taken += math.prod(self.labels.tile) * (item + 2)
         by = " x ".join(map(str, largest.shape))
         return Need("measure", f"measuring an object of {by} voxels", PROCESS + taken)
 

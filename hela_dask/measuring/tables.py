@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hela_dask.box import Box
 from hela_dask.columns import OBJECT_MEASURES
 from hela_dask.evaluation.instances import InstanceLabels
-from hela_dask.measuring.tasks import Objects, tile_of
+from hela_dask.measuring.tasks import Objects
 from hela_dask.types import Floats, Shape, Voxel
 
 __all__ = ["group_objects", "object_table", "voxels_read"]
@@ -35,7 +35,7 @@ def group_objects(counts: Rows, labels: InstanceLabels) -> Iterator[Objects]:
         That they are from.
     """
     low, high = counts[:, 6::2], counts[:, 7::2]
-    places = (low + high) // 2 // np.array(tile_of(labels))
+    places = (low + high) // 2 // np.array(labels.tile)
     order = np.lexsort((counts[:, 0], *places.T[::-1]))
     first, most = 0, _HELD // labels.dtype.itemsize if labels.planes else _VOXELS
     for end in range(1, len(order) + 1):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.columns import OBJECT_MEASURES
-from hela_dask.evaluation.instances import InstanceLabels, grown_tile
+from hela_dask.evaluation.instances import InstanceLabels
 from hela_dask.kernels.contact_areas import contact_halo
 from hela_dask.kernels.grid import factors_for
 from hela_dask.kernels.overlaps import Runs, add_up, count_runs
@@ -36,10 +36,8 @@ __all__ = [
     "objects_task",
     "slab_task",
     "sparse_slab",
-    "tile_of",
 ]
 
-_BLOCK = 2**22  # voxels that a task reads at a time
 _LARGE = 2**31  # labels from here on are numbered anew before contacts are found
 
 
@@ -88,18 +86,10 @@ class _Window:
     @property
     def tile(self) -> Shape:
         """Voxels to read at a time."""
-        return tile_of(self.labels)
+        return self.labels.tile
 
     def __getitem__(self, part: tuple[slice, ...]) -> NDArray[Any]:
         return self.labels.read(Box(part).shift(self.box.low))
-
-
-def tile_of(labels: InstanceLabels) -> Shape:
-    """Voxels that a task reads at a time: whole chunks, or whole planes."""
-    z, y, x = labels.stored
-    if labels.planes:
-        return min(labels.shape[0], max(1, _BLOCK // (y * x))), y, x
-    return grown_tile((z, y, x), labels.shape, _BLOCK)
 
 
 def counts_file(folder: Path, name: str) -> Path:
@@ -168,7 +158,7 @@ def _read_slab(job: MeasureJob, slab: Box) -> tuple[NDArray[np.int64], Labels, V
         for begin, length, by in zip(first, seen.shape, step, strict=True)
     ]
     sparse, counts = np.zeros(shape, labels.dtype), []
-    for _, block in seen.chunks(tile_of(labels)):
+    for _, block in seen.chunks(labels.tile):
         part = labels.read(block)
         inside = block & slab
         if not inside.empty:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 
 from hela_dask.box import Box
 from hela_dask.errors import NothingToDoError, ParameterError
 from hela_dask.geometry import Geometry
+from hela_dask.kernels.overlaps import add_up
 from hela_dask.meshing.building import block_sides, grid_around
 from hela_dask.meshing.tasks import MeshJob, count_task
-from hela_dask.steps.measure import combine_counts
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.memory import Need
@@ -28,20 +29,23 @@ Boxes = dict[int, dict[str, Box]]
 _PROCESS = 320 * 2**20  # bytes of a dask worker with the libraries loaded
 _BLOCK = 6  # bytes per block: the share of the object, and marching cubes of it
 _SIDE_BLOCK = 800  # bytes per block on a side of the box: triangles of a folded surface
-_SLAB_BYTES = 64 * 2**20  # of labels of 8 bytes, counted at once
+_SLAB_VOXELS = 2**23  # counted by one task
 
 
 def find_boxes(
     session: Session, job: MeshJob, geometry: Geometry, display: RunProgress
 ) -> tuple[Boxes, dict[tuple[int, str], int]]:
     """The box of each kind of object with each label, and the voxels of each object."""
-    depth, rows, columns = geometry.shape
-    deep = max(1, _SLAB_BYTES // (8 * rows * columns))
+    deep = max(volume.labels.tile[0] for volume in job.labels.values())
+    deep *= max(1, _SLAB_VOXELS // (deep * math.prod(geometry.shape[1:])))
+    slabs = Box.whole(geometry.shape).chunks((deep, *geometry.shape[1:]))
     units = [
-        Unit("count", f"z{z0:05d}", fingerprint("count"), (z0, min(z0 + deep, depth)), float(deep))
-        for z0 in range(0, depth, deep)
+        Unit(
+            "count", f"z{slab.low[0]:05d}", fingerprint("count"), slab, float(math.prod(slab.shape))
+        )
+        for _, slab in slabs
     ]
-    slabs = run_units(
+    found = run_units(
         session.client,
         count_task,
         job,
@@ -50,16 +54,15 @@ def find_boxes(
         progress=display,
         kind="slabs",
     )
-    found: Boxes = {}
+    boxes: Boxes = {}
     voxels = {}
     for kind in job.labels:
-        counts = combine_counts(pd.DataFrame(row["counts"][kind]) for row in slabs.values())
-        for row in counts.to_dict("records"):
-            box = Box.of([(row[f"{axis}0"], row[f"{axis}1"]) for axis in "zyx"])
-            label = int(row["label"])
-            found.setdefault(label, {})[kind] = box
-            voxels[label, kind] = int(row["cell_voxels"])
-    return dict(sorted(found.items())), voxels
+        parts = [np.array(row["counts"][kind], np.int64) for row in found.values()]
+        for label, _, count, *rest in add_up(part for part in parts if len(part)).tolist():
+            ends = rest[3:]  # after the sums of places
+            boxes.setdefault(label, {})[kind] = Box.of(zip(ends[::2], ends[1::2], strict=True))
+            voxels[label, kind] = count
+    return dict(sorted(boxes.items())), voxels
 
 
 def choose_cells(boxes: Boxes, cells: Sequence[int] | None, source: Path) -> Boxes:

@@ -10,12 +10,9 @@ import numpy as np
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, ParameterError
-from hela_dask.evaluation.label_checks import check_no_image
-from hela_dask.evaluation.labels_input import open_labels
+from hela_dask.evaluation.instances import InstanceLabels, open_instances
 from hela_dask.geometry import Geometry, checked_voxel_size
 from hela_dask.running.opening import open_run
-from hela_dask.storage.level_array import LevelArray
-from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
 from hela_dask.types import Labels
 from hela_dask.volume.opening import open_volume
@@ -28,18 +25,14 @@ KINDS = {"cell": "cells", "nucleus": "nuclei"}
 
 @dataclass(frozen=True)
 class LabelVolume:
-    """Instance labels on disk. Small; workers open the files themselves."""
+    """Instance labels and their grid. Small; workers open the files themselves."""
 
-    path: Path
+    labels: InstanceLabels
     geometry: Geometry
 
     def read(self, box: Box) -> Labels:
         """The labels in a box of voxels."""
-        if is_node(self.path):
-            image = read_image(self.path, unknown_scale=True)
-            return LevelArray.from_level(image.path, image.levels[0])[box]
-        z, y, x = box
-        return open_labels(self.path, self.path.name).read(z.start, z.stop)[:, y, x]
+        return self.labels.read(box)
 
 
 def find_labels(
@@ -51,7 +44,7 @@ def find_labels(
     ----------
     source : path
         A run folder, a folder or an image with the label groups ``cells`` and ``nuclei``, or
-        instance labels as :func:`.labels_input.open_labels` takes them.
+        instance labels as :func:`.instances.open_instances` takes them.
     what : sequence of str or None
         Of :data:`KINDS`; None for all that there are. Instance labels are one kind: cells, unless
         the group's name is ``nuclei`` or another is named.
@@ -75,9 +68,7 @@ def find_labels(
             f"{source} has no labels of the kind {missing[0]!r}, only {', '.join(paths)}"
         )
     wanted = [kind for kind in KINDS if kind in paths and (what is None or kind in what)]
-    found = {kind: LabelVolume(paths[kind], _geometry(paths[kind], voxel_size)) for kind in wanted}
-    for item in found.values():
-        check_no_image(item.read, item.geometry.shape, item.path)
+    found = {kind: _open(paths[kind], voxel_size) for kind in wanted}
     if len({item.geometry.shape for item in found.values()}) > 1:
         raise InputError(f"cells and nuclei of {source} must have one shape")
     return found
@@ -101,12 +92,12 @@ def _paths(source: Path, what: Sequence[str] | None) -> dict[str, Path]:
     return {kinds[0] if kinds else kind: source}
 
 
-def _geometry(path: Path, voxel_size: Sequence[float] | None) -> Geometry:
-    labels = open_labels(path, path.name)
+def _open(path: Path, voxel_size: Sequence[float] | None) -> LabelVolume:
+    labels, source = open_instances(path)
     if voxel_size is not None:
-        return Geometry(labels.shape, checked_voxel_size(voxel_size))
-    if labels.voxel_size is None or not np.all(np.isfinite(labels.voxel_size)):
+        return LabelVolume(labels, Geometry(labels.shape, checked_voxel_size(voxel_size)))
+    if source.voxel_size is None or not np.all(np.isfinite(source.voxel_size)):
         raise InputError(f"{path} states no voxel size: give it with --voxel-size Z Y X, in nm")
     if is_node(path):
-        return Geometry.of(open_volume(path))
-    return Geometry(labels.shape, labels.voxel_size)
+        return LabelVolume(labels, Geometry.of(open_volume(path)))
+    return LabelVolume(labels, Geometry(labels.shape, source.voxel_size))

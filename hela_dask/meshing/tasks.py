@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.box import Box
+from hela_dask.evaluation.instances import count_instances
 from hela_dask.meshing.building import MeshError, build_mesh
 from hela_dask.meshing.folder import PRECOMPUTED, mesh_file, save
 from hela_dask.meshing.labels import LabelVolume
 from hela_dask.meshing.precomputed import levels_of_detail
 from hela_dask.meshing.reducing import pack_mesh, reduce_mesh
-from hela_dask.steps.measure import count_slab
 from hela_dask.storage.files import write_json
 from hela_dask.tasks.cost import measured
 from hela_dask.tasks.lock import Lock
@@ -45,13 +45,12 @@ class MeshJob:
 
 def count_task(job: MeshJob, unit: Unit) -> dict[str, Any]:
     """The voxels and the box of each object in a slab."""
-    z0, z1 = unit.what
-    counts = {}
+    slab: Box = unit.what
     with measured() as cost:
-        for kind, labels in job.labels.items():
-            _, rows, columns = labels.geometry.shape
-            part = labels.read(Box.of([(z0, z1), (0, rows), (0, columns)]))
-            counts[kind] = count_slab(None, part, z0).to_dict("list")
+        counts = {
+            kind: count_instances(volume.labels, slab).tolist()
+            for kind, volume in job.labels.items()
+        }
     return job.markers.finish(unit.stage, unit.name, unit.fingerprint, {"counts": counts, **cost})
 
 

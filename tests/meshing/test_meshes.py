@@ -97,6 +97,20 @@ def test_formats_in_nm(labels: Path, tmp_path: Path, client: Any, file_format: s
     assert mesh.volume == pytest.approx(voxels * np.prod(VOXEL), rel=0.01)
 
 
+def test_labels_of_any_size_and_type(tmp_path: Path, client: Any) -> None:
+    numbers = np.zeros(9, np.uint64)
+    numbers[[3, 8]] = 3_000_000_000, 2**40
+    np.save(tmp_path / "labels.npy", numbers[drawn()])
+    table = hd.meshes(
+        tmp_path / "labels.npy", tmp_path / "m", voxel_size=VOXEL, client=client, progress=False
+    )
+    assert table["label"].tolist() == [3_000_000_000, 2**40]
+    assert (table["status"] == "written").all()
+    np.save(tmp_path / "mask.npy", drawn() > 0)
+    with pytest.raises(hd.InputError, match="is a mask: give each object a number"):
+        hd.meshes(tmp_path / "mask.npy", tmp_path / "m2", voxel_size=VOXEL)
+
+
 def test_refused(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ParameterError, match="less than a pixel"):
         hd.meshes(labels, tmp_path / "m", error=20)
@@ -104,7 +118,7 @@ def test_refused(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         hd.meshes(labels, tmp_path / "m", file_format="vrml")
     with pytest.raises(ParameterError, match="--what 'mitochondrion' is unknown"):
         hd.meshes(labels, tmp_path / "m", what=["mitochondrion"])
-    with pytest.raises(MissingInputError, match="no labels at"):
+    with pytest.raises(MissingInputError, match="does not exist"):
         hd.meshes(tmp_path / "absent", tmp_path / "m")
     np.save(tmp_path / "labels.npy", drawn())
     with pytest.raises(hd.InputError, match="--voxel-size"):
