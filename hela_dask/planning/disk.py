@@ -30,6 +30,7 @@ _COARSE_SHARE = 0.04  # of the working level's voxels, and of each cell's window
 _OUTPUT_SHARE = 0.15  # of the voxels of each output of a network
 _KEPT_SHARE = 0.07  # of the working level's voxels: labels of slabs, where parts may be joined
 _PAGES = 16 * 2**20  # report, figures, tables
+_PICTURE = 5 * 2**18  # of each cell in space, and its part of those of the volume
 _BLOCK = 4096  # bytes that a small file takes
 
 
@@ -76,7 +77,8 @@ def disk_need(
         slices = len(sampling(setup.working, asked.spacing).slices)
         coarse_labels += _OUTPUT_SHARE * len(asked.names) * slices * math.prod(working[1:])
         coarse_labels += _KEPT_SHARE * math.prod(working) if asked.boundary else 0
-    run = max(0, int(coarse_labels) + _PAGES - _size(setup.run))
+    pictures = _PICTURE * len(windows) if setup.parameters.measure.in_runs else 0
+    run = max(0, int(coarse_labels) + pictures + _PAGES - _size(setup.run))
     places = [existing_folder(path) for path in (setup.owner, setup.run)]
     free = [shutil.disk_usage(place).free for place in places]
     same = places[0].stat().st_dev == places[1].stat().st_dev

@@ -160,6 +160,16 @@ def test_a_full_disk_is_refused(scene: Path, monkeypatch: pytest.MonkeyPatch) ->
         plan(scene, calibrate=False)
 
 
+def test_pictures_of_cells_take_disk_space(scene: Path, tmp_path: Path) -> None:
+    table = tmp_path / "centres.csv"
+    table.write_text("z,y,x\n4000,7200,7200\n3600,8000,18400\n4400,18400,8000\n")
+    on, off = (
+        plan(scene, centres=table, calibrate=False, parameters={"measure": {"in_runs": n}}).disk
+        for n in (1, 0)
+    )
+    assert 3 * 2**20 < on.run - off.run < 6 * 2**20
+
+
 def test_what_run_refuses_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match=r"nothing\.ome\.zarr does not exist"):
         plan(tmp_path / "nothing.ome.zarr")
