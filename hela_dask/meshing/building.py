@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +17,10 @@ from hela_dask.kernels.mesh import Grid, Mesh, contour
 from hela_dask.kernels.mesh_simplify import simplify_mesh
 from hela_dask.kernels.mesh_smooth import smooth_mesh, with_volume
 from hela_dask.kernels.quality import FACES
+from hela_dask.kernels.voxel_bits import count_blocks
 from hela_dask.meshing.checking import Distances, LabelSurface
-from hela_dask.types import Grey, Labels, Shape
+from hela_dask.meshing.voxels import ObjectVoxels
+from hela_dask.types import Floats, Grey, Mask, Shape
 
 __all__ = [
     "VOLUME",
@@ -34,7 +35,8 @@ __all__ = [
 VOLUME = 0.01
 """The largest relative difference between the volumes of a mesh and its labels."""
 
-_SLAB_BYTES = 32 * 2**20  # of labels, read at once
+_SLAB = 64 * 2**20  # voxels that are looked at together
+_MISSED = 1e-3  # share of the labels' surface that simplification may miss beside lost details
 _FIRST = 0.3  # tolerance of the first simplification, in units of the error
 # Where a mesh is too far from the labels in a try: the factor of the tolerance for the next one,
 # how far around in units of the error, and the factor elsewhere. With 0, all triangles there stay.
@@ -85,14 +87,11 @@ def grid_around(box: Box, geometry: Geometry, sides: Shape) -> tuple[Box, Grid]:
     return whole, Grid((z, y, x), (bounds[0], bounds[1], bounds[2]), (cut[0], cut[1], cut[2]))
 
 
-def build_mesh(
-    read: Callable[[Box], Labels], label: int, box: Box, geometry: Geometry, error: float
-) -> ObjectMesh | None:
+def build_mesh(voxels: ObjectVoxels, geometry: Geometry, error: float) -> ObjectMesh | None:
     """The closed mesh of an object, at most `error` (nm) from the surface of its labels.
 
-    `read` gives the labels in a box of voxels, and `box` holds the whole object. None where no
-    block is half full of it. Half of the error is for smoothing, the rest for simplification; the
-    volume is corrected after both.
+    None where no block is half full of it. Half of the error is for smoothing, the rest for
+    simplification; the volume is corrected after both.
 
     Raises
     ------
@@ -101,19 +100,19 @@ def build_mesh(
         labels, or when a part of it is farther than `error` from their surface.
     """
     sides = block_sides(geometry, error)
-    whole, grid = grid_around(box, geometry, sides)
-    fraction, voxels = block_fractions(read, label, whole, sides, grid)
+    whole, grid = grid_around(voxels.box, geometry, sides)
+    fraction, count = block_fractions(voxels, whole, sides, grid)
     grid.cap(fraction)
     surface = contour(fraction, grid, math.prod(sides))
     del fraction
     if not len(surface.faces):
         return None
-    volume = voxels * math.prod(geometry.voxel_size)
+    volume = count * math.prod(geometry.voxel_size)
     smooth = smooth_mesh(surface, error / 2, grid)
     smooth = with_volume(smooth, volume, surface, error / 2, grid)
     del surface
     _check_volume(smooth.volume() / volume - 1, error, sides)
-    labels = LabelSurface(read, label, box, geometry, error)
+    labels = LabelSurface(voxels, geometry, error)
     mesh, found = _simplified(smooth, labels, volume, grid)
     enclosed = mesh.volume()
     cuts = [flag for pair in grid.cut for flag in pair]
@@ -141,11 +140,11 @@ def _simplified(
 
     The surface is simplified less around each place that is too far away, and everywhere where the
     volume is wrong, until both are right; where they are not in the last try, it stays as it is.
+    Where the smooth surface lacks details, the mesh may miss :data:`_MISSED` of the surface more.
     """
     error = labels.error
     sides = grid.sides(smooth.vertices)
     tolerance = np.full(len(smooth.vertices), _FIRST * error, np.float32)
-    least: Distances | None = None
     for factor, around, elsewhere in _TRIES:
         mesh = grid.flatten(simplify_mesh(smooth, tolerance, sides))
         mesh = with_volume(mesh, volume, mesh, error / 2, grid)
@@ -155,17 +154,28 @@ def _simplified(
         found = labels.measure(mesh)
         if found.largest <= error:
             return mesh, found
-        if found.to_labels <= error:
-            # Details that the smooth surface lacks as well are no fault of simplification.
-            least = least or labels.measure(smooth)
-            if found.from_labels <= least.from_labels:
-                return mesh, found
-        distances, _ = KDTree(found.places).query(
-            smooth.vertices, distance_upper_bound=around * error
-        )
-        tolerance[np.isfinite(distances)] *= factor
+        if found.largest <= error:
+            return mesh, found
+        # Details that the smooth surface lacks as well are no fault of simplification, and their
+        # edges move with each try.
+        lost = found.sides[labels.beyond(smooth, found.sides)]
+        missed = found.sides[~_near(found.sides, lost, error)]
+        allowed = _MISSED * found.count if len(lost) else 0
+        if found.to_labels <= error and len(missed) <= allowed:
+            return mesh, found
+        places = np.concatenate([found.places, missed])
+        tolerance[_near(smooth.vertices, places, around * error)] *= factor
         tolerance *= elsewhere
-    return smooth, least or labels.measure(smooth)
+    return smooth, labels.measure(smooth)
+
+
+def _near(points: Floats, others: Floats, distance: float) -> Mask:
+    """Which points are at most so far (nm) from one of the others."""
+    if not len(others):
+        return np.zeros(len(points), bool)
+    distances, _ = KDTree(others).query(points, distance_upper_bound=distance)
+    near: Mask = np.isfinite(distances)
+    return near
 
 
 def _check(measures: dict[str, Any], error: float, sides: Shape) -> None:
@@ -193,32 +203,26 @@ def _remedy(error: float, sides: Shape) -> str:
     return "the object is a single voxel thin in many places"
 
 
-def block_fractions(
-    read: Callable[[Box], Labels], label: int, whole: Box, sides: Shape, grid: Grid
-) -> tuple[Grey, int]:
+def block_fractions(voxels: ObjectVoxels, whole: Box, sides: Shape, grid: Grid) -> tuple[Grey, int]:
     """The share of the object in each block, with an empty frame; and its number of voxels."""
     fraction: Grey = np.zeros(grid.shape, np.float32)
     inner = fraction[2:-2, 2:-2, 2:-2]
-    _, rows, columns = whole.shape
-    deep = sides[0] * max(1, _SLAB_BYTES // (8 * rows * columns * sides[0]))
-    starts = [
-        np.arange(0, length, side, dtype=np.int64)
+    lengths = [
+        _lengths(np.arange(0, length, side, dtype=np.int64), length)
         for length, side in zip(whole.shape, sides, strict=True)
     ]
-    lengths = [_lengths(begin, length) for begin, length in zip(starts, whole.shape, strict=True)]
     plane = np.multiply.outer(lengths[1], lengths[2])
-    voxels = 0
-    z, y, x = whole
-    for z0 in range(z.start, z.stop, deep):
-        z1 = min(z0 + deep, z.stop)
-        counts = (read(Box((slice(z0, z1), y, x))) == label).astype(np.uint32)
-        for axis, begin in enumerate((np.arange(0, z1 - z0, sides[0]), *starts[1:])):
-            counts = np.add.reduceat(counts, begin, axis=axis)
-        voxels += int(counts.sum(dtype=np.int64))
-        first = (z0 - z.start) // sides[0]
-        depth = lengths[0][first : first + len(counts), None, None]
-        inner[first : first + len(counts)] = counts / (depth * plane)
-    return fraction, voxels
+    deep = max(1, _SLAB // (sides[0] * math.prod(voxels.box.shape[1:])))  # blocks
+    z0, y0, x0 = (at - low for at, low in zip(voxels.box.low, whole.low, strict=True))
+    found = 0
+    for first in range(0, len(inner), deep):
+        part = inner[first : first + deep]
+        low, high = (at * sides[0] - z0 for at in (first, first + len(part)))
+        bits = voxels.slices(max(0, low), min(voxels.depth, high))
+        counts = count_blocks(bits, sides, (max(0, -low), y0, x0), part.shape)
+        found += int(counts.sum(dtype=np.int64))
+        part[:] = counts / (lengths[0][first : first + len(part), None, None] * plane)
+    return fraction, found
 
 
 def _lengths(starts: NDArray[np.int64], length: int) -> NDArray[np.int64]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from hela_dask.box import Box
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.label_distance import farthest_from_labels, side_centres
 from hela_dask.kernels.mesh import Mesh
 from hela_dask.kernels.mesh_distance import TriangleIndex, surface_points
-from hela_dask.types import Floats, Labels, Mask
+from hela_dask.kernels.voxel_bits import Bits
+from hela_dask.meshing.voxels import ObjectVoxels
+from hela_dask.types import Floats, Mask
 
 __all__ = ["Distances", "LabelSurface"]
 
-_READ = 32 * 2**20  # bytes of labels, read at once
-_MASK = 96 * 2**20  # voxels of a slab with its halo, and of an object that is kept as a whole
+_SLAB = 96 * 2**20  # voxels that are looked at together
 _SPACING = 1.0  # between points of the mesh that are measured, in units of the error
 
 
@@ -31,16 +31,24 @@ class Distances:
     to_labels, from_labels : float
         The largest distance of a point of the mesh from the labels' surface, and of a point of the
         labels' surface from the mesh, nm.
-    beyond_share : float
-        Share of the labels' surface that is farther than the error from the mesh.
+    count : int
+        The sides of voxels that are the labels' surface.
     places : ndarray of float64, (n, 3)
-        The points beyond the error in both directions, z, y, x in nm.
+        The points of the mesh beyond the error, z, y, x in nm.
+    sides : ndarray of float64, (n, 3)
+        The centres of the sides of voxels beyond the error, z, y, x in nm.
     """
 
     to_labels: float
     from_labels: float
-    beyond_share: float
+    count: int
     places: Floats
+    sides: Floats
+
+    @property
+    def beyond_share(self) -> float:
+        """Share of the labels' surface that is farther than the error from the mesh."""
+        return len(self.sides) / max(1, self.count)
 
     @property
     def largest(self) -> float:
@@ -52,12 +60,9 @@ class Distances:
 class LabelSurface:
     """The surface of an object: all sides between its voxels and others, or the volume's sides."""
 
-    read: Callable[[Box], Labels]
-    label: int
-    box: Box
+    voxels: ObjectVoxels
     geometry: Geometry
     error: float
-    _kept: Mask | None = field(default=None, init=False)
 
     def measure(self, mesh: Mesh) -> Distances:
         """Distances of a mesh in both directions.
@@ -66,35 +71,42 @@ class LabelSurface:
         surface are the centres of all sides of voxels. A point's distance from the other surface is
         exact, up to twice the error (from the labels; farther counts as infinite).
         """
+        size = np.array(self.geometry.voxel_size)
         index = TriangleIndex.of(mesh, 2 * self.error)
         points = surface_points(mesh, _SPACING * self.error) - self._corner()
-        slices = np.floor(points[:, 0] / self.geometry.voxel_size[0]).astype(np.int64)
+        slices = np.floor(points[:, 0] / size[0]).astype(np.int64)
         order = np.argsort(slices, kind="stable")
         points, slices = points[order], slices[order]
         to_labels = from_labels = 0.0
-        sides = beyond_sides = 0
-        places = [np.empty((0, 3))]
-        for first, last, z0, mask in self._slabs():
+        count = 0
+        places, sides = [np.empty((0, 3))], [np.empty((0, 3))]
+        for first, last, z0, bits in self._slabs():
             lower, upper = np.searchsorted(slices, (first, last))
-            lower, upper = 0 if first == 0 else lower, upper if last < self._depth else len(points)
-            down = np.array([z0 * self.geometry.voxel_size[0], 0, 0])
+            lower = 0 if first == 0 else lower
+            upper = upper if last < self.voxels.depth else len(points)
+            down = np.array([z0 * size[0], 0, 0])
             part = points[lower:upper] - down
             to_labels, beyond = farthest_from_labels(
-                part, mask, self.geometry.voxel_size, self.error, to_labels, self._reach
+                part, bits, self.geometry.voxel_size, self.error, to_labels, self._reach
             )
             places.append(part[beyond] + down)
             lowest = first - z0 - (first == 0)
-            part = side_centres(mask, lowest, last - z0, self.geometry.voxel_size) + down
+            part = side_centres(bits, lowest, last - z0, self.geometry.voxel_size) + down
             from_labels, beyond = index.farthest(part + self._corner(), self.error, from_labels)
-            places.append(part[beyond])
-            sides += len(part)
-            beyond_sides += int(beyond.sum())
-        found = np.concatenate(places) + self._corner()
-        return Distances(to_labels, from_labels, beyond_sides / max(1, sides), found)
+            sides.append(part[beyond])
+            count += len(part)
+        return Distances(
+            to_labels,
+            from_labels,
+            count,
+            np.concatenate(places) + self._corner(),
+            np.concatenate(sides) + self._corner(),
+        )
 
-    @property
-    def _depth(self) -> int:
-        return self.box.shape[0]
+    def beyond(self, mesh: Mesh, places: Floats) -> Mask:
+        """Which places (n, 3) are farther than the error from a mesh."""
+        index = TriangleIndex.of(mesh, 2 * self.error)
+        return index.farthest(places, self.error, np.inf)[1]
 
     @property
     def _reach(self) -> float:
@@ -103,33 +115,17 @@ class LabelSurface:
     def _corner(self) -> Floats:
         """The lowest place of the box, nm."""
         sizes = np.array(self.geometry.voxel_size)
-        corner: Floats = np.array(self.geometry.origin) + (np.array(self.box.low) - 0.5) * sizes
+        low = np.array(self.voxels.box.low)
+        corner: Floats = np.array(self.geometry.origin) + (low - 0.5) * sizes
         return corner
 
-    def _slabs(self) -> Iterator[tuple[int, int, int, Mask]]:
-        """Slabs of the object: first and last slice, first slice of the mask, and the mask."""
-        depth, rows, columns = self.box.shape
+    def _slabs(self) -> Iterator[tuple[int, int, int, Bits]]:
+        """Slabs of the object: first and last slice, first slice of the voxels, and the voxels."""
+        depth, rows, columns = self.voxels.box.shape
         halo = math.ceil(self._reach / self.geometry.voxel_size[0]) + 1
-        most = max(1, _MASK // (rows * columns))
-        if most >= depth:
-            if self._kept is None:
-                self._kept = self._mask(0, depth)
-            yield 0, depth, 0, self._kept
-            return
-        deep = max(1, most - 2 * halo, halo)
+        most = max(1, _SLAB // (rows * columns))
+        deep = depth if most >= depth else max(1, most - 2 * halo, halo)
         for first in range(0, depth, deep):
             last = min(depth, first + deep)
             z0, z1 = max(0, first - halo), min(depth, last + halo)
-            yield first, last, z0, self._mask(z0, z1)
-
-    def _mask(self, first: int, last: int) -> Mask:
-        """The object in some slices of its box."""
-        z, y, x = self.box
-        _, rows, columns = self.box.shape
-        found = np.empty((last - first, rows, columns), dtype=bool)
-        deep = max(1, _READ // (8 * rows * columns))
-        for at in range(first, last, deep):
-            end = min(last, at + deep)
-            part = self.read(Box((slice(z.start + at, z.start + end), y, x)))
-            np.equal(part, self.label, out=found[at - first : end - first])
-        return found
+            yield first, last, z0, self.voxels.slices(z0, z1)

@@ -12,9 +12,9 @@ from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, ParameterError
 from hela_dask.evaluation.instances import InstanceLabels, open_instances
 from hela_dask.geometry import Geometry, checked_voxel_size
+from hela_dask.meshing.voxels import ObjectVoxels
 from hela_dask.running.opening import open_run
 from hela_dask.storage.nodes import is_node
-from hela_dask.types import Labels
 from hela_dask.volume.opening import open_volume
 
 __all__ = ["KINDS", "LabelVolume", "find_labels"]
@@ -30,9 +30,9 @@ class LabelVolume:
     labels: InstanceLabels
     geometry: Geometry
 
-    def read(self, box: Box) -> Labels:
-        """The labels in a box of voxels."""
-        return self.labels.read(box)
+    def object(self, label: int, box: Box) -> ObjectVoxels:
+        """The voxels of an object, which lies in the box."""
+        return ObjectVoxels(self.labels.read, label, box, self.labels.tile)
 
 
 def find_labels(

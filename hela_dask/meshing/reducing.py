@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from hela_dask.box import Box
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.mesh import Grid, Mesh, contour
 from hela_dask.kernels.mesh_simplify import simplify_mesh
 from hela_dask.kernels.mesh_smooth import smooth_mesh, with_volume
 from hela_dask.meshing.building import block_fractions, block_sides, grid_around
-from hela_dask.types import Labels
+from hela_dask.meshing.voxels import ObjectVoxels
 
 __all__ = ["BYTES_PER_TRIANGLE", "fewer_triangles", "pack_mesh", "reduce_mesh"]
 
@@ -30,9 +28,7 @@ _LARGEST = 4.0  # tolerance at most, in units of the block
 _MOST_VERTICES = 2**16  # with indices of 2 bytes
 
 
-def reduce_mesh(
-    read: Callable[[Box], Labels], label: int, box: Box, geometry: Geometry, triangles: int
-) -> Mesh | None:
+def reduce_mesh(voxels: ObjectVoxels, geometry: Geometry, triangles: int) -> Mesh | None:
     """A closed mesh of an object with at most so many triangles; None where it is too small.
 
     Blocks are made larger until that can be met: those of 80 nm first. Its volume is that of the
@@ -42,13 +38,13 @@ def reduce_mesh(
     triangles = min(triangles, 2 * (_MOST_VERTICES - 2))
     for _ in range(_TRIES):
         sides = block_sides(geometry, error)
-        whole, grid = grid_around(box, geometry, sides)
-        fraction, voxels = block_fractions(read, label, whole, sides, grid)
+        whole, grid = grid_around(voxels.box, geometry, sides)
+        fraction, count = block_fractions(voxels, whole, sides, grid)
         grid.cap(fraction)
         surface = contour(fraction, grid, math.prod(sides))
         if not len(surface.faces):
             return best
-        volume = voxels * math.prod(geometry.voxel_size)
+        volume = count * math.prod(geometry.voxel_size)
         smooth = with_volume(smooth_mesh(surface, error / 2, grid), volume, surface, error, grid)
         best = fewer_triangles(smooth, grid, error, triangles)
         if len(best.faces) <= triangles and len(best.vertices) <= _MOST_VERTICES:

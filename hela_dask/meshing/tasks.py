@@ -63,7 +63,7 @@ def mesh_task(job: MeshJob, unit: Unit) -> dict[str, Any]:
             labels = job.labels[kind]
             row = {"label": label, "what": kind, "status": "too_small", "file": "", "reason": ""}
             try:
-                found = build_mesh(labels.read, label, box, labels.geometry, job.error)
+                found = build_mesh(labels.object(label, box), labels.geometry, job.error)
             except MeshError as error:
                 row |= {"status": "failed", "reason": str(error)}
                 found = None
@@ -88,7 +88,7 @@ def scene_task(job: MeshJob, unit: Unit) -> dict[str, Any]:
     with measured() as cost:
         for kind, box in boxes.items():
             labels = job.labels[kind]
-            mesh = reduce_mesh(labels.read, label, box, labels.geometry, triangles[kind])
+            mesh = reduce_mesh(labels.object(label, box), labels.geometry, triangles[kind])
             if mesh is not None:
                 packed[kind] = pack_mesh(mesh)
         write_json(file, packed, flush=False)

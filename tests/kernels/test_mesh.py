@@ -15,9 +15,11 @@ from hela_dask.kernels.label_distance import farthest_from_labels, side_centres
 from hela_dask.kernels.mesh import Mesh, contour
 from hela_dask.kernels.mesh_distance import TriangleIndex, surface_points
 from hela_dask.kernels.mesh_simplify import simplify_mesh
+from hela_dask.kernels.voxel_bits import Bits, count_blocks, empty_bits, mark_voxels
 from hela_dask.meshing import building
 from hela_dask.meshing.building import ObjectMesh, build_mesh
 from hela_dask.meshing.checking import LabelSurface
+from hela_dask.meshing.voxels import ObjectVoxels
 from hela_dask.types import Floats, Mask
 
 ERROR = 40.0
@@ -43,10 +45,20 @@ def torus(points: Floats) -> Floats:
     return distance
 
 
+def voxels_of(mask: Mask, box: Box) -> ObjectVoxels:
+    return ObjectVoxels(lambda box: mask[box].astype(np.uint16), 1, box, (5, 50, 30))
+
+
+def bits_of(mask: Mask) -> Bits:
+    bits = empty_bits((mask.shape[0], mask.shape[1], mask.shape[2]))
+    mark_voxels(bits, mask.astype(np.uint16), 1, (0, 0, 0))
+    return bits
+
+
 def built(mask: Mask, geometry: Geometry = GEOMETRY) -> ObjectMesh:
     inside = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     box = Box.of([(int(part[0]), int(part[-1]) + 1) for part in inside])
-    found = build_mesh(lambda box: mask[box].astype(np.uint16), 1, box, geometry, ERROR)
+    found = build_mesh(voxels_of(mask, box), geometry, ERROR)
     assert found is not None
     return found
 
@@ -96,9 +108,8 @@ def test_half_blocks_at_the_end_of_the_volume() -> None:
 def test_nothing_half_a_block_wide() -> None:
     mask = np.zeros(SHAPE, bool)
     mask[4, 6, 6] = True
-    assert (
-        build_mesh(lambda box: mask[box], 1, Box.of([(4, 5), (6, 7), (6, 7)]), GEOMETRY, 90) is None
-    )
+    voxels = voxels_of(mask, Box.of([(4, 5), (6, 7), (6, 7)]))
+    assert build_mesh(voxels, GEOMETRY, 90) is None
 
 
 SQUARE = Mesh(
@@ -137,11 +148,11 @@ def test_points_of_a_surface_are_close_to_each_other() -> None:
 def test_distances_from_labels() -> None:
     mask = np.zeros((4, 10, 10), bool)
     mask[1:3, 2:8, 2:8] = True  # 50 to 150, 40 to 160, 40 to 160 nm
-    centres = side_centres(mask, -1, 4, (50, 20, 20))
+    centres = side_centres(bits_of(mask), -1, 4, (50, 20, 20))
     assert len(centres) == 2 * 36 + 4 * 12
     assert centres.min(axis=0).tolist() == [50, 40, 40]
     assert centres.max(axis=0).tolist() == [150, 160, 160]
-    parts = [side_centres(mask, first, first + 1, (50, 20, 20)) for first in range(-1, 4)]
+    parts = [side_centres(bits_of(mask), first, first + 1, (50, 20, 20)) for first in range(-1, 4)]
     assert sorted(map(tuple, np.concatenate(parts))) == sorted(map(tuple, centres))
     for point, distance in [
         ((100.0, 100.0, 100.0), 50),
@@ -152,7 +163,7 @@ def test_distances_from_labels() -> None:
         ((600.0, 100.0, 100.0), np.inf),
     ]:
         points = np.array([point])
-        largest, beyond = farthest_from_labels(points, mask, (50, 20, 20), 40, 0, 80)
+        largest, beyond = farthest_from_labels(points, bits_of(mask), (50, 20, 20), 40, 0, 80)
         assert largest == pytest.approx(distance)
         assert beyond[0] == (distance > 40)
 
@@ -205,11 +216,25 @@ def test_distances_are_the_same_slab_by_slab(monkeypatch: pytest.MonkeyPatch) ->
     mesh = simplify_mesh(built(mask).mesh, 30, np.zeros(1, np.uint8).repeat(10_000), least=200)
     found = []
     for most in (2**30, 1):
-        monkeypatch.setattr("hela_dask.meshing.checking._MASK", most)
-        surface = LabelSurface(lambda box: mask[box].astype(np.uint16), 1, box, GEOMETRY, ERROR)
+        monkeypatch.setattr("hela_dask.meshing.checking._SLAB", most)
+        monkeypatch.setattr("hela_dask.meshing.voxels._KEPT", most)
+        surface = LabelSurface(voxels_of(mask, box), GEOMETRY, ERROR)
         found.append(surface.measure(mesh))
     whole, slabs = found
     assert whole.largest > ERROR
     assert (whole.to_labels, whole.from_labels) == (slabs.to_labels, slabs.from_labels)
     assert whole.beyond_share == slabs.beyond_share
     assert len(whole.places) == len(slabs.places)
+    assert len(whole.sides) == len(slabs.sides) > 0
+
+
+@pytest.mark.parametrize("sides", [(1, 1, 1), (2, 3, 5), (1, 4, 4)])
+def test_blocks_are_counted_from_bits(sides: tuple[int, int, int]) -> None:
+    mask = np.random.default_rng(1).random((5, 9, 21)) < 0.4
+    corner = (1, 2, 3)
+    shape = tuple(-(-(n + at) // by) for n, at, by in zip(mask.shape, corner, sides, strict=True))
+    padded = np.zeros([n * by for n, by in zip(shape, sides, strict=True)], int)
+    padded[Box.at(corner, mask.shape)] = mask
+    blocks = padded.reshape([n for pair in zip(shape, sides, strict=True) for n in pair])
+    found = count_blocks(bits_of(mask), sides, corner, (shape[0], shape[1], shape[2]))
+    np.testing.assert_array_equal(found, blocks.sum(axis=(1, 3, 5)))

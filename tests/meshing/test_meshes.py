@@ -16,6 +16,7 @@ import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import ExistsError, MissingInputError, ParameterError, StorageError
 from hela_dask.meshing.building import MeshError, build_mesh
+from hela_dask.meshing.voxels import ObjectVoxels
 from hela_dask.storage import store as arrays
 
 trimesh = pytest.importorskip("trimesh", reason="the extra [meshes] is not installed")
@@ -145,10 +146,10 @@ def test_a_folder_with_other_files_and_an_unknown_cell(
 def test_a_failed_cell_is_named_and_the_others_are_written(
     labels: Path, tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(read: Any, label: int, *others: Any) -> Any:
-        if label == 3:
+    def fails(voxels: ObjectVoxels, *others: Any) -> Any:
+        if voxels.label == 3:
             raise MeshError("the mesh is not closed")
-        return build_mesh(read, label, *others)
+        return build_mesh(voxels, *others)
 
     monkeypatch.setattr("hela_dask.meshing.tasks.build_mesh", fails)
     table = hd.meshes(labels, tmp_path / "m", what=["cell"], client=here, progress=False)
