@@ -11,6 +11,7 @@ import hela_dask as hd
 from hela_dask.cli.options import (
     ClusterName,
     Memory,
+    Overwrite,
     Quiet,
     Verbose,
     Workers,
@@ -43,6 +44,7 @@ def measure(
     cluster: ClusterName = "local",
     workers: Workers = None,
     memory: Memory = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -64,6 +66,7 @@ def measure(
         cluster=cluster,
         workers=workers,
         memory=memory,
+        overwrite=overwrite,
         progress=not quiet,
     )
     if not quiet:

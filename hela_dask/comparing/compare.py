@@ -146,7 +146,7 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
     table = compare_measures(cells, measures, seed=seed)
     warnings = (
         *find_caveats(runs, table),
-        *(f"{text[:1].upper()}{text[1:]}." for text in left_out),
+        *left_out,
     )
     _write(folder, runs, cells, table, warnings, seed)
     return Comparison(

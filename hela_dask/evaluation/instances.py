@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +18,20 @@ from hela_dask.conversion.readers.source import Source
 from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError
 from hela_dask.evaluation.label_checks import check_label_array, check_no_image
+from hela_dask.geometry import checked_voxel_size
 from hela_dask.kernels.overlaps import Runs, add_up, count_runs
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
 from hela_dask.tasks.markers import fingerprint
-from hela_dask.types import Shape
+from hela_dask.types import Shape, Triple, Voxel
 
-__all__ = ["InstanceLabels", "count_instances", "grown_tile", "open_instances"]
+__all__ = ["InstanceLabels", "count_instances", "grown_tile", "open_instances", "voxel_size_of"]
+
+log = logging.getLogger(__name__)
 
 _LARGEST = np.iinfo(np.int64).max
+_SAME = 0.01  # voxel sizes that differ by less than this part are one
 _BLOCK = 2**22  # voxels to read at a time
 
 
@@ -123,6 +129,34 @@ def open_instances(path: Path) -> tuple[InstanceLabels, Source]:
     )
     check_no_image(found.read, found.shape, path)
     return found, source
+
+
+def voxel_size_of(source: Source, given: Sequence[float] | None) -> Voxel:
+    """The voxel size in nm: that which is given, else as the labels state it.
+
+    Raises
+    ------
+    InputError
+        When neither is there, or it is no voxel size.
+    """
+    stated = source.voxel_size
+    if given is None:
+        if stated is None:
+            raise InputError(
+                f"{source.path} does not state its voxel size: give it in nm, as in "
+                "--voxel-size 50 10 10 (z y x)"
+            )
+        return checked_voxel_size(stated, origin=f"the voxel size of {source.path}")
+    voxel = checked_voxel_size(given)
+    if stated is not None and not np.allclose(voxel, stated, rtol=_SAME):
+        log.warning(
+            "%s states voxels of %s nm: %s nm are used", source.path, _nm(stated), _nm(voxel)
+        )
+    return voxel
+
+
+def _nm(sizes: Triple) -> str:
+    return " x ".join(f"{size:g}" for size in sizes)
 
 
 def count_instances(labels: InstanceLabels, box: Box) -> NDArray[np.int64]:

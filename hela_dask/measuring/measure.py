@@ -16,10 +16,8 @@ import pandas as pd
 
 from hela_dask.box import Box
 from hela_dask.columns import CONTACT_COLUMNS, OBJECT_COLUMNS, OBJECT_MEASURES
-from hela_dask.conversion.readers.source import Source
 from hela_dask.errors import InputError, NothingToDoError
-from hela_dask.evaluation.instances import InstanceLabels, open_instances
-from hela_dask.geometry import checked_voxel_size
+from hela_dask.evaluation.instances import InstanceLabels, open_instances, voxel_size_of
 from hela_dask.kernels.overlaps import add_up
 from hela_dask.measuring.result import MeasureFiles, Measurement
 from hela_dask.measuring.tables import Rows, group_objects, object_table, voxels_read
@@ -48,7 +46,7 @@ from hela_dask.tasks.memory import Need
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
 from hela_dask.tasks.units import Unit
-from hela_dask.types import Triple, Voxel
+from hela_dask.types import Voxel
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -58,7 +56,6 @@ __all__ = ["measure"]
 log = logging.getLogger(__name__)
 
 _SLAB = 32  # slices of a slab, or as many as are stored together
-_SAME = 0.01  # voxel sizes that differ by less than this part are one
 _BLOCK_VOXEL = 80  # bytes: labels, runs and their counts
 _SPARSE_VOXEL = 7  # of a slab: labels, faces and corners of contacts
 _OBJECT_VOXEL = 24  # of an object's fraction image: it, its surface, distances, pieces
@@ -78,6 +75,7 @@ def measure(
     voxel_size: Sequence[float] | None = None,
     *,
     parameters: MeasureParameters | None = None,
+    overwrite: bool = False,
     client: Client | None = None,
     cluster: str | Path = "local",
     workers: int | None = None,
@@ -99,6 +97,8 @@ def measure(
     voxel_size : (z, y, x) in nm, optional
         Default: as the labels state it.
     parameters : MeasureParameters, optional
+    overwrite : bool
+        Replace the tables of other labels at `out`.
     client : distributed.Client, optional
         An existing client; default: the cluster of `cluster`.
     cluster, workers, memory
@@ -128,9 +128,9 @@ def measure(
     check_client(client, cluster, workers, memory)
     with _files(out) as files:
         source, stated = open_instances(local_path(labels))
-        voxel = _voxel_size(stated, voxel_size)
-        request = _Request(files, source, voxel, parameters or MeasureParameters())
-        files.tables.check()
+        voxel = voxel_size_of(stated, voxel_size)
+        request = _Request(files, source, voxel, parameters or MeasureParameters(), overwrite)
+        request.check_tables()
         with RunProgress(progress) as display, storage_errors(files.path):
             if files.tables.finished(request.key):
                 display.info(f"{files.path} is finished already")
@@ -159,28 +159,6 @@ def _files(out: str | Path | None) -> Iterator[MeasureFiles]:
         yield MeasureFiles.at(Path(folder, "objects.parquet"))
 
 
-def _voxel_size(source: Source, given: Sequence[float] | None) -> Voxel:
-    """The voxel size in nm: that which is given, else as the labels state it."""
-    stated = source.voxel_size
-    if given is None:
-        if stated is None:
-            raise InputError(
-                f"{source.path} does not state its voxel size: give it in nm, as in "
-                "--voxel-size 50 10 10 (z y x)"
-            )
-        return checked_voxel_size(stated, origin=f"the voxel size of {source.path}")
-    voxel = checked_voxel_size(given)
-    if stated is not None and not np.allclose(voxel, stated, rtol=_SAME):
-        log.warning(
-            "%s states voxels of %s nm: %s nm are used", source.path, _nm(stated), _nm(voxel)
-        )
-    return voxel
-
-
-def _nm(sizes: Triple) -> str:
-    return " x ".join(f"{size:g}" for size in sizes)
-
-
 @dataclass(frozen=True)
 class _Request:
     """The input of a measurement."""
@@ -189,6 +167,11 @@ class _Request:
     labels: InstanceLabels
     voxel: Voxel
     parameters: MeasureParameters
+    overwrite: bool = False
+
+    def check_tables(self) -> None:
+        """Refuse to replace other tables."""
+        self.files.tables.check(self.labels.path, overwrite=self.overwrite)
 
     def _key(self, *code: str) -> str:
         return fingerprint(
@@ -248,7 +231,7 @@ def _run(request: _Request, session: Session, display: RunProgress) -> Measureme
     files = request.files
     files.path.parent.mkdir(parents=True, exist_ok=True)
     with hold(files.path.parent, files.lock, what=str(files.path)) as lock:
-        files.tables.check()
+        request.check_tables()
         files.scratch.mkdir(parents=True, exist_ok=True)
         job = MeasureJob(request.labels, request.voxel, request.parameters, files.scratch, lock)
         try:

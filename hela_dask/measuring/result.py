@@ -89,7 +89,7 @@ class MeasureFiles:
     def tables(self) -> TableFiles:
         """The files of both tables."""
         names = (self.path.stem, self.contacts_path.stem)
-        return TableFiles(self.path.parent, self.state, "all", names, "measure", "--out")
+        return TableFiles(self.path.parent, self.state, "all", names, "measure", "--out", "labels")
 
     def read(self) -> Measurement:
         """The tables as they were written."""

@@ -14,6 +14,7 @@ from hela_dask.geometry import Geometry
 from hela_dask.kernels.overlaps import add_up
 from hela_dask.meshing.building import block_sides, grid_around
 from hela_dask.meshing.tasks import MeshJob, count_task
+from hela_dask.meshing.voxels import bytes_kept
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.memory import Need
@@ -93,6 +94,7 @@ def mesh_need(boxes: Boxes, geometry: Geometry, error: float) -> Need:
     for box in (box for kinds in boxes.values() for box in kinds.values()):
         z, y, x = size = grid_around(box, geometry, sides)[1].shape
         taken = z * y * x * _BLOCK + 2 * (z * y + y * x + z * x) * _SIDE_BLOCK
+        taken += bytes_kept(box)
         if taken > most:
             most, shape = taken, size
     return Need(

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, ParameterError
-from hela_dask.evaluation.instances import InstanceLabels, open_instances
-from hela_dask.geometry import Geometry, checked_voxel_size
+from hela_dask.evaluation.instances import InstanceLabels, open_instances, voxel_size_of
+from hela_dask.geometry import Geometry
 from hela_dask.meshing.voxels import ObjectVoxels
 from hela_dask.running.opening import open_run
 from hela_dask.storage.nodes import is_node
@@ -94,10 +92,7 @@ def _paths(source: Path, what: Sequence[str] | None) -> dict[str, Path]:
 
 def _open(path: Path, voxel_size: Sequence[float] | None) -> LabelVolume:
     labels, source = open_instances(path)
-    if voxel_size is not None:
-        return LabelVolume(labels, Geometry(labels.shape, checked_voxel_size(voxel_size)))
-    if source.voxel_size is None or not np.all(np.isfinite(source.voxel_size)):
-        raise InputError(f"{path} states no voxel size: give it with --voxel-size Z Y X, in nm")
-    if is_node(path):
+    size = voxel_size_of(source, voxel_size)
+    if voxel_size is None and is_node(path):
         return LabelVolume(labels, Geometry.of(open_volume(path)))
-    return LabelVolume(labels, Geometry(labels.shape, source.voxel_size))
+    return LabelVolume(labels, Geometry(labels.shape, size))

@@ -36,7 +36,7 @@ class ObjectVoxels:
 
     def slices(self, first: int, last: int) -> Bits:
         """The voxels in some slices of the box, which are counted from 0."""
-        if self._kept is None and bytes_kept(self.box) <= _KEPT:
+        if self._kept is None and bytes_kept(self.box):
             self._kept = self._read(0, self.depth)
         if self._kept is not None:
             return self._kept[first:last]
@@ -54,6 +54,7 @@ class ObjectVoxels:
 
 
 def bytes_kept(box: Box) -> int:
-    """Bytes of the voxels of an object with this box."""
+    """Bytes of the voxels of an object with this box, where they are kept; else 0."""
     depth, rows, columns = box.shape
-    return depth * rows * (columns // 8 + 1)
+    size = depth * rows * (columns // 8 + 1)
+    return size if size <= _KEPT else 0

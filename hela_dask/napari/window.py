@@ -42,10 +42,10 @@ def review(run: str | Path | RunResult, *, show: bool = True) -> Any:
     --------
     >>> review("hela.run")  # doctest: +SKIP
     """
+    result = run if isinstance(run, RunResult) else open_run(run)
     needed_napari("review")
     from hela_dask.napari.widget import ReviewWidget
 
-    result = run if isinstance(run, RunResult) else open_run(run)
     viewer = view(result, show=show)
     viewer.window.add_dock_widget(
         ReviewWidget(viewer, result), name="Review cells", area="right", add_vertical_stretch=False

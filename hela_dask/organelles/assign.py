@@ -125,7 +125,7 @@ def assign(
     result = open_run(files.run)
     images = _label_images(result)
     labels = open_organelles(source, images[1])
-    files.check(labels.path, overwrite)
+    files.tables.check(labels.path, overwrite=overwrite)
     request = _Request(files, labels, *_run_labels(files.run, images))
     with RunProgress(progress) as display, storage_errors(files.run):
         if (done := files.finished(request.key)) is not None:
@@ -142,7 +142,7 @@ def assign(
             imports=("hela_dask.organelles.tasks",),
         )
         with hold(files.run) as lock:
-            files.check(labels.path, overwrite)
+            files.tables.check(labels.path, overwrite=overwrite)
             files.scratch.mkdir(parents=True, exist_ok=True)
             try:
                 with session:

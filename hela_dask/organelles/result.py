@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from hela_dask.columns import COLUMNS
-from hela_dask.errors import ExistsError, ParameterError
+from hela_dask.errors import ParameterError
+from hela_dask.formatting import counted
 from hela_dask.tasks.table_files import TableFiles
 
 __all__ = ["Assignment", "OrganelleFiles", "checked_name"]
@@ -46,8 +47,9 @@ class Assignment:
         crossing = int(self.organelles["crosses_border"].sum())
         holding = int((self.cells["n_organelles"] > 0).sum())
         return (
-            f"{len(self.organelles)} organelles: {inside} in {holding} cells, "
-            f"{len(self.organelles) - inside} outside; {crossing} cross a border"
+            f"{counted(len(self.organelles), 'organelle')}: {inside} in "
+            f"{counted(holding, 'cell')}, {len(self.organelles) - inside} outside, {crossing} "
+            "across a border"
         )
 
     def __repr__(self) -> str:
@@ -96,7 +98,7 @@ class OrganelleFiles:
         """The files of both tables."""
         names = (self.table.name, self.cells.name)
         state = self.run / "organelles"
-        return TableFiles(self.run, state, self.name, names, "assign", "--name")
+        return TableFiles(self.run, state, self.name, names, "assign", "--name", "organelles")
 
     def finished(self, key: str) -> Assignment | None:
         """The tables, if they are of this key; None where they are not, or not there."""
@@ -121,17 +123,3 @@ class OrganelleFiles:
         shutil.rmtree(self.scratch, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.scratch.parent.rmdir()  # refused where it holds markers of tables
-
-    def check(self, organelles: Path, overwrite: bool) -> None:
-        """Refuse to replace what another program, a person, or a call for other organelles wrote.
-
-        ExistsError names the file.
-        """
-        self.tables.check()
-        marker = self.tables.marker()
-        earlier = "" if marker is None else marker.result.get("organelles", "")
-        if earlier and earlier != str(organelles) and not overwrite:
-            raise ExistsError(
-                f"{self.table}.parquet is the table of {earlier}: choose another --name, or "
-                "replace it with --overwrite"
-            )

@@ -76,8 +76,8 @@ def check_folder(folder: Path, store: Path, source: str, overwrite: bool) -> Non
     name = made_for or facts.get("store")
     if name and not overwrite:
         raise ExistsError(
-            f"{folder} is the run of {name}, not of {store}: choose another --out, or reuse it "
-            "with --overwrite"
+            f"{folder} is the run of {name}, not of {store}: choose another --out, or "
+            "replace that run with --overwrite"
         )
 
 

@@ -15,6 +15,7 @@ from hela_dask.statuses import (
     CHAIN_TOO_SHORT,
     CUT_BY_VOLUME,
     FAILED,
+    JOINED,
     NOT_SELECTED,
     SEGMENTED,
 )
@@ -129,7 +130,8 @@ def add_quality(
 ) -> pd.DataFrame:
     """Confidence of each cell, with the current limits.
 
-    `cells` are from :func:`add_segments`, `rows` those of the segmentation, by label. `measured`
+    `cells` are from :func:`add_segments`, `rows` those of the segmentation, by label. Cells that
+    are part of another have no confidence. `measured`
     are the assembled labels: a slice that the cell has lost to a neighbour there does not count.
 
     Adds the columns ``confidence``, :data:`~hela_dask.steps.confidence.NUMBERS` and
@@ -143,9 +145,9 @@ def add_quality(
     if measured is not None and not measured.empty:
         parts = (measured[name].tolist() for name in ("label", "first_slice", "last_slice"))
         spans = {label: (first, last) for label, first, last in zip(*parts, strict=True)}
-    columns = (table[name].tolist() for name in ("label", "flags", "reason"))
-    for label, flags_text, reason in zip(*columns, strict=True):
-        row = rows.get(label, {})
+    columns = (table[name].tolist() for name in ("label", "status", "flags", "reason"))
+    for label, status, flags_text, reason in zip(*columns, strict=True):
+        row = {} if status == JOINED else rows.get(label, {})
         own = [flag for flag in str(flags_text).split(",") if flag and flag not in CONFIDENCE_FLAGS]
         confidence, over = compute_confidence(
             row, parameters, flags=str(row.get("flags", "")).split(",")
@@ -176,7 +178,7 @@ def add_quality(
 def add_measurements(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     """Volumes, and contacts of the labels with the volume's sides, joined to the table.
 
-    A cell without labels has NaN.
+    A cell without labels has NaN, and one that is part of another touches nothing.
 
     A segmented cell with labels that touch the first or the last slice or a side gets the status
     ``cut_by_volume``; one without voxels in the labels has ``failed``. ``complete`` is true for the
@@ -196,6 +198,7 @@ def add_measurements(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFram
     joined.loc[empty, "reason"] = _EMPTY
     joined.loc[empty, "status"] = FAILED
     joined.loc[(joined["status"] == SEGMENTED) & touching, "status"] = CUT_BY_VOLUME
+    joined.loc[joined["status"] == JOINED, _TOUCHES] = False
     joined["complete"] = (joined["status"] == SEGMENTED).to_numpy()
     return joined
 

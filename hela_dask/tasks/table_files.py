@@ -34,6 +34,7 @@ class TableFiles:
     names: tuple[str, ...]  # of the tables, without their endings
     command: str  # that writes them, for errors
     option: str  # that selects others
+    source: str  # name of the fact that holds the path of their labels
 
     @property
     def paths(self) -> list[Path]:
@@ -80,8 +81,11 @@ class TableFiles:
             (staged / path.name).replace(path)
         flush_folders(self.folder, [path.name for path in self.paths])
 
-    def check(self) -> None:
-        """Refuse to replace what another program or a person wrote: ExistsError names the file."""
+    def check(self, source: Path, *, overwrite: bool) -> None:
+        """Refuse to replace what another program, a person, or a call for other labels wrote.
+
+        `source` are the labels of this call. ExistsError names the file.
+        """
         marker = self.marker()
         changed = set()
         if marker is not None:
@@ -94,3 +98,9 @@ class TableFiles:
                     f"{path} was not written by hela-dask {self.command}, or was changed since: "
                     f"move it away, or choose another {self.option}"
                 )
+        earlier = "" if marker is None else str(marker.result.get(self.source, ""))
+        if earlier and earlier != str(source) and not overwrite:
+            raise ExistsError(
+                f"{self.paths[0]} is the table of {earlier}: choose another {self.option}, or "
+                "replace it with --overwrite"
+            )

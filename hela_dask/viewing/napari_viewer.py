@@ -60,8 +60,8 @@ def view(run: str | Path | RunResult, *, show: bool = True) -> Any:
     --------
     >>> view("hela.run")  # doctest: +SKIP
     """
-    napari = needed_napari("view")
     result = run if isinstance(run, RunResult) else open_run(run)
+    napari = needed_napari("view")
     viewer = napari.Viewer(title=f"hela_dask: {result.path.name}", show=show)
     for data, options, kind in run_layers(result):
         viewer.add_layer(napari.layers.Layer.create(data, options, kind))

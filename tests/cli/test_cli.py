@@ -48,7 +48,7 @@ PROMISED = {
         *("--workers", "--memory", "--json"),
     ],
     "scene": ["--out", "--size", "--cluster", "--workers", "--memory"],
-    "measure": ["--voxel-size", "--out", "--cluster", "--workers", "--memory"],
+    "measure": ["--voxel-size", "--out", "--cluster", "--workers", "--memory", "--overwrite"],
     "explain": ["--cell", "--slice", "--run", "--out", "--json"],
     "compare": ["--group", "--out", "--seed", "--json"],
     "params": [],

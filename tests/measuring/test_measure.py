@@ -212,6 +212,18 @@ def test_nothing_of_others_is_replaced(tmp_path: Path, here: Any) -> None:
     assert out.read_bytes() == b"edited"
 
 
+def test_a_table_of_other_labels_is_replaced_on_request(tmp_path: Path, here: Any) -> None:
+    cells, nuclei, out = tmp_path / "cells.npy", tmp_path / "nuclei.npy", tmp_path / "t.parquet"
+    np.save(cells, draw())
+    np.save(nuclei, draw() * 2)
+    first = hd.measure(cells, out, VOXEL, client=here, progress=False).objects
+    with pytest.raises(ExistsError, match=r"is the table of .*cells\.npy.*--overwrite"):
+        hd.measure(nuclei, out, VOXEL, client=here, progress=False)
+    pd.testing.assert_frame_equal(pd.read_parquet(out), first)
+    again = hd.measure(nuclei, out, VOXEL, overwrite=True, client=here, progress=False)
+    assert again.objects["label"].tolist() == (2 * first["label"]).tolist()
+
+
 def test_a_table_in_use_is_left_alone(tmp_path: Path, here: Any) -> None:
     np.save(tmp_path / "o.npy", draw())
     with (

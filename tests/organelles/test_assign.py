@@ -264,8 +264,8 @@ def test_ten_thousand_organelles_are_counted_per_cell(
     np.testing.assert_array_equal(found.organelles["crosses_border"], crossing)
     assert main(["assign", str(result.path), str(path), "--name", "vesicles"]) == 0
     assert capsys.readouterr().out.startswith(
-        f"10000 organelles: {(wanted > 0).sum()} in 4 cells, {(wanted == 0).sum()} outside; "
-        f"{crossing.sum()} cross a border\n"
+        f"10000 organelles: {(wanted > 0).sum()} in 4 cells, {(wanted == 0).sum()} outside, "
+        f"{crossing.sum()} across a border\n"
     )
 
 

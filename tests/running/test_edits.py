@@ -130,6 +130,7 @@ def test_a_merged_cell_has_all_voxels(first: RunResult, here: Any) -> None:
     check_only(first, after, old, {1, 3})
     table = after.cells.set_index("label")
     assert table.loc[1, "status"] == "joined" and np.isnan(float(str(table.loc[1, "cell_volume"])))
+    assert not table.loc[1, "touches_first_slice"] and not table.loc[1, "touches_last_slice"]
     assert str(table.loc[1, "reason"]).startswith("merged into cell 3 by A. Person on 20")
     volumes = first.cells["cell_volume"].to_numpy(float)
     assert table.loc[3, "cell_volume"] == pytest.approx(volumes[0] + volumes[2])
