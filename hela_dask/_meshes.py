@@ -78,8 +78,9 @@ def meshes(
         ``triangles``, ``mesh_volume`` and ``labels_volume`` (µm³), ``volume_difference``
         (relative, at most 0.01), ``mesh_area`` (µm²), ``mesh_distance`` (the largest of a point of
         the mesh from the labels' surface, nm, at most `error`), ``labels_distance`` (the largest of
-        a point of the labels' surface from the mesh, nm: more than `error` only where details are
-        thinner than a block), ``labels_beyond`` (share of that surface farther than `error`),
+        a point of the labels' surface from the mesh, nm: more than `error` only for an object with
+        details thinner than a block, within `error` of these and in at most 0.1 % of its surface
+        elsewhere), ``labels_beyond`` (share of that surface farther than `error`),
         ``closed``, ``euler_number``, ``flat_sides`` (sides of the volume that cut the object: the
         mesh is flat there) and ``levels`` (of detail, each with about a quarter of the triangles of
         the one before; the measures are of the finest). A mesh that is not closed, or that misses

@@ -286,6 +286,6 @@ def _farthest(
     hints = np.zeros(len(boxes.starts), np.int32)
     for row in range(len(points)):
         found = _nearest(points[row], boxes, limit, worst, hints)
-        beyond[row] = found > limit
+        beyond[row] = not found <= limit
         worst = max(worst, found)
     return worst

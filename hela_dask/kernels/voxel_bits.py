@@ -1,7 +1,7 @@
 """The voxels of one object as bits: eight along x in a byte.
 
 Where most of a box is inside or outside of an object, a loop over bytes looks at eight voxels at a
-time, and the box of a cell of a thousand million voxels takes 120 MiB.
+time, and a box of a thousand million voxels takes 120 MiB.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ def empty_bits(shape: Shape) -> Bits:
 
 
 def mark_voxels(bits: Bits, labels: Labels, label: int, corner: Shape) -> None:
-    """Set the bits of the voxels with a label; `corner` (z, y, x) is the place of `labels`."""
+    """Set the bits of the voxels with a label.
+
+    `corner` (z, y, x) is the first voxel of `labels`, counted from that of `bits`.
+    """
     z, y, x = corner
     depth, rows, _ = labels.shape
     _mark(bits[z : z + depth, y : y + rows], labels, labels.dtype.type(label), x)

@@ -130,11 +130,11 @@ def measure(
         source, stated = open_instances(local_path(labels))
         voxel = voxel_size_of(stated, voxel_size)
         request = _Request(files, source, voxel, parameters or MeasureParameters(), overwrite)
-        request.check_tables()
         with RunProgress(progress) as display, storage_errors(files.path):
             if files.tables.finished(request.key):
                 display.info(f"{files.path} is finished already")
                 return files.read()
+            request.check_tables()
             session = Session(
                 client,
                 where,

@@ -14,6 +14,7 @@ from hela_dask.box import Box
 from hela_dask.errors import InputError
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.mesh import Grid, Mesh, contour
+from hela_dask.kernels.mesh_distance import TriangleIndex
 from hela_dask.kernels.mesh_simplify import simplify_mesh
 from hela_dask.kernels.mesh_smooth import smooth_mesh, with_volume
 from hela_dask.kernels.quality import FACES
@@ -35,7 +36,8 @@ __all__ = [
 VOLUME = 0.01
 """The largest relative difference between the volumes of a mesh and its labels."""
 
-_SLAB = 64 * 2**20  # voxels that are looked at together
+_SLAB_VOXELS = 2**26  # that are counted together
+_SLAB_BLOCKS = 2**21  # that they make at most
 _MISSED = 1e-3  # share of the labels' surface that simplification may miss beside lost details
 _FIRST = 0.3  # tolerance of the first simplification, in units of the error
 # Where a mesh is too far from the labels in a try: the factor of the tolerance for the next one,
@@ -145,20 +147,20 @@ def _simplified(
     error = labels.error
     sides = grid.sides(smooth.vertices)
     tolerance = np.full(len(smooth.vertices), _FIRST * error, np.float32)
+    reference: TriangleIndex | None = None
     for factor, around, elsewhere in _TRIES:
         mesh = grid.flatten(simplify_mesh(smooth, tolerance, sides))
         mesh = with_volume(mesh, volume, mesh, error / 2, grid)
-        if abs(mesh.volume() / volume - 1) > VOLUME:
-            tolerance *= factor
+        if not abs(mesh.volume() / volume - 1) <= VOLUME:
+            tolerance *= factor or elsewhere
             continue
         found = labels.measure(mesh)
         if found.largest <= error:
             return mesh, found
-        if found.largest <= error:
-            return mesh, found
         # Details that the smooth surface lacks as well are no fault of simplification, and their
         # edges move with each try.
-        lost = found.sides[labels.beyond(smooth, found.sides)]
+        reference = reference or TriangleIndex.of(smooth, 2 * error)
+        lost = found.sides[reference.farthest(found.sides, error, np.inf)[1]]
         missed = found.sides[~_near(found.sides, lost, error)]
         allowed = _MISSED * found.count if len(lost) else 0
         if found.to_labels <= error and len(missed) <= allowed:
@@ -190,7 +192,7 @@ def _check(measures: dict[str, Any], error: float, sides: Shape) -> None:
 
 
 def _check_volume(difference: float, error: float, sides: Shape) -> None:
-    if abs(difference) > VOLUME:
+    if not abs(difference) <= VOLUME:
         raise MeshError(
             f"the volume of the mesh differs by {difference:+.1%} from that of the labels, more "
             f"than {VOLUME:.0%}: {_remedy(error, sides)}"
@@ -212,7 +214,11 @@ def block_fractions(voxels: ObjectVoxels, whole: Box, sides: Shape, grid: Grid) 
         for length, side in zip(whole.shape, sides, strict=True)
     ]
     plane = np.multiply.outer(lengths[1], lengths[2])
-    deep = max(1, _SLAB // (sides[0] * math.prod(voxels.box.shape[1:])))  # blocks
+    deep = min(
+        _SLAB_VOXELS // (sides[0] * math.prod(voxels.box.shape[1:])),
+        _SLAB_BLOCKS // math.prod(inner.shape[1:]),
+    )
+    deep = max(1, deep)  # blocks
     z0, y0, x0 = (at - low for at, low in zip(voxels.box.low, whole.low, strict=True))
     found = 0
     for first in range(0, len(inner), deep):

@@ -14,11 +14,11 @@ from hela_dask.kernels.mesh import Mesh
 from hela_dask.kernels.mesh_distance import TriangleIndex, surface_points
 from hela_dask.kernels.voxel_bits import Bits
 from hela_dask.meshing.voxels import ObjectVoxels
-from hela_dask.types import Floats, Mask
+from hela_dask.types import Floats
 
 __all__ = ["Distances", "LabelSurface"]
 
-_SLAB = 96 * 2**20  # voxels that are looked at together
+_SLAB_VOXELS = 96 * 2**20  # voxels that are looked at together
 _SPACING = 1.0  # between points of the mesh that are measured, in units of the error
 
 
@@ -103,11 +103,6 @@ class LabelSurface:
             np.concatenate(sides) + self._corner(),
         )
 
-    def beyond(self, mesh: Mesh, places: Floats) -> Mask:
-        """Which places (n, 3) are farther than the error from a mesh."""
-        index = TriangleIndex.of(mesh, 2 * self.error)
-        return index.farthest(places, self.error, np.inf)[1]
-
     @property
     def _reach(self) -> float:
         return 2 * self.error
@@ -123,7 +118,7 @@ class LabelSurface:
         """Slabs of the object: first and last slice, first slice of the voxels, and the voxels."""
         depth, rows, columns = self.voxels.box.shape
         halo = math.ceil(self._reach / self.geometry.voxel_size[0]) + 1
-        most = max(1, _SLAB // (rows * columns))
+        most = max(1, _SLAB_VOXELS // (rows * columns))
         deep = depth if most >= depth else max(1, most - 2 * halo, halo)
         for first in range(0, depth, deep):
             last = min(depth, first + deep)

@@ -125,12 +125,12 @@ def assign(
     result = open_run(files.run)
     images = _label_images(result)
     labels = open_organelles(source, images[1])
-    files.tables.check(labels.path, overwrite=overwrite)
     request = _Request(files, labels, *_run_labels(files.run, images))
     with RunProgress(progress) as display, storage_errors(files.run):
         if (done := files.finished(request.key)) is not None:
             display.info(f"{done.path} is finished already")
             return done
+        files.tables.check(labels.path, overwrite=overwrite)
         session = Session(
             client,
             where,

@@ -12,6 +12,7 @@ import pandas as pd
 from hela_dask.columns import Column
 from hela_dask.errors import ExistsError
 from hela_dask.storage.files import flush_folders, storage_errors, write_table
+from hela_dask.storage.places import same_place
 from hela_dask.storage.records import record_file
 from hela_dask.tasks.markers import Marker, Markers
 
@@ -34,7 +35,7 @@ class TableFiles:
     names: tuple[str, ...]  # of the tables, without their endings
     command: str  # that writes them, for errors
     option: str  # that selects others
-    source: str  # name of the fact that holds the path of their labels
+    source_fact: str  # name of the fact that holds the path of their labels
 
     @property
     def paths(self) -> list[Path]:
@@ -87,19 +88,20 @@ class TableFiles:
         `source` are the labels of this call. ExistsError names the file.
         """
         marker = self.marker()
-        changed = set()
+        changed, present = set(), False
         if marker is not None:
             changed = {item.path for item in self._markers.mismatches(marker)}
         for path in self.paths:
             with storage_errors(path):
                 there = path.exists() or path.is_symlink()
+            present |= there
             if there and (marker is None or str(path) in changed):
                 raise ExistsError(
                     f"{path} was not written by hela-dask {self.command}, or was changed since: "
                     f"move it away, or choose another {self.option}"
                 )
-        earlier = "" if marker is None else str(marker.result.get(self.source, ""))
-        if earlier and earlier != str(source) and not overwrite:
+        earlier = "" if marker is None else str(marker.result.get(self.source_fact, ""))
+        if present and earlier and not same_place(earlier, source) and not overwrite:
             raise ExistsError(
                 f"{self.paths[0]} is the table of {earlier}: choose another {self.option}, or "
                 "replace it with --overwrite"

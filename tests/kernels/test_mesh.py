@@ -216,7 +216,7 @@ def test_distances_are_the_same_slab_by_slab(monkeypatch: pytest.MonkeyPatch) ->
     mesh = simplify_mesh(built(mask).mesh, 30, np.zeros(1, np.uint8).repeat(10_000), least=200)
     found = []
     for most in (2**30, 1):
-        monkeypatch.setattr("hela_dask.meshing.checking._SLAB", most)
+        monkeypatch.setattr("hela_dask.meshing.checking._SLAB_VOXELS", most)
         monkeypatch.setattr("hela_dask.meshing.voxels._KEPT", most)
         surface = LabelSurface(voxels_of(mask, box), GEOMETRY, ERROR)
         found.append(surface.measure(mesh))

@@ -220,8 +220,14 @@ def test_a_table_of_other_labels_is_replaced_on_request(tmp_path: Path, here: An
     with pytest.raises(ExistsError, match=r"is the table of .*cells\.npy.*--overwrite"):
         hd.measure(nuclei, out, VOXEL, client=here, progress=False)
     pd.testing.assert_frame_equal(pd.read_parquet(out), first)
+    elsewhere = tmp_path / "deeper" / ".." / "cells.npy"
+    elsewhere.parent.parent.mkdir()
+    hd.measure(elsewhere, out, VOXEL, client=here, progress=False)  # the same file
     again = hd.measure(nuclei, out, VOXEL, overwrite=True, client=here, progress=False)
     assert again.objects["label"].tolist() == (2 * first["label"]).tolist()
+    for path in tmp_path.glob("t*"):
+        path.unlink()
+    hd.measure(cells, out, VOXEL, client=here, progress=False)  # nothing is replaced
 
 
 def test_a_table_in_use_is_left_alone(tmp_path: Path, here: Any) -> None:
