@@ -144,10 +144,7 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
     measures, left_out = shared_measures(runs)
     cells = join_cells(runs, measures)
     table = compare_measures(cells, measures, seed=seed)
-    warnings = (
-        *find_caveats(runs, table),
-        *left_out,
-    )
+    warnings = (*find_caveats(runs, table), *left_out)
     _write(folder, runs, cells, table, warnings, seed)
     return Comparison(
         path=folder,

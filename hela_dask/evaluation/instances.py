@@ -26,9 +26,19 @@ from hela_dask.storage.nodes import is_node
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.types import Shape, Triple, Voxel
 
-__all__ = ["InstanceLabels", "count_instances", "grown_tile", "open_instances", "voxel_size_of"]
+__all__ = [
+    "COUNTED_VOXEL",
+    "InstanceLabels",
+    "count_instances",
+    "grown_tile",
+    "open_instances",
+    "voxel_size_of",
+]
 
 log = logging.getLogger(__name__)
+
+COUNTED_VOXEL = 80
+"""Bytes per voxel of a tile that is counted: labels, runs and their counts."""
 
 _LARGEST = np.iinfo(np.int64).max
 _SAME = 0.01  # voxel sizes that differ by less than this part are one

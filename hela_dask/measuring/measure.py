@@ -17,7 +17,12 @@ import pandas as pd
 from hela_dask.box import Box
 from hela_dask.columns import CONTACT_COLUMNS, OBJECT_COLUMNS, OBJECT_MEASURES
 from hela_dask.errors import InputError, NothingToDoError
-from hela_dask.evaluation.instances import InstanceLabels, open_instances, voxel_size_of
+from hela_dask.evaluation.instances import (
+    COUNTED_VOXEL,
+    InstanceLabels,
+    open_instances,
+    voxel_size_of,
+)
 from hela_dask.kernels.overlaps import add_up
 from hela_dask.measuring.result import MeasureFiles, Measurement
 from hela_dask.measuring.tables import Rows, group_objects, object_table, voxels_read
@@ -56,7 +61,6 @@ __all__ = ["measure"]
 log = logging.getLogger(__name__)
 
 _SLAB = 32  # slices of a slab, or as many as are stored together
-_BLOCK_VOXEL = 80  # bytes: labels, runs and their counts
 _SPARSE_VOXEL = 7  # of a slab: labels, faces and corners of contacts
 _OBJECT_VOXEL = 24  # of an object's fraction image: it, its surface, distances, pieces
 _SLAB_CODE = "hela_dask.measuring.tasks:slab_task"
@@ -209,7 +213,7 @@ class _Request:
         shape, slices = self.labels.shape, (slab.low[0], slab.high[0])
         seen, step, _ = sparse_slab(shape, self.voxel, self.parameters, slices)
         sparse = math.prod(seen.coarsen(step).shape)
-        taken = sparse * _SPARSE_VOXEL + math.prod(self.labels.tile) * _BLOCK_VOXEL
+        taken = sparse * _SPARSE_VOXEL + math.prod(self.labels.tile) * COUNTED_VOXEL
         by = " x ".join(map(str, slab.shape))
         return Need("count", f"contacts in a slab of {by} voxels", PROCESS + taken)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from hela_dask.box import Box
 from hela_dask.errors import NothingToDoError, ParameterError
+from hela_dask.evaluation.instances import COUNTED_VOXEL
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.overlaps import add_up
 from hela_dask.meshing.building import block_sides, grid_around
@@ -28,7 +29,6 @@ Boxes = dict[int, dict[str, Box]]
 """By label and kind."""
 
 _PROCESS = 320 * 2**20  # bytes of a dask worker with the libraries loaded
-_COUNTED_VOXEL = 80  # bytes per voxel that is read at a time: labels, runs and their counts
 _BLOCK = 6  # bytes per block: the share of the object, and marching cubes of it
 _SIDE_BLOCK = 800  # bytes per block on a side of the box: triangles of a folded surface
 _SLAB_VOXELS = 2**23  # counted by one task
@@ -39,7 +39,7 @@ def find_boxes(
 ) -> tuple[Boxes, dict[tuple[int, str], int]]:
     """The box of each kind of object with each label, and the voxels of each object."""
     tile = max(math.prod(volume.labels.tile) for volume in job.labels.values())
-    session.check([Need("count", "counting voxels", _PROCESS + tile * _COUNTED_VOXEL)])
+    session.check([Need("count", "counting voxels", _PROCESS + tile * COUNTED_VOXEL)])
     deep = max(volume.labels.tile[0] for volume in job.labels.values())
     deep *= max(1, _SLAB_VOXELS // (deep * math.prod(geometry.shape[1:])))
     slabs = Box.whole(geometry.shape).chunks((deep, *geometry.shape[1:]))

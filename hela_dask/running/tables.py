@@ -130,9 +130,9 @@ def add_quality(
 ) -> pd.DataFrame:
     """Confidence of each cell, with the current limits.
 
-    `cells` are from :func:`add_segments`, `rows` those of the segmentation, by label. Cells that
-    are part of another have no confidence. `measured`
+    `cells` are from :func:`add_segments`, `rows` those of the segmentation, by label. `measured`
     are the assembled labels: a slice that the cell has lost to a neighbour there does not count.
+    Cells that are part of another have no confidence.
 
     Adds the columns ``confidence``, :data:`~hela_dask.steps.confidence.NUMBERS` and
     ``doubtful_slices``, the flags of numbers over their limits, and ``nucleus_withheld`` with its
