@@ -23,7 +23,7 @@ from tests.faults.site import Site, make_site
 __all__ = ["measure"]
 
 RESULTS = results.DOCS / "reliability.json"
-STAGES = ("background", "detect", "segment", "assemble")
+STAGES = ("background", "detect", "segment", "assemble", "measure")
 
 
 def measure(

@@ -297,5 +297,5 @@ class MeasureParameters(ParameterGroup):
         1000.0, "maximum distance between cells that have a row in the table of contacts, nm"
     )
     in_runs: int = parameter(
-        0, "1: every run measures the shapes and the contacts of its cells; 0: no run does", high=1
+        1, "1: every run measures the shapes and the contacts of its cells; 0: no run does", high=1
     )

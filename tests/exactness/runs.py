@@ -33,7 +33,6 @@ DEPTH = 130.0
 # Cells of half the usual size are cells, and windows overlap without holding the whole plane.
 # Slices are thick here: so many beside a slice have a say as where they are thin.
 PARAMETERS = {
-    "measure": {"in_runs": 1},
     "background": {"levels": 600.0, "smoothing": 300.0},
     "detect": {"spacing": 390.0},
     "link": {"smallest_cell": 0.0, "shortest_chain": 700.0},

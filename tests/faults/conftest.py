@@ -12,7 +12,7 @@ from tests.faults.site import Site, make_site
 from tests.scenes import EmptyPage
 
 # The network predicts every fourth slice: the faults are those of files and processes.
-PARAMETERS = {"unet": {"spacing": 400.0}, "measure": {"in_runs": 1}}
+PARAMETERS = {"unet": {"spacing": 400.0}}
 
 
 @pytest.fixture(scope="session")

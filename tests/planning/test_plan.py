@@ -183,7 +183,7 @@ def test_the_command_prints_a_table_or_json(
     lines = capsys.readouterr().out.splitlines()
     table = lines[2 : lines.index("", 2)]
     assert [line.split()[0] for line in table[1:]] == [
-        *("background", "detection", "network", "cells", "labels", "report"),
+        *("background", "detection", "network", "cells", "labels", "measures", "report"),
     ]
     assert len({len(line) for line in table}) == 1  # columns are aligned
     assert main([*given, "--json"]) == 0

@@ -25,14 +25,13 @@ from hela_dask.verification.verify import verify
 from tests.editing.making import Maker, files, labels_of, rows_of, stamps
 from tests.scenes import VOXEL, copy_run, run_scene
 
-MEASURED = {"measure": {"in_runs": 1}}
 # Cells 1 to 3 lie apart; 4 is cut by a side.
 
 
 @pytest.fixture(scope="module")
 def finished(here: Any, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    """A run with measures."""
-    return run_scene(tmp_path_factory.mktemp("finished"), here, parameters=MEASURED)
+    """A finished run."""
+    return run_scene(tmp_path_factory.mktemp("finished"), here)
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def first(finished: RunResult, tmp_path: Path, calls: Any) -> RunResult:
 
 
 def go(store: Path, here: Any, **more: Any) -> RunResult:
-    return run(store, client=here, progress=False, **{"parameters": MEASURED, **more})
+    return run(store, client=here, progress=False, **more)
 
 
 def edited(first: RunResult, here: Any, *edits: Edit, **more: Any) -> RunResult:
@@ -214,7 +213,7 @@ def test_a_later_run_keeps_them_and_computes_nothing(
     assert "1 edit by B" in caplog.text and "edits.json are applied" in caplog.text
     assert stamps(first.path.parent) == before and again.warnings == ()
     pd.testing.assert_frame_equal(again.cells, after.cells)
-    known = plan(first.store, parameters=MEASURED, calibrate=False)
+    known = plan(first.store, calibrate=False)
     assert {stage.name: (stage.tasks, stage.done) for stage in known.stages}["labels"] == (3, 3)
     assert {stage.name: stage.done for stage in known.stages}["measures"] == 6
 
@@ -297,7 +296,7 @@ def test_a_failed_cell_that_gets_the_voxels_of_another_is_segmented(
 def test_detection_alone_has_the_edited_centres(first: RunResult, here: Any) -> None:
     make = Maker(first)
     path = make.write(first.path / "edits.json", make.move(1, make.shifted(1, y=900.0)))
-    found = hd.detect(first.store, client=here, progress=False, parameters=MEASURED)
+    found = hd.detect(first.store, client=here, progress=False)
     assert found.set_index("label")["flags"].tolist() == ["moved", "", "", ""]
     after = go(first.store, here)
     assert after.cells["flags"].tolist() == ["moved,edited", "", "", ""]

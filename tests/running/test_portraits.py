@@ -19,11 +19,11 @@ from hela_dask.running.reading import read_folder
 from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.markers import Markers
 
-ON = {"measure": {"in_runs": 1}}
+OFF = {"measure": {"in_runs": 0}}
 
 
 def go(scene: Path, here: Any, **more: Any) -> RunResult:
-    return run(scene, client=here, progress=False, **{"parameters": ON, **more})
+    return run(scene, client=here, progress=False, **more)
 
 
 def pictures(result: RunResult) -> dict[str, bytes]:
@@ -64,7 +64,7 @@ def test_only_pictures_of_cells_that_changed_are_drawn(
     # The labels are the same; all cells are measured again.
     with monkeypatch.context() as patch:
         patch.setattr("hela_dask.running.portraits._write_picture", drawing)
-        changed = {"measure": {"in_runs": 1, "protrusion": 400.0}}
+        changed = {"measure": {"protrusion": 400.0}}
         again = go(scene, here, parameters=changed, overwrite=True)
     assert drawn == [] and pictures(again) == before
 
@@ -82,7 +82,7 @@ def test_pictures_of_cells_that_are_gone_are_removed(scene: Path, here: Any, cal
 def test_the_report_shows_them_or_names_the_parameter(
     scene: Path, here: Any, calls: Any, tmp_path: Path
 ) -> None:
-    off = go(scene, here, parameters={}, out=tmp_path / "off.run", labels=tmp_path / "off.zarr")
+    off = go(scene, here, parameters=OFF, out=tmp_path / "off.run", labels=tmp_path / "off.zarr")
     assert (
         not (off.path / "figures" / "cells").exists()
         and not (off.path / "figures" / "space.png").exists()

@@ -21,12 +21,12 @@ from hela_dask.tasks.markers import Markers
 from hela_dask.verification.verify import verify
 from tests.scenes import BALLS, SHAPE, VOXEL, make_scene
 
-ON = {"measure": {"in_runs": 1}}
+OFF = {"measure": {"in_runs": 0}}
 COMMON = ["area", "sphericity", "solidity", "axis_1", "axis_3", "max_diameter"]
 
 
 def go(scene: Path, here: Any, **more: Any) -> RunResult:
-    return run(scene, client=here, progress=False, **{"parameters": ON, **more})
+    return run(scene, client=here, progress=False, **more)
 
 
 def measured(result: RunResult) -> list[str]:
@@ -74,7 +74,7 @@ def test_a_run_and_the_command_measure_the_same(scene: Path, here: Any, calls: A
 
 def test_contacts_are_counted_and_described(here: Any, calls: Any, tmp_path: Path) -> None:
     near = make_scene(tmp_path / "near.ome.zarr", [(20, 50, 50, 18), (20, 50, 91, 19)])
-    result = go(near, here, parameters={"measure": {"in_runs": 1, "reach": 2000.0}})
+    result = go(near, here, parameters={"measure": {"reach": 2000.0}})
     table = pd.read_parquet(result.path / "contacts.parquet")
     assert table[["label", "other"]].to_numpy().tolist() == [[1, 2]]
     assert table["contact_area"].item() == 0
@@ -152,13 +152,13 @@ def test_a_cell_too_large_for_a_worker_is_a_warning(
 
 def test_measures_can_be_left_out(scene: Path, here: Any, calls: Any) -> None:
     first = go(scene, here)
-    result = go(scene, here, parameters={}, overwrite=True)
+    result = go(scene, here, parameters=OFF, overwrite=True)
     assert not set(SHAPE_COLUMNS) & set(result.cells) and "n_neighbours" not in result.cells
     assert result.contacts is None and not list(result.path.glob("contacts.*"))
     assert hd.open_run(result.path).contacts is None
     assert verify(scene, progress=False).ok
-    stages = [stage.name for stage in plan(scene, calibrate=False).stages]
-    assert "measures" not in stages
+    planned = plan(scene, parameters=OFF, calibrate=False)
+    assert "measures" not in [stage.name for stage in planned.stages]
     back = go(scene, here, overwrite=True)
     pd.testing.assert_frame_equal(back.cells, first.cells)
 
@@ -178,7 +178,7 @@ def test_cells_without_a_nucleus_have_a_shape(
 
 def test_the_plan_knows_the_measures(scene: Path, here: Any, calls: Any) -> None:
     go(scene, here)
-    planned = plan(scene, parameters=ON, calibrate=False)
+    planned = plan(scene, calibrate=False)
     stages = {stage.name: stage for stage in planned.stages}
     found = stages["measures"]
     assert (found.tasks, found.done, found.exact) == (5, 5, True)
