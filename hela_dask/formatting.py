@@ -7,14 +7,52 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
-__all__ = ["by_axis", "counted", "number_runs", "printable", "size_text", "time_text"]
+__all__ = [
+    "by_axis",
+    "counted",
+    "number_runs",
+    "printable",
+    "size_text",
+    "swapped_axes",
+    "time_text",
+]
 
 Number = TypeVar("Number", int, Decimal, int | Decimal)
 
 
-def by_axis(lengths: Sequence[float]) -> str:
-    """A shape, or lengths: 300 x 500 x 500, 50 x 40.5 x 40.5."""
-    return " x ".join(f"{length:.7g}" for length in lengths)
+def by_axis(lengths: Sequence[float | None]) -> str:
+    """A shape, or lengths: 300 x 500 x 500, 50 x 40.5 x 40.5; ``?`` where one is not known."""
+    return " x ".join("?" if length is None else f"{length:.7g}" for length in lengths)
+
+
+def swapped_axes(shape: Sequence[float], wanted: Sequence[float]) -> str:
+    """A hint for an error, where a shape has the lengths of the wanted one in another order.
+
+    Parameters
+    ----------
+    shape, wanted : sequence of int
+        Voxels along z, y, x, or along y, x.
+
+    Returns
+    -------
+    str
+        ``"; its axes look swapped: …"`` with the order that fits; empty where none does.
+
+    Examples
+    --------
+    >>> swapped_axes((60, 50, 8), (8, 50, 60))
+    '; its axes look swapped: they fit in the order x, y, z, so turn it to z, y, x'
+    """
+    names = "zyx"[-len(wanted) :]
+    if tuple(shape) == tuple(wanted) or sorted(shape) != sorted(wanted):
+        return ""
+    order: list[int] = []
+    for length in shape:
+        order.append(next(k for k, own in enumerate(wanted) if own == length and k not in order))
+    found = ", ".join(names[k] for k in order)
+    return (
+        f"; its axes look swapped: they fit in the order {found}, so turn it to {', '.join(names)}"
+    )
 
 
 def counted(number: int, noun: str) -> str:

@@ -56,7 +56,7 @@ _ALIASES = {
 _PLURAL = re.compile(r"(?<=[a-zå]{3})s$")
 _ESCAPED = re.compile(r"\\u([0-9a-f]{4})")  # as ImageJ writes a micro sign
 
-_FLAT = 2.0  # pixels with sides that differ by more are no pixels of a microscope
+_FLAT = 1.05  # sides of a pixel that differ by more are no rounding
 _FIELD = 5e6  # nm: no slice of electron microscopy is wider
 _PIXEL = 500.0  # nm: in larger pixels no membrane is seen
 
@@ -97,13 +97,13 @@ def voxel_size_warnings(shape: Sequence[int], voxel_size: Sequence[float]) -> tu
     doubts = []
     if max(y, x) > _FLAT * min(y, x):
         doubts.append(
-            f"has pixels of {y:g} nm in y and {x:g} nm in x, which are not square: the voxel size "
-            "is z, y, x in this order"
+            f"has pixels of {y:g} nm in y and {x:g} nm in x, which are not square: is the order of "
+            f"the voxel size z, y, x?{_reversed(voxel_size)}"
         )
     elif shape[0] > 1 and z < 0.99 * min(y, x):
         doubts.append(
-            f"has slices of {z:g} nm, thinner than its pixels of {y:g} nm are wide: the voxel size "
-            "is z, y, x in this order"
+            f"has slices of {z:g} nm, thinner than its pixels of {min(y, x):g} nm are wide: is the "
+            "order of the voxel size z, y, x?"
         )
     if max(y, x) > _PIXEL:
         doubts.append(
@@ -116,3 +116,10 @@ def voxel_size_warnings(shape: Sequence[int], voxel_size: Sequence[float]) -> tu
             "electron microscope shows: the voxel size is given in nm"
         )
     return tuple(doubts)
+
+
+def _reversed(voxel_size: Sequence[float]) -> str:
+    """A hint where the last of the lengths looks like that of a slice: it was given as x, y, z."""
+    z, y, x = voxel_size
+    swapped = max(z, y) <= _FLAT * min(z, y) and x > z
+    return f" Given as x, y, z it would be --voxel-size {x:g} {y:g} {z:g}" if swapped else ""

@@ -18,13 +18,15 @@ from hela_dask.conversion.readers.source import Source
 from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError
 from hela_dask.evaluation.label_checks import check_label_array, check_no_image
+from hela_dask.formatting import by_axis
 from hela_dask.geometry import checked_voxel_size
 from hela_dask.kernels.overlaps import Runs, add_up, count_runs
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
 from hela_dask.tasks.markers import fingerprint
-from hela_dask.types import Shape, Triple, Voxel
+from hela_dask.types import Shape, Voxel
+from hela_dask.units import voxel_size_warnings
 
 __all__ = [
     "COUNTED_VOXEL",
@@ -33,6 +35,7 @@ __all__ = [
     "grown_tile",
     "open_instances",
     "voxel_size_of",
+    "warn_of_voxel_size",
 ]
 
 log = logging.getLogger(__name__)
@@ -160,13 +163,18 @@ def voxel_size_of(source: Source, given: Sequence[float] | None) -> Voxel:
     voxel = checked_voxel_size(given)
     if stated is not None and not np.allclose(voxel, stated, rtol=_SAME):
         log.warning(
-            "%s states voxels of %s nm: %s nm are used", source.path, _nm(stated), _nm(voxel)
+            "%s states voxels of %s nm: %s nm are used",
+            source.path,
+            by_axis(stated),
+            by_axis(voxel),
         )
     return voxel
 
 
-def _nm(sizes: Triple) -> str:
-    return " x ".join(f"{size:g}" for size in sizes)
+def warn_of_voxel_size(labels: InstanceLabels, voxel: Voxel) -> None:
+    """Warnings about a voxel size (nm) that is likely a slip, as ``convert`` has them."""
+    for doubt in voxel_size_warnings(labels.shape, voxel):
+        log.warning("%s %s", labels.path, doubt)
 
 
 def count_instances(labels: InstanceLabels, box: Box) -> NDArray[np.int64]:

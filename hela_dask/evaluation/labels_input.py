@@ -16,6 +16,7 @@ from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.evaluation.class_maps import named_values
 from hela_dask.evaluation.label_checks import check_label_array, checked_slices, standardise_axes
+from hela_dask.formatting import by_axis, swapped_axes
 from hela_dask.geometry import Geometry
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
@@ -115,8 +116,9 @@ def _not_negative(source: LabelSource) -> LabelSource:
 def _without(labels: LabelSource, others: LabelSource) -> LabelSource:
     if labels.shape != others.shape:
         raise InputError(
-            f"{labels.name} is {labels.shape} and {others.name} {others.shape} (z, y, x): labels "
-            "that are taken from others must have their shape"
+            f"{labels.name} is {by_axis(labels.shape)} and {others.name} {by_axis(others.shape)} "
+            "voxels (z, y, x): labels that are taken from others must have their shape"
+            f"{swapped_axes(labels.shape, others.shape)}"
         )
 
     def read(z0: int, z1: int) -> Labels:
@@ -276,8 +278,9 @@ def pair_labels(
     ]
     if 0 in fits or (min(fits) < 0 and max(fits) > 1):
         raise InputError(
-            f"{prediction.name} is {_by(prediction)} pixels and {truth.name} {_by(truth)} (y x x):"
-            " they must be equal, or one a whole number of times the other"
+            f"{prediction.name} is {by_axis(prediction.shape[1:])} pixels and {truth.name} "
+            f"{by_axis(truth.shape[1:])} (y, x): they must be equal, or one a whole number of "
+            f"times the other{swapped_axes(truth.shape, prediction.shape)}"
         )
     finer_p = (max(fits[0], 1), max(fits[1], 1))
     finer_t = (max(-fits[0], 1), max(-fits[1], 1))
@@ -286,7 +289,8 @@ def pair_labels(
         if depths[0] != depths[1]:
             raise InputError(
                 f"{prediction.name} has {depths[0]} slices and {truth.name} has {depths[1]}: "
-                "say which to compare, for example --slices 1:" + str(min(depths))
+                f"name those to compare, for example --slices 1:{min(depths)}"
+                f"{swapped_axes(truth.shape, prediction.shape)}"
             )
         slices = (1, depths[0])
     slices = checked_slices(slices)
@@ -302,10 +306,6 @@ def pair_labels(
         slices,
         size or _common_size(prediction, finer_p, truth, finer_t),
     )
-
-
-def _by(labels: LabelSource) -> str:
-    return f"{labels.shape[1]} x {labels.shape[2]}"
 
 
 def _common_size(

@@ -22,7 +22,9 @@ from hela_dask.evaluation.instances import (
     InstanceLabels,
     open_instances,
     voxel_size_of,
+    warn_of_voxel_size,
 )
+from hela_dask.formatting import by_axis
 from hela_dask.kernels.overlaps import add_up
 from hela_dask.measuring.result import MeasureFiles, Measurement
 from hela_dask.measuring.tables import Rows, group_objects, object_table, voxels_read
@@ -133,6 +135,7 @@ def measure(
     with _files(out) as files:
         source, stated = open_instances(local_path(labels))
         voxel = voxel_size_of(stated, voxel_size)
+        warn_of_voxel_size(source, voxel)
         request = _Request(files, source, voxel, parameters or MeasureParameters(), overwrite)
         with RunProgress(progress) as display, storage_errors(files.path):
             if files.tables.finished(request.key):
@@ -214,7 +217,7 @@ class _Request:
         seen, step, _ = sparse_slab(shape, self.voxel, self.parameters, slices)
         sparse = math.prod(seen.coarsen(step).shape)
         taken = sparse * _SPARSE_VOXEL + math.prod(self.labels.tile) * COUNTED_VOXEL
-        by = " x ".join(map(str, slab.shape))
+        by = by_axis(slab.shape)
         return Need("count", f"contacts in a slab of {by} voxels", PROCESS + taken)
 
     def objects_need(self, unit: Unit) -> Need:
@@ -226,7 +229,7 @@ class _Request:
             taken += voxels_read(list(objects.box.shape), self.labels) * item
         else:
             taken += math.prod(self.labels.tile) * (item + 2)
-        by = " x ".join(map(str, largest.shape))
+        by = by_axis(largest.shape)
         return Need("measure", f"measuring an object of {by} voxels", PROCESS + taken)
 
 

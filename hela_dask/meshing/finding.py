@@ -11,6 +11,7 @@ import numpy as np
 from hela_dask.box import Box
 from hela_dask.errors import NothingToDoError, ParameterError
 from hela_dask.evaluation.instances import COUNTED_VOXEL
+from hela_dask.formatting import by_axis
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.overlaps import add_up
 from hela_dask.meshing.building import block_sides, grid_around
@@ -102,7 +103,7 @@ def mesh_need(boxes: Boxes, geometry: Geometry, error: float) -> Need:
             most, shape = taken, size
     return Need(
         "mesh",
-        f"the mesh of an object of {' x '.join(map(str, shape))} blocks",
+        f"the mesh of an object of {by_axis(shape)} blocks",
         _PROCESS + most,
         "give a larger --error",
     )

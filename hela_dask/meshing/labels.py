@@ -8,7 +8,12 @@ from pathlib import Path
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, ParameterError
-from hela_dask.evaluation.instances import InstanceLabels, open_instances, voxel_size_of
+from hela_dask.evaluation.instances import (
+    InstanceLabels,
+    open_instances,
+    voxel_size_of,
+    warn_of_voxel_size,
+)
 from hela_dask.geometry import Geometry
 from hela_dask.meshing.voxels import ObjectVoxels
 from hela_dask.running.opening import open_run
@@ -69,6 +74,8 @@ def find_labels(
     found = {kind: _open(paths[kind], voxel_size) for kind in wanted}
     if len({item.geometry.shape for item in found.values()}) > 1:
         raise InputError(f"cells and nuclei of {source} must have one shape")
+    first = next(iter(found.values()))
+    warn_of_voxel_size(first.labels, first.geometry.voxel_size)
     return found
 
 

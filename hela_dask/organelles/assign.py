@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, NothingToDoError
+from hela_dask.formatting import by_axis
 from hela_dask.kernels.overlaps import add_up, cell_of, largest_overlaps, reduce_rows
 from hela_dask.organelles.result import Assignment, OrganelleFiles, checked_name
 from hela_dask.organelles.source import OrganelleLabels, open_organelles
@@ -296,11 +297,11 @@ def _block_bytes(organelles: OrganelleLabels) -> int:
 
 
 def _count_need(organelles: OrganelleLabels) -> Need:
-    by = " x ".join(map(str, organelles.tile))
+    by = by_axis(organelles.tile)
     return Need("count", f"counting in blocks of {by} voxels", PROCESS + _block_bytes(organelles))
 
 
 def _distance_need(organelles: OrganelleLabels, box: Box) -> Need:
-    by = " x ".join(map(str, box.shape))
+    by = by_axis(box.shape)
     taken = math.prod(box.shape) * _WINDOW_VOXEL + _block_bytes(organelles)
     return Need("distance", f"distances in a window of {by} voxels", PROCESS + taken)

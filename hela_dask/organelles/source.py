@@ -16,6 +16,7 @@ from hela_dask.box import Box
 from hela_dask.conversion.readers.source import Source
 from hela_dask.errors import InputError
 from hela_dask.evaluation.instances import InstanceLabels, grown_tile, open_instances
+from hela_dask.formatting import by_axis, swapped_axes
 from hela_dask.geometry import Geometry
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.types import Shape
@@ -139,20 +140,12 @@ def _factors(source: Source, shape: Shape) -> Shape:
         by = max(1, round(fine / length))
         if length not in (-(-fine // by), fine // by):
             raise InputError(
-                f"{source.path} has {_by(source.shape)} voxels and the image {_by(shape)} "
-                "(z x y x x): organelles must have the shape of the image, or be a whole number "
-                "of times coarser along each axis"
+                f"{source.path} has {by_axis(source.shape)} voxels and the image {by_axis(shape)} "
+                "(z, y, x): organelles must have the shape of the image, or be a whole number "
+                f"of times coarser along each axis{swapped_axes(source.shape, shape)}"
             )
         found.append(by)
     return found[0], found[1], found[2]
-
-
-def _by(lengths: Shape) -> str:
-    return " x ".join(map(str, lengths))
-
-
-def _nm(sizes: Any) -> str:
-    return " x ".join("?" if size is None else f"{size:g}" for size in sizes)
 
 
 def _check_voxel_size(source: Source, factors: Shape, fine: Geometry) -> None:
@@ -160,15 +153,15 @@ def _check_voxel_size(source: Source, factors: Shape, fine: Geometry) -> None:
     pairs = list(zip(source.sizes, wanted, strict=True))
     if any(size is not None and abs(size - own) > _SAME * own for size, own in pairs):
         raise InputError(
-            f"{source.path} has voxels of {_nm(source.sizes)} nm (z x y x x), and on the image "
-            f"they would have {_nm(wanted)} nm: correct its voxel size, or name the organelles of "
-            "this image"
+            f"{source.path} has voxels of {by_axis(source.sizes)} nm (z, y, x), and on the image "
+            f"they would have {by_axis(wanted)} nm: correct its voxel size, or name the "
+            "organelles of this image"
         )
     if None in source.sizes:
         log.warning(
             "%s does not state its voxel size: that of the image is used, %s nm",
             source.path,
-            _nm(wanted),
+            by_axis(wanted),
         )
 
 

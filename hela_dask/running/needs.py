@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from hela_dask.formatting import by_axis
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.background import background_halo
 from hela_dask.kernels.unclaimed import unclaimed_halo
@@ -154,7 +155,7 @@ def shape_need(box: Sequence[int], voxel: Voxel, parameters: MeasureParameters) 
     """For the shape of a cell in a box of so many voxels (z, y, x) of this size (nm)."""
     return Need(
         "measure",
-        f"measuring a cell of {' x '.join(map(str, box))} voxels",
+        f"measuring a cell of {by_axis(box)} voxels",
         PROCESS + _COMPILED + _PICTURE + measured_voxels(box, voxel, parameters) * _SHAPE_VOXEL,
         "set [measure] in_runs = 0",
     )
@@ -164,7 +165,7 @@ def contacts_need(level: Level, parameters: MeasureParameters) -> Need:
     """For the contacts of cells in a slab of a level of the labels."""
     deep = contact_slab(level.shape)
     seen = min(level.shape[0], deep + sum(slab_halo(level.voxel_size, parameters)))
-    by = " x ".join(map(str, level.shape[1:]))
+    by = by_axis(level.shape[1:])
     return Need(
         "measure",
         f"contacts in {deep} slices of {by} pixels",
@@ -209,7 +210,7 @@ def _network_needs(working: Geometry, method: str, parameters: Parameters, item:
     return [
         Need(
             "classify",
-            f"network in {slab} slices of {' x '.join(map(str, plane))} pixels",
+            f"network in {slab} slices of {by_axis(plane)} pixels",
             PROCESS + NETWORK_MEMORY + math.prod(plane) * (seen * item + kept + _CLASS_PIXEL),
         )
     ]
@@ -221,7 +222,7 @@ def window_need(image: Image, window: Sequence[int], method: str = DEFAULT_METHO
     taken = get_method(method).memory((depth, height, width), image.dtype.itemsize)
     return Need(
         "segment",
-        f"segmenting a window of {' x '.join(map(str, window))} voxels",
+        f"segmenting a window of {by_axis(window)} voxels",
         PROCESS + _COMPILED + taken,
         "make [region] width and depth smaller",
     )

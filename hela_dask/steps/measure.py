@@ -10,6 +10,7 @@ import pandas as pd
 
 from hela_dask.errors import InputError
 from hela_dask.evaluation.labels_input import open_labels, pair_labels
+from hela_dask.formatting import by_axis, swapped_axes
 from hela_dask.kernels.counting import count_labels
 from hela_dask.types import Labels
 
@@ -196,8 +197,9 @@ def measure_cells(
     for side in sides:
         if side.shape != sides[1].shape:
             raise InputError(
-                f"{side.name} is {side.shape} and {sides[1].name} {sides[1].shape} (z, y, x): "
-                "labels to measure must have one shape"
+                f"{side.name} is {by_axis(side.shape)} and {sides[1].name} "
+                f"{by_axis(sides[1].shape)} voxels (z, y, x): labels to measure must have one shape"
+                f"{swapped_axes(side.shape, sides[1].shape)}"
             )
     pair = pair_labels(sides[0], sides[1], slices=None, size=voxel_size)
     if pair.voxel_size is None:

@@ -24,7 +24,7 @@ from hela_dask.conversion.sources import open_source
 from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.evaluation.labels_input import LabelSource, majority, open_labels
-from hela_dask.formatting import by_axis
+from hela_dask.formatting import by_axis, swapped_axes
 from hela_dask.geometry import Geometry, checked_voxel_size
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
@@ -264,8 +264,8 @@ def _factor(source: LabelSource, shape: Triple | Sequence[int], size: Triple) ->
     if not fits or source.shape[0] > shape[0]:
         raise InputError(
             f"{source.name} is {by_axis(source.shape)} and the image, at {size[1]:g} nm, "
-            f"{by_axis(shape)} voxels (z x y x x): labels have the image's grid, or one a whole "
-            "number of times as fine in y and x"
+            f"{by_axis(shape)} voxels (z, y, x): labels have the image's grid, or one a whole "
+            f"number of times as fine in y and x{swapped_axes(source.shape, shape)}"
         )
     if source.voxel_size is not None:
         own = (source.voxel_size[0], source.voxel_size[1] * y, source.voxel_size[2] * x)

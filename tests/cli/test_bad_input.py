@@ -242,6 +242,11 @@ def test_label_volumes_of_different_shape(refuse: Callable[..., str]) -> None:
     assert "30" in sentence
     assert "31" in sentence
     assert "--slices" in refuse("evaluate", "a.npy", "c.npy")
+    np.save("d.npy", np.ones((30, 4, 30), np.uint8))
+    np.save("e.npy", np.ones((60, 30, 30), np.uint8))
+    np.save("f.npy", np.ones((30, 30, 60), np.uint8))
+    for one, other in (("a", "d"), ("e", "f")):
+        assert "axes look swapped" in refuse("evaluate", f"{one}.npy", f"{other}.npy")
 
 
 def test_a_failed_conversion_is_not_taken_for_a_whole_one(refuse: Callable[..., str]) -> None:

@@ -23,7 +23,7 @@ from hela_dask.volume.opening import read_image
 from tests.storage.test_labels_beside import consolidate, with_labels
 from tests.storage.test_ome_axes import DATA, published
 
-SIZE = (50, 10, 12)
+SIZE = (50, 10, 10.4)
 
 
 def of(path: Path, data: Any, size: Any = SIZE, **options: Any) -> Path:
@@ -37,8 +37,8 @@ def of(path: Path, data: Any, size: Any = SIZE, **options: Any) -> Path:
         (DATA.astype("c8"), "holds complex64 values, not grey values"),
         (np.where(DATA > 100, np.nan, DATA - 90.0), "NaN or infinite values .* beside values be"),
         (np.where(DATA > 100, np.inf, -1).astype("f4"), "NaN or infinite values .* beside values"),
-        (DATA[:, :1], r"slices of 10 x 192 nm \(y, x\), in which no cell fits"),
-        (DATA[:, :, :2], r"slices of 120 x 24 nm \(y, x\), in which no cell fits"),
+        (DATA[:, :1], r"slices of 10 x 166.4 nm \(y, x\), in which no cell fits"),
+        (DATA[:, :, :2], r"slices of 120 x 20.8 nm \(y, x\), in which no cell fits"),
     ],
 )
 def test_what_holds_no_grey_values_is_refused(tmp_path: Path, data: Any, sentence: str) -> None:
@@ -75,7 +75,7 @@ def test_nan_is_counted(tmp_path: Path, data: Any, remark: str | None) -> None:
 @pytest.mark.parametrize(
     ("size", "remark"),
     [
-        ((10, 10, 50), "not square: the voxel size is z, y, x in this order"),
+        ((10, 10, 50), "not square: is the order of the voxel size z, y, x?"),
         ((50000, 10000, 10000), "pixels of 10 µm, in which no membrane is seen"),
         ((5, 10, 10), "thinner than its pixels"),
     ],

@@ -253,6 +253,11 @@ def test_the_voxel_size_is_stated_or_given(
     with caplog.at_level(logging.WARNING):
         found = hd.measure(path, None, (100.0, 80.0, 80.0), client=here, progress=False)
     assert "states voxels of 50 x 40 x 40 nm: 100 x 80 x 80 nm are used" in caplog.text
+    assert "z, y, x?" not in caplog.text
+    with caplog.at_level(logging.WARNING):
+        hd.measure(tmp_path / "o.npy", None, (40.0, 40.0, 50.0), client=here, progress=False)
+    assert "pixels of 40 nm in y and 50 nm in x, which are not square" in caplog.text
+    assert "is the order of the voxel size z, y, x?" in caplog.text
     stated = hd.measure(path, client=here, progress=False)
     assert (found.objects["volume"] / stated.objects["volume"]).tolist() == pytest.approx(
         [8.0] * len(stated.objects)

@@ -112,6 +112,16 @@ def test_labels_of_any_size_and_type(tmp_path: Path, client: Any) -> None:
         hd.meshes(tmp_path / "mask.npy", tmp_path / "m2", voxel_size=VOXEL)
 
 
+def test_a_voxel_size_in_another_order_gets_a_warning(
+    tmp_path: Path, here: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    np.save(tmp_path / "labels.npy", drawn())
+    hd.meshes(
+        tmp_path / "labels.npy", tmp_path / "m", voxel_size=(40, 40, 50), error=60, client=here
+    )
+    assert "is the order of the voxel size z, y, x?" in caplog.text
+
+
 def test_refused(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ParameterError, match="less than a pixel"):
         hd.meshes(labels, tmp_path / "m", error=20)
