@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hela_dask.errors import ParameterError
+from hela_dask.evaluation.instances import single_label_text
 from hela_dask.geometry import Geometry
 from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes, mesh_need
-from hela_dask.meshing.folder import FORMATS, PRECOMPUTED, check_folder, check_packages, move_into
-from hela_dask.meshing.labels import find_labels
+from hela_dask.meshing.folder import (
+    FORMATS,
+    PRECOMPUTED,
+    MeshRequest,
+    check_folder,
+    check_packages,
+    move_into,
+)
+from hela_dask.meshing.labels import check_cells, find_labels, is_run
 from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, mesh_task
 from hela_dask.storage.metadata import local_path
@@ -40,6 +48,7 @@ def meshes(
     voxel_size: Sequence[float] | None = None,
     error: float = 40.0,
     file_format: str = "glb",
+    overwrite: bool = False,
     client: Client | None = None,
     cluster: str | Path = "local",
     workers: int | None = None,
@@ -54,7 +63,8 @@ def meshes(
         A run folder; an image with the labels ``cells`` and ``nuclei``; or instance labels of any
         program: an OME-Zarr label group, a TIFF, MRC or ``.npy`` file, or a folder of TIFF slices.
     out : path
-        Folder for the meshes. Those of an earlier call are replaced, once all new ones are there.
+        Folder for the meshes. Those of an earlier call for the same objects are replaced, once all
+        new ones are there.
     cells : sequence of int, optional
         Labels of the cells; default: all.
     what : sequence of str, optional
@@ -67,6 +77,8 @@ def meshes(
     file_format : str
         ``"glb"`` (coordinates in µm), ``"ply"``, ``"stl"``, ``"obj"`` or ``"precomputed"``, the
         meshes of Neuroglancer with several levels of detail (in nm); x, y, z.
+    overwrite : bool
+        Replace all meshes of the folder, also those of other cells, kinds, labels or formats.
     client, cluster, workers, memory, progress
         As in :func:`hela_dask.run`.
 
@@ -101,6 +113,7 @@ def meshes(
         raise ParameterError(f"--format {file_format!r} is unknown; choose among {FORMATS}")
     check_packages(file_format)
     source, folder = local_path(labels), local_path(out)
+    check_cells(source, cells)
     volumes = find_labels(source, what, voxel_size)
     if file_format == PRECOMPUTED and len(volumes) > 1:
         raise ParameterError(
@@ -110,15 +123,22 @@ def meshes(
     geometry = next(iter(volumes.values())).geometry
     _check_error(error, geometry)
     check_apart(source, {"--out": folder})
-    check_folder(folder)
+    request = MeshRequest(
+        {kind: volume.labels.path for kind, volume in volumes.items()},
+        None if cells is None else frozenset(map(int, cells)),
+        file_format,
+    )
+    check_folder(folder, request, overwrite=overwrite)
     with scratch_session(source, folder, client, where, progress=progress) as scratch:
         session, display = scratch.session, scratch.display
         job = MeshJob(volumes, scratch.lock, float(error), file_format)
         boxes, _ = find_boxes(session, job, geometry, display)
+        if cells is None and len(boxes) == 1 and not is_run(source):
+            display.warn(single_label_text(source, *boxes))
         boxes = choose_cells(boxes, cells, source)
         session.check([mesh_need(boxes, geometry, error)])
         table = _build(session, job, boxes, display)
-        move_into(folder, scratch.folder, table)
+        move_into(folder, scratch.folder, table, request, overwrite=overwrite)
     return table
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 __all__ = [
     "by_axis",
     "counted",
+    "listed",
     "number_runs",
     "printable",
     "size_text",
@@ -58,6 +59,13 @@ def swapped_axes(shape: Sequence[float], wanted: Sequence[float]) -> str:
 def counted(number: int, noun: str) -> str:
     """A number of things: 1 cell, 3 cells."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Names in a sentence: A, B and C; of more than `most` the first ones, and how many follow."""
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def size_text(size: float) -> str:

@@ -35,7 +35,11 @@ def measure(
     *,
     out: Annotated[
         Path,
-        path_option("TABLE.parquet", "Table of objects to write; contacts are beside it.", "--out"),
+        path_option(
+            "TABLE.parquet|TABLE.csv",
+            "Table of objects to write, as Parquet and as CSV; contacts are beside it.",
+            "--out",
+        ),
     ],
     voxel_size: Annotated[
         tuple[float, float, float] | None,

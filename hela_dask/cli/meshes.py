@@ -57,13 +57,21 @@ def meshes(
     cluster: ClusterName = "local",
     workers: Workers = None,
     memory: Memory = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace all meshes in DIR, also those of other cells, kinds, labels or formats.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
     """Write a closed triangle mesh of every cell and nucleus.
 
-    The table meshes.csv in the folder states the measured distance, volume and area of each.
+    The table meshes.csv in the folder states the measured distance, volume and area of each. The
+    same command again replaces its meshes.
 
     Example:
 
@@ -78,6 +86,7 @@ def meshes(
         voxel_size=voxel_size,
         error=error,
         file_format=file_format,
+        overwrite=overwrite,
         cluster=cluster,
         workers=workers,
         memory=memory,

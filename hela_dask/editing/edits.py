@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +28,7 @@ from hela_dask.editing.kinds import (
 )
 from hela_dask.editing.parsing import check_sequence, parse_edit
 from hela_dask.errors import InputError
-from hela_dask.formatting import by_axis, counted
+from hela_dask.formatting import by_axis, counted, listed
 from hela_dask.geometry import Geometry
 from hela_dask.storage.files import plain, write_text
 from hela_dask.types import Shape, Triple, Voxel
@@ -242,11 +241,4 @@ class Edits:
 
     def __str__(self) -> str:
         """A count with names: 3 edits by A and B."""
-        return f"{counted(len(self.edits), 'edit')} by {_listed(self.authors)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names in a sentence."""
-    if len(names) < 2:
-        return names[0] if names else "no author"
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+        return f"{counted(len(self.edits), 'edit')} by {listed(self.authors) or 'no author'}"

@@ -34,6 +34,7 @@ __all__ = [
     "count_instances",
     "grown_tile",
     "open_instances",
+    "single_label_text",
     "voxel_size_of",
     "warn_of_voxel_size",
 ]
@@ -175,6 +176,14 @@ def warn_of_voxel_size(labels: InstanceLabels, voxel: Voxel) -> None:
     """Warnings about a voxel size (nm) that is likely a slip, as ``convert`` has them."""
     for doubt in voxel_size_warnings(labels.shape, voxel):
         log.warning("%s %s", labels.path, doubt)
+
+
+def single_label_text(path: Path, label: int) -> str:
+    """A warning about labels that hold one label only, as a mask of numbers does."""
+    return (
+        f"{path} holds a single label, {label}: if it is a mask, give each object a number first, "
+        "as scipy.ndimage.label(mask)[0] does"
+    )
 
 
 def count_instances(labels: InstanceLabels, box: Box) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from hela_dask.exporting.tiff import stack_name, write_stack
 from hela_dask.formatting import counted
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
-from hela_dask.running.tables import segmented_cells, select_cells
+from hela_dask.running.tables import check_segmented, segmented_cells, select_cells
 from hela_dask.storage.contents import check_listed, foreign_names, remove_files
 from hela_dask.storage.files import write_json
 from hela_dask.storage.metadata import local_path
@@ -123,7 +123,8 @@ def export(
     if segmented_cells(result.cells).empty:
         raise NothingToDoError(f"no cell of {result.path} has labels, so nothing is exported")
     chosen = None if cells is None else select_cells(result.cells, list(cells), None)
-    _check_chosen(result, chosen)
+    if chosen is not None:
+        check_segmented(result.cells, chosen)
     if to == "ngio":
         files = write_feature_table(result)
         return Export(to, files[-1].parent.parent, tuple(files))
@@ -162,17 +163,6 @@ def _check_options(
     if not names or (cells is not None and not len(cells)):
         raise ParameterError(f"{'--cells' if names else '--what'} names nothing to export")
     return names
-
-
-def _check_chosen(result: RunResult, chosen: set[int] | None) -> None:
-    """Every chosen cell has labels."""
-    known = set(segmented_cells(result.cells)["label"].tolist())
-    if chosen is not None and (without := sorted(chosen - known)):
-        row = result.cells.set_index("label").loc[without[0]]
-        why = f": {row['reason']}" if row["reason"] else ""
-        raise NothingToDoError(
-            f"cell {without[0]} has no labels, its status is {row['status']}{why}"
-        )
 
 
 def _check_folder(result: RunResult, out: str | Path | None, to: str, names: Sequence[str]) -> Path:

@@ -21,6 +21,7 @@ from hela_dask.evaluation.instances import (
     COUNTED_VOXEL,
     InstanceLabels,
     open_instances,
+    single_label_text,
     voxel_size_of,
     warn_of_voxel_size,
 )
@@ -96,10 +97,10 @@ def measure(
         Instance labels from any program: a label group of an OME-Zarr (its finest level), a TIFF,
         MRC or ``.npy`` file, or a folder of TIFF slices.
     out : path, optional
-        The table of objects to write, a ``.parquet`` file. Beside it are a ``.csv``, and the table
-        of contacts, ``NAME_contacts.parquet`` and ``.csv``. The same call again continues where an
-        earlier one stopped. Default: nothing is kept, and workers must see this machine's temporary
-        folder.
+        The table of objects to write, ``NAME.parquet`` or ``NAME.csv``: both are written, and the
+        table of contacts beside them, ``NAME_contacts.parquet`` and ``.csv``. The same call again
+        continues where an earlier one stopped. Default: nothing is kept, and workers must see this
+        machine's temporary folder.
     voxel_size : (z, y, x) in nm, optional
         Default: as the labels state it.
     parameters : MeasureParameters, optional
@@ -276,10 +277,7 @@ def _compute(
         rows = np.searchsorted(counts[:, 0], unit.what.labels)
         measures[rows] = np.load(measures_file(job.folder, unit.name))
     if len(counts) == 1:
-        display.warn(
-            f"{request.labels.path} holds a single label, {counts[0, 0]}: if it is a mask, give "
-            "each object a number first, as scipy.ndimage.label(mask)[0] does"
-        )
+        display.warn(single_label_text(request.labels.path, counts[0, 0]))
     contacts = combine_contacts(
         pd.read_parquet(contacts_file(job.folder, unit.name)) for unit in slabs
     )

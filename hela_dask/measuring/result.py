@@ -14,7 +14,7 @@ from hela_dask.tasks.table_files import TableFiles
 
 __all__ = ["MeasureFiles", "Measurement"]
 
-_END = ".parquet"
+_ENDS = (".parquet", ".csv")
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,12 @@ class Measurement:
     Attributes
     ----------
     objects : pandas.DataFrame
-        One row per label, as in ``TABLE.parquet``.
+        One row per label, as in the file at `path`.
     contacts : pandas.DataFrame
-        One row per pair of labels that are near each other, as in ``TABLE_contacts.parquet``.
+        One row per pair of labels that are near each other, as in ``NAME_contacts.parquet``.
     path, contacts_path : Path or None
-        These files, with a ``.csv`` beside each; None where none were written.
+        These files, with the ending of `out`, Parquet or CSV; the other one is beside each. None
+        where none were written.
     """
 
     objects: pd.DataFrame
@@ -60,15 +61,18 @@ class MeasureFiles:
 
     @classmethod
     def at(cls, out: Path) -> MeasureFiles:
-        """Those of a table's path; ParameterError unless it is a .parquet file."""
-        if out.suffix != _END or out.name == _END:
-            raise ParameterError(f"the table {out} must be a {_END} file, as in --out cells{_END}")
+        """Those of a table's path; ParameterError unless it is a .parquet or a .csv file."""
+        if out.suffix not in _ENDS or out.name in _ENDS:
+            raise ParameterError(
+                f"the table {out} must end in .parquet or .csv, as in --out cells.csv: tables are "
+                "written as both"
+            )
         return cls(out.absolute())
 
     @property
     def contacts_path(self) -> Path:
         """The table of contacts."""
-        return self.path.with_name(f"{self.path.stem}_contacts{_END}")
+        return self.path.with_name(f"{self.path.stem}_contacts{self.path.suffix}")
 
     @property
     def lock(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from hela_dask.box import Box
 from hela_dask.errors import NothingToDoError, ParameterError
 from hela_dask.evaluation.instances import COUNTED_VOXEL
-from hela_dask.formatting import by_axis
+from hela_dask.formatting import by_axis, listed
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.overlaps import add_up
 from hela_dask.meshing.building import block_sides, grid_around
@@ -87,7 +87,8 @@ def choose_cells(boxes: Boxes, cells: Sequence[int] | None, source: Path) -> Box
     wanted = sorted({int(label) for label in cells})
     unknown = [label for label in wanted if label not in boxes]
     if unknown:
-        raise ParameterError(f"--cells {unknown[0]}: no object of {source} has this label")
+        named = listed([str(label) for label in unknown])
+        raise ParameterError(f"--cells: no object of {source} has the label {named}")
     return {label: boxes[label] for label in wanted}
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import Field
 
 from hela_dask.documents.reading import Document, read_document
 from hela_dask.errors import ExistsError, HelaDaskError, MissingDependencyError
@@ -16,11 +18,13 @@ from hela_dask.kernels.mesh import Mesh
 from hela_dask.meshing.precomputed import INFO, manifest_file, save_levels
 from hela_dask.storage.contents import foreign_names
 from hela_dask.storage.files import storage_errors, write_json, write_table
+from hela_dask.storage.places import same_place
 
 __all__ = [
     "FORMATS",
     "LISTING",
     "PRECOMPUTED",
+    "MeshRequest",
     "check_folder",
     "check_packages",
     "mesh_file",
@@ -42,7 +46,43 @@ class _Listing(Document):
     """The list of meshes in a folder."""
 
     unit: str
+    labels: dict[str, str] = Field(default_factory=dict)
     meshes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class MeshRequest:
+    """The meshes that a call writes, to compare with those of an earlier call.
+
+    Attributes
+    ----------
+    labels : mapping of str to Path
+        The labels of each kind of object.
+    cells : frozenset of int or None
+        The labels of the objects; None for all.
+    file_format : str
+        Of :data:`FORMATS`.
+    """
+
+    labels: Mapping[str, Path]
+    cells: frozenset[int] | None
+    file_format: str
+
+    def lost(self, listing: _Listing) -> str:
+        """The meshes of a folder that this call would remove and not write again; else empty."""
+        rows = [row for row in listing.meshes if row.get("what") and row.get("file")]
+        for row in rows:
+            kind, label = str(row["what"]), row.get("label")
+            stored = listing.labels.get(kind)
+            if kind not in self.labels:
+                return f"meshes of the kind {kind}"
+            if stored is not None and not same_place(stored, self.labels[kind]):
+                return f"meshes of {stored}"
+            if not _in_format(str(row["file"]), self.file_format):
+                return f"meshes in another format, such as {row['file']}"
+            if self.cells is not None and label not in self.cells:
+                return f"meshes of other cells, such as {label}"
+        return ""
 
 
 def check_packages(file_format: str) -> None:
@@ -94,13 +134,20 @@ def _with_companions(files: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def check_folder(folder: Path) -> list[str]:
+def _in_format(file: str, file_format: str) -> bool:
+    """Whether the name of a file is one of a format."""
+    suffix = Path(file).suffix.removeprefix(".")
+    return (suffix or PRECOMPUTED) == file_format
+
+
+def check_folder(folder: Path, request: MeshRequest, *, overwrite: bool) -> list[str]:
     """The files in a folder that an earlier call wrote and this one may replace.
 
     Raises
     ------
     ExistsError
-        When the folder holds anything else.
+        When the folder holds anything else; and without `overwrite`, when it holds meshes that
+        this call does not write again.
     """
     if not folder.exists():
         return []
@@ -111,40 +158,57 @@ def check_folder(folder: Path) -> list[str]:
             f"{folder} {f'holds {others[0]}' if others else 'is a file'}, which hela-dask meshes "
             "did not write: choose another --out"
         )
+    listing = _read_listing(folder)
+    if listing is not None and not overwrite and (lost := request.lost(listing)):
+        raise ExistsError(
+            f"{folder} holds {lost}, which this call would remove: choose another --out, or "
+            "replace all meshes of the folder with --overwrite"
+        )
     return ours
 
 
-def _written(folder: Path) -> list[str]:
+def _read_listing(folder: Path) -> _Listing | None:
     try:
-        listing = read_document(folder / LISTING, _Listing)
+        return read_document(folder / LISTING, _Listing)
     except HelaDaskError:
+        return None
+
+
+def _written(folder: Path) -> list[str]:
+    listing = _read_listing(folder)
+    if listing is None:
         return []
     files = [str(row.get("file")) for row in listing.meshes]
     return [LISTING, *_TABLES, *_with_companions(files)]
 
 
-def move_into(folder: Path, made: Path, table: pd.DataFrame) -> None:
+def move_into(
+    folder: Path, made: Path, table: pd.DataFrame, request: MeshRequest, *, overwrite: bool
+) -> None:
     """Replace the meshes of a folder by new ones, which lie in the folder `made` beside it.
 
     The tables are written there first. The list of files is the first to be new, and names the old
     files as well until they are gone: an interruption leaves nothing that a next call refuses.
     """
     write_table(made / "meshes", table)
-    old = check_folder(folder)
+    old = check_folder(folder, request, overwrite=overwrite)
+    labels = {kind: str(path.absolute()) for kind, path in request.labels.items()}
     found = table.astype(object).where(table.notna(), None).to_dict("records")
     rows: list[dict[str, Any]] = [{str(name): item for name, item in row.items()} for row in found]
     new = _with_companions(str(row["file"]) for row in rows if row["file"])
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         gone = [name for name in old if name not in (LISTING, *_TABLES, *new)]
-        _list(folder, [*rows, *({"file": name} for name in gone if _MESH.fullmatch(name))])
+        leaving = [{"file": name} for name in gone if _MESH.fullmatch(name)]
+        _list(folder, labels, [*rows, *leaving])
         for name in (*new, *_TABLES):
             (made / name).replace(folder / name)
         for name in gone:
             (folder / name).unlink(missing_ok=True)
-        _list(folder, rows)
+        _list(folder, labels, rows)
 
 
-def _list(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+def _list(folder: Path, labels: Mapping[str, str], rows: Sequence[dict[str, Any]]) -> None:
     unit = "nanometer; micrometer in .glb"
-    write_json(folder / LISTING, {"unit": unit, "axes": "xyz", "meshes": rows})
+    facts = {"unit": unit, "axes": "xyz", "labels": labels, "meshes": rows}
+    write_json(folder / LISTING, facts)

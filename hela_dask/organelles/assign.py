@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError, MissingInputError, NothingToDoError
+from hela_dask.evaluation.instances import single_label_text
 from hela_dask.formatting import by_axis
 from hela_dask.kernels.overlaps import add_up, cell_of, largest_overlaps, reduce_rows
 from hela_dask.organelles.result import Assignment, OrganelleFiles, checked_name
@@ -252,10 +253,7 @@ def _compute(
     table = organelle_table(overlaps, distances, geometry, request.organelles.end)
     per_cell = cell_table(table, counts, codes, result.cells, geometry)
     if len(table) == 1:
-        display.warn(
-            f"{request.organelles.path} holds a single label, {table['label'].item()}: if it is a "
-            "mask, give each organelle a number first, as scipy.ndimage.label(mask)[0] does"
-        )
+        display.warn(single_label_text(request.organelles.path, table["label"].item()))
     job.lock.check()
     facts = {"organelles": str(request.organelles.path)}
     return request.files.write(request.key, table, per_cell, facts)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hela_dask.errors import InputError
+from hela_dask.errors import InputError, NothingToDoError
+from hela_dask.formatting import listed, number_runs
 from hela_dask.parameters import QualityParameters
 from hela_dask.running.shapes import Measures
 from hela_dask.statuses import (
@@ -53,8 +54,10 @@ def select_cells(
     chosen = set(cells["label"].tolist())
     if labels is not None:
         if unknown := sorted(set(labels) - chosen):
-            last = int(cells["label"].max())
-            raise InputError(f"there is no cell {unknown[0]}: the cells are 1 to {last}")
+            named = listed([str(label) for label in unknown])
+            runs = number_runs(sorted(chosen))
+            known = listed([f"{a}" if a == b else f"{a} to {b}" for a, b in runs])
+            raise InputError(f"there is no cell {named}: the cells are {known}")
         chosen &= set(labels)
     if box is not None:
         inside = np.ones(len(cells), bool)
@@ -70,6 +73,17 @@ def segmented_cells(cells: pd.DataFrame) -> pd.DataFrame:
     """The rows of cells that have a nucleus or a cell in the labels."""
     names = [name for name in ("nucleus_volume", "cell_volume") if name in cells]
     return cells[cells[names].notna().any(axis=1)] if names else cells.iloc[:0]
+
+
+def check_segmented(cells: pd.DataFrame, chosen: Collection[int]) -> None:
+    """NothingToDoError with the reason where a chosen cell of the table has no labels."""
+    known = set(segmented_cells(cells)["label"].tolist())
+    if without := sorted(set(chosen) - known):
+        row = cells.set_index("label").loc[without[0]]
+        why = f": {row['reason']}" if row["reason"] else ""
+        raise NothingToDoError(
+            f"cell {without[0]} has no labels, its status is {row['status']}{why}"
+        )
 
 
 def _text(box: tuple[tuple[float, float], ...]) -> str:

@@ -45,7 +45,7 @@ PROMISED = {
     "view": ["--review", "--neuroglancer", "--json", "--meshes", "--port", "--url"],
     "meshes": [
         *("--cells", "--what", "--voxel-size", "--error", "--format", "--out", "--cluster"),
-        *("--workers", "--memory", "--json"),
+        *("--workers", "--memory", "--overwrite", "--json"),
     ],
     "scene": ["--out", "--size", "--cluster", "--workers", "--memory"],
     "measure": ["--voxel-size", "--out", "--cluster", "--workers", "--memory", "--overwrite"],

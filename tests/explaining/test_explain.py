@@ -271,7 +271,7 @@ def test_pictures_of_a_user_are_not_replaced(tmp_path: Path, mine: str, earlier:
 @pytest.mark.parametrize(
     ("cell", "number", "sentence"),
     [
-        (8, 20, "there is no cell 8: the cells are 1 to 9"),
+        (8, 20, "there is no cell 8: the cells are 7 and 9"),
         (9, 20, "cell 9 has no masks in .*one.run, its status is not_selected"),
         (7, 1, "slice 1 lies outside the window of cell 7, which holds the slices 9 to 29"),
         (7, 30, "slice 30 lies outside the window"),

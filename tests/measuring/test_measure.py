@@ -285,8 +285,8 @@ def test_what_is_no_label_image_is_one_sentence(
 
 def test_bad_calls_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "o.npy", draw())
-    for name in ("t.csv", "t", ".parquet"):
-        with pytest.raises(ParameterError, match=r"must be a \.parquet file, as in --out"):
+    for name in ("t.xlsx", "t", ".parquet", ".csv"):
+        with pytest.raises(ParameterError, match=r"must end in \.parquet or \.csv, as in --out"):
             hd.measure(tmp_path / "o.npy", tmp_path / name, VOXEL)
     with pytest.raises(MissingInputError, match="does not exist"):
         hd.measure(tmp_path / "nowhere.tif", voxel_size=VOXEL)
@@ -296,7 +296,7 @@ def test_bad_calls_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixtur
     store.create_labels(image, "cells", (5, *SHAPE[1:]), "uint16", VOXEL)
     with pytest.raises(InputError, match=r"is an image: name one of its labels, .*labels/cells"):
         hd.measure(image)
-    assert main(["measure", str(tmp_path / "o.npy"), "--out", str(tmp_path / "t.csv")]) == 1
+    assert main(["measure", str(tmp_path / "o.npy"), "--out", str(tmp_path / "t.tsv")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -316,3 +316,12 @@ def test_the_command_prints_a_summary(
     printed = capsys.readouterr()
     assert printed.out == f"{found!r}\n" and "is finished already" in printed.err
     assert printed.out.startswith("1 objects: 1 whole, 0 cut by the volume; 0 pairs touch\n")
+
+
+def test_the_ending_of_the_table_may_be_csv(tmp_path: Path, here: Any) -> None:
+    path = write_zarr(tmp_path / "o.ome.zarr", draw()[:10])
+    found = hd.measure(path, tmp_path / "t.csv", client=here, progress=False)
+    assert found.path == tmp_path / "t.csv" and found.contacts_path == tmp_path / "t_contacts.csv"
+    assert pd.read_csv(tmp_path / "t.csv")["label"].tolist() == found.objects["label"].tolist()
+    other = hd.measure(path, tmp_path / "t.parquet", client=here, progress=False)
+    pd.testing.assert_frame_equal(other.objects, found.objects)

@@ -74,7 +74,10 @@ def test_two_touching_balls(labels: Path, tmp_path: Path, client: Any) -> None:
     assert b"micrometer" in (out / "cell_00003.glb").read_bytes()
     # The same bytes again from the label group alone, in place of the first meshes.
     before = (out / "cell_00008.glb").read_bytes()
-    hd.meshes(labels / "labels" / "cells", out, cells=[8], client=client, progress=False)
+    alone = labels / "labels" / "cells"
+    with pytest.raises(ExistsError, match=r"meshes of other cells, such as 3, which .*--overwrite"):
+        hd.meshes(alone, out, cells=[8], client=client, progress=False)
+    hd.meshes(alone, out, cells=[8], overwrite=True, client=client, progress=False)
     assert sorted(path.name for path in out.iterdir()) == [
         "cell_00008.glb",
         "meshes.csv",
@@ -148,9 +151,33 @@ def test_a_folder_with_other_files_and_an_unknown_cell(
     (tmp_path / "mine" / "thesis.tex").write_text("mine")
     with pytest.raises(ExistsError, match=r"thesis\.tex"):
         hd.meshes(labels, tmp_path / "mine")
-    with pytest.raises(ParameterError, match="--cells 9"):
-        hd.meshes(labels, tmp_path / "m", cells=[3, 9], client=client, progress=False)
+    with pytest.raises(ParameterError, match=r"no object of .* has the label 9, 10 and 99"):
+        hd.meshes(labels, tmp_path / "m", cells=[99, 3, 10, 9], client=client, progress=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
+
+
+def test_meshes_that_are_not_written_again_stay(
+    labels: Path, tmp_path: Path, here: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    out, options = tmp_path / "m", {"error": 80, "client": here, "progress": False}
+    hd.meshes(labels, out, what=["nucleus"], file_format="precomputed", **options)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    other = tmp_path / "other.npy"
+    np.save(other, np.where(drawn() == 3, 255, 0).astype(np.uint8))
+    for source, what, file_format, sentence in (
+        (labels, "cell", "precomputed", "holds meshes of the kind nucleus"),
+        (labels, "nucleus", "glb", "holds meshes in another format, such as 3"),
+        (other, "nucleus", "precomputed", f"holds meshes of {labels}"),
+    ):
+        size = None if source == labels else VOXEL
+        call: dict[str, Any] = {"what": [what], "file_format": file_format, **options}
+        with pytest.raises(ExistsError, match=f"{sentence}.*--overwrite"):
+            hd.meshes(source, out, voxel_size=size, **call)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    table = hd.meshes(other, out, voxel_size=VOXEL, overwrite=True, **options)
+    assert table["label"].tolist() == [255] and table["status"].tolist() == ["written"]
+    assert "holds a single label, 255: if it is a mask" in caplog.text
+    assert {path.suffix for path in out.iterdir()} == {".glb", ".csv", ".parquet", ".json"}
 
 
 def test_a_failed_cell_is_named_and_the_others_are_written(
@@ -175,7 +202,7 @@ def test_meshes_of_neuroglancer(labels: Path, tmp_path: Path, here: Any) -> None
     for cells in ([3, 8], [8]):  # the second call replaces the first meshes
         table = hd.meshes(
             labels, out, cells=cells, what=["cell"], file_format="precomputed", client=here,
-            progress=False,
+            overwrite=True, progress=False,
         )  # fmt: skip
         assert {path.name for path in out.iterdir()} == {
             "info", "meshes.json", "meshes.csv", "meshes.parquet",

@@ -165,3 +165,15 @@ def test_a_browser_shows_it(page: Path, tmp_path: Path) -> None:
     assert len(re.findall(r"<small>\d+ µm³</small>", done.stdout)) == 4
     assert re.search(r'id="bar"><span>\d+ µm</span>', done.stdout)
     assert done.stdout.count('class="mark"') == 3
+
+
+def test_meshes_refuse_unknown_cells_before_labels_are_read(
+    known: hd.RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reads(*_: Any) -> None:
+        raise AssertionError("labels are read")
+
+    monkeypatch.setattr("hela_dask._meshes.find_boxes", reads)
+    with pytest.raises(hd.InputError, match=r"no cell 98 and 99: the cells are 1 to 4$"):
+        hd.meshes(known.path, tmp_path / "m", cells=[99, 1, 98], progress=False)
+    assert not any(tmp_path.iterdir())
