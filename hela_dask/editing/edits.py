@@ -28,7 +28,7 @@ from hela_dask.editing.kinds import (
 )
 from hela_dask.editing.parsing import check_sequence, parse_edit
 from hela_dask.errors import InputError
-from hela_dask.formatting import by_axis, counted, listed
+from hela_dask.formatting import by_axis, counted, listed, swapped_axes
 from hela_dask.geometry import Geometry
 from hela_dask.storage.files import plain, write_text
 from hela_dask.types import Shape, Triple, Voxel
@@ -117,8 +117,8 @@ class ImageGrid:
 
     def __str__(self) -> str:
         return (
-            f"{by_axis(self.shape)} voxels of {by_axis(self.voxel_size)} nm from "
-            f"{', '.join(f'{at:g}' for at in self.translation)} nm"
+            f"{by_axis(self.shape)} voxels (z, y, x) of {by_axis(self.voxel_size)} nm with the "
+            f"first centre at {', '.join(f'{at:g}' for at in self.translation)} nm"
         )
 
 
@@ -146,16 +146,23 @@ class Edits:
     edits: tuple[Edit, ...] = ()
 
     @classmethod
-    def read(cls, path: str | Path) -> Edits:
+    def read(cls, path: str | Path, image: ImageGrid | None = None) -> Edits:
         """The edits of a file.
+
+        Parameters
+        ----------
+        path : path
+        image : ImageGrid, optional
+            Of the image that they are for: compared with that of the file before the edits are
+            read, as places and slices of another image have no meaning.
 
         Raises
         ------
         MissingInputError
             When there is no such file.
         InputError
-            For a file that is damaged or of another format or version, and an edit that cannot
-            be made; names the file, and the number and kind of the edit.
+            For a file that is damaged, or of another format, version or image, and an edit that
+            cannot be made; names the file, and the number and kind of the edit.
         """
         content, source = read_json(path, _LARGEST), str(path)
         head = check_document(content, _Head, source)
@@ -171,6 +178,8 @@ class Edits:
         grid = ImageGrid((z, y, x), file.image.voxel_size, file.image.translation)
         if not all(math.isfinite(size) and size > 0 for size in grid.voxel_size):
             raise InputError(f"{path}: image.voxel_size must be three lengths in nm over 0")
+        if image is not None:
+            cls(grid).check_grid(image, source)
         edits = tuple(
             parse_edit(item, number, source, grid.geometry)
             for number, item in enumerate(file.edits, 1)
@@ -236,7 +245,8 @@ class Edits:
         """
         if not self.image.same(grid):
             raise InputError(
-                f"{source} has edits of another image: of {self.image}, where this one has {grid}"
+                f"{source} has edits of another image: of {self.image}; this image has {grid}"
+                f"{swapped_axes(self.image.shape, grid.shape)}"
             )
 
     def __str__(self) -> str:

@@ -44,7 +44,7 @@ class _Signed:
     """Author, time and note of an edit; `kind` is its name in the file."""
 
     by: str
-    on: str = field(default_factory=now)
+    on: str = field(default_factory=now)  # empty where a file does not state it
     note: str = ""
 
     _kind: ClassVar[str] = ""
@@ -65,13 +65,16 @@ class _Signed:
         return ()
 
     @property
-    def centred(self) -> tuple[tuple[int, Triple], ...]:
-        """Each of `changed` with its centre in the table of the edit, z, y, x in nm."""
+    def centred(self) -> tuple[tuple[int, Triple | None], ...]:
+        """Each of `changed` with its centre in the table of the edit, z, y, x in nm, or None."""
         return ()
 
     def record(self) -> dict[str, Any]:
-        """All of its values as the file has them."""
-        return {"kind": self.kind, **asdict(self)}
+        """All of its values as the file has them; a centre that is not known is left out."""
+        record = {"kind": self.kind, **asdict(self)}
+        if record.get("centre", ()) is None:
+            del record["centre"]
+        return record
 
     @property
     def content(self) -> str:
@@ -91,12 +94,13 @@ class _OfCell(_Signed):
     ----------
     cell : int
         Its label.
-    centre : tuple of float
-        Its centre in the table that the edit was made on, z, y, x in nm.
+    centre : tuple of float or None
+        Its centre in the table that the edit was made on, z, y, x in nm. With it, a run notices
+        where the label belongs to another cell by now.
     """
 
     cell: int
-    centre: Triple
+    centre: Triple | None = None
 
     @property
     def changed(self) -> tuple[int, ...]:
@@ -104,7 +108,7 @@ class _OfCell(_Signed):
         return (self.cell,)
 
     @property
-    def centred(self) -> tuple[tuple[int, Triple], ...]:
+    def centred(self) -> tuple[tuple[int, Triple | None], ...]:
         """The cell with its centre."""
         return ((self.cell, self.centre),)
 
@@ -144,11 +148,11 @@ class Remove(_OfCell):
 class Merge(_Signed):
     """Cells that are one: the first of the labels `cells` stays, and gets all of their voxels.
 
-    `centres` are those of the cells, in the same order, z, y, x in nm.
+    `centres` are those of the cells, in the same order, z, y, x in nm; empty where not known.
     """
 
     cells: tuple[int, ...]
-    centres: tuple[Triple, ...]
+    centres: tuple[Triple, ...] = ()
 
     _kind: ClassVar[str] = "merge"
 
@@ -158,9 +162,9 @@ class Merge(_Signed):
         return self.cells
 
     @property
-    def centred(self) -> tuple[tuple[int, Triple], ...]:
+    def centred(self) -> tuple[tuple[int, Triple | None], ...]:
         """All of them with their centres."""
-        return tuple(zip(self.cells, self.centres, strict=False))
+        return tuple(zip(self.cells, self.centres or (None,) * len(self.cells), strict=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,10 +224,10 @@ class Paint(_OfCell):
         low: tuple[int, int],
         *,
         cell: int,
-        centre: Triple,
         compartment: Compartment,
         slice: int,  # noqa: A002 the word of the file
         by: str,
+        centre: Triple | None = None,
         erase: bool = False,
         note: str = "",
     ) -> Paint:
@@ -234,7 +238,7 @@ class Paint(_OfCell):
         mask : ndarray of bool, (y, x)
         low : tuple of int
             Row and column of the slice that the mask begins at.
-        cell, centre, compartment, slice, by, erase, note
+        cell, compartment, slice, by, centre, erase, note
             As the attributes.
 
         Raises

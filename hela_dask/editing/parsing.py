@@ -22,6 +22,7 @@ _Label = Annotated[int, Field(ge=1, le=_LARGEST_LABEL)]
 _Count = Annotated[int, Field(ge=0)]
 _Pair = Annotated[list[_Count], Field(min_length=2, max_length=2)]
 _Several = Field(min_length=2)
+_NOBODY = "unknown"  # the author of an edit without a name
 
 
 class _Record(Document):
@@ -30,14 +31,14 @@ class _Record(Document):
     model_config = ConfigDict(extra="forbid")
 
     kind: str
-    by: Annotated[str, Field(min_length=1)]
-    on: str
+    by: Annotated[str, Field(min_length=1)] = _NOBODY
+    on: str = ""
     note: str = ""
 
 
 class _OfCell(_Record):
     cell: _Label
-    centre: Lengths
+    centre: Lengths | None = None
 
 
 class _Move(_OfCell):
@@ -51,7 +52,7 @@ class _Add(_Record):
 
 class _Merge(_Record):
     cells: Annotated[list[_Label], _Several]
-    centres: Annotated[list[Lengths], _Several]
+    centres: list[Lengths] = Field(default_factory=list)
 
 
 class _Split(_OfCell):
@@ -104,10 +105,11 @@ def parse_edit(content: Any, number: int, source: str, grid: Geometry) -> Edit:
             f"{source}: edit {number} is of the kind {kind[:40]!r}, which is none of "
             f"{', '.join(KINDS)}: another version of hela_dask may read it"
         )
-    by = str(content.get("by") or "?")[:80]
+    by = str(content.get("by") or _NOBODY)[:80]
     place = f"{source}: edit {number} ({kind}, by {by})"
     record = check_document(content, _SHAPES[kind], place)
-    _check_date(record.on, place)
+    if record.on:
+        _check_date(record.on, place)
     values = record.model_dump(exclude={"kind"}).items()
     edit = _MAKERS[kind](
         **{name: tuple(item) if isinstance(item, list) else item for name, item in values}
@@ -164,8 +166,11 @@ def _check_merge(edit: Merge, place: str) -> None:
     if len(set(edit.cells)) < len(edit.cells):
         twice = next(label for label in edit.cells if edit.cells.count(label) > 1)
         raise InputError(f"{place}: cell {twice} cannot be merged with itself")
-    if len(edit.centres) != len(edit.cells):
-        raise InputError(f"{place}: it has {len(edit.cells)} cells and {len(edit.centres)} centres")
+    if edit.centres and len(edit.centres) != len(edit.cells):
+        raise InputError(
+            f"{place}: it has {len(edit.cells)} cells and {len(edit.centres)} centres: give all "
+            "centres, or none"
+        )
 
 
 def _check_split(edit: Split, place: str, grid: Geometry) -> None:

@@ -146,7 +146,7 @@ class CellReview(QtWidgets.QWidget):  # type: ignore[misc]
             state = "" if number <= applied else "  – not applied"
             text = f"{number}. {edit_text(edit, session.geometry)}{state}"
             self.panel.edits.addItem(text)
-            self.panel.edits.item(number - 1).setToolTip(f"by {edit.by}, {edit.on}")
+            self.panel.edits.item(number - 1).setToolTip(f"by {edit.by}{edit.on and ', '}{edit.on}")
         self.panel.edits.scrollToBottom()
         layers.show_edits(self.cell)
         self._refresh()

@@ -103,9 +103,7 @@ class ReviewSession:
         grid = ImageGrid.of(self.geometry)
         if not self.path.exists():
             return Edits(grid)
-        found = Edits.read(self.path)
-        found.check_grid(grid, self.path)
-        return found
+        return Edits.read(self.path, grid)
 
     # ---- reading
 

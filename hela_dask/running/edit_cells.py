@@ -104,9 +104,13 @@ def _check_cells(
 
 
 def _check_identity(
-    place: str, label: int, centre: Triple, tables: tuple[dict[int, Triple], ...]
+    place: str, label: int, centre: Triple | None, tables: tuple[dict[int, Triple], ...]
 ) -> None:
-    """Refuse an edit of which the recorded centre is nearest to another cell."""
+    """Refuse an edit of a missing cell, or with a centre that is nearest to another cell."""
+    if centre is None:
+        if all(label not in table for table in tables):
+            raise InputError(f"{place} is of cell {label}, and there is no cell {label}")
+        return
     nearest = [_nearest(table, centre) for table in tables]
     if label in nearest:
         return
@@ -179,7 +183,7 @@ def _apply(rows: dict[int, dict[Any, Any]], edit: Edit) -> None:
     """Change the rows of the cells of an edit."""
     if isinstance(edit, Merge):
         kept, *others = edit.cells
-        reason = f"merged into cell {kept} by {edit.by} on {edit.on}"
+        reason = f"merged into cell {kept} by {edit.by}{f' on {edit.on}' if edit.on else ''}"
         for label in others:
             rows[label] |= {"status": JOINED, "reason": reason}
     elif isinstance(edit, Split):

@@ -26,9 +26,7 @@ def find_edits(
     path = folder / EDITS_FILE if given is None else Path(given)
     if given is None and not path.exists():
         return None, None
-    edits = Edits.read(path)
-    edits.check_grid(ImageGrid.of(image.levels[0].geometry), path)
-    return edits, path
+    return Edits.read(path, ImageGrid.of(image.levels[0].geometry)), path
 
 
 def keep_edits(edits: Edits | None, folder: Path) -> str:

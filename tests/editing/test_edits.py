@@ -190,6 +190,34 @@ def test_broken_json_and_no_file(tmp_path: Path) -> None:
         Edits.read(tmp_path / "none.json")
 
 
+def test_an_edit_written_by_hand_may_be_short(tmp_path: Path) -> None:
+    path = tmp_path / "edits.json"
+    Edits(GRID).write(path)
+    content = json.loads(path.read_text())
+    short = [{"kind": "merge", "cells": [4, 5]}, {"kind": "remove", "cell": 7}]
+    path.write_text(json.dumps({**content, "edits": short}))
+    found = Edits.read(path)
+    merge, remove = found.edits
+    assert merge.changed == (4, 5) and merge.centred == ((4, None), (5, None))
+    assert remove.centred == ((7, None),) and merge.by == "unknown" and merge.on == ""
+    found.write(path)
+    assert Edits.read(path) == found
+    assert "centre" not in json.loads(path.read_text())["edits"][1]
+
+
+def test_the_image_is_checked_before_the_edits(tmp_path: Path) -> None:
+    path = tmp_path / "edits.json"
+    all_edits().write(path)
+    content = json.loads(path.read_text())
+    content["edits"][0]["to"] = [1e9, 0, 0]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="outside the volume"):
+        Edits.read(path, GRID)
+    turned = replace(GRID, shape=GRID.shape[::-1])
+    with pytest.raises(InputError, match=r"another image: of 10 x 40 x \d+ voxels .* swapped"):
+        Edits.read(path, turned)
+
+
 def test_an_edit_that_cannot_follow_is_not_added() -> None:
     edits = all_edits()
     with pytest.raises(InputError, match=r"the new edit.*cell 8, which edit 3 removed"):

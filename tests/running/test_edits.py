@@ -14,7 +14,7 @@ import pytest
 
 import hela_dask as hd
 from hela_dask._run import RunResult, run
-from hela_dask.editing.edits import Edit, Edits
+from hela_dask.editing.edits import Edit, Edits, Merge
 from hela_dask.errors import ResourceError
 from hela_dask.planning.plan import plan
 from hela_dask.report.page import render
@@ -118,9 +118,11 @@ def test_painting_over_a_neighbour_takes_its_pixels_in_all_labels(
     check_only(first, after, old, {1, 2})
 
 
-def test_a_merged_cell_has_all_voxels(first: RunResult, here: Any) -> None:
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_merged_cell_has_all_voxels(first: RunResult, here: Any, by_hand: bool) -> None:
     old = state(first)
-    after = edited(first, here, Maker(first).merge(3, 1))
+    merge = Merge(cells=(3, 1), by="A. Person", on="") if by_hand else Maker(first).merge(3, 1)
+    after = edited(first, here, merge)
     for name, values in labels_of(after).items():
         expected = old[0][name].copy()
         if name != "background":
@@ -130,7 +132,8 @@ def test_a_merged_cell_has_all_voxels(first: RunResult, here: Any) -> None:
     table = after.cells.set_index("label")
     assert table.loc[1, "status"] == "joined" and np.isnan(float(str(table.loc[1, "cell_volume"])))
     assert not table.loc[1, "touches_first_slice"] and not table.loc[1, "touches_last_slice"]
-    assert str(table.loc[1, "reason"]).startswith("merged into cell 3 by A. Person on 20")
+    reason = "merged into cell 3 by A. Person"
+    assert str(table.loc[1, "reason"]).startswith(reason if by_hand else f"{reason} on 20")
     volumes = first.cells["cell_volume"].to_numpy(float)
     assert table.loc[3, "cell_volume"] == pytest.approx(volumes[0] + volumes[2])
 

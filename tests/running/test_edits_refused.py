@@ -54,6 +54,15 @@ def test_a_cell_that_is_no_more(first: RunResult, here: Any) -> None:
     assert text.endswith("and there is no cell 17")
 
 
+def test_a_cell_without_a_centre_that_is_not_there(first: RunResult, here: Any) -> None:
+    path = given(first, Maker(first).merge(1, 3))
+    content = json.loads(path.read_text())
+    content["edits"] = [{"kind": "merge", "cells": [1, 99]}]
+    path.write_text(json.dumps(content))
+    text = refused(first, here, path)
+    assert text.endswith("edit 1 (merge, by unknown) is of cell 99, and there is no cell 99")
+
+
 def test_another_cell_at_its_place(first: RunResult, here: Any) -> None:
     make = Maker(first)
     make.centres[3] = make.shifted(2, y=200.0)
