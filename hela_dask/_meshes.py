@@ -11,8 +11,9 @@ import pandas as pd
 
 from hela_dask.errors import ParameterError
 from hela_dask.evaluation.instances import single_label_text
+from hela_dask.formatting import counted
 from hela_dask.geometry import Geometry
-from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes, mesh_need
+from hela_dask.meshing.finding import Objects, choose_cells, find_objects, mesh_need
 from hela_dask.meshing.folder import (
     FORMATS,
     PRECOMPUTED,
@@ -20,6 +21,7 @@ from hela_dask.meshing.folder import (
     check_folder,
     check_packages,
     move_into,
+    unchanged_meshes,
 )
 from hela_dask.meshing.labels import check_cells, find_labels, is_run
 from hela_dask.meshing.scratch import scratch_session
@@ -27,6 +29,8 @@ from hela_dask.meshing.tasks import MeshJob, mesh_task
 from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart
 from hela_dask.tasks.cluster import check_client, read_cluster
+from hela_dask.tasks.code import code_fingerprint
+from hela_dask.tasks.damaged import forget_damaged
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.progress import RunProgress
@@ -64,7 +68,8 @@ def meshes(
         program: an OME-Zarr label group, a TIFF, MRC or ``.npy`` file, or a folder of TIFF slices.
     out : path
         Folder for the meshes. Those of an earlier call for the same objects are replaced, once all
-        new ones are there.
+        new ones are there; those of unchanged labels stay. The same call again continues where an
+        earlier one stopped.
     cells : sequence of int, optional
         Labels of the cells; default: all.
     what : sequence of str, optional
@@ -132,14 +137,13 @@ def meshes(
     with scratch_session(source, folder, client, where, progress=progress) as scratch:
         session, display = scratch.session, scratch.display
         job = MeshJob(volumes, scratch.lock, float(error), file_format)
-        boxes, _ = find_boxes(session, job, geometry, display)
-        if cells is None and len(boxes) == 1 and not is_run(source):
-            display.warn(single_label_text(source, *boxes))
-        boxes = choose_cells(boxes, cells, source)
-        session.check([mesh_need(boxes, geometry, error)])
-        table = _build(session, job, boxes, display)
-        move_into(folder, scratch.folder, table, request, overwrite=overwrite)
-    return table
+        objects = find_objects(session, job, geometry, display)
+        if cells is None and len(objects) == 1 and not is_run(source):
+            display.warn(single_label_text(source, *objects))
+        objects = choose_cells(objects, cells, source)
+        session.check([mesh_need(objects, geometry, error)])
+        rows = _build(session, job, objects, display, unchanged_meshes(folder))
+        return move_into(folder, scratch.folder, rows, request, overwrite=overwrite)
 
 
 def _check_error(error: float, geometry: Geometry) -> None:
@@ -150,17 +154,28 @@ def _check_error(error: float, geometry: Geometry) -> None:
         )
 
 
-def _build(session: Session, job: MeshJob, boxes: Boxes, display: RunProgress) -> pd.DataFrame:
-    units = [
-        Unit(
-            "mesh",
-            f"{label:05d}",
-            fingerprint("mesh"),
-            (label, kinds),
-            float(sum(math.prod(box.shape) for box in kinds.values())),
+def _build(
+    session: Session,
+    job: MeshJob,
+    objects: Objects,
+    display: RunProgress,
+    unchanged: Mapping[str, dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """A row per mesh; those of unchanged objects are as they were."""
+    keys = _keys(job, objects)
+    units = []
+    for label, kinds in objects.items():
+        wanted = {kind: item for kind, item in kinds.items() if keys[label, kind] not in unchanged}
+        if wanted:
+            key = fingerprint([keys[label, kind] for kind in wanted])
+            cost = sum(item.cost for item in wanted.values())
+            units.append(Unit("mesh", f"{label:05d}", key, (label, wanted), cost))
+    kept = len(keys) - sum(len(unit.what[1]) for unit in units)
+    if kept:
+        display.info(
+            f"{counted(kept, 'mesh')} of unchanged labels {'is' if kept == 1 else 'are'} kept"
         )
-        for label, kinds in boxes.items()
-    ]
+    forget_damaged(job.markers, units, "meshes", "they are made again", display.warn)
     found = run_units(
         session.client,
         mesh_task,
@@ -171,14 +186,38 @@ def _build(session: Session, job: MeshJob, boxes: Boxes, display: RunProgress) -
         kind="cells",
         on_failure=_failed,
     )
-    return pd.DataFrame([row for result in found.values() for row in result["rows"]])
+    made = {(row["label"], row["what"]): row for result in found.values() for row in result["rows"]}
+    rows = []
+    for (label, kind), key in keys.items():
+        row = made.get((label, kind)) or unchanged[key]
+        rows.append({**row, "key": "" if row["status"] == "failed" else key})
+    return rows
+
+
+def _keys(job: MeshJob, objects: Objects) -> dict[tuple[int, str], str]:
+    """A fingerprint of all that a mesh depends on, by label and kind."""
+    code = code_fingerprint("hela_dask.meshing.tasks:mesh_task")
+    shared = fingerprint("mesh", code, job.error, job.file_format)
+    grids = {kind: labels.geometry for kind, labels in job.labels.items()}
+    return {
+        (label, kind): fingerprint(shared, grids[kind], label, kind, item.box.pairs, item.content)
+        for label, kinds in objects.items()
+        for kind, item in kinds.items()
+    }
 
 
 def _failed(unit: Unit, reason: str) -> Row:
     """The rows of a cell without meshes."""
     label, kinds = unit.what
     rows: list[Mapping[str, Any]] = [
-        {"label": label, "what": kind, "status": "failed", "file": "", "reason": reason}
+        {
+            "label": label,
+            "what": kind,
+            "status": "failed",
+            "file": "",
+            "reason": reason,
+            "files": {},
+        }
         for kind in kinds
     ]
     return {"rows": rows}

@@ -16,8 +16,8 @@ from hela_dask import pages
 from hela_dask.errors import ExistsError, ParameterError
 from hela_dask.formatting import counted
 from hela_dask.geometry import Geometry
-from hela_dask.meshing.finding import Boxes, choose_cells, find_boxes, mesh_need
-from hela_dask.meshing.labels import find_labels
+from hela_dask.meshing.finding import Objects, choose_cells, find_objects, mesh_need
+from hela_dask.meshing.labels import FoundObject, find_labels
 from hela_dask.meshing.reducing import BYTES_PER_TRIANGLE
 from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, scene_task
@@ -28,6 +28,8 @@ from hela_dask.steps.assemble import label_colors
 from hela_dask.storage.files import plain, replaced
 from hela_dask.storage.metadata import local_path
 from hela_dask.tasks.cluster import check_client, read_cluster
+from hela_dask.tasks.code import code_fingerprint
+from hela_dask.tasks.damaged import forget_damaged
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.units import Unit
@@ -110,12 +112,12 @@ def scene(
     with scratch_session(folder, page, client, where, progress=progress) as scratch:
         session, display = scratch.session, scratch.display
         job = MeshJob(volumes, scratch.lock, _ERROR, "")
-        boxes, voxels = find_boxes(session, job, geometry, display)
-        boxes = choose_cells(boxes, None, folder)
-        session.check([mesh_need(boxes, geometry, _ERROR)])
-        shown = _slice(result, geometry, boxes)
-        limits = _triangles(voxels, size, _FIXED + len(shown["picture"]))
-        units = [_unit(label, kinds, limits) for label, kinds in boxes.items()]
+        objects = choose_cells(find_objects(session, job, geometry, display), None, folder)
+        session.check([mesh_need(objects, geometry, _ERROR)])
+        shown = _slice(result, geometry, objects)
+        limits = _triangles(objects, size, _FIXED + len(shown["picture"]))
+        units = [_unit(geometry, label, kinds, limits) for label, kinds in objects.items()]
+        forget_damaged(job.markers, units, "meshes", "they are made again", display.warn)
         found = run_units(
             session.client,
             scene_task,
@@ -127,7 +129,7 @@ def scene(
         )
         cells = [
             _cell(result, label, json.loads((scratch.folder / row["file"]).read_text("utf-8")))
-            for label, row in zip(boxes, found.values(), strict=True)
+            for label, row in zip(objects, found.values(), strict=True)
         ]
         text = _page(result, cells, geometry, shown)
     if len(text.encode()) > size * 1e6:
@@ -153,9 +155,7 @@ def _beginning(page: Path) -> str:
         return file.read(1000).decode("utf-8", "replace")
 
 
-def _triangles(
-    voxels: Mapping[tuple[int, str], int], size: float, fixed: int
-) -> dict[tuple[int, str], int]:
+def _triangles(objects: Objects, size: float, fixed: int) -> dict[tuple[int, str], int]:
     """The triangles that each object may have: as the areas of balls of their volumes.
 
     The page has `fixed` bytes without meshes.
@@ -165,26 +165,39 @@ def _triangles(
     ParameterError
         When the page cannot hold so many objects.
     """
-    room = _FILL * size * 1e6 - fixed - _PER_MESH * len(voxels)
-    areas = {key: count ** (2 / 3) for key, count in voxels.items()}
+    areas = {
+        (label, kind): item.voxels ** (2 / 3)
+        for label, kinds in objects.items()
+        for kind, item in kinds.items()
+    }
+    room = _FILL * size * 1e6 - fixed - _PER_MESH * len(areas)
     total = sum(areas.values())
     share = {
         key: min(_MOST, int(room / BYTES_PER_TRIANGLE * area / total))
         for key, area in areas.items()
     }
-    if room < _FEWEST * BYTES_PER_TRIANGLE * len(voxels):
-        least = fixed + (_PER_MESH + _FEWEST * BYTES_PER_TRIANGLE) * len(voxels)
+    if room < _FEWEST * BYTES_PER_TRIANGLE * len(areas):
+        least = fixed + (_PER_MESH + _FEWEST * BYTES_PER_TRIANGLE) * len(areas)
         raise ParameterError(
-            f"--size {size:g} is too small for {counted(len(voxels), 'object')}: give at "
+            f"--size {size:g} is too small for {counted(len(areas), 'object')}: give at "
             f"least {math.ceil(least / _FILL / 1e5) / 10:g}"
         )
     return {key: max(_FEWEST, count) for key, count in share.items()}
 
 
-def _unit(label: int, kinds: dict[str, Any], limits: Mapping[tuple[int, str], int]) -> Unit:
+def _unit(
+    geometry: Geometry,
+    label: int,
+    kinds: Mapping[str, FoundObject],
+    limits: Mapping[tuple[int, str], int],
+) -> Unit:
+    """The unit of the meshes of a cell."""
     allowed = {kind: limits[label, kind] for kind in kinds}
-    cost = float(sum(math.prod(box.shape) for box in kinds.values()))
-    return Unit("scene", f"{label:05d}", fingerprint("scene"), (label, kinds, allowed), cost)
+    code = code_fingerprint("hela_dask.meshing.tasks:scene_task")
+    objects = [(kind, item.box.pairs, item.content) for kind, item in kinds.items()]
+    key = fingerprint("scene", code, geometry, label, objects, allowed)
+    cost = sum(item.cost for item in kinds.values())
+    return Unit("scene", f"{label:05d}", key, (label, kinds, allowed), cost)
 
 
 def _cell(result: RunResult, label: int, meshes: dict[str, Any]) -> dict[str, Any]:
@@ -221,12 +234,12 @@ def _page(
     )
 
 
-def _slice(result: RunResult, geometry: Geometry, boxes: Boxes) -> dict[str, Any]:
+def _slice(result: RunResult, geometry: Geometry, objects: Objects) -> dict[str, Any]:
     """The slice through the middle of the largest cell, as a JPEG and its place in µm."""
     from matplotlib.image import imsave
 
-    largest = max(boxes.values(), key=lambda kinds: max(math.prod(b.shape) for b in kinds.values()))
-    box = next(iter(largest.values()))
+    largest = max(objects.values(), key=lambda kinds: max(item.cost for item in kinds.values()))
+    box = next(iter(largest.values())).box
     view = open_view(result.store, None, None, pixels=_SLICE_PIXELS)
     middle = geometry.origin[0] + (box.low[0] + box.high[0] - 1) / 2 * geometry.voxel_size[0]
     at = int(np.argmin(np.abs(view.image["z"].values - middle)))

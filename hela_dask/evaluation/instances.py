@@ -20,7 +20,7 @@ from hela_dask.errors import InputError
 from hela_dask.evaluation.label_checks import check_label_array, check_no_image
 from hela_dask.formatting import by_axis
 from hela_dask.geometry import checked_voxel_size
-from hela_dask.kernels.overlaps import Runs, add_up, count_runs
+from hela_dask.kernels.overlaps import Runs, add_up, count_runs, hash_runs, reduce_rows
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.nodes import is_node
@@ -186,12 +186,19 @@ def single_label_text(path: Path, label: int) -> str:
     )
 
 
-def count_instances(labels: InstanceLabels, box: Box) -> NDArray[np.int64]:
-    """Voxels and extent of each label in a box: rows of :func:`.overlaps.count_runs`."""
-    return add_up(
-        count_runs(Runs.of(labels.read(block), None, block.low))
-        for _, block in box.chunks(labels.tile)
-    )
+def count_instances(
+    labels: InstanceLabels, box: Box
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Voxels and extent of each label in a box, and a hash of its voxels.
+
+    The rows are those of :func:`.overlaps.count_runs` and :func:`.overlaps.hash_runs`.
+    """
+    counts, hashes = [], []
+    for _, block in box.chunks(labels.tile):
+        runs = Runs.of(labels.read(block), None, block.low)
+        counts.append(count_runs(runs))
+        hashes.append(hash_runs(runs))
+    return add_up(counts), reduce_rows(np.concatenate(hashes), keys=1, sums=1)
 
 
 def grown_tile(tile: Shape, shape: Shape, voxels: int) -> Shape:

@@ -31,6 +31,7 @@ __all__ = [
     "compartment_of",
     "count_codes",
     "count_runs",
+    "hash_runs",
     "largest_overlaps",
     "least_along_runs",
     "least_per_label",
@@ -148,6 +149,27 @@ def count_runs(runs: Runs) -> Rows:
     places = [runs.z, runs.z + 1, runs.y, runs.y + 1, runs.x, last]
     columns = [runs.label, runs.code, n, n * runs.z, n * runs.y, along, *places]
     return reduce_rows(np.stack(columns, axis=1), keys=2, sums=4)
+
+
+def hash_runs(runs: Runs) -> Rows:
+    """A hash of the voxels of each label; rows for :func:`reduce_rows` with a key and a sum.
+
+    It depends on the set of voxels only: a run has the difference of the hashes of its two ends, so
+    that the parts of a run that is cut have the sum of the whole.
+    """
+    line = _mixed(runs.z.astype(np.uint64) << np.uint64(32) | runs.y.astype(np.uint64))
+    first, last = (_mixed(line + at.astype(np.uint64)) for at in (runs.x, runs.x + runs.length))
+    rows = np.stack([runs.label, (last - first).view(np.int64)], axis=1)
+    return reduce_rows(rows, keys=1, sums=1)
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The numbers, spread over all 64 bits: the finalizer of SplitMix64 (Steele et al. 2014)."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ values >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ values >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    mixed: NDArray[np.uint64] = values ^ values >> np.uint64(31)
+    return mixed
 
 
 def reduce_rows(rows: Rows, *, keys: int, sums: int) -> Rows:

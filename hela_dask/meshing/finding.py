@@ -1,4 +1,4 @@
-"""The boxes of all labelled objects: a first pass over the labels, slab by slab."""
+"""All labelled objects: a first pass over the labels, slab by slab."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from hela_dask.errors import NothingToDoError, ParameterError
 from hela_dask.evaluation.instances import COUNTED_VOXEL
 from hela_dask.formatting import by_axis, listed
 from hela_dask.geometry import Geometry
-from hela_dask.kernels.overlaps import add_up
+from hela_dask.kernels.overlaps import add_up, reduce_rows
 from hela_dask.meshing.building import block_sides, grid_around
+from hela_dask.meshing.labels import FoundObject
 from hela_dask.meshing.tasks import MeshJob, count_task
 from hela_dask.meshing.voxels import bytes_kept
+from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.dispatch import run_units
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.memory import Need
@@ -24,9 +26,9 @@ from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
 from hela_dask.tasks.units import Unit
 
-__all__ = ["Boxes", "choose_cells", "find_boxes", "mesh_need"]
+__all__ = ["Objects", "choose_cells", "find_objects", "mesh_need"]
 
-Boxes = dict[int, dict[str, Box]]
+Objects = dict[int, dict[str, FoundObject]]
 """By label and kind."""
 
 _PROCESS = 320 * 2**20  # bytes of a dask worker with the libraries loaded
@@ -35,18 +37,24 @@ _SIDE_BLOCK = 800  # bytes per block on a side of the box: triangles of a folded
 _SLAB_VOXELS = 2**23  # counted by one task
 
 
-def find_boxes(
+def find_objects(
     session: Session, job: MeshJob, geometry: Geometry, display: RunProgress
-) -> tuple[Boxes, dict[tuple[int, str], int]]:
-    """The box of each kind of object with each label, and the voxels of each object."""
+) -> Objects:
+    """The objects of each kind with each label."""
     tile = max(math.prod(volume.labels.tile) for volume in job.labels.values())
     session.check([Need("count", "counting voxels", _PROCESS + tile * COUNTED_VOXEL)])
     deep = max(volume.labels.tile[0] for volume in job.labels.values())
     deep *= max(1, _SLAB_VOXELS // (deep * math.prod(geometry.shape[1:])))
     slabs = Box.whole(geometry.shape).chunks((deep, *geometry.shape[1:]))
+    files = {kind: volume.labels.key for kind, volume in job.labels.items()}
+    key = fingerprint("count", code_fingerprint("hela_dask.meshing.tasks:count_task"), files)
     units = [
         Unit(
-            "count", f"z{slab.low[0]:05d}", fingerprint("count"), slab, float(math.prod(slab.shape))
+            "count",
+            f"z{slab.low[0]:05d}",
+            fingerprint(key, slab.pairs),
+            slab,
+            float(math.prod(slab.shape)),
         )
         for _, slab in slabs
     ]
@@ -59,19 +67,22 @@ def find_boxes(
         progress=display,
         kind="slabs",
     )
-    boxes: Boxes = {}
-    voxels = {}
+    objects: Objects = {}
     for kind in job.labels:
-        parts = [np.array(row["counts"][kind], np.int64) for row in found.values()]
-        for label, _, count, *rest in add_up(part for part in parts if len(part)).tolist():
-            ends = rest[3:]  # after the sums of places
-            boxes.setdefault(label, {})[kind] = Box.of(zip(ends[::2], ends[1::2], strict=True))
-            voxels[label, kind] = count
-    return dict(sorted(boxes.items())), voxels
+        counts, hashes = (
+            [np.array(row[name][kind], np.int64).reshape(-1, columns) for row in found.values()]
+            for name, columns in (("counts", 12), ("hashes", 2))
+        )
+        contents = reduce_rows(np.concatenate(hashes), keys=1, sums=1)[:, 1].tolist()
+        for row, content in zip(add_up(counts).tolist(), contents, strict=True):
+            label, _, voxels, _, _, _, *ends = row
+            box = Box.of(zip(ends[::2], ends[1::2], strict=True))
+            objects.setdefault(label, {})[kind] = FoundObject(box, voxels, content)
+    return dict(sorted(objects.items()))
 
 
-def choose_cells(boxes: Boxes, cells: Sequence[int] | None, source: Path) -> Boxes:
-    """The boxes of these cells, or of all.
+def choose_cells(objects: Objects, cells: Sequence[int] | None, source: Path) -> Objects:
+    """The objects of these cells, or of all.
 
     Raises
     ------
@@ -80,26 +91,26 @@ def choose_cells(boxes: Boxes, cells: Sequence[int] | None, source: Path) -> Box
     ParameterError
         When a cell is not there.
     """
-    if not boxes:
+    if not objects:
         raise NothingToDoError(f"{source} holds no labelled object: there is nothing to mesh")
     if cells is None:
-        return boxes
+        return objects
     wanted = sorted({int(label) for label in cells})
-    unknown = [label for label in wanted if label not in boxes]
+    unknown = [label for label in wanted if label not in objects]
     if unknown:
         named = listed([str(label) for label in unknown])
         raise ParameterError(f"--cells: no object of {source} has the label {named}")
-    return {label: boxes[label] for label in wanted}
+    return {label: objects[label] for label in wanted}
 
 
-def mesh_need(boxes: Boxes, geometry: Geometry, error: float) -> Need:
+def mesh_need(objects: Objects, geometry: Geometry, error: float) -> Need:
     """The memory of the mesh of the largest object."""
     sides = block_sides(geometry, error)
     most, shape = 0, (0, 0, 0)
-    for box in (box for kinds in boxes.values() for box in kinds.values()):
-        z, y, x = size = grid_around(box, geometry, sides)[1].shape
+    for item in (item for kinds in objects.values() for item in kinds.values()):
+        z, y, x = size = grid_around(item.box, geometry, sides)[1].shape
         taken = z * y * x * _BLOCK + 2 * (z * y + y * x + z * x) * _SIDE_BLOCK
-        taken += bytes_kept(box)
+        taken += bytes_kept(item.box)
         if taken > most:
             most, shape = taken, size
     return Need(

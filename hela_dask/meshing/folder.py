@@ -19,6 +19,7 @@ from hela_dask.meshing.precomputed import INFO, manifest_file, save_levels
 from hela_dask.storage.contents import foreign_names
 from hela_dask.storage.files import storage_errors, write_json, write_table
 from hela_dask.storage.places import same_place
+from hela_dask.storage.records import compare_files, parse_records
 
 __all__ = [
     "FORMATS",
@@ -29,7 +30,9 @@ __all__ = [
     "check_packages",
     "mesh_file",
     "move_into",
+    "object_files",
     "save",
+    "unchanged_meshes",
 ]
 
 FORMATS = ("glb", "ply", "stl", "obj", "precomputed")
@@ -123,15 +126,29 @@ def save(levels: Sequence[Mesh], path: Path, label: int) -> None:
         shown.export(path)
 
 
+def object_files(file: str) -> list[str]:
+    """The file of a mesh, and another that belongs to it alone."""
+    return [file] if Path(file).suffix else [file, manifest_file(int(file))]
+
+
 def _with_companions(files: Iterable[str]) -> list[str]:
     """Files of meshes, and the files that belong to them."""
     found: list[str] = []
     for name in files:
         if match := _MESH.fullmatch(name):
-            found.append(name)
-            if match[1]:
-                found += [manifest_file(int(match[1])), INFO]
+            found += [*object_files(name), *([INFO] if match[1] else [])]
     return list(dict.fromkeys(found))
+
+
+def unchanged_meshes(folder: Path) -> dict[str, dict[str, Any]]:
+    """The rows of the meshes in a folder that are as an earlier call wrote them, by their keys."""
+    listing = _read_listing(folder)
+    found = {}
+    for row in listing.meshes if listing is not None else ():
+        records = parse_records(row.get("files") or {})
+        if row.get("key") and records is not None and not compare_files(folder, records):
+            found[str(row["key"])] = row
+    return found
 
 
 def _in_format(file: str, file_format: str) -> bool:
@@ -183,18 +200,24 @@ def _written(folder: Path) -> list[str]:
 
 
 def move_into(
-    folder: Path, made: Path, table: pd.DataFrame, request: MeshRequest, *, overwrite: bool
-) -> None:
+    folder: Path,
+    made: Path,
+    rows: Sequence[dict[str, Any]],
+    request: MeshRequest,
+    *,
+    overwrite: bool,
+) -> pd.DataFrame:
     """Replace the meshes of a folder by new ones, which lie in the folder `made` beside it.
 
-    The tables are written there first. The list of files is the first to be new, and names the old
+    `rows` are one per mesh: its row of the table, which is returned, and for the list in the folder
+    its ``key`` and ``files``. Unchanged meshes of an earlier call are not in `made`: they stay. The
+    tables are written there first. The list of files is the first to be new, and names the old
     files as well until they are gone: an interruption leaves nothing that a next call refuses.
     """
+    table = pd.DataFrame(rows).drop(columns=["key", "files"])
     write_table(made / "meshes", table)
     old = check_folder(folder, request, overwrite=overwrite)
     labels = {kind: str(path.absolute()) for kind, path in request.labels.items()}
-    found = table.astype(object).where(table.notna(), None).to_dict("records")
-    rows: list[dict[str, Any]] = [{str(name): item for name, item in row.items()} for row in found]
     new = _with_companions(str(row["file"]) for row in rows if row["file"])
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -202,10 +225,12 @@ def move_into(
         leaving = [{"file": name} for name in gone if _MESH.fullmatch(name)]
         _list(folder, labels, [*rows, *leaving])
         for name in (*new, *_TABLES):
-            (made / name).replace(folder / name)
+            if (made / name).exists():
+                (made / name).replace(folder / name)
         for name in gone:
             (folder / name).unlink(missing_ok=True)
         _list(folder, labels, rows)
+    return table
 
 
 def _list(folder: Path, labels: Mapping[str, str], rows: Sequence[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,24 @@ from hela_dask.running.tables import check_segmented, select_cells
 from hela_dask.storage.nodes import is_node
 from hela_dask.volume.opening import open_volume
 
-__all__ = ["KINDS", "LabelVolume", "check_cells", "find_labels", "is_run"]
+__all__ = ["KINDS", "FoundObject", "LabelVolume", "check_cells", "find_labels", "is_run"]
 
 KINDS = {"cell": "cells", "nucleus": "nuclei"}
 """The kinds of objects, and the label groups of a run that hold them."""
+
+
+@dataclass(frozen=True)
+class FoundObject:
+    """A labelled object, as counting found it."""
+
+    box: Box
+    voxels: int
+    content: int  # hash of its voxels
+
+    @property
+    def cost(self) -> float:
+        """Work with it, in voxels of its box."""
+        return float(math.prod(self.box.shape))
 
 
 @dataclass(frozen=True)

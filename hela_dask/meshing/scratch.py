@@ -1,4 +1,7 @@
-"""A folder and a session for meshes that are not written in place: removed in the end."""
+"""A folder and a session for meshes that are not written in place: removed in the end.
+
+Finished meshes stay in it when the work is interrupted, so that the same command continues.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hela_dask.storage.files import hidden_name, storage_errors
+from hela_dask.errors import (
+    ExistsError,
+    InputError,
+    NothingToDoError,
+    ParameterError,
+    ResourceError,
+)
+from hela_dask.storage.files import storage_errors
 from hela_dask.tasks.cluster import Cluster
 from hela_dask.tasks.lock import Lock, hold
 from hela_dask.tasks.progress import RunProgress
@@ -34,7 +44,7 @@ def scratch_session(
     source: Path, target: Path, client: Client | None, where: Cluster, *, progress: bool
 ) -> Iterator[Scratch]:
     """A hidden folder beside the target, held by this process, and a session on a cluster."""
-    made = hidden_name(target.absolute())
+    made = target.absolute().with_name(f".{target.name}.unfinished")
     with RunProgress(progress) as display, storage_errors(target):
         session = Session(
             client,
@@ -46,9 +56,12 @@ def scratch_session(
             begin=lambda: None,
             imports=("hela_dask.meshing.tasks",),
         )
-        made.mkdir(parents=True)
-        try:
-            with hold(made) as lock, session:
-                yield Scratch(session, lock, made, display)
-        finally:
+        made.mkdir(parents=True, exist_ok=True)
+        with hold(made, what=str(target)) as lock:
+            try:
+                with session:
+                    yield Scratch(session, lock, made, display)
+            except (InputError, ParameterError, NothingToDoError, ExistsError, ResourceError):
+                shutil.rmtree(made, ignore_errors=True)  # the same command would fail again
+                raise
             shutil.rmtree(made, ignore_errors=True)

@@ -18,6 +18,7 @@ from hela_dask.kernels.overlaps import (
     compartment_codes,
     count_codes,
     count_runs,
+    hash_runs,
     largest_overlaps,
     least_along_runs,
     least_per_label,
@@ -78,6 +79,35 @@ def test_counts_are_the_same_for_any_division(cuts: tuple[int, ...]) -> None:
     halves = [count_codes(codes[:3], (0, 0, 0)), count_codes(codes[3:], (3, 0, 0))]
     np.testing.assert_array_equal(reduce_rows(np.concatenate(halves), keys=1, sums=1), whole)
     assert whole[:, 1].sum() == (codes > 0).sum()
+
+
+@pytest.mark.parametrize("cuts", [(), (2,), (1, 2, 5)])
+def test_hashes_are_the_same_for_any_division(cuts: tuple[int, ...]) -> None:
+    labels, _ = drawn()
+    parts = [
+        hash_runs(Runs.of(labels[z0:z1, :, x], None, (z0, 0, x.start)))
+        for z0, z1 in zip((0, *cuts), (*cuts, len(labels)), strict=True)
+        for x in (slice(0, 13), slice(13, None))
+    ]
+    found = reduce_rows(np.concatenate(parts[::-1]), keys=1, sums=1)
+    np.testing.assert_array_equal(found, hash_runs(Runs.of(labels)))
+    assert found[:, 0].tolist() == [5, 7, 2**62]
+
+
+def test_a_hash_is_of_the_voxels_and_their_places() -> None:
+    labels = np.zeros((6, 7, 8), np.uint8)
+    labels[1:4, 2:5, 3:6] = 3
+    hashes = set()
+    for z, y, x in np.argwhere(labels):  # every set with a voxel less, moved sets, and the whole
+        other = labels.copy()
+        other[z, y, x] = 0
+        hashes.add(hash_runs(Runs.of(other))[0, 1])
+    for axis in range(3):
+        hashes.add(hash_runs(Runs.of(np.roll(labels, 1, axis)))[0, 1])
+    hashes.add(hash_runs(Runs.of(labels))[0, 1])
+    assert len(hashes) == 27 + 3 + 1
+    same = hash_runs(Runs.of(np.where(labels > 0, 9, 0)))
+    assert same.tolist() == [[9, hash_runs(Runs.of(labels))[0, 1]]]
 
 
 def rows_of(*counts: tuple[int, int, int, int]) -> NDArray[np.int64]:

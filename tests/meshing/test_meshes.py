@@ -287,4 +287,62 @@ def test_a_call_that_fails_leaves_the_meshes_of_before(
     with pytest.raises(StorageError, match="no space left"):
         hd.meshes(labels, out, what=["cell"], error=80, client=here, progress=False)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    # The same call again continues: the mesh that was finished is not made again.
+    monkeypatch.setattr(tasks, "save", save)
+    built = list_of_built(monkeypatch)
+    hd.meshes(labels, out, what=["cell"], error=80, client=here, progress=False)
+    assert built == [8]
+    assert (out / "cell_00003.glb").read_bytes() != before["cell_00003.glb"]
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def list_of_built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The labels of the meshes that are built from now on."""
+    built: list[int] = []
+
+    def build(voxels: ObjectVoxels, *arguments: Any) -> Any:
+        built.append(voxels.label)
+        return build_mesh(voxels, *arguments)
+
+    monkeypatch.setattr(tasks, "build_mesh", build)
+    return built
+
+
+@pytest.mark.parametrize("file_format", ["glb", "precomputed"])
+def test_only_meshes_of_changed_labels_are_made_again(
+    tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch, file_format: str
+) -> None:
+    values, path, out = drawn(), tmp_path / "labels.npy", tmp_path / "m"
+    call: dict[str, Any] = {"voxel_size": VOXEL, "error": 80, "client": here, "progress": False}
+    call |= {"file_format": file_format}
+    np.save(path, values)
+    before = hd.meshes(path, out, **call)
+    files = {file.name: (file.stat().st_ino, file.read_bytes()) for file in out.iterdir()}
+    built = list_of_built(monkeypatch)
+    values[20, 30, 65] = 0  # inside the ball of label 8
+    np.save(path, values)
+    table = hd.meshes(path, out, **call)
+    assert built == [8]
+    assert list(table.columns) == list(before.columns)
+    assert table.loc[0].to_dict() == before.loc[0].to_dict()
+    assert table.loc[1, "labels_volume"] == pytest.approx(
+        before.loc[1, "labels_volume"] - 50 * 40 * 40 / 1e9
+    )
+    kept = {"glb": ["cell_00003.glb"], "precomputed": ["3", "3.index"]}[file_format]
+    for name in kept:
+        assert ((out / name).stat().st_ino, (out / name).read_bytes()) == files[name]
+    # Nothing changed: nothing is built. A damaged or missing file is made again.
+    again = hd.meshes(path, out, **call)
+    assert built == [8] and again.equals(table)
+    pd.testing.assert_frame_equal(pd.read_parquet(out / "meshes.parquet"), table)
+    assert {file.name for file in out.iterdir()} == set(files)
+    (out / kept[0]).write_bytes(b"damaged")
+    hd.meshes(path, out, **call)
+    assert built == [8, 3]
+    assert (out / kept[0]).read_bytes() == files[kept[0]][1]
+    (out / kept[-1]).unlink()
+    hd.meshes(path, out, **call)
+    assert built == [8, 3, 3]
+    # Another distance is another mesh.
+    hd.meshes(path, out, **{**call, "error": 90})
+    assert sorted(built) == [3, 3, 3, 8, 8]

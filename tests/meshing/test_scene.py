@@ -173,7 +173,7 @@ def test_meshes_refuse_unknown_cells_before_labels_are_read(
     def reads(*_: Any) -> None:
         raise AssertionError("labels are read")
 
-    monkeypatch.setattr("hela_dask._meshes.find_boxes", reads)
+    monkeypatch.setattr("hela_dask._meshes.find_objects", reads)
     with pytest.raises(hd.InputError, match=r"no cell 98 and 99: the cells are 1 to 4$"):
         hd.meshes(known.path, tmp_path / "m", cells=[99, 1, 98], progress=False)
     assert not any(tmp_path.iterdir())
