@@ -26,6 +26,7 @@ from hela_dask.meshing.folder import (
 from hela_dask.meshing.labels import check_cells, find_labels, is_run
 from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, mesh_task
+from hela_dask.running.made import LABELS, RUN, MadeFrom
 from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart
 from hela_dask.tasks.cluster import check_client, read_cluster
@@ -134,6 +135,7 @@ def meshes(
         file_format,
     )
     check_folder(folder, request, overwrite=overwrite)
+    made = MadeFrom.of(source, LABELS) if is_run(source) else None
     with scratch_session(source, folder, client, where, progress=progress) as scratch:
         session, display = scratch.session, scratch.display
         job = MeshJob(volumes, scratch.lock, float(error), file_format)
@@ -143,7 +145,26 @@ def meshes(
         objects = choose_cells(objects, cells, source)
         session.check([mesh_need(objects, geometry, error)])
         rows = _build(session, job, objects, display, unchanged_meshes(folder))
-        return move_into(folder, scratch.folder, rows, request, overwrite=overwrite)
+        table = move_into(folder, scratch.folder, rows, request, overwrite=overwrite)
+    if made is not None:
+        made.note(folder, _command(folder, cells, what, error, file_format))
+    return table
+
+
+def _command(
+    folder: Path,
+    cells: Sequence[int] | None,
+    what: Sequence[str] | None,
+    error: float,
+    file_format: str,
+) -> list[str]:
+    """The words of the command that makes the meshes of a run again."""
+    words = ["meshes", RUN, "--out", str(folder.absolute()), "--error", f"{error:g}"]
+    words += ["--format", file_format]
+    for option, values in (("--cells", cells), ("--what", what)):
+        if values is not None:
+            words += [option, ",".join(map(str, values))]
+    return words
 
 
 def _check_error(error: float, geometry: Geometry) -> None:

@@ -22,6 +22,7 @@ from hela_dask.meshing.reducing import BYTES_PER_TRIANGLE
 from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, scene_task
 from hela_dask.report.reading import open_view
+from hela_dask.running.made import LABELS, RUN, TABLE, MadeFrom
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.steps.assemble import label_colors
@@ -107,6 +108,7 @@ def scene(
     result = open_run(folder)
     page = folder.with_suffix(".scene.html") if out is None else local_path(out)
     _check_page(page)
+    made = MadeFrom.of(result.path, LABELS, TABLE)
     volumes = find_labels(folder, None, None)
     geometry = next(iter(volumes.values())).geometry
     with scratch_session(folder, page, client, where, progress=progress) as scratch:
@@ -139,6 +141,7 @@ def scene(
         )
     with replaced(page, lambda: _check_page(page)) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    made.note(page, ["scene", RUN, "--out", str(page.absolute()), "--size", f"{size:g}"])
     return page
 
 

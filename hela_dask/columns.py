@@ -97,6 +97,9 @@ SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
     "cell_protrusions": Column(
         "share of the cell's volume that a ball inside does not reach", "1", measure=True
     ),
+    "nucleus_pieces": Column(
+        "separate pieces of the nucleus, without those of less than a tenth of the largest"
+    ),
     "nucleus_handles": Column("holes right through the nucleus", measure=True),
     "nucleus_invagination": Column(
         "largest distance from the nucleus' surface to that of its convex hull", "nm", measure=True
@@ -239,6 +242,9 @@ MEASURES: Final = tuple(name for name, column in COLUMNS.items() if column.measu
 OBJECT_MEASURES: Final[Mapping[str, Column]] = {
     **_shape_of("object"),
     "protrusions": Column("share of the object's volume that a ball inside does not reach", "1"),
+    "pieces": Column(
+        "separate pieces of the object, without those of less than a tenth of the largest"
+    ),
     "handles": Column("holes right through the object"),
     "invagination": Column(
         "largest distance from the object's surface to that of its convex hull", "nm"

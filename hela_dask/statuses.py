@@ -26,6 +26,7 @@ __all__ = [
     "count_flag",
     "count_text",
     "status_text",
+    "with_flag",
 ]
 
 SEGMENTED: Final = "segmented"
@@ -124,6 +125,11 @@ def count_flag(cells: pd.DataFrame, flag: str) -> int:
     if "flags" not in cells:
         return 0
     return sum(flag in str(flags).split(",") for flags in cells["flags"])
+
+
+def with_flag(flags: object, flag: str) -> str:
+    """The flags of a cell with one more, once."""
+    return ",".join(dict.fromkeys([*filter(None, str(flags).split(",")), flag]))
 
 
 def _counted(what: str, number: int, parts: Mapping[str, int]) -> str:

@@ -15,6 +15,8 @@ from hela_dask.exporting.ro_crate import write_ro_crate
 from hela_dask.exporting.roi_tiffs import check_roi_folder, write_rois
 from hela_dask.exporting.tiff import stack_name, write_stack
 from hela_dask.formatting import counted
+from hela_dask.running.made import LABELS as LABEL_CONTENT
+from hela_dask.running.made import RUN, TABLE, MadeFrom
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.tables import check_segmented, segmented_cells, select_cells
@@ -31,6 +33,13 @@ FORMATS = ("tiff", "roi-tiffs", "mobie", "ngio", "ro-crate")
 _WITH_FOLDER = ("tiff", "roi-tiffs", "mobie")
 _OF_LABELS = ("tiff", "roi-tiffs")  # formats of some labels, or of some cells
 _DEFAULT = {"tiff": LABELS[:3], "roi-tiffs": ("image", "cells", "nuclei")}
+_PARTS = {
+    "tiff": (LABEL_CONTENT,),
+    "roi-tiffs": (LABEL_CONTENT,),
+    "mobie": (LABEL_CONTENT, TABLE),
+    "ngio": (LABEL_CONTENT, TABLE),
+    "ro-crate": (LABEL_CONTENT, TABLE, "contacts.parquet", "edits.json", "review.csv"),
+}  # of the result, that a format depends on
 _LISTING = "export.json"
 _OURS = re.compile(
     r"(?!\.\.?/)[^/]+\.tif|project\.json|[\w.-]+/(dataset\.json|tables/\w+/\w+\.tsv)"
@@ -125,12 +134,28 @@ def export(
     chosen = None if cells is None else select_cells(result.cells, list(cells), None)
     if chosen is not None:
         check_segmented(result.cells, chosen)
-    if to == "ngio":
-        files = write_feature_table(result)
-        return Export(to, files[-1].parent.parent, tuple(files))
-    if to == "ro-crate":
-        return Export(to, result.path, (write_ro_crate(result),))
-    folder = _check_folder(result, out, to, names)
+    folder = _check_folder(result, out, to, names) if to in _WITH_FOLDER else None
+    made = MadeFrom.of(result.path, *_PARTS[to])
+    found = _write(result, folder, to, names, chosen)
+    words = ["export", RUN, "--to", to]
+    words += [] if folder is None else ["--out", str(folder.absolute())]
+    words += ["--what", ",".join(names)] if names else []
+    words += [] if chosen is None else ["--cells", ",".join(map(str, sorted(chosen)))]
+    made.note(found.files[-1] if folder is None else folder, words)
+    return found
+
+
+def _write(
+    result: RunResult,
+    folder: Path | None,
+    to: str,
+    names: Sequence[str],
+    chosen: set[int] | None,
+) -> Export:
+    """Write the files; `folder` is None for the formats with a fixed place."""
+    if folder is None:
+        files = write_feature_table(result) if to == "ngio" else [write_ro_crate(result)]
+        return Export(to, files[-1].parent.parent if to == "ngio" else result.path, tuple(files))
     if to == "roi-tiffs":
         return Export(to, folder, tuple(write_rois(result, folder, names, chosen)))
     return Export(to, folder, tuple(_write_files(result, folder, to, names, chosen)))

@@ -14,16 +14,22 @@ from numpy.typing import NDArray
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Mask
 
-__all__ = ["count_pieces", "fill_cavities"]
+__all__ = ["count_pieces", "fill_cavities", "piece_sizes"]
 
 _FULL = 0.5  # a voxel with at least this share is of the object
 
 
 def count_pieces(mask: Mask) -> int:
     """Number of 26-connected pieces of a mask (z, y, x)."""
+    return len(piece_sizes(mask))
+
+
+def piece_sizes(mask: Mask) -> NDArray[np.int64]:
+    """Voxels of each 26-connected piece of a mask (z, y, x), the largest first."""
     runs, begins = _runs(mask, True)
     roots = _joined(runs, begins, mask.shape[1], 1)
-    return int(np.count_nonzero(roots == np.arange(len(roots))))
+    sizes = np.bincount(roots, runs[:, 1] - runs[:, 0]).astype(np.int64)
+    return np.sort(sizes[sizes > 0])[::-1]
 
 
 def fill_cavities(shares: NDArray[Any]) -> NDArray[Any]:

@@ -74,7 +74,8 @@ def object_table(counts: Rows, measures: Floats, voxel: Voxel, shape: Shape) -> 
     for number, name in enumerate(OBJECT_MEASURES):
         table[name] = measures[:, number]
     table["resolved"] = table["resolved"] > 0
-    table["handles"] = table["handles"].astype("Int64")
+    for name in ("pieces", "handles"):
+        table[name] = table[name].astype("Int64")
     for number, axis in enumerate("zyx"):
         table[f"{axis}0"], table[f"{axis}1"] = low[:, number], high[:, number]
     table["complete"] = np.all((low > 0) & (high < np.array(shape)), axis=1)

@@ -29,6 +29,8 @@ from hela_dask.organelles.tasks import (
     distance_task,
     slab_file,
 )
+from hela_dask.running.made import LABELS as LABEL_CONTENT
+from hela_dask.running.made import RUN, MadeFrom
 from hela_dask.running.needs import PROCESS
 from hela_dask.running.opening import open_run
 from hela_dask.running.provenance import read_run
@@ -128,9 +130,12 @@ def assign(
     images = _label_images(result)
     labels = open_organelles(source, images[1])
     request = _Request(files, labels, *_run_labels(files.run, images))
+    made = MadeFrom.of(files.run, LABEL_CONTENT)
+    words = ["assign", RUN, str(labels.path), "--name", files.name]
     with RunProgress(progress) as display, storage_errors(files.run):
         if (done := files.finished(request.key)) is not None:
             display.info(f"{done.path} is finished already")
+            made.note(done.path, words)
             return done
         files.tables.check(labels.path, overwrite=overwrite)
         session = Session(
@@ -154,6 +159,7 @@ def assign(
                 raise
             lock.check()
             files.clear()
+            made.note(found.path, words)
     return found
 
 

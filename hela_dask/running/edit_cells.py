@@ -21,11 +21,11 @@ from hela_dask.editing.edits import (
 )
 from hela_dask.errors import InputError
 from hela_dask.running.centres import correct_cells
-from hela_dask.statuses import JOINED, NO_RESIN, OUTLINED, SEGMENTED
+from hela_dask.statuses import JOINED, NO_RESIN, OUTLINED, SEGMENTED, with_flag
 from hela_dask.storage.metadata import Image
 from hela_dask.types import Triple
 
-__all__ = ["add_edits", "edit_centres", "first_labels"]
+__all__ = ["add_edits", "edit_centres", "first_labels", "relabelled_cells"]
 
 _PLACE = ["z", "y", "x"]
 
@@ -166,7 +166,7 @@ def add_edits(cells: pd.DataFrame, edits: Edits | None, measured: pd.DataFrame) 
         for label in (*edit.changed, *edit.made):
             if label in rows:
                 rows[label] |= {
-                    "flags": _with_flag(rows[label]["flags"]),
+                    "flags": with_flag(rows[label]["flags"], "edited"),
                     "edited_by": edit.by,
                     "edited_on": edit.on,
                 }
@@ -177,6 +177,14 @@ def add_edits(cells: pd.DataFrame, edits: Edits | None, measured: pd.DataFrame) 
                 row |= {"status": SEGMENTED, "reason": ""}
     table = pd.DataFrame(list(rows.values()), columns=[*cells.columns, "edited_by", "edited_on"])
     return table.astype(dict(cells.dtypes)).sort_values("label", ignore_index=True)
+
+
+def relabelled_cells(edits: Edits | None) -> set[int]:
+    """Labels of the cells that got or lost voxels by edits of the finished labels."""
+    if edits is None:
+        return set()
+    kinds = [edit for edit in edits.edits if isinstance(edit, Merge | Split | Paint)]
+    return {label for edit in kinds for label in (*edit.changed, *edit.made)}
 
 
 def _apply(rows: dict[int, dict[Any, Any]], edit: Edit) -> None:
@@ -201,7 +209,3 @@ def _apply(rows: dict[int, dict[Any, Any]], edit: Edit) -> None:
             }
     elif isinstance(edit, Remove):
         rows.pop(edit.cell, None)
-
-
-def _with_flag(flags: object) -> str:
-    return ",".join(dict.fromkeys([*filter(None, str(flags).split(",")), "edited"]))

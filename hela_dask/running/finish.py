@@ -18,9 +18,10 @@ from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.kernels.packed_labels import INSTANCES
 from hela_dask.running.context import Context
-from hela_dask.running.edit_cells import add_edits
+from hela_dask.running.edit_cells import add_edits, relabelled_cells
 from hela_dask.running.edit_files import edit_facts
 from hela_dask.running.identity import label_notes
+from hela_dask.running.made import find_earlier
 from hela_dask.running.provenance import Record, read_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.scoring import Truth, score_run
@@ -132,6 +133,9 @@ def finish_run(
         units = [name for name in context.markers.names() if name != "report-all"]
         found_now = {"scores": scores, "units": units}
         done = context.markers.finish("report", "all", key, found_now, files)
+    earlier = [str(item) for item in find_earlier(setup.run, labels)]
+    for text in earlier:
+        context.progress.warn(text)
     return RunResult(
         path=setup.run,
         store=setup.image.path,
@@ -141,7 +145,7 @@ def finish_run(
         report=report,
         exit_code=exit_code,
         timings=dict(context.progress.timings),
-        warnings=(*context.warnings, *context.repairs),
+        warnings=(*context.warnings, *context.repairs, *earlier),
         scores=done["scores"],
     )
 
@@ -204,7 +208,8 @@ def _table(
     """The cells table; failed cells are logged as warnings."""
     segmented = add_segments(found.cells, rows, chosen)
     segmented = add_edits(segmented, context.setup.edits, measured)
-    scored = add_quality(segmented, rows, context.setup.parameters.quality, measured)
+    limits, edits = context.setup.parameters.quality, context.setup.edits
+    scored = add_quality(segmented, rows, limits, measured, relabelled_cells(edits))
     cells = add_measurements(scored, measured)
     for cell in cells[cells["status"] == FAILED].itertuples(index=False):
         context.warn(f"cell {cell.label} failed: {cell.reason}")

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 LABELS = ("background", *INSTANCES)
-_OWN = ("coarse", "done", "explain", "figures", "organelles")  # folders in a run folder
+_OWN = ("coarse", "done", "explain", "figures", "made", "organelles")  # folders in a run folder
 
 
 def run_folder(store: Path, out: str | Path | None, suffix: str = "run") -> Path:

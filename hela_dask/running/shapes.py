@@ -243,7 +243,8 @@ def read_shapes(rows: Mapping[str, Row]) -> pd.DataFrame:
     values = np.array([row["shape"] for row in found], np.float64)  # None, of JSON, is NaN
     for number, name in enumerate(SHAPE_COLUMNS):
         table[name] = values.reshape(len(found), len(SHAPE_COLUMNS))[:, number]
-    table["nucleus_handles"] = table["nucleus_handles"].astype("Int64")
+    for name in ("nucleus_pieces", "nucleus_handles"):
+        table[name] = table[name].astype("Int64")
     return table
 
 

@@ -19,6 +19,7 @@ from hela_dask.statuses import (
     JOINED,
     NOT_SELECTED,
     SEGMENTED,
+    with_flag,
 )
 from hela_dask.steps.confidence import (
     CONFIDENCE_FLAGS,
@@ -141,12 +142,14 @@ def add_quality(
     rows: Mapping[int, Mapping[str, Any]],
     parameters: QualityParameters,
     measured: pd.DataFrame | None = None,
+    relabelled: Collection[int] = (),
 ) -> pd.DataFrame:
     """Confidence of each cell, with the current limits.
 
     `cells` are from :func:`add_segments`, `rows` those of the segmentation, by label. `measured`
     are the assembled labels: a slice that the cell has lost to a neighbour there does not count.
-    Cells that are part of another have no confidence.
+    Cells that are part of another have no confidence, nor do the `relabelled` ones: a person has
+    changed their labels, and the numbers are of the segmentation.
 
     Adds the columns ``confidence``, :data:`~hela_dask.steps.confidence.NUMBERS` and
     ``doubtful_slices``, the flags of numbers over their limits, and ``nucleus_withheld`` with its
@@ -161,12 +164,13 @@ def add_quality(
         spans = {label: (first, last) for label, first, last in zip(*parts, strict=True)}
     columns = (table[name].tolist() for name in ("label", "status", "flags", "reason"))
     for label, status, flags_text, reason in zip(*columns, strict=True):
-        row = {} if status == JOINED else rows.get(label, {})
+        segmented = {} if status == JOINED else rows.get(label, {})
+        row = {} if label in relabelled else segmented
         own = [flag for flag in str(flags_text).split(",") if flag and flag not in CONFIDENCE_FLAGS]
         confidence, over = compute_confidence(
             row, parameters, flags=str(row.get("flags", "")).split(",")
         )
-        if nucleus_withheld(row, parameters):
+        if nucleus_withheld(segmented, parameters):
             own.append("nucleus_withheld")
             why = (
                 f"the nucleus is withheld: confidence {confidence:.2f}, "
@@ -220,7 +224,8 @@ def add_measurements(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFram
 def add_shapes(cells: pd.DataFrame, measures: Measures) -> pd.DataFrame:
     """Measures of shape, and the number of neighbours, joined to the table.
 
-    A cell without labels has NaN. The table stays as it is where nothing was measured.
+    A cell without labels has NaN. One with a nucleus in several pieces gets the flag
+    ``two_nuclei``. The table stays as it is where nothing was measured.
     """
     shapes, contacts = measures.shapes, measures.contacts
     if shapes is None or contacts is None:
@@ -228,4 +233,9 @@ def add_shapes(cells: pd.DataFrame, measures: Measures) -> pd.DataFrame:
     touching = contacts[contacts["contact_area"] > 0]
     pairs = pd.concat([touching["label"], touching["other"]])
     counts = shapes["label"].map(pairs.value_counts()).fillna(0).astype("Int64")
-    return cells.merge(shapes.assign(n_neighbours=counts), on="label", how="left")
+    table = cells.merge(shapes.assign(n_neighbours=counts), on="label", how="left")
+    several = (table["nucleus_pieces"] > 1).fillna(False).to_numpy(bool)
+    table.loc[several, "flags"] = [
+        with_flag(flags, "two_nuclei") for flags in table["flags"][several]
+    ]
+    return table

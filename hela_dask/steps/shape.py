@@ -17,7 +17,7 @@ from hela_dask.geometry import checked_voxel_size
 from hela_dask.kernels.filters import TRUNCATE
 from hela_dask.kernels.grid import block_mean, factors_for, mark_label
 from hela_dask.kernels.morphology import depth_inside
-from hela_dask.kernels.pieces import fill_cavities
+from hela_dask.kernels.pieces import fill_cavities, piece_sizes
 from hela_dask.kernels.shape import (
     Hull,
     Moments,
@@ -48,6 +48,8 @@ WHOLE: Sides = ((False, False), (False, False), (False, False))
 """No side of the volume cuts the cell."""
 
 _SLAB = 16  # slices of labels that are read at a time
+
+_PIECE = 0.1  # of the largest piece of an object: smaller ones are crumbs
 
 # Sigmas in the least axis of an object with an area that smoothing changes by less than about 6 %.
 _RESOLVED = 4.0
@@ -318,9 +320,11 @@ def _common(found: ShapedObject) -> dict[str, float]:
 
 
 def _holes(found: ShapedObject, p: MeasureParameters) -> dict[str, float]:
-    """The holes right through a whole object, and its invagination."""
+    """The pieces of a whole object, the holes right through it, and its invagination."""
+    sizes = piece_sizes(found.surface.inside)
+    pieces = np.count_nonzero(sizes >= _PIECE * sizes[0])
     handles = count_handles(found.surface.inside, found.voxel, p.handle)
-    measures = {"handles": float(handles)}
+    measures = {"pieces": float(pieces), "handles": float(handles)}
     if found.hull is not None:
         measures["invagination"] = invagination_depth(found.surface, found.hull, max(found.voxel))
     return measures

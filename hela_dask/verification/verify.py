@@ -24,6 +24,7 @@ from hela_dask.running.broken import (
 )
 from hela_dask.running.folders import run_folder
 from hela_dask.running.identity import is_result, owns_labels, read_id
+from hela_dask.running.made import find_earlier
 from hela_dask.running.provenance import read_run
 from hela_dask.running.reading import read_folder
 from hela_dask.steps.measure import combine_counts, measurements
@@ -257,6 +258,9 @@ def _look_at_run(look: _Look, image: Image, run: Path) -> None:
     labels = image.path / "labels" if named is None else named.parent
     markers = Markers(run / "done", labels)
     look.findings += [Finding(str(path), text, mend) for path, text in run_problems(run)]
+    look.findings += [
+        Finding(str(item.path), item.problem, item.command) for item in find_earlier(run)
+    ]
     replaced = not reading_problem(labels / "nuclei") and not owns_labels(
         run, read_id(run), labels / "nuclei"
     )

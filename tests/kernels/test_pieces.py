@@ -6,18 +6,21 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hela_dask.kernels.pieces import count_pieces, fill_cavities
+from hela_dask.kernels.pieces import count_pieces, fill_cavities, piece_sizes
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.8, 0.95])
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_has_the_pieces_and_cavities_of_scipy(share: float, seed: int) -> None:
     mask = np.random.default_rng(seed).random((7, 11, 13)) < share
-    assert count_pieces(mask) == ndimage.label(mask, np.ones((3, 3, 3)))[1]
+    labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    assert count_pieces(mask) == count
+    assert piece_sizes(mask).tolist() == sorted(np.bincount(labels.ravel())[1:], reverse=True)
     np.testing.assert_array_equal(fill_cavities(mask), ndimage.binary_fill_holes(mask))
 
 
 def test_nothing_and_everything() -> None:
     empty, full = np.zeros((2, 3, 4), bool), np.ones((2, 3, 4), bool)
     assert (count_pieces(empty), count_pieces(full)) == (0, 1)
+    assert piece_sizes(empty).tolist() == [] and piece_sizes(full).tolist() == [24]
     assert fill_cavities(empty) is empty and fill_cavities(full) is full

@@ -136,6 +136,9 @@ def test_a_merged_cell_has_all_voxels(first: RunResult, here: Any, by_hand: bool
     assert str(table.loc[1, "reason"]).startswith(reason if by_hand else f"{reason} on 20")
     volumes = first.cells["cell_volume"].to_numpy(float)
     assert table.loc[3, "cell_volume"] == pytest.approx(volumes[0] + volumes[2])
+    assert table["nucleus_pieces"].loc[[2, 3]].tolist() == [1, 2]
+    several = [label for label, flags in table["flags"].items() if "two_nuclei" in str(flags)]
+    assert several == [3]
 
 
 def test_a_split_cell_has_a_part_around_each_point(first: RunResult, here: Any) -> None:

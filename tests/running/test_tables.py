@@ -73,6 +73,16 @@ def test_a_slice_that_a_cell_lost_to_a_neighbour_is_not_doubtful() -> None:
     assert table["doubtful_slices"].tolist() == ["13", "12-13", "", ""]
 
 
+def test_cells_with_edited_labels_have_no_confidence() -> None:
+    rows = {1: row(cell_jitter=300.0), 2: row(flags="two_nuclei", cell_jitter=300.0)}
+    segmented = add_segments(CELLS, rows, {1, 2})
+    table = add_quality(segmented, rows, QualityParameters(), None, {2})
+    assert table["confidence"].isna().tolist() == [False, True, True, True]
+    assert table["flags"].tolist() == ["unsteady_cell", "two_nuclei", "seen_once", ""]
+    assert table["cell_jitter"].isna().tolist() == [False, True, True, True]
+    assert table["doubtful_slices"].tolist()[1] == ""
+
+
 def test_flags_follow_the_limits_and_are_not_kept_from_an_earlier_run() -> None:
     rows = {1: row(contact=0.4, flags="little_resin")}
     assert scored(rows, QualityParameters()).loc[1, "flags"] == "little_resin"

@@ -147,11 +147,23 @@ def test_an_object_of_any_kind_has_the_measures_of_a_cell() -> None:
     cells, _ = drawn()
     found, expected = measure_object(cells, 3, VOXEL), measure_shape(cells, None, 3, VOXEL)
     assert list(found) == list(OBJECT_MEASURES)
-    for name in found.keys() - {"handles", "invagination", "resolved"}:
+    for name in found.keys() - {"pieces", "handles", "invagination", "resolved"}:
         assert found[name] == expected[f"cell_{name}"]
     assert (found["handles"], found["invagination"], found["resolved"]) == (0, 0, 1)
+    assert found["pieces"] == 1
     ring = torus(1000.0, 300.0).draw(VOXEL, 1) > 0.5
     assert measure_object(ring, 1, VOXEL)["handles"] == 1
+
+
+def test_pieces_are_counted_without_crumbs() -> None:
+    ball = ellipsoid(1000.0, 1000.0, 1000.0).draw(VOXEL, 1) > 0.5
+    for radius, pieces in ((350.0, 1), (500.0, 2), (1000.0, 2)):  # 4 %, 12 % and all of the volume
+        other = ellipsoid(radius, radius, radius).draw(VOXEL, 1) > 0.5
+        room = [(0, big - small) for big, small in zip(ball.shape, other.shape, strict=True)]
+        room[0] = (0, 0)
+        labels = np.concatenate([ball, np.pad(other, room)])
+        assert measure_object(labels, 1, VOXEL)["pieces"] == pieces
+        assert measure_object(np.flip(labels), 1, VOXEL)["pieces"] == pieces
 
 
 @pytest.mark.parametrize(("least", "resolved"), [(80.0, 0), (120.0, 1)])
