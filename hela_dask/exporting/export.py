@@ -15,6 +15,7 @@ from hela_dask.exporting.ro_crate import write_ro_crate
 from hela_dask.exporting.roi_tiffs import check_roi_folder, write_rois
 from hela_dask.exporting.tiff import stack_name, write_stack
 from hela_dask.formatting import counted
+from hela_dask.running.identity import check_outside_runs
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.tables import check_segmented, segmented_cells, select_cells
@@ -171,11 +172,7 @@ def _check_folder(result: RunResult, out: str | Path | None, to: str, names: Seq
     if (store := enclosing_store(folder)) is not None:
         raise ParameterError(f"--out {folder} lies inside the Zarr {store}: choose another")
     check_apart(result.store, {"--out": folder})
-    if folder.absolute().is_relative_to(result.path.absolute()):
-        raise ParameterError(
-            f"--out {folder} lies in the run folder, which holds the run's own files only: choose "
-            "another"
-        )
+    check_outside_runs(folder)
     if to == "roi-tiffs":
         every = ("image", *LABELS)
         if folder.exists() and (not folder.is_dir() or (others := foreign_names(folder, every))):

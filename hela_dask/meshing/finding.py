@@ -88,7 +88,9 @@ def choose_cells(boxes: Boxes, cells: Sequence[int] | None, source: Path) -> Box
     unknown = [label for label in wanted if label not in boxes]
     if unknown:
         named = listed([str(label) for label in unknown])
-        raise ParameterError(f"--cells: no object of {source} has the label {named}")
+        raise ParameterError(
+            f"--cells: no object of {source} has the label{'s' * (len(unknown) > 1)} {named}"
+        )
     return {label: boxes[label] for label in wanted}
 
 
