@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hela_dask.errors import ExistsError, NothingToDoError, ParameterError
 from hela_dask.exporting.feature_table import write_feature_table
-from hela_dask.exporting.masks import LABELS, RunMasks
+from hela_dask.exporting.masks import IMAGE, LABELS, RunMasks
 from hela_dask.exporting.mobie import mobie_files, write_mobie
 from hela_dask.exporting.ro_crate import write_ro_crate
 from hela_dask.exporting.roi_tiffs import check_roi_folder, write_rois
@@ -31,7 +31,7 @@ FORMATS = ("tiff", "roi-tiffs", "mobie", "ngio", "ro-crate")
 
 _WITH_FOLDER = ("tiff", "roi-tiffs", "mobie")
 _OF_LABELS = ("tiff", "roi-tiffs")  # formats of some labels, or of some cells
-_DEFAULT = {"tiff": LABELS[:3], "roi-tiffs": ("image", "cells", "nuclei")}
+_DEFAULT = {"tiff": LABELS[:3], "roi-tiffs": (IMAGE, "cells", "nuclei")}
 _LISTING = "export.json"
 _OURS = re.compile(
     r"(?!\.\.?/)[^/]+\.tif|project\.json|[\w.-]+/(dataset\.json|tables/\w+/\w+\.tsv)"
@@ -90,10 +90,9 @@ def export(
         table of cells inside the image of the labels, as a feature table. ``ro-crate``:
         ``ro-crate-metadata.json`` in the run folder.
     what : sequence of str, optional
-        For ``tiff`` and ``roi-tiffs``: of ``cells``, ``nuclei``, ``envelope``, ``cytoplasm`` (the
-        cell without nucleus and envelope) and ``background``; for ``roi-tiffs`` also ``image``, and
-        no ``background``. Default: cells, nuclei and envelope; for ``roi-tiffs`` image, cells and
-        nuclei.
+        For ``tiff`` and ``roi-tiffs``: of ``image``, ``cells``, ``nuclei``, ``envelope``,
+        ``cytoplasm`` (the cell without nucleus and envelope) and, for ``tiff``, ``background``.
+        Default: cells, nuclei and envelope; for ``roi-tiffs`` image, cells and nuclei.
     cells : sequence of int, optional
         For the same formats: only these cells.
 
@@ -155,7 +154,7 @@ def _check_options(
             )
     if to not in _OF_LABELS:
         return ()
-    known = ("image", *LABELS[:4]) if to == "roi-tiffs" else LABELS
+    known = (IMAGE, *(LABELS[:4] if to == "roi-tiffs" else LABELS))
     names = tuple(dict.fromkeys(_DEFAULT[to] if what is None else what))
     if unknown := [name for name in names if name not in known]:
         raise ParameterError(
@@ -174,7 +173,7 @@ def _check_folder(result: RunResult, out: str | Path | None, to: str, names: Seq
     check_apart(result.store, {"--out": folder})
     check_outside_runs(folder)
     if to == "roi-tiffs":
-        every = ("image", *LABELS)
+        every = (IMAGE, *LABELS)
         if folder.exists() and (not folder.is_dir() or (others := foreign_names(folder, every))):
             what = (
                 f"holds {others[0]}, which export did not write" if folder.is_dir() else "is a file"
