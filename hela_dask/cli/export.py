@@ -49,9 +49,9 @@ def export(
     """Write results of a run for other programs.
 
     tiff: stacks of labels or image with their scale, for Fiji. roi-tiffs: TIFF slices of image and
-    masks per cell. mobie: a project for MoBIE. ngio: the table of cells inside the OME-Zarr. ro-crate: a
-    description of the run folder for archives. The cytoplasm is the cell without nucleus and
-    envelope, in which other programs look for organelles.
+    masks per cell. mobie: a project for MoBIE. ngio: the table of cells inside the OME-Zarr.
+    ro-crate: a description of the run folder for archives. The cytoplasm is the cell without
+    nucleus and envelope, in which other programs look for organelles.
 
     Example:
 
