@@ -26,6 +26,7 @@ from hela_dask.meshing.folder import (
 from hela_dask.meshing.labels import check_cells, find_labels, is_run
 from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, mesh_task
+from hela_dask.running.identity import check_outside_runs
 from hela_dask.running.made import LABELS, RUN, MadeFrom
 from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart
@@ -116,7 +117,9 @@ def meshes(
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)
     if file_format not in FORMATS:
-        raise ParameterError(f"--format {file_format!r} is unknown; choose among {FORMATS}")
+        raise ParameterError(
+            f"--format {file_format!r} is unknown; choose among {', '.join(FORMATS)}"
+        )
     check_packages(file_format)
     source, folder = local_path(labels), local_path(out)
     check_cells(source, cells)
@@ -127,8 +130,9 @@ def meshes(
             "--what nucleus"
         )
     geometry = next(iter(volumes.values())).geometry
+    check_outside_runs(folder)
+    check_apart(source, {"--out": folder}, "run folder" if is_run(source) else "label image")
     _check_error(error, geometry)
-    check_apart(source, {"--out": folder})
     request = MeshRequest(
         {kind: volume.labels.path for kind, volume in volumes.items()},
         None if cells is None else frozenset(map(int, cells)),

@@ -117,7 +117,7 @@ def run(
         The result of another method, of other parameters, or of another run may be replaced.
         Finished units that do not depend on the change are not computed again.
     recompute : bool
-        Compute everything again, whatever is finished.
+        Compute everything again, whatever is finished; with `cells` or `box`, these cells only.
     progress : bool
         Show the progress on stderr, if that is a terminal. It is logged in any case.
 
@@ -260,7 +260,8 @@ def _within(
                 with session:
                     if setup.options.recompute:
                         session.client()  # first: without a cluster, finished units stay finished
-                        job.markers.forget("*")
+                        if not setup.chooses_cells:
+                            job.markers.forget("*")
                     return work(context, record)
             except KeyboardInterrupt:
                 record.stop("interrupted", 130, "interrupted; the same command continues it")

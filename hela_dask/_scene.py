@@ -22,12 +22,14 @@ from hela_dask.meshing.reducing import BYTES_PER_TRIANGLE
 from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, scene_task
 from hela_dask.report.reading import open_view
+from hela_dask.running.identity import check_outside_runs
 from hela_dask.running.made import LABELS, RUN, TABLE, MadeFrom
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.steps.assemble import label_colors
 from hela_dask.storage.files import plain, replaced
 from hela_dask.storage.metadata import local_path
+from hela_dask.storage.places import check_apart
 from hela_dask.tasks.cluster import check_client, read_cluster
 from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.damaged import forget_damaged
@@ -107,6 +109,8 @@ def scene(
     folder = local_path(run)
     result = open_run(folder)
     page = folder.with_suffix(".scene.html") if out is None else local_path(out)
+    check_outside_runs(page)
+    check_apart(result.store, {"--out": page})
     _check_page(page)
     made = MadeFrom.of(result.path, LABELS, TABLE)
     volumes = find_labels(folder, None, None)

@@ -32,7 +32,7 @@ def compare(
         ),
     ],
     seed: Annotated[
-        int, typer.Option(help="Of the random numbers; the same seed gives the same result.")
+        int, typer.Option(help="Of the random numbers, 0 or more; the same gives the same result.")
     ] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -33,8 +33,8 @@ def export(
         str | None,
         typer.Option(
             metavar="cells,nuclei",
-            help="For tiff and roi-tiffs: cells, nuclei, envelope, cytoplasm, background, and "
-            "image for roi-tiffs.",
+            help="For tiff and roi-tiffs: image, cells, nuclei, envelope, cytoplasm, and for tiff "
+            "background.",
         ),
     ] = None,
     cells: Annotated[
@@ -48,10 +48,10 @@ def export(
 ) -> None:
     """Write results of a run for other programs.
 
-    tiff: stacks of labels with their scale, for Fiji. roi-tiffs: TIFF slices of image and masks per
-    cell. mobie: a project for MoBIE. ngio: the table of cells inside the OME-Zarr. ro-crate: a
-    description of the run folder for archives. The cytoplasm is the cell without nucleus and
-    envelope, in which other programs look for organelles.
+    tiff: stacks of labels or image with their scale, for Fiji. roi-tiffs: TIFF slices of image and
+    masks per cell. mobie: a project for MoBIE. ngio: the table of cells inside the OME-Zarr.
+    ro-crate: a description of the run folder for archives. The cytoplasm is the cell without
+    nucleus and envelope, in which other programs look for organelles.
 
     Example:
 

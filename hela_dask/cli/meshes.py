@@ -44,7 +44,10 @@ def meshes(
     ] = None,
     error: Annotated[
         float,
-        typer.Option(metavar="NM", help="Largest distance from the surface of the labels, nm."),
+        typer.Option(
+            metavar="NM",
+            help="Largest distance from the surface of the labels, nm, at least a pixel.",
+        ),
     ] = 40.0,
     file_format: Annotated[
         str,

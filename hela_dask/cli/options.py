@@ -87,7 +87,8 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         metavar="N",
-        help="Number of worker processes; default: one per core, or as in the YAML file.",
+        help="Number of worker processes, 1 or more; default: one per core, or as in the YAML "
+        "file.",
     ),
 ]
 Memory = Annotated[

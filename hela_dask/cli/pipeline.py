@@ -43,7 +43,12 @@ def run(
         ),
     ] = None,
     recompute: Annotated[
-        bool, typer.Option("--recompute", help="Compute everything again, also finished parts.")
+        bool,
+        typer.Option(
+            "--recompute",
+            help="Compute everything again, also finished parts; with --cells or --box, these "
+            "cells only.",
+        ),
     ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

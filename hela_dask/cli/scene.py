@@ -30,7 +30,10 @@ def scene(
         path_option("FILE.html", "The page; default: hela.scene.html beside hela.run.", "--out"),
     ] = None,
     size: Annotated[
-        float, typer.Option(metavar="MB", help="Largest size of the page; meshes are made to fit.")
+        float,
+        typer.Option(
+            metavar="MB", help="Largest size of the page, above 0; meshes are made to fit."
+        ),
     ] = 30.0,
     cluster: ClusterName = "local",
     workers: Workers = None,

@@ -112,18 +112,20 @@ def train(
         path_option("STORE", "Phantom (hela-dask phantom) with further training patches."),
     ] = None,
     phantom_share: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of the patches from the phantom.")
+        float, typer.Option(metavar="SHARE", help="Share of the patches from the phantom, 0 to 1.")
     ] = 0.15,
     epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Number of epochs" + _RECIPE)
+        int | None, typer.Option(metavar="N", help="Number of epochs, 1 or more" + _RECIPE)
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Steps per epoch" + _RECIPE)
+        int | None, typer.Option(metavar="N", help="Steps per epoch, 1 or more" + _RECIPE)
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(metavar="N", help="Patches per step" + _RECIPE)
+        int | None, typer.Option(metavar="N", help="Patches per step, 1 or more" + _RECIPE)
     ] = None,
-    rate: Annotated[float | None, typer.Option(metavar="R", help="Learning rate" + _RECIPE)] = None,
+    rate: Annotated[
+        float | None, typer.Option(metavar="R", help="Learning rate, above 0" + _RECIPE)
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
     weights: Annotated[
         str | None,

@@ -114,20 +114,32 @@ def phantom(
     target: Target,
     *,
     shape: Annotated[
-        tuple[int, int, int], typer.Option(metavar="Z Y X", help="Size, in voxels.")
+        tuple[int, int, int],
+        typer.Option(
+            metavar="Z Y X",
+            help="Size, in voxels; each side is longer than --diameter: at least 185 231 231 with "
+            "the other defaults and --cells 1.",
+        ),
     ] = (
         200,
         768,
         768,
     ),
-    cells: Annotated[int, typer.Option(metavar="N", help="Number of cells.")] = 6,
+    cells: Annotated[
+        int, typer.Option(metavar="N", help="Number of cells, 1 or more; they must fit.")
+    ] = 6,
     diameter: Annotated[
         float,
-        typer.Option(metavar="UM", help="Mean diameter of the cells, µm; HeLa cells have 17."),
+        typer.Option(
+            metavar="UM",
+            help="Mean diameter of the cells, µm, at least 24 voxels; HeLa cells have 17.",
+        ),
     ] = 9.0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed of the random numbers, 0 or more.")
+    ] = 0,
     voxel_size: Annotated[
-        tuple[float, float, float], typer.Option(metavar="Z Y X", help="Voxel size, nm.")
+        tuple[float, float, float], typer.Option(metavar="Z Y X", help="Voxel size, nm, above 0.")
     ] = (
         50.0,
         40.0,

@@ -24,6 +24,7 @@ from hela_dask.comparing.words import name_and_unit
 from hela_dask.errors import ParameterError
 from hela_dask.figures.strips import draw_strips
 from hela_dask.formatting import counted
+from hela_dask.running.identity import check_outside_runs
 from hela_dask.storage.contents import check_listed, remove_files
 from hela_dask.storage.files import write_json, write_table, write_text
 from hela_dask.storage.metadata import local_path
@@ -160,6 +161,7 @@ def _check_target(out: str | Path) -> Path:
     folder = local_path(out)
     if (store := enclosing_store(folder)) is not None:
         raise ParameterError(f"--out {folder} lies inside the Zarr {store}: choose another")
+    check_outside_runs(folder)
     check_listed(folder, _LISTING, _OURS, "compare")
     return folder
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from hela_dask.errors import ExistsError, NothingToDoError, ParameterError
 from hela_dask.exporting.feature_table import write_feature_table
-from hela_dask.exporting.masks import LABELS, RunMasks
+from hela_dask.exporting.masks import IMAGE, LABELS, RunMasks
 from hela_dask.exporting.mobie import mobie_files, write_mobie
 from hela_dask.exporting.ro_crate import write_ro_crate
 from hela_dask.exporting.roi_tiffs import check_roi_folder, write_rois
 from hela_dask.exporting.tiff import stack_name, write_stack
 from hela_dask.formatting import counted
+from hela_dask.running.identity import check_outside_runs
 from hela_dask.running.made import LABELS as LABEL_CONTENT
 from hela_dask.running.made import RUN, TABLE, MadeFrom
 from hela_dask.running.opening import open_run
@@ -32,7 +33,7 @@ FORMATS = ("tiff", "roi-tiffs", "mobie", "ngio", "ro-crate")
 
 _WITH_FOLDER = ("tiff", "roi-tiffs", "mobie")
 _OF_LABELS = ("tiff", "roi-tiffs")  # formats of some labels, or of some cells
-_DEFAULT = {"tiff": LABELS[:3], "roi-tiffs": ("image", "cells", "nuclei")}
+_DEFAULT = {"tiff": LABELS[:3], "roi-tiffs": (IMAGE, "cells", "nuclei")}
 _PARTS = {
     "tiff": (LABEL_CONTENT,),
     "roi-tiffs": (LABEL_CONTENT,),
@@ -98,10 +99,9 @@ def export(
         table of cells inside the image of the labels, as a feature table. ``ro-crate``:
         ``ro-crate-metadata.json`` in the run folder.
     what : sequence of str, optional
-        For ``tiff`` and ``roi-tiffs``: of ``cells``, ``nuclei``, ``envelope``, ``cytoplasm`` (the
-        cell without nucleus and envelope) and ``background``; for ``roi-tiffs`` also ``image``, and
-        no ``background``. Default: cells, nuclei and envelope; for ``roi-tiffs`` image, cells and
-        nuclei.
+        For ``tiff`` and ``roi-tiffs``: of ``image``, ``cells``, ``nuclei``, ``envelope``,
+        ``cytoplasm`` (the cell without nucleus and envelope) and, for ``tiff``, ``background``.
+        Default: cells, nuclei and envelope; for ``roi-tiffs`` image, cells and nuclei.
     cells : sequence of int, optional
         For the same formats: only these cells.
 
@@ -179,7 +179,7 @@ def _check_options(
             )
     if to not in _OF_LABELS:
         return ()
-    known = ("image", *LABELS[:4]) if to == "roi-tiffs" else LABELS
+    known = (IMAGE, *(LABELS[:4] if to == "roi-tiffs" else LABELS))
     names = tuple(dict.fromkeys(_DEFAULT[to] if what is None else what))
     if unknown := [name for name in names if name not in known]:
         raise ParameterError(
@@ -196,13 +196,9 @@ def _check_folder(result: RunResult, out: str | Path | None, to: str, names: Seq
     if (store := enclosing_store(folder)) is not None:
         raise ParameterError(f"--out {folder} lies inside the Zarr {store}: choose another")
     check_apart(result.store, {"--out": folder})
-    if folder.absolute().is_relative_to(result.path.absolute()):
-        raise ParameterError(
-            f"--out {folder} lies in the run folder, which holds the run's own files only: choose "
-            "another"
-        )
+    check_outside_runs(folder)
     if to == "roi-tiffs":
-        every = ("image", *LABELS)
+        every = (IMAGE, *LABELS)
         if folder.exists() and (not folder.is_dir() or (others := foreign_names(folder, every))):
             what = (
                 f"holds {others[0]}, which export did not write" if folder.is_dir() else "is a file"

@@ -1,4 +1,4 @@
-"""Labels as TIFF stacks with their scale, as Fiji opens them."""
+"""Labels and image as TIFF stacks with their scale, as Fiji opens them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from hela_dask.exporting.masks import RunMasks
+from hela_dask.exporting.masks import IMAGE, RunMasks
 from hela_dask.geometry import Geometry
 from hela_dask.storage.files import replaced
 
@@ -22,9 +22,9 @@ _IMAGEJ = (np.uint8, np.uint16)
 
 
 def stack_name(masks: RunMasks, name: str) -> str:
-    """The file of labels: ``cells.tif``, or ``cells.ome.tif`` where ImageJ's format has no room.
+    """The file of a stack: ``cells.tif``, or ``cells.ome.tif`` where ImageJ's format has no room.
 
-    ImageJ's stacks have less than 4 GiB and labels of up to 16 bits.
+    ImageJ's stacks have less than 4 GiB and unsigned values of up to 16 bits.
     """
     dtype = masks.dtype(name)
     size = math.prod(masks.geometry.shape) * dtype.itemsize
@@ -32,7 +32,7 @@ def stack_name(masks: RunMasks, name: str) -> str:
 
 
 def write_stack(masks: RunMasks, name: str, path: Path) -> None:
-    """Write labels to a file of :func:`stack_name`; holds one slice at a time.
+    """Write labels, or the image, to a file of :func:`stack_name`; holds one slice at a time.
 
     Compressed (deflate). Fiji opens an ImageJ stack by itself and an OME-TIFF with its importer of
     Bio-Formats; both state the voxel size in nm.
@@ -49,7 +49,7 @@ def write_stack(masks: RunMasks, name: str, path: Path) -> None:
             dtype=dtype,
             compression="zlib",
             photometric="minisblack",
-            **(_ome(geometry, name) if ome else _imagej(geometry, masks.largest(name))),
+            **(_ome(geometry, name) if ome else _imagej(geometry, _display(masks, name))),
         )
 
 
@@ -58,7 +58,12 @@ def _frames(planes: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
         yield np.ascontiguousarray(plane)
 
 
-def _imagej(geometry: Geometry, largest: int) -> dict[str, Any]:
+def _display(masks: RunMasks, name: str) -> dict[str, int]:
+    """The range of labels that ImageJ shows; it finds that of an image itself."""
+    return {} if name == IMAGE else {"min": 0, "max": max(1, masks.largest(name))}
+
+
+def _imagej(geometry: Geometry, display: dict[str, int]) -> dict[str, Any]:
     z, y, x = geometry.voxel_size
     return {
         "resolution": (1 / x, 1 / y),
@@ -67,8 +72,7 @@ def _imagej(geometry: Geometry, largest: int) -> dict[str, Any]:
             "axes": "ZYX",
             "spacing": z,
             "unit": "nm",
-            "min": 0,
-            "max": max(1, largest),  # of the display
+            **display,
         },
     }
 

@@ -39,11 +39,13 @@ from hela_dask.measuring.tasks import (
     sparse_slab,
 )
 from hela_dask.parameters import MeasureParameters
+from hela_dask.running.identity import check_outside_runs
 from hela_dask.running.needs import PROCESS
 from hela_dask.steps.contacts import combine_contacts, contacts_table
 from hela_dask.steps.shape import measured_voxels
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.metadata import local_path
+from hela_dask.storage.places import check_apart
 from hela_dask.tasks.cluster import check_client, read_cluster
 from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.damaged import forget_damaged
@@ -135,6 +137,9 @@ def measure(
     check_client(client, cluster, workers, memory)
     with _files(out) as files:
         source, stated = open_instances(local_path(labels))
+        if out is not None:
+            check_outside_runs(files.path)
+            check_apart(source.path, {"--out": files.path}, "label image")
         voxel = voxel_size_of(stated, voxel_size)
         warn_of_voxel_size(source, voxel)
         request = _Request(files, source, voxel, parameters or MeasureParameters(), overwrite)

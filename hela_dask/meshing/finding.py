@@ -99,7 +99,9 @@ def choose_cells(objects: Objects, cells: Sequence[int] | None, source: Path) ->
     unknown = [label for label in wanted if label not in objects]
     if unknown:
         named = listed([str(label) for label in unknown])
-        raise ParameterError(f"--cells: no object of {source} has the label {named}")
+        raise ParameterError(
+            f"--cells: no object of {source} has the label{'s' * (len(unknown) > 1)} {named}"
+        )
     return {label: objects[label] for label in wanted}
 
 

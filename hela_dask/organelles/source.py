@@ -29,6 +29,7 @@ BLOCK = 2**22
 """Voxels of the run's labels that a task works on at a time."""
 
 _HELD = 2**27  # bytes of planes of a TIFF that are held beside a block, if one plane has less
+_COARSEST = 16  # times: an array of almost any length would fit with larger factors
 _SAME = 0.01  # voxel sizes of one grid differ by less than this part
 
 
@@ -138,11 +139,12 @@ def _factors(source: Source, shape: Shape) -> Shape:
     found = []
     for length, fine in zip(source.shape, shape, strict=True):
         by = max(1, round(fine / length))
-        if length not in (-(-fine // by), fine // by):
+        if by > _COARSEST or length not in (-(-fine // by), fine // by):
             raise InputError(
                 f"{source.path} has {by_axis(source.shape)} voxels and the image {by_axis(shape)} "
                 "(z, y, x): organelles must have the shape of the image, or be a whole number "
-                f"of times coarser along each axis{swapped_axes(source.shape, shape)}"
+                f"of times coarser along each axis, at most {_COARSEST}"
+                f"{swapped_axes(source.shape, shape)}"
             )
         found.append(by)
     return found[0], found[1], found[2]

@@ -16,6 +16,7 @@ import pandas as pd
 from hela_dask.columns import CONTACT_COLUMNS
 from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError, InputError, StorageError
+from hela_dask.formatting import listed
 from hela_dask.kernels.packed_labels import INSTANCES
 from hela_dask.running.context import Context
 from hela_dask.running.edit_cells import add_edits, relabelled_cells
@@ -133,6 +134,15 @@ def finish_run(
         units = [name for name in context.markers.names() if name != "report-all"]
         found_now = {"scores": scores, "units": units}
         done = context.markers.finish("report", "all", key, found_now, files)
+    else:
+        what = "everything"
+        if setup.chooses_cells:
+            labels_text = listed([str(label) for label in sorted(chosen)])
+            what = f"cell{'s' * (len(chosen) > 1)} {labels_text}"
+        context.progress.info(
+            f"{setup.run} is finished already, and nothing is left to do: --recompute computes "
+            f"{what} again"
+        )
     earlier = [str(item) for item in find_earlier(setup.run, labels)]
     for text in earlier:
         context.progress.warn(text)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.documents.reading import read_text
-from hela_dask.errors import ExistsError, HelaDaskError
+from hela_dask.errors import ExistsError, HelaDaskError, ParameterError
 from hela_dask.running.provenance import read_run
 from hela_dask.running.source import identify_image
 from hela_dask.storage.files import write_text
@@ -27,6 +27,7 @@ __all__ = [
     "ID_FILE",
     "Maker",
     "RunPlaces",
+    "check_outside_runs",
     "check_run_folder",
     "find_places",
     "is_result",
@@ -100,6 +101,17 @@ def is_run_folder(folder: Path, kind: str = "run") -> bool:
     facts = read_run(folder) if kind == "run" else {}
     known = all(facts.get(name) is not None for name in ("state", "store", "method"))
     return known and "hela_dask" in (facts.get("versions") or {})
+
+
+def check_outside_runs(path: Path, option: str = "--out") -> None:
+    """Refuse an output inside a run folder: a ParameterError names the option."""
+    place = resolved(path)
+    for folder in (place, *place.parents):
+        if is_run_folder(folder):
+            raise ParameterError(
+                f"{option} {path} lies in the run folder {folder}, which holds the run's own files "
+                "only: choose another"
+            )
 
 
 def check_run_folder(folder: Path, *, kind: str = "run", option: str = "--out") -> bool:

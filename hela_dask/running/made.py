@@ -97,7 +97,7 @@ class MadeFrom:
 
 
 def find_earlier(run: Path, labels: str | None = None) -> list[Earlier]:
-    """What was made from an earlier result and is still there.
+    """Files and folders that were made from an earlier result, and are still there.
 
     Parameters
     ----------

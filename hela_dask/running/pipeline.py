@@ -203,6 +203,10 @@ def segment(
 ) -> Segmented:
     """The cells that were asked for, and others that are finished."""
     units = [cell_unit(context.keys, background, region) for region in found.segmentable()]
+    if context.setup.options.recompute:
+        for unit in units:
+            if unit.what.label in chosen:
+                context.markers.forget(unit.stage, unit.name)
     context.forget_damaged(units, "files of the cells' masks", "these cells are segmented again")
     done = {unit.name for unit in units if context.result(unit) is not None}
     wanted = [unit for unit in units if unit.what.label in chosen or unit.name in done]

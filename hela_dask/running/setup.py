@@ -53,6 +53,11 @@ class Setup:
         return self.owner / "labels"
 
     @property
+    def chooses_cells(self) -> bool:
+        """Whether only some cells were asked for, by their labels or a box."""
+        return self.cells is not None or self.box is not None
+
+    @property
     def label_paths(self) -> dict[str, Path]:
         """The label groups."""
         return {name: self.labels / name for name in (*INSTANCES, "background")}

@@ -58,7 +58,8 @@ def select_cells(
             named = listed([str(label) for label in unknown])
             runs = number_runs(sorted(chosen))
             known = listed([f"{a}" if a == b else f"{a} to {b}" for a, b in runs])
-            raise InputError(f"there is no cell {named}: the cells are {known}")
+            are = "is no cell" if len(unknown) == 1 else "are no cells"
+            raise InputError(f"there {are} {named}: the cells are {known}")
         chosen &= set(labels)
     if box is not None:
         inside = np.ones(len(cells), bool)

@@ -60,7 +60,11 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"no space left while writing {path} ({free:.0f} MiB free): make room there or "
                 "choose another folder, then start the same command again to continue"
             ) from error
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        reason = str(error.strerror or error)
+        if error.errno in (errno.EEXIST, errno.ENOTDIR):
+            files = [part for part in path.parents if part.exists() and not part.is_dir()]
+            reason = f"{files[0]} is a file, not a folder" if files else reason
+        raise StorageError(f"cannot write {path}: {reason}") from error
 
 
 @contextlib.contextmanager

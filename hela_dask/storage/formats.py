@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from hela_dask.documents.reading import read_json
+from hela_dask.errors import HelaDaskError
 
 __all__ = [
     "MRC_SUFFIXES",
@@ -41,7 +45,10 @@ _ADVICE = {
         (".raw", ".bin", ".dat"),
     ),
     "several arrays in one file": ("save the volume alone with numpy.save, as .npy", (".npz",)),
-    "a table or text": ("name the volume itself", (".csv", ".txt", ".json", ".toml", ".xlsx")),
+    "a table or text": (
+        "name the volume or the labels",
+        (".csv", ".txt", ".json", ".toml", ".xlsx"),
+    ),
 }
 _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
@@ -132,12 +139,22 @@ def how_to_read(path: Path) -> str:
     return f"{path} is no kind of file that can be read here: {_READ}"
 
 
+def _volume_of_run(folder: Path) -> str:
+    """The volume of a run and the labels in it, to name instead."""
+    try:
+        stated = read_json(folder / "run.json")["store"]
+        store = Path(os.path.normpath(folder / stated))
+    except (HelaDaskError, KeyError, TypeError):
+        store = Path("hela.ome.zarr")
+    return (
+        f"name the volume that it was made of, as {store}, or its labels, as {store}/labels/cells"
+    )
+
+
 def _folder_advice(path: Path) -> str:
     items = _entries(path)
     if (path / "run.id").is_file():
-        return (
-            f"{path} is the folder of a run: name the volume that it was made of, as hela.ome.zarr"
-        )
+        return f"{path} is the folder of a run: {_volume_of_run(path)}"
     if (path / "attributes.json").exists() or path.suffix.lower() == ".n5":
         return (
             f"{path} is an N5 container, which cannot be read here: export the volume as OME-Zarr "

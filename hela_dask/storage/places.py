@@ -82,21 +82,21 @@ def relative_path(path: str | Path, base: str | Path) -> str:
         return target.as_posix()
 
 
-def check_apart(store: Path, places: Mapping[str, Path | None]) -> None:
+def check_apart(store: Path, places: Mapping[str, Path | None], noun: str = "volume") -> None:
     """An output lies neither inside nor around the volume, nor inside any other Zarr.
 
     `store` is the volume, which is only read, but for its labels; `places` are the outputs, by
-    their options. A ParameterError names the option.
+    their options. A ParameterError names the option; there, `store` is a `noun`.
     """
     for option, path in places.items():
         if path is None:
             continue
         if same_place(path, store):
-            raise ParameterError(f"{option} {path} is the volume itself: choose another")
+            raise ParameterError(f"{option} {path} is the {noun} itself: choose another")
         if is_within(path, store):
-            raise ParameterError(f"{option} {path} lies inside the volume {store}: choose another")
+            raise ParameterError(f"{option} {path} lies inside the {noun} {store}: choose another")
         if is_within(store, path):
-            raise ParameterError(f"{option} {path} holds the volume {store}: choose another")
+            raise ParameterError(f"{option} {path} holds the {noun} {store}: choose another")
         outer = enclosing_store(path)
         if outer is not None:
             raise ParameterError(f"{option} {path} lies inside the Zarr {outer}: choose another")

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 
 import hela_dask as hd
-from hela_dask.cli import main
+from hela_dask.cli import app, main
 from hela_dask.cli.options import parse_box, parse_cells
 from hela_dask.errors import InputError, ParameterError
 
@@ -22,23 +23,32 @@ PROMISED = {
     "info": ["--json"],
     "run": [
         *("--out", "--method", "--params", "--cells", "--box", "--centres", "--corrections"),
-        *("--edits", "--labels"),
+        *("--edits", "--labels", "--model", "--recompute"),
         *("--truth", "--cluster", "--workers", "--memory", "--overwrite"),
     ],
     "plan": [
         *("--out", "--method", "--params", "--cells", "--box", "--centres", "--corrections"),
         *("--edits", "--labels", "--cluster", "--workers", "--memory", "--overwrite"),
-        *("--no-time", "--json"),
+        *("--no-time", "--json", "--model"),
     ],
-    "detect": ["--out", "--save-regions"],
-    "evaluate": ["--class", "--slices", "--all-instances", "--json", "--plot"],
+    "detect": [
+        *("--out", "--save-regions", "--params", "--cluster", "--workers", "--memory"),
+        "--overwrite",
+    ],
+    "evaluate": [
+        *("--class", "--predicted", "--slices", "--all-instances", "--voxel-size", "--json"),
+        "--plot",
+    ],
     "report": [],
     "verify": ["--run", "--json"],
     "train": [
         *("--out", "--model", "--class", "--slices", "--validation", "--split", "--mask"),
         *("--mask-weight", "--instances", "--instance-class", "--phantom", "--phantom-share"),
         *("--epochs", "--steps", "--batch", "--rate", "--seed", "--weights", "--voxel-size"),
-        *("--overwrite", "--json"),
+        *("--overwrite", "--json", "--processes"),
+    ],
+    "predict": [
+        *("--model", "--out", "--labels", "--cluster", "--workers", "--memory", "--overwrite"),
     ],
     "assign": ["--name", "--cluster", "--workers", "--memory", "--overwrite"],
     "export": ["--to", "--out", "--what", "--cells"],
@@ -52,7 +62,9 @@ PROMISED = {
     "explain": ["--cell", "--slice", "--run", "--out", "--json"],
     "compare": ["--group", "--out", "--seed", "--json"],
     "params": [],
-    "phantom": ["--shape", "--cells", "--diameter", "--seed", "--voxel-size", "--kind"],
+    "phantom": [
+        *("--shape", "--cells", "--diameter", "--seed", "--voxel-size", "--kind", "--overwrite"),
+    ],
     "demo": ["--out"],
 }
 SCRIPT = Path(sys.executable).with_name("hela-dask")
@@ -87,6 +99,18 @@ def test_each_command_explains_its_options_with_an_example(
     text = capsys.readouterr().out
     assert f"Example:\n\n  hela-dask {command}" in text
     assert [option for option in PROMISED[command] if option not in text] == []
+
+
+def test_every_option_of_every_command_is_promised() -> None:
+    commands: Any = typer.main.get_command(app)
+    common = {"--help", "--quiet", "--verbose"}
+    found = {
+        name: {option for item in command.params for option in item.opts if option[:2] == "--"}
+        for name, command in commands.commands.items()
+    }
+    assert {name: options - common for name, options in found.items()} == {
+        name: set(options) for name, options in PROMISED.items()
+    }
 
 
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -378,7 +378,7 @@ def test_only_a_folder_of_this_command_is_replaced(
     groups: dict[str, list[Path]], found: hd.Comparison, tmp_path: Path
 ) -> None:
     before = (groups["control"][0] / "run.json").read_bytes()
-    with pytest.raises(ExistsError, match="did not write"):
+    with pytest.raises(ParameterError, match="lies in the run folder"):
         hd.compare(groups, groups["control"][0])
     assert (groups["control"][0] / "run.json").read_bytes() == before
     out = tmp_path / "out"

@@ -40,7 +40,7 @@ def read(group: Path) -> Any:
 
 
 def stored(result: hd.RunResult, name: str) -> Any:
-    return read(result.label_paths[name])
+    return read(result.store if name == "image" else result.label_paths[name])
 
 
 def labelled(result: hd.RunResult) -> list[int]:
@@ -54,7 +54,7 @@ def cytoplasm(result: hd.RunResult) -> Any:
 
 
 def test_stacks_hold_the_labels_and_their_scale(result: hd.RunResult, tmp_path: Path) -> None:
-    names = ["cells", "nuclei", "envelope", "background", "cytoplasm"]
+    names = ["image", "cells", "nuclei", "envelope", "background", "cytoplasm"]
     found = hd.export(result.path, tmp_path / "out", what=names)
     assert [path.name for path in found.files] == [f"{name}.tif" for name in names]
     for name, path in zip(names, found.files, strict=True):
@@ -67,6 +67,7 @@ def test_stacks_hold_the_labels_and_their_scale(result: hd.RunResult, tmp_path: 
             assert tag[1] / tag[0] == pytest.approx(VOXEL[2])
             values = series.asarray()
         wanted = cytoplasm(result) if name == "cytoplasm" else stored(result, name)
+        assert ("max" in facts) == (name != "image")
         np.testing.assert_array_equal(values, wanted)
     # The package's own reader finds the scale as well.
     assert hd.describe(tmp_path / "out" / "cells.tif")["voxel_size"] == list(VOXEL)
@@ -258,7 +259,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"to": "mobie", "cells": [1]}, "--cells is for tiff and roi-tiffs"),
     ({"to": "mobie", "what": ["cells"]}, "--what is for tiff and roi-tiffs"),
     ({"what": ["mitochondria"]}, "'mitochondria' cannot be exported to tiff"),
-    ({"what": ["image"]}, "'image' cannot be exported to tiff"),
     ({"to": "roi-tiffs", "what": ["background"]}, "'background' cannot be exported to roi-tiffs"),
     ({"what": []}, "--what names nothing to export"),
     ({"cells": []}, "--cells names nothing to export"),

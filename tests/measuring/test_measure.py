@@ -26,6 +26,7 @@ from hela_dask.errors import (
     NothingToDoError,
     ParameterError,
     ResourceError,
+    StorageError,
 )
 from hela_dask.steps.contacts import find_contacts
 from hela_dask.steps.shape import measure_object
@@ -296,6 +297,14 @@ def test_bad_calls_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixtur
     store.create_labels(image, "cells", (5, *SHAPE[1:]), "uint16", VOXEL)
     with pytest.raises(InputError, match=r"is an image: name one of its labels, .*labels/cells"):
         hd.measure(image)
+    for inside in ("i.ome.zarr/t.csv", "i.ome.zarr/labels/t.csv"):
+        with pytest.raises(ParameterError, match="lies inside the Zarr"):
+            hd.measure(tmp_path / "o.npy", tmp_path / inside, VOXEL)
+    own = write_zarr(tmp_path / "o.ome.zarr", draw()[:5])
+    with pytest.raises(ParameterError, match="lies inside the label image"):
+        hd.measure(own, own / "t.csv")
+    with pytest.raises(StorageError, match=r"o\.npy is a file, not a folder"):
+        hd.measure(own, tmp_path / "o.npy" / "t.csv", progress=False)
     assert main(["measure", str(tmp_path / "o.npy"), "--out", str(tmp_path / "t.tsv")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 

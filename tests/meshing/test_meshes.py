@@ -151,7 +151,7 @@ def test_a_folder_with_other_files_and_an_unknown_cell(
     (tmp_path / "mine" / "thesis.tex").write_text("mine")
     with pytest.raises(ExistsError, match=r"thesis\.tex"):
         hd.meshes(labels, tmp_path / "mine")
-    with pytest.raises(ParameterError, match=r"no object of .* has the label 9, 10 and 99"):
+    with pytest.raises(ParameterError, match=r"no object of .* has the labels 9, 10 and 99"):
         hd.meshes(labels, tmp_path / "m", cells=[99, 3, 10, 9], client=client, progress=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
 

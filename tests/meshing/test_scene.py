@@ -174,6 +174,29 @@ def test_meshes_refuse_unknown_cells_before_labels_are_read(
         raise AssertionError("labels are read")
 
     monkeypatch.setattr("hela_dask._meshes.find_objects", reads)
-    with pytest.raises(hd.InputError, match=r"no cell 98 and 99: the cells are 1 to 4$"):
+    with pytest.raises(hd.InputError, match=r"there are no cells 98 and 99: the cells are 1 to 4$"):
         hd.meshes(known.path, tmp_path / "m", cells=[99, 1, 98], progress=False)
     assert not any(tmp_path.iterdir())
+
+
+def test_results_inside_a_run_or_a_volume_are_refused(known: hd.RunResult, tmp_path: Path) -> None:
+    labels = known.label_paths["cells"]
+    calls: list[Any] = [
+        lambda out: hd.scene(known.path, out),
+        lambda out: hd.meshes(known.path, out),
+        lambda out: hd.export(known.path, out),
+        lambda out: hd.measure(labels, out / "t.csv"),
+        lambda out: hd.compare({"a": [known.path], "b": [tmp_path]}, out),
+    ]
+    for call in calls:
+        with pytest.raises(ParameterError, match="lies in the run folder"):
+            call(known.path / "new")
+        with pytest.raises(ParameterError, match="lies inside the"):
+            call(known.store / "new")
+    assert not (known.path / "new").exists() and not (known.store / "new").exists()
+
+
+def test_the_volume_of_a_run_folder_is_named(known: hd.RunResult) -> None:
+    sentence = f"name the volume that it was made of, as {known.store}, or its labels, as"
+    with pytest.raises(hd.InputError, match=re.escape(sentence)):
+        hd.measure(known.path, voxel_size=VOXEL)

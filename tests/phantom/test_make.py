@@ -311,3 +311,12 @@ def test_impossible_phantom_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(ParameterError):
         make_phantom(tmp_path / "phantom.ome.zarr", shape=(20, 99, 99), cells=2, diameter=9)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_smallest_shape_of_the_help_is_enough() -> None:
+    plan_phantom((185, 231, 231), 1, 9.0)
+    for axis in range(3):
+        less = [185, 231, 231]
+        less[axis] -= 4
+        with pytest.raises(ParameterError, match="cannot hold a complete cell"):
+            plan_phantom(less, 1, 9.0)

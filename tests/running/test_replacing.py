@@ -172,6 +172,22 @@ def test_everything_is_computed_again_where_asked(
     assert calls["segment"] == []
 
 
+def test_chosen_cells_are_computed_again_and_others_stay(
+    scene: Path, here: Any, calls: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = go(scene, here)
+    expected = first.labels["cells"].values
+    calls["segment"].clear()
+    with caplog.at_level("INFO", "hela_dask"):
+        go(scene, here, cells=[2, 3])
+    assert calls["segment"] == []
+    assert "nothing is left to do: --recompute computes cells 2 and 3 again" in caplog.text
+    again = go(scene, here, cells=[2, 3], recompute=True)
+    assert sorted(calls["segment"]) == [2, 3]
+    np.testing.assert_array_equal(again.labels["cells"].values, expected)
+    assert again.cells["status"].tolist() == first.cells["status"].tolist()
+
+
 def test_scores_stay_as_long_as_the_labels_do(
     scene: Path, here: Any, calls: dict[str, Any]
 ) -> None:
