@@ -36,7 +36,7 @@ __all__ = ["Mark", "Panel", "draw_panel", "draw_sheet", "measure"]
 
 
 MASK = CHAINS[4]
-MORE, LESS = "#ffb800", "#ed1f8c"  # as right and wrong are drawn: more than it was, and less
+MORE, LESS = "#ffb800", "#c2006b"  # as right and wrong are drawn: more than it was, and less
 HEAT = "viridis"
 TAILS = (1.0, 99.0)  # percentiles that the colours of a heat map span
 FINEST = 1000  # pixels of a drawn plane, at most: a picture has no more
@@ -193,7 +193,7 @@ class _Tile:
             self._legend(axes, named)
         axes.set_xlim(0, self._wide)
         axes.set_ylim(self._high, 0)
-        scale_bar(axes, self._wide, self._high, size=self._text)
+        scale_bar(axes, self._wide, self._high, self._text)
 
     def _paint(self, axes: Axes, plane: Plane | None) -> None:
         kind = "" if plane is None else plane.dtype.kind

@@ -17,9 +17,11 @@ import hela_dask as hd
 from hela_dask.box import Box
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
 from hela_dask.explaining.lookup import find_cell
+from hela_dask.figures import canvas
 from hela_dask.parameters import Parameters
 from hela_dask.storage import store
 from hela_dask.trace import Trace
+from tests.colours import near
 from tests.drawn import call, draw_cell
 from tests.scenes import EmptyPage
 
@@ -101,12 +103,10 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def outlined(path: Path, colour: str) -> np.ndarray:
-    """Rows and columns, from 0 to 1, that lines of a primary colour span in a picture."""
+    """Rows and columns, from 0 to 1, that lines of a colour span in a picture."""
     image = pixels(path)
     image[:180, :330] = 0  # the legend
-    channel = {"red": 0, "green": 1}[colour]
-    strong = image[..., channel] > np.delete(image, channel, axis=2).max(axis=2) + 60
-    places = np.argwhere(strong)
+    places = np.argwhere(near(image, colour))
     return np.array([places.min(axis=0), places.max(axis=0)]) / image.shape[:2]
 
 
@@ -156,7 +156,7 @@ def test_the_last_pictures_agree_with_the_labels_of_the_run(
 ) -> None:
     outcome, labels = shown.steps[-2:]
     (y0, y1), (x0, x1) = ((part.start, part.stop) for part in _window(volume)[1:])
-    for name, colour in (("cells", "red"), ("nuclei", "green")):
+    for name, colour in (("cells", canvas.CELL), ("nuclei", canvas.NUCLEUS)):
         plane = hd.open_volume(volume / "labels" / name)[22, y0:y1, x0:x1].values == 7
         places = np.argwhere(plane)
         span = np.array([places.min(axis=0), places.max(axis=0) + 1]) / plane.shape
