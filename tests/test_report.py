@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hela_dask.columns import COLUMNS
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.evaluation.evaluate import score_classes, score_instances
 from hela_dask.parameters import Parameters
 from hela_dask.report import pictures, write_report
 from hela_dask.report.page import duration
 from hela_dask.report.reading import open_view
+from hela_dask.report.tables import CELLS, QUALITY
 from hela_dask.storage import store
 from hela_dask.storage.label_groups import create_labels
 
@@ -347,6 +349,18 @@ def test_pictures_are_read_at_a_level_that_fits(run: Path) -> None:
         area = step * step / 1e6
         assert np.count_nonzero(cells) * area == pytest.approx(16.0, rel=0.1)
         assert np.count_nonzero(nuclei) * area == pytest.approx(2.56, rel=0.2)
+
+
+def test_columns_of_the_tables_have_their_names_in_cells_csv(text: str) -> None:
+    for head, name, _ in (*CELLS, *QUALITY):
+        for part in re.split(r", | – ", name):
+            assert part in COLUMNS and part in head, head
+            unit = COLUMNS[part].unit
+            assert (f"({unit})" in head) == (unit not in ("", "1")), head
+    assert (
+        '<th title="volume of the nucleus, without its envelope">nucleus_<wbr>volume (µm³)' in text
+    )
+    assert "position: sticky" in text and "scroll to the right" in text
 
 
 def test_durations_as_text() -> None:
