@@ -27,7 +27,7 @@ from hela_dask.storage.label_groups import create_labels
 
 SHAPE, SIZE = (6, 300, 320), (250.0, 40.0, 40.0)
 ID = "0123456789abcdef" * 2
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "wbr"}
 
 
 class Page(HTMLParser):
@@ -211,7 +211,7 @@ def test_it_says_what_was_found(text: str) -> None:
         "2–5",  # slices of cell 4
         "1 cell outlined: 1 cut by the volume; 1 not segmented: 1 failed.",
         "whole + cut by the volume",
-        "0.6, 6.0, 6.0",  # µm, z, y, x of cell 4
+        "625, 6000, 6000",  # nm, z, y, x of cell 4
         "All are at their defaults.",
         "2 min 12 s",  # both stages
         "02 January 2026, 03:04",
@@ -399,7 +399,7 @@ def test_the_most_doubtful_cell_comes_first_and_flags_are_explained(
     assert "little resin; two nuclei" not in shown  # the reason tells it
     assert "the outline of the nucleus varies" not in shown
     assert "2-3, 5" in shown
-    assert re.search(r'data-v="0\.78">78<', text)
+    assert re.search(r'data-v="0\.78">0\.780<', text)
     assert "Confidence in numbers" in shown
 
 
