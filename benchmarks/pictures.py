@@ -72,7 +72,7 @@ def _pole_slice(stack: Stack, z: int, *, drawn: bool) -> NDArray[np.uint8]:
     grey = np.clip((stack.image[part].astype(np.float32) - 90) * 1.8, 0, 255).astype(np.uint8)
     colours = np.repeat(grey[..., None], 3, axis=2)
     if drawn:
-        for name, colour in (("cell", (255, 176, 0)), ("nucleus", (0, 220, 90))):
+        for name, colour in (("cell", (230, 159, 0)), ("nucleus", (86, 180, 233))):
             mask = np.isin(stack.truth[part], CLASSES[name])
             colours[mask & ~ndimage.binary_erosion(mask)] = colour
     return colours

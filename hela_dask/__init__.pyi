@@ -1,5 +1,8 @@
 """The public names, and the modules that define them."""
 
+from ._figure import (
+    figure as figure,
+)
 from ._meshes import (
     meshes as meshes,
 )
@@ -293,6 +296,7 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "figure",
     "gaussian",
     "grey_levels",
     "link_cells",

@@ -25,11 +25,14 @@ class Step:
     plane : ndarray, (y, x)
         Of the region's window. Booleans are a mask, signed integers labels of pieces (0: none),
         unsigned integers and floats an image.
+    unit : str
+        Of floats, as a colour bar shows it: ``nm``, ``σ`` for deviations; empty for a ratio.
     """
 
     title: str
     caption: str
     plane: NDArray[Any]
+    unit: str = ""
 
 
 class Trace:
@@ -55,6 +58,8 @@ class Trace:
         caption: str | Callable[[int], str],
         data: NDArray[Any] | Callable[[int], NDArray[Any]],
         z: int | None = None,
+        *,
+        unit: str = "",
     ) -> None:
         """Keep a step of slice `z`, or of all slices; other slices are ignored.
 
@@ -68,11 +73,13 @@ class Trace:
             plane of a slice; it is called only for slices that are kept.
         z : int, optional
             The slice, 0-based.
+        unit : str
+            Of floats: ``nm``, ``σ`` for deviations; empty for a ratio.
         """
         for at in self.steps if z is None else self.steps.keys() & {z}:
             text = caption if isinstance(caption, str) else caption(at)
             plane = data(at) if callable(data) else data[at] if z is None else data
-            self._keep(at, Step(title, text, np.array(plane)))
+            self._keep(at, Step(title, text, np.array(plane), unit))
 
     def _keep(self, z: int, step: Step) -> None:
         self.steps[z].append(step)
@@ -101,7 +108,8 @@ class _PartTrace(Trace):
     def _keep(self, z: int, step: Step) -> None:
         plane = np.zeros(self._shape[1:], step.plane.dtype)
         plane[self._box[1], self._box[2]] = step.plane
-        self._whole.show(step.title, step.caption, plane, z + self._box[0].start)
+        at = z + self._box[0].start
+        self._whole.show(step.title, step.caption, plane, at, unit=step.unit)
 
 
 NO_TRACE = Trace()

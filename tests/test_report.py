@@ -14,18 +14,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hela_dask.columns import COLUMNS
 from hela_dask.errors import InputError, MissingInputError
 from hela_dask.evaluation.evaluate import score_classes, score_instances
 from hela_dask.parameters import Parameters
 from hela_dask.report import pictures, write_report
 from hela_dask.report.page import duration
 from hela_dask.report.reading import open_view
+from hela_dask.report.tables import CELLS, QUALITY
 from hela_dask.storage import store
 from hela_dask.storage.label_groups import create_labels
 
 SHAPE, SIZE = (6, 300, 320), (250.0, 40.0, 40.0)
 ID = "0123456789abcdef" * 2
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "wbr"}
 
 
 class Page(HTMLParser):
@@ -209,7 +211,7 @@ def test_it_says_what_was_found(text: str) -> None:
         "2–5",  # slices of cell 4
         "1 cell outlined: 1 cut by the volume; 1 not segmented: 1 failed.",
         "whole + cut by the volume",
-        "0.6, 6.0, 6.0",  # µm, z, y, x of cell 4
+        "625, 6000, 6000",  # nm, z, y, x of cell 4
         "All are at their defaults.",
         "2 min 12 s",  # both stages
         "02 January 2026, 03:04",
@@ -349,6 +351,18 @@ def test_pictures_are_read_at_a_level_that_fits(run: Path) -> None:
         assert np.count_nonzero(nuclei) * area == pytest.approx(2.56, rel=0.2)
 
 
+def test_columns_of_the_tables_have_their_names_in_cells_csv(text: str) -> None:
+    for head, name, _ in (*CELLS, *QUALITY):
+        for part in re.split(r", | – ", name):
+            assert part in COLUMNS and part in head, head
+            unit = COLUMNS[part].unit
+            assert (f"({unit})" in head) == (unit not in ("", "1")), head
+    assert (
+        '<th title="volume of the nucleus, without its envelope">nucleus_<wbr>volume (µm³)' in text
+    )
+    assert "position: sticky" in text and "scroll to the right" in text
+
+
 def test_durations_as_text() -> None:
     assert [duration(seconds) for seconds in (3.21, 250.4, 7500)] == [
         "3.2 s",
@@ -385,7 +399,7 @@ def test_the_most_doubtful_cell_comes_first_and_flags_are_explained(
     assert "little resin; two nuclei" not in shown  # the reason tells it
     assert "the outline of the nucleus varies" not in shown
     assert "2-3, 5" in shown
-    assert re.search(r'data-v="0\.78">78<', text)
+    assert re.search(r'data-v="0\.78">0\.780<', text)
     assert "Confidence in numbers" in shown
 
 

@@ -13,7 +13,7 @@ def test_steps_of_a_part_are_kept_on_planes_of_the_window() -> None:
     part = trace.within(Box.of([(3, 6), (2, 4), (1, 4)]), (10, 6, 5))
     data = np.arange(18).reshape(3, 2, 3) + 1
     part.show("all", lambda z: f"Slice {z}.", data)
-    part.show("one", "One.", data[1], 1)
+    part.show("one", "One.", data[1], 1, unit="nm")
     part.show("called", "Called.", lambda z: data[z])
     part.show("ignored", "Ignored.", data[2], 2)
     assert trace.steps[1] == trace.steps[9] == []

@@ -209,9 +209,10 @@ def _drawn(
 def _check_slice(asked: FinishedCell, number: int) -> None:
     window = asked.region.slices(asked.working())[0]
     if not window.start < number <= window.stop:
+        first, last = asked.slices
         raise InputError(
-            f"slice {number} lies outside the window of cell {asked.region.label}, which holds "
-            f"the slices {window.start + 1} to {window.stop}"
+            f"slice {number} lies outside cell {asked.region.label}, which has the slices {first} "
+            f"to {last}; the window around it has the slices {window.start + 1} to {window.stop}"
         )
 
 
@@ -300,7 +301,7 @@ def _step_panels(steps: Sequence[Step]) -> Iterator[Panel]:
             if last is not None and 2 * (step.plane & last).sum() > (step.plane | last).sum():
                 before = last
             last = step.plane
-        yield Panel(step.title, step.caption, step.plane, before=before)
+        yield Panel(step.title, step.caption, step.plane, before=before, unit=step.unit)
 
 
 def _nearest(volume: xr.DataArray, region: Region) -> int:

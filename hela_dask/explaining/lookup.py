@@ -43,6 +43,7 @@ class FinishedCell:
     parameters: Parameters  # of the run: of the background, the method and the quality
     grey_levels: GreyLevels  # of the volume, as the run found them
     region: Region  # the cell's window
+    slices: tuple[int, int]  # the first and the last slice of the cell, from 1
 
     @property
     def resolution(self) -> float:
@@ -129,5 +130,12 @@ def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> Fi
             f"{path / 'cells.csv'} lists the cells that have"
         )
     return FinishedCell(
-        image.path, path, folder, method, parameters, grey_levels, Region.from_row(row)
+        image.path,
+        path,
+        folder,
+        method,
+        parameters,
+        grey_levels,
+        Region.from_row(row),
+        (int(row["first_slice"]), int(row["last_slice"])),
     )

@@ -22,8 +22,8 @@ GREY = "#8a8a8a"
 _ENTRY, _LINE = 330, 24  # pixels: of an entry of a legend with its score, of a line of text
 # Deep enough for white paper; different in lightness and in dashes.
 CURVES: dict[str, tuple[str, Any]] = {
-    "nucleus": ("#0a8a3f", "-"),
-    "cell": ("#d62728", (0, (5, 1.5))),
+    "nucleus": (CHAINS[0], "-"),
+    "cell": (CHAINS[5], (0, (5, 1.5))),
 }
 
 

@@ -12,12 +12,22 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from hela_dask.figures.canvas import INK, image_axes, new_figure, save, scale_bar
+from hela_dask.figures.canvas import (
+    INK,
+    clear_text,
+    image_axes,
+    new_figure,
+    save,
+    scale_bar,
+)
+from hela_dask.figures.printing import Print, interpolation
 from hela_dask.types import Floats
 
 __all__ = ["draw_space"]
 
-_HEAD = 30  # pixels above the views
+_HEAD = 30 / 11  # pixels above the views, per point of text
+_TEXT = 11.0  # points, in a picture that is not printed
+_BOLD = 1.15  # size of the title, of other text
 _CUT = "#c81418"
 _HALO = withStroke(linewidth=2.4, foreground="white")
 
@@ -32,6 +42,8 @@ def draw_space(
     cut: str = "",
     note: str = "",
     numbers: Sequence[Mapping[str, tuple[float, float]]] = (),
+    width: float | None = None,
+    printed: Print | None = None,
 ) -> Path:
     """Write views of the same objects side by side, with axes and a scale bar.
 
@@ -42,91 +54,117 @@ def draw_space(
         Side of a pixel of all views, nm.
     axes : (3, 3) arrays
         Directions down and right in each view and towards the viewer, each (z, y, x).
-    path : path of a PNG
+    path : path of a PNG, or of the format that `printed` asks for
     title, cut, note : str
         Above the views; `cut` is in red, `note` in grey.
     numbers : per view, texts with their row and column, pixels
+    width : float, optional
+        Of the picture, pixels; hundredths of an inch where it is printed. Default: that of the
+        views.
+    printed : Print, optional
+        Resolution, sizes and metadata of a figure for print.
 
     Returns
     -------
     Path
         Of the picture.
     """
-    widths = [view.shape[1] for view in views]
-    height = max(view.shape[0] for view in views)
-    figure = new_figure(sum(widths), height + _HEAD)
-    left = 0
+    text = _TEXT if printed is None else printed.text
+    whole = sum(view.shape[1] for view in views)
+    scale = 1.0 if width is None else width / whole
+    wide, high = whole * scale, max(view.shape[0] for view in views) * scale
+    head = _HEAD * text
+    figure = new_figure(wide, high + head)
+    way = "nearest" if printed is None else interpolation(path)
+    left = 0.0
     for place, view in enumerate(views):
-        rows, columns = view.shape[:2]
-        figure.figimage(view, left, height - rows, origin="upper", zorder=-1)
-        part = image_axes(
-            figure,
-            (
-                left / sum(widths),
-                (height - rows) / (height + _HEAD),
-                columns / sum(widths),
-                rows / (height + _HEAD),
-            ),
-        )
-        part.set_xlim(0, columns * pixel / 1000)
-        part.set_ylim(rows * pixel / 1000, 0)
-        _tripod(part, axes[place], columns * pixel / 1000, rows * pixel / 1000, columns)
+        rows, columns = (length * scale for length in view.shape[:2])
+        box = (left / wide, (high - rows) / (high + head), columns / wide, rows / (high + head))
+        part = image_axes(figure, box)
+        size = [length * pixel / 1000 for length in view.shape[:2]]
+        part.imshow(view, extent=(0, size[1], size[0], 0), aspect="auto", interpolation=way)
+        part.set_xlim(0, size[1])
+        part.set_ylim(size[0], 0)
+        _tripod(part, axes[place], (size[1], size[0]), columns, text)
         if numbers:
-            _numbers(part, numbers[place], pixel / 1000)
+            _numbers(part, numbers[place], pixel / 1000, 0.82 * text)
         if place == len(views) - 1:
-            width = columns * pixel / 1000
-            length = _round_length(0.25 * width)
-            scale_bar(part, width, rows * pixel / 1000, length, dark=True)
+            scale_bar(part, size[1], size[0], text, dark=True)
         left += columns
-    _heading(figure, title, cut, note)
-    return save(figure, path)
+    _heading(figure, (title, cut, note), head, text)
+    return save(figure, path, printed)
 
 
-def _heading(figure: Figure, title: str, cut: str, note: str) -> None:
-    width, height = figure.get_size_inches() * figure.dpi
-    y = 1 - 0.5 * _HEAD / height
-    figure.text(10 / width, y, title, fontsize=13, fontweight="bold", color=INK, va="center")
-    if cut:
-        figure.text(1 - 10 / width, y, cut, fontsize=11, color=_CUT, va="center", ha="right")
+def _heading(figure: Figure, texts: tuple[str, str, str], head: float, size: float) -> None:
+    """Title and note from the left, cut sides at the right, smaller if there is no room."""
+    title, cut, note = texts
+    width, height = figure.get_size_inches() * 100
+    y = 1 - 0.5 * head / height
+    margin = 0.9 * size
+    bold = _BOLD * size
+    figure.text(
+        margin / width, y, title, fontsize=bold, fontweight="bold", color=INK, va="center_baseline"
+    )
+    end = margin + clear_text(title, bold)[0] * 100 / 72
     if note:
-        figure.text(0.5, y, note, fontsize=11, color="#777777", va="center", ha="center")
+        figure.text(
+            (end + margin) / width, y, note, fontsize=size, color="#666666", va="center_baseline"
+        )
+        end += margin + clear_text(note, size)[0] * 100 / 72
+    if cut:
+        room = (width - margin - end) * 72 / 100
+        fitting = size * min(1.0, room / (0.62 * size * len(cut)))
+        figure.text(
+            1 - margin / width,
+            y,
+            cut,
+            fontsize=fitting,
+            color=_CUT,
+            va="center_baseline",
+            ha="right",
+        )
 
 
-def _round_length(most: float) -> float:
-    """The longest of 1, 2, 5, 10, … that is at most so long, and at least 0.01."""
-    power = 10.0 ** math.floor(math.log10(max(most, 0.01)))
-    return power * max(step for step in (1.0, 2.0, 5.0) if step * power <= max(most, 0.01) * 1.001)
+def _tripod(
+    part: Axes, axes: Floats, size: tuple[float, float], pixels: float, text: float
+) -> None:
+    """The axes of the volume, at the lower left, as far as they are not seen end on.
 
-
-def _tripod(part: Axes, axes: Floats, width: float, height: float, pixels: int) -> None:
-    """The axes of the volume, at the lower left, as far as they are not seen end on."""
-    length = 30 / pixels * width
+    `size` is the width and the height of the view, µm.
+    """
+    width, height = size
+    length = 2.7 * text / pixels * width
     x0, y0 = 1.6 * length, height - 1.6 * length
     for name, (down, right) in zip("zyx", axes[:2].T, strict=True):
         if math.hypot(down, right) < 0.15:
             continue
         part.plot(
-            [x0, x0 + right * length], [y0, y0 + down * length], color="#666666", linewidth=1.3
+            [x0, x0 + right * length],
+            [y0, y0 + down * length],
+            color="#666666",
+            linewidth=0.12 * text,
         )
         part.text(
             x0 + 1.35 * right * length,
             y0 + 1.35 * down * length,
             name,
             color="#666666",
-            fontsize=9,
+            fontsize=0.82 * text,
             ha="center",
             va="center",
         )
 
 
-def _numbers(part: Axes, numbers: Mapping[str, tuple[float, float]], size: float) -> None:
+def _numbers(
+    part: Axes, numbers: Mapping[str, tuple[float, float]], size: float, text_size: float
+) -> None:
     for text, (row, column) in numbers.items():
         part.text(
             (column + 0.5) * size,
             (row + 0.5) * size,
             text,
             color=INK,
-            fontsize=9,
+            fontsize=text_size,
             fontweight="bold",
             ha="center",
             va="center",

@@ -21,14 +21,18 @@ from skimage.measure import block_reduce
 from hela_dask.figures.canvas import (
     CHAINS,
     SHADOW,
+    Area,
+    clear_text,
     image_axes,
     innermost,
     new_figure,
     number,
     outline,
+    plate,
     save,
     scale_bar,
     show_tissue,
+    um_per_point,
 )
 from hela_dask.types import Pixel, Plane
 
@@ -36,7 +40,7 @@ __all__ = ["Mark", "Panel", "draw_panel", "draw_sheet", "measure"]
 
 
 MASK = CHAINS[4]
-MORE, LESS = "#ffb800", "#ed1f8c"  # as right and wrong are drawn: more than it was, and less
+MORE, LESS = "#ffb800", "#c2006b"  # as right and wrong are drawn: more than it was, and less
 HEAT = "viridis"
 TAILS = (1.0, 99.0)  # percentiles that the colours of a heat map span
 FINEST = 1000  # pixels of a drawn plane, at most: a picture has no more
@@ -67,6 +71,7 @@ class Panel:
     marks: tuple[Mark, ...] = ()  # outlines on it
     # (y, x), of a mask: that of the step before; added pixels are drawn amber, removed ones magenta
     before: Plane | None = None
+    unit: str = ""  # of floats, on the colour bar
 
 
 def measure(panel: Panel, pixel: Pixel) -> str:
@@ -185,20 +190,23 @@ class _Tile:
 
     def paint(self, axes: Axes, panel: Panel) -> None:
         """Draw the picture alone."""
-        self._paint(axes, panel.plane)
+        self._paint(axes, panel.plane, panel.unit)
         named = self._mark(axes, panel.marks)
         if panel.before is not None and panel.plane is not None:
             named += self._change(axes, panel.plane, panel.before)
-        if named:
-            self._legend(axes, named)
         axes.set_xlim(0, self._wide)
         axes.set_ylim(self._high, 0)
-        scale_bar(axes, self._wide, self._high, size=self._text)
+        taken = [scale_bar(axes, self._wide, self._high, self._text)]
+        if named:
+            taken.append(self._legend(axes, named))
+        for mark in panel.marks:
+            if mark.numbered:
+                self._numbers(axes, mark.labels[:: self._step, :: self._step], taken)
 
-    def _paint(self, axes: Axes, plane: Plane | None) -> None:
+    def _paint(self, axes: Axes, plane: Plane | None, unit: str) -> None:
         kind = "" if plane is None else plane.dtype.kind
         if plane is not None and kind == "f":
-            self._heat(axes, _thin(plane, self._step))
+            self._heat(axes, _thin(plane, self._step), unit)
             return
         image = _thin(plane, self._step) if plane is not None and kind == "u" else self._grey
         show_tissue(axes, image, self._pixel, None)
@@ -224,53 +232,70 @@ class _Tile:
         extent = (0.0, self._wide, self._high, 0.0)
         axes.imshow(colours, extent=extent, interpolation="nearest", aspect="auto")
 
-    def _heat(self, axes: Axes, plane: Plane) -> None:
-        """Colours for numbers, with a colour bar."""
+    def _heat(self, axes: Axes, plane: Plane, unit: str) -> None:
+        """Colours for numbers, with a colour bar and its unit."""
         known = plane[np.isfinite(plane)]
         low, high = np.percentile(known, TAILS) if known.size else (0.0, 1.0)
         if not low < high:
             low, high = float(known.min(initial=low)), float(known.max(initial=low)) + 1e-9
         extent = (0.0, self._wide, self._high, 0.0)
         shown = axes.imshow(plane, cmap=HEAT, vmin=low, vmax=high, extent=extent, aspect="auto")
+        point = um_per_point(axes, self._wide)
+        top = 0.935 * self._high - 2 * self._text * point
+        plate(axes, Area(0.0, top, 0.6 * self._wide, self._high))
         bar = axes.figure.colorbar(
             shown,
-            cax=axes.inset_axes((0.03, 0.045, 0.42, 0.035)),
+            cax=axes.inset_axes((0.03, 0.03, 0.54, 0.035), zorder=6),
             orientation="horizontal",
             ticks=[low, high],
             ticklocation="top",
         )
         bar.outline.set_edgecolor("white")
         bar.ax.tick_params(length=0, pad=2)
-        texts = [
-            f"{sign} {value:.{0 if abs(value) >= 100 else 1}f}".replace("-", "−")
-            for sign, value in (("≤", low), ("≥", high))
-        ]
+        texts = [f"≤ {_rounded(low)}", f"≥ {_rounded(high)} {unit}".strip()]
         for label, side in zip(bar.ax.set_xticklabels(texts), ("left", "right"), strict=True):
             label.set(ha=side, **self._look)
 
     def _mark(self, axes: Axes, marks: Sequence[Mark]) -> list[tuple[str, str]]:
-        """Outlines, and the numbers of their labels."""
+        """Outlines of labels, and their names and colours."""
         for mark in marks:
             thin = mark.labels[:: self._step, :: self._step]
             outline(axes, thin, self._pixel, mark.colour, self._width / 350)
-            for label, (y, x) in (innermost(thin) if mark.numbered else {}).items():
-                row, column = y * self._pixel[0] / 1000, x * self._pixel[1] / 1000
-                number(axes, column, row, str(label), 1.2 * self._text)
         return [(mark.name, mark.colour) for mark in marks]
 
-    def _legend(self, axes: Axes, named: Sequence[tuple[str, str]]) -> None:
-        """Names of colours in the upper left corner, readable on any grey."""
-        handles = [Line2D([], [], color=colour, label=name, lw=2) for name, colour in named]
+    def _numbers(self, axes: Axes, labels: Plane, taken: Sequence[Area]) -> None:
+        """The number of each label, beside legend and scale bar if it has room there."""
+        places = innermost(labels, self._pixel) | innermost(labels, self._pixel, taken)
+        for label, (y, x) in places.items():
+            row, column = y * self._pixel[0] / 1000, x * self._pixel[1] / 1000
+            number(axes, column, row, str(label), 1.2 * self._text)
+
+    def _legend(self, axes: Axes, named: Sequence[tuple[str, str]]) -> Area:
+        """Names of colours in the upper left corner, on a dark plate; returns its area."""
+        handles = [Line2D([], [], color=colour, label=name, lw=3) for name, colour in named]
         legend = axes.legend(
             handles=handles,
             loc="upper left",
-            frameon=False,
-            labelcolor="linecolor",
+            facecolor="black",
+            edgecolor="none",
+            framealpha=0.6,
+            fancybox=False,
+            borderaxespad=0,
+            labelcolor="white",
             prop={"size": self._text, "weight": "bold"},
             handlelength=1.0,
         )
-        for text in legend.get_texts():
-            text.set_path_effects([SHADOW])
+        legend.set_zorder(5)
+        point = um_per_point(axes, self._wide)
+        widths = [clear_text(name, self._text)[0] for name, _ in named]
+        right, bottom = max(widths) + 3 * self._text, (1.6 * len(named) + 1) * self._text
+        return Area(0.0, 0.0, right * point, bottom * point)
+
+
+def _rounded(value: float) -> str:
+    """A value with one decimal, if it is small and has any."""
+    text = f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text.replace("-", "−")
 
 
 def _area(mask: Plane, pixel: Pixel) -> str:

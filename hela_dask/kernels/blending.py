@@ -80,6 +80,10 @@ class Canvas:
         """The picture: (rows, columns, 3), each pixel the mean of its samples."""
         return _mean_pixels(self.colors, self.supersample)
 
+    def samples(self) -> NDArray[np.uint8]:
+        """All samples: (rows, columns, 3)."""
+        return _mean_pixels(self.colors, 1)
+
 
 @compiled
 def _mean_pixels(colors: Grey, by: int) -> NDArray[np.uint8]:

@@ -59,6 +59,7 @@ def show_pieces(
         f"normal inside the nucleus; {p.membrane:g} or more is a membrane.",
         strength,
         z,
+        unit="σ",
     )
     trace.show(
         "tissue without membranes",
@@ -163,6 +164,7 @@ def show_basins(
         "In the slice, in nm: each cell is a hill, and narrow places between cells are saddles.",
         lambda _: morphology.depth_inside(~background, pixel),
         z,
+        unit="nm",
     )
     trace.show(
         "basins",

@@ -60,6 +60,7 @@ def show_strength(
         "Dark lines in the slice and dark sheets across slices, in deviations above what "
         f"is normal inside the nucleus; {p.membrane:g} or more is a membrane.",
         lambda z: strength[z].astype(np.float32) / unit,
+        unit="σ",
     )
 
 

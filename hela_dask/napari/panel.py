@@ -22,7 +22,7 @@ COLUMNS = (
 )
 _WIDTHS = (36, 80, 84, 120, 98, 42)
 _WIDTH = 480  # of the panel
-_DECISIONS = {"accepted": ("✓ accepted", "#3fa34d"), "rejected": ("✗ rejected", "#d1495b")}
+_DECISIONS = {"accepted": ("✓ accepted", "#56b4e9"), "rejected": ("✗ rejected", "#d55e00")}
 _LOW = 0.5  # a confidence that is drawn in orange
 _ORANGE = "#e0912f"
 _LABEL = QtCore.Qt.ItemDataRole.UserRole

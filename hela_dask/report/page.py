@@ -16,6 +16,9 @@ from hela_dask import pages
 from hela_dask.report.pictures import Picture
 from hela_dask.report.space import cell_pictures
 from hela_dask.report.tables import (
+    CELLS,
+    MEANINGS,
+    QUALITY,
     cells_rows,
     changed_rows,
     facts_rows,
@@ -189,8 +192,11 @@ def _cells(cells: pd.DataFrame, anchored: bool) -> dict[str, Any]:
     return {
         "counts": f"{count_text(cells)}.",
         "rows": cells_rows(cells, anchored=anchored),
+        "columns": CELLS,
+        "meanings": MEANINGS,
         "flags": flags_rows(cells),
         "quality": quality_rows(cells),
+        "quality_columns": QUALITY,
     }
 
 

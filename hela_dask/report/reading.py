@@ -12,7 +12,7 @@ from hela_dask.geometry import Geometry
 from hela_dask.types import Plane
 from hela_dask.volume.opening import open_volume, read_image
 
-__all__ = ["View", "open_view"]
+__all__ = ["View", "compute", "open_view", "place_on_grid"]
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,22 @@ def open_view(
         step = -(-max(image.shape[1:]) // pixels)
         if step > 1:
             image = image.isel(y=slice(None, None, step), x=slice(None, None, step))
-    return View(image, *(_on_grid(path, image) for path in (nuclei, cells)))
+    return View(image, *(place_on_grid(path, image) for path in (nuclei, cells)))
 
 
-def _on_grid(path: Path | None, image: xr.DataArray) -> xr.DataArray | None:
+def place_on_grid(path: Path | None, image: xr.DataArray) -> xr.DataArray | None:
     """Labels at the pixels of the image."""
     if path is None:
         return None
     labels = open_volume(path, max(Geometry.of(image).pixel))
+    half = [0.501 * size for size in Geometry.of(labels).voxel_size]
+    ends = {axis: (float(image[axis][0]), float(image[axis][-1])) for axis in "zyx"}
+    # No chunk is read that the image does not cover.
+    part = {
+        axis: slice(low - slack, high + slack)
+        for (axis, (low, high)), slack in zip(ends.items(), half, strict=True)
+    }
+    labels = labels.sel(part)
     same = labels.shape == image.shape and all(
         np.allclose(labels[axis], image[axis]) for axis in "zyx"
     )

@@ -7,7 +7,7 @@ of the volume is painted one cell at a time, so its memory does not grow with th
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.figures import draw_space
+from hela_dask.figures.printing import Print
 from hela_dask.formatting import counted
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.blending import Canvas
@@ -89,9 +90,22 @@ def _inside(path: Path, by: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
-def draw_volume(folder: RunFolder, path: Path) -> str:
-    """Write the picture of all cells; gives its caption, empty where there are none."""
+def draw_volume(
+    folder: RunFolder,
+    path: Path,
+    *,
+    chosen: Collection[int] | None = None,
+    width: float | None = None,
+    printed: Print | None = None,
+) -> str:
+    """Write the picture of all cells; gives its caption, empty where there are none.
+
+    `chosen` are labels of the cells to show; `width` and `printed` are of a figure for print, which
+    has every sample of the picture as a pixel.
+    """
     cells, labels = drawn_cells(folder), folder.labels("cells")
+    if chosen is not None:
+        cells = {label: row for label, row in cells.items() if label in chosen}
     if not cells or labels is None:
         path.unlink(missing_ok=True)
         return ""
@@ -110,13 +124,21 @@ def draw_volume(folder: RunFolder, path: Path) -> str:
         for ends, is_far in _box(frame.place(_corners(extent)), frame.axes):
             if not is_far:
                 canvas.paint_line(ends, _GREY, 0.8)
+    by = SUPERSAMPLE if printed is None else 1
     draw_space(
-        [canvas.pixels() for canvas in canvases],
-        frames[0][0].sample * SUPERSAMPLE,
+        [canvas.pixels() if printed is None else canvas.samples() for canvas in canvases],
+        frames[0][0].sample * by,
         [view.axes for view in VOLUME_VIEWS],
         path,
         title=counted(len(cells), "cell"),
-        numbers=numbers if len(cells) <= _NUMBERED else (),
+        numbers=[
+            {name: (row / by, column / by) for name, (row, column) in places.items()}
+            for places in numbers
+        ]
+        if len(cells) <= _NUMBERED
+        else (),
+        width=width,
+        printed=printed,
     )
     return (
         f"{counted(len(cells), 'cell')} in the volume, from opposite sides: nuclei are solid, "
@@ -129,7 +151,7 @@ def draw_volume(folder: RunFolder, path: Path) -> str:
 def _paint(
     folder: RunFolder, cells: dict[int, Row], extent: Triple, canvases: list[Canvas]
 ) -> list[dict[str, tuple[float, float]]]:
-    """Paint all cells: nuclei, then membranes from far to near; gives their middles."""
+    """Paint all cells: nuclei, then membranes from far to near; gives their middles (samples)."""
     middles: list[dict[str, tuple[float, float]]] = []
     for view, canvas in enumerate(canvases):
         order, places = [], {}
@@ -137,7 +159,7 @@ def _paint(
             canvas.paint_opaque(sprite.layers, painted(label)[1], sprite.corner)
             height, (row, column) = _middle(sprite)
             order.append((height, label))
-            places[str(label)] = row / SUPERSAMPLE, column / SUPERSAMPLE
+            places[str(label)] = row, column
         queue = [label for _, label in sorted(order)]
         for label, sprite in _sprites(folder, cells, queue, extent, view):
             canvas.paint_membrane(sprite.layers, painted(label)[0], sprite.corner)

@@ -7,11 +7,15 @@ from typing import Any
 
 import pandas as pd
 
+from hela_dask.columns import COLUMNS
 from hela_dask.parameters import Parameters
 from hela_dask.statuses import STATUSES, status_text
 from hela_dask.steps.confidence import EXPLANATIONS
 
 __all__ = [
+    "CELLS",
+    "MEANINGS",
+    "QUALITY",
     "cells_rows",
     "changed_rows",
     "facts_rows",
@@ -28,6 +32,64 @@ Row = dict[str, Any]
 A pair is a value to sort by, and its text.
 """
 
+_PLACE, _SLICES, _REMARKS = "z, y, x", "first_slice – last_slice", "reason, flags"
+
+
+def _headed(columns: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
+    """Head (the name in ``cells.csv`` with its unit), name of the value, and its format."""
+    found = []
+    for name, how in columns.items():
+        unit = "nm" if name == _PLACE else COLUMNS[name].unit if name in COLUMNS else ""
+        found.append((f"{name} ({unit})" if unit not in ("", "1") else name, name, how))
+    return tuple(found)
+
+
+CELLS = _headed(
+    {
+        "label": ".0f",
+        "status": "badge",
+        "confidence": "trust",
+        _PLACE: "pair",
+        _SLICES: "pair",
+        "nucleus_volume": ".1f",
+        "cell_volume": ".1f",
+        "nucleus_to_cell": ".2f",
+        "cell_area": ".0f",
+        "cell_sphericity": ".2f",
+        "cell_solidity": ".2f",
+        "nucleus_handles": ".0f",
+        "n_neighbours": ".0f",
+        _REMARKS: "text",
+    }
+)
+"""Columns of the table of cells: head, name and format."""
+
+QUALITY = _headed(
+    {
+        "label": ".0f",
+        "confidence": "trust",
+        "nucleus_jitter": ".0f",
+        "cell_jitter": ".0f",
+        "nucleus_jump": ".3f",
+        "cell_jump": ".3f",
+        "contact": ".3f",
+        "nucleus_exposed": ".3f",
+        "beyond_window": ".3f",
+        "seconds": ".1f",
+        "peak_memory": ".0f",
+        "doubtful_slices": "text",
+    }
+)
+"""Columns of the table of the confidence."""
+
+MEANINGS: Mapping[str, str] = {
+    **{name: column.meaning for name, column in COLUMNS.items()},
+    _PLACE: "z, y and x of the centre",
+    _SLICES: "first and last slice of the cell, counted from 1",
+    _REMARKS: "why the cell, or a part of it, is missing; peculiarities; sides that cut it",
+}
+"""Meanings of the columns."""
+
 
 def cells_rows(cells: pd.DataFrame, *, anchored: bool = False) -> list[Row]:
     """One row per cell, the lowest confidence first, at the end those not measured.
@@ -41,15 +103,15 @@ def cells_rows(cells: pd.DataFrame, *, anchored: bool = False) -> list[Row]:
     for row in rows:
         if anchored:
             row["anchor"] = f"cell-{int(row['label'])}"
-        row["remarks"] = _remarks(row)
+        row[_REMARKS] = _remarks(row)
         row["status"] = row["status"], status_text(str(row["status"]))
         if "last_slice" in row:
-            row["slices"] = (
+            row[_SLICES] = (
                 row["first_slice"],
                 f"{int(row['first_slice'])}–{int(row['last_slice'])}",
             )
         if {"z", "y", "x"} <= set(row):
-            row["place"] = row["z"], ", ".join(f"{row[axis] / 1000:.1f}" for axis in "zyx")
+            row[_PLACE] = row["z"], ", ".join(f"{row[axis]:.0f}" for axis in "zyx")
     return rows
 
 

@@ -18,6 +18,7 @@ from hela_dask.kernels.blending import Color
 from hela_dask.kernels.packed_layers import PACKED, pack_layers, unpack_layers
 from hela_dask.steps.assemble import label_colors
 from hela_dask.steps.portrait import (
+    PIXELS,
     VIEWS,
     Solid,
     Sprite,
@@ -36,6 +37,7 @@ from hela_dask.tasks.units import Row, Unit
 from hela_dask.types import Triple
 
 if TYPE_CHECKING:
+    from hela_dask.figures.printing import Print
     from hela_dask.running.stages import Job
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "picture_path",
     "read_sprite",
     "volume_extent",
+    "write_portrait",
 ]
 
 _SIDES = (("first slice", "last slice"), ("low y", "high y"), ("low x", "high x"))
@@ -99,7 +102,7 @@ def draw_pictures(
         return kept, marker.files
     solids = [None if part is None else make_solid(part, cut, origin) for part in found]
     job.claim(unit)
-    _write_picture(job.run, label, solids[0], solids[1])
+    write_portrait(picture_path(job.run, label), label, solids[0], solids[1])
     frames = volume_frames(extent)
     sprites = [
         draw_sprite(solids[0], solids[1], frame, (rows, columns)) for frame, rows, columns in frames
@@ -121,10 +124,25 @@ def _content(found: ShapedObject) -> list[Any]:
     return [check, found.fraction.shape, found.origin, found.sigma]
 
 
-def _write_picture(run: Path, label: int, cell: Solid | None, nucleus: Solid | None) -> None:
+def write_portrait(
+    path: Path,
+    label: int,
+    cell: Solid | None,
+    nucleus: Solid | None,
+    *,
+    width: float | None = None,
+    printed: Print | None = None,
+) -> None:
+    """Write the picture of a cell from two sides; `width` and `printed`: of a figure for print.
+
+    One of the two solids may be None.
+    """
     from hela_dask.figures import draw_space
 
-    pictures, pixel = draw_cell(cell, nucleus, *painted(label))
+    pixels = PIXELS
+    if width is not None and printed is not None:
+        pixels = int(width / len(VIEWS) / 100 * printed.dpi)
+    pictures, pixel = draw_cell(cell, nucleus, *painted(label), pixels=pixels)
     solid = nucleus if cell is None else cell
     assert solid is not None
     sides = [_SIDES[axis][upper] for axis, upper in solid.cut_sides]
@@ -132,10 +150,12 @@ def _write_picture(run: Path, label: int, cell: Solid | None, nucleus: Solid | N
         pictures,
         pixel,
         [view.axes for view in VIEWS],
-        picture_path(run, label),
+        path,
         title=f"cell {label}" if cell is not None else f"cell {label}: nucleus",
         cut=f"cut: {', '.join(sides)}" if sides else "",
         note="no nucleus" if nucleus is None else "",
+        width=width,
+        printed=printed,
     )
 
 

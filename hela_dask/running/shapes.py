@@ -7,9 +7,10 @@ per cell for its shape, on the cell's box, and one per slab of slices for contac
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from hela_dask.box import Box
 from hela_dask.columns import SHAPE_COLUMNS
 from hela_dask.editing.edits import Paint
 from hela_dask.geometry import Geometry
+from hela_dask.parameters import MeasureParameters
 from hela_dask.running.keys import Keys, stage_code
 from hela_dask.running.needs import contact_slab, measured_level
 from hela_dask.running.portraits import draw_pictures, volume_extent
@@ -30,7 +32,7 @@ from hela_dask.steps.contacts import (
     slab_halo,
 )
 from hela_dask.steps.edit import LabelEdit
-from hela_dask.steps.shape import find_shapes, shape_measures
+from hela_dask.steps.shape import ShapedObject, find_shapes, shape_measures
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.records import Records
@@ -38,13 +40,15 @@ from hela_dask.tasks.allocator import release_memory
 from hela_dask.tasks.cost import measured
 from hela_dask.tasks.markers import fingerprint
 from hela_dask.tasks.units import Row, Unit
-from hela_dask.types import Sides
+from hela_dask.types import Sides, Triple
 
 __all__ = [
     "Assembled",
     "CellBox",
     "Measures",
     "SlabSlices",
+    "cell_box",
+    "find_surfaces",
     "measure_task",
     "measure_units",
     "read_contacts",
@@ -136,16 +140,11 @@ def measure_units(keys: Keys, image: Image, found: Assembled) -> list[Unit]:
     code = stage_code("picture")
     units = []
     for row in found.counts.to_dict("records"):
-        ends = [(int(row[f"{axis}0"]), int(row[f"{axis}1"])) for axis in "zyx"]
-        box = Box.of(ends).coarsen(factors).clip(level.shape)
-        z, y, x = (
-            (low == 0, high == length) for (low, high), length in zip(ends, fine.shape, strict=True)
-        )
-        what = CellBox(number, int(row["label"]), box, (z, y, x), code)
-        edited = found.edited(box.scale(factors), what.label)
-        part = [what.label, box.pairs, what.cut, number, code, *edited]
-        key = keys.measure(found.keys(*ends[0]), part)
-        cost = _SHAPE_COST * math.prod(box.shape)
+        what = cell_box(row, image, number, code)
+        edited = found.edited(what.box.scale(factors), what.label)
+        part = [what.label, what.box.pairs, what.cut, number, code, *edited]
+        key = keys.measure(found.keys(int(row["z0"]), int(row["z1"])), part)
+        cost = _SHAPE_COST * math.prod(what.box.shape)
         units.append(Unit("measure", f"{what.label:05d}", key, what, cost))
     if len(found.counts) < 2:
         return units
@@ -160,6 +159,18 @@ def measure_units(keys: Keys, image: Image, found: Assembled) -> list[Unit]:
         cost = _CONTACT_COST * (z1 - z0 + below + above) * math.prod(level.shape[1:])
         units.append(Unit("measure", f"z{z0:05d}", key, slab, cost))
     return units
+
+
+def cell_box(row: Mapping[Hashable, Any], image: Image, level: int, code: str = "") -> CellBox:
+    """The box of a cell on a level; `row`: :func:`~hela_dask.steps.measure.combine_counts`."""
+    fine, coarse = image.levels[0], image.levels[level]
+    factors = (1, *fine.geometry.factors(coarse.geometry))
+    ends = [(int(row[f"{axis}0"]), int(row[f"{axis}1"])) for axis in "zyx"]
+    box = Box.of(ends).coarsen(factors).clip(coarse.shape)
+    z, y, x = (
+        (low == 0, high == length) for (low, high), length in zip(ends, fine.shape, strict=True)
+    )
+    return CellBox(level, int(row["label"]), box, (z, y, x), code)
 
 
 def measure_task(job: Job, unit: Unit) -> dict[str, Any]:
@@ -198,18 +209,22 @@ class _Window:
         return self.array[tuple(Box(part).shift(self.box.low))]
 
 
-def _open(job: Job, name: str, level: int) -> tuple[LevelArray, Geometry]:
+def _open(labels: Path, name: str, level: int) -> tuple[LevelArray, Geometry]:
     """A level of a label group, and its grid."""
-    image: Image = read_image(job.labels / name)
+    image: Image = read_image(labels / name)
     found = image.levels[level]
     return LevelArray.from_level(image.path, found), found.geometry
 
 
-def _shape(job: Job, unit: Unit, what: CellBox) -> tuple[Row, Records]:
-    """The measures of a cell and its nucleus, and their pictures."""
-    cells, grid = _open(job, "cells", what.level)
-    nuclei, _ = _open(job, "nuclei", what.level)
-    p = job.parameters.measure
+def find_surfaces(
+    labels: Path, what: CellBox, p: MeasureParameters
+) -> tuple[tuple[ShapedObject | None, ShapedObject | None], Triple]:
+    """The surfaces of a cell and its nucleus, and the outer corner of their box (z, y, x), nm.
+
+    `labels` is the folder of the label groups.
+    """
+    cells, grid = _open(labels, "cells", what.level)
+    nuclei, _ = _open(labels, "nuclei", what.level)
     found = find_shapes(
         _Window(cells, what.box),
         _Window(nuclei, what.box),
@@ -218,17 +233,24 @@ def _shape(job: Job, unit: Unit, what: CellBox) -> tuple[Row, Records]:
         cut=what.cut,
         parameters=p,
     )
+    z, y, x = (low * size for low, size in zip(what.box.low, grid.voxel_size, strict=True))
+    return found, (z, y, x)
+
+
+def _shape(job: Job, unit: Unit, what: CellBox) -> tuple[Row, Records]:
+    """The measures of a cell and its nucleus, and their pictures."""
+    p = job.parameters.measure
+    found, corner = find_surfaces(job.labels, what, p)
     measures = shape_measures(*found, p)
     release_memory()  # of distances
-    z, y, x = (low * size for low, size in zip(what.box.low, grid.voxel_size, strict=True))
-    picture, files = draw_pictures(job, unit, found, (z, y, x), volume_extent(job.labels))
+    picture, files = draw_pictures(job, unit, found, corner, volume_extent(job.labels))
     row = {"label": what.label, "shape": [measures[name] for name in SHAPE_COLUMNS]}
     return {**row, "picture": picture}, files
 
 
 def _contacts(job: Job, what: SlabSlices) -> Row:
     """The contacts of cells in a slab."""
-    cells, grid = _open(job, "cells", what.level)
+    cells, grid = _open(job.labels, "cells", what.level)
     p = job.parameters.measure
     before, after = slab_halo(grid.voxel_size, p)
     low, high = max(0, what.z0 - before), min(grid.shape[0], what.z1 + after)

@@ -33,6 +33,7 @@ from hela_dask.steps.shape import ShapedObject
 from hela_dask.types import Floats, Grey, Mask, Sides, Triple
 
 __all__ = [
+    "PIXELS",
     "SUPERSAMPLE",
     "VIEWS",
     "VOLUME_VIEWS",
@@ -54,7 +55,9 @@ VOLUME_VIEWS = (Camera(25, 35), Camera(205, 35))
 SUPERSAMPLE = 2
 """Samples along each side of a pixel."""
 
-_PIXELS = 440  # of a view of a cell, along each side
+PIXELS = 440
+"""Of a view of a cell, along each side."""
+
 _VOLUME_PIXELS = 760  # of a view of the volume, along its longer side
 _MARGIN = 0.04
 _FLAT_TONE = 0.5  # of a cut, beside as much of the light on it
@@ -133,7 +136,11 @@ def make_solid(found: ShapedObject, cut: Sides, origin: Triple) -> Solid:
 
 
 def draw_cell(
-    cell: Solid | None, nucleus: Solid | None, membrane: Color, core: Color
+    cell: Solid | None,
+    nucleus: Solid | None,
+    membrane: Color,
+    core: Color,
+    pixels: int = PIXELS,
 ) -> tuple[list[NDArray[np.uint8]], float]:
     """A cell from the directions of :data:`VIEWS`.
 
@@ -143,6 +150,8 @@ def draw_cell(
         One of them may be None.
     membrane, core
         Colours of the cell's membrane and of its nucleus.
+    pixels
+        Of a picture, along each side.
 
     Returns
     -------
@@ -150,7 +159,7 @@ def draw_cell(
     pixel : float
         Side of a pixel of all pictures, nm.
     """
-    side = _PIXELS * SUPERSAMPLE
+    side = pixels * SUPERSAMPLE
     seen = [_extents(cell, nucleus, view.axes[:2]) for view in VIEWS]
     longest = max(float((high - low).max()) for low, high in seen)
     sample = max(_LEAST_SAMPLE, longest / (side * (1 - 2 * _MARGIN)))

@@ -57,6 +57,10 @@ PROMISED = {
         *("--cells", "--what", "--voxel-size", "--error", "--format", "--out", "--cluster"),
         *("--workers", "--memory", "--overwrite", "--json"),
     ],
+    "figure": [
+        *("--out", "--slice", "--axis", "--cells", "--crop", "--fill", "--no-numbers", "--raw"),
+        *("--space", "--width", "--dpi", "--overwrite"),
+    ],
     "scene": ["--out", "--size", "--cluster", "--workers", "--memory"],
     "measure": ["--voxel-size", "--out", "--cluster", "--workers", "--memory", "--overwrite"],
     "explain": ["--cell", "--slice", "--run", "--out", "--json"],
@@ -219,6 +223,30 @@ def test_explain_hands_over_its_options_and_prints_the_paths(
     given[5] = "150;200"
     assert main(given) == 1
     assert "should look like 150 or 150,200,250" in capsys.readouterr().err
+
+
+def test_figure_hands_over_its_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hd, "figure", fake := Recorder(Path("f.pdf")))
+    given = ["--slice", "12", "--axis", "y", "--cells", "3,8", "--crop", "500", "--fill"]
+    given += ["--no-numbers", "--raw", "--width", "85", "--dpi", "600", "--overwrite"]
+    assert main(["figure", "r.run", "--out", "f.pdf", *given]) == 0
+    assert fake.given == (Path("r.run"), Path("f.pdf"))
+    assert fake.named == {
+        "slice_number": 12,
+        "axis": "y",
+        "cells": [3, 8],
+        "crop": 500.0,
+        "filled": True,
+        "numbers": False,
+        "raw": True,
+        "space": False,
+        "width": 85.0,
+        "dpi": 600,
+        "overwrite": True,
+    }
+    assert capsys.readouterr().out == "f.pdf\n"
 
 
 def test_params_prints_the_toml_that_run_takes(

@@ -17,9 +17,11 @@ import hela_dask as hd
 from hela_dask.box import Box
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
 from hela_dask.explaining.lookup import find_cell
+from hela_dask.figures import canvas
 from hela_dask.parameters import Parameters
 from hela_dask.storage import store
 from hela_dask.trace import Trace
+from tests.colours import near
 from tests.drawn import call, draw_cell
 from tests.scenes import EmptyPage
 
@@ -101,12 +103,10 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def outlined(path: Path, colour: str) -> np.ndarray:
-    """Rows and columns, from 0 to 1, that lines of a primary colour span in a picture."""
+    """Rows and columns, from 0 to 1, that lines of a colour span in a picture."""
     image = pixels(path)
     image[:180, :330] = 0  # the legend
-    channel = {"red": 0, "green": 1}[colour]
-    strong = image[..., channel] > np.delete(image, channel, axis=2).max(axis=2) + 60
-    places = np.argwhere(strong)
+    places = np.argwhere(near(image, colour))
     return np.array([places.min(axis=0), places.max(axis=0)]) / image.shape[:2]
 
 
@@ -156,7 +156,7 @@ def test_the_last_pictures_agree_with_the_labels_of_the_run(
 ) -> None:
     outcome, labels = shown.steps[-2:]
     (y0, y1), (x0, x1) = ((part.start, part.stop) for part in _window(volume)[1:])
-    for name, colour in (("cells", "red"), ("nuclei", "green")):
+    for name, colour in (("cells", canvas.CELL), ("nuclei", canvas.NUCLEUS)):
         plane = hd.open_volume(volume / "labels" / name)[22, y0:y1, x0:x1].values == 7
         places = np.argwhere(plane)
         span = np.array([places.min(axis=0), places.max(axis=0) + 1]) / plane.shape
@@ -204,7 +204,7 @@ def test_several_slices_are_shown_by_one_segmentation(
         np.testing.assert_array_equal(pixels(ours.path), pixels(alone.path))
     with pytest.raises(ParameterError, match="no slice was given"):
         hd.explain(volume, 7, [])
-    with pytest.raises(InputError, match="slice 30 lies outside the window"):
+    with pytest.raises(InputError, match="slice 30 lies outside cell 7"):
         hd.explain(volume, 7, [23, 30])
 
 
@@ -273,9 +273,9 @@ def test_pictures_of_a_user_are_not_replaced(tmp_path: Path, mine: str, earlier:
     [
         (8, 20, "there is no cell 8: the cells are 7 and 9"),
         (9, 20, "cell 9 has no masks in .*one.run, its status is not_selected"),
-        (7, 1, "slice 1 lies outside the window of cell 7, which holds the slices 9 to 29"),
-        (7, 30, "slice 30 lies outside the window"),
-        (7, 0, "slice 0 lies outside the window"),
+        (7, 1, r"slice 1 lies outside cell 7, which has the slices \d+ to \d+; .* slices 9 to 29"),
+        (7, 30, "slice 30 lies outside cell 7"),
+        (7, 0, "slice 0 lies outside cell 7"),
     ],
 )
 def test_a_cell_or_slice_that_cannot_be_explained_is_one_sentence(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hela_dask.figures import Mark, Panel, draw_panel, draw_sheet, measure
+from hela_dask.figures import Mark, Panel, draw_panel, draw_sheet, measure, steps
 from hela_dask.figures.canvas import CELL, NUCLEUS
+from tests.colours import near
 
 PIXEL = (40.0, 40.0)
 GREY = np.full((500, 500), 100, np.uint8)
@@ -89,8 +91,19 @@ def test_numbers_are_a_heat_map_without_what_is_not_finite(tmp_path: Path) -> No
     assert low[2] > low[1] and high[0] > 200 and high[2] < 80  # viridis: violet to yellow
     assert high.sum() > low.sum() + 200
     # The bar at the lower left runs through the same colours, over the low half of the map.
-    assert np.abs(image[470, 215] - high).max() < 60
-    assert np.abs(image[470, 20] - low).max() < 60
+    assert np.abs(image[476, 280] - high).max() < 60
+    assert np.abs(image[476, 20] - low).max() < 60
+
+
+def test_a_colour_bar_has_the_unit_of_its_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(steps, "save", lambda figure, path: found.append(figure))
+    numbers = np.linspace(0, 5000, 500, dtype=np.float32) * np.ones((500, 1), np.float32)
+    draw_panel(GREY, Panel("a step", "What it is.", numbers, unit="nm"), PIXEL, tmp_path / "a.png")
+    (bar,) = found[0].axes[0].child_axes
+    assert [text.get_text() for text in bar.get_xticklabels()] == ["≤ 50", "≥ 4950 nm"]
 
 
 def test_one_value_everywhere_is_no_fault(tmp_path: Path) -> None:
@@ -107,13 +120,14 @@ def test_marks_are_outlined_in_their_colours_where_they_are(tmp_path: Path, fine
     image = drawn(tmp_path, None, *marks, grey=GREY.repeat(finer, 0).repeat(finer, 1))
     legend = image[:70, :150].copy()
     image[:70, :150] = 0
-    for channel, first, last in ((0, (100, 150), (400, 400)), (1, (200, 200), (300, 300))):
-        others = np.delete(image, channel, axis=2).max(axis=2)
-        places = np.argwhere(image[..., channel] > others + 60)
+    for colour, first, last in (
+        (CELL, (100, 150), (400, 400)),
+        (NUCLEUS, (200, 200), (300, 300)),
+    ):
+        places = np.argwhere(near(image, colour))
         assert np.abs(places.min(axis=0) - first).max() <= 3
         assert np.abs(places.max(axis=0) - last).max() <= 3
-        others = np.delete(legend, channel, axis=2).max(axis=2)
-        assert (legend[..., channel] > others + 60).any()
+        assert near(legend, colour).any()
     assert (image[210:290, 160:390] > 240).all(axis=2).any()  # the number
 
 

@@ -152,19 +152,23 @@ def test_many_cells_fit_the_size(
     assert kinds == [["cell", "nucleus"], ["cell"]] * 64
 
 
-def test_a_browser_shows_it(page: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("numbers", ["", "&numbers=off"])
+def test_a_browser_shows_it(page: Path, tmp_path: Path, numbers: str) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium found")
     command = [
         browser, "--headless=new", "--no-sandbox", "--use-angle=swiftshader",
         "--enable-unsafe-swiftshader", "--virtual-time-budget=1280", "--window-size=900,600",
-        f"--user-data-dir={tmp_path}", "--dump-dom", f"{page.as_uri()}#view=side&cells=1,2",
+        f"--user-data-dir={tmp_path}", "--dump-dom",
+        f"{page.as_uri()}#view=side&cells=1,2{numbers}",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert len(re.findall(r"<small>\d+ µm³</small>", done.stdout)) == 4
     assert re.search(r'id="bar"><span>\d+ µm</span>', done.stdout)
     assert done.stdout.count('class="mark"') == 3
+    assert ('aria-label="cells 1, 2"' in done.stdout) == (numbers == "")
+    assert 'id="numbers"' in done.stdout
 
 
 def test_meshes_refuse_unknown_cells_before_labels_are_read(

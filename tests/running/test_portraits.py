@@ -63,7 +63,7 @@ def test_only_pictures_of_cells_that_changed_are_drawn(
 
     # The labels are the same; all cells are measured again.
     with monkeypatch.context() as patch:
-        patch.setattr("hela_dask.running.portraits._write_picture", drawing)
+        patch.setattr("hela_dask.running.portraits.write_portrait", drawing)
         changed = {"measure": {"protrusion": 400.0}}
         again = go(scene, here, parameters=changed, overwrite=True)
     assert drawn == [] and pictures(again) == before

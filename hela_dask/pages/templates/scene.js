@@ -227,6 +227,36 @@ function draw() {
   if (find("membranes").checked) membranes(shown);
   gl.bindVertexArray(null);
   marks();
+  writeNumbers(shown, ratio);
+}
+
+// The number of each cell in its nucleus, nearer ones first; a number that would overlap is left out.
+const labels = find("labels"), pen = labels.getContext("2d");
+function writeNumbers(shown, ratio) {
+  if (labels.width !== canvas.width || labels.height !== canvas.height) {
+    labels.width = canvas.width;
+    labels.height = canvas.height;
+  }
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, labels.width, labels.height);
+  labels.removeAttribute("aria-label");
+  if (!find("numbers").checked) return;
+  Object.assign(pen, { font: "bold 13px system-ui, sans-serif", textAlign: "center",
+    textBaseline: "middle", lineWidth: 3.5, lineJoin: "round", strokeStyle: "#ffffff",
+    fillStyle: "#1c2430" });
+  const place = (cell) => (cell.nucleus || cell.membrane || cell).centre;
+  const depth = (cell) => turn[2].reduce((sum, v, k) => sum + v * (place(cell)[k] - middle[k]), 0);
+  const taken = [], written = [];
+  for (const cell of [...shown].sort((a, b) => depth(b) - depth(a))) {
+    const [x, y] = seen(place(cell)), text = `${cell.label}`;
+    const wide = 4.5 * text.length + 3;
+    if (taken.some(([u, v, w]) => Math.abs(x - u) < wide + w && Math.abs(y - v) < 15)) continue;
+    taken.push([x, y, wide]);
+    written.push(cell.label);
+    pen.strokeText(text, x, y);
+    pen.fillText(text, x, y);
+  }
+  labels.setAttribute("aria-label", `cells ${written.sort((a, b) => a - b).join(", ")}`);
 }
 
 function membranes(shown) {

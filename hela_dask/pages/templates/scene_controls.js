@@ -71,21 +71,26 @@ const show = (test) => () => {
 find("all").onclick = show(() => true);
 find("none").onclick = show(() => false);
 find("complete").onclick = show((cell) => !cell.cut);
-for (const id of ["membranes", "nuclei", "slice", "opacity"]) find(id).oninput = redraw;
+for (const id of ["membranes", "nuclei", "slice", "numbers", "opacity"]) find(id).oninput = redraw;
 const look = (to) => () => { turn = to; zoom = 1; moved = [0, 0]; redraw(); };
 find("top").onclick = look(FACE);
 find("side").onclick = look(times(about(0, Math.PI / 2), FACE));
 find("reset").onclick = look(START);
 find("save").onclick = () => {
   draw();
+  const both = document.createElement("canvas");
+  both.width = canvas.width;
+  both.height = canvas.height;
+  for (const part of [canvas, labels]) both.getContext("2d").drawImage(part, 0, 0);
   const link = document.createElement("a");
   link.download = "scene.png";
-  link.href = canvas.toDataURL("image/png");
+  link.href = both.toDataURL("image/png");
   link.click();
 };
-// An address may end with #view=side&cells=3,8 (view: top, side or none of both).
+// An address may end with #view=side&cells=3,8&numbers=off (view: top, side or none of both).
 const asked = new URLSearchParams(location.hash.slice(1));
 if (["top", "side"].includes(asked.get("view"))) find(asked.get("view")).onclick();
+if (asked.get("numbers") === "off") find("numbers").checked = false;
 if (asked.get("cells")) {
   const wanted = asked.get("cells").split(",").map(Number);
   show((cell) => wanted.includes(cell.label))();

@@ -14,6 +14,21 @@ for (const table of document.querySelectorAll("table.sortable")) {
     body.append(...rows);
   }));
 }
+for (const frame of document.querySelectorAll(".scroll")) {
+  const hint = document.createElement("p");
+  hint.className = "hint";
+  hint.textContent = "More columns: scroll to the right \u2192";
+  frame.before(hint);
+  const look = () => {
+    const rest = frame.scrollWidth - frame.clientWidth;
+    frame.classList.toggle("left", frame.scrollLeft > 1);
+    frame.classList.toggle("right", rest - frame.scrollLeft > 1);
+    hint.classList.toggle("shown", rest > 1);
+  };
+  frame.addEventListener("scroll", look);
+  window.addEventListener("resize", look);
+  new ResizeObserver(look).observe(frame);
+}
 for (const image of document.querySelectorAll("figure img")) {
   image.addEventListener("click", () => image.parentElement.classList.toggle("large"));
 }
