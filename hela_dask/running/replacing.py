@@ -103,7 +103,8 @@ def _parameters(
         before = had.get(group)
         for name, value in values.items():
             old = (before if isinstance(before, dict) else {}).get(name, defaults[group][name])
-            if old != value and name != "model":  # the content of a network counts
+            added = name == "in_runs" and value  # nothing of the result is replaced
+            if old != value and name != "model" and not added:  # the content of a network counts
                 yield f"[{group}] {name} = {old}", f"{value}"
 
 
@@ -115,11 +116,23 @@ def ask_to_replace(
     `found` are its :func:`differences`; `command` keeps both results.
     """
     done = "finished" if facts.get("state") == "finished" else "unfinished"
+    same = _same_options(folder, found)
     raise ExistsError(
         f"{folder} holds the {done} result of {describe_differences(found, 0)}; this asks for "
-        f"{describe_differences(found, 1)}: "
+        f"{describe_differences(found, 1)}: {f'continue it with {same}, ' if same else ''}"
         f"keep both with {command}, or replace it with --overwrite"
     )
+
+
+def _same_options(folder: Path, found: list[Difference]) -> str:
+    """Options that ask for the result that is there; empty where they are not method and values."""
+    methods = [had.removeprefix("method ") for had, _ in found if had.startswith("method ")]
+    values = [had for had, _ in found if had.startswith("[")]
+    if len(methods) + len(values) < len(found):
+        return ""
+    words = ["--method", *methods] if methods else []
+    words += ["--params", str(_short(folder) / "run.toml")] if values else []
+    return shlex.join(words)
 
 
 def describe_differences(found: list[Difference], side: int) -> str:

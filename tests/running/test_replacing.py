@@ -71,6 +71,12 @@ def test_another_result_is_asked_for(
         go(scene, here, **asked)
     assert f"{stem}.run" in str(caught.value) and f"{stem}.ome.zarr" in str(caught.value)
     assert times(scene, first.path) == before
+    same = {
+        "method": "continue it with --method unet,",
+        "parameters": f"continue it with --params {first.path / 'run.toml'},",
+        "centres": "",
+    }[next(iter(asked))]
+    assert same in str(caught.value) and ("continue" in str(caught.value)) == bool(same)
     plan = hd.plan(scene, calibrate=False, **asked)  # writes nothing, so nothing is asked
     assert plan.run == first.path
     # Side by side, as the sentence says; the first result stays as it is.
@@ -227,6 +233,11 @@ def test_parameters_of_other_methods_and_of_older_versions_are_no_difference() -
     assert differences(older, method="volumetric", parameters=default, **same) == []
     wider = hd.Parameters.from_dict(WIDER)
     assert len(differences(older, method="volumetric", parameters=wider, **same)) == 1
+    # Measures are added to a result without them; to leave them out is another result.
+    bare = hd.Parameters.from_dict({"measure": {"in_runs": 0}})
+    without: dict[str, Any] = {**facts, "parameters": bare.to_dict()}
+    assert differences(without, method="volumetric", parameters=default, **same) == []
+    assert len(differences(facts, method="volumetric", parameters=bare, **same)) == 1
     # What is no table of names says nothing.
     values: list[Any] = [5, None, [], "x"]
     for value in values:
