@@ -160,7 +160,8 @@ def test_a_browser_shows_it(page: Path, tmp_path: Path, numbers: str) -> None:
     command = [
         browser, "--headless=new", "--no-sandbox", "--use-angle=swiftshader",
         "--enable-unsafe-swiftshader", "--virtual-time-budget=1280", "--window-size=900,600",
-        f"--user-data-dir={tmp_path}", "--dump-dom", f"{page.as_uri()}#view=side&cells=1,2{numbers}",
+        f"--user-data-dir={tmp_path}", "--dump-dom",
+        f"{page.as_uri()}#view=side&cells=1,2{numbers}",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert len(re.findall(r"<small>\d+ µm³</small>", done.stdout)) == 4
