@@ -143,6 +143,7 @@ def _tripod(
             [y0, y0 + down * length],
             color="#666666",
             linewidth=0.12 * text,
+            path_effects=[_HALO],
         )
         part.text(
             x0 + 1.35 * right * length,
@@ -152,6 +153,7 @@ def _tripod(
             fontsize=0.82 * text,
             ha="center",
             va="center",
+            path_effects=[_HALO],
         )
 
 

@@ -150,8 +150,8 @@ def _orthogonal(folder: RunFolder, target: Path) -> Iterator[Picture]:
         view = view.window((float(cell["y"]), float(cell["x"])), REACH)
     size = view.voxel_size
     extent = [n * step for n, step in zip(view.image.shape, size, strict=True)]
-    if extent[0] < max(extent[1:]) / 20:
-        return  # too few slices for the other planes
+    if min(extent) < max(extent) / 20:
+        return  # too few slices, or too narrow, for three planes to scale
     at = {axis: int(np.abs(view.image[axis].values - float(cell[axis])).argmin()) for axis in "zyx"}
     planes = {
         "xy": view.plane(z=at["z"]),

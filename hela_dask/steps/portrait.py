@@ -61,7 +61,7 @@ PIXELS = 440
 _VOLUME_PIXELS = 760  # of a view of the volume, along its longer side
 _MARGIN = 0.04
 _FLAT_TONE = 0.5  # of a cut, beside as much of the light on it
-_LEAST_SAMPLE = 4.0  # nm
+_LEAST_SAMPLE = 0.25  # nm; a cell of a few voxels still fills its picture
 
 
 class _Section(NamedTuple):

@@ -10,7 +10,9 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+from distributed import Client
 
+import hela_dask as hd
 from hela_dask._run import RunResult, run
 from hela_dask.report import write_report
 from hela_dask.report.space import cell_pictures
@@ -18,6 +20,7 @@ from hela_dask.running.portraits import picture_path
 from hela_dask.running.reading import read_folder
 from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.markers import Markers
+from tests.scenes import make_scene
 
 OFF = {"measure": {"in_runs": 0}}
 
@@ -39,6 +42,27 @@ def test_each_cell_has_a_picture_that_its_unit_records(scene: Path, here: Any, c
     assert any(name.startswith("run/coarse/space-00002/") for name in marker.files)
     pixels = imagecodecs.png_decode(picture_path(result.path, 2).read_bytes())
     assert pixels.shape[1] == 880 and (np.ptp(pixels[..., :3], axis=2) > 40).mean() > 0.1
+
+
+def test_pictures_have_the_same_bytes_for_any_number_of_workers(
+    tmp_path: Path, calls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for workers, threads in ((1, 1), (3, 2)):
+        folder = tmp_path / str(workers)
+        scene = make_scene(folder / "balls.ome.zarr")
+        with Client(
+            processes=False, n_workers=workers, threads_per_worker=threads, dashboard_address=":0"
+        ) as client:
+            result = go(scene, client)
+        hd.figure(result.path, result.path / "figures" / "slice.tif", cells=[2], crop=500)
+        hd.figure(result.path, result.path / "figures" / "space.svg", space=True)
+        write_report(result.path)
+        files = [path for path in (result.path / "figures").rglob("*") if path.is_file()]
+        names = [path.relative_to(result.path).as_posix() for path in files]
+        found.append({name: path.read_bytes() for name, path in zip(names, files, strict=True)})
+    assert len(found[0]) >= 10 and {"figures/space.png", "figures/orthogonal.jpg"} <= set(found[0])
+    assert found[0] == found[1]
 
 
 def test_a_damaged_picture_is_drawn_again(scene: Path, here: Any, calls: Any) -> None:
