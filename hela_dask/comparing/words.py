@@ -15,7 +15,7 @@ def measure_name(measure: str) -> str:
 def unit_after(measure: str) -> str:
     """The unit of a column as it follows a number; nothing for a ratio."""
     unit = COLUMNS[measure].unit
-    return "" if unit in ("", "1") else f" {unit}"
+    return "" if unit in ("", "1", "count") else f" {unit}"
 
 
 def name_and_unit(measure: str) -> str:

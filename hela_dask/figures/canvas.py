@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -55,15 +56,21 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write a figure as PNG or JPEG (by the suffix), whole or not at all."""
+    """Write a figure as PNG, JPEG or SVG (by the suffix), whole or not at all.
+
+    The texts of an SVG are texts, not outlines, so that they can be edited.
+    """
     path = Path(path)
-    jpeg = path.suffix.lower() in {".jpg", ".jpeg"}
-    options: dict[str, Any] = {"pil_kwargs": {"quality": 90}} if jpeg else {}
-    if not jpeg:
-        # The same figure gives the same bytes on any day and version of Matplotlib.
-        options["metadata"] = {"Software": None}
-    with replaced(path) as temporary:
-        figure.savefig(temporary, format="jpeg" if jpeg else "png", dpi=DPI, **options)
+    kind = {".jpg": "jpeg", ".jpeg": "jpeg", ".svg": "svg"}.get(path.suffix.lower(), "png")
+    # The same figure gives the same bytes on any day and version of Matplotlib.
+    options: dict[str, dict[str, Any]] = {
+        "jpeg": {"pil_kwargs": {"quality": 90}},
+        "png": {"metadata": {"Software": None}},
+        "svg": {"metadata": {"Date": None, "Creator": None}},
+    }
+    texts = {"svg.fonttype": "none", "svg.hashsalt": "hela_dask"}
+    with replaced(path) as temporary, rc_context(texts):  # type: ignore[arg-type]
+        figure.savefig(temporary, format=kind, dpi=DPI, **options[kind])
     return path
 
 

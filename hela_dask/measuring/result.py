@@ -28,7 +28,8 @@ class Measurement:
     contacts : pandas.DataFrame
         One row per pair of labels that are near each other, as in ``TABLE_contacts.parquet``.
     path, contacts_path : Path or None
-        These files, with a ``.csv`` beside each; None where none were written.
+        These files, with a ``.csv`` beside each; ``TABLE_columns.csv`` has the units and meanings
+        of their columns. None where none were written.
     """
 
     objects: pd.DataFrame

@@ -10,12 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from hela_dask.columns import COLUMNS
 from hela_dask.documents.reading import Document, read_document
 from hela_dask.errors import ExistsError, HelaDaskError, MissingDependencyError
 from hela_dask.kernels.mesh import Mesh
 from hela_dask.meshing.precomputed import INFO, manifest_file, save_levels
 from hela_dask.storage.contents import foreign_names
-from hela_dask.storage.files import storage_errors, write_json, write_table
+from hela_dask.storage.files import storage_errors, write_columns, write_json, write_table
 
 __all__ = [
     "FORMATS",
@@ -30,7 +31,7 @@ __all__ = [
 
 FORMATS = ("glb", "ply", "stl", "obj", "precomputed")
 LISTING = "meshes.json"
-_TABLES = ("meshes.csv", "meshes.parquet")
+_TABLES = ("meshes.csv", "meshes.parquet", "columns.csv")
 PRECOMPUTED = "precomputed"
 """The format of Neuroglancer."""
 
@@ -130,6 +131,7 @@ def move_into(folder: Path, made: Path, table: pd.DataFrame) -> None:
     files as well until they are gone: an interruption leaves nothing that a next call refuses.
     """
     write_table(made / "meshes", table)
+    write_columns(made / "columns.csv", {"meshes": (table, COLUMNS)})
     old = check_folder(folder)
     found = table.astype(object).where(table.notna(), None).to_dict("records")
     rows: list[dict[str, Any]] = [{str(name): item for name, item in row.items()} for row in found]

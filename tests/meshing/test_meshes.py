@@ -77,6 +77,7 @@ def test_two_touching_balls(labels: Path, tmp_path: Path, client: Any) -> None:
     hd.meshes(labels / "labels" / "cells", out, cells=[8], client=client, progress=False)
     assert sorted(path.name for path in out.iterdir()) == [
         "cell_00008.glb",
+        "columns.csv",
         "meshes.csv",
         "meshes.json",
         "meshes.parquet",
@@ -168,7 +169,7 @@ def test_meshes_of_neuroglancer(labels: Path, tmp_path: Path, here: Any) -> None
             progress=False,
         )  # fmt: skip
         assert {path.name for path in out.iterdir()} == {
-            "info", "meshes.json", "meshes.csv", "meshes.parquet",
+            "columns.csv", "info", "meshes.json", "meshes.csv", "meshes.parquet",
             *(f"{label}.index" for label in cells), *map(str, cells),
         }  # fmt: skip
     assert list(table["file"]) == ["8"]
