@@ -20,12 +20,6 @@ __all__ = ["methods_text"]
 
 Runs = Mapping[str, Sequence[ComparedRun]]
 
-_SPELLED = {
-    "nucleus_to_cell": "ratio of the volumes of nucleus and cell",
-    "nucleus_handles": "number of holes through the nucleus",
-    "n_neighbours": "number of cells that it touches",
-}  # names that are no words
-
 
 def methods_text(runs: Runs, table: pd.DataFrame, *, seed: int) -> list[str]:
     """Paragraphs on segmentation, cells, measures and statistics.
@@ -86,7 +80,7 @@ def _cells(runs: Runs) -> str:
 
 def _measures(members: Sequence[ComparedRun], table: pd.DataFrame) -> str:
     """The compared measures, and how they were measured."""
-    names = [_SPELLED.get(name, measure_name(name)) for name in pd.unique(table["measure"])]
+    names = [measure_name(name) for name in pd.unique(table["measure"])]
     text = f"{counted(len(names), 'measure')} of each cell were compared: {', '.join(names)}."
     measured = [_parameters(run).get("measure") or {} for run in members]
     sigmas = _each(f"{item['smoothing']:g}" for item in measured if "smoothing" in item)
@@ -120,8 +114,8 @@ def _tests(table: pd.DataFrame, seed: int) -> list[str]:
     many = "" if exact.all() else f", with {RESAMPLES} random permutations where there are more"
     units = "volumes with all their cells" if "volumes" in set(table["permuted"]) else "cells"
     test = (
-        f"p-values are of {kind}two-sided permutation tests of Cliff's delta, in which {units} were "
-        f"assigned to the groups{many}"
+        f"p-values are of {kind}two-sided permutation tests of Cliff's delta, in which {units} "
+        f"were assigned to the groups{many}"
     )
     if cells:
         test += (

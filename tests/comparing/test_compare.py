@@ -382,7 +382,7 @@ def test_measures_without_values_in_a_group_are_left_out(undrawn: None, tmp_path
     found = hd.compare({"a": runs[:1], "b": runs[1:]}, tmp_path / "out")
     assert "envelope_volume" not in found.cells
     assert any(
-        f"nucleus to cell (nucleus_to_cell) is left out: {runs[0]} has no such column" in text
+        f"(nucleus_to_cell) is left out: {runs[0]} has no such column" in text
         for text in found.warnings
     )
     assert any("envelope volume (envelope_volume) is left out" in text for text in found.warnings)
