@@ -16,6 +16,7 @@ __all__ = [
     "OBJECT_MEASURES",
     "SHAPE_COLUMNS",
     "Column",
+    "columns_table",
     "describe_columns",
     "rounded",
 ]
@@ -31,8 +32,8 @@ class Column:
     ----------
     meaning : str
     unit : str
-        ``nm``, ``µm²``, ``µm³``, ``s``, ``MiB`` or ``1`` for a ratio; empty for numbers that are
-        counted, texts and booleans.
+        ``nm``, ``µm²``, ``µm³``, ``s``, ``MiB``, ``1`` for a ratio, ``count``, ``slice``,
+        ``voxel`` or ``probability``; empty for names, texts and booleans.
     measure : bool
         Whether it measures a property of the cell itself, which groups of cells are compared by.
     """
@@ -43,34 +44,53 @@ class Column:
 
 
 _BOX = {
-    f"box_{axis}{end}": Column(f"{'last' if end else 'first'} edge in {axis} of the window", "nm")
+    f"box_{axis}{end}": Column(
+        f"{'upper' if end else 'lower'} edge in {axis} of the window in which the cell is "
+        "segmented; 0 is the centre of the first voxel, so the volume begins half a voxel below 0",
+        "nm",
+    )
     for axis in "zyx"
     for end in (0, 1)
 }
 
 
-def _of_side(name: str, owner: str) -> dict[str, Column]:
-    """Columns of a comparison that both of its sides have."""
-    return {
-        f"{name}_cells": Column(f"complete cells {owner} with a value"),
-        f"{name}_volumes": Column(f"volumes {owner} with such cells"),
-        f"{name}_median": Column(f"median of the cells {owner}"),
-        f"{name}_iqr": Column(f"interquartile range of the cells {owner}"),
-        f"{name}_resampled": Column(f"whether the bootstrap resampled volumes or cells {owner}"),
-    }
-
-
 _SHAPE = (
-    ("area", "area of the surface of the {}, without the sides of the volume", "µm²"),
-    ("sphericity", "area of the sphere of the {0}'s volume over the {0}'s area", "1"),
-    ("solidity", "volume of the {} over that of its convex hull", "1"),
-    ("ruffling", "area of the {} over that of its convex hull", "1"),
-    *(
-        (f"axis_{n}", f"length of axis {n} of the ellipsoid of the {{}}'s second moments", "nm")
-        for n in (1, 2, 3)
+    (
+        "area",
+        "area of the surface of the {}; of one that the volume cuts, that of the part inside",
+        "µm²",
+    ),
+    (
+        "sphericity",
+        "area of a sphere of the same volume over the area of the {}: 1 of a sphere, else less",
+        "1",
+    ),
+    (
+        "solidity",
+        "volume of the {} over that of its convex hull: 1 of a convex one, less with clefts",
+        "1",
+    ),
+    (
+        "ruffling",
+        "area of the {0} over that of its convex hull: 1 of a smooth convex one, more with folds; "
+        "below 1 where the {0} is bent, branched or a ring, as the hull then has the larger area",
+        "1",
     ),
     *(
-        (f"axis_{n}_direction_{along}", f"{along} of the unit vector of axis {n} of the {{}}", "1")
+        (
+            f"axis_{n}",
+            f"full length of the {rank} axis of the ellipsoid with the same second moments as "
+            "the {}",
+            "nm",
+        )
+        for n, rank in enumerate(("longest", "middle", "shortest"), start=1)
+    ),
+    *(
+        (
+            f"axis_{n}_direction_{along}",
+            f"{along} component of the unit vector along axis {n} of the {{}}",
+            "1",
+        )
         for n in (1, 2, 3)
         for along in "zyx"
     ),
@@ -95,32 +115,43 @@ _OF_BOTH = {
 SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
     **_OF_BOTH,
     "cell_protrusions": Column(
-        "share of the cell's volume that a ball inside does not reach", "1", measure=True
+        "share of the cell's volume that a ball moved inside it does not reach: its thin parts "
+        "([measure] protrusion is the radius)",
+        "1",
+        measure=True,
+    ),
+    "nucleus_handles": Column(
+        "number of holes right through the nucleus (tunnels, as in a ring)", "count", measure=True
     ),
     "nucleus_pieces": Column(
-        "separate pieces of the nucleus, without those of less than a tenth of the largest"
+        "number of separate pieces of the nucleus, without those of less than a tenth of the "
+        "largest",
+        "count",
     ),
-    "nucleus_handles": Column("holes right through the nucleus", measure=True),
     "nucleus_invagination": Column(
-        "largest distance from the nucleus' surface to that of its convex hull", "nm", measure=True
+        "depth of the deepest fold or tunnel of the nucleus: largest distance from its surface to "
+        "that of its convex hull",
+        "nm",
+        measure=True,
     ),
     **{
         f"nucleus_offset_{axis}": Column(
-            f"{axis} of the nucleus' centroid, from the centroid of the cell", "nm"
+            f"{axis} of the nucleus' centroid minus {axis} of the cell's", "nm"
         )
         for axis in "zyx"
     },
     "polarisation": Column(
-        "distance of the centroids of nucleus and cell over the radius of the sphere of the cell's "
-        "volume",
+        "distance between the centroids of nucleus and cell, over the radius of a sphere of the "
+        "cell's volume: 0 of a nucleus in the middle",
         "1",
         measure=True,
     ),
     "cytoplasm_thickness_least": Column(
-        "least distance from the nucleus' surface to the cell's", "nm", measure=True
+        "least distance from the nucleus' surface to the cell's surface", "nm", measure=True
     ),
     "cytoplasm_thickness_median": Column(
-        "median distance from the nucleus' surface to the cell's, over its area",
+        "median, over the nucleus' surface, of the distance to the nearest point of the cell's "
+        "surface",
         "nm",
         measure=True,
     ),
@@ -128,85 +159,72 @@ SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
 """Measures of the shape of a cell and its nucleus."""
 
 COLUMNS: Final[Mapping[str, Column]] = {
-    "label": Column("number in the labels; of a cell by z, y, x of the centre"),
-    "slice": Column("slice that was analysed, counted from 1"),
-    "z": Column("z of the centre", "nm"),
-    "y": Column("y of the centre", "nm"),
-    "x": Column("x of the centre", "nm"),
+    "label": Column("number of the cell in the label image"),
+    "slice": Column("analysed slice, counted from 1", "slice"),
+    "z": Column("z of the centre; 0 is the centre of the first voxel", "nm"),
+    "y": Column("y of the centre; 0 is the centre of the first voxel", "nm"),
+    "x": Column("x of the centre; 0 is the centre of the first voxel", "nm"),
     "height": Column(
-        "largest distance to the resin in the plane (the radius of the largest disc inside); of a "
-        "cell the mean over its slices",
+        "radius of the largest circle that fits into the cell in an analysed slice, the largest "
+        "distance to the resin there; of a cell the mean over its analysed slices. It lies in the "
+        "plane: it is no extent along z",
         "nm",
     ),
-    "rank": Column("1 is the detection of the largest height in its slice"),
-    "thickness": Column("depth of the volume that the analysed slice stands for", "nm"),
-    "n_detections": Column("detections that were linked into the cell"),
-    "first_slice": Column("first slice of the cell, counted from 1"),
-    "last_slice": Column("last slice of the cell, included"),
-    "status": Column("the result for the cell"),
-    "reason": Column("why the cell, or a part of it, is missing"),
-    "flags": Column("peculiarities, comma separated"),
+    "rank": Column("1 is the detection with the largest height in its slice"),
+    "thickness": Column("extent along z that the analysed slice represents", "nm"),
+    "n_detections": Column("detections in analysed slices that form the cell", "count"),
+    "first_slice": Column("first slice of the cell, counted from 1", "slice"),
+    "last_slice": Column("last slice of the cell, counted from 1, included", "slice"),
+    "status": Column("result for the cell, as segmented or cut_by_volume; docs/usage.md lists all"),
+    "reason": Column("why the cell or its nucleus is missing; else empty"),
+    "flags": Column("remarks on the masks, comma separated; the report explains each"),
     "edited_by": Column("author of the last edit of the cell; empty where there is none"),
-    "edited_on": Column("time of the last edit of the cell"),
+    "edited_on": Column("time of the last edit of the cell; empty where there is none"),
     **_BOX,
-    "touches_first_slice": Column("the first slice of the volume cuts the cell"),
-    "touches_last_slice": Column("the last slice of the volume cuts the cell"),
-    "touches_side": Column("a side of the volume cuts the cell"),
-    "window_clipped": Column("the window around the cell reaches beyond the volume"),
-    "complete": Column("segmented, and touches neither the first nor the last slice nor a side"),
-    "seconds": Column("time that segmentation took", "s"),
-    "peak_memory": Column("largest memory of the process that segmented it", "MiB"),
-    "confidence": Column("from 0 to 1: how far the masks can be trusted", "1"),
-    "nucleus_jitter": Column("mean width along the outline that does not last along z", "nm"),
-    "cell_jitter": Column("the same of the cell", "nm"),
-    "nucleus_jump": Column("largest sudden change between slices, of a usual slice's area", "1"),
-    "cell_jump": Column("the same of the cell", "1"),
-    "contact": Column("share of the membrane without resin beside it", "1"),
-    "nucleus_exposed": Column("share of the nucleus without cytoplasm beside it", "1"),
-    "beyond_window": Column("area of the cell on sides of its window, of a usual slice's", "1"),
-    "doubtful_slices": Column("slices to look at, as ranges"),
+    "touches_first_slice": Column("true where the first slice of the volume cuts the cell"),
+    "touches_last_slice": Column("true where the last slice of the volume cuts the cell"),
+    "touches_side": Column("true where a side of the volume cuts the cell"),
+    "window_clipped": Column("true where the window around the cell would reach beyond the volume"),
+    "complete": Column(
+        "true where the cell is segmented and whole: it touches neither the first nor the last "
+        "slice nor a side of the volume. Use these cells for statistics"
+    ),
+    "seconds": Column("time that segmentation of the cell took", "s"),
+    "peak_memory": Column("largest memory of the process that segmented the cell", "MiB"),
+    "confidence": Column("trust in the masks, from 0 to 1: check the lowest first", "1"),
+    "nucleus_jitter": Column(
+        "unsteadiness of the nucleus' outline: mean width that changes from slice to slice", "nm"
+    ),
+    "cell_jitter": Column(
+        "unsteadiness of the cell's outline: mean width that changes from slice to slice", "nm"
+    ),
+    "nucleus_jump": Column(
+        "largest sudden change of the nucleus between slices, over the area of a usual slice", "1"
+    ),
+    "cell_jump": Column(
+        "largest sudden change of the cell between slices, over the area of a usual slice", "1"
+    ),
+    "contact": Column(
+        "share of the cell's membrane without resin beside it (neighbours, or an error)", "1"
+    ),
+    "nucleus_exposed": Column("share of the nucleus' surface without cytoplasm beside it", "1"),
+    "beyond_window": Column(
+        "area of the cell on the sides of its window, over the area of a usual slice", "1"
+    ),
+    "doubtful_slices": Column("slices to check, as slices 10-12, 20, counted from 1"),
     "nucleus_volume": Column("volume of the nucleus, without its envelope", "µm³", measure=True),
     "cell_volume": Column("volume of the cell with nucleus and envelope", "µm³", measure=True),
     "envelope_volume": Column("volume of the nuclear envelope", "µm³", measure=True),
-    "nucleus_diameter": Column("diameter of the sphere of the nucleus' volume", "nm", measure=True),
-    "cell_diameter": Column("diameter of the sphere of the cell's volume", "nm", measure=True),
-    "nucleus_to_cell": Column("nucleus volume over cell volume", "1", measure=True),
+    "nucleus_diameter": Column("diameter of a sphere of the nucleus' volume", "nm", measure=True),
+    "cell_diameter": Column("diameter of a sphere of the cell's volume", "nm", measure=True),
+    "nucleus_to_cell": Column("volume of the nucleus over that of the cell", "1", measure=True),
     **SHAPE_COLUMNS,
-    "n_neighbours": Column("other cells that the cell touches", measure=True),
-    "nucleus_first_slice": Column("first slice of the nucleus, counted from 1"),
-    "nucleus_last_slice": Column("last slice of the nucleus, included"),
-    "group": Column("group of runs that is compared"),
-    "run": Column("run folder"),
-    "image": Column("name of the image"),
-    "measure": Column("column of the cells that is compared"),
-    "unit": Column("of the measure, its medians, ranges and differences; 1 for a ratio"),
-    "reference": Column("group that it is compared with"),
-    **_of_side("reference", "of the reference"),
-    **_of_side("group", "of the group"),
-    "difference": Column("median of the group minus median of the reference"),
-    "difference_low": Column("lower end of its bootstrap interval of 95 %"),
-    "difference_high": Column("upper end"),
-    "cliffs_delta": Column(
-        "probability that a cell of the group has a larger value than one of the reference, minus "
-        "that of a smaller one"
-    ),
-    "cliffs_delta_low": Column("lower end of its bootstrap interval of 95 %"),
-    "cliffs_delta_high": Column("upper end"),
-    "permuted": Column("whether volumes or cells were assigned to the groups by the test"),
-    "smallest_p": Column("smallest p-value that so many volumes or cells can have"),
-    "p_value": Column("two-sided, of the permutation test of Cliff's delta"),
-    "p_adjusted": Column("corrected for all rows (Benjamini-Hochberg)"),
-    "cell": Column("cell that holds most voxels of the organelle; 0 outside of all cells"),
-    "compartment": Column("outside, or the part of that cell that holds most of them"),
-    "share": Column("share of the organelle in that cell", "1"),
-    "compartment_share": Column("share of the organelle in that compartment of that cell", "1"),
-    "crosses_border": Column("it is in several cells, or in a cell and outside"),
-    "second_cell": Column("cell with the second largest share; 0 outside, empty where none"),
-    "second_share": Column("share of the organelle in the second cell", "1"),
-    "volume": Column("volume of the organelle", "µm³"),
+    "n_neighbours": Column("number of other cells that the cell touches", "count", measure=True),
+    "nucleus_first_slice": Column("first slice of the nucleus, counted from 1", "slice"),
+    "nucleus_last_slice": Column("last slice of the nucleus, counted from 1, included", "slice"),
     "what": Column("kind of the object: cell or nucleus"),
     "file": Column("file of the mesh"),
-    "triangles": Column("triangles of the mesh"),
+    "triangles": Column("number of triangles of the mesh", "count"),
     "mesh_volume": Column("volume that the mesh encloses", "µm³"),
     "labels_volume": Column("volume of all voxels of the object", "µm³"),
     "volume_difference": Column("mesh_volume minus labels_volume, over labels_volume", "1"),
@@ -218,40 +236,38 @@ COLUMNS: Final[Mapping[str, Column]] = {
         "largest distance of a point of the surface of the labels from the mesh", "nm"
     ),
     "labels_beyond": Column("share of that surface that is farther than the error", "1"),
-    "closed": Column("each edge of the mesh has two triangles, of one orientation"),
-    "euler_number": Column("vertices minus edges plus triangles of the mesh"),
-    "flat_sides": Column("sides of the volume that cut the object"),
-    "nucleus_distance": Column(
-        "least distance of the organelle to the nucleus with its envelope; 0 where it reaches it",
-        "nm",
+    "closed": Column("true where each edge of the mesh has two triangles, of one orientation"),
+    "euler_number": Column(
+        "vertices minus edges plus triangles of the mesh: 2 without holes", "count"
     ),
-    "membrane_distance": Column(
-        "least distance of the organelle to the outside of the cell; 0 where it reaches it", "nm"
-    ),
-    "n_organelles": Column("organelles assigned to the cell"),
-    "n_crossing": Column("those of them that cross a border"),
-    "organelle_volume": Column("volume of the cell's voxels in organelles", "µm³"),
-    "cytoplasm_volume": Column("volume of the cell without nucleus and envelope", "µm³"),
-    "cytoplasm_share": Column("share of the cytoplasm in organelles", "1"),
+    "flat_sides": Column("sides of the volume that cut the object, where the mesh is flat"),
 }
-"""Of ``cells.parquet``, ``detections.parquet``, and the tables of comparisons and organelles."""
+"""Of ``cells.parquet``, ``detections.parquet`` and the table of meshes."""
 
 MEASURES: Final = tuple(name for name, column in COLUMNS.items() if column.measure)
 """Columns that groups of cells are compared by."""
 
 OBJECT_MEASURES: Final[Mapping[str, Column]] = {
     **_shape_of("object"),
-    "protrusions": Column("share of the object's volume that a ball inside does not reach", "1"),
-    "pieces": Column(
-        "separate pieces of the object, without those of less than a tenth of the largest"
+    "protrusions": Column(
+        "share of the object's volume that a ball moved inside it does not reach: its thin parts "
+        "([measure] protrusion is the radius)",
+        "1",
     ),
-    "handles": Column("holes right through the object"),
+    "pieces": Column(
+        "number of separate pieces of the object, without those of less than a tenth of the "
+        "largest",
+        "count",
+    ),
+    "handles": Column("number of holes right through the object (tunnels, as in a ring)", "count"),
     "invagination": Column(
-        "largest distance from the object's surface to that of its convex hull", "nm"
+        "depth of the deepest fold or tunnel of the object: largest distance from its surface to "
+        "that of its convex hull",
+        "nm",
     ),
     "resolved": Column(
-        "its axis 3 has at least four sigmas of the smoothing; thinner objects lose more than 6 % "
-        "of their area"
+        "true where axis 3 is at least four sigmas of the smoothing; thinner objects lose more "
+        "than 6 % of their area"
     ),
 }
 """Measures of the shape of one labelled object."""
@@ -262,20 +278,23 @@ OBJECT_COLUMNS: Final[Mapping[str, Column]] = {
     **OBJECT_MEASURES,
     **{
         f"{axis}{end}": Column(
-            f"{'end' if end else 'begin'} of the object's box along {axis} in voxels from 0"
-            f"{', not included' if end else ''}"
+            f"{'end' if end else 'begin'} of the object's box along {axis}, counted from 0"
+            f"{', not included' if end else ''}",
+            "voxel",
         )
         for axis in "zyx"
         for end in (0, 1)
     },
-    "complete": Column("the object touches neither the first nor the last slice nor a side"),
+    "complete": Column(
+        "true where the object touches neither the first nor the last slice nor a side"
+    ),
 }
 """Of a table of labelled objects of any origin."""
 
 CONTACT_COLUMNS: Final[Mapping[str, Column]] = {
-    "label": Column("number of one of the two"),
-    "other": Column("number of the other, the larger one"),
-    "contact_area": Column("area in which the two touch", "µm²"),
+    "label": Column("number of one of the two cells (objects), the smaller one"),
+    "other": Column("number of the other of the two, the larger one"),
+    "contact_area": Column("area in which the two touch; 0 where they are only near", "µm²"),
     "distance": Column("least distance of the two; 0 where they touch", "nm"),
 }
 """Of a table of contacts."""
@@ -289,6 +308,21 @@ def describe_columns(
     return {
         name: {"unit": columns[name].unit, "description": columns[name].meaning} for name in known
     }
+
+
+def columns_table(tables: Mapping[str, tuple[pd.DataFrame, Mapping[str, Column]]]) -> pd.DataFrame:
+    """A row per column of some tables: ``table``, ``column``, ``unit`` and ``meaning``.
+
+    `tables` are the tables with the meanings of their columns, by the names of their files. A
+    column without a known meaning has an empty one.
+    """
+    unknown = Column("")
+    rows = [
+        (name, column, columns.get(column, unknown).unit, columns.get(column, unknown).meaning)
+        for name, (table, columns) in tables.items()
+        for column in map(str, table)
+    ]
+    return pd.DataFrame(rows, columns=["table", "column", "unit", "meaning"])
 
 
 def rounded(table: pd.DataFrame, columns: Mapping[str, Column] = COLUMNS) -> pd.DataFrame:

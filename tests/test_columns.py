@@ -13,10 +13,21 @@ import xarray as xr
 
 import hela_dask as hd
 from hela_dask.columns import COLUMNS, CONTACT_COLUMNS, OBJECT_COLUMNS, rounded
+from hela_dask.comparing.columns import COMPARED_CELL_COLUMNS, COMPARISON_COLUMNS
 from hela_dask.errors import InputError
+from hela_dask.organelles.columns import ORGANELLE_CELL_COLUMNS, ORGANELLE_COLUMNS
 from hela_dask.storage import store
 
 DOCS = Path(__file__).parent.parent / "docs"
+ALL = {
+    **COLUMNS,
+    **OBJECT_COLUMNS,
+    **CONTACT_COLUMNS,
+    **ORGANELLE_COLUMNS,
+    **ORGANELLE_CELL_COLUMNS,
+    **COMPARED_CELL_COLUMNS,
+    **COMPARISON_COLUMNS,
+}
 PAGES = [DOCS / name for name in ("usage.md", "organelles.md", "compare.md", "meshes.md")]
 
 
@@ -47,11 +58,35 @@ def test_every_column_is_described_on_a_page() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     named = set(re.findall(r"`([a-z_0-9]+)`", text))
     boxes = {name for name in COLUMNS if name.startswith("box_")}
-    assert set(COLUMNS) - boxes - named == set()
-    assert (set(OBJECT_COLUMNS) | set(CONTACT_COLUMNS)) - named == set()
-    columns = [*COLUMNS.values(), *OBJECT_COLUMNS.values(), *CONTACT_COLUMNS.values()]
-    assert all(column.meaning for column in columns)
-    assert {column.unit for column in columns} <= {"", "nm", "µm²", "µm³", "s", "MiB", "1"}
+    assert set(ALL) - boxes - named == set()
+    assert all(column.meaning for column in ALL.values())
+    lengths = {"nm", "µm²", "µm³", "s", "MiB", "1"}
+    wholes = {"", "count", "slice", "voxel", "probability", "see the column unit"}
+    assert {column.unit for column in ALL.values()} <= lengths | wholes
+
+
+def test_numbers_that_are_counted_have_a_unit_too() -> None:
+    counted = [name for name in ALL if name.startswith("n_") or name.endswith("handles")]
+    assert len(counted) >= 6
+    assert {ALL[name].unit for name in counted} == {"count"}
+    assert {ALL[name].unit for name in ALL if name.endswith("_slice") and "touch" not in name} == {
+        "slice"
+    }
+
+
+def test_units_and_meanings_are_beside_the_tables_of_a_folder(tmp_path: Path) -> None:
+    table = pd.DataFrame({"label": [1], "nucleus_volume": [2.0], "mine": [3]})
+    contacts = pd.DataFrame({"label": [1], "other": [2]})
+    tables = {"cells": (table, COLUMNS), "contacts": (contacts, CONTACT_COLUMNS)}
+    store.write_columns(tmp_path / "columns.csv", tables)
+    assert (tmp_path / "columns.csv").read_bytes().startswith(b"\xef\xbb\xbftable,column")
+    found = pd.read_csv(tmp_path / "columns.csv", keep_default_na=False)
+    assert list(found) == ["table", "column", "unit", "meaning"]
+    assert found["table"].tolist() == ["cells"] * 3 + ["contacts"] * 2
+    rows = found.set_index(["table", "column"])
+    assert rows.loc[("cells", "nucleus_volume"), "unit"] == "µm³"
+    assert rows.loc[("cells", "mine"), "meaning"] == ""
+    assert "smaller one" in str(rows.loc[("contacts", "label"), "meaning"])
 
 
 VOLUME = np.zeros((4, 8, 8), np.uint8)

@@ -408,7 +408,7 @@ def test_the_most_doubtful_slices_are_among_the_pictures() -> None:
         {
             "label": [1, 2, 3, 4, 5],
             "confidence": [0.9, 0.2, np.nan, 0.4, 0.3],
-            "doubtful_slices": ["4", "1-3, 10-20, 25", "", "7-8", ""],
+            "doubtful_slices": ["4", "slices 1-3, 10-20, 25", "", "7-8", ""],
         }
     )
     found = pictures.doubtful_slices(cells, 2)

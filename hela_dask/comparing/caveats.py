@@ -8,7 +8,12 @@ from itertools import combinations, product
 
 import pandas as pd
 
-from hela_dask.comparing.reading import ComparedRun, same_volume
+from hela_dask.comparing.reading import (
+    ComparedRun,
+    measuring_command,
+    same_volume,
+    without_shapes,
+)
 from hela_dask.formatting import by_axis
 from hela_dask.tasks.versions import numeric_versions
 
@@ -39,7 +44,9 @@ def _few_volumes(runs: Runs, table: pd.DataFrame) -> list[str]:
     if single:
         found.append(
             f"{_listed(single)}: one volume with complete cells. Its cells are resampled as if "
-            "they were independent, which they are not: the intervals understate the uncertainty."
+            "they were independent, which they are not: the intervals understate the uncertainty. "
+            "One volume does not show how much volumes of its kind differ, so there is no interval "
+            "of volumes."
         )
     for group, rows in table.groupby("group", sort=False):
         row = rows.iloc[0]
@@ -58,9 +65,11 @@ def _few_volumes(runs: Runs, table: pd.DataFrame) -> list[str]:
             )
     if any(1 < _filled(members) < WIDE_ENOUGH for members in runs.values()):
         found.append(
-            f"Intervals of groups with fewer than {WIDE_ENOUGH} volumes are too narrow: with 3 "
-            "volumes in each group, an interval of 95 % contains the true value in about 80 % of "
-            "all cases."
+            f"Bootstrap intervals of groups with fewer than {WIDE_ENOUGH} volumes are too narrow: "
+            "with 3 volumes in each group, an interval of 95 % contains the true value in about "
+            "80 % of all cases. Use the intervals of the volumes' medians, which are wide where "
+            "there are few: they hold if the medians are about normally distributed, which so few "
+            "volumes cannot show. Report the median of each volume with them."
         )
     return found
 
@@ -116,7 +125,14 @@ def _unlike(runs: Runs) -> list[str]:
 def _partial(runs: Runs) -> list[str]:
     """Runs without complete cells, with rejected ones, and of a part of the cells."""
     empty = [str(run.path) for run in _all(runs) if run.complete.empty]
-    found = [f"No complete cell, so no part of the comparison: {_listed(empty)}."] if empty else []
+    found = []
+    if all(without_shapes(run) for run in _all(runs)):
+        found.append(
+            "No run has measures of shape, so only volumes, diameters and their ratio are "
+            f"compared. Add them to each run, as with {measuring_command(_all(runs)[0])}."
+        )
+    if empty:
+        found.append(f"No complete cell, so no part of the comparison: {_listed(empty)}.")
     rejected = [f"{run.rejected} of {run.path}" for run in _all(runs) if run.rejected]
     if rejected:
         found.append(f"Complete cells that a review rejects are left out: {_listed(rejected)}.")

@@ -11,6 +11,12 @@ from typing import Any
 import pandas as pd
 
 from hela_dask.comparing.caveats import ALPHA, find_caveats
+from hela_dask.comparing.columns import (
+    COMPARED_CELL_COLUMNS,
+    COMPARISON_COLUMNS,
+    VOLUME_COLUMNS,
+)
+from hela_dask.comparing.methods_text import methods_text
 from hela_dask.comparing.page import finding_text, render
 from hela_dask.comparing.reading import (
     ComparedRun,
@@ -19,14 +25,14 @@ from hela_dask.comparing.reading import (
     read_groups,
     shared_measures,
 )
-from hela_dask.comparing.statistics import compare_measures
+from hela_dask.comparing.statistics import compare_measures, summarise_volumes
 from hela_dask.comparing.words import name_and_unit
 from hela_dask.errors import ParameterError
 from hela_dask.figures.strips import draw_strips
 from hela_dask.formatting import counted
 from hela_dask.running.identity import check_outside_runs
 from hela_dask.storage.contents import check_listed, remove_files
-from hela_dask.storage.files import write_json, write_table, write_text
+from hela_dask.storage.files import write_columns, write_json, write_table, write_text
 from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import enclosing_store
 
@@ -34,8 +40,12 @@ __all__ = ["Comparison", "compare"]
 
 _LISTING = "comparison.json"  # the names of all files that were written, kept before they are
 _PAGE = "comparison.html"
-_TABLES = ("cells", "comparison")
-_OURS = re.compile(r"(cells|comparison)\.(parquet|csv)|comparison\.html|[a-z][a-z0-9_]*\.png")
+_METHODS = "methods.txt"
+_TABLES = ("cells", "comparison", "volumes")
+_OURS = re.compile(
+    r"(cells|comparison|volumes)\.(parquet|csv)|columns\.csv|comparison\.html|methods\.txt|"
+    r"[a-z][a-z0-9_]*\.(png|svg)"
+)
 
 
 @dataclass(frozen=True)
@@ -111,9 +121,10 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
         The runs of each group, each of another volume. Only their small files are read, so copies
         of run folders without volume and labels will do.
     out : path
-        Folder for ``comparison.html``, ``comparison.parquet``, ``cells.parquet`` (both also as
-        CSV), a plot per measure, and ``comparison.json``, which lists them. An earlier comparison
-        in it is replaced.
+        Folder for ``comparison.html``, ``comparison.parquet``, ``volumes.parquet``,
+        ``cells.parquet`` (each also as CSV, with the units of their columns in ``columns.csv``), a
+        plot per measure (PNG and SVG), ``methods.txt`` with sentences for a paper, and
+        ``comparison.json``, which lists them. An earlier comparison in it is replaced.
     seed : int
         Of the bootstrap and the permutations: the same seed gives the same bits.
 
@@ -124,12 +135,13 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
     Raises
     ------
     ParameterError
-        For fewer than two groups, a run in two groups, a wrong seed, or `out` inside a Zarr.
+        For fewer than two groups, a run in two groups (also by a link, or a copy), a wrong seed,
+        or `out` inside a Zarr.
     MissingInputError
         When there is no run folder, or its run is not finished.
     InputError
-        When a file is damaged, the runs share no measure or have it in different units, or two
-        runs of a group are of one volume.
+        When a file is damaged, a run has no measures that others have, the runs have a measure in
+        different units, or two runs of a group are of one volume.
     NothingToDoError
         When a group has no complete cell.
     ExistsError
@@ -184,19 +196,34 @@ def _write(
     pictures = {name: folder / f"{name}.png" for name in measures}
     tables = [f"{name}.{suffix}" for name in _TABLES for suffix in ("parquet", "csv")]
     remove_files(folder, [*check_listed(folder, _LISTING, _OURS, "compare"), _LISTING])
+    drawn = [
+        path.with_suffix(suffix).name for path in pictures.values() for suffix in (".png", ".svg")
+    ]
     listing = {
-        "files": [*tables, *(path.name for path in pictures.values()), _PAGE],
+        "files": [*tables, "columns.csv", *drawn, _METHODS, _PAGE],
         "groups": {name: [run.path for run in members] for name, members in runs.items()},
         "seed": seed,
     }
     write_json(folder / _LISTING, listing)
-    write_table(folder / "cells", cells)
-    write_table(folder / "comparison", table)
+    volumes = summarise_volumes(cells, measures)
+    described = {
+        "cells": (cells, COMPARED_CELL_COLUMNS),
+        "comparison": (table, COMPARISON_COLUMNS),
+        "volumes": (volumes, VOLUME_COLUMNS),
+    }
+    for name, (content, columns) in described.items():
+        write_table(folder / name, content, columns)
+    write_columns(folder / "columns.csv", described)
     for name, path in pictures.items():
-        known = cells[cells[name].notna()]
         strips = {
-            group: [part[name].to_numpy(float) for _, part in own.groupby("run", sort=False)]
-            for group, own in known.groupby("group", sort=False)
+            str(group): [
+                part[part.notna()].to_numpy(float)
+                for _, part in own.groupby("run", sort=False)[name]
+            ]
+            for group, own in cells.groupby("group", sort=False)
         }
         draw_strips(strips, path, label=name_and_unit(name))
-    write_text(folder / _PAGE, render(runs, table, pictures, warnings, seed=seed))
+    methods = methods_text(runs, table, seed=seed)
+    write_text(folder / _METHODS, "\n\n".join(methods) + "\n")
+    page = render(runs, table, volumes, pictures, warnings, methods, seed=seed)
+    write_text(folder / _PAGE, page)

@@ -21,16 +21,25 @@ __all__ = ["finding_text", "render"]
 
 Row = Mapping[Any, Any]
 
+LISTED = 4
+"""Groups with fewer volumes have the median of each volume on the page."""
+
 
 def render(
     runs: Mapping[str, Sequence[ComparedRun]],
     table: pd.DataFrame,
+    volumes: pd.DataFrame,
     pictures: Mapping[str, Path],
     warnings: Sequence[str],
+    methods: Sequence[str],
     *,
     seed: int,
 ) -> str:
-    """The page as one text, with its pictures; `pictures` are those of each measure."""
+    """The page as one text, with its pictures.
+
+    `volumes` are the values of each volume, `pictures` the plot of each measure, and `methods`
+    paragraphs for a paper.
+    """
     reference = next(iter(runs))
     rows = table.to_dict("records")
     members = [run for group in runs.values() for run in group]
@@ -44,12 +53,15 @@ def render(
         reference=reference,
         rows=[_row(row) for row in rows],
         groups=list(runs),
-        summaries=_summaries(rows),
+        summaries=_summaries(rows, volumes),
+        few=any(len(group) < LISTED for group in runs.values()),
+        listed=LISTED - 1,
+        methods=methods,
         pictures=[
             pages.as_figure(path.read_bytes(), COLUMNS[name].meaning, measure_name(name))
             for name, path in pictures.items()
         ],
-        runs=[_run(run) for run in members],
+        runs=[_run(run, number) for group in runs.values() for run, number in _numbered(group)],
         cut=sum(run.cut for run in members),
         complete=sum(len(run.complete) for run in members),
         exact=all(row["smallest_p"] > 2 / (RESAMPLES + 1) for row in rows),
@@ -108,6 +120,8 @@ def _row(row: Row) -> dict[str, Any]:
     texts = {"difference": _number(row["difference"]), "cliffs_delta": f"{row['cliffs_delta']:.2f}"}
     for name, text in texts.items():
         shown[name] = row[name], f"{text} ({_interval(row, name)})"
+    text = f"{_number(row['volumes_difference'])} ({_interval(row, 'volumes_difference')})"
+    shown["volumes_difference"] = row["volumes_difference"], text
     for name in ("p_value", "p_adjusted"):
         shown[name] = row[name], _probability(row[name])
     found = row["p_adjusted"] <= ALPHA
@@ -118,8 +132,9 @@ def _row(row: Row) -> dict[str, Any]:
     return shown
 
 
-def _summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _summaries(rows: Sequence[Row], volumes: pd.DataFrame) -> list[dict[str, Any]]:
     """Median, spread and numbers of each measure, a row per measure, a column per group."""
+    medians = volumes.groupby(["measure", "group"])["median"].agg(list).to_dict()
     shown: dict[str, dict[str, Any]] = {}
     for row in rows:
         line = shown.setdefault(
@@ -128,11 +143,24 @@ def _summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
         for side in ("reference", "group"):
             median, spread = row[f"{side}_median"], row[f"{side}_iqr"]
             numbers = f"{row[f'{side}_cells']} in {row[f'{side}_volumes']}"
-            line["groups"][row[side]] = median, f"{_number(median)} ({_number(spread)}), {numbers}"
+            text = f"{_number(median)} ({_number(spread)}), {numbers}"
+            each = medians[row["measure"], row[side]]
+            if 1 < len(each) < LISTED:
+                text += f": {', '.join(map(_number, each))}"
+            line["groups"][row[side]] = median, text
     return list(shown.values())
 
 
-def _run(run: ComparedRun) -> dict[str, Any]:
+def _numbered(members: Sequence[ComparedRun]) -> list[tuple[ComparedRun, str]]:
+    """The runs of a group with the numbers of their volumes in the plots; empty without cells."""
+    number, found = 0, []
+    for run in members:
+        number += len(run.complete) > 0
+        found.append((run, str(number) if len(run.complete) else ""))
+    return found
+
+
+def _run(run: ComparedRun, number: str) -> dict[str, Any]:
     image = run.facts.get("image") or {}
     size, extent = image.get("voxel_size"), image.get("extent")
     texts = {
@@ -143,6 +171,7 @@ def _run(run: ComparedRun) -> dict[str, Any]:
     }
     return {
         "group": run.group,
+        "number": number,
         "volume": run.volume,
         "run": str(run.path),
         "complete": len(run.complete),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from hela_dask.columns import COLUMNS, MEASURES
+from hela_dask.columns import COLUMNS, MEASURES, SHAPE_COLUMNS
 from hela_dask.comparing.words import measure_name
 from hela_dask.editing.review import read_review
 from hela_dask.errors import InputError, MissingInputError, NothingToDoError, ParameterError
@@ -21,12 +22,21 @@ from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import same_place
 from hela_dask.storage.tables import read_units
 
-__all__ = ["ComparedRun", "Groups", "join_cells", "read_groups", "shared_measures"]
+__all__ = [
+    "ComparedRun",
+    "Groups",
+    "join_cells",
+    "measuring_command",
+    "read_groups",
+    "same_volume",
+    "shared_measures",
+    "without_shapes",
+]
 
 Groups: TypeAlias = Mapping[str, Sequence[str | Path | RunResult]]
 
 
-_MOST = 3  # measures that are named
+_MOST = 3  # measures, or runs, that are named
 
 
 @dataclass(frozen=True)
@@ -57,18 +67,21 @@ def read_groups(groups: Groups) -> dict[str, list[ComparedRun]]:
     Raises
     ------
     ParameterError
-        For fewer than two groups, a group without runs, or a run that is named twice.
+        For fewer than two groups, a group without runs, or a run that is named twice, also by a
+        link or as a copy of its folder.
     MissingInputError
         When there is no run folder, or its run is not finished.
     InputError
-        When a file is damaged, a measure has another unit, or two runs of a group are of one
-        volume.
+        When a file is damaged, a measure has another unit, a run has no measures that others have,
+        or two runs of a group are of one volume.
     NothingToDoError
         When a group has no complete cell.
     """
     runs = {
         name: [_read_run(name, path) for path in paths] for name, paths in _places(groups).items()
     }
+    _check_copies([run for members in runs.values() for run in members])
+    _check_measures([run for members in runs.values() for run in members])
     for name, members in runs.items():
         for one, other in combinations(members, 2):
             if same_volume(one, other):
@@ -83,6 +96,58 @@ def read_groups(groups: Groups) -> dict[str, list[ComparedRun]]:
                 why = f"the reviews reject {rejected}, and the volume cuts {cut}"
             raise NothingToDoError(f"the group {name!r} has no complete cell: {why}")
     return runs
+
+
+def without_shapes(run: ComparedRun) -> bool:
+    """Whether a run has no measure of shape, as with ``[measure] in_runs`` = 0."""
+    return not any(name in run.cells for name in SHAPE_COLUMNS)
+
+
+def measuring_command(run: ComparedRun) -> str:
+    """The command that adds measures of shape to a run."""
+    path = run.path
+    store, method = run.facts.get("store", "STORE"), run.facts.get("method", "unet")
+    parts = [
+        *("hela-dask", "run", str(store), "--method", str(method)),
+        *("--params", str(path / "run.toml")),
+        *(("--centres", str(path / "centres.csv")) if run.facts.get("centres") else ()),
+        *("--out", str(path)),
+    ]
+    asked = ((run.facts.get("parameters") or {}).get("measure") or {}).get("in_runs", 1)
+    if asked:
+        return shlex.join(parts)
+    return f"{shlex.join([*parts, '--overwrite'])} after setting in_runs = 1 in its run.toml"
+
+
+def _check_copies(runs: Sequence[ComparedRun]) -> None:
+    """Refuse two folders of one run: copies have the same number."""
+    for one, other in combinations(runs, 2):
+        known = one.facts.get("id")
+        if known and known == other.facts.get("id"):
+            where = (
+                f"twice in {one.group!r}"
+                if one.group == other.group
+                else f"in {one.group!r} and {other.group!r}"
+            )
+            raise ParameterError(
+                f"{other.path} is a copy of {one.path}, so the run is named {where}: a run belongs "
+                "to one group, once"
+            )
+
+
+def _check_measures(runs: Sequence[ComparedRun]) -> None:
+    """Refuse runs without any measure, and runs without shapes beside others that have them."""
+    bare = [run for run in runs if not any(name in run.cells for name in MEASURES)]
+    lacking = [run for run in runs if without_shapes(run)]
+    what = "no measures" if bare else "no measures of shape, which the other runs have"
+    refused = bare or (lacking if len(lacking) < len(runs) else [])
+    if refused:
+        names = ", ".join(str(run.path) for run in refused[:_MOST])
+        more = f" and {len(refused) - _MOST} more" if len(refused) > _MOST else ""
+        verb = "has" if len(refused) == 1 else "have"
+        raise InputError(
+            f"{names}{more} {verb} {what}: add them with {measuring_command(refused[0])}"
+        )
 
 
 def same_volume(one: ComparedRun, other: ComparedRun) -> bool:
@@ -108,7 +173,10 @@ def shared_measures(runs: Mapping[str, Sequence[ComparedRun]]) -> tuple[list[str
             if not any(name in run.complete and run.complete[name].notna().any() for run in members)
         ]
         if lacking:
-            reasons.setdefault(f"{lacking[0].path} has no such column", []).append(name)
+            paths = ", ".join(str(run.path) for run in lacking[:_MOST])
+            more = f" and {len(lacking) - _MOST} more" if len(lacking) > _MOST else ""
+            verb = "has" if len(lacking) == 1 else "have"
+            reasons.setdefault(f"{paths}{more} {verb} no such column", []).append(name)
         elif empty:
             why = f"no complete cell of the group {empty[0]!r} has one"
             reasons.setdefault(why, []).append(name)
@@ -126,8 +194,8 @@ def shared_measures(runs: Mapping[str, Sequence[ComparedRun]]) -> tuple[list[str
 def _left_out(names: Sequence[str], why: str) -> list[str]:
     """A sentence per measure, or one for many."""
     if len(names) <= _MOST:
-        return [f"The {measure_name(name)} is left out: {why}." for name in names]
-    first = ", ".join(measure_name(name) for name in names[:_MOST])
+        return [f"The {measure_name(name)} ({name}) is left out: {why}." for name in names]
+    first = ", ".join(names[:_MOST])
     return [f"{len(names)} measures are left out ({first}, …): {why}."]
 
 
@@ -187,7 +255,7 @@ def _read_run(group: str, path: Path) -> ComparedRun:
             f"{path / 'cells.parquet'} is missing, or has no column 'complete': start the run again"
         )
     for name, unit in read_units(path / "cells.parquet").items():
-        if name in MEASURES and unit != COLUMNS[name].unit:
+        if unit and name in MEASURES and unit != COLUMNS[name].unit:
             raise InputError(
                 f"{path / 'cells.parquet'} has {name} in {unit}, not in {COLUMNS[name].unit}: "
                 "start the run again with this version"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hela_dask.columns import COLUMNS
-from hela_dask.kernels.comparison import RESAMPLES, compare_samples
+from hela_dask.kernels.comparison import RESAMPLES, compare_samples, compare_volumes
 
-__all__ = ["compare_measures"]
+__all__ = ["compare_measures", "summarise_volumes"]
 
 
 def compare_measures(
@@ -35,11 +36,11 @@ def compare_measures(
     Returns
     -------
     pandas.DataFrame
-        One row per measure and group, with the columns that :data:`hela_dask.columns.COLUMNS`
-        describes. ``p_adjusted`` is corrected over all rows (Benjamini and Hochberg, J. R. Stat.
-        Soc. B 57, 1995), which bounds the share of false ones among the differences found. It
-        holds for measures that rise and fall together, as the volume and the diameter of a
-        nucleus do.
+        One row per measure and group, with the columns of
+        :data:`hela_dask.comparing.columns.COMPARISON_COLUMNS`. ``p_adjusted`` is corrected over
+        all rows (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 1995), which bounds the share of
+        false ones among the differences found. It holds for measures that rise and fall together,
+        as the volume and the diameter of a nucleus do.
     """
     reference, *others = pd.unique(cells["group"])
     rows = []
@@ -52,6 +53,7 @@ def compare_measures(
             found = compare_samples(
                 volumes[reference], volumes[group], seed=seed, resamples=resamples
             )
+            shift, ends = compare_volumes(volumes[reference], volumes[group])
             row: dict[str, Any] = {
                 "measure": measure,
                 "unit": COLUMNS[measure].unit,
@@ -63,6 +65,9 @@ def compare_measures(
                 "difference": found.shift,
                 "difference_low": found.shift_interval[0],
                 "difference_high": found.shift_interval[1],
+                "volumes_difference": shift,
+                "volumes_difference_low": ends[0],
+                "volumes_difference_high": ends[1],
                 "cliffs_delta": found.delta,
                 "cliffs_delta_low": found.delta_interval[0],
                 "cliffs_delta_high": found.delta_interval[1],
@@ -76,6 +81,51 @@ def compare_measures(
     table = pd.DataFrame(rows)
     table["p_adjusted"] = stats.false_discovery_control(table["p_value"], method="bh")
     return table
+
+
+def summarise_volumes(cells: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
+    """The values of each volume in short: one row per measure and run.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        One row per cell: ``group``, ``run``, ``image`` and the measures.
+    measures : sequence of str
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of :data:`hela_dask.comparing.columns.VOLUME_COLUMNS`; runs without a value of a
+        measure have no row.
+    """
+    rows = []
+    numbers = {
+        run: number
+        for _, own in cells.groupby("group", sort=False)
+        for number, run in enumerate(pd.unique(own["run"]), start=1)
+    }
+    for measure in measures:
+        known = cells[np.isfinite(cells[measure])]
+        for (group, run, image), part in known.groupby(["group", "run", "image"], sort=False):
+            values = part[measure].to_numpy(float)
+            low, median, high = np.percentile(values, (25, 50, 75))
+            rows.append(
+                {
+                    "measure": measure,
+                    "unit": COLUMNS[measure].unit,
+                    "group": group,
+                    "number": numbers[run],
+                    "image": image,
+                    "run": run,
+                    "cells": len(values),
+                    "median": float(median),
+                    "lower_quartile": float(low),
+                    "upper_quartile": float(high),
+                    "mean": float(values.mean()),
+                    "sd": float(values.std(ddof=1)) if len(values) > 1 else math.nan,
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def _by_run(cells: pd.DataFrame, measure: str) -> list[NDArray[np.float64]]:

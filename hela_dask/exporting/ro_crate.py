@@ -33,6 +33,7 @@ _FILES = {
     "contacts.csv": "The same as text",
     "detections.parquet": "A row per detection in an analysed slice",
     "detections.csv": "The same as text",
+    "columns.csv": "Units and meanings of the columns of the tables",
     "centres.csv": "Centres of the cells, nm",
     "edits.json": "Edits of the cells by people, in their order",
     "review.csv": "Cells that people have accepted or rejected",

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["RESAMPLES", "Difference", "Interval", "Unit", "compare_samples"]
+__all__ = ["RESAMPLES", "Difference", "Interval", "Unit", "compare_samples", "compare_volumes"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Units: TypeAlias = NDArray[np.int64]
@@ -92,6 +92,38 @@ def compare_samples(
         resampled=resampled,
         permuted=permuted,
     )
+
+
+def compare_volumes(reference: Sequence[Floats], group: Sequence[Floats]) -> tuple[float, Interval]:
+    """Compare two groups by one number per volume, the median of its cells.
+
+    The interval is Welch's (Biometrika 34, 1947), of the t distribution, as for the means of
+    replicates in a SuperPlot (Lord et al., J. Cell Biol. 219, e202001064, 2020). It holds for two
+    or three volumes too, where their medians are about normally distributed, and is wide then.
+
+    Parameters
+    ----------
+    reference, group : sequence of (cells,) float
+        Finite values of the cells of each volume; at least one volume each, none without cells.
+
+    Returns
+    -------
+    difference : float
+        Mean of the medians of the group's volumes minus that of the reference's.
+    interval : (float, float)
+        Of 95 %; NaN where a group has a single volume, or no median differs from the others of its
+        group: the spread between volumes is not known then.
+    """
+    sides = [np.array([np.median(values) for values in side]) for side in (reference, group)]
+    difference = float(sides[1].mean() - sides[0].mean())
+    if min(map(len, sides)) < 2:
+        return difference, (math.nan, math.nan)
+    errors = [float(side.var(ddof=1)) / len(side) for side in sides]
+    squares = sum(error**2 / (len(side) - 1) for error, side in zip(errors, sides, strict=True))
+    if not squares > 0:
+        return difference, (math.nan, math.nan)
+    reach = float(stats.t.ppf(0.975, sum(errors) ** 2 / squares)) * math.sqrt(sum(errors))
+    return difference, (difference - reach, difference + reach)
 
 
 def _resampled(volumes: Sequence[Floats]) -> Unit:

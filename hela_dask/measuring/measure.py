@@ -99,10 +99,11 @@ def measure(
         Instance labels from any program: a label group of an OME-Zarr (its finest level), a TIFF,
         MRC or ``.npy`` file, or a folder of TIFF slices.
     out : path, optional
-        The table of objects to write, ``NAME.parquet`` or ``NAME.csv``: both are written, and the
-        table of contacts beside them, ``NAME_contacts.parquet`` and ``.csv``. The same call again
-        continues where an earlier one stopped. Default: nothing is kept, and workers must see this
-        machine's temporary folder.
+        The table of objects to write, ``NAME.parquet`` or ``NAME.csv``: both are written, and
+        beside them the table of contacts, ``NAME_contacts.parquet`` and ``.csv``, and the units and
+        meanings of the columns, ``NAME_columns.csv``. The same call again continues where an
+        earlier one stopped. Default: nothing is kept, and workers must see this machine's temporary
+        folder.
     voxel_size : (z, y, x) in nm, optional
         Default: as the labels state it.
     parameters : MeasureParameters, optional

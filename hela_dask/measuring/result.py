@@ -28,8 +28,9 @@ class Measurement:
     contacts : pandas.DataFrame
         One row per pair of labels that are near each other, as in ``NAME_contacts.parquet``.
     path, contacts_path : Path or None
-        These files, with the ending of `out`, Parquet or CSV; the other one is beside each. None
-        where none were written.
+        These files, with the ending of `out`, Parquet or CSV; the other one is beside each, and
+        ``NAME_columns.csv`` has the units and meanings of their columns. None where none were
+        written.
     """
 
     objects: pd.DataFrame

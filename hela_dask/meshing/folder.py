@@ -12,12 +12,13 @@ from typing import Any
 import pandas as pd
 from pydantic import Field
 
+from hela_dask.columns import COLUMNS
 from hela_dask.documents.reading import Document, read_document
 from hela_dask.errors import ExistsError, HelaDaskError, MissingDependencyError
 from hela_dask.kernels.mesh import Mesh
 from hela_dask.meshing.precomputed import INFO, manifest_file, save_levels
 from hela_dask.storage.contents import foreign_names
-from hela_dask.storage.files import storage_errors, write_json, write_table
+from hela_dask.storage.files import storage_errors, write_columns, write_json, write_table
 from hela_dask.storage.places import same_place
 from hela_dask.storage.records import compare_files, parse_records
 
@@ -37,7 +38,7 @@ __all__ = [
 
 FORMATS = ("glb", "ply", "stl", "obj", "precomputed")
 LISTING = "meshes.json"
-_TABLES = ("meshes.csv", "meshes.parquet")
+_TABLES = ("meshes.csv", "meshes.parquet", "columns.csv")
 PRECOMPUTED = "precomputed"
 """The format of Neuroglancer."""
 
@@ -216,6 +217,7 @@ def move_into(
     """
     table = pd.DataFrame(rows).drop(columns=["key", "files"])
     write_table(made / "meshes", table)
+    write_columns(made / "columns.csv", {"meshes": (table, COLUMNS)})
     old = check_folder(folder, request, overwrite=overwrite)
     labels = {kind: str(path.absolute()) for kind, path in request.labels.items()}
     new = _with_companions(str(row["file"]) for row in rows if row["file"])

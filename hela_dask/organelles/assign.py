@@ -109,7 +109,8 @@ def assign(
     -------
     Assignment
         The tables of organelles and of cells, as they are in the run folder:
-        ``organelles_NAME.parquet`` and ``organelles_NAME_cells.parquet``, each also as CSV.
+        ``organelles_NAME.parquet`` and ``organelles_NAME_cells.parquet``, each also as CSV, with
+        the units and meanings of their columns in ``organelles_NAME_columns.csv``.
 
     Raises
     ------

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from hela_dask.columns import COLUMNS
 from hela_dask.errors import ParameterError
 from hela_dask.formatting import counted
+from hela_dask.organelles.columns import ORGANELLE_CELL_COLUMNS, ORGANELLE_COLUMNS
 from hela_dask.tasks.table_files import TableFiles
 
 __all__ = ["Assignment", "OrganelleFiles", "checked_name"]
@@ -33,7 +33,8 @@ class Assignment:
     cells : pandas.DataFrame
         One row per labelled cell, as in ``organelles_NAME_cells.parquet``.
     path, cells_path : Path
-        These files; a ``.csv`` is beside each.
+        These files. A ``.csv`` is beside each, and ``organelles_NAME_columns.csv`` has the units
+        and meanings of their columns.
     """
 
     organelles: pd.DataFrame
@@ -62,11 +63,11 @@ def checked_name(name: str | None, organelles: Path) -> str:
     ParameterError where it cannot be a part of a file name.
     """
     found = organelles.name.split(".")[0] if name is None else name
-    if not _NAME.fullmatch(found) or found.endswith("_cells"):
+    if not _NAME.fullmatch(found) or found.endswith(("_cells", "_columns")):
         default = " (that of the organelles' file)" if name is None else ""
         raise ParameterError(
             f"the name {found!r}{default} must be letters, digits, _ and -, at most 64, and not "
-            "end with _cells: give another with --name, as in --name mitochondria"
+            "end with _cells or _columns: give another with --name, as in --name mitochondria"
         )
     return found
 
@@ -114,7 +115,7 @@ class OrganelleFiles:
         self, key: str, organelles: pd.DataFrame, cells: pd.DataFrame, facts: Mapping[str, Any]
     ) -> Assignment:
         """Put the tables in place, and record them as those of a key."""
-        tables = [(organelles, COLUMNS), (cells, COLUMNS)]
+        tables = [(organelles, ORGANELLE_COLUMNS), (cells, ORGANELLE_CELL_COLUMNS)]
         self.tables.write(key, tables, facts, self.scratch / "tables")
         return self.read()
 

@@ -12,6 +12,8 @@ from hela_dask.geometry import Geometry
 from hela_dask.kernels.overlaps import (
     COMPARTMENTS,
     CYTOPLASM,
+    ENVELOPE,
+    NUCLEUS,
     Overlaps,
     cell_of,
     compartment_of,
@@ -101,19 +103,30 @@ def cell_table(
     """
     voxel = float(np.prod(geometry.voxel_size)) / 1e9
     labels = np.unique(cell_of(codes[:, 0]))
-    within = _sums(labels, cell_of(counts[:, 1]), counts[:, 2])
-    inside = _sums(labels, cell_of(counts[:, 1]), _of_cytoplasm(counts[:, 1], counts[:, 2]))
-    cytoplasm = _sums(labels, cell_of(codes[:, 0]), _of_cytoplasm(codes[:, 0], codes[:, 1]))
+    owner = cell_of(counts[:, 1])
+    parts = {
+        COMPARTMENTS[kind]: _sums(labels, owner, _of_kind(kind, counts[:, 1], counts[:, 2]))
+        for kind in (NUCLEUS, ENVELOPE, CYTOPLASM)
+    }
+    inside = parts[COMPARTMENTS[CYTOPLASM]]
+    cytoplasm = _sums(labels, cell_of(codes[:, 0]), _of_kind(CYTOPLASM, codes[:, 0], codes[:, 1]))
     crossing = organelles["crosses_border"].to_numpy(bool)
     cell = organelles["cell"].to_numpy()
+    kinds = organelles["compartment"].to_numpy(str)
     table = pd.DataFrame(
         {
             "label": labels,
             "n_organelles": _sums(labels, cell, np.ones(cell.size, np.int64)),
             "n_crossing": _sums(labels, cell, crossing.astype(np.int64)),
-            "organelle_volume": within * voxel,
+            **{
+                f"n_in_{part}": _sums(labels, cell, (kinds == part).astype(np.int64))
+                for part in parts
+            },
+            "organelle_volume": sum(parts.values()) * voxel,
+            **{f"volume_in_{part}": voxels * voxel for part, voxels in parts.items()},
             "cytoplasm_volume": cytoplasm * voxel,
             "cytoplasm_share": inside / np.where(cytoplasm > 0, cytoplasm, np.nan),
+            **_distances(organelles, labels),
         }
     )
     known = cells[["label", "status", "complete"]].set_index("label").reindex(labels)
@@ -122,9 +135,21 @@ def cell_table(
     return table
 
 
-def _of_cytoplasm(codes: Rows, voxels: Rows) -> Rows:
-    """The voxels of codes of a cytoplasm; 0 for the others."""
-    return np.where(compartment_of(codes) == CYTOPLASM, voxels, 0)
+def _distances(organelles: pd.DataFrame, labels: Rows) -> dict[str, NDArray[np.float64]]:
+    """Mean and median of the distances of the organelles of each cell; NaN where it has none."""
+    names = ["nucleus_distance", "membrane_distance"]
+    of_cells = organelles.groupby("cell")[names]
+    found = {"mean": of_cells.mean(), "median": of_cells.median()}
+    return {
+        f"{name}_{kind}": table[name].reindex(labels).to_numpy(float)
+        for name in names
+        for kind, table in found.items()
+    }
+
+
+def _of_kind(kind: int, codes: Rows, voxels: Rows) -> Rows:
+    """The voxels of codes of a compartment; 0 for the others."""
+    return np.where(compartment_of(codes) == kind, voxels, 0)
 
 
 def _sums(labels: Rows, owner: Rows, values: Rows) -> Rows:

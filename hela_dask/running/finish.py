@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from hela_dask.columns import CONTACT_COLUMNS
+from hela_dask.columns import COLUMNS, CONTACT_COLUMNS
 from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.formatting import listed
@@ -44,7 +44,7 @@ __all__ = ["finish_run"]
 
 _CONTACTS = ("contacts.parquet", "contacts.csv")
 _RESULTS = (
-    *("cells.parquet", "cells.csv", *_CONTACTS, "run.json", "run.toml"),
+    *("cells.parquet", "cells.csv", *_CONTACTS, "columns.csv", "run.json", "run.toml"),
     *("scores.json", "report.html"),
 )
 
@@ -113,6 +113,7 @@ def finish_run(
         job.may_label()
         store.write_table(setup.run / "cells", cells)
         _write_contacts(setup.run, contacts)
+        _write_columns(setup.run, cells, contacts, found.detections)
         _describe_labels(context, cells, labels)
         scores = _score(context, labels, truth)
         context.progress.stage("report", 1)
@@ -167,6 +168,16 @@ def _write_contacts(run: Path, contacts: pd.DataFrame | None) -> None:
         return
     for name in _CONTACTS:
         (run / name).unlink(missing_ok=True)
+
+
+def _write_columns(
+    run: Path, cells: pd.DataFrame, contacts: pd.DataFrame | None, detections: pd.DataFrame
+) -> None:
+    """Write the units and meanings of the columns of the tables of a run."""
+    tables = {"cells": (cells, COLUMNS), "detections": (detections, COLUMNS)}
+    if contacts is not None:
+        tables["contacts"] = contacts, CONTACT_COLUMNS
+    store.write_columns(run / "columns.csv", tables)
 
 
 def _result_files(run: Path) -> list[Path]:

@@ -234,7 +234,10 @@ def slice_ranges(
     parameters: QualityParameters,
     within: tuple[int, int] | None = None,
 ) -> str:
-    """The slices with a high instability, as text: ``"1-10, 27-45"``.
+    """The slices with a high instability, as text: ``"slices 1-10, 27-45"``.
+
+    The word in front keeps a spreadsheet from reading ``10-12`` as a date, or ``1, 200`` as a
+    number.
 
     Parameters
     ----------
@@ -253,4 +256,7 @@ def slice_ranges(
         for number, share in enumerate(instability, first)
         if share > parameters.doubt and low <= number <= high
     ]
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in number_runs(over))
+    ranges = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in number_runs(over))
+    if not ranges:
+        return ""
+    return f"{'slice' if len(over) == 1 else 'slices'} {ranges}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hela_dask.columns import COLUMNS, Column, describe_columns, rounded
+from hela_dask.columns import COLUMNS, Column, columns_table, describe_columns, rounded
 from hela_dask.errors import HelaDaskError, StorageError
 from hela_dask.formatting import printable
 
@@ -31,12 +31,12 @@ __all__ = [
     "remove_folder",
     "replaced",
     "storage_errors",
+    "write_columns",
     "write_json",
     "write_table",
     "write_text",
 ]
 
-_ASCII = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3", "×": "x", "–": "-", "±": "+/-"})
 _UNFLUSHABLE = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 
@@ -154,8 +154,8 @@ def write_table(
 ) -> None:
     """Write `table` to `path` + ``.parquet`` and `path` + ``.csv``, each whole or not at all.
 
-    The CSV opens in a spreadsheet as it is: it is ASCII ("um" for µm), or where a text needs more,
-    UTF-8 with a byte order mark. Numbers have the digits of their units there; the Parquet file
+    The CSV opens in a spreadsheet as it is: it is UTF-8, with a byte order mark where a text is not
+    ASCII (µm³, a name). Numbers have the digits of their units there; the Parquet file
     keeps all, with the unit and the description of each of the `columns`
     (:mod:`hela_dask.columns`) in its field's metadata.
     """
@@ -166,6 +166,17 @@ def write_table(
     for suffix, write in writers.items():
         with replaced(Path(f"{path}{suffix}")) as temporary:
             write(temporary)
+
+
+def write_columns(
+    path: str | Path, tables: Mapping[str, tuple[pd.DataFrame, Mapping[str, Column]]]
+) -> None:
+    """Write the units and meanings of the columns of some tables as a CSV, whole or not at all.
+
+    `tables` are as for :func:`hela_dask.columns.columns_table`.
+    """
+    with replaced(Path(path)) as temporary:
+        temporary.write_bytes(_csv(columns_table(tables), {}))
 
 
 def _write_parquet(table: pd.DataFrame, columns: Mapping[str, Column], file: Path) -> None:
@@ -184,7 +195,7 @@ def _write_parquet(table: pd.DataFrame, columns: Mapping[str, Column], file: Pat
 
 def _csv(table: pd.DataFrame, columns: Mapping[str, Column]) -> bytes:
     """Bytes that a spreadsheet reads right: without a mark it assumes no UTF-8."""
-    text = rounded(table, columns).to_csv(index=False, lineterminator="\n").translate(_ASCII)
+    text = rounded(table, columns).to_csv(index=False, lineterminator="\n")
     return text.encode("ascii" if text.isascii() else "utf-8-sig")
 
 

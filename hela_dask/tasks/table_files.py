@@ -11,7 +11,7 @@ import pandas as pd
 
 from hela_dask.columns import Column
 from hela_dask.errors import ExistsError
-from hela_dask.storage.files import flush_folders, storage_errors, write_table
+from hela_dask.storage.files import flush_folders, storage_errors, write_columns, write_table
 from hela_dask.storage.places import same_place
 from hela_dask.storage.records import record_file
 from hela_dask.tasks.markers import Marker, Markers
@@ -24,7 +24,7 @@ _ENDS = (".parquet", ".csv")
 
 @dataclass(frozen=True)
 class TableFiles:
-    """Tables that are written together, each as Parquet and CSV.
+    """Tables that are written together, each as Parquet and CSV, and the meanings of their columns.
 
     Their marker holds the fingerprint of all that they depend on, and the records of the files.
     """
@@ -40,7 +40,13 @@ class TableFiles:
     @property
     def paths(self) -> list[Path]:
         """The files that are written."""
-        return [self.folder / f"{name}{end}" for name in self.names for end in _ENDS]
+        tables = [self.folder / f"{name}{end}" for name in self.names for end in _ENDS]
+        return [*tables, self.columns]
+
+    @property
+    def columns(self) -> Path:
+        """The file with the units and meanings of the columns."""
+        return self.folder / f"{self.names[0]}_columns.csv"
 
     @property
     def _markers(self) -> Markers:
@@ -53,7 +59,9 @@ class TableFiles:
     def finished(self, key: str) -> bool:
         """Whether the tables are there, unchanged, and of this key."""
         marker = self._markers.finished(_STAGE, self.unit, key)
-        return marker is not None and not self._markers.mismatches(marker)
+        if marker is None or self._markers.mismatches(marker):
+            return False
+        return not self._foreign(marker)
 
     def read(self) -> list[pd.DataFrame]:
         """The tables as they were written."""
@@ -72,8 +80,10 @@ class TableFiles:
         interruption leaves no file that the next call takes for one of another program. Each table
         has the meanings of its columns beside it.
         """
+        described = dict(zip(self.names, tables, strict=True))
         for name, (table, columns) in zip(self.names, tables, strict=True):
             write_table(staged / name, table, columns)
+        write_columns(staged / self.columns.name, described)
         records = {f"run/{path.name}": record_file(staged / path.name) for path in self.paths}
         for path in self.paths:
             path.unlink(missing_ok=True)
@@ -81,6 +91,11 @@ class TableFiles:
         for path in self.paths:
             (staged / path.name).replace(path)
         flush_folders(self.folder, [path.name for path in self.paths])
+
+    def _foreign(self, marker: Marker) -> set[str]:
+        """The paths of files that a marker does not record: earlier versions wrote fewer."""
+        recorded = self._markers.files_in(marker, "run")
+        return {str(path) for path in self.paths if path.name not in recorded}
 
     def check(self, source: Path, *, overwrite: bool) -> None:
         """Refuse to replace what another program, a person, or a call for other labels wrote.
@@ -91,6 +106,7 @@ class TableFiles:
         changed, present = set(), False
         if marker is not None:
             changed = {item.path for item in self._markers.mismatches(marker)}
+            changed |= self._foreign(marker)
         for path in self.paths:
             with storage_errors(path):
                 there = path.exists() or path.is_symlink()

@@ -16,7 +16,8 @@ import pytest
 
 import hela_dask as hd
 from hela_dask.cli import main
-from hela_dask.columns import COLUMNS, MEASURES
+from hela_dask.columns import MEASURES
+from hela_dask.comparing.columns import COMPARISON_COLUMNS
 from hela_dask.comparing.statistics import compare_measures
 from hela_dask.editing.review import set_review
 from hela_dask.errors import (
@@ -89,7 +90,7 @@ def test_cells_that_a_review_rejects_are_left_out(undrawn: None, tmp_path: Path)
     set_review(first, 4, "accepted")
     set_review(first, 9, "rejected")  # which the volume cuts
     found = hd.compare(groups, tmp_path / "out")
-    (text,) = [text for text in found.warnings if "review" in text]
+    (text,) = [text for text in found.warnings if "that a review" in text]
     assert f"left out: 1 of {first}." in text
     of_first = found.cells[found.cells["run"] == str(first)]
     assert of_first["label"].tolist() == [1, 2, 4, 5, 6, 7, 8] and len(found.cells) == 31
@@ -128,13 +129,44 @@ def test_shapes_are_measures(tmp_path: Path, undrawn: None) -> None:
 
 
 def test_one_sentence_names_many_measures_that_are_left_out(tmp_path: Path, undrawn: None) -> None:
-    groups = {name: make_group(tmp_path, name, 1, seed=0) for name in "ab"}
-    cells = pd.read_parquet(groups["b"][0] / "cells.parquet")
+    groups = {name: make_group(tmp_path, name, 1, seed=number) for number, name in enumerate("ab")}
     more = {name: 1.0 for name in MEASURES if name not in DRAWN}
-    store.write_table(groups["b"][0] / "cells", cells.assign(**more))
+    for name, added in (("a", {"cell_area": 1.0}), ("b", more)):
+        cells = pd.read_parquet(groups[name][0] / "cells.parquet")
+        store.write_table(groups[name][0] / "cells", cells.assign(**added))
     found = hd.compare(groups, tmp_path / "out")
-    texts = [text for text in found.warnings if "left out" in text]
-    assert len(texts) == 1 and texts[0].startswith(f"{len(more)} measures are left out (cell area,")
+    (text,) = [text for text in found.warnings if "left out" in text]
+    count = len(more) - 1
+    assert text.startswith(f"{count} measures are left out (cell_sphericity,")
+    assert text.endswith(f"{groups['a'][0]} has no such column.")
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+def test_a_run_without_measures_is_refused_with_the_command_that_adds_them(
+    asked: int, tmp_path: Path, undrawn: None
+) -> None:
+    facts: dict[str, Any] = {
+        "parameters": {"measure": {"in_runs": asked}},
+        "method": "volumetric",
+    }
+    runs = [
+        make_run(tmp_path / f"{name}.run", draw_cells(np.random.default_rng(k), 5), **facts)
+        for k, name in enumerate("ab")
+    ]
+    found = hd.compare({"a": runs[:1], "b": runs[1:]}, tmp_path / "both")
+    (text,) = [text for text in found.warnings if "No run has measures of shape" in text]
+    command = (
+        f"hela-dask run {tmp_path / 'a.ome.zarr'} --method volumetric --params "
+        f"{runs[0] / 'run.toml'} --out {runs[0]}"
+    )
+    assert command in text
+    _with_shapes(runs[1], 1)
+    with pytest.raises(
+        InputError, match=r"a\.run has no measures of shape, which the other"
+    ) as error:
+        hd.compare({"a": runs[:1], "b": runs[1:]}, tmp_path / "out")
+    assert command in str(error.value)
+    assert ("--overwrite after setting in_runs = 1" in str(error.value)) == (not asked)
 
 
 @pytest.mark.parametrize(("volumes", "most"), [(4, 5), (5, 10)])
@@ -158,16 +190,69 @@ def test_volumes_of_one_kind_hardly_ever_differ(volumes: int, most: int) -> None
 def test_the_files_are_complete_and_described(found: hd.Comparison) -> None:
     names = {path.name for path in found.path.iterdir()}
     tables = {
-        f"{name}.{suffix}" for name in ("cells", "comparison") for suffix in ("csv", "parquet")
+        f"{name}.{suffix}"
+        for name in ("cells", "comparison", "volumes")
+        for suffix in ("csv", "parquet")
     }
-    pictures = {f"{name}.png" for name in DRAWN}
-    assert names == tables | pictures | {"comparison.html", "comparison.json"}
+    pictures = {f"{name}.{suffix}" for name in DRAWN for suffix in ("png", "svg")}
+    others = {"columns.csv", "comparison.html", "comparison.json", "methods.txt"}
+    assert names == tables | pictures | others
     table = pd.read_parquet(found.path / "comparison.parquet")
     pd.testing.assert_frame_equal(table, found.table)
-    for name in ("cells", "comparison"):
+    described = pd.read_csv(found.path / "columns.csv")
+    for name in ("cells", "comparison", "volumes"):
         schema = pyarrow.parquet.read_schema(found.path / f"{name}.parquet")
         assert all(field.metadata[b"description"] for field in schema)
-    assert set(table) <= set(COLUMNS)
+        own = described[described["table"] == name]
+        assert own["column"].tolist() == schema.names and own["meaning"].notna().all()
+    assert set(table) <= set(COMPARISON_COLUMNS)
+    written = pd.read_csv(found.path / "comparison.csv").set_index("measure")
+    assert written.loc["nucleus_volume", "unit"] == "µm³"
+    exact = table.set_index("measure").loc["nucleus_volume"]
+    assert written.loc["nucleus_volume", "p_adjusted"] == pytest.approx(exact["p_adjusted"])
+
+
+def test_each_volume_has_a_row_per_measure(found: hd.Comparison) -> None:
+    volumes = pd.read_parquet(found.path / "volumes.parquet")
+    assert len(volumes) == 10 * len(DRAWN)
+    row = volumes[volumes["measure"] == "nucleus_volume"].iloc[6]
+    assert (row["group"], row["number"], row["cells"]) == ("treated", 2, 8)
+    own = found.cells[found.cells["run"] == row["run"]]["nucleus_volume"]
+    assert row["median"] == own.median() and row["mean"] == pytest.approx(own.mean())
+    assert row["sd"] == pytest.approx(own.std())
+    medians = volumes[volumes["measure"] == "nucleus_volume"].groupby("group")["median"].mean()
+    compared = found.table.set_index("measure").loc["nucleus_volume"]
+    assert compared["volumes_difference"] == pytest.approx(medians["treated"] - medians["control"])
+    low, high = compared["volumes_difference_low"], compared["volumes_difference_high"]
+    assert low < compared["volumes_difference"] < high
+
+
+def test_the_methods_are_the_facts_of_the_runs(
+    undrawn: None, groups: dict[str, list[Path]], found: hd.Comparison, tmp_path: Path
+) -> None:
+    text = (found.path / "methods.txt").read_text(encoding="utf-8")
+    for words in (
+        f"hela_dask {hd.__version__}, method unet, in volumes with voxels of 50 x 40 x 40 nm",
+        "All parameters had their defaults.",
+        "control, 40 cells in 5 volumes; treated, 40 cells in 5 volumes.",
+        "20 cells cut by the sides of the volumes were left out.",
+        "6 measures of each cell were compared: nucleus volume,",
+        "(9999 resamples of whole volumes)",
+        "were adjusted for 6 comparisons by the procedure of Benjamini and Hochberg",
+    ):
+        assert words in text, words
+    page = " ".join(Page(found.page.read_text(encoding="utf-8")).text.split())
+    assert all(" ".join(part.split()) in page for part in text.split("\n\n"))
+    one = make_run(
+        tmp_path / "one.run",
+        draw_cells(np.random.default_rng(9), 6),
+        parameters={"detect": {"spacing": 500.0}},
+    )
+    hd.compare({"control": groups["control"], "one": [one]}, tmp_path / "out")
+    text = (tmp_path / "out" / "methods.txt").read_text(encoding="utf-8")
+    assert "Parameters other than the defaults: [detect] spacing = 500.0." in text
+    assert "these p-values are no evidence of a difference" in text
+    assert "Welch" not in text
 
 
 def test_the_page_opens_and_states_what_can_be_concluded(found: hd.Comparison) -> None:
@@ -225,10 +310,14 @@ def test_too_few_volumes_cannot_differ(
 ) -> None:
     few = {name: runs[:2] for name, runs in groups.items()}
     found = hd.compare(few, tmp_path / "out")
+    assert any("Report the median of each volume" in text for text in found.warnings)
     assert found.differences.empty
     assert "no p-value can be below 0.33" in found.warnings[0]
     shown = " ".join(Page(found.page.read_text(encoding="utf-8")).text.split())
     assert "With so few volumes no difference can be found, however large it is." in shown
+    volumes = pd.read_parquet(tmp_path / "out" / "volumes.parquet")
+    first = volumes[(volumes["measure"] == "nucleus_volume") & (volumes["group"] == "control")]
+    assert f"in 2: {', '.join(f'{median:.0f}' for median in first['median'])}" in shown
 
 
 def test_runs_that_differ_otherwise_are_named(undrawn: None, tmp_path: Path) -> None:
@@ -292,8 +381,11 @@ def test_measures_without_values_in_a_group_are_left_out(undrawn: None, tmp_path
     store.write_table(runs[0] / "cells", cells.drop(columns="nucleus_to_cell"))
     found = hd.compare({"a": runs[:1], "b": runs[1:]}, tmp_path / "out")
     assert "envelope_volume" not in found.cells
-    assert any("nucleus to cell is left out" in text for text in found.warnings)
-    assert any("envelope volume is left out" in text for text in found.warnings)
+    assert any(
+        f"(nucleus_to_cell) is left out: {runs[0]} has no such column" in text
+        for text in found.warnings
+    )
+    assert any("envelope volume (envelope_volume) is left out" in text for text in found.warnings)
     counts = found.table.set_index("measure")["reference_cells"]
     assert (counts["nucleus_volume"], counts["cell_volume"]) == (4, 5)
 
@@ -334,7 +426,7 @@ BAD_RUNS: list[tuple[Any, type[HelaDaskError], str]] = [
         NothingToDoError,
         "'b' has no complete cell: the volume cuts all 5 that are segmented",
     ),
-    (_without_measures, InputError, "share no measure with values in all groups"),
+    (_without_measures, InputError, "b.run has no measures: add them with hela-dask run"),
     (_with_texts, InputError, "column cell_diameter must hold numbers"),
     (lambda run: (run / "cells.parquet").unlink(), InputError, "cells.parquet is missing"),
     (lambda run: (run / "cells.parquet").write_bytes(b"x"), InputError, "no Parquet table"),
@@ -372,6 +464,23 @@ def test_bad_groups_are_one_sentence(given: Any, words: str, tmp_path: Path) -> 
     with pytest.raises(ParameterError, match=re.escape(words)):
         hd.compare(given, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_is_in_one_group_whatever_its_path(tmp_path: Path, undrawn: None) -> None:
+    run = make_run(tmp_path / "a.run", draw_cells(np.random.default_rng(0), 5))
+    (tmp_path / "link.run").symlink_to(run)
+    copy = shutil.copytree(run, tmp_path / "copy.run")
+    for other, words in (
+        (run, "is named in 'a' and 'b': a run belongs to one group, once"),
+        (f"{tmp_path}/x/../a.run/", "is named in 'a' and 'b': a run belongs to one group, once"),
+        (tmp_path / "link.run", "is named in 'a' and 'b': a run belongs to one group, once"),
+        (copy, f"is a copy of {run}, so the run is named in 'a' and 'b': a run belongs to one"),
+    ):
+        with pytest.raises(ParameterError, match=re.escape(words)):
+            hd.compare({"a": [run], "b": [other]}, tmp_path / "out")
+    with pytest.raises(ParameterError, match="so the run is named twice in 'a'"):
+        other = make_run(tmp_path / "b.run", draw_cells(np.random.default_rng(1), 5))
+        hd.compare({"a": [run, copy], "b": [other]}, tmp_path / "out")
 
 
 def test_only_a_folder_of_this_command_is_replaced(

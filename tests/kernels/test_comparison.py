@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from hela_dask.kernels.comparison import RESAMPLES, Floats, compare_samples
+from hela_dask.kernels.comparison import RESAMPLES, Floats, compare_samples, compare_volumes
 
 VALUES = st.lists(st.integers(0, 9), min_size=1, max_size=6).map(lambda x: np.array(x, float))
 VOLUMES = st.lists(VALUES, min_size=1, max_size=4)
@@ -94,6 +94,34 @@ def test_the_interval_covers_as_documented(count: int, low: float, high: float) 
         found = compare_samples(*groups, seed=seed, resamples=499).delta_interval
         covered += found[0] <= 0 <= found[1]
     assert low <= covered / tries <= high
+
+
+@pytest.mark.parametrize("counts", [(2, 2), (2, 3), (3, 3), (8, 8)])
+def test_the_interval_of_volumes_covers_with_few_volumes_too(counts: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    tries, covered = 1000, 0
+    for _ in range(tries):
+        difference, (low, high) = compare_volumes(*(volumes(rng, count) for count in counts))
+        assert low < difference < high
+        covered += low <= 0 <= high
+    assert 0.93 <= covered / tries <= 1
+
+
+def test_the_interval_of_volumes_is_that_of_welch() -> None:
+    rng = np.random.default_rng(3)
+    one, other = volumes(rng, 3), volumes(rng, 4, 1.0)
+    medians = [[float(np.median(values)) for values in side] for side in (one, other)]
+    known = stats.ttest_ind(medians[1], medians[0], equal_var=False).confidence_interval()
+    difference, interval = compare_volumes(one, other)
+    assert interval == pytest.approx((known.low, known.high))
+    assert difference == pytest.approx(np.mean(medians[1]) - np.mean(medians[0]))
+
+
+def test_one_volume_has_no_interval_of_volumes() -> None:
+    one, several = [np.arange(9.0)], [np.arange(9.0), np.arange(5.0)]
+    assert compare_volumes(several, one)[0] == pytest.approx(1)
+    for sides in ((one, several), (one, one), (several[:1] * 2, several[:1] * 2)):
+        assert all(map(math.isnan, compare_volumes(*sides)[1]))
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:

@@ -80,6 +80,7 @@ def test_two_touching_balls(labels: Path, tmp_path: Path, client: Any) -> None:
     hd.meshes(alone, out, cells=[8], overwrite=True, client=client, progress=False)
     assert sorted(path.name for path in out.iterdir()) == [
         "cell_00008.glb",
+        "columns.csv",
         "meshes.csv",
         "meshes.json",
         "meshes.parquet",
@@ -205,7 +206,7 @@ def test_meshes_of_neuroglancer(labels: Path, tmp_path: Path, here: Any) -> None
             overwrite=True, progress=False,
         )  # fmt: skip
         assert {path.name for path in out.iterdir()} == {
-            "info", "meshes.json", "meshes.csv", "meshes.parquet",
+            "columns.csv", "info", "meshes.json", "meshes.csv", "meshes.parquet",
             *(f"{label}.index" for label in cells), *map(str, cells),
         }  # fmt: skip
     assert list(table["file"]) == ["8"]

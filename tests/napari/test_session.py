@@ -55,7 +55,7 @@ def test_the_rows_begin_with_the_least_trustworthy_cell(session: ReviewSession) 
             "label": labels,
             "confidence": [0.9, np.nan, 0.2, 0.5, 0.1, 0.0],
             "flags": ["", "no_nucleus", "edited,ceded", "", "", ""],
-            "doubtful_slices": ["", "", "3-7, 20", "", "", ""],
+            "doubtful_slices": ["", "", "slices 3-7, 20", "", "", ""],
             "status": [
                 *("segmented", "failed", "segmented", "cut_by_volume"),
                 *("joined", "chain_too_short"),

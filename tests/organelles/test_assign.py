@@ -139,6 +139,17 @@ def test_the_table_is_that_of_single_voxels(result: hd.RunResult, here: Any) -> 
         assert row.n_crossing == ((wanted["cell"] == row.label) & wanted["crosses_border"]).sum()
         assert row.organelle_volume == pytest.approx((here_ & (labels > 0)).sum() * size)
         assert row.cytoplasm_volume == pytest.approx(cytoplasm.sum() * size)
+        own = found.organelles[found.organelles["cell"] == row.label]
+        masks = {"nucleus": nuclei == row.label, "cytoplasm": cytoplasm}
+        masks["envelope"] = here_ & (envelope > 0) & (nuclei == 0)
+        values = dict(zip(found.cells, row[1:], strict=True))
+        for part, mask in masks.items():
+            assert values[f"n_in_{part}"] == (own["compartment"] == part).sum()
+            volume = (mask & (labels > 0)).sum() * size
+            assert values[f"volume_in_{part}"] == pytest.approx(volume)
+        for name in ("nucleus_distance", "membrane_distance"):
+            assert values[f"{name}_mean"] == pytest.approx(own[name].mean(), nan_ok=True)
+            assert values[f"{name}_median"] == pytest.approx(own[name].median(), nan_ok=True)
         assert row.cytoplasm_share == pytest.approx((labels[cytoplasm] > 0).mean())
     assert found.cells["label"].tolist() == np.unique(cells[cells > 0]).tolist()
     merged = found.cells.merge(result.cells, on="label")
@@ -146,6 +157,11 @@ def test_the_table_is_that_of_single_voxels(result: hd.RunResult, here: Any) -> 
     assert not (result.path / "organelles" / "mito").exists()
     assert hd.verify(result.store, result.path, progress=False).ok
     assert pd.read_csv(result.path / "organelles_mito.csv").shape == found.organelles.shape
+    described = pd.read_csv(result.path / "organelles_mito_columns.csv").fillna("")
+    tables = {"organelles_mito": found.organelles, "organelles_mito_cells": found.cells}
+    for name, table in tables.items():
+        own = described[described["table"] == name]
+        assert own["column"].tolist() == list(table) and own["meaning"].all()
 
 
 def test_the_same_bits_from_any_store_and_number_of_workers(
@@ -232,6 +248,12 @@ def test_nothing_of_others_is_replaced(result: hd.RunResult, here: Any) -> None:
     assert mine.read_text() == "years of work"
     mine.unlink()
     first = hd.assign(result.path, path, client=here, progress=False)
+    described = result.path / "organelles_mito_columns.csv"
+    before = described.read_bytes()
+    described.write_text("mine")
+    with pytest.raises(ExistsError, match=r"mito_columns\.csv was not written by"):
+        hd.assign(result.path, path, client=here, progress=False)
+    described.write_bytes(before)
     with pytest.raises(ExistsError, match=r"is the table of .*mito\.ome\.zarr.*--overwrite"):
         hd.assign(result.path, other, name="mito", client=here, progress=False)
     assert len(pd.read_parquet(first.path)) == len(first.organelles)

@@ -62,7 +62,7 @@ def test_each_cell_has_its_numbers_flags_and_doubtful_slices() -> None:
     ]
     assert table["contact"].tolist()[:2] == [0.1, 0.6]
     assert table["nucleus_jitter"].isna().tolist() == [True, False, True, True]
-    assert table["doubtful_slices"].tolist() == ["12-13", "12-13", "", ""]
+    assert table["doubtful_slices"].tolist() == ["slices 12-13", "slices 12-13", "", ""]
     assert all(table[name].dtype == np.float64 for name in NUMBERS)
 
 
@@ -70,7 +70,7 @@ def test_a_slice_that_a_cell_lost_to_a_neighbour_is_not_doubtful() -> None:
     measured = pd.DataFrame({"label": [1], "first_slice": [13], "last_slice": [20]})
     segmented = add_segments(CELLS, {1: row(), 2: row()}, {1, 2})
     table = add_quality(segmented, {1: row(), 2: row()}, QualityParameters(), measured)
-    assert table["doubtful_slices"].tolist() == ["13", "12-13", "", ""]
+    assert table["doubtful_slices"].tolist() == ["slice 13", "slices 12-13", "", ""]
 
 
 def test_cells_with_edited_labels_have_no_confidence() -> None:
@@ -88,7 +88,7 @@ def test_flags_follow_the_limits_and_are_not_kept_from_an_earlier_run() -> None:
     assert scored(rows, QualityParameters()).loc[1, "flags"] == "little_resin"
     patient = scored(rows, QualityParameters(contact=0.5, doubt=0.45))
     assert patient.loc[1, "flags"] == ""
-    assert patient.loc[1, "doubtful_slices"] == "13"
+    assert patient.loc[1, "doubtful_slices"] == "slice 13"
 
 
 def test_other_limits_need_no_new_masks(scene: Path, here: Any, calls: dict[str, Any]) -> None:

@@ -122,10 +122,10 @@ def test_masks_that_are_missing_leave_their_numbers_out() -> None:
 
 def test_doubtful_slices_in_words() -> None:
     doubt = [0.5, 0.3, 0.0, 0.2, 0.21, 0.0, 0.9]
-    assert slice_ranges(doubt, 1, P) == "1-2, 5, 7"
-    assert slice_ranges(doubt, 11, QualityParameters(doubt=0.6)) == "17"
+    assert slice_ranges(doubt, 1, P) == "slices 1-2, 5, 7"
+    assert slice_ranges(doubt, 11, QualityParameters(doubt=0.6)) == "slice 17"
     assert slice_ranges([], 1, P) == ""
-    assert slice_ranges(doubt, 1, P, within=(2, 6)) == "2, 5"
+    assert slice_ranges(doubt, 1, P, within=(2, 6)) == "slices 2, 5"
 
 
 def ends(truth: Truth, window: tuple[slice, ...]) -> list[str]:

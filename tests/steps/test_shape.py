@@ -166,6 +166,14 @@ def test_pieces_are_counted_without_crumbs() -> None:
         assert measure_object(np.flip(labels), 1, VOXEL)["pieces"] == pieces
 
 
+def test_a_bent_object_has_less_area_than_its_hull() -> None:
+    ring = torus(1500.0, 400.0).draw((40.0, 40.0, 40.0), 1) > 0.5
+    middle = ring.shape[2] // 2
+    bent = ring & (np.arange(ring.shape[2]) < middle)
+    for item, low, high in ((bent, 0.7, 0.8), (drawn()[0] == 3, 0.99, 1.01)):
+        assert low < measure_object(item, 1, (40.0, 40.0, 40.0))["ruffling"] < high
+
+
 @pytest.mark.parametrize(("least", "resolved"), [(80.0, 0), (120.0, 1)])
 def test_thin_objects_are_not_resolved(least: float, resolved: int) -> None:
     shape, voxel = ellipsoid(300.0, 200.0, least), (25.0, 20.0, 20.0)

@@ -163,9 +163,15 @@ def test_a_table_that_is_written_opens_in_a_spreadsheet_and_here(tmp_path: Path)
     table = pd.DataFrame({"label": [1], "z": [5.5], "reason": ["spans 1.0 µm, 2 µm³ – too small"]})
     write_table(tmp_path / "a", table)
     content = (tmp_path / "a.csv").read_bytes()
-    assert content == b'label,z,reason\n1,5.5,"spans 1.0 um, 2 um3 - too small"\n'
+    assert content.startswith(b"\xef\xbb\xbflabel,z")
+    assert content.decode("utf-8-sig") == (
+        'label,z,reason\n1,5.5,"spans 1.0 µm, 2 µm³ – too small"\n'
+    )
+    assert list(pd.read_csv(tmp_path / "a.csv")) == ["label", "z", "reason"]
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "a.parquet"), table)
     write_table(tmp_path / "a", table.assign(reason="C:\\Müller is full"))
     assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbflabel,z")
     assert pd.read_csv(tmp_path / "a.csv")["reason"].tolist() == ["C:\\Müller is full"]
     assert read_table(tmp_path / "a.csv", "").numbers(["label", "z"])["z"].tolist() == [5.5]
+    write_table(tmp_path / "a", table.assign(reason="plain"))
+    assert (tmp_path / "a.csv").read_bytes() == b"label,z,reason\n1,5.5,plain\n"

@@ -1,0 +1,156 @@
+"""The methods of a comparison in sentences for a paper, from the facts of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from hela_dask.comparing.caveats import ALPHA
+from hela_dask.comparing.reading import ComparedRun
+from hela_dask.comparing.words import measure_name
+from hela_dask.formatting import by_axis, counted
+from hela_dask.kernels.comparison import RESAMPLES
+from hela_dask.parameters import Parameters
+from hela_dask.storage.files import plain
+from hela_dask.version import __version__
+
+__all__ = ["methods_text"]
+
+Runs = Mapping[str, Sequence[ComparedRun]]
+
+
+def methods_text(runs: Runs, table: pd.DataFrame, *, seed: int) -> list[str]:
+    """Paragraphs on segmentation, cells, measures and statistics.
+
+    Parameters
+    ----------
+    runs : mapping of str to sequence of ComparedRun
+        The runs of each group.
+    table : pandas.DataFrame
+        The comparison.
+    seed : int
+        Of the bootstrap and the permutations.
+    """
+    members = [run for group in runs.values() for run in group]
+    return [_segmentation(members), _cells(runs), _measures(members, table), *_tests(table, seed)]
+
+
+def _segmentation(members: Sequence[ComparedRun]) -> str:
+    """Software, method, voxel size and parameters."""
+    versions = _each(
+        (run.facts.get("versions") or {}).get("hela_dask", "unknown") for run in members
+    )
+    methods = _each(run.facts.get("method", "unknown") for run in members)
+    voxels = _each(_voxel(run) for run in members)
+    text = (
+        f"Cells and nuclei were segmented with hela_dask {versions}, method {methods}, in volumes "
+        f"with voxels of {voxels} nm (z, y, x)."
+    )
+    networks = _each(str(run.facts["network"])[:12] for run in members if run.facts.get("network"))
+    if networks:
+        text += f" Fingerprint of the network: {networks}."
+    changed = list(dict.fromkeys(item for run in members for item in _changed(run)))
+    if changed:
+        text += f" Parameters other than the defaults: {'; '.join(changed)}."
+    else:
+        text += " All parameters had their defaults."
+    edited = sum(bool(run.facts.get("edits")) for run in members)
+    if edited:
+        text += f" Labels were corrected by people in {counted(edited, 'volume')}."
+    return text
+
+
+def _cells(runs: Runs) -> str:
+    """The numbers of cells and volumes of each group, and of those that are left out."""
+    members = [run for group in runs.values() for run in group]
+    groups = [
+        f"{name}, {counted(sum(len(run.complete) for run in group), 'cell')} in "
+        f"{counted(sum(len(run.complete) > 0 for run in group), 'volume')}"
+        for name, group in runs.items()
+    ]
+    cut, rejected = sum(run.cut for run in members), sum(run.rejected for run in members)
+    text = f"Only complete cells were compared: {'; '.join(groups)}."
+    text += f" {counted(cut, 'cell')} cut by the sides of the volumes were left out"
+    if rejected:
+        text += f", as were {counted(rejected, 'cell')} rejected in a review of the masks"
+    return f"{text}."
+
+
+def _measures(members: Sequence[ComparedRun], table: pd.DataFrame) -> str:
+    """The compared measures, and how they were measured."""
+    names = [measure_name(name) for name in pd.unique(table["measure"])]
+    text = f"{counted(len(names), 'measure')} of each cell were compared: {', '.join(names)}."
+    measured = [_parameters(run).get("measure") or {} for run in members]
+    sigmas = _each(f"{item['smoothing']:g}" for item in measured if "smoothing" in item)
+    shapes = any(name in set(table["measure"]) for name in ("cell_area", "nucleus_area"))
+    if shapes and sigmas:
+        text += (
+            " Surfaces were measured by marching cubes after Gaussian smoothing with a sigma of "
+            f"{sigmas} nm, at the level that encloses the volume of the object."
+        )
+    return text
+
+
+def _tests(table: pd.DataFrame, seed: int) -> list[str]:
+    """Effect sizes, intervals, tests and the correction."""
+    reference = table["reference"].iloc[0]
+    cells = sorted(set(table.loc[table["permuted"] == "cells", "group"]))
+    resampled = set(table["reference_resampled"]) | set(table["group_resampled"])
+    units = "whole volumes" if "volumes" in resampled else "cells"
+    effect = (
+        f"Each group was compared with {reference} by Cliff's delta and by the difference of the "
+        f"medians, with percentile bootstrap intervals of 95 % ({RESAMPLES} resamples of {units}"
+        f"{'; cells where a group had a single volume' if len(resampled) == 2 else ''})."
+    )
+    if table["volumes_difference_low"].notna().any():
+        effect += (
+            " Intervals of the difference between the means of the volumes' medians are Welch's "
+            "(95 %), with volumes as the units."
+        )
+    exact = table["smallest_p"] > 2 / (RESAMPLES + 1)
+    kind = "exact " if exact.all() else ""
+    many = "" if exact.all() else f", with {RESAMPLES} random permutations where there are more"
+    units = "volumes with all their cells" if "volumes" in set(table["permuted"]) else "cells"
+    test = (
+        f"p-values are of {kind}two-sided permutation tests of Cliff's delta, in which {units} "
+        f"were assigned to the groups{many}"
+    )
+    if cells:
+        test += (
+            f"; for {', '.join(cells)}, where a group had a single volume, cells were assigned, so "
+            "that these p-values are no evidence of a difference between groups"
+        )
+    count = f"{len(table)} comparison{'' if len(table) == 1 else 's'}"
+    test += (
+        f". They were adjusted for {count} by the procedure of Benjamini and Hochberg; an adjusted "
+        f"p of at most {ALPHA:g} was taken as a difference. Statistics were computed with "
+        f"hela_dask {__version__} (random seed {seed})."
+    )
+    return [effect, test]
+
+
+def _changed(run: ComparedRun) -> list[str]:
+    """Parameters of a run that differ from the defaults of this version, of groups it has."""
+    defaults = plain(Parameters().to_dict())
+    return [
+        f"[{group}] {name} = {value}"
+        for group, values in _parameters(run).items()
+        for name, value in values.items()
+        if name != "model" and defaults.get(group, {}).get(name, value) != value
+    ]
+
+
+def _parameters(run: ComparedRun) -> Mapping[str, Mapping[str, Any]]:
+    return run.facts.get("parameters") or {}
+
+
+def _voxel(run: ComparedRun) -> str:
+    size = (run.facts.get("image") or {}).get("voxel_size")
+    return by_axis(size) if size else "unknown size"
+
+
+def _each(values: Any) -> str:
+    """The different values, joined."""
+    return " and ".join(dict.fromkeys(map(str, values)))
