@@ -31,6 +31,7 @@ from hela_dask.errors import ParameterError
 from hela_dask.figures.strips import draw_strips
 from hela_dask.formatting import counted
 from hela_dask.running.identity import check_outside_runs
+from hela_dask.running.made import TABLE, MadeFrom
 from hela_dask.storage.contents import check_listed, remove_files
 from hela_dask.storage.files import write_columns, write_json, write_table, write_text
 from hela_dask.storage.metadata import local_path
@@ -154,11 +155,15 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
     folder = _check_target(out)
     _check_seed(seed)
     runs = read_groups(groups)
+    members = [run for group in runs.values() for run in group]
+    made = [MadeFrom.of(run.path, TABLE, "review.csv") for run in members]
     measures, left_out = shared_measures(runs)
     cells = join_cells(runs, measures)
     table = compare_measures(cells, measures, seed=seed)
     warnings = (*find_caveats(runs, table), *left_out)
     _write(folder, runs, cells, table, warnings, seed)
+    for parts in made:
+        parts.note(folder, _command(runs, folder))
     return Comparison(
         path=folder,
         page=folder / _PAGE,
@@ -167,6 +172,14 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
         left_out=sum(run.cut for members in runs.values() for run in members),
         warnings=warnings,
     )
+
+
+def _command(runs: Mapping[str, Sequence[ComparedRun]], folder: Path) -> list[str]:
+    """The words of the command that makes the comparison again."""
+    words = ["compare"]
+    for name, members in runs.items():
+        words += ["--group", f"{name}={','.join(str(run.path.absolute()) for run in members)}"]
+    return [*words, "--out", str(folder.absolute())]
 
 
 def _check_target(out: str | Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from hela_dask.errors import (
     NothingToDoError,
     ParameterError,
 )
+from hela_dask.running.made import find_earlier
 from hela_dask.storage import store
 from tests.comparing.runs import draw_cells, make_group, make_run
 from tests.test_report import HOSTILE, Page
@@ -59,6 +61,19 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
         "hela_dask.comparing.compare.draw_strips",
         lambda strips, path, label: path.write_bytes(b"\x89PNG"),
     )
+
+
+def test_a_comparison_of_an_earlier_table_is_named(tmp_path: Path, undrawn: None) -> None:
+    runs = {name: make_group(tmp_path, name, 2, seed=3) for name in ("control", "treated")}
+    hd.compare(runs, tmp_path / "out")
+    first, other = runs["control"][0], runs["treated"][1]
+    assert not find_earlier(first) and not find_earlier(other)
+    set_review(first, 1, "rejected", by="A. Person")
+    (found,) = find_earlier(first)
+    assert (found.path, found.part) == (tmp_path / "out", "review.csv")
+    assert not find_earlier(other)
+    assert main([*shlex.split(found.command)[1:], "--quiet"]) == 0
+    assert not find_earlier(first)
 
 
 def test_larger_nuclei_are_found_and_nothing_else(found: hd.Comparison) -> None:

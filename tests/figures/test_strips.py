@@ -34,7 +34,7 @@ def test_the_marks_are_explained_and_volumes_have_different_shapes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     drawn: list[Figure] = []
-    monkeypatch.setattr(strips, "save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(strips, "save", lambda figure, path, *_: drawn.append(figure))
     draw_strips({"a": [np.arange(9.0), np.arange(8.0), np.zeros(0)]}, "x.png", label="v")
     (axes,) = drawn[0].axes
     legend = axes.get_legend()
@@ -52,7 +52,7 @@ def test_the_marks_are_explained_and_volumes_have_different_shapes(
 
 def test_each_cell_is_a_dot_and_each_volume_a_strip(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Figure] = []
-    monkeypatch.setattr(strips, "save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(strips, "save", lambda figure, path, *_: drawn.append(figure))
     draw_strips(
         {"a": [np.array([3.0, 1.0]), np.array([5.0])], "b": [np.array([2.0])]}, "x.png", label="v"
     )
