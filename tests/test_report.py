@@ -19,9 +19,11 @@ from hela_dask.errors import InputError, MissingInputError
 from hela_dask.evaluation.evaluate import score_classes, score_instances
 from hela_dask.parameters import Parameters
 from hela_dask.report import pictures, write_report
+from hela_dask.report.methods_text import run_text
 from hela_dask.report.page import duration
 from hela_dask.report.reading import open_view
 from hela_dask.report.tables import CELLS, QUALITY
+from hela_dask.running.reading import RunFolder
 from hela_dask.storage import store
 from hela_dask.storage.label_groups import create_labels
 
@@ -356,7 +358,7 @@ def test_columns_of_the_tables_have_their_names_in_cells_csv(text: str) -> None:
         for part in re.split(r", | – ", name):
             assert part in COLUMNS and part in head, head
             unit = COLUMNS[part].unit
-            assert (f"({unit})" in head) == (unit not in ("", "1")), head
+            assert (f"({unit})" in head) == (unit not in ("", "1", "count", "slice")), head
     assert (
         '<th title="volume of the nucleus, without its envelope">nucleus_<wbr>volume (µm³)' in text
     )
@@ -449,3 +451,27 @@ def test_only_changed_parameters_are_shown_at_once(
     shown = read(run).text.split("All parameters")[0]
     assert "[detect] spacing" in shown and "800.0 (default 1000.0)" in shown
     assert "[detect] resolution" not in shown
+
+
+def test_sentences_for_a_methods_section(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hela_dask.report.draw_pictures", lambda folder: ([], []))
+    facts = json.loads((run / "run.json").read_text())
+    facts |= {"method": "propagate", "edits": [{"kind": "merge", "cells": [1, 2], "by": "me"}]}
+    facts["parameters"] = Parameters.from_dict({"detect": {"spacing": 800.0}}).to_dict()
+    store.write_json(run / "run.json", facts)
+    cells = pd.read_parquet(run / "cells.parquet").assign(status=["segmented", "cut_by_volume"])
+    store.write_table(run / "cells", cells)
+    shown = " ".join(read(run).text.split("For a methods section")[-1].split())
+    for words in (
+        "method propagate, in a volume with voxels of",
+        "Parameters other than the defaults: [detect] spacing = 800.0.",
+        "Labels were corrected by people.",
+        "2 cells were outlined in a volume of",
+        "1 completely in it, and 1 cut by its sides, to be left out of statistics.",
+    ):
+        assert words in shown, words
+    assert "Surfaces were measured" not in shown
+    store.write_table(run / "cells", cells.assign(cell_area=100.0))
+    assert "Gaussian smoothing with a sigma of 50 nm" in read(run).text
+    stopped = RunFolder(run, {**facts, "state": "failed"}, cells, pd.DataFrame(), {})
+    assert run_text(stopped) == []

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from hela_dask.comparing.caveats import ALPHA
 from hela_dask.comparing.reading import ComparedRun
 from hela_dask.comparing.words import measure_name
-from hela_dask.formatting import by_axis, counted
+from hela_dask.formatting import counted
 from hela_dask.kernels.comparison import RESAMPLES
-from hela_dask.parameters import Parameters
-from hela_dask.storage.files import plain
+from hela_dask.report.methods_text import segmentation_text, surfaces_text
 from hela_dask.version import __version__
 
 __all__ = ["methods_text"]
@@ -34,32 +32,12 @@ def methods_text(runs: Runs, table: pd.DataFrame, *, seed: int) -> list[str]:
         Of the bootstrap and the permutations.
     """
     members = [run for group in runs.values() for run in group]
-    return [_segmentation(members), _cells(runs), _measures(members, table), *_tests(table, seed)]
-
-
-def _segmentation(members: Sequence[ComparedRun]) -> str:
-    """Software, method, voxel size and parameters."""
-    versions = _each(
-        (run.facts.get("versions") or {}).get("hela_dask", "unknown") for run in members
-    )
-    methods = _each(run.facts.get("method", "unknown") for run in members)
-    voxels = _each(_voxel(run) for run in members)
-    text = (
-        f"Cells and nuclei were segmented with hela_dask {versions}, method {methods}, in volumes "
-        f"with voxels of {voxels} nm (z, y, x)."
-    )
-    networks = _each(str(run.facts["network"])[:12] for run in members if run.facts.get("network"))
-    if networks:
-        text += f" Fingerprint of the network: {networks}."
-    changed = list(dict.fromkeys(item for run in members for item in _changed(run)))
-    if changed:
-        text += f" Parameters other than the defaults: {'; '.join(changed)}."
-    else:
-        text += " All parameters had their defaults."
-    edited = sum(bool(run.facts.get("edits")) for run in members)
-    if edited:
-        text += f" Labels were corrected by people in {counted(edited, 'volume')}."
-    return text
+    return [
+        segmentation_text([run.facts for run in members]),
+        _cells(runs),
+        _measures(members, table),
+        *_tests(table, seed),
+    ]
 
 
 def _cells(runs: Runs) -> str:
@@ -82,14 +60,8 @@ def _measures(members: Sequence[ComparedRun], table: pd.DataFrame) -> str:
     """The compared measures, and how they were measured."""
     names = [measure_name(name) for name in pd.unique(table["measure"])]
     text = f"{counted(len(names), 'measure')} of each cell were compared: {', '.join(names)}."
-    measured = [_parameters(run).get("measure") or {} for run in members]
-    sigmas = _each(f"{item['smoothing']:g}" for item in measured if "smoothing" in item)
-    shapes = any(name in set(table["measure"]) for name in ("cell_area", "nucleus_area"))
-    if shapes and sigmas:
-        text += (
-            " Surfaces were measured by marching cubes after Gaussian smoothing with a sigma of "
-            f"{sigmas} nm, at the level that encloses the volume of the object."
-        )
+    if any(name in set(table["measure"]) for name in ("cell_area", "nucleus_area")):
+        text += surfaces_text([run.facts for run in members])
     return text
 
 
@@ -129,28 +101,3 @@ def _tests(table: pd.DataFrame, seed: int) -> list[str]:
         f"hela_dask {__version__} (random seed {seed})."
     )
     return [effect, test]
-
-
-def _changed(run: ComparedRun) -> list[str]:
-    """Parameters of a run that differ from the defaults of this version, of groups it has."""
-    defaults = plain(Parameters().to_dict())
-    return [
-        f"[{group}] {name} = {value}"
-        for group, values in _parameters(run).items()
-        for name, value in values.items()
-        if name != "model" and defaults.get(group, {}).get(name, value) != value
-    ]
-
-
-def _parameters(run: ComparedRun) -> Mapping[str, Mapping[str, Any]]:
-    return run.facts.get("parameters") or {}
-
-
-def _voxel(run: ComparedRun) -> str:
-    size = (run.facts.get("image") or {}).get("voxel_size")
-    return by_axis(size) if size else "unknown size"
-
-
-def _each(values: Any) -> str:
-    """The different values, joined."""
-    return " and ".join(dict.fromkeys(map(str, values)))

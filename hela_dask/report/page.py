@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from hela_dask import pages
+from hela_dask.report.methods_text import run_text
 from hela_dask.report.pictures import Picture
 from hela_dask.report.space import cell_pictures
 from hela_dask.report.tables import (
@@ -42,6 +43,7 @@ _HEADINGS = {
     "scores": "Agreement with the truth",
     "detection": "Detection",
     "volume": "Volume and run",
+    "methods": "For a methods section",
     "parameters": "Parameters",
 }
 _SECTIONS = ("overlays", "orthogonal", "detection", "curves", "errors", "space")
@@ -59,6 +61,7 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
         "scores": (scores := _scores(folder)),
         "detection": figures["detection"],
         "volume": True,
+        "methods": (methods := run_text(folder)),
         "parameters": (parameters := _parameters(folder)),
     }
     return pages.render(
@@ -77,6 +80,7 @@ def render(folder: RunFolder, pictures: Sequence[Picture], notes: Sequence[str])
         scores=scores,
         facts=_facts(folder),
         timings=_timings(folder.facts.get("timings") or {}),
+        methods=methods,
         versions=facts_rows(folder.facts.get("versions") or {}),
         parameters=parameters,
     )

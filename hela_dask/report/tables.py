@@ -32,6 +32,7 @@ Row = dict[str, Any]
 A pair is a value to sort by, and its text.
 """
 
+_UNNAMED = ("", "1", "count", "slice")  # units that a head does not name
 _PLACE, _SLICES, _REMARKS = "z, y, x", "first_slice – last_slice", "reason, flags"
 
 
@@ -40,7 +41,7 @@ def _headed(columns: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
     found = []
     for name, how in columns.items():
         unit = "nm" if name == _PLACE else COLUMNS[name].unit if name in COLUMNS else ""
-        found.append((f"{name} ({unit})" if unit not in ("", "1") else name, name, how))
+        found.append((f"{name} ({unit})" if unit not in _UNNAMED else name, name, how))
     return tuple(found)
 
 
