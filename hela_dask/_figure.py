@@ -7,7 +7,6 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,9 @@ import pandas as pd
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
 from hela_dask.figures import draw_overlay
 from hela_dask.figures.printing import ENDINGS, Print
-from hela_dask.parameters import MeasureParameters
+from hela_dask.parameters import MeasureParameters, Parameters
 from hela_dask.report.slices import Slice, read_slice
-from hela_dask.report.space import draw_volume
+from hela_dask.report.space import draw_volume, drawn_cells
 from hela_dask.running.boxes import read_counts
 from hela_dask.running.needs import measured_level
 from hela_dask.running.opening import open_run
@@ -304,20 +303,23 @@ def _draw_space(
     """One cell from two sides, or several in the volume."""
     labels = folder.labels("cells")
     assert labels is not None
-    kinds = {"title": f"{folder.path.name}, in space", "facts": _source(folder, cells)}
-    printed = Print(dpi=dpi, **kinds)  # type: ignore[arg-type]
+    title = f"{folder.path.name}, in space"
+    printed = Print(dpi=dpi, title=title, facts=_source(folder, cells))
     if cells is None or len(cells) > 1:
-        if not draw_volume(folder, path, chosen=cells, width=inches, printed=printed):
+        drawn = drawn_cells(folder)
+        missing = [label for label in cells or () if label not in drawn]
+        if missing or not drawn:
+            named = f"{_named(missing)} not" if missing else "no cell is"
             raise InputError(
-                f"{folder.path} has no pictures of these cells in space: start its run again with "
+                f"{named} drawn in space by the run {folder.path}: start it again with "
                 "[measure] in_runs = 1, or name one cell with --cells"
             )
+        draw_volume(folder, path, chosen=cells, width=inches, printed=printed)
         return path
     counts = read_counts(folder)
     if cells[0] not in counts.index:
         raise InputError(f"{_named(cells)} not in the labels of {folder.path}")
-    known: dict[str, Any] = (folder.facts.get("parameters") or {}).get("measure") or {}
-    parameters = MeasureParameters(**known)
+    parameters = _measure_parameters(folder)
     image = read_image(labels)
     what = cell_box(
         counts.loc[cells[0]].to_dict(), image, measured_level(image.levels, parameters.resolution)
@@ -328,3 +330,15 @@ def _draw_space(
         raise InputError(f"cell {cells[0]} is too small to be drawn in space")
     write_portrait(path, cells[0], solids[0], solids[1], width=inches, printed=printed)
     return path
+
+
+def _measure_parameters(folder: RunFolder) -> MeasureParameters:
+    """The parameters with which the run measures; InputError for those of another version."""
+    known = (folder.facts.get("parameters") or {}).get("measure") or {}
+    try:
+        return Parameters.from_dict({"measure": known}).measure
+    except ParameterError as error:
+        raise InputError(
+            f"{folder.path} was made by another version ({error}): start hela-dask run "
+            f"{folder.store} --out {folder.path} again"
+        ) from error

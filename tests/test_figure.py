@@ -16,7 +16,9 @@ import hela_dask as hd
 from hela_dask import _figure
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
 from hela_dask.figures.canvas import CELL, NUCLEUS
+from hela_dask.report import space
 from hela_dask.report.slices import read_slice
+from hela_dask.running.reading import read_folder
 from hela_dask.storage.level_array import LevelArray
 from tests.colours import near
 
@@ -154,6 +156,11 @@ def test_cells_in_space_have_the_resolution_of_print(known: hd.RunResult, tmp_pa
             InputError,
             r"cell 2 is not in slice 1 along z: cell 2 has the slices \d+ to \d+",
         ),
+        (
+            {"cells": [1, 2], "space": True},
+            InputError,
+            "cell 1 is not drawn in space by the run .* name one cell with --cells",
+        ),
         ({"axis": "t"}, ParameterError, "--axis 't' must be z, y or x"),
         ({"crop": 100.0}, ParameterError, "--crop needs --cells"),
         ({"crop": -1.0, "cells": [2]}, ParameterError, "--crop -1 must be a margin in nm"),
@@ -165,10 +172,14 @@ def test_cells_in_space_have_the_resolution_of_print(known: hd.RunResult, tmp_pa
 def test_a_request_that_cannot_be_drawn_is_one_sentence(
     known: hd.RunResult,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     options: dict[str, Any],
     error: type[Exception],
     sentence: str,
 ) -> None:
+    drawn = dict(space.drawn_cells(read_folder(known.path)))
+    del drawn[1]
+    monkeypatch.setattr(_figure, "drawn_cells", lambda folder: drawn)
     with pytest.raises(error, match=sentence):
         hd.figure(known.path, tmp_path / "a.png", **options)
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,6 @@ import typer
 
 import hela_dask as hd
 from hela_dask.cli.options import (
-    Overwrite,
     Quiet,
     Verbose,
     parse_cells,
@@ -69,7 +68,9 @@ def figure(
     dpi: Annotated[
         int, typer.Option("--dpi", metavar="N", help="Pixels per inch of a PNG or TIFF.")
     ] = 300,
-    overwrite: Overwrite = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file of the figure if it exists.")
+    ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

@@ -132,7 +132,7 @@ def outline(
     `labels` is (rows, columns) of whole numbers, `pixel` their size (rows, columns) in nm, `width`
     that of the line in points.
     """
-    rim = withStroke(linewidth=width + 1.0, foreground=(0, 0, 0, 0.5))
+    rim = withStroke(linewidth=width + 0.8, foreground=(0, 0, 0, 0.4))
     lines = PathCollection(
         _shapes(labels, pixel),
         facecolors="none",

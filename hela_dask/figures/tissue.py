@@ -39,6 +39,7 @@ __all__ = ["draw_detections", "draw_errors", "draw_orthogonal", "draw_overlay"]
 TEXT = 55  # a picture is that many times as wide, in pixels, as its text is high, in points
 STRIP = 2.31  # pixels of the line of text above an image, per point of its text
 TALLEST = 3.0  # of an image, per width of the picture; taller ones are narrower than the picture
+LINE = 520  # a picture is that many times as wide, in pixels, as its outlines are, in points
 GAP = 0.02  # between two images, of the width
 FILL = 0.35  # opacity of filled cells
 RIGHT = (0.34, 0.71, 0.91)  # sky blue: predicted and true
@@ -84,7 +85,7 @@ def draw_overlay(
         Resolution, sizes and metadata of a figure for print.
     """
     text = width / TEXT if printed is None else printed.text
-    line = 1.4 if printed is None else printed.line
+    line = width / LINE if printed is None else printed.line
     panels, size = _page(
         image,
         pixel,
@@ -259,7 +260,7 @@ def draw_orthogonal(
         )
         image = np.asarray(grey)
         show_tissue(axes, image, pixel, limits)
-        _outlines(axes, nuclei, cells, pixel, 1.2)
+        _outlines(axes, nuclei, cells, pixel, 1.5)
         for line in (axes.axhline(row), axes.axvline(column)):
             line.set(color="white", linewidth=1.0, alpha=0.75, linestyle=(0, (6, 5)))
         size = [n * step / 1000 for n, step in zip(image.shape, pixel, strict=True)]
