@@ -40,8 +40,9 @@ def compare(
 ) -> None:
     """Compare groups of runs by the measures of their complete cells.
 
-    Writes a table of the cells, a table of the differences, plots, and a page that explains the
-    result and what can be concluded from so many volumes. Cells that the volume cuts are left out.
+    Writes tables of the cells, the volumes and the differences, plots (PNG and SVG), methods for a
+    paper, and a page that explains the result and what can be concluded from so many volumes. Cells
+    that the volume cuts are left out.
 
     Example:
 

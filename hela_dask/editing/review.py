@@ -12,7 +12,7 @@ import pandas as pd
 from hela_dask.documents.reading import read_text
 from hela_dask.editing.kinds import now
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.storage.files import write_text
+from hela_dask.storage.files import write_csv
 
 __all__ = ["DECISIONS", "REVIEW_FILE", "Decision", "read_review", "set_review"]
 
@@ -103,7 +103,7 @@ def set_review(
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_csv(path, text.getvalue())
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:

@@ -49,8 +49,7 @@ ORGANELLE_CELL_COLUMNS: Final[Mapping[str, Column]] = {
     "n_crossing": Column("number of those that cross a border of the cell", "count"),
     **{
         f"n_in_{part}": Column(
-            f"number of organelles assigned to the cell that have most of their voxels there in "
-            f"its {part}",
+            f"number of these organelles with most of their voxels in the cell in its {part}",
             "count",
         )
         for part in _PARTS

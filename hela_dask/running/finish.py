@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from hela_dask.columns import COLUMNS, CONTACT_COLUMNS
+from hela_dask.columns import COLUMNS, CONTACT_COLUMNS, Column, columns_table
 from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError, InputError, StorageError
 from hela_dask.formatting import listed
@@ -93,8 +93,10 @@ def finish_run(
     exit_code = 3 if (cells["status"] == FAILED).any() else 0
     context.warn_of_versions()
     truth = _kept_truth(context, labels) if setup.truth is None else _truth_facts(setup.truth)
+    described = _described(cells, contacts, found.detections)
     key = fingerprint(
         __version__,
+        columns_table(described).to_dict("list"),
         setup.method,
         setup.parameters,
         labels,
@@ -113,7 +115,7 @@ def finish_run(
         job.may_label()
         store.write_table(setup.run / "cells", cells)
         _write_contacts(setup.run, contacts)
-        _write_columns(setup.run, cells, contacts, found.detections)
+        store.write_columns(setup.run / "columns.csv", described)
         _describe_labels(context, cells, labels)
         scores = _score(context, labels, truth)
         context.progress.stage("report", 1)
@@ -170,14 +172,14 @@ def _write_contacts(run: Path, contacts: pd.DataFrame | None) -> None:
         (run / name).unlink(missing_ok=True)
 
 
-def _write_columns(
-    run: Path, cells: pd.DataFrame, contacts: pd.DataFrame | None, detections: pd.DataFrame
-) -> None:
-    """Write the units and meanings of the columns of the tables of a run."""
+def _described(
+    cells: pd.DataFrame, contacts: pd.DataFrame | None, detections: pd.DataFrame
+) -> dict[str, tuple[pd.DataFrame, Mapping[str, Column]]]:
+    """The tables of a run with the meanings of their columns, by name."""
     tables = {"cells": (cells, COLUMNS), "detections": (detections, COLUMNS)}
     if contacts is not None:
         tables["contacts"] = contacts, CONTACT_COLUMNS
-    store.write_columns(run / "columns.csv", tables)
+    return tables
 
 
 def _result_files(run: Path) -> list[Path]:

@@ -32,6 +32,7 @@ __all__ = [
     "replaced",
     "storage_errors",
     "write_columns",
+    "write_csv",
     "write_json",
     "write_table",
     "write_text",
@@ -139,6 +140,15 @@ def write_text(path: str | Path, text: str, *, flush: bool = True) -> None:
         temporary.write_bytes(printable(text).encode())
 
 
+def write_csv(path: str | Path, text: str) -> None:
+    """Write the text of a CSV to `path`, whole or not at all.
+
+    It is UTF-8, with a byte order mark where it is not ASCII, which a spreadsheet needs.
+    """
+    with replaced(Path(path)) as temporary:
+        temporary.write_bytes(_marked(printable(text)))
+
+
 def write_json(path: str | Path, content: object, *, flush: bool = True) -> None:
     """Write `content` to `path` as JSON, whole or not at all; `flush` as in :func:`write_text`.
 
@@ -194,8 +204,11 @@ def _write_parquet(table: pd.DataFrame, columns: Mapping[str, Column], file: Pat
 
 
 def _csv(table: pd.DataFrame, columns: Mapping[str, Column]) -> bytes:
+    return _marked(rounded(table, columns).to_csv(index=False, lineterminator="\n"))
+
+
+def _marked(text: str) -> bytes:
     """Bytes that a spreadsheet reads right: without a mark it assumes no UTF-8."""
-    text = rounded(table, columns).to_csv(index=False, lineterminator="\n")
     return text.encode("ascii" if text.isascii() else "utf-8-sig")
 
 

@@ -27,6 +27,15 @@ def test_decisions_are_kept_by_label(tmp_path: Path) -> None:
     assert read_review(tmp_path)["decision"].tolist() == ["accepted", ""]
 
 
+def test_a_spreadsheet_reads_names_that_are_not_ascii(tmp_path: Path) -> None:
+    path = tmp_path / "review.csv"
+    set_review(tmp_path, 5, "accepted", by="Müller")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbflabel,")
+    set_review(tmp_path, 7, "rejected", by="A")
+    assert read_review(tmp_path)["by"].tolist() == ["Müller", "A"]
+    assert "label" in pd.read_csv(path)
+
+
 def test_rows_and_columns_of_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "review.csv"
     path.write_text(

@@ -84,6 +84,12 @@ def test_contacts_are_counted_and_described(here: Any, calls: Any, tmp_path: Pat
         schema = pyarrow.parquet.read_schema(result.path / f"{name}.parquet")
         for field in schema:
             assert field.metadata[b"unit"].decode() == columns[field.name].unit
+    described = pd.read_csv(result.path / "columns.csv")
+    assert described["meaning"].notna().all()
+    for name in ("cells", "detections", "contacts"):
+        written = pd.read_parquet(result.path / f"{name}.parquet")
+        own = described[described["table"] == name]
+        assert own["column"].tolist() == list(written)
     assert (result.path / "contacts.csv").read_text().startswith("label,other,contact_area")
 
 
