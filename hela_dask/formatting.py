@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import permutations
 from typing import TypeVar
 
 __all__ = [
@@ -47,9 +48,9 @@ def swapped_axes(shape: Sequence[float], wanted: Sequence[float]) -> str:
     names = "zyx"[-len(wanted) :]
     if tuple(shape) == tuple(wanted) or sorted(shape) != sorted(wanted):
         return ""
-    order: list[int] = []
-    for length in shape:
-        order.append(next(k for k, own in enumerate(wanted) if own == length and k not in order))
+    # Of orders that fit, as where two lengths are equal, the reverse one is the commonest slip.
+    orders = sorted(permutations(range(len(wanted))), reverse=True)
+    order = next(order for order in orders if [wanted[k] for k in order] == list(shape))
     found = ", ".join(names[k] for k in order)
     return (
         f"; its axes look swapped: they fit in the order {found}, so turn it to {', '.join(names)}"

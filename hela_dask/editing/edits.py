@@ -165,6 +165,12 @@ class Edits:
             cannot be made; names the file, and the number and kind of the edit.
         """
         content, source = read_json(path, _LARGEST), str(path)
+        if not isinstance(content, dict) or "format" not in content:
+            raise InputError(
+                f"{path} is no file of edits: it must be a table with format ({_FORMAT!r}), "
+                f"version ({_VERSION}), image (shape, voxel_size and translation of the volume) "
+                "and edits"
+            )
         head = check_document(content, _Head, source)
         if head.format != _FORMAT:
             raise InputError(f"{path} is no file of edits: its format is {head.format[:40]!r}")

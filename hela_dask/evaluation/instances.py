@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,12 +30,14 @@ from hela_dask.types import Shape, Voxel
 from hela_dask.units import voxel_size_warnings
 
 __all__ = [
+    "BLOCK",
     "COUNTED_VOXEL",
     "InstanceLabels",
     "count_instances",
     "grown_tile",
     "open_instances",
     "single_label_text",
+    "tile_of",
     "voxel_size_of",
     "warn_of_voxel_size",
 ]
@@ -46,7 +49,8 @@ COUNTED_VOXEL = 80
 
 _LARGEST = np.iinfo(np.int64).max
 _SAME = 0.01  # voxel sizes that differ by less than this part are one
-_BLOCK = 2**22  # voxels to read at a time
+BLOCK = 2**22
+"""Voxels to read at a time."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,8 @@ class InstanceLabels:
         """Voxels to read at a time: whole chunks, or whole planes."""
         z, y, x = self.stored
         if self.planes:
-            return min(self.shape[0], max(1, _BLOCK // (y * x))), y, x
-        return grown_tile((z, y, x), self.shape, _BLOCK)
+            return min(self.shape[0], max(1, BLOCK // (y * x))), y, x
+        return tile_of((z, y, x), self.shape)
 
     def read(self, box: Box) -> NDArray[Any]:
         """The labels in a box inside the volume; InputError for labels < 0 or over 2**63 - 1."""
@@ -199,6 +203,26 @@ def count_instances(
         counts.append(count_runs(runs))
         hashes.append(hash_runs(runs))
     return add_up(counts), reduce_rows(np.concatenate(hashes), keys=1, sums=1)
+
+
+def tile_of(stored: Shape, shape: Shape, slices: int = 1, most: int | None = None) -> Shape:
+    """Voxels to read at a time, about :data:`BLOCK`: some whole chunks of an array.
+
+    Parameters
+    ----------
+    stored : (z, y, x)
+        Voxels that are stored together: of a file along z, of a chunk along y and x.
+    shape : (z, y, x)
+        Of the array.
+    slices : int
+        The depth of the tile is a multiple of this number.
+    most : int, optional
+        The depth is at most so many times `slices`.
+    """
+    z = math.lcm(stored[0], slices)
+    if most is not None:
+        z = min(z, most * slices)
+    return grown_tile((z, *stored[1:]), shape, BLOCK)
 
 
 def grown_tile(tile: Shape, shape: Shape, voxels: int) -> Shape:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from hela_dask.storage.files import plain, write_text
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.places import same_place
 
-__all__ = ["command_text", "run_command"]
+__all__ = ["command_text", "kept_options", "run_command"]
 
+_ALWAYS = ("--out", "--edits")
 _CORRECTIONS = "corrections.csv"
 
 
@@ -30,7 +32,8 @@ def run_command(run: Path) -> list[str]:
     """The arguments of ``hela-dask`` that apply the edits to this run, beginning with ``run``.
 
     They state the method, the parameters, the selection of cells, the centres and the store of the
-    labels that the run was made with. Corrections that it was made with are written to
+    labels that the run was made with; the truth of its scores, where that is found; and the
+    cluster, workers and memory of its command. Corrections that it was made with are written to
     ``corrections.csv`` in the run folder.
 
     Raises
@@ -43,11 +46,27 @@ def run_command(run: Path) -> list[str]:
     if store is None:
         raise InputError(f"the image of {run} is no longer at {facts['store']}")
     path = folder.path.absolute()
-    given = {"--out": path, "--edits": path / EDITS_FILE, **dict(_options(facts, store, path))}
+    given = {
+        "--out": path,
+        "--edits": path / EDITS_FILE,
+        **dict(_options(facts, store, path)),
+        **_kept(_Command(facts, (Path(), path.parent, store.parent)), folder.scores),
+    }
     words = ["run", str(store.absolute())]
     for option, value in given.items():
         words += [option, str(value)]
     return words
+
+
+def kept_options(words: Sequence[str]) -> str:
+    """The options of a run that applying the edits keeps, beside its store and folder; for people.
+
+    Empty where there are none.
+    """
+    pairs = zip(words[2::2], words[3::2], strict=True)
+    return " ".join(
+        f"{option} {Path(value).name}" for option, value in pairs if option not in _ALWAYS
+    )
 
 
 def command_text(run: Path) -> str:
@@ -76,20 +95,58 @@ def _options(facts: Mapping[str, Any], store: Path, run: Path) -> Iterator[tuple
         yield "--labels", owner.absolute()
 
 
+@dataclass(frozen=True)
+class _Command:
+    """The command that made a run, as ``run.json`` states it."""
+
+    facts: Mapping[str, Any]
+    bases: tuple[Path, ...]  # folders that its paths may begin in
+
+    def values(self, option: str) -> list[str]:
+        """The values of an option; none where it was not given."""
+        words = (self.facts.get("machine") or {}).get("command") or []
+        if words[1:2] != ["run"]:
+            return []
+        found = [after for word, after in itertools.pairwise(words) if word == option]
+        return found + [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+
+    def paths(self, option: str) -> list[Path]:
+        """The existing paths that an option may name."""
+        found = [(base / name).absolute() for name in self.values(option) for base in self.bases]
+        return [path for path in found if path.exists()]
+
+
+def _kept(command: _Command, scores: Mapping[str, Any]) -> dict[str, object]:
+    """The truth of the scores, and where the run was computed."""
+    kept: dict[str, object] = {}
+    if truth := [*_truth(scores), *command.paths("--truth")]:
+        kept["--truth"] = truth[0]
+    if files := command.paths("--cluster"):
+        kept["--cluster"] = files[0]
+    else:
+        kept["--cluster"] = next((item for item in command.values("--cluster") if ":" in item), "")
+    for option in ("--workers", "--memory"):
+        kept[option] = next(iter(command.values(option)), "")
+    return {option: value for option, value in kept.items() if value}
+
+
+def _truth(scores: Mapping[str, Any]) -> list[Path]:
+    """The existing truth of the scores, as the option takes it: a pair has one folder."""
+    paths = [Path(path) for path in (scores.get("truth") or {}).values()]
+    if not paths or not all(path.exists() for path in paths):
+        return []
+    return [paths[0].parent if len(paths) > 1 else paths[0]]
+
+
 def _centres(facts: Mapping[str, Any], store: Path, run: Path, digest: object) -> Path:
     """The file with the centres that the run was made with, as the command of the run names it."""
-    words = (facts.get("machine") or {}).get("command") or []
-    named = [after for word, after in itertools.pairwise(words) if word == "--centres"]
-    named += [word.partition("=")[2] for word in words if word.startswith("--centres=")]
     image = read_image(store)
-    for name in named:
-        for base in (Path(), run.parent, store.parent):
-            path: Path = (base / name).absolute()
-            try:
-                if path.is_file() and table_digest(read_centres(path, image)) == digest:
-                    return path
-            except HelaDaskError:
-                continue
+    for path in _Command(facts, (Path(), run.parent, store.parent)).paths("--centres"):
+        try:
+            if path.is_file() and table_digest(read_centres(path, image)) == digest:
+                return path
+        except HelaDaskError:
+            continue
     raise InputError(
         f"{run} was made with a table of centres that is not found: start hela-dask run with "
         f"--centres FILE and --edits {run / EDITS_FILE}"

@@ -26,7 +26,9 @@ _ERASED_COLOR = (0.0, 0.0, 0.0, 0.9)
 # nm per unit of a layer of points. napari shows a point within half a unit of the slice, and its
 # slider ends at a size of 100 units.
 _STRETCH = np.array((1000.0, 100.0, 100.0))
-_SIZE = 6.0  # units: of a centre
+_SIZE = 7.0  # units: of a centre
+_RING, _CHOSEN = "red", "yellow"  # of a centre, and of that of the selected cell
+_BESIDE = (0.0, -2.5, 3.0)  # units: of a number from its centre, outside of the ring
 _BRUSH = 10
 _UNITS = ("nm", "nm", "nm")
 
@@ -114,16 +116,23 @@ class ReviewLayers:
     # ---- centres
 
     def show_centres(self, selected: int = 0) -> None:
-        """Draw the centres of all cells, with the edits; that of the selected cell in yellow."""
+        """Draw a ring around the centre of each cell, with the edits; the selected one's yellow."""
         self._shown = self.session.centres()
         labels = list(self._shown)
         places = np.array(list(self._shown.values()), float).reshape(-1, 3)
-        colors = ["yellow" if label == selected else "white" for label in labels]
+        colors = [_CHOSEN if label == selected else _RING for label in labels]
         options = {
             "features": {"label": labels},
-            "text": {"string": "{label}", "color": "white", "size": 12, "anchor": "upper_left"},
-            "border_color": ["black"] * len(labels),
-            "face_color": colors or "white",
+            "text": {
+                "string": "{label}",
+                "color": _RING,
+                "size": 14,
+                "anchor": "upper_left",
+                "translation": _BESIDE,
+            },
+            "border_color": colors or _RING,
+            "border_width": 0.12,
+            "face_color": "transparent",
         }
         with self.quietly():
             old = self.layer(CENTRES)

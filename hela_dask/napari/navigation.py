@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from qtpy import QtWidgets
 from hela_dask.errors import HelaDaskError
 from hela_dask.napari.layers import Changes, ReviewLayers
 from hela_dask.napari.panel import Panel
+from hela_dask.napari.reviewer import reviewer_name
 from hela_dask.napari.rows import Row
 from hela_dask.napari.session import ReviewSession
 from hela_dask.napari.texts import cell_text, edit_text
@@ -51,7 +51,7 @@ class CellReview(QtWidgets.QWidget):  # type: ignore[misc]
         self.cell = 0
         self.task = ""
         self.panel = Panel(self)
-        self.panel.name.setText(_user())
+        self.panel.name.setText(reviewer_name())
         self._connect()
         self._refresh()
         found = run if run is not None else self._run_of_layers()
@@ -292,11 +292,3 @@ class CellReview(QtWidgets.QWidget):  # type: ignore[misc]
         row = self.rows.get(self.cell)
         if row is not None and row.note != self.panel.note.text().strip():
             self.decide(row.decision)
-
-
-def _user() -> str:
-    """The name of the account, as a first guess."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""

@@ -71,7 +71,7 @@ class Panel:
         row = _row(layout, self.title, self.open)
         row.setStretch(0, 1)
         self.name = QtWidgets.QLineEdit()
-        self.name.setPlaceholderText("who reviews")
+        self.name.setPlaceholderText("enter your name, to decide and to edit")
         self.name.setToolTip("Each decision and each edit states this name")
         _row(layout, QtWidgets.QLabel("Your name"), self.name)
 

@@ -254,6 +254,12 @@ class ReviewSession:
                 raise InputError(
                     f"point {number} is outside of cell {label}: move it into the cell"
                 )
+            if self._painted_at(label, point):
+                raise InputError(
+                    f"point {number} lies in pixels that were only painted, and a split divides "
+                    f"cell {label} as it was segmented: move the point, or add a cell and paint "
+                    "the second part for it"
+                )
         parts = (label, *self._new_labels(len(points) - 1))
         self._save(
             Split(
@@ -265,6 +271,14 @@ class ReviewSession:
             )
         )
         return parts
+
+    def _painted_at(self, label: int, place: Triple) -> bool:
+        """Whether an edit painted the pixel at a place for a cell."""
+        voxel = self.geometry.index(place)
+        return any(
+            isinstance(edit, Paint) and edit.cell == label and _paints(edit, voxel)
+            for edit in self.edits.edits
+        )
 
     def keep(self, patch: SlicePatch, after: Plane) -> int:
         """Write the painted and erased pixels of a patch as edits; returns how many."""
@@ -342,6 +356,14 @@ class ReviewSession:
     def _new_labels(self, number: int) -> tuple[int, ...]:
         used = max([0, *self._cells, *self.edits.labels])
         return tuple(range(used + 1, used + 1 + number))
+
+
+def _paints(edit: Paint, voxel: tuple[int, int, int]) -> bool:
+    """Whether an edit paints a voxel of the image."""
+    number, *pixel = voxel
+    row, column = (at - low for at, low in zip(pixel, edit.low, strict=True))
+    inside = 0 <= row < edit.shape[0] and 0 <= column < edit.shape[1]
+    return inside and number == edit.slice and not edit.erase and bool(edit.mask[row, column])
 
 
 def _together(edit: Edit, last: Edit) -> bool:

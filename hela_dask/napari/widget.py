@@ -11,7 +11,7 @@ from qtpy import QtCore, QtWidgets
 from hela_dask.errors import HelaDaskError
 from hela_dask.formatting import counted
 from hela_dask.napari.applying import Applying
-from hela_dask.napari.command import command_text, run_command
+from hela_dask.napari.command import command_text, kept_options, run_command
 from hela_dask.napari.layers import Changes
 from hela_dask.napari.navigation import CellReview
 from hela_dask.napari.texts import listed
@@ -276,9 +276,11 @@ class ReviewWidget(CellReview):
             self.applying.stop()
             return
         with self._sentences():
-            self.applying.start(run_command(self.opened[0].result.path))
+            words = run_command(self.opened[0].result.path)
+            self.applying.start(words)
             self.panel.busy.show()
-            self.say("applying the edits …")
+            kept = kept_options(words)
+            self.say(f"applying the edits{f', with {kept}' if kept else ''} …")
         self._refresh_buttons()
 
     def _on_applied(self, code: int, last: str) -> None:

@@ -15,18 +15,15 @@ from numpy.typing import NDArray
 from hela_dask.box import Box
 from hela_dask.conversion.readers.source import Source
 from hela_dask.errors import InputError
-from hela_dask.evaluation.instances import InstanceLabels, grown_tile, open_instances
+from hela_dask.evaluation.instances import InstanceLabels, open_instances, tile_of
 from hela_dask.formatting import by_axis, swapped_axes
 from hela_dask.geometry import Geometry
-from hela_dask.storage.metadata import Image, Level
+from hela_dask.storage.metadata import Image
 from hela_dask.types import Shape
 
-__all__ = ["BLOCK", "OrganelleLabels", "open_organelles", "tile_of"]
+__all__ = ["OrganelleLabels", "open_organelles"]
 
 log = logging.getLogger(__name__)
-
-BLOCK = 2**22
-"""Voxels of the run's labels that a task works on at a time."""
 
 _HELD = 2**27  # bytes of planes of a TIFF that are held beside a block, if one plane has less
 _COARSEST = 16  # times: an array of almost any length would fit with larger factors
@@ -131,7 +128,8 @@ def open_organelles(path: Path, cells: Image) -> OrganelleLabels:
     if not labels.planes:
         _check_place(source, factors, level.geometry)
     most = _most_planes(source) if labels.planes else None
-    return OrganelleLabels(labels, factors, level.shape, tile_of(level, factors[0], most))
+    tile = tile_of((level.file[0], *level.chunks[1:]), level.shape, factors[0], most)
+    return OrganelleLabels(labels, factors, level.shape, tile)
 
 
 def _factors(source: Source, shape: Shape) -> Shape:
@@ -193,14 +191,3 @@ def _check_place(source: Source, factors: Shape, fine: Geometry) -> None:
 def _most_planes(source: Source) -> int:
     """The number of the organelles' planes that are held at a time."""
     return max(1, _HELD // (math.prod(source.shape[1:]) * source.dtype.itemsize))
-
-
-def tile_of(level: Level, slices: int = 1, most: int | None = None) -> Shape:
-    """Voxels of some whole chunks of labels, about :data:`BLOCK`.
-
-    As deep as their files and a multiple of `slices`, but no more than `most` times that.
-    """
-    z, (y, x) = math.lcm(level.file[0], slices), level.chunks[1:]
-    if most is not None:
-        z = min(z, most * slices)
-    return grown_tile((z, y, x), level.shape, BLOCK)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.box import Box
+from hela_dask.evaluation.instances import tile_of
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.distance import distance_inside
 from hela_dask.kernels.overlaps import (
@@ -27,7 +28,7 @@ from hela_dask.kernels.overlaps import (
     least_per_label,
     reduce_rows,
 )
-from hela_dask.organelles.source import OrganelleLabels, tile_of
+from hela_dask.organelles.source import OrganelleLabels
 from hela_dask.storage.files import replaced
 from hela_dask.storage.level import Level
 from hela_dask.storage.level_array import LevelArray
@@ -82,7 +83,8 @@ class RunLabels:
 
     def blocks(self, box: Box) -> Iterator[Box]:
         """A box in parts that are read one after the other."""
-        z, y, x = tile_of(self.levels[0])
+        level = self.levels[0]
+        z, y, x = tile_of((level.file[0], *level.chunks[1:]), level.shape)
         sides = z, max(1, y // self.step), max(1, x // self.step)
         return (part for _, part in box.chunks(sides))
 

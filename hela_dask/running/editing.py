@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.box import Box
-from hela_dask.editing.edits import Edit, Edits, Merge, Paint, Remove, Split
+from hela_dask.editing.edits import Edit, Edits, Merge, Paint, Remove, Split, edit_text
 from hela_dask.geometry import Geometry
 from hela_dask.running.keys import Keys
 from hela_dask.running.stages import Job, records_inside
@@ -35,6 +35,7 @@ __all__ = [
     "label_edits",
     "lost_points",
     "plan_edits",
+    "split_of_painted",
     "split_task",
 ]
 
@@ -152,6 +153,32 @@ def plan_edits(
     return PlannedEdits(tuple(found), tuple(map(tuple, groups)))
 
 
+def split_of_painted(edits: Edits | None, segmented: Iterable[int]) -> str:
+    """A sentence about the first split of a cell that has only painted pixels; empty for none.
+
+    Parameters
+    ----------
+    edits : Edits, optional
+    segmented : iterable of int
+        Labels of the cells that have masks.
+    """
+    have, painted = set(segmented), set[int]()
+    for number, edit in enumerate(edits.edits if edits else (), 1):
+        if isinstance(edit, Paint) and not edit.erase:
+            painted.add(edit.cell)
+        elif isinstance(edit, Merge) and have.intersection(edit.cells):
+            have.add(edit.cells[0])
+        elif isinstance(edit, Split):
+            if edit.cell not in have and edit.cell in painted:
+                return (
+                    f"{edit_text(number, edit)}: cell {edit.cell} was only painted, and points "
+                    "divide the mask of a segmented cell: take this edit out, add a cell, and "
+                    "paint the pixels of the second part for it"
+                )
+            have.update(edit.made)
+    return ""
+
+
 def _split_unit(
     keys: Keys,
     run: Path,
@@ -222,7 +249,8 @@ def lost_points(units: Sequence[Unit], rows: Mapping[str, Mapping[str, Any]]) ->
             place = ", ".join(f"{length:g}" for length in at)
             return (
                 f"edit {work.number} (split, by {work.edit.by}): its point {lost[0] + 1} at z, y, "
-                f"x = {place} nm does not lie in cell {work.edit.cell}, or is too near another "
-                "point: move it well inside the cell"
+                f"x = {place} nm does not lie in cell {work.edit.cell} as it was segmented, where "
+                "painted pixels do not count, or is too near another point: move it well inside "
+                "the cell"
             )
     return ""

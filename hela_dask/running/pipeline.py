@@ -20,7 +20,13 @@ from hela_dask.running.broken import mend_listing, remove_broken
 from hela_dask.running.centres import points_table
 from hela_dask.running.context import Context
 from hela_dask.running.edit_files import keep_edits
-from hela_dask.running.editing import PlannedEdits, lost_points, plan_edits, split_task
+from hela_dask.running.editing import (
+    PlannedEdits,
+    lost_points,
+    plan_edits,
+    split_of_painted,
+    split_task,
+)
 from hela_dask.running.finding import (
     detect_task,
     detect_units,
@@ -301,6 +307,8 @@ def _split(context: Context, found: Segmented) -> PlannedEdits:
     InputError where a point of a split does not lie in its cell.
     """
     setup, grid = context.setup, context.setup.image.levels[0].geometry
+    if problem := split_of_painted(setup.edits, (mask.owner or mask.label for mask in found.masks)):
+        raise InputError(f"{setup.edits_file}: {problem}")
     planned = plan_edits(context.keys, setup.edits, setup.run, found.masks, (grid, setup.working))
     for units in planned.splits:
         context.forget_damaged(units, "files of split cells", "they are split again")

@@ -13,6 +13,7 @@ import numpy as np
 from hela_dask.box import Box
 from hela_dask.columns import OBJECT_MEASURES, SHAPE_COLUMNS
 from hela_dask.errors import InputError
+from hela_dask.formatting import by_axis
 from hela_dask.geometry import checked_voxel_size
 from hela_dask.kernels.filters import TRUNCATE
 from hela_dask.kernels.grid import block_mean, factors_for, mark_label
@@ -138,7 +139,10 @@ def find_shapes(
     p = parameters or MeasureParameters()
     voxel = checked_voxel_size(voxel_size)
     if nuclei is not None and nuclei.shape != cells.shape:
-        raise InputError(f"cells are {cells.shape} and nuclei {nuclei.shape}: give one box of both")
+        raise InputError(
+            f"cells are {by_axis(cells.shape)} and nuclei {by_axis(nuclei.shape)} voxels: "
+            "give one box of both"
+        )
     cell = _find(cells, label, voxel, cut, p)
     nucleus = None if nuclei is None else _find(nuclei, label, voxel, cut, p)
     return cell, nucleus

@@ -180,6 +180,14 @@ def test_another_file_is_refused(changes: dict[str, Any], text: str, tmp_path: P
         Edits.read(path)
 
 
+@pytest.mark.parametrize("content", [[{"kind": "remove", "cell": 1}], {"edits": []}, 3])
+def test_a_file_without_a_head_is_explained(tmp_path: Path, content: Any) -> None:
+    path = tmp_path / "edits.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"must be a table with format \('hela-dask edits'\)"):
+        Edits.read(path)
+
+
 def test_broken_json_and_no_file(tmp_path: Path) -> None:
     path = tmp_path / "edits.json"
     all_edits().write(path)

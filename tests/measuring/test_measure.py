@@ -128,7 +128,7 @@ def test_the_same_bits_from_any_file_and_number_of_workers(
         tmp_path / name for name in ("a.ome.zarr", "b.npy", "c.tif")
     ]
     monkeypatch.setattr(measuring, "_SLAB", 7)
-    monkeypatch.setattr("hela_dask.evaluation.instances._BLOCK", 30_000)
+    monkeypatch.setattr("hela_dask.evaluation.instances.BLOCK", 30_000)
     monkeypatch.setattr("hela_dask.measuring.tables._MOST", 9)
     for name in ("a.ome.zarr", "b.npy", "c.tif"):
         found = hd.measure(tmp_path / name, None, VOXEL, client=here, progress=False)

@@ -17,7 +17,7 @@ import pytest
 import hela_dask as hd
 from hela_dask.editing.edits import Edits, Paint
 from hela_dask.errors import InputError
-from hela_dask.napari.command import command_text, run_command
+from hela_dask.napari.command import command_text, kept_options, run_command
 from hela_dask.napari.patches import differences
 from hela_dask.napari.rows import review_rows, slice_spans
 from hela_dask.napari.session import ReviewSession
@@ -235,6 +235,22 @@ def test_refusals_are_sentences_and_leave_the_file(
     assert made == len(session.edits.edits)
 
 
+def test_painted_pixels_are_not_split(session: ReviewSession) -> None:
+    at, label = place(0), session.label_at(place(0))
+    number = session.geometry.index(at)[0]
+    patch = session.patch(label, number, "cell")
+    after = patch.labels.copy()
+    free = tuple(np.argwhere(after == 0)[0].tolist())
+    after[free] = label
+    session.keep(patch, after)
+    pixel = (number, patch.low[0] + free[0], patch.low[1] + free[1])
+    geometry = session.geometry
+    z, y, x = (geometry.positions(axis)[k] for axis, k in zip("zyx", pixel, strict=True))
+    assert session.label_at((z, y, x)) == label
+    with pytest.raises(InputError, match="point 2 lies in pixels that were only painted"):
+        session.split(label, [at, (z, y, x)])
+
+
 def test_edits_of_two_viewers_are_all_kept(session: ReviewSession) -> None:
     other = ReviewSession(session.result, by="B. Person")
     first, second = session.label_at(place(0)), session.label_at(place(1))
@@ -309,6 +325,21 @@ def test_the_command_continues_the_run_as_it_was_made(
         "--corrections": str(other / "corrections.csv"),
         "--labels": str(labels),
     }
+    facts = json.loads((other / "run.json").read_text(encoding="utf-8"))
+    (tmp_path / "slurm.yaml").write_text("type: slurm")
+    (tmp_path / "truth.npy").write_text("")
+    options = ["--truth=truth.npy", "--cluster", "slurm.yaml", "--workers", "3", "--memory=2GiB"]
+    facts["machine"]["command"] = ["hela-dask", "run", "balls.ome.zarr", *options]
+    (other / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    words = run_command(other)
+    assert dict(zip(words[2::2], words[3::2], strict=True)) == {
+        **given,
+        "--truth": str(tmp_path / "truth.npy"),
+        "--cluster": str(tmp_path / "slurm.yaml"),
+        "--workers": "3",
+        "--memory": "2GiB",
+    }
+    assert "--truth truth.npy --cluster slurm.yaml --workers 3" in kept_options(words)
     kept = pd.read_csv(other / "corrections.csv")
     assert kept["label"].tolist() == [2] and kept["z"].isna().all()
 

@@ -241,6 +241,7 @@ def test_centres_are_dragged_added_and_deleted_in_their_layer(review: Any) -> No
     layers, session = review.layers, review.session
     labels = [int(label) for label in layers.layer("centres").features["label"]]
     layer = layers.layer("centres")
+    assert not layer.face_color[:, 3].any() and layer.border_color[:, 3].all()  # rings
     places = np.array(layer.data)
     places[0] = layer.world_to_data(place(0, dx=2))
     layer.data = places

@@ -172,7 +172,7 @@ def test_the_same_bits_from_any_store_and_number_of_workers(
     np.save(paths[1], labels.astype(np.int64))
     tifffile.imwrite(paths[2], labels)
     found = [hd.assign(result.path, paths[0], client=client, progress=False)]
-    monkeypatch.setattr("hela_dask.organelles.source.BLOCK", 100_000)  # blocks of a few slices
+    monkeypatch.setattr("hela_dask.evaluation.instances.BLOCK", 100_000)  # blocks of a few slices
     found += [hd.assign(result.path, path, client=here, progress=False) for path in paths[1:]]
     again = hd.assign(result.path, paths[0], name="d", client=here, progress=False)
     for other in (*found[1:], again):

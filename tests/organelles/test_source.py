@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hela_dask.box import Box
 from hela_dask.conversion.readers.source import Source
 from hela_dask.errors import InputError
+from hela_dask.evaluation import instances
 from hela_dask.organelles import source
 from hela_dask.organelles.source import OrganelleLabels, open_organelles
 from hela_dask.storage import store
@@ -80,7 +81,7 @@ def test_planes_are_read_once_for_several_blocks(
 ) -> None:
     labels = drawn((3, 41, 30))
     np.save(tmp_path / "o.npy", labels)
-    monkeypatch.setattr(source, "BLOCK", 4 * 16 * 16)
+    monkeypatch.setattr(instances, "BLOCK", 4 * 16 * 16)
     monkeypatch.setattr(source, "_HELD", labels[0].nbytes)
     read_slices: list[int] = []
 

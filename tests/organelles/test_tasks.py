@@ -10,7 +10,8 @@ import pytest
 from scipy import ndimage
 
 from hela_dask.box import Box
-from hela_dask.organelles import source, tasks
+from hela_dask.evaluation import instances
+from hela_dask.organelles import tasks
 from hela_dask.organelles.tasks import LABELS, RunLabels
 from hela_dask.storage import store
 from hela_dask.storage.metadata import read_image
@@ -52,7 +53,7 @@ def test_a_level_of_the_pyramid_is_every_other_pixel(labels: tuple[Path, ...]) -
 def test_distances_in_a_window_are_those_in_the_volume(
     labels: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "BLOCK", 2**14)  # a window is read in several blocks
+    monkeypatch.setattr(instances, "BLOCK", 2**14)  # a window is read in several blocks
     half = RunLabels(labels, tuple(read_image(path).levels[0] for path in labels), step=2)
     voxel = half.geometry.voxel_size
     box = Box.of([(1, 5), (50, 200), (0, 150)]).grow(1).clip(half.geometry.shape)

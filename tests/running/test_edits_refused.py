@@ -99,6 +99,24 @@ def test_a_point_outside_the_cell(first: RunResult, here: Any, y: float) -> None
     assert (result.cells["label"] == 7).any()
 
 
+def test_a_split_of_a_cell_that_was_only_painted(first: RunResult, here: Any) -> None:
+    labels = content(first.store)
+    make = Maker(first)
+    at = make.shifted(2)
+    z = make.grid.geometry.index(at)[0]
+    path = given(
+        first,
+        make.paint(2, z, (10, 20), (10, 20)),
+        make.split(2, 7, make.shifted(2), make.shifted(2, y=1800.0)),
+    )
+    for name in content(first.path):
+        if name.startswith("done/segment-00002"):
+            (first.path / name).unlink()
+    with pytest.raises(InputError, match=r"edit 2 \(split, by A\. Person\): cell 2 was only"):
+        run(first.store, client=here, progress=False, cells=[1], edits=path)
+    assert content(first.store) == labels
+
+
 def test_points_in_one_voxel_of_the_split(first: RunResult, here: Any) -> None:
     make = Maker(first)
     same = make.split(2, 7, make.shifted(2), make.shifted(2, y=160.0))
