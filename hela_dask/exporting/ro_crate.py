@@ -43,6 +43,11 @@ _FILES = {
 }
 """Files of a run folder that are described, where they are there."""
 
+_ORGANELLES = {
+    ".parquet": "Organelles assigned to cells, or their numbers and volumes per cell",
+    ".csv": "The same as text, or units and meanings of the columns",
+}
+
 
 def write_ro_crate(result: RunResult) -> Path:
     """Write ``ro-crate-metadata.json`` into the run folder, from its ``run.json``.
@@ -106,7 +111,10 @@ def _graph(result: RunResult, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _files(folder: Path) -> dict[str, str]:
-    return {name: text for name, text in _FILES.items() if (folder / name).is_file()}
+    found = {name: text for name, text in _FILES.items() if (folder / name).is_file()}
+    for path in sorted((*folder.glob("organelles_*.parquet"), *folder.glob("organelles_*.csv"))):
+        found[path.name] = _ORGANELLES[path.suffix]
+    return found
 
 
 def _file(path: Path, text: str) -> dict[str, Any]:

@@ -194,8 +194,13 @@ def test_tables_of_others_are_listed_still(result: hd.RunResult) -> None:
 def test_rocrate_opens_the_run_folder(result: hd.RunResult) -> None:
     from rocrate.rocrate import ROCrate
 
+    (result.path / "organelles_spots.csv").write_text("label\n1\n")
+    (path,) = hd.export(result, to="ro-crate").files
+    (result.path / "organelles_spots.csv").unlink()
+    assert '"organelles_spots.csv"' in path.read_text("utf-8")
     (path,) = hd.export(result, to="ro-crate").files
     assert path == result.path / "ro-crate-metadata.json"
+    assert "organelles_spots" not in path.read_text("utf-8")
     crate = ROCrate(str(result.path))
     names = {entity.id for entity in crate.data_entities}
     assert {"run.json", "cells.parquet", "cells.csv"} <= names
