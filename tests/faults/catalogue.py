@@ -160,6 +160,7 @@ FILE_FAULTS = (
                 ("background",),
             ),
             ("cells.csv", "p.run/cells.csv", "cells.csv is missing", ()),
+            ("columns.csv", "p.run/columns.csv", "columns.csv is missing", ()),
             ("detections.parquet", "p.run/detections.parquet", "first table are missing", ()),
             ("centres.csv", "p.run/centres.csv", "centres.csv is missing", ()),
             ("report.html", "p.run/report.html", "report.html is missing", ()),
