@@ -110,7 +110,6 @@ def finish_run(
     unit = Unit("report", "all", key)
     context.forget_damaged([unit], "files of the results", "they are written again")
     done = context.result(unit)
-    report = setup.run / "report.html"
     if done is None or context.session.started:
         job.may_label()
         store.write_table(setup.run / "cells", cells)
@@ -130,37 +129,52 @@ def finish_run(
         )
         record.finish("finished", exit_code, {"error": ""})
         _report(context, write_report)
-        context.progress.advance()
-        context.progress.end_stage()
+        _end_stage(context)
         record.finish("finished", exit_code, {"timings": dict(context.progress.timings)})
         files = context.markers.record(*_result_files(setup.run))
-        units = [name for name in context.markers.names() if name != "report-all"]
-        found_now = {"scores": scores, "units": units}
-        done = context.markers.finish("report", "all", key, found_now, files)
+        names = [name for name in context.markers.names() if name != "report-all"]
+        row = {"scores": scores, "units": names}
+        done = context.markers.finish("report", "all", key, row, files)
     else:
-        what = "everything"
-        if setup.chooses_cells:
-            labels_text = listed([str(label) for label in sorted(chosen)])
-            what = f"cell{'s' * (len(chosen) > 1)} {labels_text}"
-        context.progress.info(
-            f"{setup.run} is finished already, and nothing is left to do: --recompute computes "
-            f"{what} again"
-        )
-    earlier = [str(item) for item in find_earlier(setup.run, labels)]
-    for text in earlier:
-        context.progress.warn(text)
+        context.progress.info(_nothing_left(setup, chosen))
+    earlier = _warn_of_earlier(context, labels)
     return RunResult(
         path=setup.run,
         store=setup.image.path,
         cells=cells,
         contacts=contacts,
         label_paths=context.setup.label_paths,
-        report=report,
+        report=setup.run / "report.html",
         exit_code=exit_code,
         timings=dict(context.progress.timings),
         warnings=(*context.warnings, *context.repairs, *earlier),
         scores=done["scores"],
     )
+
+
+def _end_stage(context: Context) -> None:
+    """End a stage of one step."""
+    context.progress.advance()
+    context.progress.end_stage()
+
+
+def _nothing_left(setup: Setup, chosen: Collection[int]) -> str:
+    """A sentence about a call that found everything finished."""
+    what = "everything"
+    if setup.chooses_cells:
+        what = f"cell{'s' * (len(chosen) > 1)} {listed([str(label) for label in sorted(chosen)])}"
+    return (
+        f"{setup.run} is finished already, and nothing is left to do: --recompute computes {what} "
+        "again"
+    )
+
+
+def _warn_of_earlier(context: Context, labels: str) -> tuple[str, ...]:
+    """Warnings of this call about files that were made from an earlier result of the run."""
+    found = tuple(str(item) for item in find_earlier(context.setup.run, labels))
+    for text in found:
+        context.progress.warn(text)
+    return found
 
 
 def _write_contacts(run: Path, contacts: pd.DataFrame | None) -> None:
@@ -288,8 +302,7 @@ def _score(context: Context, labels: str, truth: list[Any]) -> dict[str, Any]:
     scores = score_run(setup.truth, context.setup.label_paths)
     store.write_json(path, scores)
     markers.finish("scores", "all", labels, {"truth": truth}, markers.record(path))
-    context.progress.advance()
-    context.progress.end_stage()
+    _end_stage(context)
     return scores
 
 

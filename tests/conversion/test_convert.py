@@ -126,18 +126,18 @@ def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_the_option_completes_what_the_file_states_and_wins_over_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source = stack(tmp_path / "a.tif", DATA[:2], resolution=(1e7 / 12, 1e6), resolutionunit=3)
+    source = stack(tmp_path / "a.tif", DATA[:2], resolution=(1e7 / 10.4, 1e6), resolutionunit=3)
     target = tmp_path / "a.ome.zarr"
-    with pytest.raises(InputError, match=r"a\.tif states a part .*\? 10 12 nm.*--voxel-size"):
+    with pytest.raises(InputError, match=r"a\.tif states a part .*\? 10 10.4 nm.*--voxel-size"):
         convert(source, target)
     assert not target.exists()
-    image = convert(source, target, voxel_size=(50, 10.05, 12))
-    assert image.levels[0].voxel_size == (50, 10.05, 12)
+    image = convert(source, target, voxel_size=(50, 10.05, 10.4))
+    assert image.levels[0].voxel_size == (50, 10.05, 10.4)
     assert not _warnings(caplog)
     image = convert(source, target, voxel_size=(50, 40, 40), overwrite=True)
     assert image.levels[0].voxel_size == (50, 40, 40)
     assert _warnings(caplog) == [
-        f"{source} states a voxel size of ? 10 12 nm (z y x; resolution tag); the 50 40 40 nm of "
+        f"{source} states a voxel size of ? 10 10.4 nm (z y x; resolution tag); the 50 40 40 nm of "
         "--voxel-size are used instead"
     ]
 
