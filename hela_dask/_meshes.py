@@ -16,6 +16,7 @@ from hela_dask.geometry import Geometry
 from hela_dask.meshing.finding import Objects, choose_cells, find_objects, mesh_need
 from hela_dask.meshing.folder import (
     FORMATS,
+    LISTING,
     PRECOMPUTED,
     MeshRequest,
     check_folder,
@@ -23,11 +24,11 @@ from hela_dask.meshing.folder import (
     move_into,
     unchanged_meshes,
 )
-from hela_dask.meshing.labels import check_cells, find_labels, is_run
+from hela_dask.meshing.labels import check_cells, find_labels
 from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, mesh_task
-from hela_dask.running.identity import check_outside_runs
-from hela_dask.running.made import LABELS, RUN, MadeFrom
+from hela_dask.running.identity import check_outside_runs, is_run_folder
+from hela_dask.running.made import LABELS, MADE, RUN, MadeFrom
 from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart
 from hela_dask.tasks.cluster import check_client, read_cluster
@@ -131,7 +132,7 @@ def meshes(
         )
     geometry = next(iter(volumes.values())).geometry
     check_outside_runs(folder)
-    check_apart(source, {"--out": folder}, "run folder" if is_run(source) else "label image")
+    check_apart(source, {"--out": folder}, "run folder" if is_run_folder(source) else "label image")
     _check_error(error, geometry)
     request = MeshRequest(
         {kind: volume.labels.path for kind, volume in volumes.items()},
@@ -139,32 +140,33 @@ def meshes(
         file_format,
     )
     check_folder(folder, request, overwrite=overwrite)
-    made = MadeFrom.of(source, LABELS) if is_run(source) else None
+    made = MadeFrom.of(source, LABELS) if is_run_folder(source) else None
     with scratch_session(source, folder, client, where, progress=progress) as scratch:
         session, display = scratch.session, scratch.display
         job = MeshJob(volumes, scratch.lock, float(error), file_format)
         objects = find_objects(session, job, geometry, display)
-        if cells is None and len(objects) == 1 and not is_run(source):
+        if cells is None and len(objects) == 1 and not is_run_folder(source):
             display.warn(single_label_text(source, *objects))
         objects = choose_cells(objects, cells, source)
         session.check([mesh_need(objects, geometry, error)])
-        rows = _build(session, job, objects, display, unchanged_meshes(folder))
-        table = move_into(folder, scratch.folder, rows, request, overwrite=overwrite)
+        unchanged = unchanged_meshes(folder, file_format)
+        rows = _build(session, job, objects, display, unchanged)
+        table = move_into(folder, scratch.folder, rows, unchanged, request, overwrite=overwrite)
     if made is not None:
-        made.note(folder, _command(folder, cells, what, error, file_format))
+        made.note(folder, _command(cells, what, voxel_size, error, file_format), LISTING)
     return table
 
 
 def _command(
-    folder: Path,
     cells: Sequence[int] | None,
     what: Sequence[str] | None,
+    voxel_size: Sequence[float] | None,
     error: float,
     file_format: str,
 ) -> list[str]:
     """The words of the command that makes the meshes of a run again."""
-    words = ["meshes", RUN, "--out", str(folder.absolute()), "--error", f"{error:g}"]
-    words += ["--format", file_format]
+    words = ["meshes", RUN, "--out", MADE, "--error", f"{error:g}", "--format", file_format]
+    words += [] if voxel_size is None else ["--voxel-size", *(f"{side:g}" for side in voxel_size)]
     for option, values in (("--cells", cells), ("--what", what)):
         if values is not None:
             words += [option, ",".join(map(str, values))]

@@ -23,7 +23,7 @@ from hela_dask.meshing.scratch import scratch_session
 from hela_dask.meshing.tasks import MeshJob, scene_task
 from hela_dask.report.reading import open_view
 from hela_dask.running.identity import check_outside_runs
-from hela_dask.running.made import LABELS, RUN, TABLE, MadeFrom
+from hela_dask.running.made import LABELS, MADE, RUN, TABLE, MadeFrom
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.steps.assemble import label_colors
@@ -145,7 +145,7 @@ def scene(
         )
     with replaced(page, lambda: _check_page(page)) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    made.note(page, ["scene", RUN, "--out", str(page.absolute()), "--size", f"{size:g}"])
+    made.note(page, ["scene", RUN, "--out", MADE, "--size", f"{size:g}"])
     return page
 
 

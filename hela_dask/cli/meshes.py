@@ -74,7 +74,7 @@ def meshes(
     """Write a closed triangle mesh of every cell and nucleus.
 
     The table meshes.csv in the folder states the measured distance, volume and area of each. The
-    same command again replaces its meshes.
+    same command again continues an interrupted one, and makes only meshes of changed labels again.
 
     Example:
 

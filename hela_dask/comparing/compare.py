@@ -31,7 +31,7 @@ from hela_dask.errors import ParameterError
 from hela_dask.figures.strips import draw_strips
 from hela_dask.formatting import counted
 from hela_dask.running.identity import check_outside_runs
-from hela_dask.running.made import TABLE, MadeFrom
+from hela_dask.running.made import MADE, TABLE, MadeFrom
 from hela_dask.storage.contents import check_listed, remove_files
 from hela_dask.storage.files import write_columns, write_json, write_table, write_text
 from hela_dask.storage.metadata import local_path
@@ -163,7 +163,7 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
     warnings = (*find_caveats(runs, table), *left_out)
     _write(folder, runs, cells, table, warnings, seed)
     for parts in made:
-        parts.note(folder, _command(runs, folder))
+        parts.note(folder, _command(runs, seed), _LISTING)
     return Comparison(
         path=folder,
         page=folder / _PAGE,
@@ -174,12 +174,12 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
     )
 
 
-def _command(runs: Mapping[str, Sequence[ComparedRun]], folder: Path) -> list[str]:
+def _command(runs: Mapping[str, Sequence[ComparedRun]], seed: int) -> list[str]:
     """The words of the command that makes the comparison again."""
     words = ["compare"]
     for name, members in runs.items():
         words += ["--group", f"{name}={','.join(str(run.path.absolute()) for run in members)}"]
-    return [*words, "--out", str(folder.absolute())]
+    return [*words, "--out", MADE, "--seed", str(seed)]
 
 
 def _check_target(out: str | Path) -> Path:

@@ -17,7 +17,7 @@ from hela_dask.exporting.tiff import stack_name, write_stack
 from hela_dask.formatting import counted
 from hela_dask.running.identity import check_outside_runs
 from hela_dask.running.made import LABELS as LABEL_CONTENT
-from hela_dask.running.made import RUN, TABLE, MadeFrom
+from hela_dask.running.made import MADE, RUN, TABLE, MadeFrom
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.running.tables import check_segmented, segmented_cells, select_cells
@@ -138,10 +138,10 @@ def export(
     made = MadeFrom.of(result.path, *_PARTS[to])
     found = _write(result, folder, to, names, chosen)
     words = ["export", RUN, "--to", to]
-    words += [] if folder is None else ["--out", str(folder.absolute())]
+    words += [] if folder is None else ["--out", MADE]
     words += ["--what", ",".join(names)] if names else []
     words += [] if chosen is None else ["--cells", ",".join(map(str, sorted(chosen)))]
-    made.note(found.files[-1] if folder is None else folder, words)
+    made.note(found.files[-1] if folder is None else folder, words, _LISTING if folder else "")
     return found
 
 

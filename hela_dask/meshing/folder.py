@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +20,7 @@ from hela_dask.meshing.precomputed import INFO, manifest_file, save_levels
 from hela_dask.storage.contents import foreign_names
 from hela_dask.storage.files import storage_errors, write_columns, write_json, write_table
 from hela_dask.storage.places import same_place
-from hela_dask.storage.records import compare_files, parse_records
+from hela_dask.storage.records import Records, compare_files, parse_records
 
 __all__ = [
     "FORMATS",
@@ -141,15 +141,20 @@ def _with_companions(files: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def unchanged_meshes(folder: Path) -> dict[str, dict[str, Any]]:
+def unchanged_meshes(folder: Path, file_format: str) -> dict[str, dict[str, Any]]:
     """The rows of the meshes in a folder that are as an earlier call wrote them, by their keys."""
+    if file_format == PRECOMPUTED and not (folder / INFO).is_file():
+        return {}  # each mesh that is written writes it
     listing = _read_listing(folder)
-    found = {}
-    for row in listing.meshes if listing is not None else ():
-        records = parse_records(row.get("files") or {})
-        if row.get("key") and records is not None and not compare_files(folder, records):
-            found[str(row["key"])] = row
-    return found
+    rows = {str(row["key"]): row for row in listing.meshes if row.get("key")} if listing else {}
+    records: dict[str, Records] = {}
+    for key, row in rows.items():
+        found = parse_records(row.get("files") or {})
+        if found is not None:
+            records[key] = found
+    every = {name: record for found in records.values() for name, record in found.items()}
+    changed = {Path(item.path).name for item in compare_files(folder, every)}
+    return {key: rows[key] for key, found in records.items() if not changed.intersection(found)}
 
 
 def _in_format(file: str, file_format: str) -> bool:
@@ -204,6 +209,7 @@ def move_into(
     folder: Path,
     made: Path,
     rows: Sequence[dict[str, Any]],
+    unchanged: Collection[str],
     request: MeshRequest,
     *,
     overwrite: bool,
@@ -211,15 +217,16 @@ def move_into(
     """Replace the meshes of a folder by new ones, which lie in the folder `made` beside it.
 
     `rows` are one per mesh: its row of the table, which is returned, and for the list in the folder
-    its ``key`` and ``files``. Unchanged meshes of an earlier call are not in `made`: they stay. The
-    tables are written there first. The list of files is the first to be new, and names the old
-    files as well until they are gone: an interruption leaves nothing that a next call refuses.
+    its ``key`` and ``files``. Meshes with a key in `unchanged` stay as they are. The tables are
+    written there first. The list of files is the first to be new, and names the old files as well
+    until they are gone: an interruption leaves nothing that a next call refuses.
     """
     table = pd.DataFrame(rows).drop(columns=["key", "files"])
     write_table(made / "meshes", table)
     write_columns(made / "columns.csv", {"meshes": (table, COLUMNS)})
     old = check_folder(folder, request, overwrite=overwrite)
     labels = {kind: str(path.absolute()) for kind, path in request.labels.items()}
+    kept = {name for row in rows if row["key"] in unchanged for name in row["files"]}
     new = _with_companions(str(row["file"]) for row in rows if row["file"])
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -227,7 +234,7 @@ def move_into(
         leaving = [{"file": name} for name in gone if _MESH.fullmatch(name)]
         _list(folder, labels, [*rows, *leaving])
         for name in (*new, *_TABLES):
-            if (made / name).exists():
+            if name not in kept and (made / name).exists():
                 (made / name).replace(folder / name)
         for name in gone:
             (folder / name).unlink(missing_ok=True)

@@ -17,12 +17,13 @@ from hela_dask.evaluation.instances import (
 )
 from hela_dask.geometry import Geometry
 from hela_dask.meshing.voxels import ObjectVoxels
+from hela_dask.running.identity import is_run_folder
 from hela_dask.running.opening import open_run
 from hela_dask.running.tables import check_segmented, select_cells
 from hela_dask.storage.nodes import is_node
 from hela_dask.volume.opening import open_volume
 
-__all__ = ["KINDS", "FoundObject", "LabelVolume", "check_cells", "find_labels", "is_run"]
+__all__ = ["KINDS", "FoundObject", "LabelVolume", "check_cells", "find_labels"]
 
 KINDS = {"cell": "cells", "nucleus": "nuclei"}
 """The kinds of objects, and the label groups of a run that hold them."""
@@ -105,20 +106,15 @@ def check_cells(source: Path, cells: Sequence[int] | None) -> None:
     InputError, NothingToDoError
         Names all unknown cells, or the first one without labels and its status.
     """
-    if cells is None or not is_run(source):
+    if cells is None or not is_run_folder(source):
         return
     table = open_run(source).cells
     check_segmented(table, select_cells(table, list(cells), None))
 
 
-def is_run(source: Path) -> bool:
-    """Whether a path is a run folder."""
-    return (source / "run.json").is_file()
-
-
 def _paths(source: Path, what: Sequence[str] | None) -> dict[str, Path]:
     """Where the labels of each kind are."""
-    if is_run(source):
+    if is_run_folder(source):
         groups = open_run(source).label_paths
         return {kind: Path(groups[name]) for kind, name in KINDS.items() if name in groups}
     for folder in (source / "labels", source):

@@ -21,6 +21,7 @@ from hela_dask.errors import (
 from hela_dask.storage.files import storage_errors
 from hela_dask.tasks.cluster import Cluster
 from hela_dask.tasks.lock import Lock, hold
+from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
 
@@ -62,6 +63,13 @@ def scratch_session(
                 with session:
                     yield Scratch(session, lock, made, display)
             except (InputError, ParameterError, NothingToDoError, ExistsError, ResourceError):
-                shutil.rmtree(made, ignore_errors=True)  # the same command would fail again
+                if not _has_meshes(made):
+                    shutil.rmtree(made, ignore_errors=True)
                 raise
             shutil.rmtree(made, ignore_errors=True)
+
+
+def _has_meshes(folder: Path) -> bool:
+    """Whether meshes are finished, with which a later call continues."""
+    names = Markers(folder / "done").names()
+    return any(name.startswith(("mesh-", "scene-")) for name in names)

@@ -180,7 +180,7 @@ def add_edits(cells: pd.DataFrame, edits: Edits | None, measured: pd.DataFrame) 
 
 
 def relabelled_cells(edits: Edits | None) -> set[int]:
-    """Labels of the cells that got or lost voxels by edits of the finished labels."""
+    """Labels of the cells that edits of the finished labels name."""
     if edits is None:
         return set()
     kinds = [edit for edit in edits.edits if isinstance(edit, Merge | Split | Paint)]

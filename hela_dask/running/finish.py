@@ -31,7 +31,7 @@ from hela_dask.running.shapes import Assembled, Measures
 from hela_dask.running.source import identify_image
 from hela_dask.running.tables import add_measurements, add_quality, add_segments, add_shapes
 from hela_dask.running.units import Background, DetectedCells
-from hela_dask.statuses import FAILED
+from hela_dask.statuses import CHAIN_TOO_SHORT, FAILED, NOT_SELECTED
 from hela_dask.steps.assemble import label_colors, label_properties
 from hela_dask.storage import store
 from hela_dask.storage.groups import note
@@ -119,6 +119,7 @@ def finish_run(
         scores = _score(context, labels, truth)
         context.progress.stage("report", 1)
         record.facts.update(
+            **_selection(setup, cells, chosen),
             result=labels,
             grey_levels=asdict(background.grey_levels),
             timings=dict(context.progress.timings),
@@ -167,6 +168,18 @@ def _nothing_left(setup: Setup, chosen: Collection[int]) -> str:
         f"{setup.run} is finished already, and nothing is left to do: --recompute computes {what} "
         "again"
     )
+
+
+def _selection(setup: Setup, cells: pd.DataFrame, chosen: Collection[int]) -> dict[str, Any]:
+    """The cells that the result has, for the record: those of earlier calls stay in it.
+
+    As this call chose them where it has no others; all (None) where none was left out.
+    """
+    kept = cells["label"][~cells["status"].isin((NOT_SELECTED, CHAIN_TOO_SHORT))]
+    if not setup.chooses_cells or set(kept) <= set(chosen):
+        return {}
+    every = not (cells["status"] == NOT_SELECTED).any()
+    return {"cells": None if every else sorted(kept.tolist()), "box": None}
 
 
 def _warn_of_earlier(context: Context, labels: str) -> tuple[str, ...]:

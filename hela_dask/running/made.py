@@ -19,7 +19,7 @@ from hela_dask.storage.files import write_json
 from hela_dask.storage.places import relative_path, resolved
 from hela_dask.tasks.markers import fingerprint, fingerprint_content
 
-__all__ = ["LABELS", "RUN", "TABLE", "Earlier", "MadeFrom", "find_earlier"]
+__all__ = ["LABELS", "MADE", "RUN", "TABLE", "Earlier", "MadeFrom", "find_earlier"]
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ LABELS = "labels"
 TABLE = "cells.parquet"
 """The table of cells."""
 
-RUN = "{run}"
-"""The place of the run folder in a command, wherever it is moved."""
+RUN, MADE = "{run}", "{made}"
+"""In a command: the run folder, and the file or folder that is made, wherever they are moved."""
 
 _FOLDER = "made"
 
@@ -41,6 +41,8 @@ class _Note(Document):
     path: str  # as seen from the run folder
     command: list[str]
     of: dict[str, str]
+    listing: str = ""  # the file of a folder that every call writes; empty for a file
+    content: str = ""  # fingerprint of that file; empty where there is none
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,19 @@ class MadeFrom:
         """Parts of the result: :data:`LABELS`, or names of files in the run folder."""
         return cls(run, {part: _fingerprint(run, part) for part in parts})
 
-    def note(self, path: Path, command: Sequence[str]) -> None:
+    def note(self, path: Path, command: Sequence[str], listing: str = "") -> None:
         """Note that a file or folder was made from the result; a read-only run has no notes.
 
-        `command` are the words after ``hela-dask``, with :data:`RUN` for the run folder.
+        `command` are the words after ``hela-dask``, with :data:`RUN` for the run folder, and
+        :data:`MADE` for `path`. `listing` is a file in a folder that every call writes: by its
+        content a folder is recognised that was made from another run since.
         """
         way = relative_path(path, self.run)
         file = self.run / _FOLDER / f"{fingerprint(way)[:16]}.json"
+        facts = {"path": way, "command": list(command), "of": dict(self.parts), "listing": listing}
         try:
             file.parent.mkdir(exist_ok=True)
-            write_json(file, {"path": way, "command": list(command), "of": dict(self.parts)})
+            write_json(file, {**facts, "content": _content(path / listing)})
         except (StorageError, OSError):
             log.debug("%s is not noted in %s", path, self.run, exc_info=True)
 
@@ -114,13 +119,15 @@ def find_earlier(run: Path, labels: str | None = None) -> list[Earlier]:
         except HelaDaskError:
             continue
         path = resolved(run / note.path)
-        if not path.exists():
+        if not path.exists() or (note.content and _content(path / note.listing) != note.content):
             continue
         for part, before in note.of.items():
             if part not in now:
                 now[part] = _fingerprint(run, part)
-            if now[part] != before:
-                words = [str(run) if word == RUN else word for word in note.command]
+            unknown = part == LABELS and not now[part]  # the run is not finished
+            if now[part] != before and not unknown:
+                places = {RUN: str(run), MADE: str(path)}
+                words = [places.get(word, word) for word in note.command]
                 found.append(Earlier(path, part, shlex.join(["hela-dask", *words])))
                 break
     return sorted(found, key=lambda item: str(item.path))
@@ -130,7 +137,12 @@ def _fingerprint(run: Path, part: str) -> str:
     """A name for the content of a part of a result; empty where it is not there."""
     if part == LABELS:
         return str(read_run(run).get("result") or "")
+    return _content(run / part)
+
+
+def _content(path: Path) -> str:
+    """A fingerprint of a file's content; empty where there is no file."""
     try:
-        return fingerprint_content(run / part)
+        return fingerprint_content(path)
     except OSError:
         return ""

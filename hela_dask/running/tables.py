@@ -173,8 +173,11 @@ def add_quality(
         )
         if nucleus_withheld(segmented, parameters):
             own.append("nucleus_withheld")
+            trust, _ = compute_confidence(
+                segmented, parameters, flags=str(segmented.get("flags", "")).split(",")
+            )
             why = (
-                f"the nucleus is withheld: confidence {confidence:.2f}, "
+                f"the nucleus is withheld: confidence {trust:.2f}, "
                 f"under {parameters.withhold:g} ([quality] withhold)"
             )
             reasons.append(f"{reason}; {why}" if reason else why)

@@ -343,6 +343,26 @@ def test_only_meshes_of_changed_labels_are_made_again(
     (out / kept[-1]).unlink()
     hd.meshes(path, out, **call)
     assert built == [8, 3, 3]
+    # A call for another distance that stops in the middle changes nothing of the first one.
+    whole, save = {file.name: file.read_bytes() for file in out.iterdir()}, tasks.save
+
+    def full(levels: Any, path: Path, label: int) -> None:
+        if label == 8:
+            raise StorageError(f"no space left while writing {path}")
+        save(levels, path, label)
+
+    monkeypatch.setattr(tasks, "save", full)
+    with pytest.raises(StorageError, match="no space left"):
+        hd.meshes(path, out, **{**call, "error": 120})
+    monkeypatch.setattr(tasks, "save", save)
+    hd.meshes(path, out, **call)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == whole
+    if file_format == "precomputed":  # without it, neuroglancer finds no mesh
+        (out / "info").unlink()
+        hd.meshes(path, out, **call)
+        whole.pop("meshes.json")  # it has the times of the files
+        assert {name: (out / name).read_bytes() for name in whole} == whole
+    del built[3:]
     # Another distance is another mesh.
     hd.meshes(path, out, **{**call, "error": 90})
     assert sorted(built) == [3, 3, 3, 8, 8]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from hela_dask.cli import main
 from hela_dask.editing.edits import Edit
 from hela_dask.running.made import find_earlier
 from hela_dask.running.result import RunResult as Result
+from hela_dask.storage.files import write_json
 from hela_dask.verification.verify import verify
 from tests.editing.making import Maker, labels_of
 from tests.scenes import copy_run, run_scene
@@ -103,5 +105,20 @@ def test_notes_move_with_the_run_and_forget_what_is_gone(
     shutil.rmtree(tmp_path / "b" / "stacks")
     (found,) = find_earlier(result.path, "other labels")
     assert found.path == tmp_path / "b" / "only 1"
-    assert shlex.split(found.command)[2] == str(result.path)
+    words = shlex.split(found.command)
+    assert words[2] == str(result.path)
+    assert words[words.index("--out") + 1] == str(tmp_path / "b" / "only 1")
     assert found.command.endswith("--what cells --cells 1")
+    # Nothing is known of the labels of a run that is not finished.
+    facts = json.loads((result.path / "run.json").read_text("utf-8"))
+    write_json(result.path / "run.json", {**facts, "state": "running", "result": ""})
+    assert not find_earlier(result.path)
+
+
+def test_a_folder_of_another_run_is_not_named(finished: RunResult, tmp_path: Path) -> None:
+    one, two = (copy_run(finished, tmp_path / name) for name in ("one", "two"))
+    for run_ in (one, two):
+        hd.export(run_.path, tmp_path / "stacks", to="tiff")
+    assert not find_earlier(one.path, "other labels")
+    (found,) = find_earlier(two.path, "other labels")
+    assert found.path == tmp_path / "stacks"

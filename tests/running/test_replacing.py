@@ -192,6 +192,15 @@ def test_chosen_cells_are_computed_again_and_others_stay(
     assert sorted(calls["segment"]) == [2, 3]
     np.testing.assert_array_equal(again.labels["cells"].values, expected)
     assert again.cells["status"].tolist() == first.cells["status"].tolist()
+    assert facts_of(again)["cells"] is None  # the result still has all
+
+
+def test_the_record_names_all_cells_that_the_result_has(
+    scene: Path, here: Any, calls: dict[str, Any]
+) -> None:
+    assert facts_of(go(scene, here, cells=[2]))["cells"] == [2]
+    assert facts_of(go(scene, here, cells=[3]))["cells"] == [2, 3]
+    assert facts_of(go(scene, here, cells=[1, 4]))["cells"] is None
 
 
 def test_scores_stay_as_long_as_the_labels_do(

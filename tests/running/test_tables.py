@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ def test_cells_with_edited_labels_have_no_confidence() -> None:
     assert table["flags"].tolist() == ["unsteady_cell", "two_nuclei", "seen_once", ""]
     assert table["cell_jitter"].isna().tolist() == [False, True, True, True]
     assert table["doubtful_slices"].tolist()[1] == ""
+    # The reason of a withheld nucleus has the confidence of the segmentation.
+    bad = {1: row(nucleus_jitter=900.0, nucleus_jump=9.0)}
+    table = add_quality(add_segments(CELLS, bad, {1}), bad, QualityParameters(), None, {1})
+    assert "nucleus_withheld" in table["flags"][0]
+    assert re.search(r"withheld: confidence 0\.\d\d, under", table["reason"][0])
 
 
 def test_flags_follow_the_limits_and_are_not_kept_from_an_earlier_run() -> None:
