@@ -62,18 +62,20 @@ _SHAPE = (
     ),
     (
         "sphericity",
-        "area of a sphere of the same volume over the area of the {}: 1 of a sphere, else less",
+        "area of a sphere of the same volume over the area of the {}: 1 for a sphere, lower for "
+        "other shapes",
         "1",
     ),
     (
         "solidity",
-        "volume of the {} over that of its convex hull: 1 of a convex one, less with clefts",
+        "volume of the {} over that of its convex hull: 1 for a convex shape, lower with clefts",
         "1",
     ),
     (
         "ruffling",
-        "area of the {0} over that of its convex hull: 1 of a smooth convex one, more with folds; "
-        "below 1 where the {0} is bent, branched or a ring, as the hull then has the larger area",
+        "area of the {0} over that of its convex hull: 1 for a smooth convex shape, higher with "
+        "folds; below 1 where the {0} is bent, branched or a ring, as the hull then has the "
+        "larger area",
         "1",
     ),
     *(
@@ -142,7 +144,7 @@ SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
     },
     "polarisation": Column(
         "distance between the centroids of nucleus and cell, over the radius of a sphere of the "
-        "cell's volume: 0 of a nucleus in the middle",
+        "cell's volume: 0 where the nucleus is in the middle",
         "1",
         measure=True,
     ),

@@ -82,6 +82,6 @@ VOLUME_COLUMNS: Final[Mapping[str, Column]] = {
     "lower_quartile": Column("value that a quarter of these cells are below", _OF_MEASURE),
     "upper_quartile": Column("value that a quarter of these cells are above", _OF_MEASURE),
     "mean": Column("mean of these cells", _OF_MEASURE),
-    "sd": Column("standard deviation of these cells; empty of a single one", _OF_MEASURE),
+    "sd": Column("standard deviation of these cells; empty for a single cell", _OF_MEASURE),
 }
 """Of ``volumes.parquet``: one row per measure and volume."""
