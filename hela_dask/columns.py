@@ -57,7 +57,7 @@ _BOX = {
 _SHAPE = (
     (
         "area",
-        "area of the surface of the {}; of one that the volume cuts, that of the part inside",
+        "area of the surface of the {}; where the volume cuts it, area of the part inside",
         "µm²",
     ),
     (
@@ -168,8 +168,8 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "x": Column("x of the centre; 0 is the centre of the first voxel", "nm"),
     "height": Column(
         "radius of the largest circle that fits into the cell in an analysed slice, the largest "
-        "distance to the resin there; of a cell the mean over its analysed slices. It lies in the "
-        "plane: it is no extent along z",
+        "distance to the resin there; for a cell, the mean over its analysed slices. It is "
+        "measured in the plane, not along z",
         "nm",
     ),
     "rank": Column("1 is the detection with the largest height in its slice"),

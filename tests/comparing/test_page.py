@@ -93,3 +93,15 @@ def test_verbs_agree_with_one(tmp_path: Path) -> None:
     assert "of 1 comparison of a measure show" in shown
     (warning,) = [line for line in found.warnings if "one volume" in line]
     assert warning.startswith("a and b: one volume each with complete cells.")
+
+
+def test_methods_and_networks_agree_with_their_number(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    runs = [
+        make_run(tmp_path / f"{name}.run", draw_cells(rng, 5), method=method, network=network)
+        for name, method, network in (("a", "unet", "1" * 32), ("b", "volumetric", "2" * 32))
+    ]
+    hd.compare({"a": runs[:1], "b": runs[1:]}, tmp_path / "out")
+    text = (tmp_path / "out" / "methods.txt").read_text(encoding="utf-8")
+    assert ", methods unet and volumetric, in volumes" in text
+    assert "used the networks 111111111111 and 222222222222 (fingerprints)." in text
