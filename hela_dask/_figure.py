@@ -13,17 +13,19 @@ import pandas as pd
 
 from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
 from hela_dask.figures import draw_overlay
-from hela_dask.figures.printing import ENDINGS, Print
+from hela_dask.figures.printing import ENDINGS, INCH, Print
+from hela_dask.formatting import by_axis, listed
 from hela_dask.parameters import MeasureParameters, Parameters
 from hela_dask.report.slices import Slice, read_slice
 from hela_dask.report.space import draw_volume, drawn_cells
 from hela_dask.running.boxes import read_counts
+from hela_dask.running.identity import check_outside_runs
 from hela_dask.running.needs import measured_level
 from hela_dask.running.opening import open_run
 from hela_dask.running.portraits import write_portrait
 from hela_dask.running.reading import RunFolder, read_folder
 from hela_dask.running.shapes import cell_box, find_surfaces
-from hela_dask.running.tables import select_cells
+from hela_dask.running.tables import check_segmented, select_cells
 from hela_dask.steps.portrait import make_solid
 from hela_dask.storage.metadata import Level, local_path, read_image
 from hela_dask.storage.places import check_apart
@@ -35,8 +37,6 @@ __all__ = ["figure"]
 log = logging.getLogger(__name__)
 
 PIXELS = 4000  # of a slice, along each side, that are drawn
-_INCH = 25.4  # mm
-_TALL = 240.0  # mm, of a figure
 _WIDTHS = 20.0, 1000.0  # mm
 _DPIS = 50, 2400
 
@@ -70,24 +70,27 @@ def figure(
     out : path
         The figure: ``.png``, ``.tif``, or ``.pdf`` and ``.svg`` with outlines and text as vectors.
     slice_number : int, optional
-        Of the slice along `axis`, from 1. Default: the middle of the cells, or of the volume.
+        Of the slice along `axis`, from 1. Default: the slice with most of `cells`, of several such
+        slices the nearest to the middle of these cells; without `cells`, the middle of the volume.
     axis : "z", "y" or "x"
         Axis that the slice is perpendicular to.
     cells : sequence of int, optional
-        Labels of the cells to show; default: all.
+        Labels of the cells to show, at least one; default: all.
     crop : float, optional
         Show only the part around the boxes of `cells`, with this margin in nm.
     filled : bool
         Tint nuclei and cells as well.
     numbers : bool
-        Write the number of each cell.
+        Write the number of each cell. False leaves the numbers out: those in a slice, those of the
+        cells in the volume, and the title of one cell in space.
     raw : bool
         Also show the image without labels, on the left.
     space : bool
         Draw cells in space instead of a slice: one cell from two sides, several or all in the
         volume.
     width : float
-        Of the figure, mm. A figure is at most 240 mm high; a higher slice is drawn narrower.
+        Of the figure, mm. A figure is at most 240 mm high; one that would be higher is drawn
+        narrower.
     dpi : int
         Pixels per inch of a PNG or TIFF.
     overwrite : bool
@@ -101,9 +104,13 @@ def figure(
     Raises
     ------
     ParameterError
-        For another ending, an option that does not fit the others, or an unknown value.
+        For another ending, an option that does not fit the others, an unknown value, an empty
+        list of cells, or an `out` inside a run folder.
     InputError
-        When there is no such cell, the slice lies outside the volume, or no such cell is in it.
+        When there is no such cell, the slice lies outside the volume, no such cell is in it, or
+        the run has no picture of a cell that `space` needs.
+    NothingToDoError
+        When a cell has no labels.
     MissingInputError
         When there is no finished run, or a part of it is gone.
     ExistsError
@@ -124,19 +131,23 @@ def figure(
     if space and (names := [name for name, there in given.items() if there]):
         raise ParameterError(f"{names[0]} is for a slice, and --space draws cells in space")
     _check_part(axis, crop, cells)
+    check_outside_runs(path)
     _check_print(path, width, dpi)
     result = open_run(local_path(run))
     folder = read_folder(result.path)
     if cells is not None:
         cells = sorted(select_cells(folder.cells, cells, None))
+        check_segmented(folder.cells, cells)
     if folder.store is None:
         raise MissingInputError(f"the image of {folder.path} is gone: {folder.facts.get('store')}")
     check_apart(folder.store, {"--out": path})
     if path.is_dir() or (path.exists() and not overwrite):
         raise ExistsError(f"{path} exists: choose another --out, or replace it with --overwrite")
-    inches = 100 * width / _INCH
+    across = 100 * width / INCH
     if space:
-        return _draw_space(folder, path, cells, inches, dpi)
+        title = f"{folder.path.name}, in space"
+        printed = Print(dpi=dpi, title=title, facts=_source(folder, cells))
+        return _draw_space(folder, path, cells, across, numbers, printed)
     order = _Order(folder, axis, cells, crop)
     number, bounds = order.place(slice_number)
     found = read_slice(
@@ -158,7 +169,7 @@ def figure(
         log.warning(
             "the slice has more than %d pixels along a side: it is drawn with pixels of %s nm",
             PIXELS,
-            " x ".join(f"{size:g}" for size in found.pixel),
+            by_axis(found.pixel),
         )
     return draw_overlay(
         found.image,
@@ -166,7 +177,7 @@ def figure(
         shown,
         found.pixel,
         path,
-        width=min(inches, _widest(found, raw)),
+        width=across,
         filled=filled,
         numbered=numbers,
         beside=raw,
@@ -179,6 +190,8 @@ def _check_part(axis: str, crop: float | None, cells: Sequence[int] | None) -> N
         raise ParameterError(f"--axis {axis!r} must be z, y or x")
     if crop is not None and not (math.isfinite(crop) and crop >= 0):
         raise ParameterError(f"--crop {crop:g} must be a margin in nm, 0 or more")
+    if cells is not None and not cells:
+        raise ParameterError("--cells names no cell: give at least one, as 3,8")
     if crop is not None and cells is None:
         raise ParameterError("--crop needs --cells: the figure shows the part around them")
 
@@ -227,8 +240,7 @@ class _Order:
         if boxes.empty:
             raise InputError(f"{_named(self.cells)} not in the labels of {self.folder.path}")
         if number is None:
-            row = boxes.iloc[0]
-            number = int(row[f"{self.axis}0"] + row[f"{self.axis}1"] + 1) // 2
+            number = _fullest(boxes[f"{self.axis}0"], boxes[f"{self.axis}1"])
         if self.crop is None:
             return number, None
         bounds = []
@@ -266,7 +278,20 @@ class _Order:
 def _named(cells: Sequence[int]) -> str:
     if len(cells) == 1:
         return f"cell {cells[0]} is"
-    return f"the cells {', '.join(map(str, cells))} are"
+    return f"the cells {listed([str(label) for label in cells])} are"
+
+
+def _fullest(first: pd.Series, end: pd.Series) -> int:
+    """The slice, from 1, with most of some cells; of several the nearest to their middle.
+
+    `first` and `end` are the slices of each cell, from 0; the last one is not included.
+    """
+    low, high = int(first.min()), int(end.max())
+    slices = np.arange(low, high)
+    begun = np.searchsorted(np.sort(first), slices, side="right")
+    counts = begun - np.searchsorted(np.sort(end), slices, side="right")
+    best = slices[counts == counts.max()]
+    return int(best[np.abs(best - (low + high - 1) / 2).argmin()]) + 1
 
 
 def _only(plane: Plane | None, cells: Collection[int] | None) -> Plane | None:
@@ -276,16 +301,10 @@ def _only(plane: Plane | None, cells: Collection[int] | None) -> Plane | None:
     return np.where(np.isin(plane, list(cells)), plane, 0)
 
 
-def _widest(found: Slice, raw: bool) -> float:
-    """The width, hundredths of an inch, with which the slice is 240 mm high."""
-    rows, columns = (n * size for n, size in zip(found.image.shape, found.pixel, strict=True))
-    return float(100 * _TALL / _INCH * columns * (1 + raw) / rows)
-
-
 def _facts(folder: RunFolder, found: Slice, cells: Sequence[int] | None) -> dict[str, str]:
     """The metadata of the file."""
     assert folder.store is not None
-    level = f"{found.level}, pixels of {' x '.join(f'{size:g}' for size in found.pixel)} nm"
+    level = f"{found.level}, pixels of {by_axis(found.pixel)} nm"
     return {**_source(folder, cells), "level": level}
 
 
@@ -298,23 +317,19 @@ def _source(folder: RunFolder, cells: Sequence[int] | None) -> dict[str, str]:
 
 
 def _draw_space(
-    folder: RunFolder, path: Path, cells: Sequence[int] | None, inches: float, dpi: int
+    folder: RunFolder,
+    path: Path,
+    cells: Sequence[int] | None,
+    width: float,
+    numbers: bool,
+    printed: Print,
 ) -> Path:
     """One cell from two sides, or several in the volume."""
     labels = folder.labels("cells")
     assert labels is not None
-    title = f"{folder.path.name}, in space"
-    printed = Print(dpi=dpi, title=title, facts=_source(folder, cells))
     if cells is None or len(cells) > 1:
-        drawn = drawn_cells(folder)
-        missing = [label for label in cells or () if label not in drawn]
-        if missing or not drawn:
-            named = f"{_named(missing)} not" if missing else "no cell is"
-            raise InputError(
-                f"{named} drawn in space by the run {folder.path}: start it again with "
-                "[measure] in_runs = 1, or name one cell with --cells"
-            )
-        draw_volume(folder, path, chosen=cells, width=inches, printed=printed)
+        _check_drawn(folder, cells)
+        draw_volume(folder, path, chosen=cells, numbered=numbers, width=width, printed=printed)
         return path
     counts = read_counts(folder)
     if cells[0] not in counts.index:
@@ -328,8 +343,28 @@ def _draw_space(
     solids = [None if part is None else make_solid(part, what.cut, corner) for part in found]
     if solids == [None, None]:
         raise InputError(f"cell {cells[0]} is too small to be drawn in space")
-    write_portrait(path, cells[0], solids[0], solids[1], width=inches, printed=printed)
+    write_portrait(
+        path, cells[0], solids[0], solids[1], numbered=numbers, width=width, printed=printed
+    )
     return path
+
+
+def _check_drawn(folder: RunFolder, cells: Sequence[int] | None) -> None:
+    """InputError where the run has not drawn the cells, or no cell at all."""
+    drawn = drawn_cells(folder)
+    missing = [label for label in cells or () if label not in drawn]
+    if drawn and not missing:
+        return
+    named = f"{_named(missing)} not" if missing else "no cell is"
+    measure = (folder.facts.get("parameters") or {}).get("measure") or {}
+    if not measure.get("in_runs"):
+        advice = "start it again with [measure] in_runs = 1, or name one cell with --cells"
+    else:
+        advice = (
+            "the cell could not be measured, or its picture is gone. Start the run again, or name "
+            "one cell with --cells"
+        )
+    raise InputError(f"{named} drawn in space by the run {folder.path}: {advice}")
 
 
 def _measure_parameters(folder: RunFolder) -> MeasureParameters:

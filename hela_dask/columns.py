@@ -57,23 +57,25 @@ _BOX = {
 _SHAPE = (
     (
         "area",
-        "area of the surface of the {}; of one that the volume cuts, that of the part inside",
+        "area of the surface of the {}; where the volume cuts it, area of the part inside",
         "µm²",
     ),
     (
         "sphericity",
-        "area of a sphere of the same volume over the area of the {}: 1 of a sphere, else less",
+        "area of a sphere of the same volume over the area of the {}: 1 for a sphere, lower for "
+        "other shapes",
         "1",
     ),
     (
         "solidity",
-        "volume of the {} over that of its convex hull: 1 of a convex one, less with clefts",
+        "volume of the {} over that of its convex hull: 1 for a convex shape, lower with clefts",
         "1",
     ),
     (
         "ruffling",
-        "area of the {0} over that of its convex hull: 1 of a smooth convex one, more with folds; "
-        "below 1 where the {0} is bent, branched or a ring, as the hull then has the larger area",
+        "area of the {0} over that of its convex hull: 1 for a smooth convex shape, higher with "
+        "folds; below 1 where the {0} is bent, branched or a ring, as the hull then has the "
+        "larger area",
         "1",
     ),
     *(
@@ -142,7 +144,7 @@ SHAPE_COLUMNS: Final[Mapping[str, Column]] = {
     },
     "polarisation": Column(
         "distance between the centroids of nucleus and cell, over the radius of a sphere of the "
-        "cell's volume: 0 of a nucleus in the middle",
+        "cell's volume: 0 where the nucleus is in the middle",
         "1",
         measure=True,
     ),
@@ -166,8 +168,8 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "x": Column("x of the centre; 0 is the centre of the first voxel", "nm"),
     "height": Column(
         "radius of the largest circle that fits into the cell in an analysed slice, the largest "
-        "distance to the resin there; of a cell the mean over its analysed slices. It lies in the "
-        "plane: it is no extent along z",
+        "distance to the resin there; for a cell, the mean over its analysed slices. It is "
+        "measured in the plane, not along z",
         "nm",
     ),
     "rank": Column("1 is the detection with the largest height in its slice"),

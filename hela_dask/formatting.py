@@ -43,7 +43,7 @@ def swapped_axes(shape: Sequence[float], wanted: Sequence[float]) -> str:
     Examples
     --------
     >>> swapped_axes((60, 50, 8), (8, 50, 60))
-    '; its axes look swapped: they fit in the order x, y, z, so turn it to z, y, x'
+    '; its axes look swapped: the axes are in the order x, y, z; transpose the array to z, y, x'
     """
     names = "zyx"[-len(wanted) :]
     if tuple(shape) == tuple(wanted) or sorted(shape) != sorted(wanted):
@@ -53,7 +53,8 @@ def swapped_axes(shape: Sequence[float], wanted: Sequence[float]) -> str:
     order = next(order for order in orders if [wanted[k] for k in order] == list(shape))
     found = ", ".join(names[k] for k in order)
     return (
-        f"; its axes look swapped: they fit in the order {found}, so turn it to {', '.join(names)}"
+        f"; its axes look swapped: the axes are in the order {found}; transpose the array to "
+        f"{', '.join(names)}"
     )
 
 
@@ -62,11 +63,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def listed(names: Sequence[str], most: int = 10) -> str:
-    """Names in a sentence: A, B and C; of more than `most` the first ones, and how many follow."""
+def listed(names: Sequence[str], most: int = 10, separator: str = ", ") -> str:
+    """Names in a sentence: A, B and C; of more than `most` the first ones, and how many follow.
+
+    `separator` is for names that have commas.
+    """
     if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+        return f"{separator.join(names[:most])} and {len(names) - most} more"
+    return " and ".join(filter(None, (separator.join(names[:-1]), *names[-1:])))
 
 
 def size_text(size: float) -> str:

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
+from matplotlib.text import Text
 from PIL import Image
 
 import hela_dask as hd
 from hela_dask import _figure
-from hela_dask.errors import ExistsError, InputError, MissingInputError, ParameterError
+from hela_dask.errors import (
+    ExistsError,
+    InputError,
+    MissingInputError,
+    NothingToDoError,
+    ParameterError,
+)
+from hela_dask.figures import space as drawing
+from hela_dask.figures import tissue
 from hela_dask.figures.canvas import CELL, NUCLEUS
+from hela_dask.figures.printing import Print
 from hela_dask.report import space
 from hela_dask.report.slices import read_slice
+from hela_dask.running.boxes import read_counts
 from hela_dask.running.reading import read_folder
 from hela_dask.storage.level_array import LevelArray
 from tests.colours import near
@@ -145,6 +158,130 @@ def test_cells_in_space_have_the_resolution_of_print(known: hd.RunResult, tmp_pa
     assert b"/Width 1520" in every.read_bytes()
 
 
+@pytest.mark.parametrize("space", [False, True])
+def test_numbers_are_left_out_on_request(
+    known: hd.RunResult, tmp_path: Path, space: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = _saved(monkeypatch, drawing if space else tissue)
+
+    def texts(**options: Any) -> set[str]:
+        hd.figure(known.path, tmp_path / "a.png", space=space, **options)
+        return {text.get_text() for text in saved[-1].findobj(Text)}
+
+    numbers = {"1", "2", "3", "4"}
+    assert numbers & texts()
+    assert not numbers & texts(numbers=False)
+    if space:
+        assert "4 cells" in texts(numbers=False)
+        assert "cell 2" in texts(cells=[2])
+        assert not any(text.startswith("cell") for text in texts(cells=[2], numbers=False))
+
+
+def _saved(monkeypatch: pytest.MonkeyPatch, module: Any) -> list[Any]:
+    """The figures that are drawn; no file is written."""
+    figures: list[Any] = []
+
+    def noted(figure: Any, path: Path, printed: Print) -> Path:
+        figures.append(figure)
+        return path
+
+    monkeypatch.setattr(module, "save", noted)
+    return figures
+
+
+def _size(figure: Any) -> tuple[float, float]:
+    """Width and height, mm."""
+    width, height = figure.get_size_inches()
+    return 25.4 * float(width), 25.4 * float(height)
+
+
+@pytest.mark.parametrize("shape", [(400, 100), (900, 100), (9000, 10), (100, 500)])
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("labelled", [False, True])
+def test_a_high_slice_is_240_mm_high_with_its_legend(
+    shape: tuple[int, int], beside: bool, labelled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = _saved(monkeypatch, tissue)
+    grey = np.arange(shape[0] * shape[1], dtype=np.uint16).reshape(shape)
+    labels = np.zeros(shape, np.uint16) if labelled else None
+    tissue.draw_overlay(
+        grey, labels, labels, (10.0, 10.0), "a.png", width=3937, beside=beside, printed=Print()
+    )
+    width, height = _size(figures[0])
+    assert height == pytest.approx(240) if shape[0] > shape[1] else height < 240
+    assert 75 < width <= 1000.1
+
+
+@pytest.mark.parametrize("cells", [[2], [2, 3], None])
+def test_cells_in_space_are_at_most_240_mm_high(
+    known: hd.RunResult, tmp_path: Path, cells: list[int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = _saved(monkeypatch, drawing)
+    hd.figure(known.path, tmp_path / "a.png", space=True, cells=cells, width=1000, dpi=50)
+    width, height = _size(figures[0])
+    assert height < 240.01 and width > 200
+
+
+@pytest.mark.parametrize(
+    ("spans", "wanted"),
+    [
+        ([(4, 11)], 8),
+        ([(4, 10)], 7),
+        ([(0, 10), (20, 30)], 10),
+        ([(0, 4), (16, 30), (20, 40)], 21),
+        ([(0, 30), (5, 9), (7, 12), (20, 29)], 9),
+    ],
+    ids=["odd", "even", "apart", "two", "three"],
+)
+def test_the_slice_with_most_of_the_cells_is_drawn(
+    spans: list[tuple[int, int]], wanted: int
+) -> None:
+    first, end = zip(*spans, strict=True)
+    assert _figure._fullest(pd.Series(first), pd.Series(end)) == wanted
+
+
+def test_cells_that_do_not_overlap_along_z_have_a_slice_with_one_of_them(
+    known: hd.RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = read_counts(read_folder(known.path))
+    counts.loc[2, ["z0", "z1"]], counts.loc[3, ["z0", "z1"]] = (0, 2), (18, 22)
+    monkeypatch.setattr(_figure, "read_counts", lambda folder: counts)
+    path = hd.figure(known.path, tmp_path / "a.png", cells=[2, 3])
+    with Image.open(path) as image:
+        assert "slice 19 along z" in image.info["Title"]  # the nearest to the middle, 11
+
+
+@pytest.mark.parametrize("space", [False, True])
+def test_a_cell_without_labels_is_refused_with_its_status(
+    known: hd.RunResult, tmp_path: Path, space: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = read_folder(known.path)
+    row = folder.cells["label"] == 3
+    cells = folder.cells.assign(
+        status=folder.cells["status"].mask(row, "failed"),
+        reason=folder.cells["reason"].mask(row, "no tissue"),
+        cell_volume=folder.cells["cell_volume"].mask(row),
+        nucleus_volume=folder.cells["nucleus_volume"].mask(row),
+    )
+    monkeypatch.setattr(_figure, "read_folder", lambda path: replace(folder, cells=cells))
+    with pytest.raises(NothingToDoError, match=r"cell 3 has no labels, .* failed: no tissue"):
+        hd.figure(known.path, tmp_path / "a.png", cells=[2, 3], space=space)
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+def test_the_parameter_is_advised_only_where_it_is_off(
+    known: hd.RunResult, tmp_path: Path, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = read_folder(known.path)
+    parameters = folder.facts["parameters"] | {"measure": {"in_runs": asked}}
+    facts = {**folder.facts, "parameters": parameters}
+    monkeypatch.setattr(_figure, "read_folder", lambda path: replace(folder, facts=facts))
+    monkeypatch.setattr(_figure, "drawn_cells", lambda folder: {})
+    with pytest.raises(InputError, match="drawn in space by the run") as error:
+        hd.figure(known.path, tmp_path / "a.png", space=True)
+    assert ("in_runs = 1" in str(error.value)) == (not asked)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "sentence"),
     [
@@ -161,6 +298,8 @@ def test_cells_in_space_have_the_resolution_of_print(known: hd.RunResult, tmp_pa
             InputError,
             "cell 1 is not drawn in space by the run .* name one cell with --cells",
         ),
+        ({"cells": []}, ParameterError, "--cells names no cell"),
+        ({"cells": [], "space": True}, ParameterError, "--cells names no cell"),
         ({"axis": "t"}, ParameterError, "--axis 't' must be z, y or x"),
         ({"crop": 100.0}, ParameterError, "--crop needs --cells"),
         ({"crop": -1.0, "cells": [2]}, ParameterError, "--crop -1 must be a margin in nm"),
@@ -195,5 +334,10 @@ def test_the_file_is_never_replaced_unasked(known: hd.RunResult, tmp_path: Path)
         hd.figure(known.path, tmp_path / "a.jpg")
     with pytest.raises(ParameterError, match="inside the volume"):
         hd.figure(known.path, known.store / "a.png")
+    picture = known.path / "figures" / "cells" / "00002.png"
+    before = picture.read_bytes()
+    with pytest.raises(ParameterError, match="lies in the run folder"):
+        hd.figure(known.path, picture, overwrite=True)
+    assert picture.read_bytes() == before
     with pytest.raises(MissingInputError, match="no run folder"):
         hd.figure(tmp_path / "b.run", tmp_path / "b.png")

@@ -321,9 +321,22 @@ def test_what_is_missing_is_left_out(missing: str, images: int, run: Path, few: 
 
 def test_old_pictures_do_not_stay(run: Path, few: None) -> None:
     (run / "figures").mkdir(exist_ok=True)
-    (run / "figures" / "overlay_00099.jpg").write_bytes(b"old")
+    old = [run / "figures" / name for name in ("overlay_00099.jpg", "curves.png", "space.png")]
+    other = run / "figures" / "overlay_00099.png"  # of a person
+    for path in (*old, other):
+        path.write_bytes(b"old")
     write_report(run)
-    assert not (run / "figures" / "overlay_00099.jpg").exists()
+    assert not any(path.exists() for path in old) and other.exists()
+
+
+def test_curves_of_removed_scores_do_not_stay(run: Path, few: None) -> None:
+    score(run, "classes")
+    write_report(run)
+    assert (run / "figures" / "curves.png").exists()
+    for path in run.glob("scores*"):
+        path.unlink()
+    write_report(run)
+    assert not (run / "figures" / "curves.png").exists()
 
 
 def test_a_damaged_or_absent_run_is_named(run: Path, tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def figure(
         typer.Option(
             "--slice",
             metavar="Z",
-            help="Number of the slice along the axis, from 1; default: the middle of the cells, or "
-            "of the volume.",
+            help="Number of the slice along the axis, from 1; default: the slice with most of "
+            "--cells, or the middle of the volume.",
         ),
     ] = None,
     axis: Annotated[
@@ -52,7 +52,11 @@ def figure(
     ] = None,
     fill: Annotated[bool, typer.Option("--fill", help="Tint nuclei and cells as well.")] = False,
     no_numbers: Annotated[
-        bool, typer.Option("--no-numbers", help="Leave out the numbers of the cells.")
+        bool,
+        typer.Option(
+            "--no-numbers",
+            help="Leave out the numbers of the cells, and the title of one cell in space.",
+        ),
     ] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="Also show the image without labels, on the left.")
@@ -64,7 +68,13 @@ def figure(
             help="Draw in space: one cell from two sides, several or all in the volume.",
         ),
     ] = False,
-    width: Annotated[float, typer.Option(metavar="MM", help="Width of the figure, mm.")] = 170.0,
+    width: Annotated[
+        float,
+        typer.Option(
+            metavar="MM",
+            help="Width of the figure, mm; a figure that would be higher than 240 mm is narrower.",
+        ),
+    ] = 170.0,
     dpi: Annotated[
         int, typer.Option("--dpi", metavar="N", help="Pixels per inch of a PNG or TIFF.")
     ] = 300,

@@ -14,7 +14,7 @@ from hela_dask.comparing.reading import (
     same_volume,
     without_shapes,
 )
-from hela_dask.formatting import by_axis
+from hela_dask.formatting import by_axis, listed
 from hela_dask.tasks.versions import numeric_versions
 
 __all__ = ["ALPHA", "WIDE_ENOUGH", "find_caveats"]
@@ -43,8 +43,9 @@ def _few_volumes(runs: Runs, table: pd.DataFrame) -> list[str]:
     single = [name for name, members in runs.items() if _filled(members) == 1]
     if single:
         found.append(
-            f"{_listed(single)}: one volume with complete cells. Its cells are resampled as if "
-            "they were independent, which they are not: the intervals understate the uncertainty. "
+            f"{listed(single, _NAMED)}: one volume{' each' * (len(single) > 1)} with complete "
+            "cells. The cells of this volume are resampled as if they were independent, which they "
+            "are not: the intervals understate the uncertainty. "
             "One volume does not show how much volumes of its kind differ, so there is no interval "
             "of volumes."
         )
@@ -105,12 +106,12 @@ def _unlike(runs: Runs) -> list[str]:
         name for name in names if len({_flat_parameters(run).get(name) for run in _all(runs)}) > 1
     ]
     if differing:
-        found.append(f"The runs differ in parameters: {_listed(differing)}.")
+        found.append(f"The runs differ in parameters: {listed(differing, _NAMED)}.")
     packages = ["hela_dask", *numeric_versions(network=True)]
     texts = {name: _values(runs, partial(_version, name)) for name in packages}
     differing = [f"{name} {text}" for name, text in texts.items() if text]
     if differing:
-        found.append(f"The runs differ in versions: {_listed(differing, '; ')}.")
+        found.append(f"The runs differ in versions: {listed(differing, _NAMED, '; ')}.")
     if found:
         found[-1] += " A difference between groups may come from such differences of the runs."
     sides = [min(extent) / 1000 for run in _all(runs) if (extent := _extent(run))]
@@ -132,17 +133,20 @@ def _partial(runs: Runs) -> list[str]:
             f"compared. Add them to each run, as with {measuring_command(_all(runs)[0])}."
         )
     if empty:
-        found.append(f"No complete cell, so no part of the comparison: {_listed(empty)}.")
+        names = listed(empty, _NAMED)
+        found.append(f"No complete cell, so no part of the comparison: {names}.")
     rejected = [f"{run.rejected} of {run.path}" for run in _all(runs) if run.rejected]
     if rejected:
-        found.append(f"Complete cells that a review rejects are left out: {_listed(rejected)}.")
+        names = listed(rejected, _NAMED)
+        found.append(f"Complete cells that a review rejects are left out: {names}.")
     selected = [
         str(run.path)
         for run in _all(runs)
         if run.facts.get("cells") is not None or run.facts.get("box") is not None
     ]
     if selected:
-        found.append(f"Only selected cells were segmented (--cells, --box) in {_listed(selected)}.")
+        names = listed(selected, _NAMED)
+        found.append(f"Only selected cells were segmented (--cells, --box) in {names}.")
     return found
 
 
@@ -183,9 +187,3 @@ def _flat_parameters(run: ComparedRun) -> dict[str, str]:
         for group, values in groups.items()
         for name, value in values.items()
     }
-
-
-def _listed(names: Sequence[str], separator: str = ", ") -> str:
-    more = len(names) - _NAMED
-    text = separator.join(names[:_NAMED])
-    return f"{text}{separator}and {more} more" if more > 0 else text

@@ -79,9 +79,9 @@ VOLUME_COLUMNS: Final[Mapping[str, Column]] = {
     "number": Column("number of the volume in its group, as in the plot", "count"),
     "cells": Column("number of complete cells of the volume with a value", "count"),
     "median": Column("median of these cells", _OF_MEASURE),
-    "lower_quartile": Column("value that a quarter of these cells are below", _OF_MEASURE),
-    "upper_quartile": Column("value that a quarter of these cells are above", _OF_MEASURE),
+    "lower_quartile": Column("value below which a quarter of these cells lie", _OF_MEASURE),
+    "upper_quartile": Column("value above which a quarter of these cells lie", _OF_MEASURE),
     "mean": Column("mean of these cells", _OF_MEASURE),
-    "sd": Column("standard deviation of these cells; empty of a single one", _OF_MEASURE),
+    "sd": Column("standard deviation of these cells; empty for a single cell", _OF_MEASURE),
 }
 """Of ``volumes.parquet``: one row per measure and volume."""

@@ -50,19 +50,25 @@ def _cells(runs: Runs) -> str:
     ]
     cut, rejected = sum(run.cut for run in members), sum(run.rejected for run in members)
     text = f"Only complete cells were compared: {'; '.join(groups)}."
-    text += f" {counted(cut, 'cell')} cut by the sides of the volumes were left out"
+    text += f" {counted(cut, 'cell')} cut by the sides of the volumes {_were(cut)} left out"
     if rejected:
-        text += f", as were {counted(rejected, 'cell')} rejected in a review of the masks"
+        count = counted(rejected, "cell")
+        text += f", as {_were(rejected)} {count} rejected in a review of the masks"
     return f"{text}."
 
 
 def _measures(members: Sequence[ComparedRun], table: pd.DataFrame) -> str:
     """The compared measures, and how they were measured."""
     names = [measure_name(name) for name in pd.unique(table["measure"])]
-    text = f"{counted(len(names), 'measure')} of each cell were compared: {', '.join(names)}."
+    count = counted(len(names), "measure")
+    text = f"{count} of each cell {_were(len(names))} compared: {', '.join(names)}."
     if any(name in set(table["measure"]) for name in ("cell_area", "nucleus_area")):
         text += surfaces_text([run.facts for run in members])
     return text
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _tests(table: pd.DataFrame, seed: int) -> list[str]:
@@ -94,7 +100,7 @@ def _tests(table: pd.DataFrame, seed: int) -> list[str]:
             f"; for {', '.join(cells)}, where a group had a single volume, cells were assigned, so "
             "that these p-values are no evidence of a difference between groups"
         )
-    count = f"{len(table)} comparison{'' if len(table) == 1 else 's'}"
+    count = counted(len(table), "comparison")
     test += (
         f". They were adjusted for {count} by the procedure of Benjamini and Hochberg; an adjusted "
         f"p of at most {ALPHA:g} was taken as a difference. Statistics were computed with "

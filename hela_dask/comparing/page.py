@@ -22,7 +22,10 @@ __all__ = ["finding_text", "render"]
 Row = Mapping[Any, Any]
 
 LISTED = 4
-"""Groups with fewer volumes have the median of each volume on the page."""
+"""Groups with fewer volumes have the median of each volume on the page.
+
+So have both groups of a comparison with too few volumes to find a difference.
+"""
 
 
 def render(
@@ -43,18 +46,20 @@ def render(
     reference = next(iter(runs))
     rows = table.to_dict("records")
     members = [run for group in runs.values() for run in group]
+    summaries, cut = _summaries(rows, volumes), sum(run.cut for run in members)
+    number = sum(len(run.complete) > 0 for run in members)
     return pages.render(
         "comparison.html",
         title=" and ".join(runs) if len(runs) == 2 else f"{len(runs)} groups of cells",
-        subtitle=f"complete cells of {len(members)} volumes, compared with the group {reference}",
+        subtitle=f"complete cells of {number} volumes, compared with the group {reference}",
         tiles=_tiles(runs, table),
         warnings=warnings,
         results=[_result(group, reference, rows) for group in list(runs)[1:]],
         reference=reference,
         rows=[_row(row) for row in rows],
         groups=list(runs),
-        summaries=_summaries(rows, volumes),
-        few=any(len(group) < LISTED for group in runs.values()),
+        summaries=summaries,
+        few=any(row["listed"] for row in summaries),
         listed=LISTED - 1,
         methods=methods,
         pictures=[
@@ -62,8 +67,8 @@ def render(
             for name, path in pictures.items()
         ],
         runs=[_run(run, number) for group in runs.values() for run, number in _numbered(group)],
-        cut=sum(run.cut for run in members),
-        complete=sum(len(run.complete) for run in members),
+        cut=f"{counted(cut, 'cell')} that the volume cuts {'is' if cut == 1 else 'are'} left out",
+        complete=counted(sum(len(run.complete) for run in members), "cell"),
         exact=all(row["smallest_p"] > 2 / (RESAMPLES + 1) for row in rows),
         resamples=RESAMPLES,
         alpha=f"{ALPHA:g}",
@@ -93,9 +98,10 @@ def _tiles(runs: Mapping[str, Sequence[ComparedRun]], table: pd.DataFrame) -> li
         text = f"complete cell{'' if count == 1 else 's'} of {name}"
         volumes = sum(len(run.complete) > 0 for run in members)
         tiles.append((str(count), f"{text} in {counted(volumes, 'volume')}"))
-    found = (table["p_adjusted"] <= ALPHA) & (table["permuted"] == "volumes")
-    text = "comparisons of a measure show a difference between groups"
-    tiles.append((f"{found.sum()} of {len(table)}", text))
+    found = int(((table["p_adjusted"] <= ALPHA) & (table["permuted"] == "volumes")).sum())
+    noun, verb = "comparison" + "s" * (len(table) != 1), "show" + "s" * (found == 1)
+    text = f"{noun} of a measure {verb} a difference between groups"
+    tiles.append((f"{found} of {len(table)}", text))
     return tiles
 
 
@@ -133,20 +139,33 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _summaries(rows: Sequence[Row], volumes: pd.DataFrame) -> list[dict[str, Any]]:
-    """Median, spread and numbers of each measure, a row per measure, a column per group."""
+    """Median, spread and numbers of each measure, a row per measure, a column per group.
+
+    The median of each volume follows where a group has few volumes, and in both groups of a
+    comparison with so few volumes that no difference can be found.
+    """
+    needed = {
+        (row["measure"], row[side])
+        for row in rows
+        for side in ("reference", "group")
+        if row["smallest_p"] > ALPHA
+    }
     medians = volumes.groupby(["measure", "group"])["median"].agg(list).to_dict()
     shown: dict[str, dict[str, Any]] = {}
     for row in rows:
         line = shown.setdefault(
-            row["measure"], {"measure": name_and_unit(row["measure"]), "groups": {}}
+            row["measure"],
+            {"measure": name_and_unit(row["measure"]), "groups": {}, "listed": False},
         )
         for side in ("reference", "group"):
             median, spread = row[f"{side}_median"], row[f"{side}_iqr"]
             numbers = f"{row[f'{side}_cells']} in {row[f'{side}_volumes']}"
             text = f"{_number(median)} ({_number(spread)}), {numbers}"
             each = medians[row["measure"], row[side]]
-            if 1 < len(each) < LISTED:
+            few = len(each) < LISTED or (row["measure"], row[side]) in needed
+            if few and len(each) > 1:
                 text += f": {', '.join(map(_number, each))}"
+                line["listed"] = True
             line["groups"][row[side]] = median, text
     return list(shown.values())
 

@@ -15,6 +15,7 @@ from hela_dask.columns import COLUMNS, MEASURES, SHAPE_COLUMNS
 from hela_dask.comparing.words import measure_name
 from hela_dask.editing.review import read_review
 from hela_dask.errors import InputError, MissingInputError, NothingToDoError, ParameterError
+from hela_dask.formatting import listed
 from hela_dask.running.reading import read_folder
 from hela_dask.running.result import RunResult
 from hela_dask.statuses import CUT_BY_VOLUME, SEGMENTED
@@ -142,12 +143,13 @@ def _check_measures(runs: Sequence[ComparedRun]) -> None:
     what = "no measures" if bare else "no measures of shape, which the other runs have"
     refused = bare or (lacking if len(lacking) < len(runs) else [])
     if refused:
-        names = ", ".join(str(run.path) for run in refused[:_MOST])
-        more = f" and {len(refused) - _MOST} more" if len(refused) > _MOST else ""
-        verb = "has" if len(refused) == 1 else "have"
-        raise InputError(
-            f"{names}{more} {verb} {what}: add them with {measuring_command(refused[0])}"
-        )
+        command = measuring_command(refused[0])
+        raise InputError(f"{_named(refused)} {what}: add them with {command}")
+
+
+def _named(runs: Sequence[ComparedRun]) -> str:
+    """The paths of some runs, with the verb."""
+    return f"{listed([str(run.path) for run in runs], _MOST)} {'has' if len(runs) == 1 else 'have'}"
 
 
 def same_volume(one: ComparedRun, other: ComparedRun) -> bool:
@@ -173,10 +175,7 @@ def shared_measures(runs: Mapping[str, Sequence[ComparedRun]]) -> tuple[list[str
             if not any(name in run.complete and run.complete[name].notna().any() for run in members)
         ]
         if lacking:
-            paths = ", ".join(str(run.path) for run in lacking[:_MOST])
-            more = f" and {len(lacking) - _MOST} more" if len(lacking) > _MOST else ""
-            verb = "has" if len(lacking) == 1 else "have"
-            reasons.setdefault(f"{paths}{more} {verb} no such column", []).append(name)
+            reasons.setdefault(f"{_named(lacking)} no such column", []).append(name)
         elif empty:
             why = f"no complete cell of the group {empty[0]!r} has one"
             reasons.setdefault(why, []).append(name)

@@ -12,7 +12,9 @@ import tifffile
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-__all__ = ["ENDINGS", "Print", "interpolation", "write"]
+__all__ = ["ENDINGS", "INCH", "Print", "interpolation", "write"]
+
+INCH = 25.4  # mm
 
 ENDINGS = {".png": "png", ".pdf": "pdf", ".svg": "svg", ".tif": "tiff", ".tiff": "tiff"}
 """Of the files of figures for print, and their formats."""
@@ -34,6 +36,8 @@ class Print:
         Size of text, points.
     line : float
         Width of outlines, points.
+    height : float
+        Of the figure at most, mm; one that would be higher is drawn narrower.
     title : str
         In the metadata of the file.
     facts : mapping of str to str
@@ -43,8 +47,14 @@ class Print:
     dpi: int = 300
     text: float = 7.0
     line: float = 0.8
+    height: float = 240.0
     title: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tallest(self) -> float:
+        """The height at most, hundredths of an inch."""
+        return 100 * self.height / INCH
 
     @property
     def description(self) -> str:

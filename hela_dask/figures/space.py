@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -59,8 +60,8 @@ def draw_space(
         Above the views; `cut` is in red, `note` in grey.
     numbers : per view, texts with their row and column, pixels
     width : float, optional
-        Of the picture, pixels; hundredths of an inch where it is printed. Default: that of the
-        views.
+        Of the picture, pixels; hundredths of an inch at most where it is printed. Default: that of
+        the views.
     printed : Print, optional
         Resolution, sizes and metadata of a figure for print.
 
@@ -72,14 +73,16 @@ def draw_space(
     text = _TEXT if printed is None else printed.text
     whole = sum(view.shape[1] for view in views)
     scale = 1.0 if width is None else width / whole
-    wide, high = whole * scale, max(view.shape[0] for view in views) * scale
-    head = _HEAD * text
+    rows, head = max(view.shape[0] for view in views), _HEAD * text
+    if printed is not None:
+        scale = min(scale, (printed.tallest - head) / rows)
+    wide, high = whole * scale, rows * scale
     figure = new_figure(wide, high + head)
     way = "nearest" if printed is None else interpolation(path)
     left = 0.0
     for place, view in enumerate(views):
-        rows, columns = (length * scale for length in view.shape[:2])
-        box = (left / wide, (high - rows) / (high + head), columns / wide, rows / (high + head))
+        tall, columns = (length * scale for length in view.shape[:2])
+        box = (left / wide, (high - tall) / (high + head), columns / wide, tall / (high + head))
         part = image_axes(figure, box)
         size = [length * pixel / 1000 for length in view.shape[:2]]
         part.imshow(view, extent=(0, size[1], size[0], 0), aspect="auto", interpolation=way)
@@ -102,15 +105,16 @@ def _heading(figure: Figure, texts: tuple[str, str, str], head: float, size: flo
     y = 1 - 0.5 * head / height
     margin = 0.9 * size
     bold = _BOLD * size
-    figure.text(
-        margin / width, y, title, fontsize=bold, fontweight="bold", color=INK, va="center_baseline"
+    end = 0.0
+    parts: tuple[tuple[str, float, dict[str, Any]], ...] = (
+        (title, bold, {"fontweight": "bold", "color": INK}),
+        (note, size, {"color": "#666666"}),
     )
-    end = margin + clear_text(title, bold)[0] * 100 / 72
-    if note:
-        figure.text(
-            (end + margin) / width, y, note, fontsize=size, color="#666666", va="center_baseline"
-        )
-        end += margin + clear_text(note, size)[0] * 100 / 72
+    for text, points, style in parts:
+        if text:
+            x = (end + margin) / width
+            figure.text(x, y, text, fontsize=points, va="center_baseline", **style)
+            end += margin + clear_text(text, points)[0] * 100 / 72
     if cut:
         room = (width - margin - end) * 72 / 100
         fitting = size * min(1.0, room / (0.62 * size * len(cut)))

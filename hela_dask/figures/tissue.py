@@ -71,7 +71,7 @@ def draw_overlay(
         Grey values and instance labels of one slice; labels that were not made are None.
     pixel : (y, x) in nm
     path : path of a PNG or JPEG, or of the format that `printed` asks for
-    width : pixels of the picture; hundredths of an inch where it is printed
+    width : pixels of the picture; hundredths of an inch at most where it is printed
     title : line of text above the image
     limits : (black, white), optional
         Grey values; by default percentiles of the slice.
@@ -127,8 +127,11 @@ def _page(
     named = [name for labels, name in zip(legend, LINES, strict=True) if labels is not None]
     text = width / TEXT if printed is None else printed.text
     strip = STRIP * text if title or named else 0
+    if printed is not None:
+        tall = printed.tallest - strip
+        width = min(width, max(tall * width_um / height_um / _part(count), tall / TALLEST))
     gap = GAP * width
-    part = (width - gap * (count - 1)) / count
+    part = _part(count) * width
     scale = min(part / width_um, TALLEST * width / height_um)
     wide, tall = scale * width_um, scale * height_um
     figure = new_figure(width, tall + strip)
@@ -155,6 +158,11 @@ def _page(
             columnspacing=1.0,
         )
     return panels, (height_um, width_um)
+
+
+def _part(count: int) -> float:
+    """The width of each of so many images side by side, per width of the figure."""
+    return (1 - GAP * (count - 1)) / count
 
 
 def _head(axes: Axes, title: str, size: float) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from hela_dask.editing.edits import Add, Edit, Merge, Move, Paint, Remove, Split
+from hela_dask.formatting import listed
 from hela_dask.geometry import Geometry
 from hela_dask.napari.rows import Row
 from hela_dask.statuses import status_text
 
-__all__ = ["cell_text", "edit_text", "listed"]
+__all__ = ["cell_text", "cells_text", "edit_text"]
 
 
 def edit_text(edit: Edit, geometry: Geometry) -> str:
@@ -22,19 +24,18 @@ def edit_text(edit: Edit, geometry: Geometry) -> str:
         case Remove():
             return f"remove cell {edit.cell}"
         case Merge():
-            return f"merge cell {listed(edit.cells[1:])} into cell {edit.cells[0]}"
+            return f"merge {cells_text(edit.cells[1:])} into cell {edit.cells[0]}"
         case Split():
-            return f"split cell {edit.cell} into cells {listed(edit.cells)}"
+            return f"split cell {edit.cell} into {cells_text(edit.cells)}"
         case Paint():
             part = "nucleus of " if edit.compartment == "nucleus" else ""
             pixels = sum(edit.runs[1::2])
             return f"{edit.kind} {part}cell {edit.cell} in slice {edit.slice + 1} ({pixels} pixels)"
 
 
-def listed(labels: tuple[int, ...]) -> str:
-    """Labels in a sentence: 3, 4 and 5."""
-    texts = [str(label) for label in labels]
-    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+def cells_text(labels: Sequence[int]) -> str:
+    """Labels in a sentence: cell 3, or cells 3, 4 and 5."""
+    return f"cell{'s' * (len(labels) > 1)} {listed([str(label) for label in labels])}"
 
 
 def cell_text(row: Row, number: int) -> str:

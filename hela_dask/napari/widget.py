@@ -14,7 +14,7 @@ from hela_dask.napari.applying import Applying
 from hela_dask.napari.command import command_text, kept_options, run_command
 from hela_dask.napari.layers import Changes
 from hela_dask.napari.navigation import CellReview
-from hela_dask.napari.texts import listed
+from hela_dask.napari.texts import cells_text
 from hela_dask.running.result import RunResult
 from hela_dask.types import Triple
 
@@ -155,7 +155,8 @@ class ReviewWidget(CellReview):
         if len(cells) < 2:
             self.begin_pick("merge")
             return
-        done = f"cell {listed(tuple(cells[1:]))} is merged into cell {cells[0]}"
+        verb = "is" if len(cells) == 2 else "are"
+        done = f"{cells_text(cells[1:])} {verb} merged into cell {cells[0]}"
         self._do(lambda: self.opened[0].merge(cells), done)
 
     def on_points(self, changes: Changes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hela_dask.formatting import by_axis, counted
+from hela_dask.formatting import by_axis, counted, listed
 from hela_dask.parameters import Parameters
 from hela_dask.running.reading import RunFolder
 from hela_dask.statuses import CUT_BY_VOLUME, SEGMENTED
@@ -44,15 +44,16 @@ def run_text(folder: RunFolder) -> list[str]:
 def segmentation_text(runs: Sequence[_Facts]) -> str:
     """Software, methods, voxel sizes, changed parameters and edits of runs."""
     versions = _each((run.get("versions") or {}).get("hela_dask", "unknown") for run in runs)
-    methods = _each(run.get("method", "unknown") for run in runs)
+    methods = _named("method", (run.get("method", "unknown") for run in runs))
     volumes = "a volume" if len(runs) == 1 else "volumes"
     text = (
-        f"Cells and nuclei were segmented with hela_dask {versions}, method {methods}, in "
+        f"Cells and nuclei were segmented with hela_dask {versions}, {methods}, in "
         f"{volumes} with voxels of {_each(_voxel(run) for run in runs)} nm (z, y, x)."
     )
-    networks = _each(str(run["network"])[:12] for run in runs if run.get("network"))
+    networks = [str(run["network"])[:12] for run in runs if run.get("network")]
     if networks:
-        text += f" Fingerprint of the network: {networks}."
+        several = "s" * (len(set(networks)) > 1)
+        text += f" The segmentation used the {_named('network', networks)} (fingerprint{several})."
     changed = list(dict.fromkeys(item for run in runs for item in _changed(run)))
     if changed:
         text += f" Parameters other than the defaults: {'; '.join(changed)}."
@@ -99,4 +100,10 @@ def _voxel(run: _Facts) -> str:
 
 def _each(values: Iterable[Any]) -> str:
     """The different values, joined."""
-    return " and ".join(dict.fromkeys(map(str, values)))
+    return listed(list(dict.fromkeys(map(str, values))))
+
+
+def _named(noun: str, values: Iterable[Any]) -> str:
+    """The different values after their noun: method a, methods a and b."""
+    different = list(dict.fromkeys(map(str, values)))
+    return f"{noun}{'s' * (len(different) > 1)} {listed(different)}"

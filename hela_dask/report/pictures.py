@@ -31,7 +31,10 @@ from hela_dask.steps.link import select_cell_detections
 
 __all__ = ["Picture", "draw_found", "draw_pictures"]
 
-_NUMBERED = re.compile(r"(overlay|errors_(nucleus|cell))_\d{5,}\.jpg")
+_REDRAWN = re.compile(
+    r"(overlay|errors_(nucleus|cell))_\d{5,}\.jpg|orthogonal\.jpg|(curves|space)\.png"
+)
+"""Pictures of a report alone: those of an earlier call are removed first."""
 
 PIXELS = 1400  # of a picture, at most
 OVERLAYS = 6
@@ -54,8 +57,8 @@ def draw_pictures(folder: RunFolder) -> tuple[list[Picture], list[str]]:
     Returns the pictures, and a sentence for each kind of picture that could not be drawn.
     """
     target = folder.path / "figures"
-    for old in target.glob("*.jpg"):
-        if _NUMBERED.fullmatch(old.name):
+    for old in target.glob("*.*"):
+        if _REDRAWN.fullmatch(old.name):
             old.unlink()
     kinds: list[Callable[[RunFolder, Path], Iterator[Picture]]] = [_chains, _curves, _volume]
     notes = []

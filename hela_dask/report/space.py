@@ -95,13 +95,15 @@ def draw_volume(
     path: Path,
     *,
     chosen: Collection[int] | None = None,
+    numbered: bool = True,
     width: float | None = None,
     printed: Print | None = None,
 ) -> str:
     """Write the picture of all cells; gives its caption, empty where there are none.
 
-    `chosen` are labels of the cells to show; `width` and `printed` are of a figure for print, which
-    has every sample of the picture as a pixel.
+    `chosen` are labels of the cells to show; up to 150 cells have their numbers if `numbered`.
+    `width` and `printed` are of a figure for print, which has every sample of the picture as a
+    pixel.
     """
     cells, labels = drawn_cells(folder), folder.labels("cells")
     if chosen is not None:
@@ -135,7 +137,7 @@ def draw_volume(
             {name: (row / by, column / by) for name, (row, column) in places.items()}
             for places in numbers
         ]
-        if len(cells) <= _NUMBERED
+        if numbered and len(cells) <= _NUMBERED
         else (),
         width=width,
         printed=printed,

@@ -130,12 +130,13 @@ def write_portrait(
     cell: Solid | None,
     nucleus: Solid | None,
     *,
+    numbered: bool = True,
     width: float | None = None,
     printed: Print | None = None,
 ) -> None:
     """Write the picture of a cell from two sides; `width` and `printed`: of a figure for print.
 
-    One of the two solids may be None.
+    One of the two solids may be None. Where it is not `numbered`, the title has no number.
     """
     from hela_dask.figures import draw_space
 
@@ -146,14 +147,17 @@ def write_portrait(
     solid = nucleus if cell is None else cell
     assert solid is not None
     sides = [_SIDES[axis][upper] for axis, upper in solid.cut_sides]
+    title = f"cell {label}" * numbered
+    if cell is None:
+        title = f"{title}: nucleus" if numbered else "nucleus"
     draw_space(
         pictures,
         pixel,
         [view.axes for view in VIEWS],
         path,
-        title=f"cell {label}" if cell is not None else f"cell {label}: nucleus",
+        title=title,
         cut=f"cut: {', '.join(sides)}" if sides else "",
-        note="no nucleus" if nucleus is None else "",
+        note="no nucleus in the labels" if nucleus is None else "",
         width=width,
         printed=printed,
     )

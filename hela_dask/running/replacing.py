@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from hela_dask.errors import ExistsError
+from hela_dask.formatting import listed
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters, method_groups
@@ -137,9 +138,7 @@ def _same_options(folder: Path, found: list[Difference]) -> str:
 
 def describe_differences(found: list[Difference], side: int) -> str:
     """The differences in words, on one side."""
-    names = [item[side] for item in found[:_MOST]]
-    more = len(found) - _MOST
-    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    return listed([item[side] for item in found], _MOST)
 
 
 def unused_names(store: Path, folder: Path, method: str) -> tuple[Path, Path]:

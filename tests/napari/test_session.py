@@ -21,7 +21,7 @@ from hela_dask.napari.command import command_text, kept_options, run_command
 from hela_dask.napari.patches import differences
 from hela_dask.napari.rows import review_rows, slice_spans
 from hela_dask.napari.session import ReviewSession
-from hela_dask.napari.texts import cell_text, edit_text
+from hela_dask.napari.texts import cell_text, cells_text, edit_text
 from tests.scenes import BALLS, VOXEL, copy_run, stand_in, without_pages
 
 
@@ -185,6 +185,7 @@ def test_centres_merges_and_splits(session: ReviewSession) -> None:
     assert texts[0] == f"move the centre of cell {first} to slice {BALLS[0][0] + 3}"
     assert texts[2] == f"split cell {second} into cells {second}, {added + 1} and {added + 2}"
     assert texts[3] == f"merge cell {third} into cell {first}"
+    assert cells_text([3]) == "cell 3" and cells_text([3, 4, 5]) == "cells 3, 4 and 5"
     for kind in reversed(kinds):
         assert session.edits.edits[-1].kind == kind
         session.undo()

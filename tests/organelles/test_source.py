@@ -117,7 +117,11 @@ def test_a_tiff_without_a_voxel_size_has_that_of_the_image(
         ((6, 41, 29), {}, r"has 6 x 41 x 29 voxels and the image 6 x 41 x 30"),
         ((5, 41, 30), {}, "must have the shape of the image"),
         ((6, 2, 30), {}, "a whole number of times coarser along each axis, at most 16"),
-        ((30, 41, 6), {}, r"look swapped: they fit in the order x, y, z, so turn it to z, y, x"),
+        (
+            (30, 41, 6),
+            {},
+            r"look swapped: the axes are in the order x, y, z; transpose the array to z, y, x",
+        ),
         (
             SHAPE,
             {"voxel_size": (50.0, 12.0, 12.0)},

@@ -81,7 +81,7 @@ def test_the_heading_of_a_cell_that_is_cut_on_all_sides_has_room(
     )
     texts = [text.get_text() for text in figure.texts]
     assert "cut: first slice, last slice, low y, high y, low x, high x" in texts
-    assert ("no nucleus" in texts) == (nucleus == 0)
+    assert ("no nucleus in the labels" in texts) == (nucleus == 0)
     assert boxes[0][0] >= 0 and boxes[-1][2] <= 880
     for left, right in pairwise(boxes):
         assert left[2] < right[0]
