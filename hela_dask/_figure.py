@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from hela_dask.report.slices import Slice, read_slice
 from hela_dask.report.space import draw_volume, drawn_cells
 from hela_dask.running.boxes import read_counts
 from hela_dask.running.identity import check_outside_runs
+from hela_dask.running.made import LABELS, MADE, RUN, MadeFrom
 from hela_dask.running.needs import measured_level
 from hela_dask.running.opening import open_run
 from hela_dask.running.portraits import write_portrait
@@ -133,8 +135,7 @@ def figure(
     _check_part(axis, crop, cells)
     check_outside_runs(path)
     _check_print(path, width, dpi)
-    result = open_run(local_path(run))
-    folder = read_folder(result.path)
+    folder = read_folder(open_run(local_path(run)).path)
     if cells is not None:
         cells = sorted(select_cells(folder.cells, cells, None))
         check_segmented(folder.cells, cells)
@@ -143,13 +144,42 @@ def figure(
     check_apart(folder.store, {"--out": path})
     if path.is_dir() or (path.exists() and not overwrite):
         raise ExistsError(f"{path} exists: choose another --out, or replace it with --overwrite")
-    across = 100 * width / INCH
+    made, across = MadeFrom.of(folder.path, LABELS), 100 * width / INCH
     if space:
-        title = f"{folder.path.name}, in space"
-        printed = Print(dpi=dpi, title=title, facts=_source(folder, cells))
-        return _draw_space(folder, path, cells, across, numbers, printed)
-    order = _Order(folder, axis, cells, crop)
-    number, bounds = order.place(slice_number)
+        printed = Print(dpi, title=f"{folder.path.name}, in space", facts=_source(folder, cells))
+        _draw_space(folder, path, cells, across, numbers, printed)
+    else:
+        looks = {"filled": filled, "numbered": numbers, "beside": raw}
+        _draw_slice(_Order(folder, axis, cells, crop), slice_number, path, across, dpi, looks)
+    values = {
+        "--slice": slice_number,
+        "--axis": axis,
+        "--cells": None if cells is None else ",".join(map(str, cells)),
+        "--crop": crop,
+        "--width": width,
+        "--dpi": dpi,
+    }
+    flags = {"--fill": filled, "--no-numbers": not numbers, "--raw": raw, "--space": space}
+    words = ["figure", RUN, "--out", MADE, *(name for name, there in flags.items() if there)]
+    for name, value in values.items():
+        if value is not None and not (space and name == "--axis"):
+            words += [name, f"{value:g}" if isinstance(value, float) else str(value)]
+    made.note(path, [*words, "--overwrite"])
+    return path
+
+
+def _draw_slice(
+    order: _Order,
+    asked: int | None,
+    path: Path,
+    across: float,
+    dpi: int,
+    looks: Mapping[str, Any],
+) -> None:
+    """The slice with its outlines; `asked` is its number, or None for the usual one."""
+    folder, axis, cells = order.folder, order.axis, order.cells
+    assert folder.store is not None
+    number, bounds = order.place(asked)
     found = read_slice(
         folder.store,
         (folder.labels("nuclei"), folder.labels("cells")),
@@ -171,17 +201,8 @@ def figure(
             PIXELS,
             by_axis(found.pixel),
         )
-    return draw_overlay(
-        found.image,
-        nuclei,
-        shown,
-        found.pixel,
-        path,
-        width=across,
-        filled=filled,
-        numbered=numbers,
-        beside=raw,
-        printed=printed,
+    draw_overlay(
+        found.image, nuclei, shown, found.pixel, path, width=across, printed=printed, **looks
     )
 
 

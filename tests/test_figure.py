@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from PIL import Image
 
 import hela_dask as hd
 from hela_dask import _figure
+from hela_dask.cli import main
 from hela_dask.errors import (
     ExistsError,
     InputError,
@@ -31,6 +33,7 @@ from hela_dask.figures.printing import Print
 from hela_dask.report import space
 from hela_dask.report.slices import read_slice
 from hela_dask.running.boxes import read_counts
+from hela_dask.running.made import find_earlier
 from hela_dask.running.reading import read_folder
 from hela_dask.storage.level_array import LevelArray
 from tests.colours import near
@@ -45,6 +48,26 @@ def test_a_figure_has_its_width_at_its_resolution(known: hd.RunResult, tmp_path:
         assert "level: 0, pixels of 160 x 160 nm" in image.info["Description"]
         pixels = np.asarray(image.convert("RGB")).astype(int)
     assert near(pixels, CELL).sum() > 300
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cells": [3], "crop": 500.0, "axis": "y", "raw": True, "numbers": False, "width": 85.5},
+        {"cells": [3], "space": True, "dpi": 150},
+    ],
+)
+def test_a_run_with_other_labels_names_the_figure_and_its_command(
+    known: hd.RunResult, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    path = hd.figure(known.path, tmp_path / "a.png", **options)
+    before = path.read_bytes()
+    assert path not in [item.path for item in find_earlier(known.path)]
+    (found,) = (item for item in find_earlier(known.path, "other") if item.path == path)
+    path.write_bytes(b"another picture")
+    assert path not in [item.path for item in find_earlier(known.path, "other")]
+    assert main(shlex.split(found.command)[1:]) == 0
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("axis", ["z", "y", "x"])

@@ -48,6 +48,8 @@ _RESULTS = (
     *("scores.json", "report.html"),
 )
 
+_NAMED = 5  # files of an earlier result that are shown
+
 log = logging.getLogger(__name__)
 
 _SHOWN = (
@@ -184,10 +186,14 @@ def _selection(setup: Setup, cells: pd.DataFrame, chosen: Collection[int]) -> di
 
 def _warn_of_earlier(context: Context, labels: str) -> tuple[str, ...]:
     """Warnings of this call about files that were made from an earlier result of the run."""
-    found = tuple(str(item) for item in find_earlier(context.setup.run, labels))
-    for text in found:
+    found = [str(item) for item in find_earlier(context.setup.run, labels)]
+    for text in found[:_NAMED]:
         context.progress.warn(text)
-    return found
+    if more := found[_NAMED:]:
+        context.progress.warn(
+            f"{len(more)} more were made from an earlier result: hela-dask verify names all"
+        )
+    return tuple(found)
 
 
 def _write_contacts(run: Path, contacts: pd.DataFrame | None) -> None:

@@ -348,7 +348,7 @@ function describe(cell) {
   add("volume", cell.volume, 1, " µm³");
   add("nucleus", cell.nucleusVolume, 1, " µm³");
   add("confidence", cell.confidence, 2, "");
-  if (!cell.nucleus) lines.push("no nucleus");
+  if (!cell.nucleus) lines.push("no nucleus in the labels");
   return lines.join("\n");
 }
 
