@@ -120,16 +120,8 @@ def finish_run(
         _describe_labels(context, cells, labels)
         scores = _score(context, labels, truth)
         context.progress.stage("report", 1)
-        record.facts.update(
-            **_selection(setup, cells, chosen),
-            result=labels,
-            grey_levels=asdict(background.grey_levels),
-            timings=dict(context.progress.timings),
-            statuses=cells["status"].value_counts().to_dict(),
-            complete=int(cells["complete"].sum()),
-            warnings=[*context.warnings, *context.repairs],
-            dask=context.session.facts or read_run(setup.run).get("dask", {}),
-        )
+        facts = _facts(context, cells, background, labels)
+        record.facts.update(_selection(setup, cells, chosen), **facts)
         record.finish("finished", exit_code, {"error": ""})
         _report(context, write_report)
         _end_stage(context)
@@ -170,6 +162,21 @@ def _nothing_left(setup: Setup, chosen: Collection[int]) -> str:
         f"{setup.run} is finished already, and nothing is left to do: --recompute computes {what} "
         "again"
     )
+
+
+def _facts(
+    context: Context, cells: pd.DataFrame, background: Background, labels: str
+) -> dict[str, Any]:
+    """The results of a finished run in its record."""
+    return {
+        "result": labels,
+        "grey_levels": asdict(background.grey_levels),
+        "timings": dict(context.progress.timings),
+        "statuses": cells["status"].value_counts().to_dict(),
+        "complete": int(cells["complete"].sum()),
+        "warnings": [*context.warnings, *context.repairs],
+        "dask": context.session.facts or read_run(context.setup.run).get("dask", {}),
+    }
 
 
 def _selection(setup: Setup, cells: pd.DataFrame, chosen: Collection[int]) -> dict[str, Any]:

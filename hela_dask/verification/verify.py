@@ -258,9 +258,8 @@ def _look_at_run(look: _Look, image: Image, run: Path) -> None:
     labels = image.path / "labels" if named is None else named.parent
     markers = Markers(run / "done", labels)
     look.findings += [Finding(str(path), text, mend) for path, text in run_problems(run)]
-    look.findings += [
-        Finding(str(item.path), item.problem, item.command) for item in find_earlier(run)
-    ]
+    earlier = find_earlier(run)
+    look.findings += [Finding(str(item.path), item.problem, item.command) for item in earlier]
     replaced = not reading_problem(labels / "nuclei") and not owns_labels(
         run, read_id(run), labels / "nuclei"
     )
@@ -308,8 +307,7 @@ def _compare_table(look: _Look, image: Image, run: Path, counts: pd.DataFrame, m
     except (OSError, ValueError, KeyError, InputError) as error:
         look.findings.append(Finding(str(path), f"cannot be read ({error})", mend))
         return
-    missing = sorted(set(measured.index) ^ set(kept.index))
-    if missing:
+    if missing := sorted(set(measured.index) ^ set(kept.index)):
         problem = f"has other cells than the labels (cell {missing[0]})"
         look.findings.append(Finding(str(path), problem, mend))
         return
