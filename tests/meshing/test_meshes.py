@@ -277,14 +277,7 @@ def test_a_call_that_fails_leaves_the_meshes_of_before(
     out = tmp_path / "m"
     hd.meshes(labels, out, what=["cell"], client=here, progress=False)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    save = tasks.save
-
-    def full(levels: Any, path: Path, label: int) -> None:
-        if label == 8:
-            raise StorageError(f"no space left while writing {path}")
-        save(levels, path, label)
-
-    monkeypatch.setattr(tasks, "save", full)
+    save = no_space_for_8(monkeypatch)
     with pytest.raises(StorageError, match="no space left"):
         hd.meshes(labels, out, what=["cell"], error=80, client=here, progress=False)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
@@ -295,6 +288,19 @@ def test_a_call_that_fails_leaves_the_meshes_of_before(
     assert built == [8]
     assert (out / "cell_00003.glb").read_bytes() != before["cell_00003.glb"]
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def no_space_for_8(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The disk is full when the mesh of label 8 is written; returns the function as it was."""
+    save = tasks.save
+
+    def full(levels: Any, path: Path, label: int) -> None:
+        if label == 8:
+            raise StorageError(f"no space left while writing {path}")
+        save(levels, path, label)
+
+    monkeypatch.setattr(tasks, "save", full)
+    return save
 
 
 def list_of_built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -344,14 +350,8 @@ def test_only_meshes_of_changed_labels_are_made_again(
     hd.meshes(path, out, **call)
     assert built == [8, 3, 3]
     # A call for another distance that stops in the middle changes nothing of the first one.
-    whole, save = {file.name: file.read_bytes() for file in out.iterdir()}, tasks.save
-
-    def full(levels: Any, path: Path, label: int) -> None:
-        if label == 8:
-            raise StorageError(f"no space left while writing {path}")
-        save(levels, path, label)
-
-    monkeypatch.setattr(tasks, "save", full)
+    whole = {file.name: file.read_bytes() for file in out.iterdir()}
+    save = no_space_for_8(monkeypatch)
     with pytest.raises(StorageError, match="no space left"):
         hd.meshes(path, out, **{**call, "error": 120})
     monkeypatch.setattr(tasks, "save", save)
