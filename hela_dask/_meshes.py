@@ -11,7 +11,6 @@ import pandas as pd
 
 from hela_dask.errors import ParameterError
 from hela_dask.evaluation.instances import single_label_text
-from hela_dask.formatting import counted
 from hela_dask.geometry import Geometry
 from hela_dask.meshing.finding import Objects, choose_cells, find_objects, mesh_need
 from hela_dask.meshing.folder import (
@@ -199,9 +198,8 @@ def _build(
             units.append(Unit("mesh", f"{label:05d}", key, (label, wanted), cost))
     kept = len(keys) - sum(len(unit.what[1]) for unit in units)
     if kept:
-        display.info(
-            f"{counted(kept, 'mesh')} of unchanged labels {'is' if kept == 1 else 'are'} kept"
-        )
+        meshes_kept = "1 mesh is" if kept == 1 else f"{kept} meshes are"
+        display.info(f"{meshes_kept} kept, as the labels have not changed")
     forget_damaged(job.markers, units, "meshes", "they are made again", display.warn)
     found = run_units(
         session.client,

@@ -150,7 +150,8 @@ def add_quality(
     `cells` are from :func:`add_segments`, `rows` those of the segmentation, by label. `measured`
     are the assembled labels: a slice that the cell has lost to a neighbour there does not count.
     Cells that are part of another have no confidence, nor do the `relabelled` ones: a person has
-    changed their labels, and the numbers are of the segmentation.
+    changed their labels, and the numbers are of the segmentation. One that got a nucleus so has
+    no flag that it lacks one.
 
     Adds the columns ``confidence``, :data:`~hela_dask.steps.confidence.NUMBERS` and
     ``doubtful_slices``, the flags of numbers over their limits, and ``nucleus_withheld`` with its
@@ -163,15 +164,19 @@ def add_quality(
     if measured is not None and not measured.empty:
         parts = (measured[name].tolist() for name in ("label", "first_slice", "last_slice"))
         spans = {label: (first, last) for label, first, last in zip(*parts, strict=True)}
+    filled = _with_nucleus(measured, relabelled)
     columns = (table[name].tolist() for name in ("label", "status", "flags", "reason"))
-    for label, status, flags_text, reason in zip(*columns, strict=True):
+    for label, status, flags_text, given in zip(*columns, strict=True):
         segmented = {} if status == JOINED else rows.get(label, {})
         row = {} if label in relabelled else segmented
         own = [flag for flag in str(flags_text).split(",") if flag and flag not in CONFIDENCE_FLAGS]
+        reason = "" if label in filled and "no_nucleus" in own else given
+        if label in filled:
+            own = [flag for flag in own if flag != "no_nucleus"]
         confidence, over = compute_confidence(
             row, parameters, flags=str(row.get("flags", "")).split(",")
         )
-        if nucleus_withheld(segmented, parameters):
+        if nucleus_withheld(segmented, parameters) and label not in filled:
             own.append("nucleus_withheld")
             trust, _ = compute_confidence(
                 segmented, parameters, flags=str(segmented.get("flags", "")).split(",")
@@ -195,6 +200,13 @@ def add_quality(
         table[name] = np.array(values, float)
     table["doubtful_slices"] = doubtful
     return table
+
+
+def _with_nucleus(measured: pd.DataFrame | None, relabelled: Collection[int]) -> set[int]:
+    """Of the relabelled cells those with a nucleus in the labels."""
+    if measured is None or "nucleus_volume" not in measured:
+        return set()
+    return set(relabelled) & set(measured["label"][measured["nucleus_volume"].notna()].tolist())
 
 
 def add_measurements(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:

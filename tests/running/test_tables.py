@@ -87,6 +87,16 @@ def test_cells_with_edited_labels_have_no_confidence() -> None:
     table = add_quality(add_segments(CELLS, bad, {1}), bad, QualityParameters(), None, {1})
     assert "nucleus_withheld" in table["flags"][0]
     assert re.search(r"withheld: confidence 0\.\d\d, under", table["reason"][0])
+    # A nucleus that a person gave to a cell is there.
+    none = {label: row(flags="no_nucleus") | {"reason": "no nucleus"} for label in (1, 2)} | {
+        3: bad[1]
+    }
+    measured = pd.DataFrame({"label": [1, 2, 3], "first_slice": 1, "last_slice": 9})
+    measured["nucleus_volume"] = [5.0, np.nan, 5.0]
+    segmented = add_segments(CELLS, none, {1, 2, 3})
+    table = add_quality(segmented, none, QualityParameters(), measured, {1, 2, 3})
+    assert table["flags"].tolist() == ["", "no_nucleus", "seen_once", ""]
+    assert table["reason"].tolist()[:3] == ["", "no nucleus", ""]
 
 
 def test_flags_follow_the_limits_and_are_not_kept_from_an_earlier_run() -> None:
