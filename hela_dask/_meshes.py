@@ -130,8 +130,9 @@ def meshes(
             "--what nucleus"
         )
     geometry = next(iter(volumes.values())).geometry
+    of_run = is_run_folder(source)
     check_outside_runs(folder)
-    check_apart(source, {"--out": folder}, "run folder" if is_run_folder(source) else "label image")
+    check_apart(source, {"--out": folder}, "run folder" if of_run else "label image")
     _check_error(error, geometry)
     request = MeshRequest(
         {kind: volume.labels.path for kind, volume in volumes.items()},
@@ -139,12 +140,12 @@ def meshes(
         file_format,
     )
     check_folder(folder, request, overwrite=overwrite)
-    made = MadeFrom.of(source, LABELS) if is_run_folder(source) else None
+    made = MadeFrom.of(source, LABELS) if of_run else None
     with scratch_session(source, folder, client, where, progress=progress) as scratch:
         session, display = scratch.session, scratch.display
         job = MeshJob(volumes, scratch.lock, float(error), file_format)
         objects = find_objects(session, job, geometry, display)
-        if cells is None and len(objects) == 1 and not is_run_folder(source):
+        if cells is None and len(objects) == 1 and not of_run:
             display.warn(single_label_text(source, *objects))
         objects = choose_cells(objects, cells, source)
         session.check([mesh_need(objects, geometry, error)])

@@ -17,6 +17,7 @@ __all__ = [
     "size_text",
     "swapped_axes",
     "time_text",
+    "were",
 ]
 
 Number = TypeVar("Number", int, Decimal, int | Decimal)
@@ -25,6 +26,11 @@ Number = TypeVar("Number", int, Decimal, int | Decimal)
 def by_axis(lengths: Sequence[float | None]) -> str:
     """A shape, or lengths: 300 x 500 x 500, 50 x 40.5 x 40.5; ``?`` where one is not known."""
     return " x ".join("?" if length is None else f"{length:.7g}" for length in lengths)
+
+
+def were(number: int) -> str:
+    """The verb after a counted noun: was, or were."""
+    return "was" if number == 1 else "were"
 
 
 def swapped_axes(shape: Sequence[float], wanted: Sequence[float]) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from hela_dask.comparing.reading import (
     ComparedRun,
+    all_runs,
     measuring_command,
     same_volume,
     without_shapes,
@@ -101,9 +102,11 @@ def _unlike(runs: Runs) -> list[str]:
     for what, read in aspects:
         if text := _values(runs, read):
             found.append(f"The runs differ in {what}: {text}.")
-    names = sorted({name for run in _all(runs) for name in _flat_parameters(run)})
+    names = sorted({name for run in all_runs(runs) for name in _flat_parameters(run)})
     differing = [
-        name for name in names if len({_flat_parameters(run).get(name) for run in _all(runs)}) > 1
+        name
+        for name in names
+        if len({_flat_parameters(run).get(name) for run in all_runs(runs)}) > 1
     ]
     if differing:
         found.append(f"The runs differ in parameters: {listed(differing, _NAMED)}.")
@@ -114,7 +117,7 @@ def _unlike(runs: Runs) -> list[str]:
         found.append(f"The runs differ in versions: {listed(differing, _NAMED, '; ')}.")
     if found:
         found[-1] += " A difference between groups may come from such differences of the runs."
-    sides = [min(extent) / 1000 for run in _all(runs) if (extent := _extent(run))]
+    sides = [min(extent) / 1000 for run in all_runs(runs) if (extent := _extent(run))]
     if sides and max(sides) > _LIKE * min(sides):
         found.append(
             f"The shortest sides of the volumes are {min(sides):.1f} to {max(sides):.1f} µm: the "
@@ -125,23 +128,23 @@ def _unlike(runs: Runs) -> list[str]:
 
 def _partial(runs: Runs) -> list[str]:
     """Runs without complete cells, with rejected ones, and of a part of the cells."""
-    empty = [str(run.path) for run in _all(runs) if run.complete.empty]
+    empty = [str(run.path) for run in all_runs(runs) if run.complete.empty]
     found = []
-    if all(without_shapes(run) for run in _all(runs)):
+    if all(without_shapes(run) for run in all_runs(runs)):
         found.append(
             "No run has measures of shape, so only volumes, diameters and their ratio are "
-            f"compared. Add them to each run, as with {measuring_command(_all(runs)[0])}."
+            f"compared. Add them to each run, as with {measuring_command(all_runs(runs)[0])}."
         )
     if empty:
         names = listed(empty, _NAMED)
         found.append(f"No complete cell, so no part of the comparison: {names}.")
-    rejected = [f"{run.rejected} of {run.path}" for run in _all(runs) if run.rejected]
+    rejected = [f"{run.rejected} of {run.path}" for run in all_runs(runs) if run.rejected]
     if rejected:
         names = listed(rejected, _NAMED)
         found.append(f"Complete cells that a review rejects are left out: {names}.")
     selected = [
         str(run.path)
-        for run in _all(runs)
+        for run in all_runs(runs)
         if run.facts.get("cells") is not None or run.facts.get("box") is not None
     ]
     if selected:
@@ -150,14 +153,10 @@ def _partial(runs: Runs) -> list[str]:
     return found
 
 
-def _all(runs: Runs) -> list[ComparedRun]:
-    return [run for members in runs.values() for run in members]
-
-
 def _values(runs: Runs, read: Callable[[ComparedRun], str]) -> str:
     """The values of a property with the groups that have them; empty where all are the same."""
     groups: dict[str, list[str]] = {}
-    for run in _all(runs):
+    for run in all_runs(runs):
         groups.setdefault(read(run), []).append(run.group)
     if len(groups) < 2:
         return ""

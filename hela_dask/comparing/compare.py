@@ -21,6 +21,7 @@ from hela_dask.comparing.page import finding_text, render
 from hela_dask.comparing.reading import (
     ComparedRun,
     Groups,
+    all_runs,
     join_cells,
     read_groups,
     shared_measures,
@@ -155,7 +156,7 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
     folder = _check_target(out)
     _check_seed(seed)
     runs = read_groups(groups)
-    members = [run for group in runs.values() for run in group]
+    members = all_runs(runs)
     made = [MadeFrom.of(run.path, TABLE, "review.csv") for run in members]
     measures, left_out = shared_measures(runs)
     cells = join_cells(runs, measures)

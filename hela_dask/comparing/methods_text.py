@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from hela_dask.comparing.caveats import ALPHA
-from hela_dask.comparing.reading import ComparedRun
+from hela_dask.comparing.reading import ComparedRun, all_runs
 from hela_dask.comparing.words import measure_name
-from hela_dask.formatting import counted
+from hela_dask.formatting import counted, were
 from hela_dask.kernels.comparison import RESAMPLES
 from hela_dask.report.methods_text import segmentation_text, surfaces_text
 from hela_dask.version import __version__
@@ -31,7 +31,7 @@ def methods_text(runs: Runs, table: pd.DataFrame, *, seed: int) -> list[str]:
     seed : int
         Of the bootstrap and the permutations.
     """
-    members = [run for group in runs.values() for run in group]
+    members = all_runs(runs)
     return [
         segmentation_text([run.facts for run in members]),
         _cells(runs),
@@ -42,7 +42,7 @@ def methods_text(runs: Runs, table: pd.DataFrame, *, seed: int) -> list[str]:
 
 def _cells(runs: Runs) -> str:
     """The numbers of cells and volumes of each group, and of those that are left out."""
-    members = [run for group in runs.values() for run in group]
+    members = all_runs(runs)
     groups = [
         f"{name}, {counted(sum(len(run.complete) for run in group), 'cell')} in "
         f"{counted(sum(len(run.complete) > 0 for run in group), 'volume')}"
@@ -50,10 +50,10 @@ def _cells(runs: Runs) -> str:
     ]
     cut, rejected = sum(run.cut for run in members), sum(run.rejected for run in members)
     text = f"Only complete cells were compared: {'; '.join(groups)}."
-    text += f" {counted(cut, 'cell')} cut by the sides of the volumes {_were(cut)} left out"
+    text += f" {counted(cut, 'cell')} cut by the sides of the volumes {were(cut)} left out"
     if rejected:
         count = counted(rejected, "cell")
-        text += f", as {_were(rejected)} {count} rejected in a review of the masks"
+        text += f", as {were(rejected)} {count} rejected in a review of the masks"
     return f"{text}."
 
 
@@ -61,14 +61,10 @@ def _measures(members: Sequence[ComparedRun], table: pd.DataFrame) -> str:
     """The compared measures, and how they were measured."""
     names = [measure_name(name) for name in pd.unique(table["measure"])]
     count = counted(len(names), "measure")
-    text = f"{count} of each cell {_were(len(names))} compared: {', '.join(names)}."
+    text = f"{count} of each cell {were(len(names))} compared: {', '.join(names)}."
     if any(name in set(table["measure"]) for name in ("cell_area", "nucleus_area")):
         text += surfaces_text([run.facts for run in members])
     return text
-
-
-def _were(number: int) -> str:
-    return "was" if number == 1 else "were"
 
 
 def _tests(table: pd.DataFrame, seed: int) -> list[str]:

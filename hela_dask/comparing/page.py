@@ -12,7 +12,7 @@ import pandas as pd
 from hela_dask import pages
 from hela_dask.columns import COLUMNS
 from hela_dask.comparing.caveats import ALPHA
-from hela_dask.comparing.reading import ComparedRun
+from hela_dask.comparing.reading import ComparedRun, all_runs
 from hela_dask.comparing.words import measure_name, name_and_unit, unit_after
 from hela_dask.formatting import by_axis, counted
 from hela_dask.kernels.comparison import RESAMPLES
@@ -45,7 +45,7 @@ def render(
     """
     reference = next(iter(runs))
     rows = table.to_dict("records")
-    members = [run for group in runs.values() for run in group]
+    members = all_runs(runs)
     summaries, cut = _summaries(rows, volumes), sum(run.cut for run in members)
     number = sum(len(run.complete) > 0 for run in members)
     return pages.render(

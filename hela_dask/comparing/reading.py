@@ -26,6 +26,7 @@ from hela_dask.storage.tables import read_units
 __all__ = [
     "ComparedRun",
     "Groups",
+    "all_runs",
     "join_cells",
     "measuring_command",
     "read_groups",
@@ -60,6 +61,11 @@ class ComparedRun:
     def cut(self) -> int:
         """The number of cells that the volume cuts."""
         return int((self.cells["status"] == CUT_BY_VOLUME).sum())
+
+
+def all_runs(runs: Mapping[str, Sequence[ComparedRun]]) -> list[ComparedRun]:
+    """The runs of all groups, in their order."""
+    return [run for group in runs.values() for run in group]
 
 
 def read_groups(groups: Groups) -> dict[str, list[ComparedRun]]:

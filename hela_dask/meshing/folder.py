@@ -174,14 +174,14 @@ def check_folder(folder: Path, request: MeshRequest, *, overwrite: bool) -> list
     """
     if not folder.exists():
         return []
-    ours = _written(folder)
+    listing = _read_listing(folder)
+    ours = [] if listing is None else _written(listing)
     others = foreign_names(folder, ours)
     if not folder.is_dir() or others:
         raise ExistsError(
             f"{folder} {f'holds {others[0]}' if others else 'is a file'}, which hela-dask meshes "
             "did not write: choose another --out"
         )
-    listing = _read_listing(folder)
     if listing is not None and not overwrite and (lost := request.lost(listing)):
         raise ExistsError(
             f"{folder} holds {lost}, which this call would remove: choose another --out, or "
@@ -197,10 +197,8 @@ def _read_listing(folder: Path) -> _Listing | None:
         return None
 
 
-def _written(folder: Path) -> list[str]:
-    listing = _read_listing(folder)
-    if listing is None:
-        return []
+def _written(listing: _Listing) -> list[str]:
+    """The files of an earlier call."""
     files = [str(row.get("file")) for row in listing.meshes]
     return [LISTING, *_TABLES, *_with_companions(files)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hela_dask.formatting import by_axis, counted, listed
+from hela_dask.formatting import by_axis, counted, listed, were
 from hela_dask.parameters import Parameters
 from hela_dask.running.reading import RunFolder
 from hela_dask.statuses import CUT_BY_VOLUME, SEGMENTED
@@ -32,7 +32,7 @@ def run_text(folder: RunFolder) -> list[str]:
         f" of {by_axis([round(side / 1000, 1) for side in extent])} µm (z, y, x)" if extent else ""
     )
     cells = (
-        f"{counted(whole + cut, 'cell')} {'was' if whole + cut == 1 else 'were'} outlined in a "
+        f"{counted(whole + cut, 'cell')} {were(whole + cut)} outlined in a "
         f"volume{size}: {whole} completely in it, and {cut} cut by its sides, to be left out of "
         "statistics."
     )

@@ -174,20 +174,19 @@ def add_quality(
         if label in filled:
             own = [flag for flag in own if flag != "no_nucleus"]
         confidence, over = compute_confidence(
-            row, parameters, flags=str(row.get("flags", "")).split(",")
+            segmented, parameters, flags=str(segmented.get("flags", "")).split(",")
         )
         if nucleus_withheld(segmented, parameters) and label not in filled:
             own.append("nucleus_withheld")
-            trust, _ = compute_confidence(
-                segmented, parameters, flags=str(segmented.get("flags", "")).split(",")
-            )
             why = (
-                f"the nucleus is withheld: confidence {trust:.2f}, "
+                f"the nucleus is withheld: confidence {confidence:.2f}, "
                 f"under {parameters.withhold:g} ([quality] withhold)"
             )
             reasons.append(f"{reason}; {why}" if reason else why)
         else:
             reasons.append(reason)
+        if label in relabelled:
+            confidence, over = np.nan, []
         found["confidence"].append(confidence)
         for name in NUMBERS:
             value = row.get(name)
