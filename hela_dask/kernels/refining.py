@@ -21,17 +21,37 @@ from hela_dask.kernels.painting import Place, repeat_pixels
 from hela_dask.kernels.subpixel import inset_to_size
 from hela_dask.types import Factors, Grey, Mask
 
-__all__ = ["border_pixels", "refine_nucleus", "refine_resin", "resin_halo"]
+__all__ = [
+    "BLOCK",
+    "border_pixels",
+    "refine_nucleus",
+    "refine_resin",
+    "resin_halo",
+    "squares_with_border",
+]
 
+BLOCK = 8
+"""Coarse pixels: the low-pass is taken on squares of these where there is a border."""
 
 _TRUNCATE = 3.0  # standard deviations at which the low-pass is cut
-_BLOCK = 8  # coarse pixels: the low-pass is taken on squares of these where there is a border
 
 
 def border_pixels(resin: Mask) -> Mask:
     """Coarse pixels that have both resin and tissue among their neighbours and themselves."""
     tissue_near = ~ndimage.binary_erosion(resin, morphology.CONNECTIVITY_8, border_value=1)
     found: Mask = ndimage.binary_dilation(resin, morphology.CONNECTIVITY_8) & tissue_near
+    return found
+
+
+def squares_with_border(near: Mask) -> Mask:
+    """Which squares of ``BLOCK`` coarse pixels, from the first one on, have a border in them.
+
+    `near` is (y, x), of :func:`border_pixels`.
+    """
+    height, width = (-(-length // BLOCK) * BLOCK for length in near.shape)
+    padded = np.zeros((height, width), np.bool_)
+    padded[: near.shape[0], : near.shape[1]] = near
+    found: Mask = padded.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).any(axis=(1, 3))
     return found
 
 
@@ -62,7 +82,8 @@ def refine_resin(
     ----------
     grey
         (y, x) grey values with bright resin, of the tile and :func:`resin_halo` around it, less
-        where the plane ends.
+        where the plane ends. Only squares of ``BLOCK`` coarse pixels with a border are looked at,
+        and the halo around them.
     origin
         Row and column of the plane that `grey` begins at.
     tile
@@ -163,14 +184,14 @@ def _brighter(
     rows, columns = bright.shape
     last_y, last_x = grey.shape[0] - 1, grey.shape[1] - 1
     reach_y, reach_x = len(weights_y) - 1, len(weights_x) - 1
-    line = np.empty(_BLOCK * width + width + 2 * reach_x, np.float32)
-    summed = np.empty((_BLOCK * height + height + 2 * reach_y, len(line)), np.float32)
-    for block_y in range(0, here.shape[0], _BLOCK):
-        for block_x in range(0, here.shape[1], _BLOCK):
-            if not here[block_y : block_y + _BLOCK, block_x : block_x + _BLOCK].any():
+    line = np.empty(BLOCK * width + width + 2 * reach_x, np.float32)
+    summed = np.empty((BLOCK * height + height + 2 * reach_y, len(line)), np.float32)
+    for block_y in range(0, here.shape[0], BLOCK):
+        for block_x in range(0, here.shape[1], BLOCK):
+            if not here[block_y : block_y + BLOCK, block_x : block_x + BLOCK].any():
                 continue
             y0, x0 = block_y * height, block_x * width
-            y1, x1 = min(y0 + _BLOCK * height, rows), min(x0 + _BLOCK * width, columns)
+            y1, x1 = min(y0 + BLOCK * height, rows), min(x0 + BLOCK * width, columns)
             size = x1 - x0
             for j in range(y1 - y0 + 2 * reach_y):
                 row = grey[_reflect(y0 + top - reach_y + j, last_y)]

@@ -46,6 +46,7 @@ from hela_dask.steps.measure import combine_counts, count_slab
 from hela_dask.steps.refine import CoarseLabels, Refiner, TileLabels, volume_refiner
 from hela_dask.steps.regions import Region
 from hela_dask.storage import store
+from hela_dask.storage.metadata import read_image
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import Records
 from hela_dask.tasks.allocator import release_memory
@@ -332,6 +333,7 @@ def slab_task(job: Job, unit: Unit) -> dict[str, Any]:
             factors=factors,
             parameters=job.parameters,
             method=job.method,
+            chunk=read_image(job.store).levels[0].chunks[1:],
         )
         if (finished := job.finished(unit)) is not None:
             return finished
@@ -353,12 +355,13 @@ def _write_labels(job: Job, slab: Slab, refiner: Refiner) -> tuple[pd.DataFrame,
             )
             for name in TileLabels._fields
         }
-        for tile in writers["cells"].tiles:
-            labels = edit_tile(refiner.tile(tile), slab.edits, z0, tile)
+        tiles = writers["cells"].tiles
+        for tile, found in zip(tiles, refiner.tiles(tiles), strict=True):
+            labels = edit_tile(found, slab.edits, z0, tile)
             for name, part in labels._asdict().items():
                 writers[name].write(tile, part)
             counts.append(count_slab(labels.nuclei, labels.cells, z0, labels.envelope, tile.low))
-            del labels  # the next one finds free memory
+            del labels, found  # the next one finds free memory
     files: Records = {}
     for name, writer in writers.items():
         files |= records_inside("labels", job.labels, job.labels / name, writer.files)

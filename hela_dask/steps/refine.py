@@ -10,7 +10,7 @@ stays. A tile needs only its own part of the image and some pixels around it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -24,16 +24,22 @@ from hela_dask.kernels import morphology
 from hela_dask.kernels.membrane import ridge_plane
 from hela_dask.kernels.packed_labels import CELL, LABEL_DTYPE, PackedLabels
 from hela_dask.kernels.painting import expand_labels, paint_cells, paint_nucleus
-from hela_dask.kernels.refining import border_pixels, refine_nucleus, refine_resin, resin_halo
+from hela_dask.kernels.refining import (
+    BLOCK,
+    border_pixels,
+    refine_nucleus,
+    refine_resin,
+    resin_halo,
+    squares_with_border,
+)
 from hela_dask.kernels.subpixel import outset
 from hela_dask.methods.registry import MethodLike, get_method
 from hela_dask.parameters import Parameters
 from hela_dask.types import Factors, Mask, Plane
 from hela_dask.volume.greys import GreyLevels, normalise_polarity
+from hela_dask.volume.planned_reads import PlannedReads, Read, Wanted, chunks_around, whole_box
 
 __all__ = ["CoarseLabels", "Outline", "Refiner", "TileLabels", "volume_refiner"]
-
-Read = Callable[[slice, slice], NDArray[Any]]
 
 _SUPPORT = 4.0  # standard deviations beyond which a line does not depend on the image
 
@@ -106,6 +112,8 @@ class _Surroundings(NamedTuple):
 
     Attributes
     ----------
+    part : Box
+        Rows and columns of the working level.
     labels : PackedLabels
         The tile's, with a margin of one pixel on each side, except at the sides of the plane.
     corner : tuple of int
@@ -114,6 +122,7 @@ class _Surroundings(NamedTuple):
         Rows and columns of the tile, the image's own pixels, from where `labels` begin.
     """
 
+    part: Box
     labels: PackedLabels
     corner: tuple[int, ...]
     tile: Box
@@ -158,6 +167,8 @@ class Refiner:
         Low-pass before grey values are compared, nm.
     method : Lines
         Of the method of the coarse labels.
+    chunk : tuple of int, optional
+        Rows and columns of a chunk of the image: each is read once for all tiles. Default: planes.
     """
 
     def __init__(
@@ -168,47 +179,97 @@ class Refiner:
         read: Read,
         blur: float,
         method: Lines,
+        *,
+        chunk: tuple[int, ...] | None = None,
     ) -> None:
         self._coarse_labels, self._read, self._blur, self._p = coarse_labels, read, blur, method
         self._factors, self._pixel, self._shape = factors, geometry.pixel, geometry.shape[1:]
         self._coarse = geometry.coarser(factors).pixel
+        self._chunk = chunk or self._shape
+        self._halo = resin_halo(blur, geometry.pixel)
         self._fine = factors != (1, 1)
-        self._nuclei = self._refine_nuclei() if self._fine else []
+        # By outline, then by slice.
+        self._nuclei: list[dict[int, _Nucleus]] = [{} for _ in coarse_labels.outlines]
 
     def tile(self, box: Box) -> TileLabels:
         """The labels of a tile (y, x); it begins and ends where pixels of the working level do."""
+        (found,) = self.tiles([box])
+        return found
+
+    def tiles(self, boxes: Sequence[Box]) -> Iterator[TileLabels]:
+        """The labels of tiles (y, x), one after the other, as of :meth:`tile`.
+
+        Of all that they need of the image, each chunk is read once.
+        """
         if not self._fine:
-            part = self._coarse_labels.labels.cut(*box)
-            return TileLabels(part.nuclei, part.cells, part.envelope, part.resin.view("u1"))
+            for box in boxes:
+                part = self._coarse_labels.labels.cut(*box)
+                yield TileLabels(part.nuclei, part.cells, part.envelope, part.resin.view("u1"))
+            return
+        near = [border_pixels(resin) for resin in self._coarse_labels.labels.resin]
+        nuclei = self._nuclei_by_tile(boxes)
+        resin = self._resin_wanted(boxes, near)
+        plan = [
+            item
+            for numbers, tile in zip(nuclei, resin, strict=True)
+            for item in (*(whole_box(self._box_of(n), self._chunk) for n in numbers), tile)
+            if item.places
+        ]
+        reads = PlannedReads(self._read, plan, self._chunk, self._shape)
+        for box, numbers, wanted in zip(boxes, nuclei, resin, strict=True):
+            for number in numbers:
+                self._nuclei[number] = self._refine_nucleus(number, reads.take(), near)
+            none = np.zeros((len(near), 0, 0), np.uint8)
+            yield self._tile(box, near, (wanted.box, reads.take() if wanted.places else none))
+
+    def _tile(self, box: Box, near: Sequence[Mask], seen: tuple[Box, Plane]) -> TileLabels:
+        """The labels of a tile, by the grey values seen in a part of the planes."""
         around = self._surroundings(box)
         shape = (around.labels.shape[0], *box.shape)
         nuclei, cells, envelope = (np.zeros(shape, LABEL_DTYPE) for _ in range(3))
         tile = TileLabels(nuclei, cells, envelope, np.zeros(shape, np.uint8))
-        near = [border_pixels(resin) for resin in around.labels.resin]
-        outer, grey = self._grey(box, near)
+        outer, grey = seen
         for z in range(shape[0]):
             tile.background[z] = self._resin(z, around, near[z], (outer, grey[z]))
             if around.labels.owner[z].any():
                 self._fill(tile, z, box, around)
         return tile
 
+    def _nuclei_by_tile(self, boxes: Iterable[Box]) -> list[list[int]]:
+        """Numbers of the nuclei that are refined for each tile: the first one that they lie in."""
+        left = {
+            number: self._box_of(number)
+            for number, outline in enumerate(self._coarse_labels.outlines)
+            if not self._nuclei[number] and outline.planes.any()
+        }
+        found = []
+        for tile in boxes:
+            found.append([number for number, box in left.items() if not (box & tile).empty])
+            left = {number: box for number, box in left.items() if number not in found[-1]}
+        return found
+
     def _surroundings(self, tile: Box) -> _Surroundings:
         """The working level of a tile, with a margin of one pixel for the labels of its rim."""
         part = tile.coarsen(self._factors).grow(1).clip(self._coarse_labels.labels.shape[1:])
         corner = part.scale(self._factors).low
         return _Surroundings(
-            self._coarse_labels.labels.cut(*part), corner, tile.relative_to(corner)
+            part, self._coarse_labels.labels.cut(*part), corner, tile.relative_to(corner)
         )
 
-    def _grey(self, tile: Box, near: Sequence[Mask]) -> tuple[Box, Plane]:
-        """Grey values of a tile and the halo of its low-pass; none if there is no border."""
-        # One task reads the tiles of its shard one by one, and only those with a border in them:
-        # a graph of overlapping tiles would read them all.
-        outer = tile.grow(resin_halo(self._blur, self._pixel)).clip(self._shape)
+    def _resin_wanted(self, boxes: Iterable[Box], near: Sequence[Mask]) -> list[Wanted]:
+        """What each tile needs of the image, with the halo of its low-pass, for its resin."""
         known = zip(near, self._coarse_labels.thresholds, strict=True)
-        if any(not math.isnan(at) and border.any() for border, at in known):
-            return outer, self._read(*outer)
-        return outer, np.zeros((len(near), 0, 0), np.uint8)
+        border = [plane for plane, at in known if not math.isnan(at)]
+        seen = np.any(border, axis=0) if border else np.zeros(near[0].shape, np.bool_)
+        side = [BLOCK * by for by in self._factors]
+        found = []
+        for tile in boxes:
+            part = seen[tile.coarsen(self._factors).clip(seen.shape)]
+            places = chunks_around(
+                squares_with_border(part), side, tile, self._halo, self._chunk, self._shape
+            )
+            found.append(Wanted(tile.grow(self._halo).clip(self._shape), places))
+        return found
 
     def _resin(self, z: int, around: _Surroundings, near: Mask, seen: tuple[Box, Plane]) -> Mask:
         """Resin of one slice of a tile, by the grey values seen in a part of the plane."""
@@ -218,7 +279,7 @@ class Refiner:
             outer.relative_to(around.corner).low,
             around.tile,
             around.labels.plane(z).resin,
-            near,
+            near[around.part],
             self._coarse_labels.thresholds[z],
             factors=self._factors,
             pixel=self._pixel,
@@ -232,7 +293,7 @@ class Refiner:
         alone = np.where(here.kind & CELL, 0, here.owner)
         top, left = around.tile.low
         paint_cells(labels.cells[z], resin, claimed, (top, left, *factors))
-        for nucleus in self._nuclei[z]:
+        for nucleus in (slices[z] for slices in self._nuclei if z in slices):
             cut = nucleus.cut(tile)
             if cut is None:
                 continue
@@ -246,33 +307,35 @@ class Refiner:
                 (top + place[0].start, left + place[1].start, *factors),
             )
 
-    def _refine_nuclei(self) -> list[list[_Nucleus]]:
-        """The nuclei of each slice."""
-        found: list[list[_Nucleus]] = [[] for _ in self._coarse_labels.thresholds]
-        for outline in self._coarse_labels.outlines:
-            if not outline.planes.any():
-                continue
-            box = self._box(outline, np.asarray(outline.planes.any(axis=0)))
-            grey = self._read(*self._own_pixels(box))
-            for z in map(int, np.flatnonzero(outline.planes.any(axis=(1, 2)))):
-                found[z].append(self._nucleus(outline, z, grey[z], box))
+    def _refine_nucleus(
+        self, number: int, grey: Plane, near: Sequence[Mask]
+    ) -> dict[int, _Nucleus]:
+        """A nucleus in its slices, by the grey values of a box around it."""
+        outline = self._coarse_labels.outlines[number]
+        whole = self._box_of(number)
+        found = {}
+        for z in map(int, np.flatnonzero(outline.planes.any(axis=(1, 2)))):
+            coarse = self._box(outline, outline.planes[z])
+            fine = self._own_pixels(coarse)
+            here = grey[z][fine.relative_to(whole)]
+            around = self._surroundings(fine)
+            inside = refine_nucleus(
+                ridge_plane(here, self._p.line_sigma, self._pixel),
+                _in_box(outline, outline.planes[z], coarse),
+                _in_box(outline, outline.nuclei[z], coarse),
+                self._resin(z, around, near[z], (fine, here)),
+                (self._factors, self._pixel),
+                self._p.envelope,
+            )
+            outer = outset(inside, self._p.envelope_width, self._pixel)
+            bits = np.packbits(inside, axis=1), np.packbits(outer, axis=1)
+            found[z] = _Nucleus(outline.label, fine, *bits)
         return found
 
-    def _nucleus(self, outline: Outline, z: int, grey: Plane, whole: Box) -> _Nucleus:
-        coarse = self._box(outline, outline.planes[z])
-        fine = self._own_pixels(coarse)
-        here = grey[fine.relative_to(self._own_pixels(whole))]
-        around = self._surroundings(fine)
-        inside = refine_nucleus(
-            ridge_plane(here, self._p.line_sigma, self._pixel),
-            _in_box(outline, outline.planes[z], coarse),
-            _in_box(outline, outline.nuclei[z], coarse),
-            self._resin(z, around, border_pixels(around.labels.plane(z).resin), (fine, here)),
-            (self._factors, self._pixel),
-            self._p.envelope,
-        )
-        near = outset(inside, self._p.envelope_width, self._pixel)
-        return _Nucleus(outline.label, fine, np.packbits(inside, axis=1), np.packbits(near, axis=1))
+    def _box_of(self, number: int) -> Box:
+        """The image's own pixels around all slices of a nucleus."""
+        outline = self._coarse_labels.outlines[number]
+        return self._own_pixels(self._box(outline, np.asarray(outline.planes.any(axis=0))))
 
     def _box(self, outline: Outline, plane: Mask) -> Box:
         """The box around a nucleus that its lines and its envelope lie in, working level."""
@@ -305,6 +368,7 @@ def volume_refiner(
     factors: Factors,
     parameters: Parameters,
     method: MethodLike,
+    chunk: tuple[int, ...] | None = None,
 ) -> Refiner:
     """The refiner of slices of a volume, which it reads tile by tile, in this thread.
 
@@ -324,6 +388,8 @@ def volume_refiner(
         All parameters.
     method : str
         The method of the coarse labels, of :mod:`hela_dask.methods`.
+    chunk : tuple of int, optional
+        Rows and columns of a chunk of the image: each is read once for all tiles. Default: planes.
     """
 
     def read(rows: slice, columns: slice) -> NDArray[Any]:
@@ -333,6 +399,5 @@ def volume_refiner(
         return grey
 
     edge = get_method(method).edge(parameters)
-    return Refiner(
-        coarse_labels, Geometry.of(image), factors, read, parameters.background.blur, edge
-    )
+    blur = parameters.background.blur
+    return Refiner(coarse_labels, Geometry.of(image), factors, read, blur, edge, chunk=chunk)
