@@ -16,6 +16,7 @@ OPEN, INSIDE, OUTSIDE = 0, 1, 2
 
 _FRAME = 3  # around the markers, so that each has all neighbours
 _LEVELS = 1024  # steps of a height that is not in whole numbers up to 255
+_RUN = 64  # pixels that are passed over at once where nothing near is open
 
 
 def flood(height: NDArray[Any], markers: NDArray[np.int8]) -> None:
@@ -64,19 +65,10 @@ def _flood(
     steps: NDArray[np.integer], markers: NDArray[np.int8], around: NDArray[np.int64]
 ) -> None:
     """One queue for each step; each pixel is in one of them once."""
-    edges, size = np.empty(4096, np.int64), 0
-    opened = 0
-    for here in range(markers.size):
-        if markers[here] == OPEN:
-            opened += 1
-        elif markers[here] != _FRAME and _beside_open(markers, here, around):
-            if size == edges.size:
-                edges = np.concatenate((edges, np.empty_like(edges)))
-            edges[size] = here
-            size += 1
-    inside = markers[edges[:size]] == INSIDE
-    edges = np.concatenate((edges[:size][inside], edges[:size][~inside]))
-    place = np.concatenate((edges[:size], np.empty(opened, np.int64)))
+    opened, edges = _edges(markers, around)
+    size, inside = edges.size, markers[edges] == INSIDE
+    edges = np.concatenate((edges[inside], edges[~inside]))
+    place = np.concatenate((edges, np.empty(opened, np.int64)))
     following = np.full(place.size, -1, np.int64)
     first, last = np.full(_LEVELS, -1, np.int64), np.full(_LEVELS, -1, np.int64)
     for used in range(size):
@@ -98,6 +90,40 @@ def _flood(
                 place[used] = there
                 _append(used, max(level, steps[there]), first, last, following)
                 used += 1
+
+
+@compiled
+def _edges(markers: NDArray[np.int8], around: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
+    """The number of open pixels, and the places of the markers beside them, in order."""
+    edges, size = np.empty(4096, np.int64), 0
+    opened, counts = 0, np.zeros(markers.size // _RUN + 1, np.int64)
+    for run in range(counts.size):
+        for marker in markers[run * _RUN : (run + 1) * _RUN]:
+            counts[run] += marker == OPEN
+        opened += counts[run]
+    for run in range(counts.size):
+        if not _near_open(counts, run, around):
+            continue
+        for here in range(run * _RUN, min((run + 1) * _RUN, markers.size)):
+            marked = markers[here] != OPEN and markers[here] != _FRAME
+            if marked and _beside_open(markers, here, around):
+                if size == edges.size:
+                    edges = np.concatenate((edges, np.empty_like(edges)))
+                edges[size] = here
+                size += 1
+    return opened, edges[:size]
+
+
+@compiled
+def _near_open(counts: NDArray[np.int64], run: int, around: NDArray[np.int64]) -> bool:
+    """Whether a run of pixels, or one with neighbours of it, has open pixels."""
+    found = counts[run] > 0
+    for side in around:
+        first = (run * _RUN + side) // _RUN
+        for other in (first, first + 1):
+            if 0 <= other < counts.size:
+                found |= counts[other] > 0
+    return found
 
 
 @compiled

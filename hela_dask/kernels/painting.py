@@ -47,7 +47,7 @@ def paint_cells(cells: NDArray[Any], resin: Mask, owners: NDArray[Any], place: P
     Parameters
     ----------
     cells
-        (y, x) labels of the tile; only tissue is written.
+        (y, x) labels of the tile, 0 so far; only tissue is written.
     resin
         (y, x), of the tile.
     owners
@@ -57,15 +57,18 @@ def paint_cells(cells: NDArray[Any], resin: Mask, owners: NDArray[Any], place: P
     """
     top, left, height, width = place
     last_y, last_x = owners.shape[0] - 1, owners.shape[1] - 1
+    columns = cells.shape[1]
     for y in range(cells.shape[0]):
         row = owners[min((y + top) // height, last_y)]
-        at, rest = left // width, left % width
-        for x in range(cells.shape[1]):
-            if not resin[y, x]:
-                cells[y, x] = row[min(at, last_x)]
-            rest += 1
-            if rest == width:
-                at, rest = at + 1, 0
+        start, at = 0, left // width
+        while start < columns:
+            stop = columns if at >= last_x else min((at + 1) * width - left, columns)
+            owner = row[min(at, last_x)]
+            if owner:
+                for x in range(start, stop):
+                    if not resin[y, x]:
+                        cells[y, x] = owner
+            start, at = stop, at + 1
 
 
 @compiled

@@ -188,18 +188,21 @@ class Refiner:
         self._chunk = chunk or self._shape
         self._halo = resin_halo(blur, geometry.pixel)
         self._fine = factors != (1, 1)
+        self._room: TileLabels | None = None
         # By outline, then by slice.
         self._nuclei: list[dict[int, _Nucleus]] = [{} for _ in coarse_labels.outlines]
 
     def tile(self, box: Box) -> TileLabels:
         """The labels of a tile (y, x); it begins and ends where pixels of the working level do."""
         (found,) = self.tiles([box])
+        self._room = None
         return found
 
     def tiles(self, boxes: Sequence[Box]) -> Iterator[TileLabels]:
         """The labels of tiles (y, x), one after the other, as of :meth:`tile`.
 
-        Of all that they need of the image, each chunk is read once.
+        Of all that they need of the image, each chunk is read once. The arrays of a tile are used
+        again for the next one.
         """
         if not self._fine:
             for box in boxes:
@@ -225,15 +228,23 @@ class Refiner:
     def _tile(self, box: Box, near: Sequence[Mask], seen: tuple[Box, Plane]) -> TileLabels:
         """The labels of a tile, by the grey values seen in a part of the planes."""
         around = self._surroundings(box)
-        shape = (around.labels.shape[0], *box.shape)
-        nuclei, cells, envelope = (np.zeros(shape, LABEL_DTYPE) for _ in range(3))
-        tile = TileLabels(nuclei, cells, envelope, np.zeros(shape, np.uint8))
+        tile = self._empty((len(near), *box.shape))
         outer, grey = seen
-        for z in range(shape[0]):
+        for z in range(len(near)):
             tile.background[z] = self._resin(z, around, near[z], (outer, grey[z]))
             if around.labels.owner[z].any():
                 self._fill(tile, z, box, around)
         return tile
+
+    def _empty(self, shape: tuple[int, ...]) -> TileLabels:
+        """Labels of nothing, in the arrays of the last tile if it had this shape."""
+        if self._room is None or self._room.cells.shape != shape:
+            nuclei, cells, envelope = (np.zeros(shape, LABEL_DTYPE) for _ in range(3))
+            self._room = TileLabels(nuclei, cells, envelope, np.zeros(shape, np.uint8))
+        else:
+            for part in self._room:  # new pages would take longer
+                part.fill(0)
+        return self._room
 
     def _nuclei_by_tile(self, boxes: Iterable[Box]) -> list[list[int]]:
         """Numbers of the nuclei that are refined for each tile: the first one that they lie in."""
