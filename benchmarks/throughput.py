@@ -23,9 +23,19 @@ from benchmarks import pages, results
 from benchmarks.measuring import timed
 from hela_dask.formatting import by_axis
 from hela_dask.running.provenance import read_run
+from hela_dask.storage.metadata import read_image
+from hela_dask.volume.opening import open_volume
 
-__all__ = ["describe", "fractions", "memory_limit", "seconds_of", "stages", "task_rows"]
-__all__ += ["without_folders", "workers"]
+__all__ = [
+    "describe",
+    "fractions",
+    "least_read",
+    "memory_limit",
+    "seconds_of",
+    "stages",
+    "task_rows",
+]
+__all__ += ["task_rows", "without_folders", "workers"]
 
 MIB = 2**20
 
@@ -130,6 +140,28 @@ def stages(run: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def least_read(run: Path) -> dict[str, int]:
+    """Bytes of the image that each stage must read at least: each voxel of its level once.
+
+    Empty where the image is no longer where the run read it.
+    """
+    facts = read_run(run)
+    store = (run / facts["store"]).resolve()
+    if not store.is_dir():
+        return {}
+    levels = read_image(store).levels
+    resolution = facts["parameters"]["working"]["resolution"]
+    working = levels[open_volume(store, resolution).attrs["level"]]
+    stored = {
+        level.path: sum(
+            path.stat().st_size for path in (store / level.path).rglob("*") if path.is_file()
+        )
+        for level in (levels[0], working)
+    }
+    coarse, fine = stored[working.path], stored[levels[0].path]
+    return {"background": coarse, "classify": coarse, "segment": coarse, "assemble": fine}
+
+
 def _sum(rows: list[dict[str, Any]], name: str) -> float | None:
     values = [row.get(name) for row in rows]
     return None if None in values else sum(map(float, values))  # type: ignore[arg-type]
@@ -183,9 +215,10 @@ def measure(run: Path, scratch: Path | None = None) -> dict[str, Any]:
     write, read = disk_limits(scratch or run)
     limits = {"memory": memory_limit(), "write": write, "read": read}
     facts = read_run(run)
-    by_stage = stages(run)
-    for stage in by_stage.values():
+    by_stage, least = stages(run), least_read(run)
+    for name, stage in by_stage.items():
         stage["of"] = fractions(stage, limits)
+        stage["least"] = least.get(name)
     return {
         "source": describe(run),
         "shape": facts["image"]["shape"],
