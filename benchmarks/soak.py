@@ -63,7 +63,7 @@ class Command:
         parameters = folder / "soak.toml"
         write_text(parameters, Parameters.from_dict(PARAMETERS).to_toml())
         places = ["--out", self.run, "--labels", self.labels, "--params", parameters]
-        given = [volume, *places, "--workers", workers, "--quiet"]
+        given = [volume, *places, "--method", "volumetric", "--workers", workers, "--quiet"]
         self._started = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "hela_dask", "run", *map(str, given)]
