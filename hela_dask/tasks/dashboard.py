@@ -35,6 +35,7 @@ _TAB = ("WebSocketClosedError", "StreamClosedError", "WebSocketError")  # of tor
 class Dashboard(NamedTuple):
     """Where dask's dashboard is."""
 
+    link: str  # as dask gives it
     address: str  # for a browser
     ssh: str = ""  # the command that forwards it to another computer; empty where none is needed
 
@@ -62,16 +63,16 @@ def find_dashboard(link: str, *, started_here: bool, remote: bool = False) -> Da
     """
     parts = urlsplit(link)
     if not parts.hostname or not _is_default_link():
-        return Dashboard(link)
+        return Dashboard(link, link)
     port = parts.port or 80
     if not started_here or not _listens("127.0.0.1", port):
-        return Dashboard(link)
+        return Dashboard(link, link)
     if hub := _hub_prefix():
-        return Dashboard(f"{hub}proxy/{port}{parts.path}")
+        return Dashboard(link, f"{hub}proxy/{port}{parts.path}")
     here = f"http://127.0.0.1:{port}{parts.path}"
     if not remote and not any(name in os.environ for name in ("SSH_CONNECTION", "SSH_TTY")):
-        return Dashboard(here)
-    return Dashboard(here, f"ssh -L {port}:127.0.0.1:{port} {_user()}@{socket.gethostname()}")
+        return Dashboard(link, here)
+    return Dashboard(link, here, f"ssh -L {port}:127.0.0.1:{port} {_user()}@{socket.gethostname()}")
 
 
 def _is_default_link() -> bool:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hela_dask.errors import HelaDaskError
 from hela_dask.formatting import time_text
+from hela_dask.tasks.dashboard import Dashboard
+from hela_dask.tasks.notebook import NotebookPage, in_notebook
 from hela_dask.tasks.progress_file import Facts, ProgressFile, StageFacts
 
 if TYPE_CHECKING:
@@ -54,8 +56,8 @@ def left_text(seconds: float, done: int, to_do: int) -> str:
 class RunProgress:
     """Stages, units done, time left and the dashboard's address, on stderr.
 
-    `live`: draw on the terminal; where stderr is none, or with False, only log lines are written
-    (``INFO``: each stage as it starts and ends, every tenth of it, and one each 30 s). The
+    `live`: draw on the terminal or in the notebook; elsewhere, or with False, only log lines are
+    written (``INFO``: each stage as it starts and ends, every tenth of it, and one each 30 s). The
     attribute `timings` has the seconds taken by each stage that has ended.
     """
 
@@ -71,8 +73,14 @@ class RunProgress:
         self._over = threading.Event()
         self._facts = Facts()
         self._file: ProgressFile | None = None
+        self._page: NotebookPage | None = None
 
     def __enter__(self) -> Self:
+        if self._live and in_notebook():
+            facts = self._facts
+            self._page = NotebookPage(lambda: {**facts.to_dict(), "messages": facts.messages})
+            self._page.start()
+            return self
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -106,6 +114,9 @@ class RunProgress:
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
+        if self._page is not None:
+            self._page.close()
+            self._page = None
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -154,13 +165,17 @@ class RunProgress:
             self._facts.waiting_for = reason
             self._wake()
 
-    def dashboard(self, address: str, ssh: str) -> None:
-        """The address of dask's dashboard, and the command that forwards it, if one is needed."""
-        self._facts.dashboard = {"address": address, "ssh": ssh}
+    def show(self, dashboard: Dashboard) -> None:
+        """Where dask's dashboard is."""
+        self._facts.dashboard = dashboard._asdict()
+        if self._page is None:
+            self.info(str(dashboard))
 
     def _wake(self) -> None:
         if self._file is not None:
             self._file.wake()
+        if self._page is not None:
+            self._page.wake()
 
     def stage(self, name: str, total: int, done: int = 0, unit: str = "") -> None:
         """Begin a stage of ``total`` units, of which an earlier run has finished ``done``."""
@@ -182,6 +197,8 @@ class RunProgress:
         self._done += count
         if self._facts.stages:
             self._facts.stages[-1].done = self._done
+        if self._page is not None:
+            self._page.wake()
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, count)
         if self._done - self._on_epoch >= -(-self._total // 10) and self._done < self._total:
@@ -222,6 +239,9 @@ class RunProgress:
         """A line for the user that is not a warning."""
         if self._bar is not None:
             self._bar.console.print(text, highlight=False)
+        if self._page is not None:
+            self._facts.note(text)
+            self._page.wake()
         log.info("%s", text)
 
     def warn(self, text: str) -> None:
@@ -229,6 +249,8 @@ class RunProgress:
         self._facts.warn(text)
         if self._bar is not None:
             self._bar.console.print(f"warning: {text}", highlight=False, style="yellow")
+        elif self._page is not None:
+            self._page.wake()
         else:
             log.warning("%s", text)
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hela_dask.storage.files import plain
 from hela_dask.tasks.process import this_process
@@ -33,6 +34,7 @@ _INTERVAL = 5.0  # seconds between writes
 _SHORTEST = 0.5  # seconds between writes where stages begin and end
 _PATIENCE = 10.0  # seconds for the last write of a file system that hangs
 _MOST = 50  # failures and warnings that are kept
+_MOST_SERVED = 1000  # addresses of metrics
 _LONGEST = 2000  # characters of an error
 
 
@@ -85,9 +87,11 @@ class Facts:
         self.dashboard: dict[str, str] | None = None
         self._workers: dict[str, int] | None = None
         self._addresses: frozenset[str] = frozenset()
+        self._metrics: tuple[str, ...] = ()
         self._lost = self._failures = 0
         self._failed: list[dict[str, str]] = []
         self._warnings: list[str] = []
+        self.messages: list[str] = []
 
     def fail(self, stage: str, unit: str, error: str) -> None:
         """A unit has failed."""
@@ -102,11 +106,17 @@ class Facts:
         self._warnings.append(text[:_LONGEST])
         del self._warnings[:-_MOST]
 
+    def note(self, text: str) -> None:
+        """A message for the user, which is not in the file."""
+        self.messages.append(text[:_LONGEST])
+        del self.messages[:-_MOST]
+
     def see_workers(self, workers: Mapping[str, Mapping[str, Any]]) -> None:
         """The workers, by address, as ``Client.scheduler_info`` has them."""
         here = frozenset(workers)
         self._lost += len(self._addresses - here)
         self._addresses = here
+        self._metrics = tuple(filter(None, map(_served, workers, workers.values())))[:_MOST_SERVED]
         metrics = [worker.get("metrics") or {} for worker in workers.values()]
         self._workers = {
             "alive": len(here),
@@ -125,16 +135,30 @@ class Facts:
     def to_dict(self) -> dict[str, Any]:
         """As :class:`~hela_dask.tasks.progress_format.ProgressDocument` has it."""
         begun = {stage.name for stage in self.stages}
+        # A stage without units is passed over.
+        last = max((k for k, name in enumerate(self.expected) if name in begun), default=-1)
         return {
             "stages": [stage.to_dict() for stage in list(self.stages)],
-            "stages_to_come": [name for name in self.expected if name not in begun],
+            "stages_to_come": list(self.expected[last + 1 :]),
             "waiting_for": self.waiting_for,
             "workers": self._workers,
+            "metrics": [*self._scheduler_metrics(), *self._metrics],
             "failures": list(self._failed),
             "n_failures": self._failures,
             "warnings": list(self._warnings),
             "dashboard": self.dashboard,
         }
+
+    def _scheduler_metrics(self) -> list[str]:
+        """Host and port of the scheduler's dashboard, which serves its metrics."""
+        found = urlsplit((self.dashboard or {}).get("link", "")).netloc
+        return [found] if found else []
+
+
+def _served(address: str, worker: Mapping[str, Any]) -> str:
+    """Host and port of a worker's dashboard, which serves its metrics; empty without one."""
+    port, host = (worker.get("services") or {}).get("dashboard"), urlsplit(address).hostname
+    return f"{host}:{port}" if host and port else ""
 
 
 def _sum(limits: Iterable[Any]) -> int:

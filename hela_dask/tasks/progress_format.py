@@ -63,6 +63,7 @@ class DashboardDocument(Document):
     """dask's dashboard."""
 
     address: str = ""
+    link: str = ""  # as dask gives it
     ssh: str = ""  # the command that forwards it to another computer; empty where none is needed
 
 
@@ -86,6 +87,7 @@ class ProgressDocument(Document):
     stages_to_come: list[str] = Field(default_factory=list)
     waiting_for: str = ""
     workers: WorkersDocument | None = None
+    metrics: list[str] = Field(default_factory=list)  # host:port of scheduler and workers
     failures: list[FailureDocument] = Field(default_factory=list)
     n_failures: _Count = 0
     warnings: list[str] = Field(default_factory=list)

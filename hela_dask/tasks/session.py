@@ -142,8 +142,7 @@ class Session:
                 here = self._given is None and not self._cluster.address
                 jobs = self._cluster.kind == "slurm"
                 found = find_dashboard(client.dashboard_link, started_here=here, remote=jobs)
-                self._progress.info(str(found))
-                self._progress.dashboard(*found)
+                self._progress.show(found)
             self._progress.see_workers(client.scheduler_info(n_workers=-1)["workers"])
             self.facts = _facts(client)
             self._report = PerformanceReport(client, self._run)

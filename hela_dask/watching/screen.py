@@ -38,7 +38,8 @@ def status_lines(found: RunState, *, unicode: bool = False) -> list[str]:
     lines = [_head(found), *_explained(found)]
     if stages := found.progress.get("stages"):
         running = found.state == "running"
-        lines += ["", *_stages(stages, found.progress["stages_to_come"], running, unicode)]
+        to_come = found.progress["stages_to_come"] if found.state != "finished" else ()
+        lines += ["", *_stages(stages, to_come, running, unicode)]
     elif found.units:
         done = ", ".join(f"{name} {number}" for name, number in sorted(found.units.items()))
         lines.append(f"finished units by stage: {done}")

@@ -93,7 +93,15 @@ class RunState:
         """For JSON, as ``docs/watching.md`` describes it; seconds and bytes."""
         names = (
             *("error", "started", "written", "seconds", "stages", "stages_to_come"),
-            *("waiting_for", "workers", "failures", "n_failures", "warnings", "dashboard"),
+            *(
+                "waiting_for",
+                "workers",
+                "failures",
+                "n_failures",
+                "warnings",
+                "dashboard",
+                "metrics",
+            ),
         )
         process = self.process
         return {

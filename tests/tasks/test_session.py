@@ -138,13 +138,13 @@ def test_under_jupyterhub_the_dashboard_is_behind_its_proxy(
         port = server.getsockname()[1]
         link = f"http://127.0.0.1:{port}/status"
         found = find_dashboard(link, started_here=True)
-        assert found == (f"/user/me/proxy/{port}/status", "")
+        assert found == (link, f"/user/me/proxy/{port}/status", "")
         monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "https://hub.org/user/me/")
         found = find_dashboard(link, started_here=True)
         assert found.address == f"https://hub.org/user/me/proxy/{port}/status"
         with dask.config.set({"distributed.dashboard.link": "https://x.org/{port}/status"}):
             own = f"https://x.org/{port}/status"
-            assert find_dashboard(own, started_here=True) == (own, "")
+            assert find_dashboard(own, started_here=True) == (own, own, "")
 
 
 def _listening() -> set[tuple[str, int]]:

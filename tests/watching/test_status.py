@@ -16,6 +16,7 @@ import pytest
 import hela_dask as hd
 from hela_dask.cli import main
 from hela_dask.errors import InputError, MissingInputError, ResourceError
+from hela_dask.tasks.dashboard import Dashboard
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.process import this_process
 from hela_dask.tasks.progress import RunProgress
@@ -24,11 +25,14 @@ from hela_dask.watching.status import Watcher
 ELSEWHERE = {"host": "node7", "machine": "another", "boot": "another", "job": "4711"}
 
 
+HERE = "http://127.0.0.1:8787/status"
+
+
 def begin(run: Path) -> RunProgress:
     """A run in its second stage, with a failed cell and a warning."""
     run.mkdir(exist_ok=True)
     display = RunProgress(False)
-    display.expect(["detect", "segment", "assemble"])
+    display.expect(["detect", "classify", "segment", "assemble"])  # nothing to classify
     display.stage("detect", 10, 10, "slices")
     display.stage("segment", 4, 1, "cells")
     display.keep(run)
@@ -50,8 +54,11 @@ def begin(run: Path) -> RunProgress:
             "tcp://b": {"nthreads": 1, "memory_limit": 2**30, "metrics": {}},
         }
     )
-    display.see_workers({"tcp://b": {"nthreads": 1, "memory_limit": 2**30, "metrics": {}}})
-    display.dashboard("http://127.0.0.1:8787/status", "ssh -L 8787:127.0.0.1:8787 me@login1")
+    services = {"dashboard": 4321}
+    worker = {"nthreads": 1, "memory_limit": 2**30, "metrics": {}, "services": services}
+    display.see_workers({"tcp://10.1.2.4:80": worker})
+    link = "http://10.1.2.3:8787/status"
+    display.show(Dashboard(link, HERE, "ssh -L 8787:127.0.0.1:8787 me@login1"))
     display.wait_for("a worker: 2 jobs pending (Resources)")
     return display
 
@@ -90,7 +97,7 @@ def test_a_run_that_computes(tmp_path: Path) -> None:
         "2/4 cells",
         "1 done before, 1 failed, 2 submitted, left ",
         "to come",
-        "1 worker, 0 tasks run, memory 0 KiB of 1.0 GiB; 1 worker lost so far",
+        "1 worker, 0 tasks run, memory 0 KiB of 1.0 GiB; 2 workers lost so far",
         "waiting for a worker: 2 jobs pending (Resources)",
         "dashboard: ssh -L 8787:127.0.0.1:8787 me@login1",
         "segment 00003: InputError: no resin",
@@ -100,7 +107,8 @@ def test_a_run_that_computes(tmp_path: Path) -> None:
     assert found.summary.startswith(f"{tmp_path / 'a.run'} runs: segment 2/4 cells, 1 failed, left")
     shown = found.to_dict()
     assert shown["stages"][1]["done"] == 2 and shown["stages_to_come"] == ["assemble"]
-    assert shown["workers"]["lost"] == 1 and shown["n_failures"] == 1
+    assert shown["metrics"] == ["10.1.2.3:8787", "10.1.2.4:4321"]
+    assert shown["workers"]["lost"] == 2 and shown["n_failures"] == 1
     assert shown["stages"][1]["in_flight"] == 2
 
 
