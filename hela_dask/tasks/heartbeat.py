@@ -102,7 +102,9 @@ class Heartbeat:
             os.close(file)
 
 
-def stands(path: Path, changed: Callable[[], bool], on_wait: Callable[[int], None]) -> bool | None:
+def stands(
+    path: Path, changed: Callable[[], bool], on_wait: Callable[[int], None], *, again: bool = False
+) -> bool | None:
     """Watch a heartbeat for about :data:`LOOKS` seconds.
 
     Looks are counted, not seconds: where this process was suspended meanwhile, it looks on.
@@ -115,16 +117,19 @@ def stands(path: Path, changed: Callable[[], bool], on_wait: Callable[[int], Non
         Whether the lock is gone, or another process has it.
     on_wait : callable (seconds)
         Called now and then with the time that is left.
+    again : bool
+        Another heartbeat of the same process was watched, and stands: a sixth of the looks is
+        enough.
 
     Returns
     -------
     bool or None
         True where it did not move, False as soon as it moves, None as soon as the lock changes.
     """
-    first = read_beat(path)
-    for look in range(LOOKS):
+    first, looks = read_beat(path), LOOKS // 6 if again else LOOKS
+    for look in range(looks):
         if look % _NEWS == 0:
-            on_wait(round((LOOKS - look) * _PAUSE))
+            on_wait(round((looks - look) * _PAUSE))
         time.sleep(_PAUSE)
         if changed():
             return None

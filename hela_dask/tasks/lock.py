@@ -36,6 +36,8 @@ __all__ = ["Lock", "hold", "hold_labels", "hold_target", "label_lock"]
 
 log = logging.getLogger(__name__)
 
+_silent: set[ProcessName | None] = set()  # processes elsewhere with a heartbeat that has stopped
+
 NAME = "lock"
 _LARGEST = 65_536  # bytes of a lock file, far more than one has
 _TRIES = 40
@@ -219,7 +221,7 @@ def _watched(
     verdict, facts = _verdict(found, me), _parsed(found)
     if verdict != "unseen" or facts.get("beats") is not True:
         return verdict
-    who = _holder_text(facts)
+    who, holder = _holder_text(facts), read_name(facts)
 
     def report(left: int) -> None:
         log.warning(
@@ -229,8 +231,9 @@ def _watched(
         )
 
     beat = beat_file(beside or path, _token(found))
-    still = stands(beat, lambda: _read_lock(path) != found, report)
+    still = stands(beat, lambda: _read_lock(path) != found, report, again=holder in _silent)
     if still:
+        _silent.add(holder)
         log.warning("the heartbeat of %s has stopped: %s is taken over", who, what)
     return "gone" if still is None else "dead" if still else "beating"
 

@@ -157,7 +157,8 @@ def _work(found: RunState) -> list[str]:
     lines = []
     if workers := found.progress.get("workers"):
         held, limit = workers["memory_bytes"], workers["memory_limit_bytes"]
-        text = f"{counted(workers['alive'], 'worker')}, {workers['executing']} tasks run"
+        text = counted(workers["alive"], "worker")
+        text += f", {counted(workers['executing'], 'task')} in progress"
         text += f", memory {size_text(held)}" + (f" of {size_text(limit)}" if limit else "")
         if workers["spilled_bytes"]:
             text += f", {size_text(workers['spilled_bytes'])} moved to disk"

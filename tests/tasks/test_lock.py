@@ -337,6 +337,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.01)
     monkeypatch.setattr(heartbeat, "_PAUSE", 0.02)
     monkeypatch.setattr(heartbeat, "LOOKS", 20)
+    monkeypatch.setattr("hela_dask.tasks.lock._silent", set())
 
 
 @pytest.mark.usefixtures("quick")
@@ -428,6 +429,19 @@ def test_a_holder_beats_until_its_end_or_until_another_takes_over(tmp_path: Path
         beat.unlink()
         time.sleep(0.1)
         assert not beat.exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_second_lock_of_a_silent_process_is_watched_shortly(tmp_path: Path) -> None:
+    took = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        elsewhere(tmp_path / name)
+        begun = time.monotonic()
+        with hold(tmp_path / name) as lock:
+            lock.check()
+        took.append(time.monotonic() - begun)
+    assert took[0] > 0.4 and took[1] < took[0] / 2
 
 
 @pytest.mark.usefixtures("quick")

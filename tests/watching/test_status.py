@@ -97,7 +97,7 @@ def test_a_run_that_computes(tmp_path: Path) -> None:
         "2/4 cells",
         "1 done before, 1 failed, 2 submitted, left ",
         "to come",
-        "1 worker, 0 tasks run, memory 0 KiB of 1.0 GiB; 2 workers lost so far",
+        "1 worker, 0 tasks in progress, memory 0 KiB of 1.0 GiB; 2 workers lost so far",
         "waiting for a worker: 2 jobs pending (Resources)",
         "dashboard: ssh -L 8787:127.0.0.1:8787 me@login1",
         "segment 00003: InputError: no resin",
@@ -128,7 +128,7 @@ def test_the_end_of_a_run(
     display.close(error)
     found = hd.status(tmp_path)
     assert found.state == state and text in repr(found)
-    assert "submitted" not in repr(found) and "tasks run" not in repr(found)
+    assert "submitted" not in repr(found) and "tasks in progress" not in repr(found)
     assert found.exit_code == (0 if state == "finished" else 1)
     assert ("finished work is kept" in repr(found)) == (state != "finished")
 
