@@ -127,6 +127,11 @@ class RunProgress:
             self._file = ProgressFile(folder, self._facts.to_dict)
             self._file.start()
 
+    @property
+    def taken_over(self) -> bool:
+        """Whether another call keeps ``progress.json`` now: this one may write nothing more."""
+        return self._file is not None and not self._file.is_mine()
+
     def close(self, error: BaseException | None = None) -> None:
         """Write ``progress.json`` a last time: the work has ended, perhaps with an error."""
         if self._file is None:

@@ -219,7 +219,7 @@ class ProgressFile:
     def _write(self) -> bool:
         """Write it; False where another call does."""
         try:
-            if self._beat and not self._is_mine():
+            if self._beat and not self.is_mine():
                 return False
             self._beat += 1
             state, error = self._end or ("running", "")
@@ -240,7 +240,7 @@ class ProgressFile:
             log.debug("%s", self._path, exc_info=True)
         return True
 
-    def _is_mine(self) -> bool:
+    def is_mine(self) -> bool:
         """Whether no other call has written the file meanwhile."""
         return bool(_read(self._path).get("id", self._id) == self._id)
 

@@ -90,7 +90,7 @@ class Session:
     ) -> None:
         with self._stack:
             try:
-                if self._report is not None:
+                if self._report is not None and not self._progress.taken_over:
                     problem = self._report.write(failed=kind is not None)
                     if problem and kind is None:
                         self._progress.warn(f"{PAGE} could not be written: {problem}")

@@ -45,6 +45,17 @@ def test_every_end_of_a_run_has_its_report(
     assert names == {PAGE, "performance-1.html", "progress.json"}
 
 
+def test_a_run_that_was_taken_over_leaves_the_reports_alone(tmp_path: Path, here: Any) -> None:
+    with session_of(tmp_path, here) as session:
+        session.client()
+        other = RunProgress(False)
+        other.keep(tmp_path)
+        (tmp_path / PAGE).write_text("of the other call")
+    other.close()
+    assert (tmp_path / PAGE).read_text() == "of the other call"
+    assert {path.name for path in tmp_path.iterdir()} == {PAGE, "progress.json"}
+
+
 def test_the_reports_of_a_few_calls_are_kept(tmp_path: Path, here: Any) -> None:
     for number in range(3):
         (tmp_path / PAGE).write_text(str(number))
