@@ -60,7 +60,7 @@ def _show(found: Status, *, as_json: bool) -> None:
         from hela_dask.watching.screen import coloured
 
         console = Console(highlight=False)
-        console.print(coloured(found, unicode=_has_blocks(console.encoding)))
+        console.print(coloured(found, unicode=_has_blocks(console.encoding)), soft_wrap=True)
     else:
         echo(repr(found))
 

@@ -75,7 +75,7 @@ def coloured(found: RunState, *, unicode: bool) -> Text:
     from rich.text import Text
 
     lines = status_lines(found, unicode=unicode)
-    text = Text(lines[0], style=f"bold {_COLOURS.get(found.state, 'red')}")
+    text = Text().append(lines[0], style=f"bold {_COLOURS.get(found.state, 'red')}")
     for line in lines[1:]:
         start = line.partition(":")[0]
         text.append(f"\n{line}", style=_STYLES.get(start, ""))
@@ -115,11 +115,10 @@ def _explained(found: RunState) -> list[str]:
         ],
     }[found.state]
     if found.state != "finished":
-        lines.append(
-            f"finished work is kept; this continues it: {found.command}"
-            if found.command
-            else "finished work is kept; the same command as before continues it"
-        )
+        if found.command:
+            lines += ["finished work is kept; this command continues:", f"  {found.command}"]
+        else:
+            lines.append("finished work is kept; the same command as before continues")
     return lines
 
 

@@ -20,6 +20,7 @@ from hela_dask.tasks.dashboard import Dashboard
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.process import this_process
 from hela_dask.tasks.progress import RunProgress
+from hela_dask.watching.screen import coloured
 from hela_dask.watching.status import Watcher
 
 ELSEWHERE = {"host": "node7", "machine": "another", "boot": "another", "job": "4711"}
@@ -140,7 +141,7 @@ def test_a_killed_process_is_noticed_and_the_command_printed(
     left(tmp_path / "a.run", started="of a dead process")
     found = hd.status(tmp_path / "a.run")
     assert (found.state, found.exit_code) == ("killed", 1)
-    line = "this continues it: hela-dask run 'a b.ome.zarr'"
+    line = "this command continues:\n  hela-dask run 'a b.ome.zarr'"
     assert "has ended without a word" in repr(found) and line in repr(found)
     monkeypatch.chdir(tmp_path)
     again = hd.status("a.run").command
@@ -243,6 +244,15 @@ def test_what_is_no_run_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "progress.json").write_text('{"format": 2, "version": "9.0"}')
     with pytest.raises(InputError, match=r"newer version of hela_dask \(9.0\)"):
         hd.status(tmp_path)
+
+
+def test_colours_are_of_their_lines(tmp_path: Path) -> None:
+    begin(tmp_path).close(ResourceError("too little memory"))
+    text = coloured(hd.status(tmp_path), unicode=True)
+    head = text.plain.index("\n")
+    spans = {(span.start, span.end): str(span.style) for span in text.spans}
+    assert text.style == "" and spans[0, head] == "bold red"
+    assert any(style == "green" for style in spans.values()), "bars"
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
