@@ -238,6 +238,12 @@ from .volume.greys import (
 from .volume.opening import (
     open_volume as open_volume,
 )
+from .watching.status import (
+    Status as Status,
+)
+from .watching.status import (
+    status as status,
+)
 
 __all__ = [
     "METHODS",
@@ -275,6 +281,7 @@ __all__ = [
     "RegionParameters",
     "ResourceError",
     "RunResult",
+    "Status",
     "StorageError",
     "Trace",
     "UnetParameters",
@@ -316,6 +323,7 @@ __all__ = [
     "save_regions",
     "scene",
     "segment_cell",
+    "status",
     "train",
     "verify",
     "view",

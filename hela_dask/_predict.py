@@ -50,7 +50,10 @@ if TYPE_CHECKING:
 __all__ = ["LABELS", "VALUES", "predict"]
 
 LABELS = "classes"
-_OWN = ("done", "lock", "performance.html")  # of the folder with the markers
+# Of the folder with the markers; locks, their heartbeats and unfinished files are hidden.
+_OWN = re.compile(
+    r"done|lock|performance(-\d+)?\.html|progress\.json|\.(lock|progress|performance)\..*"
+)
 VALUES = {"envelope": 1, "nucleus": 2, "cell": 3, "resin": 4}
 """Label values, as the published maps have them."""
 _COLORS = {
@@ -216,7 +219,7 @@ def _check_folder(folder: Path) -> None:
     """It is removed in the end, so it holds nothing else."""
     if folder.exists() and not folder.is_dir():
         raise ExistsError(f"{folder} is a file: choose another --out")
-    others = sorted(path.name for path in folder.glob("*") if path.name not in _OWN)
+    others = sorted(path.name for path in folder.glob("*") if not _OWN.fullmatch(path.name))
     others += sorted(
         f"done/{path.name}"
         for path in folder.glob("done/*")

@@ -204,6 +204,7 @@ def detect(
         check_regions_folder(Path(save_regions))
 
     def find(context: Context, record: Record) -> pd.DataFrame:
+        context.progress.expect(["levels", "background", "detect"])
         background = pipeline.find_background(context)
         found = pipeline.detect(context, background)
         _draw(setup, found)
@@ -273,6 +274,7 @@ def _within(
 
 def _segment_all(context: Context, record: Record) -> RunResult:
     setup = context.setup
+    context.progress.expect(_stages(setup))
     background = pipeline.find_background(context)
     found = pipeline.detect(context, background)
     if not found.segmentable():
@@ -299,6 +301,17 @@ def _segment_all(context: Context, record: Record) -> RunResult:
         measures=measures,
         write_report=_write_report,
     )
+
+
+def _stages(setup: Setup) -> list[str]:
+    """The stages of a run in their order; one that depends on the cells is not among them."""
+    needed = {
+        "detect": setup.centres is None,
+        "classify": setup.outputs is not None,
+        "measure": bool(setup.parameters.measure.in_runs),
+    }
+    names = ("levels", "background", "detect", "classify", "segment", "assemble", "measure")
+    return [name for name in (*names, "report") if needed.get(name, True)]
 
 
 def _write_report(folder: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Final
 
 from hela_dask.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "CHAIN_TOO_SHORT",
@@ -25,6 +26,7 @@ __all__ = [
     "check_statuses",
     "count_flag",
     "count_text",
+    "count_words",
     "status_text",
     "with_flag",
 ]
@@ -95,11 +97,28 @@ def count_text(cells: pd.DataFrame) -> str:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> table = pd.DataFrame({"status": ["segmented", "failed"], "flags": ["no_nucleus", ""]})
     >>> count_text(table)
     '1 cell outlined: 1 whole; 1 not segmented: 1 failed; no nucleus found in 1 outlined cell'
     """
-    counts = Counter(map(str, cells["status"]))
+    parts = [count_words(Counter(map(str, cells["status"])))]
+    shown = cells[cells["status"].isin(OUTLINED)]
+    for flag, words in _WITHOUT_NUCLEUS.items():
+        if number := count_flag(shown, flag):
+            parts.append(f"{words} in {number} outlined cell{'' if number == 1 else 's'}")
+    return "; ".join(parts)
+
+
+def count_words(numbers: Mapping[str, int]) -> str:
+    """One sentence that counts cells by their statuses, as :func:`count_text` without flags.
+
+    Examples
+    --------
+    >>> count_words({"segmented": 2, "cut_by_volume": 1, "chain_too_short": 5})
+    '3 cells outlined: 2 whole, 1 cut by the volume; 5 not segmented: 5 seen in too few slices'
+    """
+    counts = Counter(numbers)
     outlined = sum(counts[status] for status in OUTLINED)
     parts = []
     if outlined or not counts[DETECTED]:
@@ -113,10 +132,6 @@ def count_text(cells: pd.DataFrame) -> str:
     }
     if missing := sum(rest.values()):
         parts.append(f"{missing} not segmented: {_listed(rest)}")
-    shown = cells[cells["status"].isin(OUTLINED)]
-    for flag, words in _WITHOUT_NUCLEUS.items():
-        if number := count_flag(shown, flag):
-            parts.append(f"{words} in {number} outlined cell{'' if number == 1 else 's'}")
     return "; ".join(parts)
 
 

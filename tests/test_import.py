@@ -52,6 +52,7 @@ def _measure(code: str) -> tuple[list[str], float]:
         "from hela_dask.cli import main; assert main(['--help']) == 0",
         "from hela_dask.cli import main; assert main(['run', '--help']) == 0",
         "from hela_dask.cli import main; assert main(['params']) == 0",
+        "from hela_dask.cli import main; assert main(['status', 'tests']) == 1",
     ],
 )
 def test_nothing_heavy_is_loaded_before_it_is_used(code: str) -> None:

@@ -10,9 +10,10 @@ import socket
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-__all__ = ["dashboard_text", "deserves_traceback", "quiet_logs"]
+__all__ = ["Dashboard", "deserves_traceback", "find_dashboard", "quiet_logs"]
 
 _CLIENT = ("distributed.batched", "distributed.client")  # where a client loses its scheduler
 _LOGGERS = (
@@ -27,15 +28,33 @@ _LOGGERS = (
     "tornado.general",
 )
 _CLOSING = ("on_connection_close", "on_ws_connection_close")  # of tornado's handlers
+_LINK = "{scheme}://{host}:{port}/status"  # dask's default
 _TAB = ("WebSocketClosedError", "StreamClosedError", "WebSocketError")  # of tornado
 
 
-def dashboard_text(link: str, *, started_here: bool, remote: bool = False) -> str:
+class Dashboard(NamedTuple):
+    """Where dask's dashboard is."""
+
+    link: str  # as dask gives it
+    address: str  # for a browser
+    ssh: str = ""  # the command that forwards it to another computer; empty where none is needed
+
+    def __str__(self) -> str:
+        if self.ssh:
+            return f"dashboard: on your own computer, {self.ssh}, then open {self.address}"
+        return f"dashboard: {self.address}"
+
+
+def find_dashboard(link: str, *, started_here: bool, remote: bool = False) -> Dashboard:
     """Where the dashboard is, and how to reach it from another machine.
 
     `link` is as dask gives it: with the scheduler's host, also where it listens on loopback only.
     `started_here`: it is one of a cluster that this process started. `remote`: the person sits at
     another machine, as in front of a login node; a session of ssh is noticed.
+
+    Under JupyterHub, where the browser does not reach this machine, it is the path of
+    jupyter-server-proxy. A link that dask's setting ``distributed.dashboard.link`` gives is used as
+    it is.
 
     Examples
     --------
@@ -43,16 +62,35 @@ def dashboard_text(link: str, *, started_here: bool, remote: bool = False) -> st
     me@login1, then open http://127.0.0.1:8787/status``.
     """
     parts = urlsplit(link)
+    if not parts.hostname or not _is_default_link():
+        return Dashboard(link, link)
     port = parts.port or 80
-    if not started_here or not (parts.hostname and _listens("127.0.0.1", port)):
-        return f"dashboard: {link}"
+    if not started_here or not _listens("127.0.0.1", port):
+        return Dashboard(link, link)
+    if hub := _hub_prefix():
+        return Dashboard(link, f"{hub}proxy/{port}{parts.path}")
     here = f"http://127.0.0.1:{port}{parts.path}"
     if not remote and not any(name in os.environ for name in ("SSH_CONNECTION", "SSH_TTY")):
-        return f"dashboard: {here}"
-    return (
-        f"dashboard: on your own computer, ssh -L {port}:127.0.0.1:{port} "
-        f"{_user()}@{socket.gethostname()}, then open {here}"
-    )
+        return Dashboard(link, here)
+    return Dashboard(link, here, f"ssh -L {port}:127.0.0.1:{port} {_user()}@{socket.gethostname()}")
+
+
+def _is_default_link() -> bool:
+    """Whether the user has no setting for the addresses of dashboards."""
+    import dask
+
+    return str(dask.config.get("distributed.dashboard.link", _LINK)) == _LINK
+
+
+def _hub_prefix() -> str:
+    """The address of this user's server of JupyterHub, with a slash at its end; else empty.
+
+    With the hub's host, where the hub states it; else the path on the host that the browser shows.
+    """
+    for name in ("JUPYTERHUB_PUBLIC_URL", "JUPYTERHUB_SERVICE_PREFIX"):
+        if found := os.environ.get(name, ""):
+            return found.rstrip("/") + "/"
+    return ""
 
 
 def _listens(host: str, port: int) -> bool:

@@ -90,7 +90,9 @@ def run_units(
             if isinstance(outcome, dict):
                 results[unit.name] = outcome
             elif on_failure is not None and not _ends_run(outcome):
-                results[unit.name] = on_failure(unit, f"{type(outcome).__name__}: {outcome}")
+                text = f"{type(outcome).__name__}: {outcome}"
+                progress.fail(unit.stage, unit.name, text)
+                results[unit.name] = on_failure(unit, text)
             else:
                 raise outcome
             progress.advance()

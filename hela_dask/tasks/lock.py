@@ -4,7 +4,8 @@ A lock is a small file that names its holder. It appears whole (a hard link, or 
 creation where there are no links). The lock of a dead process is removed by one process only: the
 one that holds a second lock, named after the content of the dead one, which never occurs again. So
 neither a slow file system nor several starts at the same moment give a lock to two processes, and
-nothing depends on a clock.
+nothing depends on a clock. A holder on another machine cannot be looked at: its heartbeat, a file
+beside the lock (:mod:`hela_dask.tasks.heartbeat`), shows whether it lives.
 
 Every task of a run carries the lock, and looks whether it still holds before it writes.
 """
@@ -15,6 +16,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import time
 import uuid
@@ -27,15 +29,20 @@ from hela_dask.documents.reading import parse_json
 from hela_dask.errors import ExistsError, InputError, StorageError
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.label_groups import LABEL_LOCK
-from hela_dask.tasks.process import ProcessName, is_alive, read_name, this_process
+from hela_dask.tasks.heartbeat import Heartbeat, beat_file, stands
+from hela_dask.tasks.process import ProcessName, is_alive, process_text, read_name, this_process
 
 __all__ = ["Lock", "hold", "hold_labels", "hold_target", "label_lock"]
+
+log = logging.getLogger(__name__)
+
+_silent: set[ProcessName | None] = set()  # processes elsewhere with a heartbeat that has stopped
 
 NAME = "lock"
 _LARGEST = 65_536  # bytes of a lock file, far more than one has
 _TRIES = 40
 _PAUSE = 0.025  # seconds between looks at a file that is being made or replaced
-_PATIENCE = 10.0  # seconds for another start that removes the same lock
+_CLEARINGS = 400  # times that another start is seen to remove the same lock, 10 s
 
 
 @dataclass(frozen=True)
@@ -51,16 +58,20 @@ class Lock:
 
         StorageError when the run that submitted this task has ended or was taken over.
         """
-        for _ in range(_TRIES):
-            found = _read_lock(self.path)
-            if found is not None:
-                break
-            time.sleep(_PAUSE)  # a start that was refused may be putting it back
-        if found is None or _token(found) != self.token:
+        if not self.holds():
             raise StorageError(
                 f"{self.what or self.path.parent} is no longer this run's (its lock {self.path} "
                 "was removed or is another run's): nothing more is written"
             )
+
+    def holds(self) -> bool:
+        """Whether this run still holds its folders."""
+        for _ in range(_TRIES):
+            found = _read_lock(self.path)
+            if found is not None:
+                return _token(found) == self.token
+            time.sleep(_PAUSE)  # a start that was refused may be putting it back
+        return False
 
 
 @contextlib.contextmanager
@@ -74,25 +85,34 @@ def hold(
 ) -> Iterator[Lock]:
     """Hold a folder against other writers; a lock of a dead process is taken over.
 
+    The heartbeat of a holder on another machine is watched for about a minute before its lock is
+    taken over; a warning reports that.
+
     `name` is that of the lock file in `folder`, `what` the held folder for error messages (default:
     `folder`), `by` who holds it, for the error messages of others, beside the process, and `option`
     the option that selects another one.
 
-    ExistsError when another process that is alive, or that cannot be seen from this machine, holds
-    it; StorageError when the folder cannot be written to.
+    ExistsError when another process that is alive holds it, or one of an earlier version, without
+    a heartbeat, that cannot be seen from this machine; StorageError when the folder cannot be
+    written to.
     """
     # Workers may have another working folder.
     lock = Lock(folder.absolute() / name, uuid.uuid4().hex, what or str(folder))
     me = this_process()
-    content = json.dumps({"token": lock.token, "by": by, **me.to_dict()}).encode()
-    with storage_errors(lock.path):
-        _take(lock, content, me, option)
+    facts = {"token": lock.token, "by": by, "beats": True, **me.to_dict()}
+    content = json.dumps(facts).encode()
+    beat = Heartbeat(beat_file(lock.path, lock.token), lock.holds)
     try:
+        with storage_errors(lock.path):
+            beat.make()  # before others see the lock
+            _take(lock, content, me, option)
+        beat.start()
         yield lock
     finally:
         with contextlib.suppress(OSError):
             if _read_lock(lock.path) == content:
                 lock.path.unlink()
+        beat.stop()
 
 
 @contextlib.contextmanager
@@ -128,8 +148,9 @@ def hold_target(path: Path) -> Iterator[Lock]:
     with hold(path.parent, f".{path.name}.lock", what=str(path), option="name") as lock:
         labels = label_lock(path)
         found = _read_lock(labels)
-        if found is not None and _verdict(found, this_process()) != "dead":
-            raise ExistsError(_in_use(labels, found, str(path / "labels"), "name"))
+        me, held = this_process(), str(path / "labels")
+        if found is not None and _watched(labels, found, me, held) not in ("dead", "gone"):
+            raise ExistsError(_in_use(labels, found, held, "name"))
         yield lock
 
 
@@ -140,12 +161,14 @@ def label_lock(owner: Path) -> Path:
 
 def _take(lock: Lock, content: bytes, me: ProcessName, option: str) -> None:
     """Make the lock file, unless another process holds it."""
-    path, until = lock.path, time.monotonic() + _PATIENCE
+    path, dead, tries = lock.path, b"", 0
     while not _create(path, content, lock.token):
         found = _read_lock(path)
         if found is None:
             continue
-        verdict = _verdict(found, me)
+        verdict = "dead" if found == dead else _watched(path, found, me, lock.what)
+        if verdict == "gone":
+            continue
         if verdict == "empty":
             # Perhaps made this moment; else of a machine that lost power.
             time.sleep(_PAUSE * 10)
@@ -153,32 +176,66 @@ def _take(lock: Lock, content: bytes, me: ProcessName, option: str) -> None:
                 continue
         elif verdict != "dead":
             raise ExistsError(_in_use(path, found, lock.what, option))
-        if time.monotonic() > until:
+        tries = tries + 1 if found == dead else 0
+        if tries > _CLEARINGS:
             raise ExistsError(
                 f"{lock.what} is being taken by another process: start again in a moment, or "
                 f"choose another {option}"
             )
-        _clear(path, found, content, lock.token, me)
+        dead = found
+        _clear(path, found, content, lock, me)
 
 
-def _clear(path: Path, dead: bytes, content: bytes, token: str, me: ProcessName) -> None:
+def _clear(path: Path, dead: bytes, content: bytes, lock: Lock, me: ProcessName) -> None:
     """Remove the lock file of a dead process, with its contents; or let another do so.
 
     Whoever does it holds a claim, so that no later lock is removed in place of the dead one.
     """
     claim = path.with_name(f".{path.name.lstrip('.')}.{hashlib.sha256(dead).hexdigest()[:16]}")
-    if not _create(claim, content, token):
+    if not _create(claim, content, lock.token):
         other = _read_lock(claim)
-        if other is not None and _verdict(other, me) in ("dead", "empty"):
-            _clear(claim, other, content, token, me)
+        if other is not None and _watched(claim, other, me, lock.what, beside=lock.path) in (
+            "dead",
+            "empty",
+        ):
+            _clear(claim, other, content, lock, me)
         else:
             time.sleep(_PAUSE)
         return
     try:
         if _read_lock(path) == dead:
             path.unlink(missing_ok=True)
+            beat_file(lock.path, _token(dead)).unlink(missing_ok=True)
     finally:
         claim.unlink(missing_ok=True)
+
+
+def _watched(
+    path: Path, found: bytes, me: ProcessName, what: str, beside: Path | None = None
+) -> str:
+    """As :func:`_verdict`; a holder that cannot be seen from here is watched.
+
+    Its heartbeat is beside the lock file `path`, or `beside`. Also ``beating``, and ``gone`` where
+    the lock changed meanwhile.
+    """
+    verdict, facts = _verdict(found, me), _parsed(found)
+    if verdict != "unseen" or facts.get("beats") is not True:
+        return verdict
+    who, holder = _holder_text(facts), read_name(facts)
+
+    def report(left: int) -> None:
+        log.warning(
+            "%s is in use by %s, which cannot be looked at from here (%s): it is taken over if "
+            "its heartbeat does not move for another %d s",
+            *(what, who, me.host, left),
+        )
+
+    beat = beat_file(beside or path, _token(found))
+    still = stands(beat, lambda: _read_lock(path) != found, report, again=holder in _silent)
+    if still:
+        _silent.add(holder)
+        log.warning("the heartbeat of %s has stopped: %s is taken over", who, what)
+    return "gone" if still is None else "dead" if still else "beating"
 
 
 def _verdict(found: bytes, me: ProcessName) -> str:
@@ -201,9 +258,8 @@ def _in_use(path: Path, found: bytes, what: str, option: str) -> str:
             f"{what} cannot be locked: {path} is not a lock of hela_dask; move it away, or choose "
             f"another {option}"
         )
-    by = facts.get("by")
-    who = f"process {holder.pid} on {holder.host}" + (f" ({by})" if by else "")
-    if is_alive(holder, me) is None:
+    who = _holder_text(facts)
+    if is_alive(holder, me) is None and facts.get("beats") is not True:
         return (
             f"{what} is in use by {who}, which cannot be looked at from here ({me.host}): wait "
             f"for it, choose another {option}, or remove {path} if that process is gone"
@@ -212,6 +268,12 @@ def _in_use(path: Path, found: bytes, what: str, option: str) -> str:
         f"{what} is in use by {who}: wait until it has finished, stop it, or choose another "
         f"{option}"
     )
+
+
+def _holder_text(facts: dict[str, Any]) -> str:
+    """A holder in a sentence: its process, its job, and its purpose."""
+    holder, by = read_name(facts), facts.get("by")
+    return f"{process_text(holder) if holder else '?'}" + (f" ({by})" if by else "")
 
 
 def _create(path: Path, content: bytes, token: str) -> bool:

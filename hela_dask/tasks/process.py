@@ -15,10 +15,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ProcessName", "is_alive", "read_name", "this_process"]
+__all__ = ["ProcessName", "is_alive", "process_text", "read_name", "this_process"]
 
 _PROC = Path("/proc")
 _MACHINE = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
+_JOB = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # of SLURM, PBS, LSF, SGE
 _DEAD = ("Z", "X", "x")  # states of a process that has ended and was not waited for
 
 
@@ -32,6 +33,7 @@ class ProcessName:
     boot: str = ""  # id of the machine's boot
     space: str = ""  # namespace of process ids: each container has its own
     started: str = ""  # when it started, as the system counts it
+    job: str = ""  # number of its job in a queue
 
     def to_dict(self) -> dict[str, Any]:
         """For a file; :func:`read_name` reads it."""
@@ -58,7 +60,19 @@ def this_process() -> ProcessName:
         boot=_text(_PROC / "sys" / "kernel" / "random" / "boot_id"),
         space=_space(),
         started=_started(pid) or "",
+        job=next(filter(None, (os.environ.get(name, "") for name in _JOB)), ""),
     )
+
+
+def process_text(name: ProcessName) -> str:
+    """A process in a sentence.
+
+    Examples
+    --------
+    >>> process_text(ProcessName(812, "node7", job="4711"))
+    'process 812 on node7 (job 4711)'
+    """
+    return f"process {name.pid} on {name.host}" + (f" (job {name.job})" if name.job else "")
 
 
 def is_alive(name: ProcessName, me: ProcessName) -> bool | None:

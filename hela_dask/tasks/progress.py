@@ -6,11 +6,16 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from hela_dask.errors import HelaDaskError
 from hela_dask.formatting import time_text
+from hela_dask.tasks.dashboard import Dashboard
+from hela_dask.tasks.notebook import NotebookPage, in_notebook
+from hela_dask.tasks.progress_file import Facts, ProgressFile, StageFacts
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
@@ -51,8 +56,8 @@ def left_text(seconds: float, done: int, to_do: int) -> str:
 class RunProgress:
     """Stages, units done, time left and the dashboard's address, on stderr.
 
-    `live`: draw on the terminal; where stderr is none, or with False, only log lines are written
-    (``INFO``: each stage as it starts and ends, every tenth of it, and one each 30 s). The
+    `live`: draw on the terminal or in the notebook; elsewhere, or with False, only log lines are
+    written (``INFO``: each stage as it starts and ends, every tenth of it, and one each 30 s). The
     attribute `timings` has the seconds taken by each stage that has ended.
     """
 
@@ -66,8 +71,16 @@ class RunProgress:
         self._total = self._done = self._on_epoch = self._before = 0
         self._spoke = 0.0
         self._over = threading.Event()
+        self._facts = Facts()
+        self._file: ProgressFile | None = None
+        self._page: NotebookPage | None = None
 
     def __enter__(self) -> Self:
+        if self._live and in_notebook():
+            facts = self._facts
+            self._page = NotebookPage(lambda: {**facts.to_dict(), "messages": facts.messages})
+            self._page.start()
+            return self
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -101,15 +114,81 @@ class RunProgress:
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
+        if self._page is not None:
+            self._page.close()
+            self._page = None
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def keep(self, folder: Path) -> None:
+        """Keep ``progress.json`` in a run folder from now on; no effect where it is kept."""
+        if self._file is None:
+            self._file = ProgressFile(folder, self._facts.to_dict)
+            self._file.start()
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether another call keeps ``progress.json`` now: this one may write nothing more."""
+        return self._file is not None and not self._file.is_mine()
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Write ``progress.json`` a last time: the work has ended, perhaps with an error."""
+        if self._file is None:
+            return
+        for stage in self._facts.stages:
+            stage.in_flight = 0
+        if error is None:
+            self._file.close("finished")
+        elif isinstance(error, KeyboardInterrupt):
+            self._file.close("interrupted", "interrupted")
+        else:
+            kind = "" if isinstance(error, HelaDaskError) else f"{type(error).__name__}: "
+            self._file.close("failed", f"{kind}{error}")
+        self._file = None
+
+    def expect(self, stages: Sequence[str]) -> None:
+        """The stages of the run in their order, as far as they are known."""
+        self._facts.expected = tuple(stages)
+
+    def fail(self, stage: str, unit: str, error: str) -> None:
+        """A unit of a stage has failed; the run continues."""
+        self._facts.fail(stage, unit, error)
+
+    def fly(self, units: int) -> None:
+        """So many units are submitted to the scheduler and have not ended."""
+        if self._facts.stages:
+            self._facts.stages[-1].in_flight = units
+
+    def see_workers(self, workers: Mapping[str, Mapping[str, Any]]) -> None:
+        """The workers, by address, as ``Client.scheduler_info`` has them."""
+        self._facts.see_workers(workers)
+
+    def wait_for(self, reason: str) -> None:
+        """The run waits for something; an empty text: no more."""
+        if reason != self._facts.waiting_for:
+            self._facts.waiting_for = reason
+            self._wake()
+
+    def show(self, dashboard: Dashboard) -> None:
+        """Where dask's dashboard is."""
+        self._facts.dashboard = dashboard._asdict()
+        if self._page is None:
+            self.info(str(dashboard))
+
+    def _wake(self) -> None:
+        if self._file is not None:
+            self._file.wake()
+        if self._page is not None:
+            self._page.wake()
 
     def stage(self, name: str, total: int, done: int = 0, unit: str = "") -> None:
         """Begin a stage of ``total`` units, of which an earlier run has finished ``done``."""
         self.end_stage()
         self._stage, self._started = name, time.perf_counter()
         self._total, self._done, self._on_epoch, self._before = total, done, done, done
+        self._facts.stages.append(StageFacts(name, unit, total, done, done))
+        self._wake()
         what = f"{name} ({unit})" if unit else name
         if self._bar is not None:
             self._task = self._bar.add_task(what, total=total, before=done)
@@ -121,6 +200,10 @@ class RunProgress:
     def advance(self, count: int = 1) -> None:
         """So many more units are done."""
         self._done += count
+        if self._facts.stages:
+            self._facts.stages[-1].done = self._done
+        if self._page is not None:
+            self._page.wake()
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, count)
         if self._done - self._on_epoch >= -(-self._total // 10) and self._done < self._total:
@@ -135,6 +218,9 @@ class RunProgress:
         self.timings[self._stage] = self.timings.get(self._stage, 0.0) + seconds
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._total)
+        self._facts.stages[-1].ended = time.perf_counter()
+        self._facts.stages[-1].in_flight = 0
+        self._wake()
         self._log(f"{self._stage}: done in {seconds:.1f} s")
         self._stage = ""
 
@@ -158,12 +244,18 @@ class RunProgress:
         """A line for the user that is not a warning."""
         if self._bar is not None:
             self._bar.console.print(text, highlight=False)
+        if self._page is not None:
+            self._facts.note(text)
+            self._page.wake()
         log.info("%s", text)
 
     def warn(self, text: str) -> None:
         """A warning, above the live display or as a log line."""
+        self._facts.warn(text)
         if self._bar is not None:
             self._bar.console.print(f"warning: {text}", highlight=False, style="yellow")
+        elif self._page is not None:
+            self._page.wake()
         else:
             log.warning("%s", text)
 

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hela_dask.errors import ParameterError, ResourceError
 from hela_dask.tasks.cluster import Cluster, connect
-from hela_dask.tasks.dashboard import dashboard_text, quiet_logs
+from hela_dask.tasks.dashboard import find_dashboard, quiet_logs
 from hela_dask.tasks.memory import Need, check_memory
+from hela_dask.tasks.performance import PAGE, PerformanceReport
 from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.progress_file import is_finished
+from hela_dask.tasks.progress_format import FILE
 from hela_dask.tasks.scheduler import scheduler_calls
 from hela_dask.tasks.waiting import Waiting
 from hela_dask.tasks.workers import check_workers
@@ -39,7 +42,8 @@ class Session:
     """A client: the caller's own (`given`), which stays open, or one closed with the session.
 
     `cluster` is started or reached if no client is given, `begin` is called once before. Every
-    worker must see the image `store`; the folder `run` gets ``performance.html``. `needs` are
+    worker must see the image `store`; the folder `run` gets ``performance.html`` and, once there is
+    something to compute, ``progress.json``. `needs` are
     compared with the workers' memory; `progress` gets the dashboard's address; `imports` are
     modules that the tasks need.
     """
@@ -69,10 +73,13 @@ class Session:
         self._stack = contextlib.ExitStack()
         self._stack.enter_context(quiet_logs())
         self._client: Client | None = None
-        self._report: Any = None
+        self._report: PerformanceReport | None = None
         self.facts: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
+        # A finished run that is called again stays as it is, if there is nothing to compute.
+        if (self._run / FILE).exists() and not is_finished(self._run):
+            self._progress.keep(self._run)
         return self
 
     def __exit__(
@@ -82,12 +89,13 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         with self._stack:
-            if self._report is not None and kind is None:
-                try:
-                    self._report.__exit__(None, None, None)
-                except Exception as trouble:  # its output is not needed
-                    log.debug("performance.html", exc_info=True)
-                    self._progress.warn(f"performance.html could not be written: {trouble}")
+            try:
+                if self._report is not None and not self._progress.taken_over:
+                    problem = self._report.write(failed=kind is not None)
+                    if problem and kind is None:
+                        self._progress.warn(f"{PAGE} could not be written: {problem}")
+            finally:
+                self._progress.close(error)
 
     @property
     def started(self) -> bool:
@@ -98,6 +106,7 @@ class Session:
         """The client; the first call starts the cluster."""
         if self._client is None:
             self._begin()
+            self._progress.keep(self._run)
             self._client = self._start()
         return self._client
 
@@ -117,8 +126,6 @@ class Session:
         return ""
 
     def _start(self) -> Client:
-        from distributed import performance_report
-
         if self._given is not None:
             client = self._given
         else:
@@ -134,23 +141,23 @@ class Session:
             if client.dashboard_link:
                 here = self._given is None and not self._cluster.address
                 jobs = self._cluster.kind == "slurm"
-                link = dashboard_text(client.dashboard_link, started_here=here, remote=jobs)
-                self._progress.info(link)
+                found = find_dashboard(client.dashboard_link, started_here=here, remote=jobs)
+                self._progress.show(found)
+            self._progress.see_workers(client.scheduler_info(n_workers=-1)["workers"])
             self.facts = _facts(client)
-            # Its page works without a network.
-            page = str(self._run / "performance.html")
-            self._report = performance_report(filename=page, mode="inline")
-            self._report.__enter__()
+            self._report = PerformanceReport(client, self._run)
         return client
 
     def _wait(self, client: Client) -> None:
         """Wait for the first worker, and log the reason."""
         if not client.nthreads():
             self._progress.info("waiting for the first worker")
+            self._progress.wait_for("the first worker")
         waiting = Waiting(client, self._progress)
         while not client.nthreads():
             waiting.look(0)
             time.sleep(_PATIENCE)
+        self._progress.wait_for("")
 
 
 def _memory(client: Client) -> int | None:

@@ -33,6 +33,7 @@ __all__ = ["Submission"]
 log = logging.getLogger(__name__)
 
 _PATIENCE = 0.5  # seconds between polls of the workers, while nothing ends
+_SELDOM = 5.0  # seconds between looks at the memory of the workers, which may be many
 _GRAPHS = 32  # units with graphs that are submitted at a time, at least
 _DROPPED = 5  # times that the cluster may drop a unit, which is then submitted again
 _MAX_FAILURES = 3  # units given up, where none has ended: no other will
@@ -64,9 +65,10 @@ class Submission:
         self._rounds = itertools.count()
         self._dropped: Counter[str] = Counter()
         self._waiting, self._departures = Waiting(client, progress), Departures(client)
+        self._progress, self._looked = progress, -math.inf
         with scheduler_calls(client):
             self._address = str(client.scheduler.address if client.scheduler else "")
-            self._window = Window(client, self._waiting.look)
+            self._window = Window(client, self._look)
         self._here: set[str] = set()
         self._todo: deque[Unit] = deque()
         self._flying: dict[str, tuple[Future[Any], Unit]] = {}
@@ -86,6 +88,7 @@ class Submission:
         try:
             self._fill(alone)
             while self._flying or self._todo:
+                self._progress.fly(len(self._flying))
                 batch = self._drained()
                 if not is_connected(self._client):
                     yield from self._after_a_loss()
@@ -136,6 +139,15 @@ class Submission:
         for key, future, unit in zip(keys, futures, batch, strict=True):
             self._flying[key] = (future, unit)
             future.add_done_callback(self._ended.put)
+
+    def _look(self, workers: int) -> None:
+        """Each time that workers are counted: warn where there is none, and note their memory."""
+        self._waiting.look(workers)
+        if monotonic() - self._looked >= _SELDOM:
+            self._looked = monotonic()
+            with scheduler_calls(self._client):
+                found = self._client.scheduler_info(n_workers=-1)["workers"]
+            self._progress.see_workers(found)
 
     def _submit(self, keys: list[str], batch: Sequence[Unit]) -> list[Future[Any]]:
         """Hand units to the scheduler, with the graphs of their inputs."""

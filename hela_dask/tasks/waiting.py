@@ -43,9 +43,11 @@ class Waiting:
             if self._since is not None and self._next > _FIRST:
                 self._progress.info(f"a worker has joined after {time_text(now - self._since)}")
             self._since, self._next = None, _FIRST
+            self._progress.wait_for("")
             return
         if self._since is None:
             self._since = now
+            self._progress.wait_for("a worker")
         problem = str(getattr(_keeper(self._client), "problem", ""))
         if problem:
             raise ClusterError(
@@ -54,10 +56,12 @@ class Waiting:
             )
         waited = now - self._since
         if waited >= self._next:
-            hint = f" ({_hint(self._client)})" if waited >= _LONG else ""
-            self._progress.info(
-                f"waiting for a worker since {time_text(waited)}: {_state(self._client)}{hint}"
+            hint, state = (
+                f" ({_hint(self._client)})" if waited >= _LONG else "",
+                _state(self._client),
             )
+            self._progress.wait_for(f"a worker: {state}")
+            self._progress.info(f"waiting for a worker since {time_text(waited)}: {state}{hint}")
             self._next = waited + min(max(waited, _FIRST), _LONGEST)
 
 

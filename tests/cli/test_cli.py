@@ -40,6 +40,7 @@ PROMISED = {
         "--plot",
     ],
     "report": [],
+    "status": ["--json", "--watch"],
     "verify": ["--run", "--json"],
     "train": [
         *("--out", "--model", "--class", "--slices", "--validation", "--split", "--mask"),

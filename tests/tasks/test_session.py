@@ -10,14 +10,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import dask
 import psutil
 import pytest
 from distributed.comm.core import CommClosedError
 
 from hela_dask.tasks.cluster import read_cluster
-from hela_dask.tasks.dashboard import dashboard_text, deserves_traceback, quiet_logs
+from hela_dask.tasks.dashboard import deserves_traceback, find_dashboard, quiet_logs
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
+
+_REMOTE = ("SSH_CONNECTION", "SSH_TTY")
+_HUB = ("JUPYTERHUB_PUBLIC_URL", "JUPYTERHUB_SERVICE_PREFIX")
 
 
 @pytest.mark.parametrize(
@@ -105,8 +109,12 @@ def test_filters_go_with_the_run() -> None:
 def test_a_dashboard_on_loopback_comes_with_the_line_of_ssh(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("SSH_CONNECTION", "SSH_TTY"):
+    for name in (*_REMOTE, *_HUB):
         monkeypatch.delenv(name, raising=False)
+
+    def dashboard_text(link: str, **more: bool) -> str:
+        return str(find_dashboard(link, **more))
+
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         link = f"http://10.1.2.3:{port}/status"
@@ -118,6 +126,25 @@ def test_a_dashboard_on_loopback_comes_with_the_line_of_ssh(
         monkeypatch.setenv("SSH_CONNECTION", "1")
         assert "ssh -L" in dashboard_text(link, started_here=True)
     assert dashboard_text(link, started_here=True) == f"dashboard: {link}", "nothing listens there"
+
+
+def test_under_jupyterhub_the_dashboard_is_behind_its_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "1")
+    monkeypatch.delenv("JUPYTERHUB_PUBLIC_URL", raising=False)
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/me/")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        link = f"http://127.0.0.1:{port}/status"
+        found = find_dashboard(link, started_here=True)
+        assert found == (link, f"/user/me/proxy/{port}/status", "")
+        monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "https://hub.org/user/me/")
+        found = find_dashboard(link, started_here=True)
+        assert found.address == f"https://hub.org/user/me/proxy/{port}/status"
+        with dask.config.set({"distributed.dashboard.link": "https://x.org/{port}/status"}):
+            own = f"https://x.org/{port}/status"
+            assert find_dashboard(own, started_here=True) == (own, own, "")
 
 
 def _listening() -> set[tuple[str, int]]:

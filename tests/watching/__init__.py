@@ -1,0 +1,1 @@
+"""Tests of hela_dask.watching."""
