@@ -17,7 +17,7 @@ import pytest
 from hela_dask.errors import ClusterError, InputError, ResourceError
 from hela_dask.tasks.cluster import Cluster, connect, read_cluster
 from hela_dask.tasks.cluster import local as local_cluster
-from hela_dask.tasks.cluster.local import lacks_main_guard
+from hela_dask.tasks.cluster.guard import lacks_main_guard
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.waiting import Waiting
 from tests.tasks.cluster.slurm import fake_slurm, jobs, write_yaml
@@ -93,7 +93,7 @@ def test_a_job_that_waits_is_named_and_one_that_was_cancelled_comes_again(
             waiting = Waiting(client, progress, lambda: now[0])
             for now[0] in (0.0, 9.0, 31.0):
                 waiting.look(0)
-        assert "waiting for a worker since 31 s: 2 jobs pending (resources)" in caplog.text
+        assert "waiting for a worker since 31 s: 2 jobs pending (Resources)" in caplog.text
         assert "see squeue" in caplog.text
         (slurm / "1.state").unlink()
         wait(lambda: jobs(slurm) == 3)
