@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -82,37 +83,61 @@ def test_without_srun_or_without_a_second_task_a_sentence_says_what_to_do(
     first, second = [text for text in lines if text.startswith("Error:")]
     assert "put srun or mpirun before the command" in first
     assert "needs at least 2 processes" in second
-    (error,) = (tmp_path / "pair.log").read_text().splitlines()
+    lines = (tmp_path / "pair.log").read_text().splitlines()
+    (error,) = [text for text in lines if text.startswith("Error:")]  # of the first task only
     assert "this one has 1 worker: leave it out, or start 4 processes for 3 workers" in error
 
 
+_SCRIPT = """
+import sys
+import hela_dask as hd
+
+if __name__ == "__main__":
+    for _ in range(2):
+        found = hd.measure(sys.argv[1], voxel_size=(50, 10, 10), cluster="runner", progress=False)
+        print([round(volume, 5) for volume in found.objects["volume"]])
+"""
+
+
 @pytest.mark.skipif(shutil.which("mpirun") is None, reason="mpirun is not installed")
-def test_mpirun_finds_the_same_cells(undisturbed: Site, tmp_path: Path) -> None:
+def test_mpirun_gives_the_same_results_for_commands_and_scripts(
+    undisturbed: Site, tmp_path: Path
+) -> None:
     undisturbed.restore()
-    out = tmp_path / "out"
-    tail = ["detect", undisturbed.store, "--params", undisturbed.parameter_file, "--out", out]
-    done = _mpirun(tmp_path, *tail)
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr and "distributed" not in done.stderr
-    assert done.stdout.count("first_slice") == 1  # one process prints
+    folders = [tmp_path / name for name in ("command", "refused", "script")]
+    for folder in folders:
+        folder.mkdir()
+    labels, script = tmp_path / "labels.npy", tmp_path / "script.py"
+    image = np.zeros((8, 32, 32), np.uint16)
+    image[2:6, 4:12, 4:12], image[2:6, 20:28, 4:28] = 1, 2
+    np.save(labels, image)
+    script.write_text(_SCRIPT)
+    detect = ["detect", undisturbed.store, "--params", undisturbed.parameter_file, "--out", "run"]
+    runner = ["--cluster", "runner"]
+    started = [
+        _mpirun(folders[0], *HELA_DASK, *detect, *runner),
+        _mpirun(folders[1], *HELA_DASK, "run", "nothing.ome.zarr", *runner),
+        _mpirun(folders[2], sys.executable, script, labels),
+    ]
+    texts = [process.communicate(timeout=180) for process in started]
+    assert [process.returncode for process in started] == [0, 1, 0], texts
+    (table, steps), (nothing, refusal), (volumes, quiet) = texts
+    assert "Traceback" not in steps + refusal + quiet and "distributed" not in steps + quiet
+    assert table.count("label") == 1  # one process prints
     names = ["label", "z", "y", "x", "height"]
-    found = pd.read_parquet(out / "cells.parquet")
+    found = pd.read_parquet(folders[0] / "run" / "cells.parquet")
     pd.testing.assert_frame_equal(found[names], undisturbed.cells[names], check_exact=True)
-    assert list(tmp_path.iterdir()) == [out]
-
-    refused = _mpirun(tmp_path, "run", tmp_path / "nothing.ome.zarr")
-    assert refused.returncode == 1
-    assert refused.stderr.count("Error:") == 1 and "Traceback" not in refused.stderr
+    assert not nothing and refusal.count("Error:") == 1
+    assert volumes.splitlines() == ["[0.00128, 0.00384]"] * 2
+    assert not list(tmp_path.glob("*/.hela-dask-*"))
 
 
-def _mpirun(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    launcher = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "3"]
-    return subprocess.run(
-        [*launcher, *HELA_DASK, *map(str, arguments), "--cluster", "runner"],
+def _mpirun(folder: Path, *command: object) -> subprocess.Popen[str]:
+    launcher = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", "2"]
+    return subprocess.Popen(
+        [*launcher, *map(str, command)],
         cwd=folder,
-        env={**os.environ, "OMPI_MCA_rmaps_base_mapping_policy": "slot"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=180,
-        check=False,
     )

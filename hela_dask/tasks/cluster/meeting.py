@@ -29,6 +29,7 @@ _ALIVE, _SCHEDULER, _END, _LEFT = "alive", "scheduler.json", "end", "left-"
 _FIRST = "0"  # the first and the last sign of life
 _BEAT, _LOOK = 5.0, 1.0  # seconds between signs of life, and between looks
 _PATIENCE = 90.0  # seconds without a sign of life, until the first process is gone
+_START = 600.0  # seconds for it to start: many processes that load Python at a time are slow
 _LEAVE = 15.0  # seconds for the others to leave
 _OLD = 3600.0  # seconds after which the folder of a killed command is removed
 _hosts: dict[Path, Host] = {}
@@ -94,21 +95,23 @@ class Visit:
 
     def __init__(self, world: World) -> None:
         self.folder, self._rank = _folder(world), world.rank
-        self._sign, self._seen, self._looked = "", time.monotonic(), -_BEAT
-        self._met = False
+        self._sign, self._met = "", False
+        self._looked, self._waited = time.monotonic() - _LOOK, 0.0
 
     def lost(self) -> bool:
         """Whether the first process gives no sign of life any more."""
         now = time.monotonic()
         if now - self._looked >= _LOOK:
+            # All processes of a job may be suspended for hours: that is one look.
+            self._waited += min(now - self._looked, _BEAT)
             self._looked = now
             with contextlib.suppress(OSError):
                 sign = (self.folder / _ALIVE).read_text(encoding="ascii")
                 # A folder that a killed command has left shows no change.
                 self._met = self._met or sign == _FIRST or sign != self._sign != ""
                 if sign != self._sign:
-                    self._sign, self._seen = sign, now
-        return now - self._seen > _PATIENCE
+                    self._sign, self._waited = sign, 0.0
+        return self._waited > (_PATIENCE if self._met else _START)
 
     def over(self) -> bool:
         """Whether there is nothing more to do."""

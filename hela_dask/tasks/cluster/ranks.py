@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _LOOK = 0.5  # seconds between looks
 _START = "120s"  # for a worker to reach the scheduler
+_FAILURES = 3  # in a row, before they are reported
 _CLOSE = 10  # seconds for a worker's process to end
 
 
@@ -44,19 +45,29 @@ def work(world: World, memory: int | None) -> int:
     visit = Visit(world)
     try:
         with dask.config.set(client_settings()):
-            while not visit.over():
-                facts = visit.scheduler()
-                if facts is None:
-                    time.sleep(_LOOK)
-                    continue
-                try:
-                    asyncio.run(_serve(visit, facts, world, memory))
-                except Exception:  # a scheduler that has just ended, or that a killed command left
-                    log.debug("no worker could be started", exc_info=True)
-                    time.sleep(_LOOK)
+            _work_until(visit, world, memory)
         return 1 if visit.lost() else 0
     finally:
         visit.leave()
+
+
+def _work_until(visit: Visit, world: World, memory: int | None) -> None:
+    """Work for each scheduler that the first process shows, until it ends."""
+    failed = 0
+    while not visit.over():
+        facts = visit.scheduler()
+        if facts is not None:
+            try:
+                asyncio.run(_serve(visit, facts, world, memory))
+                failed = 0
+            except Exception as error:
+                # A scheduler that has just ended, or one that a killed command has left, is no
+                # fault of this process.
+                failed = failed + 1 if visit.scheduler() == facts else 0
+                if failed == _FAILURES:
+                    reason = " ".join(f"{type(error).__name__}: {error}".split())
+                    log.warning("process %d of the allocation cannot work: %s", world.rank, reason)
+        time.sleep(_LOOK)
 
 
 async def _serve(visit: Visit, facts: dict[str, Any], world: World, memory: int | None) -> None:

@@ -14,12 +14,14 @@ from distributed.core import Status
 from hela_dask.errors import InputError, MissingDependencyError
 from hela_dask.tasks.cluster.certificates import make_certificates
 from hela_dask.tasks.cluster.file import worker_limit
+from hela_dask.tasks.cluster.importing import signals_kept
 from hela_dask.tasks.cluster.keeping import Keeper, fill, keep
 from hela_dask.tasks.cluster.reading import Cluster
 from hela_dask.tasks.cluster.settings import ENVIRONMENT, PRELOAD, SETTINGS, variable
 
 try:
-    from dask_jobqueue.slurm import SLURMCluster, SLURMJob
+    with signals_kept():
+        from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 except ImportError as _error:
     raise MissingDependencyError(
         "running on SLURM needs dask-jobqueue: pip install 'hela_dask[hpc]'"
@@ -110,11 +112,12 @@ class SlurmWorkers(SLURMCluster):
         """Why a job ended: the last line of its log, if it has one."""
         found = sorted(Path(self._logs()).glob(f"*-{number}.*")) if self._logs() else []
         found += sorted(Path.cwd().glob(f"slurm-{number}.out"))
+        ended = f"job {number} {_state_text(state)}"
         for path in found:
             lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             if lines:
-                return f"job {number} {_state_text(state)}, {path} ends with {lines[-1].strip()[:200]!r}"
-        return f"job {number} {_state_text(state)}; its log is empty"
+                return f"{ended}, {path} ends with {lines[-1].strip()[:200]!r}"
+        return f"{ended}; its log is empty"
 
     def _logs(self) -> str:
         return str(self._dummy_job.log_directory or "")

@@ -116,16 +116,32 @@ def test_a_first_process_that_is_killed_is_missed_and_its_folder_removed(
     short: World, tmp_path: Path
 ) -> None:
     host, visit = Host(short), Visit(World(1, 2, 2, "job"))
-    for _ in range(30):  # longer than the patience, while there are signs of life
+    for _ in range(40):  # longer than the patience, while there are signs of life
         assert not visit.over()
         time.sleep(0.02)
     host._over.set()  # no signs of life any more
     time.sleep(0.1)
     assert not visit.over()
-    time.sleep(0.5)
+    time.sleep(0.6)
+    assert not visit.over()  # this process itself may have been suspended
+    for _ in range(40):
+        visit.lost()
+        time.sleep(0.02)
     assert visit.over() and visit.lost()
     visit.leave()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_first_process_that_never_starts_is_not_waited_for_without_limit(
+    short: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meeting, "_START", 0.1)
+    visit = Visit(World(1, 2, 2, "job"))
+    assert not visit.over()
+    for _ in range(20):
+        visit.lost()
+        time.sleep(0.02)
+    assert visit.over()
 
 
 def test_a_folder_of_a_killed_command_misleads_nobody(short: World, tmp_path: Path) -> None:
