@@ -28,6 +28,7 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scance
 
 _PREFIX = "hela-slurm-"
 _SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+_LOOPBACK = "NoCtldInAddrAny,NoInAddrAny"  # they listen at the address of this machine's name
 _START = 30  # seconds for the daemons to start
 _CPUS, _MEMORY = 8, 64_000  # more than the machine has, so that several jobs run at a time; MiB
 _CONF = """
@@ -44,7 +45,7 @@ StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
-CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+CommunicationParameters={listen}
 MpiDefault=none
 MailProg=/bin/true
 ReturnToService=2
@@ -121,6 +122,7 @@ class SlurmNode:
                 name=socket.gethostname().partition(".")[0],
                 user=pwd.getpwuid(os.getuid()).pw_name,
                 folder=self.folder,
+                listen=_LOOPBACK if _has_address() else "EnableIPv4",
                 ports=_free_ports(2),
                 cpus=_CPUS,
                 memory=_MEMORY,
@@ -214,6 +216,14 @@ class SlurmNode:
 
 def _program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=os.pathsep.join(_SBIN))
+
+
+def _has_address() -> bool:
+    """Whether the name of this machine has an address; in some containers it has none."""
+    try:
+        return bool(socket.gethostbyname(socket.gethostname()))
+    except OSError:
+        return False
 
 
 def _free_ports(count: int) -> list[int]:

@@ -6,6 +6,8 @@ import ast
 import sys
 from pathlib import Path
 
+from hela_dask.tasks.code import parse_source
+
 __all__ = ["UNGUARDED", "lacks_main_guard"]
 
 UNGUARDED = (
@@ -21,7 +23,7 @@ def lacks_main_guard() -> bool:
     if not path or getattr(sys.modules["__main__"], "__spec__", None) is not None:
         return False  # an interpreter, or python -m
     try:
-        tree = ast.parse(Path(path).read_bytes())
+        tree = parse_source(Path(path).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return False
     return not any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(tree))
