@@ -66,7 +66,7 @@ def test_jobs_of_two_workers_are_submitted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("dask_jobqueue")
-    monkeypatch.setattr("hela_dask.tasks.cluster.keeping._PATIENCE", 1)
+    monkeypatch.setattr("hela_dask.tasks.cluster.slurm._LOOK", 0.5)
     slurm = fake_slurm(tmp_path / "slurm", monkeypatch)
     text = "  cores: 2\n  processes: 2\n"
     yaml = write_yaml(tmp_path, workers=2, options=text)
@@ -75,6 +75,10 @@ def test_jobs_of_two_workers_are_submitted_again(
         time.sleep(2)  # they are seen
         first = set(client.nthreads())
         os.killpg(int((slurm / "1.pid").read_text()), signal.SIGKILL)
+        start = time.monotonic()
+        wait(lambda: jobs(slurm) == 2)
+        # SLURM knows that the job has ended: no nanny in it starts the workers again.
+        assert time.monotonic() - start < 15
         wait(lambda: len(set(client.nthreads()) - first) == 2)
         assert jobs(slurm) == 2
 
