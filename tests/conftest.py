@@ -36,7 +36,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the files among processes: one takes those that wait, the others begin with slow ones.
 
-    Tests that mostly wait for other processes share one group; the other cores compute.
+    Tests that mostly wait for other processes share one group; the other cores compute. Those that
+    use one SLURM share another.
     """
     waiting, slow = (
         {item.path for item in items if item.get_closest_marker(marker)}
@@ -45,6 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path not in waiting, item.path not in slow))
     for item in items:
         group = "waiting" if item.path in waiting else item.path.as_posix()
+        if item.path.parent.name == "slurm":
+            group = "slurm"
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -6,6 +6,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -36,6 +37,7 @@ from hela_dask.version import __version__
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
+_RUNNER = ("--cluster", "runner")
 CONTINUED = (
     "convert",
     "run",
@@ -126,6 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("ignore")  # a library's warnings, for programmers
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
+        if "--cluster=runner" in arguments or _RUNNER in pairwise(arguments):
+            from hela_dask.tasks.cluster.runner import enter_allocation
+
+            enter_allocation()
         code = _run(arguments)
         if code == INTERRUPTED and own_process:
             # After a second Ctrl-C some resources fail to close as the process ends.

@@ -77,9 +77,9 @@ ClusterName = Annotated[
     str,
     typer.Option(
         "--cluster",
-        metavar="local|ADDRESS|FILE.yaml",
-        help="Where to compute: this machine, the address of a dask scheduler, or a YAML file for "
-        "SLURM.",
+        metavar="local|runner|ADDRESS|FILE.yaml",
+        help="Where to compute: this machine, all processes that srun or mpirun has started, the "
+        "address of a dask scheduler, or a YAML file for SLURM.",
     ),
 ]
 Workers = Annotated[

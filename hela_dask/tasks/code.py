@@ -10,6 +10,7 @@ Python.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -17,9 +18,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["CodeReader", "code_fingerprint"]
+__all__ = ["CodeReader", "code_fingerprint", "parse_source"]
 
 _PACKAGE = "hela_dask."
+_TRIES = 20  # to read a file while another thread reads one
 
 # Nothing is computed here: files, messages, pictures, and the values of parameters, which
 # fingerprints hold anyway.
@@ -160,8 +162,25 @@ class CodeReader:
             path = self._root.joinpath(*name.split("."))
             file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
             there = bool(name) and file.is_file()
-            self._modules[name] = _parsed(ast.parse(file.read_bytes())) if there else None
+            self._modules[name] = _parsed(parse_source(file.read_bytes())) if there else None
         return self._modules[name]
+
+
+def parse_source(source: bytes) -> ast.Module:
+    """The syntax tree of a source file.
+
+    Python 3.11 and 3.12 count the depth of a tree in a place that all threads share, and refuse a
+    correct file, rarely, while another thread reads one too (python/cpython#106905).
+
+    Raises
+    ------
+    SyntaxError, ValueError
+        When the file is no Python.
+    """
+    for _ in range(_TRIES):
+        with contextlib.suppress(SystemError):
+            return ast.parse(source)
+    return ast.parse(source)
 
 
 def _parsed(tree: ast.Module) -> _Module:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import gc
 import re
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pytest
 import hela_dask
 from hela_dask.methods.names import METHODS
 from hela_dask.running.keys import CODE
-from hela_dask.tasks.code import CodeReader
+from hela_dask.tasks.code import CodeReader, parse_source
 
 PACKAGE = Path(hela_dask.__file__).parent
 STAGES = {name: code.split() for name, code in CODE.items()}
@@ -144,3 +147,39 @@ def test_the_fingerprint_is_the_same_under_every_python(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert CodeReader(tmp_path).fingerprint(["sums:add"]) == "d5fb6be1d0ad042718327613184fcf5f"
+
+
+class Slow:
+    """Garbage that lets other threads run while it is collected."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+    def __del__(self) -> None:
+        time.sleep(0.0001)
+
+
+def test_threads_that_read_sources_at_a_time_do_not_disturb_each_other() -> None:
+    # Without a second try, about one file in a hundred is refused under Python 3.11.
+    sources = [path.read_bytes() for path in sorted((PACKAGE / "kernels").glob("*.py"))[:40]]
+    faults: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            for source in sources:
+                Slow()
+                parse_source(source)
+        except SystemError as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    before = gc.get_threshold()
+    gc.set_threshold(5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        gc.set_threshold(*before)
+    assert not faults

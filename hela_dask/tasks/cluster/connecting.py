@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["connect"]
 
+_CLOSING = {  # least levels of messages while a cluster is stopped
+    "distributed.nanny": logging.ERROR,
+    "distributed.core": logging.CRITICAL,
+    "distributed.scheduler": logging.CRITICAL,
+}
 _CERTIFICATES = ".tls-"  # prefix of their folders, in a run folder
 
 
@@ -52,18 +57,27 @@ def connect(
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(client_settings()))
-        stack.enter_context(_level_kept("distributed.nanny"))
+        for name in _CLOSING:
+            stack.enter_context(_level_kept(name))
         started = stack.enter_context(_started(cluster, shared, imports))
         client = stack.enter_context(Client(started, set_as_default=False))
         try:
             yield client
         finally:
-            # A busy worker that is killed when all are stopped is not logged.
-            logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
+            # A busy worker that is killed when all are stopped is not logged, nor a scheduler that
+            # still has calls from an interrupted client.
+            for name, level in _CLOSING.items():
+                logging.getLogger(name).setLevel(level)
 
 
 @contextlib.contextmanager
 def _started(cluster: Cluster, shared: Path | None, imports: Sequence[str]) -> Iterator[Any]:
+    if cluster.kind == "runner":
+        from hela_dask.tasks.cluster.allocation import start_allocation
+
+        with start_allocation(cluster.options["memory"]) as allocation:
+            yield allocation
+        return
     if cluster.kind != "slurm":
         from hela_dask.tasks.cluster.local import start_local
 

@@ -72,11 +72,16 @@ class Keeper(Adaptive):
     async def _look(self) -> None:
         cluster, now = self.cluster, time.monotonic()
         gone = self._gone(now)
-        unseen = [name for name, job in cluster.workers.items() if job not in self._joined]
-        if unseen and hasattr(cluster, "ended_jobs"):
-            for name, why in (await cluster.ended_jobs(unseen)).items():
+        missing = {
+            name: job
+            for name, job in cluster.workers.items()
+            if name not in gone and (job not in self._joined or job in self._missed)
+        }
+        if missing and hasattr(cluster, "ended_jobs"):
+            for name, why in (await cluster.ended_jobs(list(missing))).items():
                 gone.append(name)
-                self._fail(why, _FAILURES)
+                if missing[name] not in self._joined:
+                    self._fail(why, _FAILURES)
         if gone:
             log.info("workers that left: %s", ", ".join(map(str, gone)))
             await cluster.scale_down(gone)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import logging
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import dask
 from distributed import LocalCluster
 
 from hela_dask.errors import ResourceError
+from hela_dask.tasks.cluster.guard import UNGUARDED, lacks_main_guard
 from hela_dask.tasks.cluster.keeping import Keeper, keep
 from hela_dask.tasks.cluster.reading import Cluster
 from hela_dask.tasks.cluster.settings import METHOD
@@ -52,10 +50,7 @@ def start_local(cluster: Cluster, imports: Sequence[str] = ()) -> LocalWorkers:
             )
         except RuntimeError as error:
             if unguarded:
-                raise ResourceError(
-                    "no worker could be started: each begins by reading the script that started "
-                    'it, which must do its work under `if __name__ == "__main__":`'
-                ) from error
+                raise ResourceError(UNGUARDED) from error
             if not left:
                 raise ResourceError(
                     f"no worker could be started: in {_TRIES} tries, a worker's process ended "
@@ -76,15 +71,3 @@ def _import_once(modules: Sequence[str]) -> None:
     context = get_mp_context()  # dask names packages itself, the first time
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(["distributed", *modules])
-
-
-def lacks_main_guard() -> bool:
-    """Whether this process runs a script without ``if __name__ == "__main__":``."""
-    path = getattr(sys.modules.get("__main__"), "__file__", None)
-    if not path or getattr(sys.modules["__main__"], "__spec__", None) is not None:
-        return False  # an interpreter, or python -m
-    try:
-        tree = ast.parse(Path(path).read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return False
-    return not any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(tree))

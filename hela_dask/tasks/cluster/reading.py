@@ -19,7 +19,7 @@ __all__ = ["Cluster", "check_client", "read_cluster"]
 class Cluster:
     """A cluster, known before anything is started."""
 
-    kind: str  # "local", "address" or "slurm"
+    kind: str  # "local", "runner", "address" or "slurm"
     workers: int | None = None  # to start; None for an address, with existing workers
     memory: int | None = None  # of one worker, bytes; None where not known before connecting
     address: str = ""  # of a running scheduler
@@ -35,8 +35,9 @@ def read_cluster(
     Parameters
     ----------
     spec : str or Path
-        ``"local"``; an address such as ``tcp://10.0.0.1:8786``; or a YAML file (see
-        ``deploy/slurm.yaml``) with ``scheduler: slurm``, ``workers`` and ``options``.
+        ``"local"``; ``"runner"``, in each process of an allocation; an address such as
+        ``tcp://10.0.0.1:8786``; or a YAML file (see ``deploy/slurm.yaml``) with
+        ``scheduler: slurm``, ``workers`` and ``options``.
     workers : int, optional
         Number of single-thread workers; default: one per core, or the value of the YAML file.
     memory : str or int, optional
@@ -48,6 +49,8 @@ def read_cluster(
     ------
     ParameterError
         For a number, size or address that makes no sense, or a scheduler that is not supported.
+    ResourceError
+        For an allocation with too little memory.
     MissingInputError, InputError
         For a YAML file that is not there or not understood.
     """
@@ -58,6 +61,11 @@ def read_cluster(
     if text == "local":
         count = workers or _cores()
         return Cluster("local", count, size or _machine_memory() // count)
+    if text == "runner":
+        from hela_dask.tasks.cluster.runner import runner_cluster
+
+        count, share = runner_cluster(workers, size)
+        return Cluster("runner", count, share, options={"memory": size})
     if "://" in text:
         from hela_dask.tasks.cluster.address import parse_address
 
@@ -73,7 +81,8 @@ def read_cluster(
         count, share, options = read_cluster_file(Path(text), workers, size)
         return Cluster("slurm", count, share, options=options)
     raise ParameterError(
-        f"--cluster {text!r} is neither 'local', nor an address (tcp://host:8786), nor a .yaml file"
+        f"--cluster {text!r} is neither 'local', nor 'runner', nor an address (tcp://host:8786), "
+        "nor a .yaml file"
     )
 
 

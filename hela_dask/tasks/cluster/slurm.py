@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from distributed.core import Status
-from distributed.security import Security
 
 from hela_dask.errors import InputError, MissingDependencyError
+from hela_dask.tasks.cluster.certificates import make_certificates
 from hela_dask.tasks.cluster.file import worker_limit
+from hela_dask.tasks.cluster.importing import signals_kept
 from hela_dask.tasks.cluster.keeping import Keeper, fill, keep
 from hela_dask.tasks.cluster.reading import Cluster
 from hela_dask.tasks.cluster.settings import ENVIRONMENT, PRELOAD, SETTINGS, variable
 
 try:
-    from dask_jobqueue.slurm import SLURMCluster, SLURMJob
+    with signals_kept():
+        from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 except ImportError as _error:
     raise MissingDependencyError(
         "running on SLURM needs dask-jobqueue: pip install 'hela_dask[hpc]'"
@@ -30,6 +32,9 @@ __all__ = ["SlurmWorkers", "job_options", "start_slurm"]
 _LOOK = 10  # seconds between questions to SLURM
 _OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL")
 _LIMIT = 20  # seconds for SLURM's answer
+_UNENCRYPTED = (
+    ", or write security: false under options if all who reach this machine may run programs as you"
+)
 
 
 class _Job(SLURMJob):
@@ -83,7 +88,7 @@ class SlurmWorkers(SLURMCluster):
             return f"{_count(len(numbers))} submitted, and squeue does not answer"
         kinds: dict[str, int] = {}
         for number in numbers:
-            state = states.get(number, "ENDED").lower()
+            state = _state_text(states.get(number, "ENDED"))
             kinds[state] = kinds.get(state, 0) + 1
         found = ", ".join(f"{_count(many)} {state}" for state, many in sorted(kinds.items()))
         return f"{found}; see squeue, and the jobs' logs in {self._logs() or 'their folder'}"
@@ -107,11 +112,12 @@ class SlurmWorkers(SLURMCluster):
         """Why a job ended: the last line of its log, if it has one."""
         found = sorted(Path(self._logs()).glob(f"*-{number}.*")) if self._logs() else []
         found += sorted(Path.cwd().glob(f"slurm-{number}.out"))
+        ended = f"job {number} {_state_text(state)}"
         for path in found:
             lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             if lines:
-                return f"job {number} {state.lower()}, {path} ends with {lines[-1].strip()[:200]!r}"
-        return f"job {number} {state.lower()}; its log is empty"
+                return f"{ended}, {path} ends with {lines[-1].strip()[:200]!r}"
+        return f"{ended}; its log is empty"
 
     def _logs(self) -> str:
         return str(self._dummy_job.log_directory or "")
@@ -171,31 +177,9 @@ def job_options(cluster: Cluster, private: Path) -> dict[str, Any]:
     scheduler["dashboard_address"] = _dashboard(str(scheduler.get("dashboard_address", "")))
     options["scheduler_options"] = scheduler
     if options.pop("security", True):
-        options["security"] = _certificates(private.absolute())
+        options["security"] = make_certificates(private.absolute(), _UNENCRYPTED)
         options["protocol"] = "tls://"
     return options
-
-
-def _certificates(private: Path) -> Security:
-    """A key and a certificate for this run, in files that only the user may read."""
-    try:
-        made = Security.temporary()
-    except ImportError as error:
-        raise MissingDependencyError(
-            "running on SLURM encrypts what workers and scheduler send each other, which needs "
-            "cryptography: pip install 'hela_dask[hpc]', or write security: false under options "
-            "if all who reach this machine may run programs as you"
-        ) from error
-    files = {}
-    for name, text in made.get_tls_config_for_role("worker").items():
-        if text is None:
-            continue
-        path = private / f"{name}.pem"
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(text, encoding="ascii")
-        roles = ("",) if name == "ca_file" else ("client_", "scheduler_", "worker_")
-        files.update({f"tls_{role}{name}": str(path) for role in roles})
-    return Security(require_encryption=True, **files)
 
 
 def _dashboard(address: str) -> str:
@@ -214,6 +198,12 @@ def _stderr(error: Exception) -> str:
     """The stderr of a command, from dask-jobqueue's error about it."""
     text = str(error).partition("stderr:")[2] or str(error)
     return " ".join(text.split())
+
+
+def _state_text(state: str) -> str:
+    """A state with its reason, which is spelled as in the manual of squeue: pending (Resources)."""
+    word, space, reason = state.partition(" ")
+    return f"{word.lower()}{space}{reason}"
 
 
 def _count(many: int) -> str:

@@ -127,6 +127,32 @@ def test_an_address_reaches_the_cluster_and_leaves_it_running(client: Any) -> No
     assert len(client.scheduler_info()["workers"]) == 2
 
 
+_IMPORT = """
+import signal, threading
+before = signal.getsignal(signal.SIGINT)
+failed = []
+def load():
+    try:
+        import hela_dask.tasks.cluster.slurm
+    except Exception as error:
+        failed.append(error)
+{start}
+assert not failed, failed
+assert signal.getsignal(signal.SIGINT) is before
+"""
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("dask_jobqueue") is None, reason="dask-jobqueue is not installed"
+)
+@pytest.mark.parametrize(
+    "start", ["load()", "thread = threading.Thread(target=load); thread.start(); thread.join()"]
+)
+def test_ctrl_c_is_handled_as_before_once_slurm_is_used(start: str) -> None:
+    # dask-jobqueue replaces the handler by one that ends the process with exit code 0.
+    subprocess.run([sys.executable, "-c", _IMPORT.format(start=start)], check=True)
+
+
 def page_faults() -> int:
     """While arrays of 8 MiB are taken and freed twenty times."""
     import resource

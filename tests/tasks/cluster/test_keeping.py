@@ -17,7 +17,7 @@ import pytest
 from hela_dask.errors import ClusterError, InputError, ResourceError
 from hela_dask.tasks.cluster import Cluster, connect, read_cluster
 from hela_dask.tasks.cluster import local as local_cluster
-from hela_dask.tasks.cluster.local import lacks_main_guard
+from hela_dask.tasks.cluster.guard import lacks_main_guard
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.waiting import Waiting
 from tests.tasks.cluster.slurm import fake_slurm, jobs, write_yaml
@@ -66,7 +66,7 @@ def test_jobs_of_two_workers_are_submitted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("dask_jobqueue")
-    monkeypatch.setattr("hela_dask.tasks.cluster.keeping._PATIENCE", 1)
+    monkeypatch.setattr("hela_dask.tasks.cluster.slurm._LOOK", 0.5)
     slurm = fake_slurm(tmp_path / "slurm", monkeypatch)
     text = "  cores: 2\n  processes: 2\n"
     yaml = write_yaml(tmp_path, workers=2, options=text)
@@ -75,6 +75,10 @@ def test_jobs_of_two_workers_are_submitted_again(
         time.sleep(2)  # they are seen
         first = set(client.nthreads())
         os.killpg(int((slurm / "1.pid").read_text()), signal.SIGKILL)
+        start = time.monotonic()
+        wait(lambda: jobs(slurm) == 2)
+        # SLURM knows that the job has ended: no nanny in it starts the workers again.
+        assert time.monotonic() - start < 15
         wait(lambda: len(set(client.nthreads()) - first) == 2)
         assert jobs(slurm) == 2
 
@@ -93,7 +97,7 @@ def test_a_job_that_waits_is_named_and_one_that_was_cancelled_comes_again(
             waiting = Waiting(client, progress, lambda: now[0])
             for now[0] in (0.0, 9.0, 31.0):
                 waiting.look(0)
-        assert "waiting for a worker since 31 s: 2 jobs pending (resources)" in caplog.text
+        assert "waiting for a worker since 31 s: 2 jobs pending (Resources)" in caplog.text
         assert "see squeue" in caplog.text
         (slurm / "1.state").unlink()
         wait(lambda: jobs(slurm) == 3)

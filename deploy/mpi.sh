@@ -1,0 +1,22 @@
+#!/bin/bash
+# hela_dask in one allocation, started by mpirun or mpiexec: PBS, LSF, Grid Engine, or a few machines.
+#
+#   pip install '.[hpc]'
+#   qsub mpi.sh        (or bsub, or ./mpi.sh)
+#
+# mpirun only starts the processes: hela_dask sends its data itself, encrypted, and needs no mpi4py.
+# Open MPI, MPICH, Intel MPI, MVAPICH2 and PALS (HPE Cray) work. The first process schedules, prints
+# and writes the results; the others compute. Start it in a folder that all nodes see: the processes
+# meet in a hidden folder there. If the job reaches its time limit, submit it again: finished units
+# are kept.
+
+#PBS -l select=1:ncpus=17:mpiprocs=17:mem=272gb
+#PBS -l walltime=04:00:00
+
+cd "${PBS_O_WORKDIR:-$PWD}" || exit 1
+export OMP_NUM_THREADS=1
+
+# Without --memory, each worker gets an equal share of its node's memory. Name it where the job has
+# only a part of the node, as here: 16 GB per process, less what scheduler and dask need.
+mpirun -n 17 \
+    hela-dask run /project/hela.ome.zarr --out /project/hela.run --cluster runner --memory 14GiB

@@ -1,0 +1,1 @@
+"""Tests on a real SLURM of one node, which the tests start."""

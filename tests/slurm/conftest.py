@@ -1,0 +1,59 @@
+"""A SLURM of one node, and an undisturbed run without it, for all tests of this folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.site import Site, make_site
+from tests.slurm.node import NodeError, SlurmNode, missing_programs
+
+# The network predicts every fourth slice.
+PARAMETERS = {"unet": {"spacing": 400.0}}
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[SlurmNode]:
+    """The node; its commands are those of this process and of all that it starts."""
+    if missing := missing_programs():
+        pytest.skip(
+            f"SLURM is not installed: {', '.join(missing)} not found (Debian, Ubuntu: apt install "
+            "munge slurmctld slurmd slurm-client)"
+        )
+    started, before = SlurmNode(), os.environ.get("SLURM_CONF")
+    try:
+        started.start()
+        os.environ["SLURM_CONF"] = str(started.conf)
+        yield started
+    except NodeError as error:
+        pytest.skip(f"SLURM does not start here: {error}")
+    finally:
+        started.stop()
+        os.environ.pop("SLURM_CONF", None)
+        if before is not None:
+            os.environ["SLURM_CONF"] = before
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site, with the labels and the table of a local run."""
+    from distributed import Client
+
+    with Client(
+        processes=False,
+        n_workers=1,
+        threads_per_worker=2,
+        dashboard_address=":0",
+        set_as_default=False,
+    ) as client:
+        yield make_site(tmp_path_factory.mktemp("slurm"), client, PARAMETERS)
+
+
+@pytest.fixture
+def site(undisturbed: Site) -> Site:
+    """The site before its first run."""
+    undisturbed.restore()
+    undisturbed.forget_run()
+    return undisturbed
