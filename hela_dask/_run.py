@@ -110,7 +110,7 @@ def run(
     truth : path, optional
         Labels to score the result against; see :func:`hela_dask.running.scoring.find_truth`.
     cluster : str or path
-        ``"local"``, a scheduler's address, or a YAML file for SLURM.
+        ``"local"``, a scheduler's address, or a YAML file (``deploy`` has examples).
     workers, memory
         Number of workers, and the memory of each, such as ``"4GiB"``.
     overwrite : bool

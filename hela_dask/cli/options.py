@@ -79,7 +79,7 @@ ClusterName = Annotated[
         "--cluster",
         metavar="local|ADDRESS|FILE.yaml",
         help="Where to compute: this machine, the address of a dask scheduler, or a YAML file for "
-        "SLURM.",
+        "a queueing system, Kubernetes or a gateway (deploy/ has one for each).",
     ),
 ]
 Workers = Annotated[
@@ -96,8 +96,8 @@ Memory = Annotated[
     typer.Option(
         "--memory",
         metavar="4GiB",
-        help="Memory of each worker; default: an equal share of the machine's. With SLURM: "
-        "memory of each job; default: as in the YAML file.",
+        help="Memory of each worker; default: an equal share of the machine's. With a YAML "
+        "file: memory of each job or pod; default: as in the file.",
     ),
 ]
 OutFolder = Annotated[
