@@ -125,7 +125,7 @@ def _set_memory(given: dict[str, Any], memory: int | None, path: Path) -> None:
 
 
 def _check_jobs(given: dict[str, Any], system: str, path: Path, *, changed: bool) -> None:
-    """Check what the jobs of one queueing system need beside their memory."""
+    """Check the needs of the jobs of one queueing system beside their memory."""
     given.setdefault("processes", 1)
     check_request(given, system, str(path), changed=changed)
     if system == "htcondor":
