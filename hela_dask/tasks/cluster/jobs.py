@@ -36,7 +36,7 @@ except ImportError as _error:
         "running on a queueing system needs dask-jobqueue: pip install 'hela_dask[hpc]'"
     ) from _error
 
-__all__ = ["JobWorkers", "job_options", "jobs_class", "start_jobs"]
+__all__ = ["JobWorkers", "job_options", "job_text", "jobs_class", "start_jobs"]
 
 _LOOK = 10  # seconds between questions to the queueing system
 _LIMIT = 20  # seconds for its answer
@@ -220,6 +220,15 @@ def start_jobs(cluster: Cluster, private: Path) -> JobWorkers:
         raise
     started.keeper = keep(started, cluster.workers)
     return started
+
+
+def job_text(cluster: Cluster, private: Path) -> str:
+    """The script of a job, for a scheduler that is not started; see :func:`start_jobs`."""
+    options = job_options(cluster, private)
+    options.pop("scheduler_options")
+    kind: Any = jobs_class(cluster.kind)
+    job = kind.job_cls("tls://SCHEDULER", name=f"{kind.__name__}-0", **options)
+    return str(job.job_script()).strip()
 
 
 def job_options(cluster: Cluster, private: Path) -> dict[str, Any]:
