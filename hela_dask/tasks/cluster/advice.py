@@ -11,6 +11,19 @@ __all__ = ["advice_for_log", "advice_for_refusal", "advice_for_state"]
 
 _REFUSALS = (
     (
+        r"options\.interface",
+        "set options.interface to a network that this machine and the nodes have",
+    ),
+    (
+        r"options\.log_directory",
+        "set options.log_directory to a folder that this machine and all nodes can write",
+    ),
+    (
+        r"fail(ed|ure)? to (contact|connect|communicate)|(unable to|cannot|can't) (contact|connect)"
+        r"|connect failure|unreachable|timed out|no response|does not answer",
+        "the scheduler cannot be reached: submit from a login node, or try again later",
+    ),
+    (
         r"account|project|allocation|not.{0,20}member of|charge",
         "set options.{account} to one that you may use: {accounts} lists them",
     ),
@@ -41,10 +54,6 @@ _REFUSALS = (
     (
         r"unauthori[sz]ed|not authori[sz]ed|access denied|permission|credential|forbidden|munge",
         "ask the staff of the cluster for the right to submit jobs from this machine",
-    ),
-    (
-        r"contact|connect|communicat|unreachable|timed out|no response|does not answer",
-        "the scheduler cannot be reached: submit from a login node, or try again later",
     ),
     (
         r"invalid option|unrecognized option|illegal|syntax|directive|parse",
@@ -85,9 +94,10 @@ _STATES = (
     ),
     (r"ReqNodeNotAvail|Reserved|maintenance", "nodes are reserved: try again later"),
 )
-_HOPELESS = re.compile(
+_NEVER = re.compile(
     r"TimeLimit|AssocMaxWall|QOSMaxWall|NodeLimit|BadConstraints|PartitionDown|PartitionInactive"
-    r"|[Hh]eld|PSUSP|InvalidAccount|InvalidQOS|AccountNotAllowed|never run|can never|InvalidImageName"
+    r"|[Hh]eld|PSUSP|InvalidAccount|InvalidQOS|AccountNotAllowed|never run|can never"
+    r"|InvalidImageName"
 )
 _LOGS = (
     (
@@ -173,7 +183,7 @@ def advice_for_refusal(text: str, cluster: Cluster) -> str:
 
 def advice_for_state(text: str, cluster: Cluster) -> tuple[str, bool]:
     """What to change where jobs wait in this state, and whether waiting is of no use."""
-    return _find(_STATES, text, cluster, 0), bool(_HOPELESS.search(text))
+    return _find(_STATES, text, cluster, 0), bool(_NEVER.search(text))
 
 
 def advice_for_log(text: str, cluster: Cluster) -> str:

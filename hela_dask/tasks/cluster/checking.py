@@ -221,7 +221,8 @@ class _Check:
         try:
             self.script = job_text(request, private)
         except (HelaDaskError, OSError, ValueError, KeyError) as error:
-            self.fail("job script", str(error), "correct the file")
+            advice = advice_for_refusal(str(error), request) or "correct the file"
+            self.fail("job script", str(error), advice)
             raise _Stop from error
         if "--lifetime" in self.script:
             wall = request.options.get("walltime", "that of dask's settings")
@@ -260,8 +261,8 @@ class _Check:
                 news = time.monotonic() + _NEWS
                 state = str(cluster.waiting_text())
                 self.report(f"waiting for the worker since {waited:.0f} s: {state}")
-                advice, hopeless = advice_for_state(state, request)
-                if hopeless:
+                advice, never_starts = advice_for_state(_states(cluster), request)
+                if never_starts:
                     self.fail("worker", f"the job never starts: {state}", advice)
                     raise _Stop
             time.sleep(_POLL)
@@ -278,8 +279,8 @@ class _Check:
         logs = ""
         if hasattr(cluster, "log_text"):
             logs = "\n".join(cluster.log_text(number) for number in cluster.job_states() or ())
-        advice = advice_for_log(logs, request) or advice_for_state(state, request)[0]
-        if not advice and "running" in state.lower():
+        advice = advice_for_log(logs, request) or advice_for_state(_states(cluster), request)[0]
+        if not advice and "running" in _states(cluster).lower():
             advice = (
                 "the job runs, and its worker does not reach the scheduler on this machine: name "
                 "another network in options.interface, ask for open ports from nodes to this "
@@ -293,6 +294,13 @@ class _Check:
             "job starts sooner",
         )
         raise _Stop
+
+
+def _states(cluster: Any) -> str:
+    """The states of the jobs, without the words around them."""
+    if hasattr(cluster, "job_states"):
+        return "; ".join((cluster.job_states() or {}).values())
+    return str(cluster.waiting_text()) if hasattr(cluster, "waiting_text") else ""
 
 
 def _general(request: Cluster) -> str:

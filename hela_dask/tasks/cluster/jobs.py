@@ -225,6 +225,7 @@ def start_jobs(cluster: Cluster, private: Path) -> JobWorkers:
 def job_text(cluster: Cluster, private: Path) -> str:
     """The script of a job, for a scheduler that is not started; see :func:`start_jobs`."""
     options = job_options(cluster, private)
+    _check_logs(options)
     options.pop("scheduler_options")
     kind: Any = jobs_class(cluster.kind)
     job = kind.job_cls("tls://SCHEDULER", name=f"{kind.__name__}-0", **options)
