@@ -117,11 +117,6 @@ _LOGS = (
         "scheduler_options.interface to one of this machine",
     ),
     (
-        r"certificate|CERTIFICATE|\.pem",
-        "the node does not accept the certificate of the run: synchronise the clocks, and put the "
-        "run folder on a file system that all nodes see",
-    ),
-    (
         r"module: command not found|Unable to locate a modulefile|Lmod|unknown module"
         r"|module.{0,40}not (known|found)|conda: command not found|activate: No such file",
         "correct options.job_script_prologue: its commands must work in a shell that is not a "
@@ -140,6 +135,12 @@ _LOGS = (
         "(scheduler_options.port fixes the port)",
     ),
     (
+        r"certificate verify failed|CERTIFICATE_VERIFY|certificate is not|No such file.{0,80}\.pem"
+        r"|not.{0,40}\.pem",
+        "the node does not accept the certificate of the run: synchronise the clocks, and put the "
+        "run folder on a file system that all nodes see",
+    ),
+    (
         r"(Permission denied|Read-only file system|No such file or directory|Not a directory)",
         "a folder cannot be written on the node: set options.local_directory to a local disk "
         "of the node, and options.log_directory to a folder that all nodes see",
@@ -151,7 +152,7 @@ _LOGS = (
     ),
     (r"DUE TO TIME LIMIT|TIMEOUT", "options.walltime is too short: a worker needs minutes"),
     (
-        r"No such option|no such option|unexpected extra argument|Invalid value for",
+        r"[Nn]o such option|Unknown argument|unexpected extra argument|Invalid value for",
         "correct options.worker_extra_args, and install the same version of dask everywhere",
     ),
     (
@@ -161,8 +162,10 @@ _LOGS = (
 )
 
 
-def _find(table: tuple[tuple[str, str], ...], text: str, cluster: Cluster, flags: int) -> str:
-    """The first advice of a table for a text; empty where none fits."""
+def _find(
+    table: tuple[tuple[str, str], ...], text: str, cluster: Cluster, flags: int
+) -> tuple[str, str]:
+    """The first advice of a table for a text, and the line that it fits; empty where none fits."""
     system = SYSTEMS.get(cluster.kind)
     names = {
         "queues": system.queues if system else "the documentation of the cluster",
@@ -171,21 +174,23 @@ def _find(table: tuple[tuple[str, str], ...], text: str, cluster: Cluster, flags
         "look": system.look if system else "the cluster",
     }
     for pattern, advice in table:
-        if re.search(pattern, text, flags):
-            return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], advice)
-    return ""
+        if fits := re.search(pattern, text, flags):
+            start, end = text.rfind("\n", 0, fits.start()) + 1, text.find("\n", fits.end())
+            line = text[start : end if end >= 0 else len(text)]
+            return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], advice), line.strip()
+    return "", ""
 
 
 def advice_for_refusal(text: str, cluster: Cluster) -> str:
-    """What to change where a scheduler refuses a job with this text; empty where unknown."""
-    return _find(_REFUSALS, text.partition("does not take the jobs:")[2] or text, cluster, re.I)
+    """The change where a scheduler refuses a job with this text; empty where unknown."""
+    return _find(_REFUSALS, text.partition("does not take the jobs:")[2] or text, cluster, re.I)[0]
 
 
 def advice_for_state(text: str, cluster: Cluster) -> tuple[str, bool]:
-    """What to change where jobs wait in this state, and whether waiting is of no use."""
-    return _find(_STATES, text, cluster, 0), bool(_NEVER.search(text))
+    """The change where jobs wait in this state, and whether waiting is of no use."""
+    return _find(_STATES, text, cluster, 0)[0], bool(_NEVER.search(text))
 
 
-def advice_for_log(text: str, cluster: Cluster) -> str:
-    """What to change where the log of a job has this text; empty where unknown."""
+def advice_for_log(text: str, cluster: Cluster) -> tuple[str, str]:
+    """The change that the log of a job asks for, and the line of it; empty where unknown."""
     return _find(_LOGS, text, cluster, 0)

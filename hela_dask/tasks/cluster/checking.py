@@ -251,8 +251,11 @@ class _Check:
         while not client.nthreads():
             trouble = str(getattr(getattr(cluster, "keeper", None), "trouble", ""))
             if trouble:
-                text = f"{trouble}\n{getattr(cluster, 'ended_log', '')}"
-                self.fail("worker", trouble, advice_for_log(text, request) or _no_log(trouble))
+                advice, line = advice_for_log(
+                    f"{getattr(cluster, 'ended_log', '')}\n{trouble}", request
+                )
+                more = "" if line[:80] in trouble else f"; its log has {line[:200]!r}"
+                self.fail("worker", f"{trouble}{more}", advice or _no_log(trouble))
                 raise _Stop
             waited = time.monotonic() - start
             if waited >= limit:
@@ -279,7 +282,7 @@ class _Check:
         logs = ""
         if hasattr(cluster, "log_text"):
             logs = "\n".join(cluster.log_text(number) for number in cluster.job_states() or ())
-        advice = advice_for_log(logs, request) or advice_for_state(_states(cluster), request)[0]
+        advice = advice_for_log(logs, request)[0] or advice_for_state(_states(cluster), request)[0]
         if not advice and "running" in _states(cluster).lower():
             advice = (
                 "the job runs, and its worker does not reach the scheduler on this machine: name "

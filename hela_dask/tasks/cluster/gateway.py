@@ -56,6 +56,7 @@ def start_gateway(cluster: Cluster) -> Any:
         ) from error
     # By its fixed bounds, a worker that ends is replaced.
     started.adapt(minimum=cluster.workers, maximum=cluster.workers)
+    started.waiting_text = lambda: f"the gateway at {address} has started none yet"
     return started
 
 

@@ -226,11 +226,13 @@ def test_a_job_that_does_not_start_is_explained(
         ("bash: module: command not found", "job_script_prologue"),
         ("slurmstepd: error: Detected 1 oom_kill event", "request more with options.memory"),
         ("Error: No such option: --nonsense", "worker_extra_args"),
+        ("Error: Unknown argument specified: %r Was click-configurable", "worker_extra_args"),
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
     ],
 )
 def test_a_log_is_explained(text: str, advice: str) -> None:
-    assert advice in advice_for_log(f"first\n{text}\nlast line", Cluster("slurm"))
+    found, line = advice_for_log(f"first\n{text}\nlast line", Cluster("slurm"))
+    assert advice in found and line == text
 
 
 @pytest.mark.parametrize(
@@ -248,7 +250,7 @@ def test_a_job_that_ends_at_once_is_explained_by_its_log(
     (tmp_path / "logs" / "dask-worker-1.err").write_text(text and f"first\n{text}\nlast line\n")
     row = only_failure(check(write_queue_yaml("slurm", tmp_path))[0])
     assert row.name == "worker" and "job 1 failed (nonzeroexitcode)" in row.found
-    assert advice in row.advice
+    assert advice in row.advice and text in row.found
     assert not list(folder.glob("job-*")) and not list(tmp_path.glob(".hela*"))
 
 
@@ -272,13 +274,13 @@ class FakeWorker:
     """A client of one worker with given measurements, by the names of the probes."""
 
     def __init__(self, folder: Path, **changed: Any) -> None:
-        limits = {
+        limits: dict[str, Any] = {
             "memory": {"memory of the node": 64 * GIB},
             **{"worker": 14 * GIB, "threads": 1, "cpus": 4, "files": 4096},
         }
-        disk = {"folder": "/tmp", "free": 50 * GIB, "kind": "disk", "problem": ""}
-        speed = {"bytes": 2**27, "seconds": 0.5}
-        self.answers = {
+        disk: dict[str, Any] = {"folder": "/tmp", "free": 50 * GIB, "kind": "disk", "problem": ""}
+        speed: dict[str, Any] = {"bytes": 2**27, "seconds": 0.5}
+        self.answers: dict[str, Any] = {
             "probe_software": {"host": "node7", "python": "/py", "versions": versions()},
             "probe_store": "",
             "read_store": {"files": 4, **speed},

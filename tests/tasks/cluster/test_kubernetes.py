@@ -13,6 +13,8 @@ import pytest
 from hela_dask.errors import ClusterError, InputError, MissingDependencyError, ParameterError
 from hela_dask.tasks.cluster import Cluster, connect, read_cluster
 from hela_dask.tasks.cluster.file import worker_limit
+from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.session import Session
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
@@ -206,6 +208,7 @@ def test_the_example_for_a_gateway_asks_for_a_fixed_number(
     monkeypatch.setattr(Started, "get_client", get_client, raising=False)
     with connect(cluster) as mine:
         assert mine.submit(sum, [1, 2]).result() == 3
+    assert gateway.made.waiting_text().startswith("the gateway at https://gateway.example.org has")
     assert asked == [False]
     assert gateway.made.bounds == (5, 5) and gateway.made.closed
     assert gateway.given == {
@@ -282,6 +285,20 @@ def test_without_the_package_a_sentence_names_it(
     cluster: Cluster = read_cluster(DEPLOY / f"{kind}.yaml")
     with pytest.raises(MissingDependencyError, match=rf"hela_dask\[{extra}\]"), connect(cluster):
         pytest.fail("there is no cluster")
+
+
+def test_an_asynchronous_client_is_refused(tmp_path: Path) -> None:
+    given: Any = SimpleNamespace(asynchronous=True)
+    with RunProgress(False) as progress, pytest.raises(ParameterError, match="not asynchronous"):
+        Session(
+            given,
+            Cluster("local"),
+            store=tmp_path,
+            run=tmp_path,
+            needs=[],
+            progress=progress,
+            begin=lambda: None,
+        )
 
 
 def test_the_signatures_of_dask_kubernetes() -> None:
