@@ -140,8 +140,8 @@ class Session:
                 check_memory(self._needs, _memory(client))
             if client.dashboard_link:
                 here = self._given is None and not self._cluster.address
-                jobs = self._cluster.kind == "slurm"
-                found = find_dashboard(client.dashboard_link, started_here=here, remote=jobs)
+                remote = self._cluster.from_file or self._cluster.kind == "runner"
+                found = find_dashboard(client.dashboard_link, started_here=here, remote=remote)
                 self._progress.show(found)
             self._progress.see_workers(client.scheduler_info(n_workers=-1)["workers"])
             self.facts = _facts(client)

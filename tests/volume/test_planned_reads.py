@@ -93,7 +93,10 @@ def test_chunks_of_needed_squares_are_read_and_no_others(
 def test_chunks_beside_one_another_are_read_in_one_go() -> None:
     chunk = (10, 10)
     read = Reader(chunk)
-    plan = [whole_box(Box.of([(0, 61), (0, 83)]), chunk), whole_box(Box.of([(5, 6), (5, 6)]), chunk)]
+    plan = [
+        whole_box(Box.of([(0, 61), (0, 83)]), chunk),
+        whole_box(Box.of([(5, 6), (5, 6)]), chunk),
+    ]
     reads = PlannedReads(read, plan, chunk, _SHAPE)
     reads.take()
     reads.take()
