@@ -48,6 +48,7 @@ from hela_dask.steps.regions import Region
 from hela_dask.storage import store
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import Records
+from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.allocator import release_memory
 from hela_dask.tasks.cost import measured
 from hela_dask.tasks.lock import Lock
@@ -79,7 +80,7 @@ _BYTES = np.empty((0, 0, 0), np.uint8)
 class Job:
     """Common inputs of all tasks of a run."""
 
-    store: Path  # the image
+    store: StorePath  # the image
     run: Path  # the run folder
     labels: Path  # the folder that holds ``nuclei``, ``cells``, ``envelope`` and ``background``
     lock: Lock  # proof that the run still holds its folder
