@@ -41,11 +41,12 @@ def describe(store: str | Path | StoreUrl) -> dict[str, Any]:
         ``path``, ``kind`` (of file, for people), ``version`` (of OME-Zarr, else None),
         ``complete``, ``shape`` (z, y, x), ``dtype``, ``voxel_size`` (nm, None along an axis where
         it is not known), ``voxel_size_from`` (where each is from, or why it is not known),
-        ``extent`` (nm), ``translation`` (nm), ``levels``, ``size_on_disk`` (bytes, labels
-        included; None for a server that lists no files), ``grey`` (see
-        :func:`hela_dask.conversion.grey_summary.grey_summary`; None for labels and unfinished stores), ``labels``, ``facts`` (further metadata of files: order of
-        slices, first and last one, missing numbers, photometry), ``source``, where this package
-        wrote the store, and ``remarks``: peculiarities, sentences.
+        ``extent`` (nm), ``translation`` (nm), ``levels``, ``size_on_disk`` (bytes, labels included;
+        None for a server that lists no files), ``grey`` (see
+        :func:`hela_dask.conversion.grey_summary.grey_summary`; None for labels and unfinished
+        stores), ``labels``, ``facts`` (further metadata of files: order of slices, first and last
+        one, missing numbers, photometry), ``source``, where this package wrote the store, and
+        ``remarks``: peculiarities, sentences.
 
     Raises
     ------

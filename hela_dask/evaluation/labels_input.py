@@ -65,8 +65,8 @@ def open_labels(labels: Any, name: str) -> LabelSource:
     ----------
     labels : path, array or Without
         An OME-Zarr label group (its finest level), also at an address, a TIFF, MRC or ``.npy``
-        file, a folder of TIFF slices (values as they are stored, never inverted), a DataArray, or anything with a
-        shape, a dtype and slicing; (z, y, x), or (y, x) for one slice.
+        file, a folder of TIFF slices (values as they are stored, never inverted), a DataArray, or
+        anything with a shape, a dtype and slicing; (z, y, x), or (y, x) for one slice.
     name : str
         The name in errors of an array without a name.
 

@@ -79,9 +79,9 @@ def read_image(path: str | Path | StoreUrl, *, unknown_scale: bool = False) -> I
     Parameters
     ----------
     path : str, Path or StoreUrl
-        Folder or address (http, https, s3, gs) of an OME-Zarr 0.4 or 0.5 image, or of a label
-        group inside one: 2D, 3D, or with more axes of length one, anywhere among them. Lengths in any unit become nm. A 2D image
-        has one slice, as thick as its pixels are high.
+        Folder or address (http, https, s3, gs) of an OME-Zarr 0.4 or 0.5 image, or of a label group
+        inside one: 2D, 3D, or with more axes of length one, anywhere among them. Lengths in any
+        unit become nm. A 2D image has one slice, as thick as its pixels are high.
     unknown_scale : bool
         Take a store without voxel size too; its voxel sizes are then NaN.
 

@@ -24,6 +24,7 @@ from hela_dask.errors import HelaDaskError, StorageError
 from hela_dask.storage.absent import check_absent
 from hela_dask.storage.nodes import open_array, unique_error
 from hela_dask.storage.remote import METADATA
+from hela_dask.storage.remote_shards import read_ahead
 from hela_dask.storage.remote_store import RemoteStore
 from hela_dask.storage.urls import StorePath, StoreUrl
 
@@ -118,7 +119,7 @@ class StoredArray:
                 self._refuse_lost_files()
                 return whole
             self._refuse_no_files(where)
-            block = np.asarray(self._array[where])
+            block = self._read(where)
             self._refuse_lost_files()
         except HelaDaskError:
             raise
@@ -133,6 +134,16 @@ class StoredArray:
             return block
         cut = expanded(keys, self.ndim)
         return block[tuple(0 if isinstance(key, int | np.integer) else slice(None) for key in cut)]
+
+    def _read(self, where: Box) -> NDArray[Any]:
+        array = self._array
+        if not isinstance(array.store, RemoteStore):
+            return np.asarray(array[where])
+        ahead = read_ahead(array, where)
+        try:
+            return np.asarray(array[where])
+        finally:
+            array.store.drop(ahead)
 
     def _named(self, where: Box, error: Exception) -> StorageError:
         """The first chunk of the selection that cannot be read."""
@@ -170,9 +181,10 @@ class StoredArray:
         store = self._array.store
         if not isinstance(store, RemoteStore) or not isinstance(self.folder, StoreUrl):
             return
-        absent = {name for name in store.absent if name not in METADATA}
-        store.absent.clear()
-        if absent:
+        absent = set()
+        while store.absent:  # other threads add to it
+            absent.add(store.absent.pop())
+        if absent := absent.difference(METADATA):
             check_absent(self.folder, absent)
 
     def _file(self, box: Box) -> StorePath:

@@ -29,7 +29,11 @@ def zarr_store(place: StorePath, mode: Literal["r", "r+"] = "r") -> Store:
 
 
 class RemoteStore(Store):
-    """The files below an address; `absent` collects the names that were asked for in vain."""
+    """The files below an address.
+
+    `absent` collects the names that were asked for in vain; `ahead` has parts of files that were
+    read ahead, by name, first byte and end.
+    """
 
     supports_writes = False
     supports_deletes = False
@@ -39,6 +43,7 @@ class RemoteStore(Store):
         super().__init__(read_only=True)
         self.url = url
         self.absent: set[str] = set()
+        self.ahead: dict[tuple[str, int, int], bytes] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RemoteStore) and other.url == self.url
@@ -61,6 +66,9 @@ class RemoteStore(Store):
             start = byte_range.offset
         elif isinstance(byte_range, SuffixByteRequest):
             start = -byte_range.suffix
+        known = None if start is None or end is None else self.ahead.get((key, start, end))
+        if known is not None:
+            return prototype.buffer.from_bytes(known)
         if start is not None and start == end:
             return prototype.buffer.from_bytes(b"")
         content = await fetch(str(self.url / key), start, end)
@@ -68,6 +76,11 @@ class RemoteStore(Store):
             self.absent.add(key)
             return None
         return prototype.buffer.from_bytes(content)
+
+    def drop(self, names: Iterable[tuple[str, int, int]]) -> None:
+        """Forget parts that were read ahead."""
+        for name in names:
+            self.ahead.pop(name, None)
 
     async def get_partial_values(
         self,
