@@ -13,10 +13,13 @@ import typer
 
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.methods.names import DEFAULT_METHOD, methods_text
-from hela_dask.storage.urls import StorePath
 
 if TYPE_CHECKING:
+    from hela_dask.storage.urls import StorePath
     from hela_dask.types import Bounds
+
+else:
+    StorePath = Path  # typer takes no unions of types; the parsers make either
 
 __all__ = [
     "AsJson",
@@ -29,6 +32,7 @@ __all__ = [
     "Quiet",
     "RunArguments",
     "Store",
+    "StorePath",
     "Verbose",
     "Workers",
     "local_path",

@@ -18,6 +18,7 @@ from hela_dask.cli.options import (
     Quiet,
     RunArguments,
     Store,
+    StorePath,
     Verbose,
     Workers,
     path_argument,
@@ -26,7 +27,6 @@ from hela_dask.cli.options import (
     with_run_arguments,
 )
 from hela_dask.cli.screen import echo, echo_json, log_to_stderr
-from hela_dask.storage.urls import StorePath
 
 __all__ = ["demo", "detect", "params", "plan", "report", "run"]
 

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hela_dask.cli.options import AsJson, Quiet, Verbose, path_option, store_argument
+from hela_dask.cli.options import AsJson, Quiet, StorePath, Verbose, path_option, store_argument
 from hela_dask.cli.screen import echo, echo_json, log_to_stderr
-from hela_dask.storage.urls import StorePath
 
 __all__ = ["evaluate"]
 

@@ -10,10 +10,17 @@ from typing import Annotated, Any
 import typer
 
 import hela_dask as hd
-from hela_dask.cli.options import AsJson, Overwrite, Quiet, Verbose, path_argument, store_argument
+from hela_dask.cli.options import (
+    AsJson,
+    Overwrite,
+    Quiet,
+    StorePath,
+    Verbose,
+    path_argument,
+    store_argument,
+)
 from hela_dask.cli.screen import echo, echo_json, echo_table, log_to_stderr
 from hela_dask.formatting import by_axis
-from hela_dask.storage.urls import StorePath
 
 __all__ = ["convert", "info", "phantom"]
 

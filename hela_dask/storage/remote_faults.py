@@ -25,6 +25,7 @@ __all__ = [
 LARGEST_WHOLE = 16 * 2**20
 """Bytes of a file up to which it is read whole, where a server sends no parts of files."""
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NUMBERS = {"StatusError": "status", "ClientResponseError": "status", "HttpError": "code"}
 _CREDENTIALS = {
     "http": "a .netrc file or FSSPEC_HTTP",
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or FSSPEC_S3_ANON=true for a "
@@ -205,7 +206,9 @@ def _code(error: BaseException) -> str:
 
 def _status(error: BaseException) -> int:
     found = _response(error).get("ResponseMetadata", {}).get("HTTPStatusCode")
-    for value in (found, getattr(error, "status", None), getattr(error, "code", None)):
+    # Errors of a protocol, as of a cut body, have numbers of their own that no server sent.
+    own = getattr(error, _NUMBERS.get(type(error).__name__, ""), None)
+    for value in (found, own):
         if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()):
             return int(value)
     return 0

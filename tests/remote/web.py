@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import itertools
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -52,7 +53,7 @@ def serve(root: Path) -> Iterator[Web]:
     web = Web("", Faults())
 
     class Handler(_Handler):
-        folder, state, count = root, web, _counter()
+        folder, state, numbers = root, web, itertools.count(1)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -65,16 +66,6 @@ def serve(root: Path) -> Iterator[Web]:
         server.server_close()
 
 
-def _counter() -> Callable[[], int]:
-    lock, numbers = threading.Lock(), iter(range(1, 10**9))
-
-    def count() -> int:
-        with lock:
-            return next(numbers)
-
-    return count
-
-
 def _is_chunk(path: str) -> bool:
     return bool(re.search(r"/(c/)?\d+([/.]\d+){2,}$", path))
 
@@ -85,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 2**16
     folder: Path
     state: Web
-    count: Any
+    numbers: Iterator[int]
 
     def do_GET(self) -> None:
         self._answer(body=True)
@@ -120,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(404)
             return
         content = file.read_bytes()
-        fails = bool(faults.every) and _is_chunk(place) and self.count() % faults.every == 0
+        fails = bool(faults.every) and _is_chunk(place) and next(self.numbers) % faults.every == 0
         self._send(content, body, file=file, fault=faults.kind if fails else "")
 
     def _send(
