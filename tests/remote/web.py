@@ -41,6 +41,7 @@ class Web:
     faults: Faults
     seen: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, range
     failed: int = 0
+    root: Path = Path()
 
     def chunks(self) -> list[tuple[str, str, str]]:
         """The requests for chunks."""
@@ -50,7 +51,7 @@ class Web:
 @contextlib.contextmanager
 def serve(root: Path) -> Iterator[Web]:
     """Serve a folder until the block ends."""
-    web = Web("", Faults())
+    web = Web("", Faults(), root=root)
 
     class Handler(_Handler):
         folder, state, numbers = root, web, itertools.count(1)
