@@ -326,9 +326,10 @@ def _file_system(scheme: str, timeout: float) -> Any:
         return fsspec.filesystem(scheme)
     except ImportError as error:
         package = _PACKAGES[scheme]
+        extra = "hela_dask[gcs]" if scheme == "gs" else package
         raise MissingDependencyError(
             f"{scheme}:// needs the package {package}, which is not installed: "
-            f"pip install {package}"
+            f"pip install '{extra}'"
         ) from error
 
 
