@@ -60,7 +60,7 @@ def describe(store: str | Path | StoreUrl) -> dict[str, Any]:
     if is_node(path):
         return _described_store(read_image(path, unknown_scale=True))
     if isinstance(path, StoreUrl):
-        read_image(path)  # an error with what was looked for
+        read_image(path)  # an error that names the files that are missing
     return _described_source(local_folder(path))
 
 

@@ -140,7 +140,7 @@ def _without(labels: LabelSource, others: LabelSource) -> LabelSource:
 def _from_path(path: StorePath) -> LabelSource:
     if isinstance(path, StoreUrl):
         forget(str(path))
-        read_image(path, unknown_scale=True)  # an error with what was looked for
+        read_image(path, unknown_scale=True)  # an error that names the files that are missing
     elif not path.exists():
         raise MissingInputError(f"no labels at {path}")
     if is_node(path):

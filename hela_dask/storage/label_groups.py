@@ -35,7 +35,7 @@ _GREY = [128, 128, 128, 255]  # for a label that has properties and no color
 
 
 def create_labels(
-    owner: str | Path,
+    owner: str | StorePath,
     name: str,
     shape: Sequence[int],
     dtype: DTypeLike,
@@ -130,7 +130,7 @@ def create_labels(
 
 
 def write_label_metadata(
-    path: str | Path,
+    path: str | StorePath,
     *,
     colors: Mapping[int, Sequence[int]] | None = None,
     properties: Sequence[Mapping[str, Any]] | None = None,

@@ -36,7 +36,7 @@ def read_slab_marks(
 ) -> Iterator[tuple[StorePath, Records | None]]:
     """The marks of slabs, by their first slices, in the folder of marks; by concurrent requests.
 
-    Each with what it lists, as of :func:`read_slab_mark`. StorageError where a server cannot be
+    Each with its list, as of :func:`read_slab_mark`. StorageError where a server cannot be
     read.
     """
     names = [str(start) for start in starts]

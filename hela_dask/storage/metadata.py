@@ -190,7 +190,7 @@ def _open_group(path: StorePath) -> Node:
 
 
 def _open_remote(url: StoreUrl) -> Node:
-    """The group at an address, or an error with what was looked for."""
+    """The group at an address, or an error that names the files that are missing."""
     node = read_node(url)
     if node is not None and not node.is_array:
         return node

@@ -166,7 +166,7 @@ class StoredArray:
     def _refuse_no_files(self, where: Box) -> None:
         """An empty file or a broken link would be read like a missing one, as zeros."""
         if isinstance(self.folder, StoreUrl):
-            return  # its server gives what it has, and says so
+            return  # absent files are looked at after the read
         for place in _touched(where, self._array.shards or self._array.chunks):
             file = self.folder / self._array.metadata.encode_chunk_key(place)
             problem = _unreadable(file, sharded=self._array.shards is not None)
@@ -204,7 +204,7 @@ def _unreadable(file: Path, *, sharded: bool) -> str:
 
 
 def _opened(folder: StorePath) -> zarr.Array[Any]:
-    # The compiled codecs have clients of their own for remote stores, without the checks of this
+    # The compiled codecs have separate clients for remote stores, without the checks of this
     # package's.
     path = _stock() if isinstance(folder, StoreUrl) else reading_pipeline()
     with _pipeline(path):

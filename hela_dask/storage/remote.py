@@ -83,7 +83,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a server states about a file."""
+    """The facts that a server states about a file."""
 
     size: int | None
     tag: str | None  # ETag

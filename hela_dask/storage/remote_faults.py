@@ -192,7 +192,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _response(error: BaseException) -> dict[str, dict[str, object]]:
-    """What botocore keeps of an answer, in an error or in its cause."""
+    """The part of an answer that botocore keeps, in an error or in its cause."""
     for item in (error, error.__cause__):
         found = getattr(item, "response", None)
         if isinstance(found, dict):
@@ -206,7 +206,7 @@ def _code(error: BaseException) -> str:
 
 def _status(error: BaseException) -> int:
     found = _response(error).get("ResponseMetadata", {}).get("HTTPStatusCode")
-    # Errors of a protocol, as of a cut body, have numbers of their own that no server sent.
+    # Errors of a protocol, as of a cut body, have numbers that no server sent.
     own = getattr(error, _NUMBERS.get(type(error).__name__, ""), None)
     for value in (found, own):
         if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()):

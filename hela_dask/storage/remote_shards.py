@@ -1,6 +1,6 @@
 """Parts of remote shards read ahead: neighbouring chunks in one request, all requests at a time.
 
-zarr asks for the chunks of a shard one after the other, each with a request of its own.
+zarr asks for the chunks of a shard one after the other, by one request each.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def read_ahead(array: zarr.Array[Any], where: Box) -> list[tuple[str, int, int]]
 
 def _is_usual(array: zarr.Array[Any]) -> bool:
     """Whether the index of each shard lies at its end, as numbers with a checksum."""
-    codecs = getattr(array.metadata, "codecs", ())
+    codecs: Any = getattr(array.metadata, "codecs", ())
     if len(codecs) != 1 or not isinstance(codecs[0], ShardingCodec):
         return False
     names = [codec.to_dict()["name"] for codec in codecs[0].index_codecs]

@@ -39,6 +39,7 @@ from hela_dask.storage.pyramid import Downsample
 from hela_dask.storage.scratch import create_scratch, read_mask, read_scratch, write_scratch
 from hela_dask.storage.slab_writer import SlabWriter
 from hela_dask.types import Triple
+from hela_dask.storage.urls import StorePath
 
 __all__ = [
     "SlabWriter",
@@ -67,7 +68,7 @@ _THREADS = min(4, os.cpu_count() or 1)  # that compress the chunks of one shard
 
 
 def create_image(
-    path: str | Path,
+    path: str | StorePath,
     shape: Sequence[int],
     dtype: DTypeLike,
     voxel_size: Sequence[float],

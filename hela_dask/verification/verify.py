@@ -50,6 +50,7 @@ from hela_dask.storage.tables import read_parquet
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.progress import Count, counted
 from hela_dask.verification.mending import mend_run
+from hela_dask.storage.urls import StorePath
 
 __all__ = ["Finding", "Verification", "verify"]
 
@@ -138,7 +139,7 @@ class _Look:
 
 
 def verify(
-    store: str | Path, run: str | Path | None = None, *, progress: bool | Count = True
+    store: str | StorePath, run: str | Path | None = None, *, progress: bool | Count = True
 ) -> Verification:
     """Read every file of a volume, its labels and a run, and compare all with their records.
 

@@ -45,7 +45,7 @@ def write_foreign(path: Path, values: NDArray[np.uint8], *, version: int = 2) ->
     scale = [{"type": "scale", "scale": list(VOXEL)}]
     axes = [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"]
     datasets = [{"path": "s0", "coordinateTransformations": scale}]
-    multiscales = [{"axes": axes, "datasets": datasets, "name": "em"}]
+    multiscales: list[Any] = [{"axes": axes, "datasets": datasets, "name": "em"}]
     if version == 2:
         group.attrs["multiscales"] = [{**multiscales[0], "version": "0.4"}]
     else:
