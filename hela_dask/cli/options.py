@@ -55,7 +55,8 @@ def local_path(text: str | Path) -> Path:
         raise typer.BadParameter(f"{str(text)!r} is no path: it holds a NUL character")
     if "://" in str(text):
         raise typer.BadParameter(
-            f"{text} is a URL, and only local files and folders are read or written: copy it here"
+            f"{text} is a URL, and a file or folder of this machine is needed here: copy it, or "
+            "name another place"
         )
     return Path(text)
 

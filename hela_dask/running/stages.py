@@ -32,13 +32,7 @@ from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.running.predicted import predicted_path, read_predicted
 from hela_dask.statuses import FAILED, NO_RESIN, SEGMENTED
-from hela_dask.steps.assemble import (
-    Slab,
-    assemble_slab,
-    encode_masks,
-    kept_labels,
-    read_outlines,
-)
+from hela_dask.steps.assemble import Slab, assemble_slab, encode_masks, kept_labels, read_outlines
 from hela_dask.steps.confidence import NUMBERS
 from hela_dask.steps.edit import edit_tile
 from hela_dask.steps.grow import segment_grown

@@ -136,14 +136,10 @@ class StoredArray:
         return block[tuple(0 if isinstance(key, int | np.integer) else slice(None) for key in cut)]
 
     def _read(self, where: Box) -> NDArray[Any]:
-        array = self._array
-        if not isinstance(array.store, RemoteStore):
-            return np.asarray(array[where])
-        ahead = read_ahead(array, where)
-        try:
-            return np.asarray(array[where])
-        finally:
-            array.store.drop(ahead)
+        if not isinstance(self.folder, StoreUrl):
+            return np.asarray(self._array[where])
+        with read_ahead(self._array, where):
+            return np.asarray(self._array[where])
 
     def _named(self, where: Box, error: Exception) -> StorageError:
         """The first chunk of the selection that cannot be read."""
@@ -178,9 +174,10 @@ class StoredArray:
 
     def _refuse_lost_files(self) -> None:
         """Absent files of a remote store hold the fill value, unless they were lost."""
-        store = self._array.store
-        if not isinstance(store, RemoteStore) or not isinstance(self.folder, StoreUrl):
+        if not isinstance(self.folder, StoreUrl):
             return
+        store = self._array.store
+        assert isinstance(store, RemoteStore)
         absent = set()
         while store.absent:  # other threads add to it
             absent.add(store.absent.pop())

@@ -6,6 +6,7 @@ zarr asks for the chunks of a shard one after the other, by one request each.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -29,28 +30,30 @@ _CHECKSUM = 4  # bytes of the CRC-32C after an index
 Range = tuple[int, int]
 
 
-def read_ahead(array: zarr.Array[Any], where: Box) -> list[tuple[str, int, int]]:
-    """Read the chunks of a selection into the store of a sharded array that is remote.
+@contextlib.contextmanager
+def read_ahead(array: zarr.Array[Any], where: Box) -> Iterator[None]:
+    """Within the block, the store of a remote array has the chunks of a selection.
 
-    Whole shards are left out: zarr reads each by one request. Returns the names under which the
-    store has the chunks, to be dropped with :meth:`.RemoteStore.drop`; errors as of
+    Of sharded arrays; whole shards are left out: zarr reads each by one request. Errors as of
     :func:`hela_dask.storage.remote.read_file`.
     """
     store = array.store
     if array.shards is None or not isinstance(store, RemoteStore) or not _is_usual(array):
-        return []
+        yield
+        return
     parts = list(_parts(array, where))
-    if not parts:
-        return []
 
     async def all_of_them() -> list[dict[tuple[str, int, int], bytes]]:
         return list(await asyncio.gather(*(_read(store, *part) for part in parts)))
 
     found: dict[tuple[str, int, int], bytes] = {}
-    for item in sync(get_loop(), all_of_them):
+    for item in sync(get_loop(), all_of_them) if parts else ():
         found.update(item)
     store.ahead.update(found)
-    return list(found)
+    try:
+        yield
+    finally:
+        store.drop(found)
 
 
 def _is_usual(array: zarr.Array[Any]) -> bool:

@@ -38,8 +38,8 @@ from hela_dask.storage.metadata import (
 from hela_dask.storage.pyramid import Downsample
 from hela_dask.storage.scratch import create_scratch, read_mask, read_scratch, write_scratch
 from hela_dask.storage.slab_writer import SlabWriter
-from hela_dask.types import Triple
 from hela_dask.storage.urls import StorePath
+from hela_dask.types import Triple
 
 __all__ = [
     "SlabWriter",

@@ -39,18 +39,12 @@ from hela_dask.storage.manifest import (
 )
 from hela_dask.storage.metadata import Image, read_image, slab_marks, slab_ranges
 from hela_dask.storage.reading import StoredArray
-from hela_dask.storage.records import (
-    FileRecord,
-    Records,
-    compare_files,
-    content_problem,
-    distrust,
-)
+from hela_dask.storage.records import FileRecord, Records, compare_files, content_problem, distrust
 from hela_dask.storage.tables import read_parquet
+from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.progress import Count, counted
 from hela_dask.verification.mending import mend_run
-from hela_dask.storage.urls import StorePath
 
 __all__ = ["Finding", "Verification", "verify"]
 
