@@ -267,6 +267,8 @@ def _is_label(path: StorePath, group: Node) -> bool:
     """Whether a group is marked as a label group, or the group around it lists it as one."""
     if "image-label" in ome_content(group.attributes, str(path)):
         return True
+    if isinstance(path, StoreUrl) and path.parent.name != "labels":
+        return False  # above a store, a server may refuse access
     return path.absolute().name in (listed_labels(path.absolute().parent) or ())
 
 

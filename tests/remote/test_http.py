@@ -79,6 +79,11 @@ def test_it_is_the_same_image_as_on_disk(web: Web, own: Path) -> None:
     assert identify_image(read_image(address(web, own))) == identify_image(read_image(own))
 
 
+def test_nothing_above_a_store_is_asked_for(web: Web, own: Path) -> None:
+    read(address(web, own))
+    assert all(place.startswith(f"/{own.parent.name}/{own.name}/") for _, place, _ in web.seen)
+
+
 def test_redirects_are_followed(web: Web, own: Path) -> None:
     url = address(web, own).replace(web.url, f"{web.url}/moved")
     np.testing.assert_array_equal(read(url), noise())
