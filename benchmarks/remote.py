@@ -7,6 +7,7 @@ the disk. S3 is a stand-in (moto), and is left out where that is not installed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import statistics
@@ -54,6 +55,11 @@ def slices(volume: Any) -> None:
 
 
 WAYS: dict[str, Callable[[Any], None]] = {"slabs": planes, "windows": windows, "slices": slices}
+
+
+def _read(read: Callable[[Any], None], place: str) -> None:
+    """Open the volume, and read it in one way."""
+    read(hd.open_volume(place))
 
 
 @contextlib.contextmanager
@@ -109,7 +115,7 @@ def main() -> None:
                 for name, place in places.items():
                     for way, read in WAYS.items():
                         forget("")
-                        took, _ = timed(lambda place=place, read=read: read(hd.open_volume(place)))
+                        took, _ = timed(functools.partial(_read, read, place))
                         seconds.setdefault((way, name), []).append(took)
     print(f"| | {' | '.join(places)} | ratios |")
     for way in WAYS:
