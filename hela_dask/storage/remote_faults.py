@@ -140,7 +140,7 @@ def _of_security(cause: BaseException, host: str, url: str) -> Fault | None:
             reached=False,
         )
     if isinstance(cause, ssl.SSLError):
-        return Fault(f"{host} has no secure connection ({cause.reason or cause})", reached=False)
+        return Fault(f"{host} has no secure connection ({cause})", reached=False)
     return None
 
 
