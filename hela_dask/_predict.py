@@ -20,7 +20,7 @@ from hela_dask.geometry import Geometry
 from hela_dask.operators.classify import class_labels, classifier, neighbours
 from hela_dask.operators.slabs import lazy_slabs, with_own_keys
 from hela_dask.running.finding import level_units, levels_task, read_levels
-from hela_dask.running.folders import run_folder
+from hela_dask.running.folders import label_owner, run_folder
 from hela_dask.running.identity import maker_of
 from hela_dask.running.keys import stage_code
 from hela_dask.running.needs import predict_need
@@ -28,8 +28,9 @@ from hela_dask.running.source import identify_image
 from hela_dask.storage import store as arrays
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.groups import planned
-from hela_dask.storage.metadata import Image, local_path, read_image
-from hela_dask.storage.places import check_apart, same_place
+from hela_dask.storage.metadata import Image, read_image
+from hela_dask.storage.places import check_apart
+from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.cluster import check_client, read_cluster
 from hela_dask.tasks.cost import measured
 from hela_dask.tasks.dispatch import run_units
@@ -68,7 +69,7 @@ _COLORS = {
 class _Job:
     """Common inputs of all slabs; small."""
 
-    store: Path
+    store: StorePath
     labels: Path
     resolution: float
     lock: Lock
@@ -85,7 +86,7 @@ class _Job:
 
 
 def predict(
-    store: str | Path,
+    store: str | StorePath,
     model: str | Path = "",
     out: str | Path | None = None,
     *,
@@ -106,15 +107,16 @@ def predict(
 
     Parameters
     ----------
-    store : path
-        An OME-Zarr volume.
+    store : path or address
+        An OME-Zarr volume; one at an address (http, https, s3, gs) is only read.
     model : path, optional
         Folder of the model, or an ``.onnx`` file with its card; default: the shipped one.
     out : path, optional
         Folder with the markers of finished slabs; default: the store's name with ``.predict``,
         beside it. It is removed in the end.
     labels : path, optional
-        Write the labels to a separate store instead of into `store`.
+        Write the labels to a separate store instead of into `store`; the default for a volume at
+        an address is ``NAME.labels.ome.zarr`` in the folder of `out`.
     client : distributed.Client, optional
         An existing client; default: the cluster of `cluster`.
     cluster, workers, memory
@@ -139,11 +141,9 @@ def predict(
     image = read_image(store)
     check_volume(image)
     folder, card, digest = classifier(model)
-    owner = image.path if labels is None else local_path(labels)
     begun = run_folder(image.path, out, "predict")
-    check_apart(
-        image.path, {"--out": begun, "--labels": None if same_place(owner, image.path) else owner}
-    )
+    owner, separate = label_owner(image.path, labels, begun.with_suffix(".run"))
+    check_apart(image.path, {"--out": begun, "--labels": owner if separate else None})
     _check_folder(begun)
     source, _ = identify_image(image)
     made_of = {"network": digest, "model": str(folder.absolute()), "image": source}
@@ -170,7 +170,7 @@ def predict(
 
         with hold(begun) as lock, hold_labels(owner, by=str(begun)) as labels_lock, session:
             target = _create(owner, volume, image, begun, overwrite, made_of)
-            job = _Job(image.path.absolute(), target.path.absolute(), pixel, lock, labels_lock)
+            job = _Job(image.path.absolute(), target.folder.absolute(), pixel, lock, labels_lock)
             grey_levels = _find_levels(session, job, source, volume.sizes["z"], display)
             values = [VALUES[name] for name in card.classes]
             own = with_own_keys(volume, lock.token)
@@ -189,7 +189,7 @@ def predict(
             job.may_write()
             _describe(target, card)
         _remove(begun)
-    return target.path
+    return target.folder
 
 
 def _find_levels(
@@ -317,7 +317,7 @@ def _describe(target: Image, card: Card) -> None:
     """Names and colours for viewers."""
     shown = [name for name in VALUES if name in card.classes]
     arrays.write_label_metadata(
-        target.path,
+        target.folder,
         colors={VALUES[name]: _COLORS[VALUES[name]] for name in shown},
         properties=[{"label-value": VALUES[name], "name": name} for name in shown],
     )

@@ -32,6 +32,7 @@ from hela_dask.running.units import DetectedCells
 from hela_dask.steps.region_files import check_regions_folder
 from hela_dask.steps.region_files import save_regions as write_regions
 from hela_dask.storage.places import check_apart
+from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.cluster import Cluster, check_client, read_cluster
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 def run(
-    store: str | Path,
+    store: str | StorePath,
     out: str | Path | None = None,
     *,
     method: MethodLike = DEFAULT_METHOD,
@@ -59,7 +60,7 @@ def run(
     corrections: Table | None = None,
     edits: str | Path | None = None,
     labels: str | Path | None = None,
-    truth: str | Path | None = None,
+    truth: str | StorePath | None = None,
     cluster: str | Path = "local",
     workers: int | None = None,
     memory: str | int | None = None,
@@ -75,9 +76,10 @@ def run(
 
     Parameters
     ----------
-    store : path
+    store : path or address
         An OME-Zarr volume, as :func:`hela_dask.convert` makes it. It is never modified, but for
-        the labels that are added to it.
+        the labels that are added to it. A volume at an address (http, https, s3, gs) is only
+        read.
     out : path, optional
         The run folder; default: the store's name with ``.run``, beside it.
     method : str or callable
@@ -106,7 +108,8 @@ def run(
         copied to ``edits.json`` in the run folder. Each later run applies the file there. See
         :class:`hela_dask.editing.edits.Edits`.
     labels : path, optional
-        Write the labels to a separate store instead of into `store`.
+        Write the labels to a separate store instead of into `store`; for a volume at an address,
+        by default, to ``NAME.labels.ome.zarr`` beside the run folder ``NAME.run``.
     truth : path, optional
         Labels to score the result against; see :func:`hela_dask.running.scoring.find_truth`.
     cluster : str or path
@@ -161,7 +164,7 @@ def run(
 
 
 def detect(
-    store: str | Path,
+    store: str | StorePath,
     out: str | Path | None = None,
     *,
     parameters: ParametersLike | None = None,

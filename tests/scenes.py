@@ -77,7 +77,7 @@ def run_scene(folder: Path, client: Any, **options: Any) -> hd.RunResult:
 
 def copy_run(finished: hd.RunResult, folder: Path) -> hd.RunResult:
     """A copy of a finished run and of its image, in another folder."""
-    shutil.copytree(finished.store, folder / finished.store.name)
+    shutil.copytree(str(finished.store), folder / finished.store.name)
     shutil.copytree(finished.path, folder / finished.path.name)
     return hd.open_run(folder / finished.path.name)
 

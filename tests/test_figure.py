@@ -356,7 +356,7 @@ def test_the_file_is_never_replaced_unasked(known: hd.RunResult, tmp_path: Path)
     with pytest.raises(ParameterError, match=r"must end with \.png, \.pdf, \.svg or \.tif"):
         hd.figure(known.path, tmp_path / "a.jpg")
     with pytest.raises(ParameterError, match="inside the volume"):
-        hd.figure(known.path, known.store / "a.png")
+        hd.figure(known.path, Path(str(known.store)) / "a.png")
     picture = known.path / "figures" / "cells" / "00002.png"
     before = picture.read_bytes()
     with pytest.raises(ParameterError, match="lies in the run folder"):

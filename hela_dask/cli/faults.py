@@ -121,8 +121,9 @@ def _run_folder() -> Path | None:
         named = _given.get("run_folder") or _given.get("run") or _given.get("out")
         if not named and (store := _given.get("store")):
             from hela_dask.running.folders import run_folder
+            from hela_dask.storage.urls import store_path
 
-            named = run_folder(Path(store), None)
+            named = run_folder(store_path(store), None)
         from hela_dask.running.identity import is_run_folder
 
         if named and is_run_folder(Path(named)):

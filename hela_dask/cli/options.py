@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hela_dask.errors import ParameterError
+from hela_dask.errors import InputError, ParameterError
 from hela_dask.methods.names import DEFAULT_METHOD, methods_text
 
 if TYPE_CHECKING:
+    from hela_dask.storage.urls import StorePath
     from hela_dask.types import Bounds
+
+else:
+    StorePath = Path  # typer takes no unions of types; the parsers make either
 
 __all__ = [
     "AsJson",
     "ClusterName",
+    "LocalStore",
     "Memory",
     "OutFolder",
     "Overwrite",
@@ -27,6 +32,7 @@ __all__ = [
     "Quiet",
     "RunArguments",
     "Store",
+    "StorePath",
     "Verbose",
     "Workers",
     "local_path",
@@ -34,6 +40,9 @@ __all__ = [
     "parse_cells",
     "path_argument",
     "path_option",
+    "store_argument",
+    "store_option",
+    "store_path",
     "with_run_arguments",
 ]
 
@@ -46,14 +55,37 @@ def local_path(text: str | Path) -> Path:
         raise typer.BadParameter(f"{str(text)!r} is no path: it holds a NUL character")
     if "://" in str(text):
         raise typer.BadParameter(
-            f"{text} is a URL, and only local files and folders are read or written: copy it here"
+            f"{text} is a URL, and a file or folder of this machine is needed here: copy it, or "
+            "name another place"
         )
     return Path(text)
+
+
+def store_path(text: str | StorePath) -> StorePath:
+    """A path on this machine, or an address that is read (http, https, s3, gs)."""
+    if "://" not in str(text):
+        return local_path(str(text))
+    from hela_dask.storage import urls
+
+    try:
+        return urls.store_path(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def path_option(metavar: str, text: str, *names: str) -> Any:
     """An option that takes a path on this machine."""
     return typer.Option(*names, metavar=metavar, help=text, parser=local_path)
+
+
+def store_argument(metavar: str, text: str) -> Any:
+    """An argument that is a path on this machine or an address."""
+    return typer.Argument(metavar=metavar, help=text, parser=store_path)
+
+
+def store_option(metavar: str, text: str, *names: str) -> Any:
+    """An option that takes a path on this machine or an address."""
+    return typer.Option(*names, metavar=metavar, help=text, parser=store_path)
 
 
 def path_argument(metavar: str, text: str) -> Any:
@@ -62,8 +94,15 @@ def path_argument(metavar: str, text: str) -> Any:
 
 
 Store = Annotated[
-    Path,
-    path_argument("STORE", "The volume: an OME-Zarr, as convert writes it."),
+    StorePath,
+    store_argument(
+        "STORE",
+        "The volume: an OME-Zarr, as convert writes it; a folder, or an address (https://…, "
+        "s3://…, gs://…), which is only read.",
+    ),
+]
+LocalStore = Annotated[
+    Path, path_argument("STORE", "The volume: an OME-Zarr of this machine, as convert writes it.")
 ]
 ParameterFile = Annotated[
     Path | None,
@@ -104,7 +143,10 @@ Memory = Annotated[
 OutFolder = Annotated[
     Path | None,
     path_option(
-        "RUN", "Run folder, for the results; default: the name of the store with .run.", "--out"
+        "RUN",
+        "Run folder, for the results; default: the name of the store with .run, for a store at an "
+        "address in this folder.",
+        "--out",
     ),
 ]
 MethodName = Annotated[
@@ -153,7 +195,11 @@ EditsFile = Annotated[
 ]
 LabelStore = Annotated[
     Path | None,
-    path_option("PATH", "Write the labels to this OME-Zarr instead of into STORE."),
+    path_option(
+        "PATH",
+        "Write the labels to this OME-Zarr instead of into STORE; for a STORE at an address, the "
+        "default is the name of the run folder with .labels.ome.zarr.",
+    ),
 ]
 Overwrite = Annotated[
     bool,

@@ -18,10 +18,12 @@ from hela_dask.cli.options import (
     Quiet,
     RunArguments,
     Store,
+    StorePath,
     Verbose,
     Workers,
     path_argument,
     path_option,
+    store_option,
     with_run_arguments,
 )
 from hela_dask.cli.screen import echo, echo_json, log_to_stderr
@@ -36,10 +38,11 @@ def run(
     arguments: RunArguments,
     *,
     truth: Annotated[
-        Path | None,
-        path_option(
+        StorePath | None,
+        store_option(
             "LABELS",
-            "Score the result against this truth: a TIFF, a .npy, OME-Zarr labels, or a phantom.",
+            "Score the result against this truth: a TIFF, a .npy, OME-Zarr labels (also at an "
+            "address), or a phantom.",
         ),
     ] = None,
     recompute: Annotated[

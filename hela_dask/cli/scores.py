@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hela_dask.cli.options import AsJson, Quiet, Verbose, path_argument, path_option
+from hela_dask.cli.options import AsJson, Quiet, StorePath, Verbose, path_option, store_argument
 from hela_dask.cli.screen import echo, echo_json, log_to_stderr
 
 __all__ = ["evaluate"]
@@ -15,18 +15,19 @@ __all__ = ["evaluate"]
 
 def evaluate(
     prediction: Annotated[
-        Path,
-        path_argument(
+        StorePath,
+        store_argument(
             "PREDICTION",
-            "OME-Zarr labels, a TIFF, a .npy, or (with --class) a store with a run's labels.",
+            "OME-Zarr labels (also at an address), a TIFF, a .npy, or (with --class) a store with "
+            "a run's labels.",
         ),
     ],
     truth: Annotated[
-        Path,
-        path_argument(
+        StorePath,
+        store_argument(
             "TRUTH",
-            "OME-Zarr labels, a TIFF or a .npy; its pixels may be a whole number of times "
-            "smaller or larger.",
+            "OME-Zarr labels (also at an address), a TIFF or a .npy; its pixels may be a whole "
+            "number of times smaller or larger.",
         ),
     ],
     *,

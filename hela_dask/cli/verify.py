@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import hela_dask as hd
-from hela_dask.cli.options import AsJson, Quiet, Store, Verbose, path_option
+from hela_dask.cli.options import AsJson, LocalStore, Quiet, Verbose, path_option
 from hela_dask.cli.screen import echo, echo_json, log_to_stderr
 
 __all__ = ["verify"]
 
 
 def verify(
-    store: Store,
+    store: LocalStore,
     *,
     run: Annotated[
         Path | None,

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 
 import hela_dask as hd
-from hela_dask.cli.options import AsJson, Overwrite, Quiet, Verbose, path_argument
+from hela_dask.cli.options import (
+    AsJson,
+    Overwrite,
+    Quiet,
+    StorePath,
+    Verbose,
+    path_argument,
+    store_argument,
+)
 from hela_dask.cli.screen import echo, echo_json, echo_table, log_to_stderr
 from hela_dask.formatting import by_axis
 
@@ -83,8 +91,11 @@ def convert(
 
 def info(
     source: Annotated[
-        Path,
-        path_argument("SRC", "An OME-Zarr, or another source that convert reads."),
+        StorePath,
+        store_argument(
+            "SRC",
+            "An OME-Zarr (also at an address), or another source that convert reads.",
+        ),
     ],
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -196,7 +207,8 @@ def _readable(found: Mapping[str, Any]) -> dict[str, str]:
     }
     if None not in found["extent"]:
         lines["extent"] = f"{' x '.join(f'{length / 1000:.1f}' for length in found['extent'])} µm"
-    lines["size on disk"] = f"{found['size_on_disk'] / 2**20:.1f} MiB"
+    if found["size_on_disk"] is not None:
+        lines["size on disk"] = f"{found['size_on_disk'] / 2**20:.1f} MiB"
     lines |= found["facts"]
     for level in found["levels"]:
         cut = level["shards"] or level["chunks"]

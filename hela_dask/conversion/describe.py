@@ -17,20 +17,23 @@ from hela_dask.conversion.grey_summary import grey_summary, grey_summary_of_sour
 from hela_dask.conversion.sources import open_source
 from hela_dask.conversion.suitability import check_volume, volume_remarks
 from hela_dask.errors import HelaDaskError, InputError
-from hela_dask.storage.metadata import Image, Level, local_path, read_image
+from hela_dask.storage.metadata import Image, Level, read_image
 from hela_dask.storage.nodes import is_node
+from hela_dask.storage.remote import forget, list_files
+from hela_dask.storage.urls import StorePath, StoreUrl, local_folder, store_path
 from hela_dask.units import voxel_size_warnings
 
 __all__ = ["describe"]
 
 
-def describe(store: str | Path) -> dict[str, Any]:
+def describe(store: str | Path | StoreUrl) -> dict[str, Any]:
     """Description of a volume, as a dictionary of plain values.
 
     Parameters
     ----------
-    store : str or Path
-        An OME-Zarr image or label group, or anything else that :func:`hela_dask.convert` reads.
+    store : str, Path or StoreUrl
+        An OME-Zarr image or label group, also at an address (http, https, s3, gs), or anything
+        else that :func:`hela_dask.convert` reads.
 
     Returns
     -------
@@ -38,11 +41,12 @@ def describe(store: str | Path) -> dict[str, Any]:
         ``path``, ``kind`` (of file, for people), ``version`` (of OME-Zarr, else None),
         ``complete``, ``shape`` (z, y, x), ``dtype``, ``voxel_size`` (nm, None along an axis where
         it is not known), ``voxel_size_from`` (where each is from, or why it is not known),
-        ``extent`` (nm), ``translation`` (nm), ``levels``, ``size_on_disk`` (bytes, labels
-        included), ``grey`` (see :func:`hela_dask.conversion.grey_summary.grey_summary`; None for
-        labels and unfinished stores), ``labels``, ``facts`` (further metadata of files: order of
-        slices, first and last one, missing numbers, photometry), ``source``, where this package
-        wrote the store, and ``remarks``: peculiarities, sentences.
+        ``extent`` (nm), ``translation`` (nm), ``levels``, ``size_on_disk`` (bytes, labels included;
+        None for a server that lists no files), ``grey`` (see
+        :func:`hela_dask.conversion.grey_summary.grey_summary`; None for labels and unfinished
+        stores), ``labels``, ``facts`` (further metadata of files: order of slices, first and last
+        one, missing numbers, photometry), ``source``, where this package wrote the store, and
+        ``remarks``: peculiarities, sentences.
 
     Raises
     ------
@@ -50,10 +54,14 @@ def describe(store: str | Path) -> dict[str, Any]:
         As :func:`hela_dask.volume.opening.read_image` and
         :func:`hela_dask.conversion.sources.open_source`.
     """
-    path = local_path(store)
+    path = store_path(store)
+    if isinstance(path, StoreUrl):
+        forget(str(path))
     if is_node(path):
         return _described_store(read_image(path, unknown_scale=True))
-    return _described_source(path)
+    if isinstance(path, StoreUrl):
+        read_image(path)  # an error that names the files that are missing
+    return _described_source(local_folder(path))
 
 
 def _described_store(image: Image) -> dict[str, Any]:
@@ -121,7 +129,9 @@ def _described_source(path: Path) -> dict[str, Any]:
     }
 
 
-def _common(path: Path, kind: str, shape: Iterable[int], dtype: np.dtype[Any]) -> dict[str, Any]:
+def _common(
+    path: StorePath, kind: str, shape: Iterable[int], dtype: np.dtype[Any]
+) -> dict[str, Any]:
     return {
         "path": str(path),
         "kind": kind,
@@ -156,7 +166,7 @@ def _level_facts(level: Level) -> dict[str, Any]:
     }
 
 
-def _label_facts(path: Path) -> dict[str, Any]:
+def _label_facts(path: StorePath) -> dict[str, Any]:
     try:
         image = read_image(path, unknown_scale=True)
     except HelaDaskError as error:
@@ -170,7 +180,10 @@ def _label_facts(path: Path) -> dict[str, Any]:
     }
 
 
-def _size_on_disk(path: Path) -> int:
+def _size_on_disk(path: StorePath) -> int | None:
+    if isinstance(path, StoreUrl):
+        files = list_files(str(path))
+        return None if files is None else sum(item.size or 0 for item in files.values())
     total, folders = 0, [str(path)]
     while folders:
         with os.scandir(folders.pop()) as entries:

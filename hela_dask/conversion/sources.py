@@ -73,7 +73,7 @@ def _open_ome_zarr(path: Path) -> Source:
     if not image.complete:
         raise InputError(f"{path} is not finished: complete the command that writes it first")
     level = image.levels[0]
-    folder = image.path / level.path
+    folder = image.folder / level.path
 
     def read(z0: int, z1: int) -> NDArray[Any]:
         return LevelArray.from_level(image.path, level)[z0:z1]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy import ndimage
 from hela_dask.errors import InputError, ParameterError
 from hela_dask.storage.nodes import read_node
 from hela_dask.storage.ome import ome_content
+from hela_dask.storage.urls import StorePath
 
 __all__ = ["checked_values", "class_kind", "class_values", "is_class_map", "named_values"]
 
@@ -83,7 +83,7 @@ def class_kind(name: str) -> str:
     return "nucleus" if name.startswith("nucle") else "cell"
 
 
-def named_values(path: Path) -> dict[str, tuple[int, ...]] | None:
+def named_values(path: StorePath) -> dict[str, tuple[int, ...]] | None:
     """Which values of an OME-Zarr label group are which class, as its metadata name them.
 
     Kinds are ``nucleus``, ``envelope``, ``background``, ``cell``; empty for a group with a name of

@@ -21,6 +21,8 @@ from hela_dask.geometry import Geometry
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.nodes import is_node
+from hela_dask.storage.remote import forget
+from hela_dask.storage.urls import StorePath, StoreUrl, local_folder, store_path
 from hela_dask.types import Labels
 from hela_dask.volume.opening import open_volume
 
@@ -62,9 +64,9 @@ def open_labels(labels: Any, name: str) -> LabelSource:
     Parameters
     ----------
     labels : path, array or Without
-        An OME-Zarr label group (its finest level), a TIFF, MRC or ``.npy`` file, a folder
-        of TIFF slices (values as they are stored, never inverted), a DataArray, or anything with a
-        shape, a dtype and slicing; (z, y, x), or (y, x) for one slice.
+        An OME-Zarr label group (its finest level), also at an address, a TIFF, MRC or ``.npy``
+        file, a folder of TIFF slices (values as they are stored, never inverted), a DataArray, or
+        anything with a shape, a dtype and slicing; (z, y, x), or (y, x) for one slice.
     name : str
         The name in errors of an array without a name.
 
@@ -74,8 +76,8 @@ def open_labels(labels: Any, name: str) -> LabelSource:
         When the path does not exist; when it cannot be read, has not two or three dimensions, or
         holds no whole numbers.
     """
-    if isinstance(labels, str | Path):
-        return _not_negative(_from_path(Path(labels)))
+    if isinstance(labels, str | Path | StoreUrl):
+        return _not_negative(_from_path(store_path(labels)))
     if isinstance(labels, Without):
         return _without(open_labels(labels.labels, name), open_labels(labels.others, name))
     size = None
@@ -135,8 +137,11 @@ def _without(labels: LabelSource, others: LabelSource) -> LabelSource:
     )
 
 
-def _from_path(path: Path) -> LabelSource:
-    if not path.exists():
+def _from_path(path: StorePath) -> LabelSource:
+    if isinstance(path, StoreUrl):
+        forget(str(path))
+        read_image(path, unknown_scale=True)  # an error that names the files that are missing
+    elif not path.exists():
         raise MissingInputError(f"no labels at {path}")
     if is_node(path):
         image = read_image(path, unknown_scale=True)
@@ -153,7 +158,7 @@ def _from_path(path: Path) -> LabelSource:
             volume = open_volume(path)
             found = _from_array(volume.data, str(path), Geometry.of(volume).voxel_size)
         return replace(found, names=named_values(path))
-    source = open_source(path, role="labels")
+    source = open_source(local_folder(path), role="labels")
     source.warn()
     check_label_array(source.dtype, source.shape, str(path))
     z, y, x = source.shape

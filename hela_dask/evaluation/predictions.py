@@ -9,17 +9,18 @@ from typing import Any
 from hela_dask.errors import ParameterError
 from hela_dask.evaluation.class_maps import class_kind
 from hela_dask.evaluation.labels_input import Without
+from hela_dask.storage.urls import StorePath, StoreUrl, store_path
 
 __all__ = ["labels_for_class", "predictions_of"]
 
 
-def predictions_of(folder: str | Path) -> dict[str, Any]:
+def predictions_of(folder: str | StorePath) -> dict[str, Any]:
     """The predicted labels of a run for each class, for :func:`.labels_input.open_labels`.
 
     `folder` is the run's ``labels``, with the groups ``nuclei``, ``cells``, ``envelope`` and
     ``background``. A ``cell`` has its nucleus, ``cytoplasm`` is the cell without it.
     """
-    folder = Path(folder)
+    folder = store_path(folder)
     return {
         "nucleus": folder / "nuclei",
         "cell": folder / "cells",
@@ -47,8 +48,9 @@ def labels_for_class(prediction: Any, name: str) -> Any:
             known = ", ".join(map(str, prediction))
             raise ParameterError(f"no prediction for class {name!r}; there is one for {known}")
         return prediction[name]
-    if isinstance(prediction, str | Path):
-        for folder in (Path(prediction) / "labels", Path(prediction)):
+    if isinstance(prediction, str | Path | StoreUrl):
+        place = store_path(prediction)
+        for folder in (place / "labels", place):
             if (folder / "nuclei").is_dir() and (folder / "cells").is_dir():
                 return predictions_of(folder)[class_kind(name)]
     return prediction

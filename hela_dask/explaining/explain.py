@@ -29,6 +29,7 @@ from hela_dask.storage.contents import check_listed, remove_files
 from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import check_apart
+from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.trace import Step, Trace
 
@@ -77,7 +78,7 @@ class Explanation:
 
 @overload
 def explain(
-    store: str | Path,
+    store: str | StorePath,
     cell: int,
     slice_number: int,
     *,
@@ -87,7 +88,7 @@ def explain(
 ) -> Explanation: ...
 @overload
 def explain(
-    store: str | Path,
+    store: str | StorePath,
     cell: int,
     slice_number: Sequence[int],
     *,
@@ -96,7 +97,7 @@ def explain(
     progress: bool = False,
 ) -> list[Explanation]: ...
 def explain(
-    store: str | Path,
+    store: str | StorePath,
     cell: int,
     slice_number: int | Sequence[int],
     *,

@@ -24,6 +24,7 @@ from hela_dask.statuses import CHAIN_TOO_SHORT, DETECTED, FAILED, NOT_SELECTED
 from hela_dask.steps.regions import Region
 from hela_dask.storage.places import same_place
 from hela_dask.storage.scratch import read_mask
+from hela_dask.storage.urls import StorePath
 from hela_dask.volume.greys import GreyLevels
 from hela_dask.volume.opening import open_volume, read_image, working_volume
 
@@ -36,7 +37,7 @@ _WITHOUT_MASKS = (CHAIN_TOO_SHORT, DETECTED, FAILED, NOT_SELECTED)
 class FinishedCell:
     """A cell that a run has segmented."""
 
-    store: Path  # the image
+    store: StorePath  # the image
     run: Path  # the run folder
     folder: RunFolder  # the image of the run
     method: str  # of :mod:`hela_dask.methods`
@@ -89,7 +90,7 @@ class FinishedCell:
         return labels[:, ::y, ::x]
 
 
-def find_cell(store: str | Path, cell: int, run: str | Path | None = None) -> FinishedCell:
+def find_cell(store: str | StorePath, cell: int, run: str | Path | None = None) -> FinishedCell:
     """Find a cell of a finished run; by default the run folder is the store's name with ``.run``.
 
     MissingInputError when there is no finished run; InputError when the volume has changed since,

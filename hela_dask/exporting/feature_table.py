@@ -41,7 +41,7 @@ def write_feature_table(result: RunResult) -> list[Path]:
         When another program has a table of the name.
     """
     image = _owner(result)
-    tables = image.path / "tables"
+    tables = image.folder / "tables"
     group = tables / _TABLE
     known = _check(tables, group)
     cells = segmented_cells(result.cells).set_index("label")
@@ -60,7 +60,7 @@ def write_feature_table(result: RunResult) -> list[Path]:
     _write_group(group, attributes)
     names = list(dict.fromkeys([*known.get("tables", []), _TABLE]))
     _write_group(tables, {**known, "tables": names})
-    refresh_consolidated(image.path)
+    refresh_consolidated(image.folder)
     return [group / _FILE, group / _NODE, tables / _NODE]
 
 

@@ -18,6 +18,7 @@ from hela_dask.running.tables import segmented_cells
 from hela_dask.storage.files import replaced, write_json
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.places import relative_path
+from hela_dask.storage.urls import StorePath, StoreUrl, local_folder
 from hela_dask.units import to_nm
 
 __all__ = ["mobie_files", "write_mobie"]
@@ -55,7 +56,10 @@ def _dataset(result: RunResult) -> str:
 
 
 def _dataset_facts(result: RunResult, inside: Path) -> dict[str, Any]:
-    def stored(path: Path) -> dict[str, Any]:
+    def stored(path: StorePath) -> dict[str, Any]:
+        if isinstance(path, StoreUrl) and path.scheme.startswith("http"):
+            return {"ome.zarr.s3": {"s3Address": str(path)}}
+        path = local_folder(path)
         return {"ome.zarr": {"relativePath": relative_path(path, inside)}}
 
     sources: dict[str, Any] = {"image": {"image": {"imageData": stored(result.store)}}}

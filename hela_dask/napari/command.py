@@ -21,6 +21,7 @@ from hela_dask.running.replacing import table_digest
 from hela_dask.storage.files import plain, write_text
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.places import same_place
+from hela_dask.storage.urls import StorePath, StoreUrl
 
 __all__ = ["command_text", "kept_options", "run_command"]
 
@@ -50,12 +51,18 @@ def run_command(run: Path) -> list[str]:
         "--out": path,
         "--edits": path / EDITS_FILE,
         **dict(_options(facts, store, path)),
-        **_kept(_Command(facts, (Path(), path.parent, store.parent)), folder.scores),
+        **_kept(_Command(facts, _bases(path, store)), folder.scores),
     }
     words = ["run", str(store.absolute())]
     for option, value in given.items():
         words += [option, str(value)]
     return words
+
+
+def _bases(run: Path, store: StorePath) -> tuple[Path, ...]:
+    """Folders that the paths of a command may begin in."""
+    beside = () if isinstance(store, StoreUrl) else (store.parent,)
+    return (Path(), run.parent, *beside)
 
 
 def kept_options(words: Sequence[str]) -> str:
@@ -74,7 +81,7 @@ def command_text(run: Path) -> str:
     return shlex.join(["hela-dask", *run_command(run)])
 
 
-def _options(facts: Mapping[str, Any], store: Path, run: Path) -> Iterator[tuple[str, object]]:
+def _options(facts: Mapping[str, Any], store: StorePath, run: Path) -> Iterator[tuple[str, object]]:
     method = facts.get("method")
     if method and method != DEFAULT_METHOD:
         yield "--method", method
@@ -138,10 +145,10 @@ def _truth(scores: Mapping[str, Any]) -> list[Path]:
     return [paths[0].parent if len(paths) > 1 else paths[0]]
 
 
-def _centres(facts: Mapping[str, Any], store: Path, run: Path, digest: object) -> Path:
+def _centres(facts: Mapping[str, Any], store: StorePath, run: Path, digest: object) -> Path:
     """The file with the centres that the run was made with, as the command of the run names it."""
     image = read_image(store)
-    for path in _Command(facts, (Path(), run.parent, store.parent)).paths("--centres"):
+    for path in _Command(facts, _bases(run, store)).paths("--centres"):
         try:
             if path.is_file() and table_digest(read_centres(path, image)) == digest:
                 return path

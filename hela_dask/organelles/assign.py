@@ -221,7 +221,7 @@ def _run_labels(run: Path, images: tuple[Image, ...]) -> tuple[RunLabels, RunLab
     """The labels on the finest level, and on the working level of the run."""
     parameters: Mapping[str, Any] = read_run(run).get("parameters") or {}
     resolution = parameters.get("working", {}).get("resolution", _RESOLUTION)
-    groups = tuple(image.path.absolute() for image in images)
+    groups = tuple(image.folder.absolute() for image in images)
     fine = RunLabels(groups, tuple(image.levels[0] for image in images))
     geometry = fine.geometry
     by = 2 ** geometry.halvings(resolution)

@@ -114,13 +114,13 @@ def make_phantom(
         )
         truth = [
             create_labels(
-                image.path, name, spec.shape, dtype, spec.voxel_size, chunks=chunks, shards=shards
+                image.folder, name, spec.shape, dtype, spec.voxel_size, chunks=chunks, shards=shards
             )
             for name, dtype in _TRUTH.items()
         ]
         _describe(spec, truth)
         _write(spec, image, truth, lock, progress)
-    return read_image(image.path)
+    return read_image(image.folder)
 
 
 def _write(
@@ -156,9 +156,9 @@ def _describe(spec: PhantomSpec, truth: Sequence[Image]) -> None:
         for cell in spec.cells
     ]
     for labels in truth[:2]:
-        write_label_metadata(labels.path, colors=colors, properties=properties)
+        write_label_metadata(labels.folder, colors=colors, properties=properties)
     write_label_metadata(
-        truth[2].path,
+        truth[2].folder,
         colors={value: color for value, (_, color) in _CLASS_NAMES.items()},
         properties=[
             {"label-value": value, "name": name} for value, (name, _) in _CLASS_NAMES.items()

@@ -43,6 +43,7 @@ from hela_dask.steps.refine import TileLabels
 from hela_dask.steps.regions import Region, cell_regions
 from hela_dask.storage import store
 from hela_dask.storage.metadata import read_image
+from hela_dask.storage.urls import local_folder
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.units import Unit
 from hela_dask.volume.greys import grey_levels as find_grey_levels
@@ -267,7 +268,7 @@ def _labels(
     for name in TileLabels._fields:
         dtype = "uint8" if name == "background" else LABEL_DTYPE
         image = store.create_labels(
-            job.store, name, part.shape, dtype, Geometry.of(part).voxel_size
+            local_folder(job.store), name, part.shape, dtype, Geometry.of(part).voxel_size
         )
     volume = job.working()
     masks = [CellMasks(1, job.masks(1), Box.of(extent))] if extent else []

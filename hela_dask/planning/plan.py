@@ -29,6 +29,7 @@ from hela_dask.running.prepare import prepare
 from hela_dask.running.setup import Setup
 from hela_dask.steps.detect import analysed_slices
 from hela_dask.storage.groups import label_levels
+from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.cluster import Cluster, read_cluster
 from hela_dask.tasks.memory import Need, check_memory, worker_memory
 
@@ -54,7 +55,7 @@ _BY_CELL = ("segment", "measure")  # stages with a task per cell
 
 
 def plan(
-    store: str | Path,
+    store: str | StorePath,
     out: str | Path | None = None,
     *,
     method: MethodLike = DEFAULT_METHOD,

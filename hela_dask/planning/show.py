@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hela_dask.formatting import by_axis, size_text, time_text
 from hela_dask.planning.disk import DiskNeed
 from hela_dask.storage.files import plain
+from hela_dask.storage.urls import StorePath
 
 if TYPE_CHECKING:
     from hela_dask.planning.calibrate import Calibration
@@ -38,7 +39,7 @@ class Plan:
     Attributes
     ----------
     store, run, labels : Path
-        The volume, the run folder, and the store that gets the labels.
+        The volume (or its address), the run folder, and the store that gets the labels.
     shape : tuple of int
         Voxels of the volume, z, y, x.
     voxel_size : tuple of float
@@ -61,7 +62,7 @@ class Plan:
         The measured sample; None where nothing was.
     """
 
-    store: Path
+    store: StorePath
     run: Path
     labels: Path
     shape: tuple[int, int, int]

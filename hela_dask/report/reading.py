@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from hela_dask.geometry import Geometry
+from hela_dask.storage.urls import StorePath
 from hela_dask.types import Plane
 from hela_dask.volume.opening import open_volume, read_image
 
@@ -60,7 +61,7 @@ def compute(array: xr.DataArray) -> Plane:
 
 
 def open_view(
-    store: Path,
+    store: StorePath,
     nuclei: Path | None,
     cells: Path | None,
     *,

@@ -11,6 +11,7 @@ import xarray as xr
 from hela_dask.geometry import Geometry
 from hela_dask.report.reading import compute, place_on_grid
 from hela_dask.storage.metadata import Level
+from hela_dask.storage.urls import StorePath
 from hela_dask.types import Bounds, Pixel, Plane
 from hela_dask.volume.opening import open_volume, read_image
 
@@ -44,7 +45,7 @@ class Slice:
 
 
 def read_slice(
-    store: Path,
+    store: StorePath,
     labels: tuple[Path | None, Path | None],
     axis: str,
     number: int,

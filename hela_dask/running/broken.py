@@ -123,7 +123,7 @@ def geometry_problems(labels: Image, image: Image) -> dict[Path, str]:
     """Metadata files by which labels of a run lie elsewhere than the image's voxels."""
     mine, theirs = labels.levels[0], image.levels[0]
     if mine.shape != theirs.shape or labels.dtype.kind != "u":
-        file = labels.path / mine.path / "zarr.json"
+        file = labels.folder / mine.path / "zarr.json"
         return {file: "has another shape or type than the run wrote"}
     pairs = [
         *zip(mine.voxel_size, theirs.voxel_size, strict=True),
@@ -132,7 +132,7 @@ def geometry_problems(labels: Image, image: Image) -> dict[Path, str]:
     same = all(math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-6) for one, other in pairs)
     if same:
         return {}
-    return {labels.path / "zarr.json": f"has another voxel size or place than {image.path}"}
+    return {labels.folder / "zarr.json": f"has another voxel size or place than {image.path}"}
 
 
 def source_problem(image: Image, facts: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ from hela_dask.steps.assemble import label_colors, label_properties
 from hela_dask.storage import store
 from hela_dask.storage.groups import note
 from hela_dask.storage.metadata import read_image
+from hela_dask.storage.urls import StoreUrl
 from hela_dask.tasks.markers import fingerprint, fingerprint_files
 from hela_dask.tasks.units import Unit
 from hela_dask.version import __version__
@@ -233,7 +234,9 @@ def _truth_facts(truth: Truth | None) -> list[Any]:
         return []
     facts: list[Any] = [truth.kind, list(truth.slices)]
     for name, path in sorted(truth.paths.items()):
-        if path.is_dir():
+        if isinstance(path, StoreUrl):
+            facts.append([name, str(path), identify_image(read_image(path, unknown_scale=True))[0]])
+        elif path.is_dir():
             facts.append([name, str(path), fingerprint_files(path, skip=[])])
         else:
             facts.append([name, str(path), path.stat().st_size, path.stat().st_mtime_ns])

@@ -19,6 +19,7 @@ from hela_dask.running.provenance import read_run
 from hela_dask.storage.label_groups import holds_no_labels
 from hela_dask.storage.metadata import Image, local_path
 from hela_dask.storage.places import enclosing_store, is_within, resolved, same_place
+from hela_dask.storage.urls import StorePath, StoreUrl, local_folder
 
 __all__ = [
     "LABELS",
@@ -33,13 +34,16 @@ LABELS = ("background", *INSTANCES)
 _OWN = ("coarse", "done", "explain", "figures", "made", "organelles")  # folders in a run folder
 
 
-def run_folder(store: Path, out: str | Path | None, suffix: str = "run") -> Path:
+def run_folder(store: StorePath, out: str | Path | None, suffix: str = "run") -> Path:
     """The run folder: as asked for, or the store's name with ``.run``, beside it.
 
-    Of an image in a collection, such as ``plate.zarr/0``: ``plate.0.run``, beside the collection.
+    Of a remote store: in the current folder. Of an image in a collection, such as
+    ``plate.zarr/0``: ``plate.0.run``, beside the collection.
     """
     if out is not None:
         return local_path(out)
+    if isinstance(store, StoreUrl):
+        return Path(f"{_stem(store.name)}.{suffix}")
     store = store.absolute()
     outer = enclosing_store(store)
     if outer is not None:
@@ -54,14 +58,20 @@ def _stem(name: str) -> str:
     return name
 
 
-def label_owner(store: Path, labels: str | Path | None) -> tuple[Path, bool]:
-    """The store that gets the labels, and whether it is another one than the image."""
+def label_owner(store: StorePath, labels: str | Path | None, folder: Path) -> tuple[Path, bool]:
+    """The store that gets the labels, and whether it is another one than the image.
+
+    Labels of a remote image, which is only read, lie beside the run folder `folder` by default:
+    ``NAME.labels.ome.zarr`` for ``NAME.run``.
+    """
+    if labels is None and isinstance(store, StoreUrl):
+        return folder.with_name(f"{folder.name.removesuffix('.run')}.labels.ome.zarr"), True
     if labels is None or same_place(local_path(labels), store):
-        return store, False
+        return local_folder(store), False
     return local_path(labels), True
 
 
-def check_folder(folder: Path, store: Path, source: str, overwrite: bool) -> None:
+def check_folder(folder: Path, store: StorePath, source: str, overwrite: bool) -> None:
     """A run folder is new, empty, or this volume's; anything else is not written into."""
     if not check_run_folder(folder):
         return

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.documents.reading import read_text
-from hela_dask.errors import ExistsError, HelaDaskError, ParameterError
+from hela_dask.errors import ExistsError, HelaDaskError, InputError, ParameterError
 from hela_dask.running.provenance import read_run
 from hela_dask.running.source import identify_image
 from hela_dask.storage.files import write_text
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.places import relative_path, resolved, same_place
+from hela_dask.storage.urls import StorePath, StoreUrl, store_path
 
 __all__ = [
     "ID_FILE",
@@ -63,7 +64,7 @@ class Maker:
 class RunPlaces:
     """Where a run's image and labels are now."""
 
-    store: Path | None  # the image; None where it is not found
+    store: StorePath | None  # the image; None where it is not found
     labels: Mapping[str, Path]  # the label groups that are this run's
     replaced_by: Maker | None = None  # who made the labels that lie where this run's were
 
@@ -184,12 +185,25 @@ def is_result(run: Path, facts: Mapping[str, Any], run_id: str, target: Path) ->
     return noted.get("run_id") == run_id and same
 
 
-def recorded_store(folder: Path, facts: Mapping[str, Any]) -> Path | None:
+def recorded_store(folder: Path, facts: Mapping[str, Any]) -> StorePath | None:
     """The image that a run records, if it exists: as seen from it, else where it was."""
+    if (address := _address(facts.get("store"))) is not None:
+        return address
     for path in _ways(folder, facts.get("store"), _noted(facts, "store")):
         if path.exists():
             return path
     return None
+
+
+def _address(text: Any) -> StoreUrl | None:
+    """The address of a remote store that a file names; None for a path. Not looked at."""
+    if not isinstance(text, str) or "://" not in text:
+        return None
+    try:
+        place = store_path(text)
+    except InputError:
+        return None
+    return place if isinstance(place, StoreUrl) else None
 
 
 def find_places(folder: Path, facts: Mapping[str, Any], run_id: str) -> RunPlaces:
@@ -222,8 +236,10 @@ def _label_candidates(folder: Path, facts: Mapping[str, Any], name: str) -> Iter
             yield path
 
 
-def _store(folder: Path, facts: Mapping[str, Any], labels: Mapping[str, Path]) -> Path | None:
-    """The image of a run."""
+def _store(folder: Path, facts: Mapping[str, Any], labels: Mapping[str, Path]) -> StorePath | None:
+    """The image of a run; an address is taken as it is, so that no server is needed here."""
+    if (address := _address(facts.get("store"))) is not None:
+        return address
     candidates = list(_ways(folder, facts.get("store"), None))
     for target in labels.values():
         candidates += [target.parent.parent, *_source(target)]
@@ -260,7 +276,9 @@ def _source(target: Path) -> list[Path]:
         way = ome["image-label"]["source"]["image"]
     except (HelaDaskError, KeyError, TypeError, AttributeError):
         return []
-    return [resolved(target / way)] if isinstance(way, str) else []
+    if not isinstance(way, str) or _address(way) is not None:
+        return []
+    return [resolved(target / way)]
 
 
 def _stores_beside(folder: Path) -> list[Path]:

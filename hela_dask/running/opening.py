@@ -8,6 +8,7 @@ from hela_dask.errors import InputError, MissingInputError
 from hela_dask.running.reading import read_folder
 from hela_dask.running.result import RunResult
 from hela_dask.storage.metadata import local_path
+from hela_dask.storage.urls import store_path
 
 __all__ = ["open_run"]
 
@@ -58,7 +59,7 @@ def open_run(path: str | Path) -> RunResult:
         )
     return RunResult(
         path=folder.path,
-        store=Path(facts["store"]),
+        store=store_path(facts["store"]),
         cells=folder.cells,
         label_paths=dict(folder.places.labels),
         report=folder.path / "report.html",

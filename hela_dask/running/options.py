@@ -12,6 +12,7 @@ import pandas as pd
 from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import MethodLike
 from hela_dask.parameters import Parameters
+from hela_dask.storage.urls import StorePath
 
 __all__ = ["ParametersLike", "RunOptions", "Table"]
 
@@ -27,7 +28,7 @@ class RunOptions:
     written, so that results which a run would replace are no reason to refuse.
     """
 
-    store: str | Path
+    store: str | StorePath
     out: str | Path | None = None
     method: MethodLike = DEFAULT_METHOD
     model: str | Path | None = None
@@ -38,7 +39,7 @@ class RunOptions:
     corrections: Table | None = None
     edits: str | Path | None = None
     labels: str | Path | None = None
-    truth: str | Path | None = None
+    truth: str | StorePath | None = None
     overwrite: bool = False
     recompute: bool = False
     segmenting: bool = True

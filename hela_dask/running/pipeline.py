@@ -276,7 +276,7 @@ def assemble(context: Context, background: Background, found: Segmented) -> Asse
     images.append(_label_image(context, "background", "uint8"))
     if not images[-1].complete:
         store.write_label_metadata(
-            images[-1].path,
+            images[-1].folder,
             colors={1: (255, 220, 120, 90)},
             properties=[{"label-value": 1, "name": "resin"}],
         )

@@ -39,6 +39,8 @@ from hela_dask.running.source import identify_image
 from hela_dask.steps.assemble import check_labels
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.places import check_apart
+from hela_dask.storage.remote import forget
+from hela_dask.storage.urls import StoreUrl, store_path
 from hela_dask.types import Bounds
 from hela_dask.unet.card import USUAL_FACTOR, Card
 
@@ -53,7 +55,10 @@ def prepare(options: RunOptions) -> Setup:
     HelaDaskError
         One sentence that names the culprit and the remedy.
     """
-    image = read_image(options.store)
+    store = store_path(options.store)
+    if isinstance(store, StoreUrl):
+        forget(str(store))
+    image = read_image(store)
     if not image.complete:
         raise InputError(f"{image.path} is not finished: start the conversion again to continue it")
     check_volume(image)
@@ -61,7 +66,7 @@ def prepare(options: RunOptions) -> Setup:
     params = _with_model(_parameters(options.parameters), method, options.model)
     network = get_method(method).check(params) if options.segmenting else None
     folder = run_folder(image.path, options.out)
-    owner, separate = label_owner(image.path, options.labels)
+    owner, separate = label_owner(image.path, options.labels, folder)
     check_apart(image.path, {"--out": folder, "--labels": owner if separate else None})
     source, assumed = identify_image(image)
     check_folder(folder, image.path, source, options.overwrite)

@@ -20,7 +20,7 @@ from hela_dask.running.replacing import table_digest
 from hela_dask.running.run_files import RunDocument, read_facts
 from hela_dask.storage.files import write_json, write_text
 from hela_dask.storage.metadata import Image
-from hela_dask.storage.places import relative_path, resolved
+from hela_dask.storage.places import place_text, relative_path, resolved
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.versions import versions
 
@@ -101,7 +101,7 @@ class Record:
             "store": relative_path(setup.image.path, setup.run),
             "places": {
                 "run": resolved(setup.run).as_posix(),
-                "store": resolved(setup.image.path).as_posix(),
+                "store": place_text(setup.image.path),
                 "labels": resolved(setup.labels).as_posix(),
             },
             "image": image_facts(setup.image),

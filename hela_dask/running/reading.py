@@ -26,6 +26,7 @@ from hela_dask.running.run_files import (
 )
 from hela_dask.running.tables import segmented_cells
 from hela_dask.statuses import check_statuses
+from hela_dask.storage.urls import StorePath
 
 __all__ = ["RunFolder", "read_folder"]
 
@@ -47,7 +48,7 @@ class RunFolder:
     places: RunPlaces = field(default_factory=lambda: RunPlaces(None, {}))
 
     @property
-    def store(self) -> Path | None:
+    def store(self) -> StorePath | None:
         """The image, if it is found: where it was, or moved together with the run."""
         return self.places.store
 

@@ -19,6 +19,7 @@ from hela_dask.methods.names import DEFAULT_METHOD
 from hela_dask.methods.registry import group_names
 from hela_dask.parameters import Parameters, method_groups
 from hela_dask.storage.files import plain
+from hela_dask.storage.urls import StorePath
 
 __all__ = [
     "Difference",
@@ -141,7 +142,7 @@ def describe_differences(found: list[Difference], side: int) -> str:
     return listed([item[side] for item in found], _MOST)
 
 
-def unused_names(store: Path, folder: Path, method: str) -> tuple[Path, Path]:
+def unused_names(store: StorePath, folder: Path, method: str) -> tuple[Path, Path]:
     """A run folder and a store of labels that do not exist yet, named after the method."""
     folder, method = _short(folder), method.rpartition(":")[2]
     stem = folder.name.removesuffix(".run")
@@ -163,7 +164,7 @@ def _short(path: Path) -> Path:
         return path
 
 
-def command(store: Path, given: Mapping[str, Any], out: Path, labels: Path) -> str:
+def command(store: StorePath, given: Mapping[str, Any], out: Path, labels: Path) -> str:
     """The call of the command line with another run folder and another store of labels."""
     parts = ["hela-dask", "run", str(store)]
     for option, value in given.items():

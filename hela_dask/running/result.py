@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from hela_dask.statuses import FAILED, count_text
+from hela_dask.storage.urls import StorePath
 
 __all__ = ["RunResult"]
 
@@ -26,7 +27,7 @@ class RunResult:
     ----------
     path : Path
         The run folder.
-    store : Path
+    store : Path or StoreUrl
         The image.
     cells : pandas.DataFrame
         One row per cell, as in ``cells.parquet``.
@@ -50,7 +51,7 @@ class RunResult:
     """
 
     path: Path
-    store: Path
+    store: StorePath
     cells: pd.DataFrame
     label_paths: Mapping[str, Path]
     report: Path

@@ -13,6 +13,7 @@ from hela_dask.errors import InputError
 from hela_dask.evaluation.evaluate import score_classes, score_instances
 from hela_dask.evaluation.labels_input import open_labels, pair_labels
 from hela_dask.evaluation.predictions import predictions_of
+from hela_dask.storage.urls import StorePath, store_path
 
 __all__ = ["CLASSES", "Truth", "find_truth", "score_run"]
 
@@ -39,7 +40,9 @@ class Truth:
     # ``"instances"``: ids of cells, and perhaps of nuclei; or ``"classes"``: one map with the five
     # published classes, in which one cell is marked
     kind: str
-    paths: Mapping[str, Path]  # for instances ``cell`` and/or ``nucleus``, for classes ``classes``
+    paths: Mapping[
+        str, StorePath
+    ]  # for instances ``cell`` and/or ``nucleus``, for classes ``classes``
     # First and last slice that are compared, 1-based: all that the truth has
     slices: tuple[int, int]
     # Of a class map: the values of each class. A map without class 5 marks no single cell: then all
@@ -47,13 +50,14 @@ class Truth:
     classes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def find_truth(path: str | Path, shape: tuple[int, int, int]) -> Truth:
+def find_truth(path: str | StorePath, shape: tuple[int, int, int]) -> Truth:
     """Recognise a truth and check that it fits the volume, before any work.
 
     Parameters
     ----------
-    path : str or Path
-        One of: an OME-Zarr image with ``labels/true_nuclei`` and ``labels/true_cells``, or its
+    path : str, Path or StoreUrl
+        A path or an address (http, https, s3, gs) of one of: an OME-Zarr image with
+        ``labels/true_nuclei`` and ``labels/true_cells``, or its
         folder ``labels`` (a phantom); a label group of cells, or of nuclei according to its name; a
         TIFF or ``.npy`` of either; a map of the five published classes (which name every voxel: its
         values are 1 to 5, nucleus, 2, and resin, 4, among them, and none is 0).
@@ -65,7 +69,7 @@ def find_truth(path: str | Path, shape: tuple[int, int, int]) -> Truth:
     MissingInputError, InputError
         When there is none, or it does not fit the volume.
     """
-    path = Path(path)
+    path = store_path(path)
     paths = _pair(path)
     if not paths:
         name = "nucleus" if "nucle" in path.name.lower() else "cell"
@@ -87,7 +91,7 @@ def find_truth(path: str | Path, shape: tuple[int, int, int]) -> Truth:
     return Truth("instances", paths, (1, last))
 
 
-def _pair(path: Path) -> dict[str, Path]:
+def _pair(path: StorePath) -> dict[str, StorePath]:
     """True nuclei and cells side by side, as a phantom has them."""
     folders = [path / "labels", path]
     if path.name in ("true_cells", "true_nuclei"):
@@ -99,7 +103,7 @@ def _pair(path: Path) -> dict[str, Path]:
     return {}
 
 
-def _values(path: Path) -> set[int]:
+def _values(path: StorePath) -> set[int]:
     """Values in every tenth slice; not all of them once they are no classes."""
     labels = open_labels(path, str(path))
     values: set[int] = set()

@@ -8,6 +8,8 @@ from hela_dask.errors import InputError
 from hela_dask.storage.manifest import mark_problems, read_manifest
 from hela_dask.storage.metadata import Image
 from hela_dask.storage.records import FileRecord, compare_files, file_crc32c
+from hela_dask.storage.remote_identity import remote_facts
+from hela_dask.storage.urls import StoreUrl
 from hela_dask.tasks.markers import fingerprint, fingerprint_files
 
 __all__ = ["identify_image"]
@@ -22,7 +24,8 @@ def identify_image(image: Image) -> tuple[str, tuple[str, ...]]:
     An image that lists its shards is identified by their checksums: a copied, renamed or touched
     store is the same. Files with another time of last change than recorded are read and compared, a
     part of them if they are more than 1 GiB. An image of another program is identified by the
-    names, sizes and times of its files, and the content of its metadata.
+    names, sizes and times of its files, and the content of its metadata; where it is remote, see
+    :func:`hela_dask.storage.remote_identity.remote_facts`.
 
     InputError where a shard has other content than was written, or the list of some shards is lost.
     """
@@ -30,15 +33,18 @@ def identify_image(image: Image) -> tuple[str, tuple[str, ...]]:
     if records is None:
         for path, problem in mark_problems(image).items():
             raise InputError(f"{path} {problem}: hela-dask verify {image.path} shows the remedy")
+        if isinstance(image.path, StoreUrl):
+            facts, doubts = remote_facts(image)
+            return fingerprint(facts), doubts
         return fingerprint_files(image.path, skip=["labels"]), ()
     files = {path: item for path, item in records.items() if item is not None}
     remarks = _check_changed(image, files)
-    facts = [
+    levels = [
         {name: value for name, value in asdict(level).items() if name not in ("chunks", "shards")}
         for level in image.levels
     ]
     sums = sorted((path, item.size, item.crc32c) for path, item in files.items())
-    return fingerprint(image.dtype.str, facts, sums), remarks
+    return fingerprint(image.dtype.str, levels, sums), remarks
 
 
 def _check_changed(image: Image, files: dict[str, FileRecord]) -> tuple[str, ...]:
@@ -47,15 +53,18 @@ def _check_changed(image: Image, files: dict[str, FileRecord]) -> tuple[str, ...
     if missing:
         path, problem = missing[0]
         raise InputError(f"{image.path / path} {problem}: hela-dask verify {image.path} shows more")
+    folder = image.path
+    if isinstance(folder, StoreUrl):
+        return ()  # sizes were compared; times of a server are those of the copy
     changed = [
         (path, item)
         for path, item in sorted(files.items())
-        if (image.path / path).stat().st_mtime_ns != item.mtime_ns
+        if (folder / path).stat().st_mtime_ns != item.mtime_ns
     ]
     total = sum(item.size for _, item in changed)
     step = max(1, -(-total // _READ))
     for path, item in changed[::step]:
-        if file_crc32c(image.path / path) != item.crc32c:
+        if file_crc32c(folder / path) != item.crc32c:
             raise InputError(
                 f"{image.path / path} has other content than was written: hela-dask verify "
                 f"{image.path} shows the remedy"

@@ -32,13 +32,7 @@ from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.running.predicted import predicted_path, read_predicted
 from hela_dask.statuses import FAILED, NO_RESIN, SEGMENTED
-from hela_dask.steps.assemble import (
-    Slab,
-    assemble_slab,
-    encode_masks,
-    kept_labels,
-    read_outlines,
-)
+from hela_dask.steps.assemble import Slab, assemble_slab, encode_masks, kept_labels, read_outlines
 from hela_dask.steps.confidence import NUMBERS
 from hela_dask.steps.edit import edit_tile
 from hela_dask.steps.grow import segment_grown
@@ -49,6 +43,7 @@ from hela_dask.storage import store
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.records import Records
+from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.allocator import release_memory
 from hela_dask.tasks.cost import measured
 from hela_dask.tasks.lock import Lock
@@ -80,7 +75,7 @@ _BYTES = np.empty((0, 0, 0), np.uint8)
 class Job:
     """Common inputs of all tasks of a run."""
 
-    store: Path  # the image
+    store: StorePath  # the image
     run: Path  # the run folder
     labels: Path  # the folder that holds ``nuclei``, ``cells``, ``envelope`` and ``background``
     lock: Lock  # proof that the run still holds its folder

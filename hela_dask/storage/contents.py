@@ -16,6 +16,10 @@ from hela_dask.storage.files import storage_errors
 from hela_dask.storage.level import Level, slab_marks
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.nodes import read_node
+from hela_dask.storage.records import SAMPLED
+from hela_dask.storage.remote import file_facts, list_files
+from hela_dask.storage.sampling import sampled_files
+from hela_dask.storage.urls import StorePath, StoreUrl
 
 __all__ = [
     "check_listed",
@@ -189,8 +193,10 @@ def _foreign_in_tables(folder: Path) -> Iterator[Path]:
             yield folder / name / item
 
 
-def missing_files(group: Path, level: Level) -> tuple[int, int]:
+def missing_files(group: StorePath, level: Level) -> tuple[int, int]:
     """How many files of a level are missing, and how many there would be; opens none.
+
+    Of a server that lists no files, some are looked at: all are missing, or none is.
 
     By the specification a missing file stands for the fill value, so it is no damage; a copy that
     was cut short looks alike.
@@ -199,9 +205,19 @@ def missing_files(group: Path, level: Level) -> tuple[int, int]:
         -(-length // side) for length, side in zip(level.shape, level.file, strict=True)
     )
     folder, there = group / level.path, 0
+    if isinstance(folder, StoreUrl):
+        return _missing_remote(folder, wanted, level), wanted
     for here, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name == "c" or name.isdigit()]
         prefix = Path(here).relative_to(folder).as_posix()
         prefix = "" if prefix == "." else f"{prefix}/"
         there += sum(_KEY.match(f"{prefix}{name}") is not None for name in names)
     return max(0, wanted - there), wanted
+
+
+def _missing_remote(folder: StoreUrl, wanted: int, level: Level) -> int:
+    listed = list_files(str(folder))
+    if listed is not None:
+        return max(0, wanted - sum(_KEY.match(name) is not None for name in listed))
+    facts = file_facts([str(folder / name) for name in sampled_files(folder, level, SAMPLED)])
+    return 0 if any(item is not None for item in facts) else wanted

@@ -22,6 +22,7 @@ from hela_dask.storage.manifest import metadata_faults
 from hela_dask.storage.metadata import Image, local_path, read_image
 from hela_dask.storage.nodes import read_node
 from hela_dask.storage.places import relative_path, resolved, same_place
+from hela_dask.storage.urls import StorePath, StoreUrl, store_path
 from hela_dask.types import Triple
 
 __all__ = ["LABEL_LOCK", "create_labels", "holds_no_labels", "write_label_metadata"]
@@ -34,14 +35,14 @@ _GREY = [128, 128, 128, 255]  # for a label that has properties and no color
 
 
 def create_labels(
-    owner: str | Path,
+    owner: str | StorePath,
     name: str,
     shape: Sequence[int],
     dtype: DTypeLike,
     voxel_size: Sequence[float],
     *,
     translation: Triple = (0.0, 0.0, 0.0),
-    source_image: str | Path | None = None,
+    source_image: str | StorePath | None = None,
     run: str | Path | None = None,
     run_id: str = "",
     chunks: Sequence[int] | None = None,
@@ -60,8 +61,9 @@ def create_labels(
     shape, dtype, voxel_size, translation, chunks, shards, attrs
         As in :func:`hela_dask.storage.store.create_image`; `dtype` is an integer type. Of the same
         translation as the image, the labels lie over it.
-    source_image : str or Path, optional
-        The image that the labels belong to; default: `owner`, where that is an image.
+    source_image : str, Path or StoreUrl, optional
+        The image that the labels belong to, or its address; default: `owner`, where that is an
+        image.
     run : str or Path, optional
         The run folder that makes these labels. It may have them again: existing labels of the
         same run and of the same shape, type and voxel size stay as they are, so that it can
@@ -128,7 +130,7 @@ def create_labels(
 
 
 def write_label_metadata(
-    path: str | Path,
+    path: str | StorePath,
     *,
     colors: Mapping[int, Sequence[int]] | None = None,
     properties: Sequence[Mapping[str, Any]] | None = None,
@@ -142,8 +144,8 @@ def write_label_metadata(
     :func:`create_labels`); `extra` is JSON, added to the group's attribute ``hela_dask``.
     """
     image = read_image(path)
-    with storage_errors(image.path):
-        group = _open(image.path.parent)
+    with storage_errors(image.folder):
+        group = _open(image.folder.parent)
         label = group[image.name]
         old: Any = label.attrs.asdict().get("ome", {})
         content = _image_label(colors, properties)
@@ -153,8 +155,8 @@ def write_label_metadata(
             content["source"] = {"image": source}
         _register(group, image.name, content)
         if extra:
-            note(image.path, extra)
-    refresh_consolidated(image.path)
+            note(image.folder, extra)
+    refresh_consolidated(image.folder)
 
 
 def holds_no_labels(owner: Path) -> bool:
@@ -166,10 +168,12 @@ def holds_no_labels(owner: Path) -> bool:
     return not names or all(path.name.startswith(LABEL_LOCK) for path in folder.iterdir())
 
 
-def _check_owner(owner: Path, source_image: str | Path | None) -> tuple[Path | None, Image | None]:
+def _check_owner(
+    owner: Path, source_image: str | StorePath | None
+) -> tuple[StorePath | None, Image | None]:
     """The image that labels in `owner` belong to, after a check that they may be written there."""
     advice = "write the labels to another store with --labels PATH"
-    source = None if source_image is None else local_path(source_image)
+    source = None if source_image is None else store_path(source_image)
     if not owner.exists():
         return source, _described(source)
     if (owner / ".zgroup").exists() or (owner / ".zattrs").exists():
@@ -188,7 +192,7 @@ def _check_owner(owner: Path, source_image: str | Path | None) -> tuple[Path | N
     return owner if same_place(source, owner) else source, _described(source)
 
 
-def _described(source: Path | None) -> Image | None:
+def _described(source: StorePath | None) -> Image | None:
     """The metadata of an image; None where none is readable there."""
     if source is None:
         return None
@@ -267,10 +271,10 @@ def _image_label(
     return content
 
 
-def _relative(source: Path | None, target: Path) -> str | None:
+def _relative(source: StorePath | None, target: Path) -> str | None:
     """`source` as seen from `target`, or its whole path where they are on different drives."""
-    if source is None:
-        return None
+    if source is None or isinstance(source, StoreUrl):
+        return None if source is None else str(source)
     try:
         return Path(os.path.relpath(source.absolute(), target.absolute())).as_posix()
     except ValueError:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import numpy as np
 
 from hela_dask.geometry import Geometry
+from hela_dask.storage.urls import StorePath
 from hela_dask.types import Triple
 
 __all__ = ["Level", "same_levels", "slab_marks", "slab_ranges"]
@@ -49,7 +50,15 @@ class Level:
         return tuple(by_axis.get(axis, other) for axis in self.axes)
 
 
-def slab_marks(path: Path, level: Level) -> Path:
+@overload
+def slab_marks(path: Path, level: Level) -> Path: ...
+
+
+@overload
+def slab_marks(path: StorePath, level: Level) -> StorePath: ...
+
+
+def slab_marks(path: StorePath, level: Level) -> StorePath:
     """Folder beside the chunks of level 0 with one empty file for each slab that is written."""
     return path / level.path / ".slabs"
 

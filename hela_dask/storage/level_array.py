@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from hela_dask.storage.level import Level
 from hela_dask.storage.reading import StoredArray, expanded
+from hela_dask.storage.urls import StorePath
 
 __all__ = ["LevelArray"]
 
@@ -28,7 +28,9 @@ class LevelArray:
 
     ndim = 3
 
-    def __init__(self, folder: Path, axes: tuple[str, ...] = _ZYX, *, finite: bool = True) -> None:
+    def __init__(
+        self, folder: StorePath, axes: tuple[str, ...] = _ZYX, *, finite: bool = True
+    ) -> None:
         self._array = StoredArray(folder)
         self._finite = finite
         self._axes = tuple(axes)
@@ -40,7 +42,7 @@ class LevelArray:
         self.shape: tuple[int, int, int] = (lengths.get("z", 1), lengths["y"], lengths["x"])
 
     @classmethod
-    def from_level(cls, group: Path, level: Level, *, finite: bool = True) -> LevelArray:
+    def from_level(cls, group: StorePath, level: Level, *, finite: bool = True) -> LevelArray:
         """The array of a level of the group at `group`."""
         return cls(group / level.path, level.axes, finite=finite)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from hela_dask.errors import HelaDaskError, InputError, MissingInputError
 from hela_dask.storage.level import Level
 from hela_dask.storage.nodes import open_array
 from hela_dask.storage.ome import Axes, Dataset, Multiscale, Place
+from hela_dask.storage.urls import StorePath
 from hela_dask.types import Triple
 from hela_dask.units import to_nm
 
@@ -55,7 +55,7 @@ class _Listed:
         return 0 if self.array is None else math.prod(self.array.shape)
 
 
-def read_pyramid(path: Path, multiscale: Multiscale) -> Pyramid:
+def read_pyramid(path: StorePath, multiscale: Multiscale) -> Pyramid:
     """The levels of the group at `path`, sorted by voxel size; reads metadata only.
 
     A coarser level that is missing or does not fit is left out, with a remark: it only saves
@@ -85,7 +85,7 @@ def read_pyramid(path: Path, multiscale: Multiscale) -> Pyramid:
     return Pyramid(tuple(levels), dtype, axes, tuple(remarks))
 
 
-def _names_remark(path: Path, axes: Axes, name: str, array: zarr.Array[Any]) -> list[str]:
+def _names_remark(path: StorePath, axes: Axes, name: str, array: zarr.Array[Any]) -> list[str]:
     """A sentence where the array's own names of its axes are others than the group's."""
     own = getattr(array.metadata, "dimension_names", None) or ()
     shown = [str(item).strip().lower() for item in own]
@@ -98,7 +98,7 @@ def _names_remark(path: Path, axes: Axes, name: str, array: zarr.Array[Any]) -> 
     ]
 
 
-def _listed(path: Path, axes: Axes, multiscale: Multiscale, dataset: Dataset) -> _Listed:
+def _listed(path: StorePath, axes: Axes, multiscale: Multiscale, dataset: Dataset) -> _Listed:
     steps = [
         *(dataset.coordinateTransformations or ()),
         *(multiscale.coordinateTransformations or ()),
@@ -117,7 +117,7 @@ def _listed(path: Path, axes: Axes, multiscale: Multiscale, dataset: Dataset) ->
     return _Listed(dataset.name, place, array)
 
 
-def _sorted(path: Path, listed: Sequence[_Listed]) -> tuple[list[_Listed], list[str]]:
+def _sorted(path: StorePath, listed: Sequence[_Listed]) -> tuple[list[_Listed], list[str]]:
     """Finest first: by voxel size, or where the first states none, as they are listed."""
     if listed[0].place.scale is None:
         ordered = list(listed)
@@ -142,7 +142,7 @@ def _sorted(path: Path, listed: Sequence[_Listed]) -> tuple[list[_Listed], list[
 
 
 def _coarser(
-    path: Path, axes: Axes, item: _Listed, finest: Level, dtype: np.dtype[Any]
+    path: StorePath, axes: Axes, item: _Listed, finest: Level, dtype: np.dtype[Any]
 ) -> tuple[str, Level | None]:
     """A coarser level, or why it cannot be used."""
     if item.array is None:
@@ -164,7 +164,7 @@ def _coarser(
     return "", level
 
 
-def _level(path: Path, axes: Axes, item: _Listed, array: zarr.Array[Any]) -> Level:
+def _level(path: StorePath, axes: Axes, item: _Listed, array: zarr.Array[Any]) -> Level:
     """One level, reduced to z, y, x and to nm."""
     name = item.name
     if array.ndim != len(axes.names):
@@ -198,7 +198,7 @@ def _level(path: Path, axes: Axes, item: _Listed, array: zarr.Array[Any]) -> Lev
     )
 
 
-def _lengths(path: Path, axes: Axes, item: _Listed) -> tuple[Triple, Triple]:
+def _lengths(path: StorePath, axes: Axes, item: _Listed) -> tuple[Triple, Triple]:
     """Voxel size and translation in nm; NaN where scale or unit are not known."""
     sizes, starts = dict[str, float](), dict[str, float]()
     for axis in axes.units:

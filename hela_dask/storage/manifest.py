@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from hela_dask.documents.reading import Document, read_document
-from hela_dask.errors import InputError, MissingInputError
 from hela_dask.storage.files import write_json
+from hela_dask.storage.marks import read_slab_mark, read_slab_marks
 from hela_dask.storage.metadata import Image, slab_marks, slab_ranges
 from hela_dask.storage.nodes import open_array
 from hela_dask.storage.records import (
@@ -21,10 +20,10 @@ from hela_dask.storage.records import (
     Mismatch,
     Records,
     compare_files,
-    parse_records,
     records_to_json,
 )
 from hela_dask.storage.shards import reading_fault
+from hela_dask.storage.urls import StorePath, StoreUrl
 
 __all__ = [
     "damaged_slabs",
@@ -37,23 +36,9 @@ __all__ = [
 ]
 
 
-class _Mark(Document):
-    """The file of a slab."""
-
-    files: dict[str, list[int] | None]
-
-
 def write_slab_mark(path: Path, files: Mapping[str, FileRecord | None]) -> None:
     """Declare a slab written: its shards by their paths relative to the group."""
     write_json(path, {"files": records_to_json(files)})
-
-
-def read_slab_mark(path: Path) -> Records | None:
-    """The shards of a slab; None where the mark lists none (those of before) or is damaged."""
-    try:
-        return parse_records(read_document(path, _Mark).files)
-    except (InputError, MissingInputError):
-        return None
 
 
 def read_manifest(image: Image) -> Records | None:
@@ -66,12 +51,10 @@ def read_manifest(image: Image) -> Records | None:
     return found
 
 
-def _read_marks(image: Image) -> Iterator[tuple[Path, Records | None]]:
+def _read_marks(image: Image) -> Iterator[tuple[StorePath, Records | None]]:
     """The mark of each slab, and the shards that it lists."""
-    marks = slab_marks(image.path, image.levels[0])
-    for start, _ in slab_ranges(image.levels[0]):
-        path = marks / str(start)
-        yield path, read_slab_mark(path)
+    starts = [start for start, _ in slab_ranges(image.levels[0])]
+    yield from read_slab_marks(slab_marks(image.path, image.levels[0]), starts)
 
 
 def has_manifest(image: Image) -> bool:
@@ -82,7 +65,7 @@ def has_manifest(image: Image) -> bool:
     return read_manifest(image) is not None
 
 
-def mark_problems(image: Image) -> dict[Path, str]:
+def mark_problems(image: Image) -> dict[StorePath, str]:
     """Files of slabs that list no shards, where those of other slabs do; empty where all are alike.
 
     An unfinished image has slabs that are not written.
@@ -96,7 +79,7 @@ def mark_problems(image: Image) -> dict[Path, str]:
     return {path: "lists no files" if path.exists() else "is missing" for path in silent}
 
 
-def metadata_faults(image: Image) -> dict[Path, str]:
+def metadata_faults(image: Image) -> dict[StorePath, str]:
     """Metadata files of an image's arrays by which other values are read than were written.
 
     Of images and label groups that this package wrote.
@@ -117,10 +100,20 @@ def damaged_slabs(
     Paths are relative to the group; slabs that list no shards are passed over; `read` as for
     :func:`hela_dask.storage.records.compare_files`.
     """
-    marks = slab_marks(image.path, image.levels[0])
+    ranges = slab_ranges(image.levels[0])
+    marked = {
+        item: files or {} for item, (_, files) in zip(ranges, _read_marks(image), strict=True)
+    }
+    if isinstance(image.path, StoreUrl):  # one list, not one per slab
+        every = {path: item for files in marked.values() for path, item in files.items()}
+        wrong = compare_files(image.path, every)
+        damaged = {
+            item: [found for found in wrong if found.path in files]
+            for item, files in marked.items()
+        }
+        return {item: mismatches for item, mismatches in damaged.items() if mismatches}
     found = {}
-    for start, end in slab_ranges(image.levels[0]):
-        files = read_slab_mark(marks / str(start))
+    for (start, end), files in marked.items():
         if files and (mismatches := compare_files(image.path, files, read=read)):
             found[start, end] = mismatches
     return found

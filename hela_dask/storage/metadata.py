@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -17,11 +15,12 @@ from pydantic import ConfigDict
 from hela_dask.documents.reading import Document, check_document
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError
 from hela_dask.formatting import printable
-from hela_dask.storage.formats import TIFF_SUFFIXES, how_to_read, read_kind
+from hela_dask.storage.formats import TIFF_SUFFIXES, ZARR_MARKS, how_to_read, read_kind
 from hela_dask.storage.level import Level, iterate_slabs, slab_marks, slab_ranges
 from hela_dask.storage.level_order import read_pyramid
 from hela_dask.storage.nodes import Node, is_node, read_node
 from hela_dask.storage.ome import find_multiscale, ome_content
+from hela_dask.storage.urls import StorePath, StoreUrl, local_folder, local_path, store_path
 
 __all__ = [
     "Image",
@@ -52,7 +51,7 @@ class _Notes(Document):
 class Image:
     """The metadata of an OME-Zarr image or label group."""
 
-    path: Path  # the group
+    path: StorePath  # the group; :attr:`folder` for whatever is no reader
     name: str  # ``"image"``, or the name of the label group
     version: str  # ``"0.4"`` or ``"0.5"``
     dtype: np.dtype[Any]  # of the voxels
@@ -68,16 +67,21 @@ class Image:
     # Peculiarities of the metadata and their treatment: sentences for a warning
     remarks: tuple[str, ...] = ()
 
+    @property
+    def folder(self) -> Path:
+        """The group, where it is a folder of this machine; an InputError for an address."""
+        return local_folder(self.path)
 
-def read_image(path: str | Path, *, unknown_scale: bool = False) -> Image:
+
+def read_image(path: str | Path | StoreUrl, *, unknown_scale: bool = False) -> Image:
     """Describe the OME-Zarr image or label group at `path`; reads metadata only.
 
     Parameters
     ----------
-    path : str or Path
-        Folder of an OME-Zarr 0.4 or 0.5 image, or of a label group inside one: 2D, 3D, or with
-        more axes of length one, anywhere among them. Lengths in any unit become nm. A 2D image
-        has one slice, as thick as its pixels are high.
+    path : str, Path or StoreUrl
+        Folder or address (http, https, s3, gs) of an OME-Zarr 0.4 or 0.5 image, or of a label group
+        inside one: 2D, 3D, or with more axes of length one, anywhere among them. Lengths in any
+        unit become nm. A 2D image has one slice, as thick as its pixels are high.
     unknown_scale : bool
         Take a store without voxel size too; its voxel sizes are then NaN.
 
@@ -87,8 +91,10 @@ def read_image(path: str | Path, *, unknown_scale: bool = False) -> Image:
         When there is nothing at `path`.
     InputError
         When it is not such a store, or one that cannot be used here.
+    StorageError
+        When it is remote and its server cannot be reached, or refuses access.
     """
-    path = local_path(path)
+    path = store_path(path)
     group = _open_group(path)
     found = find_multiscale(group.attributes, str(path))
     if found is None:
@@ -131,23 +137,12 @@ def _units(axes: Any) -> tuple[str, str, str]:
     return z, y, x
 
 
-def _all_marked(path: Path, level: Level) -> bool:
+def _all_marked(path: StorePath, level: Level) -> bool:
     """Whether every slab is there, though no writer saw the marks of all others."""
+    if isinstance(path, StoreUrl):  # its writer works on another machine, and had finished
+        return False
     marks = slab_marks(path, level)
     return all((marks / str(start)).exists() for start, _ in iterate_slabs(level))
-
-
-def local_path(path: str | Path) -> Path:
-    """`path` as a Path, after a check that it is a local path (no URL, no array)."""
-    if not isinstance(path, str | os.PathLike):
-        raise InputError(
-            f"a path is needed here, not {type(path).__name__}: name the file or folder"
-        )
-    if re.match(r"^[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
-        raise InputError(
-            f"{path} is a URL, which is not supported yet: copy it to a local folder first"
-        )
-    return Path(path)
 
 
 def check_store_path(path: Path) -> None:
@@ -160,8 +155,10 @@ def check_store_path(path: Path) -> None:
         )
 
 
-def _open_group(path: Path) -> Node:
+def _open_group(path: StorePath) -> Node:
     """The group at `path`, or an error with the reason why there is none."""
+    if isinstance(path, StoreUrl):
+        return _open_remote(path)
     check_store_path(path)
     if not path.exists():
         raise MissingInputError(f"{path} does not exist")
@@ -192,7 +189,23 @@ def _open_group(path: Path) -> Node:
     return node
 
 
-def _hint(path: Path, group: Node) -> str:
+def _open_remote(url: StoreUrl) -> Node:
+    """The group at an address, or an error that names the files that are missing."""
+    node = read_node(url)
+    if node is not None and not node.is_array:
+        return node
+    if node is not None:
+        raise InputError(f"{url} is one array of a store: name the group that holds it")
+    looked = ", ".join(ZARR_MARKS)
+    if url.exists():
+        raise InputError(
+            f"{url} is a file, not an OME-Zarr store (none of {looked} is below it): unpack or "
+            "convert it, and name the store"
+        )
+    raise MissingInputError(f"{url} holds no OME-Zarr store: none of {looked} is there")
+
+
+def _hint(path: StorePath, group: Node) -> str:
     """The kind of a group without a pyramid, and the path to give instead."""
     content = ome_content(group.attributes, str(path))
     names = content.get("labels")
@@ -212,7 +225,7 @@ def _hint(path: Path, group: Node) -> str:
         ),
         "",
     )
-    inside = _image_inside(path)
+    inside = None if isinstance(path, StoreUrl) else _image_inside(path)
     if inside is not None:
         return f"{kind or 'it holds images'}: name one of its images, such as {inside}"
     return f"{kind}, and none of its images is found" if kind else "no multiscales metadata"
@@ -250,14 +263,16 @@ def _folders(path: Path, depth: int) -> Iterator[Path]:
             yield from _folders(item, depth - 1)
 
 
-def _is_label(path: Path, group: Node) -> bool:
+def _is_label(path: StorePath, group: Node) -> bool:
     """Whether a group is marked as a label group, or the group around it lists it as one."""
     if "image-label" in ome_content(group.attributes, str(path)):
         return True
+    if isinstance(path, StoreUrl) and path.parent.name != "labels":
+        return False  # above a store, a server may refuse access
     return path.absolute().name in (listed_labels(path.absolute().parent) or ())
 
 
-def _label_names(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _label_names(path: StorePath) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the label groups registered inside `path`; a remark where they are damaged."""
     try:
         return listed_labels(path / "labels") or (), ()
@@ -265,7 +280,7 @@ def _label_names(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return (), (f"the labels of {path} cannot be listed: {error}",)
 
 
-def listed_labels(folder: Path) -> tuple[str, ...] | None:
+def listed_labels(folder: StorePath) -> tuple[str, ...] | None:
     """Names in the list of label groups of a folder ``labels``; None where there is no list."""
     node = read_node(folder)
     if node is None or node.is_array:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import zarr
 from pydantic import Field
-from zarr.storage import LocalStore
 
-from hela_dask.documents.reading import Document, check_document, read_json
-from hela_dask.errors import InputError, MissingInputError, StorageError
+from hela_dask.documents.reading import Document, check_document, parse_json, read_json
+from hela_dask.errors import HelaDaskError, InputError, MissingInputError, StorageError
 from hela_dask.storage.formats import ZARR_MARKS
+from hela_dask.storage.remote_store import zarr_store
+from hela_dask.storage.urls import StorePath, StoreUrl
 
 __all__ = ["Node", "is_node", "open_array", "read_node", "unique_error"]
 
@@ -54,7 +54,7 @@ class _V2Array(Document):
 class Node:
     """A group or an array, as its metadata files describe it."""
 
-    folder: Path
+    folder: StorePath
     zarr_format: Literal[2, 3]
     attributes: Mapping[str, Any]  # attributes of users and other formats
     shape: tuple[int, ...] | None = None  # of an array; None for a group
@@ -67,12 +67,12 @@ class Node:
         return self.shape is not None
 
 
-def is_node(folder: Path) -> bool:
+def is_node(folder: StorePath) -> bool:
     """Whether there is any Zarr metadata in a folder; reads nothing."""
     return any((folder / name).exists() for name in ZARR_MARKS)
 
 
-def read_node(folder: Path) -> Node | None:
+def read_node(folder: StorePath) -> Node | None:
     """Read and check the metadata of the group or array in `folder`; None where nothing does.
 
     Where both formats are there, v3 counts, unless only v2 has attributes. An InputError names a
@@ -86,7 +86,7 @@ def read_node(folder: Path) -> Node | None:
     return node
 
 
-def open_array(folder: Path, mode: Literal["r", "r+"] = "r") -> zarr.Array[Any]:
+def open_array(folder: StorePath, mode: Literal["r", "r+"] = "r") -> zarr.Array[Any]:
     """Open one array by zarr, after a look at its metadata files.
 
     MissingInputError where no array is there; InputError where its metadata cannot be read, or
@@ -97,9 +97,9 @@ def open_array(folder: Path, mode: Literal["r", "r+"] = "r") -> zarr.Array[Any]:
         there = "holds no array" if folder.is_dir() else "does not exist"
         raise MissingInputError(f"{folder} {there}")
     try:
-        return zarr.open_array(
-            LocalStore(folder, read_only=mode == "r"), mode=mode, zarr_format=node.zarr_format
-        )
+        return zarr.open_array(zarr_store(folder, mode), mode=mode, zarr_format=node.zarr_format)
+    except HelaDaskError:
+        raise
     except Exception as error:  # zarr raises whatever it meets: codecs, types, keys
         raise InputError(
             f"{folder} is an array that cannot be used: {unique_error(error)}"
@@ -111,7 +111,7 @@ def unique_error(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".")[:300] or type(error).__name__
 
 
-def _read_v3(folder: Path) -> Node:
+def _read_v3(folder: StorePath) -> Node:
     found = _document(folder / "zarr.json", _V3)
     if found.node_type == "array" and found.shape is None:
         raise InputError(f"{folder / 'zarr.json'}: shape is missing")
@@ -119,7 +119,7 @@ def _read_v3(folder: Path) -> Node:
     return Node(folder, 3, found.attributes or {}, shape, found.consolidated_metadata is not None)
 
 
-def _read_v2(folder: Path) -> Node | None:
+def _read_v2(folder: StorePath) -> Node | None:
     there = [name for name in (*ZARR_MARKS[1:], ".zmetadata") if (folder / name).exists()]
     if not set(there) - {".zmetadata"}:
         return None
@@ -136,12 +136,14 @@ def _read_v2(folder: Path) -> Node | None:
     return Node(folder, 2, attributes, shape, ".zmetadata" in there)
 
 
-def _document(path: Path, shape: type[Shape]) -> Shape:
+def _document(path: StorePath, shape: type[Shape]) -> Shape:
     return check_document(_content(path), shape, f"{path} has unreadable zarr metadata")
 
 
-def _content(path: Path) -> Any:
+def _content(path: StorePath) -> Any:
     try:
+        if isinstance(path, StoreUrl):
+            return parse_json(path.read_bytes(_LARGEST), str(path))
         return read_json(path, _LARGEST)
     except (MissingInputError, StorageError):
         raise

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from hela_dask.errors import ParameterError
 from hela_dask.storage.formats import ZARR_MARKS
+from hela_dask.storage.urls import StorePath, StoreUrl
 
 __all__ = [
     "check_apart",
     "common_folder",
     "enclosing_store",
     "is_within",
+    "place_text",
     "relative_path",
     "resolved",
     "same_place",
@@ -35,8 +37,10 @@ def resolved(path: str | Path) -> Path:
         )
 
 
-def same_place(one: str | Path, other: str | Path) -> bool:
+def same_place(one: str | StorePath, other: str | StorePath) -> bool:
     """Whether two paths are one file or folder, however they are spelt."""
+    if isinstance(one, StoreUrl) or isinstance(other, StoreUrl):
+        return str(one) == str(other)
     first, second = resolved(one), resolved(other)
     if first == second:
         return True
@@ -46,8 +50,10 @@ def same_place(one: str | Path, other: str | Path) -> bool:
         return False
 
 
-def is_within(path: str | Path, outer: str | Path) -> bool:
+def is_within(path: str | StorePath, outer: str | StorePath) -> bool:
     """Whether a path is `outer` or lies inside it."""
+    if isinstance(path, StoreUrl) or isinstance(outer, StoreUrl):
+        return str(path) == str(outer) or str(path).startswith(f"{outer}/")
     place = resolved(path)
     return any(same_place(part, outer) for part in (place, *place.parents))
 
@@ -59,6 +65,11 @@ def enclosing_store(path: str | Path) -> Path | None:
         if any((folder / name).is_file() for name in ZARR_MARKS):
             found = folder
     return found
+
+
+def place_text(place: StorePath) -> str:
+    """A place for a file that is read later: the resolved path with ``/``, or the address."""
+    return str(place) if isinstance(place, StoreUrl) else resolved(place).as_posix()
 
 
 def common_folder(folders: Sequence[Path]) -> Path:
@@ -73,8 +84,13 @@ def common_folder(folders: Sequence[Path]) -> Path:
         raise ParameterError(f"no folder holds all of {places}: copy them to one drive") from error
 
 
-def relative_path(path: str | Path, base: str | Path) -> str:
-    """A path as seen from a folder, with ``/``; the absolute one where they share no root."""
+def relative_path(path: str | StorePath, base: str | Path) -> str:
+    """A path as seen from a folder, with ``/``; the absolute one where they share no root.
+
+    An address stays as it is.
+    """
+    if isinstance(path, StoreUrl):
+        return str(path)
     target = resolved(path)
     try:
         return Path(os.path.relpath(target, resolved(base))).as_posix()
@@ -82,7 +98,7 @@ def relative_path(path: str | Path, base: str | Path) -> str:
         return target.as_posix()
 
 
-def check_apart(store: Path, places: Mapping[str, Path | None], noun: str = "volume") -> None:
+def check_apart(store: StorePath, places: Mapping[str, Path | None], noun: str = "volume") -> None:
     """An output lies neither inside nor around the volume, nor inside any other Zarr.
 
     `store` is the volume, which is only read, but for its labels; `places` are the outputs, by

@@ -20,8 +20,13 @@ import zarr
 from numpy.typing import NDArray
 
 from hela_dask.box import Box
-from hela_dask.errors import StorageError
+from hela_dask.errors import HelaDaskError, StorageError
+from hela_dask.storage.absent import check_absent
 from hela_dask.storage.nodes import open_array, unique_error
+from hela_dask.storage.remote import METADATA
+from hela_dask.storage.remote_shards import read_ahead
+from hela_dask.storage.remote_store import RemoteStore
+from hela_dask.storage.urls import StorePath, StoreUrl
 
 __all__ = ["StoredArray", "expanded", "reading_pipeline"]
 
@@ -80,13 +85,14 @@ class StoredArray:
     What travels to a worker is its path: it is opened there, and only when it is read, so that a
     scheduler need not see the file.
 
-    `folder` is absolute: a worker may run in another folder, and missing files are read as zeros.
+    `folder` (a path, or an address) is absolute: a worker may run in another folder, and missing
+    files are read as zeros.
     `shape`, `dtype`, `ndim` and `attrs` are as stored; `depth` counts the positions along the first
     axis that a file holds.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder).absolute()
+    def __init__(self, folder: StorePath) -> None:
+        self.folder = folder.absolute()
         self.shape: tuple[int, ...] = self._array.shape
         self.dtype: np.dtype[Any] = np.dtype(self._array.dtype)
         self.ndim = self._array.ndim
@@ -109,10 +115,13 @@ class StoredArray:
         where = _slices(selection, self.shape)
         try:
             if where is None:
-                return np.asarray(self._array[selection])
+                whole = np.asarray(self._array[selection])
+                self._refuse_lost_files()
+                return whole
             self._refuse_no_files(where)
-            block = np.asarray(self._array[where])
-        except StorageError:
+            block = self._read(where)
+            self._refuse_lost_files()
+        except HelaDaskError:
             raise
         except _DAMAGE as error:
             if where is None and isinstance(error, IndexError):  # of the selection
@@ -125,6 +134,12 @@ class StoredArray:
             return block
         cut = expanded(keys, self.ndim)
         return block[tuple(0 if isinstance(key, int | np.integer) else slice(None) for key in cut)]
+
+    def _read(self, where: Box) -> NDArray[Any]:
+        if not isinstance(self.folder, StoreUrl):
+            return np.asarray(self._array[where])
+        with read_ahead(self._array, where):
+            return np.asarray(self._array[where])
 
     def _named(self, where: Box, error: Exception) -> StorageError:
         """The first chunk of the selection that cannot be read."""
@@ -146,6 +161,8 @@ class StoredArray:
 
     def _refuse_no_files(self, where: Box) -> None:
         """An empty file or a broken link would be read like a missing one, as zeros."""
+        if isinstance(self.folder, StoreUrl):
+            return  # absent files are looked at after the read
         for place in _touched(where, self._array.shards or self._array.chunks):
             file = self.folder / self._array.metadata.encode_chunk_key(place)
             problem = _unreadable(file, sharded=self._array.shards is not None)
@@ -155,7 +172,19 @@ class StoredArray:
                     f"is damaged ({problem}): {_ADVICE}"
                 )
 
-    def _file(self, box: Box) -> Path:
+    def _refuse_lost_files(self) -> None:
+        """Absent files of a remote store hold the fill value, unless they were lost."""
+        if not isinstance(self.folder, StoreUrl):
+            return
+        store = self._array.store
+        assert isinstance(store, RemoteStore)
+        absent = set()
+        while store.absent:  # other threads add to it
+            absent.add(store.absent.pop())
+        if absent := absent.difference(METADATA):
+            check_absent(self.folder, absent)
+
+    def _file(self, box: Box) -> StorePath:
         sides = self._array.shards or self._array.chunks
         return self.folder / self._array.metadata.encode_chunk_key(box.coarsen(sides).low)
 
@@ -171,8 +200,10 @@ def _unreadable(file: Path, *, sharded: bool) -> str:
     return "it is empty" if sharded and facts.st_size == 0 else ""
 
 
-def _opened(folder: Path) -> zarr.Array[Any]:
-    path = reading_pipeline()
+def _opened(folder: StorePath) -> zarr.Array[Any]:
+    # The compiled codecs have separate clients for remote stores, without the checks of this
+    # package's.
+    path = _stock() if isinstance(folder, StoreUrl) else reading_pipeline()
     with _pipeline(path):
         array = open_array(folder)
     if path == _COMPILED and not (array.metadata.zarr_format == 3 and array.dtype.isnative):

@@ -12,8 +12,11 @@ from typing import Literal, NamedTuple
 import google_crc32c
 
 from hela_dask.errors import StorageError
+from hela_dask.storage.remote import file_facts, list_files
+from hela_dask.storage.urls import StorePath, StoreUrl
 
 __all__ = [
+    "SAMPLED",
     "FileRecord",
     "Mismatch",
     "Records",
@@ -27,6 +30,9 @@ __all__ = [
 ]
 
 _PIECE = 2**20  # bytes read at a time
+SAMPLED = 64
+"""Files of a remote store that are looked at, where its server does not list them."""
+_UNEXPECTED = "is there, where all values are 0 and no file was written"
 _THREADS = 8  # of a file system that answers slowly, several questions at once
 
 
@@ -88,7 +94,7 @@ def parse_records(found: Mapping[str, Sequence[int] | None]) -> Records | None:
 
 
 def compare_files(
-    root: Path,
+    root: StorePath,
     records: Mapping[str, FileRecord | None],
     *,
     read: Literal["none", "changed"] = "changed",
@@ -102,7 +108,12 @@ def compare_files(
     compared by its checksum. With ``"none"`` it counts as right, unless the recorded time is 0:
     then the file was found to be damaged (see :func:`distrust`). StorageError when a folder or file
     cannot be read for another reason than that it is missing.
+
+    Of a remote `root` only existence and size are compared: of all files where the server lists
+    them, else of :data:`SAMPLED` files, evenly spread.
     """
+    if isinstance(root, StoreUrl):
+        return _compare_remote(root, records)
     folders: dict[str, list[str]] = {}
     for path in records:
         parent, _, name = path.rpartition("/")
@@ -153,7 +164,7 @@ def _listed(root: Path, folders: Iterable[str]) -> Iterable[tuple[str, dict[str,
 def _problem(path: Path, record: FileRecord | None, facts: os.stat_result | None, read: str) -> str:
     """The fault of a file; empty if there is none."""
     if record is None:
-        return "" if facts is None else "is there, where all values are 0 and no file was written"
+        return "" if facts is None else _UNEXPECTED
     if facts is None:
         return "is missing"
     if not stat.S_ISREG(facts.st_mode):
@@ -163,6 +174,26 @@ def _problem(path: Path, record: FileRecord | None, facts: os.stat_result | None
     if facts.st_mtime_ns == record.mtime_ns or (read == "none" and record.mtime_ns):
         return ""
     return content_problem(path, record)
+
+
+def _compare_remote(root: StoreUrl, records: Mapping[str, FileRecord | None]) -> list[Mismatch]:
+    """Mismatches of existence and size."""
+    listed = list_files(str(root))
+    names = sorted(records)
+    if listed is None:
+        names = names[:: max(1, -(-len(names) // SAMPLED))]
+        facts = file_facts([str(root / name) for name in names])
+        listed = {name: item for name, item in zip(names, facts, strict=True) if item is not None}
+    found = []
+    for name in names:
+        record, there = records[name], listed.get(name)
+        if record is None and there is not None:
+            found.append(Mismatch(name, _UNEXPECTED))
+        elif record is not None and there is None:
+            found.append(Mismatch(name, "is missing"))
+        elif record is not None and there is not None and there.size not in (None, record.size):
+            found.append(Mismatch(name, f"has {there.size} bytes instead of {record.size}"))
+    return found
 
 
 def content_problem(path: Path, record: FileRecord) -> str:

@@ -80,7 +80,7 @@ class SlabWriter:
         self.files: Records = {}
         self._writing: tuple[str, Future[FileRecord | None]] | None = None
         self._left = set(self.tiles)
-        self._arrays = [open_array(image.path / level.path, mode="r+") for level in image.levels]
+        self._arrays = [open_array(image.folder / level.path, mode="r+") for level in image.levels]
         self._begun: list[dict[tuple[int, ...], _Shard]] = [{} for _ in image.levels]
         self._check()
 
@@ -105,7 +105,7 @@ class SlabWriter:
                 raise StorageError(f"{image.path} holds {image.dtype.name}, not {data.dtype.name}")
             if data.shape != shape:
                 raise StorageError(f"{image.path}: a tile has shape {shape} here, not {data.shape}")
-        with storage_errors(image.path):
+        with storage_errors(image.folder):
             self._put(0, tile, _filled(data))
         self._left.remove(tile)
 
@@ -181,7 +181,7 @@ class SlabWriter:
 
     def _key(self, file: Path) -> str:
         """A file's path relative to the group."""
-        return file.relative_to(self._image.path).as_posix()
+        return file.relative_to(self._image.folder).as_posix()
 
     def _files(self, number: int, box: Box) -> Iterator[tuple[Path, Box]]:
         """The shards that make up a part of a level, each with its own part of it."""
@@ -190,7 +190,7 @@ class SlabWriter:
         for place, shard in box.chunks(sides):
             stored = level.stored((self._z.start // deep, *place), 0)
             key = array.metadata.encode_chunk_key(stored)
-            yield self._image.path / level.path / key, shard
+            yield self._image.folder / level.path / key, shard
 
     def _check(self) -> None:
         """Raise where the levels are not halves of one another in the same slabs."""

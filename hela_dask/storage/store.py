@@ -38,6 +38,7 @@ from hela_dask.storage.metadata import (
 from hela_dask.storage.pyramid import Downsample
 from hela_dask.storage.scratch import create_scratch, read_mask, read_scratch, write_scratch
 from hela_dask.storage.slab_writer import SlabWriter
+from hela_dask.storage.urls import StorePath
 from hela_dask.types import Triple
 
 __all__ = [
@@ -67,7 +68,7 @@ _THREADS = min(4, os.cpu_count() or 1)  # that compress the chunks of one shard
 
 
 def create_image(
-    path: str | Path,
+    path: str | StorePath,
     shape: Sequence[int],
     dtype: DTypeLike,
     voxel_size: Sequence[float],
@@ -133,7 +134,7 @@ def slabs(image: Image | str | Path) -> list[tuple[int, int]]:
 
 def finished_slabs(image: Image | str | Path) -> list[tuple[int, int]]:
     """Those of :func:`slabs` that are written, with all levels of the pyramid."""
-    path = image.path if isinstance(image, Image) else Path(image)
+    path = image.folder if isinstance(image, Image) else Path(image)
     image = read_image(path)  # as it is now, whatever the caller holds
     ranges = slabs(image)
     marks = _marks(image)
@@ -149,9 +150,9 @@ def reopen(image: Image | str | Path, ranges: Iterable[tuple[int, int]]) -> None
     The other slabs stay. Call it before slabs of a finished image are written anew, so that an
     interruption leaves the image unfinished rather than half old and half new.
     """
-    image = read_image(image.path if isinstance(image, Image) else image)
+    image = read_image(image.folder if isinstance(image, Image) else image)
     again = set(ranges)
-    with storage_errors(image.path):
+    with storage_errors(image.folder):
         marks = _marks(image)
         marks.mkdir(parents=True, exist_ok=True)
         for item in finished_slabs(image):
@@ -160,7 +161,7 @@ def reopen(image: Image | str | Path, ranges: Iterable[tuple[int, int]]) -> None
         for item in again:
             (marks / str(item[0])).unlink(missing_ok=True)
         if again:
-            note(image.path, {"complete": False})
+            note(image.folder, {"complete": False})
 
 
 @contextlib.contextmanager
@@ -197,20 +198,20 @@ def slab_writer(
         )
     mark = _marks(image) / str(z0)
     with ThreadPoolExecutor(_THREADS, "shard") as threads:
-        with storage_errors(image.path):
+        with storage_errors(image.folder):
             if check is not None:
                 check()
             mark.unlink(missing_ok=True)
             writer = SlabWriter(image, z0, stop, downsample, threads, check)
         yield writer
-    with storage_errors(image.path):
+    with storage_errors(image.folder):
         writer.close()
         if check is not None:
             check()
-        flush_folders(image.path, writer.files)
+        flush_folders(image.folder, writer.files)
         write_slab_mark(mark, writer.files)
         if all((mark.parent / str(start)).exists() for start, _ in slabs(image)):
-            note(image.path, {"complete": True})
+            note(image.folder, {"complete": True})
 
 
 def write_slab(
@@ -251,7 +252,7 @@ def _image(image: Image | str | Path) -> Image:
 
 
 def _marks(image: Image) -> Path:
-    return slab_marks(image.path, image.levels[0])
+    return slab_marks(image.folder, image.levels[0])
 
 
 def _check_replaceable(path: Path, overwrite: bool) -> None:

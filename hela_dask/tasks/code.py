@@ -14,6 +14,7 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = ["CodeReader", "code_fingerprint", "parse_source"]
 
 _PACKAGE = "hela_dask."
 _TRIES = 20  # to read a file while another thread reads one
+_PAUSE = 0.01  # seconds between them
 
 # Nothing is computed here: files, messages, pictures, and the values of parameters, which
 # fingerprints hold anyway.
@@ -180,6 +182,7 @@ def parse_source(source: bytes) -> ast.Module:
     for _ in range(_TRIES):
         with contextlib.suppress(SystemError):
             return ast.parse(source)
+        time.sleep(_PAUSE)
     return ast.parse(source)
 
 

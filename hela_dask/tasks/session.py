@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from hela_dask.errors import ParameterError, ResourceError
+from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.cluster import Cluster, connect
 from hela_dask.tasks.dashboard import find_dashboard, quiet_logs
 from hela_dask.tasks.memory import Need, check_memory
@@ -53,7 +54,7 @@ class Session:
         given: Client | None,
         cluster: Cluster,
         *,
-        store: Path,
+        store: StorePath,
         run: Path,
         needs: list[Need],
         progress: RunProgress,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hela_dask import version as package
-from hela_dask.errors import ClusterError, InputError
+from hela_dask.errors import ClusterError, HelaDaskError, InputError
+from hela_dask.storage.urls import StorePath, StoreUrl
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 CONTINUES = "what is finished is kept, and the same command again continues"
 
 
-def worker_problem(version: str, paths: Sequence[Path]) -> str:
+def worker_problem(version: str, paths: Sequence[StorePath]) -> str:
     """Why this process cannot work for a run, as the end of a sentence; empty where it can.
 
     `version` is that of the run's hela_dask; `paths` are absolute, the files that the run's process
@@ -44,12 +45,26 @@ def worker_problem(version: str, paths: Sequence[Path]) -> str:
             "version everywhere"
         )
     for path in paths:
-        if not _sees(path):
-            return (
-                f"does not see {path}: put it on a file system that all workers share, under the "
-                "same path"
-            )
+        if problem := _hidden(path):
+            return problem
     return ""
+
+
+def _hidden(path: StorePath) -> str:
+    """Why this process does not see a file or a remote store; empty where it does."""
+    if isinstance(path, StoreUrl):
+        try:
+            return "" if path.is_dir() else f"finds no store at {path}, where the run found one"
+        except HelaDaskError as error:
+            return (
+                f"does not reach the image ({error}): workers need a network and credentials in "
+                "their own environment"
+            )
+    if _sees(path):
+        return ""
+    return (
+        f"does not see {path}: put it on a file system that all workers share, under the same path"
+    )
 
 
 def _sees(path: Path) -> bool:
@@ -60,7 +75,7 @@ def _sees(path: Path) -> bool:
     return True
 
 
-def check_workers(client: Client, paths: Sequence[Path]) -> None:
+def check_workers(client: Client, paths: Sequence[StorePath]) -> None:
     """Check the workers that there are; those that just left are ignored.
 
     An InputError names the worker and the requirement that it lacks.
@@ -79,23 +94,23 @@ def check_workers(client: Client, paths: Sequence[Path]) -> None:
             raise InputError(f"worker {address} {answer}")
 
 
-def shared_paths(job: Any) -> tuple[Path, ...]:
+def shared_paths(job: Any) -> tuple[StorePath, ...]:
     """The paths that a worker must see to compute units of a job.
 
     The run folder, and the image where it has one.
 
     A path that this process does not see is left out: its absence is no fault of a worker.
     """
-    paths = [job.lock.path.parent, getattr(job, "store", None)]
-    found = [Path(path).absolute() for path in paths if path is not None]
-    return tuple(path for path in found if _sees(path))
+    paths: list[StorePath | None] = [job.lock.path.parent, getattr(job, "store", None)]
+    found = [path.absolute() for path in paths if path is not None]
+    return tuple(path for path in found if isinstance(path, StoreUrl) or _sees(path))
 
 
 def run_unit(
     task: Callable[..., Row],
     job: Any,
     version: str,
-    paths: Sequence[Path],
+    paths: Sequence[StorePath],
     unit: Unit,
     *inputs: Any,
 ) -> Row:
@@ -111,7 +126,7 @@ def run_unit(
     return task(job, unit, *inputs)
 
 
-def refuse_unfit(version: str, paths: Sequence[Path] = ()) -> None:
+def refuse_unfit(version: str, paths: Sequence[StorePath] = ()) -> None:
     """Refuse to work in a process that does not meet the requirements; see :func:`worker_problem`.
 
     A ClusterError names the worker and the requirement that it lacks.

@@ -39,14 +39,9 @@ from hela_dask.storage.manifest import (
 )
 from hela_dask.storage.metadata import Image, read_image, slab_marks, slab_ranges
 from hela_dask.storage.reading import StoredArray
-from hela_dask.storage.records import (
-    FileRecord,
-    Records,
-    compare_files,
-    content_problem,
-    distrust,
-)
+from hela_dask.storage.records import FileRecord, Records, compare_files, content_problem, distrust
 from hela_dask.storage.tables import read_parquet
+from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.progress import Count, counted
 from hela_dask.verification.mending import mend_run
@@ -138,7 +133,7 @@ class _Look:
 
 
 def verify(
-    store: str | Path, run: str | Path | None = None, *, progress: bool | Count = True
+    store: str | StorePath, run: str | Path | None = None, *, progress: bool | Count = True
 ) -> Verification:
     """Read every file of a volume, its labels and a run, and compare all with their records.
 
@@ -175,7 +170,7 @@ def verify(
     """
     start = time.perf_counter()
     image = read_image(store)
-    folder = run_folder(image.path, run)
+    folder = run_folder(image.folder, run)
     if run is not None and not (folder / "done").is_dir():
         raise MissingInputError(f"there is no run in {folder}: it has no folder 'done'")
     look = _Look()
@@ -183,15 +178,15 @@ def verify(
     has_run = (folder / "done").is_dir()
     if has_run:
         _look_at_run(look, image, folder)
-    names = label_folders(image.path)
-    if (names or image.labels) and (problem := listing_problem(image.path, names)):
-        mend = mend_run(image.path, folder) if has_run else _COPY
-        look.findings.append(Finding(str(image.path / "labels" / "zarr.json"), problem, mend))
+    names = label_folders(image.folder)
+    if (names or image.labels) and (problem := listing_problem(image.folder, names)):
+        mend = mend_run(image.folder, folder) if has_run else _COPY
+        look.findings.append(Finding(str(image.folder / "labels" / "zarr.json"), problem, mend))
     for name in dict.fromkeys((*image.labels, *names)):
-        _look_at_labels(look, image, image.path / "labels" / name, folder if has_run else None)
+        _look_at_labels(look, image, image.folder / "labels" / name, folder if has_run else None)
     size = _read_all(look, progress)
     return Verification(
-        store=image.path,
+        store=image.folder,
         run=folder if has_run else None,
         files=len(look.wanted),
         bytes=size,
@@ -204,8 +199,8 @@ def verify(
 def _look_at_group(look: _Look, image: Image, mend: str) -> None:
     """The shards of an image or label group, as its slabs list them."""
     if not image.complete:
-        look.findings.append(Finding(str(image.path), "is not finished", mend))
-    marks = slab_marks(image.path, image.levels[0])
+        look.findings.append(Finding(str(image.folder), "is not finished", mend))
+    marks = slab_marks(image.folder, image.levels[0])
     problems = mark_problems(image)
     wrong = problems | metadata_faults(image)
     look.findings += [Finding(str(path), text, mend) for path, text in wrong.items()]
@@ -218,10 +213,10 @@ def _look_at_group(look: _Look, image: Image, mend: str) -> None:
     for start, _ in slab_ranges(image.levels[0]):
         mark = marks / str(start)
         records = read_slab_mark(mark) or {}
-        look.add(image.path, records, mend)
+        look.add(image.folder, records, mend)
 
         def doubt(damaged: set[Path], mark: Path = mark, records: Records = records) -> None:
-            names = {path for path in records if image.path / path in damaged}
+            names = {path for path in records if image.folder / path in damaged}
             if names:
                 write_slab_mark(mark, distrust(records, names))
 
@@ -231,7 +226,7 @@ def _look_at_group(look: _Look, image: Image, mend: str) -> None:
 def _look_at_labels(look: _Look, image: Image, path: Path, run: Path | None) -> None:
     """A label group of the store."""
     mine = run is not None and (is_broken(run, path) or owns_labels(run, read_id(run), path))
-    mend = mend_run(image.path, run) if mine and run is not None else _COPY
+    mend = mend_run(image.folder, run) if mine and run is not None else _COPY
     try:
         labels = read_image(path, unknown_scale=True)
     except HelaDaskError as error:
@@ -244,10 +239,10 @@ def _look_at_labels(look: _Look, image: Image, path: Path, run: Path | None) -> 
 
 def _look_at_run(look: _Look, image: Image, run: Path) -> None:
     """The files of all finished units, and the table."""
-    mend = mend_run(image.path, run)
+    mend = mend_run(image.folder, run)
     try:
         folder = read_folder(run)
-        own = image.path / "labels" / "nuclei"
+        own = image.folder / "labels" / "nuclei"
         copied = own.is_dir() and is_result(run, folder.facts, read_id(run), own)
         named = own if copied else folder.labels("nuclei")
         if folder.facts.get("state") != "finished":
@@ -255,7 +250,7 @@ def _look_at_run(look: _Look, image: Image, run: Path) -> None:
     except HelaDaskError as error:
         look.findings.append(Finding(str(run), f"cannot be read ({error})", mend))
         named = None
-    labels = image.path / "labels" if named is None else named.parent
+    labels = image.folder / "labels" if named is None else named.parent
     markers = Markers(run / "done", labels)
     look.findings += [Finding(str(path), text, mend) for path, text in run_problems(run)]
     earlier = find_earlier(run)
@@ -271,7 +266,7 @@ def _look_at_run(look: _Look, image: Image, run: Path) -> None:
         )
     if problem := source_problem(image, read_run(run)):
         if has_manifest(image):
-            look.findings.append(Finding(str(image.path), problem, mend))
+            look.findings.append(Finding(str(image.folder), problem, mend))
         else:  # a copy without the times of its files looks the same
             look.notes.append(f"{image.path} {problem}")
     roots = {"run": run} if replaced else {"run": run, "labels": labels}
@@ -376,14 +371,14 @@ def _decode(look: _Look, image: Image, mend: str, threads: ThreadPoolExecutor) -
     boxes: list[tuple[StoredArray, slice]] = []
     size = 0
     for level in image.levels:
-        array = StoredArray(image.path / level.path)
+        array = StoredArray(image.folder / level.path)
         axis = next(iter(range(array.ndim - 3)), 0) if array.ndim > 3 else 0
         depth = max(1, array.depth) if axis == 0 else 1
         boxes += [
             (array, slice(start, min(start + depth, array.shape[0])))
             for start in range(0, array.shape[0], depth)
         ]
-        folder = image.path / level.path
+        folder = image.folder / level.path
         size += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
     def check(box: tuple[StoredArray, slice]) -> str:
@@ -396,5 +391,5 @@ def _decode(look: _Look, image: Image, mend: str, threads: ThreadPoolExecutor) -
 
     for problem in threads.map(check, boxes):
         if problem:
-            look.findings.append(Finding(str(image.path), f"is damaged ({problem})", mend))
+            look.findings.append(Finding(str(image.folder), f"is damaged ({problem})", mend))
     return size

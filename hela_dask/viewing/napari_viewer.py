@@ -15,6 +15,7 @@ from hela_dask.errors import MissingDependencyError
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.storage.metadata import read_image
+from hela_dask.storage.urls import StorePath
 from hela_dask.viewing.colors import shown_greys, stated_colors
 from hela_dask.volume.opening import open_volume
 
@@ -121,7 +122,7 @@ def _scale_bar(viewer: Any) -> Any:
     return viewer.scale_bar if overlays is None else overlays.scale_bar
 
 
-def _lazy(group: Path) -> tuple[Any, dict[str, Any]]:
+def _lazy(group: StorePath) -> tuple[Any, dict[str, Any]]:
     """Each resolution with all slices, lazily, finest first; with the place of the voxels."""
     levels = read_image(group).levels
     whole = [at for at, level in enumerate(levels) if level.shape[0] == levels[0].shape[0]]

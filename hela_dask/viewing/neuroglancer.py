@@ -15,6 +15,7 @@ from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.storage.metadata import local_path, read_image
 from hela_dask.storage.places import common_folder
+from hela_dask.storage.urls import StoreUrl, local_folder
 from hela_dask.viewing.colors import shown_greys, stated_colors
 from hela_dask.viewing.server import FileServer
 
@@ -140,8 +141,9 @@ def neuroglancer_state(
 
 
 def _folders(result: RunResult, meshes: Mapping[str, str | Path] | None) -> dict[str, Path]:
-    """The folders of all sources, by name; absolute."""
-    folders = {"image": result.store.absolute()}
+    """The folders of all sources on this machine, by name; absolute."""
+    remote = isinstance(result.store, StoreUrl)  # the browser reads it where it is
+    folders = {} if remote else {"image": local_folder(result.store).absolute()}
     folders |= {name: result.label_paths[name].absolute() for name in _SHOWN}
     for name, place in (meshes or {}).items():
         if name not in _SHOWN:
@@ -159,6 +161,8 @@ def _folders(result: RunResult, meshes: Mapping[str, str | Path] | None) -> dict
 
 def _state(result: RunResult, folders: Mapping[str, Path], url: str, root: Path) -> dict[str, Any]:
     def source(name: str, scheme: str) -> str:
+        if name not in folders:
+            return f"{scheme}://{result.store}"
         place = folders[name].relative_to(root).as_posix()
         return f"{scheme}://{url}/{quote(place)}"
 

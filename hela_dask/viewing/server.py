@@ -93,6 +93,7 @@ class FileServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the reader's receipt
     server_files: FileServer
     allowed_origin: str
     prefix: str

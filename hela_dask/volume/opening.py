@@ -17,6 +17,7 @@ from hela_dask.geometry import Geometry
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, Level, read_image
 from hela_dask.storage.pyramid import halve
+from hela_dask.storage.urls import StoreUrl
 
 __all__ = [
     "Image",
@@ -29,17 +30,19 @@ __all__ = [
 
 # Smallest size of a dask chunk of an unsharded array: many small chunks, one task.
 _TASK_CHUNK = (16, 1024, 1024)
+_LARGEST = 32 * 2**20  # bytes of a metadata file
 
 
 def open_volume(
-    path: str | Path, resolution: float | None = None, *, level: int | None = None
+    path: str | Path | StoreUrl, resolution: float | None = None, *, level: int | None = None
 ) -> xr.DataArray:
     """Open one level of an OME-Zarr image or label group, lazily.
 
     Parameters
     ----------
-    path : str or Path
-        Folder of an OME-Zarr 0.4 or 0.5 image, or of a label group inside one.
+    path : str, Path or StoreUrl
+        Folder or address (http, https, s3, gs) of an OME-Zarr 0.4 or 0.5 image, or of a label
+        group inside one.
     resolution : float, optional
         The coarsest level with pixels in y and x of at most this size (nm) is opened, and the
         finest if all are larger. Levels with fewer slices are passed over: the number of a slice is
@@ -96,7 +99,7 @@ def as_volume(
     )
 
 
-def working_volume(source: str | Path | xr.DataArray, resolution: float) -> xr.DataArray:
+def working_volume(source: str | Path | StoreUrl | xr.DataArray, resolution: float) -> xr.DataArray:
     """The working level of a volume: y and x halved while pixels fit `resolution` (nm).
 
     Of a store that is the level of its pyramid, where there is one that is the finest halved;
@@ -177,7 +180,7 @@ def _lazy(image: Image, level: Level) -> da.Array:
     )
     # Two arrays of one name are one array to dask: a store that was written anew has another.
     times = [
-        file.stat().st_mtime_ns
+        file.read_bytes(_LARGEST) if isinstance(file, StoreUrl) else file.stat().st_mtime_ns
         for place in (image.path, folder)
         for name in ("zarr.json", ".zattrs", ".zarray")
         if (file := place / name).exists()

@@ -321,7 +321,7 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(
         (["run", "a", "--box", "0:10"], "--box '0:10'"),
         (["evaluate", "a", "b", "--class", "nucleus"], "'nucleus'"),
         (["evaluate", "a", "b", "--slices", "9:3"], "'9:3'"),
-        (["info", "s3://bucket/x.ome.zarr"], "s3://bucket/x.ome.zarr is a URL"),
+        (["convert", "s3://bucket/x.ome.zarr", "b"], "s3://bucket/x.ome.zarr is a URL"),
         (["run", "a", "--workers", "-1"], "--workers must be at least 1, not -1"),
         (["run", "a", "--workers", "0"], "--workers must be at least 1, not 0"),
         (["run", "a", "--workers", "1.5"], "--workers"),
@@ -356,7 +356,8 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(
         (["explain", "a", "--cell", "-3", "--slice", "1"], "a"),
         (["explain", "a", "--slice", "3"], "--cell"),
         (["explain", "a", "--cell", "3", "--slice", "x"], "--slice"),
-        (["run", "a", "--truth", "https://host/x"], "https://host/x is a URL"),
+        (["run", "a", "--labels", "https://host/x"], "https://host/x is a URL"),
+        (["info", "https://me:x@host/x"], "holds a user or a password"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence_that_names_the_culprit(

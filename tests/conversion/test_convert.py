@@ -341,7 +341,7 @@ def test_memory_is_a_small_multiple_of_a_slab(tmp_path: Path) -> None:
 
 def test_describe_counts_exactly(tmp_path: Path) -> None:
     data = (np.random.default_rng(1).normal(3000, 500, (20, 300, 270))).astype(np.uint16)
-    path = convert(stack(tmp_path / "a.tif", data), tmp_path / "a.ome.zarr", voxel_size=SIZE).path
+    path = convert(stack(tmp_path / "a.tif", data), tmp_path / "a.ome.zarr", voxel_size=SIZE).folder
     labels = store.create_labels(path, "nuclei", data.shape, "uint32", SIZE, run=tmp_path / "a.run")
     facts = describe(path)
     assert json.loads(json.dumps(facts)) == facts

@@ -184,9 +184,9 @@ def test_mrc_bytes_are_signed_unless_imod_says_otherwise(tmp_path: Path) -> None
 def test_an_ome_zarr_is_a_source(tmp_path: Path) -> None:
     image = store.create_image(tmp_path / "a.ome.zarr", DATA.shape, "uint8", (50, 10, 12), name="a")
     with pytest.raises(InputError, match="not finished"):
-        open_source(image.path)
+        open_source(image.folder)
     store.write_slab(image, 0, DATA)
-    source = open_source(image.path)
+    source = open_source(image.folder)
     assert source.voxel_size == (50, 10, 12)
     assert np.array_equal(source.read(3, 8), DATA[3:8])
 

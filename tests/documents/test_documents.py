@@ -215,9 +215,9 @@ def test_a_level_without_a_scale_among_others_is_named(tmp_path: Path) -> None:
         tmp_path / "a.ome.zarr", (4, 2000, 2000), "uint8", (50, 10, 10), name="a"
     )
     assert len(image.levels) > 1
-    content = json.loads((image.path / "zarr.json").read_text())
+    content = json.loads((image.folder / "zarr.json").read_text())
     del content["attributes"]["ome"]["multiscales"][0]["datasets"][1]["coordinateTransformations"]
     content.pop("consolidated_metadata", None)
-    (image.path / "zarr.json").write_text(json.dumps(content))
+    (image.folder / "zarr.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match="states no scale for its level"):
         read_image(image.path)

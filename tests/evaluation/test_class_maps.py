@@ -46,11 +46,11 @@ def group(folder: Path, name: str, values: npt.NDArray[Any], names: dict[int, st
     voxel = (50.0, 40.0, 40.0)
     image = store.create_image(folder / "a.ome.zarr", values.shape, "uint8", voxel, name="a")
     store.write_slab(image, 0, np.zeros(values.shape, np.uint8))
-    labels = store.create_labels(image.path, name, values.shape, "uint8", voxel)
+    labels = store.create_labels(image.folder, name, values.shape, "uint8", voxel)
     store.write_slab(labels, 0, values, downsample="nearest")
     rows = [{"label-value": value, "name": text} for value, text in names.items()]
-    store.write_label_metadata(labels.path, properties=rows)
-    return labels.path
+    store.write_label_metadata(labels.folder, properties=rows)
+    return labels.folder
 
 
 OURS = {1: 1, 2: 2, 4: 4, 5: 3}  # as predict writes them: 3 is the rest of the cell

@@ -142,7 +142,7 @@ def test_label_groups_are_read_alone_or_through_their_image(tmp_path: Path) -> N
     resin = np.where(cells > 0, 0, 1)
     for name, labels in (("nuclei", prediction), ("cells", cells), ("background", resin)):
         group = create_labels(
-            image.path, name, truth.shape, np.uint32, SIZE, source_image=image.path
+            image.folder, name, truth.shape, np.uint32, SIZE, source_image=image.folder
         )
         for z0, z1 in store.slabs(group):
             store.write_slab(group, z0, labels[z0:z1].astype(np.uint32), downsample="nearest")

@@ -31,7 +31,7 @@ def test_boxes_of_a_store_and_of_planes(tmp_path: Path) -> None:
         store.write_slab(image, z0, labels[z0:z1])
     tifffile.imwrite(tmp_path / "o.tif", labels)
     box = Box.of([(1, 5), (3, 40), (20, 21)])
-    for path, stored, planes in ((image.path, (3, 16, 16), False), ("o.tif", (1, 40, 50), True)):
+    for path, stored, planes in ((image.folder, (3, 16, 16), False), ("o.tif", (1, 40, 50), True)):
         found, source = open_instances(tmp_path / path)
         assert (found.shape, found.stored, found.planes) == ((6, 40, 50), stored, planes)
         assert source.voxel_size == (None if planes else (50.0, 10.0, 10.0))

@@ -43,7 +43,7 @@ def finished(method: str, here: Any, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def folder(finished: RunResult, tmp_path: Path) -> Path:
-    shutil.copytree(finished.store.parent, tmp_path / "copy")
+    shutil.copytree(str(finished.store.parent), tmp_path / "copy")
     return tmp_path / "copy"
 
 

@@ -140,7 +140,7 @@ def repeated(folder: Path, pixel: float, deep: int, wide: int) -> Path:
     )
     for z0, z1 in store.slabs(image):
         store.write_slab(image, z0, grey[z0:z1])
-    return image.path
+    return image.folder
 
 
 def read_in_a_run(path: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> Reads:

@@ -40,7 +40,7 @@ def read(group: Path) -> Any:
 
 
 def stored(result: hd.RunResult, name: str) -> Any:
-    return read(result.store if name == "image" else result.label_paths[name])
+    return read(Path(str(result.store)) if name == "image" else result.label_paths[name])
 
 
 def labelled(result: hd.RunResult) -> list[int]:
@@ -114,7 +114,7 @@ def test_folders_of_slices_per_cell(result: hd.RunResult, tmp_path: Path) -> Non
         slice(*(round((row[f"box_{axis}{end}"] + size / 2) / size) for end in (0, 1)))
         for axis, size in zip("zyx", VOXEL, strict=True)
     )
-    image = read(result.store)[box]
+    image = read(Path(str(result.store)))[box]
     masks = {name: stored(result, name)[box] == label for name in names[1:4]}
     masks["cytoplasm"] = masks["cells"] & ~masks["nuclei"] & ~masks["envelope"]
     assert masks["nuclei"].any()
@@ -155,7 +155,7 @@ def test_ngio_finds_the_table(result: hd.RunResult) -> None:
     facts = dict(group["cells"].attrs)
     assert (facts["type"], facts["table_version"]) == ("feature_table", "1")
     assert facts["region"] == {"path": "../labels/cells"}
-    table = pd.read_parquet(result.store / "tables" / "cells" / "table.parquet")
+    table = pd.read_parquet(Path(str(result.store), "tables", "cells", "table.parquet"))
     assert table.index.name == facts["index_key"] == facts["instance_key"]
     assert table.index.tolist() == labelled(result)
     ngio = pytest.importorskip("ngio", reason="ngio needs an older pandas than this environment")
@@ -173,7 +173,7 @@ def test_the_table_is_no_obstacle(result: hd.RunResult, here: Any) -> None:
 
 
 def test_a_table_of_another_program_stays(result: hd.RunResult) -> None:
-    group = result.store / "tables" / "cells"
+    group = Path(str(result.store), "tables", "cells")
     zarr.open_group(group.parent, mode="a").create_group("cells").attrs["type"] = "feature_table"
     before = (group / "zarr.json").read_text()
     with pytest.raises(ExistsError, match="made by another program"):
@@ -280,7 +280,8 @@ def test_wrong_options(
 
 
 def test_wrong_places(result: hd.RunResult, tmp_path: Path) -> None:
-    for place in (result.store / "out", result.path / "out", result.path, result.store):
+    store = Path(str(result.store))
+    for place in (store / "out", result.path / "out", result.path, store):
         with pytest.raises((ParameterError, InputError), match="--out"):
             hd.export(result, place)
     with pytest.raises(MissingInputError, match="no run folder"):

@@ -82,11 +82,11 @@ def _write_one_document(folder: Path, state: dict[str, Any], random: Random) -> 
 
 def _zarr5(folder: Path) -> dict[str, Any]:
     image = store.create_image(folder / "a.ome.zarr", SHAPE, np.uint8, VOXEL, name="image")
-    group = create_labels(image.path, "cells", SHAPE, np.uint32, VOXEL, source_image=image.path)
+    group = create_labels(image.folder, "cells", SHAPE, np.uint32, VOXEL, source_image=image.folder)
     for made, dtype in ((image, np.uint8), (group, np.uint32)):
         for z0, z1 in store.slabs(made):
             store.write_slab(made, z0, np.ones((z1 - z0, *SHAPE[1:]), dtype))
-    store.write_label_metadata(group.path, colors={1: (1, 2, 3, 255)}, properties=[])
+    store.write_label_metadata(group.folder, colors={1: (1, 2, 3, 255)}, properties=[])
     return _documents(folder)
 
 

@@ -106,7 +106,7 @@ def test_refused(known: hd.RunResult, here: Any, tmp_path: Path) -> None:
         hd.scene(known.path, tmp_path / "s.html", size=0.05, client=here, progress=False)
     with pytest.raises(MissingInputError, match="no run folder"):
         hd.scene(tmp_path / "absent", tmp_path / "s.html")
-    labels = known.store / "labels"
+    labels = Path(str(known.store)) / "labels"
     labels.rename(tmp_path / "labels")
     try:
         with pytest.raises(MissingInputError, match="labels"):

@@ -359,7 +359,7 @@ def test_runs_and_names_that_cannot_be_used_are_refused(
         with pytest.raises(ParameterError, match="give another with --name"):
             hd.assign(result.path, path, name=name)
     with pytest.raises(MissingInputError, match="is not a run folder"):
-        hd.assign(result.store, path)
+        hd.assign(str(result.store), path)
     with pytest.raises(MissingInputError, match="does not exist"):
         hd.assign(result.path, result.path.parent / "nowhere.tif")
     with pytest.raises(ResourceError, match=r"counting in blocks of .* takes about"):

@@ -62,7 +62,7 @@ def test_any_box_is_read_on_the_fine_grid(tmp_path: Path, cells: Image, cut: int
         voxel_size=(100.0, 20.0, 30.0),
         translation=(125.0, 5.0, 40.0),
     )
-    found = open_organelles(image.path, cells)
+    found = open_organelles(image.folder, cells)
     assert found.factors == (2, 2, 3)
     whole = np.zeros(SHAPE, np.int64)
     fine = labels.repeat(2, 0).repeat(2, 1).repeat(3, 2)[:, :41]
@@ -154,9 +154,9 @@ def test_what_holds_no_instances_is_refused(tmp_path: Path, cells: Image) -> Non
     with pytest.raises(InputError, match="is a mask: give each object a number first"):
         open_organelles(tmp_path / "mask.npy", cells)
     image = write(tmp_path / "image.zarr", np.zeros(SHAPE, np.uint8))
-    store.create_labels(image.path, "mito", SHAPE, "uint16", VOXEL, translation=ORIGIN)
+    store.create_labels(image.folder, "mito", SHAPE, "uint16", VOXEL, translation=ORIGIN)
     with pytest.raises(InputError, match=r"is an image: name one of its labels, .*labels/mito"):
-        open_organelles(image.path, cells)
+        open_organelles(image.folder, cells)
 
 
 def test_changed_files_have_another_key(tmp_path: Path, cells: Image) -> None:

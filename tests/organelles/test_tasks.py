@@ -32,10 +32,10 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     paths = []
     for name, array in drawn.items():
         chunks: dict[str, Any] = {"chunks": (2, 64, 64), "shards": (2, 640, 640)}
-        group = store.create_labels(image.path, name, SHAPE, "uint16", VOXEL, **chunks)
+        group = store.create_labels(image.folder, name, SHAPE, "uint16", VOXEL, **chunks)
         for z0, z1 in store.slabs(group):
             store.write_slab(group, z0, array[z0:z1], downsample="nearest")
-        paths.append(group.path)
+        paths.append(group.folder)
     return tuple(paths)
 
 

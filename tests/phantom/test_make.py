@@ -304,7 +304,7 @@ def test_store_holds_the_phantom_and_its_truth(tmp_path: Path) -> None:
         assert labels.complete
         np.testing.assert_array_equal(zarr.open_array(labels.path / "0", mode="r")[...], expected)
     with pytest.raises(ExistsError):
-        make_phantom(image.path, shape=shape, cells=2, diameter=2.0)
+        make_phantom(image.folder, shape=shape, cells=2, diameter=2.0)
 
 
 def test_impossible_phantom_leaves_nothing_behind(tmp_path: Path) -> None:

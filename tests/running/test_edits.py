@@ -20,6 +20,7 @@ from hela_dask.planning.plan import plan
 from hela_dask.report.page import render
 from hela_dask.running.reading import read_folder
 from hela_dask.storage.metadata import read_image
+from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.markers import Markers
 from hela_dask.verification.verify import verify
 from tests.editing.making import Maker, files, labels_of, rows_of, stamps
@@ -40,7 +41,7 @@ def first(finished: RunResult, tmp_path: Path, calls: Any) -> RunResult:
     return copy_run(finished, tmp_path)
 
 
-def go(store: Path, here: Any, **more: Any) -> RunResult:
+def go(store: StorePath, here: Any, **more: Any) -> RunResult:
     return run(store, client=here, progress=False, **more)
 
 

@@ -85,14 +85,14 @@ def test_a_label_that_a_cell_has(first: RunResult, here: Any) -> None:
 def test_a_point_outside_the_cell(first: RunResult, here: Any, y: float) -> None:
     make = Maker(first)
     path = given(first, make.split(2, 7, make.shifted(2), make.shifted(2, y=y)))
-    labels = content(first.store)
+    labels = content(Path(str(first.store)))
     table = (first.path / "cells.parquet").read_bytes()
     with pytest.raises(InputError) as found:
         run(first.store, client=here, progress=False, edits=path)
     text = str(found.value)
     assert f"{path}: edit 1 (split, by A. Person): its point 2 at z, y, x = 4400, " in text
     assert "does not lie in cell 2" in text and "\n" not in text
-    assert content(first.store) == labels
+    assert content(Path(str(first.store))) == labels
     assert (first.path / "cells.parquet").read_bytes() == table
     make.write(path, make.split(2, 7, make.shifted(2), make.shifted(2, y=1800.0)))
     result = run(first.store, client=here, progress=False, edits=path)
@@ -100,7 +100,7 @@ def test_a_point_outside_the_cell(first: RunResult, here: Any, y: float) -> None
 
 
 def test_a_split_of_a_cell_that_was_only_painted(first: RunResult, here: Any) -> None:
-    labels = content(first.store)
+    labels = content(Path(str(first.store)))
     make = Maker(first)
     at = make.shifted(2)
     z = make.grid.geometry.index(at)[0]
@@ -114,7 +114,7 @@ def test_a_split_of_a_cell_that_was_only_painted(first: RunResult, here: Any) ->
             (first.path / name).unlink()
     with pytest.raises(InputError, match=r"edit 2 \(split, by A\. Person\): cell 2 was only"):
         run(first.store, client=here, progress=False, cells=[1], edits=path)
-    assert content(first.store) == labels
+    assert content(Path(str(first.store))) == labels
 
 
 def test_points_in_one_voxel_of_the_split(first: RunResult, here: Any) -> None:

@@ -18,7 +18,7 @@ from tests.storage.test_store import SIZE, make_image, make_labels
      "labels/nuclei/by_hand.csv", "labels/cellpose/0/c/0/0/0"],
 )  # fmt: skip
 def test_what_we_did_not_write_is_not_removed_with_what_we_wrote(tmp_path: Path, name: str) -> None:
-    path = make_image(tmp_path / "a.ome.zarr").path
+    path = make_image(tmp_path / "a.ome.zarr").folder
     make_labels(path, tmp_path / "a.run")
     mine = path / name
     mine.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def test_labels_that_are_replaced_with_their_image_are_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("WARNING", logger="hela_dask")
-    path = make_image(tmp_path / "a.ome.zarr").path
+    path = make_image(tmp_path / "a.ome.zarr").folder
     make_labels(path, tmp_path / "a.run")
     for litter in (".DS_Store", "._0", "labels/.lock"):
         (path / litter).touch()

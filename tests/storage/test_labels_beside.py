@@ -40,7 +40,7 @@ def with_labels(path: Path, owner: Path | None = None) -> Image:
     for z0, z1 in store.slabs(made):
         store.write_slab(made, z0, MASKS[z0:z1, : level.shape[1]], downsample="nearest")
     store.write_label_metadata(
-        made.path, colors={1: (255, 0, 0, 255)}, properties=[{"label-value": 1, "volume": 2.0}]
+        made.folder, colors={1: (255, 0, 0, 255)}, properties=[{"label-value": 1, "volume": 2.0}]
     )
     return read_image(made.path)
 

@@ -164,7 +164,7 @@ def test_levels_are_sorted_by_voxel_size(tmp_path: Path) -> None:
     image = read_image(published(tmp_path / "a.zarr", levels))
     assert [level.path for level in image.levels] == ["full", "mid", "low"]
     assert "lists level 'mid' before the finer 'full'" in image.remarks[0]
-    assert np.array_equal(open_source(image.path).read(0, 4), DATA)
+    assert np.array_equal(open_source(image.folder).read(0, 4), DATA)
 
 
 def test_scales_that_contradict_the_shapes_are_refused(tmp_path: Path) -> None:
@@ -239,13 +239,13 @@ def test_image_label_and_the_list_of_labels_decide_what_labels_are(tmp_path: Pat
     owner = store.create_image(
         tmp_path / "a.ome.zarr", (4, 12, 16), "uint8", (50, 10, 12), name="a"
     )
-    labels = store.create_labels(owner.path, "nuclei", (4, 12, 16), "uint8", (50, 10, 12))
+    labels = store.create_labels(owner.folder, "nuclei", (4, 12, 16), "uint8", (50, 10, 12))
     assert read_image(labels.path).name == "nuclei"
-    listed = published(owner.path / "labels" / "cells", {"0": (DATA, (50, 10, 12))})
+    listed = published(owner.folder / "labels" / "cells", {"0": (DATA, (50, 10, 12))})
     assert read_image(listed).name == "image"
-    content = json.loads((owner.path / "labels" / "zarr.json").read_text())
+    content = json.loads((owner.folder / "labels" / "zarr.json").read_text())
     content["attributes"]["ome"]["labels"].append("cells")
-    (owner.path / "labels" / "zarr.json").write_text(json.dumps(content))
+    (owner.folder / "labels" / "zarr.json").write_text(json.dumps(content))
     assert read_image(listed).name == "cells"
 
 

@@ -112,7 +112,7 @@ def test_a_damaged_chunk_is_named(
     tmp_path: Path, damage: Callable[[bytes], bytes], chunk: str, places: str
 ) -> None:
     image = made(tmp_path / "a.ome.zarr")
-    file = image.path / "0" / "c" / "1" / "1" / "2"
+    file = image.folder / "0" / "c" / "1" / "1" / "2"
     file.write_bytes(damage(file.read_bytes()))
     sentence = (
         rf"a\.ome\.zarr: array '0': chunk {chunk} \({places}.*\) in .*1.1.2 is damaged \(.+\): "
@@ -131,8 +131,8 @@ def test_a_damaged_chunk_is_named(
 @pytest.mark.usefixtures("pipeline")
 def test_an_empty_file_is_no_empty_shard(tmp_path: Path) -> None:
     image = made(tmp_path / "a.ome.zarr")
-    (image.path / "0" / "c" / "1" / "1" / "2").write_bytes(b"")
-    (image.path / "0" / "c" / "0" / "0" / "0").unlink()  # as zarr says that all is fill value
+    (image.folder / "0" / "c" / "1" / "1" / "2").write_bytes(b"")
+    (image.folder / "0" / "c" / "0" / "0" / "0").unlink()  # as zarr says that all is fill value
     volume = open_volume(image.path)
     for part in (volume, volume[2:4, 64:128, 128:], volume[3, 127, 169]):
         with pytest.raises(StorageError, match=r"shard \(1, 1, 2\) in .*1.1.2 is damaged \(it"):
@@ -142,7 +142,7 @@ def test_an_empty_file_is_no_empty_shard(tmp_path: Path) -> None:
 
 def test_a_damaged_chunk_is_named_by_a_worker(tmp_path: Path, client: Any) -> None:
     image = made(tmp_path / "a.ome.zarr")
-    file = image.path / "0" / "c" / "0" / "0" / "1"
+    file = image.folder / "0" / "c" / "0" / "0" / "1"
     file.write_bytes(flipped(file.read_bytes()))
     volume = open_volume(image.path)
     with pytest.raises(StorageError, match=r"array '0': chunk \(0, [01], [23]\) \(slices 1 to 1"):

@@ -128,7 +128,7 @@ def test_empty_tiles_leave_no_file_and_replace_what_was_there(tmp_path: Path) ->
                 if part is not None:
                     part = part[:, : rows.stop - rows.start, : columns.stop - columns.start]
                 writer.write(tile, part)
-        assert not [item for item in image.path.rglob("c/**/*") if item.is_file()]
+        assert not [item for item in image.folder.rglob("c/**/*") if item.is_file()]
     store.write_slab(image, 2, np.zeros((2, 600, 600), np.uint8))
     assert [level.sum() for level in levels(image)] == [0, 0, 0]
 
@@ -137,7 +137,7 @@ def test_a_shard_is_replaced_even_where_it_cannot_be_read(tmp_path: Path) -> Non
     image = new(tmp_path / "a.ome.zarr", (2, 70, 70), chunks=(2, 32, 32), shards=(2, 64, 64))
     data = blobs((2, 70, 70), 0, share=1)
     store.write_slab(image, 0, data)
-    for file in (image.path / "0" / "c").rglob("*"):
+    for file in (image.folder / "0" / "c").rglob("*"):
         if file.is_file():
             file.write_bytes(file.read_bytes()[:50])
     store.write_slab(image, 0, data)
@@ -201,7 +201,7 @@ def test_a_disk_that_fills_up_leaves_the_slab_to_be_written_again(
     with pytest.raises(StorageError, match=r"no space left while writing .*a\.ome\.zarr"):
         store.write_slab(image, 0, data)
     assert store.finished_slabs(image) == []
-    assert not list(image.path.rglob("*.partial"))
+    assert not list(image.folder.rglob("*.partial"))
     store.write_slab(image, 0, data)
     check(read_image(image.path), data, "mean")
 

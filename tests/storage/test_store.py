@@ -190,11 +190,11 @@ def test_a_store_is_whole_only_when_every_slab_is(tmp_path: Path) -> None:
 def test_a_store_is_whole_though_no_writer_saw_all_the_others(tmp_path: Path) -> None:
     """On a shared file system two writers may finish at once, each blind to the other's mark."""
     image = make_image(tmp_path / "a.ome.zarr")
-    content = json.loads((image.path / "zarr.json").read_text())
+    content = json.loads((image.folder / "zarr.json").read_text())
     content["attributes"]["hela_dask"]["complete"] = False
-    (image.path / "zarr.json").write_text(json.dumps(content))
+    (image.folder / "zarr.json").write_text(json.dumps(content))
     assert read_image(image.path).complete
-    (image.path / "0" / ".slabs" / "0").unlink()
+    (image.folder / "0" / ".slabs" / "0").unlink()
     assert not read_image(image.path).complete
 
 
@@ -217,18 +217,18 @@ def test_many_processes_write_one_image(tmp_path: Path, client: Any) -> None:
 
 def test_other_readers_and_strict_validators_accept_image_and_labels(tmp_path: Path) -> None:
     data = volume()
-    path = make_image(tmp_path / "a.ome.zarr", data).path
+    path = make_image(tmp_path / "a.ome.zarr", data).folder
     labels = make_labels(path, tmp_path / "a.run")
     for _ in range(2):  # writing it again lists it once
         store.write_label_metadata(
-            labels.path,
+            labels.folder,
             colors={1: (0, 255, 0, 255), 2: (255, 0, 0, 255)},
             properties=[{"label-value": 1, "volume": 3.5}, {"label-value": 3, "volume": 1.0}],
             extra={"run_json": "a.run/run.json"},
         )
     assert read_image(path).labels == ("nuclei",)
     assert read_image(labels.path).attributes["run_json"] == "a.run/run.json"
-    content = json.loads((labels.path / "zarr.json").read_text())["attributes"]["ome"]
+    content = json.loads((labels.folder / "zarr.json").read_text())["attributes"]["ome"]
     assert content["image-label"]["source"] == {"image": "../../"}
     assert json.loads((path / "labels" / "zarr.json").read_text())["attributes"]["ome"] == {
         "version": "0.5",
@@ -236,7 +236,7 @@ def test_other_readers_and_strict_validators_accept_image_and_labels(tmp_path: P
     }
     _validate(path)
     assert _levels_in_ome_zarr(path) == _levels_here(path)
-    assert _levels_in_ome_zarr(labels.path) == _levels_here(labels.path)
+    assert _levels_in_ome_zarr(labels.folder) == _levels_here(labels.folder)
 
 
 def _validate(path: Path) -> None:
@@ -268,7 +268,7 @@ def _levels_here(path: Path) -> list[tuple[tuple[int, ...], int]]:
 
 
 def test_labels_belong_to_the_run_that_made_them(tmp_path: Path) -> None:
-    path = make_image(tmp_path / "a.ome.zarr").path
+    path = make_image(tmp_path / "a.ome.zarr").folder
     made = make_labels(path, tmp_path / "a.run")
     before = open_volume(made.path).values
     again = make_labels(path, tmp_path / "a.run")
@@ -285,7 +285,7 @@ def test_labels_belong_to_the_run_that_made_them(tmp_path: Path) -> None:
 
 
 def test_other_content_of_the_same_run_starts_empty(tmp_path: Path) -> None:
-    path = make_image(tmp_path / "a.ome.zarr").path
+    path = make_image(tmp_path / "a.ome.zarr").folder
     make_labels(path, tmp_path / "a.run")
     other = store.create_labels(path, "nuclei", (20, 300, 521), "uint16", SIZE,
                                 run=tmp_path / "a.run")  # fmt: skip
@@ -294,11 +294,11 @@ def test_other_content_of_the_same_run_starts_empty(tmp_path: Path) -> None:
 
 
 def test_labels_in_a_store_of_their_own_point_to_the_image(tmp_path: Path) -> None:
-    image = make_image(tmp_path / "data" / "a.ome.zarr").path
+    image = make_image(tmp_path / "data" / "a.ome.zarr").folder
     labels = make_labels(tmp_path / "mine.ome.zarr", source_image=image)
-    content = json.loads((labels.path / "zarr.json").read_text())["attributes"]["ome"]
+    content = json.loads((labels.folder / "zarr.json").read_text())["attributes"]["ome"]
     link = content["image-label"]["source"]["image"]
-    assert (labels.path / link).resolve() == image.resolve()
+    assert (labels.folder / link).resolve() == image.resolve()
     assert not (image / "labels").exists()
     with pytest.raises(InputError, match="holds the label groups labels/nuclei: name one of them"):
         open_volume(tmp_path / "mine.ome.zarr")
@@ -315,7 +315,7 @@ def test_an_error_names_where_labels_cannot_go_and_the_remedy(
     (tmp_path / "folder" / "z.txt").touch()
     with pytest.raises(StorageError, match=r"not an OME-Zarr store.*--labels PATH"):
         make_labels(tmp_path / "folder")
-    path = make_image(tmp_path / "a.ome.zarr").path
+    path = make_image(tmp_path / "a.ome.zarr").folder
 
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -335,7 +335,7 @@ def test_overwrite_removes_only_what_we_wrote(tmp_path: Path) -> None:
     def create(path: Path, overwrite: bool) -> Image:
         return store.create_image(path, (2, 4, 4), "uint8", SIZE, name="a", overwrite=overwrite)
 
-    ours = create(tmp_path / "ours", False).path
+    ours = create(tmp_path / "ours", False).folder
     with pytest.raises(ExistsError, match="--overwrite"):
         create(ours, False)
     assert not create(ours, True).complete
@@ -362,7 +362,7 @@ def test_a_voxel_size_is_three_positive_lengths(tmp_path: Path, size: Any) -> No
 def test_what_a_killed_run_leaves_of_labels_is_no_part_of_the_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = make_image(tmp_path / "a.ome.zarr").path
+    path = make_image(tmp_path / "a.ome.zarr").folder
 
     def killed(group: Path, *_: Any) -> None:
         group.mkdir()
