@@ -19,7 +19,6 @@ endif
 # cores keeps these busy; many start two workers themselves, so four are enough.
 PROCESSES = $(shell "$(PYTHON)" -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 PARALLEL = --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
-NONE := 5# what pytest returns where no test was selected
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Tests start hundreds of processes: each reads the compiled modules that the first one has written,
@@ -35,11 +34,9 @@ help: ## list the targets
 demo: $(STAMP) ## segment a synthetic volume with known truth and score the result (OUT=demo)
 	@$(BIN)/hela-dask demo --out "$(OUT)"
 
-test: $(STAMP) ## run all tests, one process per core, then alone those that measure (ARGS=FILES)
+test: $(STAMP) ## run all tests, one process more than cores (ARGS=FILES: a part)
 	@$(BIN)/python -m tests.compiling & trap 'kill $$! 2>/dev/null' INT TERM; \
-	    $(BIN)/python -m pytest $(PARALLEL) -m "not serial" $(ARGS); code=$$?; wait; \
-	    [ $$code -eq 0 ] || [ $$code -eq $(NONE) ]
-	@$(BIN)/python -m pytest -m serial $(ARGS) || [ $$? -eq $(NONE) ]
+	    $(BIN)/python -m pytest $(PARALLEL) $(ARGS); code=$$?; wait; exit $$code
 
 napari: ## test the review in napari on a virtual display, in an environment that has napari (Linux)
 ifeq ($(shell command -v xvfb-run),)
