@@ -1,6 +1,8 @@
-"""The tests themselves: their names."""
+"""The tests themselves: their names and their lengths."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +24,11 @@ def test_a_long_parameter_is_named_by_its_start_and_its_length(
     assert name("[" * 100) == f"{'[' * 16!r}... 100 characters"
     assert name(b"\0" * 100) == f"{bytes(16)!r}... 100 bytes"
     assert name("short") is None
+
+
+def test_files_have_at_most_400_lines() -> None:
+    counts = {
+        path.name: len(path.read_text(encoding="utf-8").splitlines())
+        for path in Path(__file__).parent.rglob("*.py")
+    }
+    assert {name: count for name, count in counts.items() if count > 400} == {}
