@@ -88,10 +88,14 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Versions are those of the lock where it has the package; napari and Qt are not in it.
+# Only napari, Qt and what these need: the other packages are those of the first environment. Their
+# versions are those of the lock where it has the package; napari and Qt are not in it.
 $(NAPARI_STAMP): $(STAMP)
 	@echo "building $(NAPARI) ..."
 	@"$(PYTHON)" -m venv "$(NAPARI)"
+	@$(BIN)/python -c 'import sysconfig; [print("import site; site.addsitedir(%r)" % sysconfig.get_path(name)) \
+	    for name in ("purelib", "platlib")]' \
+	    > "$$($(NAPARI)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/first.pth"
 	@$(NAPARI)/bin/python -m pip install --quiet --no-compile --constraint requirements.lock \
-	    --editable ".[napari]" pytest pytest-xdist hypothesis
+	    --editable ".[napari]"
 	@touch $@

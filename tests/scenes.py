@@ -33,6 +33,7 @@ __all__ = [
     "VOXEL",
     "ball",
     "copy_run",
+    "empty_pages",
     "make_scene",
     "run_scene",
     "stand_in",
@@ -99,6 +100,13 @@ class EmptyPage:
         return None
 
 
+def empty_pages(patch: pytest.MonkeyPatch) -> None:
+    """Leave the two HTML pages of a run empty; its numbers are those of any other run."""
+    report = importlib.import_module("hela_dask.report")
+    patch.setattr("distributed.performance_report", EmptyPage)
+    patch.setattr(report, "write_report", lambda run: Path(run, "report.html").touch())
+
+
 def _write_white(path: Path, *_: object, **__: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_WHITE)
@@ -110,12 +118,10 @@ def without_pages(patch: pytest.MonkeyPatch, *, portraits: bool = False) -> None
     So do the pictures of the cells, which are small and white, unless ``portraits``. Grey
     levels are found in four slices instead of sixteen.
     """
+    empty_pages(patch)
     if not portraits:
         patch.setattr("hela_dask.running.portraits.write_portrait", _write_white)
-    report = importlib.import_module("hela_dask.report")
     patch.setattr("hela_dask.volume.greys._SLICES", 4)
-    patch.setattr("distributed.performance_report", EmptyPage)
-    patch.setattr(report, "write_report", lambda run: Path(run, "report.html").touch())
 
 
 def stand_in(
