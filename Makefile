@@ -44,7 +44,7 @@ ifeq ($(shell command -v xvfb-run),)
 else
 	@$(MAKE) --no-print-directory $(NAPARI_STAMP)
 	@LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum \
-	    --server-args="-screen 0 1600x1000x24" $(NAPARI)/bin/python -m pytest tests/napari tests/viewing
+	    --server-args="-screen 0 1600x1000x24" $(NAPARI)/bin/python -m pytest -m screen tests/napari tests/viewing
 endif
 
 lint: $(STAMP) ## check style, format, types, imports and words

@@ -33,6 +33,9 @@ def pytest_configure() -> None:
     ):
         os.environ.setdefault(f"DASK_DISTRIBUTED__{name}", "1s")
     dask.config.refresh()
+    # A run waits some hundred times for the disk. No file of a test is to survive a crash of the
+    # machine, so in this process none waits.
+    pytest.MonkeyPatch().setattr(os, "fsync", os.fstat)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
