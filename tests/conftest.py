@@ -116,9 +116,14 @@ def log_as_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def known(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    """A finished run of four balls, which no test changes."""
+def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunResult]:
+    """A finished run of four balls, which no test changes; a file made from it is noted in it."""
     from distributed import Client
+
+    folder = tmp_path_factory.mktemp("known")
+
+    def times() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
     with Client(
         processes=False,
@@ -127,7 +132,10 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
         dashboard_address=":0",
         set_as_default=False,
     ) as client:
-        return run_scene(tmp_path_factory.mktemp("known"), client)
+        result = run_scene(folder, client)
+    before = times()
+    yield result
+    assert times() == before, "a test has changed the run that others copy: let it use a copy"
 
 
 @pytest.fixture

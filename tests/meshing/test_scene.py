@@ -21,16 +21,16 @@ from hela_dask.cli import main
 from hela_dask.errors import ExistsError, MissingInputError, ParameterError
 from hela_dask.running.result import RunResult
 from hela_dask.storage import store as arrays
-from tests.scenes import copy_run
+from tests.scenes import run_scene
 
 scening: Any = importlib.import_module("hela_dask._scene")
 VOXEL = (50.0, 40.0, 40.0)
 
 
 @pytest.fixture(scope="module")
-def known(known: hd.RunResult, tmp_path_factory: pytest.TempPathFactory) -> hd.RunResult:
-    """A copy of the finished run of four balls; the last one is cut by a side."""
-    return copy_run(known, tmp_path_factory.mktemp("known"))
+def known(here: Any, tmp_path_factory: pytest.TempPathFactory) -> hd.RunResult:
+    """A finished run of four balls, not a copy; the last one is cut by a side."""
+    return run_scene(tmp_path_factory.mktemp("known"), here)
 
 
 @pytest.fixture(scope="module")
