@@ -19,7 +19,6 @@ endif
 # cores keeps these busy; many start two workers themselves, so four are enough.
 PROCESSES = $(shell "$(PYTHON)" -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 PARALLEL = --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
-NONE := 5# what pytest returns where no test was selected
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Tests start hundreds of processes: each reads the compiled modules that the first one has written,
@@ -35,11 +34,9 @@ help: ## list the targets
 demo: $(STAMP) ## segment a synthetic volume with known truth and score the result (OUT=demo)
 	@$(BIN)/hela-dask demo --out "$(OUT)"
 
-test: $(STAMP) ## run all tests, one process per core, then alone those that measure (ARGS=FILES)
+test: $(STAMP) ## run all tests, one process more than cores (ARGS=FILES: a part)
 	@$(BIN)/python -m tests.compiling & trap 'kill $$! 2>/dev/null' INT TERM; \
-	    $(BIN)/python -m pytest $(PARALLEL) -m "not serial" $(ARGS); code=$$?; wait; \
-	    [ $$code -eq 0 ] || [ $$code -eq $(NONE) ]
-	@$(BIN)/python -m pytest -m serial $(ARGS) || [ $$? -eq $(NONE) ]
+	    $(BIN)/python -m pytest $(PARALLEL) $(ARGS); code=$$?; wait; exit $$code
 
 napari: ## test the review in napari on a virtual display, in an environment that has napari (Linux)
 ifeq ($(shell command -v xvfb-run),)
@@ -47,7 +44,7 @@ ifeq ($(shell command -v xvfb-run),)
 else
 	@$(MAKE) --no-print-directory $(NAPARI_STAMP)
 	@LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb xvfb-run --auto-servernum \
-	    --server-args="-screen 0 1600x1000x24" $(NAPARI)/bin/python -m pytest tests/napari tests/viewing
+	    --server-args="-screen 0 1600x1000x24" $(NAPARI)/bin/python -m pytest -m screen tests/napari tests/viewing
 endif
 
 lint: $(STAMP) ## check style, format, types, imports and words
@@ -91,10 +88,14 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Versions are those of the lock where it has the package; napari and Qt are not in it.
+# Only napari, Qt and what these need: the other packages are those of the first environment. Their
+# versions are those of the lock where it has the package; napari and Qt are not in it.
 $(NAPARI_STAMP): $(STAMP)
 	@echo "building $(NAPARI) ..."
 	@"$(PYTHON)" -m venv "$(NAPARI)"
+	@$(BIN)/python -c 'import sysconfig; [print("import site; site.addsitedir(%r)" % sysconfig.get_path(name)) \
+	    for name in ("purelib", "platlib")]' \
+	    > "$$($(NAPARI)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/first.pth"
 	@$(NAPARI)/bin/python -m pip install --quiet --no-compile --constraint requirements.lock \
-	    --editable ".[napari]" pytest pytest-xdist hypothesis
+	    --editable ".[napari]"
 	@touch $@

@@ -28,7 +28,7 @@ def main() -> None:
         pytest.MonkeyPatch.context() as patch,
         Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0") as here,
     ):
-        without_pages(patch)
+        without_pages(patch, portraits=True)
         go(write(Path(folder) / "two.ome.zarr", 20.0), here, "compiling")
 
 

@@ -13,7 +13,10 @@ import dask
 import pytest
 
 from hela_dask.running.result import RunResult
-from tests.scenes import make_scene, run_scene, stand_in
+from tests.scenes import copy_run, make_scene, run_scene, stand_in
+
+LONGEST_ID = 80
+"""Characters of a parameter that are in the name of a test."""
 
 
 def pytest_configure() -> None:
@@ -30,6 +33,17 @@ def pytest_configure() -> None:
     ):
         os.environ.setdefault(f"DASK_DISTRIBUTED__{name}", "1s")
     dask.config.refresh()
+    # A run waits some hundred times for the disk. No file of a test is to survive a crash of the
+    # machine, so in this process none waits.
+    pytest.MonkeyPatch().setattr(os, "fsync", os.fstat)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A long text is no part of a test's name, which each process sends with each result."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
+        kind = "bytes" if isinstance(val, bytes) else "characters"
+        return f"{val[:16]!r}... {len(val)} {kind}"
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)  # before the one of xdist, which reads the groups
@@ -104,16 +118,43 @@ def log_as_before() -> Iterator[None]:
     log.handlers[:] = handlers
 
 
-@pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory, here: Any) -> RunResult:
-    """A finished run of four balls, which no test changes."""
-    return run_scene(tmp_path_factory.mktemp("known"), here)
+@pytest.fixture(scope="session")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunResult]:
+    """A finished run of four balls, which no test changes; a file made from it is noted in it."""
+    from distributed import Client
+
+    folder = tmp_path_factory.mktemp("known")
+
+    def times() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+    with Client(
+        processes=False,
+        n_workers=1,
+        threads_per_worker=1,
+        dashboard_address=":0",
+        set_as_default=False,
+    ) as client:
+        result = run_scene(folder, client)
+    before = times()
+    yield result
+    assert times() == before, "a test has changed the run that others copy: let it use a copy"
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Quick stand-ins for the slow kernels; what they were called with."""
     return stand_in(monkeypatch)
+
+
+@pytest.fixture
+def first(known: RunResult, tmp_path: Path, calls: dict[str, Any]) -> RunResult:
+    """A copy of the finished run, with the calls that it made: what other runs follow."""
+    copy = copy_run(known, tmp_path)
+    done = copy.path / "done"
+    calls["segment"] = sorted(int(path.stem[-5:]) for path in done.glob("segment-*"))
+    calls["background"] = len(list(done.glob("background-*")))
+    return copy
 
 
 @pytest.fixture

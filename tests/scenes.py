@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import dask.array as da
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -32,6 +33,7 @@ __all__ = [
     "VOXEL",
     "ball",
     "copy_run",
+    "empty_pages",
     "make_scene",
     "run_scene",
     "stand_in",
@@ -41,6 +43,7 @@ __all__ = [
 SHAPE, VOXEL = (40, 160, 160), (200.0, 160.0, 160.0)
 BALLS = ((20, 45, 45, 18), (18, 50, 115, 20), (22, 115, 50, 21), (20, 152, 120, 19))
 """z, y, x in voxels, and the radius in pixels; the last one is cut by a side."""
+_WHITE = bytes(imagecodecs.png_encode(np.full((16, 16, 3), 255, np.uint8)))
 
 
 def ball(z: float, y: float, x: float, radius: float) -> npt.NDArray[np.bool_]:
@@ -67,11 +70,13 @@ def make_scene(path: Path, balls: Sequence[Sequence[float]] = BALLS, depth: int 
     return path
 
 
-def run_scene(folder: Path, client: Any, **options: Any) -> hd.RunResult:
+def run_scene(
+    folder: Path, client: Any, *, portraits: bool = False, **options: Any
+) -> hd.RunResult:
     """A finished run of the balls, by the stand-ins."""
     scene = make_scene(folder / "balls.ome.zarr")
     with pytest.MonkeyPatch.context() as patch:
-        stand_in(patch)
+        stand_in(patch, portraits=portraits)
         return hd.run(scene, client=client, progress=False, **options)
 
 
@@ -95,21 +100,36 @@ class EmptyPage:
         return None
 
 
-def without_pages(patch: pytest.MonkeyPatch) -> None:
-    """Leave the two HTML pages empty: they take longer than the runs, and say nothing new.
-
-    Grey levels are found in four slices instead of sixteen.
-    """
+def empty_pages(patch: pytest.MonkeyPatch) -> None:
+    """Leave the two HTML pages of a run empty; its numbers are those of any other run."""
     report = importlib.import_module("hela_dask.report")
-    patch.setattr("hela_dask.volume.greys._SLICES", 4)
     patch.setattr("distributed.performance_report", EmptyPage)
     patch.setattr(report, "write_report", lambda run: Path(run, "report.html").touch())
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[str, Any]:
+def _write_white(path: Path, *_: object, **__: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_WHITE)
+
+
+def without_pages(patch: pytest.MonkeyPatch, *, portraits: bool = False) -> None:
+    """Leave the two HTML pages empty: they take longer than the runs, and say nothing new.
+
+    So do the pictures of the cells, which are small and white, unless ``portraits``. Grey
+    levels are found in four slices instead of sixteen.
+    """
+    empty_pages(patch)
+    if not portraits:
+        patch.setattr("hela_dask.running.portraits.write_portrait", _write_white)
+    patch.setattr("hela_dask.volume.greys._SLICES", 4)
+
+
+def stand_in(
+    monkeypatch: pytest.MonkeyPatch, *, pages: bool = False, portraits: bool = False
+) -> dict[str, Any]:
     """Put the stand-ins in place; returns what counts their calls and may make them fail.
 
-    Unless ``pages``, as :func:`without_pages`.
+    Unless ``pages``, as :func:`without_pages` with these ``portraits``.
 
     ``calls`` has a list of labels in ``segment`` and a number in ``background``; a label in
     ``broken`` raises.
@@ -177,5 +197,5 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, pages: bool = False) -> dict[st
     segment = importlib.import_module("hela_dask.steps.segment")
     monkeypatch.setattr(segment, "segment_window", segment_window)
     if not pages:
-        without_pages(monkeypatch)
+        without_pages(monkeypatch, portraits=portraits)
     return calls

@@ -37,6 +37,13 @@ from hela_dask.running.made import find_earlier
 from hela_dask.running.reading import read_folder
 from hela_dask.storage.level_array import LevelArray
 from tests.colours import near
+from tests.scenes import copy_run
+
+
+@pytest.fixture(scope="module")
+def known(known: hd.RunResult, tmp_path_factory: pytest.TempPathFactory) -> hd.RunResult:
+    """A copy of the finished run: it notes the figures that are made from it."""
+    return copy_run(known, tmp_path_factory.mktemp("known"))
 
 
 def test_a_figure_has_its_width_at_its_resolution(known: hd.RunResult, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from hela_dask._run import run
 from hela_dask.conversion.convert import convert
 from hela_dask.phantom import make_phantom
 from hela_dask.volume.opening import open_volume
+from tests.scenes import empty_pages
 
 pytestmark = [
     pytest.mark.waiting,
@@ -102,7 +103,9 @@ def stop(
 
 
 @pytest.fixture
-def phantom(tmp_path: Path) -> Path:
+def phantom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small phantom; runs of this process leave their pages empty, commands write theirs."""
+    empty_pages(monkeypatch)
     path = tmp_path / "phantom.ome.zarr"
     make_phantom(path, shape=(48, 160, 160), cells=3, diameter=4.5, voxel_size=(100, 80, 80))
     return path

@@ -27,9 +27,9 @@ def check_labels(result: RunResult, expected: np.ndarray[Any, Any]) -> None:
 
 
 def test_masks_that_others_began_to_write_are_made_again(
-    scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    first: RunResult, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = go(scene, here).labels["cells"].values
+    scene, expected = first.store, first.labels["cells"].values
 
     def full(*_: Any) -> None:
         raise StorageError("no space left")
@@ -43,9 +43,9 @@ def test_masks_that_others_began_to_write_are_made_again(
 
 @pytest.mark.parametrize("lost", ["coarse", "coarse/background", "coarse/00002"])
 def test_coarse_labels_may_be_deleted_by_hand(
-    scene: Path, here: Any, calls: dict[str, Any], lost: str
+    first: RunResult, here: Any, calls: dict[str, Any], lost: str
 ) -> None:
-    first = go(scene, here)
+    scene = first.store
     expected, cells = first.labels["cells"].values, sorted(calls["segment"])
     done = {path: path.stat().st_mtime_ns for path in (first.path / "done").glob("assemble-*")}
     shutil.rmtree(first.path / lost)
@@ -58,17 +58,17 @@ def test_coarse_labels_may_be_deleted_by_hand(
     assert {path: path.stat().st_mtime_ns for path in done} == done
 
 
-def test_another_working_level_and_back(scene: Path, here: Any, calls: dict[str, Any]) -> None:
-    expected = go(scene, here).labels["cells"].values
+def test_another_working_level_and_back(first: RunResult, here: Any, calls: dict[str, Any]) -> None:
+    scene, expected = first.store, first.labels["cells"].values
     other = go(scene, here, parameters={"working": {"resolution": 320.0}})
     assert (other.labels["cells"].values != expected).mean() < 0.01
     check_labels(go(scene, here), expected)
 
 
 def test_slabs_that_others_wrote_without_a_marker_are_made_again(
-    scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    first: RunResult, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = go(scene, here).labels["cells"].values
+    scene, expected = first.store, first.labels["cells"].values
 
     def killed(*_: Any) -> None:
         raise RuntimeError("killed")
@@ -81,8 +81,8 @@ def test_slabs_that_others_wrote_without_a_marker_are_made_again(
     check_labels(go(scene, here), expected)
 
 
-def test_tables_and_record_are_of_the_last_run(scene: Path, here: Any, calls: Any) -> None:
-    first = go(scene, here)
+def test_tables_and_record_are_of_the_last_run(first: RunResult, here: Any, calls: Any) -> None:
+    scene = first.store
     params = {"link": {"shortest_chain": 1e9}}
     detect(scene, client=here, parameters=params, progress=False, overwrite=True)
     again = go(scene, here)
@@ -99,9 +99,9 @@ def test_tables_and_record_are_of_the_last_run(scene: Path, here: Any, calls: An
 
 
 def test_a_record_of_what_was_interrupted_does_not_stay(
-    scene: Path, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    first: RunResult, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = go(scene, here)
+    scene = first.store
     before = (first.path / "run.toml").read_text()
 
     def stopped(client: Any, *_: Any, **__: Any) -> None:
@@ -120,9 +120,9 @@ def test_a_record_of_what_was_interrupted_does_not_stay(
 
 
 def test_the_record_has_the_parameters_even_if_they_change_nothing(
-    scene: Path, here: Any, calls: dict[str, Any]
+    first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    go(scene, here)
+    scene = first.store
     again = go(scene, here, parameters={"link": {"shortest_chain": 7400.0}})
     facts = json.loads((again.path / "run.json").read_text())
     assert facts["parameters"]["link"]["shortest_chain"] == 7400.0
@@ -140,8 +140,8 @@ def test_a_volume_is_the_same_by_any_path(
     assert {path: path.stat().st_mtime_ns for path in (first.path / "done").iterdir()} == done
 
 
-def test_masks_of_an_earlier_version_are_removed(scene: Path, here: Any) -> None:
-    first = run(scene, client=here, progress=False)
+def test_masks_of_an_earlier_version_are_removed(first: RunResult, here: Any) -> None:
+    scene = first.store
     old = first.path / "decided" / "00001"
     old.mkdir(parents=True)
     (old / "zarr.json").write_text("{}")

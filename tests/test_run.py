@@ -117,9 +117,9 @@ def test_a_second_run_leaves_everything_untouched(
 
 
 def test_other_parameters_redo_what_depends_on_them_and_nothing_else(
-    scene: Path, here: Any, calls: dict[str, Any]
+    first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    first = go(scene, here)
+    scene = first.store
     coarse = first.path / "coarse" / "background"
     background = times(coarse)
     counted = calls["background"]
@@ -133,8 +133,10 @@ def test_other_parameters_redo_what_depends_on_them_and_nothing_else(
     assert calls["background"] > counted and len(calls["segment"]) == 4
 
 
-def test_a_changed_volume_is_a_new_input(scene: Path, here: Any, calls: dict[str, Any]) -> None:
-    go(scene, here)
+def test_a_changed_volume_is_a_new_input(
+    first: RunResult, here: Any, calls: dict[str, Any]
+) -> None:
+    scene = first.store
     for path in (scene / "0").rglob("0"):
         if path.is_file():
             path.touch()
@@ -215,9 +217,9 @@ def test_labels_lie_over_an_image_that_does_not_start_at_zero(
 
 
 def test_labels_of_another_run_are_not_replaced_unasked(
-    scene: Path, here: Any, calls: dict[str, Any]
+    first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    first = go(scene, here)
+    scene = first.store
     other = scene.parent / "other.run"
     with pytest.raises(ExistsError, match=r"balls\.run.*--overwrite.*--labels"):
         go(scene, here, out=other)

@@ -10,15 +10,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hela_dask.columns import MEASURES
 from hela_dask.running.tables import add_measurements
 from hela_dask.steps.measure import measurements
 from hela_dask.storage import store
 from hela_dask.tasks.versions import versions
 
-__all__ = ["VOXEL", "draw_cells", "make_group", "make_run"]
+__all__ = ["DRAWN", "VOXEL", "draw_cells", "make_group", "make_run"]
 
 VOXEL = (50.0, 40.0, 40.0)
 SHAPE = (300, 500, 500)
+DRAWN = [name for name in MEASURES if name.endswith(("_volume", "_to_cell")) or "_diam" in name]
+DRAWN = [name for name in DRAWN if "max" not in name]  # of cells that are drawn without a shape
 
 
 def draw_cells(rng: np.random.Generator, count: int, larger: float = 1.0) -> pd.DataFrame:

@@ -1,79 +1,28 @@
-"""Groups of runs: the differences that are there and no others, one sentence for each bad input."""
+"""Groups of runs: the differences that are there and no others."""
 
 from __future__ import annotations
 
-import json
 import math
-import re
-import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet
 import pytest
 
 import hela_dask as hd
-from hela_dask.cli import main
 from hela_dask.columns import MEASURES
-from hela_dask.comparing.columns import COMPARISON_COLUMNS
 from hela_dask.comparing.statistics import compare_measures
 from hela_dask.editing.review import set_review
 from hela_dask.errors import (
-    ExistsError,
-    HelaDaskError,
     InputError,
-    MissingInputError,
     NothingToDoError,
-    ParameterError,
 )
-from hela_dask.running.made import find_earlier
 from hela_dask.storage import store
-from tests.comparing.runs import draw_cells, make_group, make_run
-from tests.test_report import HOSTILE, Page
+from tests.comparing.runs import DRAWN, draw_cells, make_group, make_run
+from tests.report.pages import Page
 
 NUCLEI = {"nucleus_volume", "nucleus_diameter", "nucleus_to_cell"}
-DRAWN = [name for name in MEASURES if name.endswith(("_volume", "_to_cell")) or "_diam" in name]
-DRAWN = [name for name in DRAWN if "max" not in name]  # of cells that are drawn without a shape
-
-
-@pytest.fixture(scope="module")
-def groups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    """Five volumes of each group; the nuclei of one are larger."""
-    folder = tmp_path_factory.mktemp("groups")
-    return {
-        "control": make_group(folder, "control", 5, seed=1),
-        "treated": make_group(folder, "treated", 5, seed=2, larger=1.4),
-    }
-
-
-@pytest.fixture(scope="module")
-def found(groups: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory) -> hd.Comparison:
-    return hd.compare(groups, tmp_path_factory.mktemp("compared") / "out")
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Empty pictures: drawing takes as long as all the rest."""
-    monkeypatch.setattr(
-        "hela_dask.comparing.compare.draw_strips",
-        lambda strips, path, label: path.write_bytes(b"\x89PNG"),
-    )
-
-
-def test_a_comparison_of_an_earlier_table_is_named(tmp_path: Path, undrawn: None) -> None:
-    runs = {name: make_group(tmp_path, name, 2, seed=3) for name in ("control", "treated")}
-    hd.compare(runs, tmp_path / "out")
-    first, other = runs["control"][0], runs["treated"][1]
-    assert not find_earlier(first) and not find_earlier(other)
-    set_review(first, 1, "rejected", by="A. Person")
-    (found,) = find_earlier(first)
-    assert (found.path, found.part) == (tmp_path / "out", "review.csv")
-    assert not find_earlier(other)
-    assert main([*shlex.split(found.command)[1:], "--quiet"]) == 0
-    assert not find_earlier(first)
 
 
 def test_larger_nuclei_are_found_and_nothing_else(found: hd.Comparison) -> None:
@@ -202,110 +151,6 @@ def test_volumes_of_one_kind_hardly_ever_differ(volumes: int, most: int) -> None
     assert wrong <= most
 
 
-def test_the_files_are_complete_and_described(found: hd.Comparison) -> None:
-    names = {path.name for path in found.path.iterdir()}
-    tables = {
-        f"{name}.{suffix}"
-        for name in ("cells", "comparison", "volumes")
-        for suffix in ("csv", "parquet")
-    }
-    pictures = {f"{name}.{suffix}" for name in DRAWN for suffix in ("png", "svg")}
-    others = {"columns.csv", "comparison.html", "comparison.json", "methods.txt"}
-    assert names == tables | pictures | others
-    table = pd.read_parquet(found.path / "comparison.parquet")
-    pd.testing.assert_frame_equal(table, found.table)
-    described = pd.read_csv(found.path / "columns.csv")
-    for name in ("cells", "comparison", "volumes"):
-        schema = pyarrow.parquet.read_schema(found.path / f"{name}.parquet")
-        assert all(field.metadata[b"description"] for field in schema)
-        own = described[described["table"] == name]
-        assert own["column"].tolist() == schema.names and own["meaning"].notna().all()
-    assert set(table) <= set(COMPARISON_COLUMNS)
-    written = pd.read_csv(found.path / "comparison.csv").set_index("measure")
-    assert written.loc["nucleus_volume", "unit"] == "µm³"
-    exact = table.set_index("measure").loc["nucleus_volume"]
-    assert written.loc["nucleus_volume", "p_adjusted"] == pytest.approx(exact["p_adjusted"])
-
-
-def test_each_volume_has_a_row_per_measure(found: hd.Comparison) -> None:
-    volumes = pd.read_parquet(found.path / "volumes.parquet")
-    assert len(volumes) == 10 * len(DRAWN)
-    row = volumes[volumes["measure"] == "nucleus_volume"].iloc[6]
-    assert (row["group"], row["number"], row["cells"]) == ("treated", 2, 8)
-    own = found.cells[found.cells["run"] == row["run"]]["nucleus_volume"]
-    assert row["median"] == own.median() and row["mean"] == pytest.approx(own.mean())
-    assert row["sd"] == pytest.approx(own.std())
-    medians = volumes[volumes["measure"] == "nucleus_volume"].groupby("group")["median"].mean()
-    compared = found.table.set_index("measure").loc["nucleus_volume"]
-    assert compared["volumes_difference"] == pytest.approx(medians["treated"] - medians["control"])
-    low, high = compared["volumes_difference_low"], compared["volumes_difference_high"]
-    assert low < compared["volumes_difference"] < high
-
-
-def test_the_methods_are_the_facts_of_the_runs(
-    undrawn: None, groups: dict[str, list[Path]], found: hd.Comparison, tmp_path: Path
-) -> None:
-    text = (found.path / "methods.txt").read_text(encoding="utf-8")
-    for words in (
-        f"hela_dask {hd.__version__}, method unet, in volumes with voxels of 50 x 40 x 40 nm",
-        "All parameters had their defaults.",
-        "control, 40 cells in 5 volumes; treated, 40 cells in 5 volumes.",
-        "20 cells cut by the sides of the volumes were left out.",
-        "6 measures of each cell were compared: nucleus volume,",
-        "(9999 resamples of whole volumes)",
-        "were adjusted for 6 comparisons by the procedure of Benjamini and Hochberg",
-    ):
-        assert words in text, words
-    page = " ".join(Page(found.page.read_text(encoding="utf-8")).text.split())
-    assert all(" ".join(part.split()) in page for part in text.split("\n\n"))
-    one = make_run(
-        tmp_path / "one.run",
-        draw_cells(np.random.default_rng(9), 6),
-        parameters={"detect": {"spacing": 500.0}},
-    )
-    hd.compare({"control": groups["control"], "one": [one]}, tmp_path / "out")
-    text = (tmp_path / "out" / "methods.txt").read_text(encoding="utf-8")
-    assert "Parameters other than the defaults: [detect] spacing = 500.0." in text
-    assert "these p-values are no evidence of a difference" in text
-    assert "Welch" not in text
-
-
-def test_the_page_opens_and_states_what_can_be_concluded(found: hd.Comparison) -> None:
-    text = found.page.read_text(encoding="utf-8")
-    page = Page(text)
-    assert {f"#{name}" for name in page.ids} == set(page.links)
-    assert len(page.images) == len(DRAWN)
-    assert not re.search(r"https?://|url\(|@import|<link", text)
-    shown = " ".join(page.text.split())
-    for words in (
-        "control and treated",
-        "3 of 6 comparisons of a measure show a difference between groups",
-        "is larger in treated than in control: median",
-        "No difference is found in: cell volume, envelope volume, cell diameter.",
-        "This does not show that the groups are equal",
-        "fewer than 8 volumes are too narrow",
-        "The evidence is the number of volumes, not the number of cells.",
-        "80 cells. 20 cells that the volume cuts are left out.",
-        "Benjamini and Hochberg",
-        "All permutations are computed, so the test is exact.",
-        "50 x 40 x 40",
-    ):
-        assert words in shown, words
-    assert "The runs differ" not in shown
-
-
-def test_the_same_call_gives_the_same_bits_and_replaces_its_files(
-    groups: dict[str, list[Path]], found: hd.Comparison, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    hd.compare({"a": groups["control"][:1], "b": groups["treated"][:1]}, out, seed=9)
-    (out / "nucleus_volume.png").unlink()
-    hd.compare(groups, out)
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == {
-        path.name: path.read_bytes() for path in found.path.iterdir()
-    }
-
-
 def test_one_volume_each_is_compared_with_a_warning(
     undrawn: None, groups: dict[str, list[Path]], tmp_path: Path
 ) -> None:
@@ -361,20 +206,6 @@ def test_runs_that_differ_otherwise_are_named(undrawn: None, tmp_path: Path) -> 
         assert words in text, words
 
 
-def test_one_volume_in_two_groups_is_a_warning_and_in_one_group_an_error(
-    undrawn: None, tmp_path: Path
-) -> None:
-    rng = np.random.default_rng(0)
-    runs = [
-        make_run(tmp_path / f"{name}.run", draw_cells(rng, 5), fingerprint="same") for name in "ab"
-    ]
-    found = hd.compare({"a": runs[:1], "b": runs[1:]}, tmp_path / "out")
-    assert any("are runs of one volume" in text for text in found.warnings)
-    other = make_run(tmp_path / "c.run", draw_cells(rng, 5))
-    with pytest.raises(InputError, match="its cells would count twice"):
-        hd.compare({"a": runs, "b": [other]}, tmp_path / "out2")
-
-
 def test_each_of_three_groups_is_compared_with_the_first(
     undrawn: None, groups: dict[str, list[Path]], tmp_path: Path
 ) -> None:
@@ -405,133 +236,6 @@ def test_measures_without_values_in_a_group_are_left_out(undrawn: None, tmp_path
     assert (counts["nucleus_volume"], counts["cell_volume"]) == (4, 5)
 
 
-def _with_run(run: Path, **facts: Any) -> None:
-    content = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    store.write_json(run / "run.json", content | facts)
-
-
-def _in_nm3(run: Path) -> None:
-    path = run / "cells.parquet"
-    table = pyarrow.parquet.read_table(path)
-    place = table.schema.get_field_index("cell_volume")
-    field = table.schema.field(place).with_metadata({"unit": "nm³"})
-    pyarrow.parquet.write_table(table.cast(table.schema.set(place, field)), path)
-
-
-def _all_cut(run: Path) -> None:
-    cells = pd.read_parquet(run / "cells.parquet")
-    store.write_table(run / "cells", cells.assign(status="cut_by_volume", complete=False))
-
-
-def _without_measures(run: Path) -> None:
-    cells = pd.read_parquet(run / "cells.parquet")
-    store.write_table(run / "cells", cells.drop(columns=DRAWN))
-
-
-def _with_texts(run: Path) -> None:
-    cells = pd.read_parquet(run / "cells.parquet")
-    store.write_table(run / "cells", cells.assign(cell_diameter="wide"))
-
-
-BAD_RUNS: list[tuple[Any, type[HelaDaskError], str]] = [
-    (lambda run: _with_run(run, state="failed"), MissingInputError, "state is 'failed'"),
-    (_in_nm3, InputError, "has cell_volume in nm³, not in µm³"),
-    (
-        _all_cut,
-        NothingToDoError,
-        "'b' has no complete cell: the volume cuts all 5 that are segmented",
-    ),
-    (_without_measures, InputError, "b.run has no measures: add them with hela-dask run"),
-    (_with_texts, InputError, "column cell_diameter must hold numbers"),
-    (lambda run: (run / "cells.parquet").unlink(), InputError, "cells.parquet is missing"),
-    (lambda run: (run / "cells.parquet").write_bytes(b"x"), InputError, "no Parquet table"),
-    (lambda run: (run / "run.json").unlink(), MissingInputError, "not a run folder"),
-    (shutil.rmtree, MissingInputError, "no run folder at"),
-]
-
-
-@pytest.mark.parametrize(("spoil", "error", "words"), BAD_RUNS)
-def test_bad_runs_are_one_sentence_and_nothing_is_written(
-    spoil: Any, error: type[HelaDaskError], words: str, tmp_path: Path
-) -> None:
-    rng = np.random.default_rng(0)
-    runs = [make_run(tmp_path / f"{name}.run", draw_cells(rng, 5)) for name in "ab"]
-    spoil(runs[1])
-    with pytest.raises(error, match=re.escape(words)):
-        hd.compare({"a": runs[:1], "b": runs[1:]}, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({}, "at least two groups"),
-        ({"a": ["a.run"]}, "at least two groups, and only 'a' was given"),
-        ({"a": ["a.run"], "b": []}, "the group 'b' has no runs"),
-        ({"a": ["a.run"], "b": "b.run"}, "must be a list of run folders"),
-        ({"a": ["a.run"], " ": ["b.run"]}, "must have a name"),
-        ({"a": ["a.run"], "b": ["b.run", "./a.run"]}, "in 'a' and 'b': a run belongs to one group"),
-        ({"a": ["a.run", "a.run"], "b": ["b.run"]}, "named twice in 'a'"),
-        (["a.run", "b.run"], "must be a mapping"),
-    ],
-)
-def test_bad_groups_are_one_sentence(given: Any, words: str, tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match=re.escape(words)):
-        hd.compare(given, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_run_is_in_one_group_whatever_its_path(tmp_path: Path, undrawn: None) -> None:
-    run = make_run(tmp_path / "a.run", draw_cells(np.random.default_rng(0), 5))
-    (tmp_path / "link.run").symlink_to(run)
-    copy = shutil.copytree(run, tmp_path / "copy.run")
-    for other, words in (
-        (run, "is named in 'a' and 'b': a run belongs to one group, once"),
-        (f"{tmp_path}/x/../a.run/", "is named in 'a' and 'b': a run belongs to one group, once"),
-        (tmp_path / "link.run", "is named in 'a' and 'b': a run belongs to one group, once"),
-        (copy, f"is a copy of {run}, so the run is named in 'a' and 'b': a run belongs to one"),
-    ):
-        with pytest.raises(ParameterError, match=re.escape(words)):
-            hd.compare({"a": [run], "b": [other]}, tmp_path / "out")
-    with pytest.raises(ParameterError, match="so the run is named twice in 'a'"):
-        other = make_run(tmp_path / "b.run", draw_cells(np.random.default_rng(1), 5))
-        hd.compare({"a": [run, copy], "b": [other]}, tmp_path / "out")
-
-
-def test_only_a_folder_of_this_command_is_replaced(
-    groups: dict[str, list[Path]], found: hd.Comparison, tmp_path: Path
-) -> None:
-    before = (groups["control"][0] / "run.json").read_bytes()
-    with pytest.raises(ParameterError, match="lies in the run folder"):
-        hd.compare(groups, groups["control"][0])
-    assert (groups["control"][0] / "run.json").read_bytes() == before
-    out = tmp_path / "out"
-    shutil.copytree(found.path, out)
-    (out / "notes.txt").write_text("mine")
-    with pytest.raises(ExistsError, match=r"notes\.txt, which compare did not write"):
-        hd.compare(groups, out)
-    (tmp_path / "a.zarr").mkdir()
-    (tmp_path / "a.zarr" / "zarr.json").write_text("{}")
-    with pytest.raises(ParameterError, match="inside the Zarr"):
-        hd.compare(groups, tmp_path / "a.zarr" / "out")
-    for seed in (-1, 1.5, True):
-        with pytest.raises(ParameterError, match="seed must be a whole number"):
-            hd.compare(groups, tmp_path / "new", seed=seed)  # type: ignore[arg-type]
-
-
-def test_texts_of_people_are_escaped(undrawn: None, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    runs = [
-        make_run(tmp_path / f"{name}.run", draw_cells(rng, 5), method=f"{HOSTILE}{name}")
-        for name in "ab"
-    ]
-    found = hd.compare({HOSTILE: runs[:1], "measure": runs[1:]}, tmp_path / "out")
-    text = found.page.read_text(encoding="utf-8")
-    assert HOSTILE not in text
-    assert text.count("<script>") == 1  # the page's own
-    Page(text)
-
-
 def test_a_result_of_a_run_is_a_run_too(
     undrawn: None, groups: dict[str, list[Path]], found: hd.Comparison, tmp_path: Path
 ) -> None:
@@ -541,38 +245,3 @@ def test_a_result_of_a_run_is_a_run_too(
     }
     again = hd.compare(results, tmp_path / "out")
     pd.testing.assert_frame_equal(again.table, found.table)
-
-
-def test_the_command_prints_the_result(
-    undrawn: None, groups: dict[str, list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = [
-        text
-        for name, runs in groups.items()
-        for text in ("--group", f"{name}={','.join(map(str, runs))}")
-    ]
-    command = ["compare", *options, "--out", str(tmp_path / "out")]
-    assert main(command) == 0
-    text = capsys.readouterr().out
-    assert "control: 40 complete cells in 5 volumes" in text
-    assert "nucleus volume is larger in treated than in control" in text
-    assert main([*command, "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["cells"] == {"control": 40, "treated": 40}
-    assert len(answer["comparison"]) == len(DRAWN)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--group", "a"], "should look like control=a.run,b.run"),
-        (["--group", "a=x,,y"], "should look like control=a.run,b.run"),
-        (["--group", "a=x", "--group", "a=y"], "the group 'a' is given twice"),
-        (["--group", "a=x"], "at least two groups, and only 'a' was given"),
-    ],
-)
-def test_a_group_that_cannot_be_read_is_one_sentence(
-    options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["compare", *options, "--out", str(tmp_path / "out")]) == 1
-    assert words in capsys.readouterr().err

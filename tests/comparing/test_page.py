@@ -12,7 +12,7 @@ import hela_dask as hd
 from hela_dask.editing.review import set_review
 from hela_dask.storage import store
 from tests.comparing.runs import draw_cells, make_group, make_run
-from tests.test_report import Page
+from tests.report.pages import Page
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hela_dask._run import run
+from hela_dask._run import RunResult, run
 from hela_dask.errors import MissingInputError
 from hela_dask.explaining.lookup import find_cell
 
@@ -30,9 +30,9 @@ def test_labels_are_on_the_working_level_though_their_pyramid_ends_before(
 
 
 def test_a_background_that_was_deleted_is_named(
-    scene: Path, here: Any, calls: dict[str, Any]
+    first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    result = run(scene, client=here, progress=False)
+    scene, result = first.store, first
     shutil.rmtree(result.path / "coarse")
     found = find_cell(scene, 2)
     with pytest.raises(MissingInputError, match=r"balls\.run is gone: start hela-dask run"):

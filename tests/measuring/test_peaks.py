@@ -42,7 +42,6 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 @pytest.mark.parametrize("stage", ["count", "measure"])
 def test_a_task_takes_what_is_planned(
     drawn: tuple[Path, np.ndarray], tmp_path: Path, stage: str

@@ -21,20 +21,16 @@ from hela_dask.cli import main
 from hela_dask.errors import ExistsError, MissingInputError, ParameterError
 from hela_dask.running.result import RunResult
 from hela_dask.storage import store as arrays
-from tests.scenes import make_scene, stand_in, without_pages
+from tests.scenes import run_scene
 
 scening: Any = importlib.import_module("hela_dask._scene")
 VOXEL = (50.0, 40.0, 40.0)
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory, here: Any) -> hd.RunResult:
-    """A finished run of four balls; the last one is cut by a side."""
-    scene = make_scene(tmp_path_factory.mktemp("known") / "balls.ome.zarr")
-    with pytest.MonkeyPatch.context() as patch:
-        stand_in(patch)
-        without_pages(patch)
-        return hd.run(scene, client=here, progress=False)
+def known(here: Any, tmp_path_factory: pytest.TempPathFactory) -> hd.RunResult:
+    """A finished run of four balls, not a copy; the last one is cut by a side."""
+    return run_scene(tmp_path_factory.mktemp("known"), here)
 
 
 @pytest.fixture(scope="module")

@@ -25,18 +25,25 @@ from tests.scenes import without_pages
 
 SOURCE = Path(__file__).parents[2] / "examples" / "plugin"
 
-# A run in one process; prints when each unit was finished, and volumes of nuclei.
+# Runs in one process; prints when each unit was finished, and volumes of nuclei, of each.
 RUN = """
 import json, sys
+import pytest
 from distributed import Client
 import hela_dask as hd
-store, parameters = sys.argv[1], json.loads(sys.argv[2])
+from tests.scenes import without_pages
+store, found = sys.argv[1], []
+without_pages(pytest.MonkeyPatch())
 with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
-    result = hd.run(
-        store, method="inner", parameters=parameters, client=client, overwrite=True, progress=False
-    )
-done = {path.name: path.stat().st_mtime_ns for path in (result.path / "done").glob("*.json")}
-print(json.dumps({"done": done, "cells": result.cells["nucleus_volume"].tolist()}))
+    for parameters in json.loads(sys.argv[2]):
+        result = hd.run(
+            store, method="inner", parameters=parameters, client=client, overwrite=True,
+            progress=False,
+        )
+        done = (result.path / "done").glob("*.json")
+        times = {path.name: path.stat().st_mtime_ns for path in done}
+        found.append({"done": times, "cells": result.cells["nucleus_volume"].tolist()})
+print(json.dumps(found))
 """
 
 SEGMENT = """
@@ -129,25 +136,26 @@ def test_a_changed_value_or_changed_code_computes_the_cells_again(
 ) -> None:
     volume = shutil.copytree(one, tmp_path / "one.ome.zarr")
 
-    def again(**changed: float) -> dict[str, Any]:
-        given = json.dumps({**PARAMETERS, "inner": changed})
-        found: dict[str, Any] = json.loads(python(site, "-c", RUN, volume, given))
+    def again(*depths: float) -> list[dict[str, Any]]:
+        """Runs of these depths, one after the other in a new process."""
+        given = json.dumps([{**PARAMETERS, "inner": {"depth": depth}} for depth in depths])
+        found: list[dict[str, Any]] = json.loads(python(site, "-c", RUN, volume, given))
         return found
 
     def kept(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
         same = {name for name, at in one["done"].items() if other["done"].get(name) == at}
         return {name.partition("-")[0] for name in same}
 
-    first, same = again(depth=600.0), again(depth=600.0)
+    (first,) = again(600.0)
+    same, deeper = again(600.0, 700.0)
     assert first == same and len(first["cells"]) == 1
-    deeper = again(depth=700.0)
     assert kept(first, deeper) == {"levels", "background", "detect", "cells"}
     assert np.less(deeper["cells"], first["cells"]).all()
     module = site / "hela_dask_inner.py"
     text = module.read_text()
     try:
         module.write_text(text.replace("depth > p.depth\n", "depth > p.depth + 100\n"))
-        coded = again(depth=700.0)
+        (coded,) = again(700.0)
     finally:
         module.write_text(text)
     assert kept(deeper, coded) == {"levels", "background", "detect", "cells"}

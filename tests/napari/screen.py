@@ -18,6 +18,7 @@ __all__ = ["NEEDS_SCREEN", "open_review", "wait_for"]
 
 
 NEEDS_SCREEN = [
+    pytest.mark.screen,
     pytest.mark.skipif(
         importlib.util.find_spec("napari") is None, reason="napari is not installed"
     ),

@@ -14,7 +14,7 @@ from tests.napari.screen import NEEDS_SCREEN, open_review, wait_for
 
 pytestmark = [*NEEDS_SCREEN, pytest.mark.slow]
 
-SIZE = {"shape": (130, 420, 420), "cells": 2, "diameter": 6.0, "seed": 1}
+SIZE = {"shape": (80, 160, 160), "cells": 2, "diameter": 5.5, "seed": 3}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, client: Any) -> Path:
     """A finished run of a small phantom of two cells."""
     folder = tmp_path_factory.mktemp("demo")
     store = folder / "phantom.ome.zarr"
-    hd.make_phantom(store, voxel_size=(50.0, 40.0, 40.0), progress=False, **SIZE)  # type: ignore[arg-type]
+    hd.make_phantom(store, voxel_size=(100.0, 80.0, 80.0), progress=False, **SIZE)  # type: ignore[arg-type]
     return hd.run(store, folder / "phantom.run", client=client, progress=False).path
 
 

@@ -98,7 +98,6 @@ def _peak(task: Callable[..., Any], job: Any, unit: Any, *inputs: Any) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 @pytest.mark.parametrize("stage", ["background", "segment", "assemble"])
 def test_a_task_takes_what_is_planned(finished: Finished, stage: str) -> None:
     task, job, units, inputs = finished.units[stage]
@@ -115,7 +114,6 @@ def test_a_task_takes_what_is_planned(finished: Finished, stage: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 def test_labels_of_cells_in_overlapping_boxes_take_what_is_planned(tmp_path: Path) -> None:
     shape, voxel, wide = (64, 1536, 1536), (50.0, 40.0, 40.0), 528
     volume, run = tmp_path / "image.ome.zarr", tmp_path / "image.run"
@@ -149,7 +147,6 @@ def test_labels_of_cells_in_overlapping_boxes_take_what_is_planned(tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 def test_a_worker_with_what_is_planned_neither_spills_nor_pauses(finished: Finished) -> None:
     assert finished.metrics["spilled_bytes"]["disk"] == 0
     states = [event.get("status") for event in finished.events]
@@ -157,7 +154,6 @@ def test_a_worker_with_what_is_planned_neither_spills_nor_pauses(finished: Finis
     assert finished.plan.memory_needed < 2.1 * 2**30  # that is not because it had plenty
 
 
-@pytest.mark.serial
 def test_a_usual_region_takes_less_than_one_and_a_half_gib(finished: Finished) -> None:
     from hela_dask.running.needs import window_need
 

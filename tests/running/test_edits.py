@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,21 +23,9 @@ from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.markers import Markers
 from hela_dask.verification.verify import verify
 from tests.editing.making import Maker, files, labels_of, rows_of, stamps
-from tests.scenes import VOXEL, copy_run, run_scene
+from tests.scenes import VOXEL
 
 # Cells 1 to 3 lie apart; 4 is cut by a side.
-
-
-@pytest.fixture(scope="module")
-def finished(here: Any, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    """A finished run."""
-    return run_scene(tmp_path_factory.mktemp("finished"), here)
-
-
-@pytest.fixture
-def first(finished: RunResult, tmp_path: Path, calls: Any) -> RunResult:
-    """A copy of the run."""
-    return copy_run(finished, tmp_path)
 
 
 def go(store: StorePath, here: Any, **more: Any) -> RunResult:

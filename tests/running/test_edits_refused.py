@@ -14,13 +14,6 @@ from hela_dask.cli import main
 from hela_dask.editing.edits import Add, Edit, Edits, ImageGrid
 from hela_dask.errors import InputError, MissingInputError
 from tests.editing.making import Maker
-from tests.scenes import copy_run
-
-
-@pytest.fixture
-def first(known: RunResult, tmp_path: Path, calls: Any) -> RunResult:
-    """A copy of a finished run."""
-    return copy_run(known, tmp_path)
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -20,13 +20,7 @@ from hela_dask.running.result import RunResult as Result
 from hela_dask.storage.files import write_json
 from hela_dask.verification.verify import verify
 from tests.editing.making import Maker, labels_of
-from tests.scenes import copy_run, run_scene
-
-
-@pytest.fixture(scope="module")
-def finished(here: Any, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    """A finished run."""
-    return run_scene(tmp_path_factory.mktemp("finished"), here)
+from tests.scenes import copy_run
 
 
 def edit(first: Result, here: Any, *edits: Edit) -> RunResult:
@@ -51,10 +45,10 @@ def make(result: Result, here: Any, spots: Path) -> dict[str, Path]:
 
 
 def test_files_of_an_earlier_result_are_named_with_their_command(
-    finished: RunResult, tmp_path: Path, here: Any, calls: Any
+    known: RunResult, tmp_path: Path, here: Any, calls: Any
 ) -> None:
     pytest.importorskip("trimesh", reason="the extra [meshes] is not installed")
-    first = copy_run(finished, tmp_path)
+    first = copy_run(known, tmp_path)
     spots = tmp_path / "spots.npy"
     np.save(spots, (labels_of(first)["cells"] > 0).astype(np.uint8))
     made = make(first, here, spots)
@@ -93,10 +87,8 @@ def test_files_of_an_earlier_result_are_named_with_their_command(
     assert verify(first.store, progress=False).ok
 
 
-def test_notes_move_with_the_run_and_forget_what_is_gone(
-    finished: RunResult, tmp_path: Path
-) -> None:
-    first = copy_run(finished, tmp_path / "a place")
+def test_notes_move_with_the_run_and_forget_what_is_gone(known: RunResult, tmp_path: Path) -> None:
+    first = copy_run(known, tmp_path / "a place")
     hd.export(first.path, tmp_path / "a place" / "stacks", to="tiff")
     hd.export(first.path, tmp_path / "a place" / "only 1", to="tiff", what=["cells"], cells=[1])
     (tmp_path / "a place").rename(tmp_path / "b")
@@ -115,8 +107,8 @@ def test_notes_move_with_the_run_and_forget_what_is_gone(
     assert not find_earlier(result.path)
 
 
-def test_a_folder_of_another_run_is_not_named(finished: RunResult, tmp_path: Path) -> None:
-    one, two = (copy_run(finished, tmp_path / name) for name in ("one", "two"))
+def test_a_folder_of_another_run_is_not_named(known: RunResult, tmp_path: Path) -> None:
+    one, two = (copy_run(known, tmp_path / name) for name in ("one", "two"))
     for run_ in (one, two):
         hd.export(run_.path, tmp_path / "stacks", to="tiff")
     assert not find_earlier(one.path, "other labels")

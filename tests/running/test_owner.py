@@ -76,9 +76,9 @@ def test_a_run_that_lost_its_place_writes_nothing_more(
 
 
 def test_labels_that_another_run_writes_are_refused(
-    scene: Path, here: Any, calls: dict[str, Any]
+    first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    go(scene, here)
+    scene = first.store
     before = state(scene, scene.parent / "balls.run")
     other = scene.parent / "other.npy"
     np.save(other, np.zeros((2, 8, 8), np.uint8))

@@ -20,9 +20,21 @@ from hela_dask.running.portraits import picture_path
 from hela_dask.running.reading import read_folder
 from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.markers import Markers
-from tests.scenes import make_scene
+from tests.scenes import make_scene, run_scene, stand_in
 
 OFF = {"measure": {"in_runs": 0}}
+
+
+@pytest.fixture(scope="module")
+def known(here: Any, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """A finished run with the pictures of its cells."""
+    return run_scene(tmp_path_factory.mktemp("known"), here, portraits=True)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The stand-ins; the pictures of cells are drawn."""
+    return stand_in(monkeypatch, portraits=True)
 
 
 def go(scene: Path, here: Any, **more: Any) -> RunResult:
@@ -34,8 +46,10 @@ def pictures(result: RunResult) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
 
 
-def test_each_cell_has_a_picture_that_its_unit_records(scene: Path, here: Any, calls: Any) -> None:
-    result = go(scene, here)
+def test_each_cell_has_a_picture_that_its_unit_records(
+    first: RunResult, here: Any, calls: Any
+) -> None:
+    result = first
     assert list(pictures(result)) == [f"{label:05d}" for label in range(1, 5)]
     marker = Markers(result.path / "done").read("measure", "00002")
     assert marker is not None and "run/figures/cells/00002.png" in marker.files
@@ -69,8 +83,8 @@ def test_pictures_have_the_same_bytes_for_any_number_of_workers(
     assert found[0] == found[1]
 
 
-def test_a_damaged_picture_is_drawn_again(scene: Path, here: Any, calls: Any) -> None:
-    result = go(scene, here)
+def test_a_damaged_picture_is_drawn_again(first: RunResult, here: Any, calls: Any) -> None:
+    scene, result = first.store, first
     before = pictures(result)
     times = {path: path.stat().st_mtime_ns for path in (result.path / "figures/cells").glob("*")}
     picture_path(result.path, 3).write_bytes(b"damaged")
@@ -81,9 +95,9 @@ def test_a_damaged_picture_is_drawn_again(scene: Path, here: Any, calls: Any) ->
 
 
 def test_only_pictures_of_cells_that_changed_are_drawn(
-    scene: Path, here: Any, calls: Any, monkeypatch: pytest.MonkeyPatch
+    first: RunResult, here: Any, calls: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = go(scene, here)
+    scene, result = first.store, first
     before, drawn = pictures(result), []
 
     def drawing(run: Path, label: int, *rest: Any) -> None:
@@ -97,8 +111,10 @@ def test_only_pictures_of_cells_that_changed_are_drawn(
     assert drawn == [] and pictures(again) == before
 
 
-def test_pictures_of_cells_that_are_gone_are_removed(scene: Path, here: Any, calls: Any) -> None:
-    result = go(scene, here)
+def test_pictures_of_cells_that_are_gone_are_removed(
+    first: RunResult, here: Any, calls: Any
+) -> None:
+    scene, result = first.store, first
     stale = picture_path(result.path, 77)
     shutil.copy(picture_path(result.path, 1), stale)
     (result.path / "done" / "measure-00002.json").unlink()
@@ -126,9 +142,9 @@ def test_the_report_shows_them_or_names_the_parameter(
 
 
 def test_pictures_of_300_cells_take_a_bounded_part_of_the_page(
-    scene: Path, here: Any, calls: Any, monkeypatch: pytest.MonkeyPatch
+    first: RunResult, here: Any, calls: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = go(scene, here)
+    result = first
     folder = read_folder(result.path)
     source = picture_path(result.path, 1)
     monkeypatch.setattr("hela_dask.report.space.picture_path", lambda *_: source)

@@ -48,14 +48,14 @@ def facts_of(result: RunResult) -> dict[str, Any]:
     ids=["method", "parameter", "centres", "two"],
 )
 def test_another_result_is_asked_for(
-    scene: Path,
+    first: RunResult,
     here: Any,
     calls: dict[str, Any],
     asked: dict[str, Any],
     message: str,
     stem: str,
 ) -> None:
-    first = go(scene, here)
+    scene = first.store
     if "centres" in asked:
         asked = {"centres": first.path / "centres.csv"}
     if "assemble" in str(asked):
@@ -155,18 +155,18 @@ def test_detection_that_found_nothing_may_be_tried_with_other_parameters(
 
 
 def test_detection_leaves_a_finished_result_finished(
-    scene: Path, here: Any, calls: dict[str, Any]
+    first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    result = go(scene, here)
+    scene, result = first.store, first
     detect(scene, client=here, progress=False)
     assert facts_of(result)["state"] == "finished"
     assert hd.open_run(result.path).summary() == result.summary()
 
 
 def test_everything_is_computed_again_where_asked(
-    scene: Path, here: Any, calls: dict[str, Any]
+    first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    first = go(scene, here)
+    scene = first.store
     expected = first.labels["cells"].values
     counted = calls["background"]
     calls["segment"].clear()

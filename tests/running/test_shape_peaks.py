@@ -45,7 +45,6 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 @pytest.mark.parametrize("kind", ["shape", "contacts"])
 def test_a_task_takes_what_is_planned(labels: Path, tmp_path: Path, kind: str) -> None:
     p, level = MeasureParameters(), read_image(labels / "cells").levels[0]

@@ -33,8 +33,8 @@ def measured(result: RunResult) -> list[str]:
     return sorted(path.stem for path in (result.path / "done").glob("measure-*"))
 
 
-def test_the_columns_are_those_of_the_labels(scene: Path, here: Any, calls: Any) -> None:
-    result = go(scene, here)
+def test_the_columns_are_those_of_the_labels(first: RunResult, here: Any, calls: Any) -> None:
+    result = first
     assert measured(result) == [f"measure-{n:05d}" for n in range(1, 5)] + ["measure-z00000"]
     labels = {name: result.labels[name].values for name in ("cells", "nuclei")}
     table = result.cells.set_index("label")
@@ -60,8 +60,8 @@ def test_the_columns_are_those_of_the_labels(scene: Path, here: Any, calls: Any)
     pd.testing.assert_frame_equal(reopened, result.contacts)
 
 
-def test_a_run_and_the_command_measure_the_same(scene: Path, here: Any, calls: Any) -> None:
-    result = go(scene, here)
+def test_a_run_and_the_command_measure_the_same(first: RunResult, here: Any, calls: Any) -> None:
+    result = first
     other = hd.measure(result.label_paths["cells"], client=here, progress=False)
     objects = other.objects.set_index("label")
     cells = result.cells.set_index("label")
@@ -94,9 +94,9 @@ def test_contacts_are_counted_and_described(here: Any, calls: Any, tmp_path: Pat
 
 
 def test_only_what_is_missing_is_measured_again(
-    scene: Path, here: Any, calls: Any, monkeypatch: pytest.MonkeyPatch
+    first: RunResult, here: Any, calls: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = go(scene, here)
+    scene, expected = first.store, first
     done = expected.path / "done"
     for name in ("measure-00002", "report-all"):
         (done / f"{name}.json").unlink()
@@ -156,8 +156,8 @@ def test_a_cell_too_large_for_a_worker_is_a_warning(
     assert result.cells["cell_area"].isna().all() and result.contacts is not None
 
 
-def test_measures_can_be_left_out(scene: Path, here: Any, calls: Any) -> None:
-    first = go(scene, here)
+def test_measures_can_be_left_out(first: RunResult, here: Any, calls: Any) -> None:
+    scene = first.store
     result = go(scene, here, parameters=OFF, overwrite=True)
     assert not set(SHAPE_COLUMNS) & set(result.cells) and "n_neighbours" not in result.cells
     assert result.contacts is None and not list(result.path.glob("contacts.*"))
@@ -182,8 +182,8 @@ def test_cells_without_a_nucleus_have_a_shape(
     assert pd.isna(bare["nucleus_handles"]) and np.isnan(bare["polarisation"])
 
 
-def test_the_plan_knows_the_measures(scene: Path, here: Any, calls: Any) -> None:
-    go(scene, here)
+def test_the_plan_knows_the_measures(first: RunResult, here: Any, calls: Any) -> None:
+    scene = first.store
     planned = plan(scene, calibrate=False)
     stages = {stage.name: stage for stage in planned.stages}
     found = stages["measures"]
@@ -193,9 +193,9 @@ def test_the_plan_knows_the_measures(scene: Path, here: Any, calls: Any) -> None
 
 @pytest.mark.parametrize("content", [b"", b"PAR1"])
 def test_a_damaged_table_of_contacts_is_found(
-    scene: Path, here: Any, calls: Any, content: bytes
+    first: RunResult, here: Any, calls: Any, content: bytes
 ) -> None:
-    result = go(scene, here)
+    scene, result = first.store, first
     path = result.path / "contacts.parquet"
     path.write_bytes(content)
     found = {finding.path: finding.mend for finding in verify(scene, progress=False).findings}

@@ -16,7 +16,7 @@ from hela_dask.unet.losses import make_loss
 from tests.unet.networks import onnx_file
 from tests.unet.scene import tiny
 
-keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
+pytestmark = pytest.mark.usefixtures("keras")
 
 LARGE = "inception-resnet-v2"
 
@@ -52,7 +52,7 @@ def _batch(architecture: Architecture, count: int) -> tuple[Any, Any]:
         for name in ARCHITECTURES
     ],
 )
-def test_it_learns_and_comes_back_from_its_file(name: str, tmp_path: Path) -> None:
+def test_it_learns_and_comes_back_from_its_file(name: str, keras: Any, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     # The papers' rates are for days: here a few steps must do.
     rates = {"residual": 1e-2, "unet": 1e-2, "resnet18": 1e-2}
@@ -91,7 +91,7 @@ def test_a_network_starts_from_a_file_of_its_own_kind(tmp_path: Path) -> None:
         tiny("unet").build(tmp_path / "own.keras")
 
 
-def test_an_encoder_starts_from_weights_of_its_own(tmp_path: Path) -> None:
+def test_an_encoder_starts_from_weights_of_its_own(keras: Any, tmp_path: Path) -> None:
     first = tiny("resnet18").build()
     encoder = keras.Model(first.input, first.get_layer("stage4_2_out").output)
     encoder.save_weights(tmp_path / "encoder.weights.h5")
@@ -139,7 +139,9 @@ def test_an_encoder_starts_from_convolutions_of_other_software(tmp_path: Path) -
         architecture.build(file)
 
 
-def test_weights_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_are_not_there(
+    keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(MissingInputError, match="no weights at"):
         tiny("unet").build(tmp_path / "none.keras")
     with pytest.raises(ParameterError, match="no ImageNet weights for the model resnet18"):

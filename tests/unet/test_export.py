@@ -25,8 +25,7 @@ from hela_dask.unet.model import CARD, NETWORK, OLD_NETWORK, find_model, load_mo
 from tests.unet.networks import VOXEL, normalised
 from tests.unet.scene import tiny
 
-keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
-pytest.importorskip("onnx", reason="ONNX is not installed")
+pytestmark = pytest.mark.usefixtures("keras")
 
 LARGE = "inception-resnet-v2"
 TOLERANCE = 1e-5
@@ -110,29 +109,27 @@ def test_the_shipped_network_can_be_trained_further() -> None:
     assert to_onnx(network) == (folder / NETWORK).read_bytes()
 
 
-def layer(name: str, **options: Any) -> Any:
-    return getattr(keras.layers, name)(**options)
-
-
 @pytest.mark.parametrize(
-    ("unknown", "fault"),
+    ("name", "options", "fault"),
     [
-        (lambda: layer("Dropout", rate=0.5), r"\(Dropout\) cannot be converted to ONNX"),
-        (lambda: layer("Activation", activation="gelu"), "has the activation gelu"),
-        (lambda: layer("Conv2D", filters=4, kernel_size=3, groups=2), "has groups 2, which"),
+        ("Dropout", {"rate": 0.5}, r"\(Dropout\) cannot be converted to ONNX"),
+        ("Activation", {"activation": "gelu"}, "has the activation gelu"),
+        ("Conv2D", {"filters": 4, "kernel_size": 3, "groups": 2}, "has groups 2, which"),
         (
-            lambda: layer("Conv2DTranspose", filters=4, kernel_size=3, strides=2),
+            "Conv2DTranspose",
+            {"filters": 4, "kernel_size": 3, "strides": 2},
             r"has strides \(2, 2\), which",
         ),
-        (lambda: layer("UpSampling2D", interpolation="bilinear"), "has interpolation 'bilinear'"),
-        (lambda: layer("Concatenate", axis=1), "has axis 1, which"),
+        ("UpSampling2D", {"interpolation": "bilinear"}, "has interpolation 'bilinear'"),
+        ("Concatenate", {"axis": 1}, "has axis 1, which"),
     ],
 )
-def test_layers_that_are_not_known_are_refused(unknown: Any, fault: str) -> None:
+def test_layers_that_are_not_known_are_refused(
+    name: str, options: dict[str, Any], fault: str, keras: Any
+) -> None:
     image = keras.Input((None, None, 4))
-    added = unknown()
-    several = type(added).__name__ == "Concatenate"
-    network = keras.Model(image, added([image, image] if several else image))
+    added = getattr(keras.layers, name)(**options)
+    network = keras.Model(image, added([image, image] if name == "Concatenate" else image))
     with pytest.raises(InputError, match=fault):
         to_onnx(network)
 

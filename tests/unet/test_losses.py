@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hela_dask.unet.losses import make_loss
 
-pytest.importorskip("keras", reason="TensorFlow is not installed")
+pytestmark = pytest.mark.usefixtures("keras")
 
 SIDE = 20
 N = SIDE * SIDE

@@ -33,12 +33,6 @@ def _train(out: Path, **options: Any) -> Model:
     return train(volume(), labelled()[1], out, **options)
 
 
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    pytest.importorskip("onnx", reason="ONNX is not installed")
-    return pytest.importorskip("keras", reason="TensorFlow is not installed")
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("keras")
 def test_resumed_training_gives_the_same_weights(

@@ -206,6 +206,7 @@ def test_without_napari(result: hd.RunResult, monkeypatch: pytest.MonkeyPatch) -
         hd.review(result)
 
 
+@pytest.mark.screen
 @pytest.mark.skipif(importlib.util.find_spec("napari") is None, reason="napari is not installed")
 @pytest.mark.skipif(not os.environ.get("DISPLAY"), reason="there is no display")
 def test_napari_shows_image_labels_and_measures(result: hd.RunResult) -> None:
