@@ -36,7 +36,8 @@ from hela_dask.methods.method import Masks, Window
 from hela_dask.methods.registry import get_method
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import phantom_block, plan_phantom
-from hela_dask.steps.refine import CoarseLabels, Outline, Refiner
+from hela_dask.steps.coarse_labels import CoarseLabels, Outline
+from hela_dask.steps.refine import Refiner
 from hela_dask.volume.greys import grey_levels
 from hela_dask.volume.opening import working_volume
 from tests.drawn import iou

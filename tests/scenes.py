@@ -37,6 +37,7 @@ __all__ = [
     "make_scene",
     "run_scene",
     "stand_in",
+    "store_of",
     "without_pages",
 ]
 
@@ -78,6 +79,12 @@ def run_scene(
     with pytest.MonkeyPatch.context() as patch:
         stand_in(patch, portraits=portraits)
         return hd.run(scene, client=client, progress=False, **options)
+
+
+def store_of(finished: hd.RunResult) -> Path:
+    """The folder of the image of a run."""
+    assert isinstance(finished.store, Path)
+    return finished.store
 
 
 def copy_run(finished: hd.RunResult, folder: Path) -> hd.RunResult:

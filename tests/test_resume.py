@@ -13,7 +13,7 @@ import pytest
 
 from hela_dask._run import RunResult, detect, run
 from hela_dask.errors import StorageError
-from tests.scenes import BALLS, VOXEL, make_scene
+from tests.scenes import BALLS, VOXEL, make_scene, store_of
 
 OTHERS = {"region": {"width": 21000.0}}
 
@@ -29,7 +29,7 @@ def check_labels(result: RunResult, expected: np.ndarray[Any, Any]) -> None:
 def test_masks_that_others_began_to_write_are_made_again(
     first: RunResult, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene, expected = first.store, first.labels["cells"].values
+    scene, expected = store_of(first), first.labels["cells"].values
 
     def full(*_: Any) -> None:
         raise StorageError("no space left")
@@ -45,7 +45,7 @@ def test_masks_that_others_began_to_write_are_made_again(
 def test_coarse_labels_may_be_deleted_by_hand(
     first: RunResult, here: Any, calls: dict[str, Any], lost: str
 ) -> None:
-    scene = first.store
+    scene = store_of(first)
     expected, cells = first.labels["cells"].values, sorted(calls["segment"])
     done = {path: path.stat().st_mtime_ns for path in (first.path / "done").glob("assemble-*")}
     shutil.rmtree(first.path / lost)
@@ -59,7 +59,7 @@ def test_coarse_labels_may_be_deleted_by_hand(
 
 
 def test_another_working_level_and_back(first: RunResult, here: Any, calls: dict[str, Any]) -> None:
-    scene, expected = first.store, first.labels["cells"].values
+    scene, expected = store_of(first), first.labels["cells"].values
     other = go(scene, here, parameters={"working": {"resolution": 320.0}})
     assert (other.labels["cells"].values != expected).mean() < 0.01
     check_labels(go(scene, here), expected)
@@ -68,7 +68,7 @@ def test_another_working_level_and_back(first: RunResult, here: Any, calls: dict
 def test_slabs_that_others_wrote_without_a_marker_are_made_again(
     first: RunResult, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene, expected = first.store, first.labels["cells"].values
+    scene, expected = store_of(first), first.labels["cells"].values
 
     def killed(*_: Any) -> None:
         raise RuntimeError("killed")
@@ -82,7 +82,7 @@ def test_slabs_that_others_wrote_without_a_marker_are_made_again(
 
 
 def test_tables_and_record_are_of_the_last_run(first: RunResult, here: Any, calls: Any) -> None:
-    scene = first.store
+    scene = store_of(first)
     params = {"link": {"shortest_chain": 1e9}}
     detect(scene, client=here, parameters=params, progress=False, overwrite=True)
     again = go(scene, here)
@@ -101,7 +101,7 @@ def test_tables_and_record_are_of_the_last_run(first: RunResult, here: Any, call
 def test_a_record_of_what_was_interrupted_does_not_stay(
     first: RunResult, here: Any, calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = first.store
+    scene = store_of(first)
     before = (first.path / "run.toml").read_text()
 
     def stopped(client: Any, *_: Any, **__: Any) -> None:
@@ -122,7 +122,7 @@ def test_a_record_of_what_was_interrupted_does_not_stay(
 def test_the_record_has_the_parameters_even_if_they_change_nothing(
     first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    scene = first.store
+    scene = store_of(first)
     again = go(scene, here, parameters={"link": {"shortest_chain": 7400.0}})
     facts = json.loads((again.path / "run.json").read_text())
     assert facts["parameters"]["link"]["shortest_chain"] == 7400.0
@@ -141,7 +141,7 @@ def test_a_volume_is_the_same_by_any_path(
 
 
 def test_masks_of_an_earlier_version_are_removed(first: RunResult, here: Any) -> None:
-    scene = first.store
+    scene = store_of(first)
     old = first.path / "decided" / "00001"
     old.mkdir(parents=True)
     (old / "zarr.json").write_text("{}")

@@ -22,7 +22,7 @@ from hela_dask.errors import (
 from hela_dask.geometry import Geometry
 from hela_dask.storage import store
 from hela_dask.volume.opening import open_volume, read_image
-from tests.scenes import BALLS, SHAPE, VOXEL, ball, make_scene, stand_in
+from tests.scenes import BALLS, SHAPE, VOXEL, ball, make_scene, stand_in, store_of
 
 
 def times(*folders: Path) -> dict[str, int]:
@@ -119,7 +119,7 @@ def test_a_second_run_leaves_everything_untouched(
 def test_other_parameters_redo_what_depends_on_them_and_nothing_else(
     first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    scene = first.store
+    scene = store_of(first)
     coarse = first.path / "coarse" / "background"
     background = times(coarse)
     counted = calls["background"]
@@ -136,7 +136,7 @@ def test_other_parameters_redo_what_depends_on_them_and_nothing_else(
 def test_a_changed_volume_is_a_new_input(
     first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    scene = first.store
+    scene = store_of(first)
     for path in (scene / "0").rglob("0"):
         if path.is_file():
             path.touch()
@@ -219,7 +219,7 @@ def test_labels_lie_over_an_image_that_does_not_start_at_zero(
 def test_labels_of_another_run_are_not_replaced_unasked(
     first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    scene = first.store
+    scene = store_of(first)
     other = scene.parent / "other.run"
     with pytest.raises(ExistsError, match=r"balls\.run.*--overwrite.*--labels"):
         go(scene, here, out=other)

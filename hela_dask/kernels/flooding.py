@@ -117,10 +117,10 @@ def _edges(markers: NDArray[np.int8], around: NDArray[np.int64]) -> tuple[int, N
 @compiled
 def _near_open(counts: NDArray[np.int64], run: int, around: NDArray[np.int64]) -> bool:
     """Whether a run of pixels, or one with neighbours of it, has open pixels."""
-    found = counts[run] > 0
+    found = False
     for side in around:
         first = (run * _RUN + side) // _RUN
-        for other in (first, first + 1):
+        for other in (run, first, first + 1):
             if 0 <= other < counts.size:
                 found |= counts[other] > 0
     return found

@@ -51,8 +51,8 @@ def squares_with_border(near: Mask) -> Mask:
     height, width = (-(-length // BLOCK) * BLOCK for length in near.shape)
     padded = np.zeros((height, width), np.bool_)
     padded[: near.shape[0], : near.shape[1]] = near
-    found: Mask = padded.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).any(axis=(1, 3))
-    return found
+    squares = padded.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+    return np.asarray(squares.any(axis=(1, 3)))
 
 
 def resin_halo(blur: float, pixel: tuple[float, ...]) -> tuple[int, int]:

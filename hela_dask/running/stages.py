@@ -33,11 +33,12 @@ from hela_dask.parameters import Parameters
 from hela_dask.running.predicted import predicted_path, read_predicted
 from hela_dask.statuses import FAILED, NO_RESIN, SEGMENTED
 from hela_dask.steps.assemble import Slab, assemble_slab, encode_masks, kept_labels, read_outlines
+from hela_dask.steps.coarse_labels import CoarseLabels
 from hela_dask.steps.confidence import NUMBERS
 from hela_dask.steps.edit import edit_tile
 from hela_dask.steps.grow import segment_grown
 from hela_dask.steps.measure import combine_counts, count_slab
-from hela_dask.steps.refine import CoarseLabels, Refiner, TileLabels, volume_refiner
+from hela_dask.steps.refine import Refiner, TileLabels, volume_refiner
 from hela_dask.steps.regions import Region
 from hela_dask.storage import store
 from hela_dask.storage.metadata import read_image

@@ -26,9 +26,9 @@ from hela_dask.kernels.packed_labels import (
 )
 from hela_dask.kernels.unclaimed import NearbyMasks, assign_unclaimed, pack_claims, unclaimed_halo
 from hela_dask.parameters import AssembleParameters
+from hela_dask.steps.coarse_labels import Outline
 from hela_dask.steps.edit import LabelEdit
 from hela_dask.steps.join import apply_joined
-from hela_dask.steps.refine import Outline
 from hela_dask.storage import store
 from hela_dask.storage.records import Records
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -35,11 +34,12 @@ from hela_dask.kernels.refining import (
 from hela_dask.kernels.subpixel import outset
 from hela_dask.methods.registry import MethodLike, get_method
 from hela_dask.parameters import Parameters
+from hela_dask.steps.coarse_labels import CoarseLabels, Outline
 from hela_dask.types import Factors, Mask, Plane
 from hela_dask.volume.greys import GreyLevels, normalise_polarity
 from hela_dask.volume.planned_reads import PlannedReads, Read, Wanted, chunks_around, whole_box
 
-__all__ = ["CoarseLabels", "Outline", "Refiner", "TileLabels", "volume_refiner"]
+__all__ = ["Refiner", "TileLabels", "volume_refiner"]
 
 _SUPPORT = 4.0  # standard deviations beyond which a line does not depend on the image
 
@@ -60,25 +60,6 @@ class Lines(Protocol):
         """From the middle of the envelope to the nucleus, nm; on finer pixels up to twice this."""
 
 
-class Outline(NamedTuple):
-    """A nucleus up to the middle of its envelope, on the working level.
-
-    Attributes
-    ----------
-    label : int
-        Of the cell.
-    origin : tuple of int
-        Row and column of the working level that the planes begin at.
-    planes, nuclei : ndarray of bool, (slices, y, x)
-        Of the slices that are refined: up to the middle of the envelope, and the nucleus itself.
-    """
-
-    label: int
-    origin: tuple[int, ...]
-    planes: Mask
-    nuclei: Mask
-
-
 class TileLabels(NamedTuple):
     """Labels of a tile, each (slices, y, x); the background is 1 in the resin."""
 
@@ -86,25 +67,6 @@ class TileLabels(NamedTuple):
     cells: NDArray[np.uint16]
     envelope: NDArray[np.uint16]
     background: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class CoarseLabels:
-    """The labels of whole planes of the working level.
-
-    Parameters
-    ----------
-    labels : PackedLabels, (slices, y, x)
-        Labels and background.
-    thresholds : sequence of float
-        Grey value where resin begins in each slice; NaN where that is not known.
-    outlines : sequence of Outline
-        Of all nuclei in these slices.
-    """
-
-    labels: PackedLabels
-    thresholds: Sequence[float]
-    outlines: Sequence[Outline]
 
 
 class _Surroundings(NamedTuple):
@@ -268,7 +230,7 @@ class Refiner:
         )
 
     def _resin_wanted(self, boxes: Iterable[Box], near: Sequence[Mask]) -> list[Wanted]:
-        """What each tile needs of the image, with the halo of its low-pass, for its resin."""
+        """The part of the image that each tile needs for its resin, with the halo of the low-pass."""
         known = zip(near, self._coarse_labels.thresholds, strict=True)
         border = [plane for plane, at in known if not math.isnan(at)]
         seen = np.any(border, axis=0) if border else np.zeros(near[0].shape, np.bool_)

@@ -28,9 +28,10 @@ from hela_dask.parameters import (
     QualityParameters,
 )
 from hela_dask.statuses import NO_RESIN
+from hela_dask.steps.coarse_labels import CoarseLabels, Outline
 from hela_dask.steps.confidence import NUMBERS, compute_confidence, measure_quality
 from hela_dask.steps.grow import segment_grown
-from hela_dask.steps.refine import CoarseLabels, Outline, volume_refiner
+from hela_dask.steps.refine import volume_refiner
 from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Mask
 from hela_dask.unet.card import USUAL_FACTOR

@@ -16,6 +16,7 @@ from hela_dask.conversion.convert import convert
 from hela_dask.errors import ExistsError, StorageError
 from hela_dask.running import stages
 from hela_dask.tasks.lock import hold_labels, label_lock
+from tests.scenes import store_of
 
 
 def go(scene: Path, here: Any, **more: Any) -> RunResult:
@@ -78,7 +79,7 @@ def test_a_run_that_lost_its_place_writes_nothing_more(
 def test_labels_that_another_run_writes_are_refused(
     first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    scene = first.store
+    scene = store_of(first)
     before = state(scene, scene.parent / "balls.run")
     other = scene.parent / "other.npy"
     np.save(other, np.zeros((2, 8, 8), np.uint8))

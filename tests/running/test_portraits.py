@@ -20,7 +20,7 @@ from hela_dask.running.portraits import picture_path
 from hela_dask.running.reading import read_folder
 from hela_dask.tasks.code import code_fingerprint
 from hela_dask.tasks.markers import Markers
-from tests.scenes import make_scene, run_scene, stand_in
+from tests.scenes import make_scene, run_scene, stand_in, store_of
 
 OFF = {"measure": {"in_runs": 0}}
 
@@ -84,7 +84,7 @@ def test_pictures_have_the_same_bytes_for_any_number_of_workers(
 
 
 def test_a_damaged_picture_is_drawn_again(first: RunResult, here: Any, calls: Any) -> None:
-    scene, result = first.store, first
+    scene, result = store_of(first), first
     before = pictures(result)
     times = {path: path.stat().st_mtime_ns for path in (result.path / "figures/cells").glob("*")}
     picture_path(result.path, 3).write_bytes(b"damaged")
@@ -97,7 +97,7 @@ def test_a_damaged_picture_is_drawn_again(first: RunResult, here: Any, calls: An
 def test_only_pictures_of_cells_that_changed_are_drawn(
     first: RunResult, here: Any, calls: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene, result = first.store, first
+    scene, result = store_of(first), first
     before, drawn = pictures(result), []
 
     def drawing(run: Path, label: int, *rest: Any) -> None:
@@ -114,7 +114,7 @@ def test_only_pictures_of_cells_that_changed_are_drawn(
 def test_pictures_of_cells_that_are_gone_are_removed(
     first: RunResult, here: Any, calls: Any
 ) -> None:
-    scene, result = first.store, first
+    scene, result = store_of(first), first
     stale = picture_path(result.path, 77)
     shutil.copy(picture_path(result.path, 1), stale)
     (result.path / "done" / "measure-00002.json").unlink()

@@ -18,7 +18,7 @@ from hela_dask.report import write_report
 from hela_dask.report.page import _facts
 from hela_dask.running.reading import read_folder
 from hela_dask.running.replacing import differences, unused_names
-from tests.scenes import BALLS, SHAPE, ball, make_scene
+from tests.scenes import BALLS, SHAPE, ball, make_scene, store_of
 from tests.test_run import times
 
 WIDER = {"region": {"width": 21000.0}}
@@ -55,7 +55,7 @@ def test_another_result_is_asked_for(
     message: str,
     stem: str,
 ) -> None:
-    scene = first.store
+    scene = store_of(first)
     if "centres" in asked:
         asked = {"centres": first.path / "centres.csv"}
     if "assemble" in str(asked):
@@ -157,7 +157,7 @@ def test_detection_that_found_nothing_may_be_tried_with_other_parameters(
 def test_detection_leaves_a_finished_result_finished(
     first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    scene, result = first.store, first
+    scene, result = store_of(first), first
     detect(scene, client=here, progress=False)
     assert facts_of(result)["state"] == "finished"
     assert hd.open_run(result.path).summary() == result.summary()
@@ -166,7 +166,7 @@ def test_detection_leaves_a_finished_result_finished(
 def test_everything_is_computed_again_where_asked(
     first: RunResult, here: Any, calls: dict[str, Any]
 ) -> None:
-    scene = first.store
+    scene = store_of(first)
     expected = first.labels["cells"].values
     counted = calls["background"]
     calls["segment"].clear()

@@ -19,7 +19,7 @@ from hela_dask.steps.shape import find_shapes, measure_shape
 from hela_dask.storage.level import Level
 from hela_dask.tasks.markers import Markers
 from hela_dask.verification.verify import verify
-from tests.scenes import BALLS, SHAPE, VOXEL, make_scene
+from tests.scenes import BALLS, SHAPE, VOXEL, make_scene, store_of
 
 OFF = {"measure": {"in_runs": 0}}
 COMMON = ["area", "sphericity", "solidity", "axis_1", "axis_3", "max_diameter"]
@@ -96,7 +96,7 @@ def test_contacts_are_counted_and_described(here: Any, calls: Any, tmp_path: Pat
 def test_only_what_is_missing_is_measured_again(
     first: RunResult, here: Any, calls: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene, expected = first.store, first
+    scene, expected = store_of(first), first
     done = expected.path / "done"
     for name in ("measure-00002", "report-all"):
         (done / f"{name}.json").unlink()
@@ -157,7 +157,7 @@ def test_a_cell_too_large_for_a_worker_is_a_warning(
 
 
 def test_measures_can_be_left_out(first: RunResult, here: Any, calls: Any) -> None:
-    scene = first.store
+    scene = store_of(first)
     result = go(scene, here, parameters=OFF, overwrite=True)
     assert not set(SHAPE_COLUMNS) & set(result.cells) and "n_neighbours" not in result.cells
     assert result.contacts is None and not list(result.path.glob("contacts.*"))
@@ -183,7 +183,7 @@ def test_cells_without_a_nucleus_have_a_shape(
 
 
 def test_the_plan_knows_the_measures(first: RunResult, here: Any, calls: Any) -> None:
-    scene = first.store
+    scene = store_of(first)
     planned = plan(scene, calibrate=False)
     stages = {stage.name: stage for stage in planned.stages}
     found = stages["measures"]
@@ -195,7 +195,7 @@ def test_the_plan_knows_the_measures(first: RunResult, here: Any, calls: Any) ->
 def test_a_damaged_table_of_contacts_is_found(
     first: RunResult, here: Any, calls: Any, content: bytes
 ) -> None:
-    scene, result = first.store, first
+    scene, result = store_of(first), first
     path = result.path / "contacts.parquet"
     path.write_bytes(content)
     found = {finding.path: finding.mend for finding in verify(scene, progress=False).findings}

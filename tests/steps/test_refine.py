@@ -17,7 +17,8 @@ from hela_dask.geometry import Geometry
 from hela_dask.kernels.packed_labels import PackedLabels
 from hela_dask.kernels.refining import resin_halo
 from hela_dask.parameters import Parameters, PropagateParameters, VolumetricParameters
-from hela_dask.steps.refine import CoarseLabels, Outline, Refiner, TileLabels, volume_refiner
+from hela_dask.steps.coarse_labels import CoarseLabels, Outline
+from hela_dask.steps.refine import Refiner, TileLabels, volume_refiner
 from hela_dask.storage import store
 from hela_dask.storage.groups import planned
 from hela_dask.storage.reading import StoredArray
