@@ -230,7 +230,7 @@ class Refiner:
         )
 
     def _resin_wanted(self, boxes: Iterable[Box], near: Sequence[Mask]) -> list[Wanted]:
-        """The part of the image that each tile needs for its resin, with the halo of the low-pass."""
+        """The part of the image that each tile needs for its resin, with the halo."""
         known = zip(near, self._coarse_labels.thresholds, strict=True)
         border = [plane for plane, at in known if not math.isnan(at)]
         seen = np.any(border, axis=0) if border else np.zeros(near[0].shape, np.bool_)

@@ -47,8 +47,9 @@ class _Kept(NamedTuple):
 class PlannedReads:
     """Reads parts of planes in the order of a plan.
 
-    Chunks that several parts share are kept from the first to the last of them, cut to the part that
-    is still needed. Where they exceed 256 MiB, the one that is needed last is dropped, and read again.
+    Chunks that several parts share are kept from the first to the last of them, cut to the pixels
+    that are still needed. Where they exceed 256 MiB, the one that is needed last is dropped, and
+    read again.
 
     Parameters
     ----------
