@@ -69,7 +69,8 @@ lock: pyproject.toml ## renew requirements.lock (fetches uv into .venv-lock)
 	@$(PYTHON) -m venv .venv-lock
 	@.venv-lock/bin/python -m pip install --quiet uv
 	@.venv-lock/bin/uv pip compile --quiet --universal --python-version $(OLDEST) --group dev \
-	    --extra hpc --extra fast --extra gcs --extra train --no-annotate --no-emit-index-url --no-header --upgrade \
+	    --extra hpc --extra kubernetes --extra gateway --extra gcs --extra fast --extra train \
+	    --no-annotate --no-emit-index-url --no-header --upgrade \
 	    pyproject.toml --output-file requirements.lock
 
 # uv installs in a third of the seconds of pip, which does it where uv cannot: it reads no pip.conf.
