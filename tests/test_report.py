@@ -79,7 +79,7 @@ def make_run(folder: Path) -> Path:
     images: list[tuple[Any, np.ndarray, Any]] = [(image, grey.astype(np.uint8), "mean")]
     for name, labels in (("nuclei", nuclei), ("cells", cells)):
         group = create_labels(
-            image.folder,
+            image.path,
             name,
             SHAPE,
             np.uint32,

@@ -10,11 +10,9 @@ Python.
 from __future__ import annotations
 
 import ast
-import contextlib
 import functools
 import hashlib
 import importlib.util
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +20,6 @@ from pathlib import Path
 __all__ = ["CodeReader", "code_fingerprint"]
 
 _PACKAGE = "hela_dask."
-_TRIES = 20
-_PAUSE = 0.05  # seconds
 
 # Nothing is computed here: files, messages, pictures, and the values of parameters, which
 # fingerprints hold anyway.
@@ -164,21 +160,8 @@ class CodeReader:
             path = self._root.joinpath(*name.split("."))
             file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
             there = bool(name) and file.is_file()
-            self._modules[name] = _parsed(_tree(file.read_bytes())) if there else None
+            self._modules[name] = _parsed(ast.parse(file.read_bytes())) if there else None
         return self._modules[name]
-
-
-def _tree(source: bytes) -> ast.Module:
-    """The syntax tree of a module.
-
-    CPython before 3.12 counts the depth of trees for all threads at once, so that another thread
-    which makes a tree at the same moment (a library that is being imported) is a SystemError.
-    """
-    for _ in range(_TRIES - 1):
-        with contextlib.suppress(SystemError):
-            return ast.parse(source)
-        time.sleep(_PAUSE)
-    return ast.parse(source)
 
 
 def _parsed(tree: ast.Module) -> _Module:
