@@ -26,6 +26,7 @@ def web(_web: tuple[Web, Path]) -> Web:
     server.faults.__dict__.update(Faults().__dict__)
     server.seen.clear()
     server.failed = 0
+    server.credentials.clear()
     return server
 
 

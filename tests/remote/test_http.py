@@ -13,6 +13,7 @@ import hela_dask as hd
 from hela_dask.conversion.suitability import check_volume
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError, StorageError
 from hela_dask.running.source import identify_image
+from hela_dask.storage import remote
 from hela_dask.storage.metadata import read_image
 from hela_dask.storage.reading import StoredArray
 from hela_dask.storage.remote import Settings
@@ -234,6 +235,27 @@ def test_the_facts_of_a_volume(web: Web, own: Path) -> None:
     local, remote = hd.describe(own), hd.describe(address(web, own))
     differ = {name for name in local if local[name] != remote[name]}
     assert differ == {"path", "size_on_disk"} and remote["size_on_disk"] is None
+
+
+def test_credentials_are_those_of_the_environment(
+    web: Web, own: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from fsspec.config import conf
+
+    names = tmp_path / "netrc"
+    names.write_text("machine 127.0.0.1 login me password pw\n")
+    names.chmod(0o600)
+    with monkeypatch.context() as here:
+        here.setenv("NETRC", str(names))
+        read_image(address(web, own))
+    assert web.credentials == {"Basic bWU6cHc="}
+    remote.forget("")
+    web.credentials.clear()
+    remote._file_system.cache_clear()
+    monkeypatch.setitem(conf, "http", {"headers": {"Authorization": "Bearer T"}})
+    read_image(address(web, own))
+    remote._file_system.cache_clear()
+    assert web.credentials == {"Bearer T"}
 
 
 def test_settings_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

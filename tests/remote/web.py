@@ -41,6 +41,7 @@ class Web:
     faults: Faults
     seen: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, range
     failed: int = 0
+    credentials: set[str] = field(default_factory=set)
     root: Path = Path()
 
     def chunks(self) -> list[tuple[str, str, str]]:
@@ -93,6 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         place, faults = unquote(urlsplit(self.path).path), self.state.faults
+        self.state.credentials.add(self.headers.get("Authorization", ""))
         self.state.seen.append((self.command, place, self.headers.get("Range", "")))
         for text, status in faults.status.items():
             if text in place:

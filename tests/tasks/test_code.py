@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import gc
 import re
@@ -65,20 +64,6 @@ def change(package: Path, file: str, pattern: str, new: str) -> None:
 
 def test_each_stage_has_a_fingerprint_of_its_own() -> None:
     assert len(set(unchanged().values())) == len(STAGES)
-
-
-def test_a_tree_that_another_thread_disturbs_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    parse, failures = ast.parse, iter([True, False, True])
-
-    def disturbed(source: bytes) -> ast.Module:
-        if next(failures, False):
-            raise SystemError("AST constructor recursion depth mismatch (before=102, after=173)")
-        return parse(source)
-
-    monkeypatch.setattr("hela_dask.tasks.code._PAUSE", 0.0)
-    expected = CodeReader().fingerprint(STAGES["detect"])
-    monkeypatch.setattr(ast, "parse", disturbed)
-    assert CodeReader().fingerprint(STAGES["detect"]) == expected
 
 
 def test_a_start_that_is_gone_is_an_error() -> None:
