@@ -126,8 +126,12 @@ class RunProgress:
     def keep(self, folder: Path) -> None:
         """Keep ``progress.json`` in a run folder from now on; no effect where it is kept."""
         if self._file is None:
-            self._file = ProgressFile(folder, self._facts.to_dict, lambda: self.holds())
+            self._file = ProgressFile(folder, self._facts.to_dict, self._holds_now)
             self._file.start()
+
+    def _holds_now(self) -> bool:
+        """As `holds`, which may be set after the file was begun."""
+        return self.holds()
 
     @property
     def taken_over(self) -> bool:
