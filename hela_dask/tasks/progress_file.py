@@ -239,7 +239,7 @@ class ProgressFile:
                 **self._content(),
             }
             text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
-            temporary = self._path.with_name(f".{FILE}.tmp")
+            temporary = self._path.with_name(f".{FILE}.{self._id[:8]}.tmp")
             temporary.write_text(text + "\n", encoding="utf-8")
             temporary.replace(self._path)
         except Exception:  # a report of the work must not end it
