@@ -169,6 +169,7 @@ def predict(
         begun.mkdir(parents=True, exist_ok=True)
 
         with hold(begun) as lock, hold_labels(owner, by=str(begun)) as labels_lock, session:
+            display.holds = lock.holds
             target = _create(owner, volume, image, begun, overwrite, made_of)
             job = _Job(image.path.absolute(), target.folder.absolute(), pixel, lock, labels_lock)
             grey_levels = _find_levels(session, job, source, volume.sizes["z"], display)

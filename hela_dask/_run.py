@@ -259,7 +259,7 @@ def _within(
                 display.info(f"{setup.edits} from {setup.edits_file} are applied")
             for text in keep_edited(job.markers):
                 context.warn(text)
-            record.guard = job.lock.check
+            record.guard, display.holds = job.lock.check, job.lock.holds
             record.facts["id"] = job.id
             try:
                 with session:

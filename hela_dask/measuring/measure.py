@@ -246,6 +246,7 @@ def _run(request: _Request, session: Session, display: RunProgress) -> Measureme
     files.path.parent.mkdir(parents=True, exist_ok=True)
     with hold(files.path.parent, files.lock, what=str(files.path)) as lock:
         request.check_tables()
+        display.holds = lock.holds
         files.scratch.mkdir(parents=True, exist_ok=True)
         job = MeasureJob(request.labels, request.voxel, request.parameters, files.scratch, lock)
         try:

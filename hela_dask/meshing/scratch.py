@@ -59,6 +59,7 @@ def scratch_session(
         )
         made.mkdir(parents=True, exist_ok=True)
         with hold(made, what=str(target)) as lock:
+            display.holds = lock.holds
             try:
                 with session:
                     yield Scratch(session, lock, made, display)

@@ -150,6 +150,7 @@ def assign(
             imports=("hela_dask.organelles.tasks",),
         )
         with hold(files.run) as lock:
+            display.holds = lock.holds
             files.tables.check(labels.path, overwrite=overwrite)
             files.scratch.mkdir(parents=True, exist_ok=True)
             try:

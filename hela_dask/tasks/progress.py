@@ -58,7 +58,8 @@ class RunProgress:
 
     `live`: draw on the terminal or in the notebook; elsewhere, or with False, only log lines are
     written (``INFO``: each stage as it starts and ends, every tenth of it, and one each 30 s). The
-    attribute `timings` has the seconds taken by each stage that has ended.
+    attribute `timings` has the seconds taken by each stage that has ended. Set `holds` to the
+    function of the lock that returns whether the run folder is still this process's.
     """
 
     def __init__(self, live: bool = True) -> None:
@@ -71,6 +72,7 @@ class RunProgress:
         self._total = self._done = self._on_epoch = self._before = 0
         self._spoke = 0.0
         self._over = threading.Event()
+        self.holds: Callable[[], bool] = lambda: True
         self._facts = Facts()
         self._file: ProgressFile | None = None
         self._page: NotebookPage | None = None
@@ -124,12 +126,16 @@ class RunProgress:
     def keep(self, folder: Path) -> None:
         """Keep ``progress.json`` in a run folder from now on; no effect where it is kept."""
         if self._file is None:
-            self._file = ProgressFile(folder, self._facts.to_dict)
+            self._file = ProgressFile(folder, self._facts.to_dict, self._holds_now)
             self._file.start()
+
+    def _holds_now(self) -> bool:
+        """As `holds`, which may be set after the file was begun."""
+        return self.holds()
 
     @property
     def taken_over(self) -> bool:
-        """Whether another call keeps ``progress.json`` now: this one may write nothing more."""
+        """Whether the run folder is another process's now: this one may write nothing more."""
         return self._file is not None and not self._file.is_mine()
 
     def close(self, error: BaseException | None = None) -> None:

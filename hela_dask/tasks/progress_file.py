@@ -170,12 +170,18 @@ def _sum(limits: Iterable[Any]) -> int:
 class ProgressFile:
     """``progress.json`` of a run folder, from :meth:`start` to :meth:`close`.
 
-    `content` returns the changing part. The file is written as long as no other call writes it: a
-    process that was suspended and taken over leaves it alone.
+    `content` returns the changing part. The file is written as long as no other call writes it and
+    `holds` is true, which returns whether the folder is still this process's: one that was
+    suspended and taken over leaves it alone.
     """
 
-    def __init__(self, folder: Path, content: Callable[[], dict[str, Any]]) -> None:
-        self._path, self._content = folder.absolute() / FILE, content
+    def __init__(
+        self,
+        folder: Path,
+        content: Callable[[], dict[str, Any]],
+        holds: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._path, self._content, self._holds = folder.absolute() / FILE, content, holds
         self._id, self._beat, self._begun = uuid.uuid4().hex, 0, time.perf_counter()
         self._end: tuple[str, str] | None = None
         self._over, self._wake = threading.Event(), threading.Event()
@@ -233,7 +239,7 @@ class ProgressFile:
                 **self._content(),
             }
             text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
-            temporary = self._path.with_name(f".{FILE}.tmp")
+            temporary = self._path.with_name(f".{FILE}.{self._id[:8]}.tmp")
             temporary.write_text(text + "\n", encoding="utf-8")
             temporary.replace(self._path)
         except Exception:  # a report of the work must not end it
@@ -241,8 +247,8 @@ class ProgressFile:
         return True
 
     def is_mine(self) -> bool:
-        """Whether no other call has written the file meanwhile."""
-        return bool(_read(self._path).get("id", self._id) == self._id)
+        """Whether the folder is still this process's, and no other call has written the file."""
+        return self._holds() and bool(_read(self._path).get("id", self._id) == self._id)
 
 
 def is_finished(folder: Path) -> bool:

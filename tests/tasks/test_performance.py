@@ -56,6 +56,18 @@ def test_a_run_that_was_taken_over_leaves_the_reports_alone(tmp_path: Path, here
     assert {path.name for path in tmp_path.iterdir()} == {PAGE, "progress.json"}
 
 
+def test_without_its_lock_a_run_writes_neither_progress_nor_report(
+    tmp_path: Path, here: Any
+) -> None:
+    with session_of(tmp_path, here) as session:
+        session.client()
+        session._progress.holds = lambda: False
+        before = (tmp_path / "progress.json").read_bytes()
+        session._progress.stage("segment", 4)
+    assert (tmp_path / "progress.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
+
+
 def test_the_reports_of_a_few_calls_are_kept(tmp_path: Path, here: Any) -> None:
     for number in range(3):
         (tmp_path / PAGE).write_text(str(number))
