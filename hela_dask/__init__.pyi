@@ -198,6 +198,12 @@ from .steps.regions import (
 from .steps.segment import (
     segment_cell as segment_cell,
 )
+from .tasks.cluster.checking import (
+    check_cluster as check_cluster,
+)
+from .tasks.cluster.findings import (
+    ClusterCheck as ClusterCheck,
+)
 from .trace import (
     NO_TRACE as NO_TRACE,
 )
@@ -246,6 +252,7 @@ __all__ = [
     "Assignment",
     "BackgroundParameters",
     "BaseMethod",
+    "ClusterCheck",
     "Comparison",
     "DetectParameters",
     "ExistsError",
@@ -286,6 +293,7 @@ __all__ = [
     "assign",
     "background",
     "cell_regions",
+    "check_cluster",
     "classify",
     "compare",
     "convert",

@@ -111,7 +111,7 @@ def run(
         Labels to score the result against; see :func:`hela_dask.running.scoring.find_truth`.
     cluster : str or path
         ``"local"``, ``"runner"`` (in each process that ``srun`` or ``mpirun`` has started), a
-        scheduler's address, or a YAML file for SLURM.
+        scheduler's address, or a YAML file (``deploy`` has examples).
     workers, memory
         Number of workers, and the memory of each, such as ``"4GiB"``.
     overwrite : bool

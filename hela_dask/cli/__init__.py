@@ -13,6 +13,7 @@ import typer
 
 from hela_dask.cli import (
     assign,
+    cluster,
     compare,
     explain,
     export,
@@ -102,6 +103,7 @@ for _command in (
     pipeline.demo,
 ):
     app.command()(remember(_command))
+app.add_typer(cluster.app, name="cluster")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -79,7 +79,8 @@ ClusterName = Annotated[
         "--cluster",
         metavar="local|runner|ADDRESS|FILE.yaml",
         help="Where to compute: this machine, all processes that srun or mpirun has started, the "
-        "address of a dask scheduler, or a YAML file for SLURM.",
+        "address of a dask scheduler, or a YAML file for a queueing system, Kubernetes or a "
+        "gateway (deploy/ has one for each).",
     ),
 ]
 Workers = Annotated[
@@ -96,8 +97,8 @@ Memory = Annotated[
     typer.Option(
         "--memory",
         metavar="4GiB",
-        help="Memory of each worker; default: an equal share of the machine's. With SLURM: "
-        "memory of each job; default: as in the YAML file.",
+        help="Memory of each worker; default: an equal share of the machine's. With a YAML "
+        "file: memory of each job or pod; default: as in the file.",
     ),
 ]
 OutFolder = Annotated[

@@ -133,8 +133,8 @@ class Session:
                 check_memory(self._needs, _memory(client))
             if client.dashboard_link:
                 here = self._given is None and not self._cluster.address
-                jobs = self._cluster.kind == "slurm"
-                link = dashboard_text(client.dashboard_link, started_here=here, remote=jobs)
+                remote = self._cluster.from_file
+                link = dashboard_text(client.dashboard_link, started_here=here, remote=remote)
                 self._progress.info(link)
             self.facts = _facts(client)
             # Its page works without a network.

@@ -1,4 +1,4 @@
-"""A dask client from "local", a scheduler's address, a YAML file for SLURM, or the caller's own."""
+"""A dask client from "local", a scheduler's address, a YAML file, or the caller's own."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hela_dask.tasks.cluster.reading import Cluster
 from hela_dask.tasks.cluster.settings import client_settings
+from hela_dask.tasks.cluster.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -38,11 +39,11 @@ def connect(
     Raises
     ------
     ClusterError
-        When no scheduler answers at the address.
+        When no scheduler answers at the address, or Kubernetes or a gateway starts none.
     InputError
-        When the address needs certificates that there are not, or SLURM refuses the jobs.
+        When the address needs certificates that there are not, or a scheduler refuses the jobs.
     MissingDependencyError
-        For SLURM without dask-jobqueue or cryptography.
+        When the package for the scheduler, or cryptography, is not installed.
     ResourceError
         When no worker can be started here.
     """
@@ -60,7 +61,12 @@ def connect(
         for name in _CLOSING:
             stack.enter_context(_level_kept(name))
         started = stack.enter_context(_started(cluster, shared, imports))
-        client = stack.enter_context(Client(started, set_as_default=False))
+        if cluster.kind == "gateway":
+            from hela_dask.tasks.cluster.gateway import gateway_client
+
+            client = stack.enter_context(gateway_client(started))
+        else:
+            client = stack.enter_context(Client(started, set_as_default=False))
         try:
             yield client
         finally:
@@ -72,19 +78,33 @@ def connect(
 
 @contextlib.contextmanager
 def _started(cluster: Cluster, shared: Path | None, imports: Sequence[str]) -> Iterator[Any]:
-    if cluster.kind == "runner":
+    if cluster.kind in SYSTEMS:
+        with _jobs(cluster, shared) as jobs:
+            yield jobs
+        return
+    if cluster.kind == "kubernetes":
+        from hela_dask.tasks.cluster.kubernetes import start_kubernetes
+
+        started = start_kubernetes(cluster)
+    elif cluster.kind == "gateway":
+        from hela_dask.tasks.cluster.gateway import start_gateway
+
+        started = start_gateway(cluster)
+    elif cluster.kind == "runner":
         from hela_dask.tasks.cluster.allocation import start_allocation
 
-        with start_allocation(cluster.options["memory"]) as allocation:
-            yield allocation
-        return
-    if cluster.kind != "slurm":
+        started = start_allocation(cluster.options["memory"])
+    else:
         from hela_dask.tasks.cluster.local import start_local
 
-        with start_local(cluster, imports) as local:
-            yield local
-        return
-    from hela_dask.tasks.cluster.slurm import start_slurm
+        started = start_local(cluster, imports)
+    with started:
+        yield started
+
+
+@contextlib.contextmanager
+def _jobs(cluster: Cluster, shared: Path | None) -> Iterator[Any]:
+    from hela_dask.tasks.cluster.jobs import start_jobs
 
     here = shared or Path.cwd()
     # Those of a killed run: no other run uses this folder while this run holds it.
@@ -94,7 +114,7 @@ def _started(cluster: Cluster, shared: Path | None, imports: Sequence[str]) -> I
         tempfile.TemporaryDirectory(
             prefix=_CERTIFICATES, dir=here, ignore_cleanup_errors=True
         ) as private,
-        start_slurm(cluster, Path(private)) as jobs,
+        start_jobs(cluster, Path(private)) as jobs,
     ):
         yield jobs
 

@@ -19,12 +19,17 @@ __all__ = ["Cluster", "check_client", "read_cluster"]
 class Cluster:
     """A cluster, known before anything is started."""
 
-    kind: str  # "local", "runner", "address" or "slurm"
+    kind: str  # "local", "runner", "address", or the scheduler that a file names
     workers: int | None = None  # to start; None for an address, with existing workers
     memory: int | None = None  # of one worker, bytes; None where not known before connecting
     address: str = ""  # of a running scheduler
-    # For ``dask_jobqueue.SLURMCluster``, with ``memory`` and ``cores`` of one job
+    # Of the file; for a queueing system those of dask-jobqueue, ``memory`` of one job in bytes
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def from_file(self) -> bool:
+        """Whether the nodes are those of many users: of a file, or of an allocation."""
+        return self.kind not in ("local", "address")
 
 
 def read_cluster(
@@ -36,14 +41,14 @@ def read_cluster(
     ----------
     spec : str or Path
         ``"local"``; ``"runner"``, in each process of an allocation; an address such as
-        ``tcp://10.0.0.1:8786``; or a YAML file (see ``deploy/slurm.yaml``) with
-        ``scheduler: slurm``, ``workers`` and ``options``.
+        ``tcp://10.0.0.1:8786``; or a YAML file (see ``deploy``) with ``scheduler``, ``workers`` and
+        ``options``.
     workers : int, optional
         Number of single-thread workers; default: one per core, or the value of the YAML file.
     memory : str or int, optional
         Memory of one worker, as ``"4GiB"`` or bytes; default: an even share of the machine's, or
-        the value of the YAML file. For a YAML file: memory of one job, of which the worker gets the
-        part that :func:`hela_dask.tasks.cluster.file.worker_limit` leaves.
+        the value of the YAML file. For a YAML file: memory of one job or pod, of which the worker
+        gets the part that :func:`hela_dask.tasks.cluster.file.worker_limit` leaves.
 
     Raises
     ------
@@ -78,8 +83,8 @@ def read_cluster(
     if text.lower().endswith((".yaml", ".yml")):
         from hela_dask.tasks.cluster.file import read_cluster_file
 
-        count, share, options = read_cluster_file(Path(text), workers, size)
-        return Cluster("slurm", count, share, options=options)
+        kind, count, share, options = read_cluster_file(Path(text), workers, size)
+        return Cluster(kind, count, share, options=options)
     raise ParameterError(
         f"--cluster {text!r} is neither 'local', nor 'runner', nor an address (tcp://host:8786), "
         "nor a .yaml file"

@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["ENVIRONMENT", "METHOD", "PRELOAD", "SETTINGS", "client_settings", "variable"]
+__all__ = [
+    "ENVIRONMENT",
+    "METHOD",
+    "PRELOAD",
+    "SCHEDULER",
+    "SETTINGS",
+    "client_settings",
+    "variable",
+]
 
 _LINUX = sys.platform == "linux"
 METHOD = "distributed.worker.multiprocessing-method"
@@ -26,6 +34,12 @@ SETTINGS = {
     "distributed.admin.low-level-log-length": 100,
 }
 
+SCHEDULER: dict[str, object] = {
+    # A task that ends its workers twice is tried again alone: see tasks/dispatch.py.
+    "distributed.scheduler.allowed-failures": 1,
+}
+"""Settings of the scheduler."""
+
 
 def client_settings() -> dict[str, object]:
     """Settings of the process that starts workers."""
@@ -33,9 +47,8 @@ def client_settings() -> dict[str, object]:
         # On Linux, workers are forked from a process that has imported the libraries once: a run
         # starts in two thirds of the time. The environment variable of dask selects another method.
         METHOD: os.environ.get(variable(METHOD), "forkserver" if _LINUX else "spawn"),
-        # A task that ends its workers twice is tried again alone: see tasks/dispatch.py.
-        "distributed.scheduler.allowed-failures": 1,
         "distributed.worker.preload": [PRELOAD],
+        **SCHEDULER,
         **SETTINGS,
         **{f"distributed.nanny.pre-spawn-environ.{key}": to for key, to in ENVIRONMENT.items()},
     }

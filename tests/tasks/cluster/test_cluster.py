@@ -66,14 +66,14 @@ def test_the_example_for_slurm_is_understood() -> None:
 def test_the_example_for_slurm_gives_the_job_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hela_dask.tasks.cluster.slurm import SlurmWorkers, job_options
+    from hela_dask.tasks.cluster.jobs import job_options, jobs_class
 
     monkeypatch.chdir(tmp_path)  # it makes the folder of the jobs' logs
     cluster = read_cluster(SLURM, memory="8GiB")
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     options = {**job_options(cluster, private), "interface": "lo"}
-    with SlurmWorkers(**options) as started:
+    with jobs_class("slurm")(**options) as started:
         script = started.job_script()
         files = [path for path in private.iterdir() if path.is_file()]
         assert {path.name for path in files} == {"ca_file.pem", "cert.pem", "key.pem"}
@@ -99,7 +99,7 @@ def test_the_example_for_slurm_gives_the_job_it_says(
 @pytest.mark.parametrize(
     ("text", "error", "culprit"),
     [
-        ("scheduler: pbs\noptions: {memory: 1GiB}", ParameterError, "'pbs' is not supported yet"),
+        ("scheduler: ray\noptions: {memory: 1GiB}", ParameterError, "'ray' is not supported"),
         ("workers: 2", InputError, "does not name a scheduler"),
         ("scheduler: slurm\nnodes: 2", InputError, "'nodes'; known: scheduler, workers, options"),
         ("scheduler: slurm", InputError, "options.memory"),
@@ -133,7 +133,7 @@ before = signal.getsignal(signal.SIGINT)
 failed = []
 def load():
     try:
-        import hela_dask.tasks.cluster.slurm
+        import hela_dask.tasks.cluster.jobs
     except Exception as error:
         failed.append(error)
 {start}

@@ -9,7 +9,8 @@ import pytest
 
 from hela_dask.errors import HelaDaskError, InputError
 from hela_dask.tasks.cluster import read_cluster
-from hela_dask.tasks.cluster.file import seconds_of_walltime, worker_limit
+from hela_dask.tasks.cluster.file import worker_limit
+from hela_dask.tasks.cluster.walltimes import seconds_of_walltime
 
 GIB = 2**30
 
@@ -55,7 +56,7 @@ def slurm(options: str, **more: object) -> str:
         (slurm("memory: .inf"), "options.memory must be"),
         (slurm("memory: 1e400GiB"), "options.memory must be a size"),
         (slurm("memory: -4GiB"), "options.memory must be"),
-        (slurm("memory: 1GiB, colour: red"), "options has no key 'colour'; known: queue"),
+        (slurm("memory: 1GiB, colour: red"), "options has no key 'colour'; known: account"),
         (slurm("memory: 1GiB, quue: cpu"), "options has no key 'quue'; did you mean 'queue'?"),
         (slurm("memory: 1GiB, 3: cpu"), "options has no key '3'"),
         (slurm("memory: 1GiB, project: p"), "options.project has another name: write account"),

@@ -66,7 +66,7 @@ def test_jobs_of_two_workers_are_submitted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("dask_jobqueue")
-    monkeypatch.setattr("hela_dask.tasks.cluster.slurm._LOOK", 0.5)
+    monkeypatch.setattr("hela_dask.tasks.cluster.jobs._LOOK", 0.5)
     slurm = fake_slurm(tmp_path / "slurm", monkeypatch)
     text = "  cores: 2\n  processes: 2\n"
     yaml = write_yaml(tmp_path, workers=2, options=text)
@@ -87,7 +87,7 @@ def test_a_job_that_waits_is_named_and_one_that_was_cancelled_comes_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("dask_jobqueue")
-    monkeypatch.setattr("hela_dask.tasks.cluster.slurm._LOOK", 0.5)
+    monkeypatch.setattr("hela_dask.tasks.cluster.jobs._LOOK", 0.5)
     slurm = fake_slurm(tmp_path / "slurm", monkeypatch)
     (slurm / "hold").touch()
     caplog.set_level(logging.INFO, "hela_dask")
@@ -107,7 +107,7 @@ def test_jobs_that_end_before_their_workers_join_are_an_error_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("dask_jobqueue")
-    monkeypatch.setattr("hela_dask.tasks.cluster.slurm._LOOK", 0.2)
+    monkeypatch.setattr("hela_dask.tasks.cluster.jobs._LOOK", 0.2)
     monkeypatch.setattr("hela_dask.tasks.cluster.keeping._PAUSES", (0,))
     fake_slurm(tmp_path / "slurm", monkeypatch)
     text = '  job_script_prologue: ["echo module hela is not known >&2; exit 1"]\n'
