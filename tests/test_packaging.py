@@ -21,8 +21,8 @@ import hela_dask as hd
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").split("\n")
-NOT_LOCKED = {"napari"}
-"""Extras that need a screen: their tests run where they are installed."""
+NOT_LOCKED = {"napari", "kubernetes", "gateway"}
+"""Extras that need a screen or a cluster: their tests run where they are installed."""
 LINES_OF_A_ROOM = 400
 LINES_OF_A_FUNCTION = 60
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -33,9 +34,11 @@ _POLL = 0.5  # seconds between looks for the worker
 _NEWS = 10.0  # seconds between messages, and questions to the queueing system
 _NO_WORKERS = 10.0  # seconds to wait at an address, where workers are there or not
 _TRAP = (
-    'if [ -n "$BASH_VERSION" ]; then trap \'echo "$BASH_COMMAND" >> {file}\' ERR; fi',
-    'if [ -n "$BASH_VERSION" ]; then trap - ERR; fi',
-)  # before and after the lines of the prologue: bash continues after a line that fails
+    "hela_check={folder}",
+    'if [ -n "$BASH_VERSION" ]; then touch "$hela_check/bash"; '
+    'trap \'echo "$BASH_COMMAND" >> "$hela_check/prologue"\' ERR; fi',
+)  # before the lines of the prologue: bash records each that fails, and continues
+_NO_TRAP = 'if [ -n "$BASH_VERSION" ]; then trap - ERR; fi'  # after them
 
 
 def check_cluster(
@@ -201,6 +204,10 @@ class _Check:
         if not request.options.get("job_script_prologue"):
             return
         file = folder / "prologue"
+        if not file.exists() and not (folder / "bash").exists():
+            text = "failures are not recorded: the shell of the job is not bash"
+            self.rows.append(Row("prologue", "skipped", text))
+            return
         if not file.exists():
             self.ok("prologue", "its commands succeed on the node")
             return
@@ -238,8 +245,9 @@ class _Check:
                 "the time after which the cluster ends jobs",
             )
         lines = request.options.get("job_script_prologue", [])
-        before, after = _TRAP
-        recorded = [before.format(file=folder / "prologue"), *lines, after] if lines else []
+        name, trap = _TRAP
+        before = [name.format(folder=shlex.quote(str(folder))), trap]
+        recorded = [*before, *lines, _NO_TRAP] if lines else []
         return replace(request, options={**request.options, "job_script_prologue": recorded})
 
     def _wait(self, client: Client, request: Cluster, timeout: float) -> None:

@@ -88,11 +88,13 @@ class JobWorkers(JobQueueCluster):
     keeper: Keeper | None = None
     ended_log = ""
     _looked: float = -math.inf
+    _unknown: frozenset[str] | set[str] = frozenset()  # jobs that the system did not know
 
     async def ended_jobs(self, names: Iterable[Any]) -> dict[Any, str]:
         """Of jobs without a joined worker, those that the system has ended, with the reasons.
 
-        The system is asked every ten seconds at most.
+        The system is asked every ten seconds at most. A job that it does not know has ended if it
+        was unknown before, too: some systems show a new job only after a while.
         """
         if time.monotonic() - self._looked < _LOOK:
             return {}
@@ -101,10 +103,12 @@ class JobWorkers(JobQueueCluster):
         states = await self._states(list(numbers.values()))
         if states is None:
             return {}
+        unknown = set(numbers.values()) - set(states)
+        twice, self._unknown = unknown & self._unknown, unknown
         return {
             name: self._reason(number, states.get(number, "ended"))
             for name, number in numbers.items()
-            if number not in states or states[number].partition(" ")[0] in self.system.over
+            if number in twice or states.get(number, "").partition(" ")[0] in self.system.over
         }
 
     def job_states(self) -> dict[str, str] | None:

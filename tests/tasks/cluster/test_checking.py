@@ -49,7 +49,7 @@ def only_failure(found: ClusterCheck) -> Row:
     return row
 
 
-def test_a_job_that_works_has_a_table_without_failures_and_leaves_nothing(
+def test_a_job_with_a_wrong_prologue_has_that_failure_only_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from hela_dask.cli import main
@@ -58,12 +58,15 @@ def test_a_job_that_works_has_a_table_without_failures_and_leaves_nothing(
     slurm = fake_slurm(tmp_path / "slurm", monkeypatch)
     options = '  walltime: "01:00:00"\n  job_script_prologue: ["false || true", "false"]\n'
     yaml = write_yaml(tmp_path, workers=7, options=options)
+    sbatch = slurm / "sbatch"
+    sbatch.write_text(sbatch.read_text().replace("setsid sh", "setsid bash"))
     before = sorted(tmp_path.iterdir())
-    assert main(["cluster", "check", str(yaml), str(store), "--json"]) in (0, 1)
+    assert main(["cluster", "check", str(yaml), str(store), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     rows = {row["name"]: row for row in found["rows"]}
     failed = [name for name, row in rows.items() if row["state"] == "failed"]
-    assert failed in ([], ["prologue"]), rows  # sh knows no trap of errors, bash does
+    assert failed == ["prologue"], rows
+    assert rows["prologue"]["found"] == "on the node, these commands fail: false"
     assert list(rows) == [
         *("options", "store here", "life-time", "submission", "worker", "prologue"),
         *("environment", "read speed", "run folder", "network", "local disk", "memory", "CPUs"),

@@ -135,6 +135,25 @@ def test_a_job_of_lsf_is_read_from_standard_input_and_computes(
     assert "#BSUB -W 00:10" in (folder / "1.sh").read_text()
 
 
+def test_a_job_that_is_unknown_once_has_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hela_dask.tasks.cluster.jobs._LOOK", 0)
+    folder = fake_queue("lsf", tmp_path / "queue", monkeypatch)
+    with connect(read_cluster(write_queue_yaml("lsf", tmp_path)), tmp_path) as client:
+        cluster: Any = client.cluster
+        cluster.keeper.stop()
+        names = list(cluster.workers)
+        bjobs = (folder / "bjobs").read_text()
+        (folder / "bjobs").write_text("#!/bin/sh\necho 'Job <1> is not found' >&2\nexit 255\n")
+        assert cluster.sync(cluster.ended_jobs, names) == {}
+        (folder / "bjobs").write_text(bjobs)
+        assert cluster.sync(cluster.ended_jobs, names) == {}
+        (folder / "bjobs").write_text("#!/bin/sh\necho 'Job <1> is not found' >&2\nexit 255\n")
+        assert cluster.sync(cluster.ended_jobs, names) == {}
+        assert "job 1 ended" in str(cluster.sync(cluster.ended_jobs, names))
+
+
 def test_without_a_wall_time_workers_leave_before_that_of_the_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

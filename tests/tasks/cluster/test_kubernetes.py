@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import hela_dask as hd
 from hela_dask.errors import ClusterError, InputError, MissingDependencyError, ParameterError
 from hela_dask.tasks.cluster import Cluster, connect, read_cluster
 from hela_dask.tasks.cluster.file import worker_limit
@@ -44,6 +45,8 @@ class Started:
     """A cluster that is entered and closed."""
 
     closed = False
+    status = None  # of distributed's clusters
+    loop = None
     bounds: tuple[int, int] | None = None
 
     def __enter__(self) -> Any:
@@ -146,6 +149,22 @@ def test_the_state_of_pods_is_named_while_a_run_waits(
     assert (
         "1 pod pending (ImagePullBackOff), 1 pod pending (Unschedulable: full), 1 pod run" in text
     )
+
+
+def test_pods_are_checked_as_jobs_are(
+    kubernetes: Any, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kubernetes.cluster.scheduler_address = client.scheduler.address
+    found = hd.check_cluster(DEPLOY / "kubernetes.yaml", progress=False)
+    rows = {row.name: row for row in found.rows}
+    assert rows["submission"].state == rows["worker"].state == rows["run folder"].state == "ok"
+    assert "the job requests 16.0 GiB" in rows["memory"].found
+    assert kubernetes.given["custom_cluster_spec"]["spec"]["worker"]["replicas"] == 1
+    assert kubernetes.cluster.closed and not list(tmp_path.iterdir())
+    kubernetes.error = ConnectionRefusedError("Connection refused")
+    (row,) = [item for item in hd.check_cluster(DEPLOY / "kubernetes.yaml").rows if item.advice]
+    assert row.name == "submission" and "Connection refused" in row.found
 
 
 class FakeGateway:
