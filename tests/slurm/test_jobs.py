@@ -13,12 +13,14 @@ from tests.slurm.commands import Started, markers, wait
 from tests.slurm.node import SlurmNode
 
 
-def write_yaml(path: Path, queue: str, *prologue: str, workers: int = 1) -> Path:
+def write_yaml(
+    path: Path, queue: str, *prologue: str, workers: int = 1, python: str | Path = sys.executable
+) -> Path:
     """The file of a cluster."""
     lines = json.dumps(prologue)  # which is YAML, too
     path.write_text(
         f"scheduler: slurm\nworkers: {workers}\noptions:\n  queue: {queue}\n  memory: 2GiB\n"
-        f"  interface: lo\n  python: {sys.executable}\n  log_directory: {path.parent}/logs\n"
+        f"  interface: lo\n  python: {python}\n  log_directory: {path.parent}/logs\n"
         f"  job_script_prologue: {lines}\n"
     )
     return path
@@ -29,9 +31,13 @@ def test_jobs_that_are_cancelled_or_retire_do_not_change_a_voxel(
 ) -> None:
     before = set(node.ended())
     retires = tmp_path / "retires"  # the number of the first job; the worker of others stays
-    life = "export DASK_DISTRIBUTED__WORKER__LIFETIME__DURATION=10s"
-    prologue = f"if (set -C; echo $SLURM_JOB_ID > {retires}) 2>/dev/null; then {life}; fi"
-    cluster = write_yaml(tmp_path / "slurm.yaml", "cpu", prologue, workers=2)
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!/bin/sh\nif (set -C; echo $SLURM_JOB_ID > {retires}) 2>/dev/null\n"
+        f'then set -- "$@" --lifetime 10s; fi\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    cluster = write_yaml(tmp_path / "slurm.yaml", "cpu", workers=2, python=python)
     command = ["run", site.store, "--params", site.parameter_file, "--cluster", cluster]
     with Started(command, tmp_path / "run.log", tmp_path) as run:
         wait(lambda: markers(site.run) or run.process.poll() is not None, "a finished unit")

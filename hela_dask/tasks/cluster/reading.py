@@ -69,8 +69,8 @@ def read_cluster(
     if text == "runner":
         from hela_dask.tasks.cluster.runner import runner_cluster
 
-        count, share = runner_cluster(workers, size)
-        return Cluster("runner", count, share, options={"memory": size})
+        others, limit = runner_cluster(workers, size)
+        return Cluster("runner", others, limit, options={"memory": size})
     if "://" in text:
         from hela_dask.tasks.cluster.address import parse_address
 

@@ -5,12 +5,12 @@ Every process of the allocation executes the same line, as ``srun`` and ``mpirun
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 
 from hela_dask.errors import ParameterError, ResourceError
 from hela_dask.formatting import counted, size_text
+from hela_dask.tasks.cluster.interrupting import interrupt_at_sigterm
 from hela_dask.tasks.cluster.meeting import host_meeting
 from hela_dask.tasks.cluster.world import World, has_allocation, memory_share, read_world
 
@@ -80,17 +80,11 @@ def _part(world: World) -> None:
     if world.rank == 0:
         host_meeting(world)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _interrupt)
+            interrupt_at_sigterm()
         return
     from hela_dask.tasks.cluster.ranks import work
 
     sys.exit(work(world, _limit(world)))
-
-
-def _interrupt(*_: object) -> None:
-    """Take SIGTERM, which ends an allocation, as Ctrl-C: finished work is kept, locks released."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: the next signal is SIGKILL
-    raise KeyboardInterrupt
 
 
 def _limit(world: World) -> int:
