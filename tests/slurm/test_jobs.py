@@ -34,7 +34,7 @@ def test_jobs_that_are_cancelled_or_retire_do_not_change_a_voxel(
     python = tmp_path / "python"
     python.write_text(
         f"#!/bin/sh\nif (set -C; echo $SLURM_JOB_ID > {retires}) 2>/dev/null\n"
-        f'then set -- "$@" --lifetime 10s; fi\nexec {sys.executable} "$@"\n'
+        f'then set -- "$@" --lifetime 4s --lifetime-stagger 0s; fi\nexec {sys.executable} "$@"\n'
     )
     python.chmod(0o755)
     cluster = write_yaml(tmp_path / "slurm.yaml", "cpu", workers=2, python=python)
