@@ -128,9 +128,8 @@ class JobWorkers(JobQueueCluster):
             why = self.keeper.trouble if self.keeper else ""
             return f"no job is submitted ({why})" if why else "no job is submitted yet"
         kinds: dict[str, int] = {}
-        for state in states.values():
-            text = _state_text(state)
-            kinds[text] = kinds.get(text, 0) + 1
+        for state in map(_state_text, states.values()):
+            kinds[state] = kinds.get(state, 0) + 1
         found = ", ".join(f"{_count(many)} {state}" for state, many in sorted(kinds.items()))
         logs = self._logs() or "their folder"
         return f"{found}; see {self.system.look}, and the jobs' logs in {logs}"
