@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib
 import math
@@ -12,7 +13,7 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ __all__ = ["JobWorkers", "job_options", "job_text", "jobs_class", "start_jobs"]
 
 _LOOK = 10  # seconds between questions to the queueing system
 _LIMIT = 20  # seconds for its answer
+_REST = 3  # times as long as the last question took, until the next one
 _UNENCRYPTED = (
     ", or write security: false under options if all who reach this machine may run programs as you"
 )
@@ -87,20 +89,26 @@ class JobWorkers(JobQueueCluster):
     system: System
     keeper: Keeper | None = None
     ended_log = ""
-    _looked: float = -math.inf
+    _next: float = -math.inf  # the time of the next question
     _unknown: frozenset[str] | set[str] = frozenset()  # jobs that the system did not know
 
     async def ended_jobs(self, names: Iterable[Any]) -> dict[Any, str]:
         """Of jobs without a joined worker, those that the system has ended, with the reasons.
 
-        The system is asked every ten seconds at most. A job that it does not know has ended if it
-        was unknown before, too: some systems show a new job only after a while.
+        The system is asked every ten seconds at most, and a quarter of the time. A job that it does
+        not know has ended if it was unknown before, too: some systems show a new job only after a
+        while.
         """
-        if time.monotonic() - self._looked < _LOOK:
+        start = time.monotonic()
+        if start < self._next:
             return {}
-        self._looked = time.monotonic()
+        self._next = math.inf
         numbers = {name: str(self.workers[name].job_id) for name in names if name in self.workers}
-        states = await self._states(list(numbers.values()))
+        try:
+            states = await self._states(list(numbers.values()))
+        finally:
+            # Some systems are asked per job, which takes long for many.
+            self._next = time.monotonic() + max(_LOOK, _REST * (time.monotonic() - start))
         if states is None:
             return {}
         unknown = set(numbers.values()) - set(states)
@@ -147,17 +155,13 @@ class JobWorkers(JobQueueCluster):
         """State and reason of each job that the system still has; None where it does not answer."""
         found: dict[str, str] = {}
         for command in self.system.states(numbers):
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-                )
-                out, errors = await asyncio.wait_for(process.communicate(), _LIMIT)
-            except (OSError, TimeoutError):
+            answer = await _output(command)
+            if answer is None:
                 return None
-            text = (errors + out).decode(errors="replace")
-            if process.returncode and not re.search(self.system.unknown, text):
+            code, out, errors = answer
+            if code and not re.search(self.system.unknown, errors + out):
                 return None
-            found.update(self.system.read(out.decode(errors="replace")))
+            found.update(self.system.read(out))
         return found
 
     def _reason(self, number: str, state: str) -> str:
@@ -281,6 +285,25 @@ def job_options(cluster: Cluster, private: Path) -> dict[str, Any]:
         options["security"] = make_certificates(private.absolute(), _UNENCRYPTED)
         options["protocol"] = "tls://"
     return options
+
+
+async def _output(command: Sequence[str]) -> tuple[int, str, str] | None:
+    """Exit code, stdout and stderr of a command; None where it cannot start, or does not end."""
+    pipe = asyncio.subprocess.PIPE
+    try:
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+    except OSError:
+        return None
+    try:
+        out, errors = await asyncio.wait_for(process.communicate(), _LIMIT)
+    except BaseException as error:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        if isinstance(error, TimeoutError):
+            return None
+        raise
+    return process.returncode or 0, out.decode(errors="replace"), errors.decode(errors="replace")
 
 
 def _check_interfaces(options: dict[str, Any]) -> None:

@@ -89,7 +89,8 @@ def read_world(environment: Mapping[str, str] | None = None) -> World | None:
         if launcher is _STEP:
             local = _step_tasks(found)
         given = [found[name] for name in launcher.names if found.get(name)]
-        name = re.sub(r"[^A-Za-z0-9.-]", "-", ".".join(given)) or _digest(sys.argv)
+        jobs = [found[name] for name in _JOBS if found.get(name)]
+        name = re.sub(r"[^A-Za-z0-9.-]", "-", ".".join(given)) or _digest([*jobs, *sys.argv])
         return World(rank, size, min(local or size, size), name)
     return None
 
@@ -134,6 +135,6 @@ def _step_tasks(environment: Mapping[str, str]) -> int | None:
 
 
 def _digest(arguments: Sequence[str]) -> str:
-    """A name from the command line, for a launcher that gives none."""
+    """A name from the job and the command line, for a launcher that gives none."""
     text = "\0".join([str(Path.cwd()), *arguments])
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
