@@ -290,7 +290,7 @@ def test_headers_of_the_user_stay_with_their_host(
 
 def test_indexes_and_metadata_are_dropped_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(remote.time, "monotonic", lambda: now)
+    monkeypatch.setattr("hela_dask.storage.remote.time.monotonic", lambda: now)
     kept = remote._Kept()
     for number in range(5):
         now = number * 20.0

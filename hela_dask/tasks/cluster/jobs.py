@@ -19,6 +19,7 @@ from typing import Any
 
 import dask
 from distributed.core import Status
+from distributed.security import Security
 
 from hela_dask.errors import InputError, MissingDependencyError
 from hela_dask.tasks.cluster.certificates import make_certificates
@@ -50,8 +51,24 @@ _UNENCRYPTED = (
 _TAIL = 20_000  # characters of a log that are read
 
 
+class _Quoted:
+    """The certificates of a run for the command line in a job script, which has none quoted."""
+
+    def __init__(self, security: Security) -> None:
+        self._security = security
+
+    def get_tls_config_for_role(self, role: str) -> dict[str, str]:
+        """Paths as a shell reads them, with spaces too."""
+        found = self._security.get_tls_config_for_role(role)
+        return {name: shlex.quote(path) for name, path in found.items() if path is not None}
+
+
 class _Job(Job):
     """A job that knows when it is over, as dask requires when it closes one."""
+
+    def __init__(self, *given: Any, security: Security | None = None, **options: Any) -> None:
+        quoted = None if security is None else _Quoted(security)
+        super().__init__(*given, security=quoted, **options)  # type: ignore[no-untyped-call]
 
     async def start(self) -> None:
         try:
@@ -325,6 +342,11 @@ def _check_logs(options: dict[str, Any]) -> None:
     folder = options.get("log_directory")
     if not folder:
         return
+    if any(sign.isspace() for sign in folder):
+        raise InputError(
+            f"options.log_directory {folder} has a space, which job scripts cannot name: name "
+            "another folder"
+        )
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -135,7 +135,9 @@ def test_a_job_of_lsf_is_read_from_standard_input_and_computes(
 ) -> None:
     folder = fake_queue("lsf", tmp_path / "queue", monkeypatch)
     (folder / "run").touch()
-    with connect(read_cluster(write_queue_yaml("lsf", tmp_path)), tmp_path) as client:
+    run = tmp_path / "Zelle 1's.run"  # of the certificates
+    run.mkdir()
+    with connect(read_cluster(write_queue_yaml("lsf", tmp_path)), run) as client:
         assert client.submit(sum, [1, 2]).result(timeout=60) == 3
     assert "#BSUB -W 00:10" in (folder / "1.sh").read_text()
 
@@ -293,6 +295,17 @@ def test_an_interface_that_is_not_here_is_named_before_anything_is_submitted(
         pytest.fail("there is no such interface")
 
 
+def test_a_folder_of_logs_with_a_space_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_queue("slurm", tmp_path / "queue", monkeypatch)
+    path = write_queue_yaml("slurm", tmp_path)
+    path.write_text(path.read_text().replace("/logs\n", "/my logs\n"))
+    message = r"options\.log_directory .*/my logs has a space"
+    with pytest.raises(InputError, match=message), connect(read_cluster(path), tmp_path):
+        pytest.fail("its jobs have no logs")
+
+
 def test_a_folder_of_logs_that_cannot_be_made_is_an_error_of_the_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,7 +341,7 @@ def test_a_system_that_answers_slowly_is_asked_less_often(monkeypatch: pytest.Mo
         now += 30.0
         return dict.fromkeys(numbers, "PENDING")
 
-    monkeypatch.setattr(jobs.time, "monotonic", lambda: now)
+    monkeypatch.setattr("hela_dask.tasks.cluster.jobs.time.monotonic", lambda: now)
     kind = jobs.jobs_class("slurm")
     monkeypatch.setattr(kind, "_states", states)
     found: Any = SimpleNamespace(_next=0.0, workers={}, _unknown=frozenset(), system=kind.system)
