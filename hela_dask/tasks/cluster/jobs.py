@@ -66,9 +66,10 @@ class _Quoted:
 class _Job(Job):
     """A job that knows when it is over, as dask requires when it closes one."""
 
-    def __init__(self, *given: Any, security: Security | None = None, **options: Any) -> None:
-        quoted = None if security is None else _Quoted(security)
-        super().__init__(*given, security=quoted, **options)  # type: ignore[no-untyped-call]
+    def __init__(self, *given: Any, **options: Any) -> None:
+        if options.get("security"):
+            options["security"] = _Quoted(options["security"])
+        super().__init__(*given, **options)  # type: ignore[no-untyped-call]
 
     async def start(self) -> None:
         try:

@@ -63,6 +63,8 @@ def test_jobs_with_the_same_command_do_not_meet() -> None:
         read_world({"PMI_RANK": "0", "PMI_SIZE": "2", "PBS_JOBID": job}) for job in ("1.a", "2.a")
     )
     assert first is not None and second is not None and first.name != second.name
+    bare = {"MV2_COMM_WORLD_RANK": "0", "MV2_COMM_WORLD_SIZE": "2"}
+    assert read_world({**bare, "PBS_JOBID": "1.a"}) == read_world(bare), "other nodes lack it"
 
 
 @pytest.mark.parametrize(("size", "pause"), [(2, 0.5), (400, 2.0), (5000, 5.0)])
