@@ -93,7 +93,8 @@ async def _serve(visit: Visit, facts: dict[str, Any], world: World, memory: int 
         silence_logs=logging.WARNING,
         death_timeout=_START,
     )
-    working = asyncio.ensure_future(_work(nanny))
+    begun = asyncio.Event()
+    working = asyncio.ensure_future(_work(nanny, begun))
     try:
         while not working.done() and not visit.over():
             current = visit.scheduler()
@@ -105,6 +106,10 @@ async def _serve(visit: Visit, facts: dict[str, Any], world: World, memory: int 
         if working.done():
             working.result()  # an error of the start
     finally:
+        # A process that is ended while it starts prints a traceback.
+        ready = asyncio.ensure_future(begun.wait())
+        await asyncio.wait([ready, working], timeout=_CLOSE, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
         working.cancel()
         with contextlib.suppress(Exception, asyncio.CancelledError):
             await working
@@ -112,7 +117,8 @@ async def _serve(visit: Visit, facts: dict[str, Any], world: World, memory: int 
             await nanny.close(timeout=_CLOSE, reason="the run has ended")
 
 
-async def _work(nanny: Nanny) -> None:
+async def _work(nanny: Nanny, begun: asyncio.Event) -> None:
     """Start the worker, and wait for its end."""
     await nanny
+    begun.set()
     await nanny.finished()

@@ -192,7 +192,10 @@ def test_a_folder_that_cannot_be_made_is_named(
         Host(short)
 
 
-def test_a_worker_that_cannot_start_notices_the_end_of_the_first_process(tmp_path: Path) -> None:
+def test_a_worker_that_cannot_start_notices_the_end_of_the_first_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranks, "_CLOSE", 1)
     make_certificates(tmp_path)
     facts, start = (
         {"address": "tls://127.0.0.1:9", "host": "127.0.0.1", "id": "a"},
