@@ -148,6 +148,19 @@ def test_a_killed_process_is_noticed_and_the_command_printed(
     assert again.startswith("cd ") and again.endswith("&& hela-dask run 'a b.ome.zarr'")
 
 
+@pytest.mark.parametrize("option", [["--cluster", "runner"], ["--cluster=runner"]])
+def test_the_command_in_an_allocation_needs_srun_or_mpirun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/x/hela-dask", "run", "runner", *option])
+    left(tmp_path / "a.run", started="of a dead process")
+    text = repr(hd.status(tmp_path / "a.run"))
+    assert "continues, in an allocation after srun or mpirun:\n  hela-dask run runner" in text
+    monkeypatch.setattr(sys, "argv", ["/x/hela-dask", "run", "runner", "--cluster", "local"])
+    left(tmp_path / "b.run", started="of a dead process")
+    assert "srun" not in repr(hd.status(tmp_path / "b.run"))
+
+
 def test_the_heartbeat_of_another_machine_is_watched(tmp_path: Path) -> None:
     left(tmp_path, **ELSEWHERE)
     now = 0.0
