@@ -105,7 +105,7 @@ def _explained(found: RunState) -> list[str]:
         "finished": [],
         "failed": [f"error: {found.error or 'not known'}"],
         "interrupted": [
-            "by Ctrl-C or SIGTERM, as at the time limit of a job" + (f", at {last}" if last else "")
+            "by Ctrl-C, or by SIGTERM in an allocation" + (f", at {last}" if last else "")
         ],
         "killed": [
             f"{who} has ended without a word" + (f", after {last}" if last else ""),

@@ -19,7 +19,7 @@ STATES = {
     "running": "it computes",
     "finished": "it has ended; some cells may have failed",
     "failed": "it ended with an error",
-    "interrupted": "it was ended by Ctrl-C or SIGTERM",
+    "interrupted": "it was ended by Ctrl-C, or by SIGTERM in an allocation",
     "killed": "its process ended without a word: a kill, a crash, a job at its time limit",
     "silent": "its heartbeat has stopped, and its machine cannot be looked at from here",
 }

@@ -57,7 +57,7 @@ def begin(run: Path) -> RunProgress:
     )
     services = {"dashboard": 4321}
     worker = {"nthreads": 1, "memory_limit": 2**30, "metrics": {}, "services": services}
-    display.see_workers({"tcp://10.1.2.4:80": worker})
+    display.see_workers({"tcp://10.1.2.3:80": worker})
     link = "http://10.1.2.3:8787/status"
     display.show(Dashboard(link, HERE, "ssh -L 8787:127.0.0.1:8787 me@login1"))
     display.wait_for("a worker: 2 jobs pending (Resources)")
@@ -108,7 +108,7 @@ def test_a_run_that_computes(tmp_path: Path) -> None:
     assert found.summary.startswith(f"{tmp_path / 'a.run'} runs: segment 2/4 cells, 1 failed, left")
     shown = found.to_dict()
     assert shown["stages"][1]["done"] == 2 and shown["stages_to_come"] == ["assemble"]
-    assert shown["metrics"] == ["10.1.2.3:8787", "10.1.2.4:4321"]
+    assert shown["metrics"] == ["127.0.0.1:8787", "127.0.0.1:4321"]
     assert shown["workers"]["lost"] == 2 and shown["n_failures"] == 1
     assert shown["stages"][1]["in_flight"] == 2
 
