@@ -158,7 +158,9 @@ class Facts:
 def _served(address: str, worker: Mapping[str, Any]) -> str:
     """Host and port of a worker's dashboard, which serves its metrics; empty without one."""
     port, host = (worker.get("services") or {}).get("dashboard"), urlsplit(address).hostname
-    return f"{host}:{port}" if host and port else ""
+    if not host or not port:
+        return ""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _sum(limits: Iterable[Any]) -> int:
