@@ -9,7 +9,15 @@ import typer
 
 import hela_dask as hd
 from hela_dask.cli.faults import remember
-from hela_dask.cli.options import AsJson, Memory, Quiet, Verbose, path_argument, path_option
+from hela_dask.cli.options import (
+    AsJson,
+    Memory,
+    Quiet,
+    StorePath,
+    Verbose,
+    path_option,
+    store_argument,
+)
 from hela_dask.cli.screen import echo, echo_json, echo_status, log_to_stderr
 from hela_dask.errors import ParameterError
 
@@ -39,8 +47,10 @@ def check(
         ),
     ],
     store: Annotated[
-        Path | None,
-        path_argument("[STORE]", "A volume that the workers must see: its read speed is measured."),
+        StorePath | None,
+        store_argument(
+            "[STORE]", "A volume that the workers must see: its read speed is measured."
+        ),
     ] = None,
     *,
     out: Annotated[
@@ -48,7 +58,7 @@ def check(
         path_option(
             "RUN",
             "Run folder, or the folder for it, that the workers must be able to write; default: "
-            "beside STORE, or the current folder.",
+            "beside STORE, or the current folder (also for a STORE at an address).",
             "--out",
         ),
     ] = None,

@@ -37,7 +37,14 @@ from hela_dask.parameters import Parameters
 from hela_dask.steps.coarse_labels import CoarseLabels, Outline
 from hela_dask.types import Factors, Mask, Plane
 from hela_dask.volume.greys import GreyLevels, normalise_polarity
-from hela_dask.volume.planned_reads import PlannedReads, Read, Wanted, chunks_around, whole_box
+from hela_dask.volume.planned_reads import (
+    PlannedReads,
+    Read,
+    Wanted,
+    chunk_part,
+    chunks_around,
+    whole_box,
+)
 
 __all__ = ["Refiner", "TileLabels", "volume_refiner"]
 
@@ -362,7 +369,8 @@ def volume_refiner(
     method : str
         The method of the coarse labels, of :mod:`hela_dask.methods`.
     chunk : tuple of int, optional
-        Rows and columns of a chunk of the image: each is read once for all tiles. Default: planes.
+        Rows and columns of a chunk of the image: each is read once for all tiles, unless it is
+        large (see :func:`~hela_dask.volume.planned_reads.chunk_part`). Default: planes.
     """
 
     def read(rows: slice, columns: slice) -> NDArray[Any]:
@@ -371,6 +379,8 @@ def volume_refiner(
         grey: NDArray[Any] = part.compute(scheduler="synchronous").values
         return grey
 
+    if chunk is not None:
+        chunk = chunk_part(chunk, image[slices].shape[0] * image.dtype.itemsize)
     edge = get_method(method).edge(parameters)
     blur = parameters.background.blur
     return Refiner(coarse_labels, Geometry.of(image), factors, read, blur, edge, chunk=chunk)

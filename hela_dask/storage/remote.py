@@ -107,9 +107,13 @@ class _Kept:
             return
         with self._lock:
             self._found.pop(key, None)
-            while len(self._found) >= _KEPT:
-                del self._found[next(iter(self._found))]
-            self._found[key] = time.monotonic(), content
+            now = time.monotonic()
+            while self._found:
+                oldest = next(iter(self._found))
+                if len(self._found) < _KEPT and now - self._found[oldest][0] < _FRESH:
+                    break
+                del self._found[oldest]
+            self._found[key] = now, content
 
     def drop(self, prefix: str) -> None:
         with self._lock:
@@ -140,7 +144,6 @@ def read_file(url: str, largest: int) -> bytes | None:
     """
     if (known := _kept.get(url)) is not None:
         return known[0]
-    # One byte more than allowed: a large file is not read.
     content = _wait(_read_small, url, largest)
     _kept.put(url, content)
     return content
@@ -336,12 +339,16 @@ def _file_system(scheme: str, timeout: float) -> Any:
 def _http(timeout: float) -> Any:
     import aiohttp
 
-    from hela_dask.storage.remote_http import CheckedHttp
+    from hela_dask.storage.remote_http import CheckedHttp, same_host_only
 
     patience = aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout)
-    given = _configured("http").get("client_kwargs", {})
+    found = _configured("http")
+    given = found.get("client_kwargs", {})
+    # Headers of the user may hold a token.
+    trace = same_host_only([*found.get("headers", {}), *given.get("headers", {})])
     # The environment has proxies, and .netrc the users of hosts.
-    return CheckedHttp(client_kwargs={"trust_env": True, "timeout": patience, **given})
+    options = {"trust_env": True, "timeout": patience, "trace_configs": [trace], **given}
+    return CheckedHttp(client_kwargs=options)
 
 
 def _s3(timeout: float) -> Any:

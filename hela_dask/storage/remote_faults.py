@@ -14,6 +14,7 @@ from hela_dask.errors import HelaDaskError, InputError, StorageError
 
 __all__ = [
     "LARGEST_WHOLE",
+    "EncodedError",
     "Fault",
     "NoRangeError",
     "StatusError",
@@ -44,6 +45,10 @@ class StatusError(OSError):
 
 class NoRangeError(OSError):
     """A server sends whole files only, and the file is large."""
+
+
+class EncodedError(OSError):
+    """A server compresses a file on its way, and a part of it was asked for."""
 
 
 class WebPageError(OSError):
@@ -93,6 +98,12 @@ def _of_content(cause: BaseException, host: str, url: str) -> Fault | None:
             f"the server {host} sends whole files only, and the store keeps its chunks in shards "
             f"of more than {LARGEST_WHOLE // 2**20} MiB, of which parts are read: put the store on "
             "a server with range requests, or copy it to a local folder"
+        )
+    if isinstance(cause, EncodedError):
+        return Fault(
+            f"the server {host} compresses files on their way (Content-Encoding: {cause}), so that "
+            "parts of them cannot be read: turn that off for the files of the store, or copy it to "
+            "a local folder"
         )
     if isinstance(cause, WebPageError):
         return Fault("the server answered with a web page, not with a file of a store", unfit=True)

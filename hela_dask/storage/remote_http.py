@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from fsspec.implementations.http import HTTPFileSystem
 
 from hela_dask.storage.remote_faults import (
     LARGEST_WHOLE,
+    EncodedError,
     NoRangeError,
     StatusError,
     WebPageError,
 )
 
-__all__ = ["CheckedHttp"]
+__all__ = ["CheckedHttp", "same_host_only"]
 
 _PAGE = re.compile(rb"^\s*<(!doctype\s+html|html|head|body)", re.IGNORECASE)
 
@@ -34,8 +36,13 @@ class CheckedHttp(HTTPFileSystem):  # type: ignore[misc]
         session = await self.set_session()
         async with session.get(self.encode_url(url), headers=headers, **options) as answer:
             _check_status(answer)
-            length = answer.content_length
-            if not wanted:
+            length, encoding = answer.content_length, _encoding(answer)
+            if encoding and wanted:
+                raise EncodedError(encoding)
+            if encoding:
+                # Its length is that on the way, which aiohttp compares.
+                body, length = bytes(await answer.read()), None
+            elif not wanted:
                 body = bytes(await answer.read())
             elif answer.status == 206:
                 body = bytes(await answer.read())
@@ -71,6 +78,34 @@ class CheckedHttp(HTTPFileSystem):  # type: ignore[misc]
             total = answer.headers.get("Content-Range", "").rpartition("/")[2]
             size = int(total) if total.isdecimal() else answer.content_length
             return _facts(answer, size if answer.status == 206 else answer.content_length)
+
+
+def same_host_only(names: Iterable[str]) -> Any:
+    """A hook of aiohttp that keeps headers with these names from other hosts, after a redirect.
+
+    aiohttp itself removes ``Authorization`` only.
+    """
+    import aiohttp
+    import yarl
+
+    kept = tuple(names)
+
+    async def leave(_: Any, __: Any, request: Any) -> None:
+        headers = request.response.headers
+        to = headers.get("Location") or headers.get("URI") or ""
+        if request.url.join(yarl.URL(to)).origin() != request.url.origin():
+            for name in kept:
+                request.headers.popall(name, None)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(leave)
+    return trace
+
+
+def _encoding(answer: Any) -> str:
+    """How the server compressed the file on its way, although it was asked not to; else empty."""
+    found = str(answer.headers.get("Content-Encoding", "")).strip().lower()
+    return "" if found == "identity" else found
 
 
 def _range(start: int | None, end: int | None) -> str:
@@ -109,7 +144,7 @@ def _part_length(answer: Any, start: int | None, end: int | None) -> int:
 
 def _facts(answer: Any, size: int | None) -> dict[str, Any]:
     return {
-        "size": size,
+        "size": None if _encoding(answer) else size,
         "ETag": answer.headers.get("ETag"),
         "LastModified": answer.headers.get("Last-Modified"),
         "type": "file",

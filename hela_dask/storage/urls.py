@@ -144,8 +144,10 @@ def _file_path(text: str) -> Path:
 def _checked(scheme: str, text: str) -> StoreUrl:
     """An address without what does not belong to a store."""
     shown = _shown(text)
-    if any(sign.isspace() or not sign.isprintable() for sign in text):
-        raise InputError(f"{shown!r} holds a space or a control character: write %20 for a space")
+    web = scheme.startswith("http")  # keys of a bucket are taken as they are, with spaces and %
+    if any((sign.isspace() and (web or sign != " ")) or not sign.isprintable() for sign in text):
+        advice = "write %20 for a space" if web else "leave it out"
+        raise InputError(f"{shown!r} holds a space or a control character: {advice}")
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
@@ -164,9 +166,9 @@ def _checked(scheme: str, text: str) -> StoreUrl:
             "(docs/remote.md)"
         )
     if not host:
-        what = "host" if scheme.startswith("http") else "bucket"
+        what = "host" if web else "bucket"
         raise InputError(f"{shown} names no {what}")
-    if not scheme.startswith("http"):
+    if not web:
         return StoreUrl(f"{scheme}://{parts.netloc}{parts.path}".rstrip("/"))
     inside = posixpath.normpath(f"/{parts.path}").lstrip("/")
     return StoreUrl(f"{scheme}://{parts.netloc.lower()}/{inside}".rstrip("/"))

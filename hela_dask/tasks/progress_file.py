@@ -161,14 +161,17 @@ class Facts:
         if shown.get("link") == shown.get("address"):
             scheduler = [link.netloc] if link.netloc else []
             return [*scheduler, *(f"{host}:{port}" for host, port in self._served)]
-        ports = [link.port, *(port for host, port in self._served if host == link.hostname)]
+        here = link.netloc.rpartition(":")[0]
+        ports = [link.port, *(port for host, port in self._served if host == here)]
         return [f"127.0.0.1:{port}" for port in ports]
 
 
 def _served(address: str, worker: Mapping[str, Any]) -> tuple[str, int] | None:
     """Host and port of a worker's dashboard; None without one."""
     port, host = (worker.get("services") or {}).get("dashboard"), urlsplit(address).hostname
-    return (host, int(port)) if host and port else None
+    if not host or not port:
+        return None
+    return f"[{host}]" if ":" in host else host, int(port)
 
 
 def _sum(limits: Iterable[Any]) -> int:

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 
-__all__ = ["PlannedReads", "Read", "Wanted", "chunks_around", "whole_box"]
+__all__ = ["PlannedReads", "Read", "Wanted", "chunk_part", "chunks_around", "whole_box"]
 
 Read = Callable[[slice, slice], NDArray[Any]]
 """Rows and columns of some slices: (slices, y, x) grey values."""
 
 Place = tuple[int, ...]
 
-_BUDGET = 256 * 2**20  # bytes of chunks that are kept for later parts
+_BUDGET = 64 * 2**20  # bytes of chunks that are kept for later parts
+_LARGEST = 16 * 2**20  # bytes of a chunk in all slices that is read and kept as one
 
 
 class Wanted(NamedTuple):
@@ -48,7 +49,7 @@ class PlannedReads:
     """Reads parts of planes in the order of a plan.
 
     Chunks that several parts share are kept from the first to the last of them, cut to the pixels
-    that are still needed. Where they exceed 256 MiB, the one that is needed last is dropped, and
+    that are still needed. Where they exceed 64 MiB, the one that is needed last is dropped, and
     read again.
 
     Parameters
@@ -137,6 +138,26 @@ class PlannedReads:
             if size <= self._budget:
                 return
             size -= self.kept.pop(place).data.nbytes
+
+
+def chunk_part(chunk: Sequence[int], size: int) -> tuple[int, ...]:
+    """The rows and columns that are read and kept as one: a chunk, or an even part of a large one.
+
+    Parts of a chunk are decoded more than once. Whole ones, such as planes of 16384 x 16384 pixels
+    in all slices, would not fit into the memory of a worker.
+
+    Parameters
+    ----------
+    chunk : sequence of int
+        Rows and columns of a chunk.
+    size : int
+        Bytes of a pixel in all slices that are read.
+    """
+    part = list(chunk)
+    while math.prod(part) * size > _LARGEST and max(part) > 1:
+        longest = part.index(max(part))
+        part[longest] = -(-part[longest] // 2)
+    return tuple(part)
 
 
 def whole_box(box: Box, chunk: Sequence[int]) -> Wanted:

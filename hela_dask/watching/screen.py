@@ -202,6 +202,7 @@ def _end(found: RunState) -> list[str]:
         lines.append(f"table: {found.path / 'cells.csv'}")
     labels = found.record.get("labels")
     if isinstance(labels, dict) and labels:
-        way = Path(found.path, str(next(iter(labels.values())))).parent
-        lines.append(f"labels: {os.path.normpath(way)}")
+        way = Path(os.path.normpath(Path(found.path, str(next(iter(labels.values())))).parent))
+        if way.is_dir():  # a folder may have been copied alone
+            lines.append(f"labels: {way}")
     return ["", *lines] if lines else []

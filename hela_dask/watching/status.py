@@ -111,6 +111,8 @@ class Watcher:
             alive = files.holder_alive()
             return "silent" if alive is None else "running" if alive else "killed"
         alive = is_alive(process, this_process())
+        if alive is False and files.record.get("state") == "finished":
+            return "finished"  # its last write failed, as on a full disk
         if alive is not None:
             return "running" if alive else "killed"
         late = self.quiet > _BEATS * float(files.progress["interval_seconds"])

@@ -27,6 +27,7 @@ def web(_web: tuple[Web, Path]) -> Web:
     server.seen.clear()
     server.failed = 0
     server.credentials.clear()
+    server.tokens.clear()
     return server
 
 

@@ -262,3 +262,37 @@ def test_settings_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELA_DASK_REMOTE_TRIES", "many")
     with pytest.raises(ValueError, match="HELA_DASK_REMOTE_TRIES=many must be a positive number"):
         Settings.read()
+
+
+def test_files_that_are_compressed_on_their_way(web: Web, own: Path, foreign: Path) -> None:
+    web.faults.gzip = True
+    np.testing.assert_array_equal(read(address(web, foreign)), hd.open_volume(foreign).values)
+    with pytest.raises(
+        StorageError, match=r"compresses files on their way \(Content-Encoding: gzip"
+    ):
+        read(address(web, own))  # in shards, of which parts are read
+
+
+def test_headers_of_the_user_stay_with_their_host(
+    web: Web, foreign: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.config import conf
+
+    monkeypatch.setitem(conf, "http", {"headers": {"X-Token": "t"}})
+    remote._file_system.cache_clear()
+    try:
+        url = address(web, foreign).replace(web.url, f"{web.url}/away")
+        np.testing.assert_array_equal(read(url), hd.open_volume(foreign).values)
+        assert web.tokens == {"127.0.0.1 t"}
+    finally:
+        remote._file_system.cache_clear()
+
+
+def test_indexes_and_metadata_are_dropped_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("hela_dask.storage.remote.time.monotonic", lambda: now)
+    kept = remote._Kept()
+    for number in range(5):
+        now = number * 20.0
+        kept.put(("shard", number), b"index")
+    assert set(kept._found) == {("shard", number) for number in (2, 3, 4)}

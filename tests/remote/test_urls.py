@@ -20,6 +20,7 @@ from hela_dask.storage.urls import StoreUrl, local_path, store_path
         ("HTTP://h/a//b/../c.zarr", "http://h/a/c.zarr"),
         ("s3://Bucket/a/b.zarr//", "s3://Bucket/a/b.zarr"),
         ("gs://bucket/x", "gs://bucket/x"),
+        ("s3://my.bucket/a b/c%20d.zarr", "s3://my.bucket/a b/c%20d.zarr"),
         ("https://h:8080", "https://h:8080"),
     ],
 )
@@ -52,6 +53,7 @@ def test_a_file_address_is_a_path() -> None:
         ("s3:///x", "names no bucket"),
         ("https://h.org:port/x", "no address"),
         ("https://h.org/a b", "write %20"),
+        ("s3://b/a\tb", "control character: leave it out"),
     ],
 )
 def test_what_is_refused_names_no_secret(text: str, words: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import gzip
 import itertools
 import re
 import threading
@@ -30,6 +31,7 @@ class Faults:
     head: bool = True  # whether HEAD is answered
     page: bool = False  # whether a web page is sent for whatever is not there
     tags: bool = True  # whether ETag and Last-Modified are stated
+    gzip: bool = False  # whether files are compressed on their way, asked for or not
     pause: float = 3.0  # seconds of a slow answer
 
 
@@ -42,6 +44,7 @@ class Web:
     seen: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, range
     failed: int = 0
     credentials: set[str] = field(default_factory=set)
+    tokens: set[str] = field(default_factory=set)  # hosts, as they were asked for, with tokens
     root: Path = Path()
 
     def chunks(self) -> list[tuple[str, str, str]]:
@@ -95,14 +98,21 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         place, faults = unquote(urlsplit(self.path).path), self.state.faults
         self.state.credentials.add(self.headers.get("Authorization", ""))
+        if token := self.headers.get("X-Token"):
+            self.state.tokens.add(f"{self.headers['Host'].partition(':')[0]} {token}")
         self.state.seen.append((self.command, place, self.headers.get("Range", "")))
         for text, status in faults.status.items():
             if text in place:
                 self._refuse(status)
                 return
-        if place.startswith("/moved/"):
+        if place.startswith(("/moved/", "/away/")):
             self.send_response(302)
-            self.send_header("Location", place.removeprefix("/moved"))
+            other = (
+                ""
+                if place.startswith("/moved/")
+                else self.state.url.replace("127.0.0.1", "localhost")
+            )
+            self.send_header("Location", other + place[place.index("/", 1) :])
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -142,9 +152,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(416)
                 return
         part = content[start:stop]
+        if self.state.faults.gzip:
+            part = gzip.compress(part)
         self.send_response(206 if wanted and self.state.faults.ranges else 200)
         self.send_header("Content-Type", kind or "application/octet-stream")
         self.send_header("Content-Length", str(len(part)))
+        if self.state.faults.gzip:
+            self.send_header("Content-Encoding", "gzip")
         if wanted and self.state.faults.ranges:
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{total}")
         if file is not None and self.state.faults.tags:

@@ -7,12 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hela_dask.box import Box
-from hela_dask.volume.planned_reads import PlannedReads, Wanted, chunks_around, whole_box
+from hela_dask.volume.planned_reads import (
+    PlannedReads,
+    Wanted,
+    chunk_part,
+    chunks_around,
+    whole_box,
+)
 
 _SHAPE = (61, 83)
 _IMAGE = np.random.default_rng(0).integers(1, 255, (3, *_SHAPE)).astype(np.uint8)
@@ -101,3 +108,38 @@ def test_chunks_beside_one_another_are_read_in_one_go() -> None:
     reads.take()
     reads.take()
     assert read.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("chunk", "size", "part"),
+    [
+        ((512, 512), 16, (512, 512)),
+        ((4096, 4096), 16, (1024, 1024)),
+        ((16384, 16384), 32, (512, 1024)),
+        ((3000, 1), 2**20, (12, 1)),
+        ((1, 1), 2**30, (1, 1)),
+    ],
+)
+def test_large_chunks_are_read_in_parts(
+    chunk: tuple[int, int], size: int, part: tuple[int, int]
+) -> None:
+    assert chunk_part(chunk, size) == part
+
+
+def test_planes_that_are_one_chunk_are_not_held_as_a_whole() -> None:
+    shape, depth, largest = (4096, 4096), 8, 0
+
+    def read(rows: slice, columns: slice) -> NDArray[Any]:
+        nonlocal largest
+        part = np.zeros((depth, rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+        largest = max(largest, part.nbytes)
+        return part
+
+    tiles = [box for _, box in Box.whole(shape).chunks((512, 512))]
+    chunk = chunk_part(shape, depth)
+    plan = [whole_box(tile.grow(13).clip(shape), chunk) for tile in tiles]
+    reads = PlannedReads(read, plan, chunk, shape)
+    for _ in tiles:
+        reads.take()
+        assert sum(kept.data.nbytes for kept in reads.kept.values()) <= 64 * 2**20
+    assert largest < 80 * 2**20 < depth * 4096 * 4096

@@ -14,7 +14,7 @@ import yaml
 from hela_dask.tasks.dashboard import Dashboard, find_dashboard
 from hela_dask.tasks.progress import RunProgress
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = Path(__file__).parents[2] / "deploy" / "monitoring"
 
 
 def expressions() -> list[str]:

@@ -20,6 +20,7 @@ from hela_dask.tasks.dashboard import Dashboard
 from hela_dask.tasks.lock import hold
 from hela_dask.tasks.process import this_process
 from hela_dask.tasks.progress import RunProgress
+from hela_dask.tasks.progress_file import Facts
 from hela_dask.watching.screen import coloured
 from hela_dask.watching.status import Watcher
 
@@ -62,6 +63,16 @@ def begin(run: Path) -> RunProgress:
     display.show(Dashboard(link, HERE, "ssh -L 8787:127.0.0.1:8787 me@login1"))
     display.wait_for("a worker: 2 jobs pending (Resources)")
     return display
+
+
+@pytest.mark.parametrize(
+    ("address", "served"),
+    [("tcp://10.1.2.4:80", "10.1.2.4:4321"), ("tls://[fe80::1]:80", "[fe80::1]:4321")],
+)
+def test_addresses_of_metrics(address: str, served: str) -> None:
+    facts = Facts()
+    facts.see_workers({address: {"services": {"dashboard": 4321}}})
+    assert facts.to_dict()["metrics"] == [served]
 
 
 def change(run: Path, **changed: Any) -> None:
@@ -159,6 +170,17 @@ def test_the_command_in_an_allocation_needs_srun_or_mpirun(
     monkeypatch.setattr(sys, "argv", ["/x/hela-dask", "run", "runner", "--cluster", "local"])
     left(tmp_path / "b.run", started="of a dead process")
     assert "srun" not in repr(hd.status(tmp_path / "b.run"))
+
+
+def test_a_run_that_finished_without_its_last_report(tmp_path: Path) -> None:
+    left(tmp_path, started="1")
+    (tmp_path / "run.json").write_text(json.dumps({"labels": {"cells": "../x/labels/cells"}}))
+    assert hd.status(tmp_path).state == "killed"
+    (tmp_path / "run.json").write_text(
+        json.dumps({"state": "finished", "labels": {"cells": "../x/labels/cells"}})
+    )
+    found = hd.status(tmp_path)
+    assert found.state == "finished" and "labels:" not in repr(found), "they are not there"
 
 
 def test_the_heartbeat_of_another_machine_is_watched(tmp_path: Path) -> None:

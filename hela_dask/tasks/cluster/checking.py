@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hela_dask.errors import HelaDaskError, ParameterError
+from hela_dask.storage.urls import StorePath, store_path
 from hela_dask.tasks.cluster.advice import advice_for_log, advice_for_refusal, advice_for_state
 from hela_dask.tasks.cluster.connecting import connect
 from hela_dask.tasks.cluster.findings import ClusterCheck, Row
@@ -43,7 +44,7 @@ _NO_TRAP = 'if [ -n "$BASH_VERSION" ]; then trap - ERR; fi'  # after them
 
 def check_cluster(
     cluster: str | Path = "local",
-    store: str | Path | None = None,
+    store: str | StorePath | None = None,
     out: str | Path | None = None,
     *,
     memory: str | int | None = None,
@@ -58,11 +59,11 @@ def check_cluster(
     ----------
     cluster : str or path
         ``"local"``, the address of a scheduler, or a YAML file; as for :func:`hela_dask.run`.
-    store : path, optional
+    store : path or address, optional
         An OME-Zarr that the worker must see; its read speed is measured there.
     out : path, optional
         The run folder, or a folder for it, that both sides must be able to write; default: the
-        folder of `store`, or the current one.
+        folder of `store`, or the current one where there is none, or it is at an address.
     memory : str or int, optional
         Memory of a job, as for :func:`hela_dask.run`.
     timeout : float
@@ -147,11 +148,14 @@ class _Check:
         return request
 
     @contextlib.contextmanager
-    def shared_folder(self, store: str | Path | None, out: str | Path | None) -> Iterator[Path]:
+    def shared_folder(
+        self, store: str | StorePath | None, out: str | Path | None
+    ) -> Iterator[Path]:
         """A folder for certificates and notes, where a run would have its folder."""
-        base = Path(out) if out is not None else Path(store or ".").absolute().parent
-        if out is None and store is None:
-            base = Path.cwd()
+        place = None if store is None else store_path(store)
+        base = Path(out) if out is not None else Path.cwd()
+        if out is None and isinstance(place, Path):
+            base = place.absolute().parent
         while not base.is_dir() and base != base.parent:
             base = base.absolute().parent  # a run makes its folder
         try:
@@ -167,7 +171,7 @@ class _Check:
             (folder / "here").write_text(NOTE, encoding="ascii")
             yield folder
 
-    def store_here(self, store: str | Path) -> None:
+    def store_here(self, store: str | StorePath) -> None:
         """Whether this machine can open the store."""
         from hela_dask.storage.metadata import read_image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib
 import math
@@ -12,12 +13,13 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import dask
 from distributed.core import Status
+from distributed.security import Security
 
 from hela_dask.errors import InputError, MissingDependencyError
 from hela_dask.tasks.cluster.certificates import make_certificates
@@ -42,14 +44,32 @@ __all__ = ["JobWorkers", "job_options", "job_text", "jobs_class", "start_jobs"]
 
 _LOOK = 10  # seconds between questions to the queueing system
 _LIMIT = 20  # seconds for its answer
+_REST = 3  # times as long as the last question took, until the next one
 _UNENCRYPTED = (
     ", or write security: false under options if all who reach this machine may run programs as you"
 )
 _TAIL = 20_000  # characters of a log that are read
 
 
+class _Quoted:
+    """The certificates of a run for the command line in a job script, which has none quoted."""
+
+    def __init__(self, security: Security) -> None:
+        self._security = security
+
+    def get_tls_config_for_role(self, role: str) -> dict[str, str]:
+        """Paths as a shell reads them, with spaces too."""
+        found = self._security.get_tls_config_for_role(role)
+        return {name: shlex.quote(path) for name, path in found.items() if path is not None}
+
+
 class _Job(Job):
     """A job that knows when it is over, as dask requires when it closes one."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        if options.get("security"):
+            options["security"] = _Quoted(options["security"])
+        super().__init__(*given, **options)  # type: ignore[no-untyped-call]
 
     async def start(self) -> None:
         try:
@@ -87,20 +107,26 @@ class JobWorkers(JobQueueCluster):
     system: System
     keeper: Keeper | None = None
     ended_log = ""
-    _looked: float = -math.inf
+    _next: float = -math.inf  # the time of the next question
     _unknown: frozenset[str] | set[str] = frozenset()  # jobs that the system did not know
 
     async def ended_jobs(self, names: Iterable[Any]) -> dict[Any, str]:
         """Of jobs without a joined worker, those that the system has ended, with the reasons.
 
-        The system is asked every ten seconds at most. A job that it does not know has ended if it
-        was unknown before, too: some systems show a new job only after a while.
+        The system is asked every ten seconds at most, and a quarter of the time. A job that it does
+        not know has ended if it was unknown before, too: some systems show a new job only after a
+        while.
         """
-        if time.monotonic() - self._looked < _LOOK:
+        start = time.monotonic()
+        if start < self._next:
             return {}
-        self._looked = time.monotonic()
+        self._next = math.inf
         numbers = {name: str(self.workers[name].job_id) for name in names if name in self.workers}
-        states = await self._states(list(numbers.values()))
+        try:
+            states = await self._states(list(numbers.values()))
+        finally:
+            # Some systems are asked per job, which takes long for many.
+            self._next = time.monotonic() + max(_LOOK, _REST * (time.monotonic() - start))
         if states is None:
             return {}
         unknown = set(numbers.values()) - set(states)
@@ -128,9 +154,8 @@ class JobWorkers(JobQueueCluster):
             why = self.keeper.trouble if self.keeper else ""
             return f"no job is submitted ({why})" if why else "no job is submitted yet"
         kinds: dict[str, int] = {}
-        for state in states.values():
-            text = _state_text(state)
-            kinds[text] = kinds.get(text, 0) + 1
+        for state in map(_state_text, states.values()):
+            kinds[state] = kinds.get(state, 0) + 1
         found = ", ".join(f"{_count(many)} {state}" for state, many in sorted(kinds.items()))
         logs = self._logs() or "their folder"
         return f"{found}; see {self.system.look}, and the jobs' logs in {logs}"
@@ -148,17 +173,13 @@ class JobWorkers(JobQueueCluster):
         """State and reason of each job that the system still has; None where it does not answer."""
         found: dict[str, str] = {}
         for command in self.system.states(numbers):
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-                )
-                out, errors = await asyncio.wait_for(process.communicate(), _LIMIT)
-            except (OSError, TimeoutError):
+            answer = await _output(command)
+            if answer is None:
                 return None
-            text = (errors + out).decode(errors="replace")
-            if process.returncode and not re.search(self.system.unknown, text):
+            code, out, errors = answer
+            if code and not re.search(self.system.unknown, errors + out):
                 return None
-            found.update(self.system.read(out.decode(errors="replace")))
+            found.update(self.system.read(out))
         return found
 
     def _reason(self, number: str, state: str) -> str:
@@ -284,6 +305,25 @@ def job_options(cluster: Cluster, private: Path) -> dict[str, Any]:
     return options
 
 
+async def _output(command: Sequence[str]) -> tuple[int, str, str] | None:
+    """Exit code, stdout and stderr of a command; None where it cannot start, or does not end."""
+    pipe = asyncio.subprocess.PIPE
+    try:
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+    except OSError:
+        return None
+    try:
+        out, errors = await asyncio.wait_for(process.communicate(), _LIMIT)
+    except BaseException as error:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        if isinstance(error, TimeoutError):
+            return None
+        raise
+    return process.returncode or 0, out.decode(errors="replace"), errors.decode(errors="replace")
+
+
 def _check_interfaces(options: dict[str, Any]) -> None:
     """Refuse a network interface that this machine does not have: the scheduler listens on it."""
     import psutil
@@ -303,6 +343,11 @@ def _check_logs(options: dict[str, Any]) -> None:
     folder = options.get("log_directory")
     if not folder:
         return
+    if any(sign.isspace() for sign in folder):
+        raise InputError(
+            f"options.log_directory {folder} has a space, which job scripts cannot name: name "
+            "another folder"
+        )
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from hela_dask.errors import HelaDaskError
 from hela_dask.formatting import size_text
+from hela_dask.storage.urls import StorePath, StoreUrl, store_path
 from hela_dask.tasks.cluster import probes
 from hela_dask.tasks.cluster.findings import Row
 from hela_dask.tasks.cluster.reading import Cluster
@@ -34,7 +35,7 @@ _MIB = 2**20
 
 
 def measure(
-    client: Client, address: str, request: Cluster, store: str | Path | None, folder: Path
+    client: Client, address: str, request: Cluster, store: str | StorePath | None, folder: Path
 ) -> Iterator[Row]:
     """Rows for the worker at `address`; `folder` has the file ``here``."""
     ask = _Asking(client, address)
@@ -44,7 +45,7 @@ def measure(
         return
     yield _software(software)
     if store is not None:
-        yield from _store(ask, str(Path(store).absolute()))
+        yield from _store(ask, str(store_path(store).absolute()))
     yield from _folder(ask, folder)
     yield from _network(ask, client, address)
     yield from _scratch(ask)
@@ -116,6 +117,8 @@ def _store(ask: _Asking, store: str) -> Iterator[Row]:
         return
     if problem:
         advice = "put the store on a file system that all nodes see, under the same path"
+        if isinstance(store_path(store), StoreUrl):
+            advice = "give the nodes a network, and the worker its credentials (docs/remote.md)"
         yield Row("store", "failed", f"the worker cannot open it: {problem}", advice)
         return
     speed = ask("read speed", probes.read_store, store, _READING)

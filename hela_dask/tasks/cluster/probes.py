@@ -101,11 +101,12 @@ def _resource(name: str) -> int | None:
 
 def probe_store(path: str) -> str:
     """Why this process cannot open the store; empty where it can."""
+    from hela_dask.errors import HelaDaskError
     from hela_dask.storage.metadata import read_image
 
     try:
         read_image(path)
-    except OSError as error:
+    except (HelaDaskError, OSError) as error:
         return " ".join(str(error).split())
     return ""
 

@@ -18,11 +18,12 @@ from hela_dask.tasks.cluster.meeting import Visit
 from hela_dask.tasks.cluster.settings import client_settings, variable
 from hela_dask.tasks.cluster.world import World
 
-__all__ = ["work"]
+__all__ = ["look_pause", "work"]
 
 log = logging.getLogger(__name__)
 
-_LOOK = 0.5  # seconds between looks
+_LOOK = (0.5, 5.0)  # seconds between looks, fewest and most: each asks the shared file system,
+_LOOKS = 200  # and all processes together look so many times per second
 _START = "120s"  # for a worker to reach the scheduler
 _FAILURES = 3  # in a row, before they are reported
 _CLOSE = 10  # seconds for a worker's process to end
@@ -51,6 +52,11 @@ def work(world: World, memory: int | None) -> int:
         visit.leave()
 
 
+def look_pause(world: World) -> float:
+    """Seconds between looks of one process at the folder of the meeting."""
+    return min(max(_LOOK[0], world.size / _LOOKS), _LOOK[1])
+
+
 def _work_until(visit: Visit, world: World, memory: int | None) -> None:
     """Work for each scheduler that the first process shows, until it ends."""
     failed = 0
@@ -67,7 +73,7 @@ def _work_until(visit: Visit, world: World, memory: int | None) -> None:
                 if failed == _FAILURES:
                     reason = " ".join(f"{type(error).__name__}: {error}".split())
                     log.warning("process %d of the allocation cannot work: %s", world.rank, reason)
-        time.sleep(_LOOK)
+        time.sleep(look_pause(world))
 
 
 async def _serve(visit: Visit, facts: dict[str, Any], world: World, memory: int | None) -> None:
@@ -91,7 +97,7 @@ async def _serve(visit: Visit, facts: dict[str, Any], world: World, memory: int 
                     # The scheduler ends its workers; one that it does not know must go too.
                     await asyncio.wait([finished], timeout=_CLOSE)
                     break
-                await asyncio.wait([finished], timeout=_LOOK)
+                await asyncio.wait([finished], timeout=look_pause(world))
         finally:
             finished.cancel()
             with contextlib.suppress(Exception):

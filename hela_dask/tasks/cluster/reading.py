@@ -28,7 +28,7 @@ class Cluster:
 
     @property
     def from_file(self) -> bool:
-        """Whether a scheduler of many users starts the workers, as its file describes."""
+        """Whether the nodes are those of many users: of a file, or of an allocation."""
         return self.kind not in ("local", "address")
 
 

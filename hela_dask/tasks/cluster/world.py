@@ -45,7 +45,10 @@ class _Launcher:
     size: tuple[str, ...]
     local_size: tuple[str, ...]
     names: tuple[str, ...]
+    jobs: tuple[str, ...] = ()  # of the job, where each process gets them: mpirun_rsh gives none
 
+
+_JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "COBALT_JOBID", "FLUX_JOB_ID")
 
 # Those of MPI come first: mpirun inside of a job of SLURM also shows the variables of that job.
 _LAUNCHERS = (
@@ -63,12 +66,12 @@ _LAUNCHERS = (
         ("PMI_SIZE", "PALS_SIZE"),
         ("MPI_LOCALNRANKS", "PMI_LOCAL_SIZE", "PALS_LOCAL_SIZE"),
         ("PALS_APID",),
+        _JOBS,
     ),
 )
 _STEP = _Launcher(  # srun: the script of a job has no number of a step
     ("SLURM_PROCID",), ("SLURM_STEP_NUM_TASKS",), (), ("SLURM_JOB_ID", "SLURM_STEP_ID")
 )
-_JOBS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "COBALT_JOBID", "FLUX_JOB_ID")
 
 
 def read_world(environment: Mapping[str, str] | None = None) -> World | None:
@@ -89,7 +92,8 @@ def read_world(environment: Mapping[str, str] | None = None) -> World | None:
         if launcher is _STEP:
             local = _step_tasks(found)
         given = [found[name] for name in launcher.names if found.get(name)]
-        name = re.sub(r"[^A-Za-z0-9.-]", "-", ".".join(given)) or _digest(sys.argv)
+        jobs = [found[name] for name in launcher.jobs if found.get(name)]
+        name = re.sub(r"[^A-Za-z0-9.-]", "-", ".".join(given)) or _digest([*jobs, *sys.argv])
         return World(rank, size, min(local or size, size), name)
     return None
 
@@ -134,6 +138,6 @@ def _step_tasks(environment: Mapping[str, str]) -> int | None:
 
 
 def _digest(arguments: Sequence[str]) -> str:
-    """A name from the command line, for a launcher that gives none."""
+    """A name from the job and the command line, for a launcher that gives none."""
     text = "\0".join([str(Path.cwd()), *arguments])
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shlex
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dask
+import psutil
 import pytest
 
 from hela_dask.errors import InputError
@@ -18,7 +22,7 @@ from hela_dask.tasks.cluster.systems import SYSTEMS
 from hela_dask.tasks.cluster.walltimes import seconds_of_walltime
 from tests.tasks.cluster.queues import FORMS, fake_queue, write_queue_yaml
 
-pytest.importorskip("dask_jobqueue")
+jobs = pytest.importorskip("hela_dask.tasks.cluster.jobs")
 pytestmark = [
     pytest.mark.waiting,
     pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX shells"),
@@ -88,7 +92,8 @@ def test_the_job_script_of_each_example_has_what_its_comments_promise(
 def test_jobs_are_submitted_seen_waiting_seen_ended_and_removed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hela_dask.tasks.cluster.jobs._LOOK", 0)
+    monkeypatch.setattr(jobs, "_LOOK", 0)
+    monkeypatch.setattr(jobs, "_REST", 0)
     monkeypatch.setattr("hela_dask.tasks.cluster.keeping._PAUSES", (600,))
     folder = fake_queue(name, tmp_path / "queue", monkeypatch)
     waiting, failed = FORMS[name].states
@@ -96,7 +101,7 @@ def test_jobs_are_submitted_seen_waiting_seen_ended_and_removed(
         cluster: Any = client.cluster
         (number,) = cluster.job_states()
         assert cluster.job_states() == {number: waiting}
-        assert cluster.waiting_text().startswith(f"1 job {waiting.lower()}; see ")
+        assert cluster.waiting_text().lower().startswith(f"1 job {waiting.lower()}; see ")
         log = next(iter(SYSTEMS[name].logs)).replace("*", "x").replace("[eo]", "e")
         (tmp_path / "logs").mkdir(exist_ok=True)
         (tmp_path / "logs" / log.format(job=number)).write_text("first\nmodule: not found\n")
@@ -104,7 +109,7 @@ def test_jobs_are_submitted_seen_waiting_seen_ended_and_removed(
         names = list(cluster.workers)
         ended = cluster.sync(cluster.ended_jobs, names) or cluster.sync(cluster.ended_jobs, names)
         why = next(iter(ended.values()), cluster.keeper.trouble)
-        assert f"job {number} {failed.lower()}" in why
+        assert f"job {number} {failed.lower()}" in why.lower()
         assert "ends with 'module: not found'" in why
         assert "first" in cluster.ended_log
     assert not list(folder.glob("job-*")), "the job is cancelled"
@@ -130,7 +135,9 @@ def test_a_job_of_lsf_is_read_from_standard_input_and_computes(
 ) -> None:
     folder = fake_queue("lsf", tmp_path / "queue", monkeypatch)
     (folder / "run").touch()
-    with connect(read_cluster(write_queue_yaml("lsf", tmp_path)), tmp_path) as client:
+    run = tmp_path / "Zelle 1's.run"  # of the certificates
+    run.mkdir()
+    with connect(read_cluster(write_queue_yaml("lsf", tmp_path)), run) as client:
         assert client.submit(sum, [1, 2]).result(timeout=60) == 3
     assert "#BSUB -W 00:10" in (folder / "1.sh").read_text()
 
@@ -138,7 +145,8 @@ def test_a_job_of_lsf_is_read_from_standard_input_and_computes(
 def test_a_job_that_is_unknown_once_has_not_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hela_dask.tasks.cluster.jobs._LOOK", 0)
+    monkeypatch.setattr(jobs, "_LOOK", 0)
+    monkeypatch.setattr(jobs, "_REST", 0)
     folder = fake_queue("lsf", tmp_path / "queue", monkeypatch)
     with connect(read_cluster(write_queue_yaml("lsf", tmp_path)), tmp_path) as client:
         cluster: Any = client.cluster
@@ -287,6 +295,17 @@ def test_an_interface_that_is_not_here_is_named_before_anything_is_submitted(
         pytest.fail("there is no such interface")
 
 
+def test_a_folder_of_logs_with_a_space_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_queue("slurm", tmp_path / "queue", monkeypatch)
+    path = write_queue_yaml("slurm", tmp_path)
+    path.write_text(path.read_text().replace("/logs\n", "/my logs\n"))
+    message = r"options\.log_directory .*/my logs has a space"
+    with pytest.raises(InputError, match=message), connect(read_cluster(path), tmp_path):
+        pytest.fail("its jobs have no logs")
+
+
 def test_a_folder_of_logs_that_cannot_be_made_is_an_error_of_the_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,3 +316,37 @@ def test_a_folder_of_logs_that_cannot_be_made_is_an_error_of_the_options(
     message = r"options\.log_directory .*/logs/deep cannot be written: Not a directory"
     with pytest.raises(InputError, match=message), connect(read_cluster(path), tmp_path):
         pytest.fail("there is no such folder")
+
+
+def test_a_command_that_does_not_answer_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_LIMIT", 0.3)
+    noted = tmp_path / "pid"
+    command = ("sh", "-c", f"echo $$ > {noted}; exec sleep 60")
+    assert asyncio.run(jobs._output(command)) is None
+    number = int(noted.read_text())
+    until = time.monotonic() + 5
+    while psutil.pid_exists(number) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(number)
+
+
+def test_a_system_that_answers_slowly_is_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = 0.0, []
+
+    async def states(_: Any, numbers: list[str]) -> dict[str, str]:
+        nonlocal now
+        asked.append(now)
+        now += 30.0
+        return dict.fromkeys(numbers, "PENDING")
+
+    monkeypatch.setattr("hela_dask.tasks.cluster.jobs.time.monotonic", lambda: now)
+    kind = jobs.jobs_class("slurm")
+    monkeypatch.setattr(kind, "_states", states)
+    found: Any = SimpleNamespace(_next=0.0, workers={}, _unknown=frozenset(), system=kind.system)
+    found._states = states.__get__(found)
+    for _ in range(30):
+        assert asyncio.run(kind.ended_jobs(found, [])) == {}
+        now += 10.0
+    assert asked == [0.0, 120.0, 240.0, 360.0]

@@ -14,6 +14,7 @@ import pytest
 from hela_dask.errors import ParameterError, StorageError
 from hela_dask.tasks.cluster import meeting, read_cluster
 from hela_dask.tasks.cluster.meeting import Host, Visit
+from hela_dask.tasks.cluster.ranks import look_pause
 from hela_dask.tasks.cluster.world import World, has_allocation, memory_share, read_world
 
 STEP = {
@@ -55,6 +56,20 @@ def test_a_launcher_without_a_name_gives_all_processes_of_a_command_the_same() -
     first, second = (read_world({"PMI_RANK": rank, "PMI_SIZE": "2"}) for rank in "01")
     assert first is not None and second is not None
     assert first.name == second.name and len(first.name) == 16
+
+
+def test_jobs_with_the_same_command_do_not_meet() -> None:
+    first, second = (
+        read_world({"PMI_RANK": "0", "PMI_SIZE": "2", "PBS_JOBID": job}) for job in ("1.a", "2.a")
+    )
+    assert first is not None and second is not None and first.name != second.name
+    bare = {"MV2_COMM_WORLD_RANK": "0", "MV2_COMM_WORLD_SIZE": "2"}
+    assert read_world({**bare, "PBS_JOBID": "1.a"}) == read_world(bare), "other nodes lack it"
+
+
+@pytest.mark.parametrize(("size", "pause"), [(2, 0.5), (400, 2.0), (5000, 5.0)])
+def test_many_processes_ask_the_file_system_as_often_as_few(size: int, pause: float) -> None:
+    assert look_pause(World(1, size, 1, "job")) == pause
 
 
 @pytest.mark.parametrize(
