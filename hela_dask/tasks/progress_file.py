@@ -160,18 +160,20 @@ class Facts:
         link = urlsplit(shown.get("link", ""))
         if shown.get("link") == shown.get("address"):
             scheduler = [link.netloc] if link.netloc else []
-            return [*scheduler, *(f"{host}:{port}" for host, port in self._served)]
-        here = link.netloc.rpartition(":")[0]
-        ports = [link.port, *(port for host, port in self._served if host == here)]
+            return [*scheduler, *(_netloc(*place) for place in self._served)]
+        ports = [link.port, *(port for host, port in self._served if host == link.hostname)]
         return [f"127.0.0.1:{port}" for port in ports]
 
 
 def _served(address: str, worker: Mapping[str, Any]) -> tuple[str, int] | None:
     """Host and port of a worker's dashboard; None without one."""
     port, host = (worker.get("services") or {}).get("dashboard"), urlsplit(address).hostname
-    if not host or not port:
-        return None
-    return f"[{host}]" if ":" in host else host, int(port)
+    return (host, int(port)) if host and port else None
+
+
+def _netloc(host: str, port: int) -> str:
+    """Host and port as an address has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _sum(limits: Iterable[Any]) -> int:

@@ -159,6 +159,17 @@ def test_a_killed_process_is_noticed_and_the_command_printed(
     assert again.startswith("cd ") and again.endswith("&& hela-dask run 'a b.ome.zarr'")
 
 
+def test_a_run_that_finished_without_its_last_report(tmp_path: Path) -> None:
+    left(tmp_path, started="1")
+    (tmp_path / "run.json").write_text(json.dumps({"labels": {"cells": "../x/labels/cells"}}))
+    assert hd.status(tmp_path).state == "killed"
+    (tmp_path / "run.json").write_text(
+        json.dumps({"state": "finished", "labels": {"cells": "../x/labels/cells"}})
+    )
+    found = hd.status(tmp_path)
+    assert found.state == "finished" and "labels:" not in repr(found), "they are not there"
+
+
 @pytest.mark.parametrize("option", [["--cluster", "runner"], ["--cluster=runner"]])
 def test_the_command_in_an_allocation_needs_srun_or_mpirun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str]
@@ -170,17 +181,6 @@ def test_the_command_in_an_allocation_needs_srun_or_mpirun(
     monkeypatch.setattr(sys, "argv", ["/x/hela-dask", "run", "runner", "--cluster", "local"])
     left(tmp_path / "b.run", started="of a dead process")
     assert "srun" not in repr(hd.status(tmp_path / "b.run"))
-
-
-def test_a_run_that_finished_without_its_last_report(tmp_path: Path) -> None:
-    left(tmp_path, started="1")
-    (tmp_path / "run.json").write_text(json.dumps({"labels": {"cells": "../x/labels/cells"}}))
-    assert hd.status(tmp_path).state == "killed"
-    (tmp_path / "run.json").write_text(
-        json.dumps({"state": "finished", "labels": {"cells": "../x/labels/cells"}})
-    )
-    found = hd.status(tmp_path)
-    assert found.state == "finished" and "labels:" not in repr(found), "they are not there"
 
 
 def test_the_heartbeat_of_another_machine_is_watched(tmp_path: Path) -> None:
