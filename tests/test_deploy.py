@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# The command itself, and the images that start it.
-_COMMAND = re.compile(r"(hela-dask|hela_dask(?:\.sif)?(?= +run )) +([a-z]\S*.*)")
+# The command itself, and the image that starts it.
+_COMMAND = re.compile(r"(hela-dask|hela_dask\.sif(?= +run )) +([a-z]\S*.*)")
 _END = re.compile(r"[`|>;&#\"]|'$")
 
 
@@ -120,6 +120,13 @@ def test_both_images_install_the_same_from_the_lock() -> None:
     assert extras <= set(project["optional-dependencies"])
     (first,), (second,) = (re.findall(r"python:[\w.-]+", text) for text in texts)
     assert first == second
+
+
+def test_the_image_of_docker_starts_any_command() -> None:
+    text = (DEPLOY / "Dockerfile").read_text("utf-8")
+    assert "ENTRYPOINT" not in text and 'CMD ["hela-dask",' in text, (
+        "Kubernetes gives arguments only"
+    )
 
 
 def test_the_build_context_has_only_the_files_that_images_copy() -> None:
