@@ -15,7 +15,7 @@ from hela_dask.cli import app
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
-FILES = sorted(path for path in DEPLOY.iterdir() if path.is_file())
+FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # The command itself, and the images that start it.
 _COMMAND = re.compile(r"(hela-dask|hela_dask(?:\.sif)?(?= +run )) +([a-z]\S*.*)")
@@ -92,7 +92,8 @@ def test_the_page_names_each_file_and_only_those() -> None:
     text = (DEPLOY / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \[(.+?)\]\((.+?)\) \|", text, re.MULTILINE)
     assert all(name == target for name, target in rows)
-    assert sorted(name for name, _ in rows) == [p.name for p in FILES if p.name != "README.md"]
+    files = [path.relative_to(DEPLOY).as_posix() for path in FILES]
+    assert sorted(name for name, _ in rows) == [name for name in files if name != "README.md"]
 
 
 @pytest.mark.parametrize("path", [DEPLOY / "README.md", *PAGES], ids=lambda path: path.name)
