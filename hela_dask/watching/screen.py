@@ -108,8 +108,8 @@ def _explained(found: RunState) -> list[str]:
             "by Ctrl-C, or by SIGTERM in an allocation" + (f", at {last}" if last else "")
         ],
         "killed": [
-            f"{who} has ended without a word" + (f", after {last}" if last else ""),
-            "likely: it was killed, its job reached the time limit, or the machine went down",
+            f"{who} has ended without an error message" + (f", after {last}" if last else ""),
+            "likely: it was killed, its job reached its wall time, or the machine went down",
         ],
         "silent": [
             f"{who} cannot be looked at from here, and its heartbeat does not move"

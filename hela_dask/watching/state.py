@@ -20,7 +20,7 @@ STATES = {
     "finished": "it has ended; some cells may have failed",
     "failed": "it ended with an error",
     "interrupted": "it was ended by Ctrl-C, or by SIGTERM in an allocation",
-    "killed": "its process ended without a word: a kill, a crash, a job at its time limit",
+    "killed": "its process ended without an error message: a kill, a crash, a job at its wall time",
     "silent": "its heartbeat has stopped, and its machine cannot be looked at from here",
 }
 """States of a run, and their meanings."""

@@ -57,7 +57,7 @@ def test_each_metric_of_the_board_is_served_by_scheduler_or_worker() -> None:
 
 
 def test_dashboards_on_loopback_are_served_to_this_machine_only() -> None:
-    workers: dict[str, Any] = {
+    workers: dict[str, dict[str, Any]] = {
         "tls://10.0.0.5:41": {"services": {"dashboard": 8001}},
         "tls://10.0.0.6:42": {"services": {"dashboard": 8002}},  # of another machine
         "tls://10.0.0.5:43": {"services": {}},

@@ -153,7 +153,7 @@ def test_a_killed_process_is_noticed_and_the_command_printed(
     found = hd.status(tmp_path / "a.run")
     assert (found.state, found.exit_code) == ("killed", 1)
     line = "this command continues:\n  hela-dask run 'a b.ome.zarr'"
-    assert "has ended without a word" in repr(found) and line in repr(found)
+    assert "has ended without an error message" in repr(found) and line in repr(found)
     monkeypatch.chdir(tmp_path)
     again = hd.status("a.run").command
     assert again.startswith("cd ") and again.endswith("&& hela-dask run 'a b.ome.zarr'")
