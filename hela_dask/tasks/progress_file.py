@@ -255,8 +255,11 @@ class ProgressFile:
             }
             text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
             temporary = self._path.with_name(f".{FILE}.{self._id[:8]}.tmp")
-            temporary.write_text(text + "\n", encoding="utf-8")
-            temporary.replace(self._path)
+            try:
+                temporary.write_text(text + "\n", encoding="utf-8")
+                temporary.replace(self._path)
+            finally:  # as on a full disk
+                temporary.unlink(missing_ok=True)
         except Exception:  # a report of the work must not end it
             log.debug("%s", self._path, exc_info=True)
         return True

@@ -240,6 +240,24 @@ def test_a_folder_that_cannot_be_written_to_ends_no_run(tmp_path: Path) -> None:
     display.close()
 
 
+def test_a_full_disk_leaves_no_part_of_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_text
+
+    def full(path: Path, text: str, **more: Any) -> int:
+        write(path, text[:10], **more)
+        raise OSError(28, "No space left on device")
+
+    display = begin(tmp_path)
+    display._wake()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        display.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
+    assert json.loads((tmp_path / "progress.json").read_text())["id"]
+
+
 def test_runs_of_earlier_versions(tmp_path: Path) -> None:
     (tmp_path / "done").mkdir()
     for name in ("detect-z1", "detect-z2", "segment-00001"):

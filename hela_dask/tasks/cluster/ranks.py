@@ -77,8 +77,12 @@ def _work_until(visit: Visit, world: World, memory: int | None) -> None:
 
 
 async def _serve(visit: Visit, facts: dict[str, Any], world: World, memory: int | None) -> None:
-    """A worker with its nanny, until its scheduler or the first process ends."""
-    async with Nanny(
+    """A worker with its nanny, until its scheduler or the first process ends.
+
+    The first process is watched also while the worker starts, which takes two minutes where the
+    scheduler is gone.
+    """
+    nanny = Nanny(
         facts["address"],
         nthreads=1,
         name=world.rank,
@@ -88,17 +92,27 @@ async def _serve(visit: Visit, facts: dict[str, Any], world: World, memory: int 
         dashboard_address="127.0.0.1:0",
         silence_logs=logging.WARNING,
         death_timeout=_START,
-    ) as nanny:
-        finished = asyncio.ensure_future(nanny.finished())
-        try:
-            while not finished.done() and not visit.over():
-                current = visit.scheduler()
-                if current is None or current.get("id") != facts.get("id"):
-                    # The scheduler ends its workers; one that it does not know must go too.
-                    await asyncio.wait([finished], timeout=_CLOSE)
-                    break
-                await asyncio.wait([finished], timeout=look_pause(world))
-        finally:
-            finished.cancel()
-            with contextlib.suppress(Exception):
-                await nanny.close(timeout=_CLOSE, reason="the run has ended")
+    )
+    working = asyncio.ensure_future(_work(nanny))
+    try:
+        while not working.done() and not visit.over():
+            current = visit.scheduler()
+            if current is None or current.get("id") != facts.get("id"):
+                # The scheduler ends its workers; one that it does not know must go too.
+                await asyncio.wait([working], timeout=_CLOSE)
+                break
+            await asyncio.wait([working], timeout=look_pause(world))
+        if working.done():
+            working.result()  # an error of the start
+    finally:
+        working.cancel()
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            await working
+        with contextlib.suppress(Exception):
+            await nanny.close(timeout=_CLOSE, reason="the run has ended")
+
+
+async def _work(nanny: Nanny) -> None:
+    """Start the worker, and wait for its end."""
+    await nanny
+    await nanny.finished()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import psutil
 import pytest
 
 from hela_dask.errors import ParameterError, StorageError
-from hela_dask.tasks.cluster import meeting, read_cluster
+from hela_dask.tasks.cluster import meeting, ranks, read_cluster
+from hela_dask.tasks.cluster.certificates import make_certificates
 from hela_dask.tasks.cluster.meeting import Host, Visit
 from hela_dask.tasks.cluster.ranks import look_pause
 from hela_dask.tasks.cluster.world import World, has_allocation, memory_share, read_world
@@ -185,6 +190,21 @@ def test_a_folder_that_cannot_be_made_is_named(
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(StorageError, match=r"\.hela-dask-job \(Read-only file system\)"):
         Host(short)
+
+
+def test_a_worker_that_cannot_start_notices_the_end_of_the_first_process(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    facts, start = (
+        {"address": "tls://127.0.0.1:9", "host": "127.0.0.1", "id": "a"},
+        time.monotonic(),
+    )
+    visit: Any = SimpleNamespace(
+        folder=tmp_path, scheduler=lambda: facts, over=lambda: time.monotonic() - start > 2
+    )
+    asyncio.run(ranks._serve(visit, facts, World(1, 2, 2, "job"), 2**30))
+    assert time.monotonic() - start < 30, "a start has two minutes"
+    names = [child.name() for child in psutil.Process().children(recursive=True)]
+    assert not [name for name in names if "dask" in name.lower()]
 
 
 _LOST = """
