@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import json
 import random
 import shutil
 import statistics
@@ -73,27 +74,40 @@ class Command:
         self._next = self._started + 10.0
         self.memory: list[float] = []  # MiB of the command's process, each second
         self.kills, self.seconds = 0, 0.0
-        self.recovery: list[float] = []  # seconds from a kill to the same number of workers
+        # Seconds from a kill to the first unit that a worker started after it has finished.
+        self.recovery: list[float] = []
+        self._read: set[Path] = set()
+        self._known: set[str] = set()
+        self._killed: float | None = None  # by the clock of files
 
     def finish(self) -> None:
         """Kill and sample until the command ends; RuntimeError when it fails."""
-        full, missed = 0, 0.0
         while self._process.poll() is None:
-            workers = self._workers()
-            full = max(full, len(workers))
-            if missed and len(workers) == full:
-                self.recovery.append(time.monotonic() - missed)
-                missed = 0.0
             with contextlib.suppress(psutil.Error):
                 self.memory.append(self._main.memory_info().rss / 2**20)
-            if self._rng is not None and workers and time.monotonic() > self._next and not missed:
+            self._look()
+            workers = self._workers()
+            if self._rng is not None and workers and time.monotonic() > self._next:
                 self._rng.choice(workers).kill()
-                self.kills, missed = self.kills + 1, time.monotonic()
-                self._next = missed + self._rng.uniform(*PAUSE)
-            time.sleep(0.25 if missed else 1.0)
+                self.kills, self._killed = self.kills + 1, time.time()
+                self._next = time.monotonic() + self._rng.uniform(*PAUSE)
+            time.sleep(1.0)
         self.seconds = time.monotonic() - self._started
         if self._process.returncode:
             raise RuntimeError(f"the run ended with code {self._process.returncode}")
+
+    def _look(self) -> None:
+        """Read the units that were finished since the last look, and which worker did them."""
+        found = sorted(set((self.run / "done").glob("*.json")) - self._read)
+        for path in found:
+            with contextlib.suppress(OSError, ValueError):
+                worker = json.loads(path.read_text(encoding="utf-8"))["result"].get("worker")
+                if worker and worker not in self._known:
+                    if self._killed is not None:
+                        self.recovery.append(path.stat().st_mtime - self._killed)
+                        self._killed = None
+                    self._known.add(worker)
+        self._read.update(found)
 
     def _workers(self) -> list[psutil.Process]:
         """The processes of the workers: children of the process that forks them."""

@@ -1,9 +1,10 @@
-// Segmentation as a process of Nextflow:
+// Segmentation as a process of Nextflow (DSL2):
 //
 //   nextflow run hela_dask.nf --volumes '/project/*.ome.zarr' --results /project/results
 //
-// Nextflow gives each try a new folder. So the run folder and the labels are in --results, and a
-// second try continues where the first one stopped. With a cluster's file, add --cluster slurm.yaml.
+// Nextflow gives each try a new folder. So run folder and labels are in --results, and a later try
+// continues where the last one stopped; after a kill of Nextflow itself, type the same line with
+// -resume. With --cluster slurm.yaml the workers are jobs; start Nextflow inside tmux then.
 
 params.volumes = null
 params.results = null
@@ -11,35 +12,45 @@ params.cluster = 'local'
 
 process SEGMENT {
     tag "${name}"
-    cpus 8
-    memory '32 GB'
-    time '24h'
+    cpus { cluster == 'local' ? 8 : 1 }
+    memory { cluster == 'local' ? 32.GB : 4.GB }
+    time 24.h
     errorStrategy 'retry'
     maxRetries 3
 
     input:
-    tuple val(name), val(volume)
+    tuple val(name), val(volume), val(results), val(cluster)
 
     output:
     tuple val(name), path("${name}.cells.csv")
 
     script:
     // A cluster's file states its own number of workers.
-    def workers = params.cluster == 'local' ? "--workers ${task.cpus}" : ''
+    def workers = cluster == 'local' ? "--workers ${task.cpus}" : ''
+    // Exit code 3: the run is finished, and the table names cells that failed.
     """
-    mkdir -p "${params.results}"
-    hela-dask run "${volume}" --out "${params.results}/${name}.run" \\
-        --labels "${params.results}/${name}.labels.ome.zarr" --cluster "${params.cluster}" ${workers}
-    cp "${params.results}/${name}.run/cells.csv" "${name}.cells.csv"
+    mkdir -p "${results}"
+    hela-dask run "${volume}" --out "${results}/${name}.run" \\
+        --labels "${results}/${name}.labels.ome.zarr" --cluster "${cluster}" ${workers} \\
+        || [ \$? -eq 3 ]
+    cp "${results}/${name}.run/cells.csv" "${name}.cells.csv"
     """
 }
 
 workflow {
     if (!params.volumes || !params.results) {
-        error "name the volumes and the folder of the results: --volumes '/project/*.ome.zarr' --results /project/results"
+        error "needs --volumes '/project/*.ome.zarr' and --results /project/results"
     }
-    volumes = Channel
+    // A task starts in a folder of Nextflow, so its paths are absolute.
+    def results = file(params.results).toAbsolutePath().toString()
+    def cluster = params.cluster.endsWith('.yaml')
+        ? file(params.cluster, checkIfExists: true).toAbsolutePath().toString()
+        : params.cluster
+    volumes = channel
         .fromPath(params.volumes, type: 'dir', checkIfExists: true)
-        .map { volume -> tuple(volume.name.replaceAll(/(\.ome)?\.zarr$/, ''), volume.toString()) }
+        .filter { volume -> !volume.name.endsWith('.labels.ome.zarr') }
+        .map { volume ->
+            tuple(volume.name.replace('.ome.zarr', ''), volume.toString(), results, cluster)
+        }
     SEGMENT(volumes)
 }

@@ -2,12 +2,13 @@
 # hela_dask in one allocation, started by mpirun or mpiexec: PBS, LSF, Grid Engine, or a few machines.
 #
 #   pip install '.[hpc]'
-#   qsub mpi.sh        (or bsub, or ./mpi.sh)
+#   qsub mpi.sh        (bsub < mpi.sh for LSF; bash mpi.sh without a queue)
 #
+# The lines with #PBS are for PBS: for another system, write its own.
 # mpirun only starts the processes: hela_dask sends its data itself, encrypted, and needs no mpi4py.
 # Open MPI, MPICH, Intel MPI, MVAPICH2 and PALS (HPE Cray) work. The first process schedules, prints
 # and writes the results; the others compute. Start it in a folder that all nodes see: the processes
-# meet in a hidden folder there. If the job reaches its time limit, submit it again: finished units
+# meet in a hidden folder there. If the job reaches its wall time, submit it again: finished units
 # are kept.
 
 #PBS -l select=1:ncpus=17:mpiprocs=17:mem=272gb
@@ -15,6 +16,8 @@
 
 cd "${PBS_O_WORKDIR:-$PWD}" || exit 1
 export OMP_NUM_THREADS=1
+# A job of PBS starts without the Python environment of the terminal:
+# . /project/venv/bin/activate
 
 # Without --memory, each worker gets an equal share of its node's memory. Name it where the job has
 # only a part of the node, as here: 16 GB per process, less what scheduler and dask need.

@@ -164,7 +164,7 @@ def _disk(plan: Plan) -> str:
 
 def _time(plan: Plan) -> str:
     if plan.calibration is None:
-        return "not tried"
+        return "not measured"
     first, last = plan.calibration.slices[0] + 1, plan.calibration.slices[1]
     spent = time_text(plan.calibration.seconds)
     return f"from {spent} of work on slices {first} to {last}, on this machine, as busy as now"

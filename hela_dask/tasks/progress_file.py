@@ -87,7 +87,7 @@ class Facts:
         self.dashboard: dict[str, str] | None = None
         self._workers: dict[str, int] | None = None
         self._addresses: frozenset[str] = frozenset()
-        self._metrics: tuple[str, ...] = ()
+        self._served: tuple[tuple[str, int], ...] = ()
         self._lost = self._failures = 0
         self._failed: list[dict[str, str]] = []
         self._warnings: list[str] = []
@@ -116,7 +116,8 @@ class Facts:
         here = frozenset(workers)
         self._lost += len(self._addresses - here)
         self._addresses = here
-        self._metrics = tuple(filter(None, map(_served, workers, workers.values())))[:_MOST_SERVED]
+        served = map(_served, workers, workers.values())
+        self._served = tuple(found for found in served if found is not None)[:_MOST_SERVED]
         metrics = [worker.get("metrics") or {} for worker in workers.values()]
         self._workers = {
             "alive": len(here),
@@ -142,24 +143,36 @@ class Facts:
             "stages_to_come": list(self.expected[last + 1 :]),
             "waiting_for": self.waiting_for,
             "workers": self._workers,
-            "metrics": [*self._scheduler_metrics(), *self._metrics],
+            "metrics": self._metrics(),
             "failures": list(self._failed),
             "n_failures": self._failures,
             "warnings": list(self._warnings),
             "dashboard": self.dashboard,
         }
 
-    def _scheduler_metrics(self) -> list[str]:
-        """Host and port of the scheduler's dashboard, which serves its metrics."""
-        found = urlsplit((self.dashboard or {}).get("link", "")).netloc
-        return [found] if found else []
+    def _metrics(self) -> list[str]:
+        """Host and port of each dashboard that this machine reaches: they serve metrics.
+
+        Where the scheduler's listens on loopback, those of the workers do: the ones of other
+        machines are left out.
+        """
+        shown = self.dashboard or {}
+        link = urlsplit(shown.get("link", ""))
+        if shown.get("link") == shown.get("address"):
+            scheduler = [link.netloc] if link.netloc else []
+            return [*scheduler, *(_netloc(*place) for place in self._served)]
+        ports = [link.port, *(port for host, port in self._served if host == link.hostname)]
+        return [f"127.0.0.1:{port}" for port in ports]
 
 
-def _served(address: str, worker: Mapping[str, Any]) -> str:
-    """Host and port of a worker's dashboard, which serves its metrics; empty without one."""
+def _served(address: str, worker: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Host and port of a worker's dashboard; None without one."""
     port, host = (worker.get("services") or {}).get("dashboard"), urlsplit(address).hostname
-    if not host or not port:
-        return ""
+    return (host, int(port)) if host and port else None
+
+
+def _netloc(host: str, port: int) -> str:
+    """Host and port as an address has them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -243,7 +243,7 @@ class Submission:
             self._given_up += 1
             what = f"{workers} workers left before they had finished {unit.stage} {unit.name}"
             advice = (
-                "their life-time may be too short for it (--lifetime, the time limit of jobs), "
+                "their lifetime may be too short for it (--lifetime, the wall time of jobs), "
                 "or they cannot load what it needs: see the workers' logs"
             )
             others = self._flying or self._todo

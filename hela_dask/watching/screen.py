@@ -104,10 +104,12 @@ def _explained(found: RunState) -> list[str]:
     lines = {
         "finished": [],
         "failed": [f"error: {found.error or 'not known'}"],
-        "interrupted": [f"interrupted with Ctrl-C at {last}" if last else "with Ctrl-C"],
+        "interrupted": [
+            "by Ctrl-C, or by SIGTERM in an allocation" + (f", at {last}" if last else "")
+        ],
         "killed": [
-            f"{who} has ended without a word" + (f", after {last}" if last else ""),
-            "likely: it was killed, its job reached the time limit, or the machine went down",
+            f"{who} has ended without an error message" + (f", after {last}" if last else ""),
+            "likely: it was killed, its job reached its wall time, or the machine went down",
         ],
         "silent": [
             f"{who} cannot be looked at from here, and its heartbeat does not move"
@@ -116,7 +118,8 @@ def _explained(found: RunState) -> list[str]:
     }[found.state]
     if found.state != "finished":
         if found.command:
-            lines += ["finished work is kept; this command continues:", f"  {found.command}"]
+            how = ", in an allocation after srun or mpirun" if found.in_allocation else ""
+            lines += [f"finished work is kept; this command continues{how}:", f"  {found.command}"]
         else:
             lines.append("finished work is kept; the same command as before continues")
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ STATES = {
     "running": "it computes",
     "finished": "it has ended; some cells may have failed",
     "failed": "it ended with an error",
-    "interrupted": "a person ended it with Ctrl-C",
-    "killed": "its process ended without a word: a kill, a crash, a job at its time limit",
+    "interrupted": "it was ended by Ctrl-C, or by SIGTERM in an allocation",
+    "killed": "its process ended without an error message: a kill, a crash, a job at its wall time",
     "silent": "its heartbeat has stopped, and its machine cannot be looked at from here",
 }
 """States of a run, and their meanings."""
@@ -67,18 +68,27 @@ class RunState:
         """The process that computes, or computed."""
         return read_name(self.progress.get("process") or {})
 
+    def _words(self) -> list[str]:
+        machine = self.record.get("machine")
+        recorded = machine.get("command") if isinstance(machine, dict) else None
+        return [str(word) for word in self.progress.get("command") or recorded or []]
+
+    @property
+    def in_allocation(self) -> bool:
+        """Whether srun or mpirun started the command, for ``--cluster runner``."""
+        words = self._words()
+        return "--cluster=runner" in words or ("--cluster", "runner") in pairwise(words)
+
     @property
     def command(self) -> str:
         """The command that continues the run; empty where it is not known.
 
         With ``cd`` where it was started in another folder.
         """
-        machine = self.record.get("machine")
-        recorded = machine.get("command") if isinstance(machine, dict) else None
-        words = self.progress.get("command") or recorded or []
-        if not words or Path(str(words[0])).stem != "hela-dask":
+        words = self._words()
+        if not words or Path(words[0]).stem != "hela-dask":
             return ""
-        line = shlex.join(["hela-dask", *map(str, words[1:])])
+        line = shlex.join(["hela-dask", *words[1:]])
         there = self.progress.get("directory")
         return f"cd {shlex.quote(there)} && {line}" if there and Path.cwd() != Path(there) else line
 

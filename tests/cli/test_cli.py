@@ -15,8 +15,7 @@ import typer
 
 import hela_dask as hd
 from hela_dask.cli import app, main
-from hela_dask.cli.options import parse_box, parse_cells
-from hela_dask.errors import InputError, ParameterError
+from hela_dask.errors import InputError
 
 PROMISED = {
     "convert": ["--voxel-size", "--chunks", "--shards", "--overwrite"],
@@ -385,22 +384,3 @@ def test_the_installed_command_ends_with_that_code_too() -> None:
     assert ended.returncode == 1
     assert "no-such.ome.zarr" in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "", "a", "3,,8", "1.5"])
-def test_cells_are_whole_numbers_from_1(text: str) -> None:
-    with pytest.raises(ParameterError, match="--cells"):
-        parse_cells(text)
-
-
-@pytest.mark.parametrize("text", ["", "0:1", "0:1,0:1", "1:0,0:1,0:1", "0:1,0:1,0:nan", "a,b,c"])
-def test_a_box_is_three_rising_ranges(text: str) -> None:
-    with pytest.raises(ParameterError, match="--box"):
-        parse_box(text)
-
-
-def test_cells_and_box_are_read() -> None:
-    assert parse_cells(None) is None
-    assert parse_cells(" 3, 8") == [3, 8]
-    assert parse_box(None) is None
-    assert parse_box("0:1,2:3.5,-1:1e4") == ((0, 1), (2, 3.5), (-1, 10000))

@@ -283,7 +283,7 @@ def _retire(site: Site, folder: Path) -> float:
         dask.config.set({"distributed.worker.lifetime.duration": "15s"}),
         connect(read_cluster(workers=2)) as client,
     ):
-        plugin = Orders(folder, nap=1.0)  # some 37 units: longer than a life-time
+        plugin = Orders(folder, nap=1.0)  # some 37 units: longer than a lifetime
         client.register_plugin(plugin)
         seconds = _finish(site, client=client)
     assert plugin.workers >= 4, "two generations of two"

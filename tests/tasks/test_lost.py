@@ -270,7 +270,7 @@ def test_a_unit_that_outlasts_the_workers_is_given_up(tmp_path: Path) -> None:
         found = go(client, tmp_path, units(99, 1, 2), linger, on_failure=fail)
     assert found == {"99": {"n": None}, "1": {"n": 1}, "2": {"n": 2}}
     assert "3 workers left before they had finished double 99" in failed["99"]
-    assert "life-time may be too short" in failed["99"]
+    assert "lifetime may be too short" in failed["99"]
 
 
 @pytest.mark.parametrize(("numbers", "given_up"), [([99], 1), ([99, 98, 97, 96], 3)])

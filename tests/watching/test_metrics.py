@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hela_dask.tasks.dashboard import find_dashboard
+from hela_dask.tasks.dashboard import Dashboard, find_dashboard
 from hela_dask.tasks.progress import RunProgress
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -54,6 +54,25 @@ def test_each_metric_of_the_board_is_served_by_scheduler_or_worker() -> None:
     (stage,) = set(re.findall(done, text))
     selector = {found for line in expressions() for found in re.findall(r'name=~"(.+?)"', line)}
     assert stage == "segment (1 cells)" and all(re.fullmatch(item, stage) for item in selector)
+
+
+def test_dashboards_on_loopback_are_served_to_this_machine_only() -> None:
+    workers: dict[str, dict[str, Any]] = {
+        "tls://10.0.0.5:41": {"services": {"dashboard": 8001}},
+        "tls://10.0.0.6:42": {"services": {"dashboard": 8002}},  # of another machine
+        "tls://10.0.0.5:43": {"services": {}},
+    }
+    link, here = "http://10.0.0.5:8787/status", "http://127.0.0.1:8787/status"
+    for found, served in [
+        (Dashboard(link, here, "ssh"), ["127.0.0.1:8787", "127.0.0.1:8001"]),
+        (Dashboard(link, "/user/me/proxy/8787/status"), ["127.0.0.1:8787", "127.0.0.1:8001"]),
+        (Dashboard(link, link), ["10.0.0.5:8787", "10.0.0.5:8001", "10.0.0.6:8002"]),
+        (Dashboard("/my/link", "/my/link"), ["10.0.0.5:8001", "10.0.0.6:8002"]),
+    ]:
+        display = RunProgress(False)
+        display.show(found)
+        display.see_workers(workers)
+        assert display._facts.to_dict()["metrics"] == served
 
 
 def _served(target: str) -> str:

@@ -58,7 +58,7 @@ def begin(run: Path) -> RunProgress:
     )
     services = {"dashboard": 4321}
     worker = {"nthreads": 1, "memory_limit": 2**30, "metrics": {}, "services": services}
-    display.see_workers({"tcp://10.1.2.4:80": worker})
+    display.see_workers({"tcp://10.1.2.3:80": worker})
     link = "http://10.1.2.3:8787/status"
     display.show(Dashboard(link, HERE, "ssh -L 8787:127.0.0.1:8787 me@login1"))
     display.wait_for("a worker: 2 jobs pending (Resources)")
@@ -119,7 +119,7 @@ def test_a_run_that_computes(tmp_path: Path) -> None:
     assert found.summary.startswith(f"{tmp_path / 'a.run'} runs: segment 2/4 cells, 1 failed, left")
     shown = found.to_dict()
     assert shown["stages"][1]["done"] == 2 and shown["stages_to_come"] == ["assemble"]
-    assert shown["metrics"] == ["10.1.2.3:8787", "10.1.2.4:4321"]
+    assert shown["metrics"] == ["127.0.0.1:8787", "127.0.0.1:4321"]
     assert shown["workers"]["lost"] == 2 and shown["n_failures"] == 1
     assert shown["stages"][1]["in_flight"] == 2
 
@@ -153,7 +153,7 @@ def test_a_killed_process_is_noticed_and_the_command_printed(
     found = hd.status(tmp_path / "a.run")
     assert (found.state, found.exit_code) == ("killed", 1)
     line = "this command continues:\n  hela-dask run 'a b.ome.zarr'"
-    assert "has ended without a word" in repr(found) and line in repr(found)
+    assert "has ended without an error message" in repr(found) and line in repr(found)
     monkeypatch.chdir(tmp_path)
     again = hd.status("a.run").command
     assert again.startswith("cd ") and again.endswith("&& hela-dask run 'a b.ome.zarr'")
@@ -168,6 +168,19 @@ def test_a_run_that_finished_without_its_last_report(tmp_path: Path) -> None:
     )
     found = hd.status(tmp_path)
     assert found.state == "finished" and "labels:" not in repr(found), "they are not there"
+
+
+@pytest.mark.parametrize("option", [["--cluster", "runner"], ["--cluster=runner"]])
+def test_the_command_in_an_allocation_needs_srun_or_mpirun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/x/hela-dask", "run", "runner", *option])
+    left(tmp_path / "a.run", started="of a dead process")
+    text = repr(hd.status(tmp_path / "a.run"))
+    assert "continues, in an allocation after srun or mpirun:\n  hela-dask run runner" in text
+    monkeypatch.setattr(sys, "argv", ["/x/hela-dask", "run", "runner", "--cluster", "local"])
+    left(tmp_path / "b.run", started="of a dead process")
+    assert "srun" not in repr(hd.status(tmp_path / "b.run"))
 
 
 def test_the_heartbeat_of_another_machine_is_watched(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ class _Check:
         )
 
     def _jobs(self, request: Cluster, folder: Path) -> Cluster:
-        """The request with a prologue that records its failures; the job script, the life-time."""
+        """The request with a prologue that records its failures; the job script, the lifetime."""
         from hela_dask.tasks.cluster.jobs import job_text
 
         private = folder / "script"
@@ -240,10 +240,10 @@ class _Check:
             words = self.script.split()
             life = words[words.index("--lifetime") + 1] if "--lifetime" in words else "set"
             text = f"workers retire after {life}"
-            self.ok("life-time", f"{text}; wall time {wall}" if request.kind in FORMS else text)
+            self.ok("lifetime", f"{text}; wall time {wall}" if request.kind in FORMS else text)
         else:
             self.warn(
-                "life-time",
+                "lifetime",
                 "workers have none",
                 'set worker_extra_args: ["--lifetime", "225m", "--lifetime-stagger", "10m"], below '
                 "the time after which the cluster ends jobs",

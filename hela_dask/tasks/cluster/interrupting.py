@@ -1,4 +1,4 @@
-"""SIGTERM, which ends an allocation at its time limit, stops a run as Ctrl-C does."""
+"""SIGTERM, which ends an allocation at its wall time, stops a run as Ctrl-C does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers that leave are replaced: after their life-time, a kill, a job that was cancelled."""
+"""Workers that leave are replaced: after their lifetime, a kill, a job that was cancelled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wall times as queueing systems write them, and life-times of workers that end before them."""
+"""Wall times as queueing systems write them, and lifetimes of workers that end before them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def seconds_of_walltime(text: str, system: str = "slurm") -> int | None:
 
 
 def lifetime_arguments(options: Mapping[str, Any], system: str, place: str) -> list[str]:
-    """Arguments of the workers of a job; with a life-time that ends before the job does.
+    """Arguments of the workers of a job; with a lifetime that ends before the job does.
 
     A worker that leaves in order hands over its work; a worker of a killed job does not.
 
@@ -68,7 +68,7 @@ def lifetime_arguments(options: Mapping[str, Any], system: str, place: str) -> l
     Raises
     ------
     InputError
-        For a time that is none, and a life-time that is longer than the wall time.
+        For a time that is none, and a lifetime that is longer than the wall time.
     """
     given = [str(item) for item in options.get("worker_extra_args", ())]
     wall = _wall(str(options.get("walltime", "")), system, place)
@@ -84,7 +84,7 @@ def lifetime_arguments(options: Mapping[str, Any], system: str, place: str) -> l
         raise InputError(
             f"{place}: --lifetime and --lifetime-stagger in options.worker_extra_args add up to "
             f"{life + (stagger or 0):.0f} s, and options.walltime is {wall} s: jobs would be ended "
-            "in the middle of their work; make the life-time shorter, or leave it out"
+            "in the middle of their work; make the lifetime shorter, or leave it out"
         )
     return given
 

@@ -69,7 +69,7 @@ def test_a_job_with_a_wrong_prologue_has_that_failure_only_and_leaves_nothing(
     assert failed == ["prologue"], rows
     assert rows["prologue"]["found"] == "on the node, these commands fail: false"
     assert list(rows) == [
-        *("options", "store here", "life-time", "submission", "worker", "prologue"),
+        *("options", "store here", "lifetime", "submission", "worker", "prologue"),
         *("environment", "read speed", "run folder", "network", "local disk", "memory", "CPUs"),
         "clock",
     ]

@@ -85,7 +85,7 @@ def slurm(options: str, **more: object) -> str:
         (slurm("memory: 1GiB, worker_extra_args: [--lifetime=0s]"), "a time such as 225m"),
         (
             slurm('memory: 1GiB, walltime: "01:00:00", worker_extra_args: [--lifetime, 60m]'),
-            "make the life-time shorter",
+            "make the lifetime shorter",
         ),
     ],
 )
