@@ -75,13 +75,23 @@ def _sees(path: Path) -> bool:
     return True
 
 
+def _begin(version: str, paths: Sequence[StorePath]) -> str:
+    """As :func:`worker_problem`; nothing is kept of remote stores that an earlier run has read."""
+    for path in paths:
+        if isinstance(path, StoreUrl):
+            from hela_dask.storage.remote import forget
+
+            forget(str(path))
+    return worker_problem(version, paths)
+
+
 def check_workers(client: Client, paths: Sequence[StorePath]) -> None:
     """Check the workers that there are; those that just left are ignored.
 
     An InputError names the worker and the requirement that it lacks.
     """
     here = [path.absolute() for path in paths]
-    answers = client.run(worker_problem, package.__version__, here, on_error="return")
+    answers = client.run(_begin, package.__version__, here, on_error="return")
     for address, answer in answers.items():
         if isinstance(answer, OSError):
             log.debug("worker %s has left: %s", address, answer)
