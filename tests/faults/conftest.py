@@ -8,26 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.faults.site import Site, make_site
+from tests.faults.site import Site, undisturbed_site
 from tests.scenes import EmptyPage
-
-# The network predicts every fourth slice: the faults are those of files and processes.
-PARAMETERS = {"unet": {"spacing": 400.0}}
 
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The site; its client computes in this process."""
-    from distributed import Client
-
-    with Client(
-        processes=False,
-        n_workers=1,
-        threads_per_worker=2,
-        dashboard_address=":0",
-        set_as_default=False,
-    ) as client:
-        yield make_site(tmp_path_factory.mktemp("faults"), client, PARAMETERS)
+    with undisturbed_site(tmp_path_factory.mktemp("faults")) as found:
+        yield found
 
 
 @pytest.fixture

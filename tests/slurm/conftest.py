@@ -7,11 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.site import Site, make_site
+from tests.faults.site import Site, undisturbed_site
 from tests.slurm.node import NodeError, SlurmNode, missing_programs
-
-# The network predicts every fourth slice.
-PARAMETERS = {"unet": {"spacing": 400.0}}
 
 
 @pytest.fixture(scope="session")
@@ -39,16 +36,8 @@ def node() -> Iterator[SlurmNode]:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site, with the labels and the table of a local run."""
-    from distributed import Client
-
-    with Client(
-        processes=False,
-        n_workers=1,
-        threads_per_worker=2,
-        dashboard_address=":0",
-        set_as_default=False,
-    ) as client:
-        yield make_site(tmp_path_factory.mktemp("slurm"), client, PARAMETERS)
+    with undisturbed_site(tmp_path_factory.mktemp("slurm")) as found:
+        yield found
 
 
 @pytest.fixture
