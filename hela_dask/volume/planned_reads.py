@@ -207,16 +207,12 @@ def _rectangles(places: Iterable[Place]) -> Iterator[Box]:
     for row, group in itertools.groupby(sorted(places), key=lambda place: place[0]):
         runs = dict.fromkeys(_runs([column for _, column in group]))
         for run in [run for run, (_, last) in open_rows.items() if run not in runs or last != row]:
-            yield _box(run, open_rows.pop(run))
+            yield Box.of([open_rows.pop(run), run])
         for run in runs:
             first, _ = open_rows.get(run, [row, row])
             open_rows[run] = [first, row + 1]
     for run, rows in open_rows.items():
-        yield _box(run, rows)
-
-
-def _box(columns: tuple[int, int], rows: Sequence[int]) -> Box:
-    return Box.of((rows, columns))
+        yield Box.of([rows, run])
 
 
 def _runs(columns: Sequence[int]) -> Iterator[tuple[int, int]]:
