@@ -33,6 +33,7 @@ from hela_dask.cli import (
 from hela_dask.cli.faults import end_with, expected, remember, silence_stdout
 from hela_dask.cli.screen import ReaderGoneError, echo, echo_error
 from hela_dask.errors import ClusterError, HelaDaskError
+from hela_dask.tasks.interrupting import interrupt_at_signals
 from hela_dask.version import __version__
 
 __all__ = ["app", "main"]
@@ -128,6 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     own_process = arguments is None
     if own_process and not sys.warnoptions:
         warnings.simplefilter("ignore")  # a library's warnings, for programmers
+    if own_process:
+        interrupt_at_signals()
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if "--cluster=runner" in arguments or _RUNNER in pairwise(arguments):

@@ -104,9 +104,7 @@ def _explained(found: RunState) -> list[str]:
     lines = {
         "finished": [],
         "failed": [f"error: {found.error or 'not known'}"],
-        "interrupted": [
-            "by Ctrl-C, or by SIGTERM in an allocation" + (f", at {last}" if last else "")
-        ],
+        "interrupted": ["by Ctrl-C or SIGTERM" + (f", at {last}" if last else "")],
         "killed": [
             f"{who} has ended without an error message" + (f", after {last}" if last else ""),
             "likely: it was killed, its job reached its wall time, or the machine went down",

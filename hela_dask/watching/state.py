@@ -19,7 +19,7 @@ STATES = {
     "running": "it computes",
     "finished": "it has ended; some cells may have failed",
     "failed": "it ended with an error",
-    "interrupted": "it was ended by Ctrl-C, or by SIGTERM in an allocation",
+    "interrupted": "it was ended by Ctrl-C or SIGTERM",
     "killed": "its process ended without an error message: a kill, a crash, a job at its wall time",
     "silent": "its heartbeat has stopped, and its machine cannot be looked at from here",
 }

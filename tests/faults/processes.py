@@ -292,7 +292,7 @@ def _retire(site: Site, folder: Path) -> float:
 
 PROCESS_FAULTS = [
     ProcessFault("four workers: killed in the middle of cells", _kill_workers),
-    ProcessFault("the command: SIGTERM", _end_command("background", [SIGTERM], -SIGTERM)),
+    ProcessFault("the command: SIGTERM", _end_command("background", [SIGTERM], 130)),
     ProcessFault("the command: SIGKILL", _end_command("segment", [SIGKILL], -SIGKILL)),
     ProcessFault(
         "the command: SIGKILL, and the same command at once",

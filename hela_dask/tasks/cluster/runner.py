@@ -6,13 +6,12 @@ Every process of the allocation executes the same line, as ``srun`` and ``mpirun
 from __future__ import annotations
 
 import sys
-import threading
 
 from hela_dask.errors import ParameterError, ResourceError
 from hela_dask.formatting import counted, size_text
-from hela_dask.tasks.cluster.interrupting import interrupt_at_sigterm
 from hela_dask.tasks.cluster.meeting import host_meeting
 from hela_dask.tasks.cluster.world import World, has_allocation, memory_share, read_world
+from hela_dask.tasks.interrupting import interrupt_at_signals
 
 __all__ = ["enter_allocation", "runner_cluster"]
 
@@ -79,8 +78,7 @@ def _part(world: World) -> None:
     """Work, in a process other than the first; open the meeting, in the first one."""
     if world.rank == 0:
         host_meeting(world)
-        if threading.current_thread() is threading.main_thread():
-            interrupt_at_sigterm()
+        interrupt_at_signals()
         return
     from hela_dask.tasks.cluster.ranks import work
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,35 +206,3 @@ def test_a_worker_that_cannot_start_notices_the_end_of_the_first_process(
     assert time.monotonic() - start < 30, "a start has two minutes"
     names = [child.name() for child in psutil.Process().children(recursive=True)]
     assert not [name for name in names if "dask" in name.lower()]
-
-
-_LOST = """
-import gc, os, signal, time
-from hela_dask.tasks.cluster.interrupting import interrupt_at_sigterm
-
-def end(phase, _):  # an error that it raises is lost
-    if len(sent) < 2:
-        sent.append(phase)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.1)
-
-sent = []
-interrupt_at_sigterm()
-gc.callbacks.append(end)
-try:
-    for _ in range(100):
-        gc.collect()
-        time.sleep(0.1)
-except KeyboardInterrupt:
-    os.kill(os.getpid(), signal.SIGTERM)  # no second time
-    time.sleep(0.5)
-    print("interrupted")
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM is POSIX's")
-def test_sigterm_is_not_lost_while_garbage_is_collected() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _LOST], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert (done.stdout, done.stderr) == ("interrupted\n", "")
