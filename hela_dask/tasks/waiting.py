@@ -88,7 +88,7 @@ def _hint(client: Client) -> str:
     """Advice for a long wait."""
     if hasattr(client.cluster, "waiting_text"):
         return (
-            "jobs that ask for less memory or time start sooner; Ctrl-C ends the run, and the "
+            "workers that ask for less memory or time start sooner; Ctrl-C ends the run, and the "
             "same command again continues"
         )
     return "Ctrl-C ends the run, and the same command again continues"

@@ -21,6 +21,7 @@ __all__ = ["coloured", "status_lines", "summary"]
 
 _BAR = 24  # characters
 _SHOWN = 8  # failures and warnings
+_LONGEST = 300  # characters of a failure; --json has all
 _COLOURS = {"running": "cyan", "finished": "green", "interrupted": "yellow"}
 _STYLES = {"warning": "yellow", "note": "yellow", "error": "red"}
 _WORDS = {
@@ -185,6 +186,7 @@ def _failures(found: RunState) -> list[str]:
         failures = found.progress.get("failures") or []
         texts = [f"{item['stage']} {item['unit']}: {item['error']}" for item in failures]
         number = found.progress.get("n_failures") or 0
+    texts = [text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..." for text in texts]
     if not texts:
         return []
     lines = ["", f"{number} failed:", *(f"  {text}" for text in texts[-_SHOWN:])]

@@ -282,6 +282,16 @@ def test_runs_of_earlier_versions(tmp_path: Path) -> None:
         assert hd.status(tmp_path).state == state and error in repr(hd.status(tmp_path))
 
 
+def test_a_long_error_leaves_the_screen_readable(tmp_path: Path) -> None:
+    begin(tmp_path).close()
+    failure = {"stage": "segment", "unit": "00001", "error": "no space " * 200}
+    change(tmp_path, failures=[failure], n_failures=1)
+    found = hd.status(tmp_path)
+    assert "segment 00001: no space" in repr(found)
+    assert max(map(len, repr(found).splitlines())) < 330
+    assert found.to_dict()["failures"] == [failure]
+
+
 def test_what_is_no_run_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no run folder"):
         hd.status(tmp_path / "missing")

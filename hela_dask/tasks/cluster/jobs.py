@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -291,6 +292,7 @@ def job_options(cluster: Cluster, private: Path) -> dict[str, Any]:
         *("--preload", PRELOAD),
         *("--dashboard-address", "127.0.0.1:0"),
     ]
+    _quote(options, options.get("config_name", cluster.kind))
     environment = {**ENVIRONMENT, **{variable(key): to for key, to in SETTINGS.items()}}
     options["job_script_prologue"] = [
         *(f"export {name}={value}" for name, value in environment.items()),
@@ -303,6 +305,19 @@ def job_options(cluster: Cluster, private: Path) -> dict[str, Any]:
         options["security"] = make_certificates(private.absolute(), _UNENCRYPTED)
         options["protocol"] = "tls://"
     return options
+
+
+def _quote(options: dict[str, Any], section: str) -> None:
+    """Quote paths with spaces that dask-jobqueue writes into the worker's command as they are.
+
+    A folder may have variables, which the job replaces; a `python` may be several words, as with a
+    container, unless it is a file.
+    """
+    for key, default in (("python", sys.executable), ("local_directory", None)):
+        path = options.get(key) or dask.config.get(f"jobqueue.{section}.{key}", None) or default
+        if path and (key != "python" or Path(path).exists()):
+            spaces = any(sign.isspace() for sign in path)
+            options[key] = f'"{path}"' if spaces and path[0] not in "'\"" else path
 
 
 async def _output(command: Sequence[str]) -> tuple[int, str, str] | None:

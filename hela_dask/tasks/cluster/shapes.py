@@ -12,6 +12,8 @@ __all__ = ["OPTIONS", "ClusterFile", "SchedulerOptions", "file_shape", "other_na
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
+# Of a description of a job that dask-jobqueue writes for HTCondor.
+_Directive = Literal["batch_name", "RequestCpus", "RequestMemory", "RequestDisk"]
 
 
 class SchedulerOptions(Document):
@@ -87,6 +89,7 @@ class _Oar(_Batch):
 
 
 class _HTCondor(_Jobs):
+    job_directives_skip: list[_Directive] = Field(default_factory=list)  # type: ignore[assignment]
     disk: str | int = ""
     job_extra_directives: dict[str, str | int | float | bool] = Field(default_factory=dict)
     submit_command_extra: list[str] = Field(default_factory=list)

@@ -187,6 +187,7 @@ def test_without_a_wall_time_workers_leave_before_that_of_the_settings(
         ("htcondor", 'walltime: "04:00"', "options has no key 'walltime'"),
         ("htcondor", "queue: a", "options has no key 'queue'"),
         ("htcondor", "disk: much", "options.disk must be a size such as 4GiB"),
+        ("htcondor", "job_directives_skip: [RequestDisc]", "must be 'batch_name', 'RequestCpus'"),
         ("htcondor", "job_extra_directives: [a]", "job_extra_directives must be a table"),
         ("lsf", "lsf_units: mega", "options.lsf_units must be"),
         ("lsf", "use_stdin: maybe", "options.use_stdin must be true or false"),
@@ -304,6 +305,24 @@ def test_a_folder_of_logs_with_a_space_is_refused(
     message = r"options\.log_directory .*/my logs has a space"
     with pytest.raises(InputError, match=message), connect(read_cluster(path), tmp_path):
         pytest.fail("its jobs have no logs")
+
+
+def test_paths_with_spaces_are_quoted_and_commands_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "my env" / "python"
+    python.parent.mkdir()
+    python.touch()
+    monkeypatch.setattr(sys, "executable", str(python))
+    path = tmp_path / "slurm.yaml"
+    text = "scheduler: slurm\noptions:\n  memory: 2GiB\n  local_directory: $TMPDIR/my files\n"
+    path.write_text(text)
+    found = script(path, tmp_path)
+    assert f'"{python}" -m distributed.cli.dask_worker' in found
+    assert '--local-directory "$TMPDIR/my files" ' in found
+    command = "apptainer exec hela.sif python"
+    path.write_text(f"{text}  python: {command}\n")
+    assert f"\n{command} -m distributed.cli.dask_worker" in script(path, python.parent)
 
 
 def test_a_folder_of_logs_that_cannot_be_made_is_an_error_of_the_options(
