@@ -23,6 +23,7 @@ from hela_dask.tasks.memory import Need
 from hela_dask.types import Voxel
 from hela_dask.unet.engine import NETWORK_MEMORY
 from hela_dask.unet.model import find_model
+from hela_dask.volume.planned_reads import KEPT
 
 __all__ = [
     "BACKGROUND_SLAB",
@@ -109,7 +110,8 @@ def memory_needs(
             f"labels of {labels[0].file[0]} slices of {height} x {width} pixels",
             compiled
             + plane * (_LABEL_PIXEL + _COVERS * packed // 8)
-            + labels[0].file[0] * _slice_of_labels(plane, labels, item),
+            + labels[0].file[0] * _slice_of_labels(plane, labels, item)
+            + _kept_chunks(plane, labels[0], item),
         ),
         *_measure_needs(labels, parameters),
     ]
@@ -187,6 +189,12 @@ def _slice_of_labels(plane: int, labels: Sequence[Level], item: int) -> int:
         + finest * (_FINE_VOXEL - 1 + item)
         + sum(coarser) * _FINE_VOXEL
     )
+
+
+def _kept_chunks(plane: int, finest: Level, item: int) -> int:
+    """Bytes of the image that several tiles of a slab need, where labels are refined."""
+    pixels = math.prod(finest.shape[1:])
+    return 0 if pixels == plane else min(KEPT, pixels * finest.file[0] * item)
 
 
 def network_units(working: Geometry, asked: Outputs | None) -> int:

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 
 from hela_dask.box import Box
 
-__all__ = ["PlannedReads", "Read", "Wanted", "chunk_part", "chunks_around", "whole_box"]
+__all__ = ["KEPT", "PlannedReads", "Read", "Wanted", "chunk_part", "chunks_around", "whole_box"]
 
 Read = Callable[[slice, slice], NDArray[Any]]
 """Rows and columns of some slices: (slices, y, x) grey values."""
 
 Place = tuple[int, ...]
 
-_BUDGET = 64 * 2**20  # bytes of chunks that are kept for later parts
+KEPT = 64 * 2**20
+"""Bytes of chunks that are kept for later parts, at most."""
+
 _LARGEST = 16 * 2**20  # bytes of a chunk in all slices that is read and kept as one
 
 
@@ -70,7 +72,7 @@ class PlannedReads:
         plan: Sequence[Wanted],
         chunk: tuple[int, ...],
         shape: tuple[int, ...],
-        budget: int = _BUDGET,
+        budget: int = KEPT,
     ) -> None:
         self._read, self._plan, self._chunk, self._shape = read, plan, chunk, shape
         self._budget = budget
