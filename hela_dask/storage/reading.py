@@ -25,7 +25,7 @@ from hela_dask.storage.absent import check_absent
 from hela_dask.storage.nodes import open_array, unique_error
 from hela_dask.storage.remote import METADATA
 from hela_dask.storage.remote_shards import read_ahead
-from hela_dask.storage.remote_store import RemoteStore
+from hela_dask.storage.remote_store import absent_files
 from hela_dask.storage.urls import StorePath, StoreUrl
 
 __all__ = ["StoredArray", "expanded", "reading_pipeline"]
@@ -115,12 +115,9 @@ class StoredArray:
         where = _slices(selection, self.shape)
         try:
             if where is None:
-                whole = np.asarray(self._array[selection])
-                self._refuse_lost_files()
-                return whole
+                return self._read(selection)
             self._refuse_no_files(where)
             block = self._read(where)
-            self._refuse_lost_files()
         except HelaDaskError:
             raise
         except _DAMAGE as error:
@@ -135,11 +132,18 @@ class StoredArray:
         cut = expanded(keys, self.ndim)
         return block[tuple(0 if isinstance(key, int | np.integer) else slice(None) for key in cut)]
 
-    def _read(self, where: Box) -> NDArray[Any]:
+    def _read(self, where: Any) -> NDArray[Any]:
         if not isinstance(self.folder, StoreUrl):
             return np.asarray(self._array[where])
-        with read_ahead(self._array, where):
-            return np.asarray(self._array[where])
+        ahead = (
+            read_ahead(self._array, where) if isinstance(where, Box) else contextlib.nullcontext()
+        )
+        with absent_files() as absent, ahead:
+            block = np.asarray(self._array[where])
+        # Absent files hold the fill value, unless they were lost.
+        if lost := absent.difference(METADATA):
+            check_absent(self.folder, lost)
+        return block
 
     def _named(self, where: Box, error: Exception) -> StorageError:
         """The first chunk of the selection that cannot be read."""
@@ -171,18 +175,6 @@ class StoredArray:
                     f"{self.folder.parent}: array {self.folder.name!r}: shard {place} in {file} "
                     f"is damaged ({problem}): {_ADVICE}"
                 )
-
-    def _refuse_lost_files(self) -> None:
-        """Absent files of a remote store hold the fill value, unless they were lost."""
-        if not isinstance(self.folder, StoreUrl):
-            return
-        store = self._array.store
-        assert isinstance(store, RemoteStore)
-        absent = set()
-        while store.absent:  # other threads add to it
-            absent.add(store.absent.pop())
-        if absent := absent.difference(METADATA):
-            check_absent(self.folder, absent)
 
     def _file(self, box: Box) -> StorePath:
         sides = self._array.shards or self._array.chunks

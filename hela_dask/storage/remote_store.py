@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any, Literal
 
 from zarr.abc.store import (
@@ -18,7 +20,9 @@ from zarr.storage import LocalStore
 from hela_dask.storage.remote import fetch
 from hela_dask.storage.urls import StorePath, StoreUrl
 
-__all__ = ["RemoteStore", "zarr_store"]
+__all__ = ["RemoteStore", "absent_files", "zarr_store"]
+
+_ABSENT: ContextVar[set[str] | None] = ContextVar("absent", default=None)
 
 
 def zarr_store(place: StorePath, mode: Literal["r", "r+"] = "r") -> Store:
@@ -28,11 +32,21 @@ def zarr_store(place: StorePath, mode: Literal["r", "r+"] = "r") -> Store:
     return LocalStore(place, read_only=mode == "r")
 
 
+@contextlib.contextmanager
+def absent_files() -> Iterator[set[str]]:
+    """The names of files that are asked for in vain in this block, by this thread alone."""
+    names: set[str] = set()
+    token = _ABSENT.set(names)
+    try:
+        yield names
+    finally:
+        _ABSENT.reset(token)
+
+
 class RemoteStore(Store):
     """The files below an address.
 
-    `absent` collects the names that were asked for in vain; `ahead` has parts of files that were
-    read ahead, by name, first byte and end.
+    `ahead` has parts of files that were read ahead, by name, first byte and end.
     """
 
     supports_writes = False
@@ -42,7 +56,6 @@ class RemoteStore(Store):
     def __init__(self, url: StoreUrl) -> None:
         super().__init__(read_only=True)
         self.url = url
-        self.absent: set[str] = set()
         self.ahead: dict[tuple[str, int, int], bytes] = {}
 
     def __eq__(self, other: object) -> bool:
@@ -73,7 +86,8 @@ class RemoteStore(Store):
             return prototype.buffer.from_bytes(b"")
         content = await fetch(str(self.url / key), start, end)
         if content is None:
-            self.absent.add(key)
+            if (absent := _ABSENT.get()) is not None:
+                absent.add(key)
             return None
         return prototype.buffer.from_bytes(content)
 

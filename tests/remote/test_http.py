@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,19 @@ def test_an_absent_file_that_was_written_is_an_error(web: Web, own: Path) -> Non
         volume.data.compute(scheduler="sync")
     with pytest.raises(InputError, match=r"missing or changed \(0/c/1/0/0 is missing\)"):
         check_volume(read_image(address(web, own)))
+
+
+def test_each_thread_that_reads_a_lost_file_gets_the_error(web: Web, own: Path) -> None:
+    array = StoredArray(StoreUrl(f"{address(web, own)}/0"))
+    web.faults.absent.add("/0/c/1/0/0")
+
+    def refused(_: int) -> bool:
+        with pytest.raises(StorageError, match=r"0/c/1/0/0 is not there"):
+            array[4:]
+        return bool((array[:2] > 0).all())  # it has none of the file
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(refused, range(24)))
 
 
 @pytest.mark.parametrize("store", ["own", "foreign"])
