@@ -16,6 +16,7 @@ from scipy import ndimage
 from hela_dask.box import Box
 from hela_dask.kernels.bounded_distance import bounded_depth_plane
 from hela_dask.kernels.compiled import compiled
+from hela_dask.kernels.pieces import large_pieces
 from hela_dask.types import Labels, Mask
 
 __all__ = [
@@ -135,13 +136,7 @@ def areas(labels: Labels, pixel: tuple[float, ...]) -> NDArray[np.float64]:
 
 def remove_pieces(mask: Mask, area: float, pixel: tuple[float, ...]) -> Mask:
     """Drop 4-connected pieces of a plane under `area` (µm²)."""
-    kept = np.zeros(mask.shape, dtype=bool)
-    box = box_around(mask, 0.0, pixel)
-    labels, _ = ndimage.label(mask[box])
-    keep = areas(labels, pixel) >= area
-    keep[0] = False
-    kept[box] = keep[labels]
-    return kept
+    return large_pieces(mask, area, float(np.prod(pixel)) * 1e-6)
 
 
 def pieces_without(mask: Mask, inside: Mask) -> Mask:

@@ -1,4 +1,4 @@
-"""Connected pieces of a volume, found by its runs of voxels along x; and cavities.
+"""Connected pieces of a volume or a plane, found by runs of voxels along x; and cavities.
 
 A volume of millions of voxels has some hundred thousand runs, so joining runs takes a fraction of
 the time of numbering voxels.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Mask
 
-__all__ = ["count_pieces", "fill_cavities", "piece_sizes"]
+__all__ = ["count_pieces", "fill_cavities", "large_pieces", "piece_sizes"]
 
 _FULL = 0.5  # a voxel with at least this share is of the object
 
@@ -30,6 +30,16 @@ def piece_sizes(mask: Mask) -> NDArray[np.int64]:
     roots = _joined(runs, begins, mask.shape[1], 1)
     sizes = np.bincount(roots, runs[:, 1] - runs[:, 0]).astype(np.int64)
     return np.sort(sizes[sizes > 0])[::-1]
+
+
+def large_pieces(mask: Mask, area: float, pixel: float) -> Mask:
+    """The 4-connected pieces of a mask (y, x) of at least an area; `pixel` is that of a pixel."""
+    runs, begins = _runs(mask[None], True)
+    roots = _joined(runs, begins, mask.shape[0], 0)
+    sizes = np.bincount(roots, runs[:, 1] - runs[:, 0]) * pixel
+    found = np.zeros(mask.shape, dtype=bool)
+    _fill_runs(found[None], runs, begins, (sizes >= area)[roots])
+    return found
 
 
 def fill_cavities(shares: NDArray[Any]) -> NDArray[Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hela_dask.kernels.pieces import count_pieces, fill_cavities, piece_sizes
+from hela_dask.kernels.pieces import count_pieces, fill_cavities, large_pieces, piece_sizes
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.8, 0.95])
@@ -24,3 +24,17 @@ def test_nothing_and_everything() -> None:
     assert (count_pieces(empty), count_pieces(full)) == (0, 1)
     assert piece_sizes(empty).tolist() == [] and piece_sizes(full).tolist() == [24]
     assert fill_cavities(empty) is empty and fill_cavities(full) is full
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_large_pieces_are_those_of_scipy(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = rng.random((40, 57)) < rng.uniform(0.3, 0.8)
+    mask = (mask, mask[::-1, ::2], np.zeros_like(mask), np.ones_like(mask))[seed % 4]
+    labels, _ = ndimage.label(mask)
+    pixels = np.bincount(labels.ravel())
+    for area in (0.0, 0.5, 2.5, 3.0, 40.0, 1e9):
+        expected = mask & (0.5 * pixels[labels] >= area)
+        found = large_pieces(mask, area, 0.5)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(large_pieces(mask.T, area, 0.5), expected.T)
