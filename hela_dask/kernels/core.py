@@ -15,6 +15,7 @@ from hela_dask.kernels.bounded_distance import bounded_depth_volume
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.components import GrowingComponent
 from hela_dask.kernels.grid import block_mean, factors_for
+from hela_dask.kernels.pieces import Pieces
 from hela_dask.parameters import VolumetricParameters
 from hela_dask.types import Grey, Mask, Voxel
 
@@ -276,18 +277,13 @@ def _ball(shape: tuple[int, ...], spot: tuple[int, int, int], radius: float, vox
 
 def _other_nuclei(clear: Mask, core: Mask, share: _MembraneShare) -> NDArray[np.float64]:
     """A voxel of each further piece that is a quarter as large and as poor in membranes."""
-    pieces, count = ndimage.label(clear)
-    sizes = np.zeros(count + 1, dtype=np.int64)
-    for plane in pieces:
-        sizes += np.bincount(plane.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    large = np.flatnonzero(sizes >= np.count_nonzero(core) / 4)
-    found = []
-    for label in large:
-        piece = pieces == label
-        if not (piece & core).any() and not share.is_dense(piece):
-            places = np.argwhere(piece)
-            found.append(places[len(places) // 2])
+    pieces = Pieces(clear)
+    large = (pieces.sizes >= np.count_nonzero(core) / 4) & (pieces.shared(core) == 0)
+    found = [
+        pieces.middle(number)
+        for number in np.flatnonzero(large).tolist()
+        if not share.is_dense(pieces.mask(number))
+    ]
     return np.array(found, dtype=np.float64).reshape(-1, 3)
 
 

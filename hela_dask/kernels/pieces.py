@@ -14,9 +14,49 @@ from numpy.typing import NDArray
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Mask
 
-__all__ = ["count_pieces", "fill_cavities", "large_pieces", "piece_sizes"]
+__all__ = ["Pieces", "count_pieces", "fill_cavities", "large_pieces", "piece_sizes"]
 
 _FULL = 0.5  # a voxel with at least this share is of the object
+
+
+class Pieces:
+    """The 6-connected pieces of a mask (z, y, x), without a label for each voxel.
+
+    Attributes
+    ----------
+    sizes : ndarray of int64, (pieces,)
+        Voxels of each piece, in the order of their first voxels.
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        self._shape = mask.shape
+        self._runs, self._begins = _runs(mask, True)
+        roots = _joined(self._runs, self._begins, mask.shape[1], 0)
+        _, self._pieces = np.unique(roots, return_inverse=True)
+        self.sizes = self._totals(self._runs[:, 1] - self._runs[:, 0])
+
+    def shared(self, mask: Mask) -> NDArray[np.int64]:
+        """Voxels of each piece that are in another mask of this shape."""
+        return self._totals(_shared_voxels(mask, self._runs, self._begins))
+
+    def mask(self, number: int) -> Mask:
+        """The mask of one piece."""
+        found = np.zeros(self._shape, dtype=bool)
+        _fill_runs(found, self._runs, self._begins, self._pieces == number)
+        return found
+
+    def middle(self, number: int) -> tuple[int, int, int]:
+        """The voxel (z, y, x) of a piece with as many before it as after it, or one more."""
+        runs = np.flatnonzero(self._pieces == number)
+        ends = np.cumsum(self._runs[runs, 1] - self._runs[runs, 0])
+        half = int(ends[-1]) // 2
+        at = int(np.searchsorted(ends, half, side="right"))
+        run = int(runs[at])
+        z, y = divmod(int(np.searchsorted(self._begins, run, side="right")) - 1, self._shape[1])
+        return z, y, int(self._runs[run, 1]) - (int(ends[at]) - half)
+
+    def _totals(self, voxels: NDArray[Any]) -> NDArray[np.int64]:
+        return np.bincount(self._pieces, voxels).astype(np.int64)
 
 
 def count_pieces(mask: Mask) -> int:
@@ -148,6 +188,20 @@ def _joined(
     for at in range(len(parents)):
         parents[at] = parents[parents[at]]
     return parents
+
+
+@compiled
+def _shared_voxels(
+    mask: Mask, runs: NDArray[np.int32], begins: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Voxels of each run that are in a mask."""
+    found = np.zeros(len(runs), np.int64)
+    for row in range(len(begins) - 1):
+        inside = mask[row // mask.shape[1], row % mask.shape[1]]
+        for at in range(begins[row], begins[row + 1]):
+            for x in range(runs[at, 0], runs[at, 1]):
+                found[at] += inside[x]
+    return found
 
 
 @compiled

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hela_dask.kernels.pieces import count_pieces, fill_cavities, large_pieces, piece_sizes
+from hela_dask.kernels.pieces import Pieces, count_pieces, fill_cavities, large_pieces, piece_sizes
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.8, 0.95])
@@ -38,3 +38,18 @@ def test_large_pieces_are_those_of_scipy(seed: int) -> None:
         found = large_pieces(mask, area, 0.5)
         np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(large_pieces(mask.T, area, 0.5), expected.T)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.4, 0.8, 1.0])
+def test_pieces_are_those_of_scipy(share: float) -> None:
+    rng = np.random.default_rng(int(100 * share))
+    mask, other = rng.random((6, 9, 14)) < share, rng.random((6, 9, 14)) < 0.2
+    labels, count = ndimage.label(mask)
+    pieces = Pieces(mask)
+    assert pieces.sizes.tolist() == np.bincount(labels.ravel(), minlength=1)[1:].tolist()
+    shared = np.bincount(labels[other], minlength=count + 1)[1:]
+    assert pieces.shared(other).tolist() == shared.tolist()
+    for number in range(count):
+        np.testing.assert_array_equal(pieces.mask(number), labels == number + 1)
+        places = np.argwhere(labels == number + 1)
+        assert pieces.middle(number) == tuple(places[len(places) // 2])
