@@ -44,7 +44,7 @@ print("goes on")
 """
 
 
-def _said(code: str) -> tuple[str, str]:
+def _printed(code: str) -> tuple[str, str]:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
@@ -53,11 +53,11 @@ def _said(code: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize(("name", "times", "then"), [("SIGTERM", 2, _AGAIN), ("SIGINT", 1, "pass")])
 def test_a_signal_is_not_lost_while_garbage_is_collected(name: str, times: int, then: str) -> None:
-    assert _said(_LOST.format(name=name, times=times, then=then)) == ("interrupted\n", "")
+    assert _printed(_LOST.format(name=name, times=times, then=then)) == ("interrupted\n", "")
 
 
 def test_a_background_job_of_a_shell_ignores_ctrl_c() -> None:
-    assert _said(_IGNORED) == ("goes on\n", "")
+    assert _printed(_IGNORED) == ("goes on\n", "")
 
 
 def test_a_command_sets_both() -> None:
@@ -66,5 +66,5 @@ def test_a_command_sets_both() -> None:
         "sys.argv = ['hela-dask', '--version']\nmain()\n"
         "print([signal.getsignal(n).__name__ for n in (signal.SIGINT, signal.SIGTERM)])"
     )
-    assert _said(code)[0].endswith("['interrupt', 'interrupt']\n")
+    assert _printed(code)[0].endswith("['interrupt', 'interrupt']\n")
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
