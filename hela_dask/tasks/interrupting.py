@@ -19,7 +19,7 @@ def interrupt_at_signals() -> None:
 
     An error that is raised while garbage is collected is lost: then it is raised again. Of several
     SIGTERM the first one counts, so that the run can release its folders. Nothing happens outside
-    of the main thread, and to a signal that this process was told to ignore.
+    of the main thread, and to a signal that this process ignores from its start.
     """
     if threading.current_thread() is not threading.main_thread():
         return
