@@ -177,6 +177,15 @@ from .running.opening import (
 from .running.result import (
     RunResult as RunResult,
 )
+from .samples.sample import (
+    Sample as Sample,
+)
+from .samples.sample import (
+    sample as sample,
+)
+from .samples.sample import (
+    samples as samples,
+)
 from .steps.detect import (
     detect_cells as detect_cells,
 )

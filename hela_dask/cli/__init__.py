@@ -22,6 +22,7 @@ from hela_dask.cli import (
     meshes,
     pipeline,
     predict,
+    sample,
     scene,
     scores,
     status,
@@ -49,6 +50,7 @@ CONTINUED = (
     "predict",
     "assign",
     "measure",
+    "sample",
 )  # commands that continue after an interruption
 
 app = typer.Typer(
@@ -81,6 +83,7 @@ def _before(
 
 
 for _command in (
+    sample.sample,
     volumes.convert,
     volumes.info,
     pipeline.plan,
