@@ -30,6 +30,12 @@ from .conversion.convert import (
 from .conversion.describe import (
     describe as describe,
 )
+from .environment.doctor import (
+    Checkup as Checkup,
+)
+from .environment.doctor import (
+    doctor as doctor,
+)
 from .errors import (
     ExistsError as ExistsError,
 )

@@ -15,6 +15,7 @@ from hela_dask.cli import (
     assign,
     cluster,
     compare,
+    doctor,
     explain,
     export,
     figure,
@@ -107,6 +108,7 @@ for _command in (
     pipeline.params,
     volumes.phantom,
     pipeline.demo,
+    doctor.doctor,
 ):
     app.command()(remember(_command))
 app.add_typer(cluster.app, name="cluster")
