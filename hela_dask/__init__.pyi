@@ -183,13 +183,13 @@ from .running.opening import (
 from .running.result import (
     RunResult as RunResult,
 )
-from .samples.sample import (
+from .datasets.sample import (
     Sample as Sample,
 )
-from .samples.sample import (
+from .datasets.sample import (
     sample as sample,
 )
-from .samples.sample import (
+from .datasets.sample import (
     samples as samples,
 )
 from .steps.detect import (

@@ -13,8 +13,8 @@ import pytest
 
 import hela_dask as hd
 from hela_dask.errors import InputError, ResourceError, StorageError
-from hela_dask.samples.unpack import archive_folder, unpack
-from tests.samples.conftest import Offer
+from hela_dask.datasets.unpack import archive_folder, unpack
+from tests.datasets.conftest import Offer
 
 
 def zipped(path: Path, names: dict[str, bytes], link: str = "") -> Path:

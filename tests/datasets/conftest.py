@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from hela_dask.samples import download, registry
+from hela_dask.datasets import download, registry
 from tests.remote.conftest import _web, fresh, served, web
 from tests.remote.web import Web
 

@@ -25,12 +25,12 @@ from hela_dask.errors import (
     ResourceError,
     StorageError,
 )
-from hela_dask.samples import download
+from hela_dask.datasets import download
 from hela_dask.storage import remote, remote_http
 from hela_dask.storage.files import write_text
 from hela_dask.tasks.lock import hold
 from tests.remote.web import Web
-from tests.samples.conftest import Offer
+from tests.datasets.conftest import Offer
 
 
 def ranges(web: Web) -> list[int]:
@@ -162,7 +162,7 @@ def test_a_file_that_came_damaged_once_is_mended(
             target.write_bytes(b"x" + content[1:])
 
     offer()
-    monkeypatch.setattr("hela_dask.samples.sample.download", damaging)
+    monkeypatch.setattr("hela_dask.datasets.sample.download", damaging)
     hd.sample("cell", tmp_path / "out")
     assert len(tries) == 2
     assert (tmp_path / "out" / "cell.raw").read_bytes() == content

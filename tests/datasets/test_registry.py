@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hela_dask.errors import InputError
-from hela_dask.samples.registry import DataSet, SetFile, read_registry
+from hela_dask.datasets.registry import DataSet, SetFile, read_registry
 
 
 @pytest.mark.parametrize("name", sorted(read_registry()))
