@@ -30,6 +30,15 @@ from .conversion.convert import (
 from .conversion.describe import (
     describe as describe,
 )
+from .datasets.sample import (
+    Sample as Sample,
+)
+from .datasets.sample import (
+    sample as sample,
+)
+from .datasets.sample import (
+    samples as samples,
+)
 from .environment.doctor import (
     Checkup as Checkup,
 )
@@ -183,15 +192,6 @@ from .running.opening import (
 from .running.result import (
     RunResult as RunResult,
 )
-from .datasets.sample import (
-    Sample as Sample,
-)
-from .datasets.sample import (
-    sample as sample,
-)
-from .datasets.sample import (
-    samples as samples,
-)
 from .steps.detect import (
     detect_cells as detect_cells,
 )
@@ -273,6 +273,7 @@ __all__ = [
     "Assignment",
     "BackgroundParameters",
     "BaseMethod",
+    "Checkup",
     "ClusterCheck",
     "Comparison",
     "DetectParameters",
@@ -303,6 +304,7 @@ __all__ = [
     "RegionParameters",
     "ResourceError",
     "RunResult",
+    "Sample",
     "Status",
     "StorageError",
     "Trace",
@@ -323,6 +325,7 @@ __all__ = [
     "detect",
     "detect_cells",
     "distance",
+    "doctor",
     "evaluate",
     "explain",
     "export",
@@ -343,6 +346,8 @@ __all__ = [
     "predict",
     "review",
     "run",
+    "sample",
+    "samples",
     "save_regions",
     "scene",
     "segment_cell",

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from hela_dask.datasets.registry import DataSet, SetFile
 from hela_dask.errors import ExistsError
 from hela_dask.formatting import by_axis
-from hela_dask.datasets.registry import DataSet, SetFile
 from hela_dask.storage.files import storage_errors, write_text
 
 __all__ = ["README", "check_readme", "write_readme"]

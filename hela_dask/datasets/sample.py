@@ -11,6 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hela_dask.datasets.download import download, part_size
+from hela_dask.datasets.readme import README, check_readme, write_readme
+from hela_dask.datasets.registry import DataSet, SetFile, find_set, read_registry, record_files
+from hela_dask.datasets.unpack import archive_folder, unpack
 from hela_dask.errors import (
     ExistsError,
     HelaDaskError,
@@ -22,10 +26,6 @@ from hela_dask.errors import (
 )
 from hela_dask.formatting import counted as number_of
 from hela_dask.formatting import size_text
-from hela_dask.datasets.download import download, part_size
-from hela_dask.datasets.readme import README, check_readme, write_readme
-from hela_dask.datasets.registry import DataSet, SetFile, find_set, read_registry, record_files
-from hela_dask.datasets.unpack import archive_folder, unpack
 from hela_dask.storage.files import existing_folder, storage_errors
 from hela_dask.storage.remote import file_facts
 from hela_dask.storage.urls import local_path

@@ -21,7 +21,7 @@ EXTRAS = {
     "gateway": "run --cluster with a dask-gateway",
     "fast": "faster reading of slices; every command works without it",
     "gcs": "volumes at gs:// addresses",
-    "meshes": "meshes, and view --neuroglancer --meshes",
+    "meshes": "meshes",
     "napari": "view, and view --review",
     "train": "train",
 }

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hela_dask.errors import InputError
 from hela_dask.datasets.registry import DataSet, SetFile, read_registry
+from hela_dask.errors import InputError
 
 
 @pytest.mark.parametrize("name", sorted(read_registry()))

@@ -15,6 +15,7 @@ import pytest
 import tifffile
 
 import hela_dask as hd
+from hela_dask.datasets import download
 from hela_dask.errors import (
     ExistsError,
     InputError,
@@ -25,12 +26,11 @@ from hela_dask.errors import (
     ResourceError,
     StorageError,
 )
-from hela_dask.datasets import download
 from hela_dask.storage import remote, remote_http
 from hela_dask.storage.files import write_text
 from hela_dask.tasks.lock import hold
-from tests.remote.web import Web
 from tests.datasets.conftest import Offer
+from tests.remote.web import Web
 
 
 def ranges(web: Web) -> list[int]:

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 import hela_dask as hd
-from hela_dask.errors import InputError, ResourceError, StorageError
 from hela_dask.datasets.unpack import archive_folder, unpack
+from hela_dask.errors import InputError, ResourceError, StorageError
 from tests.datasets.conftest import Offer
 
 
