@@ -1,4 +1,4 @@
-"""The command ``doctor``: what is here, what is missing."""
+"""The command ``doctor``: a check of this machine and its packages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def doctor(
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Check this machine and the packages, and show what is missing.
+    """Check this machine and the packages.
 
     Versions, processors, memory and its limits, disk and its speed, threads, GPU, viewers, and
     the extras with the commands that need them. Each fault has the change that repairs it. Exit

@@ -1,4 +1,4 @@
-"""A check of this machine and its packages: what is here, what is missing, can a run work."""
+"""A check of this machine and its packages: can a run work here?"""
 
 from __future__ import annotations
 
