@@ -1,4 +1,4 @@
-"""A check of this machine and its packages: can a run work here?"""
+"""A check of this machine and its packages, and whether a run can work here."""
 
 from __future__ import annotations
 
