@@ -319,7 +319,10 @@ def _fetch(folder: Path, file: SetFile, size: int | None, seen: Callable[[int], 
         tries += 1
         if tries > 1:
             log.warning("%s came damaged (another checksum): it is fetched again", url)
-        download(url, Path(target), _part(folder, file), size, seen)
+        try:
+            download(url, Path(target), _part(folder, file), size, seen)
+        except HelaDaskError as error:
+            raise _FaultError(error) from error  # pooch tries again after a ValueError
 
     if file.checksum is None:
         (folder / file.name).unlink(missing_ok=True)  # --overwrite; pooch keeps it otherwise
@@ -330,14 +333,22 @@ def _fetch(folder: Path, file: SetFile, size: int | None, seen: Callable[[int], 
     try:
         with storage_errors(folder / file.name), _quiet(pooch.get_logger()):
             store.fetch(file.name, downloader=downloader)
-    except HelaDaskError:
-        raise
+    except _FaultError as error:
+        raise error.fault from error.fault.__cause__
     except ValueError as error:
         raise StorageError(
             f"{file.url} came {tries} times with another content than its checksum states "
             f"({file.checksum}): nothing of it is kept; the file was replaced or is damaged on the "
             f"server, or a proxy changes it on its way (see {folder / README})"
         ) from error
+
+
+class _FaultError(Exception):
+    """A fault with its own sentence, on its way through pooch."""
+
+    def __init__(self, fault: HelaDaskError) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
 
 
 @contextlib.contextmanager

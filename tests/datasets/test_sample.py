@@ -207,11 +207,13 @@ def test_a_file_of_another_length_is_refused_before_it_is_fetched(
     assert names(tmp_path / "out") == {"README.txt"}
 
 
-def test_a_web_page_is_no_file(web: Web, offer: Offer, tmp_path: Path) -> None:
+def test_a_web_page_is_no_file(web: Web, offer: Offer, tmp_path: Path, caplog: Any) -> None:
     offer(checksum=False, file={"bytes": None})
     web.faults.absent, web.faults.page = {"cell.raw"}, True
     with pytest.raises(InputError, match="web page"):
         hd.sample("cell", tmp_path / "out")
+    assert "damaged" not in caplog.text
+    assert ranges(web).count(0) == 1
     web.faults.page = False
     with pytest.raises(MissingInputError, match="no such file any more"):
         hd.sample("cell", tmp_path / "out")

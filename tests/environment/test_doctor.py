@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -170,7 +171,7 @@ def test_the_disk_is_measured_and_left_as_it_was(
     monkeypatch.chdir(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(machine_rows, "measure_writing", lambda _: {"bytes": 5e6, "seconds": 1.0})
-        patch.setattr(machine_rows.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**40))
+        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**40))
         slow = machine_rows._disk(tmp_path, disk=True)
     assert slow.state == "warning" and "writes 5 MB/s" in slow.found
 
@@ -179,7 +180,7 @@ def test_the_disk_is_measured_and_left_as_it_was(
 
     with monkeypatch.context() as patch:
         patch.setattr(machine_rows, "measure_writing", refused)
-        patch.setattr(machine_rows.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**40))
+        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**40))
         closed = machine_rows._disk(tmp_path, disk=True)
     assert closed.state == "warning" and "cannot be written (Permission denied)" in closed.found
     machine_rows._disk(tmp_path, disk=True)
@@ -207,8 +208,8 @@ def test_a_gpu_is_named_and_its_fault_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "nvidia-smi"
-    monkeypatch.setattr(machine_rows.sys, "platform", "linux")
-    monkeypatch.setattr(machine_rows.shutil, "which", lambda _: str(program))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(shutil, "which", lambda _: str(program))
     if os.name != "posix":
         pytest.skip("the stand-in is a script of a shell")
     for script, state, text in (
