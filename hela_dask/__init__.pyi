@@ -30,6 +30,21 @@ from .conversion.convert import (
 from .conversion.describe import (
     describe as describe,
 )
+from .datasets.sample import (
+    Sample as Sample,
+)
+from .datasets.sample import (
+    sample as sample,
+)
+from .datasets.sample import (
+    samples as samples,
+)
+from .environment.doctor import (
+    Checkup as Checkup,
+)
+from .environment.doctor import (
+    doctor as doctor,
+)
 from .errors import (
     ExistsError as ExistsError,
 )
@@ -258,6 +273,7 @@ __all__ = [
     "Assignment",
     "BackgroundParameters",
     "BaseMethod",
+    "Checkup",
     "ClusterCheck",
     "Comparison",
     "DetectParameters",
@@ -288,6 +304,7 @@ __all__ = [
     "RegionParameters",
     "ResourceError",
     "RunResult",
+    "Sample",
     "Status",
     "StorageError",
     "Trace",
@@ -308,6 +325,7 @@ __all__ = [
     "detect",
     "detect_cells",
     "distance",
+    "doctor",
     "evaluate",
     "explain",
     "export",
@@ -328,6 +346,8 @@ __all__ = [
     "predict",
     "review",
     "run",
+    "sample",
+    "samples",
     "save_regions",
     "scene",
     "segment_cell",

@@ -15,6 +15,7 @@ from hela_dask.cli import (
     assign,
     cluster,
     compare,
+    doctor,
     explain,
     export,
     figure,
@@ -22,6 +23,7 @@ from hela_dask.cli import (
     meshes,
     pipeline,
     predict,
+    sample,
     scene,
     scores,
     status,
@@ -49,6 +51,7 @@ CONTINUED = (
     "predict",
     "assign",
     "measure",
+    "sample",
 )  # commands that continue after an interruption
 
 app = typer.Typer(
@@ -81,6 +84,7 @@ def _before(
 
 
 for _command in (
+    sample.sample,
     volumes.convert,
     volumes.info,
     pipeline.plan,
@@ -104,6 +108,7 @@ for _command in (
     pipeline.params,
     volumes.phantom,
     pipeline.demo,
+    doctor.doctor,
 ):
     app.command()(remember(_command))
 app.add_typer(cluster.app, name="cluster")

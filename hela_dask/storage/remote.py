@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from fsspec.asyn import get_loop, sync
 
-from hela_dask.errors import InputError, MissingDependencyError, ParameterError
+from hela_dask.errors import InputError, MissingDependencyError, ParameterError, StorageError
 from hela_dask.storage.remote_faults import fault_of, is_absent
 
 __all__ = [
@@ -35,6 +35,8 @@ __all__ = [
     "list_files",
     "read_file",
     "read_files",
+    "read_parts",
+    "save_file",
 ]
 
 _T = TypeVar("_T")
@@ -158,6 +160,24 @@ def read_files(urls: Iterable[str], largest: int) -> list[bytes | None]:
     return sync(get_loop(), all_of_them)  # type: ignore[no-any-return]
 
 
+def read_parts(url: str, parts: Iterable[tuple[int, int]]) -> list[bytes | BaseException | None]:
+    """Parts of a file, from one byte to before another, by concurrent requests.
+
+    A part that cannot be read is its error, as of :func:`read_file`; None where there is no file.
+    """
+
+    async def all_of_them() -> list[bytes | BaseException | None]:
+        work = (_patient(url, _bytes(url, start, end)) for start, end in parts)
+        return list(await asyncio.gather(*work, return_exceptions=True))
+
+    return sync(get_loop(), all_of_them)  # type: ignore[no-any-return]
+
+
+def save_file(url: str, path: str) -> bool:
+    """Write a file of http(s) to `path` by one request; False where there is none."""
+    return bool(_wait(_patient, url, lambda: _files(url).save_file(url, path)))
+
+
 def file_exists(url: str) -> bool:
     """Whether there is a file of this address; errors as of :func:`read_file`."""
     if (known := _kept.get(url)) is not None:
@@ -254,7 +274,7 @@ async def _patient(url: str, attempt: Callable[[], Awaitable[_T]]) -> _T | None:
                 found = await attempt()
             _reached.add(host)
             return found
-        except (MissingDependencyError, ParameterError):
+        except (MissingDependencyError, ParameterError, StorageError):
             raise
         except Exception as error:
             if is_absent(error):

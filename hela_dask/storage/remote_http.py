@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from fsspec.implementations.http import HTTPFileSystem
 
+from hela_dask.storage.files import storage_errors
 from hela_dask.storage.remote_faults import (
     LARGEST_WHOLE,
     EncodedError,
@@ -18,6 +20,7 @@ from hela_dask.storage.remote_faults import (
 
 __all__ = ["CheckedHttp", "same_host_only"]
 
+_BLOCK = 2**20  # bytes that are written at a time
 _PAGE = re.compile(rb"^\s*<(!doctype\s+html|html|head|body)", re.IGNORECASE)
 
 
@@ -59,6 +62,23 @@ class CheckedHttp(HTTPFileSystem):  # type: ignore[misc]
             if "html" in answer.headers.get("Content-Type", "") and _PAGE.match(body[:64]):
                 raise WebPageError(url)
             return body
+
+    async def save_file(self, url: str, path: str) -> bool:
+        """Write a whole file to `path`, block by block, as it is sent."""
+        options = dict(self.kwargs)
+        headers = {**options.pop("headers", {}), "Accept-Encoding": "identity"}
+        session = await self.set_session()
+        async with session.get(self.encode_url(url), headers=headers, **options) as answer:
+            _check_status(answer)
+            with storage_errors(Path(path)):
+                file = Path(path).open("wb")  # noqa: SIM115  its errors are others than those below
+            with file:
+                async for block in answer.content.iter_chunked(_BLOCK):
+                    if not file.tell() and _PAGE.match(block[:64]):
+                        raise WebPageError(url)
+                    with storage_errors(Path(path)):
+                        file.write(block)
+        return True
 
     async def _info(self, url: str, **_: Any) -> dict[str, Any]:
         """Size, ETag and time of last change of a file, from its headers."""

@@ -71,6 +71,8 @@ PROMISED = {
         *("--shape", "--cells", "--diameter", "--seed", "--voxel-size", "--kind", "--overwrite"),
     ],
     "demo": ["--out"],
+    "doctor": ["--no-disk", "--json"],
+    "sample": ["--out", "--overwrite", "--json"],
 }
 SCRIPT = Path(sys.executable).with_name("hela-dask")
 

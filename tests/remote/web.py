@@ -25,6 +25,7 @@ class Faults:
 
     every: int = 0  # each so many-th request for a chunk fails,
     kind: str = "503"  # in this way: a status, "cut", "short", "slow"
+    also: str = ""  # requests for other files fail as well, if their address has this text
     status: dict[str, int] = field(default_factory=dict)  # of files whose address has this text
     absent: set[str] = field(default_factory=set)  # such files are not there
     ranges: bool = True  # whether parts of files are sent
@@ -124,7 +125,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(404)
             return
         content = file.read_bytes()
-        fails = bool(faults.every) and _is_chunk(place) and next(self.numbers) % faults.every == 0
+        counts = _is_chunk(place) or bool(faults.also and faults.also in place and body)
+        fails = bool(faults.every) and counts and next(self.numbers) % faults.every == 0
         self._send(content, body, file=file, fault=faults.kind if fails else "")
 
     def _send(

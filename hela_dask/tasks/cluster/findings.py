@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
+
+from hela_dask.tasks.rows import Row, row_lines
 
 __all__ = ["ClusterCheck", "Row"]
-
-_WIDTH = 78  # characters of a line
-
-
-@dataclass(frozen=True)
-class Row:
-    """A property of the cluster.
-
-    Attributes
-    ----------
-    name : str
-        The property.
-    state : {"ok", "warning", "failed", "skipped"}
-        Runs work with a warning, but may be slow or end early.
-    found : str
-        The measurement, or the fault.
-    advice : str
-        The change that repairs it; empty where none is needed.
-    """
-
-    name: str
-    state: Literal["ok", "warning", "failed", "skipped"]
-    found: str
-    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,20 +41,9 @@ class ClusterCheck:
         return {"ok": self.ok, **asdict(self)}
 
     def __repr__(self) -> str:
-        width = max((len(row.name) for row in self.rows), default=0)
-        lines = [line for row in self.rows for line in _lines(row, width)]
+        lines = row_lines(self.rows)
         failed = sum(row.state == "failed" for row in self.rows)
         warned = sum(row.state == "warning" for row in self.rows)
         result = f"{failed} failed" if failed else "the cluster works"
         more = f", {warned} warning{'s'[: warned > 1]}" if warned else ""
         return "\n".join([*lines, f"{result}{more} ({self.seconds:.0f} s)"])
-
-
-def _lines(row: Row, width: int) -> list[str]:
-    """A row as lines: its text is wrapped beside its name."""
-    head = f"{row.state:<7}  {row.name:<{width}}  "
-    room = max(40, _WIDTH - len(head))
-    texts = textwrap.wrap(row.found, room, break_on_hyphens=False) or [""]
-    if row.advice:
-        texts += textwrap.wrap(f"-> {row.advice}", room, break_on_hyphens=False)
-    return [f"{head if at == 0 else ' ' * len(head)}{text}" for at, text in enumerate(texts)]

@@ -23,6 +23,7 @@ from hela_dask.tasks.cluster.advice import (
 )
 from hela_dask.tasks.cluster.findings import ClusterCheck, Row
 from hela_dask.tasks.cluster.measuring import measure
+from hela_dask.tasks.machine import memory_limits
 from hela_dask.tasks.versions import versions
 from tests.remote.web import serve
 from tests.scenes import make_scene
@@ -380,6 +381,6 @@ def test_a_worker_that_is_right_has_no_remark(tmp_path: Path) -> None:
 
 
 def test_limits_of_this_process_are_found() -> None:
-    found = dict(probes._memory_limits())
+    found = dict(memory_limits())
     assert found["memory of the node"] > GIB // 4
     assert all(size > 0 for size in found.values())

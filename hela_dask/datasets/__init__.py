@@ -1,0 +1,1 @@
+"""Public data sets of HeLa cells: their registry, and their download."""
