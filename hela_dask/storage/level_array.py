@@ -76,7 +76,8 @@ def read_zyx(array: Any, axes: tuple[str, ...], selection: Any) -> NDArray[Any]:
     block = block.reshape(block.shape[: len(there)])
     if "z" not in axes:
         block = block[np.newaxis][wide["z"]]
-    return block[tuple(_within(key) for key in keys)]
+    zyx: NDArray[Any] = block[tuple(_within(key) for key in keys)]
+    return zyx
 
 
 def _sliced(key: Any) -> slice:

@@ -166,7 +166,7 @@ def _calibration(
             sizes.append((None, f"{origin}: not stated"))
         else:
             sizes.append(voxel_length((ends[1] - ends[0]) / length, unit, origin))
-    return joined(*sizes)
+    return joined(sizes[0], sizes[1], sizes[2])
 
 
 def _translation(extent: dict[str, tuple[float, float] | None], unit: str) -> Triple:

@@ -27,6 +27,9 @@ __all__ = ["open_n5"]
 _KIND = "an N5 container"
 _MARK = "attributes.json"
 _COMPRESSIONS = ("raw", "gzip", "bzip2", "xz", "blosc", "zstd")
+# Settings without which a block cannot be decoded, or with which it is checked
+_SETTINGS = {"gzip": ("useZlib",), "blosc": ("cname", "clevel", "shuffle")}
+_BLOSC = {"cname": "lz4", "clevel": 5, "shuffle": 1}  # only used for writing
 _TYPES = tuple(f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64))
 _TYPES += ("float32", "float64")
 _LOOKED_AT = 10_000  # folders of a container
@@ -86,13 +89,19 @@ def _volume(path: Path, array: _Array) -> StoredVolume:
             "at its first voxel"
         )
     needed("tensorstore", path, _KIND)
+    header = {
+        "dimensions": array.shape[::-1],
+        "blockSize": array.chunks[::-1],
+        "dataType": array.dtype.name,
+        "compression": _compression(array.attributes),
+    }
     return StoredVolume(
         path=path,
         kind="an N5 array",
         shape=array.shape,
         dtype=array.dtype,
         axes=axes,
-        read=lambda part: _read(array.folder, part),
+        read=lambda part: _read(array.folder, header, part),
         calibration=agreed(_sizes(array, axes)),
         files=(*headers, *(file for file in blocks if file not in headers)),
         remarks=remarks,
@@ -104,11 +113,22 @@ def _volume(path: Path, array: _Array) -> StoredVolume:
     )
 
 
-def _read(folder: Path, part: tuple[slice, ...]) -> NDArray[Any]:
-    """A part of an array, one slice per axis, the last of N5's axes first."""
+def _read(folder: Path, header: Mapping[str, Any], part: tuple[slice, ...]) -> NDArray[Any]:
+    """A part of an array, one slice per axis, the last of N5's axes first.
+
+    `header` replaces attributes.json: tensorstore refuses attributes of other programs.
+    """
     tensorstore = needed("tensorstore", folder, _KIND)
-    spec = {"driver": "n5", "kvstore": {"driver": "file", "path": str(folder.absolute())}}
-    array = tensorstore.open(spec, open=True, read=True).result()
+    context = tensorstore.Context()
+    memory = {"driver": "memory", "path": _MARK}
+    headers = tensorstore.KvStore.open({"driver": "memory"}, context=context).result()
+    headers.write(_MARK, json.dumps(header).encode()).result()
+    layers = [
+        {"base": {"driver": "file", "path": f"{folder.absolute().as_posix()}/"}},
+        {"exact": _MARK, "base": memory},
+    ]
+    spec = {"driver": "n5", "kvstore": {"driver": "kvstack", "layers": layers}}
+    array = tensorstore.open(spec, open=True, read=True, context=context).result()
     return np.asarray(array[part[::-1]].read().result()).T
 
 
@@ -137,7 +157,7 @@ def _attributes(folder: Path) -> Mapping[str, Any]:
 
 def _header(folder: Path, header: Mapping[str, Any]) -> _Array:
     file = folder / _MARK
-    lengths, blocks = header["dimensions"], header.get("blockSize")
+    lengths, blocks = header["dimensions"], header.get("blockSize", ())
     if not (_counts(lengths, 0) and _counts(blocks, 1) and len(lengths) == len(blocks)):
         raise InputError(
             f"{file} is damaged: dimensions {lengths} and blockSize {blocks} are not one whole "
@@ -145,8 +165,7 @@ def _header(folder: Path, header: Mapping[str, Any]) -> _Array:
         )
     if header.get("dataType") not in _TYPES:
         raise InputError(f"{file} states values of the type {header.get('dataType')!r}, no numbers")
-    compression = header.get("compression", header.get("compressionType"))
-    kind = compression.get("type") if isinstance(compression, dict) else compression
+    kind = _compression(header).get("type")
     if kind not in _COMPRESSIONS:
         raise InputError(
             f"{file} states the compression {kind!r}, which cannot be read here; "
@@ -155,6 +174,16 @@ def _header(folder: Path, header: Mapping[str, Any]) -> _Array:
     return _Array(
         folder, tuple(lengths[::-1]), np.dtype(header["dataType"]), tuple(blocks[::-1]), header
     )
+
+
+def _compression(header: Mapping[str, Any]) -> dict[str, Any]:
+    """The compression as tensorstore takes it: only the settings that are known."""
+    found = header.get("compression", header.get("compressionType"))
+    if not isinstance(found, dict):  # as the first version of N5 has it
+        return {"type": found}
+    kind = found.get("type")
+    settings = {"type": kind, **(_BLOSC if kind == "blosc" else {})}
+    return settings | {name: found[name] for name in _SETTINGS.get(str(kind), ()) if name in found}
 
 
 def _counts(values: Any, least: int) -> bool:

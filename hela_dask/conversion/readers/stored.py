@@ -130,8 +130,8 @@ def axis_names(
             f"{path} has the shape {shown}, and is probably a colour image: save it as grey values"
         )
     kept = long if len(long) == 3 else list(range(len(shape)))[-3:]
-    names = dict(zip(kept, "zyx"[-len(kept) :], strict=True))
-    return tuple(names.get(number, f"axis {number}") for number in range(len(shape)))
+    known = dict(zip(kept, "zyx"[-len(kept) :], strict=True))
+    return tuple(known.get(number, f"axis {number}") for number in range(len(shape)))
 
 
 def _check_others(path: Path, names: tuple[str, ...], shape: tuple[int, ...], shown: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -29,6 +30,7 @@ from hela_dask.storage.ome import find_multiscale
 __all__ = ["open_zip"]
 
 _MARKS = ("zarr.json", ".zattrs")
+_CHUNK = re.compile(r"(?:c[./])?\d+(?:[./]\d+)*")  # in the names of Zarr v2 and v3
 
 
 def open_zip(path: Path, container: Path, inside: str | None) -> Source:
@@ -92,7 +94,7 @@ def _missing(path: Path, array: zarr.Array[Any], place: str, names: list[str]) -
     sides = array.shards or array.chunks
     wanted = math.prod(-(-n // side) for n, side in zip(array.shape, sides, strict=True))
     stored = sum(
-        name.startswith(f"{place}/") and not name.endswith(("/", "zarr.json", ".zarray", ".zattrs"))
+        name.startswith(f"{place}/") and _CHUNK.fullmatch(name, len(place) + 1) is not None
         for name in names
     )
     if stored == 0:
