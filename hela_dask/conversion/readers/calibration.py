@@ -64,12 +64,17 @@ def _compared(found: Calibration, other: tuple[Found, Found] | None) -> Calibrat
     """The same, with a remark where other tags state another pixel size."""
     if other is None or not any(map(differ, found.sizes[1:], (size for size, _ in other))):
         return found
-    (y, origin), (x, _) = other
+    (y, _), (x, x_origin) = other
     remark = (
-        f"its pixels are {found.sizes[1]:g} x {found.sizes[2]:g} nm (y x) by its "
-        f"{found.origins[2]}, and {y:g} x {x:g} nm by its {origin}: the first are used"
+        f"its pixels are {_pixel(*found.sizes[1:])} by its {found.origins[2] or found.origins[1]}, "
+        f"and {_pixel(y, x)} by its {x_origin}: the first are used"
     )
     return replace(found, remarks=(remark,))
+
+
+def _pixel(y: float | None, x: float | None) -> str:
+    shown = " x ".join("?" if size is None else f"{size:g}" for size in (y, x))
+    return f"{shown} nm (y x)"
 
 
 def ome_calibration(attributes: Mapping[str, str]) -> Calibration:

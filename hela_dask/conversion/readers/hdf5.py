@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.conversion.readers.hdf5_file import (
+    attribute_text,
+    check_dataset,
+    opened_hdf5,
+    other_files,
+    read_dataset,
+)
+from hela_dask.conversion.readers.imaris import open_imaris
 from hela_dask.conversion.readers.lengths import Found, agreed, voxel_length
 from hela_dask.conversion.readers.optional import needed
 from hela_dask.conversion.readers.source import Source
 from hela_dask.conversion.readers.stored import StoredVolume, axis_names, choose, stored_source
 from hela_dask.documents.reading import parse_json
-from hela_dask.errors import HelaDaskError, InputError
+from hela_dask.errors import InputError
 from hela_dask.storage.formats import how_to_read, is_pointer
 from hela_dask.storage.inside import INSIDE
 
-__all__ = ["attribute_text", "check_dataset", "open_hdf5", "opened_hdf5", "read_dataset"]
+__all__ = ["open_hdf5"]
 
 _KIND = "an HDF5 file"
 _MATLAB = "MATLAB_class"
+_BIGDATAVIEWER = re.compile(r"/t\d{5,}/s\d{2,}/\d+/cells$")
 _SIZE_NAMES = ("resolution", "voxel_size", "pixel_size")
 _UNIT_NAMES = ("units", "unit", "resolution_unit", "voxel_size_unit")
-
-
-@contextlib.contextmanager
-def opened_hdf5(path: Path, kind: str = _KIND) -> Iterator[Any]:
-    """Open an HDF5 file for reading; InputError where it is damaged."""
-    h5py = needed("h5py", path, kind)
-    with contextlib.suppress(ImportError):
-        needed("hdf5plugin", path, kind)  # registers the filters of other programs
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except HelaDaskError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path} is {kind}, but not a whole one ({reason}): copy it again"
-        ) from error
 
 
 def open_hdf5(path: Path, container: Path, inside: str | None) -> Source:
@@ -55,11 +46,9 @@ def open_hdf5(path: Path, container: Path, inside: str | None) -> Source:
         raise InputError(how_to_read(container))
     with opened_hdf5(container) as file:
         if "DataSetInfo" in file and "DataSet" in file:
-            from hela_dask.conversion.readers.imaris import open_imaris
-
             return open_imaris(path, container, inside, file)
-        place = inside or choose(container, _datasets(file), "dataset")
-        dataset = named_dataset(container, file, place)
+        place = inside or choose(container, _finest(_datasets(file)), "dataset")
+        dataset = _named_dataset(container, file, place)
         path = Path(f"{container}{INSIDE}/{place}") if inside is None else path
         remarks = check_dataset(path, dataset)
         matlab = _MATLAB in dataset.attrs
@@ -68,28 +57,28 @@ def open_hdf5(path: Path, container: Path, inside: str | None) -> Source:
         sizes = _sizes(path, dataset, axes)
         if matlab:
             remarks.append("MATLAB stored it: rows are y, columns x, and pages z")
+        unsigned = np.dtype(np.uint16) if _is_unsigned(dataset) else None
+        if unsigned is not None:
+            remarks.append(
+                "BigDataViewer stores unsigned values as signed ones: they are read as unsigned; "
+                "its voxel size is in its XML file, which is not read"
+            )
         volume = StoredVolume(
             path=path,
             kind=f"a dataset of an HDF5 file, {dataset.name}",
             shape=dataset.shape,
-            dtype=dataset.dtype,
+            dtype=unsigned or dataset.dtype,
             axes=axes,
-            read=lambda part: read_dataset(container, place, part),
+            read=lambda part: _as(read_dataset(container, place, part), unsigned),
             calibration=agreed(sizes),
-            files=(container, *_other_files(container, dataset)),
+            files=(container, *other_files(dataset)),
             remarks=[*remarks, *_offset_remark(dataset)],
             facts={"dataset": dataset.name, "chunks": _chunks(dataset)},
         )
     return stored_source(volume)
 
 
-def read_dataset(container: Path, place: str, part: tuple[slice, ...]) -> NDArray[Any]:
-    """A part of a dataset, one slice per stored axis."""
-    with opened_hdf5(container) as file:
-        return np.asarray(file[place][part])
-
-
-def named_dataset(container: Path, file: Any, place: str) -> Any:
+def _named_dataset(container: Path, file: Any, place: str) -> Any:
     """The dataset at a place of a file, or an InputError with those that there are."""
     h5py = needed("h5py", container, _KIND)
     try:
@@ -117,49 +106,22 @@ def _datasets(file: Any) -> dict[str, Any]:
     return found
 
 
-def check_dataset(path: Path, dataset: Any) -> list[str]:
-    """Refuse a dataset that would be read as its fill value; sentences about missing chunks."""
-    lost = [file for file in _other_files(path, dataset) if not file.is_file()]
-    if lost:
-        raise InputError(
-            f"{path} refers to values in {lost[0]}, which is not there: copy it there, too"
-        )
-    if not dataset.size or dataset.is_virtual or dataset.external:
-        return []
-    if dataset.id.get_storage_size() == 0:
-        raise InputError(f"{path} has no data: its values were never written; copy it again")
-    _check_filters(path, dataset)
-    if dataset.chunks is None:
-        return []
-    wanted = int(np.prod([-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]))
-    stored = dataset.id.get_num_chunks()
-    if stored >= wanted:
-        return []
-    return [
-        f"{wanted - stored} of its {wanted} chunks were never written; their voxels are read as "
-        f"the fill value, {dataset.fillvalue}"
-    ]
+def _is_unsigned(dataset: Any) -> bool:
+    """Whether a dataset is one of BigDataViewer's, which are unsigned though HDF5 has int16."""
+    return bool(_BIGDATAVIEWER.match(dataset.name)) and dataset.dtype == np.int16
 
 
-def _check_filters(path: Path, dataset: Any) -> None:
-    h5py = needed("h5py", path, _KIND)
-    plan = dataset.id.get_create_plist()
-    for number in range(plan.get_nfilters()):
-        code, _, _, name = plan.get_filter(number)
-        if not h5py.h5z.filter_avail(code):
-            shown = (name or b"").decode("utf-8", "replace") or f"filter {code}"
-            raise InputError(
-                f"{path} is compressed by {shown}, which is not installed: pip install "
-                "'hela_dask[formats]' has the usual ones, or save the dataset with gzip (h5repack)"
-            )
+def _as(block: NDArray[Any], dtype: np.dtype[Any] | None) -> NDArray[Any]:
+    return block if dtype is None else block.astype(np.int16, copy=False).view(dtype)
 
 
-def _other_files(container: Path, dataset: Any) -> tuple[Path, ...]:
-    """Other files that hold values of a dataset: of a virtual one, or external ones."""
-    names = [item.file_name for item in dataset.virtual_sources()] if dataset.is_virtual else []
-    names += [item[0] for item in dataset.external or ()]
-    folder = Path(dataset.file.filename).parent
-    return tuple(folder / name for name in dict.fromkeys(names) if name != ".")
+def _finest(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without the coarser levels of BigDataViewer."""
+    return {
+        name: item
+        for name, item in found.items()
+        if not _BIGDATAVIEWER.match(f"/{name}") or name.split("/")[2] == "0"
+    }
 
 
 def _chunks(dataset: Any) -> str:
@@ -232,19 +194,3 @@ def _offset_remark(dataset: Any) -> list[str]:
         return []
     shown = " ".join(map(str, np.atleast_1d(offset)[:5]))
     return [f"its attribute offset ({shown}) is not applied: positions begin at its first voxel"]
-
-
-def attribute_text(value: Any) -> str:
-    """The text of an attribute: a string, bytes, or an array of single characters."""
-    if value is None:
-        return ""
-    array = np.asarray(value)
-    if array.dtype.kind == "S":
-        return b"".join(array.ravel().tolist()).decode("utf-8", "replace").strip("\0 ")
-    if array.dtype.kind in "UO":
-        parts = [
-            item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
-            for item in array.ravel().tolist()
-        ]
-        return "".join(parts).strip("\0 ")
-    return str(value)

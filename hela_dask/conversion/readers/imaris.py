@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.conversion.readers.hdf5 import attribute_text, check_dataset, read_dataset
+from hela_dask.conversion.readers.hdf5_file import attribute_text, check_dataset, read_dataset
 from hela_dask.conversion.readers.lengths import Calibration, Found, joined, voxel_length
 from hela_dask.conversion.readers.source import Source
 from hela_dask.conversion.readers.stored import StoredVolume, stored_source

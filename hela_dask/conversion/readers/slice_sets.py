@@ -56,7 +56,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Entries:
-    """What a folder of slices holds; hidden files are left out."""
+    """The content of a folder of slices; hidden files are left out."""
 
     names: list[str]  # of the slices, in their order
     others: list[str]  # of other files

@@ -210,6 +210,20 @@ def test_a_file_without_a_volume_is_refused(tmp_path: Path) -> None:
         open_source(tmp_path / "text.h5")
 
 
+def test_a_file_of_bigdataviewer_is_unsigned_and_of_its_finest_level(tmp_path: Path) -> None:
+    data = DATA.astype(np.uint16) * 257  # up to 61423
+    path = h5(tmp_path / "a.h5", data.view(np.int16), "t00000/s00/0/cells")
+    h5(path, data[:, ::2, ::2].copy().view(np.int16), "t00000/s00/1/cells")
+    source = open_source(path)
+    assert (source.shape, source.dtype) == (DATA.shape, np.uint16)
+    assert np.array_equal(source.read(2, 4), data[2:4])
+    assert "stores unsigned values as signed ones: they are read as unsigned" in remark_of(source)
+    assert np.array_equal(converted(path, tmp_path / "a.ome.zarr"), data)
+    h5(path, data.view(np.int16), "t00000/s01/0/cells")
+    with pytest.raises(InputError, match=r"2 volumes; .*t00000/s00/0/cells .*t00000/s01/0/cells"):
+        open_source(path)
+
+
 def test_chunks_that_were_never_written_are_counted(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         data = file.create_dataset("part", (10, 33, 41), "u1", chunks=(5, 33, 41), fillvalue=7)
