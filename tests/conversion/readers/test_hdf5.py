@@ -215,7 +215,8 @@ def test_a_file_of_bigdataviewer_is_unsigned_and_of_its_finest_level(tmp_path: P
     path = h5(tmp_path / "a.h5", data.view(np.int16), "t00000/s00/0/cells")
     h5(path, data[:, ::2, ::2].copy().view(np.int16), "t00000/s00/1/cells")
     source = open_source(path)
-    assert (source.shape, source.dtype) == (DATA.shape, np.uint16)
+    assert source.shape == DATA.shape
+    assert source.dtype == np.uint16
     assert np.array_equal(source.read(2, 4), data[2:4])
     assert "stores unsigned values as signed ones: they are read as unsigned" in remark_of(source)
     assert np.array_equal(converted(path, tmp_path / "a.ome.zarr"), data)

@@ -14,7 +14,7 @@ from hela_dask.conversion.sources import open_source
 from hela_dask.errors import InputError
 from tests.conversion.readers.tiffs import DATA, GREY, folder_of, remark_of
 
-CM = {"resolutionunit": "CENTIMETER"}
+CM: dict[str, Any] = {"resolutionunit": "CENTIMETER"}
 
 
 def fei(width: float, height: float | None = None, code: int = 34682) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def test_the_pixel_size_is_that_of_the_microscope(
 
 def test_a_contradiction_with_other_tags_is_named(tmp_path: Path) -> None:
     ome = {"axes": "ZYX", "PhysicalSizeX": 0.02, "PhysicalSizeY": 0.02, "PhysicalSizeZ": 0.05}
-    for name, how, sizes, used in (
+    programs: Any = (
         ("ome", {"ome": True, "metadata": ome}, (50, 20, 20), "OME-XML PhysicalSizeX"),
         (
             "imagej",
@@ -68,7 +68,8 @@ def test_a_contradiction_with_other_tags_is_named(tmp_path: Path) -> None:
             (50, 20, 20),
             "ImageJ resolution tag",
         ),
-    ):
+    )
+    for name, how, sizes, used in programs:
         path = tmp_path / f"{name}.tif"
         tifffile.imwrite(path, DATA, **how, **fei(1e-8), **GREY)
         source = open_source(path)
@@ -91,9 +92,9 @@ def test_a_contradiction_with_other_tags_is_named(tmp_path: Path) -> None:
 
 
 def test_tags_that_agree_or_are_a_printers_are_no_contradiction(tmp_path: Path) -> None:
-    for number, how in enumerate(
-        ({"resolution": (1e6, 1e6), **CM}, {"resolution": (96, 96), "resolutionunit": "INCH"})
-    ):
+    agreeing: dict[str, Any] = {"resolution": (1e6, 1e6), **CM}
+    printer: dict[str, Any] = {"resolution": (96, 96), "resolutionunit": "INCH"}
+    for number, how in enumerate((agreeing, printer)):
         path = tmp_path / f"{number}.tif"
         tifffile.imwrite(path, DATA, metadata=None, **how, **fei(1e-8), **GREY)
         source = open_source(path)

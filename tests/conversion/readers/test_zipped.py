@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def old_store(path: Path) -> Path:
     group.create_array("0", data=DATA.T, chunks=(16, 16, 4))
     axes = [{"name": name, "type": "space", "unit": "nanometer"} for name in "xyz"]
     scale = [{"type": "scale", "scale": list(SIZE[::-1])}]
-    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    datasets: Any = [{"path": "0", "coordinateTransformations": scale}]
     group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
     return path
 
