@@ -19,6 +19,7 @@ from hela_dask.conversion.sources import open_source
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
 from hela_dask.formatting import printable
 from hela_dask.geometry import checked_voxel_size
+from hela_dask.storage.formats import DM_SUFFIXES, HDF5_SUFFIXES, TIFF_SUFFIXES
 from hela_dask.storage.inside import container_of
 from hela_dask.storage.level import same_levels
 from hela_dask.storage.manifest import damaged_slabs
@@ -40,6 +41,8 @@ __all__ = ["convert"]
 
 log = logging.getLogger(__name__)
 
+# Names of files, which a target is not
+_FILES = (*TIFF_SUFFIXES, *HDF5_SUFFIXES, *DM_SUFFIXES, ".mrc", ".npy", ".json", ".zip", ".ozx")
 _TOLERANCE = 0.01  # relative: metadata and option may round differently
 
 
@@ -146,24 +149,14 @@ def _write(opened: Source, image: Image, lock: Lock, progress: bool | Count) -> 
 def _checked_target(source: Path, target: Path) -> Path:
     """`target`, unless writing there would touch the source or is plainly a slip."""
     check_store_path(target)
-    if target.suffix.lower() in (
-        ".tif",
-        ".tiff",
-        ".mrc",
-        ".npy",
-        ".json",
-        ".h5",
-        ".ims",
-        ".zip",
-        ".ozx",
-    ):
+    if target.suffix.lower() in _FILES:
         raise InputError(f"{target} is to be an OME-Zarr folder: name it {target.stem}.ome.zarr")
     here, there = source.absolute(), target.absolute()
     if source.exists():
         here = here.resolve()
         there = there.resolve()
     inside_store = here in there.parents and any(
-        (here / name).exists() for name in ("zarr.json", ".zattrs", ".zgroup")
+        (here / name).exists() for name in ("zarr.json", ".zattrs", ".zgroup", "attributes.json")
     )
     if here == there or there in here.parents or inside_store:
         raise InputError(f"{target} lies in or around the source {source}: choose another target")

@@ -12,11 +12,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hela_dask.cli import main
+from hela_dask.conversion.convert import convert
 from hela_dask.conversion.describe import describe
 from hela_dask.conversion.sources import open_source
-from hela_dask.errors import HelaDaskError, InputError, MissingDependencyError, MissingInputError
+from hela_dask.errors import (
+    ExistsError,
+    HelaDaskError,
+    InputError,
+    MissingDependencyError,
+    MissingInputError,
+)
 from hela_dask.evaluation.labels_input import open_labels
-from tests.conversion.readers.containers import DATA, as_tiff, converted, h5
+from hela_dask.unet.training_data import source_fingerprint
+from hela_dask.volume.opening import open_volume
+from tests.conversion.readers.containers import DATA, SIZE, as_tiff, converted, h5
 from tests.conversion.readers.tiffs import cut, remark_of
 
 h5py = pytest.importorskip("h5py", reason="the extra [formats] is not installed")
@@ -83,6 +93,30 @@ def test_several_datasets_are_named_and_one_is_chosen(tmp_path: Path) -> None:
         open_source(tmp_path / "b.h5::/raw")
     labels = open_labels(Path(f"{path}::/seg/cells"), "truth")
     assert np.array_equal(labels.read(2, 4), DATA[2:4] > 100)
+
+
+def test_the_place_in_a_file_is_part_of_its_identity(tmp_path: Path) -> None:
+    path = h5(tmp_path / "a.h5", DATA, "one")
+    h5(path, DATA[:, ::-1].copy(), "two")
+    target = tmp_path / "a.ome.zarr"
+    assert np.array_equal(converted(f"{path}::/one", target), DATA)
+    assert describe(target)["source"] == f"{path}::/one"  # as convert takes it again
+    with pytest.raises(ExistsError, match="there already and complete"):
+        convert(f"{path}::/two", target, voxel_size=SIZE, progress=False)
+    assert source_fingerprint(f"{path}::/one") != source_fingerprint(f"{path}::/two")
+    with pytest.raises(InputError, match=r"to be an OME-Zarr folder: name it b\.ome\.zarr"):
+        convert(f"{path}::/one", tmp_path / "b.h5", voxel_size=SIZE, progress=False)
+
+
+def test_the_command_line_takes_a_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = h5(tmp_path / "a.h5", attrs={"element_size_um": [0.05, 0.01, 0.012]})
+    target = tmp_path / "a.ome.zarr"
+    assert main(["info", f"{path}::/raw", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["voxel_size"] == [50, 10, 12]
+    assert main(["convert", f"{path}::/raw", str(target), "--quiet"]) == 0
+    assert np.array_equal(np.asarray(open_volume(target).data), DATA)
+    assert main(["convert", f"{path}::/no", f"{tmp_path}/b.ome.zarr", "--quiet"]) == 1
+    assert "/no is not there" in capsys.readouterr().err
 
 
 def test_a_file_with_colons_in_its_name_is_that_file(tmp_path: Path) -> None:

@@ -77,6 +77,14 @@ def test_the_finest_scale_of_a_group_is_read(tmp_path: Path) -> None:
     assert "times downsamplingFactors" in coarse.size_origins[1]
 
 
+def test_a_container_is_never_written_into(tmp_path: Path) -> None:
+    path = n5(tmp_path / "a.n5")
+    for source in (path, f"{path}::/"):
+        with pytest.raises(InputError, match="lies in or around the source"):
+            converted(source, path / "x.ome.zarr")
+    assert not (path / "x.ome.zarr").exists()
+
+
 def test_several_arrays_are_named(tmp_path: Path) -> None:
     n5(tmp_path / "a.n5" / "raw" / "s0")
     n5(tmp_path / "a.n5" / "raw" / "s1", DATA[:, ::2, ::2])
