@@ -36,7 +36,10 @@ def convert(
     source: Annotated[
         Path,
         path_argument(
-            "SRC", "A folder of TIFF slices, a TIFF, an OME-TIFF, an MRC, a .npy or an OME-Zarr."
+            "SRC",
+            "A folder of slices (TIFF, dm3, dm4), a TIFF, OME-TIFF, MRC, .npy, dm3, dm4 or Imaris "
+            "file, an OME-Zarr (also zipped), or an HDF5 file or N5 container, with the place "
+            "in it behind :: (stack.h5::/raw).",
         ),
     ],
     target: Target,

@@ -1,4 +1,4 @@
-"""TIFF, MRC or OME-Zarr into a sharded OME-Zarr 0.5, slab by slab."""
+"""TIFF, MRC, HDF5, N5, OME-Zarr and more into a sharded OME-Zarr 0.5, slab by slab."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from hela_dask.conversion.sources import open_source
 from hela_dask.errors import ExistsError, HelaDaskError, InputError
 from hela_dask.formatting import printable
 from hela_dask.geometry import checked_voxel_size
+from hela_dask.storage.formats import DM_SUFFIXES, HDF5_SUFFIXES, TIFF_SUFFIXES
+from hela_dask.storage.inside import container_of
 from hela_dask.storage.level import same_levels
 from hela_dask.storage.manifest import damaged_slabs
 from hela_dask.storage.metadata import (
@@ -39,6 +41,8 @@ __all__ = ["convert"]
 
 log = logging.getLogger(__name__)
 
+# Names of files, which a target is not
+_FILES = (*TIFF_SUFFIXES, *HDF5_SUFFIXES, *DM_SUFFIXES, ".mrc", ".npy", ".json", ".zip", ".ozx")
 _TOLERANCE = 0.01  # relative: metadata and option may round differently
 
 
@@ -61,7 +65,8 @@ def convert(
     Parameters
     ----------
     source : str or Path
-        A folder of TIFF slices, a TIFF, MRC or ``.npy`` file, or an OME-Zarr 0.4 or 0.5 (see
+        A folder of slices, a TIFF, MRC, ``.npy``, HDF5, Imaris, dm3 or dm4 file, an N5 container,
+        or an OME-Zarr 0.4 or 0.5, also zipped (see
         :func:`hela_dask.conversion.sources.open_source`), of 8 or 16 bit. Signed values are taken
         where none is negative; signed bytes with negative ones are raised by 128.
     target : str or Path
@@ -91,8 +96,10 @@ def convert(
         When there is something else at `target`.
     StorageError
         When the file system refuses it or is full.
+    MissingDependencyError
+        When the format needs a package of the extra ``[formats]`` that is not installed.
     """
-    path = _checked_target(local_path(source), local_path(target))
+    path = _checked_target(container_of(source), local_path(target))
     opened = open_source(source)
     opened.warn()
     size = _agreed_voxel_size(opened, voxel_size)
@@ -142,14 +149,14 @@ def _write(opened: Source, image: Image, lock: Lock, progress: bool | Count) -> 
 def _checked_target(source: Path, target: Path) -> Path:
     """`target`, unless writing there would touch the source or is plainly a slip."""
     check_store_path(target)
-    if target.suffix.lower() in (".tif", ".tiff", ".mrc", ".npy", ".json"):
+    if target.suffix.lower() in _FILES:
         raise InputError(f"{target} is to be an OME-Zarr folder: name it {target.stem}.ome.zarr")
     here, there = source.absolute(), target.absolute()
     if source.exists():
         here = here.resolve()
         there = there.resolve()
     inside_store = here in there.parents and any(
-        (here / name).exists() for name in ("zarr.json", ".zattrs", ".zgroup")
+        (here / name).exists() for name in ("zarr.json", ".zattrs", ".zgroup", "attributes.json")
     )
     if here == there or there in here.parents or inside_store:
         raise InputError(f"{target} lies in or around the source {source}: choose another target")

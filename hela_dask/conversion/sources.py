@@ -1,6 +1,6 @@
 """All sources of a conversion behind one interface.
 
-TIFF, MRC, OME-Zarr and .npy, read slices at a time.
+TIFF, MRC, .npy, HDF5, Imaris, N5, DigitalMicrograph and OME-Zarr, read slices at a time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from hela_dask.conversion.readers.source import Role, Source
 from hela_dask.errors import InputError, MissingInputError
-from hela_dask.storage.formats import ZARR_MARKS, how_to_read, read_kind
+from hela_dask.storage.formats import (
+    DM_SUFFIXES,
+    TIFF_SUFFIXES,
+    ZARR_MARKS,
+    how_to_read,
+    is_n5,
+    read_kind,
+)
+from hela_dask.storage.inside import INSIDE, split_inside
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import local_path, read_image
 
@@ -24,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def open_source(path: str | Path, role: Role = "grey") -> Source:
-    """Open a folder of TIFF slices, a TIFF, MRC or ``.npy`` file, or an OME-Zarr for reading.
+    """Open a stack of slices in any format that is read here.
 
     Every header is read and checked, no voxel is (except for one slice of an MRC or TIFF with a
     header that leaves the type of its values open).
@@ -32,10 +40,12 @@ def open_source(path: str | Path, role: Role = "grey") -> Source:
     Parameters
     ----------
     path : str or Path
-        A folder of TIFF slices in natural order (z2 before z10; hidden files are passed over), a
-        TIFF of one or many pages (OME-TIFF, also of several files, and ImageJ TIFF with their
-        voxel size), an MRC, an OME-Zarr 0.4 or 0.5 image or label group (its finest level), or a
-        ``.npy`` array.
+        A folder of slices (TIFF, or DigitalMicrograph dm3 and dm4) in natural order (z2 before
+        z10; hidden files are passed over); a TIFF of one or many pages (OME-TIFF, also of several
+        files, and ImageJ TIFF with their voxel size); an MRC, dm3, dm4 or ``.npy`` file; an
+        OME-Zarr 0.4 or 0.5 image or label group (its finest level), also zipped; an HDF5 or
+        Imaris file or an N5 container. A place in one of the last four, or in a zip archive, is
+        behind ``::``, as in ``file.h5::/volumes/raw``.
     role : "grey" or "labels"
         The meaning of the values: grey levels are inverted if a TIFF declares white as zero and
         mapped through a grey palette; labels are taken as they are stored.
@@ -44,27 +54,72 @@ def open_source(path: str | Path, role: Role = "grey") -> Source:
     ------
     MissingInputError, InputError
         When there is nothing at `path`; when it is none of these, or is damaged: it is named.
+    MissingDependencyError
+        When a package of the extra ``[formats]`` is needed and not installed.
     """
-    from hela_dask.conversion.readers.arrays import open_npy
-    from hela_dask.conversion.readers.mrc import open_mrc
-    from hela_dask.conversion.readers.tiff_sets import open_folder, open_tiff
-
     path = local_path(path)
-    if not path.exists():
+    container, inside = split_inside(path)
+    if not container.exists():
         raise MissingInputError(
-            f"{path} is a link to nothing" if path.is_symlink() else f"{path} does not exist"
+            f"{container} is a link to nothing"
+            if container.is_symlink()
+            else f"{container} does not exist"
         )
-    if path.is_dir():
-        if any((path / name).exists() for name in ZARR_MARKS):
-            return _open_ome_zarr(path)
-        return open_folder(path, role)
-    kind = read_kind(path)
+    if container.is_dir():
+        return _open_folder(path, container, inside, role)
+    kind = read_kind(container)
+    if kind in ("hdf5", "zip"):
+        return _open_container(path, container, inside, kind)
+    if inside is not None:
+        raise InputError(
+            f"{container} has no places inside to be named behind {INSIDE}: HDF5, Imaris, N5 and "
+            "zip archives have"
+        )
+    return _open_file(path, kind, role)
+
+
+def _open_folder(path: Path, folder: Path, inside: str | None, role: Role) -> Source:
+    from hela_dask.conversion.readers.folders import open_folder
+    from hela_dask.conversion.readers.n5 import open_n5
+
+    if any((folder / name).exists() for name in ZARR_MARKS):
+        if inside is not None:
+            raise InputError(f"{folder} is a Zarr folder: name the folder in it, {folder / inside}")
+        return _open_ome_zarr(folder)
+    if is_n5(folder) and (inside is not None or not _holds_slices(folder)):
+        return open_n5(path, folder, inside)
+    if inside is not None:
+        raise InputError(f"{folder} is no N5 container: name a folder in it without {INSIDE}")
+    return open_folder(folder, role)
+
+
+def _holds_slices(folder: Path) -> bool:
+    return any(item.suffix.lower() in (*TIFF_SUFFIXES, *DM_SUFFIXES) for item in folder.iterdir())
+
+
+def _open_container(path: Path, container: Path, inside: str | None, kind: str) -> Source:
+    from hela_dask.conversion.readers.hdf5 import open_hdf5
+    from hela_dask.conversion.readers.zipped import open_zip
+
+    if kind == "hdf5":
+        return open_hdf5(path, container, inside)
+    return open_zip(path, container, inside)
+
+
+def _open_file(path: Path, kind: str | None, role: Role) -> Source:
+    from hela_dask.conversion.readers.arrays import open_npy
+    from hela_dask.conversion.readers.dm import open_dm
+    from hela_dask.conversion.readers.mrc import open_mrc
+    from hela_dask.conversion.readers.tiff_sets import open_tiff
+
     if kind == "tiff":
         return open_tiff(path, role)
     if kind == "mrc":
         return open_mrc(path)
     if kind == "npy":
         return open_npy(path)
+    if kind == "dm":
+        return open_dm(path)
     raise InputError(how_to_read(path))
 
 

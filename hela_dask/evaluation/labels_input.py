@@ -18,6 +18,7 @@ from hela_dask.evaluation.class_maps import named_values
 from hela_dask.evaluation.label_checks import check_label_array, checked_slices, standardise_axes
 from hela_dask.formatting import by_axis, swapped_axes
 from hela_dask.geometry import Geometry
+from hela_dask.storage.inside import container_of
 from hela_dask.storage.level_array import LevelArray
 from hela_dask.storage.metadata import Image, read_image
 from hela_dask.storage.nodes import is_node
@@ -141,7 +142,7 @@ def _from_path(path: StorePath) -> LabelSource:
     if isinstance(path, StoreUrl):
         forget(str(path))
         read_image(path, unknown_scale=True)  # an error that names the files that are missing
-    elif not path.exists():
+    elif not container_of(path).exists():
         raise MissingInputError(f"no labels at {path}")
     if is_node(path):
         image = read_image(path, unknown_scale=True)

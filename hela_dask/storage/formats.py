@@ -9,11 +9,15 @@ from hela_dask.documents.reading import read_json
 from hela_dask.errors import HelaDaskError
 
 __all__ = [
+    "DM_SUFFIXES",
+    "HDF5_SUFFIXES",
+    "KIND_NAMES",
     "MRC_SUFFIXES",
     "TIFF_SUFFIXES",
     "ZARR_MARKS",
     "content_kind",
     "how_to_read",
+    "is_n5",
     "is_pointer",
     "read_kind",
 ]
@@ -21,17 +25,34 @@ __all__ = [
 ZARR_MARKS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 MRC_SUFFIXES = (".mrc", ".mrcs", ".rec", ".st", ".map", ".ali")
+HDF5_SUFFIXES = (".h5", ".hdf5", ".ims", ".he5")
+DM_SUFFIXES = (".dm3", ".dm4")
+KIND_NAMES = {
+    "tiff": "a TIFF",
+    "mrc": "an MRC file",
+    "npy": "a .npy array",
+    "hdf5": "an HDF5 file",
+    "dm": "a DigitalMicrograph file",
+    "zip": "a zip archive",
+}
+"""The kinds of :func:`read_kind`, as text."""
+_SUFFIXES = {
+    "tiff": TIFF_SUFFIXES,
+    "mrc": MRC_SUFFIXES,
+    "npy": (".npy",),
+    "hdf5": HDF5_SUFFIXES,
+    "dm": DM_SUFFIXES,
+    "zip": (".zip", ".ozx"),
+}
 
 _IMAGEJ = "open it in Fiji and save it as TIFF"
 _BIOFORMATS = "open it in Fiji (File > Import > Bio-Formats) and save it as TIFF"
 _PICTURES = "open the folder in Fiji (File > Import > Image Sequence) and save it as TIFF"
 _UNZIP = "unpack it, and name the file or folder that comes out"
-_HDF5 = "export the volume as TIFF (in Fiji with the HDF5 plugin; in Python with h5py and tifffile)"
+_HDF4 = "it is no HDF5 file: export the volume as TIFF"
 _ADVICE = {
-    "a zip archive": (_UNZIP, (".zip", ".ozx")),
     "an archive": (_UNZIP, (".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".zst")),
-    "an HDF5 file": (_HDF5, (".h5", ".hdf5", ".hdf", ".ims", ".he5", ".nc", ".mat", ".b2nd")),
-    "a DigitalMicrograph file": (_IMAGEJ, (".dm3", ".dm4")),
+    "a file of arrays": (_HDF4, (".hdf", ".nc", ".mat", ".b2nd")),
     "a picture": (_PICTURES, (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".jp2", ".jpx", ".webp")),
     "a NIfTI file": (_IMAGEJ, (".nii", ".hdr", ".img")),
     "a file of a light microscope": (
@@ -50,9 +71,11 @@ _ADVICE = {
         (".csv", ".txt", ".json", ".toml", ".xlsx"),
     ),
 }
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_USER_BLOCK = 512  # bytes before the start of HDF5 in files of MATLAB
 _MAGIC = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-    (b"PK\x03\x04", "a zip archive"),
+    (_HDF5, "hdf5"),
+    (b"PK\x03\x04", "zip"),
     (b"\x1f\x8b", "an archive"),
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
@@ -63,41 +86,48 @@ _MAGIC = (
     (b"\x93NUMPY", "npy"),
 )
 _READ = (
-    "give a folder of TIFF slices, a TIFF, an MRC, an OME-Zarr or a .npy file "
-    "(Fiji can save most formats as TIFF)"
+    "give a folder of TIFF or DigitalMicrograph slices, a TIFF, MRC, .npy, HDF5, Imaris, dm3 or "
+    "dm4 file, an N5 container or an OME-Zarr (Fiji can save most formats as TIFF)"
 )
 _POINTERS = (b"version https://git-lfs", b"/annex/objects/", b".git/annex/objects/")
 
 
 def content_kind(path: Path) -> str | None:
-    """``"tiff"``, ``"mrc"`` or ``"npy"`` by a file's first bytes, or a foreign format's name."""
+    """A key of :data:`KIND_NAMES` by a file's first bytes, or the name of a foreign format."""
     try:
         with path.open("rb") as file:
-            start = file.read(216)
+            start = file.read(_USER_BLOCK + len(_HDF5))
     except OSError:
         return None
     if start[208:212] == b"MAP ":
         return "mrc"
+    if start[_USER_BLOCK:] == _HDF5:
+        return "hdf5"
     return next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
 
 
 def read_kind(path: Path) -> str | None:
-    """``"tiff"``, ``"mrc"`` or ``"npy"`` for a file that a reader here takes, else None.
+    """A key of :data:`KIND_NAMES` for a file that a reader here takes, else None.
 
     By its content, where the suffix names no format that is not read; by the suffix, where the
     content is of no known kind: it may be damaged, or an MRC without marks.
     """
     suffix = path.suffix.lower()
+    kind = content_kind(path) if path.is_file() else None
+    if kind == "hdf5":
+        return kind
     if any(suffix in known for _, known in _ADVICE.values()):
         return None
-    kind = content_kind(path) if path.is_file() else None
     if kind is not None:
-        return kind if kind in ("tiff", "mrc", "npy") else None
-    if suffix in TIFF_SUFFIXES:
-        return "tiff"
-    if suffix in MRC_SUFFIXES:
-        return "mrc"
-    return "npy" if suffix == ".npy" else None
+        return kind if kind in KIND_NAMES else None
+    return next((kind for kind, known in _SUFFIXES.items() if suffix in known), None)
+
+
+def is_n5(folder: Path) -> bool:
+    """Whether a folder is an N5 container, or a group or array inside one."""
+    if (folder / "attributes.json").is_file():
+        return True
+    return any(item.suffix.lower() == ".n5" for item in (folder, *folder.absolute().parents))
 
 
 def is_pointer(path: Path) -> bool:
@@ -133,7 +163,10 @@ def how_to_read(path: Path) -> str:
         ),
         None,
     )
-    kind = by_name or content_kind(path)
+    content = content_kind(path)
+    kind = by_name or content
+    if content == "zip" and by_name is None:
+        return f"{path} is a zip archive, which cannot be read here: {_UNZIP}"
     if kind in _ADVICE:
         return f"{path} is {kind}, which cannot be read here: {_ADVICE[kind][0]}"
     return f"{path} is no kind of file that can be read here: {_READ}"
@@ -155,11 +188,6 @@ def _folder_advice(path: Path) -> str:
     items = _entries(path)
     if (path / "run.id").is_file():
         return f"{path} is the folder of a run: {_volume_of_run(path)}"
-    if (path / "attributes.json").exists() or path.suffix.lower() == ".n5":
-        return (
-            f"{path} is an N5 container, which cannot be read here: export the volume as OME-Zarr "
-            "or TIFF (in Fiji: File > Import > N5, then save)"
-        )
     if (path / "info").is_file():
         return f"{path} is a Neuroglancer volume, which cannot be read here: export it as TIFF"
     for item in items:
@@ -169,7 +197,7 @@ def _folder_advice(path: Path) -> str:
         if item.is_dir() and any(inner.suffix.lower() in TIFF_SUFFIXES for inner in _entries(item)):
             return f"{path} holds no TIFF slices, but its folders do: name one, such as {item}"
     for item in items:
-        if item.suffix.lower() in (*MRC_SUFFIXES, ".npy"):
+        if item.suffix.lower() in (*MRC_SUFFIXES, *HDF5_SUFFIXES, ".npy", ".ozx", ".zip"):
             return f"{path} holds no TIFF slices, but {item.name}: name the file itself, {item}"
     kinds = [
         (item, kind, advice)

@@ -11,7 +11,7 @@ from hela_dask.storage.level import Level
 from hela_dask.storage.reading import StoredArray, expanded
 from hela_dask.storage.urls import StorePath
 
-__all__ = ["LevelArray"]
+__all__ = ["LevelArray", "read_zyx"]
 
 _ZYX = ("z", "y", "x")
 
@@ -48,19 +48,7 @@ class LevelArray:
 
     def __getitem__(self, selection: Any) -> NDArray[Any]:
         """Read a part; a StorageError names the chunk that is damaged or cannot be read."""
-        if self._axes == _ZYX:
-            return self._framed(self._array[selection])
-        keys = expanded(selection if isinstance(selection, tuple) else (selection,), self.ndim)
-        # Whole numbers drop their axis, and lists choose, only when the block is in z, y, x.
-        wide = {axis: _sliced(key) for axis, key in zip(_ZYX, keys, strict=True)}
-        block = self._array[tuple(wide.get(axis, slice(None)) for axis in self._axes)]
-        there = [axis for axis in _ZYX if axis in self._axes]
-        others = [axis for axis in self._axes if axis not in _ZYX]
-        block = block.transpose([self._axes.index(axis) for axis in (*there, *others)])
-        block = block.reshape(block.shape[: len(there)])
-        if "z" not in self._axes:
-            block = block[np.newaxis][wide["z"]]
-        return self._framed(block[tuple(_within(key) for key in keys)])
+        return self._framed(read_zyx(self._array, self._axes, selection))
 
     def _framed(self, block: NDArray[Any]) -> NDArray[Any]:
         """In the type that is read; real values without NaN and infinite ones."""
@@ -68,6 +56,28 @@ class LevelArray:
         if block.dtype.kind != "f" or not self._finite or np.isfinite(block).all():
             return block
         return np.where(np.isfinite(block), block, block.dtype.type(0))
+
+
+def read_zyx(array: Any, axes: tuple[str, ...], selection: Any) -> NDArray[Any]:
+    """A part, in z, y and x, of an array that is stored with its axes in another order.
+
+    `array` is read by whole numbers and slices; of its `axes`, those that are not z, y or x have a
+    length of one, and z may be missing.
+    """
+    if axes == _ZYX:
+        return np.asarray(array[selection])
+    keys = expanded(selection if isinstance(selection, tuple) else (selection,), len(_ZYX))
+    # Whole numbers drop their axis, and lists choose, only when the block is in z, y, x.
+    wide = {axis: _sliced(key) for axis, key in zip(_ZYX, keys, strict=True)}
+    block = np.asarray(array[tuple(wide.get(axis, slice(None)) for axis in axes)])
+    there = [axis for axis in _ZYX if axis in axes]
+    others = [axis for axis in axes if axis not in _ZYX]
+    block = block.transpose([axes.index(axis) for axis in (*there, *others)])
+    block = block.reshape(block.shape[: len(there)])
+    if "z" not in axes:
+        block = block[np.newaxis][wide["z"]]
+    zyx: NDArray[Any] = block[tuple(_within(key) for key in keys)]
+    return zyx
 
 
 def _sliced(key: Any) -> slice:

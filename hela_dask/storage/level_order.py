@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ _LONGEST = 2**24  # voxels along an axis; 67 mm in pixels of 4 nm
 _FARTHEST = 1e13  # nm, 10 km: coordinates of stages are centimetres
 _SLACK = 2.0  # coarse voxels by which the extents of two levels may differ, and
 _RELATIVE = 0.02  # this part of the extent
+
+
+Opener = Callable[[str], "zarr.Array[Any]"]
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,16 @@ class _Listed:
         return 0 if self.array is None else math.prod(self.array.shape)
 
 
-def read_pyramid(path: StorePath, multiscale: Multiscale) -> Pyramid:
+def read_pyramid(path: StorePath, multiscale: Multiscale, opener: Opener | None = None) -> Pyramid:
     """The levels of the group at `path`, sorted by voxel size; reads metadata only.
 
     A coarser level that is missing or does not fit is left out, with a remark: it only saves
     time. Without the finest level there is nothing to read: an InputError, as where voxel sizes
-    and shapes contradict.
+    and shapes contradict. `opener` opens the array of a name where the group is in no folder.
     """
+    opened = opener or (lambda name: open_array(path / name))
     axes = Axes.read(multiscale.axes, str(path))
-    listed = [_listed(path, axes, multiscale, item) for item in multiscale.datasets]
+    listed = [_listed(path, axes, multiscale, item, opened) for item in multiscale.datasets]
     ordered, remarks = _sorted(path, listed)
     finest, *coarser = ordered
     if finest.array is None:
@@ -98,14 +102,16 @@ def _names_remark(path: StorePath, axes: Axes, name: str, array: zarr.Array[Any]
     ]
 
 
-def _listed(path: StorePath, axes: Axes, multiscale: Multiscale, dataset: Dataset) -> _Listed:
+def _listed(
+    path: StorePath, axes: Axes, multiscale: Multiscale, dataset: Dataset, opener: Opener
+) -> _Listed:
     steps = [
         *(dataset.coordinateTransformations or ()),
         *(multiscale.coordinateTransformations or ()),
     ]
     place = axes.place(steps, f"{path}: level {dataset.name!r}")
     try:
-        array = open_array(path / dataset.name)
+        array = opener(dataset.name)
     except MissingInputError:
         where = path / dataset.name
         problem = f"{where} holds no array" if where.exists() else f"the folder {where} is missing"

@@ -15,7 +15,14 @@ from pydantic import ConfigDict
 from hela_dask.documents.reading import Document, check_document
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError
 from hela_dask.formatting import printable
-from hela_dask.storage.formats import TIFF_SUFFIXES, ZARR_MARKS, how_to_read, read_kind
+from hela_dask.storage.formats import (
+    KIND_NAMES,
+    TIFF_SUFFIXES,
+    ZARR_MARKS,
+    how_to_read,
+    is_n5,
+    read_kind,
+)
 from hela_dask.storage.level import Level, iterate_slabs, slab_marks, slab_ranges
 from hela_dask.storage.level_order import read_pyramid
 from hela_dask.storage.nodes import Node, is_node, read_node
@@ -33,7 +40,6 @@ __all__ = [
     "slab_ranges",
 ]
 
-_KINDS = {"tiff": "a TIFF", "mrc": "an MRC file", "npy": "a .npy array"}
 _LOOKED_AT = 64  # folders in which an image is looked for, to name one
 
 
@@ -163,7 +169,7 @@ def _open_group(path: StorePath) -> Node:
     if not path.exists():
         raise MissingInputError(f"{path} does not exist")
     if not path.is_dir():
-        kind = _KINDS.get(read_kind(path) or "")
+        kind = KIND_NAMES.get(read_kind(path) or "")
         if kind is None:
             raise InputError(how_to_read(path))
         raise InputError(
@@ -176,6 +182,11 @@ def _open_group(path: StorePath) -> Node:
             raise InputError(
                 f"{path} is a folder of slices, not an OME-Zarr store: convert it first with "
                 f"hela-dask convert {path} {path.name}.ome.zarr --voxel-size Z Y X"
+            )
+        if is_n5(path):
+            raise InputError(
+                f"{path} is an N5 container, not an OME-Zarr store: convert it first with "
+                f"hela-dask convert {path} {path.stem}.ome.zarr --voxel-size Z Y X"
             )
         hint = _image_inside(path)
         if hint is None:

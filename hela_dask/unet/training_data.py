@@ -21,6 +21,7 @@ from hela_dask.formatting import number_runs
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.edges import preprocess_plane
 from hela_dask.parameters import HybridParameters
+from hela_dask.storage.inside import INSIDE, split_inside
 from hela_dask.tasks.markers import fingerprint_content, fingerprint_files
 from hela_dask.unet.architectures import Architecture
 from hela_dask.unet.labelled import (
@@ -351,9 +352,10 @@ def source_fingerprint(source: Any) -> str | None:
         return None
     if not isinstance(source, str | Path):
         return str(tokenize(source))
-    path = Path(source)
+    path, inside = split_inside(source)
     if not path.exists():
         raise MissingInputError(f"{path} does not exist")
+    place = "" if inside is None else f"{INSIDE}/{inside}"
     if path.is_dir():
-        return fingerprint_files(path, skip=["labels"])
-    return fingerprint_content(path)
+        return fingerprint_files(path, skip=["labels"]) + place
+    return fingerprint_content(path) + place

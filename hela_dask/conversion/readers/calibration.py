@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import tifffile
 
+from hela_dask.conversion.readers.lengths import (
+    Calibration,
+    Found,
+    differ,
+    joined,
+    stated_length,
+)
 from hela_dask.documents.reading import parse_json
-from hela_dask.units import to_nm
 
-__all__ = ["Calibration", "calibration", "ome_calibration"]
+__all__ = ["calibration", "ome_calibration"]
 
 _LARGEST_PIXEL = 10_000.0  # nm: beyond it a resolution tag is a printer's or a screen's default
 _NM_PER_UNIT = {2: 2.54e7, 3: 1e7}
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """A voxel size as far as it is stated."""
-
-    # (z, y, x): nm, None where it is not stated
-    sizes: tuple[float | None, float | None, float | None]
-    # (z, y, x): Where each number is from, or why there is none; empty where nothing is stated
-    origins: tuple[str, str, str]
 
 
 def calibration(tiff: tifffile.TiffFile, ome: Mapping[str, str]) -> Calibration:
@@ -33,59 +28,66 @@ def calibration(tiff: tifffile.TiffFile, ome: Mapping[str, str]) -> Calibration:
 
     `ome`: attributes of the element ``Pixels``, empty where there is no OME-XML.
     """
-    if ome:
-        return ome_calibration(ome)
     page = tiff.pages.first
+    scope, tags = _microscope(tiff), _resolution(page)
+    if ome:
+        return _with_microscope(ome_calibration(ome), scope)
     imagej = tiff.imagej_metadata
     if imagej is not None:
-        units = [str(imagej.get(name) or imagej.get("unit", "")) for name in ("zunit", "yunit")]
-        return _joined(
-            _length(imagej.get("spacing"), units[0], "ImageJ spacing"),
-            _length(_per_unit(page, "YResolution"), units[1], "ImageJ resolution tag"),
-            _length(
-                _per_unit(page, "XResolution"),
-                str(imagej.get("unit", "")),
-                "ImageJ resolution tag",
-            ),
-        )
-    y, x = _microscope(tiff) or _resolution(page)
-    return _joined(_shaped_spacing(page), y, x)
+        return _with_microscope(_imagej(imagej, page), scope)
+    y, x = scope or tags
+    return _compared(joined(_shaped_spacing(page), y, x), tags if scope else None)
+
+
+def _imagej(imagej: Mapping[str, Any], page: Any) -> Calibration:
+    units = [str(imagej.get(name) or imagej.get("unit", "")) for name in ("zunit", "yunit")]
+    return joined(
+        stated_length(imagej.get("spacing"), units[0], "ImageJ spacing"),
+        stated_length(_per_unit(page, "YResolution"), units[1], "ImageJ resolution tag"),
+        stated_length(
+            _per_unit(page, "XResolution"), str(imagej.get("unit", "")), "ImageJ resolution tag"
+        ),
+    )
+
+
+def _with_microscope(found: Calibration, scope: tuple[Found, Found] | None) -> Calibration:
+    """A program's calibration; where it has no pixel size, with that of the microscope's tags."""
+    if scope is None:
+        return found
+    z, y, x = zip(found.sizes, found.origins, strict=True)
+    if y[0] is None and x[0] is None:
+        y, x = scope
+    return _compared(joined(z, y, x), scope)
+
+
+def _compared(found: Calibration, other: tuple[Found, Found] | None) -> Calibration:
+    """The same, with a remark where other tags state another pixel size."""
+    if other is None or not any(map(differ, found.sizes[1:], (size for size, _ in other))):
+        return found
+    (y, _), (x, x_origin) = other
+    remark = (
+        f"its pixels are {_pixel(*found.sizes[1:])} by its {found.origins[2] or found.origins[1]}, "
+        f"and {_pixel(y, x)} by its {x_origin}: the first are used"
+    )
+    return replace(found, remarks=(remark,))
+
+
+def _pixel(y: float | None, x: float | None) -> str:
+    shown = " x ".join("?" if size is None else f"{size:g}" for size in (y, x))
+    return f"{shown} nm (y x)"
 
 
 def ome_calibration(attributes: Mapping[str, str]) -> Calibration:
     """Voxel size from the attributes of the OME-XML's element ``Pixels``."""
     z, y, x = (
-        _length(
+        stated_length(
             attributes.get(f"PhysicalSize{axis}"),
             attributes.get(f"PhysicalSize{axis}Unit", "µm"),
             f"OME-XML PhysicalSize{axis}",
         )
         for axis in "ZYX"
     )
-    return _joined(z, y, x)
-
-
-Found = tuple[float | None, str]
-
-
-def _joined(z: Found, y: Found, x: Found) -> Calibration:
-    return Calibration((z[0], y[0], x[0]), (z[1], y[1], x[1]))
-
-
-def _length(value: Any, unit: str, origin: str) -> Found:
-    """`value` in nm with its origin, or None with the reason."""
-    try:
-        length = abs(float(value))
-    except (TypeError, ValueError):
-        text = str(value or "").strip()
-        return None, f"{origin} is {text[:20]!r}, which is no number" if text else ""
-    if not (math.isfinite(length) and length > 0):
-        return None, ""
-    factor = to_nm(unit)
-    if factor is None:
-        message = f"in the unit {unit!r}, which is no length" if unit.strip() else "without a unit"
-        return None, f"{origin} {length:g} {message}"
-    return length * factor, origin
+    return joined(z, y, x)
 
 
 def _shaped_spacing(page: Any) -> Found:
@@ -96,7 +98,7 @@ def _shaped_spacing(page: Any) -> Found:
         return None, ""
     if not isinstance(item, dict):
         return None, ""
-    return _length(item.get("spacing"), str(item.get("unit", "")), "tifffile spacing")
+    return stated_length(item.get("spacing"), str(item.get("unit", "")), "tifffile spacing")
 
 
 def _microscope(tiff: tifffile.TiffFile) -> tuple[Found, Found] | None:
@@ -106,7 +108,7 @@ def _microscope(tiff: tifffile.TiffFile) -> tuple[Found, Found] | None:
         part = fei.get(group) if fei else None
         if isinstance(part, dict) and {"PixelWidth", "PixelHeight"} <= part.keys():
             y, x = (
-                _length(part[f"Pixel{side}"], "m", f"FEI metadata, Pixel{side}")
+                stated_length(part[f"Pixel{side}"], "m", f"FEI metadata, Pixel{side}")
                 for side in ("Height", "Width")
             )
             if y[0] and x[0]:
@@ -114,7 +116,7 @@ def _microscope(tiff: tifffile.TiffFile) -> tuple[Found, Found] | None:
     zeiss = tiff.sem_metadata if tiff.is_sem else None
     pixel = zeiss.get("ap_image_pixel_size") or zeiss.get("ap_pixel_size") if zeiss else None
     if isinstance(pixel, tuple) and len(pixel) == 3:
-        size = _length(pixel[1], str(pixel[2]), "Zeiss metadata, pixel size")
+        size = stated_length(pixel[1], str(pixel[2]), "Zeiss metadata, pixel size")
         if size[0]:
             return size, size
     return None

@@ -23,7 +23,13 @@ from hela_dask.conversion.readers.ome import Ome, metadata_file, read_ome
 from hela_dask.conversion.readers.pixels import PageFacts, Samples
 from hela_dask.documents.reading import parse_json, read_text
 from hela_dask.errors import InputError
-from hela_dask.storage.formats import TIFF_SUFFIXES, content_kind, how_to_read, is_pointer
+from hela_dask.storage.formats import (
+    KIND_NAMES,
+    TIFF_SUFFIXES,
+    content_kind,
+    how_to_read,
+    is_pointer,
+)
 
 __all__ = [
     "Place", "image_pages", "ome_of", "opened_tiff", "read_places", "slice_count_remark",
@@ -96,7 +102,8 @@ def opened_tiff(path: Path) -> Iterator[tuple[tifffile.TiffFile, list[str]]]:
         raise
     except (tifffile.TiffFileError, struct.error, ValueError, IndexError, KeyError) as error:
         kind = content_kind(path)
-        what = f"by its content it is {kind}" if kind not in (None, "tiff") else error
+        known = KIND_NAMES.get(kind or "", kind)
+        what = f"by its content it is {known}" if kind not in (None, "tiff") else error
         raise InputError(f"{path} is not a readable TIFF: {what}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error

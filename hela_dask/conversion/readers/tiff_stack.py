@@ -47,6 +47,7 @@ def open_stack(
     treated = samples(path, names, role)
     found = calibration(tiff, ome.attributes if ome else {})
     stored = np.dtype(pages[0].dtype).newbyteorder(tiff.byteorder)
+    noted += found.remarks
     noted += [f"the TIFF reader warns: {text}" for text in dict.fromkeys(warnings)]
 
     def read(z0: int, z1: int) -> NDArray[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,11 +123,6 @@ def test_axes_of_length_one_in_front_are_dropped(tmp_path: Path) -> None:
     assert np.array_equal(open_source(tmp_path / "f.npy").read(1, 3), DATA[1:3])
 
 
-def _zip(path: Path) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("zarr.json", "{}")
-
-
 def _folder(*names: str) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         for name in names:
@@ -141,12 +135,7 @@ def _folder(*names: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("name", "make", "sentence"),
     [
-        ("k.zarr.zip", _zip, "zip archive, .*: unpack it"),
-        ("k.ozx", _zip, "zip archive, .*: unpack it"),
-        ("k.zarr", _zip, "zip archive, .*: unpack it"),
-        ("k.h5", lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "HDF5 file, .*as TIFF"),
-        ("k", lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "HDF5 file, .*as TIFF"),
-        ("k.dm4", lambda path: path.write_bytes(b"x"), "DigitalMicrograph file, .*Fiji"),
+        ("k.mat", lambda path: path.write_bytes(b"MATLAB 5.0"), "no HDF5 file: export the volume"),
         ("k.nii.gz", lambda path: path.write_bytes(b"x"), "an archive|a NIfTI file"),
         ("k.czi", lambda path: path.write_bytes(b"x"), "light microscope, .*Bio-Formats"),
         ("k.raw", lambda path: path.write_bytes(b"x"), "raw numbers .*Import > Raw"),
@@ -155,7 +144,6 @@ def _folder(*names: str) -> Callable[[Path], None]:
         ("k.csv", lambda path: path.write_bytes(b"z,y,x"), "table or text, .*name the volume"),
         ("k.xyz", lambda path: path.write_bytes(b"x"), "no kind of file that can be read here"),
         ("pngs", _folder("s1.png", "s2.png"), r"holds no TIFF slices, but s1\.png, a picture"),
-        ("n5", _folder("attributes.json", "s0/attributes.json"), "an N5 container"),
         ("deep", _folder("part1/s1.tif", "part2/s2.tif"), "its folders do: name one, .*part1"),
         ("mrcs", _folder("a.mrc"), r"but a\.mrc: name the file itself"),
         ("r.run", _folder("run.id", "run.json"), "the folder of a run: name the volume"),
