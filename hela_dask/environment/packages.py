@@ -20,6 +20,7 @@ EXTRAS = {
     "kubernetes": "run --cluster with Kubernetes",
     "gateway": "run --cluster with a dask-gateway",
     "fast": "faster reading of slices; every command works without it",
+    "formats": "sources in HDF5, Imaris, N5, dm3 and dm4",
     "gcs": "volumes at gs:// addresses",
     "meshes": "meshes",
     "napari": "view, and view --review",
