@@ -213,10 +213,10 @@ from .trace import (
 from .unet.training import (
     train as train,
 )
-from .verification.verify import (
+from .verification.findings import (
     Finding as Finding,
 )
-from .verification.verify import (
+from .verification.findings import (
     Verification as Verification,
 )
 from .verification.verify import (

@@ -17,7 +17,6 @@ from hela_dask.figures import draw_overlay
 from hela_dask.figures.printing import ENDINGS, INCH, Print
 from hela_dask.formatting import by_axis, listed
 from hela_dask.parameters import MeasureParameters, Parameters
-from hela_dask.report.slices import Slice, read_slice
 from hela_dask.report.space import draw_volume, drawn_cells
 from hela_dask.running.boxes import read_counts
 from hela_dask.running.identity import check_outside_runs
@@ -27,6 +26,7 @@ from hela_dask.running.opening import open_run
 from hela_dask.running.portraits import write_portrait
 from hela_dask.running.reading import RunFolder, read_folder
 from hela_dask.running.shapes import cell_box, find_surfaces
+from hela_dask.running.slices import Slice, read_slice
 from hela_dask.running.tables import check_segmented, select_cells
 from hela_dask.steps.portrait import make_solid
 from hela_dask.storage.metadata import Level, local_path, read_image

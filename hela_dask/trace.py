@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.pages import Card, Frame, Shown, make_card
+
 __all__ = ["NO_TRACE", "Step", "Trace"]
+
+_MOST = 30  # steps in a card
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Step:
     unit: str = ""
 
 
-class Trace:
+class Trace(Shown):
     """Keeps copies of the steps of some slices; a method computes the same with and without.
 
     Parameters
@@ -51,6 +55,14 @@ class Trace:
 
     def __init__(self, *slices: int) -> None:
         self.steps: dict[int, list[Step]] = {z: [] for z in slices}
+
+    def _card(self) -> Card:
+        rows = tuple(
+            (str(z), step.title, step.caption) for z, steps in self.steps.items() for step in steps
+        )
+        kept = ", ".join(map(str, self.steps)) or "none"
+        table = Frame(("slice", "step", "caption"), rows[:_MOST], max(0, len(rows) - _MOST))
+        return make_card("Trace", {"slices": kept, "steps": str(len(rows))}, tables=(("", table),))
 
     def show(
         self,

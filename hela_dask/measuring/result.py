@@ -6,19 +6,29 @@ import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from hela_dask.columns import OBJECT_COLUMNS, axis_label, check_column
 from hela_dask.errors import ParameterError
+from hela_dask.pages import Card, Shown, as_frame, make_card
 from hela_dask.tasks.table_files import TableFiles
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["MeasureFiles", "Measurement"]
+
+_SHOWN = ["label", "volume", "area", "sphericity", "max_diameter", "complete"]
+_MOST = 10  # rows of a card
 
 _ENDS = (".parquet", ".csv")
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Measurement(Shown):
     """Measured labels.
 
     Attributes
@@ -47,7 +57,47 @@ class Measurement:
             f"volume; {touching} pairs touch"
         )
 
-    def __repr__(self) -> str:
+    def plot(self, x: str = "volume", y: str = "sphericity", *, ax: Axes | None = None) -> Axes:
+        """Plot a measure of the objects over another, a point per object.
+
+        Parameters
+        ----------
+        x, y : str
+            Columns of numbers of `objects`. Points of objects that the volume cuts are hollow.
+        ax : matplotlib.axes.Axes, optional
+            Default: axes of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ParameterError
+            When there is no such column, or it has no numbers.
+        """
+        from hela_dask.figures.axes import plot_points
+
+        for name in (x, y):
+            check_column(name, self.objects)
+        across, up = (self.objects[name].to_numpy(float, na_value=np.nan) for name in (x, y))
+        whole = self.objects["complete"].to_numpy(bool)
+        labels = axis_label(x, OBJECT_COLUMNS), axis_label(y, OBJECT_COLUMNS)
+        return plot_points(across, up, whole, labels=labels, ax=ax)
+
+    def _card(self) -> Card:
+        shown = [name for name in _SHOWN if name in self.objects]
+        return make_card(
+            "Measurement",
+            {"objects": self.path, "contacts": self.contacts_path},
+            summary=self.summary(),
+            tables=(
+                ("", as_frame(self.objects[shown], 3, index=False, most=_MOST)),
+                ("contacts", as_frame(self.contacts, 3, index=False, most=_MOST)),
+            ),
+        )
+
+    def __str__(self) -> str:
         lines = [self.summary()]
         if self.path is not None:
             lines += [f"  objects   {self.path}", f"  contacts  {self.contacts_path}"]

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.errors import InputError, ParameterError
+from hela_dask.formatting import by_axis
 from hela_dask.kernels.grey_levels import GreyLevels
+from hela_dask.pages import Shown, as_figure, make_card
 from hela_dask.parameters import Parameters
 from hela_dask.parameters.fields import ParameterGroup
 from hela_dask.statuses import NO_RESIN, SEGMENTED
@@ -18,6 +21,9 @@ from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Mask
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from hela_dask import pages
     from hela_dask.unet.card import Card
 
 __all__ = [
@@ -63,7 +69,7 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Window:
+class Window(Shown):
     """The part of a volume around one cell, on the working level.
 
     Attributes
@@ -95,9 +101,28 @@ class Window:
     predicted: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     grows: Callable[[Mask], bool] | None = None
 
+    def _card(self) -> pages.Card:
+        from hela_dask.figures.thumbnails import masks_picture
+
+        z = min(max(self.centre[0], 0), len(self.image) - 1)
+        picture = None
+        if self.image.size:
+            caption = f"slice {z} of the window, from 0"
+            picture = as_figure(masks_picture(self.image[z], []), caption)
+        return make_card(
+            f"Window of {by_axis(self.image.shape)} voxels (z, y, x)",
+            {
+                "voxel": f"{by_axis(self.voxel)} nm",
+                "centre": f"{', '.join(map(str, self.centre))} (z, y, x in voxels)",
+                "type": self.image.dtype,
+                "network": ", ".join(self.predicted),
+            },
+            picture=picture,
+        )
+
 
 @dataclass(frozen=True)
-class Masks:
+class Masks(Shown):
     """The result of a method in a window.
 
     Attributes
@@ -123,6 +148,77 @@ class Masks:
     reason: str = ""
     flags: tuple[str, ...] = ()
     outline: NDArray[np.bool_] | None = None
+
+    def plot(
+        self, window: Window | None = None, z: int | None = None, *, ax: Axes | None = None
+    ) -> Axes:
+        """Plot the outlines of the masks in a slice.
+
+        Parameters
+        ----------
+        window : Window, optional
+            That of the masks: its grey values are drawn, and its voxel size is that of the axes,
+            in µm from its corner. Without it the axes are in voxels, as masks have no size.
+        z : int, optional
+            Slice of the window, from 0; default: the one with the largest part of the cell.
+        ax : matplotlib.axes.Axes, optional
+            Default: axes of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        InputError
+            When the shape of the window is not that of the masks.
+        ParameterError
+            When there is no such slice.
+        """
+        from hela_dask.figures.axes import plot_plane
+
+        depth = len(self.cell)
+        if window is not None and window.image.shape != self.cell.shape:
+            raise InputError(
+                f"the window is {by_axis(window.image.shape)} and the masks are "
+                f"{by_axis(self.cell.shape)} voxels (z, y, x)"
+            )
+        if z is not None and not 0 <= z < depth:
+            raise ParameterError(
+                f"there is no slice {z}: the masks have the slices 0 to {depth - 1}"
+            )
+        at = self._fullest() if z is None else z
+        masks = {"cell": self.cell, "envelope": self.envelope, "nucleus": self.nucleus}
+        return plot_plane(
+            None if window is None else window.image[at],
+            {name: mask[at] for name, mask in masks.items()},
+            None if window is None else window.voxel[1:],
+            ax=ax,
+            title=f"slice {at} of the window, from 0",
+        )
+
+    def _fullest(self) -> int:
+        """The slice with the largest part of the cell, on every eighth pixel."""
+        return int(self.cell[:, ::8, ::8].sum(axis=(1, 2)).argmax())
+
+    def _card(self) -> pages.Card:
+        from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
+        from hela_dask.figures.thumbnails import masks_picture
+
+        picture = None
+        if self.cell.size:
+            z = self._fullest()
+            tints = [(self.cell[z], CELL), (self.envelope[z], ENVELOPE), (self.nucleus[z], NUCLEUS)]
+            picture = as_figure(masks_picture(None, tints), f"slice {z} of the window, from 0")
+        return make_card(
+            f"Masks of {by_axis(self.cell.shape)} voxels (z, y, x)",
+            {
+                "status": self.status,
+                "reason": self.reason,
+                "flags": ", ".join(self.flags),
+            },
+            picture=picture,
+        )
 
     @classmethod
     def without_resin(cls, nucleus: Mask, envelope: Mask, outline: Mask | None) -> Masks:

@@ -15,15 +15,18 @@ import pandas as pd
 from hela_dask.errors import ParameterError
 from hela_dask.formatting import counted
 from hela_dask.organelles.columns import ORGANELLE_CELL_COLUMNS, ORGANELLE_COLUMNS
+from hela_dask.pages import Card, Shown, as_frame, make_card
 from hela_dask.tasks.table_files import TableFiles
 
 __all__ = ["Assignment", "OrganelleFiles", "checked_name"]
 
+_MOST = 10  # rows of a table of a card
+_COLUMNS = 8  # columns of one
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
-class Assignment:
+class Assignment(Shown):
     """Organelles assigned to the cells of a run.
 
     Attributes
@@ -53,7 +56,21 @@ class Assignment:
             "across a border"
         )
 
-    def __repr__(self) -> str:
+    def _card(self) -> Card:
+        return make_card(
+            "Organelles",
+            {"organelles": self.path, "cells": self.cells_path},
+            summary=self.summary(),
+            tables=(
+                ("cells", as_frame(self.cells.iloc[:, :_COLUMNS], 3, index=False, most=_MOST)),
+                (
+                    "organelles",
+                    as_frame(self.organelles.iloc[:, :_COLUMNS], 3, index=False, most=_MOST),
+                ),
+            ),
+        )
+
+    def __str__(self) -> str:
         return f"{self.summary()}\n  organelles  {self.path}\n  cells       {self.cells_path}"
 
 

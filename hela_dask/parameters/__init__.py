@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from hela_dask.documents.shapes import shown
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.pages import Card, Shown
 from hela_dask.parameters.fields import ParameterGroup
 from hela_dask.parameters.methods import (
     HybridParameters,
@@ -22,6 +23,7 @@ from hela_dask.parameters.methods import (
     UnetParameters,
     VolumetricParameters,
 )
+from hela_dask.parameters.showing import parameters_card, parameters_text
 from hela_dask.parameters.stages import (
     AssembleParameters,
     BackgroundParameters,
@@ -93,7 +95,7 @@ def _toml(value: float | str) -> str:
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(Shown):
     """All parameters of a run, one attribute per group.
 
     Examples
@@ -113,6 +115,12 @@ class Parameters:
     methods: tuple[ParameterGroup, ...] = field(
         default_factory=lambda: tuple(kind() for kind in method_groups().values())
     )
+
+    def __str__(self) -> str:
+        return parameters_text(self.groups())
+
+    def _card(self) -> Card:
+        return parameters_card(self.groups())
 
     def group(self, kind: type[Group]) -> Group:
         """The parameters of a method, by their class.

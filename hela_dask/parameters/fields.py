@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Any
 
 from hela_dask.errors import ParameterError
+from hela_dask.pages import Card, Frame, Shown, make_card
 
 __all__ = ["ParameterGroup", "parameter", "text_parameter"]
 
@@ -25,7 +26,7 @@ def text_parameter(default: str, doc: str, *, choices: tuple[str, ...] = ()) -> 
     return field(default=default, metadata={"doc": doc, "choices": choices})
 
 
-class ParameterGroup:
+class ParameterGroup(Shown):
     """Checks shared by all stages: types and ranges, one sentence per error."""
 
     def __post_init__(self) -> None:
@@ -49,6 +50,24 @@ class ParameterGroup:
                 raise ParameterError(f"parameter {name} must be in [{low}, {high}], not {value!r}")
             if not whole:
                 object.__setattr__(self, item.name, float(value))
+
+    def __str__(self) -> str:
+        values = (
+            f"{item.name}={getattr(self, item.name)!r}"
+            for item in dataclasses.fields(self)  # type: ignore[arg-type]
+        )
+        return f"{type(self).__name__}({', '.join(values)})"
+
+    def frame(self) -> Frame:
+        """Name, value, default and meaning of each parameter."""
+        rows = tuple(
+            (item.name, f"{getattr(self, item.name)!r}", f"{item.default!r}", item.metadata["doc"])
+            for item in dataclasses.fields(self)  # type: ignore[arg-type]
+        )
+        return Frame(("parameter", "value", "default", "meaning"), rows)
+
+    def _card(self) -> Card:
+        return make_card(type(self).__name__, {}, tables=(("", self.frame()),))
 
 
 def _check_text(name: str, value: object, choices: tuple[str, ...]) -> None:

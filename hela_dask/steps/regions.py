@@ -13,8 +13,10 @@ import xarray as xr
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError
+from hela_dask.formatting import by_axis
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.quality import FACES
+from hela_dask.pages import Card, Shown, make_card
 from hela_dask.parameters import RegionParameters
 from hela_dask.statuses import DETECTED
 from hela_dask.types import Bounds, Triple
@@ -28,7 +30,7 @@ _CUT = 1.1
 
 
 @dataclass(frozen=True)
-class Region:
+class Region(Shown):
     """The window of one cell.
 
     Attributes
@@ -60,6 +62,38 @@ class Region:
     touches_side: bool = False
     window_clipped: bool = False
     ends: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def __str__(self) -> str:
+        z, y, x = (f"{place / 1000:.2f}" for place in self.centre)
+        text = f"Region of cell {self.label}: centre at {z}, {y}, {x} µm, window {self._size()} µm"
+        return f"{text} (z, y, x), {self.status}"
+
+    def _size(self) -> str:
+        return by_axis([round((high - low) / 1000, 2) for low, high in self.box])
+
+    def _card(self) -> Card:
+        sides = {
+            "the first slice": self.touches_first_slice,
+            "the last slice": self.touches_last_slice,
+            "a side": self.touches_side,
+        }
+        spans = (
+            f"{axis} {low:g} to {high:g}" for axis, (low, high) in zip("zyx", self.box, strict=True)
+        )
+        return make_card(
+            f"Region of cell {self.label}",
+            {
+                "centre": ", ".join(
+                    f"{axis} {place:g}" for axis, place in zip("zyx", self.centre, strict=True)
+                )
+                + " nm",
+                "window": f"{', '.join(spans)} nm",
+                "size": f"{self._size()} µm (z, y, x)",
+                "status": self.status,
+                "reason": self.reason,
+                "cut by": ", ".join(name for name, cut in sides.items() if cut),
+            },
+        )
 
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Region:

@@ -27,13 +27,19 @@ _PAUSE = 0.01  # seconds between them
 
 # Nothing is computed here: files, messages, pictures, and the values of parameters, which
 # fingerprints hold anyway.
-_LEFT_OUT = {"documents", "errors", "figures", "formatting", "running", "storage", "tasks", "trace"}
+_LEFT_OUT = {
+    *("documents", "errors", "figures", "formatting", "pages", "running", "storage", "tasks"),
+    "trace",
+}
 _COMPUTED = {"storage.means", "storage.pyramid"}
 _LEFT_OUT_NAMES = {
     "parameters:Parameters",
     "parameters.fields:parameter",
     "parameters.fields:text_parameter",
 }
+# Methods that only show a result, and the base class that they complete.
+_DISPLAY = {"__repr__", "__str__", "_card", "_fullest", "_size", "frame", "plot"}
+_DISPLAY_BASE = "Shown"
 _POSITIONS = {"ctx", "kind", "type_comment", "annotation", "returns", "type_params"}
 
 
@@ -193,8 +199,10 @@ def _parsed(tree: ast.Module) -> _Module:
             module.imports |= _imports([node])
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             module.imports |= _imports(ast.walk(node))
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        elif isinstance(node, ast.FunctionDef):
             module.items[node.name] = _Item(node)
+        elif isinstance(node, ast.ClassDef):
+            module.items[node.name] = _Item(_without_display(node))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for part in (part for target in targets for part in ast.walk(target)):
@@ -203,6 +211,23 @@ def _parsed(tree: ast.Module) -> _Module:
         else:
             module.rest += _text(node)
     return module
+
+
+def _without_display(node: ast.ClassDef) -> ast.ClassDef:
+    """A class without the methods that only show its values, and without the base for these."""
+    body = [
+        item
+        for item in node.body
+        if not (isinstance(item, ast.FunctionDef) and item.name in _DISPLAY)
+    ]
+    bases = [base for base in node.bases if _name_of(base) != _DISPLAY_BASE]
+    return ast.ClassDef(
+        name=node.name,
+        bases=bases,
+        keywords=node.keywords,
+        body=body,
+        decorator_list=node.decorator_list,
+    )
 
 
 def _uses(node: ast.AST) -> set[tuple[str, str]]:

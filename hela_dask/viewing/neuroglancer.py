@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hela_dask.errors import MissingInputError, ParameterError
+from hela_dask.pages import Card, Shown, make_card
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.storage.metadata import local_path, read_image
@@ -28,7 +29,7 @@ _SHOWN = ("cells", "nuclei")
 
 
 @dataclass(frozen=True)
-class NeuroglancerView:
+class NeuroglancerView(Shown):
     """A run that is served to neuroglancer.
 
     Attributes
@@ -53,7 +54,11 @@ class NeuroglancerView:
         """Stop serving."""
         self.server.close()
 
-    def __repr__(self) -> str:
+    def _card(self) -> Card:
+        folders = ", ".join(map(str, self.server.folders))
+        return make_card("Neuroglancer", {"serves": folders, "link": self.link})
+
+    def __str__(self) -> str:
         return f"NeuroglancerView of {', '.join(map(str, self.server.folders))}\n  {self.link}"
 
 

@@ -6,6 +6,8 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from hela_dask.pages import Card, Frame, Shown, make_card
+
 __all__ = ["ClusterCheck", "Row"]
 
 _WIDTH = 78  # characters of a line
@@ -34,7 +36,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class ClusterCheck:
+class ClusterCheck(Shown):
     """The result of :func:`hela_dask.check_cluster`.
 
     Attributes
@@ -63,7 +65,19 @@ class ClusterCheck:
         """As plain values, for JSON."""
         return {"ok": self.ok, **asdict(self)}
 
-    def __repr__(self) -> str:
+    def _card(self) -> Card:
+        failed = sum(row.state == "failed" for row in self.rows)
+        warned = sum(row.state == "warning" for row in self.rows)
+        rows = tuple((row.name, row.state, row.found, row.advice) for row in self.rows)
+        return make_card(
+            f"Check of the cluster {self.cluster}",
+            {"time": f"{self.seconds:.0f} s"},
+            state="poor" if failed else "fair" if warned else "good",
+            badge=f"{failed} failed" if failed else "it works",
+            tables=(("", Frame(("property", "state", "found", "advice"), rows)),),
+        )
+
+    def __str__(self) -> str:
         width = max((len(row.name) for row in self.rows), default=0)
         lines = [line for row in self.rows for line in _lines(row, width)]
         failed = sum(row.state == "failed" for row in self.rows)
