@@ -78,17 +78,17 @@ from .measuring.measure import (
 from .measuring.result import (
     Measurement as Measurement,
 )
+from .methods.masks import (
+    Masks as Masks,
+)
+from .methods.masks import (
+    Window as Window,
+)
 from .methods.method import (
     BaseMethod as BaseMethod,
 )
 from .methods.method import (
-    Masks as Masks,
-)
-from .methods.method import (
     Method as Method,
-)
-from .methods.method import (
-    Window as Window,
 )
 from .methods.names import (
     METHODS as METHODS,
@@ -185,6 +185,9 @@ from .steps.link import (
 )
 from .steps.measure import (
     measure_cells as measure_cells,
+)
+from .steps.plots import (
+    plot_masks as plot_masks,
 )
 from .steps.region_files import (
     save_regions as save_regions,
@@ -325,6 +328,7 @@ __all__ = [
     "open_volume",
     "parameter",
     "plan",
+    "plot_masks",
     "predict",
     "review",
     "run",

@@ -112,7 +112,12 @@ def meshes(
 
     Examples
     --------
-    >>> meshes("hela.run", "hela-meshes", cells=[3, 8])  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> table = hd.meshes("hela.run", "hela-meshes", cells=[2], error=200)
+    >>> table[["label", "what", "status"]]
+       label     what   status
+    0      2     cell  written
+    1      2  nucleus  written
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)

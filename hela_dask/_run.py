@@ -139,7 +139,10 @@ def run(
 
     Examples
     --------
-    >>> result = run("hela.ome.zarr")  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> result = hd.run("hela.ome.zarr", method="volumetric")
+    >>> result.summary()
+    >>> result.cells[["label", "status", "complete"]]
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)
@@ -198,6 +201,12 @@ def detect(
     ------
     HelaDaskError
         As :func:`run`.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> cells = hd.detect("hela.ome.zarr", "found.run")
+    >>> cells[["label", "first_slice", "last_slice", "status"]]
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     setup = prepare(

@@ -51,6 +51,15 @@ class Trace(Shown):
     ----------
     steps : dict of int to list of Step
         Of each slice.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> import numpy as np
+    >>> trace = hd.Trace(1)
+    >>> trace.show("threshold", "Brighter than 100.", np.ones((3, 8, 8), bool))
+    >>> [step.title for step in trace.steps[1]]
+    ['threshold']
     """
 
     def __init__(self, *slices: int) -> None:
@@ -87,6 +96,15 @@ class Trace(Shown):
             The slice, 0-based.
         unit : str
             Of floats: ``nm``, ``σ`` for deviations; empty for a ratio.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> import numpy as np
+        >>> trace = hd.Trace(0, 2)
+        >>> trace.show("smoothed", "After a low-pass.", np.zeros((8, 8)), z=2)
+        >>> {z: len(steps) for z, steps in trace.steps.items()}
+        {0: 0, 2: 1}
         """
         for at in self.steps if z is None else self.steps.keys() & {z}:
             text = caption if isinstance(caption, str) else caption(at)
@@ -105,6 +123,16 @@ class Trace(Shown):
             The part of the window, (z, y, x).
         shape : tuple of int
             Of the window. Around the part, planes are 0.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> import numpy as np
+        >>> trace = hd.Trace(5)
+        >>> part = trace.within((slice(4, 8), slice(0, 4), slice(0, 4)), (10, 8, 8))
+        >>> part.show("threshold", "Brighter than 100.", np.ones((4, 4, 4), bool))
+        >>> trace.steps[5][0].plane.shape
+        (8, 8)
         """
         return _PartTrace(self, box, shape)
 

@@ -76,6 +76,13 @@ class Comparison(Shown):
         Segmented cells that the volume cuts.
     warnings : tuple of str
         Reasons to doubt the comparison.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> runs = {"control": ["control1.run"], "treated": ["treated1.run"]}
+    >>> found = hd.compare(runs, "compared")
+    >>> found.table[["measure", "group", "n_cells"]].head(2)
     """
 
     path: Path
@@ -91,7 +98,15 @@ class Comparison(Shown):
         return self.table[self.table["p_adjusted"] <= ALPHA]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the cells, as plain values."""
+        """Everything but the cells, as plain values.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> runs = {"control": ["control1.run"], "treated": ["treated1.run"]}
+        >>> hd.compare(runs, "compared").to_dict()["cells"]
+        {'control': 8, 'treated': 8}
+        """
         return {
             "page": str(self.page),
             "cells": self.cells["group"].value_counts(sort=False).to_dict(),
@@ -122,8 +137,8 @@ class Comparison(Shown):
         Examples
         --------
         >>> import hela_dask as hd
-        >>> groups = {"control": ["control.run"], "treated": ["treated.run"]}
-        >>> found = hd.compare(groups, "compared")
+        >>> runs = {"control": ["control1.run"], "treated": ["treated1.run"]}
+        >>> found = hd.compare(runs, "compared")
         >>> found.plot("cell_volume").get_ylabel()
         'cell volume, µm³'
         """
@@ -211,7 +226,16 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
 
     Examples
     --------
-    >>> compare({"control": ["a.run"], "treated": ["b.run"]}, "out").page  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> runs = {
+    ...     "control": ["control1.run", "control2.run"],
+    ...     "treated": ["treated1.run", "treated2.run"],
+    ... }
+    >>> found = hd.compare(runs, "compared")
+    >>> found.page.name
+    'comparison.html'
+    >>> len(found.cells)
+    32
     """
     folder = _check_target(out)
     _check_seed(seed)

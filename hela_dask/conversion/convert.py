@@ -91,6 +91,13 @@ def convert(
         When there is something else at `target`.
     StorageError
         When the file system refuses it or is full.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> image = hd.convert("slices.tif", "slices.ome.zarr", voxel_size=(100, 80, 80))
+    >>> image.levels[0].shape, image.dtype.name
+    ((8, 80, 80), 'uint8')
     """
     path = _checked_target(local_path(source), local_path(target))
     opened = open_source(source)

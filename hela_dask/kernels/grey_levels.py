@@ -75,6 +75,15 @@ class GreyLevels(Shown):
         Range of nearly all grey values, with bright resin (2 % are below, 2 % above, on pixels of
         80 nm); None if all sampled slices are empty. Networks see grey values in units of this
         span.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.GreyLevels(cell=140.0, resin=205.0, low=90.0, high=210.0)
+    Grey levels: resin is brighter than cells
+      cells  140
+      resin  205
+      range  90 to 210
     """
 
     inverted: bool = False

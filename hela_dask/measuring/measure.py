@@ -132,7 +132,9 @@ def measure(
 
     Examples
     --------
-    >>> measure("cells.tif", voxel_size=(50, 10, 10)).objects  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> found = hd.measure("cells.tif", voxel_size=(100, 80, 80))
+    >>> found.objects[["label", "complete"]]
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)

@@ -41,6 +41,13 @@ class Measurement(Shown):
         These files, with the ending of `out`, Parquet or CSV; the other one is beside each, and
         ``NAME_columns.csv`` has the units and meanings of their columns. None where none were
         written.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.measure("cells.tif", "measured.csv")
+    >>> found.path.name, found.contacts_path.name
+    ('measured.csv', 'measured_contacts.csv')
     """
 
     objects: pd.DataFrame
@@ -49,7 +56,13 @@ class Measurement(Shown):
     contacts_path: Path | None
 
     def summary(self) -> str:
-        """One line: how many objects are whole, and how many pairs touch."""
+        """One line: how many objects are whole, and how many pairs touch.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.measure("cells.tif").summary()
+        """
         whole = int(self.objects["complete"].sum())
         touching = int((self.contacts["contact_area"] > 0).sum())
         return (
@@ -75,6 +88,13 @@ class Measurement(Shown):
         ------
         ParameterError
             When there is no such column, or it has no numbers.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> found = hd.measure("cells.tif")
+        >>> found.plot("volume", "area").get_xlabel()
+        'volume (µm³)'
         """
         from hela_dask.figures.axes import plot_points
 

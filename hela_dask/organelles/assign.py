@@ -121,7 +121,9 @@ def assign(
 
     Examples
     --------
-    >>> assign("hela.run", "mitochondria.tif").organelles  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> found = hd.assign("hela.run", "mitochondria.tif")
+    >>> found.organelles[["label", "cell", "compartment"]]
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)

@@ -38,6 +38,12 @@ class Assignment(Shown):
     path, cells_path : Path
         These files. A ``.csv`` is beside each, and ``organelles_NAME_columns.csv`` has the units
         and meanings of their columns.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.assign("hela.run", "mitochondria.tif")
+    >>> found.cells[["label", "n_organelles"]]
     """
 
     organelles: pd.DataFrame
@@ -46,7 +52,13 @@ class Assignment(Shown):
     cells_path: Path
 
     def summary(self) -> str:
-        """One line: how many organelles are in cells, outside, and across a border."""
+        """One line: how many organelles are in cells, outside, and across a border.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.assign("hela.run", "mitochondria.tif").summary()
+        """
         inside = int((self.organelles["cell"] > 0).sum())
         crossing = int(self.organelles["crosses_border"].sum())
         holding = int((self.cells["n_organelles"] > 0).sum())

@@ -100,8 +100,11 @@ class Parameters(Shown):
 
     Examples
     --------
-    >>> Parameters.from_dict({"detect": {"spacing": 500.0}}).detect.spacing
+    >>> import hela_dask as hd
+    >>> parameters = hd.Parameters.from_dict({"detect": {"spacing": 500.0}})
+    >>> parameters.detect.spacing
     500.0
+    >>> parameters
     """
 
     working: WorkingParameters = field(default_factory=WorkingParameters)
@@ -129,6 +132,12 @@ class Parameters(Shown):
         ------
         KeyError
             When no package registers such a group.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.Parameters().group(hd.VolumetricParameters) == hd.VolumetricParameters()
+        True
         """
         for stage in self.methods:
             if type(stage) is kind:
@@ -140,7 +149,8 @@ class Parameters(Shown):
 
         Examples
         --------
-        >>> Parameters().with_group(VolumetricParameters(hole=3.0)).volumetric.hole
+        >>> import hela_dask as hd
+        >>> hd.Parameters().with_group(hd.VolumetricParameters(hole=3.0)).volumetric.hole
         3.0
         """
         self.group(type(stage))
@@ -160,6 +170,12 @@ class Parameters(Shown):
         ------
         ParameterError
             For an unknown stage or parameter, a wrong type or a value out of range.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.Parameters.from_dict({"link": {"gap": 2}}).link.gap
+        2
         """
         if not isinstance(values, Mapping):
             raise ParameterError(
@@ -195,6 +211,14 @@ class Parameters(Shown):
             When there is no such file.
         ParameterError
             When it is not TOML, or as in :meth:`from_dict`.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> from pathlib import Path
+        >>> length = Path("mine.toml").write_text(hd.Parameters().to_toml(), encoding="utf-8")
+        >>> hd.Parameters.from_toml("mine.toml") == hd.Parameters()
+        True
         """
         from hela_dask.documents.reading import read_toml
 
@@ -206,15 +230,35 @@ class Parameters(Shown):
             raise ParameterError(f"{path}: {error}") from error
 
     def groups(self) -> dict[str, ParameterGroup]:
-        """All groups by name, those of the methods last."""
+        """All groups by name, those of the methods last.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> list(hd.Parameters().groups())[:3]
+        ['working', 'background', 'detect']
+        """
         return {name: getattr(self, name) for name in _groups()}
 
     def to_dict(self) -> dict[str, dict[str, float | str]]:
-        """Nested dictionaries, as :meth:`from_dict` takes them."""
+        """Nested dictionaries, as :meth:`from_dict` takes them.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.Parameters().to_dict()["working"]
+        """
         return {name: dataclasses.asdict(stage) for name, stage in self.groups().items()}  # type: ignore[call-overload]
 
     def to_toml(self) -> str:
-        """A TOML text with every parameter, its unit and its meaning as comments."""
+        """A TOML text with every parameter, its unit and its meaning as comments.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> print(hd.Parameters().to_toml().splitlines()[1])
+        [working]
+        """
         lines: list[str] = []
         for name, stage in self.groups().items():
             lines += [f"# {(stage.__doc__ or '').splitlines()[0]}", f"[{name}]"]

@@ -17,7 +17,15 @@ __all__ = ["ParameterGroup", "parameter", "text_parameter"]
 
 
 def parameter(default: float, doc: str, *, low: float = 0.0, high: float = math.inf) -> Any:
-    """A dataclass field with its meaning, its unit and its allowed range, both ends included."""
+    """A dataclass field with its meaning, its unit and its allowed range, both ends included.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> item = hd.parameter(200.0, "Width of a filter, nm.", low=10.0)
+    >>> item.default, item.metadata["low"]
+    (200.0, 10.0)
+    """
     return field(default=default, metadata={"doc": doc, "low": low, "high": high})
 
 
@@ -27,7 +35,19 @@ def text_parameter(default: str, doc: str, *, choices: tuple[str, ...] = ()) -> 
 
 
 class ParameterGroup(Shown):
-    """Checks shared by all stages: types and ranges, one sentence per error."""
+    """Checks shared by all stages: types and ranges, one sentence per error.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class MyParameters(hd.ParameterGroup):
+    ...     width: float = hd.parameter(200.0, "Width of a filter, nm.", low=10.0)
+    >>> MyParameters(width=5.0)
+    Traceback (most recent call last):
+    hela_dask.errors.ParameterError: parameter my.width must be in [10.0, inf], not 5.0
+    """
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -59,7 +79,14 @@ class ParameterGroup(Shown):
         return f"{type(self).__name__}({', '.join(values)})"
 
     def frame(self) -> Frame:
-        """Name, value, default and meaning of each parameter."""
+        """Name, value, default and meaning of each parameter.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.RegionParameters().frame().heads
+        ('parameter', 'value', 'default', 'meaning')
+        """
         rows = tuple(
             (item.name, f"{getattr(self, item.name)!r}", f"{item.default!r}", item.metadata["doc"])
             for item in dataclasses.fields(self)  # type: ignore[arg-type]

@@ -61,6 +61,13 @@ class Plan(Shown):
         The source of the number of cells.
     calibration : Calibration or None
         The measured sample; None where nothing was.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.plan("hela.ome.zarr", "new.run", workers=2, memory="4GiB", calibrate=False)
+    >>> found.shape, found.workers, found.cells
+    ((64, 200, 200), 2, 'not known before detection')
     """
 
     store: StorePath
@@ -84,7 +91,15 @@ class Plan(Shown):
         return sum(known) if len(known) == len(self.stages) else None
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON takes it: sizes in bytes, times in seconds; null where not known."""
+        """All of it as JSON takes it: sizes in bytes, times in seconds; null where not known.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> found = hd.plan("hela.ome.zarr", "new.run", workers=2, memory="4GiB", calibrate=False)
+        >>> found.to_dict()["memory"]
+        4294967296
+        """
         found: dict[str, Any] = plain({**asdict(self), "seconds": self.seconds})
         return found
 

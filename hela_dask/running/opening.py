@@ -36,7 +36,9 @@ def open_run(path: str | Path) -> RunResult:
 
     Examples
     --------
-    >>> open_run("hela.run").cells  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> result = hd.open_run("hela.run")
+    >>> list(result.labels)
     """
     folder = read_folder(local_path(path))
     facts, state = folder.facts, folder.facts.get("state")

@@ -55,6 +55,14 @@ class RunResult(Shown):
         Warnings for the user.
     scores : dict
         Agreement with the truth, where one was given.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> result = hd.open_run("hela.run")
+    >>> result.cells[["label", "status"]]
+    >>> result.labels["cells"].shape
+    (64, 200, 200)
     """
 
     path: Path
@@ -76,7 +84,13 @@ class RunResult(Shown):
         return {name: open_volume(path) for name, path in self.label_paths.items()}
 
     def summary(self) -> str:
-        """One line: numbers of cells outlined and not outlined, with reasons."""
+        """One line: numbers of cells outlined and not outlined, with reasons.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.open_run("hela.run").summary()
+        """
         return count_text(self.cells)
 
     def __str__(self) -> str:
@@ -133,8 +147,9 @@ class RunResult(Shown):
 
         Examples
         --------
+        >>> import hela_dask as hd
         >>> result = hd.open_run("hela.run")
-        >>> result.plot_slice(32, cells=[1]).get_xlabel()
+        >>> result.plot_slice(32, cells=[2]).get_xlabel()
         'x (µm)'
         """
         from hela_dask.running.showing import plot_slice
@@ -177,6 +192,7 @@ class RunResult(Shown):
 
         Examples
         --------
+        >>> import hela_dask as hd
         >>> result = hd.open_run("hela.run")
         >>> result.plot_cells("nucleus_volume").get_ylabel()
         'y (µm)'

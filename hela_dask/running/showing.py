@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from hela_dask.types import Plane
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_cells", "plot_slice", "small_overlay"]
+__all__ = ["only_cells", "plot_cells", "plot_slice", "small_overlay"]
 
 PIXELS = 1500
 _OVERLAY = re.compile(r"overlay_(\d+)\.jpg")
@@ -74,7 +74,7 @@ def plot_slice(
     planes = {"cell": found.cells, "nucleus": found.nuclei}
     return plot_plane(
         found.image,
-        {name: _only(plane, chosen) for name, plane in planes.items() if plane is not None},
+        {name: only_cells(plane, chosen) for name, plane in planes.items() if plane is not None},
         found.pixel,
         ax=ax,
         corner=(geometry.bounds[1][0] / 1000, geometry.bounds[2][0] / 1000),
@@ -94,8 +94,9 @@ def _fullest(cells: pd.DataFrame, depth: int) -> int:
     return int(best[len(best) // 2])
 
 
-def _only(plane: Plane, chosen: set[int] | None) -> Plane:
-    return plane if chosen is None else np.where(np.isin(plane, sorted(chosen)), plane, 0)
+def only_cells(plane: Plane, chosen: Collection[int] | None) -> Plane:
+    """The labels of some cells alone; None: of all."""
+    return plane if chosen is None else np.where(np.isin(plane, list(chosen)), plane, 0)
 
 
 def plot_cells(cells: pd.DataFrame, labels: Path, column: str, *, ax: Axes | None) -> Axes:

@@ -65,6 +65,13 @@ def link_cells(
     ------
     InputError
         When a column is missing or holds anything but finite numbers.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
+    >>> cells[["label", "first_slice", "last_slice", "status"]]
     """
     parameters = parameters or LinkParameters()
     _check(detections)

@@ -57,6 +57,14 @@ def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | 
         When `folder` holds anything else.
     StorageError
         When the file system refuses it or is full.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
+    >>> folders = hd.save_regions(volume, hd.cell_regions(cells, volume), "regions")
+    >>> [folder.name for folder in folders]
     """
     return save_windows(lambda _: volume, Geometry.of(volume), regions, folder)
 

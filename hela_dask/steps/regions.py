@@ -50,6 +50,16 @@ class Region(Shown):
     ends : tuple of str
         Which of the window's sides are sides of the volume: names of
         :data:`hela_dask.kernels.quality.FACES`.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
+    >>> region = hd.cell_regions(cells, volume)[1]
+    >>> region.label, region.status
+    (2, 'detected')
+    >>> volume[region.slices(volume)].shape
     """
 
     label: int
@@ -97,7 +107,15 @@ class Region(Shown):
 
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Region:
-        """The region of a row of the table that :func:`with_regions` makes."""
+        """The region of a row of the table that :func:`with_regions` makes.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> cells = hd.open_run("hela.run").cells
+        >>> hd.Region.from_row(cells.iloc[1].to_dict()).label
+        2
+        """
         box = [(float(row[f"box_{axis}0"]), float(row[f"box_{axis}1"])) for axis in "zyx"]
         return cls(
             label=int(row["label"]),
@@ -112,11 +130,27 @@ class Region(Shown):
         )
 
     def window(self, geometry: Geometry) -> Box:
-        """The voxels of the window in a volume, at any level: the outermost included."""
+        """The voxels of the window in a volume, at any level: the outermost included.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> from hela_dask.geometry import Geometry
+        >>> region = hd.Region.from_row(hd.open_run("hela.run").cells.iloc[1].to_dict())
+        >>> region.window(Geometry.of(hd.open_volume("hela.ome.zarr"))).shape
+        """
         return geometry.box(self.box)
 
     def slices(self, volume: xr.DataArray) -> Box:
-        """The same in `volume`, as an index of it."""
+        """The same in `volume`, as an index of it.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> region = hd.Region.from_row(hd.open_run("hela.run").cells.iloc[1].to_dict())
+        >>> volume = hd.open_volume("hela.ome.zarr")
+        >>> volume[region.slices(volume)].shape
+        """
         return self.window(Geometry.of(volume))
 
 
@@ -149,6 +183,14 @@ def cell_regions(
     ------
     InputError
         When a column of `cells` is missing, or a centre lies outside the volume.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
+    >>> for region in hd.cell_regions(cells, volume):
+    ...     print(region)
     """
     parameters = parameters or RegionParameters()
     wanted = ("label", "z", "y", "x", "height", "first_slice", "last_slice", "status", "reason")

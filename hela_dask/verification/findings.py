@@ -27,6 +27,12 @@ class Finding(Shown):
         To be read after the path.
     mend : str
         The command that repairs it, or other advice.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.Finding("labels/cells/0/c/0", "is missing", "start the run again")
+    labels/cells/0/c/0 is missing: start the run again
     """
 
     path: str
@@ -56,6 +62,13 @@ class Verification(Shown):
         Empty if all is as recorded.
     notes : tuple of str
         Files that could not be compared, with the reason.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.verify("hela.ome.zarr")
+    >>> found.findings, found.files > 10
+    ((), True)
     """
 
     store: Path
@@ -72,7 +85,14 @@ class Verification(Shown):
         return not self.findings
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
+        """As plain values, for JSON.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.verify("hela.ome.zarr").to_dict()["ok"]
+        True
+        """
         found: dict[str, Any] = plain(self)
         return {"ok": self.ok, **found}
 

@@ -100,7 +100,8 @@ def verify(
 
     Examples
     --------
-    >>> verify("hela.ome.zarr").ok  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> hd.verify("hela.ome.zarr").ok
     True
     """
     start = time.perf_counter()

@@ -40,6 +40,14 @@ class NeuroglancerView(Shown):
         The state alone.
     server : FileServer
         It serves the image, the labels and the meshes on loopback until :meth:`close`.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> served = hd.neuroglancer("hela.run")
+    >>> served.link.startswith("https://neuroglancer-demo.appspot.com/#!")
+    True
+    >>> served.close()
     """
 
     link: str
@@ -47,11 +55,23 @@ class NeuroglancerView(Shown):
     server: FileServer
 
     def wait(self) -> None:
-        """Serve until :meth:`close` is called or the process is interrupted."""
+        """Serve until :meth:`close` is called or the process is interrupted.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.neuroglancer("hela.run").wait()  # doctest: +SKIP
+        """
         self.server.wait()
 
     def close(self) -> None:
-        """Stop serving."""
+        """Stop serving.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.neuroglancer("hela.run").close()
+        """
         self.server.close()
 
     def _card(self) -> Card:
@@ -96,6 +116,14 @@ def neuroglancer(
         When the port is taken, or `meshes` names something else.
     MissingInputError, InputError
         As :func:`hela_dask.open_run`; when there are no such meshes.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> served = hd.neuroglancer("hela.run")
+    >>> [layer["name"] for layer in served.state["layers"]]
+    ['image', 'cells', 'nuclei']
+    >>> served.close()
     """
     result = run if isinstance(run, RunResult) else open_run(run)
     folders = _folders(result, meshes)
@@ -136,6 +164,13 @@ def neuroglancer_state(
         When `url` is none, or `meshes` names something else.
     MissingInputError, InputError
         As :func:`hela_dask.open_run`; when there are no such meshes.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> state = hd.neuroglancer_state("hela.run", "https://my.server/data")
+    >>> [layer["name"] for layer in state["layers"]]
+    ['image', 'cells', 'nuclei']
     """
     if "://" not in url:
         raise ParameterError(f"--url {url!r} is no address, as https://my.server/data is")

@@ -49,6 +49,13 @@ class ClusterCheck(Shown):
         The job script; empty for clusters without jobs.
     seconds : float
         It took.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.check_cluster("slurm.yaml", "hela.ome.zarr")  # doctest: +SKIP
+    >>> [row.name for row in found.rows if row.state == "failed"]  # doctest: +SKIP
+    []
     """
 
     cluster: str
@@ -62,7 +69,14 @@ class ClusterCheck(Shown):
         return not any(row.state == "failed" for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
+        """As plain values, for JSON.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.ClusterCheck("local", (), "", 0.0).to_dict()["ok"]
+        True
+        """
         return {"ok": self.ok, **asdict(self)}
 
     def _card(self) -> Card:
