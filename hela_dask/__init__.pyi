@@ -78,17 +78,17 @@ from .measuring.measure import (
 from .measuring.result import (
     Measurement as Measurement,
 )
-from .methods.masks import (
-    Masks as Masks,
-)
-from .methods.masks import (
-    Window as Window,
-)
-from .methods.method import (
+from .methods.base import (
     BaseMethod as BaseMethod,
 )
 from .methods.method import (
+    Masks as Masks,
+)
+from .methods.method import (
     Method as Method,
+)
+from .methods.method import (
+    Window as Window,
 )
 from .methods.names import (
     METHODS as METHODS,

@@ -1,4 +1,4 @@
-"""Results as text and as cards: what a console and a notebook show of them."""
+"""Results as text for a console, and as cards for a notebook."""
 
 from __future__ import annotations
 
