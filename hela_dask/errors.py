@@ -81,6 +81,7 @@ class ParameterError(HelaDaskError, ValueError):
     ...     hd.Parameters.from_dict({"detect": {"spacings": 500.0}})
     ... except hd.ParameterError as error:
     ...     print(error)
+    unknown parameter in [detect]: 'spacings'; did you mean 'spacing'?
     """
 
 

@@ -82,7 +82,8 @@ class Comparison(Shown):
     >>> import hela_dask as hd
     >>> runs = {"control": ["control1.run"], "treated": ["treated1.run"]}
     >>> found = hd.compare(runs, "compared")
-    >>> found.table[["measure", "group", "n_cells"]].head(2)
+    >>> len(found.cells), found.cells["group"].unique().tolist()
+    (16, ['control', 'treated'])
     """
 
     path: Path

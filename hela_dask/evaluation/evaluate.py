@@ -112,7 +112,10 @@ def evaluate(
     Examples
     --------
     >>> import hela_dask as hd
-    >>> scores = hd.evaluate("hela.run/labels", "hela.ome.zarr/labels/true_cells")
+    >>> truth = "hela.ome.zarr/labels/true_cells"
+    >>> scores = hd.evaluate("hela.ome.zarr/labels/cells", truth)
+    >>> scores.loc[0.5, ["tp", "fp", "fn"]].astype(int).to_dict()
+    {'tp': 2, 'fp': 0, 'fn': 0}
     """
     return score(
         prediction,

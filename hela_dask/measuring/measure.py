@@ -135,6 +135,9 @@ def measure(
     >>> import hela_dask as hd
     >>> found = hd.measure("cells.tif", voxel_size=(100, 80, 80))
     >>> found.objects[["label", "complete"]]
+       label  complete
+    0      1      True
+    1      2      True
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)

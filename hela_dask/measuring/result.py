@@ -62,6 +62,7 @@ class Measurement(Shown):
         --------
         >>> import hela_dask as hd
         >>> hd.measure("cells.tif").summary()
+        '2 objects: 2 whole, 0 cut by the volume; 1 pairs touch'
         """
         whole = int(self.objects["complete"].sum())
         touching = int((self.contacts["contact_area"] > 0).sum())

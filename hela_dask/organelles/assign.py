@@ -123,7 +123,8 @@ def assign(
     --------
     >>> import hela_dask as hd
     >>> found = hd.assign("hela.run", "mitochondria.tif")
-    >>> found.organelles[["label", "cell", "compartment"]]
+    >>> found.organelles["label"].tolist(), bool((found.organelles["cell"] > 0).all())
+    ([1, 2, 3], True)
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)

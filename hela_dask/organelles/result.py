@@ -43,7 +43,8 @@ class Assignment(Shown):
     --------
     >>> import hela_dask as hd
     >>> found = hd.assign("hela.run", "mitochondria.tif")
-    >>> found.cells[["label", "n_organelles"]]
+    >>> found.cells["label"].tolist(), int(found.cells["n_organelles"].sum())
+    ([2, 3], 3)
     """
 
     organelles: pd.DataFrame
@@ -58,6 +59,7 @@ class Assignment(Shown):
         --------
         >>> import hela_dask as hd
         >>> hd.assign("hela.run", "mitochondria.tif").summary()
+        '3 organelles: 3 in 1 cell, 0 outside, ...'
         """
         inside = int((self.organelles["cell"] > 0).sum())
         crossing = int(self.organelles["crosses_border"].sum())

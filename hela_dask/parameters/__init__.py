@@ -105,6 +105,8 @@ class Parameters(Shown):
     >>> parameters.detect.spacing
     500.0
     >>> parameters
+    Parameters: 1 value not the default
+      [detect] spacing = 500.0 (default 1000.0)
     """
 
     working: WorkingParameters = field(default_factory=WorkingParameters)
@@ -247,6 +249,7 @@ class Parameters(Shown):
         --------
         >>> import hela_dask as hd
         >>> hd.Parameters().to_dict()["working"]
+        {'resolution': 40.0}
         """
         return {name: dataclasses.asdict(stage) for name, stage in self.groups().items()}  # type: ignore[call-overload]
 

@@ -104,7 +104,8 @@ cluster, workers, memory, overwrite
     --------
     >>> import hela_dask as hd
     >>> found = hd.plan("hela.ome.zarr", "new.run", workers=2, memory="4GiB", calibrate=False)
-    >>> [stage.name for stage in found.stages]
+    >>> [stage.name for stage in found.stages][:3]
+    ['background', 'detection', 'network']
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     options = RunOptions(

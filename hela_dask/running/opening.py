@@ -38,7 +38,8 @@ def open_run(path: str | Path) -> RunResult:
     --------
     >>> import hela_dask as hd
     >>> result = hd.open_run("hela.run")
-    >>> list(result.labels)
+    >>> sorted(result.labels)
+    ['background', 'cells', 'envelope', 'nuclei']
     """
     folder = read_folder(local_path(path))
     facts, state = folder.facts, folder.facts.get("state")

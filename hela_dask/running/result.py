@@ -60,7 +60,8 @@ class RunResult(Shown):
     --------
     >>> import hela_dask as hd
     >>> result = hd.open_run("hela.run")
-    >>> result.cells[["label", "status"]]
+    >>> result.cells["status"].tolist()
+    ['chain_too_short', 'segmented', 'cut_by_volume']
     >>> result.labels["cells"].shape
     (64, 200, 200)
     """
@@ -90,6 +91,7 @@ class RunResult(Shown):
         --------
         >>> import hela_dask as hd
         >>> hd.open_run("hela.run").summary()
+        '2 cells outlined: 1 whole, 1 cut by the volume; 1 not segmented: 1 seen in too few slices'
         """
         return count_text(self.cells)
 

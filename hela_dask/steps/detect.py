@@ -93,6 +93,9 @@ def detect_cells(
     >>> volume = hd.open_volume("hela.ome.zarr")
     >>> detections = hd.detect_cells(volume)
     >>> detections[["slice", "height", "rank"]].round().head(2)
+       slice  height  rank
+    0     12  1397.0     1
+    1     12  1120.0     2
     """
     parameters = parameters or DetectParameters()
     _check(volume)

@@ -65,6 +65,7 @@ def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | 
     >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
     >>> folders = hd.save_regions(volume, hd.cell_regions(cells, volume), "regions")
     >>> [folder.name for folder in folders]
+    ['cell_0001', 'cell_0002', 'cell_0003']
     """
     return save_windows(lambda _: volume, Geometry.of(volume), regions, folder)
 

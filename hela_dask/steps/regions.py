@@ -60,6 +60,7 @@ class Region(Shown):
     >>> region.label, region.status
     (2, 'detected')
     >>> volume[region.slices(volume)].shape
+    (64, 195, 190)
     """
 
     label: int
@@ -75,8 +76,8 @@ class Region(Shown):
 
     def __str__(self) -> str:
         z, y, x = (f"{place / 1000:.2f}" for place in self.centre)
-        text = f"Region of cell {self.label}: centre at {z}, {y}, {x} µm, window {self._size()} µm"
-        return f"{text} (z, y, x), {self.status}"
+        text = f"Region of cell {self.label}, {self.status}: z, y, x = {z}, {y}, {x} µm"
+        return f"{text}, window {self._size()} µm"
 
     def _size(self) -> str:
         return by_axis([round((high - low) / 1000, 2) for low, high in self.box])
@@ -138,6 +139,7 @@ class Region(Shown):
         >>> from hela_dask.geometry import Geometry
         >>> region = hd.Region.from_row(hd.open_run("hela.run").cells.iloc[1].to_dict())
         >>> region.window(Geometry.of(hd.open_volume("hela.ome.zarr"))).shape
+        (64, 195, 190)
         """
         return geometry.box(self.box)
 
@@ -150,6 +152,7 @@ class Region(Shown):
         >>> region = hd.Region.from_row(hd.open_run("hela.run").cells.iloc[1].to_dict())
         >>> volume = hd.open_volume("hela.ome.zarr")
         >>> volume[region.slices(volume)].shape
+        (64, 195, 190)
         """
         return self.window(Geometry.of(volume))
 
@@ -191,6 +194,9 @@ def cell_regions(
     >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
     >>> for region in hd.cell_regions(cells, volume):
     ...     print(region)
+    Region of cell 1, chain_too_short: z, y, x = 2.70, 0.00, 6.96 µm, window 6.4 x 3.36 x 6.64 µm
+    Region of cell 2, detected: z, y, x = 3.50, 5.52, 5.12 µm, window 6.4 x 15.6 x 15.2 µm
+    Region of cell 3, detected: z, y, x = 3.50, 6.24, 10.00 µm, window 6.4 x 16 x 16 µm
     """
     parameters = parameters or RegionParameters()
     wanted = ("label", "z", "y", "x", "height", "first_slice", "last_slice", "status", "reason")
