@@ -217,7 +217,7 @@ class Masks(Shown):
             raise ParameterError(
                 f"there is no slice {z}: the masks have the slices 0 to {depth - 1}"
             )
-        at = self._fullest() if z is None else z
+        at = self._shown_slice() if z is None else z
         masks = {"cell": self.cell, "envelope": self.envelope, "nucleus": self.nucleus}
         return plot_plane(
             None if window is None else window.image[at],
@@ -227,7 +227,7 @@ class Masks(Shown):
             title=f"slice {at} of the window, from 0",
         )
 
-    def _fullest(self) -> int:
+    def _shown_slice(self) -> int:
         """The slice with the largest part of the cell, on every eighth pixel."""
         return int(self.cell[:, ::8, ::8].sum(axis=(1, 2)).argmax())
 
@@ -237,7 +237,7 @@ class Masks(Shown):
 
         picture = None
         if self.cell.size:
-            z = self._fullest()
+            z = self._shown_slice()
             tints = [(self.cell[z], CELL), (self.envelope[z], ENVELOPE), (self.nucleus[z], NUCLEUS)]
             picture = as_figure(masks_picture(None, tints), f"slice {z} of the window, from 0")
         return make_card(

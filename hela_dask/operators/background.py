@@ -68,7 +68,7 @@ def background(
     >>> resin = hd.background(volume)
     >>> resin.shape, resin.dtype.name
     ((64, 200, 200), 'bool')
-    >>> resin[32, 0, 0].item()
+    >>> bool(resin[32, 0, 0])
     True
     """
     return background_with_statistics(volume, parameters, grey_levels=grey_levels)[0]

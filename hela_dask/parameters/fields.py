@@ -78,15 +78,8 @@ class ParameterGroup(Shown):
         )
         return f"{type(self).__name__}({', '.join(values)})"
 
-    def frame(self) -> Frame:
-        """Name, value, default and meaning of each parameter.
-
-        Examples
-        --------
-        >>> import hela_dask as hd
-        >>> hd.RegionParameters().frame().heads
-        ('parameter', 'value', 'default', 'meaning')
-        """
+    def _shown_frame(self) -> Frame:
+        """Name, value, default and meaning of each parameter."""
         rows = tuple(
             (item.name, f"{getattr(self, item.name)!r}", f"{item.default!r}", item.metadata["doc"])
             for item in dataclasses.fields(self)  # type: ignore[arg-type]
@@ -94,7 +87,7 @@ class ParameterGroup(Shown):
         return Frame(("parameter", "value", "default", "meaning"), rows)
 
     def _card(self) -> Card:
-        return make_card(type(self).__name__, {}, tables=(("", self.frame()),))
+        return make_card(type(self).__name__, {}, tables=(("", self._shown_frame()),))
 
 
 def _check_text(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -30,7 +30,7 @@ def parameters_card(groups: Mapping[str, ParameterGroup]) -> Card:
     )
     heads = ("group", "parameter", "value", "default")
     tables = [("", Frame(heads, changed))]
-    tables += [(f"[{name}]", group.frame()) for name, group in groups.items()]
+    tables += [(f"[{name}]", group._shown_frame()) for name, group in groups.items()]
     return make_card("Parameters", {}, summary=_summary(len(changed)), tables=tuple(tables))
 
 

@@ -77,9 +77,9 @@ class Region(Shown):
     def __str__(self) -> str:
         z, y, x = (f"{place / 1000:.2f}" for place in self.centre)
         text = f"Region of cell {self.label}, {self.status}: z, y, x = {z}, {y}, {x} µm"
-        return f"{text}, window {self._size()} µm"
+        return f"{text}, window {self._shown_size()} µm"
 
-    def _size(self) -> str:
+    def _shown_size(self) -> str:
         return by_axis([round((high - low) / 1000, 2) for low, high in self.box])
 
     def _card(self) -> Card:
@@ -99,7 +99,7 @@ class Region(Shown):
                 )
                 + " nm",
                 "window": f"{', '.join(spans)} nm",
-                "size": f"{self._size()} µm (z, y, x)",
+                "size": f"{self._shown_size()} µm (z, y, x)",
                 "status": self.status,
                 "reason": self.reason,
                 "cut by": ", ".join(name for name, cut in sides.items() if cut),

@@ -37,9 +37,9 @@ _LEFT_OUT_NAMES = {
     "parameters.fields:parameter",
     "parameters.fields:text_parameter",
 }
-# Methods that only show a result, and the base class that they complete.
-_DISPLAY = {"__repr__", "__str__", "_card", "_fullest", "_size", "frame", "plot"}
+# Methods of a class with this base that only show a result, beside those named _shown_….
 _DISPLAY_BASE = "Shown"
+_DISPLAY = {"__repr__", "__str__", "_card", "plot"}
 _POSITIONS = {"ctx", "kind", "type_comment", "annotation", "returns", "type_params"}
 
 
@@ -214,19 +214,23 @@ def _parsed(tree: ast.Module) -> _Module:
 
 
 def _without_display(node: ast.ClassDef) -> ast.ClassDef:
-    """A class without the methods that only show its values, and without the base for these."""
-    body = [
-        item
-        for item in node.body
-        if not (isinstance(item, ast.FunctionDef) and item.name in _DISPLAY)
-    ]
+    """A class that is shown, without its base for that and the methods that only show it."""
     bases = [base for base in node.bases if _name_of(base) != _DISPLAY_BASE]
+    if len(bases) == len(node.bases):
+        return node
+    body = [item for item in node.body if not _displays(item)]
     return ast.ClassDef(
         name=node.name,
         bases=bases,
         keywords=node.keywords,
         body=body,
         decorator_list=node.decorator_list,
+    )
+
+
+def _displays(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and (
+        node.name in _DISPLAY or node.name.startswith("_shown_")
     )
 
 
