@@ -133,7 +133,7 @@ def measure(
     Examples
     --------
     >>> import hela_dask as hd
-    >>> found = hd.measure("cells.tif", voxel_size=(100, 80, 80))
+    >>> found = hd.measure("cells.tif", voxel_size=(100, 160, 160))
     >>> found.objects[["label", "complete"]]
        label  complete
     0      1      True

@@ -295,12 +295,12 @@ class Method(Protocol):
     >>> def everything(window, parameters):
     ...     cell = ~window.background
     ...     return hd.Masks(nucleus=cell & False, cell=cell, envelope=cell & False)
-    >>> volume = hd.open_volume("hela.ome.zarr")
-    >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
-    >>> region = hd.cell_regions(cells, volume)[1]
-    >>> masks = hd.segment_cell(volume, region, everything)
-    >>> masks.attrs["status"]
-    'segmented'
+    >>> import numpy as np
+    >>> image = np.full((3, 8, 8), 200, np.uint8)
+    >>> image[:, 2:6, 2:6] = 120
+    >>> window = hd.Window(image, image > 150, voxel=(50.0, 40.0, 40.0), centre=(1, 4, 4))
+    >>> int(everything(window, hd.Parameters()).cell.sum())
+    48
     """
 
     @property

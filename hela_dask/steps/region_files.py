@@ -62,9 +62,9 @@ def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | 
     --------
     >>> import hela_dask as hd
     >>> volume = hd.open_volume("hela.ome.zarr")
-    >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
-    >>> folders = hd.save_regions(volume, hd.cell_regions(cells, volume), "regions")
-    >>> [folder.name for folder in folders]
+    >>> rows = hd.open_run("hela.run").cells.to_dict("records")
+    >>> regions = [hd.Region.from_row(row) for row in rows]
+    >>> [folder.name for folder in hd.save_regions(volume, regions, "regions")]
     ['cell_0001', 'cell_0002', 'cell_0003']
     """
     return save_windows(lambda _: volume, Geometry.of(volume), regions, folder)

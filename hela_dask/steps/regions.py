@@ -54,11 +54,11 @@ class Region(Shown):
     Examples
     --------
     >>> import hela_dask as hd
-    >>> volume = hd.open_volume("hela.ome.zarr")
-    >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
-    >>> region = hd.cell_regions(cells, volume)[1]
+    >>> cells = hd.open_run("hela.run").cells
+    >>> region = hd.Region.from_row(cells.iloc[1].to_dict())
     >>> region.label, region.status
-    (2, 'detected')
+    (2, 'segmented')
+    >>> volume = hd.open_volume("hela.ome.zarr")
     >>> volume[region.slices(volume)].shape
     (64, 195, 190)
     """

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
+from numpy.typing import NDArray
 
 import hela_dask as hd
-from tests.comparing.runs import make_group
+from hela_dask.storage import store
+from tests.comparing.runs import DRAWN, make_group
 
 VOXEL = (100.0, 80.0, 80.0)
 
@@ -61,7 +64,8 @@ def _make_run(client: Any) -> None:
 def _make_tables(folder: Path) -> None:
     """Labels of another program, organelles in the cells, and runs of two groups."""
     cells = hd.open_volume("hela.ome.zarr/labels/true_cells").values
-    write_stack(folder / "cells.tif", cells)
+    coarse = (VOXEL[0], 2 * VOXEL[1], 2 * VOXEL[2])
+    write_stack(folder / "cells.tif", np.ascontiguousarray(cells[:, ::2, ::2]), coarse)
     organelles = np.zeros_like(cells)
     middle = np.argwhere(cells > 0).mean(axis=0).astype(int)
     for number in range(3):
@@ -69,15 +73,23 @@ def _make_tables(folder: Path) -> None:
         organelles[z : z + 2, y : y + 4, x : x + 4] = number + 1
     write_stack(folder / "mitochondria.tif", organelles)
     for seed, name in enumerate(("control", "treated"), start=1):
-        make_group(folder, name, 2, seed=seed, larger=1.0 + 0.4 * (seed - 1))
+        for run in make_group(folder, name, 2, seed=seed, larger=1.0 + 0.4 * (seed - 1)):
+            _keep_volumes(run)
 
 
-def write_stack(path: Path, stack: np.ndarray[Any, Any]) -> None:
+def _keep_volumes(run: Path) -> None:
+    """Keep two measures of a run: drawing all of them takes long."""
+    table = pd.read_parquet(run / "cells.parquet")
+    others = [name for name in DRAWN if name not in ("cell_volume", "nucleus_volume")]
+    store.write_table(run / "cells", table.drop(columns=others))
+
+
+def write_stack(path: Path, stack: NDArray[Any], voxel: tuple[float, float, float] = VOXEL) -> None:
     """A TIFF as ImageJ writes it, with its voxel size."""
     tifffile.imwrite(
         path,
         stack,
         imagej=True,
-        resolution=(1 / VOXEL[2], 1 / VOXEL[1]),
-        metadata={"axes": "ZYX", "spacing": VOXEL[0], "unit": "nm"},
+        resolution=(1 / voxel[2], 1 / voxel[1]),
+        metadata={"axes": "ZYX", "spacing": voxel[0], "unit": "nm"},
     )
