@@ -26,7 +26,7 @@ def make_masks() -> tuple[hd.Masks, hd.Window]:
     """A square cell with a square nucleus in a window of 6 x 40 x 50 voxels."""
     cell = np.zeros((6, 40, 50), bool)
     cell[1:5, 5:35, 10:40] = True
-    cell[3, 4, 10:40] = True  # the largest part is in this slice
+    cell[3, 5:35, 40:45] = True  # the largest part is in this slice
     nucleus, envelope = np.zeros_like(cell), np.zeros_like(cell)
     envelope[2:4, 12:28, 17:33] = True
     nucleus[2:4, 13:27, 18:32] = True

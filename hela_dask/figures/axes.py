@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.collections import EllipseCollection
 from matplotlib.lines import Line2D
 
@@ -167,11 +168,10 @@ def plot_map(
     wide = np.nan_to_num(diameters)
     circles = EllipseCollection(
         wide, wide, np.zeros(len(wide)), units="xy", offsets=places[:, ::-1],
-        offset_transform=axes.transData, cmap="viridis", edgecolors="black", linewidths=0.8,
+        offset_transform=axes.transData, cmap=colormaps["viridis"].with_extremes(bad=_GREY), edgecolors="black", linewidths=0.8,
         alpha=0.85,
     )  # fmt: skip
     circles.set_array(np.ma.masked_invalid(values))
-    circles.cmap.set_bad(_GREY)
     axes.add_collection(circles)
     for (y, x), name in zip(places, names, strict=True):
         axes.text(x, y, str(name), ha="center", va="center", fontsize="small", clip_on=True)

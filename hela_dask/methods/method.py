@@ -217,7 +217,7 @@ class Masks(Shown):
             raise ParameterError(
                 f"there is no slice {z}: the masks have the slices 0 to {depth - 1}"
             )
-        at = self._shown_slice() if z is None else z
+        at = int(self.cell.sum(axis=(1, 2)).argmax()) if z is None else z
         masks = {"cell": self.cell, "envelope": self.envelope, "nucleus": self.nucleus}
         return plot_plane(
             None if window is None else window.image[at],
