@@ -167,10 +167,15 @@ def plot_map(
     axes = axes_or_new(ax, (bottom - top) / (right - left))
     wide = np.nan_to_num(diameters)
     circles = EllipseCollection(
-        wide, wide, np.zeros(len(wide)), units="xy", offsets=places[:, ::-1],
-        offset_transform=axes.transData, cmap=colormaps["viridis"].with_extremes(bad=_GREY), edgecolors="black", linewidths=0.8,
+        *(wide, wide, np.zeros(len(wide))),
+        units="xy",
+        offsets=places[:, ::-1],
+        offset_transform=axes.transData,
+        cmap=colormaps["viridis"].with_extremes(bad=_GREY),
+        edgecolors="black",
+        linewidths=0.8,
         alpha=0.85,
-    )  # fmt: skip
+    )
     circles.set_array(np.ma.masked_invalid(values))
     axes.add_collection(circles)
     for (y, x), name in zip(places, names, strict=True):
