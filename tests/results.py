@@ -71,6 +71,7 @@ def make_results(folder: Path, text: str) -> dict[str, Any]:
     truth = np.zeros((2, 8, 8), np.uint8)
     truth[:, 2:6, 2:6] = 1
     masks, window = make_masks()
+    box = (0.0, 2000.0), (0.0, 3000.0), (0.0, 4000.0)
     store = make_scene(folder / "balls.ome.zarr")
     step = ExplainedStep(text, text, place)
     compared = pd.DataFrame({"measure": ["cell_volume"], "group": [text], "p_adjusted": [0.5]})
@@ -105,7 +106,7 @@ def make_results(folder: Path, text: str) -> dict[str, Any]:
             place, place, place, **sizes, voxel_size=(100.0, 40.0, 40.0), stages=stages, workers=2,
             memory=2**32, memory_needed=2**30, disk=disk, cells=text,
         ),
-        "Region": hd.Region(3, (1000.0, 2000.0, 3000.0), ((0.0, 2000.0),) * 3, reason=text),
+        "Region": hd.Region(3, (1000.0, 2000.0, 3000.0), box, reason=text),
         "RunResult": hd.RunResult(
             place, place, cells, {"cells": place}, place / "report.html", warnings=(text,)
         ),

@@ -167,7 +167,9 @@ def plot_map(
     axes = axes_or_new(ax, (bottom - top) / (right - left))
     wide = np.nan_to_num(diameters)
     circles = EllipseCollection(
-        *(wide, wide, np.zeros(len(wide))),
+        wide,
+        wide,
+        np.zeros(len(wide)),
         units="xy",
         offsets=places[:, ::-1],
         offset_transform=axes.transData,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from hela_dask.columns import OBJECT_COLUMNS, axis_label, check_column
+from hela_dask.columns import CONTACT_COLUMNS, OBJECT_COLUMNS, Column, axis_label, check_column
 from hela_dask.errors import ParameterError
-from hela_dask.pages import Card, Shown, as_frame, make_card
+from hela_dask.pages import Card, Frame, Shown, as_frame, make_card
 from hela_dask.tasks.table_files import TableFiles
 
 if TYPE_CHECKING:
@@ -107,14 +108,14 @@ class Measurement(Shown):
         return plot_points(across, up, whole, labels=labels, ax=ax)
 
     def _card(self) -> Card:
-        shown = [name for name in _SHOWN if name in self.objects]
+        shown = self.objects[[name for name in _SHOWN if name in self.objects]]
         return make_card(
             "Measurement",
             {"objects": self.path, "contacts": self.contacts_path},
             summary=self.summary(),
             tables=(
-                ("", as_frame(self.objects[shown], 3, index=False, most=_MOST)),
-                ("contacts", as_frame(self.contacts, 3, index=False, most=_MOST)),
+                ("", _frame(shown, OBJECT_COLUMNS)),
+                ("contacts", _frame(self.contacts, CONTACT_COLUMNS)),
             ),
         )
 
@@ -123,6 +124,12 @@ class Measurement(Shown):
         if self.path is not None:
             lines += [f"  objects   {self.path}", f"  contacts  {self.contacts_path}"]
         return "\n".join(lines)
+
+
+def _frame(table: pd.DataFrame, columns: Mapping[str, Column]) -> Frame:
+    """The first rows, with units."""
+    heads = {name: axis_label(str(name), columns) for name in table}
+    return as_frame(table.rename(columns=heads), 3, index=False, most=_MOST)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from typing import Any
 
 import pandas as pd
 
+from hela_dask.columns import Column, axis_label
 from hela_dask.errors import ParameterError
 from hela_dask.formatting import counted
 from hela_dask.organelles.columns import ORGANELLE_CELL_COLUMNS, ORGANELLE_COLUMNS
-from hela_dask.pages import Card, Shown, as_frame, make_card
+from hela_dask.pages import Card, Frame, Shown, as_frame, make_card
 from hela_dask.tasks.table_files import TableFiles
 
 __all__ = ["Assignment", "OrganelleFiles", "checked_name"]
@@ -76,16 +77,20 @@ class Assignment(Shown):
             {"organelles": self.path, "cells": self.cells_path},
             summary=self.summary(),
             tables=(
-                ("cells", as_frame(self.cells.iloc[:, :_COLUMNS], 3, index=False, most=_MOST)),
-                (
-                    "organelles",
-                    as_frame(self.organelles.iloc[:, :_COLUMNS], 3, index=False, most=_MOST),
-                ),
+                ("cells", _frame(self.cells, ORGANELLE_CELL_COLUMNS)),
+                ("organelles", _frame(self.organelles, ORGANELLE_COLUMNS)),
             ),
         )
 
     def __str__(self) -> str:
         return f"{self.summary()}\n  organelles  {self.path}\n  cells       {self.cells_path}"
+
+
+def _frame(table: pd.DataFrame, columns: Mapping[str, Column]) -> Frame:
+    """The first rows and columns, with units."""
+    heads = {name: axis_label(str(name), columns) for name in table}
+    shown = table.iloc[:, :_COLUMNS].rename(columns=heads)
+    return as_frame(shown, 3, index=False, most=_MOST)
 
 
 def checked_name(name: str | None, organelles: Path) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 
+from hela_dask.columns import axis_label
 from hela_dask.formatting import time_text
 from hela_dask.pages import Card, Shown, as_frame, make_card
 from hela_dask.statuses import FAILED, count_text
@@ -226,4 +227,5 @@ class RunResult(Shown):
         )
 
     def _shown_cells(self) -> pd.DataFrame:
-        return self.cells[[name for name in _SHOWN if name in self.cells]]
+        shown = self.cells[[name for name in _SHOWN if name in self.cells]]
+        return shown.rename(columns=axis_label)

@@ -13,6 +13,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, PathCollection
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 import hela_dask as hd
 from hela_dask.errors import InputError, ParameterError
@@ -35,10 +36,10 @@ def ax() -> Axes:
     return Figure().add_subplot()
 
 
-def outlines(axes: Axes) -> list[np.ndarray]:
+def outlines(axes: Axes) -> list[NDArray[np.float64]]:
     """The corners (x, y) of each outline."""
     found = [item for item in axes.collections if isinstance(item, PathCollection)]
-    return [path.vertices for item in found for path in item.get_paths()]
+    return [np.asarray(path.vertices) for item in found for path in item.get_paths()]
 
 
 def test_a_plane_is_drawn_in_micrometres_at_its_place(ax: Axes) -> None:
@@ -69,9 +70,9 @@ def test_masks_without_a_voxel_size_are_in_voxels() -> None:
     scaled = masks.plot(window, z=2)
     assert scaled.get_xlabel() == "x (µm)" and scaled.get_xlim() == (0.0, 2.0)
     assert len(outlines(scaled)) == 3
-    assert [text.get_text() for text in scaled.get_legend().get_texts()] == [
-        *("cell", "envelope", "nucleus")
-    ]
+    legend = scaled.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [*("cell", "envelope", "nucleus")]
     assert len(outlines(masks.plot(z=1))) == 1, "only the cell is in this slice"
 
 
@@ -138,8 +139,9 @@ def test_points_of_cut_objects_are_hollow(ax: Axes) -> None:
     x = np.arange(3.0)
     plot_points(x, 2 * x, np.array([True, False, True]), labels=("a (µm³)", "b"), ax=ax)
     whole, cut = (item for item in ax.collections if isinstance(item, PathCollection))
-    assert (len(whole.get_offsets()), len(cut.get_offsets())) == (2, 1)  # type: ignore[arg-type]
-    assert len(whole.get_facecolors()) == 1 and len(cut.get_facecolors()) == 0  # type: ignore[arg-type]
+    counts = [len(np.asarray(item.get_offsets())) for item in (whole, cut)]
+    fills = [len(np.asarray(item.get_facecolor())) for item in (whole, cut)]
+    assert counts == [2, 1] and fills == [1, 0]
 
 
 def test_measured_objects_are_plotted_with_units(ax: Axes) -> None:
