@@ -104,13 +104,7 @@ def plot_plane(
         if filled:
             tint(axes, plane, size, COLOURS[name], _FILL, corner)
     if numbers:
-        axes.apply_aspect()
-        places: dict[int, tuple[float, float]] = {}
-        for plane in planes.values():
-            places |= innermost(plane, size)
-        for label, (y, x) in places.items():
-            at = (corner[1] + x * size[1] / 1000, corner[0] + y * size[0] / 1000)
-            number(axes, *at, str(label), _TEXT)
+        _numbers(axes, planes, size, corner)
     unit = "voxels" if pixel is None else "µm"
     axes.set_xlabel(f"{sides[1]} ({unit})")
     axes.set_ylabel(f"{sides[0]} ({unit})")
@@ -118,6 +112,19 @@ def plot_plane(
     if planes:
         _legend(axes, list(planes))
     return axes
+
+
+def _numbers(
+    axes: Axes, planes: Mapping[str, Plane], pixel: Pixel, corner: tuple[float, float]
+) -> None:
+    """The number of each cell, in its nucleus where it has one in the slice."""
+    axes.apply_aspect()
+    places: dict[int, tuple[float, float]] = {}
+    for plane in planes.values():
+        places |= innermost(plane, pixel)
+    for label, (y, x) in places.items():
+        at = (corner[1] + x * pixel[1] / 1000, corner[0] + y * pixel[0] / 1000)
+        number(axes, *at, str(label), _TEXT)
 
 
 def _legend(axes: Axes, names: Sequence[str]) -> None:
