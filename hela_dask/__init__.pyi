@@ -93,7 +93,7 @@ from .measuring.measure import (
 from .measuring.result import (
     Measurement as Measurement,
 )
-from .methods.method import (
+from .methods.base import (
     BaseMethod as BaseMethod,
 )
 from .methods.method import (
@@ -201,6 +201,9 @@ from .steps.link import (
 from .steps.measure import (
     measure_cells as measure_cells,
 )
+from .steps.plots import (
+    plot_masks as plot_masks,
+)
 from .steps.region_files import (
     save_regions as save_regions,
 )
@@ -228,10 +231,10 @@ from .trace import (
 from .unet.training import (
     train as train,
 )
-from .verification.verify import (
+from .verification.findings import (
     Finding as Finding,
 )
-from .verification.verify import (
+from .verification.findings import (
     Verification as Verification,
 )
 from .verification.verify import (
@@ -343,6 +346,7 @@ __all__ = [
     "open_volume",
     "parameter",
     "plan",
+    "plot_masks",
     "predict",
     "review",
     "run",

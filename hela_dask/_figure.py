@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from hela_dask.figures import draw_overlay
 from hela_dask.figures.printing import ENDINGS, INCH, Print
 from hela_dask.formatting import by_axis, listed
 from hela_dask.parameters import MeasureParameters, Parameters
-from hela_dask.report.slices import Slice, read_slice
 from hela_dask.report.space import draw_volume, drawn_cells
 from hela_dask.running.boxes import read_counts
 from hela_dask.running.identity import check_outside_runs
@@ -27,6 +26,8 @@ from hela_dask.running.opening import open_run
 from hela_dask.running.portraits import write_portrait
 from hela_dask.running.reading import RunFolder, read_folder
 from hela_dask.running.shapes import cell_box, find_surfaces
+from hela_dask.running.showing import only_cells
+from hela_dask.running.slices import Slice, read_slice
 from hela_dask.running.tables import check_segmented, select_cells
 from hela_dask.steps.portrait import make_solid
 from hela_dask.storage.metadata import Level, local_path, read_image
@@ -120,7 +121,9 @@ def figure(
 
     Examples
     --------
-    >>> figure("hela.run", "cell.pdf", cells=[3], crop=1000)  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> hd.figure("hela.run", "slice.png", slice_number=32, width=80).name
+    'slice.png'
     """
     path = local_path(out)
     given = {
@@ -188,7 +191,9 @@ def _draw_slice(
         bounds=bounds,
         pixels=PIXELS,
     )
-    nuclei, shown = (_only(plane, cells) for plane in (found.nuclei, found.cells))
+    nuclei, shown = (
+        None if plane is None else only_cells(plane, cells) for plane in (found.nuclei, found.cells)
+    )
     order.check(number, (nuclei, shown))
     printed = Print(
         dpi=dpi,
@@ -313,13 +318,6 @@ def _fullest(first: pd.Series, end: pd.Series) -> int:
     counts = begun - np.searchsorted(np.sort(end), slices, side="right")
     best = slices[counts == counts.max()]
     return int(best[np.abs(best - (low + high - 1) / 2).argmin()]) + 1
-
-
-def _only(plane: Plane | None, cells: Collection[int] | None) -> Plane | None:
-    """The labels of some cells alone."""
-    if plane is None or cells is None:
-        return plane
-    return np.where(np.isin(plane, list(cells)), plane, 0)
 
 
 def _facts(folder: RunFolder, found: Slice, cells: Sequence[int] | None) -> dict[str, str]:

@@ -112,7 +112,10 @@ def meshes(
 
     Examples
     --------
-    >>> meshes("hela.run", "hela-meshes", cells=[3, 8])  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> table = hd.meshes("hela.run", "hela-meshes", cells=[2], error=200)
+    >>> sorted(table["what"]), table["status"].unique().tolist()
+    (['cell', 'nucleus'], ['written'])
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)

@@ -135,6 +135,13 @@ def predict(
     ------
     HelaDaskError
         For input that cannot be used, before anything is written: see :mod:`hela_dask.errors`.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> labels = hd.predict("part.ome.zarr")
+    >>> hd.open_volume(labels).shape
+    (8, 80, 80)
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)

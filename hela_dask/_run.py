@@ -139,7 +139,15 @@ def run(
 
     Examples
     --------
-    >>> result = run("hela.ome.zarr")  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> result = hd.run("hela.ome.zarr", method="volumetric")
+    >>> result.summary()
+    '2 cells outlined: 1 whole, 1 cut by the volume; 1 not segmented: 1 seen in too few slices'
+    >>> result.cells[["label", "status", "complete"]]
+       label           status  complete
+    0      1  chain_too_short     False
+    1      2        segmented      True
+    2      3    cut_by_volume     False
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)
@@ -198,6 +206,16 @@ def detect(
     ------
     HelaDaskError
         As :func:`run`.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> cells = hd.detect("hela.ome.zarr", "found.run")
+    >>> cells[["label", "first_slice", "last_slice", "status"]]
+       label  first_slice  last_slice           status
+    0      1           28          36  chain_too_short
+    1      2           12          52         detected
+    2      3           12          52         detected
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     setup = prepare(

@@ -100,7 +100,9 @@ def scene(
 
     Examples
     --------
-    >>> scene("hela.run", "scene.html")  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> hd.scene("hela.run", "scene.html").name
+    'scene.html'
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)

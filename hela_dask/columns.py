@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
+
+from hela_dask.errors import ParameterError
 
 __all__ = [
     "COLUMNS",
@@ -16,6 +19,8 @@ __all__ = [
     "OBJECT_MEASURES",
     "SHAPE_COLUMNS",
     "Column",
+    "axis_label",
+    "check_column",
     "columns_table",
     "describe_columns",
     "rounded",
@@ -337,3 +342,21 @@ def rounded(table: pd.DataFrame, columns: Mapping[str, Column] = COLUMNS) -> pd.
         and pd.api.types.is_float_dtype(table[name].dtype)
     }
     return table.round(digits)
+
+
+def axis_label(name: str, columns: Mapping[str, Column] = COLUMNS) -> str:
+    """The name of a column with its unit, for an axis of a plot."""
+    unit = columns[name].unit if name in columns else ""
+    return name.replace("_", " ") + ("" if unit in ("", "1", "count") else f" ({unit})")
+
+
+def check_column(name: str, table: pd.DataFrame) -> None:
+    """ParameterError unless a table has a column of numbers with this name."""
+    known = [str(column) for column in table.select_dtypes("number")]
+    if name in known:
+        return
+    if name in table:
+        raise ParameterError(f"the column {name!r} has no numbers, so it cannot be plotted")
+    close = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"columns with numbers: {', '.join(known)}"
+    raise ParameterError(f"there is no column {name!r}; {hint}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import permutations
@@ -11,6 +12,7 @@ from typing import TypeVar
 __all__ = [
     "by_axis",
     "counted",
+    "fit_lines",
     "listed",
     "number_runs",
     "printable",
@@ -67,6 +69,45 @@ def swapped_axes(shape: Sequence[float], wanted: Sequence[float]) -> str:
 def counted(number: int, noun: str) -> str:
     """A number of things: 1 cell, 3 cells."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def fit_lines(text: str, width: int = 100) -> str:
+    """A text with no line longer than `width` characters.
+
+    Long lines are wrapped at blanks, and continue further right. A word that is longer than a line,
+    as the path of a deep folder, is shortened in its middle.
+
+    Examples
+    --------
+    >>> print(fit_lines("page  /a/folder/with/a/long/name/page.html", 24))
+    page
+        /a/fold…me/page.html
+    """
+    lines = []
+    for line in text.split("\n"):
+        if len(line) <= width:
+            lines.append(line)
+            continue
+        indent = " " * min(len(line) - len(line.lstrip()) + 4, width // 2)
+        parts = textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines += [_shorten(part, width) for part in parts]
+    return "\n".join(lines)
+
+
+def _shorten(line: str, width: int) -> str:
+    """A line without the middle of its last word, where it is too long; its end is the longer."""
+    if len(line) <= width:
+        return line
+    start = len(line) - len(line.lstrip())
+    kept = width - start - 1
+    first = kept * 2 // 5
+    return f"{line[: start + first]}…{line[len(line) - (kept - first) :]}"
 
 
 def listed(names: Sequence[str], most: int = 10, separator: str = ", ") -> str:

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.pages import Card, Frame, Shown, make_card
+
 __all__ = ["NO_TRACE", "Step", "Trace"]
+
+_MOST = 30  # steps in a card
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Step:
     unit: str = ""
 
 
-class Trace:
+class Trace(Shown):
     """Keeps copies of the steps of some slices; a method computes the same with and without.
 
     Parameters
@@ -47,10 +51,27 @@ class Trace:
     ----------
     steps : dict of int to list of Step
         Of each slice.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> import numpy as np
+    >>> trace = hd.Trace(1)
+    >>> trace.show("threshold", "Brighter than 100.", np.ones((3, 8, 8), bool))
+    >>> [step.title for step in trace.steps[1]]
+    ['threshold']
     """
 
     def __init__(self, *slices: int) -> None:
         self.steps: dict[int, list[Step]] = {z: [] for z in slices}
+
+    def _card(self) -> Card:
+        rows = tuple(
+            (str(z), step.title, step.caption) for z, steps in self.steps.items() for step in steps
+        )
+        kept = ", ".join(map(str, self.steps)) or "none"
+        table = Frame(("slice", "step", "caption"), rows[:_MOST], max(0, len(rows) - _MOST))
+        return make_card("Trace", {"slices": kept, "steps": str(len(rows))}, tables=(("", table),))
 
     def show(
         self,
@@ -75,6 +96,15 @@ class Trace:
             The slice, 0-based.
         unit : str
             Of floats: ``nm``, ``σ`` for deviations; empty for a ratio.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> import numpy as np
+        >>> trace = hd.Trace(0, 2)
+        >>> trace.show("smoothed", "After a low-pass.", np.zeros((8, 8)), z=2)
+        >>> {z: len(steps) for z, steps in trace.steps.items()}
+        {0: 0, 2: 1}
         """
         for at in self.steps if z is None else self.steps.keys() & {z}:
             text = caption if isinstance(caption, str) else caption(at)
@@ -93,6 +123,16 @@ class Trace:
             The part of the window, (z, y, x).
         shape : tuple of int
             Of the window. Around the part, planes are 0.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> import numpy as np
+        >>> trace = hd.Trace(5)
+        >>> part = trace.within((slice(4, 8), slice(0, 4), slice(0, 4)), (10, 8, 8))
+        >>> part.show("threshold", "Brighter than 100.", np.ones((4, 4, 4), bool))
+        >>> trace.steps[5][0].plane.shape
+        (8, 8)
         """
         return _PartTrace(self, box, shape)
 

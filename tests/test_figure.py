@@ -31,10 +31,10 @@ from hela_dask.figures import tissue
 from hela_dask.figures.canvas import CELL, NUCLEUS
 from hela_dask.figures.printing import Print
 from hela_dask.report import space
-from hela_dask.report.slices import read_slice
 from hela_dask.running.boxes import read_counts
 from hela_dask.running.made import find_earlier
 from hela_dask.running.reading import read_folder
+from hela_dask.running.slices import read_slice
 from hela_dask.storage.level_array import LevelArray
 from tests.colours import near
 from tests.scenes import copy_run

@@ -28,7 +28,7 @@ def test_a_result_in_a_notebook_escapes_what_it_shows() -> None:
     assert "<td>12.3</td>" in shown
 
 
-@pytest.mark.parametrize("template", ["explain.html", "scores.html"])
+@pytest.mark.parametrize("template", ["explain.html", "card.html"])
 def test_each_template_escapes_what_it_shows(template: str) -> None:
     figure = pages.as_figure(b"\x89PNG", HOSTILE, HOSTILE)
     table = pd.DataFrame({HOSTILE: [HOSTILE, 0.12345]}, index=pd.Index(["a", HOSTILE]))
@@ -37,17 +37,18 @@ def test_each_template_escapes_what_it_shows(template: str) -> None:
         title=HOSTILE,
         subtitle=HOSTILE,
         pictures=[figure],
-        scores=pages.as_frame(table, 4),
+        card=pages.Card(HOSTILE, tables=((HOSTILE, pages.as_frame(table, 4)),), picture=figure),
     )
     assert HOSTILE[:17] not in shown
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;" in shown
-    assert ("0.1235" in shown) == (template == "scores.html")
+    assert ("0.1235" in shown) == (template == "card.html")
 
 
 def test_a_long_table_names_what_it_hides() -> None:
     frame = pages.as_frame(pd.DataFrame({"a": range(40)}), 1, index=False)
     assert (len(frame.rows), frame.hidden) == (30, 10)
-    assert "and 10 more rows" in pages.render("scores.html", scores=frame)
+    card = pages.Card("a table", tables=(("", frame),))
+    assert "and 10 more rows" in pages.render("card.html", card=card)
 
 
 def test_a_value_that_a_template_needs_and_does_not_get_is_an_error() -> None:

@@ -159,7 +159,7 @@ def test_one_cell_that_fails_is_a_row_and_is_tried_again(
     row = result.cells.set_index("label").loc[2]
     assert row["status"] == "failed" and "no luck with cell 2" in row["reason"]
     assert np.isnan(row["cell_volume"]) and not row["complete"]
-    assert "cell 2 failed" in repr(result) and "cell 2 failed" in result.warnings[0]
+    assert "cell 2 failed" in str(result) and "cell 2 failed" in result.warnings[0]
     assert set(np.unique(result.labels["cells"].values)) == {0, 1, 3, 4}
     calls["broken"], calls["segment"] = set(), []
     mended = go(scene, here)
@@ -322,7 +322,7 @@ def test_a_folder_for_regions_is_looked_at_before_the_work(
 
 def test_a_result_explains_itself(scene: Path, here: Any, calls: dict[str, Any]) -> None:
     result = go(scene, here)
-    text, page = repr(result), result._repr_html_()
+    text, page = str(result), result._repr_html_()
     assert "4 cells" in text and str(result.report) in text
     assert "<table" in page and "4 cells" in page
     assert open_volume(result.label_paths["nuclei"]).dtype == np.uint16

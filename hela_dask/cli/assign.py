@@ -69,4 +69,4 @@ def assign(
         progress=not quiet,
     )
     if not quiet:
-        echo(repr(found))
+        echo(str(found))

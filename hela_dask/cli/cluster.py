@@ -98,7 +98,7 @@ def check(
         if found.script and not quiet:
             echo(f"{found.script}\n")
         if not quiet or not found.ok:
-            echo(repr(found))
+            echo(str(found))
     return 0 if found.ok else 1
 
 

@@ -53,7 +53,7 @@ def compare(
     if as_json:
         echo_json(found.to_dict())
     elif not quiet:
-        echo(repr(found))
+        echo(str(found))
 
 
 def _parse(texts: list[str]) -> dict[str, list[Path]]:

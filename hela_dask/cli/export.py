@@ -61,4 +61,4 @@ def export(
     names = None if what is None else [part.strip() for part in what.split(",")]
     found = hd.export(run, out, to=to, what=names, cells=parse_cells(cells))
     if not quiet:
-        echo(repr(found))
+        echo(str(found))

@@ -74,4 +74,4 @@ def measure(
         progress=not quiet,
     )
     if not quiet:
-        echo(repr(found))
+        echo(str(found))

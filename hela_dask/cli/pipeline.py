@@ -70,7 +70,7 @@ def run(
     log_to_stderr(quiet=quiet, verbose=verbose)
     result = hd.run(**arguments.given(), truth=truth, recompute=recompute, progress=not quiet)
     if not quiet:
-        echo(repr(result))
+        echo(str(result))
     return result.exit_code
 
 
@@ -104,7 +104,7 @@ def plan(
     if as_json:
         echo_json(found.to_dict())
     elif not quiet:
-        echo(repr(found))
+        echo(str(found))
 
 
 def detect(

@@ -62,7 +62,7 @@ def _show(found: Status, *, as_json: bool) -> None:
         console = Console(highlight=False)
         console.print(coloured(found, unicode=_has_blocks(console.encoding)), soft_wrap=True)
     else:
-        echo(repr(found))
+        echo(str(found))
 
 
 def _watch(run: Path, *, as_json: bool) -> int:
@@ -97,7 +97,7 @@ def _print_lines(watcher: Watcher, *, as_json: bool) -> None:
     if as_json:
         echo_json(found.to_dict(), indent=None)
     else:
-        echo(repr(found))
+        echo(str(found))
 
 
 def _draw(watcher: Watcher) -> None:

@@ -38,5 +38,5 @@ def verify(
     if as_json:
         echo_json(found.to_dict())
     elif not quiet or not found.ok:
-        echo(repr(found))
+        echo(str(found))
     return 0 if found.ok else 1

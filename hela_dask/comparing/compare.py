@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hela_dask.comparing.caveats import ALPHA, find_caveats
 from hela_dask.comparing.columns import (
@@ -29,8 +31,9 @@ from hela_dask.comparing.reading import (
 from hela_dask.comparing.statistics import compare_measures, summarise_volumes
 from hela_dask.comparing.words import name_and_unit
 from hela_dask.errors import ParameterError
-from hela_dask.figures.strips import draw_strips
+from hela_dask.figures.strips import draw_strips, plot_strips
 from hela_dask.formatting import counted
+from hela_dask.pages import Card, Frame, Shown, as_frame, make_card
 from hela_dask.running.identity import check_outside_runs
 from hela_dask.running.made import MADE, TABLE, MadeFrom
 from hela_dask.storage.contents import check_listed, remove_files
@@ -38,7 +41,12 @@ from hela_dask.storage.files import write_columns, write_json, write_table, writ
 from hela_dask.storage.metadata import local_path
 from hela_dask.storage.places import enclosing_store
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Comparison", "compare"]
+
+_SHOWN = 10  # differences in a card
 
 _LISTING = "comparison.json"  # the names of all files that were written, kept before they are
 _PAGE = "comparison.html"
@@ -51,7 +59,7 @@ _OURS = re.compile(
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """The result of :func:`compare`.
 
     Attributes
@@ -68,6 +76,14 @@ class Comparison:
         Segmented cells that the volume cuts.
     warnings : tuple of str
         Reasons to doubt the comparison.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> runs = {"control": ["control1.run"], "treated": ["treated1.run"]}
+    >>> found = hd.compare(runs, "compared")
+    >>> len(found.cells), found.cells["group"].unique().tolist()
+    (16, ['control', 'treated'])
     """
 
     path: Path
@@ -83,7 +99,15 @@ class Comparison:
         return self.table[self.table["p_adjusted"] <= ALPHA]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the cells, as plain values."""
+        """Everything but the cells, as plain values.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> runs = {"control": ["control1.run"], "treated": ["treated1.run"]}
+        >>> hd.compare(runs, "compared").to_dict()["cells"]
+        {'control': 8, 'treated': 8}
+        """
         return {
             "page": str(self.page),
             "cells": self.cells["group"].value_counts(sort=False).to_dict(),
@@ -92,7 +116,59 @@ class Comparison:
             "comparison": self.table.to_dict("records"),
         }
 
-    def __repr__(self) -> str:
+    def plot(self, measure: str, *, ax: Axes | None = None) -> Axes:
+        """Plot a measure of all cells as strips of dots, by group and volume.
+
+        Parameters
+        ----------
+        measure : str
+            One of the measures of `table`.
+        ax : matplotlib.axes.Axes, optional
+            Default: axes of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ParameterError
+            When there is no such measure.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> runs = {"control": ["control1.run"], "treated": ["treated1.run"]}
+        >>> found = hd.compare(runs, "compared")
+        >>> found.plot("cell_volume").get_ylabel()
+        'cell volume, µm³'
+        """
+        measures = list(pd.unique(self.table["measure"]))
+        if measure not in measures:
+            raise ParameterError(
+                f"there is no measure {measure!r}: choose of {', '.join(measures)}"
+            )
+        return plot_strips(_strips(self.cells, measure), label=name_and_unit(measure), ax=ax)
+
+    def _card(self) -> Card:
+        counts = self.cells.groupby("group", sort=False)["run"].agg(["size", "nunique"])
+        counts.columns = ["complete cells", "volumes"]
+        rows = self.differences.to_dict("records")
+        findings = tuple((finding_text(row),) for row in rows[:_SHOWN])
+        found = Frame(("difference",), findings, max(0, len(rows) - _SHOWN))
+        measures = counted(self.table["measure"].nunique(), "measure")
+        return make_card(
+            "Comparison",
+            {
+                "page": self.page,
+                "left out": f"{counted(self.left_out, 'cell')} that the volumes cut",
+            },
+            summary=f"{counted(len(rows), 'difference')} in {measures}",
+            warnings=self.warnings,
+            tables=(("", as_frame(counts, 0)), ("differences", found)),
+        )
+
+    def __str__(self) -> str:
         counts = self.cells.groupby("group", sort=False)["run"].agg(["size", "nunique"])
         lines = [
             f"{name}: {row['size']} complete {'cell' if row['size'] == 1 else 'cells'} in "
@@ -151,7 +227,16 @@ def compare(groups: Groups, out: str | Path, *, seed: int = 0) -> Comparison:
 
     Examples
     --------
-    >>> compare({"control": ["a.run"], "treated": ["b.run"]}, "out").page  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> runs = {
+    ...     "control": ["control1.run", "control2.run"],
+    ...     "treated": ["treated1.run", "treated2.run"],
+    ... }
+    >>> found = hd.compare(runs, "compared")
+    >>> found.page.name
+    'comparison.html'
+    >>> len(found.cells)
+    32
     """
     folder = _check_target(out)
     _check_seed(seed)
@@ -229,15 +314,19 @@ def _write(
         write_table(folder / name, content, columns)
     write_columns(folder / "columns.csv", described)
     for name, path in pictures.items():
-        strips = {
-            str(group): [
-                part[part.notna()].to_numpy(float)
-                for _, part in own.groupby("run", sort=False)[name]
-            ]
-            for group, own in cells.groupby("group", sort=False)
-        }
-        draw_strips(strips, path, label=name_and_unit(name))
+        draw_strips(_strips(cells, name), path, label=name_and_unit(name))
     methods = methods_text(runs, table, seed=seed)
     write_text(folder / _METHODS, "\n\n".join(methods) + "\n")
     page = render(runs, table, volumes, pictures, warnings, methods, seed=seed)
     write_text(folder / _PAGE, page)
+
+
+def _strips(cells: pd.DataFrame, measure: str) -> dict[str, list[NDArray[np.float64]]]:
+    """Values of a measure by group, an array per volume."""
+    return {
+        str(group): [
+            part[part.notna()].to_numpy(float)
+            for _, part in own.groupby("run", sort=False)[measure]
+        ]
+        for group, own in cells.groupby("group", sort=False)
+    }

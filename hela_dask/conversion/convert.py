@@ -98,6 +98,13 @@ def convert(
         When the file system refuses it or is full.
     MissingDependencyError
         When the format needs a package of the extra ``[formats]`` that is not installed.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> image = hd.convert("slices.tif", "slices.ome.zarr", voxel_size=(100, 80, 80))
+    >>> image.levels[0].shape, image.dtype.name
+    ((8, 80, 80), 'uint8')
     """
     path = _checked_target(container_of(source), local_path(target))
     opened = open_source(source)

@@ -53,6 +53,13 @@ def describe(store: str | Path | StoreUrl) -> dict[str, Any]:
     MissingInputError, InputError
         As :func:`hela_dask.volume.opening.read_image` and
         :func:`hela_dask.conversion.sources.open_source`.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> facts = hd.describe("hela.ome.zarr")
+    >>> facts["shape"], facts["voxel_size"]
+    ([64, 200, 200], [100.0, 80.0, 80.0])
     """
     path = store_path(store)
     if isinstance(path, StoreUrl):

@@ -111,11 +111,11 @@ def evaluate(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> truth = np.zeros((1, 4, 4), np.uint8)
-    >>> truth[0, :2, :2] = 2
-    >>> evaluate(truth == 2, truth, classes={"nucleus": [2]}, hausdorff=False).ji.item()
-    1.0
+    >>> import hela_dask as hd
+    >>> truth = "hela.ome.zarr/labels/true_cells"
+    >>> scores = hd.evaluate("hela.ome.zarr/labels/cells", truth)
+    >>> scores.loc[0.5, ["tp", "fp", "fn"]].astype(int).to_dict()
+    {'tp': 2, 'fp': 0, 'fn': 0}
     """
     return score(
         prediction,

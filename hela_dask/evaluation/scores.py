@@ -15,6 +15,7 @@ import pandas as pd
 from hela_dask.errors import InputError
 from hela_dask.evaluation.metrics import SCORES, Confusion, Matching, summarise
 from hela_dask.evaluation.surfaces import SurfaceDistance, Surfaces
+from hela_dask.pages import Card, Shown, as_frame, make_card
 from hela_dask.storage.files import plain
 
 __all__ = ["ClassScore", "ClassScores", "InstanceScores"]
@@ -105,7 +106,7 @@ def _of(summaries: dict[str, dict[str, float]], kind: str) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class ClassScores:
+class ClassScores(Shown):
     """Scores of several classes, by name."""
 
     classes: Mapping[str, ClassScore]
@@ -151,17 +152,15 @@ class ClassScores:
         curves = {name: result.per_slice() for name, result in self.classes.items()}
         return draw_curves(curves, path)
 
-    def _repr_html_(self) -> str:
-        from hela_dask.pages import as_frame, render
+    def _card(self) -> Card:
+        return make_card("Scores of classes", {}, tables=(("", as_frame(self.table().T, 4)),))
 
-        return render("scores.html", scores=as_frame(self.table(), 4))
-
-    def __repr__(self) -> str:
-        return f"ClassScores\n{self.table().round(4).T}"
+    def __str__(self) -> str:
+        return f"ClassScores\n{self.table().round(4).T.to_string()}"
 
 
 @dataclass(frozen=True)
-class InstanceScores:
+class InstanceScores(Shown):
     """Instances of a prediction matched with those of a truth."""
 
     matching: Matching
@@ -225,10 +224,13 @@ class InstanceScores:
 
         return draw_matching(self.table(), path)
 
-    def _repr_html_(self) -> str:
-        from hela_dask.pages import as_frame, render
+    def _card(self) -> Card:
+        facts = {
+            "missed": str(len(self.matching.missed)),
+            "spurious": str(len(self.matching.spurious)),
+            "adjusted Rand index": f"{self.ari:.4f}",
+        }
+        return make_card("Scores of instances", facts, tables=(("", as_frame(self.table(), 4)),))
 
-        return render("scores.html", scores=as_frame(self.table(), 4))
-
-    def __repr__(self) -> str:
-        return f"InstanceScores\n{self.table().round(4)}"
+    def __str__(self) -> str:
+        return f"InstanceScores\n{self.table().round(4).to_string()}"

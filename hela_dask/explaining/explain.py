@@ -20,8 +20,7 @@ from hela_dask.figures import Mark, Panel, draw_panel, draw_sheet, measure
 from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
 from hela_dask.geometry import Geometry
 from hela_dask.operators.background import show_slice
-from hela_dask.pages import Figure, as_figure, render
-from hela_dask.report.reading import compute
+from hela_dask.pages import Card, Figure, Shown, as_figure, make_card, read_figure, render
 from hela_dask.statuses import NO_RESIN
 from hela_dask.steps.regions import Region
 from hela_dask.steps.segment import segment_window
@@ -32,6 +31,7 @@ from hela_dask.storage.places import check_apart
 from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.trace import Step, Trace
+from hela_dask.volume.grids import compute
 
 __all__ = ["ExplainedStep", "Explanation", "explain"]
 
@@ -51,7 +51,7 @@ class ExplainedStep:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Shown):
     """The files of :func:`explain`.
 
     Attributes
@@ -64,6 +64,13 @@ class Explanation:
         All pictures on one sheet.
     steps : tuple of ExplainedStep
         One picture per step, in the order of the steps.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.explain("hela.ome.zarr", 2, 32)
+    >>> found.cell, found.slice_number
+    (2, 32)
     """
 
     cell: int
@@ -74,6 +81,14 @@ class Explanation:
 
     def _repr_png_(self) -> bytes:
         return self.sheet.read_bytes()
+
+    def _card(self) -> Card:
+        return make_card(
+            f"Explanation of cell {self.cell} in slice {self.slice_number}",
+            {"page": self.page, "sheet": self.sheet, "steps": str(len(self.steps))},
+            picture=read_figure(self.sheet, "all steps"),
+            wide=True,
+        )
 
 
 @overload
@@ -147,7 +162,12 @@ def explain(
 
     Examples
     --------
-    >>> explain("hela.ome.zarr", 7, 150).page  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> found = hd.explain("hela.ome.zarr", 2, 32)
+    >>> found.page.name
+    'explain.html'
+    >>> found.steps[0].title
+    'the slice'
     """
     several = not isinstance(slice_number, int)
     numbers = [slice_number] if isinstance(slice_number, int) else sorted(set(slice_number))

@@ -15,6 +15,7 @@ from hela_dask.exporting.ro_crate import write_ro_crate
 from hela_dask.exporting.roi_tiffs import check_roi_folder, write_rois
 from hela_dask.exporting.tiff import stack_name, write_stack
 from hela_dask.formatting import counted
+from hela_dask.pages import Card, Frame, Shown, make_card
 from hela_dask.running.identity import check_outside_runs
 from hela_dask.running.made import LABELS as LABEL_CONTENT
 from hela_dask.running.made import MADE, RUN, TABLE, MadeFrom
@@ -42,13 +43,14 @@ _PARTS = {
     "ro-crate": (LABEL_CONTENT, TABLE, "contacts.parquet", "edits.json", "review.csv"),
 }  # of the result, that a format depends on
 _LISTING = "export.json"
+_SHOWN = 10  # files
 _OURS = re.compile(
     r"(?!\.\.?/)[^/]+\.tif|project\.json|[\w.-]+/(dataset\.json|tables/\w+/\w+\.tsv)"
 )
 
 
 @dataclass(frozen=True)
-class Export:
+class Export(Shown):
     """What :func:`export` wrote.
 
     Attributes
@@ -59,16 +61,28 @@ class Export:
         The folder: that of the files, the image that has the table, or the run folder.
     files : tuple of Path
         The files; for ``roi-tiffs`` the folder of each window.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.export("hela.run", "for-fiji", what=["cells", "nuclei"])
+    >>> [path.name for path in found.files]
+    ['cells.tif', 'nuclei.tif']
     """
 
     to: str
     path: Path
     files: tuple[Path, ...]
 
-    def __repr__(self) -> str:
+    def _card(self) -> Card:
+        rows = tuple((path.name,) for path in self.files[:_SHOWN])
+        files = Frame(("file",), rows, max(0, len(self.files) - _SHOWN))
+        return make_card(f"Export: {self.to}", {"folder": self.path}, tables=(("", files),))
+
+    def __str__(self) -> str:
         what = "folder" if self.to == "roi-tiffs" else "file"
         lines = [f"{self.to}: {counted(len(self.files), what)} in {self.path}"]
-        if len(self.files) <= 10:
+        if len(self.files) <= _SHOWN:
             lines += [f"  {path}" for path in self.files]
         return "\n".join(lines)
 
@@ -125,7 +139,10 @@ def export(
 
     Examples
     --------
-    >>> export("hela.run", "for-fiji", what=["cytoplasm"]).files  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> hd.export("hela.run", "for-fiji", what=["cytoplasm"])
+    tiff: 1 file in for-fiji
+      for-fiji/cytoplasm.tif
     """
     names = _check_options(out, to, what, cells)
     result = run if isinstance(run, RunResult) else open_run(run)

@@ -94,8 +94,9 @@ def show_tissue(
     pixel: tuple[float, float],
     limits: tuple[float, float] | None,
     interpolation: str = "bilinear",
+    corner: tuple[float, float] = (0.0, 0.0),
 ) -> None:
-    """Show grey values, in µm from the image's upper left corner.
+    """Show grey values, in µm from the image's upper left corner, which is at `corner` (y, x; µm).
 
     `image` is (rows, columns) of grey values, or a boolean resin mask; `pixel` is (rows, columns)
     in nm; `limits` are the grey values of black and white, by default the 0.5th and 99.5th
@@ -112,12 +113,12 @@ def show_tissue(
         cmap="gray",
         vmin=limits[0],
         vmax=limits[1],
-        extent=(0, width, height, 0),
+        extent=(corner[1], corner[1] + width, corner[0] + height, corner[0]),
         interpolation=interpolation,
         aspect="auto",
     )
-    axes.set_xlim(0, width)
-    axes.set_ylim(height, 0)
+    axes.set_xlim(corner[1], corner[1] + width)
+    axes.set_ylim(corner[0] + height, corner[0])
 
 
 def outline(
@@ -126,15 +127,16 @@ def outline(
     pixel: tuple[float, float],
     colour: str,
     width: float,
+    corner: tuple[float, float] = (0.0, 0.0),
 ) -> None:
     """Draw the outline of every label of a plane, in µm, with a thin dark rim.
 
     `labels` is (rows, columns) of whole numbers, `pixel` their size (rows, columns) in nm, `width`
-    that of the line in points.
+    that of the line in points, `corner` the place (y, x; µm) of the plane's upper left corner.
     """
     rim = withStroke(linewidth=width + 0.8, foreground=(0, 0, 0, 0.4))
     lines = PathCollection(
-        _shapes(labels, pixel),
+        _shapes(labels, pixel, corner),
         facecolors="none",
         edgecolors=colour,
         linewidths=width,
@@ -145,11 +147,16 @@ def outline(
 
 
 def tint(
-    axes: Axes, labels: NDArray[Any], pixel: tuple[float, float], colour: str, opacity: float
+    axes: Axes,
+    labels: NDArray[Any],
+    pixel: tuple[float, float],
+    colour: str,
+    opacity: float,
+    corner: tuple[float, float] = (0.0, 0.0),
 ) -> None:
     """Tint the area of every label of a plane; holes stay free. As :func:`outline` otherwise."""
     areas = PathCollection(
-        _shapes(labels, pixel),
+        _shapes(labels, pixel, corner),
         facecolors=[to_rgba(colour, opacity)],
         edgecolors="none",
         zorder=2.2,
@@ -157,8 +164,10 @@ def tint(
     axes.add_collection(areas, autolim=False)
 
 
-def _shapes(labels: NDArray[Any], pixel: tuple[float, float]) -> list[Outline]:
-    """The outline of each label with its holes, in µm."""
+def _shapes(
+    labels: NDArray[Any], pixel: tuple[float, float], place: tuple[float, float]
+) -> list[Outline]:
+    """The outline of each label with its holes, in µm; `place` is that of the plane's corner."""
     shapes = []
     plane = labels.astype(np.int32)
     for label, box in enumerate(ndimage.find_objects(plane), start=1):
@@ -167,7 +176,7 @@ def _shapes(labels: NDArray[Any], pixel: tuple[float, float]) -> list[Outline]:
         mask = np.pad(plane[box] == label, 1).astype(np.uint8)
         corner = np.array([box[0].start, box[1].start]) - 0.5
         rings = [
-            Outline(((contour + corner) * np.array(pixel) / 1000)[:, ::-1], closed=True)
+            Outline(((contour + corner) * np.array(pixel) / 1000 + place)[:, ::-1], closed=True)
             for contour in find_contours(mask, 0.5)
         ]
         shapes.append(Outline.make_compound_path(*rings))

@@ -12,11 +12,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from hela_dask.figures.axes import axes_or_new
 from hela_dask.figures.canvas import CHAINS, INK, new_figure, save
 from hela_dask.figures.printing import Print
 from hela_dask.formatting import counted
 
-__all__ = ["draw_strips"]
+__all__ = ["draw_strips", "plot_strips"]
 
 _SPAN = 0.84  # of a group's place that its dots take
 _GOLDEN = 0.6180339887498949  # steps of this share of a strip fill it evenly
@@ -61,6 +62,21 @@ def draw_strips(
     figure = new_figure(width, 630)
     left = 105 / width
     axes = figure.add_axes((left, 0.145, 1 - left - 0.015, 0.735))
+    _draw_strips(axes, groups, label, 14.0)
+    _draw_legend(axes)
+    save(figure, path.with_suffix(".svg"), Print())
+    return save(figure, path)
+
+
+def plot_strips(groups: Mapping[str, Volumes], *, label: str, ax: Axes | None = None) -> Axes:
+    """As :func:`draw_strips`, without a legend, on axes; default: those of a new figure."""
+    axes = axes_or_new(ax, 0.8)
+    _draw_strips(axes, groups, label, 10.0)
+    return axes
+
+
+def _draw_strips(axes: Axes, groups: Mapping[str, Volumes], label: str, text: float) -> None:
+    """Draw all groups, with names of `text` points."""
     for place, volumes in enumerate(groups.values()):
         _draw_group(axes, place, volumes)
     names = [
@@ -70,17 +86,14 @@ def draw_strips(
     ]
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.5, len(names) - 0.5)
-    axes.tick_params(axis="both", labelsize=14)
+    axes.tick_params(axis="both", labelsize=text)
     axes.tick_params(axis="x", length=0, pad=22)
-    axes.set_ylabel(label, fontsize=15)
+    axes.set_ylabel(label, fontsize=text + 1)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    _draw_legend(axes)
-    save(figure, path.with_suffix(".svg"), Print())
-    return save(figure, path)
 
 
 def _draw_group(axes: Axes, place: int, volumes: Volumes) -> None:

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from hela_dask.kernels import morphology
 from hela_dask.kernels.grid import block_mean, grid_factors
+from hela_dask.pages import Card, Shown, make_card
 
 __all__ = [
     "GreyLevels",
@@ -59,7 +60,7 @@ class SliceLevels:
 
 
 @dataclass(frozen=True)
-class GreyLevels:
+class GreyLevels(Shown):
     """The grey values of a whole volume, computed once and used in every slice.
 
     Attributes
@@ -74,6 +75,15 @@ class GreyLevels:
         Range of nearly all grey values, with bright resin (2 % are below, 2 % above, on pixels of
         80 nm); None if all sampled slices are empty. Networks see grey values in units of this
         span.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.GreyLevels(cell=140.0, resin=205.0, low=90.0, high=210.0)
+    Grey levels: resin is brighter than cells
+      cells  140
+      resin  205
+      range  90 to 210
     """
 
     inverted: bool = False
@@ -81,6 +91,22 @@ class GreyLevels:
     resin: float | None = None
     low: float | None = None
     high: float | None = None
+
+    def _card(self) -> Card:
+        def text(value: float | None) -> str:
+            return "not known" if value is None else f"{value:.5g}"
+
+        resin = "darker" if self.inverted else "brighter"
+        return make_card(
+            "Grey levels",
+            {
+                "cells": text(self.cell),
+                "resin": text(self.resin),
+                "range": f"{text(self.low)} to {text(self.high)}",
+            },
+            summary=f"resin is {resin} than cells"
+            + ("; the values are those of the negative" if self.inverted else ""),
+        )
 
     @property
     def typical(self) -> SliceLevels:

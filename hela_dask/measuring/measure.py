@@ -132,7 +132,12 @@ def measure(
 
     Examples
     --------
-    >>> measure("cells.tif", voxel_size=(50, 10, 10)).objects  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> found = hd.measure("cells.tif", voxel_size=(100, 160, 160))
+    >>> found.objects[["label", "complete"]]
+       label  complete
+    0      1      True
+    1      2      True
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)

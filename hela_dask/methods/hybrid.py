@@ -15,7 +15,8 @@ from hela_dask.kernels import stack
 from hela_dask.kernels.edges import NucleusSteps, nucleus_plane, preprocess_plane
 from hela_dask.kernels.nucleus import envelope_ring
 from hela_dask.kernels.subpixel import outset_planes
-from hela_dask.methods.method import BaseMethod, Masks, Network, Window
+from hela_dask.methods.base import BaseMethod
+from hela_dask.methods.method import Masks, Network, Window
 from hela_dask.methods.slices import is_blank, window_memory
 from hela_dask.parameters import HybridParameters, Parameters
 from hela_dask.trace import NO_TRACE, Trace

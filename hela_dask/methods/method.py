@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.errors import InputError, ParameterError
+from hela_dask.formatting import by_axis
 from hela_dask.kernels.grey_levels import GreyLevels
+from hela_dask.pages import Shown, as_figure, make_card
 from hela_dask.parameters import Parameters
 from hela_dask.parameters.fields import ParameterGroup
 from hela_dask.statuses import NO_RESIN, SEGMENTED
@@ -18,13 +21,14 @@ from hela_dask.trace import NO_TRACE, Trace
 from hela_dask.types import Mask
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from hela_dask import pages
     from hela_dask.unet.card import Card
 
 __all__ = [
     "NO_RESIN_SEEN",
-    "BaseMethod",
     "Edge",
-    "FunctionMethod",
     "Masks",
     "Method",
     "Network",
@@ -63,7 +67,7 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Window:
+class Window(Shown):
     """The part of a volume around one cell, on the working level.
 
     Attributes
@@ -85,6 +89,17 @@ class Window:
         Function of a cell, (z, y, x): true if the cell reaches a side of the window, which is then
         enlarged. The method may then return the cell without its nucleus, because it is called
         again. None: the window stays as it is.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> import numpy as np
+    >>> image = np.full((3, 8, 8), 200, np.uint8)
+    >>> hd.Window(image, background=image > 150, voxel=(50.0, 40.0, 40.0), centre=(1, 4, 4))
+    Window of 3 x 8 x 8 voxels (z, y, x)
+      voxel   50 x 40 x 40 nm
+      centre  1, 4, 4 (z, y, x in voxels)
+      type    uint8
     """
 
     image: NDArray[Any]
@@ -95,9 +110,28 @@ class Window:
     predicted: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     grows: Callable[[Mask], bool] | None = None
 
+    def _card(self) -> pages.Card:
+        from hela_dask.figures.thumbnails import masks_picture
+
+        z = min(max(self.centre[0], 0), len(self.image) - 1)
+        picture = None
+        if self.image.size:
+            caption = f"slice {z} of the window, from 0"
+            picture = as_figure(masks_picture(self.image[z], []), caption)
+        return make_card(
+            f"Window of {by_axis(self.image.shape)} voxels (z, y, x)",
+            {
+                "voxel": f"{by_axis(self.voxel)} nm",
+                "centre": f"{', '.join(map(str, self.centre))} (z, y, x in voxels)",
+                "type": self.image.dtype,
+                "network": ", ".join(self.predicted),
+            },
+            picture=picture,
+        )
+
 
 @dataclass(frozen=True)
-class Masks:
+class Masks(Shown):
     """The result of a method in a window.
 
     Attributes
@@ -114,6 +148,17 @@ class Masks:
     outline : ndarray of bool, (z, y, x), or None
         The nucleus up to the middle of its envelope, which is refined where the image's own pixels
         are smaller; None: the nucleus itself.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> import numpy as np
+    >>> cell = np.zeros((3, 8, 8), bool)
+    >>> cell[:, 2:6, 2:6] = True
+    >>> masks = hd.Masks(nucleus=cell & False, cell=cell, envelope=cell & False)
+    >>> masks
+    Masks of 3 x 8 x 8 voxels (z, y, x)
+      status  segmented
     """
 
     nucleus: NDArray[np.bool_]
@@ -124,9 +169,99 @@ class Masks:
     flags: tuple[str, ...] = ()
     outline: NDArray[np.bool_] | None = None
 
+    def plot(
+        self, window: Window | None = None, z: int | None = None, *, ax: Axes | None = None
+    ) -> Axes:
+        """Plot the outlines of the masks in a slice.
+
+        Parameters
+        ----------
+        window : Window, optional
+            That of the masks: its grey values are drawn, and its voxel size is that of the axes,
+            in µm from its corner. Without it the axes are in voxels, as masks have no size.
+        z : int, optional
+            Slice of the window, from 0; default: the one with the largest part of the cell.
+        ax : matplotlib.axes.Axes, optional
+            Default: axes of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        InputError
+            When the shape of the window is not that of the masks.
+        ParameterError
+            When there is no such slice.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> import numpy as np
+        >>> cell = np.zeros((3, 8, 8), bool)
+        >>> cell[:, 2:6, 2:6] = True
+        >>> masks = hd.Masks(nucleus=cell & False, cell=cell, envelope=cell & False)
+        >>> masks.plot(z=1).get_xlabel()
+        'x (voxels)'
+        """
+        from hela_dask.figures.axes import plot_plane
+
+        depth = len(self.cell)
+        if window is not None and window.image.shape != self.cell.shape:
+            raise InputError(
+                f"the window is {by_axis(window.image.shape)} and the masks are "
+                f"{by_axis(self.cell.shape)} voxels (z, y, x)"
+            )
+        if z is not None and not 0 <= z < depth:
+            raise ParameterError(
+                f"there is no slice {z}: the masks have the slices 0 to {depth - 1}"
+            )
+        at = int(self.cell.sum(axis=(1, 2)).argmax()) if z is None else z
+        masks = {"cell": self.cell, "envelope": self.envelope, "nucleus": self.nucleus}
+        return plot_plane(
+            None if window is None else window.image[at],
+            {name: mask[at] for name, mask in masks.items()},
+            None if window is None else window.voxel[1:],
+            ax=ax,
+            title=f"slice {at} of the window, from 0",
+        )
+
+    def _shown_slice(self) -> int:
+        """The slice with the largest part of the cell, on every eighth pixel."""
+        return int(self.cell[:, ::8, ::8].sum(axis=(1, 2)).argmax())
+
+    def _card(self) -> pages.Card:
+        from hela_dask.figures.canvas import CELL, ENVELOPE, NUCLEUS
+        from hela_dask.figures.thumbnails import masks_picture
+
+        picture = None
+        if self.cell.size:
+            z = self._shown_slice()
+            tints = [(self.cell[z], CELL), (self.envelope[z], ENVELOPE), (self.nucleus[z], NUCLEUS)]
+            picture = as_figure(masks_picture(None, tints), f"slice {z} of the window, from 0")
+        return make_card(
+            f"Masks of {by_axis(self.cell.shape)} voxels (z, y, x)",
+            {
+                "status": self.status,
+                "reason": self.reason,
+                "flags": ", ".join(self.flags),
+            },
+            picture=picture,
+        )
+
     @classmethod
     def without_resin(cls, nucleus: Mask, envelope: Mask, outline: Mask | None) -> Masks:
-        """The result where no resin is visible: the nucleus, which stands for the cell too."""
+        """The result where no resin is visible: the nucleus, which stands for the cell too.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> import numpy as np
+        >>> nucleus = np.ones((3, 8, 8), bool)
+        >>> hd.Masks.without_resin(nucleus, nucleus & False, None).status
+        'no_resin'
+        """
         return cls(nucleus, nucleus.copy(), envelope, NO_RESIN, NO_RESIN_SEEN, outline=outline)
 
 
@@ -153,6 +288,19 @@ class Method(Protocol):
     A package registers an instance, or a function of a window and parameters, as an entry point of
     the group ``hela_dask.methods``; see ``examples/plugin``. :class:`BaseMethod` has defaults for
     all but the call.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> def everything(window, parameters):
+    ...     cell = ~window.background
+    ...     return hd.Masks(nucleus=cell & False, cell=cell, envelope=cell & False)
+    >>> import numpy as np
+    >>> image = np.full((3, 8, 8), 200, np.uint8)
+    >>> image[:, 2:6, 2:6] = 120
+    >>> window = hd.Window(image, image > 150, voxel=(50.0, 40.0, 40.0), centre=(1, 4, 4))
+    >>> int(everything(window, hd.Parameters()).cell.sum())
+    48
     """
 
     @property
@@ -200,50 +348,3 @@ class Method(Protocol):
         trace : Trace, optional
             Keeps the results of each step in some slices, for pictures.
         """
-
-
-@dataclass(frozen=True)
-class _Edge:
-    """The nucleus ends at its own mask."""
-
-    line_sigma: float = 50.0
-    envelope_width: float = 80.0
-    envelope: float = 0.0
-
-
-class BaseMethod:
-    """Defaults of a method: no parameters, no network, memory as a few float images take."""
-
-    parameters: type[ParameterGroup] | None = None
-    reads: tuple[type[ParameterGroup], ...] = ()
-
-    def memory(self, shape: tuple[int, int, int], itemsize: int) -> int:
-        """As the window's grey values, four float32 images of its size, and masks."""
-        return shape[0] * shape[1] * shape[2] * (itemsize + 24)
-
-    def edge(self, parameters: Parameters) -> Edge:
-        """The method's parameters, if they define where nuclei end; else the nucleus' mask."""
-        if self.parameters is not None:
-            own = parameters.group(self.parameters)
-            if isinstance(own, Edge):
-                return own
-        return _Edge()
-
-    def check(self, parameters: Parameters) -> Network | None:
-        """No network."""
-        return None
-
-    def asks(self, parameters: Parameters) -> Outputs | None:
-        """Nothing."""
-        return None
-
-
-class FunctionMethod(BaseMethod):
-    """A function of a window and parameters as a method."""
-
-    def __init__(self, function: Callable[[Window, Parameters], Masks]) -> None:
-        self.function = function
-
-    def __call__(self, window: Window, parameters: Parameters, *, trace: Trace = NO_TRACE) -> Masks:
-        """Call the function."""
-        return self.function(window, parameters)

@@ -23,9 +23,10 @@ from hela_dask.kernels.nucleus import (
 )
 from hela_dask.kernels.subpixel import inset
 from hela_dask.methods import propagate_steps as steps
+from hela_dask.methods.base import BaseMethod
 from hela_dask.methods.cells import basin_at_centre, segment_slices
 from hela_dask.methods.membranes import Membranes
-from hela_dask.methods.method import BaseMethod, Masks, Window
+from hela_dask.methods.method import Masks, Window
 from hela_dask.methods.slices import (
     disc_around,
     is_blank,

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import cast
 
 from hela_dask.errors import ParameterError
-from hela_dask.methods.method import FunctionMethod, Masks, Method, Window
+from hela_dask.methods.base import FunctionMethod
+from hela_dask.methods.method import Masks, Method, Window
 from hela_dask.methods.names import METHODS, method_path
 from hela_dask.parameters import Parameters, method_groups
 from hela_dask.parameters.fields import ParameterGroup

@@ -27,9 +27,10 @@ from hela_dask.kernels.instances import (
 )
 from hela_dask.kernels.nucleus import envelope_ring
 from hela_dask.kernels.subpixel import outset_planes
+from hela_dask.methods.base import BaseMethod
 from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.enclosed import Enclosed, enclosed_nucleus
-from hela_dask.methods.method import BaseMethod, Masks, Network, Outputs, Window
+from hela_dask.methods.method import Masks, Network, Outputs, Window
 from hela_dask.methods.slices import is_blank, nearest_filled_slice, window_memory
 from hela_dask.methods.unet_steps import show_fused, show_nuclei, show_own, show_probability
 from hela_dask.parameters import Parameters, UnetParameters, VolumetricParameters

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from hela_dask.kernels.nucleus import envelope_ring
+from hela_dask.methods.base import BaseMethod
 from hela_dask.methods.cells import segment_slices
 from hela_dask.methods.enclosed import enclosed_nucleus
-from hela_dask.methods.method import BaseMethod, Masks, Window
+from hela_dask.methods.method import Masks, Window
 from hela_dask.methods.slices import nearest_filled_slice, window_memory
 from hela_dask.parameters import Parameters, VolumetricParameters
 from hela_dask.trace import NO_TRACE, Trace

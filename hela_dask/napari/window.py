@@ -40,7 +40,8 @@ def review(run: str | Path | RunResult, *, show: bool = True) -> Any:
 
     Examples
     --------
-    >>> review("hela.run")  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> viewer = hd.review("hela.run")  # doctest: +SKIP
     """
     result = run if isinstance(run, RunResult) else open_run(run)
     needed_napari("review")

@@ -60,6 +60,16 @@ def background(
     ------
     InputError
         When `volume` is not a (z, y, x) array of real numbers.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> resin = hd.background(volume)
+    >>> resin.shape, resin.dtype.name
+    ((64, 200, 200), 'bool')
+    >>> bool(resin[32, 0, 0])
+    True
     """
     return background_with_statistics(volume, parameters, grey_levels=grey_levels)[0]
 

@@ -73,6 +73,13 @@ def classify(
         Without ONNX Runtime.
     MissingInputError, InputError
         When there is no such model, it is broken, or `volume` is not (z, y, x) of real numbers.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.classify(hd.open_volume("hela.ome.zarr"))
+    >>> "nucleus" in found, found.sizes["z"]
+    (True, 64)
     """
     lazy_data(volume, "iuf", "grey values")
     folder, card, digest = classifier(model)

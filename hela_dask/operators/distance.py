@@ -36,6 +36,14 @@ def distance(background: xr.DataArray, *, border: bool = True) -> xr.DataArray:
     ------
     InputError
         When `background` is not a boolean (z, y, x) array.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> resin = hd.background(hd.open_volume("hela.ome.zarr"))
+    >>> away = hd.distance(resin)
+    >>> away.attrs["units"], float(away[32].max()) > 1000
+    ('nm', True)
     """
     data = lazy_data(background, "b", "booleans, true in the resin")
     pixel = Geometry.of(background).pixel

@@ -41,6 +41,14 @@ def gaussian(volume: xr.DataArray, sigma: float, truncate: float = 4.0) -> xr.Da
         For a `sigma` below zero or not finite.
     InputError
         When `volume` is not a (z, y, x) array of real numbers.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> smooth = hd.gaussian(volume, 160.0)
+    >>> float(smooth[32].std()) < float(volume[32].std())
+    True
     """
     if not 0 <= sigma < np.inf:
         raise ParameterError(f"sigma must be a length in nm, zero or more, not {sigma!r}")

@@ -121,7 +121,10 @@ def assign(
 
     Examples
     --------
-    >>> assign("hela.run", "mitochondria.tif").organelles  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> found = hd.assign("hela.run", "mitochondria.tif")
+    >>> found.organelles["label"].tolist(), bool((found.organelles["cell"] > 0).all())
+    ([1, 2, 3], True)
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     check_client(client, cluster, workers, memory)

@@ -12,18 +12,22 @@ from typing import Any
 
 import pandas as pd
 
+from hela_dask.columns import Column, axis_label
 from hela_dask.errors import ParameterError
 from hela_dask.formatting import counted
 from hela_dask.organelles.columns import ORGANELLE_CELL_COLUMNS, ORGANELLE_COLUMNS
+from hela_dask.pages import Card, Frame, Shown, as_frame, make_card
 from hela_dask.tasks.table_files import TableFiles
 
 __all__ = ["Assignment", "OrganelleFiles", "checked_name"]
 
+_MOST = 10  # rows of a table of a card
+_COLUMNS = 8  # columns of one
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
-class Assignment:
+class Assignment(Shown):
     """Organelles assigned to the cells of a run.
 
     Attributes
@@ -35,6 +39,13 @@ class Assignment:
     path, cells_path : Path
         These files. A ``.csv`` is beside each, and ``organelles_NAME_columns.csv`` has the units
         and meanings of their columns.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.assign("hela.run", "mitochondria.tif")
+    >>> found.cells["label"].tolist(), int(found.cells["n_organelles"].sum())
+    ([2, 3], 3)
     """
 
     organelles: pd.DataFrame
@@ -43,7 +54,14 @@ class Assignment:
     cells_path: Path
 
     def summary(self) -> str:
-        """One line: how many organelles are in cells, outside, and across a border."""
+        """One line: how many organelles are in cells, outside, and across a border.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.assign("hela.run", "mitochondria.tif").summary()
+        '3 organelles: 3 in 1 cell, 0 outside, ...'
+        """
         inside = int((self.organelles["cell"] > 0).sum())
         crossing = int(self.organelles["crosses_border"].sum())
         holding = int((self.cells["n_organelles"] > 0).sum())
@@ -53,8 +71,26 @@ class Assignment:
             "across a border"
         )
 
-    def __repr__(self) -> str:
+    def _card(self) -> Card:
+        return make_card(
+            "Organelles",
+            {"organelles": self.path, "cells": self.cells_path},
+            summary=self.summary(),
+            tables=(
+                ("cells", _frame(self.cells, ORGANELLE_CELL_COLUMNS)),
+                ("organelles", _frame(self.organelles, ORGANELLE_COLUMNS)),
+            ),
+        )
+
+    def __str__(self) -> str:
         return f"{self.summary()}\n  organelles  {self.path}\n  cells       {self.cells_path}"
+
+
+def _frame(table: pd.DataFrame, columns: Mapping[str, Column]) -> Frame:
+    """The first rows and columns, with units."""
+    heads = {name: axis_label(str(name), columns) for name in table}
+    shown = table.iloc[:, :_COLUMNS].rename(columns=heads)
+    return as_frame(shown, 3, index=False, most=_MOST)
 
 
 def checked_name(name: str | None, organelles: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from hela_dask.documents.shapes import shown
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.pages import Card, Shown
 from hela_dask.parameters.fields import ParameterGroup
 from hela_dask.parameters.methods import (
     HybridParameters,
@@ -22,6 +23,7 @@ from hela_dask.parameters.methods import (
     UnetParameters,
     VolumetricParameters,
 )
+from hela_dask.parameters.showing import parameters_card, parameters_text
 from hela_dask.parameters.stages import (
     AssembleParameters,
     BackgroundParameters,
@@ -93,13 +95,18 @@ def _toml(value: float | str) -> str:
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(Shown):
     """All parameters of a run, one attribute per group.
 
     Examples
     --------
-    >>> Parameters.from_dict({"detect": {"spacing": 500.0}}).detect.spacing
+    >>> import hela_dask as hd
+    >>> parameters = hd.Parameters.from_dict({"detect": {"spacing": 500.0}})
+    >>> parameters.detect.spacing
     500.0
+    >>> parameters
+    Parameters: 1 value not the default
+      [detect] spacing = 500.0 (default 1000.0)
     """
 
     working: WorkingParameters = field(default_factory=WorkingParameters)
@@ -114,6 +121,12 @@ class Parameters:
         default_factory=lambda: tuple(kind() for kind in method_groups().values())
     )
 
+    def __str__(self) -> str:
+        return parameters_text(self.groups())
+
+    def _card(self) -> Card:
+        return parameters_card(self.groups())
+
     def group(self, kind: type[Group]) -> Group:
         """The parameters of a method, by their class.
 
@@ -121,6 +134,12 @@ class Parameters:
         ------
         KeyError
             When no package registers such a group.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.Parameters().group(hd.VolumetricParameters) == hd.VolumetricParameters()
+        True
         """
         for stage in self.methods:
             if type(stage) is kind:
@@ -132,7 +151,8 @@ class Parameters:
 
         Examples
         --------
-        >>> Parameters().with_group(VolumetricParameters(hole=3.0)).volumetric.hole
+        >>> import hela_dask as hd
+        >>> hd.Parameters().with_group(hd.VolumetricParameters(hole=3.0)).volumetric.hole
         3.0
         """
         self.group(type(stage))
@@ -152,6 +172,12 @@ class Parameters:
         ------
         ParameterError
             For an unknown stage or parameter, a wrong type or a value out of range.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.Parameters.from_dict({"link": {"gap": 2}}).link.gap
+        2
         """
         if not isinstance(values, Mapping):
             raise ParameterError(
@@ -187,6 +213,14 @@ class Parameters:
             When there is no such file.
         ParameterError
             When it is not TOML, or as in :meth:`from_dict`.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> from pathlib import Path
+        >>> length = Path("mine.toml").write_text(hd.Parameters().to_toml(), encoding="utf-8")
+        >>> hd.Parameters.from_toml("mine.toml") == hd.Parameters()
+        True
         """
         from hela_dask.documents.reading import read_toml
 
@@ -198,15 +232,36 @@ class Parameters:
             raise ParameterError(f"{path}: {error}") from error
 
     def groups(self) -> dict[str, ParameterGroup]:
-        """All groups by name, those of the methods last."""
+        """All groups by name, those of the methods last.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> list(hd.Parameters().groups())[:3]
+        ['working', 'background', 'detect']
+        """
         return {name: getattr(self, name) for name in _groups()}
 
     def to_dict(self) -> dict[str, dict[str, float | str]]:
-        """Nested dictionaries, as :meth:`from_dict` takes them."""
+        """Nested dictionaries, as :meth:`from_dict` takes them.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.Parameters().to_dict()["working"]
+        {'resolution': 40.0}
+        """
         return {name: dataclasses.asdict(stage) for name, stage in self.groups().items()}  # type: ignore[call-overload]
 
     def to_toml(self) -> str:
-        """A TOML text with every parameter, its unit and its meaning as comments."""
+        """A TOML text with every parameter, its unit and its meaning as comments.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> print(hd.Parameters().to_toml().splitlines()[1])
+        [working]
+        """
         lines: list[str] = []
         for name, stage in self.groups().items():
             lines += [f"# {(stage.__doc__ or '').splitlines()[0]}", f"[{name}]"]

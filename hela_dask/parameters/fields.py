@@ -11,12 +11,21 @@ from dataclasses import field
 from typing import Any
 
 from hela_dask.errors import ParameterError
+from hela_dask.pages import Card, Frame, Shown, make_card
 
 __all__ = ["ParameterGroup", "parameter", "text_parameter"]
 
 
 def parameter(default: float, doc: str, *, low: float = 0.0, high: float = math.inf) -> Any:
-    """A dataclass field with its meaning, its unit and its allowed range, both ends included."""
+    """A dataclass field with its meaning, its unit and its allowed range, both ends included.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> item = hd.parameter(200.0, "Width of a filter, nm.", low=10.0)
+    >>> item.default, item.metadata["low"]
+    (200.0, 10.0)
+    """
     return field(default=default, metadata={"doc": doc, "low": low, "high": high})
 
 
@@ -25,8 +34,20 @@ def text_parameter(default: str, doc: str, *, choices: tuple[str, ...] = ()) -> 
     return field(default=default, metadata={"doc": doc, "choices": choices})
 
 
-class ParameterGroup:
-    """Checks shared by all stages: types and ranges, one sentence per error."""
+class ParameterGroup(Shown):
+    """Checks shared by all stages: types and ranges, one sentence per error.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class MyParameters(hd.ParameterGroup):
+    ...     width: float = hd.parameter(200.0, "Width of a filter, nm.", low=10.0)
+    >>> MyParameters(width=5.0)
+    Traceback (most recent call last):
+    hela_dask.errors.ParameterError: parameter my.width must be in [10.0, inf], not 5.0
+    """
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -49,6 +70,24 @@ class ParameterGroup:
                 raise ParameterError(f"parameter {name} must be in [{low}, {high}], not {value!r}")
             if not whole:
                 object.__setattr__(self, item.name, float(value))
+
+    def __str__(self) -> str:
+        values = (
+            f"{item.name}={getattr(self, item.name)!r}"
+            for item in dataclasses.fields(self)  # type: ignore[arg-type]
+        )
+        return f"{type(self).__name__}({', '.join(values)})"
+
+    def _shown_frame(self) -> Frame:
+        """Name, value, default and meaning of each parameter."""
+        rows = tuple(
+            (item.name, f"{getattr(self, item.name)!r}", f"{item.default!r}", item.metadata["doc"])
+            for item in dataclasses.fields(self)  # type: ignore[arg-type]
+        )
+        return Frame(("parameter", "value", "default", "meaning"), rows)
+
+    def _card(self) -> Card:
+        return make_card(type(self).__name__, {}, tables=(("", self._shown_frame()),))
 
 
 def _check_text(name: str, value: object, choices: tuple[str, ...]) -> None:

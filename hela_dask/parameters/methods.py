@@ -71,7 +71,14 @@ class MethodParameters(ParameterGroup):
 
 @dataclass(frozen=True)
 class PropagateParameters(MethodParameters):
-    """Nucleus and cell, propagated slice by slice from the centre, as in J. Imaging 2021."""
+    """Nucleus and cell, propagated slice by slice from the centre, as in J. Imaging 2021.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.PropagateParameters(clearance=100.0).clearance
+    100.0
+    """
 
     clearance: float = parameter(100.0, "minimum distance of superpixels from membranes, nm")
     reach: float = parameter(
@@ -99,7 +106,14 @@ class PropagateParameters(MethodParameters):
 
 @dataclass(frozen=True)
 class VolumetricParameters(MethodParameters):
-    """Nucleus between membranes in 3-D, cell by a watershed of the distance to resin."""
+    """Nucleus between membranes in 3-D, cell by a watershed of the distance to resin.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.VolumetricParameters(hole=3.0).hole
+    3.0
+    """
 
     widest: float = parameter(
         300.0,
@@ -136,7 +150,14 @@ class VolumetricParameters(MethodParameters):
 
 @dataclass(frozen=True)
 class UnetParameters(ParameterGroup):
-    """Nuclei by a network and by membranes together, cell by a watershed of the distance."""
+    """Nuclei by a network and by membranes together, cell by a watershed of the distance.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.UnetParameters(search=5000.0).search
+    5000.0
+    """
 
     model: str = text_parameter("", "folder of the network; empty: the network of hela_dask")
     search: float = parameter(5000.0, "maximum distance from the cell's centre to its nucleus, nm")
@@ -169,7 +190,14 @@ class UnetParameters(ParameterGroup):
 
 @dataclass(frozen=True)
 class HybridParameters(ParameterGroup):
-    """Cell by the binary U-Net of Hosangadi et al., nucleus by edges of the texture."""
+    """Cell by the binary U-Net of Hosangadi et al., nucleus by edges of the texture.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.HybridParameters(blur=20.0).blur
+    20.0
+    """
 
     model: str = text_parameter(
         "", "folder of a network, written by hela-dask train --model hybrid"
@@ -248,7 +276,14 @@ class HybridParameters(ParameterGroup):
         return self.preset == "published"
 
     def chosen(self) -> Self:
-        """These parameters, or the paper's with its preset; its pixels were 40 nm."""
+        """These parameters, or the paper's with its preset; its pixels were 40 nm.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.HybridParameters(preset="published").chosen().texture
+        120.0
+        """
         if not self.published:
             return self
         return dataclasses.replace(

@@ -20,7 +20,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class WorkingParameters(ParameterGroup):
-    """Working level: the level of the pyramid on which cells are segmented (method A.0)."""
+    """Working level: the level of the pyramid on which cells are segmented (method A.0).
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.WorkingParameters(resolution=80.0).resolution
+    80.0
+    """
 
     resolution: float = parameter(
         40.0,
@@ -33,7 +40,14 @@ class WorkingParameters(ParameterGroup):
 
 @dataclass(frozen=True)
 class BackgroundParameters(ParameterGroup):
-    """Background: resin by a threshold, without charging artefacts (method A.2)."""
+    """Background: resin by a threshold, without charging artefacts (method A.2).
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.BackgroundParameters(contrast=0.4).contrast
+    0.4
+    """
 
     polarity: int = parameter(
         0,
@@ -77,7 +91,14 @@ class BackgroundParameters(ParameterGroup):
 
 @dataclass(frozen=True)
 class DetectParameters(ParameterGroup):
-    """Detection of cells in a slice: maxima of the distance to the resin (J. Imaging 2021, 2.4)."""
+    """Detection of cells in a slice: maxima of the distance to the resin (J. Imaging 2021, 2.4).
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.DetectParameters(spacing=500.0).spacing
+    500.0
+    """
 
     resolution: float = parameter(
         40.0, "maximum pixel size for detection, nm; smaller pixels are averaged", low=1.0
@@ -112,7 +133,14 @@ class DetectParameters(ParameterGroup):
 
 @dataclass(frozen=True)
 class LinkParameters(ParameterGroup):
-    """Linking of detections of analysed slices into chains, one per cell (J. Imaging 2021, 2.4)."""
+    """Linking of detections of analysed slices into chains, one per cell (J. Imaging 2021, 2.4).
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.LinkParameters(gap=2).gap
+    2
+    """
 
     distance: float = parameter(
         3000.0, "maximum distance in the plane between linked detections, nm"
@@ -144,7 +172,14 @@ class LinkParameters(ParameterGroup):
 
 @dataclass(frozen=True)
 class RegionParameters(ParameterGroup):
-    """Window around each cell (J. Imaging 2021, section 2.4)."""
+    """Window around each cell (J. Imaging 2021, section 2.4).
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.RegionParameters(width=20000.0).width
+    20000.0
+    """
 
     width: float = parameter(
         20000.0, "extent of a window in y and in x, nm; larger for a large cell", low=1.0
@@ -174,7 +209,14 @@ class RegionParameters(ParameterGroup):
 
 @dataclass(frozen=True)
 class AssembleParameters(ParameterGroup):
-    """Assembly: unclaimed tissue goes to cells, and parts of one cell are joined (method A.8)."""
+    """Assembly: unclaimed tissue goes to cells, and parts of one cell are joined (method A.8).
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.AssembleParameters(reach=1000.0).reach
+    1000.0
+    """
 
     reach: float = parameter(
         1000.0,
@@ -209,7 +251,14 @@ class AssembleParameters(ParameterGroup):
 
 @dataclass(frozen=True)
 class QualityParameters(ParameterGroup):
-    """Confidence: scales and limits of the measurements of each cell's masks."""
+    """Confidence: scales and limits of the measurements of each cell's masks.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.QualityParameters(resolution=40.0).resolution
+    40.0
+    """
 
     resolution: float = parameter(
         40.0, "pixel size, in y and x, at which masks are measured, nm", low=1.0
@@ -275,7 +324,14 @@ class QualityParameters(ParameterGroup):
 
 @dataclass(frozen=True)
 class MeasureParameters(ParameterGroup):
-    """Measures of the shape of cells and nuclei, and of contacts of cells."""
+    """Measures of the shape of cells and nuclei, and of contacts of cells.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> hd.MeasureParameters(resolution=40.0).resolution
+    40.0
+    """
 
     resolution: float = parameter(
         40.0,

@@ -91,9 +91,10 @@ def make_phantom(
 
     Examples
     --------
-    >>> make_phantom(
-    ...     "phantom.ome.zarr", shape=(200, 768, 768), cells=6, diameter=9
-    ... )  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> image = hd.make_phantom("phantom.ome.zarr", shape=(48, 120, 120), cells=1, diameter=2)
+    >>> sorted(image.labels)
+    ['true_cells', 'true_classes', 'true_nuclei']
     """
     spec = plan_phantom(shape, cells, diameter, seed, voxel_size, kind=kind)
     chunks, shards = layout(spec.shape, 1)

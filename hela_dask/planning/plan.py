@@ -102,7 +102,10 @@ cluster, workers, memory, overwrite
 
     Examples
     --------
-    >>> plan("hela.ome.zarr", workers=2, memory="4GiB")  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> found = hd.plan("hela.ome.zarr", "new.run", workers=2, memory="4GiB", calibrate=False)
+    >>> [stage.name for stage in found.stages][:3]
+    ['background', 'detection', 'network']
     """
     where = read_cluster(cluster, workers=workers, memory=memory)
     options = RunOptions(

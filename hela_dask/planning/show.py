@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hela_dask.formatting import by_axis, size_text, time_text
+from hela_dask.pages import Card, Frame, Shown, make_card
 from hela_dask.planning.disk import DiskNeed
 from hela_dask.storage.files import plain
 from hela_dask.storage.urls import StorePath
@@ -33,7 +34,7 @@ class PlannedStage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Shown):
     """The needs of a run; printing it shows a table.
 
     Attributes
@@ -60,6 +61,13 @@ class Plan:
         The source of the number of cells.
     calibration : Calibration or None
         The measured sample; None where nothing was.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.plan("hela.ome.zarr", "new.run", workers=2, memory="4GiB", calibrate=False)
+    >>> found.shape, found.workers, found.cells
+    ((64, 200, 200), 2, 'not known before detection')
     """
 
     store: StorePath
@@ -83,12 +91,35 @@ class Plan:
         return sum(known) if len(known) == len(self.stages) else None
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON takes it: sizes in bytes, times in seconds; null where not known."""
+        """All of it as JSON takes it: sizes in bytes, times in seconds; null where not known.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> found = hd.plan("hela.ome.zarr", "new.run", workers=2, memory="4GiB", calibrate=False)
+        >>> found.to_dict()["memory"]
+        4294967296
+        """
         found: dict[str, Any] = plain({**asdict(self), "seconds": self.seconds})
         return found
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return _text(self)
+
+    def _card(self) -> Card:
+        head, *rows = _rows(self)
+        known = self.seconds is not None
+        shape, size = by_axis(self.shape), by_axis(self.voxel_size)
+        return make_card(
+            f"Plan of {self.store}",
+            {
+                "volume": f"{shape} voxels of {size} nm (z, y, x)",
+                "run folder": self.run,
+                **_facts(self),
+            },
+            badge=time_text(self.seconds) if known else "",
+            tables=(("", Frame(head, tuple(rows))),),
+        )
 
 
 def _text(plan: Plan) -> str:
@@ -101,17 +132,23 @@ def _text(plan: Plan) -> str:
             "refined on the volume's own pixels"
         )
     lines += ["", *_table(plan), ""]
-    facts = {
+    facts = _facts(plan).items()
+    return "\n".join([*lines, *(f"{name:<8}{text}" for name, text in facts if text)])
+
+
+def _facts(plan: Plan) -> dict[str, str]:
+    """The needs that are not those of a stage."""
+    return {
         "cells": plan.cells,
         "memory": _memory(plan),
         "disk": _disk(plan),
         "time": _time(plan),
     }
-    return "\n".join([*lines, *(f"{name:<8}{text}" for name, text in facts.items() if text)])
 
 
-def _table(plan: Plan) -> list[str]:
-    rows = [("stage", "tasks", "memory each", "time")]
+def _rows(plan: Plan) -> list[tuple[str, ...]]:
+    """The table of stages, with its heads."""
+    rows: list[tuple[str, ...]] = [("stage", "tasks", "memory each", "time")]
     rows += [
         (
             stage.name,
@@ -123,6 +160,11 @@ def _table(plan: Plan) -> list[str]:
     ]
     if plan.seconds is not None:
         rows.append(("total", "", "", time_text(plan.seconds)))
+    return rows
+
+
+def _table(plan: Plan) -> list[str]:
+    rows = _rows(plan)
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return [
         "  ".join((row[0].ljust(widths[0]), *(row[at].rjust(widths[at]) for at in (1, 2, 3))))

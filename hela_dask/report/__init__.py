@@ -37,7 +37,9 @@ def write_report(run_folder: str | Path) -> Path:
 
     Examples
     --------
-    >>> write_report("hela.run")  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> hd.write_report("hela.run").name
+    'report.html'
     """
     folder = read_folder(run_folder)
     folder.check_labels()

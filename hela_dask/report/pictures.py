@@ -24,10 +24,11 @@ from hela_dask.figures import (
 )
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.morphology import box_around
-from hela_dask.report.reading import View, compute, open_view
+from hela_dask.report.reading import View, open_view
 from hela_dask.report.space import draw_volume
 from hela_dask.running.reading import RunFolder
 from hela_dask.steps.link import select_cell_detections
+from hela_dask.volume.grids import compute
 
 __all__ = ["Picture", "draw_found", "draw_pictures"]
 

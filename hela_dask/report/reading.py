@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from hela_dask.geometry import Geometry
 from hela_dask.storage.urls import StorePath
 from hela_dask.types import Plane
+from hela_dask.volume.grids import compute, place_on_grid
 from hela_dask.volume.opening import open_volume, read_image
 
-__all__ = ["View", "compute", "open_view", "place_on_grid"]
+__all__ = ["View", "open_view"]
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,6 @@ class View:
         )
 
 
-def compute(array: xr.DataArray) -> Plane:
-    """The values, read by threads of this process even where a cluster is connected."""
-    return np.asarray(array.compute(scheduler="threads").values)
-
-
 def open_view(
     store: StorePath,
     nuclei: Path | None,
@@ -85,24 +80,3 @@ def open_view(
         if step > 1:
             image = image.isel(y=slice(None, None, step), x=slice(None, None, step))
     return View(image, *(place_on_grid(path, image) for path in (nuclei, cells)))
-
-
-def place_on_grid(path: Path | None, image: xr.DataArray) -> xr.DataArray | None:
-    """Labels at the pixels of the image."""
-    if path is None:
-        return None
-    labels = open_volume(path, max(Geometry.of(image).pixel))
-    half = [0.501 * size for size in Geometry.of(labels).voxel_size]
-    ends = {axis: (float(image[axis][0]), float(image[axis][-1])) for axis in "zyx"}
-    # No chunk is read that the image does not cover.
-    part = {
-        axis: slice(low - slack, high + slack)
-        for (axis, (low, high)), slack in zip(ends.items(), half, strict=True)
-    }
-    labels = labels.sel(part)
-    same = labels.shape == image.shape and all(
-        np.allclose(labels[axis], image[axis]) for axis in "zyx"
-    )
-    if same:
-        return labels
-    return labels.sel({axis: image[axis] for axis in "zyx"}, method="nearest")

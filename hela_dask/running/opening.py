@@ -36,7 +36,10 @@ def open_run(path: str | Path) -> RunResult:
 
     Examples
     --------
-    >>> open_run("hela.run").cells  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> result = hd.open_run("hela.run")
+    >>> sorted(result.labels)
+    ['background', 'cells', 'envelope', 'nuclei']
     """
     folder = read_folder(local_path(path))
     facts, state = folder.facts, folder.facts.get("state")

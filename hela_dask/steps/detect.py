@@ -86,6 +86,16 @@ def detect_cells(
     ------
     InputError
         When `volume` is not a (z, y, x) array of real numbers, or has no voxel size.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> detections = hd.detect_cells(volume)
+    >>> detections[["slice", "height", "rank"]].round().head(2)
+       slice  height  rank
+    0     12  1397.0     1
+    1     12  1120.0     2
     """
     parameters = parameters or DetectParameters()
     _check(volume)

@@ -65,6 +65,17 @@ def link_cells(
     ------
     InputError
         When a column is missing or holds anything but finite numbers.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
+    >>> cells[["label", "first_slice", "last_slice", "status"]]
+       label  first_slice  last_slice           status
+    0      1           28          36  chain_too_short
+    1      2           12          52         detected
+    2      3           12          52         detected
     """
     parameters = parameters or LinkParameters()
     _check(detections)

@@ -186,9 +186,10 @@ def measure_cells(
 
     Examples
     --------
+    >>> import hela_dask as hd
     >>> import numpy as np
     >>> cell = np.ones((1, 10, 10), np.uint16)
-    >>> measure_cells(cell, cell, (50.0, 100.0, 100.0)).cell_volume.item()
+    >>> hd.measure_cells(cell, cell, (50.0, 100.0, 100.0)).cell_volume.item()
     0.05
     """
     sides = [open_labels(nuclei, "nuclei"), open_labels(cells, "cells")]

@@ -57,6 +57,15 @@ def save_regions(volume: xr.DataArray, regions: Sequence[Region], folder: str | 
         When `folder` holds anything else.
     StorageError
         When the file system refuses it or is full.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> rows = hd.open_run("hela.run").cells.to_dict("records")
+    >>> regions = [hd.Region.from_row(row) for row in rows]
+    >>> [folder.name for folder in hd.save_regions(volume, regions, "regions")]
+    ['cell_0001', 'cell_0002', 'cell_0003']
     """
     return save_windows(lambda _: volume, Geometry.of(volume), regions, folder)
 

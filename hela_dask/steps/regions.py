@@ -13,8 +13,10 @@ import xarray as xr
 
 from hela_dask.box import Box
 from hela_dask.errors import InputError
+from hela_dask.formatting import by_axis
 from hela_dask.geometry import Geometry
 from hela_dask.kernels.quality import FACES
+from hela_dask.pages import Card, Shown, make_card
 from hela_dask.parameters import RegionParameters
 from hela_dask.statuses import DETECTED
 from hela_dask.types import Bounds, Triple
@@ -28,7 +30,7 @@ _CUT = 1.1
 
 
 @dataclass(frozen=True)
-class Region:
+class Region(Shown):
     """The window of one cell.
 
     Attributes
@@ -48,6 +50,17 @@ class Region:
     ends : tuple of str
         Which of the window's sides are sides of the volume: names of
         :data:`hela_dask.kernels.quality.FACES`.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> cells = hd.open_run("hela.run").cells
+    >>> region = hd.Region.from_row(cells.iloc[1].to_dict())
+    >>> region.label, region.status
+    (2, 'segmented')
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> volume[region.slices(volume)].shape
+    (64, 195, 190)
     """
 
     label: int
@@ -61,9 +74,49 @@ class Region:
     window_clipped: bool = False
     ends: tuple[str, ...] = field(default=(), kw_only=True)
 
+    def __str__(self) -> str:
+        z, y, x = (f"{place / 1000:.2f}" for place in self.centre)
+        text = f"Region of cell {self.label}, {self.status}: z, y, x = {z}, {y}, {x} µm"
+        return f"{text}, window {self._shown_size()} µm"
+
+    def _shown_size(self) -> str:
+        return by_axis([round((high - low) / 1000, 2) for low, high in self.box])
+
+    def _card(self) -> Card:
+        sides = {
+            "the first slice": self.touches_first_slice,
+            "the last slice": self.touches_last_slice,
+            "a side": self.touches_side,
+        }
+        spans = (
+            f"{axis} {low:g} to {high:g}" for axis, (low, high) in zip("zyx", self.box, strict=True)
+        )
+        return make_card(
+            f"Region of cell {self.label}",
+            {
+                "centre": ", ".join(
+                    f"{axis} {place:g}" for axis, place in zip("zyx", self.centre, strict=True)
+                )
+                + " nm",
+                "window": f"{', '.join(spans)} nm",
+                "size": f"{self._shown_size()} µm (z, y, x)",
+                "status": self.status,
+                "reason": self.reason,
+                "cut by": ", ".join(name for name, cut in sides.items() if cut),
+            },
+        )
+
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Region:
-        """The region of a row of the table that :func:`with_regions` makes."""
+        """The region of a row of the table that :func:`with_regions` makes.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> cells = hd.open_run("hela.run").cells
+        >>> hd.Region.from_row(cells.iloc[1].to_dict()).label
+        2
+        """
         box = [(float(row[f"box_{axis}0"]), float(row[f"box_{axis}1"])) for axis in "zyx"]
         return cls(
             label=int(row["label"]),
@@ -78,11 +131,29 @@ class Region:
         )
 
     def window(self, geometry: Geometry) -> Box:
-        """The voxels of the window in a volume, at any level: the outermost included."""
+        """The voxels of the window in a volume, at any level: the outermost included.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> from hela_dask.geometry import Geometry
+        >>> region = hd.Region.from_row(hd.open_run("hela.run").cells.iloc[1].to_dict())
+        >>> region.window(Geometry.of(hd.open_volume("hela.ome.zarr"))).shape
+        (64, 195, 190)
+        """
         return geometry.box(self.box)
 
     def slices(self, volume: xr.DataArray) -> Box:
-        """The same in `volume`, as an index of it."""
+        """The same in `volume`, as an index of it.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> region = hd.Region.from_row(hd.open_run("hela.run").cells.iloc[1].to_dict())
+        >>> volume = hd.open_volume("hela.ome.zarr")
+        >>> volume[region.slices(volume)].shape
+        (64, 195, 190)
+        """
         return self.window(Geometry.of(volume))
 
 
@@ -115,6 +186,17 @@ def cell_regions(
     ------
     InputError
         When a column of `cells` is missing, or a centre lies outside the volume.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
+    >>> for region in hd.cell_regions(cells, volume):
+    ...     print(region)
+    Region of cell 1, chain_too_short: z, y, x = 2.70, 0.00, 6.96 µm, window 6.4 x 3.36 x 6.64 µm
+    Region of cell 2, detected: z, y, x = 3.50, 5.52, 5.12 µm, window 6.4 x 15.6 x 15.2 µm
+    Region of cell 3, detected: z, y, x = 3.50, 6.24, 10.00 µm, window 6.4 x 16 x 16 µm
     """
     parameters = parameters or RegionParameters()
     wanted = ("label", "z", "y", "x", "height", "first_slice", "last_slice", "status", "reason")

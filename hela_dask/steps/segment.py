@@ -112,6 +112,16 @@ def segment_cell(
         another grid.
     HelaDaskError
         When the method has a network that is not there, or cannot be used.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr")
+    >>> cells = hd.link_cells(hd.detect_cells(volume), volume)
+    >>> region = hd.cell_regions(cells, volume)[1]
+    >>> masks = hd.segment_cell(volume, region, "volumetric")
+    >>> masks.attrs["status"], list(masks)[:3]
+    ('segmented', ['nucleus', 'cell', 'envelope'])
     """
     parameters = parameters or Parameters()
     get_method(method)

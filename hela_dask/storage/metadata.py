@@ -14,7 +14,8 @@ from pydantic import ConfigDict
 
 from hela_dask.documents.reading import Document, check_document
 from hela_dask.errors import HelaDaskError, InputError, MissingInputError
-from hela_dask.formatting import printable
+from hela_dask.formatting import by_axis, printable
+from hela_dask.pages import Card, Frame, Shown, make_card
 from hela_dask.storage.formats import (
     KIND_NAMES,
     TIFF_SUFFIXES,
@@ -54,7 +55,7 @@ class _Notes(Document):
 
 
 @dataclass(frozen=True)
-class Image:
+class Image(Shown):
     """The metadata of an OME-Zarr image or label group."""
 
     path: StorePath  # the group; :attr:`folder` for whatever is no reader
@@ -72,6 +73,25 @@ class Image:
     zarr_format: Literal[2, 3] = 3  # of the group
     # Peculiarities of the metadata and their treatment: sentences for a warning
     remarks: tuple[str, ...] = ()
+
+    def _card(self) -> Card:
+        finest = self.levels[0]
+        rows = tuple(
+            (level.path, by_axis(level.shape), by_axis(level.voxel_size), by_axis(level.chunks))
+            for level in self.levels
+        )
+        return make_card(
+            f"OME-Zarr {self.version} {self.path}",
+            {
+                "shape": f"{by_axis(finest.shape)} voxels (z, y, x), {self.dtype}",
+                "voxel size": f"{by_axis(finest.voxel_size)} nm",
+                "labels": ", ".join(self.labels),
+            },
+            state="good" if self.complete else "poor",
+            badge="" if self.complete else "not finished",
+            warnings=self.remarks,
+            tables=(("", Frame(("level", "shape", "voxel size (nm)", "chunk"), rows)),),
+        )
 
     @property
     def folder(self) -> Path:

@@ -27,13 +27,19 @@ _PAUSE = 0.01  # seconds between them
 
 # Nothing is computed here: files, messages, pictures, and the values of parameters, which
 # fingerprints hold anyway.
-_LEFT_OUT = {"documents", "errors", "figures", "formatting", "running", "storage", "tasks", "trace"}
+_LEFT_OUT = {
+    *("documents", "errors", "figures", "formatting", "pages", "running", "storage", "tasks"),
+    "trace",
+}
 _COMPUTED = {"storage.means", "storage.pyramid"}
 _LEFT_OUT_NAMES = {
     "parameters:Parameters",
     "parameters.fields:parameter",
     "parameters.fields:text_parameter",
 }
+# Methods of a class with this base that only show a result, beside those named _shown_….
+_DISPLAY_BASE = "Shown"
+_DISPLAY = {"__repr__", "__str__", "_card", "plot"}
 _POSITIONS = {"ctx", "kind", "type_comment", "annotation", "returns", "type_params"}
 
 
@@ -193,8 +199,10 @@ def _parsed(tree: ast.Module) -> _Module:
             module.imports |= _imports([node])
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             module.imports |= _imports(ast.walk(node))
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        elif isinstance(node, ast.FunctionDef):
             module.items[node.name] = _Item(node)
+        elif isinstance(node, ast.ClassDef):
+            module.items[node.name] = _Item(_without_display(node))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for part in (part for target in targets for part in ast.walk(target)):
@@ -203,6 +211,27 @@ def _parsed(tree: ast.Module) -> _Module:
         else:
             module.rest += _text(node)
     return module
+
+
+def _without_display(node: ast.ClassDef) -> ast.ClassDef:
+    """A class that is shown, without its base for that and the methods that only show it."""
+    bases = [base for base in node.bases if _name_of(base) != _DISPLAY_BASE]
+    if len(bases) == len(node.bases):
+        return node
+    body = [item for item in node.body if not _displays(item)]
+    return ast.ClassDef(
+        name=node.name,
+        bases=bases,
+        keywords=node.keywords,
+        body=body,
+        decorator_list=node.decorator_list,
+    )
+
+
+def _displays(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and (
+        node.name in _DISPLAY or node.name.startswith("_shown_")
+    )
 
 
 def _uses(node: ast.AST) -> set[tuple[str, str]]:

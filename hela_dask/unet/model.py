@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, HelaDaskError, InputError, MissingInputError
+from hela_dask.formatting import by_axis
+from hela_dask.pages import Shown, make_card
 from hela_dask.storage.contents import foreign_names
 from hela_dask.storage.files import replaced, write_json, write_text
 from hela_dask.tasks.markers import fingerprint, fingerprint_content
@@ -24,6 +26,8 @@ from hela_dask.unet.engine import Network, check_installed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from hela_dask import pages
 
 __all__ = [
     "CARD",
@@ -47,13 +51,26 @@ _SHIPPED = "shipped"
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Shown):
     """A network with its card."""
 
     folder: Path  # that it is from; of a network of other software, its file
     card: Card  # its inputs and outputs
     # float32 (n, y, x, channels) to raw outputs (n, outputs, y, x)
     network: Network = field(repr=False)
+
+    def _card(self) -> pages.Card:
+        card = self.card
+        return make_card(
+            f"Network {self.folder}",
+            {
+                "architecture": card.architecture,
+                "outputs": ", ".join(card.outputs),
+                "slices": str(card.slices),
+                "voxel size": f"{by_axis(card.voxel_size)} nm (z, y, x)",
+            },
+            warnings=card.notes,
+        )
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Outputs of a batch (n, y, x, channels), each between 0 and 1: (n, y, x, outputs).

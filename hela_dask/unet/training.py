@@ -158,7 +158,8 @@ def train(
 
     Examples
     --------
-    >>> train("hela.ome.zarr", "labels.tif", "my-model", slices=(1, 180))  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> hd.train("hela.ome.zarr", "labels.tif", "my-model", slices=(1, 180))  # doctest: +SKIP
     """
     architecture = model if isinstance(model, Architecture) else get_architecture(model)
     published = architecture.recipe

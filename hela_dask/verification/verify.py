@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,6 @@ from hela_dask.running.made import find_earlier
 from hela_dask.running.provenance import read_run
 from hela_dask.running.reading import read_folder
 from hela_dask.steps.measure import combine_counts, measurements
-from hela_dask.storage.files import plain
 from hela_dask.storage.label_listing import label_folders, listing_problem
 from hela_dask.storage.manifest import (
     has_manifest,
@@ -44,76 +42,13 @@ from hela_dask.storage.tables import read_parquet
 from hela_dask.storage.urls import StorePath
 from hela_dask.tasks.markers import Markers
 from hela_dask.tasks.progress import Count, counted
+from hela_dask.verification.findings import Finding, Verification
 from hela_dask.verification.mending import mend_run
 
 __all__ = ["Finding", "Verification", "verify"]
 
 _THREADS = 8
 _COPY = "restore it from a copy, or make it again"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A difference to the record.
-
-    Attributes
-    ----------
-    path : str
-        The file, or the subject of the finding.
-    problem : str
-        To be read after the path.
-    mend : str
-        The command that repairs it, or other advice.
-    """
-
-    path: str
-    problem: str
-    mend: str
-
-
-@dataclass(frozen=True)
-class Verification:
-    """The result of :func:`verify`.
-
-    Attributes
-    ----------
-    store, run : Path
-        The verified paths; `run` is None where there is none.
-    files, bytes : int
-        Read.
-    seconds : float
-        It took.
-    findings : tuple of Finding
-        Empty if all is as recorded.
-    notes : tuple of str
-        Files that could not be compared, with the reason.
-    """
-
-    store: Path
-    run: Path | None
-    files: int
-    bytes: int
-    seconds: float
-    findings: tuple[Finding, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was found."""
-        return not self.findings
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        found: dict[str, Any] = plain(self)
-        return {"ok": self.ok, **found}
-
-    def __repr__(self) -> str:
-        lines = [f"{item.path} {item.problem}: {item.mend}" for item in self.findings]
-        lines += [f"note: {text}" for text in self.notes]
-        read = f"{self.files} files, {self.bytes / 2**20:.1f} MiB, in {self.seconds:.1f} s"
-        count = len(self.findings)
-        result = "all is as it was written" if self.ok else f"{count} thing{'s'[: count > 1]} wrong"
-        return "\n".join([*lines, f"{result} ({read})"])
 
 
 @dataclass
@@ -165,7 +100,8 @@ def verify(
 
     Examples
     --------
-    >>> verify("hela.ome.zarr").ok  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> hd.verify("hela.ome.zarr").ok
     True
     """
     start = time.perf_counter()

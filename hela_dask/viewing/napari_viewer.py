@@ -59,7 +59,8 @@ def view(run: str | Path | RunResult, *, show: bool = True) -> Any:
 
     Examples
     --------
-    >>> view("hela.run")  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> viewer = hd.view("hela.run")  # doctest: +SKIP
     """
     result = run if isinstance(run, RunResult) else open_run(run)
     napari = needed_napari("view")

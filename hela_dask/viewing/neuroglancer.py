@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hela_dask.errors import MissingInputError, ParameterError
+from hela_dask.pages import Card, Shown, make_card
 from hela_dask.running.opening import open_run
 from hela_dask.running.result import RunResult
 from hela_dask.storage.metadata import local_path, read_image
@@ -28,7 +29,7 @@ _SHOWN = ("cells", "nuclei")
 
 
 @dataclass(frozen=True)
-class NeuroglancerView:
+class NeuroglancerView(Shown):
     """A run that is served to neuroglancer.
 
     Attributes
@@ -39,6 +40,14 @@ class NeuroglancerView:
         The state alone.
     server : FileServer
         It serves the image, the labels and the meshes on loopback until :meth:`close`.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> served = hd.neuroglancer("hela.run")
+    >>> served.link.startswith("https://neuroglancer-demo.appspot.com/#!")
+    True
+    >>> served.close()
     """
 
     link: str
@@ -46,14 +55,30 @@ class NeuroglancerView:
     server: FileServer
 
     def wait(self) -> None:
-        """Serve until :meth:`close` is called or the process is interrupted."""
+        """Serve until :meth:`close` is called or the process is interrupted.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.neuroglancer("hela.run").wait()  # doctest: +SKIP
+        """
         self.server.wait()
 
     def close(self) -> None:
-        """Stop serving."""
+        """Stop serving.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.neuroglancer("hela.run").close()
+        """
         self.server.close()
 
-    def __repr__(self) -> str:
+    def _card(self) -> Card:
+        folders = ", ".join(map(str, self.server.folders))
+        return make_card("Neuroglancer", {"serves": folders, "link": self.link})
+
+    def __str__(self) -> str:
         return f"NeuroglancerView of {', '.join(map(str, self.server.folders))}\n  {self.link}"
 
 
@@ -91,6 +116,14 @@ def neuroglancer(
         When the port is taken, or `meshes` names something else.
     MissingInputError, InputError
         As :func:`hela_dask.open_run`; when there are no such meshes.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> served = hd.neuroglancer("hela.run")
+    >>> [layer["name"] for layer in served.state["layers"]]
+    ['image', 'cells', 'nuclei']
+    >>> served.close()
     """
     result = run if isinstance(run, RunResult) else open_run(run)
     folders = _folders(result, meshes)
@@ -131,6 +164,13 @@ def neuroglancer_state(
         When `url` is none, or `meshes` names something else.
     MissingInputError, InputError
         As :func:`hela_dask.open_run`; when there are no such meshes.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> state = hd.neuroglancer_state("hela.run", "https://my.server/data")
+    >>> [layer["name"] for layer in state["layers"]]
+    ['image', 'cells', 'nuclei']
     """
     if "://" not in url:
         raise ParameterError(f"--url {url!r} is no address, as https://my.server/data is")

@@ -56,6 +56,13 @@ def grey_levels(volume: xr.DataArray, parameters: BackgroundParameters | None = 
     ------
     InputError
         When `volume` is not a (z, y, x) array of real numbers.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> levels = hd.grey_levels(hd.open_volume("hela.ome.zarr"))
+    >>> levels.inverted, levels.resin > levels.cell
+    (False, True)
     """
     found: GreyLevels = delayed_levels(volume, parameters).compute()
     return found

@@ -67,7 +67,10 @@ def open_volume(
 
     Examples
     --------
-    >>> volume = open_volume("hela.ome.zarr", resolution=40)  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> volume = hd.open_volume("hela.ome.zarr", resolution=80)
+    >>> volume.shape, volume.attrs["voxel_size"]
+    ((64, 200, 200), (100.0, 80.0, 80.0))
     """
     image = read_image(path)
     if not image.complete:

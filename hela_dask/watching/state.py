@@ -100,7 +100,14 @@ class RunState:
         return 0 if self.state == "running" else 1
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, as ``docs/watching.md`` describes it; seconds and bytes."""
+        """For JSON, as ``docs/watching.md`` describes it; seconds and bytes.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.status("hela.run").to_dict()["state"]
+        'finished'
+        """
         names = (
             *("error", "started", "written", "seconds", "stages", "stages_to_come"),
             *(

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hela_dask.errors import InputError
+from hela_dask.pages import Card, Shown
 from hela_dask.tasks.process import is_alive, process_text, read_name, this_process
+from hela_dask.watching.card import status_card
 from hela_dask.watching.reading import Cells, RunFiles, read_files
 from hela_dask.watching.screen import status_lines, summary
 from hela_dask.watching.state import STATES, RunState
@@ -20,16 +22,27 @@ _SILENT = 60.0  # seconds without a beat, after which it is watched no more
 _LOOK = 0.5  # seconds between looks
 
 
-class Status(RunState):
-    """The status of a run at one moment, which prints as the screen of ``hela-dask status``."""
+class Status(Shown, RunState):
+    """The status of a run at one moment, which prints as the screen of ``hela-dask status``.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.status("hela.run")
+    >>> found.exit_code, found.statuses["segmented"]
+    (0, 1)
+    """
 
     @property
     def summary(self) -> str:
         """One line."""
         return summary(self)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return "\n".join(status_lines(self))
+
+    def _card(self) -> Card:
+        return status_card(self)
 
 
 class Watcher:
@@ -145,8 +158,9 @@ def status(run: str | Path, *, patience: float = 20.0) -> Status:
 
     Examples
     --------
-    >>> status("hela.run").state  # doctest: +SKIP
-    'running'
+    >>> import hela_dask as hd
+    >>> hd.status("hela.run").state
+    'finished'
     """
     if "://" in str(run):
         raise InputError(f"{run} is a URL: the status of a run is read from a folder")

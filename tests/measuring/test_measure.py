@@ -97,7 +97,7 @@ def test_the_table_of_drawn_objects(tmp_path: Path, here: Any) -> None:
     pd.testing.assert_frame_equal(found.contacts, find_contacts(labels, VOXEL), check_exact=True)
     areas = found.contacts.set_index(["label", "other"])["contact_area"]
     assert areas[3, 9] == pytest.approx(np.pi * 0.9**2, rel=0.02)
-    assert repr(found).startswith(f"{len(table)} objects: {table['complete'].sum()} whole, ")
+    assert str(found).startswith(f"{len(table)} objects: {table['complete'].sum()} whole, ")
 
 
 def test_columns_have_units_and_csvs_their_digits(tmp_path: Path, here: Any) -> None:

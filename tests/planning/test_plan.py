@@ -39,7 +39,7 @@ def test_a_plan_says_what_follows_from_sizes_and_writes_nothing(scene: Path) -> 
     assert found.seconds is None
     assert found.run == scene.parent / "balls.run"
     assert found.memory == 4 * 2**30 > found.memory_needed > by_name["background"].memory
-    assert "not known before detection" in repr(found)
+    assert "not known before detection" in str(found)
 
 
 def test_cells_that_are_given_are_exact(scene: Path, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_cells_of_a_finished_detection_are_exact_and_done_ones_are_counted(
     run(scene, client=here, progress=False, cells=[1, 2])
     cells = stages(plan(scene, calibrate=False))["cells"]
     assert (cells.tasks, cells.done) == (number, 2)
-    assert f"{number}, 2 done" in repr(plan(scene, calibrate=False))
+    assert f"{number}, 2 done" in str(plan(scene, calibrate=False))
     assert stages(plan(scene, calibrate=False))["labels"].done == 0
     run(scene, client=here, progress=False)
     before = files(scene.parent)
@@ -98,7 +98,7 @@ def test_times_and_cells_are_estimated_from_some_slices(tried: Plan) -> None:
     assert all(stage.seconds is not None for stage in tried.stages)
     assert tried.seconds is not None and 0 < tried.seconds < 3600
     assert 0 < tried.calibration.share < 0.2
-    text = repr(tried)
+    text = str(tried)
     assert f"about {cells.tasks}" in text and "estimated" in text and "total" in text
     assert max(map(len, text.splitlines()[1:])) <= 120
     kept = json.loads(json.dumps(tried.to_dict(), allow_nan=False))

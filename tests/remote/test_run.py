@@ -110,7 +110,7 @@ def test_another_image_at_the_address_is_noticed(
 def test_plan_and_scores(web: Web, url: str, tmp_path: Path, local: RunResult) -> None:
     found = plan(url, tmp_path / "x.run", calibrate=False)
     assert found.store == StoreUrl(url) and found.labels == tmp_path / "x.labels.ome.zarr"
-    assert url in repr(found)
+    assert url in str(found)
     folder = Path(str(local.label_paths["cells"]))
     target = web_folder(url, tmp_path, web)
     shutil.copytree(folder, target / "cells")

@@ -130,6 +130,8 @@ def test_a_group_of_parameters_counts_by_its_code(package: Path) -> None:
             '"words"',
         ),
         ("storage/shards.py", r"^_LEVEL = 1$", "_LEVEL = 3"),
+        ("steps/regions.py", r"Region of cell ", "Cell "),
+        ("methods/method.py", r'"status": self\.status,', '"state": self.status.upper(),'),
     ],
 )
 def test_words_count_nowhere(package: Path, file: str, pattern: str, new: str) -> None:
@@ -147,6 +149,21 @@ def test_the_fingerprint_is_the_same_under_every_python(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert CodeReader(tmp_path).fingerprint(["sums:add"]) == "d5fb6be1d0ad042718327613184fcf5f"
+
+
+@pytest.mark.parametrize(("base", "counts"), [("Shown", False), ("Other", True)])
+def test_methods_that_show_a_result_count_only_elsewhere(
+    tmp_path: Path, base: str, counts: bool
+) -> None:
+    found = set()
+    for value in (1, 2):
+        (tmp_path / "pairs.py").write_text(
+            f"class Pair({base}):\n    def plot(self):\n        return {value}\n\n\n"
+            "def make():\n    return Pair()\n",
+            encoding="utf-8",
+        )
+        found.add(CodeReader(tmp_path).fingerprint(["pairs:make"]))
+    assert (len(found) == 2) == counts
 
 
 class Slow:

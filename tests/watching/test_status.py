@@ -90,8 +90,8 @@ def left(run: Path, **process: Any) -> None:
 
 def until(run: Path, text: str, seconds: float = 5.0) -> hd.Status:
     end = time.monotonic() + seconds
-    while text not in repr(found := hd.status(run)):
-        assert time.monotonic() < end, repr(found)
+    while text not in str(found := hd.status(run)):
+        assert time.monotonic() < end, str(found)
         time.sleep(0.05)
     return found
 
@@ -101,7 +101,7 @@ def test_a_run_that_computes(tmp_path: Path) -> None:
     found = until(tmp_path / "a.run", "2 jobs pending")
     display.close()
     assert (found.state, found.exit_code) == ("running", 0)
-    text = repr(found)
+    text = str(found)
     for part in (
         "a.run runs: started ",
         f"process {os.getpid()} on ",
@@ -139,10 +139,10 @@ def test_the_end_of_a_run(
     display = begin(tmp_path)
     display.close(error)
     found = hd.status(tmp_path)
-    assert found.state == state and text in repr(found)
-    assert "submitted" not in repr(found) and "tasks in progress" not in repr(found)
+    assert found.state == state and text in str(found)
+    assert "submitted" not in str(found) and "tasks in progress" not in str(found)
     assert found.exit_code == (0 if state == "finished" else 1)
-    assert ("finished work is kept" in repr(found)) == (state != "finished")
+    assert ("finished work is kept" in str(found)) == (state != "finished")
 
 
 def test_a_killed_process_is_noticed_and_the_command_printed(
@@ -153,7 +153,7 @@ def test_a_killed_process_is_noticed_and_the_command_printed(
     found = hd.status(tmp_path / "a.run")
     assert (found.state, found.exit_code) == ("killed", 1)
     line = "this command continues:\n  hela-dask run 'a b.ome.zarr'"
-    assert "has ended without an error message" in repr(found) and line in repr(found)
+    assert "has ended without an error message" in str(found) and line in str(found)
     monkeypatch.chdir(tmp_path)
     again = hd.status("a.run").command
     assert again.startswith("cd ") and again.endswith("&& hela-dask run 'a b.ome.zarr'")
@@ -167,7 +167,7 @@ def test_a_run_that_finished_without_its_last_report(tmp_path: Path) -> None:
         json.dumps({"state": "finished", "labels": {"cells": "../x/labels/cells"}})
     )
     found = hd.status(tmp_path)
-    assert found.state == "finished" and "labels:" not in repr(found), "they are not there"
+    assert found.state == "finished" and "labels:" not in str(found), "they are not there"
 
 
 @pytest.mark.parametrize("option", [["--cluster", "runner"], ["--cluster=runner"]])
@@ -176,11 +176,11 @@ def test_the_command_in_an_allocation_needs_srun_or_mpirun(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["/x/hela-dask", "run", "runner", *option])
     left(tmp_path / "a.run", started="of a dead process")
-    text = repr(hd.status(tmp_path / "a.run"))
+    text = str(hd.status(tmp_path / "a.run"))
     assert "continues, in an allocation after srun or mpirun:\n  hela-dask run runner" in text
     monkeypatch.setattr(sys, "argv", ["/x/hela-dask", "run", "runner", "--cluster", "local"])
     left(tmp_path / "b.run", started="of a dead process")
-    assert "srun" not in repr(hd.status(tmp_path / "b.run"))
+    assert "srun" not in str(hd.status(tmp_path / "b.run"))
 
 
 def test_the_heartbeat_of_another_machine_is_watched(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_the_heartbeat_of_another_machine_is_watched(tmp_path: Path) -> None:
     now = 30.0
     found = watcher.look()
     assert found.state == "silent" and not watcher.is_over(found)
-    assert "on node7 (job 4711) cannot be looked at from here" in repr(found)
+    assert "on node7 (job 4711) cannot be looked at from here" in str(found)
     now = 90.0
     assert watcher.is_over(watcher.look())
     assert hd.status(tmp_path, patience=0).state == "running", "without a watch it is believed"
@@ -267,7 +267,7 @@ def test_runs_of_earlier_versions(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps(facts))
     found = hd.status(tmp_path)
     assert found.state == "killed" and found.command == "hela-dask run x.ome.zarr"
-    assert "finished units by stage: detect 2, segment 1" in repr(found)
+    assert "finished units by stage: detect 2, segment 1" in str(found)
     with hold(tmp_path):
         assert hd.status(tmp_path).state == "running"
     rows = "label,status,reason\n1,segmented,\n2,failed,no resin near it\n"
@@ -275,11 +275,11 @@ def test_runs_of_earlier_versions(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"state": "finished"}))
     found = hd.status(tmp_path)
     assert (found.state, found.exit_code) == ("finished", 3)
-    assert "1 cell outlined: 1 whole; 1 not segmented: 1 failed" in repr(found)
-    assert "cell 2: no resin near it" in repr(found)
+    assert "1 cell outlined: 1 whole; 1 not segmented: 1 failed" in str(found)
+    assert "cell 2: no resin near it" in str(found)
     for state, error in (("failed", "disk full"), ("interrupted", "")):
         (tmp_path / "run.json").write_text(json.dumps({"state": state, "error": error}))
-        assert hd.status(tmp_path).state == state and error in repr(hd.status(tmp_path))
+        assert hd.status(tmp_path).state == state and error in str(hd.status(tmp_path))
 
 
 def test_a_long_error_leaves_the_screen_readable(tmp_path: Path) -> None:
@@ -287,8 +287,8 @@ def test_a_long_error_leaves_the_screen_readable(tmp_path: Path) -> None:
     failure = {"stage": "segment", "unit": "00001", "error": "no space " * 200}
     change(tmp_path, failures=[failure], n_failures=1)
     found = hd.status(tmp_path)
-    assert "segment 00001: no space" in repr(found)
-    assert max(map(len, repr(found).splitlines())) < 330
+    assert "segment 00001: no space" in str(found)
+    assert max(map(len, str(found).splitlines())) < 330
     assert found.to_dict()["failures"] == [failure]
 
 

@@ -83,7 +83,10 @@ def check_cluster(
 
     Examples
     --------
-    >>> check_cluster("slurm.yaml", "hela.ome.zarr")  # doctest: +SKIP
+    >>> import hela_dask as hd
+    >>> found = hd.check_cluster("slurm.yaml", "hela.ome.zarr")  # doctest: +SKIP
+    >>> found.ok  # doctest: +SKIP
+    True
     """
     if not timeout > 0:
         raise ParameterError(f"--timeout must be more than 0 seconds, not {timeout:g}")

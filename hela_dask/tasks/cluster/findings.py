@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hela_dask.pages import Card, Frame, Shown, make_card
 from hela_dask.tasks.rows import Row, row_lines
 
 __all__ = ["ClusterCheck", "Row"]
 
 
 @dataclass(frozen=True)
-class ClusterCheck:
+class ClusterCheck(Shown):
     """The result of :func:`hela_dask.check_cluster`.
 
     Attributes
@@ -24,6 +25,13 @@ class ClusterCheck:
         The job script; empty for clusters without jobs.
     seconds : float
         It took.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.check_cluster("slurm.yaml", "hela.ome.zarr")  # doctest: +SKIP
+    >>> [row.name for row in found.rows if row.state == "failed"]  # doctest: +SKIP
+    []
     """
 
     cluster: str
@@ -37,10 +45,29 @@ class ClusterCheck:
         return not any(row.state == "failed" for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
+        """As plain values, for JSON.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.ClusterCheck("local", (), "", 0.0).to_dict()["ok"]
+        True
+        """
         return {"ok": self.ok, **asdict(self)}
 
-    def __repr__(self) -> str:
+    def _card(self) -> Card:
+        failed = sum(row.state == "failed" for row in self.rows)
+        warned = sum(row.state == "warning" for row in self.rows)
+        rows = tuple((row.name, row.state, row.found, row.advice) for row in self.rows)
+        return make_card(
+            f"Check of the cluster {self.cluster}",
+            {"time": f"{self.seconds:.0f} s"},
+            state="poor" if failed else "fair" if warned else "good",
+            badge=f"{failed} failed" if failed else "it works",
+            tables=(("", Frame(("property", "state", "found", "advice"), rows)),),
+        )
+
+    def __str__(self) -> str:
         lines = row_lines(self.rows)
         failed = sum(row.state == "failed" for row in self.rows)
         warned = sum(row.state == "warning" for row in self.rows)

@@ -85,10 +85,10 @@ def test_a_job_with_a_wrong_prologue_has_that_failure_only_and_leaves_nothing(
 def test_a_scheduler_at_an_address_is_checked(client: Any, tmp_path: Path) -> None:
     store = make_scene(tmp_path / "scene.ome.zarr")
     found, rows = check(client.scheduler.address, store, tmp_path / "new" / "hela.run")
-    assert found.ok, repr(found)
+    assert found.ok, str(found)
     assert "MB/s of voxels" in rows["read speed"].found
     assert "both sides see each other's files" in rows["run folder"].found
-    assert "the cluster works" in repr(found) and found.to_dict()["ok"] is True
+    assert "the cluster works" in str(found) and found.to_dict()["ok"] is True
     assert [path.name for path in tmp_path.iterdir()] == ["scene.ome.zarr"]
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 
 from hela_dask.geometry import Geometry
-from hela_dask.report.reading import compute, place_on_grid
 from hela_dask.storage.metadata import Level
 from hela_dask.storage.urls import StorePath
 from hela_dask.types import Bounds, Pixel, Plane
+from hela_dask.volume.grids import compute, place_on_grid
 from hela_dask.volume.opening import open_volume, read_image
 
 __all__ = ["Slice", "read_slice"]
