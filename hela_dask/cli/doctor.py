@@ -36,5 +36,5 @@ def doctor(
         # Not echo_json: it loads numpy, which may be the broken package.
         echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     else:
-        echo(repr(found))
+        echo(str(found))
     return 0 if found.ok else 1

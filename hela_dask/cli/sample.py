@@ -64,7 +64,7 @@ def sample(
     if as_json:
         echo_json(found.to_dict())
     elif not quiet:
-        echo(repr(found))
+        echo(str(found))
 
 
 def _table(rows: Mapping[str, Mapping[str, str]]) -> str:

@@ -26,6 +26,7 @@ from hela_dask.errors import (
 )
 from hela_dask.formatting import counted as number_of
 from hela_dask.formatting import size_text
+from hela_dask.pages import Card, Shown, make_card
 from hela_dask.storage.files import existing_folder, storage_errors
 from hela_dask.storage.remote import file_facts
 from hela_dask.storage.urls import local_path
@@ -43,7 +44,7 @@ _MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(Shown):
     """The result of :func:`hela_dask.sample`.
 
     Attributes
@@ -60,6 +61,13 @@ class Sample:
         The check of the files: a checksum, or their size only.
     commands : tuple of str
         The next commands, which convert the images; empty where there is no image.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.sample("slices")  # doctest: +SKIP
+    >>> found.commands[0]  # doctest: +SKIP
+    'hela-dask convert slices slices.ome.zarr ...'
     """
 
     name: str
@@ -73,10 +81,29 @@ class Sample:
     commands: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
+        """As plain values, for JSON.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.sample("slices").to_dict()["licence"]  # doctest: +SKIP
+        'CC0'
+        """
         return asdict(self)
 
-    def __repr__(self) -> str:
+    def _card(self) -> Card:
+        facts = {
+            "folder": self.folder,
+            "files": len(self.files),
+            "there already": self.kept or None,
+            "verified by": self.verified_by,
+            "licence": self.licence,
+            "please cite": self.citation,
+            "next": next(iter(self.commands), None),
+        }
+        return make_card(f"Data set {self.name}", facts, summary=self.title)
+
+    def __str__(self) -> str:
         there = f", {self.kept} of them were there already" if self.kept else ""
         lines = [
             f"{self.title}",
@@ -100,6 +127,12 @@ def samples() -> pd.DataFrame:
     pandas.DataFrame
         One row per set, with its name as the index, and the columns title, size, voxel size
         (nm, z, y, x), licence, check of the files, and purpose; all are texts.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> "slices" in hd.samples().index
+    True
     """
     import pandas as pd
 
@@ -151,6 +184,13 @@ def sample(
         When the server has no such file any more.
     StorageError
         When the server or the disk fails, or a file comes damaged twice.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.sample("slices", "data")  # doctest: +SKIP
+    >>> found.licence  # doctest: +SKIP
+    'CC0'
     """
     data = find_set(name)
     if data.by_hand:

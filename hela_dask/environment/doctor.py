@@ -14,14 +14,15 @@ from hela_dask.environment.packages import (
     needed_packages,
     package_rows,
 )
-from hela_dask.tasks.rows import Row, row_lines
+from hela_dask.pages import Card, Shown
+from hela_dask.tasks.rows import Row, row_card, row_lines
 from hela_dask.tasks.versions import versions
 
 __all__ = ["Checkup", "doctor"]
 
 
 @dataclass(frozen=True)
-class Checkup:
+class Checkup(Shown):
     """The result of :func:`hela_dask.doctor`.
 
     Attributes
@@ -33,6 +34,13 @@ class Checkup:
         Versions of the packages that results depend on, by their names.
     seconds : float
         It took.
+
+    Examples
+    --------
+    >>> import hela_dask as hd
+    >>> found = hd.doctor(disk=False)
+    >>> [row.name for row in found.rows if row.state == "failed"]
+    []
     """
 
     rows: tuple[Row, ...]
@@ -55,10 +63,21 @@ class Checkup:
         return f"everything that run needs is here{more}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
+        """As plain values, for JSON.
+
+        Examples
+        --------
+        >>> import hela_dask as hd
+        >>> hd.Checkup((), {}, 0.0).to_dict()["ok"]
+        True
+        """
         return {"ok": self.ok, "summary": self.summary, **asdict(self)}
 
-    def __repr__(self) -> str:
+    def _card(self) -> Card:
+        title = "Check of this machine and its packages"
+        return row_card(title, self.rows, self.seconds, "a run can work")
+
+    def __str__(self) -> str:
         found = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         rows = [*self.rows, Row("versions", "ok", found)]
         return "\n".join([*row_lines(rows), self.summary])
@@ -82,8 +101,9 @@ def doctor(*, disk: bool = True) -> Checkup:
 
     Examples
     --------
-    >>> doctor().ok  # doctest: +SKIP
-    True
+    >>> import hela_dask as hd
+    >>> hd.doctor(disk=False).summary
+    'everything that run needs is here...'
     """
     start = time.monotonic()
     packages = needed_packages()

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Row", "row_lines"]
+from hela_dask.pages import Card, Frame, make_card
+
+__all__ = ["Row", "row_card", "row_lines"]
 
 _WIDTH = 78  # characters of a line
 
@@ -32,6 +34,20 @@ class Row:
     state: Literal["ok", "warning", "failed", "skipped"]
     found: str
     advice: str = ""
+
+
+def row_card(title: str, rows: Sequence[Row], seconds: float, good: str) -> Card:
+    """Rows as a card for a notebook; its badge is `good` where nothing failed."""
+    failed = sum(row.state == "failed" for row in rows)
+    warned = any(row.state == "warning" for row in rows)
+    cells = tuple((row.name, row.state, row.found, row.advice) for row in rows)
+    return make_card(
+        title,
+        {"time": f"{seconds:.0f} s"},
+        state="poor" if failed else "fair" if warned else "good",
+        badge=f"{failed} failed" if failed else good,
+        tables=(("", Frame(("property", "state", "found", "advice"), cells)),),
+    )
 
 
 def row_lines(rows: Sequence[Row]) -> list[str]:

@@ -14,8 +14,11 @@ from tests.docstrings.public import Item, public_items
 
 SKIPPED = {
     "ClusterCheck": "starts a worker",
+    "Sample": "needs a network",
+    "Sample.to_dict": "needs a network",
     "NeuroglancerView.wait": "waits until it is interrupted",
     "check_cluster": "starts a worker",
+    "sample": "needs a network",
     "review": "needs napari and a screen",
     "train": "needs TensorFlow and takes minutes",
     "view": "needs napari and a screen",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hela_dask.pages import Card, Frame, Shown, make_card
-from hela_dask.tasks.rows import Row, row_lines
+from hela_dask.pages import Card, Shown
+from hela_dask.tasks.rows import Row, row_card, row_lines
 
 __all__ = ["ClusterCheck", "Row"]
 
@@ -56,16 +56,8 @@ class ClusterCheck(Shown):
         return {"ok": self.ok, **asdict(self)}
 
     def _card(self) -> Card:
-        failed = sum(row.state == "failed" for row in self.rows)
-        warned = sum(row.state == "warning" for row in self.rows)
-        rows = tuple((row.name, row.state, row.found, row.advice) for row in self.rows)
-        return make_card(
-            f"Check of the cluster {self.cluster}",
-            {"time": f"{self.seconds:.0f} s"},
-            state="poor" if failed else "fair" if warned else "good",
-            badge=f"{failed} failed" if failed else "it works",
-            tables=(("", Frame(("property", "state", "found", "advice"), rows)),),
-        )
+        title = f"Check of the cluster {self.cluster}"
+        return row_card(title, self.rows, self.seconds, "it works")
 
     def __str__(self) -> str:
         lines = row_lines(self.rows)
