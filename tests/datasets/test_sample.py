@@ -57,7 +57,7 @@ def test_it_is_fetched_with_licence_citation_and_the_next_command(
     readme = (found.folder / "README.txt").read_text(encoding="utf-8")
     for text in ("CC0", "Somebody et al., 2020", "50 x 10 x 10.5 nm", found.commands[0]):
         assert text in readme
-        assert text in repr(found) or text.startswith("50 x")
+        assert text in str(found) or text.startswith("50 x")
 
 
 def test_slices_are_converted_by_the_next_command(
@@ -251,7 +251,7 @@ def test_what_is_there_is_kept_without_a_request(
     found = hd.sample("cell", tmp_path / "out")
     assert found.kept == 1
     assert web.seen == []
-    assert "1 of them were there already" in repr(found)
+    assert "1 of them were there already" in str(found)
 
 
 @pytest.mark.parametrize("checksum", [True, False])
@@ -287,7 +287,7 @@ def test_a_size_is_all_that_is_verified_without_a_checksum(
     assert hd.samples().loc["cell", "size"] == "about 977 KiB"
     found = hd.sample("cell", tmp_path / "out")
     assert found.files[0].read_bytes() == content
-    assert "(verified by: size only)" in repr(found)
+    assert "(verified by: size only)" in str(found)
     assert hd.sample("cell", tmp_path / "out").kept == 1
 
 

@@ -61,7 +61,7 @@ def test_it_says_that_all_is_here(few: None) -> None:
     assert found.ok
     assert found.summary.startswith("everything that run needs is here")
     assert found.versions["numpy"] == importlib.metadata.version("numpy")
-    text = repr(found)
+    text = str(found)
     assert f"numpy {found.versions['numpy']}" in text and text.endswith(found.summary)
 
 
