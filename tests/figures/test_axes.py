@@ -127,8 +127,8 @@ def test_a_map_has_circles_of_the_diameters_and_grey_without_a_value(ax: Axes) -
     values = np.array([4.0, np.nan])
     plot_map(places, wide, values, [1, 2], ((0.0, 4.0), (0.0, 6.0)), label="volume", ax=ax)
     (circles,) = [item for item in ax.collections if isinstance(item, EllipseCollection)]
-    np.testing.assert_array_equal(circles.get_offsets(), places[:, ::-1])
-    np.testing.assert_allclose(circles.get_widths(), (0.5, 0.0))
+    np.testing.assert_array_equal(np.asarray(circles.get_offsets(), float), places[:, ::-1])
+    np.testing.assert_allclose(np.asarray(circles.get_widths(), float), (0.5, 0.0))
     assert ax.get_ylim() == (4.0, 0.0), "y runs as in a picture"
     assert [text.get_text() for text in ax.texts] == ["1", "2"]
     array = circles.get_array()

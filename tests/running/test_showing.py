@@ -70,8 +70,12 @@ def test_unknown_cells_and_lost_files_are_refused(first: hd.RunResult, ax: Axes)
 def test_a_map_has_a_circle_per_cell(known: hd.RunResult, ax: Axes) -> None:
     known.plot_cells("nucleus_volume", ax=ax)
     (circles,) = (item for item in ax.collections if isinstance(item, EllipseCollection))
-    np.testing.assert_allclose(circles.get_offsets(), known.cells[["x", "y"]] / 1000)
-    np.testing.assert_allclose(circles.get_widths(), known.cells["cell_diameter"] / 1000)
+    np.testing.assert_allclose(
+        np.asarray(circles.get_offsets(), float), known.cells[["x", "y"]] / 1000
+    )
+    np.testing.assert_allclose(
+        np.asarray(circles.get_widths(), float), known.cells["cell_diameter"] / 1000
+    )
     np.testing.assert_allclose(
         np.asarray(circles.get_array()), known.cells["nucleus_volume"].to_numpy()
     )
