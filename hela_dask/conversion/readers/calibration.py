@@ -11,8 +11,8 @@ import tifffile
 from hela_dask.conversion.readers.lengths import (
     Calibration,
     Found,
+    combined,
     differ,
-    joined,
     stated_length,
 )
 from hela_dask.documents.reading import parse_json
@@ -36,12 +36,12 @@ def calibration(tiff: tifffile.TiffFile, ome: Mapping[str, str]) -> Calibration:
     if imagej is not None:
         return _with_microscope(_imagej(imagej, page), scope)
     y, x = scope or tags
-    return _compared(joined(_shaped_spacing(page), y, x), tags if scope else None)
+    return _compared(combined(_shaped_spacing(page), y, x), tags if scope else None)
 
 
 def _imagej(imagej: Mapping[str, Any], page: Any) -> Calibration:
     units = [str(imagej.get(name) or imagej.get("unit", "")) for name in ("zunit", "yunit")]
-    return joined(
+    return combined(
         stated_length(imagej.get("spacing"), units[0], "ImageJ spacing"),
         stated_length(_per_unit(page, "YResolution"), units[1], "ImageJ resolution tag"),
         stated_length(
@@ -57,7 +57,7 @@ def _with_microscope(found: Calibration, scope: tuple[Found, Found] | None) -> C
     z, y, x = zip(found.sizes, found.origins, strict=True)
     if y[0] is None and x[0] is None:
         y, x = scope
-    return _compared(joined(z, y, x), scope)
+    return _compared(combined(z, y, x), scope)
 
 
 def _compared(found: Calibration, other: tuple[Found, Found] | None) -> Calibration:
@@ -87,7 +87,7 @@ def ome_calibration(attributes: Mapping[str, str]) -> Calibration:
         )
         for axis in "ZYX"
     )
-    return joined(z, y, x)
+    return combined(z, y, x)
 
 
 def _shaped_spacing(page: Any) -> Found:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hela_dask.conversion.readers.lengths import Calibration, Found, joined, voxel_length
+from hela_dask.conversion.readers.lengths import Calibration, Found, combined, voxel_length
 from hela_dask.conversion.readers.optional import needed
 from hela_dask.conversion.readers.pixels import PageFacts, Samples
 from hela_dask.conversion.readers.slice_sets import Entries, Slice, alone, slices_source
@@ -209,7 +209,7 @@ def _calibration(tags: Mapping[str, Any], prefix: str, axes: int) -> Calibration
             # As a number of few digits: a dm file holds single precision.
             value = float(f"{float(scale):.7g}") if math.isfinite(scale) else scale
             found[number - 1] = voxel_length(value, unit, origin)
-    return joined(found[2], found[1], found[0])
+    return combined(found[2], found[1], found[0])
 
 
 def _brightness(tags: Mapping[str, Any], prefix: str) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.conversion.readers.hdf5_file import attribute_text, check_dataset, read_dataset
-from hela_dask.conversion.readers.lengths import Calibration, Found, joined, voxel_length
+from hela_dask.conversion.readers.lengths import Calibration, Found, combined, voxel_length
 from hela_dask.conversion.readers.source import Source
 from hela_dask.conversion.readers.stored import StoredVolume, stored_source
 from hela_dask.errors import InputError
@@ -166,7 +166,7 @@ def _calibration(
             sizes.append((None, f"{origin}: not stated"))
         else:
             sizes.append(voxel_length((ends[1] - ends[0]) / length, unit, origin))
-    return joined(sizes[0], sizes[1], sizes[2])
+    return combined(sizes[0], sizes[1], sizes[2])
 
 
 def _translation(extent: dict[str, tuple[float, float] | None], unit: str) -> Triple:

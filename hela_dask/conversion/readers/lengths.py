@@ -9,7 +9,7 @@ from typing import Any
 
 from hela_dask.units import to_nm
 
-__all__ = ["Calibration", "Found", "agreed", "differ", "joined", "stated_length", "voxel_length"]
+__all__ = ["Calibration", "Found", "agreed", "combined", "differ", "stated_length", "voxel_length"]
 
 _TOLERANCE = 0.01  # relative: programs round lengths differently
 
@@ -28,7 +28,7 @@ class Calibration:
     remarks: tuple[str, ...] = ()  # statements that contradict: sentences without a subject
 
 
-def joined(z: Found, y: Found, x: Found, remarks: Sequence[str] = ()) -> Calibration:
+def combined(z: Found, y: Found, x: Found, remarks: Sequence[str] = ()) -> Calibration:
     """The calibration of three axes."""
     return Calibration((z[0], y[0], x[0]), (z[1], y[1], x[1]), tuple(remarks))
 
@@ -91,4 +91,4 @@ def agreed(statements: Sequence[Mapping[str, Found]]) -> Calibration:
             reason = f"{first[1]} is {first[0]:g} nm and {other[1]} is {other[0]:g} nm"
             found[axis] = None, reason
             remarks.append(f"states two voxel sizes along {axis}: {reason}")
-    return joined(found["z"], found["y"], found["x"], remarks)
+    return combined(found["z"], found["y"], found["x"], remarks)
