@@ -83,6 +83,7 @@ def make_results(folder: Path, text: str) -> dict[str, Any]:
             place,
         ),
         "ClassScores": score(truth, truth, classes={"nucleus": [1]}, hausdorff=False),
+        "Checkup": hd.Checkup(rows, {"numpy": text}, 3.2),
         "ClusterCheck": hd.ClusterCheck(text, rows, text, 3.2),
         "Comparison": hd.Comparison(
             place,
@@ -110,6 +111,7 @@ def make_results(folder: Path, text: str) -> dict[str, Any]:
         "RunResult": hd.RunResult(
             place, place, cells, {"cells": place}, place / "report.html", warnings=(text,)
         ),
+        "Sample": hd.Sample(text, text, text, text, place, (place,), 1, text, (text,)),
         "Status": hd.Status(place, "failed", error=text, notes=(text,), progress={"seconds": 75.0}),
         "Trace": hd.Trace(1, 2),
         "Verification": hd.Verification(

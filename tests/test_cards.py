@@ -18,9 +18,10 @@ from tests.results import make_results
 HOSTILE = "<script>alert(1)</script>\"'& " + "long " * 40
 LARGEST = 64 * 2**10  # characters of a card
 NAMES = (
-    *("Assignment", "ClassScores", "ClusterCheck", "Comparison", "Explanation", "Export"),
-    *("Finding", "GreyLevels", "Image", "InstanceScores", "Masks", "Measurement", "Parameters"),
-    *("ParameterGroup", "Plan", "Region", "RunResult", "Status", "Trace", "Verification", "Window"),
+    *("Assignment", "Checkup", "ClassScores", "ClusterCheck", "Comparison", "Explanation"),
+    *("Export", "Finding", "GreyLevels", "Image", "InstanceScores", "Masks", "Measurement"),
+    *("Parameters", "ParameterGroup", "Plan", "Region", "RunResult", "Sample", "Status", "Trace"),
+    *("Verification", "Window"),
 )
 WITHOUT_TEXT = {
     *("ClassScores", "GreyLevels", "Image", "InstanceScores", "Masks", "Parameters"),
