@@ -199,5 +199,5 @@ def _viewers() -> Row:
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
-        screen = "; this session has no screen"
+        screen = "; no screen is found"
     return Row("viewers", "ok", f"napari is {there}; {browser}{screen}")
