@@ -323,7 +323,7 @@ def test_the_command_prints_a_summary(
     size = [str(side) for side in VOXEL]
     assert main(["measure", str(tmp_path / "o.npy"), "--voxel-size", *size, "--out", str(out)]) == 0
     printed = capsys.readouterr()
-    assert printed.out == f"{found!r}\n" and "is finished already" in printed.err
+    assert printed.out == f"{found}\n" and "is finished already" in printed.err
     assert printed.out.startswith("1 objects: 1 whole, 0 cut by the volume; 0 pairs touch\n")
 
 
