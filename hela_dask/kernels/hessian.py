@@ -109,7 +109,8 @@ def _largest_eigenvalues(lines: Grey, found: Grey) -> None:
         found[x] = mean + two * spread * root
 
 
-# Four taps are added at a time, in their order: a row of sums is read and written less often.
+# Four taps are added at a time, in their order: a row of sums is read and written less often. Of an
+# odd number, one or three are left.
 @compiled
 def _along_z(block: Grey, z: int, y: int, kernel: Grey, found: Grey) -> None:
     """Correlate a row of a volume with a kernel along z."""
@@ -122,9 +123,12 @@ def _along_z(block: Grey, z: int, y: int, kernel: Grey, found: Grey) -> None:
         three, four = block[min(max(at + 2, 0), end), y], block[min(max(at + 3, 0), end), y]
         _add_four(found, one, two, three, four, kernel[tap : tap + 4])
         tap += 4
-    while tap < kernel.size:
+    if tap + 3 == kernel.size:
+        at = z + tap - reach
+        one, two = block[min(max(at, 0), end), y], block[min(max(at + 1, 0), end), y]
+        _add_three(found, one, two, block[min(max(at + 2, 0), end), y], kernel[tap:])
+    elif tap < kernel.size:
         _add(found, block[min(max(z + tap - reach, 0), end), y], kernel[tap])
-        tap += 1
 
 
 @compiled
@@ -146,9 +150,12 @@ def _derivative(
         three, four = _row(plane, at + 2, rows), _row(plane, at + 3, rows)
         _add_four(middle, one, two, three, four, along_y[tap : tap + 4])
         tap += 4
-    while tap < along_y.size:
+    if tap + 3 == along_y.size:
+        at = y + tap - reach
+        one, two = _row(plane, at, rows), _row(plane, at + 1, rows)
+        _add_three(middle, one, two, _row(plane, at + 2, rows), along_y[tap:])
+    elif tap < along_y.size:
         _add(middle, _row(plane, y + tap - reach, rows), along_y[tap])
-        tap += 1
     wide[:aside] = middle[0]
     wide[aside + columns :] = middle[columns - 1]
     found[:] = 0
@@ -157,9 +164,10 @@ def _derivative(
         one, two, three, four = wide[tap:], wide[tap + 1 :], wide[tap + 2 :], wide[tap + 3 :]
         _add_four(found, one, two, three, four, along_x[tap : tap + 4])
         tap += 4
-    while tap < along_x.size:
+    if tap + 3 == along_x.size:
+        _add_three(found, wide[tap:], wide[tap + 1 :], wide[tap + 2 :], along_x[tap:])
+    elif tap < along_x.size:
         _add(found, wide[tap:], along_x[tap])
-        tap += 1
 
 
 @compiled
@@ -182,3 +190,12 @@ def _add_four(total: Grey, one: Grey, two: Grey, three: Grey, four: Grey, weight
         value += second * two[x]
         value += third * three[x]
         total[x] = value + last * four[x]
+
+
+@compiled
+def _add_three(total: Grey, one: Grey, two: Grey, three: Grey, weights: Grey) -> None:
+    first, second, third = weights[0], weights[1], weights[2]
+    for x in range(total.size):
+        value = total[x] + first * one[x]
+        value += second * two[x]
+        total[x] = value + third * three[x]

@@ -16,7 +16,7 @@ from scipy import ndimage
 from hela_dask.box import Box
 from hela_dask.kernels.bounded_distance import bounded_depth_plane
 from hela_dask.kernels.compiled import compiled
-from hela_dask.kernels.pieces import large_pieces
+from hela_dask.kernels.pieces import fill_plane, large_pieces, unmarked_pieces
 from hela_dask.types import Labels, Mask
 
 __all__ = [
@@ -100,10 +100,8 @@ def fill(mask: Mask) -> Mask:
     """Fill the holes of a plane's mask: all pixels without a 4-connected path to the border."""
     filled = mask.copy()
     box = box_around(mask, 0.0, (1.0, 1.0))
-    # The first piece is the one around it all, which holds the first pixel.
-    pieces, count = ndimage.label(np.pad(~mask[box], 1, constant_values=True))
-    if count > 1:
-        filled[box] = (pieces != 1)[1:-1, 1:-1]
+    if filled[box].size:
+        filled[box] = fill_plane(mask[box])
     return filled
 
 
@@ -143,10 +141,8 @@ def pieces_without(mask: Mask, inside: Mask) -> Mask:
     """The 4-connected pieces of a plane that hold nothing of `inside`, which is part of it."""
     found = np.zeros(mask.shape, dtype=bool)
     box = box_around(mask, 0.0, (1.0, 1.0))
-    pieces, count = ndimage.label(mask[box])
-    without = np.bincount(pieces[inside[box]], minlength=count + 1) == 0
-    without[0] = False
-    found[box] = without[pieces]
+    if found[box].size:
+        found[box] = unmarked_pieces(mask[box], inside[box])
     return found
 
 
