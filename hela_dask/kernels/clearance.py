@@ -13,7 +13,7 @@ from hela_dask.types import Grey, Mask, Voxel
 __all__ = ["count_limits"]
 
 
-# Rows whose squares are kept for the slices within reach: they fit into a core's own cache.
+# Squares of so many rows are kept for the slices within reach: they fit into a core's cache.
 _ROWS = 8
 
 

@@ -285,8 +285,7 @@ def _resin_share(core: Mask, resin: Mask, clearance: float, voxel: Voxel) -> flo
     for inside, here in zip(core, resin, strict=True):
         if inside.any():
             box = morphology.box_around(inside, far, voxel[1:])
-            away = morphology.distance_to(inside[box], voxel[1:], far)
-            shell = (away > near) & (away <= far)
+            shell = morphology.shell(inside[box], near, far, voxel[1:])
             rim += int(np.count_nonzero(shell))
             found += int(np.count_nonzero(shell & here[box]))
     return found / rim if rim else 0.0

@@ -173,7 +173,8 @@ def _derivative(
 @compiled
 def _row(plane: Grey, y: int, rows: int) -> Grey:
     """A row of a plane, or of a ring of its rows; beyond the plane its outermost."""
-    return plane[min(max(y, 0), rows - 1) % len(plane)]
+    found: Grey = plane[min(max(y, 0), rows - 1) % len(plane)]
+    return found
 
 
 @compiled

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from hela_dask.box import Box
 from hela_dask.kernels.bounded_distance import bounded_depth_plane
+from hela_dask.kernels.clearance import count_limits
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.pieces import fill_plane, large_pieces, unmarked_pieces
 from hela_dask.types import Labels, Mask
@@ -33,6 +34,7 @@ __all__ = [
     "open_",
     "pieces_without",
     "remove_pieces",
+    "shell",
     "touching_border",
 ]
 
@@ -66,6 +68,16 @@ def depth_inside(
         np.ascontiguousarray(mask), anisotropy=tuple(pixel), black_border=False, parallel=1
     )
     return distance
+
+
+def shell(mask: Mask, near: float, far: float, pixel: tuple[float, float]) -> Mask:
+    """The pixels of a plane more than `near` and at most `far` (nm) away from the mask."""
+    if far > _NEAR * min(pixel):
+        away = distance_to(mask, pixel, far)
+        return (away > near) & (away <= far)
+    # As one slice, with a distance to others that is too long to count.
+    found: Mask = count_limits(~mask[None], (2 * far + 1, *pixel), [near, far])[0] == 1
+    return found
 
 
 def dilate(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
