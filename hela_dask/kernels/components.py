@@ -97,8 +97,27 @@ class GrowingComponent:
 
     def mask(self, steps: int, box: tuple[slice, ...] = (slice(None),)) -> Mask:
         """(z, y, x) of a box, the component after a number of steps."""
-        found: Mask = (self.joined[box] - np.uint8(1)) < np.uint8(steps)
+        part = self.joined[box]
+        low = [
+            side.indices(length)[0] for side, length in zip(box, self.joined.shape, strict=False)
+        ]
+        z, y, x = (*low, 0, 0)[:3]
+        found = np.empty(part.shape, dtype=bool)
+        _mask_steps(self.joined, (z, y, x), steps, found)
         return found
+
+
+@compiled
+def _mask_steps(
+    joined: NDArray[np.uint8], low: tuple[int, int, int], steps: int, found: Mask
+) -> None:
+    """Set where the number of a step is from 1 to `steps`, in a box that begins at a voxel."""
+    depth, rows, columns = found.shape
+    for z in range(depth):
+        for y in range(rows):
+            row, out = joined[z + low[0], y + low[1]][low[2] : low[2] + columns], found[z, y]
+            for x in range(columns):
+                out[x] = (row[x] > 0) & (row[x] <= steps)
 
 
 @compiled
