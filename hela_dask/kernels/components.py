@@ -98,9 +98,7 @@ class GrowingComponent:
     def mask(self, steps: int, box: tuple[slice, ...] = (slice(None),)) -> Mask:
         """(z, y, x) of a box, the component after a number of steps."""
         part = self.joined[box]
-        low = [
-            side.indices(length)[0] for side, length in zip(box, self.joined.shape, strict=False)
-        ]
+        low = [side.indices(self.joined.shape[axis])[0] for axis, side in enumerate(box)]
         z, y, x = (*low, 0, 0)[:3]
         found = np.empty(part.shape, dtype=bool)
         _mask_steps(self.joined, (z, y, x), steps, found)
