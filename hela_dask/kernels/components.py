@@ -27,12 +27,21 @@ def seeded_component(mask: Mask, seeds: Mask) -> Mask:
     mask, seeds
         (z, y, x). Of pieces that hold as many seeds, it is the one with the first seed.
     """
-    places = np.flatnonzero(seeds & mask)
-    kind: type[np.integer] = np.uint16 if places.size < 2**16 else np.int32
-    pieces: NDArray[np.integer] = np.zeros(mask.size, dtype=kind)
-    most = _reach(np.ascontiguousarray(mask), places, pieces)
+    pieces, most = _pieces_with(np.ascontiguousarray(mask).view(np.uint8), 1, np.flatnonzero(seeds))
     piece: Mask = (pieces == most if most else np.zeros(mask.size, dtype=bool)).reshape(mask.shape)
     return piece
+
+
+def _pieces_with(
+    levels: NDArray[np.uint8], level: int, places: NDArray[np.int64]
+) -> tuple[NDArray[np.integer], int]:
+    """The numbers of the pieces of a level that hold seeds, for each voxel; the one with most.
+
+    It is 0 where no seed is in the mask of the level.
+    """
+    kind: type[np.integer] = np.uint16 if places.size < 2**16 else np.int32
+    pieces: NDArray[np.integer] = np.zeros(levels.size, dtype=kind)
+    return pieces, _reach(levels, level, places, pieces)
 
 
 class GrowingComponent:
@@ -76,7 +85,11 @@ class GrowingComponent:
             ready = self._levels.reshape(-1)[self._beside] >= level
             starts, self._beside = self._beside[ready], self._beside[~ready]
         else:
-            starts = np.flatnonzero(seeded_component(self._levels >= level, seeds))
+            # From one of its voxels the component is found again, with all that is beside it.
+            places = np.flatnonzero(seeds)
+            pieces, most = _pieces_with(self._levels, level, places)
+            starts = places[pieces[places] == most][:1] if most else places[:0]
+            del pieces
         flat[starts] = self.steps
         added, beside = _spread(self._levels, self.joined, starts, level, self.steps, self._ends)
         self._beside = np.concatenate([self._beside, beside])
@@ -84,8 +97,25 @@ class GrowingComponent:
 
     def mask(self, steps: int, box: tuple[slice, ...] = (slice(None),)) -> Mask:
         """(z, y, x) of a box, the component after a number of steps."""
-        found: Mask = (self.joined[box] - np.uint8(1)) < np.uint8(steps)
+        part = self.joined[box]
+        low = [side.indices(self.joined.shape[axis])[0] for axis, side in enumerate(box)]
+        z, y, x = (*low, 0, 0)[:3]
+        found = np.empty(part.shape, dtype=bool)
+        _mask_steps(self.joined, (z, y, x), steps, found)
         return found
+
+
+@compiled
+def _mask_steps(
+    joined: NDArray[np.uint8], low: tuple[int, int, int], steps: int, found: Mask
+) -> None:
+    """Set where the number of a step is from 1 to `steps`, in a box that begins at a voxel."""
+    depth, rows, columns = found.shape
+    for z in range(depth):
+        for y in range(rows):
+            row, out = joined[z + low[0], y + low[1]][low[2] : low[2] + columns], found[z, y]
+            for x in range(columns):
+                out[x] = (row[x] > 0) & (row[x] <= steps)
 
 
 @compiled
@@ -164,13 +194,17 @@ def _with_room(places: NDArray[np.int64], used: int) -> NDArray[np.int64]:
 
 
 @compiled
-def _reach(mask: Mask, seeds: NDArray[np.int64], pieces: NDArray[np.integer]) -> int:
+def _reach(
+    levels: NDArray[np.uint8], level: int, seeds: NDArray[np.int64], pieces: NDArray[np.integer]
+) -> int:
     """Number the pieces that hold seeds, from 1; the one with most seeds, or 0."""
-    flat = mask.ravel()
+    flat = levels.ravel()
     waiting = np.empty(4096, np.int64)
     held = np.zeros(seeds.size + 1, np.int64)
     count = 0
     for seed in seeds:
+        if flat[seed] < level:
+            continue
         if pieces[seed] == 0:
             count += 1
             pieces[seed] = count
@@ -179,8 +213,8 @@ def _reach(mask: Mask, seeds: NDArray[np.int64], pieces: NDArray[np.integer]) ->
                 left -= 1
                 here = waiting[left]
                 waiting = _with_room(waiting, left)
-                for inside, there in _neighbours(here, _place(here, mask.shape), mask.shape):
-                    if inside and flat[there] and pieces[there] == 0:
+                for inside, there in _neighbours(here, _place(here, levels.shape), levels.shape):
+                    if inside and flat[there] >= level and pieces[there] == 0:
                         pieces[there] = count
                         waiting[left] = there
                         left += 1

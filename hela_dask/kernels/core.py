@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from scipy import ndimage
 
 from hela_dask.box import Box
 from hela_dask.kernels import morphology
-from hela_dask.kernels.bounded_distance import bounded_depth_volume
+from hela_dask.kernels.clearance import count_limits
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.components import GrowingComponent
-from hela_dask.kernels.grid import block_mean, factors_for
+from hela_dask.kernels.gaussian import blur_volume
+from hela_dask.kernels.grid import block_shares, factors_for
 from hela_dask.kernels.pieces import Pieces
 from hela_dask.parameters import VolumetricParameters
 from hela_dask.types import Grey, Mask, Voxel
@@ -110,7 +112,7 @@ def find_core(
         Whether other nuclei are looked for.
     """
     p = parameters
-    clear = _clear_levels(free, voxel, _clearances(p))
+    clear = count_limits(free, voxel, _clearances(p))
     share = _MembraneShare(free, resin, voxel, p)
     core, level, clearance = _lower_clearance(clear, share, resin, spot, voxel, p)
     if not core.any():
@@ -130,7 +132,7 @@ def find_inside(
 ) -> Mask:
     """Only the mask of :func:`find_core`, of the same arguments."""
     p = parameters
-    clear = _clear_levels(free, voxel, _clearances(p))
+    clear = count_limits(free, voxel, _clearances(p))
     share = _MembraneShare(free, resin, voxel, p)
     core, _, clearance = _lower_clearance(clear, share, resin, spot, voxel, p)
     return _within(core, free, clearance, voxel) if core.any() else core
@@ -139,27 +141,6 @@ def find_inside(
 def _clearances(p: VolumetricParameters) -> NDArray[np.float32]:
     """From the largest to the smallest, nm."""
     return np.geomspace(p.widest, p.narrowest, _STEPS).astype(np.float32)
-
-
-def _clear_levels(free: Mask, voxel: Voxel, clearances: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """How many of the clearances each voxel keeps from membranes."""
-    found = np.empty(free.shape, dtype=np.uint8)
-    for part, depth in bounded_depth_volume(free, voxel, float(clearances[0])):
-        _count_below(clearances, depth, found[part])
-    return found
-
-
-@compiled
-def _count_below(limits: NDArray[np.float32], values: Grey, counts: NDArray[np.uint8]) -> None:
-    """How many of the limits lie below each value."""
-    limits = np.sort(limits)
-    for value_plane, count_plane in zip(values, counts):  # noqa: B905  compiled
-        for value_row, count_row in zip(value_plane, count_plane):  # noqa: B905
-            for x in range(value_row.size):
-                count = 0
-                while count < limits.size and limits[count] < value_row[x]:
-                    count += 1
-                count_row[x] = count
 
 
 def _lower_clearance(
@@ -216,8 +197,7 @@ def _leaks(
     far = added.copy()
     box = morphology.box_around(core, 2 * clearance, voxel)
     distant = far[box]
-    for part, depth in bounded_depth_volume(~core[box], voxel, 2 * clearance):
-        distant[part] &= depth > 2 * clearance
+    distant &= count_limits(~core[box], voxel, [2 * clearance]) > 0
     if np.count_nonzero(far) <= _MAX_FAR * np.count_nonzero(added):
         return False
     return share.is_dense(far, low)
@@ -229,16 +209,19 @@ class _MembraneShare:
     def __init__(self, free: Mask, resin: Mask, voxel: Voxel, p: VolumetricParameters) -> None:
         self._density = p.density
         self._step = step = factors_for(voxel[1:], _COARSE_PIXEL)
-        sigmas = [p.surroundings / (size * n) for size, n in zip(voxel, (1, *step), strict=True)]
-        shape = tuple(-(-length // n) for length, n in zip(free.shape[1:], step, strict=True))
-        part, whole = (np.empty((len(free), *shape), dtype=np.float32) for _ in range(2))
-        for z in range(len(free)):
-            whole[z] = block_mean(~resin[z], step)
-            part[z] = block_mean(~(resin[z] | free[z]), step)
+        sides = zip(voxel, (1, *step), strict=True)
+        self._sigmas = [p.surroundings / (size * n) for size, n in sides]
+        self._free, self._resin = free, resin
+
+    @cached_property
+    def _shares(self) -> Grey:
+        """Of blocks of pixels; computed when they are needed."""
+        part, whole = block_shares(self._free, self._resin, self._step)
         for values in (part, whole):
-            ndimage.gaussian_filter(values, sigmas, output=values, mode="nearest", truncate=3.0)
+            blur_volume(values, self._sigmas, 3.0)
         np.maximum(whole, np.float32(0.05), out=whole)
-        self._shares: Grey = np.divide(part, whole, out=part)
+        shares: Grey = np.divide(part, whole, out=part)
+        return shares
 
     def is_dense(self, mask: Mask, low: tuple[int, ...] = (0, 0, 0)) -> bool:
         """Whether its mean over a mask, which begins at a voxel, is too high for a nucleus."""
@@ -291,9 +274,7 @@ def _within(core: Mask, mask: Mask, distance: float, voxel: Voxel) -> Mask:
     """The voxels of a mask within a distance (nm) of the core."""
     found = np.zeros(mask.shape, dtype=bool)
     box = morphology.box_around(core, distance, voxel)
-    near, here = found[box], mask[box]
-    for part, depth in bounded_depth_volume(~core[box], voxel, distance):
-        near[part] = (depth <= distance) & here[part]
+    found[box] = (count_limits(~core[box], voxel, [distance]) == 0) & mask[box]
     return found
 
 
@@ -304,8 +285,7 @@ def _resin_share(core: Mask, resin: Mask, clearance: float, voxel: Voxel) -> flo
     for inside, here in zip(core, resin, strict=True):
         if inside.any():
             box = morphology.box_around(inside, far, voxel[1:])
-            away = morphology.distance_to(inside[box], voxel[1:], far)
-            shell = (away > near) & (away <= far)
+            shell = morphology.shell(inside[box], near, far, voxel[1:])
             rim += int(np.count_nonzero(shell))
             found += int(np.count_nonzero(shell & here[box]))
     return found / rim if rim else 0.0

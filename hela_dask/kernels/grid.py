@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
-from hela_dask.types import Grey
+from hela_dask.types import Grey, Mask
 
-__all__ = ["block_mean", "factors_for", "grid_factors", "mark_label", "refine"]
+__all__ = ["block_mean", "block_shares", "factors_for", "grid_factors", "mark_label", "refine"]
 
 
 # Squares of about this size: wider than a membrane, narrower than the structures searched on them.
@@ -34,6 +34,24 @@ def block_mean(image: NDArray[Any], factors: tuple[int, int]) -> Grey:
     means = np.empty(shape, dtype=np.float32)
     _block_means(np.ascontiguousarray(image), *factors, means)
     return means
+
+
+def block_shares(free: Mask, resin: Mask, factors: tuple[int, int]) -> tuple[Grey, Grey]:
+    """The part of each block of pixels that is neither free nor resin, and that without resin.
+
+    They are :func:`block_mean` of these masks, of each slice, without the masks.
+
+    Parameters
+    ----------
+    free, resin
+        (z, y, x).
+    factors
+        Pixels in a block, in y and in x.
+    """
+    blocks = [-(-length // by) for length, by in zip(free.shape[1:], factors, strict=True)]
+    dense, tissue = (np.empty((len(free), *blocks), dtype=np.float32) for _ in range(2))
+    _block_shares(np.ascontiguousarray(free), np.ascontiguousarray(resin), factors, dense, tissue)
+    return dense, tissue
 
 
 def refine(squares: NDArray[Any], factors: tuple[int, int], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -75,3 +93,30 @@ def _block_means(image: NDArray[Any], height: int, width: int, means: Grey) -> N
             for x in range(begin, end):
                 total += sums[x]
             means[block, at] = total / ((last - first) * (end - begin))
+
+
+@compiled
+def _block_shares(
+    free: Mask, resin: Mask, factors: tuple[int, int], part: Grey, whole: Grey
+) -> None:
+    depth, rows, columns = free.shape
+    tissue, dense = np.empty(columns, np.uint16), np.empty(columns, np.uint16)
+    for z in range(depth):
+        for block in range(part.shape[1]):
+            first, last = block * factors[0], min((block + 1) * factors[0], rows)
+            tissue[:] = 0
+            dense[:] = 0
+            for y in range(first, last):
+                bright, clear = resin[z, y], free[z, y]
+                for x in range(columns):
+                    tissue[x] += np.uint16(not bright[x])
+                    dense[x] += np.uint16(not (bright[x] | clear[x]))
+            for at in range(part.shape[2]):
+                begin, end = at * factors[1], min((at + 1) * factors[1], columns)
+                all_tissue = all_dense = 0
+                for x in range(begin, end):
+                    all_tissue += tissue[x]
+                    all_dense += dense[x]
+                size = (last - first) * (end - begin)
+                part[z, block, at] = all_dense / size
+                whole[z, block, at] = all_tissue / size

@@ -27,16 +27,14 @@ def largest_eigenvalue_plane(image: Grey, along_y: Grey, along_x: Grey) -> Grey:
         kernels of odd length.
     """
     rows, columns = image.shape
-    smooth = np.empty((3, rows, columns), np.float32)
-    _down(image, along_y, smooth)
     wide = np.empty(columns + along_x.shape[1] - 1, np.float32)
     lines = np.empty((3, columns), np.float32)
     yy, xx, yx = lines[0], lines[1], lines[2]
     found = np.empty((rows, columns), np.float32)
     for y in range(rows):
-        _across(smooth[2, y], along_x[0], wide, yy)
-        _across(smooth[0, y], along_x[2], wide, xx)
-        _across(smooth[1, y], along_x[1], wide, yx)
+        _derivative(image, y, rows, (along_y[2], along_x[0]), wide, yy)
+        _derivative(image, y, rows, (along_y[0], along_x[2]), wide, xx)
+        _derivative(image, y, rows, (along_y[1], along_x[1]), wide, yx)
         for x in range(columns):
             half = (yy[x] - xx[x]) * np.float32(0.5)
             mean = (yy[x] + xx[x]) * np.float32(0.5)
@@ -59,32 +57,27 @@ def largest_eigenvalue_volume(
     along_z, along_y, along_x
         As in :func:`largest_eigenvalue_plane`.
     """
-    depth, rows, columns = block.shape
-    reach = along_z.shape[1] // 2
-    level = np.empty((3, rows, columns), np.float32)
-    # z and y: of the smoothed, smoothed, first and second; of the slope, two; of the curve, one.
-    smooth = np.empty((3, rows, columns), np.float32)
-    slope = np.empty((2, rows, columns), np.float32)
-    curve = np.empty((1, rows, columns), np.float32)
+    _, rows, columns = block.shape
+    reach = along_y.shape[1] // 2
+    ring = 2 * reach + 1
+    # The rows around one, correlated along z: they fit into a core's own cache.
+    level = np.empty((3, ring, columns), np.float32)
     wide = np.empty(columns + along_x.shape[1] - 1, np.float32)
     lines = np.empty((6, columns), np.float32)
     found = np.empty((last - first, rows, columns), np.float32)
     for z in range(first, last):
-        level[:] = 0
-        for tap in range(along_z.shape[1]):
-            plane = block[min(max(z + tap - reach, 0), depth - 1)]
-            for n in range(3):
-                _add(level[n], plane, along_z[n, tap])
-        _down(level[0], along_y, smooth)
-        _down(level[1], along_y[:2], slope)
-        _down(level[2], along_y[:1], curve)
+        ready = 0
         for y in range(rows):
-            _across(curve[0, y], along_x[0], wide, lines[0])  # zz
-            _across(smooth[2, y], along_x[0], wide, lines[1])  # yy
-            _across(smooth[0, y], along_x[2], wide, lines[2])  # xx
-            _across(slope[1, y], along_x[0], wide, lines[3])  # zy
-            _across(slope[0, y], along_x[1], wide, lines[4])  # zx
-            _across(smooth[1, y], along_x[1], wide, lines[5])  # yx
+            while ready < min(y + reach + 1, rows):
+                for n in range(3):
+                    _along_z(block, z, ready, along_z[n], level[n, ready % ring])
+                ready += 1
+            _derivative(level[2], y, rows, (along_y[0], along_x[0]), wide, lines[0])  # zz
+            _derivative(level[0], y, rows, (along_y[2], along_x[0]), wide, lines[1])  # yy
+            _derivative(level[0], y, rows, (along_y[0], along_x[2]), wide, lines[2])  # xx
+            _derivative(level[1], y, rows, (along_y[1], along_x[0]), wide, lines[3])  # zy
+            _derivative(level[1], y, rows, (along_y[0], along_x[1]), wide, lines[4])  # zx
+            _derivative(level[0], y, rows, (along_y[1], along_x[1]), wide, lines[5])  # yx
             _largest_eigenvalues(lines, found[z - first, y])
     return found
 
@@ -96,6 +89,7 @@ def _largest_eigenvalues(lines: Grey, found: Grey) -> None:
     The eigenvalues of the deviator are 2 s cos(φ), with s its spread and cos(3 φ) = c from its
     determinant. The largest has the largest root of 4 f³ - 3 f = c, between 1/2 and 1.
     """
+    # numpy's division does not check for zero, which would keep the loop from being vectorised.
     half, third, sixth = np.float32(0.5), np.float32(1 / 3), np.float32(1 / 6)
     one, two, three, four = np.float32(1), np.float32(2), np.float32(3), np.float32(4)
     for x in range(found.size):
@@ -105,46 +99,104 @@ def _largest_eigenvalues(lines: Grey, found: Grey) -> None:
         square = (zz * zz + yy * yy + xx * xx + two * (zy * zy + zx * zx + yx * yx)) * sixth
         spread = np.sqrt(square)
         minors = zz * (yy * xx - yx * yx) - zy * (zy * xx - yx * zx) + zx * (zy * yx - yy * zx)
-        c = minors / max(two * square * spread, np.float32(1e-30))
+        c = np.divide(minors, max(two * square * spread, np.float32(1e-30)))
         c = min(max(c, -one), one)
         root = half + half * np.sqrt((one + c) * half)
         for _ in range(_STEPS):
             slope = three * (four * root * root - one)
-            root -= (four * root * root * root - three * root - c) / max(slope, np.float32(1e-4))
+            value = four * root * root * root - three * root - c
+            root -= np.divide(value, max(slope, np.float32(1e-4)))
         found[x] = mean + two * spread * root
 
 
+# Four taps are added at a time, in their order: a row of sums is read and written less often. Of an
+# odd number, one or three are left.
 @compiled
-def _add(total: Grey, plane: Grey, weight: np.float32) -> None:
-    for y in range(len(total)):
-        for x in range(total.shape[1]):
-            total[y, x] += weight * plane[y, x]
-
-
-@compiled
-def _down(plane: Grey, kernels: Grey, found: Grey) -> None:
-    """Correlate with several kernels along y."""
-    rows, columns = plane.shape
-    reach = kernels.shape[1] // 2
-    for y in range(rows):
-        for n in range(len(kernels)):
-            total = found[n, y]
-            total[:] = 0
-            for tap in range(kernels.shape[1]):
-                row, weight = plane[min(max(y + tap - reach, 0), rows - 1)], kernels[n, tap]
-                for x in range(columns):
-                    total[x] += weight * row[x]
-
-
-@compiled
-def _across(row: Grey, kernel: Grey, wide: Grey, found: Grey) -> None:
-    """Correlate a row with a kernel; `wide` is room for the row with its ends repeated."""
-    columns, reach = row.size, kernel.size // 2
-    wide[:reach] = row[0]
-    wide[reach : reach + columns] = row
-    wide[reach + columns :] = row[-1]
+def _along_z(block: Grey, z: int, y: int, kernel: Grey, found: Grey) -> None:
+    """Correlate a row of a volume with a kernel along z."""
+    end, reach = len(block) - 1, kernel.size // 2
     found[:] = 0
-    for tap in range(kernel.size):
-        weight, shifted = kernel[tap], wide[tap : tap + columns]
-        for x in range(columns):
-            found[x] += weight * shifted[x]
+    tap = 0
+    while tap + 4 <= kernel.size:
+        at = z + tap - reach
+        one, two = block[min(max(at, 0), end), y], block[min(max(at + 1, 0), end), y]
+        three, four = block[min(max(at + 2, 0), end), y], block[min(max(at + 3, 0), end), y]
+        _add_four(found, one, two, three, four, kernel[tap : tap + 4])
+        tap += 4
+    if tap + 3 == kernel.size:
+        at = z + tap - reach
+        one, two = block[min(max(at, 0), end), y], block[min(max(at + 1, 0), end), y]
+        _add_three(found, one, two, block[min(max(at + 2, 0), end), y], kernel[tap:])
+    elif tap < kernel.size:
+        _add(found, block[min(max(z + tap - reach, 0), end), y], kernel[tap])
+
+
+@compiled
+def _derivative(
+    plane: Grey, y: int, rows: int, kernels: tuple[Grey, Grey], wide: Grey, found: Grey
+) -> None:
+    """Correlate a row of a plane with a kernel along y, then with one along x.
+
+    The plane may be a ring of its last rows. `wide` is room for a row with its ends repeated.
+    """
+    along_y, along_x = kernels
+    columns, reach, aside = found.size, along_y.size // 2, along_x.size // 2
+    middle = wide[aside : aside + columns]
+    middle[:] = 0
+    tap = 0
+    while tap + 4 <= along_y.size:
+        at = y + tap - reach
+        one, two = _row(plane, at, rows), _row(plane, at + 1, rows)
+        three, four = _row(plane, at + 2, rows), _row(plane, at + 3, rows)
+        _add_four(middle, one, two, three, four, along_y[tap : tap + 4])
+        tap += 4
+    if tap + 3 == along_y.size:
+        at = y + tap - reach
+        one, two = _row(plane, at, rows), _row(plane, at + 1, rows)
+        _add_three(middle, one, two, _row(plane, at + 2, rows), along_y[tap:])
+    elif tap < along_y.size:
+        _add(middle, _row(plane, y + tap - reach, rows), along_y[tap])
+    wide[:aside] = middle[0]
+    wide[aside + columns :] = middle[columns - 1]
+    found[:] = 0
+    tap = 0
+    while tap + 4 <= along_x.size:
+        one, two, three, four = wide[tap:], wide[tap + 1 :], wide[tap + 2 :], wide[tap + 3 :]
+        _add_four(found, one, two, three, four, along_x[tap : tap + 4])
+        tap += 4
+    if tap + 3 == along_x.size:
+        _add_three(found, wide[tap:], wide[tap + 1 :], wide[tap + 2 :], along_x[tap:])
+    elif tap < along_x.size:
+        _add(found, wide[tap:], along_x[tap])
+
+
+@compiled
+def _row(plane: Grey, y: int, rows: int) -> Grey:
+    """A row of a plane, or of a ring of its rows; beyond the plane its outermost."""
+    found: Grey = plane[min(max(y, 0), rows - 1) % len(plane)]
+    return found
+
+
+@compiled
+def _add(total: Grey, row: Grey, weight: np.float32) -> None:
+    for x in range(total.size):
+        total[x] += weight * row[x]
+
+
+@compiled
+def _add_four(total: Grey, one: Grey, two: Grey, three: Grey, four: Grey, weights: Grey) -> None:
+    first, second, third, last = weights[0], weights[1], weights[2], weights[3]
+    for x in range(total.size):
+        value = total[x] + first * one[x]
+        value += second * two[x]
+        value += third * three[x]
+        total[x] = value + last * four[x]
+
+
+@compiled
+def _add_three(total: Grey, one: Grey, two: Grey, three: Grey, weights: Grey) -> None:
+    first, second, third = weights[0], weights[1], weights[2]
+    for x in range(total.size):
+        value = total[x] + first * one[x]
+        value += second * two[x]
+        total[x] = value + third * three[x]

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.hessian import largest_eigenvalue_plane, largest_eigenvalue_volume
 from hela_dask.types import Grey
 
-__all__ = ["TRUNCATE", "ridge_halo", "ridge_plane", "ridge_volume"]
+__all__ = ["TRUNCATE", "ridge_halo", "ridge_plane", "ridge_volume", "stronger_of_two"]
 
 # Where the Gaussian derivatives are cut, in sigmas.
 TRUNCATE = 3.0
@@ -64,6 +65,36 @@ def ridge_volume(
 def ridge_halo(sigma: float, voxel: tuple[float, float, float]) -> int:
     """Slices on each side that one slice of :func:`ridge_volume` depends on."""
     return int(TRUNCATE * sigma / voxel[0] + 0.5)
+
+
+@compiled
+def stronger_of_two(
+    lines: Grey, sheets: Grey, scales: Grey, unit: np.float32, out: NDArray[np.uint8]
+) -> None:
+    """The stronger of lines and sheets of a plane, in whole parts of a deviation from 0 to 255.
+
+    Parameters
+    ----------
+    lines, sheets
+        (y, x).
+    scales
+        (2, 2), the middle and the deviation of lines, and of sheets.
+    unit
+        Parts of one deviation.
+    out
+        (y, x), the result; parts are cut off.
+    """
+    middle, deviation = scales[0, 0], scales[0, 1]
+    middle_of_sheets, deviation_of_sheets = scales[1, 0], scales[1, 1]
+    zero, most = np.float32(0), np.float32(255)
+    for y in range(len(out)):
+        line, sheet, row = lines[y], sheets[y], out[y]
+        for x in range(row.size):
+            one = np.divide(line[x] - middle, deviation)
+            other = np.divide(sheet[x] - middle_of_sheets, deviation_of_sheets)
+            value = (one if one > other else other) * unit
+            value = value if value > zero else zero
+            row[x] = np.uint8(np.int32(value if value < most else most))
 
 
 def _kernels(sigma: float, size: float) -> Grey:

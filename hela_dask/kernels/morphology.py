@@ -15,8 +15,9 @@ from scipy import ndimage
 
 from hela_dask.box import Box
 from hela_dask.kernels.bounded_distance import bounded_depth_plane
+from hela_dask.kernels.clearance import count_limits
 from hela_dask.kernels.compiled import compiled
-from hela_dask.kernels.pieces import large_pieces
+from hela_dask.kernels.pieces import fill_plane, large_pieces, unmarked_pieces
 from hela_dask.types import Labels, Mask
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "open_",
     "pieces_without",
     "remove_pieces",
+    "shell",
     "touching_border",
 ]
 
@@ -68,6 +70,16 @@ def depth_inside(
     return distance
 
 
+def shell(mask: Mask, near: float, far: float, pixel: tuple[float, float]) -> Mask:
+    """The pixels of a plane more than `near` and at most `far` (nm) away from the mask."""
+    if far > _NEAR * min(pixel):
+        away = distance_to(mask, pixel, far)
+        return (away > near) & (away <= far)
+    # As one slice, with a distance to others that is too long to count.
+    found: Mask = count_limits(~mask[None], (2 * far + 1, *pixel), [near, far])[0] == 1
+    return found
+
+
 def dilate(mask: Mask, radius: float, pixel: tuple[float, ...]) -> Mask:
     """Everything within `radius` (nm) of the mask."""
     grown = np.zeros(mask.shape, dtype=bool)
@@ -100,10 +112,8 @@ def fill(mask: Mask) -> Mask:
     """Fill the holes of a plane's mask: all pixels without a 4-connected path to the border."""
     filled = mask.copy()
     box = box_around(mask, 0.0, (1.0, 1.0))
-    # The first piece is the one around it all, which holds the first pixel.
-    pieces, count = ndimage.label(np.pad(~mask[box], 1, constant_values=True))
-    if count > 1:
-        filled[box] = (pieces != 1)[1:-1, 1:-1]
+    if filled[box].size:
+        filled[box] = fill_plane(mask[box])
     return filled
 
 
@@ -143,10 +153,8 @@ def pieces_without(mask: Mask, inside: Mask) -> Mask:
     """The 4-connected pieces of a plane that hold nothing of `inside`, which is part of it."""
     found = np.zeros(mask.shape, dtype=bool)
     box = box_around(mask, 0.0, (1.0, 1.0))
-    pieces, count = ndimage.label(mask[box])
-    without = np.bincount(pieces[inside[box]], minlength=count + 1) == 0
-    without[0] = False
-    found[box] = without[pieces]
+    if found[box].size:
+        found[box] = unmarked_pieces(mask[box], inside[box])
     return found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels import morphology
-from hela_dask.kernels.bounded_distance import bounded_depth_volume
+from hela_dask.kernels.clearance import count_limits
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
 from hela_dask.parameters import VolumetricParameters
 from hela_dask.types import Mask
@@ -42,13 +42,12 @@ def outline_volume(
     box = morphology.box_around(core, p.outside, voxel)
     inner = np.ascontiguousarray(core[box])
     markers = np.full(inner.shape, OPEN, dtype=np.int8)
-    for part, distance in bounded_depth_volume(~inner, voxel, p.outside):
-        markers[part][distance > p.outside] = OUTSIDE
+    markers[count_limits(~inner, voxel, [p.outside]) > 0] = OUTSIDE
     markers[background[box]] = OUTSIDE
-    for part, depth in bounded_depth_volume(inner, voxel, p.inside):
-        for plane, marked, deep in zip(inner[part], markers[part], depth > p.inside, strict=True):
-            thin = morphology.pieces_without(plane, deep)  # they have no inside
-            marked[deep | thin] = INSIDE
+    inside = count_limits(inner, voxel, [p.inside]) > 0
+    for plane, marked, deep in zip(inner, markers, inside, strict=True):
+        thin = morphology.pieces_without(plane, deep)  # they have no inside
+        marked[deep | thin] = INSIDE
     flood(strength[box], markers)
     found[box] = markers == INSIDE
     return found

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Mask
 
-__all__ = ["Pieces", "count_pieces", "fill_cavities", "large_pieces", "piece_sizes"]
+__all__ = [
+    "Pieces",
+    "count_pieces",
+    "fill_cavities",
+    "fill_plane",
+    "keep_piece",
+    "large_pieces",
+    "piece_sizes",
+    "unmarked_pieces",
+]
 
 _FULL = 0.5  # a voxel with at least this share is of the object
 
@@ -31,7 +40,7 @@ class Pieces:
     def __init__(self, mask: Mask) -> None:
         self._shape = mask.shape
         self._runs, self._begins = _runs(mask, True)
-        roots = _joined(self._runs, self._begins, mask.shape[1], 0)
+        roots = _joined(self._runs, self._begins, mask.shape[1], 0, 0)
         _, self._pieces = np.unique(roots, return_inverse=True)
         self.sizes = self._totals(self._runs[:, 1] - self._runs[:, 0])
 
@@ -42,7 +51,7 @@ class Pieces:
     def mask(self, number: int) -> Mask:
         """The mask of one piece."""
         found = np.zeros(self._shape, dtype=bool)
-        _fill_runs(found, self._runs, self._begins, self._pieces == number)
+        _fill_runs(found, self._runs, self._begins, self._pieces == number, 1)
         return found
 
     def middle(self, number: int) -> tuple[int, int, int]:
@@ -67,7 +76,7 @@ def count_pieces(mask: Mask) -> int:
 def piece_sizes(mask: Mask) -> NDArray[np.int64]:
     """Voxels of each 26-connected piece of a mask (z, y, x), the largest first."""
     runs, begins = _runs(mask, True)
-    roots = _joined(runs, begins, mask.shape[1], 1)
+    roots = _joined(runs, begins, mask.shape[1], 1, 1)
     sizes = np.bincount(roots, runs[:, 1] - runs[:, 0]).astype(np.int64)
     return np.sort(sizes[sizes > 0])[::-1]
 
@@ -75,10 +84,10 @@ def piece_sizes(mask: Mask) -> NDArray[np.int64]:
 def large_pieces(mask: Mask, area: float, pixel: float) -> Mask:
     """The 4-connected pieces of a mask (y, x) of at least an area; `pixel` is that of a pixel."""
     runs, begins = _runs(mask[None], True)
-    roots = _joined(runs, begins, mask.shape[0], 0)
+    roots = _joined(runs, begins, mask.shape[0], 0, 0)
     sizes = np.bincount(roots, runs[:, 1] - runs[:, 0]) * pixel
     found = np.zeros(mask.shape, dtype=bool)
-    _fill_runs(found[None], runs, begins, (sizes >= area)[roots])
+    _fill_runs(found[None], runs, begins, (sizes >= area)[roots], 1)
     return found
 
 
@@ -98,15 +107,61 @@ def fill_cavities(shares: NDArray[Any]) -> NDArray[Any]:
         The same array where it has no cavity, else a copy.
     """
     runs, begins = _runs(shares, False)
-    roots = _joined(runs, begins, shares.shape[1], 0)
+    roots = _joined(runs, begins, shares.shape[1], 0, 0)
     outside = np.zeros(len(runs), dtype=bool)
     _mark_outside(runs, begins, shares.shape, roots, outside)
     inside = ~outside[roots]
     if not inside.any():
         return shares
     filled = shares.copy()
-    _fill_runs(filled, runs, begins, inside)
+    _fill_runs(filled, runs, begins, inside, 1)
     return filled
+
+
+def fill_plane(mask: Mask) -> Mask:
+    """A mask (y, x) with its holes filled: the 4-connected rest that reaches no side."""
+    filled = np.ascontiguousarray(mask)
+    runs, begins = _runs(filled[None], False)
+    roots = _joined(runs, begins, mask.shape[0], 0, 0)
+    outside = np.zeros(len(runs), dtype=bool)
+    _mark_outside(runs, begins, (0, *mask.shape), roots, outside)
+    inside = ~outside[roots]
+    if inside.any():
+        filled = filled.copy()
+        _fill_runs(filled[None], runs, begins, inside, 1)
+    return filled
+
+
+def unmarked_pieces(mask: Mask, marks: Mask) -> Mask:
+    """The 4-connected pieces of a mask (y, x) that hold nothing of another, which is part of it."""
+    mask = np.ascontiguousarray(mask)
+    runs, begins = _runs(mask[None], True)
+    roots = _joined(runs, begins, mask.shape[0], 0, 0)
+    shared = _shared_voxels(np.ascontiguousarray(marks)[None], runs, begins)
+    without = np.bincount(roots, shared, minlength=1) == 0
+    found = np.zeros(mask.shape, dtype=bool)
+    if without[roots].any():
+        _fill_runs(found[None], runs, begins, without[roots], 1)
+    return found
+
+
+def keep_piece(mask: Mask, place: tuple[int, ...] | None) -> None:
+    """Keep one piece of a mask (z, y, x), in place: that at a voxel, or the largest.
+
+    Pieces are 8-connected in their plane, and connected where they overlap from plane to plane. Of
+    equal ones the first is kept.
+    """
+    runs, begins = _runs(mask, True)
+    if not len(runs):
+        return
+    roots = _joined(runs, begins, mask.shape[1], 1, 0)
+    kept = int(np.argmax(np.bincount(roots, runs[:, 1] - runs[:, 0])))
+    if place is not None and mask[place]:
+        row = place[0] * mask.shape[1] + place[1]
+        first = int(begins[row])
+        at = np.searchsorted(runs[first : begins[row + 1], 0], place[2], side="right") - 1
+        kept = int(roots[first + at])
+    _fill_runs(mask, runs, begins, roots != kept, 0)
 
 
 @compiled
@@ -155,27 +210,28 @@ def _root(parents: NDArray[np.int64], at: int) -> int:
 
 @compiled
 def _joined(
-    runs: NDArray[np.int32], begins: NDArray[np.int64], height: int, slack: int
+    runs: NDArray[np.int32], begins: NDArray[np.int64], height: int, slack: int, across: int
 ) -> NDArray[np.int64]:
     """The first run of the piece of each run.
 
     Runs in rows beside each other are joined if they share a column; with a `slack` of 1 also if
-    they are diagonal neighbours.
+    they are diagonal neighbours in a plane, and with 1 for `across` also from plane to plane.
     """
     parents = np.arange(len(runs))
     for row in range(len(begins) - 1):
         y = row % height
         # Rows before this one: below it in the plane, and those of the slice below.
         for down, aside in ((0, -1), (1, 0), (1, -1), (1, 1)):
-            if (down and aside and not slack) or not 0 <= y + aside < height:
+            if (down and aside and not across) or not 0 <= y + aside < height:
                 continue
             other = row - down * height + aside
             if other < 0:
                 continue
+            room = across if down else slack
             one, stop = begins[row], begins[row + 1]
             two, end = begins[other], begins[other + 1]
             while one < stop and two < end:
-                if runs[one, 0] < runs[two, 1] + slack and runs[two, 0] < runs[one, 1] + slack:
+                if runs[one, 0] < runs[two, 1] + room and runs[two, 0] < runs[one, 1] + room:
                     a, b = _root(parents, one), _root(parents, two)
                     if a < b:
                         parents[b] = a
@@ -212,11 +268,11 @@ def _mark_outside(
     roots: NDArray[np.int64],
     outside: Mask,
 ) -> None:
-    """Mark the first run of each piece that reaches a side of the array."""
+    """Mark the first run of each piece that reaches a side; of a plane, with a depth of 0."""
     depth, height, width = shape
     for row in range(len(begins) - 1):
         z, y = row // height, row % height
-        side = z == 0 or z == depth - 1 or y == 0 or y == height - 1
+        side = y == 0 or y == height - 1 or (depth > 0 and (z == 0 or z == depth - 1))
         for at in range(begins[row], begins[row + 1]):
             if side or runs[at, 0] == 0 or runs[at, 1] == width:
                 outside[roots[at]] = True
@@ -224,11 +280,15 @@ def _mark_outside(
 
 @compiled
 def _fill_runs(
-    shares: NDArray[Any], runs: NDArray[np.int32], begins: NDArray[np.int64], inside: Mask
+    shares: NDArray[Any],
+    runs: NDArray[np.int32],
+    begins: NDArray[np.int64],
+    inside: Mask,
+    value: int,
 ) -> None:
     height = shares.shape[1]
     for row in range(len(begins) - 1):
         for at in range(begins[row], begins[row + 1]):
             if inside[at]:
                 for x in range(runs[at, 0], runs[at, 1]):
-                    shares[row // height, row % height, x] = 1
+                    shares[row // height, row % height, x] = value

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from hela_dask.box import Box
-from hela_dask.kernels.morphology import CONNECTIVITY_8, box_around
-from hela_dask.types import Labels, Mask
+from hela_dask.kernels.morphology import box_around
+from hela_dask.kernels.pieces import keep_piece
+from hela_dask.types import Mask
 
 __all__ = ["bridge_gaps", "interpolate_planes", "keep_component", "majority"]
 
@@ -102,7 +100,7 @@ def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None
     """Keep one component, in place: the one at a spot, or the largest.
 
     Pieces are 8-connected in their slice, and connected where they overlap from slice to slice.
-    Only one slice of labels is held at a time.
+    Voxels have no labels: runs of them are joined.
 
     Parameters
     ----------
@@ -112,45 +110,4 @@ def keep_component(mask: Mask, spot: tuple[int, int, int] | None = None) -> None
         z, y, x in the component that is wanted; None, or a spot outside the mask, is the largest.
     """
     box = box_around(mask, 0.0, (1.0, 1.0, 1.0))
-    mask = mask[box]
-    links: list[NDArray[np.int64]] = []
-    sizes: list[NDArray[np.int64]] = []
-    counts: list[int] = []
-    place = None if spot is None or not box.holds(spot) else box.voxel(spot)
-    previous: Labels = np.zeros(mask.shape[1:], dtype=np.int32)
-    first, wanted = 0, -1
-    for z, plane in enumerate(mask):
-        pieces, count = ndimage.label(plane, structure=CONNECTIVITY_8)
-        before = first - counts[-1] if z else 0
-        links.append(_overlaps(previous, pieces) + np.array([[before], [first]]))
-        sizes.append(np.bincount(pieces.ravel(), minlength=count + 1)[1:])
-        counts.append(count)
-        if place is not None and z == place[0] and pieces[place[1:]]:
-            wanted = first + int(pieces[place[1:]]) - 1
-        first, previous = first + count, pieces
-    if first == 0:
-        return
-    rows, columns = np.concatenate(links, axis=1) - 1
-    graph = coo_array((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(first, first))
-    _, component = connected_components(graph, directed=False)
-    total = np.bincount(component, weights=np.concatenate(sizes))
-    keep = component == (component[wanted] if wanted >= 0 else np.argmax(total))
-    first = 0
-    for plane, count in zip(mask, counts, strict=True):
-        kept = keep[first : first + count]
-        if not kept.any():
-            plane[:] = False
-        elif not kept.all():
-            pieces, _ = ndimage.label(plane, structure=CONNECTIVITY_8)
-            plane[:] = np.concatenate([[False], kept])[pieces]
-        first += count
-
-
-def _overlaps(one: Labels, other: Labels) -> NDArray[np.int64]:
-    """Pairs (2, n) of pieces of two slices that overlap."""
-    both = (one > 0) & (other > 0)
-    pairs = np.stack([one[both], other[both]])
-    # Along a row the pair hardly ever changes: only where it does is sorted.
-    changes = np.ones(pairs.shape[1], dtype=bool)
-    changes[1:] = (pairs[:, 1:] != pairs[:, :-1]).any(axis=0)
-    return np.unique(pairs[:, changes], axis=1).astype(np.int64)
+    keep_piece(mask[box], None if spot is None or not box.holds(spot) else box.voxel(spot))

@@ -184,7 +184,7 @@ def _strength(image: NDArray[Any], membranes: Membranes) -> NDArray[np.uint8]:
     strength = np.empty(image.shape, dtype=np.uint8)
     shown = []
     for z, plane in enumerate(image):
-        strength[z] = np.clip(membranes.strength(z) * _TENTHS, 0, 255)
+        membranes.write_strength(z, _TENTHS, strength[z])
         if not is_blank(plane):
             shown.append(z)
     for z in sorted(set(range(len(image))) - set(shown)):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.levelling import brightness_offsets
-from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume
+from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume, stronger_of_two
 from hela_dask.methods.slices import disc_around, is_blank
 from hela_dask.parameters import MethodParameters
 from hela_dask.types import Grey, Mask, Voxel
@@ -81,6 +81,12 @@ class Membranes:
         )
         stronger: Grey = np.maximum(lines, sheets)
         return stronger
+
+    def write_strength(self, z: int, unit: int, out: NDArray[np.uint8]) -> None:
+        """The same in whole parts of a deviation, of which `unit` make one, from 0 to 255."""
+        lines, sheets = self.ridges(z)
+        scales = np.array(self._scales, np.float32)
+        stronger_of_two(lines, sheets, scales, np.float32(unit), out)
 
     def free(self, z: int) -> tuple[Grey, Mask]:
         """Membrane strength of a slice, and its tissue without membranes."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.types import Mask
 
 __all__ = [
@@ -47,10 +48,15 @@ def disc_around(
     shape: tuple[int, ...], spot: tuple[int, int], radius: float, pixel: tuple[float, ...]
 ) -> Mask:
     """True within `radius` (nm) of a spot of a plane."""
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    disc = np.zeros(shape, dtype=bool)
+    if not radius >= 0:
+        return disc
+    room = [int(radius / size) + 1 for size in pixel]
+    box = Box.at(spot, (1, 1)).grow(room).clip(shape)
+    rows, columns = np.ogrid[tuple(box)]
     away = np.hypot((rows - spot[0]) * pixel[0], (columns - spot[1]) * pixel[1])
-    inside: Mask = away <= radius
-    return inside
+    disc[box] = away <= radius
+    return disc
 
 
 def window_memory(shape: tuple[int, int, int], per_voxel: int, per_filtered: int = 0) -> int:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hela_dask.kernels.grid import block_mean, factors_for, refine
+from hela_dask.kernels.grid import block_mean, block_shares, factors_for, refine
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,14 @@ def test_coarser_undoes_finer(factors: tuple[int, int], shape: tuple[int, int], 
     assert fine.shape == shape
     assert fine.dtype == bool
     np.testing.assert_array_equal(block_mean(fine, factors), coarse)
+
+
+@pytest.mark.parametrize("factors", [(1, 1), (2, 2), (3, 4), (20, 30)])
+def test_shares_of_blocks_are_the_means_of_their_masks(factors: tuple[int, int]) -> None:
+    random = np.random.default_rng(2)
+    resin = random.random((3, 11, 14)) < 0.4
+    free = (random.random(resin.shape) < 0.5) & ~resin
+    dense, tissue = block_shares(free, resin, factors)
+    for z in range(len(resin)):
+        np.testing.assert_array_equal(dense[z], block_mean(~(resin[z] | free[z]), factors))
+        np.testing.assert_array_equal(tissue[z], block_mean(~resin[z], factors))

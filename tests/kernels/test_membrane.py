@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume
+from hela_dask.kernels.membrane import ridge_halo, ridge_plane, ridge_volume, stronger_of_two
 
 Grey = NDArray[np.float64]
 
@@ -152,3 +152,17 @@ def test_one_slice_is_its_own_neighbourhood() -> None:
     found = ridge_volume(image, 60.0, (50.0, 40.0, 40.0))
     assert found.shape == image.shape
     assert found[0, 30, 30] == pytest.approx(closed_form(60, 40, 60), rel=0.09)
+
+
+def test_the_stronger_of_line_and_sheet_is_kept_in_tenths() -> None:
+    random = np.random.default_rng(4)
+    lines, sheets = random.normal(3, 12, (2, 40, 50)).astype(np.float32)
+    scales = np.array([[1.5, 2.5], [0.5, 0.75]], np.float32)
+    found = np.empty((40, 50), np.uint8)
+    stronger_of_two(lines, sheets, scales, np.float32(10), found)
+    stronger = np.maximum(
+        (lines - scales[0, 0]) / scales[0, 1], (sheets - scales[1, 0]) / scales[1, 1]
+    )
+    assert (found == 0).any()
+    assert (found == 255).any()
+    np.testing.assert_array_equal(found, np.clip(stronger * 10, 0, 255).astype(np.uint8))

@@ -219,3 +219,13 @@ def test_without_a_margin_the_box_is_the_smallest() -> None:
     mask[1, 2, 3] = mask[2, 2, 5] = True
     expected = (slice(1, 3), slice(2, 3), slice(3, 6))
     assert morphology.box_around(mask, 0.0, (50.0, 20.0, 10.0)) == expected
+
+
+@pytest.mark.parametrize("pixel", PIXELS)
+def test_a_shell_is_between_two_distances(pixel: tuple[float, float]) -> None:
+    mask = np.random.default_rng(1).random((60, 70)) < 0.003
+    away = morphology.distance_to(mask, pixel)
+    for near, far in [(0.0, 60.0), (110.0, 310.0), (20.0, 24 * min(pixel)), (90.0, 1500.0)]:
+        found = morphology.shell(mask, near, far, pixel)
+        assert found.any()
+        np.testing.assert_array_equal(found, (away > near) & (away <= far))

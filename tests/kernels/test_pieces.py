@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hela_dask.kernels.pieces import Pieces, count_pieces, fill_cavities, large_pieces, piece_sizes
+from hela_dask.kernels.pieces import (
+    Pieces,
+    count_pieces,
+    fill_cavities,
+    fill_plane,
+    keep_piece,
+    large_pieces,
+    piece_sizes,
+    unmarked_pieces,
+)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.8, 0.95])
@@ -53,3 +62,40 @@ def test_pieces_are_those_of_scipy(share: float) -> None:
         np.testing.assert_array_equal(pieces.mask(number), labels == number + 1)
         places = np.argwhere(labels == number + 1)
         assert pieces.middle(number) == tuple(places[len(places) // 2])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_holes_and_unmarked_pieces_of_a_plane_are_those_of_scipy(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = rng.random((30, 41)) < (0.75 if seed < 3 else 0.4)
+    mask = (mask, mask[::-1, ::2], mask.T)[seed % 3]
+    filled = fill_plane(mask)
+    np.testing.assert_array_equal(filled, ndimage.binary_fill_holes(mask))
+    assert (filled != mask).any()
+    marks = mask & (rng.random(mask.shape) < 0.03)
+    labels, count = ndimage.label(mask)
+    without = np.bincount(labels[marks], minlength=count + 1) == 0
+    without[0] = False
+    assert 0 < np.count_nonzero(without) < count
+    np.testing.assert_array_equal(unmarked_pieces(mask, marks), without[labels])
+
+
+def test_planes_of_one_value_have_no_holes() -> None:
+    for mask in (np.zeros((3, 4), bool), np.ones((3, 4), bool)):
+        np.testing.assert_array_equal(fill_plane(mask), mask)
+        np.testing.assert_array_equal(unmarked_pieces(mask, ~mask & mask), mask)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_piece_that_is_kept_is_that_of_scipy(seed: int) -> None:
+    mask = np.random.default_rng(seed).random((5, 12, 14)) < 0.25
+    structure = np.zeros((3, 3, 3), dtype=bool)
+    structure[1] = structure[:, 1, 1] = True
+    labels, _ = ndimage.label(mask, structure)
+    kept = mask.copy()
+    keep_piece(kept, None)
+    np.testing.assert_array_equal(kept, labels == np.bincount(labels[mask]).argmax())
+    for place in map(tuple, np.argwhere(mask)[::20]):
+        kept = mask.copy()
+        keep_piece(kept, place)
+        np.testing.assert_array_equal(kept, labels == labels[place])
