@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 import pandas as pd
 
 from hela_dask.errors import ParameterError
+from hela_dask.formatting import similar_name
 
 __all__ = [
     "COLUMNS",
@@ -357,6 +357,5 @@ def check_column(name: str, table: pd.DataFrame) -> None:
         return
     if name in table:
         raise ParameterError(f"the column {name!r} has no numbers, so it cannot be plotted")
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"columns with numbers: {', '.join(known)}"
+    hint = similar_name(name, known, "columns with numbers")
     raise ParameterError(f"there is no column {name!r}; {hint}")

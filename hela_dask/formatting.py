@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ __all__ = [
     "listed",
     "number_runs",
     "printable",
+    "similar_name",
     "size_text",
     "swapped_axes",
     "time_text",
@@ -28,6 +30,20 @@ Number = TypeVar("Number", int, Decimal, int | Decimal)
 def by_axis(lengths: Sequence[float | None]) -> str:
     """A shape, or lengths: 300 x 500 x 500, 50 x 40.5 x 40.5; ``?`` where one is not known."""
     return " x ".join("?" if length is None else f"{length:.7g}" for length in lengths)
+
+
+def similar_name(name: object, known: Sequence[str], what: str = "known") -> str:
+    """A hint for an unknown name: the most similar known one, or all of them after `what`.
+
+    Examples
+    --------
+    >>> similar_name("spacings", ["spacing", "size"])
+    "did you mean 'spacing'?"
+    >>> similar_name("blur", ["spacing", "size"])
+    'known: spacing, size'
+    """
+    close = difflib.get_close_matches(str(name)[:80], known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"{what}: {', '.join(known) or 'none'}"
 
 
 def were(number: int) -> str:

@@ -32,7 +32,7 @@ from hela_dask.comparing.statistics import compare_measures, summarise_volumes
 from hela_dask.comparing.words import name_and_unit
 from hela_dask.errors import ParameterError
 from hela_dask.figures.strips import draw_strips, plot_strips
-from hela_dask.formatting import counted
+from hela_dask.formatting import counted, similar_name
 from hela_dask.pages import Card, Frame, Shown, as_frame, make_card
 from hela_dask.running.identity import check_outside_runs
 from hela_dask.running.made import MADE, TABLE, MadeFrom
@@ -146,7 +146,7 @@ class Comparison(Shown):
         measures = list(pd.unique(self.table["measure"]))
         if measure not in measures:
             raise ParameterError(
-                f"there is no measure {measure!r}: choose of {', '.join(measures)}"
+                f"there is no measure {measure!r}; {similar_name(measure, measures)}"
             )
         return plot_strips(_strips(self.cells, measure), label=name_and_unit(measure), ax=ax)
 

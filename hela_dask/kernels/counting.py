@@ -11,6 +11,17 @@ from hela_dask.kernels.compiled import compiled
 
 __all__ = ["count_labels", "count_pairs"]
 
+_RUN = 64  # voxels that are compared at once
+
+
+@compiled
+def _is_all(line: NDArray[Any], value: int) -> bool:
+    """Whether voxels are all of one value: without a way out, so that many are compared at once."""
+    equal = True
+    for x in range(line.size):
+        equal &= line[x] == value
+    return equal
+
 
 @compiled
 def count_labels(labels: NDArray[Any], found: NDArray[np.int64]) -> None:
@@ -27,11 +38,13 @@ def count_labels(labels: NDArray[Any], found: NDArray[np.int64]) -> None:
     depth, height, width = labels.shape
     for z in range(depth):
         for y in range(height):
-            x = 0
+            line, x = labels[z, y], 0
             while x < width:
-                label = labels[z, y, x]
+                label = line[x]
                 start = x
-                while x < width and labels[z, y, x] == label:
+                while x + _RUN <= width and _is_all(line[x : x + _RUN], label):
+                    x += _RUN
+                while x < width and line[x] == label:
                     x += 1
                 if label == 0:
                     continue

@@ -47,7 +47,7 @@ def paint_cells(cells: NDArray[Any], resin: Mask, owners: NDArray[Any], place: P
     Parameters
     ----------
     cells
-        (y, x) labels of the tile, 0 so far; only tissue is written.
+        (y, x) labels of the tile; all of it is written.
     resin
         (y, x), of the tile.
     owners
@@ -56,19 +56,20 @@ def paint_cells(cells: NDArray[Any], resin: Mask, owners: NDArray[Any], place: P
         Of the tile.
     """
     top, left, height, width = place
-    last_y, last_x = owners.shape[0] - 1, owners.shape[1] - 1
-    columns = cells.shape[1]
+    last_y, columns = owners.shape[0] - 1, cells.shape[1]
     for y in range(cells.shape[0]):
         row = owners[min((y + top) // height, last_y)]
         start, at = 0, left // width
         while start < columns:
-            stop = columns if at >= last_x else min((at + 1) * width - left, columns)
-            owner = row[min(at, last_x)]
+            owner = row[min(at, row.size - 1)]
+            stop, at = _run_end(row, at, left, width, columns)
+            here, free = cells[y, start:stop], resin[y, start:stop]
             if owner:
-                for x in range(start, stop):
-                    if not resin[y, x]:
-                        cells[y, x] = owner
-            start, at = stop, at + 1
+                for x in range(here.size):
+                    here[x] = 0 if free[x] else owner
+            else:
+                here[:] = 0
+            start = stop
 
 
 @compiled
@@ -122,12 +123,28 @@ def paint_nucleus(
 def _repeat_pixels(
     plane: NDArray[Any], fine: NDArray[Any], top: int, left: int, height: int, width: int
 ) -> None:
-    last_y, last_x = plane.shape[0] - 1, plane.shape[1] - 1
+    last_y, columns = plane.shape[0] - 1, fine.shape[1]
     for y in range(fine.shape[0]):
-        row = plane[min((y + top) // height, last_y)]
-        at, rest = left // width, left % width
-        for x in range(fine.shape[1]):
-            fine[y, x] = row[min(at, last_x)]
-            rest += 1
-            if rest == width:
-                at, rest = at + 1, 0
+        number = min((y + top) // height, last_y)
+        if y and number == min((y - 1 + top) // height, last_y):
+            fine[y] = fine[y - 1]
+            continue
+        row = plane[number]
+        start, at = 0, left // width
+        while start < columns:
+            value = row[min(at, row.size - 1)]
+            stop, at = _run_end(row, at, left, width, columns)
+            fine[y, start:stop] = value
+            start = stop
+
+
+@compiled
+def _run_end(row: NDArray[Any], at: int, left: int, width: int, columns: int) -> tuple[int, int]:
+    """Where the fine pixels of a run of equal coarse ones end, and the coarse pixel there."""
+    last = row.size - 1
+    value = row[min(at, last)]
+    while at < last and row[at] == value:
+        at += 1
+    if row[min(at, last)] == value:
+        return columns, last + 1
+    return min(at * width - left, columns), at

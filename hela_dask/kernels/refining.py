@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hela_dask.box import Box
 from hela_dask.kernels import morphology
@@ -38,9 +37,29 @@ _TRUNCATE = 3.0  # standard deviations at which the low-pass is cut
 
 def border_pixels(resin: Mask) -> Mask:
     """Coarse pixels that have both resin and tissue among their neighbours and themselves."""
-    tissue_near = ~ndimage.binary_erosion(resin, morphology.CONNECTIVITY_8, border_value=1)
-    found: Mask = ndimage.binary_dilation(resin, morphology.CONNECTIVITY_8) & tissue_near
+    found = np.empty(resin.shape, np.bool_)
+    _mixed(np.ascontiguousarray(resin), found)
     return found
+
+
+@compiled
+def _mixed(mask: Mask, found: Mask) -> None:
+    """Where the 3 x 3 pixels around one, as far as they are in the plane, are not all alike."""
+    rows, columns = mask.shape
+    some, every = np.empty(columns, np.bool_), np.empty(columns, np.bool_)
+    for y in range(rows):
+        above, here, below = mask[max(y - 1, 0)], mask[y], mask[min(y + 1, rows - 1)]
+        for x in range(columns):
+            some[x] = above[x] | here[x] | below[x]
+            every[x] = above[x] & here[x] & below[x]
+        row = found[y]
+        for x in range(1, columns - 1):
+            row[x] = (some[x - 1] | some[x] | some[x + 1]) & ~(
+                every[x - 1] & every[x] & every[x + 1]
+            )
+        for x in (0, columns - 1):
+            first, last = max(x - 1, 0), min(x + 1, columns - 1)
+            row[x] = (some[first] | some[x] | some[last]) & ~(every[first] & every[x] & every[last])
 
 
 def squares_with_border(near: Mask) -> Mask:
@@ -146,14 +165,14 @@ def refine_nucleus(
     factors, pixel = voxels
     outline = outline & ~morphology.pieces_without(outline, nucleus & outline)
     if not outline.any():
-        return np.zeros(lines.shape, dtype=bool)
+        return np.zeros(resin.shape, dtype=bool)
     coarse = (pixel[0] * factors[0], pixel[1] * factors[1])
     reach = 1.5 * max(coarse)
     inside = morphology.erode(outline, reach, coarse)
     inside |= morphology.pieces_without(outline, inside)
     near = morphology.dilate(outline, reach, coarse)
     markers = np.where(inside, INSIDE, np.where(near, OPEN, OUTSIDE)).astype(np.int8)
-    whole = slice(0, lines.shape[0]), slice(0, lines.shape[1])
+    whole = slice(0, resin.shape[0]), slice(0, resin.shape[1])
     fine = repeat_pixels(markers, *whole, factors)
     fine[resin] = OUTSIDE
     flood(lines, fine)
@@ -184,16 +203,22 @@ def _brighter(
     rows, columns = bright.shape
     last_y, last_x = grey.shape[0] - 1, grey.shape[1] - 1
     reach_y, reach_x = len(weights_y) - 1, len(weights_x) - 1
-    line = np.empty(BLOCK * width + width + 2 * reach_x, np.float32)
-    summed = np.empty((BLOCK * height + height + 2 * reach_y, len(line)), np.float32)
+    line = np.empty(columns + 2 * reach_x, np.float32)
+    room = np.empty((BLOCK * height + 2 * reach_y) * columns, np.float32)
     for block_y in range(0, here.shape[0], BLOCK):
-        for block_x in range(0, here.shape[1], BLOCK):
-            if not here[block_y : block_y + BLOCK, block_x : block_x + BLOCK].any():
+        end = 0  # of the run of blocks with a border, which are taken at once
+        for start in range(0, here.shape[1], BLOCK):
+            if start < end or not _any_in_block(here, block_y, start):
                 continue
-            y0, x0 = block_y * height, block_x * width
-            y1, x1 = min(y0 + BLOCK * height, rows), min(x0 + BLOCK * width, columns)
+            end = start + BLOCK
+            while end < here.shape[1] and _any_in_block(here, block_y, end):
+                end += BLOCK
+            y0, x0 = block_y * height, start * width
+            y1, x1 = min(y0 + BLOCK * height, rows), min(end * width, columns)
             size = x1 - x0
-            for j in range(y1 - y0 + 2 * reach_y):
+            deep = y1 - y0 + 2 * reach_y
+            summed = room[: deep * size].reshape(deep, size)
+            for j in range(deep):
                 row = grey[_reflect(y0 + top - reach_y + j, last_y)]
                 first = x0 + left - reach_x
                 if first >= 0 and first + size + 2 * reach_x <= len(row):
@@ -201,11 +226,16 @@ def _brighter(
                 else:
                     for i in range(size + 2 * reach_x):
                         line[i] = row[_reflect(first + i, last_x)]
-                _weighted_mean(line, summed[j, :size], weights_x)
+                _weighted_mean(line, summed[j], weights_x)
             for j in range(y1 - y0):
                 _weighted_mean_rows(summed[j : j + 2 * reach_y + 1], line[:size], weights_y)
                 for i in range(size):
                     bright[y0 + j, x0 + i] = line[i] >= threshold
+
+
+@compiled
+def _any_in_block(mask: Mask, y: int, x: int) -> bool:
+    return bool(mask[y : y + BLOCK, x : x + BLOCK].any())
 
 
 @compiled

@@ -146,7 +146,8 @@ def _lower_near(
     Between four pixels the contour is one line, or two, from side to side of their square.
     """
     rows, columns = level.shape
-    far_y, far_x = int(length / height) + 2, int(length / width) + 2
+    side = max(height, width)
+    reach = max(length + 0.5 * side, 4.0 * side)  # thin parts are outside their own edge
     y, x = np.empty(4), np.empty(4)
     for j in range(rows - 1):
         for run in range(edge.shape[1]):
@@ -179,10 +180,18 @@ def _lower_near(
                         (i + x[second]) * width - x0,
                     )
                     whole = max(along_y**2 + along_x**2, 1e-12)
-                    for v in range(max(0, j - far_y), min(rows, j + far_y + 2)):
-                        for u in range(max(0, i - far_x), min(columns, i + far_x + 2)):
-                            from_y, from_x = v * height - y0, u * width - x0
+                    low_y, high_y = min(y0, y0 + along_y), max(y0, y0 + along_y)
+                    low_x, high_x = min(x0, x0 + along_x), max(x0, x0 + along_x)
+                    top = max(0, int(np.ceil((low_y - reach) / height)))
+                    for v in range(top, min(rows, int((high_y + reach) / height) + 1)):
+                        from_y = v * height - y0
+                        beside = max(0.0, low_y - v * height, v * height - high_y)
+                        wide = np.sqrt(max(0.0, reach**2 - beside**2))
+                        left = max(0, int(np.ceil((low_x - wide) / width)))
+                        row = squared[v, left : min(columns, int((high_x + wide) / width) + 1)]
+                        for k in range(row.size):
+                            from_x = (left + k) * width - x0
                             part = (from_y * along_y + from_x * along_x) / whole
                             part = min(1.0, max(0.0, part))
                             apart = (from_y - part * along_y) ** 2 + (from_x - part * along_x) ** 2
-                            squared[v, u] = min(squared[v, u], apart)
+                            row[k] = min(row[k], apart)

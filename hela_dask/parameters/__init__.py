@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import json
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from hela_dask.documents.shapes import shown
 from hela_dask.errors import InputError, ParameterError
+from hela_dask.formatting import similar_name
 from hela_dask.pages import Card, Shown
 from hela_dask.parameters.fields import ParameterGroup
 from hela_dask.parameters.methods import (
@@ -84,9 +84,7 @@ def _groups() -> dict[str, type[ParameterGroup]]:
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> ParameterError:
-    close = difflib.get_close_matches(str(name)[:80], known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-    return ParameterError(f"unknown {kind} {shown(name, 80)}; {hint}")
+    return ParameterError(f"unknown {kind} {shown(name, 80)}; {similar_name(name, known)}")
 
 
 def _toml(value: float | str) -> str:

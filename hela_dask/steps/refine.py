@@ -203,16 +203,21 @@ class Refiner:
             tile.background[z] = self._resin(z, around, near[z], (outer, grey[z]))
             if around.labels.owner[z].any():
                 self._fill(tile, z, box, around)
+            else:
+                tile.cells[z] = 0
         return tile
 
     def _empty(self, shape: tuple[int, ...]) -> TileLabels:
-        """Labels of nothing, in the arrays of the last tile if it had this shape."""
+        """Labels for a tile, in the arrays of the last one if it had this shape.
+
+        Nuclei and envelopes are 0; all cells and the background are to be written.
+        """
         if self._room is None or self._room.cells.shape != shape:
             nuclei, cells, envelope = (np.zeros(shape, LABEL_DTYPE) for _ in range(3))
             self._room = TileLabels(nuclei, cells, envelope, np.zeros(shape, np.uint8))
-        else:
-            for part in self._room:  # new pages would take longer
-                part.fill(0)
+        else:  # new pages would take longer
+            self._room.nuclei.fill(0)
+            self._room.envelope.fill(0)
         return self._room
 
     def _nuclei_by_tile(self, boxes: Iterable[Box]) -> list[list[int]]:

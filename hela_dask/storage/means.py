@@ -1,4 +1,4 @@
-"""The mean of four pixels as a compiled loop: the main cost of a pyramid of grey values."""
+"""One pixel of four as compiled loops, their mean or the first: the main cost of a pyramid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,28 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
 
-__all__ = ["quarter_mean"]
+__all__ = ["quarter_first", "quarter_mean"]
+
+
+def quarter_first(block: NDArray[Any]) -> NDArray[Any]:
+    """The first of each 2 x 2 pixels of the planes of `block` (z, y, x), of any type.
+
+    Shape (z, ceil(y / 2), ceil(x / 2)).
+    """
+    deep, high, wide = block.shape
+    out = np.empty((deep, -(-high // 2), -(-wide // 2)), block.dtype)
+    if out.size:
+        _first(np.ascontiguousarray(block), out)
+    return out
+
+
+@compiled
+def _first(block: NDArray[Any], out: NDArray[Any]) -> None:
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            row, line = block[z, 2 * y], out[z, y]
+            for x in range(line.size):
+                line[x] = row[2 * x]
 
 
 def quarter_mean(block: NDArray[Any]) -> NDArray[Any]:

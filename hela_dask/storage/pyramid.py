@@ -128,7 +128,11 @@ def halve(block: NDArray[Any], how: Downsample) -> NDArray[Any]:
     maximum.
     """
     if how == "nearest":
-        return np.ascontiguousarray(block[:, ::2, ::2])
+        if block.dtype.kind not in "biu" or not block.dtype.isnative:
+            return np.ascontiguousarray(block[:, ::2, ::2])
+        from hela_dask.storage.means import quarter_first
+
+        return quarter_first(block)
     if how not in ("mean", "any"):
         raise ParameterError(f"downsample must be 'mean', 'nearest' or 'any', not {how!r}")
     if how == "mean" and block.dtype.kind in "iu" and block.dtype.itemsize <= 2:

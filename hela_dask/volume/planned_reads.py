@@ -77,6 +77,7 @@ class PlannedReads:
         self._read, self._plan, self._chunk, self._shape = read, plan, chunk, shape
         self._budget = budget
         self.kept: dict[Place, _Kept] = {}
+        self._room: NDArray[Any] = np.empty(0, np.uint8)
         self._later: dict[Place, list[int]] = {}
         for number, wanted in enumerate(plan):
             for place in wanted.places:
@@ -84,7 +85,10 @@ class PlannedReads:
         self._next = 0
 
     def take(self) -> NDArray[Any]:
-        """The next part, (slices, y, x); chunks that are not needed in it are 0."""
+        """The next part, (slices, y, x); chunks that are not needed in it are 0.
+
+        It may be in the memory of the part before.
+        """
         number, self._next = self._next, self._next + 1
         box, places = self._plan[number]
         for place in places:
@@ -113,7 +117,12 @@ class PlannedReads:
 
     def _joined(self, box: Box, found: dict[Place, _Kept]) -> NDArray[Any]:
         first = next(iter(found.values())).data
-        part = np.zeros((len(first), *box.shape), first.dtype)
+        size = len(first) * math.prod(box.shape)
+        if self._room.size < size or self._room.dtype != first.dtype:
+            self._room = np.empty(size, first.dtype)  # kept: new pages would take longer
+        part = self._room[:size].reshape(len(first), *box.shape)
+        if len(found) < math.prod(box.coarsen(self._chunk).shape):
+            part[:] = 0
         for kept in found.values():
             shared = box & kept.box
             part[:, *shared.relative_to(box)] = kept.data[:, *shared.relative_to(kept.box)]

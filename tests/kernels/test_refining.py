@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from hela_dask.box import Box
 from hela_dask.kernels.flooding import INSIDE, OPEN, OUTSIDE, flood
 from hela_dask.kernels.grid import block_mean
-from hela_dask.kernels.painting import expand_labels, repeat_pixels
+from hela_dask.kernels.painting import expand_labels, paint_cells, repeat_pixels
 from hela_dask.kernels.refining import border_pixels, refine_nucleus, refine_resin, resin_halo
 from hela_dask.kernels.subpixel import inset
 from tests.drawn import iou
@@ -45,10 +46,17 @@ def rough(mask: Mask) -> Mask:
     return block_mean(mask, FACTORS) >= 0.5
 
 
+def refine(
+    lines: NDArray[np.float32], outline: Mask, nucleus: Mask, resin: Mask, envelope: float
+) -> Mask:
+    voxels = FACTORS, FINE
+    return refine_nucleus(lines, outline, nucleus, resin, voxels, envelope)
+
+
 def refined(lines: NDArray[np.float32], outline: Mask, resin: Mask | None = None) -> Mask:
     none = np.zeros(lines.shape, dtype=bool)
     resin = none if resin is None else resin
-    return refine_nucleus(lines, rough(outline), rough(outline), resin, (FACTORS, FINE), 0)
+    return refine(lines, rough(outline), rough(outline), resin, 0)
 
 
 @pytest.mark.parametrize("off", [-40.0, -20.0, 0.0, 20.0, 40.0])
@@ -88,7 +96,7 @@ def test_resin_is_never_nucleus() -> None:
 def test_a_nucleus_has_the_area_that_it_has_on_coarse_pixels(depth: float) -> None:
     lines, outline = crest(away(), RADIUS), away() < RADIUS
     none, nucleus = np.zeros_like(outline), rough(away() < RADIUS - depth)
-    found = refine_nucleus(lines, rough(outline), nucleus, none, (FACTORS, FINE), 50.0)
+    found = refine(lines, rough(outline), nucleus, none, 50.0)
     assert found.sum() == pytest.approx(nucleus.sum() * math.prod(FACTORS), rel=2e-3)
     assert not (found & (away() > RADIUS)).any()
     assert iou(found, away() < RADIUS - depth) > 0.985
@@ -99,10 +107,10 @@ def test_pieces_without_a_nucleus_go_and_take_nothing_from_others() -> None:
     none, nucleus = np.zeros_like(outline), rough(away() < 555)
     island = none.copy()
     island[212:232, 100:120] = True
-    found = refine_nucleus(lines, rough(outline | island), nucleus, none, (FACTORS, FINE), 50.0)
-    alone = refine_nucleus(lines, rough(outline), nucleus, none, (FACTORS, FINE), 50.0)
+    found = refine(lines, rough(outline | island), nucleus, none, 50.0)
+    alone = refine(lines, rough(outline), nucleus, none, 50.0)
     np.testing.assert_array_equal(found, alone)
-    assert not refine_nucleus(lines, rough(outline), rough(none), none, (FACTORS, FINE), 50.0).any()
+    assert not refine(lines, rough(outline), rough(none), none, 50.0).any()
 
 
 def test_a_partial_row_of_coarse_pixels_counts_as_it_is() -> None:
@@ -111,9 +119,7 @@ def test_a_partial_row_of_coarse_pixels_counts_as_it_is() -> None:
     rows = 4 * (SIZE // 8) + 1  # the last coarse row has one fine row
     part, none = slice(0, rows), np.zeros((rows, SIZE), dtype=bool)
     coarse = slice(0, -(-rows // FACTORS[0]))
-    found = refine_nucleus(
-        lines[part], rough(outline)[coarse], nucleus[coarse], none, (FACTORS, FINE), 50.0
-    )
+    found = refine(lines[part], rough(outline)[coarse], nucleus[coarse], none, 50.0)
     wanted = np.kron(nucleus, np.ones(FACTORS, dtype=bool))[part]
     assert found.sum() == pytest.approx(wanted.sum(), rel=3e-3)
 
@@ -121,8 +127,42 @@ def test_a_partial_row_of_coarse_pixels_counts_as_it_is() -> None:
 def test_no_more_than_twice_the_envelope_is_taken_off() -> None:
     lines, outline = crest(away(), RADIUS), away() < RADIUS
     none, nucleus = np.zeros_like(outline), rough(away() < RADIUS - 300)
-    found = refine_nucleus(lines, rough(outline), nucleus, none, (FACTORS, FINE), 30.0)
+    found = refine(lines, rough(outline), nucleus, none, 30.0)
     np.testing.assert_array_equal(found, inset(refined(lines, outline), 60.0, FINE))
+
+
+@settings(deadline=None)
+@given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=9)))
+def test_a_border_has_both_sides_within_a_pixel(resin: Mask) -> None:
+    around = np.pad(resin, 1, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(around, (3, 3))
+    expected = windows.any(axis=(2, 3)) & ~windows.all(axis=(2, 3))
+    np.testing.assert_array_equal(border_pixels(resin), expected)
+
+
+@settings(deadline=None)
+@given(
+    arrays(np.uint16, array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.integers(0, 2)),
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.data(),
+)
+def test_fine_pixels_have_the_value_of_their_coarse_one(
+    plane: NDArray[np.uint16], factors: tuple[int, int], data: st.DataObject
+) -> None:
+    # The fine plane may be up to a coarse pixel larger or smaller.
+    places, parts = [], []
+    for size, by in zip(plane.shape, factors, strict=True):
+        length = size * by + data.draw(st.integers(1 - by, by - 1))
+        first = data.draw(st.integers(0, length - 1))
+        parts.append(slice(first, data.draw(st.integers(first + 1, length))))
+        places.append(np.minimum(np.arange(length) // by, size - 1)[parts[-1]])
+    rows, columns = parts
+    expected = plane[np.ix_(*places)]
+    np.testing.assert_array_equal(repeat_pixels(plane, rows, columns, factors), expected)
+    resin = np.random.default_rng(0).random(expected.shape) < 0.3
+    cells = np.full(expected.shape, 9, np.uint16)
+    paint_cells(cells, resin, plane, (rows.start, columns.start, *factors))
+    np.testing.assert_array_equal(cells, np.where(resin, 0, expected))
 
 
 def scene(seed: int, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], Mask]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from hela_dask.documents.reading import check_document, read_yaml
 from hela_dask.errors import InputError, ParameterError
-from hela_dask.formatting import size_text
+from hela_dask.formatting import similar_name, size_text
 from hela_dask.tasks.cluster.requests import check_request
 from hela_dask.tasks.cluster.shapes import (
     OPTIONS,
@@ -143,6 +142,5 @@ def _check_keys(
             continue
         if key in others:
             raise InputError(f"{place}{key} has another name: write {others[key]}")
-        close = difflib.get_close_matches(str(key), known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
-        raise InputError(f"{place.removesuffix('.')} has no key {str(key)[:40]!r}{hint}")
+        hint = similar_name(key, known)
+        raise InputError(f"{place.removesuffix('.')} has no key {str(key)[:40]!r}; {hint}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from hela_dask.errors import ClusterError, InputError, MissingDependencyError
+from hela_dask.formatting import similar_name
 from hela_dask.tasks.cluster.reading import Cluster
 
 if TYPE_CHECKING:
@@ -70,13 +70,9 @@ def _check_options(given: dict[str, Any], known: list[str], address: str) -> Non
     """Refuse options that the server does not have."""
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1)
-            hint = (
-                f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known) or 'none'}"
-            )
             raise InputError(
                 f"options.cluster_options has {name!r}, which the gateway at {address} does not "
-                f"have: {hint}"
+                f"have; {similar_name(name, known)}"
             )
 
 
