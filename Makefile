@@ -69,7 +69,7 @@ lock: pyproject.toml ## renew requirements.lock (fetches uv into .venv-lock)
 	@$(PYTHON) -m venv .venv-lock
 	@.venv-lock/bin/python -m pip install --quiet uv
 	@.venv-lock/bin/uv pip compile --quiet --universal --python-version $(OLDEST) --group dev \
-	    --extra hpc --extra kubernetes --extra gateway --extra gcs --extra fast --extra formats --extra train \
+	    --extra hpc --extra kubernetes --extra gateway --extra gcs --extra fast --extra formats --extra tiff --extra train \
 	    --no-annotate --no-emit-index-url --no-header --upgrade \
 	    pyproject.toml --output-file requirements.lock
 

@@ -54,7 +54,8 @@ def _declared(environment: dict[str, str]) -> list[Requirement]:
     chosen = [lines for name, lines in extras.items() if name not in NOT_LOCKED]
     groups = PROJECT["dependency-groups"].values()
     lines = [PROJECT["project"]["dependencies"], *chosen, *groups]
-    found = [Requirement(line) for part in lines for line in part]
+    # A group may include another one, which is in `groups` itself.
+    found = [Requirement(line) for part in lines for line in part if isinstance(line, str)]
     return [item for item in found if item.marker is None or item.marker.evaluate(environment)]
 
 
