@@ -25,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # also in a shell that asks for none.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test napari lint format bench figures lock
+.PHONY: help demo test napari lint format bench figures lock wheels
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -64,6 +64,9 @@ bench: $(STAMP) ## time kernels and the scheduler beside the plain way (minutes;
 
 figures: $(STAMP) ## measure every figure of README and docs again (hours; ARGS=--quick: minutes; ARGS=--pages: only write the pages)
 	@$(BIN)/python -m benchmarks.figures $(ARGS)
+
+wheels: $(STAMP) ## build wheel and source distribution of the last commit into dist, the same bytes everywhere
+	@$(BIN)/python packaging/wheels.py --out dist
 
 lock: pyproject.toml ## renew requirements.lock (fetches uv into .venv-lock)
 	@$(PYTHON) -m venv .venv-lock
