@@ -72,7 +72,7 @@ def _export(folder: Path, when: int) -> None:
 
 
 def _normalised(content: bytes, when: int) -> bytes:
-    """An archive with its files in order, one time and no owners; setuptools keeps those it finds."""
+    """An archive in order, with one time and no owners; setuptools keeps those that it finds."""
     packed = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(content)) as before,
