@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 _BUILD = """
 import sys
 from setuptools import build_meta
-print(build_meta.build_sdist(sys.argv[1]))
-print(build_meta.build_wheel(sys.argv[1]))
+out = sys.argv[1]  # setuptools changes the arguments
+print(build_meta.build_sdist(out))
+print(build_meta.build_wheel(out))
 """
 
 
