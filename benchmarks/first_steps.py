@@ -36,8 +36,8 @@ def installation() -> dict[str, Any]:
         environment, cache = Path(folder) / "venv", Path(folder) / "cache"
         venv.create(environment, with_pip=True)
         names = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
-        command = [environment.joinpath(*names), "-m", "pip", "install", "--quiet"]
-        command += ["--cache-dir", cache, ROOT]
+        command = [str(environment.joinpath(*names)), "-m", "pip", "install", "--quiet"]
+        command += ["--cache-dir", str(cache), str(ROOT)]
         seconds, _ = timed(lambda: subprocess.run(command, check=True))
         (packages,) = environment.rglob("site-packages")
         return {
