@@ -1,4 +1,4 @@
-"""The first steps of a new user: the time of ``make demo``, the memory of a planned window.
+"""The first steps of a new user: the installation, ``make demo``, the memory of a planned window.
 
 ``python -m benchmarks.first_steps --write`` builds an environment in a temporary folder, so that
 the time of the demo includes the installation.
@@ -7,7 +7,9 @@ the time of the demo includes the installation.
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,28 @@ def demo() -> dict[str, Any]:
         return {"minutes": seconds / 60}
 
 
+def installation() -> dict[str, Any]:
+    """MB on disk, MB from the network, and minutes of ``pip install .`` where only Python is."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment, cache = Path(folder) / "venv", Path(folder) / "cache"
+        venv.create(environment, with_pip=True)
+        names = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
+        command = [str(environment.joinpath(*names)), "-m", "pip", "install", "--quiet"]
+        command += ["--cache-dir", str(cache), str(ROOT)]
+        seconds, _ = timed(lambda: subprocess.run(command, check=True))
+        (packages,) = environment.rglob("site-packages")
+        return {
+            "mb": _megabytes(packages),
+            "compiled_mb": _megabytes(packages, "*.pyc"),
+            "network_mb": _megabytes(cache),
+            "minutes": seconds / 60,
+        }
+
+
+def _megabytes(folder: Path, pattern: str = "*") -> float:
+    return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file()) / 1e6
+
+
 def plan() -> dict[str, Any]:
     """Memory, in MiB, that is planned for the window of a usual cell."""
     with tempfile.TemporaryDirectory() as folder:
@@ -36,7 +60,7 @@ def plan() -> dict[str, Any]:
         return {"window": list(WINDOW), "mib": window_need(image, WINDOW).bytes / 2**20}
 
 
-SECTIONS = {"plan": plan, "demo": demo}
+SECTIONS = {"plan": plan, "installation": installation, "demo": demo}
 
 
 def main() -> None:

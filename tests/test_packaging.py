@@ -54,7 +54,8 @@ def _declared(environment: dict[str, str]) -> list[Requirement]:
     chosen = [lines for name, lines in extras.items() if name not in NOT_LOCKED]
     groups = PROJECT["dependency-groups"].values()
     lines = [PROJECT["project"]["dependencies"], *chosen, *groups]
-    found = [Requirement(line) for part in lines for line in part]
+    # A group may include another one, which is in `groups` itself.
+    found = [Requirement(line) for part in lines for line in part if isinstance(line, str)]
     return [item for item in found if item.marker is None or item.marker.evaluate(environment)]
 
 
@@ -165,3 +166,17 @@ def test_make_says_when_python_is_too_old_or_missing(
     assert made.returncode != 0
     assert sentence in made.stderr
     assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_make_states_beforehand_how_much_it_downloads(tmp_path: Path, target: str) -> None:
+    # A Python that is new enough, and makes no environment: nothing is downloaded.
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n[ $1 = -c ]\n")
+    python.chmod(0o755)
+    command = ["make", target, f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert made.returncode != 0
+    assert "GB are downloaded, which take" in made.stdout
+    assert "cannot make a virtual environment" in made.stderr

@@ -24,6 +24,7 @@ EXTRAS = {
     "gcs": "volumes at gs:// addresses",
     "meshes": "meshes",
     "napari": "view, and view --review",
+    "tiff": "sources in TIFF with LZW, JPEG or ZSTD, or with 12 bits per pixel",
     "train": "train",
 }
 """The commands that need each extra."""

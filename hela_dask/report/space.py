@@ -7,13 +7,14 @@ of the volume is painted one cell at a time, so its memory does not grow with th
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
 import numpy as np
+from matplotlib.image import imread, imsave
 from numpy.typing import NDArray
 
 from hela_dask.figures import draw_space
@@ -82,12 +83,13 @@ def cell_pictures(folder: RunFolder) -> list[CellPicture]:
 
 def _inside(path: Path, by: int) -> str:
     """A picture as a ``data:`` address, each pixel a mean of `by` x `by`."""
-    pixels: NDArray[np.uint8] = imagecodecs.png_decode(path.read_bytes())[..., :3]
+    pixels: NDArray[np.float32] = imread(path)[..., :3]  # of a PNG: 0 to 1
     rows, columns = (length // by for length in pixels.shape[:2])
     blocks = pixels[: rows * by, : columns * by].reshape(rows, by, columns, by, 3)
-    small = np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)
-    jpeg = imagecodecs.jpeg8_encode(small, level=_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+    small = np.rint(255 * blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)
+    jpeg = io.BytesIO()
+    imsave(jpeg, small, format="jpeg", pil_kwargs={"quality": _QUALITY})
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")
 
 
 def draw_volume(

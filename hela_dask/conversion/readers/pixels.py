@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.conversion.readers.codecs import check_decoder
 from hela_dask.conversion.readers.names import listed
 from hela_dask.conversion.readers.source import Role
 from hela_dask.errors import InputError
@@ -64,7 +65,8 @@ def page_facts(page: Any, first: PageFacts | None = None) -> PageFacts:
 def check_page(path: Path, page: Any, size: int, what: str) -> None:
     """Raise for colours, for types that cannot be read, and for data that the file has not.
 
-    `size`: bytes of the file; `what`: the name of the page in errors.
+    `size`: bytes of the file; `what`: the name of the page in errors. MissingDependencyError for a
+    compression that only imagecodecs decodes, where it is not installed.
     """
     if page.samplesperpixel != 1:
         raise InputError(
@@ -81,6 +83,7 @@ def check_page(path: Path, page: Any, size: int, what: str) -> None:
             "values: save it as grey values (in Fiji: Image > Type > 8-bit)"
         )
     check_segments(path, page, size, what)
+    check_decoder(path, page)
 
 
 def check_segments(path: Path, page: Any, size: int, what: str) -> None:
