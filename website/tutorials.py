@@ -1,0 +1,106 @@
+"""The tutorials: notebooks of docs/tutorials, run, and shown as pages with their outputs."""
+
+from __future__ import annotations
+
+import base64
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+__all__ = ["TUTORIALS", "notebook_page", "run_notebook", "write_tutorials"]
+
+TUTORIALS = Path(__file__).parent.parent / "docs" / "tutorials"
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_SECONDS = 300
+
+
+def run_notebook(path: Path, folder: Path) -> Any:
+    """The notebook with the outputs of all its cells.
+
+    Parameters
+    ----------
+    path
+        A notebook; it is not changed.
+    folder
+        Where it runs.
+
+    Raises
+    ------
+    CellExecutionError
+        When a cell fails.
+    """
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook, timeout=_SECONDS, resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    return notebook
+
+
+def notebook_page(notebook: Any, pictures: str) -> tuple[str, dict[str, bytes]]:
+    """A notebook as Markdown, and its pictures.
+
+    Parameters
+    ----------
+    notebook
+        With or without outputs.
+    pictures
+        Begin of the names of the pictures.
+
+    Returns
+    -------
+    tuple
+        Markdown, and the content of each picture by its name.
+    """
+    parts: list[str] = []
+    found: dict[str, bytes] = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            parts.append(cell.source)
+            continue
+        parts.append(f"```python\n{cell.source}\n```")
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "image/png" in data:
+                name = f"{pictures}_{len(found) + 1}.png"
+                found[name] = base64.b64decode(data["image/png"])
+                parts.append(f"![Output of the cell above]({name})")
+            elif "text/html" in data:
+                # Without blank lines, which would end the block of HTML.
+                html = re.sub(r"\n\s*\n", "\n", data["text/html"])
+                parts.append(f'<div class="output">\n{html}\n</div>')
+            elif text := _ANSI.sub("", output.get("text", data.get("text/plain", ""))).strip():
+                parts.append(f"```text\n{text}\n```")
+    return "\n\n".join(parts) + "\n", found
+
+
+def write_tutorials(folder: Path, *, run: bool = True) -> list[str]:
+    """Write the pages of all tutorials.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    run
+        Run the notebooks first; otherwise the pages have no outputs.
+
+    Returns
+    -------
+    list of str
+        Names of the pages.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(TUTORIALS.glob("*.ipynb")):
+        with tempfile.TemporaryDirectory() as place:
+            notebook = (
+                run_notebook(path, Path(place)) if run else nbformat.read(path, as_version=4)
+            )
+        text, pictures = notebook_page(notebook, path.stem)
+        (folder / f"{path.stem}.md").write_text(text, encoding="utf-8")
+        for name, content in pictures.items():
+            (folder / name).write_bytes(content)
+    return [path.stem for path in sorted(TUTORIALS.glob("*.ipynb"))]
