@@ -295,7 +295,9 @@ def main() -> None:
     rows = results.read(path).get("gallery", {}).get("cases", {})
     with (
         tempfile.TemporaryDirectory() as folder,
-        Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client,
+        Client(
+            processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None
+        ) as client,
     ):
         scene = make_scene(Path(folder))
         for name in options.cases or CASES:

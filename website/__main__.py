@@ -7,6 +7,7 @@ a page that the navigation lacks, a name that has no docstring.
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,9 @@ def build(out: Path, staged: Path, *, run: bool) -> None:
     from mkdocs.commands.build import build as build_site
     from mkdocs.config import load_config
 
-    stage(staged)
-    write_tutorials(staged / "tutorials", run=run)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    site = stage(staged)
+    write_tutorials(staged / "tutorials", run=run, relink=site.relink)
     config = load_config(str(ROOT / "mkdocs.yml"), docs_dir=str(staged), site_dir=str(out))
     config.nav = navigation(config.nav)
     build_site(config)
@@ -68,7 +70,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "site", help="folder of the site")
     parser.add_argument("--staged", type=Path, default=ROOT / "build/docs", help="its sources")
     parser.add_argument(
-        "--no-run", action="store_true", help="tutorials without outputs: a quick check of all links"
+        "--no-run",
+        action="store_true",
+        help="tutorials without outputs: a quick check of all links",
     )
     options = parser.parse_args()
     build(options.out, options.staged, run=not options.no_run)

@@ -18,7 +18,7 @@ from website.commands import command_pages
 from website.parameters import parameter_tables
 from website.splitting import split_page
 
-__all__ = ["FILES", "HOME", "ROOT", "place_of", "stage"]
+__all__ = ["FILES", "HOME", "ROOT", "Site", "place_of", "stage"]
 
 ROOT = Path(__file__).parent.parent
 FILES = "files"
@@ -40,7 +40,7 @@ _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
 
 @dataclass
-class _Site:
+class Site:
     """The staged pages.
 
     Attributes
@@ -58,6 +58,7 @@ class _Site:
     queue: list[str] = field(default_factory=list)
 
     def write(self, page: str, text: str) -> None:
+        """Write a page."""
         target = self.folder / page
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
@@ -79,6 +80,8 @@ class _Site:
 
     def _moved(self, target: str, source: str, page: str) -> str:
         path, _, mark = target.partition("#")
+        if source.endswith(".ipynb") and path == posixpath.basename(source):
+            return target  # the notebook itself, beside its page
         whole = posixpath.normpath(posixpath.join(posixpath.dirname(source), path or "."))
         if not path:
             whole = source
@@ -121,7 +124,7 @@ def place_of(path: str) -> str:
     return f"{FILES}/{path}"
 
 
-def stage(folder: Path) -> Path:
+def stage(folder: Path) -> Site:
     """Write the folder of sources of the site, without the tutorials.
 
     Parameters
@@ -131,13 +134,13 @@ def stage(folder: Path) -> Path:
 
     Returns
     -------
-    Path
-        The folder.
+    Site
+        The staged pages.
     """
     shutil.rmtree(folder, ignore_errors=True)
     docs = ROOT / "docs"
     usage, places = split_page((docs / "usage.md").read_text(encoding="utf-8"), "usage")
-    site = _Site(folder, places)
+    site = Site(folder, places)
     for path in sorted(docs.rglob("*")):
         name = path.relative_to(docs).as_posix()
         if path.is_dir() or path.suffix in {".json", ".ipynb"} or path.name.startswith("."):
@@ -154,10 +157,10 @@ def stage(folder: Path) -> Path:
         site.write(HOME[source], site.relink(text, source, HOME[source]))
     _add_files(site)
     _add_generated(site)
-    return folder
+    return site
 
 
-def _add_files(site: _Site) -> None:
+def _add_files(site: Site) -> None:
     """Copy the files of the repository that pages link to, and those that these link to."""
     for name in site.queue:  # grows
         path = ROOT / name
@@ -170,7 +173,7 @@ def _add_files(site: _Site) -> None:
             _copy(path, site.folder / place_of(name))
 
 
-def _add_generated(site: _Site) -> None:
+def _add_generated(site: Site) -> None:
     for page, text in {**api_pages(), **command_pages()}.items():
         site.write(page, text)
     page = site.folder / "parameters.md"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,9 @@ def notebook_page(notebook: Any, pictures: str) -> tuple[str, dict[str, bytes]]:
     return "\n\n".join(parts) + "\n", found
 
 
-def write_tutorials(folder: Path, *, run: bool = True) -> list[str]:
+def write_tutorials(
+    folder: Path, *, run: bool = True, relink: Callable[[str, str, str], str] | None = None
+) -> list[str]:
     """Write the pages of all tutorials.
 
     Parameters
@@ -87,6 +91,9 @@ def write_tutorials(folder: Path, *, run: bool = True) -> list[str]:
         Where to.
     run
         Run the notebooks first; otherwise the pages have no outputs.
+    relink
+        From the text of a page, its path in the repository and its path on the site, to the text with
+        links that hold on the site.
 
     Returns
     -------
@@ -96,10 +103,11 @@ def write_tutorials(folder: Path, *, run: bool = True) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(TUTORIALS.glob("*.ipynb")):
         with tempfile.TemporaryDirectory() as place:
-            notebook = (
-                run_notebook(path, Path(place)) if run else nbformat.read(path, as_version=4)
-            )
+            notebook = run_notebook(path, Path(place)) if run else nbformat.read(path, as_version=4)
         text, pictures = notebook_page(notebook, path.stem)
+        if relink is not None:
+            text = relink(text, f"docs/tutorials/{path.name}", f"tutorials/{path.stem}.md")
+        shutil.copyfile(path, folder / path.name)
         (folder / f"{path.stem}.md").write_text(text, encoding="utf-8")
         for name, content in pictures.items():
             (folder / name).write_bytes(content)

@@ -104,7 +104,9 @@ def test_a_wrong_line_is_found(line: str) -> None:
 
 
 def test_the_words_of_a_shell_are_found() -> None:
-    text = "A=1 hela-dask status a.run --json | jq '[.a]' > b.json\nsrun -n 2 hela-dask \\\n run a # b"
+    text = (
+        "A=1 hela-dask status a.run --json | jq '[.a]' > b.json\nsrun -n 2 hela-dask \\\n run a # b"
+    )
     assert commands_of(text) == [
         ["hela-dask", "status", "a.run", "--json"],
         ["jq", "[.a]", ">", "b.json"],
@@ -121,7 +123,10 @@ def test_python_of_the_pages_compiles_and_its_names_exist(block: Block) -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hela_dask"):
             code = f"from {node.module} import {', '.join(item.name for item in node.names)}"
             exec(compile(code, str(block), "exec"), {})
-        if isinstance(node, ast.Call) and getattr(getattr(node.func, "value", None), "id", "") == "hd":
+        if (
+            isinstance(node, ast.Call)
+            and getattr(getattr(node.func, "value", None), "id", "") == "hd"
+        ):
             _check_call(node)
 
 
