@@ -1,7 +1,7 @@
 """Good and bad outcomes on small phantoms: ``python -m benchmarks.gallery [--write]``.
 
-Each case damages the image of a phantom, or gives a run a wrong centre, and shows one cell of the run:
-its picture, its status, its flags, its confidence, and its Jaccard index with the truth.
+Each case damages the image of a phantom, or gives a run a wrong centre, and shows one cell of the
+run: its picture, its status, its flags, its confidence, and its Jaccard index with the truth.
 """
 
 from __future__ import annotations
@@ -160,9 +160,8 @@ def without_envelope(scene: Scene) -> Scene:
 
 def two_centres(scene: Scene) -> pd.DataFrame:
     """A false centre beside the true one in the subject, and the true ones of the others."""
-    rows = []
-    for label in np.unique(scene.nuclei[scene.nuclei > 0]):
-        rows.append(ndimage.center_of_mass(scene.nuclei == label))
+    labels = np.unique(scene.nuclei[scene.nuclei > 0])
+    rows = [ndimage.center_of_mass(scene.nuclei == label) for label in labels]
     z, y, x = scene.middle
     inside = np.flatnonzero(scene.cells[z, y] == scene.subject)
     rows.append((z, y, 0.85 * inside[-1] + 0.15 * x))
@@ -172,19 +171,19 @@ def two_centres(scene: Scene) -> pd.DataFrame:
 CASES = {
     "whole": Case(
         "A whole cell",
-        "Orange is the outline of the cell, blue that of the nucleus. Both follow the membranes, and "
-        "the cell lies inside the volume: it belongs in statistics.",
+        "Orange is the outline of the cell, blue that of the nucleus. Both follow the membranes, "
+        "and the cell lies inside the volume: it belongs in statistics.",
     ),
     "cut": Case(
         "A cell that the volume cuts",
-        "The outlines are right, but a part of the cell lies outside of the volume, so its volume is "
-        "too small. The status says so: statistics use the rows with `complete` true.",
+        "The outlines are right, but a part of the cell lies outside of the volume, so its volume "
+        "is too small. The status says so: statistics use the rows with `complete` true.",
         cut=True,
     ),
     "touching": Case(
         "No resin on one side",
-        "On the right, the cell touches other tissue, and no resin shows where it ends. The outline "
-        "there is a guess. Correct it by hand, or leave the cell out.",
+        "On the right, the cell touches other tissue, and no resin shows where it ends. The "
+        "outline there is a guess. Correct it by hand, or leave the cell out.",
         without_resin_beside,
     ),
     "shifted": Case(
@@ -195,9 +194,9 @@ CASES = {
     ),
     "faint": Case(
         "No visible nuclear envelope",
-        "The nucleus looks like cytoplasm, as with a weak stain. The cell is found, and no nucleus is "
-        "written. Compare the cells of the report: if many lack the nucleus, the stain is too weak for "
-        "the method.",
+        "The nucleus looks like cytoplasm, as with a weak stain. The cell is found, and no nucleus "
+        "is written. Compare the cells of the report: if many lack the nucleus, the stain is too "
+        "weak for the method.",
         without_envelope,
     ),
     "split": Case(
@@ -209,8 +208,8 @@ CASES = {
     ),
     "no_resin": Case(
         "No resin at all",
-        "Cells are found by the resin around them. Without any, a run ends with an error and writes "
-        "nothing. With `--centres` it segments nuclei only.",
+        "Cells are found by the resin around them. Without any, a run ends with an error and "
+        "writes no labels. With `--centres` it segments nuclei only.",
         without_any_resin,
     ),
 }

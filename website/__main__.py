@@ -1,7 +1,7 @@
 """Build the site: ``python -m website``, or ``make docs``.
 
-Every warning of MkDocs is an error: a link, an anchor or a page of the navigation that does not exist,
-a page that the navigation lacks, a name that has no docstring.
+Every warning of MkDocs is an error: a link, an anchor or a page of the navigation that does not
+exist, a page that the navigation lacks.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ __all__ = ["command_pages", "commands"]
 
 _INTRODUCTION = """# Commands
 
-Every command has help: `hela-dask COMMAND --help`. These pages show the same text. The exit code is 0
-where a command is done, 1 for bad input or nothing to do, 3 where a run finished and some cells failed,
-and 130 after an interruption. Every error is one sentence; [messages](../messages.md) explains the most
-frequent ones.
+Every command has help: `hela-dask COMMAND --help`. These pages show the same text. The exit code is
+0 where a command is done, 1 for bad input or nothing to do, 3 where a run finished and some cells
+failed, and 130 after an interruption. Every error is one sentence; [messages](../messages.md)
+explains the most frequent ones.
 
 | command | purpose |
 |---|---|

@@ -69,8 +69,8 @@ def split_page(
     rest
         Name of the page for everything that no section holds.
     sections
-        Titles of headings, and the names of the pages that they begin. A section ends at a heading of
-        its level or above, or at another of these titles.
+        Titles of headings, and the names of the pages that they begin. A section ends at a heading
+        of its level or above, or at another of these titles.
 
     Returns
     -------

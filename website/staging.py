@@ -1,7 +1,7 @@
-"""The folder that MkDocs builds from: the pages of docs/, the files they link to, and generated pages.
+"""The folder that MkDocs builds from: pages of docs/, files they link to, generated pages.
 
-Links between pages stay right: a link to a file of the repository outside of docs/ leads to a copy of
-that file, and a link into ``docs/usage.md`` to the page that now has the section.
+Links between pages stay right: a link to a file of the repository outside of docs/ leads to a copy
+of that file, and a link into ``docs/usage.md`` to the page that now has the section.
 """
 
 from __future__ import annotations

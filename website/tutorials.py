@@ -92,8 +92,8 @@ def write_tutorials(
     run
         Run the notebooks first; otherwise the pages have no outputs.
     relink
-        From the text of a page, its path in the repository and its path on the site, to the text with
-        links that hold on the site.
+        From the text of a page, its path in the repository and its path on the site, to the text
+        with links that hold on the site.
 
     Returns
     -------

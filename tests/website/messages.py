@@ -1,4 +1,4 @@
-"""The messages of the package, as patterns: texts of the source with anything in place of values."""
+"""The messages of the package as patterns: texts of the source with anything for their values."""
 
 from __future__ import annotations
 
