@@ -67,16 +67,19 @@ def _page(name: str, command: Any) -> str:
         f"```\n{example.strip()}\n```",
     ]
     if arguments:
-        parts += ["## Arguments", *(_entry(_shown(item), item) for item in arguments)]
+        parts += ["## Arguments", *(_entry(_name(item), item) for item in arguments)]
     if options:
         parts += ["## Options", *(_entry(_names(item), item) for item in options)]
     return "\n\n".join(parts) + "\n"
 
 
+def _name(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper()).strip("[]")
+
+
 def _shown(argument: Any) -> str:
-    """The name of an argument in the usage."""
-    name = argument.metavar or argument.name.upper()
-    more = f"{name}..." if argument.nargs == -1 else name
+    """An argument in the usage."""
+    more = f"{_name(argument)}..." if argument.nargs == -1 else _name(argument)
     return more if argument.required else f"[{more}]"
 
 

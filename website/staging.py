@@ -30,10 +30,13 @@ HOME = {
     "CONTRIBUTING.md": "contributing.md",
     "deploy": "cluster_start.md",
     "deploy/README.md": "cluster_start.md",
-    "examples/plugin": "files/examples/plugin/README.md",
+    "examples/plugin": "plugin.md",
+    "examples/plugin/README.md": "plugin.md",
     "examples/from_tiffs_to_overlays.ipynb": "tutorials/from_tiffs_to_figures.md",
 }
 """Files and folders with a page of another name on the site."""
+OTHERS = ("CHANGELOG.md", "CONTRIBUTING.md", "deploy/README.md", "examples/plugin/README.md")
+"""Pages of the repository outside of docs/ that are pages of the site."""
 
 _LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\]\([^)]*\)|\[[^\]]*\])*\]\()([^()\s]+)(\))")
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
@@ -143,7 +146,7 @@ def stage(folder: Path) -> Site:
     site = Site(folder, places)
     for path in sorted(docs.rglob("*")):
         name = path.relative_to(docs).as_posix()
-        if path.is_dir() or path.suffix in {".json", ".ipynb"} or path.name.startswith("."):
+        if path.is_dir() or path.suffix == ".ipynb" or path.name.startswith("."):
             continue
         if path.suffix != ".md":
             _copy(path, folder / name)
@@ -152,7 +155,7 @@ def stage(folder: Path) -> Site:
             site.write(name, site.relink(text, f"docs/{name}", name))
     for name, text in usage.items():
         site.write(f"{name}.md", site.relink(text, "docs/usage.md", f"{name}.md"))
-    for source in ("CHANGELOG.md", "CONTRIBUTING.md", "deploy/README.md"):
+    for source in OTHERS:
         text = (ROOT / source).read_text(encoding="utf-8")
         site.write(HOME[source], site.relink(text, source, HOME[source]))
     _add_files(site)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import hela_dask
@@ -19,36 +18,37 @@ SHORTEST = 12
 @functools.cache
 def message_patterns() -> tuple[re.Pattern[str], ...]:
     """A pattern for each text of the source with enough letters of its own."""
-    found: dict[str, None] = {}
+    return tuple(re.compile(text) for text in dict.fromkeys(map(_pattern, _source())) if text)
+
+
+@functools.cache
+def _source() -> tuple[tuple[str, ...], ...]:
+    """All texts of the source: constant parts, and an empty one for each value."""
+    found: dict[tuple[str, ...], None] = {}
     for path in sorted(Path(hela_dask.__file__).parent.rglob("*.py")):
-        for text in _texts(ast.parse(path.read_text(encoding="utf-8"))):
-            found[text] = None
-    return tuple(re.compile(text) for text in found)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                found[tuple(map(_constant, node.values))] = None
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found[(node.value,)] = None
+    return tuple(found)
 
 
-def _texts(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        parts: list[ast.expr] = []
-        if isinstance(node, ast.JoinedStr):
-            parts = node.values
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            parts = [node]
-        pattern, letters = "", 0
-        for part in parts:
-            if isinstance(part, ast.Constant):
-                text = " ".join(f"x{part.value}x".split())[1:-1]
-                letters += sum(map(str.isalpha, text))
-                pattern += re.escape(text).replace("%s", ".+").replace("%d", r"\d+")
-            else:
-                pattern += ".*"
-        if letters >= SHORTEST:
-            yield pattern
+def _constant(part: ast.expr) -> str:
+    return str(part.value) if isinstance(part, ast.Constant) else ""
+
+
+def _pattern(parts: tuple[str, ...]) -> str:
+    """A regular expression; empty for a text with few letters."""
+    if sum(map(str.isalpha, "".join(parts))) < SHORTEST:
+        return ""
+    texts = (re.escape(" ".join(f"x{part}x".split())[1:-1]) for part in parts)
+    return "".join(text.replace("%s", ".+").replace("%d", r"\d+") or ".*" for text in texts)
 
 
 def matches_a_message(shown: str) -> bool:
-    """True if a text of the source makes the whole message, or most of it."""
-    for pattern in message_patterns():
-        match = pattern.search(shown)
-        if match and len(match[0]) > 0.8 * len(shown):
-            return True
-    return False
+    """True if a text of the source makes most of the message, or an example shows it."""
+    matches = (pattern.search(shown) for pattern in message_patterns())
+    if any(match and len(match[0]) > 0.8 * len(shown) for match in matches):
+        return True
+    return any(shown in " ".join(parts[0].split()) for parts in _source() if len(parts) == 1)

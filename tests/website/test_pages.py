@@ -81,7 +81,7 @@ def test_every_command_has_a_page_with_each_option_and_its_example() -> None:
         text = pages[f"commands/{name.replace(' ', '_')}.md"]
         assert f"\nhela-dask {name}" in text.split("## Example")[1]
         for item in command.params:
-            shown = item.opts[0] if item.param_type_name == "option" else item.metavar
+            shown = item.opts[0] if item.param_type_name == "option" else item.metavar.strip("[]")
             assert f"\n`{shown}" in text
         assert f"({name.replace(' ', '_')}.md)" in pages["commands/index.md"]
 
