@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from website.checking import external_assets
 from website.commands import commands
 from website.staging import ROOT, stage
 from website.tutorials import write_tutorials
@@ -50,8 +51,8 @@ def build(out: Path, staged: Path, *, run: bool) -> None:
 
     Raises
     ------
-    mkdocs.exceptions.Abort
-        When MkDocs warns.
+    SystemExit
+        When MkDocs warns, or a page would fetch a script, a style, a font or a picture.
     """
     from mkdocs.commands.build import build as build_site
     from mkdocs.config import load_config
@@ -62,6 +63,8 @@ def build(out: Path, staged: Path, *, run: bool) -> None:
     config = load_config(str(ROOT / "mkdocs.yml"), docs_dir=str(staged), site_dir=str(out))
     config.nav = navigation(config.nav)
     build_site(config)
+    if found := external_assets(out):
+        raise SystemExit("the site needs a network:\n" + "\n".join(found))
 
 
 def main() -> None:
