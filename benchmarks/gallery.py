@@ -25,9 +25,10 @@ from hela_dask.errors import NothingToDoError
 
 __all__ = ["CASES", "Case", "Scene"]
 
-SHAPE = (120, 300, 300)
-CELLS = 4
-DIAMETER = 8.0
+SHAPE = (96, 250, 250)
+CELLS = 3
+DIAMETER = 7.0
+METHOD = "volumetric"
 SEED = 2
 VOXEL = (100.0, 80.0, 80.0)
 WIDTH = 120.0  # mm
@@ -225,7 +226,12 @@ def measure_case(name: str, case: Case, scene: Scene, folder: Path, client: Any)
     centres = None if case.centres is None else case.centres(scene)
     try:
         result = hd.run(
-            store, folder / f"{name}.run", centres=centres, client=client, progress=False
+            store,
+            folder / f"{name}.run",
+            method=METHOD,
+            centres=centres,
+            client=client,
+            progress=False,
         )
     except NothingToDoError as error:
         _save(Image.fromarray(changed.image[scene.middle[0]]), name)

@@ -16,7 +16,7 @@ __all__ = ["TUTORIALS", "notebook_page", "run_notebook", "write_tutorials"]
 
 TUTORIALS = Path(__file__).parent.parent / "docs" / "tutorials"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_SECONDS = 300
+_SECONDS = 1800  # per cell: machines may be busy
 
 
 def run_notebook(path: Path, folder: Path) -> Any:
