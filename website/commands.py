@@ -105,5 +105,6 @@ def _value(default: Any) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text of help as Markdown: no part of it becomes a tag or emphasis."""
-    return re.sub(r"([<>*_`|\[\]])", r"\\\1", text)
+    """Text of help as Markdown: options as code; no part of it becomes a tag or emphasis."""
+    text = re.sub(r"([<>*_`|\[\]])", r"\\\1", text)
+    return re.sub(r"(?<![\w-])(--[a-z][a-z-]*)", r"`\1`", text)

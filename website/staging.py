@@ -16,7 +16,7 @@ from pathlib import Path
 from website.api import api_pages
 from website.commands import command_pages
 from website.parameters import parameter_tables
-from website.splitting import split_page
+from website.splitting import anchor, headings, split_page
 
 __all__ = ["FILES", "HOME", "ROOT", "Site", "place_of", "stage"]
 
@@ -39,6 +39,7 @@ OTHERS = ("CHANGELOG.md", "CONTRIBUTING.md", "deploy/README.md", "examples/plugi
 """Pages of the repository outside of docs/ that are pages of the site."""
 
 _LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\]\([^)]*\)|\[[^\]]*\])*\]\()([^()\s]+)(\))")
+_NAME = re.compile(r"^\[[\w/]+\.md\]\($")
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
 
@@ -73,7 +74,8 @@ class Site:
             target = match[2]
             if "://" in target or target.startswith("mailto:"):
                 return match[0]
-            return match[1] + self._moved(target, source, page) + match[3]
+            begin = _NAME.sub(lambda _: f"[{_title(target, source)}](", match[1])
+            return begin + self._moved(target, source, page) + match[3]
 
         parts = _CODE.split(text)
         return "".join(
@@ -100,6 +102,14 @@ class Site:
             return f"#{mark}"
         relative = posixpath.relpath(place, posixpath.dirname(page) or ".")
         return f"{relative}#{mark}" if mark else relative
+
+
+def _title(target: str, source: str) -> str:
+    """The title of a page of the repository, which reads better than the name of its file."""
+    path, _, mark = target.partition("#")
+    text = (ROOT / posixpath.dirname(source) / path).read_text(encoding="utf-8")
+    titles = {anchor(title): title for _, _, title in headings(text)}
+    return titles.get(mark) or next(iter(titles.values()))
 
 
 def _joined(parts: list[str]) -> list[str]:
@@ -152,6 +162,8 @@ def stage(folder: Path) -> Site:
             _copy(path, folder / name)
         elif name != "usage.md":
             text = path.read_text(encoding="utf-8")
+            if name == "messages.md":
+                text = text.replace("```text\n", "``` {.text .message}\n")  # see style.css
             site.write(name, site.relink(text, f"docs/{name}", name))
     for name, text in usage.items():
         site.write(f"{name}.md", site.relink(text, "docs/usage.md", f"{name}.md"))
@@ -160,6 +172,7 @@ def stage(folder: Path) -> Site:
         site.write(HOME[source], site.relink(text, source, HOME[source]))
     _add_files(site)
     _add_generated(site)
+    _copy(Path(__file__).parent / "style.css", folder / "style.css")
     return site
 
 

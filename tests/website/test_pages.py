@@ -138,6 +138,12 @@ def test_links_lead_to_the_page_that_has_the_section(staged: Path) -> None:
     assert (staged / "files/examples/own_client.py").is_file()
 
 
+def test_a_link_with_the_name_of_a_file_gets_the_title_of_its_page(staged: Path) -> None:
+    text = (staged / "clusters.md").read_text(encoding="utf-8")
+    assert "[Watching a run](watching.md) shows how far" in text
+    assert ".md](" not in text
+
+
 def test_links_in_code_stay_as_they_are(staged: Path) -> None:
     """A block is copied, not rewritten."""
     before = (ROOT / "docs/clusters.md").read_text(encoding="utf-8")
