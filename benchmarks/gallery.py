@@ -35,6 +35,7 @@ WIDTH = 120.0  # mm
 DPI = 150
 MARGIN = 1500.0  # nm
 SHIFT = 25  # pixels
+SHARED = 0.03  # of the voxels of the subject, in a part that counts
 PICTURES = results.DOCS / "gallery"
 
 Grey = NDArray[np.uint8]
@@ -165,46 +166,48 @@ def two_centres(scene: Scene) -> pd.DataFrame:
     rows = [ndimage.center_of_mass(scene.nuclei == label) for label in labels]
     z, y, x = scene.middle
     inside = np.flatnonzero(scene.cells[z, y] == scene.subject)
-    rows.append((z, y, 0.85 * inside[-1] + 0.15 * x))
-    return pd.DataFrame(np.array(rows) * VOXEL, columns=["z", "y", "x"])
+    false = (float(z), float(y), 0.85 * float(inside[-1]) + 0.15 * x)
+    return pd.DataFrame(np.array([*rows, false]) * VOXEL, columns=["z", "y", "x"])
 
 
 CASES = {
     "whole": Case(
         "A whole cell",
-        "Orange is the outline of the cell, blue that of the nucleus. Both follow the membranes, "
-        "and the cell lies inside the volume: it belongs in statistics.",
+        "Orange is the outline of the cell, blue that of the nucleus. Both follow the membranes. "
+        "The cell lies inside the volume: it belongs in statistics.",
     ),
     "cut": Case(
         "A cell that the volume cuts",
         "The outlines are right, but a part of the cell lies outside of the volume, so its volume "
-        "is too small. The status says so: statistics use the rows with `complete` true.",
+        "is too small. The status shows it: statistics use the rows with `complete` true.",
         cut=True,
     ),
     "touching": Case(
         "No resin on one side",
-        "On the right, the cell touches other tissue, and no resin shows where it ends. The "
-        "outline there is a guess. Correct it by hand, or leave the cell out.",
+        "On the right, tissue fills the resin, and no border shows where the cell ends: the "
+        "outline takes the tissue up to the next resin. No flag marks this. Look at the slices, "
+        "and split the tissue off in the [review](review.md), or leave the cell out.",
         without_resin_beside,
     ),
     "shifted": Case(
         "Slices out of place",
-        "Four slices are displaced by 2 µm. The outlines follow the image, so the cell jumps. "
-        "`doubtful_slices` names the slices. Align the stack, and convert it again.",
+        "Four slices are displaced by 2 µm. The outline follows the image, so the cell jumps, and "
+        "the nucleus is wrong there. A flag and a low confidence mark it, and `doubtful_slices` "
+        "has the slices. Align the stack, and convert it again.",
         shifted_slices,
     ),
     "faint": Case(
         "No visible nuclear envelope",
-        "The nucleus looks like cytoplasm, as with a weak stain. The cell is found, and no nucleus "
-        "is written. Compare the cells of the report: if many lack the nucleus, the stain is too "
-        "weak for the method.",
+        "A rough texture hides the nucleus and its envelope, as with a weak stain. The cell is "
+        "right, the nucleus is not. Flags and a low confidence mark it. If this is so in many "
+        "cells, try another [method](usage.md#which-method), or correct the nuclei by hand.",
         without_envelope,
     ),
     "split": Case(
         "Two centres in one cell",
-        "A false centre cuts the cell along a straight line without a membrane. "
-        "[Remove the centre](usage.md#a-wrong-centre), or merge the parts in the "
-        "[review](review.md).",
+        "A false centre makes two cells of one, with a border where no membrane is. Each part "
+        "looks regular, so the confidence stays high: look at the slices. Remove the "
+        "[wrong centre](usage.md#a-wrong-centre), or merge the parts in the [review](review.md).",
         centres=two_centres,
     ),
     "no_resin": Case(
@@ -235,14 +238,15 @@ def measure_case(name: str, case: Case, scene: Scene, folder: Path, client: Any)
         )
     except NothingToDoError as error:
         _save(Image.fromarray(changed.image[scene.middle[0]]), name)
-        return {**row, "error": str(error)}
+        return {**row, "error": str(error).replace(f"{folder}/", "")}
     label = _shown_cell(result, scene, cut=case.cut)
+    parts = _labels_in(result, scene) if case.centres else [label]
     picture = folder / f"{name}.png"
     hd.figure(
         folder / f"{name}.run",
         picture,
-        slice_number=None if case.cut else scene.middle[0] + 2,
-        cells=[label],
+        slice_number=None if case.cut or case.centres else scene.middle[0] + 2,
+        cells=parts,
         crop=MARGIN,
         raw=True,
         width=WIDTH,
@@ -259,6 +263,13 @@ def _shown_cell(result: hd.RunResult, scene: Scene, *, cut: bool) -> int:
         return int(cells[cells["status"] == "cut_by_volume"].iloc[0]["label"])
     labels = result.labels["cells"].values[scene.cells == scene.subject]
     return int(np.bincount(labels[labels > 0]).argmax())
+
+
+def _labels_in(result: hd.RunResult, scene: Scene) -> list[int]:
+    """The labels that share the subject, the largest share last."""
+    counts = np.bincount(result.labels["cells"].values[scene.cells == scene.subject])
+    counts[0] = 0
+    return [int(label) for label in np.argsort(counts) if counts[label] > SHARED * counts.sum()]
 
 
 def _scores(result: hd.RunResult, scene: Scene, label: int) -> dict[str, float]:
@@ -309,7 +320,11 @@ def main() -> None:
             rows[name] = measure_case(name, CASES[name], scene, Path(folder), client)
             print(name, {key: rows[name][key] for key in rows[name] if key != "text"}, flush=True)
     if options.write:
-        ordered = {name: rows[name] for name in CASES if name in rows}
+        ordered = {
+            name: {**rows[name], "title": case.title, "text": case.text}
+            for name, case in CASES.items()
+            if name in rows
+        }
         results.keep("gallery", {"cases": ordered}, "python -m benchmarks.gallery --write", path)
         pages.write("gallery")
 

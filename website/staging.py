@@ -192,8 +192,8 @@ def _add_files(site: Site) -> None:
 def _add_generated(site: Site) -> None:
     for page, text in {**api_pages(), **command_pages()}.items():
         site.write(page, text)
-    page = site.folder / "parameters.md"
-    page.write_text(f"{page.read_text(encoding='utf-8')}\n{parameter_tables()}", encoding="utf-8")
+    section = (site.folder / "parameters.md").read_text(encoding="utf-8")
+    site.write("parameters.md", f"{section}\n{parameter_tables()}")
 
 
 def _copy(path: Path, target: Path) -> None:
