@@ -65,7 +65,7 @@ def notebook_page(notebook: Any, pictures: str) -> tuple[str, dict[str, bytes]]:
             parts.append(cell.source)
             continue
         parts.append(f"```python\n{cell.source}\n```")
-        for output in cell.get("outputs", []):
+        for output in _joined(cell.get("outputs", [])):
             data = output.get("data", {})
             if "image/png" in data:
                 name = f"{pictures}_{len(found) + 1}.png"
@@ -78,6 +78,18 @@ def notebook_page(notebook: Any, pictures: str) -> tuple[str, dict[str, bytes]]:
             elif text := _ANSI.sub("", output.get("text", data.get("text/plain", ""))).strip():
                 parts.append(f"```text\n{text}\n```")
     return "\n\n".join(parts) + "\n", found
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """Outputs with neighbouring lines of one stream as one."""
+    found: list[Any] = []
+    for output in outputs:
+        if found and output.output_type == found[-1].output_type == "stream":
+            found[-1] = {**found[-1], "text": found[-1]["text"] + output.text}
+            found[-1] = nbformat.from_dict(found[-1])
+        else:
+            found.append(output)
+    return found
 
 
 def write_tutorials(

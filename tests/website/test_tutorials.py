@@ -41,6 +41,7 @@ def test_outputs_become_pictures_tables_and_text() -> None:
     v4 = nbformat.v4
     outputs = [
         v4.new_output("stream", text="\x1b[31mone\x1b[0m\n"),
+        v4.new_output("stream", text="two\n"),
         v4.new_output("display_data", {"image/png": base64.b64encode(png).decode()}),
         v4.new_output("execute_result", {"text/html": "<p>a\n\n\nb</p>", "text/plain": "a"}),
         v4.new_output("execute_result", {"text/plain": "  "}),
@@ -49,7 +50,7 @@ def test_outputs_become_pictures_tables_and_text() -> None:
     text, pictures = notebook_page(v4.new_notebook(cells=cells), "page")
     assert pictures == {"page_1.png": png}
     assert text == (
-        "# Title\n\n```python\n1 + 1\n```\n\n```text\none\n```\n\n"
+        "# Title\n\n```python\n1 + 1\n```\n\n```text\none\ntwo\n```\n\n"
         '![Output of the cell above](page_1.png)\n\n<div class="output">\n<p>a\nb</p>\n</div>\n'
     )
 
