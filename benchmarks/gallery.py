@@ -1,7 +1,7 @@
 """Good and bad outcomes on small phantoms: ``python -m benchmarks.gallery [--write]``.
 
-Each case damages the image of a phantom, or gives a run a wrong centre, and shows one cell of the
-run: its picture, its status, its flags, its confidence, and its Jaccard index with the truth.
+Each case damages the image of a phantom, and shows one cell of its run: the picture, status, flags,
+confidence, and Jaccard index with the truth.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
@@ -35,7 +34,6 @@ WIDTH = 120.0  # mm
 DPI = 150
 MARGIN = 1500.0  # nm
 SHIFT = 25  # pixels
-SHARED = 0.03  # of the voxels of the subject, in a part that counts
 PICTURES = results.DOCS / "gallery"
 
 Grey = NDArray[np.uint8]
@@ -79,15 +77,12 @@ class Case:
         From a scene to the one that is segmented.
     cut : bool
         Show a cell that the volume cuts.
-    centres : callable, optional
-        From a scene to the table of centres that the run gets.
     """
 
     title: str
     text: str
     change: Callable[[Scene], Scene] = lambda scene: scene
     cut: bool = False
-    centres: Callable[[Scene], pd.DataFrame] | None = None
 
 
 def make_scene(folder: Path) -> Scene:
@@ -160,16 +155,6 @@ def without_envelope(scene: Scene) -> Scene:
     return replace(scene, image=_tissue(scene, nucleus))
 
 
-def two_centres(scene: Scene) -> pd.DataFrame:
-    """A false centre beside the true one in the subject, and the true ones of the others."""
-    labels = np.unique(scene.nuclei[scene.nuclei > 0])
-    rows = [ndimage.center_of_mass(scene.nuclei == label) for label in labels]
-    z, y, x = scene.middle
-    inside = np.flatnonzero(scene.cells[z, y] == scene.subject)
-    false = (float(z), float(y), 0.85 * float(inside[-1]) + 0.15 * x)
-    return pd.DataFrame(np.array([*rows, false]) * VOXEL, columns=["z", "y", "x"])
-
-
 CASES = {
     "whole": Case(
         "A whole cell",
@@ -203,13 +188,6 @@ CASES = {
         "cells, try another [method](usage.md#which-method), or correct the nuclei by hand.",
         without_envelope,
     ),
-    "split": Case(
-        "Two centres in one cell",
-        "A false centre makes two cells of one, with a border where no membrane is. Each part "
-        "looks regular, so the confidence stays high: look at the slices. Remove the "
-        "[wrong centre](usage.md#a-wrong-centre), or merge the parts in the [review](review.md).",
-        centres=two_centres,
-    ),
     "no_resin": Case(
         "No resin at all",
         "Cells are found by the resin around them. Without any, a run ends with an error and "
@@ -226,13 +204,11 @@ def measure_case(name: str, case: Case, scene: Scene, folder: Path, client: Any)
     tifffile.imwrite(folder / f"{name}.tif", changed.image, photometric="minisblack")
     hd.convert(folder / f"{name}.tif", store, voxel_size=VOXEL, progress=False)
     row = {"title": case.title, "text": case.text, "picture": f"{name}.jpg"}
-    centres = None if case.centres is None else case.centres(scene)
     try:
         result = hd.run(
             store,
             folder / f"{name}.run",
             method=METHOD,
-            centres=centres,
             client=client,
             progress=False,
         )
@@ -240,13 +216,12 @@ def measure_case(name: str, case: Case, scene: Scene, folder: Path, client: Any)
         _save(Image.fromarray(changed.image[scene.middle[0]]), name)
         return {**row, "error": str(error).replace(f"{folder}/", "")}
     label = _shown_cell(result, scene, cut=case.cut)
-    parts = _labels_in(result, scene) if case.centres else [label]
     picture = folder / f"{name}.png"
     hd.figure(
         folder / f"{name}.run",
         picture,
-        slice_number=None if case.cut or case.centres else scene.middle[0] + 2,
-        cells=parts,
+        slice_number=None if case.cut else scene.middle[0] + 2,
+        cells=[label],
         crop=MARGIN,
         raw=True,
         width=WIDTH,
@@ -263,13 +238,6 @@ def _shown_cell(result: hd.RunResult, scene: Scene, *, cut: bool) -> int:
         return int(cells[cells["status"] == "cut_by_volume"].iloc[0]["label"])
     labels = result.labels["cells"].values[scene.cells == scene.subject]
     return int(np.bincount(labels[labels > 0]).argmax())
-
-
-def _labels_in(result: hd.RunResult, scene: Scene) -> list[int]:
-    """The labels that share the subject, the largest share last."""
-    counts = np.bincount(result.labels["cells"].values[scene.cells == scene.subject])
-    counts[0] = 0
-    return [int(label) for label in np.argsort(counts) if counts[label] > SHARED * counts.sum()]
 
 
 def _scores(result: hd.RunResult, scene: Scene, label: int) -> dict[str, float]:
