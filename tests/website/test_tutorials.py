@@ -12,7 +12,7 @@ import pytest
 from website.tutorials import TUTORIALS, notebook_page, run_notebook, write_tutorials
 
 NAMES = sorted(path.stem for path in TUTORIALS.glob("*.ipynb"))
-PICTURES = {"compare_two_conditions": 2, "from_tiffs_to_figures": 4, "write_a_method": 1}
+PICTURES = {"compare_two_conditions": 2, "from_tiffs_to_figures": 4, "write_a_method": 2}
 
 
 @pytest.mark.slow
