@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NAPARI := $(VENV)-napari
 NAPARI_STAMP := $(NAPARI)/.installed
+DOCS := $(VENV)-docs
+DOCS_STAMP := $(DOCS)/.installed
 OLDEST := 3.11
 
 # Tests and benchmarks on real stacks run where these are, and are skipped elsewhere.
@@ -25,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # also in a shell that asks for none.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test napari lint format bench figures lock wheels
+.PHONY: help demo test napari lint format docs bench figures lock wheels
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -58,6 +60,9 @@ format: $(STAMP) ## format the code and apply the fixes of ruff
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: $(DOCS_STAMP) ## build the documentation site in site/ (ARGS=--no-run: tutorials without outputs)
+	@$(DOCS)/bin/python -m website $(ARGS)
+
 bench: $(STAMP) ## time kernels and the scheduler beside the plain way (minutes; prints ratios)
 	@$(BIN)/python -m benchmarks.kernels
 	@$(BIN)/python -m benchmarks.scheduler --quick
@@ -68,13 +73,16 @@ figures: $(STAMP) ## measure every figure of README and docs again (hours; ARGS=
 wheels: $(STAMP) ## build wheel and source distribution of the last commit into dist, the same bytes everywhere
 	@$(BIN)/python packaging/wheels.py --out dist
 
-lock: pyproject.toml ## renew requirements.lock (fetches uv into .venv-lock)
+lock: pyproject.toml ## renew requirements.lock and requirements-docs.lock (fetches uv into .venv-lock)
 	@$(PYTHON) -m venv .venv-lock
 	@.venv-lock/bin/python -m pip install --quiet uv
 	@.venv-lock/bin/uv pip compile --quiet --universal --python-version $(OLDEST) --group dev \
 	    --extra hpc --extra kubernetes --extra gateway --extra gcs --extra fast --extra formats --extra tiff --extra train \
 	    --no-annotate --no-emit-index-url --no-header --upgrade \
 	    pyproject.toml --output-file requirements.lock
+	@.venv-lock/bin/uv pip compile --quiet --universal --python-version $(OLDEST) --group docs \
+	    --constraint requirements.lock --no-annotate --no-emit-index-url --no-header --upgrade \
+	    --output-file requirements-docs.lock
 
 # uv installs in a third of the seconds of pip, which does it where uv cannot: it reads no pip.conf.
 $(STAMP): pyproject.toml requirements.lock
@@ -90,6 +98,16 @@ $(STAMP): pyproject.toml requirements.lock
 	    $(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.lock; \
 	} || $(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Only the packages of the site: the others are those of the first environment.
+$(DOCS_STAMP): $(STAMP) requirements-docs.lock
+	@echo "building $(DOCS) ..."
+	@"$(PYTHON)" -m venv "$(DOCS)"
+	@$(BIN)/python -c 'import sysconfig; [print("import site; site.addsitedir(%r)" % sysconfig.get_path(name)) \
+	    for name in ("purelib", "platlib")]' \
+	    > "$$($(DOCS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/first.pth"
+	@$(DOCS)/bin/python -m pip install --quiet --no-compile --requirement requirements-docs.lock
 	@touch $@
 
 # Only napari, Qt and what these need: the other packages are those of the first environment. Their

@@ -30,7 +30,7 @@ from hela_dask.statuses import OUTLINED
 __all__ = ["PAGES", "Quote", "figure", "load_figures", "quotes", "render", "table", "write"]
 __all__ += ["write_pages"]
 
-PAGES = ("accuracy", "measures", "methods", "performance", "reliability", "storage")
+PAGES = ("accuracy", "gallery", "measures", "methods", "performance", "reliability", "storage")
 ROOT = results.DOCS.parent
 SENTENCES = Path(__file__).parent / "quoted.toml"
 FIGURE = r"([0-9a-f]{7}\b|\d+(?:[.,]\d+)*)"  # a commit, or a number

@@ -67,7 +67,7 @@ def meshes(
     ----------
     labels : path
         A run folder; an image with the labels ``cells`` and ``nuclei``; or instance labels of any
-        program: an OME-Zarr label group, a TIFF, MRC or ``.npy`` file, or a folder of TIFF slices.
+        program: an OME-Zarr label group, or any other format that ``convert`` reads.
     out : path
         Folder for the meshes. Those of an earlier call for the same objects are replaced, once all
         new ones are there; those of unchanged labels stay. The same call again continues where an

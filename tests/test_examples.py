@@ -1,9 +1,8 @@
-"""The examples run as they are, and the README's and the docs' commands exist."""
+"""The examples run as they are, and the pages use public names only."""
 
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +15,6 @@ import tifffile
 from nbclient import NotebookClient
 
 import hela_dask as hd
-from hela_dask.cli import main
-from tests.cli.test_cli import PROMISED
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -52,36 +49,6 @@ def test_the_script_segments_on_a_client_of_its_own(tmp_path: Path, client: Any)
     assert "1 cell outlined: 1 whole" in ended.stdout
     labels = hd.open_volume(tmp_path / "out/volume.ome.zarr/labels/cells").to_numpy()
     assert set(np.unique(labels)) > {0}
-
-
-def _commands() -> list[list[str]]:
-    """Every hela-dask command that a page shows."""
-    blocks = [
-        block
-        for page in PAGES
-        for block in re.findall(r"```\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
-    ]
-    lines = [line.strip() for block in blocks for line in block.splitlines()]
-    return [shlex.split(line, comments=True) for line in lines if line.startswith("hela-dask ")]
-
-
-@pytest.mark.parametrize("command", _commands(), ids=" ".join)
-def test_the_pages_show_commands_and_options_that_exist(
-    command: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    _, name, *rest = command
-    if any(known.startswith(f"{name} ") for known in PROMISED):  # a group of commands
-        name, rest = f"{name} {rest[0]}", rest[1:]
-    assert name in PROMISED
-    assert main([*name.split(), "--help"]) == 0
-    known = capsys.readouterr().out
-    assert [word for word in rest if word.startswith("--") and f"{word} " not in known] == []
-
-
-def test_links_between_the_pages_lead_somewhere() -> None:
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
 def test_every_name_that_the_pages_use_is_public() -> None:

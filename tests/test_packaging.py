@@ -21,6 +21,7 @@ import hela_dask as hd
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").split("\n")
+DOCS_LOCK = (ROOT / "requirements-docs.lock").read_text(encoding="utf-8").split("\n")
 NOT_LOCKED = {"napari"}
 """Extras that need a screen: their tests run where they are installed."""
 LINES_OF_A_ROOM = 400
@@ -37,10 +38,10 @@ def _environment(version: str, system: str) -> dict[str, str]:
     }
 
 
-def _locked(environment: dict[str, str]) -> dict[str, str]:
-    """Versions that the lock file gives for some Python on some system."""
+def _locked(environment: dict[str, str], lock: list[str]) -> dict[str, str]:
+    """Versions that a lock file gives for some Python on some system."""
     found: dict[str, str] = {}
-    for line in filter(None, LOCK):
+    for line in filter(None, lock):
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate(environment):
             name = canonicalize_name(requirement.name)
@@ -52,7 +53,7 @@ def _locked(environment: dict[str, str]) -> dict[str, str]:
 def _declared(environment: dict[str, str]) -> list[Requirement]:
     extras = PROJECT["project"]["optional-dependencies"]
     chosen = [lines for name, lines in extras.items() if name not in NOT_LOCKED]
-    groups = PROJECT["dependency-groups"].values()
+    groups = [lines for name, lines in PROJECT["dependency-groups"].items() if name != "docs"]
     lines = [PROJECT["project"]["dependencies"], *chosen, *groups]
     # A group may include another one, which is in `groups` itself.
     found = [Requirement(line) for part in lines for line in part if isinstance(line, str)]
@@ -63,15 +64,30 @@ def _declared(environment: dict[str, str]) -> list[Requirement]:
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
 def test_the_lock_file_holds_every_dependency_within_its_bounds(version: str, system: str) -> None:
     environment = _environment(version, system)
-    locked = _locked(environment)
+    locked = _locked(environment, LOCK)
     for requirement in _declared(environment):
         name = canonicalize_name(requirement.name)
         assert name in locked, f"{name} is not locked for Python {version}: make lock"
         assert requirement.specifier.contains(locked[name], prereleases=True)
 
 
-def test_the_lock_file_names_versions_only() -> None:
-    assert not [line for line in LOCK if "://" in line or line.startswith("-") or " @ " in line]
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_the_lock_file_of_the_site_agrees_with_the_other(version: str, system: str) -> None:
+    """Both are installed together: a package in both has one version."""
+    environment = _environment(version, system)
+    locked, site = _locked(environment, LOCK), _locked(environment, DOCS_LOCK)
+    assert {
+        name: site[name] for name in site if name in locked and site[name] != locked[name]
+    } == {}
+    for line in PROJECT["dependency-groups"]["docs"]:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(site[canonicalize_name(requirement.name)])
+
+
+def test_the_lock_files_name_versions_only() -> None:
+    lines = [*LOCK, *DOCS_LOCK]
+    assert not [line for line in lines if "://" in line or line.startswith("-") or " @ " in line]
 
 
 def test_no_dependency_is_pinned_or_without_a_lower_bound() -> None:

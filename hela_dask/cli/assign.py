@@ -28,9 +28,10 @@ def assign(
         Path,
         path_argument(
             "ORGANELLES",
-            "Instance labels of organelles from any program: a label group of an OME-Zarr, a TIFF, "
-            "MRC or .npy file, or a folder of TIFF slices; of the shape of the image or a whole "
-            "number of times coarser.",
+            "Instance labels of organelles from any program: a label group of an OME-Zarr, also "
+            "zipped, a TIFF, MRC or .npy file, or a folder of slices; with the extra formats also "
+            "HDF5, Imaris, N5, dm3 and dm4. They have the shape of the image or are a whole number "
+            "of times coarser.",
         ),
     ],
     *,

@@ -28,8 +28,9 @@ def measure(
         Path,
         path_argument(
             "LABELS",
-            "Instance labels from any program: a label group of an OME-Zarr, a TIFF, MRC or .npy "
-            "file, or a folder of TIFF slices.",
+            "Instance labels from any program: a label group of an OME-Zarr, also zipped, a TIFF, "
+            "MRC or .npy file, or a folder of slices; with the extra formats also HDF5, Imaris, "
+            "N5, dm3 and dm4.",
         ),
     ],
     *,

@@ -27,7 +27,11 @@ __all__ = ["meshes"]
 def meshes(
     labels: Annotated[
         Path,
-        path_argument("RUN|LABELS", "A run folder, or labels: OME-Zarr, TIFF, MRC or .npy."),
+        path_argument(
+            "RUN|LABELS",
+            "A run folder, or labels: OME-Zarr, also zipped, TIFF, MRC or .npy; with the extra "
+            "formats also HDF5, Imaris, N5, dm3 and dm4.",
+        ),
     ],
     *,
     out: Annotated[Path, path_option("DIR", "Folder for the meshes.", "--out")],

@@ -117,8 +117,8 @@ def open_instances(path: Path) -> tuple[InstanceLabels, Source]:
     Parameters
     ----------
     path : Path
-        A label group of an OME-Zarr (its finest level), a TIFF, MRC or ``.npy`` file, or a folder
-        of TIFF slices.
+        A label group of an OME-Zarr (its finest level), or any other format that ``convert``
+        reads.
 
     Raises
     ------

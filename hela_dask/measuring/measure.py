@@ -96,8 +96,8 @@ def measure(
     Parameters
     ----------
     labels : path
-        Instance labels from any program: a label group of an OME-Zarr (its finest level), a TIFF,
-        MRC or ``.npy`` file, or a folder of TIFF slices.
+        Instance labels from any program: a label group of an OME-Zarr (its finest level), or
+        any other format that ``convert`` reads.
     out : path, optional
         The table of objects to write, ``NAME.parquet`` or ``NAME.csv``: both are written, and
         beside them the table of contacts, ``NAME_contacts.parquet`` and ``.csv``, and the units and

@@ -91,9 +91,9 @@ def assign(
     run : path
         Folder of a finished run.
     organelles : path
-        Instance labels from any program: a label group of an OME-Zarr, a TIFF, MRC or ``.npy``
-        file, or a folder of TIFF slices, of the shape of the image or a whole number of times
-        coarser along each axis.
+        Instance labels from any program: a label group of an OME-Zarr, or any other format
+        that ``convert`` reads; of the shape of the image or a whole number of times coarser along
+        each axis.
     name : str, optional
         Name of the tables; default: that of the organelles' file.
     client : distributed.Client, optional

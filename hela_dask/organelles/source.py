@@ -109,8 +109,8 @@ def open_organelles(path: Path, cells: Image) -> OrganelleLabels:
     Parameters
     ----------
     path : Path
-        A label group of an OME-Zarr (its finest level), a TIFF, MRC or ``.npy`` file, or a folder
-        of TIFF slices; of the shape of the image, or a whole number of times coarser along each
+        A label group of an OME-Zarr (its finest level), or any other format that ``convert``
+        reads; of the shape of the image, or a whole number of times coarser along each
         axis.
     cells : Image
         The labels of the run's cells.

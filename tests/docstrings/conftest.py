@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         _make_run(client)
         _make_tables(folder)
         yield folder
+
+
+@pytest.fixture
+def clean(place: Path) -> Iterator[Path]:
+    """The folder; files that an example adds to it are removed, and its plots are closed."""
+    before = set(place.iterdir())
+    yield place
+    from matplotlib import pyplot as plt
+
+    plt.close("all")
+    for path in set(place.iterdir()) - before:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _make_volumes() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,21 +34,6 @@ def _examples(item: Item) -> list[doctest.Example]:
 
 
 WITH_EXAMPLES = [item for item in ITEMS if _examples(item)]
-
-
-@pytest.fixture
-def clean(place: Path) -> Iterator[Path]:
-    """The folder; files that an example adds to it are removed, and its plots are closed."""
-    before = set(place.iterdir())
-    yield place
-    from matplotlib import pyplot as plt
-
-    plt.close("all")
-    for path in set(place.iterdir()) - before:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 @pytest.mark.slow

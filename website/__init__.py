@@ -1,0 +1,1 @@
+"""The documentation site: its generated pages and its build, ``make docs``."""
