@@ -35,6 +35,7 @@ HOME = {
     "examples/from_tiffs_to_overlays.ipynb": "tutorials/from_tiffs_to_figures.md",
 }
 """Files and folders with a page of another name on the site."""
+STYLE = "style.css"
 OTHERS = ("CHANGELOG.md", "CONTRIBUTING.md", "deploy/README.md", "examples/plugin/README.md")
 """Pages of the repository outside of docs/ that are pages of the site."""
 
@@ -143,13 +144,20 @@ def stage(folder: Path) -> Site:
     Parameters
     ----------
     folder
-        Where to; its earlier content is removed.
+        Where to; pages of an earlier call are removed.
 
     Returns
     -------
     Site
         The staged pages.
+
+    Raises
+    ------
+    FileExistsError
+        When the folder holds other files.
     """
+    if folder.exists() and any(folder.iterdir()) and not (folder / STYLE).exists():
+        raise FileExistsError(f"{folder} holds other files: name another folder")
     shutil.rmtree(folder, ignore_errors=True)
     docs = ROOT / "docs"
     usage, places = split_page((docs / "usage.md").read_text(encoding="utf-8"), "usage")
@@ -172,7 +180,7 @@ def stage(folder: Path) -> Site:
         site.write(HOME[source], site.relink(text, source, HOME[source]))
     _add_files(site)
     _add_generated(site)
-    _copy(Path(__file__).parent / "style.css", folder / "style.css")
+    _copy(Path(__file__).parent / STYLE, folder / STYLE)
     return site
 
 

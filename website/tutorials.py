@@ -117,6 +117,7 @@ def write_tutorials(
         with tempfile.TemporaryDirectory() as place:
             notebook = run_notebook(path, Path(place)) if run else nbformat.read(path, as_version=4)
         text, pictures = notebook_page(notebook, path.stem)
+        text = text.replace(f"{place}/", "")  # paths are those in the folder of the notebook
         if relink is not None:
             text = relink(text, f"docs/tutorials/{path.name}", f"tutorials/{path.stem}.md")
         shutil.copyfile(path, folder / path.name)

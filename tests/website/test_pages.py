@@ -144,6 +144,13 @@ def test_a_link_with_the_name_of_a_file_gets_the_title_of_its_page(staged: Path)
     assert ".md](" not in text
 
 
+def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="holds other files"):
+        stage(tmp_path)
+    assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "mine"
+
+
 def test_links_in_code_stay_as_they_are(staged: Path) -> None:
     """A block is copied, not rewritten."""
     before = (ROOT / "docs/clusters.md").read_text(encoding="utf-8")
