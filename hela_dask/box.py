@@ -121,6 +121,12 @@ class Box(tuple[slice, ...]):
         """
         if self.empty:
             return
-        ranges = (range(part.start, part.stop) for part in self.coarsen(sides))
-        for place in itertools.product(*ranges):
-            yield place, Box.at(place, [1] * len(place)).scale(sides) & self
+        along = [
+            [
+                (number, slice(max(number * side, part.start), min((number + 1) * side, part.stop)))
+                for number in range(part.start // side, -(-part.stop // side))
+            ]
+            for part, side in zip(self, sides, strict=True)
+        ]
+        for parts in itertools.product(*along):
+            yield tuple(number for number, _ in parts), Box(part for _, part in parts)

@@ -47,13 +47,15 @@ def inset_to_size(mask: Mask, size: int, most: float, pixel: tuple[float, ...]) 
     if more <= 0 or most <= 0:
         return left
     box = morphology.box_around(mask, 4 * max(pixel), pixel)
-    depth = np.round(_depth(mask[box], most, pixel), 2)  # the same however the plane lies
-    inside = np.sort(depth[mask[box]])
-    length = min(float(inside[more - 1]), most)
+    depth = _depth(mask[box], most, pixel)
+    near = mask[box] & (depth < most + 0.1)  # all that may go, before they are rounded
+    depths = np.round(depth[near], 2)  # the same however the plane lies
+    ordered = np.sort(depths)
+    length = min(float(ordered[more - 1]), most) if more <= ordered.size else most
     # Of the pixels as far inside as that, all are removed or none, whichever comes nearer.
-    fewer, all_of_them = (np.searchsorted(inside, length, side) for side in ("left", "right"))
-    removed = depth < length if more - fewer < all_of_them - more else depth <= length
-    left[box] &= ~removed
+    fewer, all_of_them = (np.searchsorted(ordered, length, side) for side in ("left", "right"))
+    removed = depths < length if more - fewer < all_of_them - more else depths <= length
+    left[box][near] = ~removed
     return left
 
 
@@ -79,8 +81,17 @@ def _depth(mask: Mask, length: float, pixel: tuple[float, ...]) -> Grey:
     _blur_edge(mask.view(np.uint8), edge, _WEIGHTS, level)
     squared = np.full(mask.shape, np.inf, dtype=np.float32)
     _lower_near(level, edge, pixel[0], pixel[1], length, squared)
-    distance: Grey = np.copysign(np.sqrt(squared), level - np.float32(0.5))
-    return distance
+    _sign(squared, level)
+    return squared
+
+
+@compiled
+def _sign(squared: Grey, level: Grey) -> None:
+    """Squared distances into distances, negative outside, in place."""
+    for y in range(squared.shape[0]):
+        for x in range(squared.shape[1]):
+            side = level[y, x] - np.float32(0.5)
+            squared[y, x] = np.copysign(np.sqrt(squared[y, x]), side)
 
 
 @compiled

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _LEVEL = 1
+_BATCHES = 16  # of the chunks of a shard, for the threads that compress them
 _MISSING = np.uint64(2**64 - 1)
 
 
@@ -98,7 +99,11 @@ def encode_shard(
     """
     chunks = list(Box.whole(block.shape).chunks(chunk))
     data = block.astype(block.dtype.newbyteorder("<"), copy=False)
-    encoded = list(threads.map(lambda part: encode_chunk(data[part[1]], chunk), chunks))
+    # Some chunks at a time: a task of a thread costs as much as a small chunk.
+    size = -(-len(chunks) // _BATCHES)
+    batches = (chunks[first : first + size] for first in range(0, len(chunks), size))
+    parts = threads.map(lambda some: [encode_chunk(data[part], chunk) for _, part in some], batches)
+    encoded = [content for part in parts for content in part]
     if not any(encoded):
         return []
     counts = [side // size for side, size in zip(shard, chunk, strict=True)]
@@ -156,7 +161,8 @@ def encode_chunk(part: NDArray[Any], chunk: tuple[int, ...]) -> bytes | None:
 
     `part` is little-endian, and shorter than `chunk` (voxels) at the end of an array only.
     """
-    if not part.any() and not (part.dtype.kind == "f" and np.signbit(part).any()):
+    some = part.max(initial=0) if part.dtype.kind == "u" else part.any()  # the faster one
+    if not some and not (part.dtype.kind == "f" and np.signbit(part).any()):
         return None
     if part.shape != chunk:  # at the end of the array: stored whole
         missing = [(0, side - length) for side, length in zip(chunk, part.shape, strict=True)]
