@@ -51,17 +51,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the files among processes: one takes those that wait, the others begin with slow ones.
 
     Tests that mostly wait for other processes share one group; the other cores compute. Those that
-    use one SLURM share another.
+    use one SLURM share another, and so do those that load Keras, or damage the files of one run.
     """
     waiting, slow = (
         {item.path for item in items if item.get_closest_marker(marker)}
         for marker in ("waiting", "slow")
     )
+    keras = {item.path for item in items if "keras" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda item: (item.path not in waiting, item.path not in slow))
     for item in items:
         group = "waiting" if item.path in waiting else item.path.as_posix()
-        if item.path.parent.name == "slurm":
-            group = "slurm"
+        folder = item.path.parent.name
+        if folder == "slurm" or (folder == "faults" and item.path not in waiting):
+            group = folder
+        elif item.path in keras:
+            group = "keras"
         item.add_marker(pytest.mark.xdist_group(group))
 
 

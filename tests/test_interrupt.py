@@ -161,9 +161,11 @@ def test_an_interrupted_run_continues_to_the_same_labels(phantom: Path, client: 
 def test_any_cluster_and_any_chunks_give_the_same_bits(phantom: Path, client: Any) -> None:
     from distributed import Client
 
+    parameters = {"unet": {"spacing": 400.0}}  # fewer slices for the network
     other = phantom.parent / "other.ome.zarr"
     convert(phantom, other, chunks=(7, 48, 32), shards=(7, 96, 64))
-    results = [run(other, phantom.parent / "chunks.run", client=client, progress=False)]
+    folder = phantom.parent / "chunks.run"
+    results = [run(other, folder, parameters=parameters, client=client, progress=False)]
     with Client(
         processes=False, n_workers=1, threads_per_worker=3, dashboard_address=":0"
     ) as threads:
@@ -173,6 +175,7 @@ def test_any_cluster_and_any_chunks_give_the_same_bits(phantom: Path, client: An
                     phantom,
                     phantom.parent / f"{number}.run",
                     labels=phantom.parent / f"{number}.zarr",
+                    parameters=parameters,
                     client=here,
                     progress=False,
                 )

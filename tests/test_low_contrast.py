@@ -13,14 +13,16 @@ from benchmarks.contrast import finer, like_other_sets, low_contrast, without_re
 from benchmarks.stacks import Stack, agreement, real_stack, segment_stack
 from hela_dask.storage import store
 from tests.drawn import draw_cell, iou
+from tests.scenes import empty_pages
 
 VOXEL = (60.0, 8.6, 8.6)
 
 
 @pytest.mark.slow
 def test_a_nucleus_is_found_from_its_centre_and_the_table_says_that_the_cell_is_not(
-    tmp_path: Path, here: Any
+    tmp_path: Path, here: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    empty_pages(monkeypatch)
     # Drawn at 10 nm and called 8.6: a cell that is a little smaller.
     drawn = draw_cell((60.0, 10.0, 10.0), resin=False, slices=(18, 26))
     grey = low_contrast(drawn.image)

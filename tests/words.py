@@ -43,6 +43,8 @@ IDENTIFIERS = {
 }
 """Whole words of an identifier (parts between underscores) and what to write instead."""
 
+_LIKELY = re.compile("|".join(IDENTIFIERS), re.IGNORECASE)
+
 _UNIT = r"(?:row|task|file|line|number|process|thread|label|marker|slab|page|picture|map)s?"
 _OF = r"(?:cell|slice|task|class|method|worker|thread|core|stage|detection|unit|step|voxel)s?"
 PHRASES = {
@@ -80,6 +82,8 @@ _SKIPPED = (
 
 def check_code(text: str) -> Iterator[tuple[int, str, str]]:
     """Line, identifier and replacement of each identifier with a word of :data:`IDENTIFIERS`."""
+    if not _LIKELY.search(text):  # a word of an identifier is a part of the text
+        return
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NAME:
             for word in re.findall(r"[a-z]+", re.sub(r"([A-Z])", r"_\1", token.string).lower()):

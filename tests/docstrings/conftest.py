@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,15 +18,17 @@ from numpy.typing import NDArray
 import hela_dask as hd
 from hela_dask.storage import store
 from tests.comparing.runs import DRAWN, make_group
+from tests.scenes import EmptyPage
 
 VOXEL = (100.0, 80.0, 80.0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """``hela.ome.zarr``, ``hela.run``, and the other files that examples name.
 
-    Where a call would start workers on this machine, it gets one worker in this process.
+    Where a call would start workers on this machine, it gets one worker in this process. Dask's
+    page of performance, which no example names, is left empty.
     """
     from distributed import Client
 
@@ -41,6 +44,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ) as client,
     ):
         patch.chdir(folder)
+        patch.setattr("distributed.performance_report", EmptyPage)
+        # Two examples draw the same slice: it is drawn once.
+        patch.setattr(hd, "explain", functools.cache(hd.explain))
         patch.setattr("hela_dask.tasks.session.connect", lambda *_: contextlib.nullcontext(client))
         _make_volumes()
         _make_run(client)

@@ -29,6 +29,11 @@ _START = """import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from hela_dask.cli import main
 sys.exit(main())"""
+# The two pages of a run take longer than the run of so small a volume.
+_START_WITHOUT_PAGES = f"""import pytest
+from tests.scenes import empty_pages
+empty_pages(pytest.MonkeyPatch())
+{_START}"""
 _SOON = 12  # seconds within which nothing of a command that was ended may be left
 
 _VARIABLE = "HELA_DASK_FAULT"  # marks the environment of a command and of all that it starts
@@ -51,13 +56,15 @@ class Command:
     site : Site
     *options
         More of the command line.
+    pages : bool
+        Whether the report and dask's page of performance are written.
     """
 
-    def __init__(self, site: Site, *options: object) -> None:
+    def __init__(self, site: Site, *options: object, pages: bool = True) -> None:
         self.site, self.mark = site, f"{site.folder}-{time.monotonic_ns()}"
         given = ["run", site.store, "--params", site.parameter_file, *options]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _START, *map(str, given)],
+            [sys.executable, "-c", _START if pages else _START_WITHOUT_PAGES, *map(str, given)],
             start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -116,12 +123,14 @@ class Orders(WorkerPlugin):
         ``written-*`` one that has written a cell's masks and not its marker.
     nap : float
         Seconds that each unit waits before its marker.
+    until : int, optional
+        Units no longer wait once there have been that many workers.
     """
 
     name = "orders"
 
-    def __init__(self, folder: Path, nap: float = 0.0) -> None:
-        self.folder, self.nap = folder, nap
+    def __init__(self, folder: Path, nap: float = 0.0, until: int | None = None) -> None:
+        self.folder, self.nap, self.until = folder, nap, until
 
     def setup(self, worker: Any) -> None:
         """Called by dask in each worker, also in those to come."""
@@ -136,7 +145,8 @@ class Orders(WorkerPlugin):
             return masks
 
         def finished(markers: Markers, stage: str, *more: Any) -> dict[str, Any]:
-            time.sleep(self.nap)
+            if self.until is None or self.workers < self.until:
+                time.sleep(self.nap)
             if stage == "segment":
                 self.obey("written")
             return finish(markers, stage, *more)
@@ -185,7 +195,7 @@ def _finish(site: Site, **more: Any) -> float:
 def _finish_command(site: Site, *options: object) -> float:
     """The same by the command."""
     start = time.perf_counter()
-    with Command(site, *options) as command:
+    with Command(site, *options, pages=site.pages) as command:
         code, errors = command.end()
     assert code == 0, errors
     return time.perf_counter() - start
@@ -283,7 +293,8 @@ def _retire(site: Site, folder: Path) -> float:
         dask.config.set({"distributed.worker.lifetime.duration": "15s"}),
         connect(read_cluster(workers=2)) as client,
     ):
-        plugin = Orders(folder, nap=1.0)  # some 37 units: longer than a lifetime
+        # Some 37 units: longer than a lifetime. The second generation need not wait.
+        plugin = Orders(folder, nap=1.0, until=4)
         client.register_plugin(plugin)
         seconds = _finish(site, client=client)
     assert plugin.workers >= 4, "two generations of two"

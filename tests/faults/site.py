@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 import zarr
 from numpy.typing import NDArray
 
 from hela_dask._run import RunResult, run
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import make_phantom
+from tests.scenes import EmptyPage
 
 __all__ = ["LABELS", "Site", "make_site", "undisturbed_site"]
 
@@ -43,6 +45,8 @@ class Site:
         Every voxel of every level of each label group, of the undisturbed run.
     cells : DataFrame
         Its table.
+    pages : bool
+        Whether commands that finish a run write its two pages.
     """
 
     folder: Path
@@ -50,6 +54,7 @@ class Site:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     cells: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pages: bool = True
 
     @property
     def store(self) -> Path:
@@ -136,7 +141,7 @@ class Site:
 
 @contextlib.contextmanager
 def undisturbed_site(folder: Path) -> Iterator[Site]:
-    """A site for tests; its client computes in this process."""
+    """A site for tests; its client computes in this process. Dask's pages are left empty."""
     from distributed import Client
 
     with Client(
@@ -146,7 +151,11 @@ def undisturbed_site(folder: Path) -> Iterator[Site]:
         dashboard_address=":0",
         set_as_default=False,
     ) as client:
-        yield make_site(folder, client, _PARAMETERS)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("distributed.performance_report", EmptyPage)
+            site = make_site(folder, client, _PARAMETERS)
+        site.pages = False
+        yield site
 
 
 def make_site(folder: Path, client: Any, parameters: Mapping[str, Any] | None = None) -> Site:

@@ -124,8 +124,9 @@ def test_pictures_of_cells_that_are_gone_are_removed(
 
 
 def test_the_report_shows_them_or_names_the_parameter(
-    scene: Path, here: Any, calls: Any, tmp_path: Path
+    first: RunResult, here: Any, calls: Any, tmp_path: Path
 ) -> None:
+    scene, on = store_of(first), first
     off = go(scene, here, parameters=OFF, out=tmp_path / "off.run", labels=tmp_path / "off.zarr")
     assert (
         not (off.path / "figures" / "cells").exists()
@@ -133,7 +134,6 @@ def test_the_report_shows_them_or_names_the_parameter(
     )
     write_report(off.path)
     assert "set in_runs = 1" in off.report.read_text("utf-8")
-    on = go(scene, here, out=tmp_path / "on.run", labels=tmp_path / "on.zarr")
     write_report(on.path)
     text = on.report.read_text("utf-8")
     for label in range(1, 5):

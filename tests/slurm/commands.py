@@ -14,15 +14,25 @@ from typing import Any
 
 import psutil
 
-__all__ = ["HELA_DASK", "Started", "markers", "submit", "wait", "worker_processes"]
+__all__ = [
+    "HELA_DASK",
+    "WITHOUT_PAGES",
+    "Started",
+    "markers",
+    "submit",
+    "wait",
+    "worker_processes",
+]
 
 # A process that a shell started in the background ignores Ctrl-C.
-HELA_DASK = (
-    sys.executable,
-    "-c",
+_CODE = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from hela_dask.cli import main; sys.exit(main())",
+    "from hela_dask.cli import main; sys.exit(main())"
 )
+_EMPTY = "import pytest; from tests.scenes import empty_pages; empty_pages(pytest.MonkeyPatch()); "
+HELA_DASK = (sys.executable, "-c", _CODE)
+# For runs that come to their end: the two pages of a run take longer than that of a small volume.
+WITHOUT_PAGES = (sys.executable, "-c", _EMPTY + _CODE)
 _FORKED = "from multiprocessing.forkserver import main"  # in the command line of workers
 
 
@@ -38,11 +48,17 @@ def wait(met: Callable[[], Any], what: str, seconds: float = 90) -> float:
 class Started:
     """A command of this machine; its stderr goes to a file."""
 
-    def __init__(self, arguments: Sequence[object], log: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[object],
+        log: Path,
+        folder: Path,
+        program: Sequence[str] = HELA_DASK,
+    ) -> None:
         self.log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [*HELA_DASK, *map(str, arguments)],
+                [*program, *map(str, arguments)],
                 stdout=file,
                 stderr=file,
                 cwd=folder,

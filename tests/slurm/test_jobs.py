@@ -8,9 +8,13 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from tests.faults.site import Site
-from tests.slurm.commands import Started, markers, wait
+from tests.slurm.commands import WITHOUT_PAGES, Started, markers, wait
 from tests.slurm.node import SlurmNode
+
+pytestmark = pytest.mark.slow
 
 
 def write_yaml(
@@ -39,7 +43,7 @@ def test_jobs_that_are_cancelled_or_retire_do_not_change_a_voxel(
     python.chmod(0o755)
     cluster = write_yaml(tmp_path / "slurm.yaml", "cpu", workers=2, python=python)
     command = ["run", site.store, "--params", site.parameter_file, "--cluster", cluster]
-    with Started(command, tmp_path / "run.log", tmp_path) as run:
+    with Started(command, tmp_path / "run.log", tmp_path, WITHOUT_PAGES) as run:
         wait(lambda: markers(site.run) or run.process.poll() is not None, "a finished unit")
         certificates = list(site.run.glob(".tls-*/key.pem"))
         assert len(certificates) == 1 and certificates[0].stat().st_mode & 0o077 == 0

@@ -14,8 +14,17 @@ import pandas as pd
 import pytest
 
 from tests.faults.site import Site
-from tests.slurm.commands import HELA_DASK, markers, submit, wait, worker_processes
+from tests.slurm.commands import (
+    HELA_DASK,
+    WITHOUT_PAGES,
+    markers,
+    submit,
+    wait,
+    worker_processes,
+)
 from tests.slurm.node import SlurmNode
+
+pytestmark = pytest.mark.slow
 
 _TASKS = ("--ntasks=2", "--mem-per-cpu=3G")
 
@@ -23,8 +32,11 @@ _TASKS = ("--ntasks=2", "--mem-per-cpu=3G")
 def test_a_run_in_an_allocation_that_is_ended_twice_gives_the_same_bits(
     node: SlurmNode, site: Site, tmp_path: Path
 ) -> None:
-    command = [*HELA_DASK, "run", site.store, "--params", site.parameter_file]
-    line = "exec srun --quiet " + shlex.join([*map(str, command), "--cluster", "runner"])
+    run = ["run", site.store, "--params", site.parameter_file, "--cluster", "runner"]
+    line, last = (
+        "exec srun --quiet " + shlex.join(map(str, [*program, *run]))
+        for program in (HELA_DASK, WITHOUT_PAGES)
+    )
 
     def ended(job: str) -> bool:
         return job in node.ended()
@@ -62,7 +74,7 @@ def test_a_run_in_an_allocation_that_is_ended_twice_gives_the_same_bits(
     assert (site.run / "lock").exists()
 
     log = tmp_path / "third.log"
-    job = submit(line, log, *_TASKS)
+    job = submit(last, log, *_TASKS)
     wait(lambda: ended(job), "the run", 120)
     assert node.ended()[job] == "COMPLETED", log.read_text()
     site.check()

@@ -18,13 +18,13 @@ def _no_loss(truth: Any, out: Any) -> float:
     return 0.0
 
 
+@pytest.mark.usefixtures("keras")
 def test_judgement_counts_labelled_pixels() -> None:
     image = np.zeros((1, 1, 4, 4), np.float32)
     image[0, 0, [0, 1, 2, 3], [0, 0, 1, 3]] = 1
     truth = np.ones((1, 1, 4, 2), np.float32)
     truth[0, 0, :, 0] = [0, 1, 1, 2]
     truth[0, 0, 3, 1] = 0
-    pytest.importorskip("keras", reason="TensorFlow is not installed")
     found = evaluate_network(
         lambda images: images, [(image, truth)], ("resin", "cell", "envelope", "nucleus"), _no_loss
     )
@@ -93,9 +93,8 @@ class _Optimiser:
 
 
 @pytest.fixture
-def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_library(keras: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a network: what is trained is a number."""
-    pytest.importorskip("keras", reason="TensorFlow is not installed")
     monkeypatch.setattr(fitting, "make_optimiser", lambda _: _Optimiser())
     monkeypatch.setattr(fitting, "make_steps", lambda network, *_: _Steps(network))
 
