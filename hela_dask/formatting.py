@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from itertools import permutations
 from typing import TypeVar
@@ -32,7 +32,7 @@ def by_axis(lengths: Sequence[float | None]) -> str:
     return " x ".join("?" if length is None else f"{length:.7g}" for length in lengths)
 
 
-def similar_name(name: object, known: Sequence[str], what: str = "known") -> str:
+def similar_name(name: object, known: Collection[str], what: str = "known") -> str:
     """A hint for an unknown name: the most similar known one, or all of them after `what`.
 
     Examples
@@ -42,7 +42,7 @@ def similar_name(name: object, known: Sequence[str], what: str = "known") -> str
     >>> similar_name("blur", ["spacing", "size"])
     'known: spacing, size'
     """
-    close = difflib.get_close_matches(str(name)[:80], known, n=1)
+    close = difflib.get_close_matches(str(name)[:80], list(known), n=1)
     return f"did you mean {close[0]!r}?" if close else f"{what}: {', '.join(known) or 'none'}"
 
 
