@@ -32,7 +32,7 @@ READERS: dict[str, Any] = {
 }
 PROGRAMS = {
     *("apptainer", "cp", "dask", "docker", "jq", "make", "mpirun", "nano", "napari", "nextflow"),
-    *("prometheus", "py", "sbatch", "snakemake", "srun", "tmux", "cd"),
+    *("prometheus", "py", "sbatch", "snakemake", "srun", "tmux", "cd", "uv"),
 }
 """Other programs that the pages name; their arguments are not known here."""
 COMMANDS = commands()
