@@ -35,7 +35,9 @@ MEMORY_TOPIC = "hela-dask-memory"
 NEAR = 0.85
 """Share of its limit at which a worker is short of memory."""
 
-_LOGGERS = ("distributed.core", "distributed.utils", "distributed.worker")
+_LOGGERS = ("distributed.core", "distributed.nanny", "distributed.utils", "distributed.worker")
+# Of a thread that waits for the end while its process ends: the one that started it knows.
+_ENDED = "Worker process died unexpectedly"
 _EVERY, _SELDOM = 200, 2.0  # milliseconds between checks, seconds between events
 
 # A profile goes a hundred calls deep, as where loops are compiled, and dask takes its size by some
@@ -96,6 +98,8 @@ def is_news(record: logging.LogRecord) -> bool:
     this worker: the process ended, and its peers notice.
     """
     if record.exc_info and isinstance(record.exc_info[1], CommClosedError):
+        return False
+    if record.msg == _ENDED:
         return False
     found = record.args if isinstance(record.args, tuple) else ()
     return not (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 import threading
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from distributed import profile
+from distributed import nanny, profile
 from distributed.comm.core import CommClosedError
 from distributed.sizeof import safe_sizeof
 
@@ -27,7 +28,7 @@ def set_up() -> Iterator[None]:
     thread.join()
     yield
     sys.setrecursionlimit(limit)
-    for name in ("core", "utils", "worker"):
+    for name in ("core", "nanny", "utils", "worker"):
         logging.getLogger(f"distributed.{name}").removeFilter(is_news)
     for logger, level in zip(_LOGGERS, levels, strict=True):
         logger.setLevel(level)
@@ -63,6 +64,16 @@ def test_bad_input_is_reported_by_the_run_alone(text: str, shown: bool) -> None:
     assert is_news(record) == shown
     other = logging.LogRecord("worker", logging.ERROR, "", 0, "Lost %s", (text,), None)
     assert is_news(other)
+
+
+@pytest.mark.usefixtures("set_up")
+def test_the_end_of_a_process_is_no_news_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    text = inspect.getsource(nanny.WorkerProcess._run)
+    assert '"Worker process died unexpectedly"' in text, "dask has another sentence now"
+    logger = logging.getLogger("distributed.nanny")
+    logger.error("Worker process died unexpectedly")
+    logger.error("Failed to start worker")
+    assert [record.getMessage() for record in caplog.records] == ["Failed to start worker"]
 
 
 @pytest.mark.parametrize(
