@@ -13,9 +13,10 @@ __all__ = ["quarter_first", "quarter_mean"]
 
 
 def quarter_first(block: NDArray[Any]) -> NDArray[Any]:
-    """The first of each 2 x 2 pixels of the planes of `block` (z, y, x), of any type.
+    """The first of each 2 x 2 pixels of the planes of `block` (z, y, x).
 
-    Shape (z, ceil(y / 2), ceil(x / 2)).
+    For whole numbers and booleans, in this machine's order of bytes. Shape
+    (z, ceil(y / 2), ceil(x / 2)).
     """
     deep, high, wide = block.shape
     out = np.empty((deep, -(-high // 2), -(-wide // 2)), block.dtype)

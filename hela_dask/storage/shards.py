@@ -26,6 +26,7 @@ from hela_dask.storage.files import remove_folder, replaced, storage_errors
 from hela_dask.storage.records import FileRecord
 
 __all__ = [
+    "any_value",
     "compressor",
     "crc32c",
     "encode_chunk",
@@ -156,13 +157,17 @@ def remove_shard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def any_value(data: NDArray[Any]) -> bool:
+    """As numpy.any; numbers without a sign take half its time, by their largest."""
+    return bool(data.max(initial=0) if data.dtype.kind == "u" else data.any())
+
+
 def encode_chunk(part: NDArray[Any], chunk: tuple[int, ...]) -> bytes | None:
     """A chunk compressed; None where it holds nothing but zeros (a float's -0.0 is something).
 
     `part` is little-endian, and shorter than `chunk` (voxels) at the end of an array only.
     """
-    some = part.max(initial=0) if part.dtype.kind == "u" else part.any()  # the faster one
-    if not some and not (part.dtype.kind == "f" and np.signbit(part).any()):
+    if not any_value(part) and not (part.dtype.kind == "f" and np.signbit(part).any()):
         return None
     if part.shape != chunk:  # at the end of the array: stored whole
         missing = [(0, side - length) for side, length in zip(chunk, part.shape, strict=True)]

@@ -170,7 +170,7 @@ def test_the_page_of_performance_and_the_ports_need_no_network(tmp_path: Path) -
     with session:
         client = session.client()
         assert client.submit(sum, [1, 2]).result() == 3
-        # One of those may have ended, and left its port to the page of this session.
+        # One of those may have ended, so that the new dashboard listens on its port.
         page_port = client.scheduler_info()["services"]["dashboard"]
         listening = _listening()
         hosts = {host for host, port in listening if port == page_port}
