@@ -22,10 +22,11 @@ from hela_dask.volume.opening import working_volume
 
 
 def test_time_that_is_waited_is_no_processor_time() -> None:
+    start = time.perf_counter()
     with measured() as cost:
-        time.sleep(0.2)
-    assert 0.2 <= cost["seconds"] < 2
-    assert cost["cpu_seconds"] < 0.15
+        time.sleep(0.5)
+    assert 0.5 <= cost["seconds"] <= time.perf_counter() - start
+    assert cost["cpu_seconds"] < 0.25
     assert cost["worker"].endswith(f"-{os.getpid()}")
 
 

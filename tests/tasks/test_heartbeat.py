@@ -66,7 +66,7 @@ def test_a_lock_with_a_missing_heartbeat_is_taken_over(tmp_path: Path) -> None:
 def test_a_heartbeat_that_moves_is_a_holder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "LOOKS", 1000)
+    monkeypatch.setattr(heartbeat, "LOOKS", 5000)  # 100 s
     beat = elsewhere(tmp_path)
     threading.Timer(0.1, beat.write_text, ["000000000002\n"]).start()
     begun = time.monotonic()
@@ -75,7 +75,7 @@ def test_a_heartbeat_that_moves_is_a_holder(
         hold(tmp_path),
     ):
         pytest.fail("held twice")
-    assert time.monotonic() - begun < 10, "refused as soon as it moves"
+    assert time.monotonic() - begun < 50, "refused as soon as it moves"
     assert [path.name for path in tmp_path.iterdir() if path != beat] == ["lock"]
 
 

@@ -87,10 +87,11 @@ def fails(address: str) -> tuple[HelaDaskError, float]:
     return caught.value, time.monotonic() - start
 
 
-def test_a_closed_port_is_reported_at_once() -> None:
+def test_a_closed_port_is_reported_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hela_dask.tasks.cluster.address._ANSWER", 60)
     error, seconds = fails("tcp://127.0.0.1:1")
     assert isinstance(error, ClusterError) and "no dask scheduler listens" in str(error)
-    assert seconds < 2
+    assert seconds < 30, "an answer is not waited for"
 
 
 def test_a_host_that_is_not_known_is_named() -> None:
@@ -103,7 +104,7 @@ def test_what_listens_and_is_no_scheduler_is_given_up(monkeypatch: pytest.Monkey
     with mute() as port:
         error, seconds = fails(f"tcp://127.0.0.1:{port}")
     assert isinstance(error, ClusterError) and "no dask scheduler answers within 1 s" in str(error)
-    assert seconds < 5
+    assert seconds < 15, "shorter than the time that is given by default"
 
 
 @pytest.mark.parametrize("left_out", ["ca-file", "client.cert", "client.key"])

@@ -75,10 +75,8 @@ def test_jobs_of_two_workers_are_submitted_again(
         time.sleep(2)  # they are seen
         first = set(client.nthreads())
         os.killpg(int((slurm / "1.pid").read_text()), signal.SIGKILL)
-        start = time.monotonic()
-        wait(lambda: jobs(slurm) == 2)
         # SLURM knows that the job has ended: no nanny in it starts the workers again.
-        assert time.monotonic() - start < 15
+        wait(lambda: jobs(slurm) == 2)
         wait(lambda: len(set(client.nthreads()) - first) == 2)
         assert jobs(slurm) == 2
 
