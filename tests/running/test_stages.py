@@ -25,7 +25,7 @@ def test_time_that_is_waited_is_no_processor_time() -> None:
     start = time.perf_counter()
     with measured() as cost:
         time.sleep(0.5)
-    assert 0.5 <= cost["seconds"] <= time.perf_counter() - start
+    assert 0.5 <= cost["seconds"] <= time.perf_counter() - start + 0.001  # it is rounded
     assert cost["cpu_seconds"] < 0.25
     assert cost["worker"].endswith(f"-{os.getpid()}")
 
