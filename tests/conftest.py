@@ -13,7 +13,7 @@ import dask
 import pytest
 
 from hela_dask.running.result import RunResult
-from tests.scenes import copy_run, make_scene, run_scene, stand_in
+from tests.scenes import EmptyPage, copy_run, make_scene, run_scene, stand_in
 
 LONGEST_ID = 80
 """Characters of a parameter that are in the name of a test."""
@@ -110,6 +110,23 @@ def here() -> Iterator[Any]:
         processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
     ) as client:
         yield client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_performance_page() -> Iterator[Any]:
+    """Leave dask's page of performance empty: it takes longer than most runs of the tests."""
+    import distributed
+
+    real = distributed.performance_report
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("distributed.performance_report", EmptyPage)
+        yield real
+
+
+@pytest.fixture
+def performance_page(monkeypatch: pytest.MonkeyPatch, empty_performance_page: Any) -> None:
+    """Write dask's page of performance in this test."""
+    monkeypatch.setattr("distributed.performance_report", empty_performance_page)
 
 
 @pytest.fixture(autouse=True)

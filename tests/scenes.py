@@ -106,6 +106,9 @@ class EmptyPage:
     def __exit__(self, *_: object) -> None:
         return None
 
+    async def __aexit__(self, *_: object, **__: object) -> None:
+        self._path.touch()
+
 
 def empty_pages(patch: pytest.MonkeyPatch) -> None:
     """Leave the two HTML pages of a run empty; its numbers are those of any other run."""

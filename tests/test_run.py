@@ -70,13 +70,15 @@ def test_every_ball_is_a_cell_with_its_nucleus(
     assert sorted(calls["segment"]) == [1, 2, 3, 4]
 
 
+@pytest.mark.usefixtures("performance_page")
 def test_what_a_run_writes(scene: Path, here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, pages=True)
     result = go(scene, here)
     names = {path.name for path in result.path.iterdir()}
     assert names >= {"run.toml", "run.json", "cells.parquet", "cells.csv", "detections.parquet"}
     assert names >= {"report.html", "performance.html", "done"} and "lock" not in names
-    assert (result.path / "report.html").stat().st_size > 10_000
+    for page in ("report.html", "performance.html"):
+        assert (result.path / page).stat().st_size > 10_000
     facts = json.loads((result.path / "run.json").read_text())
     assert (facts["state"], facts["exit_code"]) == ("finished", 0)
     assert facts["versions"]["dask"] and facts["image"]["shape"] == list(SHAPE)

@@ -5,23 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from hela_dask.kernels.compiled import compiled
-from hela_dask.types import Grey
+from hela_dask.types import Grey, Mask
 
 __all__ = ["largest_eigenvalue_plane", "largest_eigenvalue_volume"]
 
 
 # Newton's steps towards the root of a cubic, from a start that is 6 % off at most: to seven digits.
 _STEPS = 3
+_RUN = 16  # pixels of a row that are passed over at once where none is wanted
 
 
 @compiled
-def largest_eigenvalue_plane(image: Grey, along_y: Grey, along_x: Grey) -> Grey:
+def largest_eigenvalue_plane(image: Grey, wanted: Mask, along_y: Grey, along_x: Grey) -> Grey:
     """Largest eigenvalue of the Hessian of a plane.
 
     Parameters
     ----------
     image
         (y, x); beyond it its outermost pixels are repeated.
+    wanted
+        (y, x) pixels that are needed; runs of a row without any are 0.
     along_y, along_x
         (3, taps): the Gaussian along an axis and its first and second derivative, as correlation
         kernels of odd length.
@@ -29,17 +32,36 @@ def largest_eigenvalue_plane(image: Grey, along_y: Grey, along_x: Grey) -> Grey:
     rows, columns = image.shape
     wide = np.empty(columns + along_x.shape[1] - 1, np.float32)
     lines = np.empty((3, columns), np.float32)
-    yy, xx, yx = lines[0], lines[1], lines[2]
-    found = np.empty((rows, columns), np.float32)
+    aside = along_x.shape[1] // 2
+    found = np.zeros((rows, columns), np.float32)
     for y in range(rows):
-        _derivative(image, y, rows, (along_y[2], along_x[0]), wide, yy)
-        _derivative(image, y, rows, (along_y[0], along_x[2]), wide, xx)
-        _derivative(image, y, rows, (along_y[1], along_x[1]), wide, yx)
-        for x in range(columns):
-            half = (yy[x] - xx[x]) * np.float32(0.5)
-            mean = (yy[x] + xx[x]) * np.float32(0.5)
-            found[y, x] = mean + np.sqrt(half * half + yx[x] * yx[x])
+        row, stop = wanted[y], 0
+        for start in range(0, columns, _RUN):
+            if start < stop or not row[start : start + _RUN].any():
+                continue
+            stop = start + _RUN
+            while stop < columns and row[stop : stop + _RUN].any():
+                stop += _RUN
+            stop = min(stop, columns)
+            first = max(start - aside, 0)
+            size = min(stop + aside, columns) - first
+            yy, xx, yx = lines[0][:size], lines[1][:size], lines[2][:size]
+            _derivative(image, (y, rows, first), (along_y[2], along_x[0]), wide, yy)
+            _derivative(image, (y, rows, first), (along_y[0], along_x[2]), wide, xx)
+            _derivative(image, (y, rows, first), (along_y[1], along_x[1]), wide, yx)
+            _larger_eigenvalues(
+                yy[start - first :], xx[start - first :], yx[start - first :], found[y][start:stop]
+            )
     return found
+
+
+@compiled
+def _larger_eigenvalues(yy: Grey, xx: Grey, yx: Grey, found: Grey) -> None:
+    """Of symmetric 2 x 2 matrices."""
+    for x in range(found.size):
+        half = (yy[x] - xx[x]) * np.float32(0.5)
+        mean = (yy[x] + xx[x]) * np.float32(0.5)
+        found[x] = mean + np.sqrt(half * half + yx[x] * yx[x])
 
 
 @compiled
@@ -72,12 +94,12 @@ def largest_eigenvalue_volume(
                 for n in range(3):
                     _along_z(block, z, ready, along_z[n], level[n, ready % ring])
                 ready += 1
-            _derivative(level[2], y, rows, (along_y[0], along_x[0]), wide, lines[0])  # zz
-            _derivative(level[0], y, rows, (along_y[2], along_x[0]), wide, lines[1])  # yy
-            _derivative(level[0], y, rows, (along_y[0], along_x[2]), wide, lines[2])  # xx
-            _derivative(level[1], y, rows, (along_y[1], along_x[0]), wide, lines[3])  # zy
-            _derivative(level[1], y, rows, (along_y[0], along_x[1]), wide, lines[4])  # zx
-            _derivative(level[0], y, rows, (along_y[1], along_x[1]), wide, lines[5])  # yx
+            _derivative(level[2], (y, rows, 0), (along_y[0], along_x[0]), wide, lines[0])  # zz
+            _derivative(level[0], (y, rows, 0), (along_y[2], along_x[0]), wide, lines[1])  # yy
+            _derivative(level[0], (y, rows, 0), (along_y[0], along_x[2]), wide, lines[2])  # xx
+            _derivative(level[1], (y, rows, 0), (along_y[1], along_x[0]), wide, lines[3])  # zy
+            _derivative(level[1], (y, rows, 0), (along_y[0], along_x[1]), wide, lines[4])  # zx
+            _derivative(level[0], (y, rows, 0), (along_y[1], along_x[1]), wide, lines[5])  # yx
             _largest_eigenvalues(lines, found[z - first, y])
     return found
 
@@ -133,12 +155,19 @@ def _along_z(block: Grey, z: int, y: int, kernel: Grey, found: Grey) -> None:
 
 @compiled
 def _derivative(
-    plane: Grey, y: int, rows: int, kernels: tuple[Grey, Grey], wide: Grey, found: Grey
+    plane: Grey,
+    place: tuple[int, int, int],
+    kernels: tuple[Grey, Grey],
+    wide: Grey,
+    found: Grey,
 ) -> None:
-    """Correlate a row of a plane with a kernel along y, then with one along x.
+    """Correlate a part of a row of a plane with a kernel along y, then with one along x.
 
-    The plane may be a ring of its last rows. `wide` is room for a row with its ends repeated.
+    `place` is the row, how many the plane has (it may be a ring of its last ones), and the column
+    that the part begins at. The part is as long as `found`; its ends are repeated. `wide` is room
+    for the part and its repeated ends.
     """
+    y, rows, first = place
     along_y, along_x = kernels
     columns, reach, aside = found.size, along_y.size // 2, along_x.size // 2
     middle = wide[aside : aside + columns]
@@ -146,18 +175,18 @@ def _derivative(
     tap = 0
     while tap + 4 <= along_y.size:
         at = y + tap - reach
-        one, two = _row(plane, at, rows), _row(plane, at + 1, rows)
-        three, four = _row(plane, at + 2, rows), _row(plane, at + 3, rows)
+        one, two = _row(plane, at, rows, first), _row(plane, at + 1, rows, first)
+        three, four = _row(plane, at + 2, rows, first), _row(plane, at + 3, rows, first)
         _add_four(middle, one, two, three, four, along_y[tap : tap + 4])
         tap += 4
     if tap + 3 == along_y.size:
         at = y + tap - reach
-        one, two = _row(plane, at, rows), _row(plane, at + 1, rows)
-        _add_three(middle, one, two, _row(plane, at + 2, rows), along_y[tap:])
+        one, two = _row(plane, at, rows, first), _row(plane, at + 1, rows, first)
+        _add_three(middle, one, two, _row(plane, at + 2, rows, first), along_y[tap:])
     elif tap < along_y.size:
-        _add(middle, _row(plane, y + tap - reach, rows), along_y[tap])
+        _add(middle, _row(plane, y + tap - reach, rows, first), along_y[tap])
     wide[:aside] = middle[0]
-    wide[aside + columns :] = middle[columns - 1]
+    wide[aside + columns : columns + 2 * aside] = middle[columns - 1]
     found[:] = 0
     tap = 0
     while tap + 4 <= along_x.size:
@@ -171,9 +200,9 @@ def _derivative(
 
 
 @compiled
-def _row(plane: Grey, y: int, rows: int) -> Grey:
-    """A row of a plane, or of a ring of its rows; beyond the plane its outermost."""
-    found: Grey = plane[min(max(y, 0), rows - 1) % len(plane)]
+def _row(plane: Grey, y: int, rows: int, first: int) -> Grey:
+    """A row from a column on, of a plane or of a ring of its rows; beyond it its outermost."""
+    found: Grey = plane[min(max(y, 0), rows - 1) % len(plane)][first:]
     return found
 
 

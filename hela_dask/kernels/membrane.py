@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.hessian import largest_eigenvalue_plane, largest_eigenvalue_volume
-from hela_dask.types import Grey
+from hela_dask.types import Grey, Mask
 
 __all__ = ["TRUNCATE", "ridge_halo", "ridge_plane", "ridge_volume", "stronger_of_two"]
 
@@ -17,7 +17,9 @@ __all__ = ["TRUNCATE", "ridge_halo", "ridge_plane", "ridge_volume", "stronger_of
 TRUNCATE = 3.0
 
 
-def ridge_plane(image: NDArray[Any], sigma: float, pixel: tuple[float, float]) -> Grey:
+def ridge_plane(
+    image: NDArray[Any], sigma: float, pixel: tuple[float, float], wanted: Mask | None = None
+) -> Grey:
     """Largest eigenvalue of the Hessian of a plane, times sigma squared: dark lines are high.
 
     Parameters
@@ -28,9 +30,13 @@ def ridge_plane(image: NDArray[Any], sigma: float, pixel: tuple[float, float]) -
         Scale in nm, about the line's width.
     pixel
         Pixel size (y, x) in nm.
+    wanted
+        (y, x) pixels that are needed; others may be 0. Default: all.
     """
     along = [_kernels(sigma, size) for size in pixel]
-    return largest_eigenvalue_plane(np.ascontiguousarray(image, dtype=np.float32), *along)
+    grey = np.ascontiguousarray(image, dtype=np.float32)
+    where = np.ones(grey.shape, np.bool_) if wanted is None else np.ascontiguousarray(wanted)
+    return largest_eigenvalue_plane(grey, where, *along)
 
 
 def ridge_volume(

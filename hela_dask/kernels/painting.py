@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hela_dask.kernels.compiled import compiled
 from hela_dask.types import Factors, Mask
@@ -33,11 +32,25 @@ def expand_labels(cells: NDArray[Any], resin: Mask) -> NDArray[Any]:
     """
     if not cells.any():
         return cells
-    top = np.iinfo(cells.dtype).max
-    lowest = ndimage.minimum_filter(np.where(cells > 0, cells, top), 3, mode="nearest")
-    taken = resin & (cells == 0) & (lowest < top)
-    found: NDArray[Any] = np.where(taken, lowest, cells)
+    found = cells.copy()
+    _label_beside(np.ascontiguousarray(cells), np.ascontiguousarray(resin), found)
     return found
+
+
+@compiled
+def _label_beside(cells: NDArray[Any], resin: Mask, found: NDArray[Any]) -> None:
+    """The lowest label among the neighbours of pixels without one in the resin."""
+    rows, columns = cells.shape
+    for y in range(rows):
+        top, low = max(y - 1, 0), min(y + 2, rows)
+        for x in range(columns):
+            if not resin[y, x] or cells[y, x]:
+                continue
+            for v in range(top, low):
+                for u in range(max(x - 1, 0), min(x + 2, columns)):
+                    label = cells[v, u]
+                    if label and (not found[y, x] or label < found[y, x]):
+                        found[y, x] = label
 
 
 @compiled

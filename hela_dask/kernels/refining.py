@@ -7,6 +7,7 @@ own box, so a plane may be refined in tiles.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ def refine_resin(
 
 
 def refine_nucleus(
-    lines: Grey,
+    lines: Callable[[Mask], Grey],
     outline: Mask,
     nucleus: Mask,
     resin: Mask,
@@ -149,7 +150,8 @@ def refine_nucleus(
     Parameters
     ----------
     lines
-        (y, x) membrane strength on the fine pixels of a box around the nucleus.
+        Membrane strength on the fine pixels of a box around the nucleus, (y, x), where a mask of
+        these is true.
     outline
         (y, x) the nucleus up to the middle of its envelope, on the coarse pixels of the box.
     nucleus
@@ -175,7 +177,7 @@ def refine_nucleus(
     whole = slice(0, resin.shape[0]), slice(0, resin.shape[1])
     fine = repeat_pixels(markers, *whole, factors)
     fine[resin] = OUTSIDE
-    flood(lines, fine)
+    flood(lines(fine == OPEN), fine)
     size = int(np.count_nonzero(repeat_pixels(nucleus, *whole, factors)))
     return inset_to_size(fine == INSIDE, size, 2 * envelope, pixel)
 

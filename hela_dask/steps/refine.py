@@ -9,6 +9,7 @@ stays. A tile needs only its own part of the image and some pixels around it.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -305,7 +306,7 @@ class Refiner:
             here = grey[z][fine.relative_to(whole)]
             around = self._surroundings(fine)
             inside = refine_nucleus(
-                ridge_plane(here, self._p.line_sigma, self._pixel),
+                functools.partial(ridge_plane, here, self._p.line_sigma, self._pixel),
                 _in_box(outline, outline.planes[z], coarse),
                 _in_box(outline, outline.nuclei[z], coarse),
                 self._resin(z, around, near[z], (fine, here)),

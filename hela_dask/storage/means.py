@@ -12,25 +12,30 @@ from hela_dask.kernels.compiled import compiled
 __all__ = ["quarter_first", "quarter_mean"]
 
 
-def quarter_first(block: NDArray[Any]) -> NDArray[Any]:
+def quarter_first(
+    block: NDArray[Any], out: NDArray[Any] | None = None, corner: tuple[int, ...] = (0, 0)
+) -> NDArray[Any]:
     """The first of each 2 x 2 pixels of the planes of `block` (z, y, x).
 
     For whole numbers and booleans, in this machine's order of bytes. Shape
-    (z, ceil(y / 2), ceil(x / 2)).
+    (z, ceil(y / 2), ceil(x / 2)), of the same type. They are written into `out` from a row and a
+    column on where that is given.
     """
     deep, high, wide = block.shape
-    out = np.empty((deep, -(-high // 2), -(-wide // 2)), block.dtype)
-    if out.size:
-        _first(np.ascontiguousarray(block), out)
+    if out is None:
+        out = np.empty((deep, -(-high // 2), -(-wide // 2)), block.dtype)
+    if block.size:
+        _first(np.ascontiguousarray(block), out, *corner)
     return out
 
 
 @compiled
-def _first(block: NDArray[Any], out: NDArray[Any]) -> None:
-    for z in range(out.shape[0]):
-        for y in range(out.shape[1]):
-            row, line = block[z, 2 * y], out[z, y]
-            for x in range(line.size):
+def _first(block: NDArray[Any], out: NDArray[Any], top: int, left: int) -> None:
+    deep, high, wide = block.shape
+    for z in range(deep):
+        for y in range((high + 1) // 2):
+            row, line = block[z, 2 * y], out[z, top + y][left:]
+            for x in range((wide + 1) // 2):
                 line[x] = row[2 * x]
 
 

@@ -8,12 +8,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hela_dask.box import Box
 from hela_dask.errors import ParameterError
 from hela_dask.geometry import Geometry
 from hela_dask.storage.level import Level
 from hela_dask.types import Shape, Triple
 
-__all__ = ["Downsample", "halve", "layout", "plan_levels"]
+__all__ = ["Downsample", "halve", "halve_into", "layout", "plan_levels"]
 
 Downsample = Literal["mean", "nearest", "any"]
 
@@ -128,7 +129,7 @@ def halve(block: NDArray[Any], how: Downsample) -> NDArray[Any]:
     maximum.
     """
     if how == "nearest":
-        if block.dtype.kind not in "biu" or not block.dtype.isnative:
+        if not _first_is_compiled(block.dtype):
             return np.ascontiguousarray(block[:, ::2, ::2])
         from hela_dask.storage.means import quarter_first
 
@@ -157,6 +158,23 @@ def halve(block: NDArray[Any], how: Downsample) -> NDArray[Any]:
     np.add(total, 1 + ((total >> 2) & 1), out=total)
     np.right_shift(total, 2, out=total)
     return total.astype(block.dtype)
+
+
+def halve_into(
+    block: NDArray[Any], how: Downsample, target: NDArray[Any], corner: tuple[int, ...]
+) -> None:
+    """Write the result of :func:`halve` into an array (z, y, x), from a row and a column on."""
+    if how == "nearest" and block.dtype == target.dtype and _first_is_compiled(block.dtype):
+        from hela_dask.storage.means import quarter_first
+
+        quarter_first(block, target, corner)
+    else:
+        part = halve(block, how)
+        target[:, *Box.at(corner, part.shape[1:])] = part
+
+
+def _first_is_compiled(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "biu" and dtype.isnative
 
 
 def _triple(values: Sequence[int] | None, name: str) -> Shape | None:

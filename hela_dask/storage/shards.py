@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _LEVEL = 1
+_SPARSE = 64  # of so many rows one is looked at first, for any value
 _BATCHES = 16  # of the chunks of a shard, for the threads that compress them
 _MISSING = np.uint64(2**64 - 1)
 
@@ -158,8 +159,10 @@ def remove_shard(path: Path) -> None:
 
 
 def any_value(data: NDArray[Any]) -> bool:
-    """As numpy.any; numbers without a sign take half its time, by their largest."""
-    return bool(data.max(initial=0) if data.dtype.kind == "u" else data.any())
+    """As numpy.any; numbers without a sign take half its time or less, by their largest."""
+    if data.dtype.kind != "u" or data.ndim < 2:
+        return bool(data.any())
+    return bool(data[..., ::_SPARSE, :].max(initial=0) or data.max(initial=0))
 
 
 def encode_chunk(part: NDArray[Any], chunk: tuple[int, ...]) -> bytes | None:

@@ -18,7 +18,7 @@ from hela_dask.errors import StorageError
 from hela_dask.storage.files import storage_errors
 from hela_dask.storage.metadata import Image, Level
 from hela_dask.storage.nodes import open_array
-from hela_dask.storage.pyramid import Downsample, halve
+from hela_dask.storage.pyramid import Downsample, halve_into
 from hela_dask.storage.records import FileRecord, Records, record_file
 from hela_dask.storage.shards import any_value, encode_shard, is_ours, put_shard
 
@@ -131,8 +131,11 @@ class SlabWriter:
             return
         target = box.coarsen((2, 2))
         shard = self._shard_of(number + 1, target)
-        part = halve(block, self._how) if data is not None else 0
-        shard.data[:, *target.relative_to(shard.box)] = part
+        place = target.relative_to(shard.box)
+        if data is None:
+            shard.data[:, *place] = 0
+        else:
+            halve_into(block, self._how, shard.data, place.low)
         shard.missing -= math.prod(target.shape)
         if shard.missing == 0:
             del self._begun[number + 1][shard.box.low]

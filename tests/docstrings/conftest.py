@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 import hela_dask as hd
 from hela_dask.storage import store
 from tests.comparing.runs import DRAWN, make_group
-from tests.scenes import EmptyPage
 
 VOXEL = (100.0, 80.0, 80.0)
 
@@ -27,8 +26,7 @@ VOXEL = (100.0, 80.0, 80.0)
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """``hela.ome.zarr``, ``hela.run``, and the other files that examples name.
 
-    Where a call would start workers on this machine, it gets one worker in this process. Dask's
-    page of performance, which no example names, is left empty.
+    Where a call would start workers on this machine, it gets one worker in this process.
     """
     from distributed import Client
 
@@ -44,7 +42,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ) as client,
     ):
         patch.chdir(folder)
-        patch.setattr("distributed.performance_report", EmptyPage)
         # Two examples draw the same slice: it is drawn once.
         patch.setattr(hd, "explain", functools.cache(hd.explain))
         patch.setattr("hela_dask.tasks.session.connect", lambda *_: contextlib.nullcontext(client))

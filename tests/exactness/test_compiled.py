@@ -101,7 +101,8 @@ def test_the_largest_eigenvalue_is_that_of_numpy(
     hessian = derivatives(block[0], kernels[1:])
     expected = np.linalg.eigvalsh(hessian)[..., -1]
     scale = max(1e3, float(np.abs(hessian).max()))
-    flat = largest_eigenvalue_plane(block[0], *kernels[1:])
+    everywhere = np.ones(block.shape[1:], np.bool_)
+    flat = largest_eigenvalue_plane(block[0], everywhere, *kernels[1:])
     np.testing.assert_allclose(flat, expected, rtol=0, atol=1e-5 * scale)
 
 
@@ -117,7 +118,7 @@ def results(everything: bool) -> dict[str, NDArray[Any]]:
         "means of floats": block_mean(grey[0], (3, 4)),
     }
     if everything:
-        found["plane"] = largest_eigenvalue_plane(grey[0], kernel, kernel)
+        found["plane"] = largest_eigenvalue_plane(grey[0], grey[0] < 90, kernel, kernel)
         found["space"] = largest_eigenvalue_volume(grey, 1, 4, kernel, kernel, kernel)
         parts = bounded_depth_volume(mask, (50.0, 40.0, 40.0), 120.0, (2, 1))
         found["capped"] = np.concatenate([depth for _, depth in parts])

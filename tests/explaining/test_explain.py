@@ -23,7 +23,6 @@ from hela_dask.storage import store
 from hela_dask.trace import Trace
 from tests.colours import near
 from tests.drawn import call, draw_cell
-from tests.scenes import EmptyPage
 
 explaining: Any = importlib.import_module(
     "hela_dask.explaining.explain"
@@ -73,7 +72,6 @@ def volume(tmp_path_factory: pytest.TempPathFactory, here: Any) -> Path:
     columns = dict(zip("zyx", CENTRE, strict=True))
     pd.DataFrame({"label": [7, 9], **columns}).to_csv(table, index=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("distributed.performance_report", EmptyPage)
         patch.setattr("hela_dask.report.write_report", lambda run: None)
         result = hd.run(
             path,

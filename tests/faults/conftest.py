@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.faults.site import Site, undisturbed_site
-from tests.scenes import EmptyPage
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +19,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(undisturbed: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """The site as the undisturbed run left it; the slow page of dask is left empty."""
-    monkeypatch.setattr("distributed.performance_report", EmptyPage)
+def site(undisturbed: Site) -> Site:
+    """The site as the undisturbed run left it."""
     undisturbed.restore()
     return undisturbed
 

@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 import zarr
 from numpy.typing import NDArray
 
 from hela_dask._run import RunResult, run
 from hela_dask.parameters import Parameters
 from hela_dask.phantom import make_phantom
-from tests.scenes import EmptyPage
 
 __all__ = ["LABELS", "Site", "make_site", "undisturbed_site"]
 
@@ -141,7 +139,7 @@ class Site:
 
 @contextlib.contextmanager
 def undisturbed_site(folder: Path) -> Iterator[Site]:
-    """A site for tests; its client computes in this process. Dask's pages are left empty."""
+    """A site for tests; its client computes in this process."""
     from distributed import Client
 
     with Client(
@@ -151,9 +149,7 @@ def undisturbed_site(folder: Path) -> Iterator[Site]:
         dashboard_address=":0",
         set_as_default=False,
     ) as client:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("distributed.performance_report", EmptyPage)
-            site = make_site(folder, client, _PARAMETERS)
+        site = make_site(folder, client, _PARAMETERS)
         site.pages = False
         yield site
 

@@ -42,6 +42,17 @@ def test_a_line_has_the_closed_form_strength(
     assert ridge[50, 50] == pytest.approx(closed_form(60, 40, 50), rel=0.09)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.02, 1.0])
+@pytest.mark.parametrize("shape", [(9, 5), (40, 64), (30, 300)])
+def test_pixels_that_are_wanted_have_the_same_bits(shape: tuple[int, int], share: float) -> None:
+    random = np.random.default_rng(0)
+    image = random.normal(0, 40, shape)
+    wanted = random.random(shape) < share
+    found = ridge_plane(image, 50.0, (20.0, 10.0), wanted)
+    np.testing.assert_array_equal(found[wanted], ridge_plane(image, 50.0, (20.0, 10.0))[wanted])
+    assert wanted.any() or not found.any()
+
+
 @pytest.mark.parametrize("normal", [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 1.0)])
 def test_a_sheet_has_the_closed_form_strength_in_any_direction(
     normal: tuple[float, float, float],

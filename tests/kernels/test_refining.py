@@ -50,7 +50,7 @@ def refine(
     lines: NDArray[np.float32], outline: Mask, nucleus: Mask, resin: Mask, envelope: float
 ) -> Mask:
     voxels = FACTORS, FINE
-    return refine_nucleus(lines, outline, nucleus, resin, voxels, envelope)
+    return refine_nucleus(lambda _: lines, outline, nucleus, resin, voxels, envelope)
 
 
 def refined(lines: NDArray[np.float32], outline: Mask, resin: Mask | None = None) -> Mask:

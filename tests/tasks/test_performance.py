@@ -15,6 +15,8 @@ from hela_dask.tasks.performance import PAGE, PerformanceReport, earlier_pages
 from hela_dask.tasks.progress import RunProgress
 from hela_dask.tasks.session import Session
 
+pytestmark = pytest.mark.usefixtures("performance_page")
+
 
 def session_of(folder: Path, client: Any) -> Session:
     return Session(

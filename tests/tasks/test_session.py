@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import socket
@@ -149,12 +150,15 @@ def test_under_jupyterhub_the_dashboard_is_behind_its_proxy(
 
 def _listening() -> set[tuple[str, int]]:
     """Hosts and ports that this process and its children listen on."""
-    mine = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    ports = [port for item in mine for port in item.net_connections()]
+    ports = []
+    for item in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile, or not waited for yet
+            ports += item.net_connections()
     return {(port.laddr.ip, port.laddr.port) for port in ports if port.status == psutil.CONN_LISTEN}
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("performance_page")
 def test_the_page_of_performance_and_the_ports_need_no_network(tmp_path: Path) -> None:
     progress = RunProgress(False)
     session = Session(
