@@ -8,9 +8,10 @@ from scipy import ndimage
 
 from hela_dask.kernels import morphology
 from hela_dask.kernels.basins import prominent_basins
+from hela_dask.kernels.compiled import compiled
 from hela_dask.kernels.grid import block_mean, grid_factors, refine
 from hela_dask.parameters import BackgroundParameters
-from hela_dask.types import Labels
+from hela_dask.types import Grey, Labels
 
 __all__ = ["charging_artefacts", "dark_pieces", "smooth_rims"]
 
@@ -80,22 +81,36 @@ def smooth_rims(
     it.
     """
     flat = np.hypot(*np.gradient(likeness, *pixel)) * parameters.rim
-    number = int(pieces.max()) + 1
-    rim, contact, smooth = np.zeros((3, number))
-    for axis, length in enumerate(reversed(pixel)):
-        spans = _neighbours(pieces.shape[axis])
-        one, other = (np.take(pieces, span, axis) for span in spans)
-        fading = sum(np.take(flat, span, axis) for span in spans) < 2
-        for inside, outside in ((one, other), (other, one)):
-            edge = (inside > 0) & (inside != outside)
-            rim += length * np.bincount(inside[edge], minlength=number)
-            edge &= outside == 0
-            contact += length * np.bincount(inside[edge], minlength=number)
-            smooth += length * np.bincount(inside[edge & fading], minlength=number)
+    counts = np.zeros((2, 2, 3, int(pieces.max()) + 1), np.int64)
+    _count_rims(np.ascontiguousarray(pieces), flat, counts)
+    (below, beside), lengths = counts.sum(axis=1), pixel[::-1]
+    rim, contact, smooth = lengths[0] * below + lengths[1] * beside
     found: NDArray[np.bool_] = (contact > parameters.contact * rim) & (2 * smooth > contact)
     found[0] = False
     return found
 
 
-def _neighbours(length: int) -> tuple[range, range]:
-    return range(length - 1), range(1, length)
+@compiled
+def _count_rims(pieces: Labels, flat: Grey, counts: NDArray[np.int64]) -> None:
+    """Sides of squares on the rims of pieces, added to what there is.
+
+    `counts` is (2, 2, 3, pieces): squares below one another and beside one another; the piece is
+    the first or the second of the two; all sides, those against resin, and those of these where the
+    grey value rises slowly.
+    """
+    rows, columns = pieces.shape
+    for y in range(rows):
+        for x in range(columns):
+            one = pieces[y, x]
+            for axis in range(2):
+                v, u = (y + 1, x) if axis == 0 else (y, x + 1)
+                if v == rows or u == columns or pieces[v, u] == one:
+                    continue
+                other = pieces[v, u]
+                fading = flat[y, x] + flat[v, u] < 2
+                for side, (inside, outside) in enumerate(((one, other), (other, one))):
+                    if inside > 0:
+                        found = counts[axis, side, :, inside]
+                        found[0] += 1
+                        found[1] += outside == 0
+                        found[2] += (outside == 0) & fading

@@ -79,20 +79,38 @@ def _count(
                 if z < depth:
                     _squares_along_y(mask[z], top + y, along_y, wide[aside : aside + columns])
                     _least_along_x(wide, along_x, planes[z % ring, y])
-                if here >= 0:
-                    least[:] = planes[here % ring, y]
-                    for near in range(1, reach + 1, 2):
-                        far = min(near + 1, reach)
-                        _lower(
-                            least,
-                            planes[max(0, here - near) % ring, y],
-                            planes[min(depth - 1, here + near) % ring, y],
-                            along_z[near],
-                            planes[max(0, here - far) % ring, y],
-                            planes[min(depth - 1, here + far) % ring, y],
-                            along_z[far],
-                        )
-                    _count_row(least, bounds, found[here, top + y])
+                if here < 0:
+                    continue
+                row = found[here, top + y]
+                row[:] = 0
+                low, high = _ends(mask[here, top + y])
+                if low == high:
+                    continue
+                nearest = least[low:high]
+                nearest[:] = planes[here % ring, y][low:high]
+                for near in range(1, reach + 1, 2):
+                    far = min(near + 1, reach)
+                    _lower(
+                        nearest,
+                        planes[max(0, here - near) % ring, y][low:high],
+                        planes[min(depth - 1, here + near) % ring, y][low:high],
+                        along_z[near],
+                        planes[max(0, here - far) % ring, y][low:high],
+                        planes[min(depth - 1, here + far) % ring, y][low:high],
+                        along_z[far],
+                    )
+                _count_row(nearest, bounds, row[low:high])
+
+
+@compiled
+def _ends(row: Mask) -> tuple[int, int]:
+    """The first true voxel of a row and the one after the last; twice the same where none is."""
+    low, high = 0, row.size
+    while low < high and not row[low]:
+        low += 1
+    while high > low and not row[high - 1]:
+        high -= 1
+    return low, high
 
 
 @compiled

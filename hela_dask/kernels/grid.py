@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hela_dask.kernels.compiled import compiled
-from hela_dask.types import Grey, Mask
+from hela_dask.types import Floats, Grey, Mask
 
 __all__ = ["block_mean", "block_shares", "factors_for", "grid_factors", "mark_label", "refine"]
 
+Bytes: TypeAlias = NDArray[np.uint8]
 
 # Squares of about this size: wider than a membrane, narrower than the structures searched on them.
 _SQUARE = 80.0
@@ -32,7 +33,7 @@ def block_mean(image: NDArray[Any], factors: tuple[int, int]) -> Grey:
     """Means of a plane over blocks of pixels; the last ones over the remaining pixels."""
     shape = tuple(-(-length // by) for length, by in zip(image.shape, factors, strict=True))
     means = np.empty(shape, dtype=np.float32)
-    _block_means(np.ascontiguousarray(image), *factors, means)
+    _block_means(_as_numbers(image), *factors, means)
     return means
 
 
@@ -50,8 +51,14 @@ def block_shares(free: Mask, resin: Mask, factors: tuple[int, int]) -> tuple[Gre
     """
     blocks = [-(-length // by) for length, by in zip(free.shape[1:], factors, strict=True)]
     dense, tissue = (np.empty((len(free), *blocks), dtype=np.float32) for _ in range(2))
-    _block_shares(np.ascontiguousarray(free), np.ascontiguousarray(resin), factors, dense, tissue)
+    _block_shares(_as_numbers(free), _as_numbers(resin), factors, dense, tissue)
     return dense, tissue
+
+
+def _as_numbers(image: NDArray[Any]) -> NDArray[Any]:
+    """The same pixels; the compiler vectorises sums of bytes, not of booleans."""
+    image = np.ascontiguousarray(image)
+    return image.view(np.uint8) if image.dtype == np.bool_ else image
 
 
 def refine(squares: NDArray[Any], factors: tuple[int, int], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -79,7 +86,7 @@ def mark_label(labels: NDArray[Any], label: Any, shares: Grey) -> None:
 @compiled
 def _block_means(image: NDArray[Any], height: int, width: int, means: Grey) -> None:
     rows, columns = image.shape
-    sums = np.empty(columns, np.float64)
+    sums, totals = np.empty(columns, np.float64), np.empty(means.shape[1], np.float64)
     for block in range(len(means)):
         first, last = block * height, min((block + 1) * height, rows)
         sums[:] = 0.0
@@ -87,20 +94,18 @@ def _block_means(image: NDArray[Any], height: int, width: int, means: Grey) -> N
             row = image[y]
             for x in range(columns):
                 sums[x] += row[x]
-        for at in range(means.shape[1]):
-            begin, end = at * width, min((at + 1) * width, columns)
-            total = 0.0
-            for x in range(begin, end):
-                total += sums[x]
-            means[block, at] = total / ((last - first) * (end - begin))
+        _add_blocks(sums, width, totals)
+        _divide_blocks(totals, last - first, columns, width, means[block])
 
 
 @compiled
 def _block_shares(
-    free: Mask, resin: Mask, factors: tuple[int, int], part: Grey, whole: Grey
+    free: Bytes, resin: Bytes, factors: tuple[int, int], part: Grey, whole: Grey
 ) -> None:
     depth, rows, columns = free.shape
+    one = np.uint8(1)
     tissue, dense = np.empty(columns, np.uint16), np.empty(columns, np.uint16)
+    totals = np.empty(part.shape[2], np.float64)
     for z in range(depth):
         for block in range(part.shape[1]):
             first, last = block * factors[0], min((block + 1) * factors[0], rows)
@@ -109,14 +114,33 @@ def _block_shares(
             for y in range(first, last):
                 bright, clear = resin[z, y], free[z, y]
                 for x in range(columns):
-                    tissue[x] += np.uint16(not bright[x])
-                    dense[x] += np.uint16(not (bright[x] | clear[x]))
-            for at in range(part.shape[2]):
-                begin, end = at * factors[1], min((at + 1) * factors[1], columns)
-                all_tissue = all_dense = 0
-                for x in range(begin, end):
-                    all_tissue += tissue[x]
-                    all_dense += dense[x]
-                size = (last - first) * (end - begin)
-                part[z, block, at] = all_dense / size
-                whole[z, block, at] = all_tissue / size
+                    here = one - bright[x]
+                    tissue[x] += np.uint16(here)
+                    dense[x] += np.uint16(here & (one - clear[x]))
+            _add_blocks(dense, factors[1], totals)
+            _divide_blocks(totals, last - first, columns, factors[1], part[z, block])
+            _add_blocks(tissue, factors[1], totals)
+            _divide_blocks(totals, last - first, columns, factors[1], whole[z, block])
+
+
+# The loops run over whole blocks, the last one aside: so the compiler vectorises them.
+@compiled
+def _add_blocks(values: NDArray[Any], width: int, totals: Floats) -> None:
+    """Sums over blocks of a row, from their first to their last pixel."""
+    whole = values.size // width
+    totals[:] = 0.0
+    for first in range(width):
+        for at in range(whole):
+            totals[at] += values[at * width + first]
+    for x in range(whole * width, values.size):
+        totals[whole] += values[x]
+
+
+@compiled
+def _divide_blocks(totals: Floats, height: int, columns: int, width: int, means: Grey) -> None:
+    """Sums over blocks of some rows by their numbers of pixels."""
+    whole, size = columns // width, np.float64(height * width)
+    for at in range(whole):
+        means[at] = np.divide(totals[at], size)
+    if whole < means.size:
+        means[whole] = totals[whole] / (height * (columns - whole * width))
