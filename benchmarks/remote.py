@@ -1,7 +1,8 @@
 """Reading a volume on disk, over HTTP and from a bucket of S3, both on loopback, in turn.
 
 ``python -m benchmarks.remote STORE.ome.zarr``: median seconds of some rounds, and their ratio to
-the disk. S3 is a stand-in (moto), and is left out where that is not installed.
+the disk. S3 is a stand-in (moto), and is left out where that is not installed. With ``--run``
+``hela-dask run`` reads the volume instead: all files of its labels and its table must be the same.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ import contextlib
 import functools
 import logging
 import os
+import shutil
 import statistics
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +27,7 @@ import numpy as np
 import hela_dask as hd
 from benchmarks import results
 from benchmarks.measuring import timed
+from benchmarks.soak import digest
 from hela_dask.storage.remote import forget
 from hela_dask.viewing.server import FileServer
 
@@ -101,24 +107,55 @@ def over_s3(store: Path) -> Iterator[str]:
         server.stop()
 
 
+def _run(place: str, folder: Path) -> str:
+    """Segment the volume with the command, from nothing; the hash of its results."""
+    shutil.rmtree(folder, ignore_errors=True)
+    outputs = ["--out", str(folder / "remote.run"), "--labels", str(folder / "labels.ome.zarr")]
+    command = [sys.executable, "-m", "hela_dask", "run", place, *outputs, "--workers", "2"]
+    subprocess.run([*command, "--quiet"], check=True)
+    return digest(folder / "labels.ome.zarr", folder / "remote.run" / "cells.parquet")
+
+
+def _reads(places: dict[str, str], rounds: int) -> dict[tuple[str, str], list[float]]:
+    """Seconds of each way to read, at each place."""
+    seconds: dict[tuple[str, str], list[float]] = {}
+    with dask.config.set(scheduler="synchronous"):
+        for _ in range(rounds):
+            for name, place in places.items():
+                for way, read in WAYS.items():
+                    forget("")
+                    took, _ = timed(functools.partial(_read, read, place))
+                    seconds.setdefault((way, name), []).append(took)
+    return seconds
+
+
+def _runs(places: dict[str, str], rounds: int) -> dict[tuple[str, str], list[float]]:
+    """Seconds of runs on two workers, at each place; SystemExit where their results differ."""
+    seconds: dict[tuple[str, str], list[float]] = {}
+    found = set()
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(rounds):
+            for name, place in places.items():
+                took, value = timed(functools.partial(_run, place, Path(folder, "outputs")))
+                seconds.setdefault(("run", name), []).append(took)
+                found.add(value)
+    if len(found) > 1:
+        raise SystemExit("the results differ")
+    return seconds
+
+
 def main() -> None:
     """Print the table."""
     parser = results.parser(__doc__)
     parser.add_argument("store", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--run", action="store_true", help="whole runs instead of reads")
     options = parser.parse_args()
     with over_http(options.store) as http, over_s3(options.store) as s3:
         places = {"disk": str(options.store), "http": http, **({"s3": s3} if s3 else {})}
-        seconds: dict[tuple[str, str], list[float]] = {}
-        with dask.config.set(scheduler="synchronous"):
-            for _ in range(options.rounds):
-                for name, place in places.items():
-                    for way, read in WAYS.items():
-                        forget("")
-                        took, _ = timed(functools.partial(_read, read, place))
-                        seconds.setdefault((way, name), []).append(took)
+        seconds = (_runs if options.run else _reads)(places, options.rounds)
     print(f"| | {' | '.join(places)} | ratios |")
-    for way in WAYS:
+    for way in dict.fromkeys(way for way, _ in seconds):
         medians = [statistics.median(seconds[way, name]) for name in places]
         ratios = ", ".join(f"{item / medians[0]:.2f}" for item in medians[1:])
         print(f"| {way} | {' | '.join(f'{item:.2f} s' for item in medians)} | {ratios} |")
