@@ -113,8 +113,11 @@ def here() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def empty_performance_page() -> Iterator[Any]:
-    """Leave dask's page of performance empty: it takes longer than most runs of the tests."""
+def real_performance_page() -> Iterator[Any]:
+    """Leave dask's page of performance empty, which takes longer than most runs of the tests.
+
+    Gives dask's own class, for :func:`performance_page`.
+    """
     import distributed
 
     real = distributed.performance_report
@@ -124,9 +127,9 @@ def empty_performance_page() -> Iterator[Any]:
 
 
 @pytest.fixture
-def performance_page(monkeypatch: pytest.MonkeyPatch, empty_performance_page: Any) -> None:
+def performance_page(monkeypatch: pytest.MonkeyPatch, real_performance_page: Any) -> None:
     """Write dask's page of performance in this test."""
-    monkeypatch.setattr("distributed.performance_report", empty_performance_page)
+    monkeypatch.setattr("distributed.performance_report", real_performance_page)
 
 
 @pytest.fixture(autouse=True)

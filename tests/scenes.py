@@ -139,7 +139,8 @@ def stand_in(
 ) -> dict[str, Any]:
     """Put the stand-ins in place; returns what counts their calls and may make them fail.
 
-    Unless ``pages``, as :func:`without_pages` with these ``portraits``.
+    Unless ``pages``, as :func:`without_pages` with these ``portraits``. Dask's page of performance
+    is left empty anyway, unless the test has the fixture ``performance_page`` and asks for pages.
 
     ``calls`` has a list of labels in ``segment`` and a number in ``background``; a label in
     ``broken`` raises.

@@ -83,16 +83,19 @@ def smooth_rims(
     flat = np.hypot(*np.gradient(likeness, *pixel)) * parameters.rim
     counts = np.zeros((2, 2, 3, int(pieces.max()) + 1), np.int64)
     _count_rims(np.ascontiguousarray(pieces), flat, counts)
-    (below, beside), lengths = counts.sum(axis=1), pixel[::-1]
-    rim, contact, smooth = lengths[0] * below + lengths[1] * beside
-    found: NDArray[np.bool_] = (contact > parameters.contact * rim) & (2 * smooth > contact)
-    found[0] = False
-    return found
+    total = np.zeros(counts.shape[2:])
+    for length, sides in zip(reversed(pixel), counts, strict=True):
+        for found in sides:
+            total += length * found
+    rim, contact, smooth = total
+    fades: NDArray[np.bool_] = (contact > parameters.contact * rim) & (2 * smooth > contact)
+    fades[0] = False
+    return fades
 
 
 @compiled
 def _count_rims(pieces: Labels, flat: Grey, counts: NDArray[np.int64]) -> None:
-    """Sides of squares on the rims of pieces, added to what there is.
+    """Count the sides of squares on the rims of pieces, in `counts`.
 
     `counts` is (2, 2, 3, pieces): squares below one another and beside one another; the piece is
     the first or the second of the two; all sides, those against resin, and those of these where the

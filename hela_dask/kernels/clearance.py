@@ -166,8 +166,7 @@ def _lower(  # noqa: PLR0917  compiled
 
 @compiled
 def _count_row(values: Grey, bounds: Grey, counts: NDArray[np.uint8]) -> None:
-    """How many of the bounds each value reaches."""
-    counts[:] = 0
+    """How many of the bounds each value reaches, added to counts."""
     for bound in bounds:
         for x in range(values.size):
             counts[x] += np.uint8(values[x] >= bound)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from hela_dask.types import Floats, Grey, Mask
 
 __all__ = ["block_mean", "block_shares", "factors_for", "grid_factors", "mark_label", "refine"]
 
-Bytes: TypeAlias = NDArray[np.uint8]
+Bytes = NDArray[np.uint8]
 
 # Squares of about this size: wider than a membrane, narrower than the structures searched on them.
 _SQUARE = 80.0
@@ -126,7 +126,7 @@ def _block_shares(
 # The loops run over whole blocks, the last one aside: so the compiler vectorises them.
 @compiled
 def _add_blocks(values: NDArray[Any], width: int, totals: Floats) -> None:
-    """Sums over blocks of a row, from their first to their last pixel."""
+    """Add up the blocks of a row, from their first to their last pixel."""
     whole = values.size // width
     totals[:] = 0.0
     for first in range(width):
@@ -138,7 +138,7 @@ def _add_blocks(values: NDArray[Any], width: int, totals: Floats) -> None:
 
 @compiled
 def _divide_blocks(totals: Floats, height: int, columns: int, width: int, means: Grey) -> None:
-    """Sums over blocks of some rows by their numbers of pixels."""
+    """Divide sums over blocks of some rows by their numbers of pixels."""
     whole, size = columns // width, np.float64(height * width)
     for at in range(whole):
         means[at] = np.divide(totals[at], size)

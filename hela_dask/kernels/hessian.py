@@ -24,7 +24,8 @@ def largest_eigenvalue_plane(image: Grey, wanted: Mask, along_y: Grey, along_x: 
     image
         (y, x); beyond it its outermost pixels are repeated.
     wanted
-        (y, x) pixels that are needed; runs of a row without any are 0.
+        (y, x) pixels that are needed. Runs of 16 pixels of a row without any are 0; other pixels
+        may have any value.
     along_y, along_x
         (3, taps): the Gaussian along an axis and its first and second derivative, as correlation
         kernels of odd length.
@@ -201,7 +202,10 @@ def _derivative(
 
 @compiled
 def _row(plane: Grey, y: int, rows: int, first: int) -> Grey:
-    """A row from a column on, of a plane or of a ring of its rows; beyond it its outermost."""
+    """A row, from a column on, of a plane or of a ring of its rows.
+
+    Beyond the plane it is its outermost row.
+    """
     found: Grey = plane[min(max(y, 0), rows - 1) % len(plane)][first:]
     return found
 

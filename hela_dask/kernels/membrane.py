@@ -36,6 +36,8 @@ def ridge_plane(
     along = [_kernels(sigma, size) for size in pixel]
     grey = np.ascontiguousarray(image, dtype=np.float32)
     where = np.ones(grey.shape, np.bool_) if wanted is None else np.ascontiguousarray(wanted)
+    if where.shape != grey.shape:
+        raise ValueError(f"the mask has shape {where.shape}, the image {grey.shape}")
     return largest_eigenvalue_plane(grey, where, *along)
 
 

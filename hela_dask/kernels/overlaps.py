@@ -23,6 +23,7 @@ __all__ = [
     "NUCLEUS",
     "OUTSIDE",
     "Overlaps",
+    "Rows",
     "Runs",
     "add_up",
     "cell_code",
@@ -44,6 +45,7 @@ OUTSIDE, NUCLEUS, ENVELOPE, CYTOPLASM = range(4)
 COMPARTMENTS = ("outside", "nucleus", "envelope", "cytoplasm")
 _KINDS = len(COMPARTMENTS)
 
+_MANY = 2**22  # voxels: in more, a look for the largest takes longer than a row for each
 _BATCH = 2**20  # rows of slabs that are added up at a time
 
 
@@ -123,15 +125,18 @@ def compartment_of(codes: NDArray[Any]) -> NDArray[Any]:
     return kinds
 
 
-def count_codes(codes: NDArray[np.uint32], corner: tuple[int, ...]) -> Rows:
-    """Voxels and extent of each code in a block that begins at `corner`.
+def count_codes(codes: NDArray[np.integer], corner: tuple[int, ...]) -> Rows:
+    """Voxels and extent of each code, or label, in a block that begins at `corner`.
 
-    Returns rows of code, voxels, and first and last + 1 of its slices, rows and columns; for
-    :func:`reduce_rows` with one key and one sum.
+    `codes` are 0 or more, and 0 is not counted. Returns rows of code, voxels, and first and last +
+    1 of its slices, rows and columns; for :func:`reduce_rows` with one key and one sum.
     """
-    found = np.zeros((int(codes.max(initial=0)) + 1, 7), np.int64)
+    codes = np.ascontiguousarray(codes, codes.dtype.newbyteorder("="))
+    few = codes.dtype in (np.uint8, np.uint16) and codes.size > _MANY
+    largest = np.iinfo(codes.dtype).max if few else codes.max(initial=0)
+    found = np.zeros((int(largest) + 1, 7), np.int64)
     found[:, 1::2] = np.iinfo(np.int64).max
-    count_labels(np.ascontiguousarray(codes), found)
+    count_labels(codes, found)
     there = np.flatnonzero(found[:, 0])
     rows = np.concatenate([there[:, None], found[there]], axis=1)
     rows[:, 2:] += np.repeat(np.array(corner, np.int64), 2)

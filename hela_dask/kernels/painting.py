@@ -32,6 +32,8 @@ def expand_labels(cells: NDArray[Any], resin: Mask) -> NDArray[Any]:
     """
     if not cells.any():
         return cells
+    if cells.shape != resin.shape:
+        raise ValueError(f"cells have shape {cells.shape}, the resin {resin.shape}")
     found = cells.copy()
     _label_beside(np.ascontiguousarray(cells), np.ascontiguousarray(resin), found)
     return found
@@ -39,7 +41,7 @@ def expand_labels(cells: NDArray[Any], resin: Mask) -> NDArray[Any]:
 
 @compiled
 def _label_beside(cells: NDArray[Any], resin: Mask, found: NDArray[Any]) -> None:
-    """The lowest label among the neighbours of pixels without one in the resin."""
+    """Give each pixel of the resin without a label the lowest one of its neighbours, in place."""
     rows, columns = cells.shape
     for y in range(rows):
         top, low = max(y - 1, 0), min(y + 2, rows)
@@ -49,7 +51,7 @@ def _label_beside(cells: NDArray[Any], resin: Mask, found: NDArray[Any]) -> None
             for v in range(top, low):
                 for u in range(max(x - 1, 0), min(x + 2, columns)):
                     label = cells[v, u]
-                    if label and (not found[y, x] or label < found[y, x]):
+                    if label > 0 and (not found[y, x] or label < found[y, x]):
                         found[y, x] = label
 
 

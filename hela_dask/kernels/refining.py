@@ -150,8 +150,8 @@ def refine_nucleus(
     Parameters
     ----------
     lines
-        Membrane strength on the fine pixels of a box around the nucleus, (y, x), where a mask of
-        these is true.
+        Gives the membrane strength (y, x) on the fine pixels of a box around the nucleus. It is
+        needed only where the mask that is passed is true.
     outline
         (y, x) the nucleus up to the middle of its envelope, on the coarse pixels of the box.
     nucleus

@@ -64,13 +64,13 @@ CODE: dict[str, str] = {
     "assemble": "steps.assemble:assemble_slab steps.assemble:kept_labels "
     "steps.assemble:read_outlines "
     "steps.refine:volume_refiner steps.measure:count_slab geometry:Geometry "
-    "storage.pyramid:halve",
+    "storage.pyramid:halve_into",
     "split": "steps.edit:partition_cell",
     "measure": "steps.shape:find_shapes steps.shape:shape_measures steps.contacts:contacts_of_slab "
     "storage.level_array:LevelArray",
     "picture": "steps.portrait:make_solid steps.portrait:draw_cell steps.portrait:draw_sprite "
     "steps.portrait:volume_frames kernels.packed_layers:pack_layers steps.assemble:label_colors",
-    "predict": f"operators.classify:class_labels storage.pyramid:halve {_WORKING}",
+    "predict": f"operators.classify:class_labels storage.pyramid:halve_into {_WORKING}",
 }
 """The functions that each stage computes with, as module:name; and those of the method."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from hela_dask.errors import InputError
 from hela_dask.evaluation.labels_input import open_labels, pair_labels
 from hela_dask.formatting import by_axis, swapped_axes
-from hela_dask.kernels.counting import count_labels
+from hela_dask.kernels.overlaps import Rows, count_codes, reduce_rows
 from hela_dask.types import Labels
 
 __all__ = ["combine_counts", "count_slab", "measure_cells", "measurements"]
@@ -19,6 +19,7 @@ __all__ = ["combine_counts", "count_slab", "measure_cells", "measurements"]
 _SUMS = ("nucleus_voxels", "cell_voxels", "envelope_voxels")
 _LOW = ("z0", "y0", "x0", "nucleus_z0")
 _HIGH = ("z1", "y1", "x1", "nucleus_z1")
+_ROWS = ("label", *_SUMS, "z0", "z1", "y0", "y1", "x0", "x1", "nucleus_z0", "nucleus_z1")
 _NO_SLICE = np.iinfo(np.int64).max  # lowest slice of a nucleus that has none
 
 
@@ -52,7 +53,7 @@ def count_slab(
     Raises
     ------
     InputError
-        When all are None, or their shapes differ.
+        When all are None, their shapes differ, or a label is below 0.
     """
     sides = (nuclei, cells, envelope)
     given = [labels for labels in sides if labels is not None]
@@ -60,48 +61,36 @@ def count_slab(
         shapes = [None if labels is None else labels.shape for labels in sides]
         raise InputError(f"nuclei, cells and envelope to count must have one shape, not {shapes}")
     rows = [
-        _extents(labels, (z0, *corner), voxels)
-        for labels, voxels in zip(sides, _SUMS, strict=True)
+        _extents(labels, (z0, *corner), number)
+        for number, labels in enumerate(sides)
         if labels is not None
     ]
-    return combine_counts(rows)
+    return _table(rows)
 
 
-def _extents(labels: Labels, corner: tuple[int, ...], voxels: str) -> pd.DataFrame:
-    """Counts of one kind of labels, a row per label."""
-    few = labels.dtype in (np.uint8, np.uint16)  # a look for the largest would take longer
-    top = np.iinfo(labels.dtype).max if few else int(labels.max(initial=0))
-    found = np.zeros((top + 1, 7), np.int64)
-    found[:, 1::2] = _NO_SLICE
-    count_labels(np.ascontiguousarray(labels), found)
-    known = np.flatnonzero(found[:, 0])
-    counts = found[known]
-    rows = {"label": known, **dict.fromkeys(_SUMS, 0), voxels: counts[:, 0]}
-    for axis, begin, low, high in zip("zyx", corner, (1, 3, 5), (2, 4, 6), strict=True):
-        rows[f"{axis}0"], rows[f"{axis}1"] = counts[:, low] + begin, counts[:, high] + begin
-    nucleus = voxels == "nucleus_voxels"
-    rows["nucleus_z0"] = rows["z0"] if nucleus else _NO_SLICE
-    rows["nucleus_z1"] = rows["z1"] if nucleus else -1
-    return pd.DataFrame(rows)
+def _extents(labels: Labels, corner: tuple[int, ...], number: int) -> Rows:
+    """Counts of one kind of labels, a row per label; `number` is that of its sum."""
+    if labels.dtype == np.bool_:
+        labels = labels.view(np.uint8)
+    if labels.dtype.kind == "i" and labels.min(initial=0) < 0:
+        raise InputError(f"labels to count must be 0 or more, not {labels.min()}")
+    counts = count_codes(labels, corner)
+    rows = np.zeros((len(counts), len(_ROWS)), np.int64)
+    rows[:, 0], rows[:, 1 + number], rows[:, 4:10] = counts[:, 0], counts[:, 1], counts[:, 2:]
+    rows[:, 10:] = (_NO_SLICE, -1) if number else counts[:, 2:4]
+    return rows
 
 
 def combine_counts(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Counts of several slabs as one table, sorted by label; the same in any order."""
-    names = ["label", *_SUMS, *_LOW, *_HIGH]
-    filled = [part for part in parts if len(part)]
-    if not filled:
-        return pd.DataFrame({name: np.zeros(0, np.int64) for name in names})
-    columns = {name: np.concatenate([part[name].to_numpy() for part in filled]) for name in names}
-    # With numpy: grouping by pandas takes longer than counting the voxels of a tile.
-    order = np.argsort(columns["label"], kind="stable")
-    labels, first = np.unique(columns["label"][order], return_index=True)
-    how = {
-        **dict.fromkeys(_SUMS, np.add),
-        **dict.fromkeys(_LOW, np.minimum),
-        **dict.fromkeys(_HIGH, np.maximum),
-    }
-    joined = {name: how[name].reduceat(columns[name][order], first) for name in names[1:]}
-    return pd.DataFrame({"label": labels, **joined}).astype(np.int64)
+    return _table([part[list(_ROWS)].to_numpy(np.int64) for part in parts if len(part)])
+
+
+def _table(parts: Sequence[Rows]) -> pd.DataFrame:
+    """Rows of several parts, those of a label added up."""
+    rows = np.concatenate([np.zeros((0, len(_ROWS)), np.int64), *parts])
+    rows = reduce_rows(rows, keys=1, sums=len(_SUMS))
+    return pd.DataFrame(dict(zip(_ROWS, rows.T, strict=True)))[["label", *_SUMS, *_LOW, *_HIGH]]
 
 
 def measurements(

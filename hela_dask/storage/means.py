@@ -18,12 +18,16 @@ def quarter_first(
     """The first of each 2 x 2 pixels of the planes of `block` (z, y, x).
 
     For whole numbers and booleans, in this machine's order of bytes. Shape
-    (z, ceil(y / 2), ceil(x / 2)), of the same type. They are written into `out` from a row and a
-    column on where that is given.
+    (z, ceil(y / 2), ceil(x / 2)), of the same type. Where `out` (z, y, x), of this type, is given,
+    they are written into it, from row and column `corner` on, and all of it is returned.
     """
     deep, high, wide = block.shape
+    shape = deep, -(-high // 2), -(-wide // 2)
     if out is None:
-        out = np.empty((deep, -(-high // 2), -(-wide // 2)), block.dtype)
+        out = np.empty(shape, block.dtype)
+    part = out[:, corner[0] : corner[0] + shape[1], corner[1] : corner[1] + shape[2]]
+    if part.shape != shape or out.dtype != block.dtype:
+        raise ValueError(f"{shape} {block.dtype} at {corner} do not fit {out.shape} {out.dtype}")
     if block.size:
         _first(np.ascontiguousarray(block), out, *corner)
     return out

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _LEVEL = 1
-_SPARSE = 64  # of so many rows one is looked at first, for any value
+_SPARSE = 64  # every 64th row is looked at first
 _BATCHES = 16  # of the chunks of a shard, for the threads that compress them
 _MISSING = np.uint64(2**64 - 1)
 
@@ -159,7 +159,7 @@ def remove_shard(path: Path) -> None:
 
 
 def any_value(data: NDArray[Any]) -> bool:
-    """As numpy.any; numbers without a sign take half its time or less, by their largest."""
+    """As numpy.any; planes of numbers without a sign take half its time, or less."""
     if data.dtype.kind != "u" or data.ndim < 2:
         return bool(data.any())
     return bool(data[..., ::_SPARSE, :].max(initial=0) or data.max(initial=0))

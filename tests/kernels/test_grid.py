@@ -45,6 +45,19 @@ def test_each_block_is_the_mean_of_what_there_is_of_it(
         assert found[y, x] == pytest.approx(float(block.astype(np.float64).mean()), rel=1e-6)
 
 
+@pytest.mark.parametrize("factors", [(1, 1), (2, 2), (3, 4), (20, 30)])
+def test_pixels_of_a_block_are_added_by_columns(factors: tuple[int, int]) -> None:
+    image = np.random.default_rng(3).normal(0, 1, (11, 14)).astype(np.float32)
+    height, width = factors
+    found = block_mean(image, factors)
+    for y, x in np.ndindex(found.shape):
+        block = image[y * height : (y + 1) * height, x * width : (x + 1) * width]
+        total = 0.0
+        for column in block.T.astype(np.float64):
+            total += sum(column, 0.0)
+        assert found[y, x] == np.float32(total / block.size)
+
+
 def test_the_mean_of_bright_pixels_does_not_overflow() -> None:
     np.testing.assert_array_equal(block_mean(np.full((8, 8), 65535, np.uint16), (4, 4)), 65535)
 
@@ -70,6 +83,9 @@ def test_shares_of_blocks_are_the_means_of_their_masks(factors: tuple[int, int])
     resin = random.random((3, 11, 14)) < 0.4
     free = (random.random(resin.shape) < 0.5) & ~resin
     dense, tissue = block_shares(free, resin, factors)
-    for z in range(len(resin)):
-        np.testing.assert_array_equal(dense[z], block_mean(~(resin[z] | free[z]), factors))
-        np.testing.assert_array_equal(tissue[z], block_mean(~resin[z], factors))
+    height, width = factors
+    for z, y, x in np.ndindex(dense.shape):
+        part = np.s_[z, y * height : (y + 1) * height, x * width : (x + 1) * width]
+        assert dense[z, y, x] == np.float32((~(resin | free)[part]).mean())
+        assert tissue[z, y, x] == np.float32((~resin[part]).mean())
+        assert tissue[z, y, x] == block_mean(~resin[z], factors)[y, x]

@@ -50,7 +50,10 @@ def refine(
     lines: NDArray[np.float32], outline: Mask, nucleus: Mask, resin: Mask, envelope: float
 ) -> Mask:
     voxels = FACTORS, FINE
-    return refine_nucleus(lambda _: lines, outline, nucleus, resin, voxels, envelope)
+    hidden = np.float32(np.nan)  # pixels that are not asked for count nowhere
+    return refine_nucleus(
+        lambda wanted: np.where(wanted, lines, hidden), outline, nucleus, resin, voxels, envelope
+    )
 
 
 def refined(lines: NDArray[np.float32], outline: Mask, resin: Mask | None = None) -> Mask:
@@ -276,6 +279,15 @@ def test_labels_grow_by_one_pixel_into_resin_alone() -> None:
     assert not found[1].any()
     assert not found[0].any()
     np.testing.assert_array_equal(found[cells > 0], cells[cells > 0])
+
+
+def test_the_largest_label_grows_as_others_do() -> None:
+    cells = np.zeros((3, 4), np.uint16)
+    cells[1, 1] = 65535
+    found = expand_labels(cells, cells == 0)
+    np.testing.assert_array_equal(found, [[65535, 65535, 65535, 0]] * 3)
+    with pytest.raises(ValueError, match="shape"):
+        expand_labels(cells, np.ones((3, 5), np.bool_))
 
 
 def test_a_flood_meets_on_the_ridge_and_leaves_the_markers() -> None:

@@ -83,6 +83,28 @@ def test_slabs_in_any_order_add_up(depth: int) -> None:
     assert (whole.dtypes == np.int64).all()
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", ">u2", "int32", "uint64"])
+def test_labels_of_any_type_are_counted(dtype: str) -> None:
+    largest = 1 if dtype == "bool" else min(np.iinfo(dtype).max, 65535)
+    labels = np.zeros((2, 3, 4), dtype)
+    assert count_slab(labels, None, 0).empty
+    labels[1, 2, 1:3] = largest
+    row = count_slab(labels, None, 7, corner=(10, 20)).iloc[0]
+    assert row[["label", "nucleus_voxels", "cell_voxels"]].tolist() == [largest, 2, 0]
+    assert row[["z0", "z1", "y0", "y1", "x0", "x1"]].tolist() == [8, 9, 12, 13, 21, 23]
+
+
+def test_a_large_block_has_the_counts_of_its_parts() -> None:
+    labels = np.random.default_rng(0).integers(0, 300, (5, 1024, 1024)).astype(np.uint16)
+    parts = [count_slab(labels[z : z + 1], None, z) for z in range(5)]
+    pd.testing.assert_frame_equal(count_slab(labels, None, 0), combine_counts(parts))
+
+
+def test_a_label_below_zero_is_refused() -> None:
+    with pytest.raises(InputError, match="0 or more, not -5"):
+        count_slab(np.full((1, 2, 2), -5, np.int16), None, 0)
+
+
 def test_no_cell_is_an_empty_table_with_the_same_columns() -> None:
     nothing = np.zeros((2, 4, 4), np.uint16)
     table = measurements(count_slab(nothing, nothing, 0), SIZE, (2, 4, 4))

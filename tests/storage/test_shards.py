@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from zarr.codecs import ZstdCodec
 
 from hela_dask.errors import StorageError
-from hela_dask.storage.shards import compressor, crc32c, encode_shard, is_ours, put_shard
+from hela_dask.storage.shards import (
+    any_value,
+    compressor,
+    crc32c,
+    encode_shard,
+    is_ours,
+    put_shard,
+)
 
 
 def test_the_checksum_is_that_of_the_standard() -> None:
@@ -51,6 +58,18 @@ def test_zarr_reads_what_was_written(
             put_shard(file, encode_shard(data[box], chunk, shard, threads))
             assert file.exists() == bool(data[box].any())
         assert np.array_equal(zarr.open_array(folder, mode="r")[...], data)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "bool"])
+@pytest.mark.parametrize("shape", [(3, 200, 2), (1, 1, 1), (200, 3), (7,)])
+def test_any_value_is_found_wherever_it_is(shape: tuple[int, ...], dtype: str) -> None:
+    data = np.zeros(shape, dtype)
+    assert not any_value(data)
+    assert not any_value(data[:0])
+    for place in (0, -1, data.size // 2, min(data.size - 1, 3)):
+        data.flat[place] = 1
+        assert any_value(data)
+        data.flat[place] = 0
 
 
 @pytest.mark.parametrize("parts", [[], [b"content"]], ids=["empty", "full"])

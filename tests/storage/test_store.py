@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hela_dask.errors import ExistsError, InputError, ParameterError, StorageError
 from hela_dask.storage import store
-from hela_dask.storage.pyramid import halve, layout, plan_levels
+from hela_dask.storage.pyramid import halve, halve_into, layout, plan_levels
 from hela_dask.volume.opening import Image, open_volume, read_image
 
 SIZE = (50.0, 10.0, 12.0)
@@ -84,6 +84,19 @@ def test_halving_by_hand(how: Any) -> None:
     }[how]
     assert halve(block, how).tolist() == [expected]
     assert halve(block, how).dtype == np.uint8
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", ">u2"])
+@pytest.mark.parametrize("how", ["mean", "nearest", "any"])
+def test_halving_into_a_part_of_an_array(how: Any, dtype: str) -> None:
+    block = np.random.default_rng(0).integers(1, 99, (2, 5, 7)).astype(dtype)
+    target = np.zeros((2, 9, 9), block.dtype.newbyteorder("="))
+    halve_into(block, how, target, (1, 4))
+    assert np.array_equal(target[:, 1:4, 4:8], halve(block, how))
+    target[:, 1:4, 4:8] = 0
+    assert not target.any()
+    with pytest.raises(ValueError, match=r"fit|broadcast"):
+        halve_into(block, how, target, (1, 6))
 
 
 def test_the_mean_of_a_level_is_that_of_the_finer_one() -> None:

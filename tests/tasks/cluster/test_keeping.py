@@ -68,6 +68,7 @@ def test_jobs_of_two_workers_are_submitted_again(
     pytest.importorskip("dask_jobqueue")
     monkeypatch.setattr("hela_dask.tasks.cluster.jobs._LOOK", 0.5)
     slurm = fake_slurm(tmp_path / "slurm", monkeypatch)
+    monkeypatch.setattr("hela_dask.tasks.cluster.keeping._PATIENCE", 600)
     text = "  cores: 2\n  processes: 2\n"
     yaml = write_yaml(tmp_path, workers=2, options=text)
     with connect(read_cluster(yaml), tmp_path) as client:
