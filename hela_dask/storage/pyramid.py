@@ -137,6 +137,7 @@ def halve(block: NDArray[Any], how: Downsample) -> NDArray[Any]:
     if how not in ("mean", "any"):
         raise ParameterError(f"downsample must be 'mean', 'nearest' or 'any', not {how!r}")
     if how == "mean" and block.dtype.kind in "iu" and block.dtype.itemsize <= 2:
+        block = block.astype(block.dtype.newbyteorder("="), copy=False)
         from hela_dask.storage.means import quarter_mean  # the compiler is slow to import
 
         return quarter_mean(block)

@@ -92,6 +92,7 @@ def test_halving_into_a_part_of_an_array(how: Any, dtype: str) -> None:
     block = np.random.default_rng(0).integers(1, 99, (2, 5, 7)).astype(dtype)
     target = np.zeros((2, 9, 9), block.dtype.newbyteorder("="))
     halve_into(block, how, target, (1, 4))
+    assert target.any()
     assert np.array_equal(target[:, 1:4, 4:8], halve(block, how))
     target[:, 1:4, 4:8] = 0
     assert not target.any()

@@ -97,7 +97,7 @@ def test_a_start_that_is_gone_is_an_error() -> None:
             "use_deterministic_compute = False",
             {"classify", "unet", "hybrid", "predict"},
         ),
-        ("storage/pyramid.py", r"and dtype\.isnative", "", {"assemble", "predict"}),
+        ("storage/pyramid.py", r"block\.dtype == target\.dtype and ", "", {"assemble", "predict"}),
         ("steps/assemble.py", r"sorted\(to\)", "sorted(to)[:1]", {"ceded"}),
     ],
     ids=lambda value: value if isinstance(value, str) and value.endswith(".py") else "",
