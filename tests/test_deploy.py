@@ -197,7 +197,7 @@ def test_the_page_lists_the_rows_of_a_check() -> None:
     assert set(listed) == {*made, "submission", "scheduler"} and len(listed) > 15
 
 
-@pytest.mark.parametrize("path", DEPLOY.glob("slurm*"), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(DEPLOY.glob("slurm*")), ids=lambda path: path.name)
 def test_logs_of_jobs_need_no_folder_that_slurm_does_not_make(path: Path) -> None:
     outputs = re.findall(r"^#SBATCH --(?:output|error)=(.+)$", path.read_text("utf-8"), re.M)
     assert bool(outputs) == (path.suffix != ".yaml")
