@@ -15,6 +15,10 @@ process SEGMENT {
     cpus { cluster == 'local' ? 8 : 1 }
     memory { cluster == 'local' ? 32.GB : 4.GB }
     time 24.h
+    // In an image: with -with-apptainer (or -with-docker hela_dask:latest) and --cluster local.
+    // Nextflow mounts its own folders alone: name the others in nextflow.config, such as
+    // apptainer.runOptions = "--bind /project".
+    // container "/project/hela_dask.sif"
     errorStrategy 'retry'
     maxRetries 3
 

@@ -16,8 +16,11 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --mem=32G
 #SBATCH --time=08:00:00
-#SBATCH --output=slurm-logs/%x-%j.out
+# In the folder of the submission: SLURM makes no folder for it.
+#SBATCH --output=%x-%j.out
 
 set -euo pipefail
-export KERAS_BACKEND=jax
+# The environment with the packages, where the terminal of sbatch does not have it:
+# . /project/venv/bin/activate
+export KERAS_BACKEND="${KERAS_BACKEND:-jax}"
 exec hela-dask train "$@"

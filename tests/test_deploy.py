@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 
 from hela_dask.cli import app
+from hela_dask.tasks.cluster import checking, measuring, read_cluster
+from hela_dask.tasks.cluster.shapes import OPTIONS, SchedulerOptions
+from hela_dask.tasks.cluster.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -138,3 +142,69 @@ def test_the_build_context_has_only_the_files_that_images_copy() -> None:
     section = (DEPLOY / "apptainer.def").read_text("utf-8").split("%files")[1].split("%post")[0]
     assert kept == {line.split()[0] for line in section.splitlines() if line.strip()}
     assert all((ROOT / name).exists() for name in kept)
+
+
+def _first_column(heading: str) -> str:
+    """The first column of the table in a section of docs/clusters.md."""
+    text = (ROOT / "docs/clusters.md").read_text("utf-8")
+    section = re.split(r"^#{2,3} ", text.split(f" {heading}\n")[1], flags=re.MULTILINE)[0]
+    return "\n".join(re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE))
+
+
+@pytest.mark.parametrize("scheduler", OPTIONS)
+def test_each_option_is_explained_in_the_file_of_its_scheduler_or_in_the_table(
+    scheduler: str,
+) -> None:
+    text = (DEPLOY / f"{scheduler}.yaml").read_text("utf-8")
+    known = set(re.findall(r"^\s*(?:# )?(\w+):(?: |$)", text, re.MULTILINE))
+    options = set(OPTIONS[scheduler].model_fields)
+    if scheduler in SYSTEMS:
+        known |= set(re.findall(r"`([\w.]+)`", _first_column("Further options")))
+        options |= {f"scheduler_options.{name}" for name in SchedulerOptions.model_fields}
+    assert options - known == set()
+
+
+def test_the_table_of_further_options_has_only_those_that_exist() -> None:
+    listed = re.findall(r"`([\w.]+)`", _first_column("Further options"))
+    known = {name for shape in OPTIONS.values() for name in shape.model_fields}
+    known |= {f"scheduler_options.{name}" for name in SchedulerOptions.model_fields}
+    assert len(listed) == len(set(listed)) > 15
+    assert set(listed) <= known
+
+
+@pytest.mark.parametrize("scheduler", OPTIONS)
+def test_the_examples_in_comments_are_accepted(scheduler: str, tmp_path: Path) -> None:
+    text = (DEPLOY / f"{scheduler}.yaml").read_text("utf-8")
+    examples = [
+        (name, value)
+        for name, value in re.findall(r"^  # (\w+): (.+)$", text, re.MULTILINE)
+        if name in OPTIONS[scheduler].model_fields
+    ]
+    assert examples
+    for name, value in examples:
+        found = yaml.safe_load(text)
+        found["options"][name] = yaml.safe_load(value)
+        path = tmp_path / "cluster.yaml"
+        path.write_text(yaml.safe_dump(found), "utf-8")
+        assert name in read_cluster(path).options
+
+
+def test_the_page_lists_the_rows_of_a_check() -> None:
+    listed = re.findall(r"`([\w ]+)`", _first_column("Check a cluster first"))
+    source = "".join(Path(str(part.__file__)).read_text("utf-8") for part in (checking, measuring))
+    made = re.findall(r"\b(?:Row|ok|warn|fail|ask)\(\s*\"([\w ]+)\"", source)
+    assert "submission" not in made, "its name depends on the cluster"
+    assert set(listed) == {*made, "submission", "scheduler"} and len(listed) > 15
+
+
+@pytest.mark.parametrize("path", sorted(DEPLOY.glob("slurm*")), ids=lambda path: path.name)
+def test_logs_of_jobs_need_no_folder_that_slurm_does_not_make(path: Path) -> None:
+    outputs = re.findall(r"^#SBATCH --(?:output|error)=(.+)$", path.read_text("utf-8"), re.M)
+    assert bool(outputs) == (path.suffix != ".yaml")
+    assert not [name for name in outputs if "/" in name]
+
+
+def test_targets_of_prometheus_are_a_list_where_a_run_serves_none() -> None:
+    paths = [DEPLOY / "README.md", DEPLOY / "monitoring/prometheus.yaml"]
+    for path in (*paths, ROOT / "docs/watching.md"):
+        assert "{targets: (.metrics // [])}" in path.read_text("utf-8")

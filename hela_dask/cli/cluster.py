@@ -43,7 +43,7 @@ def check(
         str,
         typer.Argument(
             metavar="local|ADDRESS|FILE.yaml",
-            help="The cluster, as for --cluster of run.",
+            help="The cluster, as for --cluster of run; not runner.",
         ),
     ],
     store: Annotated[

@@ -18,10 +18,48 @@ _REFUSALS = (
         r"options\.log_directory",
         "set options.log_directory to a folder that this machine and all nodes can write",
     ),
+    # Sentences about limits that name an account, a queue or a resource as well: before those.
+    (
+        r"MaxWall",
+        "make options.walltime shorter: your account, QOS or queue limits it",
+    ),
+    (
+        r"violates accounting|MaxSubmit|MaxJobs|QOSMax",
+        "the jobs are above a limit of your account or QOS: use fewer --workers, a shorter "
+        "options.walltime, less options.memory, or another QOS, as in job_extra_directives: "
+        '["--qos=NAME"]',
+    ),
+    (
+        r"(violates|exceeds) queue",
+        "the job is above a limit of the queue or the server: use a shorter options.walltime, "
+        "less options.memory or fewer options.cores; {queues} lists the limits of each queue",
+    ),
+    (
+        r"would exceed|(maximum )?number of jobs|jobs are allowed|pending job|temporarily unable",
+        "the cluster limits jobs per user: use fewer --workers, or wait until others have ended",
+    ),
+    (
+        r"PROCLIMIT|TASKLIMIT|more processors|CPU count",
+        "request fewer options.cores, or another queue: {queues} lists them",
+    ),
+    (
+        r"no suitable queue|partition configuration|not enough resources",
+        "no queue can run such a job: request less with options.memory, options.cores or "
+        "options.walltime, or another queue: {queues} lists them",
+    ),
+    (
+        r"unknown resource|parallel environment",
+        "the cluster has no resource of this name: correct options.resource_spec and "
+        "options.job_extra_directives",
+    ),
     (
         r"fail(ed|ure)? to (contact|connect|communicate)|(unable to|cannot|can't) (contact|connect)"
-        r"|connect failure|unreachable|timed out|no response|does not answer",
+        r"|can't find address|connect failure|unreachable|timed out|no response|does not answer",
         "the scheduler cannot be reached: submit from a login node, or try again later",
+    ),
+    (
+        r"invalid (feature|gres|generic resource|license)",
+        "correct options.job_extra_directives: the cluster has no feature or resource of this name",
     ),
     (
         r"account|project|allocation|not.{0,20}member of|charge",
@@ -49,10 +87,11 @@ _REFUSALS = (
     ),
     (
         r"limit|quota|too many|maximum number",
-        "the cluster limits jobs per user: use fewer workers, or wait until others have ended",
+        "the cluster limits jobs per user: use fewer --workers, or wait until others have ended",
     ),
     (
-        r"unauthori[sz]ed|not authori[sz]ed|access denied|permission|credential|forbidden|munge",
+        r"unauthori[sz]ed|not authori[sz]ed|access denied|permission|credential|forbidden|munge"
+        r"|authentication|no submit host",
         "ask the staff of the cluster for the right to submit jobs from this machine",
     ),
     (
@@ -65,6 +104,11 @@ _STATES = (
     (
         r"TimeLimit|AssocMaxWall|QOSMaxWall",
         "make options.walltime shorter: {queues} lists the limits of each queue",
+    ),
+    (
+        r"(QOS|Assoc)Max(Jobs|Submit)|Per(User|Account)",
+        "your jobs reach a limit of your account or QOS: wait until others have ended, or use "
+        "fewer --workers or another QOS",
     ),
     (
         r"NodeLimit|BadConstraints|MaxMem|MaxCpu|MaxNode|MinMem|never run|can never|Unschedulable",

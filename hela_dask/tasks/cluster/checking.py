@@ -79,7 +79,7 @@ def check_cluster(
     Raises
     ------
     ParameterError
-        For a `timeout` that is not above 0.
+        For a `timeout` that is not above 0, and for ``"runner"``, which has its workers already.
 
     Examples
     --------
@@ -88,8 +88,7 @@ def check_cluster(
     >>> found.ok  # doctest: +SKIP
     True
     """
-    if not timeout > 0:
-        raise ParameterError(f"--timeout must be more than 0 seconds, not {timeout:g}")
+    _check_arguments(cluster, timeout)
     report = progress if callable(progress) else log.info if progress else log.debug
     started = time.monotonic()
     found = _Check(str(cluster), report)
@@ -103,6 +102,18 @@ def check_cluster(
         address = next(iter(client.nthreads()))
         found.rows += measure(client, address, request, store, folder)
     return ClusterCheck(str(cluster), tuple(found.rows), found.script, time.monotonic() - started)
+
+
+def _check_arguments(cluster: str | Path, timeout: float) -> None:
+    """Refuse ``"runner"``, and a time that is not above 0."""
+    if not timeout > 0:
+        raise ParameterError(f"--timeout must be more than 0 seconds, not {timeout:g}")
+    if str(cluster) == "runner":
+        raise ParameterError(
+            "cluster check does not take 'runner': it starts one worker itself, and there srun or "
+            "mpirun starts all; start the run in a small allocation, which reports other versions, "
+            "too little memory, and a store or run folder that a worker cannot use"
+        )
 
 
 class _Stop(Exception):  # noqa: N818

@@ -16,11 +16,6 @@ import pytest
 import hela_dask as hd
 from hela_dask.errors import ParameterError
 from hela_dask.tasks.cluster import Cluster, probes
-from hela_dask.tasks.cluster.advice import (
-    advice_for_log,
-    advice_for_refusal,
-    advice_for_state,
-)
 from hela_dask.tasks.cluster.findings import ClusterCheck, Row
 from hela_dask.tasks.cluster.measuring import measure
 from hela_dask.tasks.machine import memory_limits
@@ -144,36 +139,6 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
     assert "did you mean 'queue'" in row.found
 
 
-@pytest.mark.parametrize(
-    ("system", "text", "advice"),
-    [
-        ("slurm", "invalid partition specified: gone", "options.queue to a queue of this cluster"),
-        ("slurm", "No partition specified or system default partition", "options.queue"),
-        ("slurm", "Invalid account or account/partition combination", "options.account"),
-        ("slurm", "Memory specification can not be satisfied", "options.memory"),
-        ("slurm", "Requested node configuration is not available", "options.memory"),
-        ("slurm", "Requested time limit is invalid (missing or exceeds some limit)", "walltime"),
-        ("slurm", "Invalid qos specification", "--qos=NAME"),
-        ("slurm", "Required partition not available (inactive or drain)", "takes no jobs now"),
-        ("slurm", "Unable to contact slurm controller (connect failure)", "login node"),
-        ("slurm", "unrecognized option '--gpu'", "job_extra_directives"),
-        ("pbs", "Unknown queue", "qstat -q lists them"),
-        ("pbs", "Invalid Account", "options.account"),
-        ("pbs", "Job violates queue and/or server resource limits: walltime", "walltime shorter"),
-        ("pbs", "Queue is not enabled", "takes no jobs now"),
-        ("lsf", "gone: No such queue. Job not submitted", "bqueues lists them"),
-        ("lsf", "MEMLIMIT: Cannot exceed queue's hard limit(s)", "options.memory"),
-        ("lsf", "RUNLIMIT: Cannot exceed queue's hard limit(s)", "options.walltime"),
-        ("lsf", "Project <x> does not exist", "options.project"),
-        ("sge", "Unable to run job: Job was rejected because it requests unknown queue", "qconf"),
-        ("oar", "Queue gone does not exist", "options.queue"),
-        ("htcondor", "Failed to connect to local queue manager", "cannot be reached"),
-    ],
-)
-def test_a_refusal_is_explained(system: str, text: str, advice: str) -> None:
-    assert advice in advice_for_refusal(f"{system}: {text}", Cluster(system))
-
-
 def test_a_refused_job_is_a_row_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,25 +163,6 @@ def test_a_folder_of_logs_that_cannot_be_written_is_found_before_the_submission(
 
 
 @pytest.mark.parametrize(
-    ("state", "never", "advice"),
-    [
-        ("PENDING (PartitionTimeLimit)", True, "options.walltime shorter"),
-        ("PENDING (PartitionDown)", True, "options.queue to another one"),
-        ("PENDING (JobHeldUser)", True, "the job is held"),
-        ("PENDING (launch failed requeued held)", True, "the job is held"),
-        ("PENDING (InvalidAccount)", True, "options.account"),
-        ("PENDING (Resources)", False, ""),
-        ("1 pod pending (ImagePullBackOff)", False, "options.image cannot be fetched"),
-        ("1 pod pending (Unschedulable: 0/3 nodes)", False, "request less with options.memory"),
-    ],
-)
-def test_states_that_never_end_are_known(state: str, never: bool, advice: str) -> None:
-    found, never_starts = advice_for_state(state, Cluster("slurm"))
-    assert never_starts is never
-    assert found == advice or (advice and advice in found)
-
-
-@pytest.mark.parametrize(
     ("state", "text", "advice"),
     [
         ("PENDING (PartitionTimeLimit)", "the job never starts", "options.walltime shorter"),
@@ -234,28 +180,6 @@ def test_a_job_that_does_not_start_is_explained(
     row = only_failure(check(write_queue_yaml("slurm", tmp_path), timeout=1.0)[0])
     assert text in row.found and advice in row.advice
     assert state.lower() in row.found.lower()
-
-
-@pytest.mark.parametrize(
-    ("text", "advice"),
-    [
-        ("ModuleNotFoundError: No module named 'hela_dask'", "has no hela_dask"),
-        ("ImportError: libstdc++.so.6: version GLIBCXX not found", "does not work on the node"),
-        ("line 9: /opt/none/bin/python: No such file or directory", "no such Python"),
-        ("ValueError: 'ib9' is not a valid network interface", "no such interface"),
-        ("PermissionError: [Errno 13] Permission denied: '/scratch/x'", "local_directory"),
-        ("OSError: Timed out trying to connect to tls://10.0.0.1:8786", "cannot reach the sched"),
-        ("ssl.SSLError: certificate is not yet valid", "synchronise the clocks"),
-        ("bash: module: command not found", "job_script_prologue"),
-        ("slurmstepd: error: Detected 1 oom_kill event", "request more with options.memory"),
-        ("Error: No such option: --nonsense", "worker_extra_args"),
-        ("Error: Unknown argument specified: %r Was click-configurable", "worker_extra_args"),
-        ("OSError: [Errno 28] No space left on device", "the disk is full"),
-    ],
-)
-def test_a_log_is_explained(text: str, advice: str) -> None:
-    found, line = advice_for_log(f"first\n{text}\nlast line", Cluster("slurm"))
-    assert advice in found and line == text
 
 
 @pytest.mark.parametrize(
@@ -291,6 +215,16 @@ def test_a_time_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> N
         hd.check_cluster("local", timeout=0)
     assert main(["cluster", "check", "local", "--timeout", "soon"]) == 1
     assert "--timeout must be a time such as 5m" in capsys.readouterr().err
+
+
+def test_the_workers_of_an_allocation_are_not_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    from hela_dask.cli import main
+
+    with pytest.raises(ParameterError, match="does not take 'runner'"):
+        hd.check_cluster("runner", progress=False)
+    assert main(["cluster", "check", "runner"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "start the run in a small allocation" in line
 
 
 class FakeWorker:

@@ -325,6 +325,16 @@ def test_paths_with_spaces_are_quoted_and_commands_are_not(
     assert f"\n{command} -m distributed.cli.dask_worker" in script(path, python.parent)
 
 
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_variables_of_a_local_directory_are_replaced_in_the_job(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/of/the/login/node")
+    folder = "$_CONDOR_SCRATCH_DIR" if name == "htcondor" else "${TMPDIR:-/tmp}"
+    path = write_queue_yaml(name, tmp_path, f'  local_directory: "{folder}"\n')
+    assert f"--local-directory {folder} " in script(path, tmp_path)
+
+
 def test_a_folder_of_logs_that_cannot_be_made_is_an_error_of_the_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
