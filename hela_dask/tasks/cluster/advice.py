@@ -32,6 +32,10 @@ _REFUSALS = (
         "make options.walltime shorter: {queues} lists the limits of each queue",
     ),
     (
+        r"CPU count|too many (cpus|cores|processors)",
+        "request less with options.cores and options.job_cpu, or another queue: {queues} lists them",
+    ),
+    (
         r"memory|mem_free|vmem|MEMLIMIT|configuration is not available|RequestMemory|rusage",
         "request less with options.memory (or --memory), or another queue: {queues} lists them",
     ),
@@ -101,7 +105,7 @@ _NEVER = re.compile(
 )
 _LOGS = (
     (
-        r"No module named '?hela_dask",
+        r"No module named '?(hela_dask|dask|distributed)\b",
         "the Python of the nodes has no hela_dask: install it there, or name the Python of this "
         "environment in options.python, on a file system that all nodes see",
     ),

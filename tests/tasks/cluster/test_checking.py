@@ -152,6 +152,7 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
         ("slurm", "Invalid account or account/partition combination", "options.account"),
         ("slurm", "Memory specification can not be satisfied", "options.memory"),
         ("slurm", "Requested node configuration is not available", "options.memory"),
+        ("slurm", "CPU count per node can not be satisfied", "options.cores"),
         ("slurm", "Requested time limit is invalid (missing or exceeds some limit)", "walltime"),
         ("slurm", "Invalid qos specification", "--qos=NAME"),
         ("slurm", "Required partition not available (inactive or drain)", "takes no jobs now"),
@@ -240,6 +241,7 @@ def test_a_job_that_does_not_start_is_explained(
     ("text", "advice"),
     [
         ("ModuleNotFoundError: No module named 'hela_dask'", "has no hela_dask"),
+        ("python: Error (ModuleNotFoundError: No module named 'distributed')", "options.python"),
         ("ImportError: libstdc++.so.6: version GLIBCXX not found", "does not work on the node"),
         ("line 9: /opt/none/bin/python: No such file or directory", "no such Python"),
         ("ValueError: 'ib9' is not a valid network interface", "no such interface"),
