@@ -1,4 +1,4 @@
-"""``hela-dask cluster check`` with a real SLURM: a correct file, and planted faults of each kind."""
+"""``hela-dask cluster check`` with a real SLURM: a correct file, and planted faults."""
 
 from __future__ import annotations
 
@@ -69,6 +69,12 @@ REFUSED = {
     "unknown queue": Fault(
         {"queue": "nowhere"}, "submission", "invalid partition", "set options.queue"
     ),
+    "account": Fault(
+        {"queue": "lab", "account": "other"},
+        "submission",
+        "Invalid account",
+        "set options.account",
+    ),
     "memory above the node's": Fault(
         {"memory": "900GiB"}, "submission", "emory", "request less with options.memory"
     ),
@@ -86,7 +92,10 @@ REFUSED = {
 
 STARTED = {
     "closed queue": Fault(
-        {"queue": "closed"}, "worker", "never starts: 1 job pending (PartitionDown)", "options.queue"
+        {"queue": "closed"},
+        "worker",
+        "never starts: 1 job pending (PartitionDown)",
+        "set options.queue",
     ),
     "wall time above the queue's": Fault(
         {"queue": "short", "walltime": "01:00:00"},
@@ -158,7 +167,7 @@ def test_a_correct_file_is_a_table_without_a_failure(node: SlurmNode, tmp_path: 
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    script, _, table = done.stdout.partition("\n\n")
+    script, _, table = done.stdout.rstrip().rpartition("\n\n")
     assert "#SBATCH -p cpu" in script and "#SBATCH --mem=2G" in script
     found = [(row[2], row[1]) for row in map(_ROW.match, table.splitlines()) if row]
     assert [name for name, _ in found if name != "open files"] == list(ROWS)
@@ -189,8 +198,8 @@ def test_a_fault_that_a_job_shows_names_the_option(
     code, _, failed = check(capsys, write_cluster(tmp_path / "slurm.yaml", **fault.options))
     assert (code, failed["name"]) == (1, fault.row), failed
     assert fault.found in failed["found"] and fault.advice in failed["advice"], failed
-    assert len(numbers(node) - before) == 1  # it is not tried again
     wait(lambda: not node.jobs(), "no job is left", 20)
+    assert 0 < len(numbers(node) - before) < 3  # the second one until the first is looked at
     assert not list(tmp_path.glob(".hela-dask-check-*"))
 
 

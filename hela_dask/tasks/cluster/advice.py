@@ -32,8 +32,8 @@ _REFUSALS = (
         "make options.walltime shorter: {queues} lists the limits of each queue",
     ),
     (
-        r"CPU count|too many (cpus|cores|processors)",
-        "request less with options.cores and options.job_cpu, or another queue: {queues} lists them",
+        r"CPU count",
+        "request less with options.cores or options.job_cpu, or another queue: {queues} lists them",
     ),
     (
         r"memory|mem_free|vmem|MEMLIMIT|configuration is not available|RequestMemory|rusage",
