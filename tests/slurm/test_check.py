@@ -118,9 +118,7 @@ STARTED = {
         "'ib9' is not a valid network interface",
         "set options.interface",
     ),
-    "local disk": Fault(
-        {"local_directory": PROC}, "worker", PROC, "set options.local_directory"
-    ),
+    "local disk": Fault({"local_directory": PROC}, "worker", PROC, "set options.local_directory"),
     "prologue": Fault(
         {"job_script_prologue": ["module load nothing"]},
         "prologue",
