@@ -69,17 +69,8 @@ REFUSED = {
     "unknown queue": Fault(
         {"queue": "nowhere"}, "submission", "invalid partition", "set options.queue"
     ),
-    "account": Fault(
-        {"queue": "lab", "account": "other"},
-        "submission",
-        "Invalid account",
-        "set options.account",
-    ),
     "memory above the node's": Fault(
         {"memory": "900GiB"}, "submission", "emory", "request less with options.memory"
-    ),
-    "cores above the node's": Fault(
-        {"cores": 64}, "submission", "CPU count", "request less with options.cores"
     ),
     "unknown directive": Fault(
         {"job_extra_directives": ["--nonsense"]},
@@ -88,7 +79,7 @@ REFUSED = {
         "correct options.job_extra_directives",
     ),
 }
-"""Faults that are found without a job."""
+"""Faults that are found before a job is in the queue."""
 
 STARTED = {
     "closed queue": Fault(
@@ -96,6 +87,13 @@ STARTED = {
         "worker",
         "never starts: 1 job pending (PartitionDown)",
         "set options.queue",
+    ),
+    "account": Fault({"queue": "lab"}, "worker", "account not known", "set options.account"),
+    "cores above the node's": Fault(
+        {"cores": 64},
+        "worker",
+        "never starts: 1 job pending (PartitionConfig)",
+        "request less with options.memory or options.cores",
     ),
     "wall time above the queue's": Fault(
         {"queue": "short", "walltime": "01:00:00"},
@@ -178,14 +176,14 @@ def test_a_correct_file_is_a_table_without_a_failure(node: SlurmNode, tmp_path: 
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_fault_is_found_before_a_job_is_submitted(
+def test_a_fault_is_found_before_a_job_is_in_the_queue(
     node: SlurmNode, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    fault, before = REFUSED[name], numbers(node)
+    fault = REFUSED[name]
     code, _, failed = check(capsys, write_cluster(tmp_path / "slurm.yaml", **fault.options))
     assert (code, failed["name"]) == (1, fault.row), failed
     assert fault.found in failed["found"] and fault.advice in failed["advice"], failed
-    assert numbers(node) == before
+    assert not node.jobs()
 
 
 @pytest.mark.parametrize("name", STARTED)

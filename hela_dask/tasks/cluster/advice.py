@@ -71,7 +71,7 @@ _STATES = (
         "make options.walltime shorter: {queues} lists the limits of each queue",
     ),
     (
-        r"NodeLimit|BadConstraints|MaxMem|MaxCpu|MaxNode|MinMem|never run|can never|Unschedulable",
+        r"NodeLimit|PartitionConfig|BadConstraints|MaxMem|MaxCpu|MaxNode|MinMem|never run|can never|Unschedulable",
         "no node has so much: request less with options.memory or options.cores, or another "
         "options.queue",
     ),
@@ -80,8 +80,8 @@ _STATES = (
         "the queue starts no jobs now: set options.queue to another one ({queues} lists them)",
     ),
     (
-        r"Account|QOS|AssocGrp|InvalidAcc",
-        "set options.{account} to one that has resources left: {accounts} lists them",
+        r"[Aa]ccount|QOS|AssocGrp|InvalidAcc",
+        "set options.{account} to one that may use this queue and has resources left: {accounts} lists them",
     ),
     (
         r"[Hh]eld|[Hh]old|PSUSP|launch failed",
@@ -101,6 +101,7 @@ _STATES = (
 _NEVER = re.compile(
     r"TimeLimit|AssocMaxWall|QOSMaxWall|NodeLimit|BadConstraints|PartitionDown|PartitionInactive"
     r"|[Hh]eld|PSUSP|InvalidAccount|InvalidQOS|AccountNotAllowed|never run|can never"
+    r"|PartitionConfig|account not (known|permitted)"
     r"|InvalidImageName"
 )
 _LOGS = (

@@ -206,6 +206,8 @@ def test_a_folder_of_logs_that_cannot_be_written_is_found_before_the_submission(
         ("PENDING (JobHeldUser)", True, "the job is held"),
         ("PENDING (launch failed requeued held)", True, "the job is held"),
         ("PENDING (InvalidAccount)", True, "options.account"),
+        ("PENDING (Job's account not known, so it can't use this partition)", True, "account"),
+        ("PENDING (PartitionConfig)", True, "options.cores"),
         ("PENDING (Resources)", False, ""),
         ("1 pod pending (ImagePullBackOff)", False, "options.image cannot be fetched"),
         ("1 pod pending (Unschedulable: 0/3 nodes)", False, "request less with options.memory"),
