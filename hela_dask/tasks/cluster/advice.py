@@ -71,7 +71,8 @@ _STATES = (
         "make options.walltime shorter: {queues} lists the limits of each queue",
     ),
     (
-        r"NodeLimit|PartitionConfig|BadConstraints|MaxMem|MaxCpu|MaxNode|MinMem|never run|can never|Unschedulable",
+        r"NodeLimit|PartitionConfig|BadConstraints|MaxMem|MaxCpu|MaxNode|MinMem|never run|can never"
+        r"|Unschedulable",
         "no node has so much: request less with options.memory or options.cores, or another "
         "options.queue",
     ),
@@ -81,7 +82,8 @@ _STATES = (
     ),
     (
         r"[Aa]ccount|QOS|AssocGrp|InvalidAcc",
-        "set options.{account} to one that may use this queue and has resources left: {accounts} lists them",
+        "set options.{account} to one that may use this queue and has resources left: "
+        "{accounts} lists them",
     ),
     (
         r"[Hh]eld|[Hh]old|PSUSP|launch failed",
