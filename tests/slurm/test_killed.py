@@ -35,7 +35,8 @@ def _wait_and_segment(job, region):
     return _segment(job, region)
 
 
-stages._segment_grown = _wait_and_segment
+if _segment.__name__ != _wait_and_segment.__name__:  # dask loads this file twice
+    stages._segment_grown = _wait_and_segment
 """
 
 
@@ -107,7 +108,11 @@ def test_a_killed_command_is_reported_and_continues_to_the_same_bits(
     assert not list(site.run.glob(".tls-*"))
 
     code, found, text = status(site.run, capsys)
-    assert (code, found["state"], found["statuses"]) == (0, "finished", {"segmented": 2})
+    assert (code, found["state"], found["statuses"]) == (
+        0,
+        "finished",
+        site.cells["status"].value_counts().to_dict(),
+    )
     stages = {stage["name"]: stage for stage in found["stages"]}
     assert stages["segment"]["done_before"] > 0 and not found["stages_to_come"]
     assert all(stage["ended"] for stage in stages.values())
@@ -115,17 +120,17 @@ def test_a_killed_command_is_reported_and_continues_to_the_same_bits(
 
 
 def check_running(code: int, found: dict[str, Any], text: str) -> None:
-    """The status while one cell of two is done."""
+    """the status while one cell of three is done."""
     assert (code, found["state"]) == (0, "running")
     stage = found["stages"][-1]
-    assert (stage["name"], stage["done"], stage["total"]) == ("segment", 1, 2)
+    assert (stage["name"], stage["done"], stage["total"]) == ("segment", 1, 3)
     assert stage["left_seconds"] > 0 and not stage["ended"]
     assert found["stages_to_come"][0] == "assemble"
     assert (found["workers"]["alive"], found["workers"]["lost"]) == (1, 0)
-    assert "1/2 cells" in text and "left" in text and "1 worker" in text
+    assert "1/3 cells" in text and "left" in text and "1 worker" in text
 
 
 def log_of(folder: Path, job: str) -> str:
     """The log of a job."""
-    (path,) = folder.glob(f"logs/*-{job}.out")
+    (path,) = folder.glob(f"logs/*-{job}.err")
     return path.read_text(encoding="utf-8", errors="replace")
