@@ -120,7 +120,7 @@ def test_a_killed_command_is_reported_and_continues_to_the_same_bits(
 
 
 def check_running(code: int, found: dict[str, Any], text: str) -> None:
-    """the status while one cell of three is done."""
+    """The status while one cell of three is done."""
     assert (code, found["state"]) == (0, "running")
     stage = found["stages"][-1]
     assert (stage["name"], stage["done"], stage["total"]) == ("segment", 1, 3)
