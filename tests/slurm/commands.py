@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -16,12 +17,14 @@ import psutil
 
 __all__ = [
     "HELA_DASK",
+    "MODULE",
     "WITHOUT_PAGES",
     "Started",
     "markers",
     "submit",
     "wait",
     "worker_processes",
+    "write_cluster",
 ]
 
 # A process that a shell started in the background ignores Ctrl-C.
@@ -33,6 +36,7 @@ _EMPTY = "import pytest; from tests.scenes import empty_pages; empty_pages(pytes
 HELA_DASK = (sys.executable, "-c", _CODE)
 # For runs that come to their end: the two pages of a run take longer than that of a small volume.
 WITHOUT_PAGES = (sys.executable, "-c", _EMPTY + _CODE)
+MODULE = (sys.executable, "-m", "hela_dask")  # its run folder has the command as a person types it
 _FORKED = "from multiprocessing.forkserver import main"  # in the command line of workers
 
 
@@ -129,3 +133,17 @@ def worker_processes(job: str) -> list[psutil.Process]:
             if parent is not None and _FORKED in " ".join(parent.cmdline()):
                 found.append(process)
     return found
+
+
+def write_cluster(path: Path, *, workers: int = 1, **options: object) -> Path:
+    """The file of a cluster of this SLURM, in JSON, which is YAML, too."""
+    given = {
+        "queue": "cpu",
+        "memory": "2GiB",
+        "interface": "lo",
+        "python": sys.executable,
+        "log_directory": f"{path.parent}/logs",
+        **options,
+    }
+    path.write_text(json.dumps({"scheduler": "slurm", "workers": workers, "options": given}))
+    return path

@@ -68,6 +68,8 @@ MinJobAge=600
 NodeName={name} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=cpu Nodes={name} Default=YES MaxTime=INFINITE State=UP
 PartitionName=closed Nodes={name} MaxTime=INFINITE State=DOWN
+PartitionName=short Nodes={name} MaxTime=5 State=UP
+PartitionName=lab Nodes={name} AllowAccounts=lab State=UP
 """
 
 
@@ -84,7 +86,8 @@ def missing_programs() -> list[str]:
 class SlurmNode:
     """The daemons, started by :meth:`start` and ended by :meth:`stop`.
 
-    Two partitions: ``cpu`` runs jobs at once, ``closed`` holds them in the queue.
+    Four partitions: ``cpu`` runs jobs at once, ``closed`` holds them in the queue, ``short`` those
+    of more than five minutes, and ``lab`` takes those of the account ``lab`` only.
 
     Attributes
     ----------

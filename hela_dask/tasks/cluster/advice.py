@@ -70,6 +70,10 @@ _REFUSALS = (
         "make options.walltime shorter: {queues} lists the limits of each queue",
     ),
     (
+        r"CPU count",
+        "request less with options.cores or options.job_cpu, or another queue: {queues} lists them",
+    ),
+    (
         r"memory|mem_free|vmem|MEMLIMIT|configuration is not available|RequestMemory|rusage",
         "request less with options.memory (or --memory), or another queue: {queues} lists them",
     ),
@@ -111,7 +115,8 @@ _STATES = (
         "fewer --workers or another QOS",
     ),
     (
-        r"NodeLimit|BadConstraints|MaxMem|MaxCpu|MaxNode|MinMem|never run|can never|Unschedulable",
+        r"NodeLimit|PartitionConfig|BadConstraints|MaxMem|MaxCpu|MaxNode|MinMem|never run|can never"
+        r"|Unschedulable",
         "no node has so much: request less with options.memory or options.cores, or another "
         "options.queue",
     ),
@@ -120,8 +125,9 @@ _STATES = (
         "the queue starts no jobs now: set options.queue to another one ({queues} lists them)",
     ),
     (
-        r"Account|QOS|AssocGrp|InvalidAcc",
-        "set options.{account} to one that has resources left: {accounts} lists them",
+        r"[Aa]ccount|QOS|AssocGrp|InvalidAcc",
+        "set options.{account} to one that may use this queue and has resources left: "
+        "{accounts} lists them",
     ),
     (
         r"[Hh]eld|[Hh]old|PSUSP|launch failed",
@@ -141,11 +147,12 @@ _STATES = (
 _NEVER = re.compile(
     r"TimeLimit|AssocMaxWall|QOSMaxWall|NodeLimit|BadConstraints|PartitionDown|PartitionInactive"
     r"|[Hh]eld|PSUSP|InvalidAccount|InvalidQOS|AccountNotAllowed|never run|can never"
+    r"|PartitionConfig|account not (known|permitted)"
     r"|InvalidImageName"
 )
 _LOGS = (
     (
-        r"No module named '?hela_dask",
+        r"No module named '?(hela_dask|dask|distributed)\b",
         "the Python of the nodes has no hela_dask: install it there, or name the Python of this "
         "environment in options.python, on a file system that all nodes see",
     ),
