@@ -26,16 +26,15 @@ from pathlib import Path
 
 from hela_dask.running import stages
 
-_segment = stages._segment_grown
-
 
 def _wait_and_segment(job, region):
     while Path({held!r}).exists() and list((job.run / "done").glob("segment-*.json")):
         time.sleep(0.05)
-    return _segment(job, region)
+    return stages._segment_at_once(job, region)
 
 
-if _segment.__name__ != _wait_and_segment.__name__:  # dask loads this file twice
+if not hasattr(stages, "_segment_at_once"):  # dask loads this file twice
+    stages._segment_at_once = stages._segment_grown
     stages._segment_grown = _wait_and_segment
 """
 
