@@ -135,7 +135,7 @@ def worker_processes(job: str) -> list[psutil.Process]:
     return found
 
 
-def write_cluster(path: Path, *, workers: int = 1, **options: object) -> Path:
+def write_cluster(path: Path, *, workers: Any = 1, **options: object) -> Path:
     """The file of a cluster of this SLURM, in JSON, which is YAML, too."""
     given = {
         "queue": "cpu",

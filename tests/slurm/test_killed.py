@@ -52,7 +52,7 @@ def segments(run: Path) -> bool:
     if not (run / "progress.json").exists():
         return False
     stage = (hd.status(run).to_dict()["stages"] or [{}])[-1]
-    return stage.get("name") == "segment" and 0 < stage["done"] < stage["total"]
+    return bool(stage.get("name") == "segment" and 0 < stage["done"] < stage["total"])
 
 
 def test_a_killed_command_is_reported_and_continues_to_the_same_bits(
