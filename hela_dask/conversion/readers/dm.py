@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ _TYPES = {
 _COLOURS = (8, 23)
 _RGB = 23
 _BLACK_IS_ZERO = 1
+# Slices are opened in several threads. ncempy asks numpy for types of several values, which parses
+# them as Python; Python 3.11 counts the depth of all such texts together, and fails.
+_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ def _tags(path: Path) -> Mapping[str, Any]:
     """All tags of a file by their paths; of the values only the place."""
     dm = needed("ncempy.io.dm", path, KIND_NAMES["dm"])
     try:
-        with warnings.catch_warnings(), path.open("rb") as file:
+        with _LOCK, warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")
             tags: Mapping[str, Any] = dm.fileDM(file).allTags
     except Exception as error:  # ncempy computes with numbers of the file as they are

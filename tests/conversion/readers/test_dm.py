@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,27 @@ def test_a_folder_of_files_is_a_stack(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(InputError, match=r"part of its voxel size \(\? 10 12 nm, z y x\)"):
         converted(path, tmp_path / "a.ome.zarr", None)
     assert np.array_equal(converted(path, tmp_path / "a.ome.zarr"), as_tiff(tmp_path, DATA))
+
+
+def test_slices_are_opened_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real, together = threading.Lock(), reader.fileDM, []
+
+    def alone(file: Any) -> Any:
+        free = gate.acquire(blocking=False)
+        together.append(not free)
+        time.sleep(0.01)
+        try:
+            return real(file)
+        finally:
+            if free:
+                gate.release()
+
+    path = folder_of(tmp_path / "a")
+    monkeypatch.setattr(reader, "fileDM", alone)
+    assert open_source(path).shape == DATA.shape
+    assert len(together) == len(DATA) and not any(together)
 
 
 def test_slices_of_a_folder_must_agree(tmp_path: Path) -> None:
