@@ -107,7 +107,7 @@ def over_s3(store: Path) -> Iterator[str]:
         server.stop()
 
 
-def _run(place: str, folder: Path) -> str:
+def _run(folder: Path, place: str) -> str:
     """Segment the volume with the command, from nothing; the hash of its results."""
     shutil.rmtree(folder, ignore_errors=True)
     outputs = ["--out", str(folder / "remote.run"), "--labels", str(folder / "labels.ome.zarr")]
@@ -116,31 +116,22 @@ def _run(place: str, folder: Path) -> str:
     return digest(folder / "labels.ome.zarr", folder / "remote.run" / "cells.parquet")
 
 
-def _reads(places: dict[str, str], rounds: int) -> dict[tuple[str, str], list[float]]:
-    """Seconds of each way to read, at each place."""
+def _measure(
+    ways: dict[str, Callable[[str], object]], places: dict[str, str], rounds: int
+) -> dict[tuple[str, str], list[float]]:
+    """Seconds of each way at each place; SystemExit where the results of a way differ."""
     seconds: dict[tuple[str, str], list[float]] = {}
-    with dask.config.set(scheduler="synchronous"):
-        for _ in range(rounds):
-            for name, place in places.items():
-                for way, read in WAYS.items():
-                    forget("")
-                    took, _ = timed(functools.partial(_read, read, place))
-                    seconds.setdefault((way, name), []).append(took)
-    return seconds
-
-
-def _runs(places: dict[str, str], rounds: int) -> dict[tuple[str, str], list[float]]:
-    """Seconds of runs on two workers, at each place; SystemExit where their results differ."""
-    seconds: dict[tuple[str, str], list[float]] = {}
-    found = set()
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in range(rounds):
-            for name, place in places.items():
-                took, value = timed(functools.partial(_run, place, Path(folder, "outputs")))
-                seconds.setdefault(("run", name), []).append(took)
-                found.add(value)
-    if len(found) > 1:
-        raise SystemExit("the results differ")
+    found: dict[str, set[object]] = {way: set() for way in ways}
+    for _ in range(rounds):
+        for name, place in places.items():
+            for way, call in ways.items():
+                forget("")
+                took, result = timed(functools.partial(call, place))
+                seconds.setdefault((way, name), []).append(took)
+                found[way].add(result)
+    for way, values in found.items():
+        if len(values) > 1:
+            raise SystemExit(f"{way}: the results differ")
     return seconds
 
 
@@ -153,9 +144,15 @@ def main() -> None:
     options = parser.parse_args()
     with over_http(options.store) as http, over_s3(options.store) as s3:
         places = {"disk": str(options.store), "http": http, **({"s3": s3} if s3 else {})}
-        seconds = (_runs if options.run else _reads)(places, options.rounds)
+        with tempfile.TemporaryDirectory() as folder, dask.config.set(scheduler="synchronous"):
+            ways: dict[str, Callable[[str], object]] = {
+                way: functools.partial(_read, read) for way, read in WAYS.items()
+            }
+            if options.run:
+                ways = {"run": functools.partial(_run, Path(folder, "outputs"))}
+            seconds = _measure(ways, places, options.rounds)
     print(f"| | {' | '.join(places)} | ratios |")
-    for way in dict.fromkeys(way for way, _ in seconds):
+    for way in ways:
         medians = [statistics.median(seconds[way, name]) for name in places]
         ratios = ", ".join(f"{item / medians[0]:.2f}" for item in medians[1:])
         print(f"| {way} | {' | '.join(f'{item:.2f} s' for item in medians)} | {ratios} |")

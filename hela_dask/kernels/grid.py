@@ -12,7 +12,6 @@ from hela_dask.types import Floats, Grey, Mask
 
 __all__ = ["block_mean", "block_shares", "factors_for", "grid_factors", "mark_label", "refine"]
 
-Bytes = NDArray[np.uint8]
 
 # Squares of about this size: wider than a membrane, narrower than the structures searched on them.
 _SQUARE = 80.0
@@ -100,7 +99,11 @@ def _block_means(image: NDArray[Any], height: int, width: int, means: Grey) -> N
 
 @compiled
 def _block_shares(
-    free: Bytes, resin: Bytes, factors: tuple[int, int], part: Grey, whole: Grey
+    free: NDArray[np.uint8],
+    resin: NDArray[np.uint8],
+    factors: tuple[int, int],
+    part: Grey,
+    whole: Grey,
 ) -> None:
     depth, rows, columns = free.shape
     one = np.uint8(1)

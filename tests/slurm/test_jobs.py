@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from contextlib import ExitStack
@@ -11,23 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.site import Site
-from tests.slurm.commands import WITHOUT_PAGES, Started, markers, wait
+from tests.slurm.commands import WITHOUT_PAGES, Started, markers, wait, write_cluster
 from tests.slurm.node import SlurmNode
 
 pytestmark = pytest.mark.slow
-
-
-def write_yaml(
-    path: Path, queue: str, *prologue: str, workers: int = 1, python: str | Path = sys.executable
-) -> Path:
-    """The file of a cluster."""
-    lines = json.dumps(prologue)  # which is YAML, too
-    path.write_text(
-        f"scheduler: slurm\nworkers: {workers}\noptions:\n  queue: {queue}\n  memory: 2GiB\n"
-        f"  interface: lo\n  python: {python}\n  log_directory: {path.parent}/logs\n"
-        f"  job_script_prologue: {lines}\n"
-    )
-    return path
 
 
 def test_jobs_that_are_cancelled_or_retire_do_not_change_a_voxel(
@@ -41,7 +27,7 @@ def test_jobs_that_are_cancelled_or_retire_do_not_change_a_voxel(
         f'then set -- "$@" --lifetime 4s --lifetime-stagger 0s; fi\nexec {sys.executable} "$@"\n'
     )
     python.chmod(0o755)
-    cluster = write_yaml(tmp_path / "slurm.yaml", "cpu", workers=2, python=python)
+    cluster = write_cluster(tmp_path / "slurm.yaml", workers=2, python=str(python))
     command = ["run", site.store, "--params", site.parameter_file, "--cluster", cluster]
     with Started(command, tmp_path / "run.log", tmp_path, WITHOUT_PAGES) as run:
         wait(lambda: markers(site.run) or run.process.poll() is not None, "a finished unit")
@@ -63,9 +49,9 @@ def test_jobs_that_are_cancelled_or_retire_do_not_change_a_voxel(
 def test_jobs_that_do_not_start_are_explained(node: SlurmNode, site: Site, tmp_path: Path) -> None:
     hog = f"{sys.executable} -c 'import time; b = bytes(2**20) * 4000; time.sleep(60)'"
     clusters = {
-        "held": write_yaml(tmp_path / "held.yaml", "closed"),
-        "unknown": write_yaml(tmp_path / "unknown.yaml", "nowhere"),
-        "large": write_yaml(tmp_path / "large.yaml", "cpu", hog),
+        "held": write_cluster(tmp_path / "held.yaml", queue="closed"),
+        "unknown": write_cluster(tmp_path / "unknown.yaml", queue="nowhere"),
+        "large": write_cluster(tmp_path / "large.yaml", job_script_prologue=[hog]),
     }
     runs = {}
     with ExitStack() as stack:

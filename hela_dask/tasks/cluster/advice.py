@@ -70,10 +70,6 @@ _REFUSALS = (
         "make options.walltime shorter: {queues} lists the limits of each queue",
     ),
     (
-        r"CPU count",
-        "request less with options.cores or options.job_cpu, or another queue: {queues} lists them",
-    ),
-    (
         r"memory|mem_free|vmem|MEMLIMIT|configuration is not available|RequestMemory|rusage",
         "request less with options.memory (or --memory), or another queue: {queues} lists them",
     ),
